@@ -1,0 +1,199 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <tl/expected.hpp>
+
+namespace capf {
+
+/// What the caller can do about an error. Every reason has exactly one.
+enum class Code : std::uint8_t {
+  kInvalidArgument,     ///< mend the request; repeating it is useless
+  kUnauthenticated,     ///< come with another credential
+  kPermissionDenied,    ///< ask somebody with another role
+  kNotFound,            ///< the thing does not exist
+  kAlreadyExists,       ///< the thing exists already
+  kFailedPrecondition,  ///< change the state of the thing first
+  kConflict,            ///< somebody else changed it meanwhile: read again
+  kUnavailable,         ///< come again later
+  kOutcomeUnknown,      ///< it may have happened: come again and find out
+  kInternal,            ///< a fault of ours
+};
+
+// Every reason of the product, once: enumerator, stable spelling, code, default words for people.
+// The spelling never changes: scripts, alerts and the audit rely on it.
+#define CAPF_REASONS(X)                                                                                                \
+  /* what was asked is malformed */                                                                                    \
+  X(kInvalidRequest, "INVALID_REQUEST", kInvalidArgument, "the request is malformed")                                  \
+  X(kInvalidDeviceName, "INVALID_DEVICE_NAME", kInvalidArgument,                                                       \
+    "a device name has 1 to 50 letters, digits, '.', '_' or '-'")                                                      \
+  X(kInvalidAuthString, "INVALID_AUTH_STRING", kInvalidArgument, "an authentication string has 4 to 10 digits")        \
+  X(kInvalidDeadline, "INVALID_DEADLINE", kInvalidArgument, "the deadline must be 1 minute to 90 days ahead")          \
+  X(kInvalidKeyPolicy, "INVALID_KEY_POLICY", kInvalidArgument, "this key type or size is not offered")                 \
+  X(kInvalidPattern, "INVALID_PATTERN", kInvalidArgument, "a pattern has letters, digits, '.', '_', '-' and '*'")      \
+  X(kInvalidName, "INVALID_NAME", kInvalidArgument, "a name has 1 to 64 letters, digits, '.', '_', '-' or '@'")        \
+  X(kInvalidSerial, "INVALID_SERIAL", kInvalidArgument, "a serial number has 1 to 40 hexadecimal digits")              \
+  X(kInvalidTime, "INVALID_TIME", kInvalidArgument, "a time is written as 2030-12-31T23:59:59Z")                       \
+  X(kInvalidPage, "INVALID_PAGE", kInvalidArgument, "the page token is not one of ours")                               \
+  X(kInvalidCertificate, "INVALID_CERTIFICATE", kInvalidArgument, "this is not an acceptable X.509 certificate")       \
+  X(kInvalidCertificationRequest, "INVALID_CERTIFICATION_REQUEST", kInvalidArgument,                                   \
+    "this is not a PKCS #10 request in DER")                                                                           \
+  X(kRequestTooLarge, "REQUEST_TOO_LARGE", kInvalidArgument, "the request is too large")                               \
+  X(kRequestSignature, "REQUEST_SIGNATURE", kInvalidArgument, "the request is not signed by the key that it offers")   \
+  X(kInvalidConfiguration, "INVALID_CONFIGURATION", kInvalidArgument, "the configuration is not usable")               \
+  /* the key that a phone offers */                                                                                    \
+  X(kKeyEncoding, "KEY_ENCODING", kInvalidArgument, "the public key is not encoded as it must be")                     \
+  X(kKeyTypeRefused, "KEY_TYPE_REFUSED", kInvalidArgument, "the key is neither RSA nor P-256, P-384 or P-521")         \
+  X(kKeySizeRefused, "KEY_SIZE_REFUSED", kInvalidArgument, "the site does not take keys of this size")                 \
+  X(kKeySizeMismatch, "KEY_SIZE_MISMATCH", kInvalidArgument, "the operation asks for a key of another type or size")   \
+  X(kKeyExponent, "KEY_EXPONENT", kInvalidArgument, "the public exponent is not acceptable")                           \
+  X(kKeySmallFactor, "KEY_SMALL_FACTOR", kInvalidArgument, "the modulus has a small factor")                           \
+  X(kKeyClosePrimes, "KEY_CLOSE_PRIMES", kInvalidArgument, "the primes are too close to each other")                   \
+  X(kKeyRoca, "KEY_ROCA", kInvalidArgument, "the key was made by a generator with the ROCA fault")                     \
+  X(kKeyNotOnCurve, "KEY_NOT_ON_CURVE", kInvalidArgument, "the point is not on the curve")                             \
+  X(kKeyReserved, "KEY_RESERVED", kInvalidArgument, "the key belongs to an issuer, a server, an administrator or a MIC") \
+  X(kKeyOfAnotherDevice, "KEY_OF_ANOTHER_DEVICE", kInvalidArgument, "the key is or was another device's")              \
+  X(kKeyCompromised, "KEY_COMPROMISED", kInvalidArgument, "the key was revoked as compromised")                        \
+  /* who somebody is; strangers hear the first one only */                                                             \
+  X(kAuthenticationFailed, "AUTHENTICATION_FAILED", kUnauthenticated, "authentication failed")                         \
+  X(kCredentialMissing, "CREDENTIAL_MISSING", kUnauthenticated, "no credential was presented")                         \
+  X(kCredentialMode, "CREDENTIAL_MODE", kUnauthenticated, "the operation asks for another way to authenticate")        \
+  X(kAuthStringMissing, "AUTH_STRING_MISSING", kUnauthenticated, "no authentication string was given")                 \
+  X(kAuthStringMismatch, "AUTH_STRING_MISMATCH", kUnauthenticated, "the authentication string is wrong")               \
+  X(kAuthStringLocked, "AUTH_STRING_LOCKED", kUnauthenticated,                                                         \
+    "authentication by string is locked for this device after too many wrong strings")                                 \
+  X(kAuthStringExhausted, "AUTH_STRING_EXHAUSTED", kUnauthenticated,                                                   \
+    "the operation's limit of wrong authentication strings is used up")                                                \
+  X(kAddressLimited, "ADDRESS_LIMITED", kUnauthenticated, "too many wrong authentication strings from this address")   \
+  X(kNullStringNetwork, "NULL_STRING_NETWORK", kUnauthenticated, "null string is not allowed from this address")       \
+  X(kCertificateMalformed, "CERTIFICATE_MALFORMED", kUnauthenticated, "the certificate cannot be read")                \
+  X(kCertificateUnknownIssuer, "CERTIFICATE_UNKNOWN_ISSUER", kUnauthenticated,                                         \
+    "the certificate does not chain to a trusted issuer")                                                              \
+  X(kCertificateExpired, "CERTIFICATE_EXPIRED", kUnauthenticated, "the certificate has expired")                       \
+  X(kCertificateNotYetValid, "CERTIFICATE_NOT_YET_VALID", kUnauthenticated, "the certificate is not valid yet")        \
+  X(kCertificateWeak, "CERTIFICATE_WEAK", kUnauthenticated,                                                            \
+    "the certificate's key or signature is weaker than its issuer's trust allows")                                     \
+  X(kCertificateNameMismatch, "CERTIFICATE_NAME_MISMATCH", kUnauthenticated,                                           \
+    "the certificate belongs to another device")                                                                       \
+  X(kCertificateOutsideAnchor, "CERTIFICATE_OUTSIDE_ANCHOR", kUnauthenticated,                                         \
+    "the certificate's issuer is not trusted for this device or model")                                                \
+  X(kCertificateNotOnRecord, "CERTIFICATE_NOT_ON_RECORD", kUnauthenticated, "the certificate is not on record here")   \
+  X(kCertificateRevoked, "CERTIFICATE_REVOKED", kUnauthenticated, "the certificate is revoked")                        \
+  X(kSupersededLscUsed, "SUPERSEDED_LSC_USED", kUnauthenticated, "a superseded LSC was used after its successor")      \
+  X(kMicChanged, "MIC_CHANGED", kUnauthenticated, "the device authenticated with another MIC before")                  \
+  X(kMicNotTaken, "MIC_NOT_TAKEN", kUnauthenticated, "a MIC is not taken while a valid LSC is on record")              \
+  X(kLscNotTaken, "LSC_NOT_TAKEN", kUnauthenticated, "an LSC is not taken: this device has a MIC and it has precedence") \
+  X(kDeviceBlocked, "DEVICE_BLOCKED", kUnauthenticated, "the device is blocked")                                       \
+  X(kProofDowngraded, "PROOF_DOWNGRADED", kUnauthenticated, "the device proved its MIC fresh before, and now did not") \
+  X(kProofInvalid, "PROOF_INVALID", kUnauthenticated, "the proof of possession is wrong")                              \
+  X(kClientCertificateRequired, "CLIENT_CERTIFICATE_REQUIRED", kUnauthenticated,                                       \
+    "this port needs an administrator's client certificate")                                                           \
+  X(kAdministratorUnknown, "ADMINISTRATOR_UNKNOWN", kUnauthenticated, "this certificate is no administrator's")        \
+  X(kAdministratorDisabled, "ADMINISTRATOR_DISABLED", kUnauthenticated, "this administrator is disabled")              \
+  X(kRoleDenied, "ROLE_DENIED", kPermissionDenied, "the administrator's role does not allow this")                     \
+  /* things that are not there, or there already */                                                                    \
+  X(kUnknownDevice, "UNKNOWN_DEVICE", kNotFound, "no such device")                                                     \
+  X(kUnknownCertificate, "UNKNOWN_CERTIFICATE", kNotFound, "no such certificate")                                      \
+  X(kUnknownOperation, "UNKNOWN_OPERATION", kNotFound, "no such operation")                                            \
+  X(kUnknownIssuer, "UNKNOWN_ISSUER", kNotFound, "no such issuer")                                                     \
+  X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
+  X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
+  X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
+  X(kOperationPending, "OPERATION_PENDING", kAlreadyExists, "the device has an open operation already")                \
+  X(kAnchorExists, "ANCHOR_EXISTS", kAlreadyExists, "the certificate is in a trust store already")                     \
+  X(kAdministratorExists, "ADMINISTRATOR_EXISTS", kAlreadyExists, "the administrator exists already")                  \
+  X(kSiteExists, "SITE_EXISTS", kAlreadyExists, "there is a site here already; it is never overwritten")               \
+  /* the state of things does not allow it */                                                                          \
+  X(kNoPendingOperation, "NO_PENDING_OPERATION", kFailedPrecondition, "nothing is pending for this device")            \
+  X(kOperationKind, "OPERATION_KIND", kFailedPrecondition, "the pending operation is another one")                     \
+  X(kOperationEnded, "OPERATION_ENDED", kFailedPrecondition, "the operation was cancelled or has ended meanwhile")     \
+  X(kDeadlinePassed, "DEADLINE_PASSED", kFailedPrecondition, "the operation's deadline has passed")                    \
+  X(kCertificateLimit, "CERTIFICATE_LIMIT", kFailedPrecondition, "too many certificates in one operation")             \
+  X(kNothingToConfirm, "NOTHING_TO_CONFIRM", kFailedPrecondition, "this certificate does not wait for confirmation")   \
+  X(kSelfServiceRefused, "SELF_SERVICE_REFUSED", kFailedPrecondition,                                                  \
+    "the phone may not renew by itself now: nothing is scheduled")                                                     \
+  X(kKeyGenerationFailed, "KEY_GENERATION_FAILED", kFailedPrecondition, "the phone could not generate its key")        \
+  X(kPhoneRefused, "PHONE_REFUSED", kFailedPrecondition, "the phone refused to store or delete the certificate")       \
+  X(kCertificateTooLarge, "CERTIFICATE_TOO_LARGE", kFailedPrecondition, "the LSC would be larger than phones can hold") \
+  X(kIssuerExpired, "ISSUER_EXPIRED", kFailedPrecondition, "the issuer's own certificate is not valid now")            \
+  X(kAlreadyRevoked, "ALREADY_REVOKED", kFailedPrecondition, "the certificate is revoked already")                     \
+  X(kAlreadyExpired, "ALREADY_EXPIRED", kFailedPrecondition, "the certificate has expired already")                    \
+  X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
+  X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
+  X(kClockSkew, "CLOCK_SKEW", kFailedPrecondition, "this server's clock is more than 60 s away from the database's")   \
+  X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \
+  X(kNoSite, "NO_SITE", kFailedPrecondition, "there is no site here; 'capfd init' makes one")                          \
+  X(kSecretExposed, "SECRET_EXPOSED", kFailedPrecondition, "a secret file is open to its group or to everybody")       \
+  X(kInsecureDatabase, "INSECURE_DATABASE", kFailedPrecondition,                                                       \
+    "a database over TCP needs sslmode=verify-full")                                                                   \
+  X(kWrongPassphrase, "WRONG_PASSPHRASE", kFailedPrecondition, "the passphrase does not open the key")                 \
+  /* others, time and faults */                                                                                        \
+  X(kChangedMeanwhile, "CHANGED_MEANWHILE", kConflict, "somebody else changed this meanwhile")                         \
+  X(kDatabaseUnavailable, "DATABASE_UNAVAILABLE", kUnavailable, "the database cannot be reached")                      \
+  X(kOverloaded, "OVERLOADED", kUnavailable, "the server is busy: come again in a moment")                             \
+  X(kShuttingDown, "SHUTTING_DOWN", kUnavailable, "the server is stopping")                                            \
+  X(kServerNotReached, "SERVER_NOT_REACHED", kUnavailable, "the server cannot be reached")                             \
+  X(kCommitInDoubt, "COMMIT_IN_DOUBT", kOutcomeUnknown, "it is not known whether this was stored: try again")          \
+  X(kCertificateCheckFailed, "CERTIFICATE_CHECK_FAILED", kInternal, "what was signed is not what was meant")           \
+  X(kInternal, "INTERNAL", kInternal, "internal error")
+
+enum class Reason : std::uint8_t {
+#define CAPF_REASON_ENUMERATOR(name, spelling, code, words) name,
+  CAPF_REASONS(CAPF_REASON_ENUMERATOR)
+#undef CAPF_REASON_ENUMERATOR
+};
+
+/// The stable spelling, e.g. "AUTH_STRING_MISMATCH".
+std::string_view to_string(Reason reason);
+std::string_view to_string(Code code);
+/// The words that are shown when nobody has better ones.
+std::string_view words(Reason reason);
+Code code_of(Reason reason);
+/// The reason with that spelling, or kInternal for one that this build does not know.
+Reason parse_reason(std::string_view spelling);
+
+/// `reason` is stable, `message` may be shown to whoever asked, `cause` goes to the log alone.
+struct Error {
+  Reason reason = Reason::kInternal;
+  std::string message;
+  std::string cause;
+
+  Code code() const { return code_of(reason); }
+};
+
+template <class T>
+using Result = tl::expected<T, Error>;
+using Status = Result<void>;
+
+/// An error with the reason's own words, or better ones.
+tl::unexpected<Error> fail(Reason reason);
+tl::unexpected<Error> fail(Reason reason, std::string message, std::string cause = {});
+/// A fault of ours or of a library: the words say nothing, the log gets the cause.
+tl::unexpected<Error> fail_internal(std::string cause);
+
+/// A broken invariant of ours: says where, and aborts.
+[[noreturn]] void broken_invariant(const char* condition, const char* file, int line);
+
+}  // namespace capf
+
+#define CAPF_INVARIANT(condition) \
+  ((condition) ? static_cast<void>(0) : ::capf::broken_invariant(#condition, __FILE__, __LINE__))
+
+#define CAPF_CONCAT_INNER(a, b) a##b
+#define CAPF_CONCAT(a, b) CAPF_CONCAT_INNER(a, b)
+/// Leaves the function with the error of `expression`, a Status or a Result whose value is not wanted.
+#define CAPF_TRY(expression)                                                              \
+  do {                                                                                    \
+    if (auto capf_status = (expression); !capf_status) {                                  \
+      return ::tl::unexpected<::capf::Error>(std::move(capf_status).error());             \
+    }                                                                                     \
+  } while (false)
+/// CAPF_LET(auto phone, find(name)): declares `phone`, or leaves the function with the error.
+#define CAPF_LET(declaration, expression) \
+  CAPF_LET_INNER(CAPF_CONCAT(capf_result_, __LINE__), declaration, expression)
+#define CAPF_LET_INNER(result, declaration, expression)                     \
+  auto result = (expression);                                               \
+  if (!result) return ::tl::unexpected<::capf::Error>(std::move(result).error()); \
+  declaration = *std::move(result)

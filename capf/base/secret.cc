@@ -1,0 +1,152 @@
+#include "capf/base/secret.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace capf {
+namespace {
+
+constexpr std::size_t kLargestSecret = 4096;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::string errno_words() { return std::strerror(errno); }  // NOLINT(concurrency-mt-unsafe): glibc's is
+
+Status check_private(int fd, const std::string& name) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return fail(Reason::kInvalidConfiguration, name + ": " + errno_words());
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return fail(Reason::kSecretExposed, name + " is open to its group or to everybody; 'chmod go= " + name + "' mends it");
+  }
+  return {};
+}
+
+Result<Secret> read_all(int fd, const std::string& name, std::size_t limit) {
+  Botan::secure_vector<std::uint8_t> data(limit + 1);
+  std::size_t filled = 0;
+  while (filled < data.size()) {
+    const ssize_t count = ::read(fd, data.data() + filled, data.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(Reason::kInvalidConfiguration, name + ": " + errno_words());
+    if (count == 0) break;
+    filled += static_cast<std::size_t>(count);
+  }
+  if (filled > limit) return fail(Reason::kInvalidConfiguration, name + " is larger than " + std::to_string(limit) + " octets");
+  data.resize(filled);
+  return Secret(std::move(data));
+}
+
+Result<Secret> trimmed(const Secret& secret, const std::string& source) {
+  BytesView data = secret.view();
+  if (!data.empty() && data.back() == '\n') data = data.first(data.size() - 1);
+  if (data.empty()) return fail(Reason::kInvalidConfiguration, source + " holds no secret");
+  return Secret(data);
+}
+
+Status write_new(const std::filesystem::path& path, BytesView data, mode_t mode) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  if (file.get() < 0) {
+    if (errno == EEXIST) return fail(Reason::kSiteExists, path.string() + " exists already; nothing is overwritten");
+    return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  }
+  std::size_t written = 0;
+  while (written < data.size()) {
+    const ssize_t count = ::write(file.get(), data.data() + written, data.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+    written += static_cast<std::size_t>(count);
+  }
+  if (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0) {
+    return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Secret> read_secret_file(const std::filesystem::path& path, std::size_t limit) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  CAPF_TRY(check_private(file.get(), path.string()));
+  return read_all(file.get(), path.string(), limit);
+}
+
+Status check_private(const std::filesystem::path& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  return check_private(file.get(), path.string());
+}
+
+Result<Secret> read_secret(const std::string& source) {
+  const auto colon = source.find(':');
+  const std::string kind = source.substr(0, colon);
+  const std::string place = colon == std::string::npos ? "" : source.substr(colon + 1);
+  if (place.empty()) {
+    return fail(Reason::kInvalidConfiguration, "a secret is named as file:PATH, fd:N, env:NAME or credential:NAME");
+  }
+  if (kind == "file") {
+    CAPF_LET(const Secret secret, read_secret_file(place, kLargestSecret));
+    return trimmed(secret, source);
+  }
+  if (kind == "credential") {
+    const char* folder = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe): read at start
+    if (folder == nullptr) return fail(Reason::kInvalidConfiguration, "credential:" + place + ": CREDENTIALS_DIRECTORY is not set");
+    if (place.find('/') != std::string::npos) return fail(Reason::kInvalidConfiguration, "a credential's name has no slash");
+    // systemd owns that folder and lets only the service read it; its files may be 0440.
+    const Descriptor file(::open((std::filesystem::path(folder) / place).c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0) return fail(Reason::kInvalidConfiguration, source + ": " + errno_words());
+    CAPF_LET(const Secret secret, read_all(file.get(), source, kLargestSecret));
+    return trimmed(secret, source);
+  }
+  if (kind == "fd") {
+    int number = -1;
+    const auto parsed = std::from_chars(place.data(), place.data() + place.size(), number);
+    if (parsed.ec != std::errc{} || parsed.ptr != place.data() + place.size() || number < 0) {
+      return fail(Reason::kInvalidConfiguration, source + " is no file descriptor");
+    }
+    const Descriptor file(number);
+    CAPF_LET(const Secret secret, read_all(file.get(), source, kLargestSecret));
+    return trimmed(secret, source);
+  }
+  if (kind == "env") {
+    char* value = std::getenv(place.c_str());  // NOLINT(concurrency-mt-unsafe): read at start
+    if (value == nullptr) return fail(Reason::kInvalidConfiguration, source + " is not set");
+    const Secret secret{std::string_view(value)};
+    std::memset(value, 0, std::strlen(value));
+    ::unsetenv(place.c_str());  // NOLINT(concurrency-mt-unsafe): at start
+    return trimmed(secret, source);
+  }
+  return fail(Reason::kInvalidConfiguration, "a secret is named as file:PATH, fd:N, env:NAME or credential:NAME");
+}
+
+Status write_new_secret_file(const std::filesystem::path& path, BytesView data) { return write_new(path, data, 0600); }
+
+Status write_new_file(const std::filesystem::path& path, BytesView data) { return write_new(path, data, 0644); }
+
+void forbid_core_dumps() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+}  // namespace capf

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
+
+namespace capf {
+
+/// What an administrator may do; `rpc/access.h` has the table of methods.
+enum class Role : std::uint8_t {
+  kAdmin,     ///< everything
+  kOperator,  ///< phones, operations, certificates
+  kAuditor,   ///< reads everything, the audit too
+  kMonitor,   ///< what monitoring polls
+};
+inline constexpr std::array kRoles{Role::kAdmin, Role::kOperator, Role::kAuditor, Role::kMonitor};
+std::string_view to_string(Role role);
+std::optional<Role> parse_role(std::string_view text);
+
+/// 1 to 64 letters, digits, '.', '_', '-' or '@', a letter or digit first. Errors: INVALID_NAME.
+Status check_administrator_name(std::string_view name);
+
+struct Administrator {
+  std::string name;
+  Role role = Role::kMonitor;
+  Sha256 certificate_sha256{};  ///< what recognises them
+  TimePoint certificate_not_after;
+  TimePoint created_at;
+  std::string created_by;
+  std::optional<TimePoint> disabled_at;
+};
+
+}  // namespace capf

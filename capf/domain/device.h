@@ -1,0 +1,43 @@
+#pragma once
+
+#include <compare>
+#include <string>
+#include <string_view>
+
+#include "capf/base/error.h"
+
+namespace capf {
+
+/// The name that a phone is known by: "SEP001122334455". 1 to 50 of letters, digits, '.', '_', '-', with a letter or
+/// digit at both ends. Compared byte for byte: case counts.
+class DeviceName {
+ public:
+  /// Errors: INVALID_DEVICE_NAME.
+  static Result<DeviceName> parse(std::string_view text);
+
+  const std::string& text() const { return text_; }
+  auto operator<=>(const DeviceName&) const = default;
+
+ private:
+  explicit DeviceName(std::string text) : text_(std::move(text)) {}
+  std::string text_;
+};
+
+/// Which device names or models somebody may speak for: the characters of a device name, and '*' for any run of them.
+class Pattern {
+ public:
+  /// 1 to 64 characters. Errors: INVALID_PATTERN.
+  static Result<Pattern> parse(std::string_view text);
+  /// The pattern that every name matches.
+  static Pattern any();
+
+  bool matches(std::string_view name) const;
+  const std::string& text() const { return text_; }
+  bool operator==(const Pattern&) const = default;
+
+ private:
+  explicit Pattern(std::string text) : text_(std::move(text)) {}
+  std::string text_;
+};
+
+}  // namespace capf

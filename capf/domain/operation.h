@@ -1,0 +1,105 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
+#include "capf/domain/device.h"
+
+namespace capf {
+
+enum class OperationKind : std::uint8_t { kInstall, kDelete, kTroubleshoot };
+inline constexpr std::array kOperationKinds{OperationKind::kInstall, OperationKind::kDelete,
+                                            OperationKind::kTroubleshoot};
+
+/// pending -> in_progress -> issued -> succeeded, or failed, expired, cancelled; in_progress and issued go back to
+/// in_progress when the phone starts again.
+enum class OperationState : std::uint8_t { kPending, kInProgress, kIssued, kSucceeded, kFailed, kExpired, kCancelled };
+inline constexpr std::array kOperationStates{
+    OperationState::kPending, OperationState::kInProgress, OperationState::kIssued,   OperationState::kSucceeded,
+    OperationState::kFailed,  OperationState::kExpired,    OperationState::kCancelled};
+
+/// How the phone is to authenticate. kLsc and kMic are *by existing certificate*, with that precedence.
+enum class AuthMode : std::uint8_t { kString, kNull, kLsc, kMic };
+inline constexpr std::array kAuthModes{AuthMode::kString, AuthMode::kNull, AuthMode::kLsc, AuthMode::kMic};
+
+enum class KeyOrder : std::uint8_t { kRsa, kEc, kEcRsa };
+inline constexpr std::array kKeyOrders{KeyOrder::kRsa, KeyOrder::kEc, KeyOrder::kEcRsa};
+
+// The spellings of the command line, of JSON and of the database.
+std::string_view to_string(OperationKind kind);
+std::string_view to_string(OperationState state);
+std::string_view to_string(AuthMode mode);
+std::string_view to_string(KeyOrder order);
+std::optional<OperationKind> parse_operation_kind(std::string_view text);
+std::optional<OperationState> parse_operation_state(std::string_view text);
+std::optional<AuthMode> parse_auth_mode(std::string_view text);
+std::optional<KeyOrder> parse_key_order(std::string_view text);
+
+/// pending, in_progress, issued
+constexpr bool is_open(OperationState state) {
+  return state == OperationState::kPending || state == OperationState::kInProgress || state == OperationState::kIssued;
+}
+/// The whole table of transitions; the database holds the same one in a trigger.
+bool may_become(OperationState from, OperationState to);
+
+/// The key that an operation asks for. RSA: 1024, 2048, 3072, 4096 bits. EC: 256, 384, 521.
+struct KeyPolicy {
+  KeyOrder order = KeyOrder::kRsa;
+  int rsa_bits = 2048;
+  int ec_bits = 384;
+
+  /// Errors: INVALID_KEY_POLICY.
+  Status check() const;
+  bool operator==(const KeyPolicy&) const = default;
+};
+
+inline constexpr int kLargestCertificatesPerOperation = 5;
+inline constexpr int kLargestKeyGenerationFailures = 3;
+/// How long an open operation outlives its deadline, overdue, before it expires.
+inline constexpr std::chrono::hours kOverdueGrace{24 * 7};
+inline constexpr std::chrono::hours kDefaultDeadline{24 * 10};
+
+/// How the phone proved who it is. One of them stands in the operation's record once it has.
+enum class CredentialKind : std::uint8_t { kNone, kString, kOwnLsc, kForeignLsc, kMic };
+inline constexpr std::array kCredentialKinds{CredentialKind::kNone, CredentialKind::kString, CredentialKind::kOwnLsc,
+                                             CredentialKind::kForeignLsc, CredentialKind::kMic};
+std::string_view to_string(CredentialKind kind);
+std::optional<CredentialKind> parse_credential_kind(std::string_view text);
+
+struct Operation {
+  std::int64_t id = 0;
+  std::int64_t phone_id = 0;
+  DeviceName device;
+  OperationKind kind = OperationKind::kInstall;
+  OperationState state = OperationState::kPending;
+  AuthMode auth = AuthMode::kString;
+  KeyPolicy key;
+  bool self_service = false;       ///< the phone renews by itself; nobody scheduled it
+  std::string created_by;          ///< an administrator's name, or the device's for self-service
+  TimePoint created_at;
+  TimePoint completes_by;
+  std::optional<TimePoint> finished_at;
+  std::optional<Reason> reason;    ///< why it failed, expired or was cancelled
+  std::string message;             ///< the same in words, with what the phone or the administrator said
+
+  Bytes string_mac;                ///< only while open, and only for kString
+  int string_digits = 0;           ///< how many digits the string has
+  int certificates = 0;            ///< issued in this operation so far
+  int failures = 0;                ///< times the authenticated phone could not generate its key
+
+  std::optional<CredentialKind> authenticated_by;
+  std::optional<Sha256> authenticated_certificate;
+  bool expired_mic = false;        ///< authenticated by an expired MIC that the anchor still lets count
+
+  bool overdue(TimePoint now) const { return is_open(state) && now > completes_by; }
+};
+
+/// Cisco's words for an operation or an attempt: "Upgrade Failed: Invalid Authentication String".
+std::string cisco_status(OperationKind kind, OperationState state, std::optional<Reason> reason);
+
+}  // namespace capf

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "capf/base/address.h"
+#include "capf/domain/operation.h"
+
+namespace capf {
+
+/// Which subject an LSC has.
+enum class SubjectForm : std::uint8_t {
+  kPlain,  ///< CN=<device name> with the issuer's O, OU, L, ST, C
+  kCisco,  ///< serialNumber=PID:<model> SN:<…>, C, O, OU, CN=<model>-<device name>, where the model is known
+};
+
+/// What the site allows. Made once, from the configuration; checked there.
+struct SitePolicy {
+  std::chrono::hours lsc_validity{24 * 1825};      ///< 1 to 1825 days
+  SubjectForm lsc_subject = SubjectForm::kPlain;
+  bool allow_rsa_1024 = false;
+  bool self_service_upgrade = true;                ///< a phone in the last third of its LSC's life renews by itself
+  std::vector<Network> null_string_networks;       ///< default: loopback
+};
+
+/// A null-string operation works this long at most, whatever its deadline.
+inline constexpr std::chrono::hours kNullStringLifetime{24};
+/// How far this server's clock may be from the database's.
+inline constexpr std::chrono::seconds kLargestClockSkew{60};
+
+}  // namespace capf

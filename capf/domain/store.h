@@ -1,0 +1,324 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
+#include "capf/domain/administrator.h"
+#include "capf/domain/audit.h"
+#include "capf/domain/certificate.h"
+#include "capf/domain/issuer.h"
+#include "capf/domain/operation.h"
+#include "capf/domain/phone.h"
+
+// The records as the services see them; `storage/` keeps them in PostgreSQL. Every method may also fail with
+// DATABASE_UNAVAILABLE, CHANGED_MEANWHILE (the transaction is run again from its start) or INTERNAL. A change that is
+// compare-and-set answers false where the row was not as expected.
+
+namespace capf {
+
+/// A slice of a list, in the order of the rows' ids, so that pages stay right while rows change.
+struct Page {
+  std::int64_t after = 0;  ///< rows with a greater id
+  int limit = 100;         ///< 1 to 1000
+};
+
+struct PhoneFilter {
+  std::optional<Pattern> devices;
+  std::optional<bool> blocked;
+};
+
+class PhoneStore {
+ public:
+  virtual ~PhoneStore() = default;
+  /// Adds all of them. @return the names that exist already: then the caller gives up the transaction.
+  virtual Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) = 0;
+  virtual Result<std::optional<Phone>> find(const DeviceName& device) = 0;
+  /// The same, and nobody else changes the phone, its operation or its certificates before this transaction ends:
+  /// issuing, revoking, cancelling, blocking, removing all take this lock first.
+  virtual Result<std::optional<Phone>> lock(const DeviceName& device) = 0;
+  virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) = 0;
+  virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
+  virtual Status set_model(std::int64_t id, const std::string& model) = 0;
+  virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic) = 0;
+  virtual Status set_self_service_stopped(std::int64_t id, bool stopped) = 0;
+  /// The name is free again; the records of the phone stay, and a phone added under the name is another one.
+  virtual Status remove(std::int64_t id) = 0;
+  /// Replaces the last attempt.
+  virtual Status record_attempt(std::int64_t id, const Attempt& attempt) = 0;
+};
+
+struct OperationFilter {
+  std::optional<OperationState> state;
+  bool open = false;                    ///< the three open states
+  bool overdue = false;                 ///< open, and past the deadline
+  std::optional<OperationKind> kind;
+  std::optional<DeviceName> device;
+  std::optional<TimePoint> created_before;
+};
+
+class OperationStore {
+ public:
+  virtual ~OperationStore() = default;
+  /// An id for an operation that is yet to be added: the authentication string's hash contains it.
+  virtual Result<std::int64_t> next_id() = 0;
+  /// Adds it as pending, with created_at by the database's clock. @param strings_limit wrong strings in all.
+  /// @return false where the phone has an open one.
+  virtual Result<bool> add(const Operation& operation, int strings_limit) = 0;
+  virtual Result<std::optional<Operation>> find(std::int64_t id) = 0;
+  virtual Result<std::optional<Operation>> find_open(std::int64_t phone_id) = 0;
+  /// The phone's newest one, open or not.
+  virtual Result<std::optional<Operation>> find_last(std::int64_t phone_id) = 0;
+  virtual Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) = 0;
+  /// Records how the phone authenticated and moves to `to` (in_progress or issued), counting a certificate for
+  /// issued. @return false where the operation is not open any more.
+  virtual Result<bool> advance(std::int64_t id, OperationState to, CredentialKind by,
+                               const std::optional<Sha256>& certificate, bool expired_mic) = 0;
+  /// Ends it: succeeded, failed, expired or cancelled; its string's hash goes. @return false where it is not open.
+  virtual Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
+                              const std::string& message) = 0;
+  /// @return how often the phone has reported failure now; 0 where the operation is not open.
+  virtual Result<int> count_failure(std::int64_t id) = 0;
+  /// Open ones whose deadline passed before `deadline`, oldest first, at most `limit`; rows that others hold are left.
+  virtual Result<std::vector<Operation>> lock_overdue(TimePoint deadline, int limit) = 0;
+};
+
+struct CertificateFilter {
+  std::optional<DeviceName> device;
+  std::optional<CertificateState> state;
+  std::optional<TimePoint> expires_before;
+  std::optional<CertificateKind> kind;
+};
+
+class CertificateStore {
+ public:
+  virtual ~CertificateStore() = default;
+  /// @return its id. A second one with its SHA-256 that was handed over replaces nothing and is no error.
+  virtual Result<std::int64_t> add(const Certificate& certificate) = 0;
+  /// An LSC of ours by its SHA-256.
+  virtual Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) = 0;
+  virtual Result<std::vector<Certificate>> find_serial(BytesView serial) = 0;
+  /// The LSC that was issued for this key in this operation.
+  virtual Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) = 0;
+  /// The phone's LSCs that are neither expired nor revoked nor superseded, oldest first.
+  virtual Result<std::vector<Certificate>> live(std::int64_t phone_id) = 0;
+  /// Whether an LSC of ours was ever confirmed by the phone.
+  virtual Result<bool> ever_confirmed(std::int64_t phone_id) = 0;
+  /// The phone's certificates of every kind and state, newest first, at most `limit`.
+  virtual Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) = 0;
+  virtual Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) = 0;
+  /// @return false where it was confirmed before.
+  virtual Result<bool> confirm(std::int64_t id) = 0;
+  /// Writes the revocation (narrow table, for CRLs) and marks the certificate, also as superseded where that is the
+  /// reason. @return false where it is revoked already.
+  virtual Result<bool> revoke(const Certificate& certificate, RevocationReason reason) = 0;
+};
+
+/// Whose a public key is. A key belongs to one of them for ever.
+enum class KeyOwner : std::uint8_t { kPhone, kMic, kIssuer, kSite, kAdministrator, kBlocked };
+std::string_view to_string(KeyOwner owner);
+std::optional<KeyOwner> parse_key_owner(std::string_view text);
+
+struct KeyRecord {
+  KeyOwner owner = KeyOwner::kPhone;
+  std::int64_t phone_id = 0;   ///< for kPhone and kMic
+  bool compromised = false;
+};
+
+class KeyStore {
+ public:
+  virtual ~KeyStore() = default;
+  /// Writes the key down for its owner unless it is on record. @return what is on record now.
+  virtual Result<KeyRecord> claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) = 0;
+  virtual Result<std::optional<KeyRecord>> find(const Sha256& key_sha256) = 0;
+  virtual Status mark_compromised(const Sha256& key_sha256) = 0;
+};
+
+/// Limits on wrong authentication strings, over all servers, by the database's clock.
+inline constexpr int kStringsPerDevice = 10;              ///< then locked for kStringLock
+inline constexpr std::chrono::minutes kStringLock{10};
+inline constexpr int kStringsPerAddressAndDevice = 5;     ///< in an hour
+inline constexpr int kStringsPerAddress = 50;             ///< in an hour
+
+class StringStore {
+ public:
+  virtual ~StringStore() = default;
+  /// Counts a string before it is compared: for the address, the address on this device, the device and the operation.
+  /// @return nothing where it may be compared; else ADDRESS_LIMITED (then nothing is counted for the device),
+  /// AUTH_STRING_LOCKED or AUTH_STRING_EXHAUSTED (the operation's limit is used up: the caller fails it).
+  virtual Result<std::optional<Reason>> count(std::int64_t phone_id, std::int64_t operation_id,
+                                              const std::string& address_block) = 0;
+  /// The same for a string that is compared with nothing, since there is no such device or operation.
+  /// @return nothing or ADDRESS_LIMITED.
+  virtual Result<std::optional<Reason>> count_stranger(const std::string& address_block) = 0;
+  /// The string was right: takes back what count() counted, and clears the device's count.
+  virtual Status forgive(std::int64_t phone_id, std::int64_t operation_id, const std::string& address_block) = 0;
+  /// *phone unlock*: clears the counts of the device, from every address.
+  virtual Status unlock(std::int64_t phone_id) = 0;
+  /// Drops counts that are older than their window.
+  virtual Status prune() = 0;
+};
+
+class IssuerStore {
+ public:
+  virtual ~IssuerStore() = default;
+  /// @return its id.
+  virtual Result<std::int64_t> add(const IssuerRecord& issuer) = 0;
+  virtual Result<std::optional<IssuerRecord>> active() = 0;
+  virtual Result<std::vector<IssuerRecord>> list() = 0;
+};
+
+class AnchorStore {
+ public:
+  virtual ~AnchorStore() = default;
+  /// @return false where it is in a store already.
+  virtual Result<bool> add(const TrustAnchor& anchor) = 0;
+  virtual Result<std::vector<TrustAnchor>> list() = 0;
+  /// @return false where there is none.
+  virtual Result<bool> remove(const Sha256& sha256) = 0;
+  /// Changes with every add and remove: what was read under one number is still right under the same number.
+  virtual Result<std::int64_t> revision() = 0;
+  /// The same, and no anchor comes or goes before this transaction ends.
+  virtual Result<std::int64_t> lock_revision() = 0;
+};
+
+class AdministratorStore {
+ public:
+  virtual ~AdministratorStore() = default;
+  /// @return false where the name or the certificate is taken.
+  virtual Result<bool> add(const Administrator& administrator) = 0;
+  virtual Result<std::optional<Administrator>> find(const std::string& name) = 0;
+  virtual Result<std::optional<Administrator>> find_certificate(const Sha256& sha256) = 0;
+  virtual Result<std::vector<Administrator>> list() = 0;
+  /// @return false where they are disabled already.
+  virtual Result<bool> disable(const std::string& name) = 0;
+  /// How many enabled ones have the role admin; nobody else disables one before this transaction ends.
+  virtual Result<int> lock_admins() = 0;
+};
+
+struct AuditFilter {
+  std::optional<std::string> subject;
+  std::optional<std::string> actor;
+  std::optional<std::string> action;   ///< or its first part: "operation"
+  std::optional<TimePoint> since;
+};
+
+/// Where a reader of changes stands. Events become readable in the order of their transactions' ends, so an id alone
+/// would lose some.
+struct ChangeCursor {
+  std::uint64_t transaction = 0;
+  std::int64_t id = 0;
+};
+
+struct OperationChange {
+  AuditEvent event;
+  std::optional<Operation> operation;  ///< as it is now
+  ChangeCursor cursor;
+};
+
+class AuditStore {
+ public:
+  virtual ~AuditStore() = default;
+  virtual Status add(const AuditEvent& event) = 0;
+  virtual Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) = 0;
+  /// Where the record ends now.
+  virtual Result<ChangeCursor> end() = 0;
+  /// Events about operations after `cursor` that no running transaction can still precede, in order.
+  virtual Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) = 0;
+  /// Counts a refusal before authentication. @param device empty for a name that is not known. Beyond a thousand rows
+  /// in one minute further ones go into one row.
+  virtual Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) = 0;
+  virtual Result<std::vector<RefusalCount>> refusals(TimePoint since, int limit) = 0;
+};
+
+/// What monitoring asks at once.
+struct Summary {
+  std::map<OperationState, std::int64_t> operations;        ///< open ones; ended ones of the last 24 hours
+  std::map<std::string, std::int64_t> reasons;              ///< of failed ones in the last 24 hours
+  std::map<std::string, std::int64_t> refusals;             ///< by reason, in the last hour
+  std::int64_t overdue = 0;
+  std::optional<TimePoint> oldest_pending;                  ///< created_at
+  std::int64_t phones = 0;
+  std::int64_t lscs_expiring_30_days = 0;                   ///< live LSCs; includes those below
+  std::int64_t lscs_expiring_7_days = 0;
+  std::int64_t lscs_expiring_1_day = 0;
+  std::int64_t lscs_unconfirmed = 0;                        ///< their operation ended without a confirmation
+  std::optional<TimePoint> issuer_not_after;                ///< of the active one
+};
+
+class SummaryStore {
+ public:
+  virtual ~SummaryStore() = default;
+  virtual Result<Summary> summary() = 0;
+};
+
+class LeaseStore {
+ public:
+  virtual ~LeaseStore() = default;
+  /// Takes or keeps the lease for `seconds` from now. @return false while somebody else has it.
+  virtual Result<bool> take(const std::string& name, const std::string& holder, int seconds) = 0;
+};
+
+/// One transaction. Not shared between threads.
+class Transaction {
+ public:
+  virtual ~Transaction() = default;
+  /// The database's clock at the start of the transaction.
+  virtual TimePoint now() const = 0;
+  virtual PhoneStore& phones() = 0;
+  virtual OperationStore& operations() = 0;
+  virtual CertificateStore& certificates() = 0;
+  virtual KeyStore& keys() = 0;
+  virtual StringStore& strings() = 0;
+  virtual IssuerStore& issuers() = 0;
+  virtual AnchorStore& anchors() = 0;
+  virtual AdministratorStore& administrators() = 0;
+  virtual AuditStore& audit() = 0;
+  virtual SummaryStore& summary() = 0;
+  virtual LeaseStore& leases() = 0;
+};
+
+/// Threads: any.
+class Database {
+ public:
+  virtual ~Database() = default;
+  /// Runs `work` in a transaction and commits it, or rolls back where `work` fails. `work` may be run several times:
+  /// from its start after a serialization failure, a deadlock or a connection that was lost before the commit was
+  /// sent. COMMIT_IN_DOUBT where the connection was lost during the commit.
+  virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
+  /// The same without the right to write, on the primary.
+  virtual Status read(const std::function<Status(Transaction&)>& work) = 0;
+};
+
+/// in_transaction(&Database::write, db, [&](Transaction& tx) -> Result<Phone> { … }): the value of the work.
+template <class Work>
+auto in_transaction(Status (Database::*how)(const std::function<Status(Transaction&)>&), Database& database, Work work)
+    -> std::invoke_result_t<Work&, Transaction&> {
+  using Answer = std::invoke_result_t<Work&, Transaction&>;
+  std::optional<Answer> answer;
+  const Status status = (database.*how)([&](Transaction& tx) -> Status {
+    answer.emplace(work(tx));
+    if (!*answer) return tl::unexpected<Error>(answer->error());
+    return {};
+  });
+  if (!status) return tl::unexpected<Error>(status.error());
+  return *std::move(answer);
+}
+template <class Work>
+auto in_write(Database& database, Work work) {
+  return in_transaction(&Database::write, database, std::move(work));
+}
+template <class Work>
+auto in_read(Database& database, Work work) {
+  return in_transaction(&Database::read, database, std::move(work));
+}
+
+}  // namespace capf
