@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <botan/rng.h>
+
+#include "capf/base/bytes.h"
+#include "capf/ca/key.h"
+#include "capf/domain/certificate.h"
+#include "capf/domain/issuer.h"
+#include "capf/domain/policy.h"
+
+namespace capf::ca {
+
+/// An LSC is at most this large: phones have little room.
+inline constexpr std::size_t kLargestLsc = 2048;
+/// LSCs start this long before they are made, for phones whose clocks are slow.
+inline constexpr std::chrono::minutes kBackdate{5};
+
+/// What an LSC is made from. Nothing comes from the phone's request but the key.
+struct LscRequest {
+  DeviceName device;
+  std::string model;          ///< for SubjectForm::kCisco; empty: the plain form is used
+  std::string serial_number;  ///< of the device, as its MIC has it: "PID:CP-8861 SN:FCH18198CNQ"; may be empty
+  Bytes public_key;           ///< SubjectPublicKeyInfo, DER; checked by check_key()
+  TimePoint now;
+  std::chrono::hours validity{0};
+  SubjectForm form = SubjectForm::kPlain;
+};
+
+struct IssuedLsc {
+  Bytes der;
+  Bytes serial;          ///< 16 octets
+  Sha256 sha256{};
+  TimePoint not_before;
+  TimePoint not_after;
+  int shard = 0;         ///< of the issuer's CRL
+};
+
+/// One generation of the CAPF certificate with its key. Threads: any; signers are pooled inside.
+class Issuer {
+ public:
+  /// @param status_url "http://HOST:PORT", under which the LSCs say their status is.
+  /// Errors: INVALID_CONFIGURATION where key and certificate do not belong together or it is no CA certificate.
+  static Result<std::unique_ptr<Issuer>> make(IssuerRecord record, std::unique_ptr<SigningKey> key,
+                                              const std::string& status_url);
+  virtual ~Issuer() = default;
+
+  /// Builds, signs, parses what was signed and holds it against the profile.
+  /// Errors: ISSUER_EXPIRED, CERTIFICATE_TOO_LARGE, CERTIFICATE_CHECK_FAILED, INTERNAL.
+  virtual Result<IssuedLsc> issue(const LscRequest& request, Botan::RandomNumberGenerator& random) const = 0;
+  virtual const IssuerRecord& record() const = 0;
+  /// The certificate and what stands above it, DER, as a phone gets them.
+  virtual const std::vector<Bytes>& chain() const = 0;
+};
+
+}  // namespace capf::ca

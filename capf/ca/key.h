@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <botan/pk_keys.h>
+#include <botan/rng.h>
+
+#include "capf/base/bytes.h"
+#include "capf/base/secret.h"
+
+namespace capf::ca {
+
+enum class KeyAlgorithm : std::uint8_t { kRsa2048, kRsa3072, kRsa4096, kP256, kP384 };
+/// "rsa-2048", "p-384"
+std::string_view to_string(KeyAlgorithm algorithm);
+std::optional<KeyAlgorithm> parse_key_algorithm(std::string_view text);
+
+/// A private key that signs: in an encrypted file now, in a token where a site has one. Threads: any.
+class SigningKey {
+ public:
+  virtual ~SigningKey() = default;
+  /// For building certificates with Botan. Signers that are made from it belong to one thread each.
+  virtual const Botan::Private_Key& botan() const = 0;
+  /// SubjectPublicKeyInfo, DER.
+  virtual Bytes public_key() const = 0;
+  /// PKCS #8 PEM, unencrypted, for a TLS library. Errors: INTERNAL for a key that cannot leave its token.
+  virtual Result<Secret> private_pem() const = 0;
+};
+
+/// A new key, whose private operation runs in OpenSSL.
+Result<std::unique_ptr<SigningKey>> generate_key(KeyAlgorithm algorithm);
+/// Encrypted PKCS #8, PEM: PBES2 with scrypt or PBKDF2, AES-256.
+Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase);
+/// PKCS #8 (encrypted or not) or the older PEM forms. RSA 2048 to 4096, P-256, P-384.
+/// Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION.
+Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& passphrase);
+
+/// A certificate with its key and what stands above it, as another CA's file brings it.
+struct ImportedAuthority {
+  std::unique_ptr<SigningKey> key;
+  Bytes certificate;         ///< DER
+  std::vector<Bytes> chain;  ///< DER, issuer first; empty for a self-signed one
+};
+/// Errors: WRONG_PASSPHRASE, INVALID_CERTIFICATE where the parts do not belong together.
+Result<ImportedAuthority> import_pem(BytesView certificates, BytesView key, const Secret& passphrase);
+Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphrase);
+
+}  // namespace capf::ca

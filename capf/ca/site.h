@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <botan/rng.h>
+
+#include "capf/base/bytes.h"
+#include "capf/ca/key.h"
+
+// The certificates of a site that are not LSCs. Each function builds, signs, parses again and checks.
+
+namespace capf::ca {
+
+/// RFC 4514 text, e.g. "CN=CAPF-1A2B3C4D,O=Example,C=DE": CN, O, OU, L, ST, C, each at most once but OU, C of two letters.
+/// Errors: INVALID_CONFIGURATION.
+Status check_subject(const std::string& subject);
+
+struct AuthorityRequest {
+  std::string subject;                ///< RFC 4514; empty: CN=CAPF-<8 hex digits>, O=CAPF
+  TimePoint now;
+  std::chrono::hours validity{24 * 3650};
+};
+
+/// The CAPF issuer: CA:TRUE, pathlen 0, digitalSignature, keyCertSign, cRLSign, SKI, AKI; self-signed.
+Result<Bytes> make_capf_certificate(const SigningKey& key, const AuthorityRequest& request,
+                                    Botan::RandomNumberGenerator& random);
+/// Whether an imported one will do: CA:TRUE, keyCertSign and cRLSign, in time, strong enough, chain whole.
+/// Errors: INVALID_CERTIFICATE.
+Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now);
+/// The site CA: signs servers and administrators, nothing else.
+Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request, Botan::RandomNumberGenerator& random);
+/// What the wire listener shows: self-signed, CN=CAPF- and 8 hex digits, no CA, digitalSignature and keyEncipherment,
+/// serverAuth.
+Result<Bytes> make_wire_certificate(const SigningKey& key, const AuthorityRequest& request,
+                                    Botan::RandomNumberGenerator& random);
+
+/// A site CA with its key, to sign with.
+struct SiteAuthority {
+  const SigningKey& key;
+  BytesView certificate;  ///< DER
+};
+/// serverAuth; subject alternative names from `hosts` (DNS names and IP addresses).
+Result<Bytes> make_server_certificate(const SiteAuthority& authority, BytesView public_key,
+                                      const std::vector<std::string>& hosts, TimePoint now, std::chrono::hours validity,
+                                      Botan::RandomNumberGenerator& random);
+/// clientAuth; CN=<name>, OU=Administrators.
+Result<Bytes> make_administrator_certificate(const SiteAuthority& authority, BytesView public_key,
+                                             const std::string& name, TimePoint now, std::chrono::hours validity,
+                                             Botan::RandomNumberGenerator& random);
+
+}  // namespace capf::ca
