@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <botan/rng.h>
+
+#include "capf/ca/site.h"
+#include "capf/domain/store.h"
+
+namespace capf::service {
+
+struct NewAdministrator {
+  Administrator administrator;
+  Bytes certificate;         ///< DER
+  std::vector<Bytes> chain;  ///< DER: the site CA
+};
+
+/// Who administers the site. Threads: any.
+class Administrators {
+ public:
+  /// @param site_key, site_certificate of the site CA; they outlive this.
+  Administrators(Database& database, const ca::SigningKey& site_key, BytesView site_certificate,
+                 Botan::RandomNumberGenerator& random)
+      : database_(database), site_key_(site_key), site_certificate_(site_certificate), random_(random) {}
+
+  /// @param request PKCS #10, DER. Errors: INVALID_NAME, ADMINISTRATOR_EXISTS, those of the request and the key.
+  Result<NewAdministrator> add(const Actor& actor, const std::string& name, Role role, BytesView request);
+  Result<std::vector<Administrator>> list();
+  /// Errors: UNKNOWN_ADMINISTRATOR, LAST_ADMINISTRATOR.
+  Status disable(const Actor& actor, const std::string& name);
+  /// Who that certificate is, judged now: by its SHA-256 on record alone.
+  /// Errors: ADMINISTRATOR_UNKNOWN, ADMINISTRATOR_DISABLED, CERTIFICATE_EXPIRED.
+  Result<Administrator> recognise(const Sha256& certificate);
+
+ private:
+  Database& database_;
+  const ca::SigningKey& site_key_;
+  BytesView site_certificate_;
+  Botan::RandomNumberGenerator& random_;
+};
+
+}  // namespace capf::service

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <botan/rng.h>
+
+#include "capf/base/time.h"
+#include "capf/ca/authstring.h"
+#include "capf/ca/issuer.h"
+#include "capf/domain/policy.h"
+#include "capf/domain/store.h"
+#include "capf/service/authenticator.h"
+#include "capf/service/caller.h"
+
+namespace capf::service {
+
+/// What a phone that asks is told.
+struct PendingAnswer {
+  bool authenticated = false;          ///< false: nothing was presented, and nothing is told
+  std::optional<Operation> operation;  ///< the open one; id 0 for a renewal that the phone may begin by itself
+};
+
+struct IssueAnswer {
+  Bytes certificate;         ///< DER
+  std::vector<Bytes> chain;  ///< DER
+  std::int64_t operation_id = 0;
+};
+
+/// What a phone reports that it could not do.
+enum class PhoneFailure : std::uint8_t { kKeyGeneration, kStore, kDelete };
+
+/// What phones do. Every method authenticates the caller first; whoever does not prove the device gets
+/// AUTHENTICATION_FAILED alone, and the true reason stands in the record. Each change is one transaction, in which
+/// the caller's authority is checked again under the phone's lock. Threads: any.
+class Enrolment {
+ public:
+  Enrolment(Database& database, Authenticator& authenticator, const ca::Issuer& issuer, const SitePolicy& policy,
+            Botan::RandomNumberGenerator& random);
+
+  Result<PendingAnswer> pending(const Caller& caller);
+  /// Install or upgrade. @param request PKCS #10, DER.
+  /// Errors after authentication: NO_PENDING_OPERATION, OPERATION_KIND, OPERATION_ENDED, DEADLINE_PASSED,
+  /// CERTIFICATE_LIMIT, SELF_SERVICE_REFUSED, those of the request and the key (KEY_…), of issuing and of the database.
+  Result<IssueAnswer> issue(const Caller& caller, BytesView request);
+  /// The phone has stored the certificate with this SHA-256. Again and again: the same answer.
+  Status confirm(const Caller& caller, const Sha256& sha256);
+  /// The phone gives up its LSCs. @return how many were revoked.
+  Result<int> give_up(const Caller& caller);
+  /// Troubleshoot. @param certificates DER, 1 to 4.
+  Status hand_over(const Caller& caller, const std::vector<Bytes>& certificates);
+  Status report_failure(const Caller& caller, PhoneFailure failure);
+
+ private:
+  Result<IssueAnswer> issue_in(Transaction& tx, const Caller& caller, const Proven& before, const ca::OfferedKey& key);
+
+  Database& database_;
+  Authenticator& authenticator_;
+  const ca::Issuer& issuer_;
+  const SitePolicy& policy_;
+  Botan::RandomNumberGenerator& random_;
+};
+
+}  // namespace capf::service

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/domain/store.h"
+
+namespace capf::service {
+
+struct PhoneView {
+  Phone phone;
+  std::optional<Operation> operation;     ///< the open one, or the last
+  std::vector<Certificate> certificates;  ///< newest first, at most 20
+  std::string status;                     ///< in Cisco's words
+};
+
+/// What administrators do with phones. Threads: any.
+class Phones {
+ public:
+  explicit Phones(Database& database) : database_(database) {}
+
+  /// All or nothing. Errors: DEVICE_EXISTS (the message names them), INVALID_REQUEST for none, too many or doubles.
+  Status add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model);
+  Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page);
+  Result<PhoneView> show(const DeviceName& device);
+  /// Cancels its operation and revokes its certificates. @return how many were revoked.
+  Result<int> remove(const Actor& actor, const DeviceName& device);
+  /// Cancels, revokes, and refuses every way to authenticate until unblock(). Again: no error.
+  Result<int> block(const Actor& actor, const DeviceName& device);
+  Status unblock(const Actor& actor, const DeviceName& device);
+  /// Clears the counts of wrong strings and a stop of self-service, and on request the remembered MIC.
+  Status unlock(const Actor& actor, const DeviceName& device, bool forget_mic);
+
+ private:
+  Database& database_;
+};
+
+}  // namespace capf::service

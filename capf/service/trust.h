@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "capf/ca/trust.h"
+#include "capf/domain/store.h"
+
+namespace capf::service {
+
+struct AnchorRequest {
+  TrustStoreName store = TrustStoreName::kMic;
+  std::vector<Bytes> files;  ///< PEM or DER; each may hold several certificates
+  Pattern devices = Pattern::any();
+  Pattern models = Pattern::any();
+  bool allow_sha1 = false;
+  int min_rsa_bits = 2048;
+  std::optional<TimePoint> allow_expired_until;
+  std::optional<TimePoint> ends_at;
+};
+
+/// What became of one certificate of the request.
+struct AnchorOutcome {
+  std::string subject;
+  Sha256 sha256{};
+  std::optional<Error> left_out;  ///< absent: it was added
+};
+
+/// What administrators do with trust anchors. Threads: any.
+class Trust {
+ public:
+  explicit Trust(Database& database) : database_(database) {}
+
+  /// Adds what can be trusted, and says of each of the others why it is left out. Errors: INVALID_REQUEST where the
+  /// store lsc is given no device pattern or end; INVALID_CERTIFICATE where nothing was added.
+  Result<std::vector<AnchorOutcome>> add(const Actor& actor, const AnchorRequest& request);
+  Result<std::vector<TrustAnchor>> list();
+  /// @param sha256 hexadecimal, at least its first 8 digits. Errors: UNKNOWN_ANCHOR, INVALID_REQUEST where it is
+  /// the beginning of several.
+  Result<TrustAnchor> remove(const Actor& actor, const std::string& sha256);
+  Result<std::vector<IssuerRecord>> issuers();
+
+ private:
+  Database& database_;
+};
+
+/// The anchors as they are now, parsed, kept as long as their revision is the database's. Threads: any.
+class TrustCache {
+ public:
+  struct Snapshot {
+    std::int64_t revision = 0;
+    std::shared_ptr<const ca::TrustStore> store;
+  };
+  /// @param lock whether anchors may come or go before the transaction ends.
+  Result<Snapshot> read(Transaction& tx, bool lock);
+
+ private:
+  std::mutex mutex_;
+  Snapshot snapshot_;
+};
+
+}  // namespace capf::service
