@@ -1,0 +1,67 @@
+#pragma once
+
+#include <concepts>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "capf/base/error.h"
+#include "capf/base/time.h"
+
+namespace capf {
+
+class Secret;
+
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
+std::string_view to_string(LogLevel level);
+/// "debug", "info", "warning", "error"
+std::optional<LogLevel> parse_log_level(std::string_view text);
+
+/// One key and its value on a line of the log. The value may come from anybody: it is bounded and escaped.
+class LogField {
+ public:
+  LogField(std::string_view key, std::string_view value);
+  LogField(std::string_view key, Reason reason) : LogField(key, to_string(reason)) {}
+  template <std::integral T>
+  LogField(std::string_view key, T value) : text_(key) {
+    if constexpr (std::same_as<T, bool>) {
+      text_ += value ? "=true" : "=false";
+    } else {
+      text_ += '=' + std::to_string(value);
+    }
+  }
+  LogField(std::string_view key, const Secret& value) = delete;
+
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;  ///< key=value
+};
+
+using LogFields = std::initializer_list<LogField>;
+
+inline constexpr std::size_t kLongestLogValue = 200;
+
+/// A value as it stands on a line: bare where it has only letters, digits and . _ : / @ + -, else in quotes, with
+/// everything that is not printable ASCII as \xNN, so that nobody can forge a field or a line. At most
+/// kLongestLogValue octets of it, then "...".
+std::string log_value(std::string_view value);
+/// "2030-12-31T23:59:59.123Z info operation.scheduled device=SEP001122334455", without a newline.
+std::string log_line(TimePoint time, LogLevel level, std::string_view event, LogFields fields);
+
+// One line each to standard error. `event` is object and past participle, a constant of the program:
+//   log_info("operation.scheduled", {{"device", device.text()}, {"count", 3}});
+// Threads: any. Never fails.
+void log_debug(std::string_view event, LogFields fields = {});
+void log_info(std::string_view event, LogFields fields = {});
+void log_warning(std::string_view event, LogFields fields = {});
+void log_error(std::string_view event, LogFields fields = {});
+/// The same with the error's reason, message and cause behind the fields.
+void log_warning(std::string_view event, const Error& error, LogFields fields = {});
+void log_error(std::string_view event, const Error& error, LogFields fields = {});
+
+/// What is below `level` is not written. At the start: info.
+void set_log_level(LogLevel level);
+
+}  // namespace capf

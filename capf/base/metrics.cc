@@ -1,0 +1,110 @@
+#include "capf/base/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include "capf/base/version.h"
+
+namespace capf {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using prometheus::Registry;
+
+Family<Gauge>& gauges(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+}
+Gauge& gauge(Registry& registry, const char* name, const char* help) { return gauges(registry, name, help).Add({}); }
+Family<Counter>& counters(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+
+double seconds_of(TimePoint time) { return std::chrono::duration<double>(time.time_since_epoch()).count(); }
+
+// An issue takes a few milliseconds; what waits for a lock or a connection takes seconds.
+const Histogram::BucketBoundaries kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+
+}  // namespace
+
+struct Metrics::Series {
+  Registry registry;
+  Family<Counter>& requests =
+      counters(registry, "capf_requests_total", "Calls that have ended, by method and outcome.");
+  Family<Histogram>& durations = prometheus::BuildHistogram()
+                                     .Name("capf_request_duration_seconds")
+                                     .Help("How long calls took, by method.")
+                                     .Register(registry);
+  Family<Counter>& refusals = counters(registry, "capf_refusals_total",
+                                       "Callers refused before they had proven who they are, by the true reason.");
+  Gauge& calls = gauge(registry, "capf_calls_in_flight", "Calls that are being answered.");
+  Gauge& database_up = gauge(registry, "capf_database_up", "1 while the database answers.");
+  Gauge& pool_size = gauge(registry, "capf_database_pool_size", "Connections that this server may have.");
+  Gauge& pool_in_use = gauge(registry, "capf_database_pool_in_use", "Connections that are in use.");
+  Gauge& pool_waiting = gauge(registry, "capf_database_pool_waiting", "Calls that wait for a connection.");
+  Family<Gauge>& operations =
+      gauges(registry, "capf_operations", "Operations by state: open ones, and ended ones of the last 24 hours.");
+  Gauge& overdue = gauge(registry, "capf_operations_overdue", "Open operations whose deadline has passed.");
+  Gauge& oldest_pending =
+      gauge(registry, "capf_oldest_pending_age_seconds", "Age of the oldest pending operation; 0 without one.");
+  Gauge& phones = gauge(registry, "capf_phones", "Phones on record.");
+  Gauge& unconfirmed = gauge(registry, "capf_lscs_unconfirmed",
+                             "LSCs whose operation ended before the phone confirmed that it has them.");
+  Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
+  Family<Gauge>& not_after = gauges(registry, "capf_certificate_not_after_seconds",
+                                    "When the server's own certificates expire, in seconds since 1970.");
+  Gauge& lease = gauge(registry, "capf_maintenance_lease_held", "1 on the server that does the site's maintenance.");
+  Gauge& summary_read = gauge(registry, "capf_summary_read_seconds",
+                              "When the numbers from the database were last read, in seconds since 1970.");
+};
+
+Metrics::Metrics() : series_(std::make_unique<Series>()) {
+  gauges(series_->registry, "capf_build_info", "1, with the version of the program.")
+      .Add({{"version", std::string(version())}})
+      .Set(1);
+}
+Metrics::~Metrics() = default;
+
+void Metrics::count_request(std::string_view method, std::optional<Reason> refused, Duration took) {
+  const std::string name(method);
+  series_->requests.Add({{"method", name}, {"outcome", refused ? std::string(to_string(*refused)) : "OK"}}).Increment();
+  series_->durations.Add({{"method", name}}, kSeconds).Observe(std::chrono::duration<double>(took).count());
+}
+void Metrics::count_refusal(Reason reason) {
+  series_->refusals.Add({{"reason", std::string(to_string(reason))}}).Increment();
+}
+void Metrics::set_calls_in_flight(std::int64_t count) { series_->calls.Set(static_cast<double>(count)); }
+void Metrics::set_database_up(bool up) { series_->database_up.Set(up ? 1 : 0); }
+void Metrics::set_pool(std::int64_t size, std::int64_t in_use, std::int64_t waiting) {
+  series_->pool_size.Set(static_cast<double>(size));
+  series_->pool_in_use.Set(static_cast<double>(in_use));
+  series_->pool_waiting.Set(static_cast<double>(waiting));
+}
+void Metrics::set_operations(std::string_view state, std::int64_t count) {
+  series_->operations.Add({{"state", std::string(state)}}).Set(static_cast<double>(count));
+}
+void Metrics::set_overdue(std::int64_t count) { series_->overdue.Set(static_cast<double>(count)); }
+void Metrics::set_oldest_pending_age(std::chrono::seconds age) {
+  series_->oldest_pending.Set(static_cast<double>(age.count()));
+}
+void Metrics::set_phones(std::int64_t count) { series_->phones.Set(static_cast<double>(count)); }
+void Metrics::set_lscs_unconfirmed(std::int64_t count) { series_->unconfirmed.Set(static_cast<double>(count)); }
+void Metrics::set_lscs_expiring(std::int64_t within_30_days, std::int64_t within_7_days, std::int64_t within_1_day) {
+  series_->expiring.Add({{"days", "30"}}).Set(static_cast<double>(within_30_days));
+  series_->expiring.Add({{"days", "7"}}).Set(static_cast<double>(within_7_days));
+  series_->expiring.Add({{"days", "1"}}).Set(static_cast<double>(within_1_day));
+}
+void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_after) {
+  series_->not_after.Add({{"certificate", std::string(which)}}).Set(seconds_of(not_after));
+}
+void Metrics::set_lease_held(bool held) { series_->lease.Set(held ? 1 : 0); }
+void Metrics::set_summary_read(TimePoint at) { series_->summary_read.Set(seconds_of(at)); }
+
+std::string Metrics::text() const { return prometheus::TextSerializer().Serialize(series_->registry.Collect()); }
+
+}  // namespace capf

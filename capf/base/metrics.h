@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "capf/base/error.h"
+#include "capf/base/time.h"
+
+namespace capf {
+
+/// What Prometheus reads of this server. Every label has a bounded set of values that the program itself chose: no
+/// device, no address, no name of a person. Counters and calls are this server's; what is counted in the database
+/// is the same on every server of a site. Threads: any.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  /// One call has ended. @param method one of our own: "PhoneService/Install", "http/metrics"
+  /// @param refused absent: it was answered.
+  void count_request(std::string_view method, std::optional<Reason> refused, Duration took);
+  /// Somebody was refused before they had proven who they are; the true reason.
+  void count_refusal(Reason reason);
+  void set_calls_in_flight(std::int64_t count);
+
+  /// Whether the database answered when it was last asked, and what it said.
+  void set_database_up(bool up);
+  /// @param waiting calls that wait for a connection
+  void set_pool(std::int64_t size, std::int64_t in_use, std::int64_t waiting);
+
+  /// @param state as it is spelled: "in_progress". Open ones, and ended ones of the last 24 hours.
+  void set_operations(std::string_view state, std::int64_t count);
+  void set_overdue(std::int64_t count);
+  /// Zero where nothing is pending.
+  void set_oldest_pending_age(std::chrono::seconds age);
+  void set_phones(std::int64_t count);
+  void set_lscs_unconfirmed(std::int64_t count);
+  /// Live LSCs that expire within 30, 7 and 1 day; each includes the next.
+  void set_lscs_expiring(std::int64_t within_30_days, std::int64_t within_7_days, std::int64_t within_1_day);
+  /// @param which "issuer", "site_ca", "server", "wire"
+  void set_certificate_not_after(std::string_view which, TimePoint not_after);
+  /// Whether this server does the site's maintenance.
+  void set_lease_held(bool held);
+  /// The numbers above were read from the database at that time.
+  void set_summary_read(TimePoint at);
+
+  /// The text format, version 0.0.4.
+  std::string text() const;
+
+ private:
+  struct Series;
+  std::unique_ptr<Series> series_;
+};
+
+}  // namespace capf
