@@ -1,0 +1,79 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/metrics.h"
+#include "capf/base/secret.h"
+#include "capf/base/time.h"
+#include "capf/rpc/limiter.h"
+#include "capf/rpc/readiness.h"
+#include "capf/service/administrators.h"
+#include "capf/service/certificates.h"
+#include "capf/service/enrolment.h"
+#include "capf/service/monitor.h"
+#include "capf/service/operations.h"
+#include "capf/service/phones.h"
+#include "capf/service/records.h"
+#include "capf/service/trust.h"
+
+namespace capf::rpc {
+
+/// What calls end up in. Everything outlives the servers.
+struct UseCases {
+  service::Enrolment& enrolment;
+  service::Phones& phones;
+  service::Operations& operations;
+  service::Certificates& certificates;
+  service::Trust& trust;
+  service::Administrators& administrators;
+  service::Records& records;
+  service::Monitor& monitor;
+  Readiness& readiness;
+  Metrics& metrics;
+  const Clock& clock;
+  Bytes wire_certificate;  ///< DER, for ListIssuers; empty where there is no wire listener
+};
+
+struct ListenSettings {
+  /// "127.0.0.1:3805", "[::1]:3805". Port 0 takes a free one, the same for every address. 0.0.0.0 and [::] alike mean
+  /// every address of both families.
+  std::vector<std::string> addresses;
+  Bytes certificate_pem;  ///< the server's, with its chain
+  Secret key_pem;         ///< PKCS #8, not encrypted
+};
+
+/// How many calls run at once and how many wait; those above are refused with OVERLOADED.
+struct CallLimits {
+  Capacity known;      ///< callers that show a client certificate
+  Capacity strangers;  ///< callers that show none
+};
+inline constexpr CallLimits kPhoneCallLimits{{32, 128}, {8, 24}};
+inline constexpr CallLimits kAdminCallLimits{{16, 48}, {2, 4}};
+
+/// One gRPC server: TLS 1.2 or newer, which asks for a client certificate and judges none; the guard does. Threads:
+/// any.
+class Server {
+ public:
+  virtual ~Server() = default;
+
+  /// PhoneService and reflection, for everybody. Errors: INVALID_CONFIGURATION.
+  static Result<std::unique_ptr<Server>> start_phone(const UseCases& use_cases, const ListenSettings& settings,
+                                                     const CallLimits& limits = kPhoneCallLimits);
+  /// AdminService, MonitorService, health and reflection, for administrators. Errors: INVALID_CONFIGURATION.
+  static Result<std::unique_ptr<Server>> start_admin(const UseCases& use_cases, const ListenSettings& settings,
+                                                     const CallLimits& limits = kAdminCallLimits);
+
+  /// The one it listens on, also where 0 was asked for.
+  virtual int port() const = 0;
+  /// As they were asked for, with that port.
+  virtual const std::vector<std::string>& addresses() const = 0;
+  /// Takes no more calls, lets the running ones end, and cuts off what is left after `patience`. The destructor does
+  /// so at once. Call Readiness::drain() first, so that streams end.
+  virtual void stop(std::chrono::milliseconds patience) = 0;
+};
+
+}  // namespace capf::rpc
