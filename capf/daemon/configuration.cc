@@ -1,0 +1,390 @@
+#include "capf/daemon/configuration.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <set>
+#include <sstream>
+
+#include <netdb.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include "capf/base/address.h"
+#include "capf/base/secret.h"
+
+namespace capf::daemon {
+namespace {
+
+constexpr std::uintmax_t kLargestFile = 1024 * 1024;
+constexpr int kHoursOfDay = 24;
+
+/// Takes the keys of one table, and knows which ones were never asked for.
+class Section {
+ public:
+  Section(std::string file, std::string path, const toml::table* table, std::vector<std::string>& faults)
+      : file_(std::move(file)), path_(std::move(path)), table_(table), faults_(faults) {}
+
+  Section section(const std::string& key) {
+    const toml::node* node = find(key);
+    const toml::table* table = node == nullptr ? nullptr : node->as_table();
+    if (node != nullptr && table == nullptr) fault(*node, key, "is a table: [" + path_ + key + "]");
+    return {file_, path_ + key + ".", table, faults_};
+  }
+  void text(const std::string& key, std::string& value) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto found = node->value_exact<std::string>();
+    if (!found) return fault(*node, key, "is a text in quotes");
+    if (found->find('\0') != std::string::npos) return fault(*node, key, "has a zero character");
+    value = *found;
+  }
+  void flag(const std::string& key, bool& value) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto found = node->value_exact<bool>();
+    if (!found) return fault(*node, key, "is true or false");
+    value = *found;
+  }
+  void number(const std::string& key, int least, int most, int& value) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto found = node->value_exact<std::int64_t>();
+    if (!found || *found < least || *found > most) {
+      return fault(*node, key, "is a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    }
+    value = static_cast<int>(*found);
+  }
+  void texts(const std::string& key, std::vector<std::string>& values) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const toml::array* array = node->as_array();
+    std::vector<std::string> found;
+    const auto complain = [&] { fault(*node, key, "is a list of texts in quotes"); };
+    if (array == nullptr) return complain();
+    for (const toml::node& element : *array) {
+      const auto text = element.value_exact<std::string>();
+      if (!text) return complain();
+      found.push_back(*text);
+    }
+    values = std::move(found);
+  }
+
+  /// A fault in the value of `key`, with the line where it stands.
+  void fault(const std::string& key, const std::string& words) {
+    const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
+    if (node != nullptr) return fault(*node, key, words);
+    faults_.push_back(file_ + ": " + path_ + key + " " + words);
+  }
+  /// Every key that was not asked for is a fault.
+  void finish() {
+    if (table_ == nullptr) return;
+    for (const auto& [key, node] : *table_) {
+      const std::string name(key.str());
+      if (asked_.find(name) == asked_.end()) fault(node, name, "is not known");
+    }
+  }
+
+ private:
+  const toml::node* find(const std::string& key) {
+    asked_.insert(key);
+    return table_ == nullptr ? nullptr : table_->get(key);
+  }
+  void fault(const toml::node& node, const std::string& key, const std::string& words) {
+    faults_.push_back(file_ + ":" + std::to_string(node.source().begin.line) + ": " + path_ + key + " " + words);
+  }
+
+  std::string file_;
+  std::string path_;  ///< "policy.", empty at the top
+  const toml::table* table_;
+  std::vector<std::string>& faults_;
+  std::set<std::string> asked_;
+};
+
+std::vector<Network> loopback() { return {*Network::parse("127.0.0.0/8"), *Network::parse("::1/128")}; }
+
+bool is_loopback(const Address& address) {
+  const auto networks = loopback();
+  return std::any_of(networks.begin(), networks.end(), [&](const Network& n) { return n.contains(address); });
+}
+
+void read_listener(Section& listen, const std::string& name, Listener& listener) {
+  Section section = listen.section(name);
+  section.flag("enabled", listener.enabled);
+  section.texts("addresses", listener.addresses);
+  int port = -1;
+  section.number("port", 0, 65535, port);
+  if (port >= 0) listener.port = port;
+  if (listener.enabled && listener.addresses.empty())
+    section.fault("addresses", "is empty; 'enabled = false' switches off");
+  std::set<std::string> seen;
+  for (const std::string& text : listener.addresses) {
+    const auto address = Address::parse(text);
+    if (!address) {
+      section.fault("addresses", "has '" + text + "', which is no IP address");
+    } else if (!seen.insert(text).second) {
+      section.fault("addresses", "has " + text + " twice");
+    } else if (name == "metrics" && !is_loopback(*address)) {
+      // Beyond loopback, what the numbers tell needs TLS and a client certificate.
+      section.fault("addresses", "has " + text + ", but metrics are given out on loopback addresses only");
+    }
+  }
+  section.finish();
+}
+
+void read_policy(Section section, SitePolicy& policy) {
+  int days = static_cast<int>(policy.lsc_validity.count()) / kHoursOfDay;
+  section.number("lsc_validity_days", 1, 1825, days);
+  policy.lsc_validity = std::chrono::hours{kHoursOfDay} * days;
+  std::string subject = policy.lsc_subject == SubjectForm::kPlain ? "plain" : "cisco";
+  section.text("lsc_subject", subject);
+  if (subject == "plain") {
+    policy.lsc_subject = SubjectForm::kPlain;
+  } else if (subject == "cisco") {
+    policy.lsc_subject = SubjectForm::kCisco;
+  } else {
+    section.fault("lsc_subject", "is \"plain\" or \"cisco\"");
+  }
+  section.flag("allow_rsa_1024", policy.allow_rsa_1024);
+  section.flag("self_service_upgrade", policy.self_service_upgrade);
+  std::vector<std::string> networks;
+  for (const Network& network : policy.null_string_networks) networks.push_back(network.to_string());
+  section.texts("null_string_networks", networks);
+  policy.null_string_networks.clear();
+  for (const std::string& text : networks) {
+    auto network = Network::parse(text);
+    if (network) {
+      policy.null_string_networks.push_back(*network);
+    } else {
+      section.fault("null_string_networks", "has " + network.error().message);
+    }
+  }
+  section.finish();
+}
+
+bool is_host(const std::string& text) {
+  const auto accepted = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+  };
+  if (Address::parse(text)) return true;
+  return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), accepted) &&
+         text.front() != '-' && text.front() != '.';
+}
+
+bool is_status_url(const std::string& text) {
+  const auto accepted = [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\'; };
+  return text.starts_with("http://") && text.size() > 7 && text.size() <= 200 && text.back() != '/' &&
+         std::all_of(text.begin(), text.end(), accepted);
+}
+
+void check_ports(const Configuration& configuration, const std::string& file, std::vector<std::string>& faults) {
+  struct Entry {
+    const char* name;
+    const Listener& listener;
+    int port;
+  };
+  const Entry entries[]{{"phone", configuration.phone, configuration.phone_port()},
+                        {"admin", configuration.admin, configuration.admin_port()},
+                        {"metrics", configuration.metrics, configuration.metrics_port()}};
+  for (const Entry& a : entries) {
+    for (const Entry& b : entries) {
+      if (&a < &b && a.port != 0 && a.port == b.port && a.listener.enabled && b.listener.enabled) {
+        faults.push_back(file + ": listen." + a.name + " and listen." + b.name + " both take port " +
+                         std::to_string(a.port));
+      }
+    }
+  }
+}
+
+void read_top(Section top, const std::filesystem::path& folder, Configuration& configuration) {
+  std::string state = folder.string();
+  top.text("state_directory", state);
+  configuration.state_directory = (folder / state).lexically_normal();
+  top.number("base_port", 0, 65530, configuration.base_port);
+  top.text("public_host", configuration.public_host);
+  if (!configuration.public_host.empty() && !is_host(configuration.public_host)) {
+    top.fault("public_host", "is neither a host name nor an IP address");
+  }
+  top.text("status_url", configuration.status_url);
+  if (!configuration.status_url.empty() && !is_status_url(configuration.status_url)) {
+    top.fault("status_url", "is http://HOST:PORT, without a slash at its end");
+  }
+  top.text("passphrase", configuration.passphrase);
+  const auto kind = configuration.passphrase.substr(0, configuration.passphrase.find(':') + 1);
+  if ((kind != "file:" && kind != "fd:" && kind != "env:" && kind != "credential:") ||
+      kind == configuration.passphrase) {
+    top.fault("passphrase", "is file:PATH, fd:N, env:NAME or credential:NAME; never the passphrase itself");
+  } else if (kind == "file:") {
+    configuration.passphrase = kind + (configuration.state_directory / configuration.passphrase.substr(5)).string();
+  }
+
+  Section database = top.section("database");
+  database.text("server", configuration.database.server);
+  database.text("owner", configuration.database.owner);
+  database.number("pool_size", 1, 500, configuration.database.pool_size);
+  if (configuration.database.server.empty()) database.fault("server", "is empty");
+  database.finish();
+
+  Section listen = top.section("listen");
+  read_listener(listen, "phone", configuration.phone);
+  read_listener(listen, "admin", configuration.admin);
+  read_listener(listen, "metrics", configuration.metrics);
+  listen.finish();
+
+  read_policy(top.section("policy"), configuration.policy);
+
+  Section limits = top.section("limits");
+  limits.number("connections", 10, 1000000, configuration.limits.connections);
+  limits.number("calls_in_flight", 2, 10000, configuration.limits.calls_in_flight);
+  limits.number("unauthenticated_calls_in_flight", 1, 10000, configuration.limits.unauthenticated_calls_in_flight);
+  if (configuration.limits.unauthenticated_calls_in_flight >= configuration.limits.calls_in_flight) {
+    limits.fault("unauthenticated_calls_in_flight",
+                 "is less than limits.calls_in_flight, so that strangers leave room");
+  }
+  limits.finish();
+
+  Section log = top.section("log");
+  std::string level(to_string(configuration.log_level));
+  log.text("level", level);
+  if (const auto parsed = parse_log_level(level)) {
+    configuration.log_level = *parsed;
+  } else {
+    log.fault("level", "is \"debug\", \"info\", \"warning\" or \"error\"");
+  }
+  log.finish();
+  top.finish();
+}
+
+std::string toml_list(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + toml_text(text);
+  return "[" + list + "]";
+}
+
+void write_listener(std::ostream& out, const char* name, const Listener& listener, int port) {
+  out << "\n[listen." << name << "]\n"
+      << "enabled = " << (listener.enabled ? "true" : "false") << '\n'
+      << "addresses = " << toml_list(listener.addresses) << '\n'
+      << "port = " << port << '\n';
+}
+
+}  // namespace
+
+Configuration::Configuration() { policy.null_string_networks = loopback(); }
+
+LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name) {
+  LoadedConfiguration loaded;
+  const std::string file = name.string();
+  try {
+    const toml::table table = toml::parse(toml, file);
+    read_top(Section(file, "", &table, loaded.faults), std::filesystem::absolute(name).parent_path(),
+             loaded.configuration);
+  } catch (const toml::parse_error& error) {
+    loaded.faults.push_back(file + ":" + std::to_string(error.source().begin.line) + ": " +
+                            std::string(error.description()));
+    return loaded;
+  }
+  check_ports(loaded.configuration, file, loaded.faults);
+  return loaded;
+}
+
+LoadedConfiguration load_configuration(const std::filesystem::path& file) {
+  const auto refuse = [&](const std::string& words) {
+    LoadedConfiguration loaded;
+    loaded.faults.push_back(file.string() + ": " + words);
+    return loaded;
+  };
+  std::error_code error;
+  if (!std::filesystem::exists(file, error)) return refuse("there is no such file; 'capfd init' makes a site");
+  const auto size = std::filesystem::file_size(file, error);
+  if (error) return refuse(error.message());
+  if (size > kLargestFile) return refuse("is larger than a configuration ever is");
+  std::ifstream in(file, std::ios::binary);
+  const std::string toml{std::istreambuf_iterator<char>(in), {}};
+  if (!in) return refuse("cannot be read");
+  LoadedConfiguration loaded = parse_configuration(toml, file);
+  const auto& database = loaded.configuration.database;
+  if ((database.server + database.owner).find("password") != std::string::npos) {
+    if (const auto status = check_private(file); !status) {
+      loaded.faults.push_back(file.string() + ": has a database's password, and " + status.error().message);
+    }
+  }
+  return loaded;
+}
+
+Result<Configuration> read_configuration(const std::filesystem::path& file) {
+  LoadedConfiguration loaded = load_configuration(file);
+  if (loaded.faults.empty()) return std::move(loaded.configuration);
+  std::string words;
+  for (const std::string& fault : loaded.faults) words += (words.empty() ? "" : "\n") + fault;
+  return fail(Reason::kInvalidConfiguration, words);
+}
+
+std::string to_toml(const Configuration& configuration) {
+  std::vector<std::string> networks;
+  for (const Network& network : configuration.policy.null_string_networks) networks.push_back(network.to_string());
+  const auto flag = [](bool value) { return value ? "true" : "false"; };
+  std::ostringstream out;
+  out << "state_directory = " << toml_text(configuration.state_directory.string()) << '\n'
+      << "base_port = " << configuration.base_port << '\n'
+      << "public_host = " << toml_text(configuration.public_host) << '\n'
+      << "status_url = " << toml_text(configuration.status_url) << '\n'
+      << "passphrase = " << toml_text(configuration.passphrase) << '\n'
+      << "\n[database]\n"
+      << "server = " << toml_text(configuration.database.server) << '\n'
+      << "owner = " << toml_text(configuration.database.owner) << '\n'
+      << "pool_size = " << configuration.database.pool_size << '\n';
+  write_listener(out, "phone", configuration.phone, configuration.phone_port());
+  write_listener(out, "admin", configuration.admin, configuration.admin_port());
+  write_listener(out, "metrics", configuration.metrics, configuration.metrics_port());
+  out << "\n[policy]\n"
+      << "lsc_validity_days = " << configuration.policy.lsc_validity.count() / kHoursOfDay << '\n'
+      << "lsc_subject = " << (configuration.policy.lsc_subject == SubjectForm::kPlain ? "\"plain\"" : "\"cisco\"")
+      << '\n'
+      << "allow_rsa_1024 = " << flag(configuration.policy.allow_rsa_1024) << '\n'
+      << "self_service_upgrade = " << flag(configuration.policy.self_service_upgrade) << '\n'
+      << "null_string_networks = " << toml_list(networks) << '\n'
+      << "\n[limits]\n"
+      << "connections = " << configuration.limits.connections << '\n'
+      << "calls_in_flight = " << configuration.limits.calls_in_flight << '\n'
+      << "unauthenticated_calls_in_flight = " << configuration.limits.unauthenticated_calls_in_flight << '\n'
+      << "\n[log]\n"
+      << "level = " << toml_text(std::string(to_string(configuration.log_level))) << '\n';
+  return out.str();
+}
+
+std::string toml_text(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if ((c >= 0 && c < 0x20) || c == 0x7f) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
+      quoted += escaped;
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+std::string full_host_name() {
+  char name[256] = "localhost";
+  ::gethostname(name, sizeof name - 1);
+  const std::string found(name);
+  if (found.find('.') != std::string::npos) return found;
+  addrinfo wanted{};
+  wanted.ai_flags = AI_CANONNAME;
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* answers = nullptr;
+  if (::getaddrinfo(name, nullptr, &wanted, &answers) != 0 || answers == nullptr) return found;
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(answers, &::freeaddrinfo);
+  const std::string canonical = answers->ai_canonname == nullptr ? "" : answers->ai_canonname;
+  return is_host(canonical) && canonical != "localhost" ? canonical : found;
+}
+
+}  // namespace capf::daemon

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/base/error.h"
+#include "capf/base/log.h"
+#include "capf/domain/policy.h"
+
+namespace capf::daemon {
+
+inline constexpr int kBasePort = 3804;
+
+/// Where one service listens.
+struct Listener {
+  bool enabled = true;
+  std::vector<std::string> addresses;  ///< IP addresses
+  std::optional<int> port;             ///< absent: from the base port; 0: a free one
+};
+
+struct Limits {
+  int connections = 10000;                   ///< open connections of all listeners
+  int calls_in_flight = 128;                 ///< being answered at once
+  int unauthenticated_calls_in_flight = 64;  ///< of those, without a client certificate
+};
+
+struct DatabaseSettings {
+  std::string server = "host=/run/postgresql user=capf_server dbname=capf";  ///< libpq's connection string
+  std::string owner = "host=/run/postgresql user=capf_owner dbname=capf";    ///< for `capfd migrate` alone
+  int pool_size = 16;
+};
+
+/// Everything that `capfd.toml` says, checked. deploy/capfd.toml has every key with its unit and its default.
+struct Configuration {
+  std::filesystem::path state_directory;       ///< default: the folder of the file
+  int base_port = kBasePort;                   ///< 0: every listener takes a free port
+  std::string public_host;                     ///< default: the machine's full name
+  std::string status_url;                      ///< default: http://<public_host>:<base port + 3>
+  std::string passphrase = "file:passphrase";  ///< of the keys, as read_secret() takes it; files relative to the state
+  DatabaseSettings database;
+  Listener phone{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
+  Listener admin{.enabled = true, .addresses = {"127.0.0.1", "::1"}, .port = {}};
+  Listener metrics{.enabled = true, .addresses = {"127.0.0.1"}, .port = {}};
+  SitePolicy policy;
+  Limits limits;
+  LogLevel log_level = LogLevel::kInfo;
+
+  /// With the defaults, null string from loopback among them.
+  Configuration();
+
+  int phone_port() const { return port_of(phone, 1); }
+  int admin_port() const { return port_of(admin, 2); }
+  int metrics_port() const { return port_of(metrics, 5); }
+
+ private:
+  int port_of(const Listener& listener, int offset) const {
+    return listener.port.value_or(base_port == 0 ? 0 : base_port + offset);
+  }
+};
+
+/// What became of reading a file: where there are faults, the configuration is not to be used.
+struct LoadedConfiguration {
+  Configuration configuration;
+  std::vector<std::string> faults;  ///< "FILE:LINE: words", all of them where the file can be parsed
+};
+
+/// Reads TOML. Every key is checked, one that is not known is a fault.
+/// @param name of the file, for the faults and for what is relative to its folder.
+LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name);
+LoadedConfiguration load_configuration(const std::filesystem::path& file);
+/// The same with INVALID_CONFIGURATION, whose message has every fault on a line of its own.
+Result<Configuration> read_configuration(const std::filesystem::path& file);
+
+/// The whole configuration as a file that parses to it, every key with its value.
+std::string to_toml(const Configuration& configuration);
+/// A TOML basic string, with its quotes.
+std::string toml_text(const std::string& text);
+
+/// The machine's full name, or its short one where nobody knows a full one.
+std::string full_host_name();
+
+}  // namespace capf::daemon

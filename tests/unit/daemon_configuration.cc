@@ -1,0 +1,98 @@
+#include <catch2/catch.hpp>
+
+#include "capf/daemon/configuration.h"
+
+namespace {
+
+using namespace capf::daemon;
+
+std::vector<std::string> faults_of(const std::string& toml) {
+  return parse_configuration(toml, "/etc/capf/capfd.toml").faults;
+}
+
+TEST_CASE("an empty configuration has the defaults") {
+  const auto loaded = parse_configuration("", "/srv/site/capfd.toml");
+  REQUIRE(loaded.faults.empty());
+  const Configuration& configuration = loaded.configuration;
+  CHECK(configuration.state_directory == "/srv/site");
+  CHECK(configuration.passphrase == "file:/srv/site/passphrase");
+  CHECK(configuration.phone_port() == 3805);
+  CHECK(configuration.admin_port() == 3806);
+  CHECK(configuration.metrics_port() == 3809);
+  CHECK(configuration.policy.lsc_validity == std::chrono::hours{24 * 1825});
+  REQUIRE(configuration.policy.null_string_networks.size() == 2);
+  CHECK_FALSE(configuration.policy.allow_rsa_1024);
+}
+
+TEST_CASE("what is relative in a configuration is relative to the state directory") {
+  const auto loaded =
+      parse_configuration("state_directory = \"state\"\npassphrase = \"file:secret\"", "/etc/capf/capfd.toml");
+  REQUIRE(loaded.faults.empty());
+  CHECK(loaded.configuration.state_directory == "/etc/capf/state");
+  CHECK(loaded.configuration.passphrase == "file:/etc/capf/state/secret");
+}
+
+TEST_CASE("ports follow the base port unless a listener has its own") {
+  const auto loaded = parse_configuration("base_port = 9000\n[listen.admin]\nport = 0", "capfd.toml");
+  REQUIRE(loaded.faults.empty());
+  CHECK(loaded.configuration.phone_port() == 9001);
+  CHECK(loaded.configuration.admin_port() == 0);
+  CHECK(parse_configuration("base_port = 0", "capfd.toml").configuration.metrics_port() == 0);
+}
+
+TEST_CASE("a key that is not known is refused with its line") {
+  CHECK(faults_of("base_port = 3804\nbase_prot = 1") ==
+        std::vector<std::string>{"/etc/capf/capfd.toml:2: base_prot is not known"});
+  CHECK(faults_of("[policy]\n\nallow_rsa_512 = true") ==
+        std::vector<std::string>{"/etc/capf/capfd.toml:3: policy.allow_rsa_512 is not known"});
+  CHECK(faults_of("[listen.wire]\nport = 1").size() == 1);
+}
+
+TEST_CASE("all faults of a configuration are told at once") {
+  CHECK(faults_of("base_port = \"x\"\n[policy]\nlsc_validity_days = 1826\nlsc_subject = \"fancy\"").size() == 3);
+}
+
+TEST_CASE("a value that is out of its bounds or of another type is refused") {
+  const std::string bad = GENERATE(
+      "base_port = -1", "base_port = 65531", "base_port = 3804.0", "base_port = true", "public_host = \"a b\"",
+      "public_host = \"\\u0000\"", "status_url = \"https://x\"", "status_url = \"http://x/\"",
+      "passphrase = \"hunter2\"", "passphrase = \"file:\"", "database = 1", "[database]\nserver = \"\"",
+      "[database]\npool_size = 0", "[listen.phone]\naddresses = []", "[listen.phone]\naddresses = [\"localhost\"]",
+      "[listen.phone]\naddresses = [\"::\", \"::\"]", "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536",
+      "[listen.metrics]\naddresses = [\"0.0.0.0\"]", "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0",
+      "[policy]\nallow_rsa_1024 = \"no\"", "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]",
+      "[limits]\nconnections = 1", "[limits]\ncalls_in_flight = 10\nunauthenticated_calls_in_flight = 10",
+      "[log]\nlevel = \"loud\"", "base_port = 1\nbase_port = 2", "[policy", "= 3");
+  CAPTURE(bad);
+  CHECK(faults_of(bad).size() == 1);
+}
+
+TEST_CASE("a configuration that was written reads back as it was") {
+  Configuration configuration;
+  configuration.state_directory = "/srv/a \"site\"";
+  configuration.base_port = 0;
+  configuration.public_host = "capf.example";
+  configuration.status_url = "http://capf.example:8080";
+  configuration.passphrase = "credential:passphrase";
+  configuration.database.server = "host='/srv/a \\'site' user=x\n";
+  configuration.phone.addresses = {"192.0.2.1"};
+  configuration.admin.enabled = false;
+  configuration.metrics.port = 17;
+  configuration.policy.lsc_subject = capf::SubjectForm::kCisco;
+  configuration.policy.null_string_networks.clear();
+  const std::string written = to_toml(configuration);
+  const auto loaded = parse_configuration(written, "/etc/capf/capfd.toml");
+  CHECK(loaded.faults.empty());
+  CHECK(to_toml(loaded.configuration) == written);
+  CHECK(loaded.configuration.state_directory == configuration.state_directory);
+  CHECK(loaded.configuration.database.server == configuration.database.server);
+}
+
+TEST_CASE("a file that is not there is a fault with words") {
+  const auto read = read_configuration("/nonexistent/capfd.toml");
+  REQUIRE_FALSE(read);
+  CHECK(read.error().reason == capf::Reason::kInvalidConfiguration);
+  CHECK_THAT(read.error().message, Catch::Contains("capfd init"));
+}
+
+}  // namespace
