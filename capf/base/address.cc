@@ -55,7 +55,8 @@ Result<Network> Network::parse(std::string_view text) {
   const auto slash = text.find('/');
   const auto address = Address::parse(text.substr(0, slash));
   const auto refuse = [&] {
-    return fail(Reason::kInvalidConfiguration, "'" + std::string(text) + "' is no network such as 10.0.0.0/8 or 2001:db8::/32");
+    return fail(Reason::kInvalidConfiguration,
+                "'" + std::string(text) + "' is no network such as 10.0.0.0/8 or 2001:db8::/32");
   };
   if (!address) return refuse();
   Network network;

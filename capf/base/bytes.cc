@@ -19,9 +19,7 @@ Sha256 sha256(BytesView data) {
 std::string to_hex(BytesView data) { return Botan::hex_encode(data.data(), data.size(), false); }
 
 Result<Bytes> parse_hex(std::string_view text) {
-  const auto digit = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-  };
+  const auto digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); };
   if (text.size() % 2 != 0 || !std::all_of(text.begin(), text.end(), digit)) {
     return fail(Reason::kInvalidRequest, "not an even number of hexadecimal digits");
   }

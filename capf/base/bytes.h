@@ -27,9 +27,7 @@ bool equal_in_constant_time(BytesView a, BytesView b);
 inline BytesView as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
-inline std::string_view as_text(BytesView data) {
-  return {reinterpret_cast<const char*>(data.data()), data.size()};
-}
+inline std::string_view as_text(BytesView data) { return {reinterpret_cast<const char*>(data.data()), data.size()}; }
 /// 32 octets to a Sha256. Errors: INVALID_REQUEST for any other size.
 Result<Sha256> to_sha256(BytesView data);
 

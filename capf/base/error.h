@@ -53,7 +53,8 @@ enum class Code : std::uint8_t {
   X(kKeyClosePrimes, "KEY_CLOSE_PRIMES", kInvalidArgument, "the primes are too close to each other")                   \
   X(kKeyRoca, "KEY_ROCA", kInvalidArgument, "the key was made by a generator with the ROCA fault")                     \
   X(kKeyNotOnCurve, "KEY_NOT_ON_CURVE", kInvalidArgument, "the point is not on the curve")                             \
-  X(kKeyReserved, "KEY_RESERVED", kInvalidArgument, "the key belongs to an issuer, a server, an administrator or a MIC") \
+  X(kKeyReserved, "KEY_RESERVED", kInvalidArgument,                                                                    \
+    "the key belongs to an issuer, a server, an administrator or a MIC")                                               \
   X(kKeyOfAnotherDevice, "KEY_OF_ANOTHER_DEVICE", kInvalidArgument, "the key is or was another device's")              \
   X(kKeyCompromised, "KEY_COMPROMISED", kInvalidArgument, "the key was revoked as compromised")                        \
   /* who somebody is; strangers hear the first one only */                                                             \
@@ -84,8 +85,9 @@ enum class Code : std::uint8_t {
   X(kSupersededLscUsed, "SUPERSEDED_LSC_USED", kUnauthenticated, "a superseded LSC was used after its successor")      \
   X(kMicChanged, "MIC_CHANGED", kUnauthenticated, "the device authenticated with another MIC before")                  \
   X(kMicNotTaken, "MIC_NOT_TAKEN", kUnauthenticated, "a MIC is not taken while a valid LSC is on record")              \
-  X(kLscNotTaken, "LSC_NOT_TAKEN", kUnauthenticated, "an LSC is not taken: this device has a MIC and it has precedence") \
-  X(kDeviceBlocked, "DEVICE_BLOCKED", kUnauthenticated, "the device is blocked")                                       \
+  X(kLscNotTaken, "LSC_NOT_TAKEN", kUnauthenticated,                                                                   \
+    "an LSC is not taken: this device has a MIC and it has precedence")                                                \
+  X(kDeviceBlocked, "DEVICE_BLOCKED", kFailedPrecondition, "the device is blocked")                                    \
   X(kProofDowngraded, "PROOF_DOWNGRADED", kUnauthenticated, "the device proved its MIC fresh before, and now did not") \
   X(kProofInvalid, "PROOF_INVALID", kUnauthenticated, "the proof of possession is wrong")                              \
   X(kClientCertificateRequired, "CLIENT_CERTIFICATE_REQUIRED", kUnauthenticated,                                       \
@@ -116,18 +118,18 @@ enum class Code : std::uint8_t {
     "the phone may not renew by itself now: nothing is scheduled")                                                     \
   X(kKeyGenerationFailed, "KEY_GENERATION_FAILED", kFailedPrecondition, "the phone could not generate its key")        \
   X(kPhoneRefused, "PHONE_REFUSED", kFailedPrecondition, "the phone refused to store or delete the certificate")       \
-  X(kCertificateTooLarge, "CERTIFICATE_TOO_LARGE", kFailedPrecondition, "the LSC would be larger than phones can hold") \
+  X(kCertificateTooLarge, "CERTIFICATE_TOO_LARGE", kFailedPrecondition,                                                \
+    "the LSC would be larger than phones can hold")                                                                    \
   X(kIssuerExpired, "ISSUER_EXPIRED", kFailedPrecondition, "the issuer's own certificate is not valid now")            \
   X(kAlreadyRevoked, "ALREADY_REVOKED", kFailedPrecondition, "the certificate is revoked already")                     \
   X(kAlreadyExpired, "ALREADY_EXPIRED", kFailedPrecondition, "the certificate has expired already")                    \
   X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
-  X(kClockSkew, "CLOCK_SKEW", kFailedPrecondition, "this server's clock is more than 60 s away from the database's")   \
+  X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \
   X(kNoSite, "NO_SITE", kFailedPrecondition, "there is no site here; 'capfd init' makes one")                          \
   X(kSecretExposed, "SECRET_EXPOSED", kFailedPrecondition, "a secret file is open to its group or to everybody")       \
-  X(kInsecureDatabase, "INSECURE_DATABASE", kFailedPrecondition,                                                       \
-    "a database over TCP needs sslmode=verify-full")                                                                   \
+  X(kInsecureDatabase, "INSECURE_DATABASE", kFailedPrecondition, "a database over TCP needs sslmode=verify-full")      \
   X(kWrongPassphrase, "WRONG_PASSPHRASE", kFailedPrecondition, "the passphrase does not open the key")                 \
   /* others, time and faults */                                                                                        \
   X(kChangedMeanwhile, "CHANGED_MEANWHILE", kConflict, "somebody else changed this meanwhile")                         \
@@ -184,16 +186,15 @@ tl::unexpected<Error> fail_internal(std::string cause);
 #define CAPF_CONCAT_INNER(a, b) a##b
 #define CAPF_CONCAT(a, b) CAPF_CONCAT_INNER(a, b)
 /// Leaves the function with the error of `expression`, a Status or a Result whose value is not wanted.
-#define CAPF_TRY(expression)                                                              \
-  do {                                                                                    \
-    if (auto capf_status = (expression); !capf_status) {                                  \
-      return ::tl::unexpected<::capf::Error>(std::move(capf_status).error());             \
-    }                                                                                     \
+#define CAPF_TRY(expression)                                                  \
+  do {                                                                        \
+    if (auto capf_status = (expression); !capf_status) {                      \
+      return ::tl::unexpected<::capf::Error>(std::move(capf_status).error()); \
+    }                                                                         \
   } while (false)
 /// CAPF_LET(auto phone, find(name)): declares `phone`, or leaves the function with the error.
-#define CAPF_LET(declaration, expression) \
-  CAPF_LET_INNER(CAPF_CONCAT(capf_result_, __LINE__), declaration, expression)
-#define CAPF_LET_INNER(result, declaration, expression)                     \
-  auto result = (expression);                                               \
+#define CAPF_LET(declaration, expression) CAPF_LET_INNER(CAPF_CONCAT(capf_result_, __LINE__), declaration, expression)
+#define CAPF_LET_INNER(result, declaration, expression)                           \
+  auto result = (expression);                                                     \
   if (!result) return ::tl::unexpected<::capf::Error>(std::move(result).error()); \
   declaration = *std::move(result)

@@ -36,7 +36,8 @@ Status check_private(int fd, const std::string& name) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return fail(Reason::kInvalidConfiguration, name + ": " + errno_words());
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return fail(Reason::kSecretExposed, name + " is open to its group or to everybody; 'chmod go= " + name + "' mends it");
+    return fail(Reason::kSecretExposed,
+                name + " is open to its group or to everybody; 'chmod go= " + name + "' mends it");
   }
   return {};
 }
@@ -51,7 +52,8 @@ Result<Secret> read_all(int fd, const std::string& name, std::size_t limit) {
     if (count == 0) break;
     filled += static_cast<std::size_t>(count);
   }
-  if (filled > limit) return fail(Reason::kInvalidConfiguration, name + " is larger than " + std::to_string(limit) + " octets");
+  if (filled > limit)
+    return fail(Reason::kInvalidConfiguration, name + " is larger than " + std::to_string(limit) + " octets");
   data.resize(filled);
   return Secret(std::move(data));
 }
@@ -110,8 +112,10 @@ Result<Secret> read_secret(const std::string& source) {
   }
   if (kind == "credential") {
     const char* folder = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe): read at start
-    if (folder == nullptr) return fail(Reason::kInvalidConfiguration, "credential:" + place + ": CREDENTIALS_DIRECTORY is not set");
-    if (place.find('/') != std::string::npos) return fail(Reason::kInvalidConfiguration, "a credential's name has no slash");
+    if (folder == nullptr)
+      return fail(Reason::kInvalidConfiguration, "credential:" + place + ": CREDENTIALS_DIRECTORY is not set");
+    if (place.find('/') != std::string::npos)
+      return fail(Reason::kInvalidConfiguration, "a credential's name has no slash");
     // systemd owns that folder and lets only the service read it; its files may be 0440.
     const Descriptor file(::open((std::filesystem::path(folder) / place).c_str(), O_RDONLY | O_CLOEXEC));
     if (file.get() < 0) return fail(Reason::kInvalidConfiguration, source + ": " + errno_words());

@@ -31,11 +31,11 @@ struct LscRequest {
 
 struct IssuedLsc {
   Bytes der;
-  Bytes serial;          ///< 16 octets
+  Bytes serial;  ///< 16 octets
   Sha256 sha256{};
   TimePoint not_before;
   TimePoint not_after;
-  int shard = 0;         ///< of the issuer's CRL
+  int shard = 0;  ///< of the issuer's CRL
 };
 
 /// One generation of the CAPF certificate with its key. Threads: any; signers are pooled inside.

@@ -11,10 +11,10 @@ enum class KeyType : std::uint8_t { kRsa, kEc };
 
 /// A public key that a phone (or an administrator) offers.
 struct OfferedKey {
-  Bytes public_key;     ///< SubjectPublicKeyInfo, DER, as it was sent
-  Sha256 sha256{};      ///< of public_key
+  Bytes public_key;  ///< SubjectPublicKeyInfo, DER, as it was sent
+  Sha256 sha256{};   ///< of public_key
   KeyType type = KeyType::kRsa;
-  int bits = 0;         ///< of the modulus or the curve: 2048, 384
+  int bits = 0;  ///< of the modulus or the curve: 2048, 384
 };
 
 /// A PKCS #10 request (RFC 2986) in DER, whose signature proves that the sender has the key. Scanned before it is

@@ -7,18 +7,19 @@
 #include <botan/rng.h>
 
 #include "capf/base/bytes.h"
+#include "capf/base/time.h"
 #include "capf/ca/key.h"
 
 // The certificates of a site that are not LSCs. Each function builds, signs, parses again and checks.
 
 namespace capf::ca {
 
-/// RFC 4514 text, e.g. "CN=CAPF-1A2B3C4D,O=Example,C=DE": CN, O, OU, L, ST, C, each at most once but OU, C of two letters.
-/// Errors: INVALID_CONFIGURATION.
+/// RFC 4514 text, e.g. "CN=CAPF-1A2B3C4D,O=Example,C=DE": CN, O, OU, L, ST, C, each at most once but OU, C of two
+/// letters. Errors: INVALID_CONFIGURATION.
 Status check_subject(const std::string& subject);
 
 struct AuthorityRequest {
-  std::string subject;                ///< RFC 4514; empty: CN=CAPF-<8 hex digits>, O=CAPF
+  std::string subject;  ///< RFC 4514; empty: CN=CAPF-<8 hex digits>, O=CAPF
   TimePoint now;
   std::chrono::hours validity{24 * 3650};
 };
@@ -30,7 +31,8 @@ Result<Bytes> make_capf_certificate(const SigningKey& key, const AuthorityReques
 /// Errors: INVALID_CERTIFICATE.
 Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now);
 /// The site CA: signs servers and administrators, nothing else.
-Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request, Botan::RandomNumberGenerator& random);
+Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request,
+                           Botan::RandomNumberGenerator& random);
 /// What the wire listener shows: self-signed, CN=CAPF- and 8 hex digits, no CA, digitalSignature and keyEncipherment,
 /// serverAuth.
 Result<Bytes> make_wire_certificate(const SigningKey& key, const AuthorityRequest& request,

@@ -25,7 +25,8 @@ Status check_administrator_name(std::string_view name) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
   };
   const auto accepted = [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-' || c == '@'; };
-  if (name.empty() || name.size() > 64 || !alphanumeric(name.front()) || !std::all_of(name.begin(), name.end(), accepted)) {
+  if (name.empty() || name.size() > 64 || !alphanumeric(name.front()) ||
+      !std::all_of(name.begin(), name.end(), accepted)) {
     return fail(Reason::kInvalidName);
   }
   return {};

@@ -25,12 +25,12 @@ struct AuditEvent {
   std::int64_t id = 0;  ///< given by the store
   TimePoint at;         ///< given by the store: the database's clock
   Actor actor;
-  std::string action;   ///< object and verb: "operation.schedule", "certificate.issue"
-  std::string subject;  ///< the device, administrator, anchor or issuer that it is about
+  std::string action;             ///< object and verb: "operation.schedule", "certificate.issue"
+  std::string subject;            ///< the device, administrator, anchor or issuer that it is about
   std::int64_t operation_id = 0;  ///< 0 where there is none
   std::string outcome = "done";   ///< "done" or "refused"
   std::optional<Reason> reason;   ///< why it was refused, or why the operation ended
-  std::string detail;   ///< for people, one line; never a secret
+  std::string detail;             ///< for people, one line; never a secret
 };
 
 /// Refusals before authentication, counted: one row a minute for address block, reason and device.
@@ -38,7 +38,7 @@ struct RefusalCount {
   TimePoint minute;
   std::string address_block;
   Reason reason = Reason::kInternal;
-  std::string device;   ///< empty for names that are not known
+  std::string device;  ///< empty for names that are not known
   std::int64_t count = 0;
 };
 

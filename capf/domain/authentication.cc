@@ -65,7 +65,8 @@ Status admits(OperationKind kind, AuthMode mode, CredentialKind credential, cons
       if (facts.had_mic) return fail(Reason::kLscNotTaken);
       [[fallthrough]];
     case kFirst:
-      if (facts.had_own_lsc) return fail(Reason::kCredentialMode, "another site's LSC counts until an LSC of ours is confirmed");
+      if (facts.had_own_lsc)
+        return fail(Reason::kCredentialMode, "another site's LSC counts until an LSC of ours is confirmed");
       return {};
   }
   CAPF_INVARIANT(false);

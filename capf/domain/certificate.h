@@ -25,10 +25,10 @@ enum class RevocationReason : std::uint8_t {
   kAaCompromise = 10,
 };
 inline constexpr std::array kRevocationReasons{
-    RevocationReason::kUnspecified,        RevocationReason::kKeyCompromise,
-    RevocationReason::kCaCompromise,       RevocationReason::kAffiliationChanged,
-    RevocationReason::kSuperseded,         RevocationReason::kCessationOfOperation,
-    RevocationReason::kCertificateHold,    RevocationReason::kPrivilegeWithdrawn,
+    RevocationReason::kUnspecified,     RevocationReason::kKeyCompromise,
+    RevocationReason::kCaCompromise,    RevocationReason::kAffiliationChanged,
+    RevocationReason::kSuperseded,      RevocationReason::kCessationOfOperation,
+    RevocationReason::kCertificateHold, RevocationReason::kPrivilegeWithdrawn,
     RevocationReason::kAaCompromise};
 
 /// RFC 5280's spelling: "keyCompromise".
@@ -38,8 +38,8 @@ std::optional<RevocationReason> revocation_reason_from_code(int code);
 
 /// What a certificate on record is.
 enum class CertificateKind : std::uint8_t {
-  kLsc,           ///< issued here
-  kHandedOver,    ///< given by a phone in a troubleshoot; authenticates nobody
+  kLsc,         ///< issued here
+  kHandedOver,  ///< given by a phone in a troubleshoot; authenticates nobody
 };
 std::string_view to_string(CertificateKind kind);
 std::optional<CertificateKind> parse_certificate_kind(std::string_view text);
@@ -49,8 +49,8 @@ enum class CertificateState : std::uint8_t {
   kSuperseded,  ///< revoked because its successor, or its sibling of the same operation, was confirmed
   kRevoked,
   kExpired,
-  kConfirmed,   ///< the phone said that it has it
-  kIssued,      ///< not yet confirmed
+  kConfirmed,  ///< the phone said that it has it
+  kIssued,     ///< not yet confirmed
 };
 inline constexpr std::array kCertificateStates{CertificateState::kSuperseded, CertificateState::kRevoked,
                                                CertificateState::kExpired, CertificateState::kConfirmed,
@@ -64,22 +64,22 @@ std::string_view to_string(Possession possession);
 std::optional<Possession> parse_possession(std::string_view text);
 
 struct Certificate {
-  std::int64_t id = 0;              ///< given by the store
+  std::int64_t id = 0;  ///< given by the store
   CertificateKind kind = CertificateKind::kLsc;
-  Sha256 sha256{};                  ///< of `der`
-  Bytes serial;                     ///< big-endian, as it stands in the certificate
-  std::int64_t issuer_id = 0;       ///< 0 for one that was handed over
-  std::string issuer;               ///< its distinguished name, RFC 4514
+  Sha256 sha256{};             ///< of `der`
+  Bytes serial;                ///< big-endian, as it stands in the certificate
+  std::int64_t issuer_id = 0;  ///< 0 for one that was handed over
+  std::string issuer;          ///< its distinguished name, RFC 4514
   std::int64_t phone_id = 0;
-  std::string device;               ///< as text: records outlive the phone
+  std::string device;  ///< as text: records outlive the phone
   std::int64_t operation_id = 0;
-  Sha256 key_sha256{};              ///< of the SubjectPublicKeyInfo
+  Sha256 key_sha256{};  ///< of the SubjectPublicKeyInfo
   Bytes der;
   TimePoint not_before;
   TimePoint not_after;
   TimePoint issued_at;
   Possession possession = Possession::kNone;
-  int shard = 0;                    ///< of its issuer's CRL
+  int shard = 0;  ///< of its issuer's CRL
   std::optional<TimePoint> confirmed_at;
   std::optional<TimePoint> superseded_at;
   std::optional<TimePoint> revoked_at;

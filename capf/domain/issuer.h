@@ -12,15 +12,15 @@ namespace capf {
 
 /// A generation of the CAPF certificate. One is active; former ones stay trusted for authentication.
 struct IssuerRecord {
-  std::int64_t id = 0;          ///< 1, 2, …: stands in the URLs of its LSCs
-  std::string subject;          ///< RFC 4514
-  Sha256 sha256{};              ///< of `der`
+  std::int64_t id = 0;  ///< 1, 2, …: stands in the URLs of its LSCs
+  std::string subject;  ///< RFC 4514
+  Sha256 sha256{};      ///< of `der`
   Bytes der;
-  Bytes chain_der;              ///< what stands above an intermediate, as certificates one after the other; may be empty
+  Bytes chain_der;  ///< what stands above an intermediate, as certificates one after the other; may be empty
   TimePoint not_before;
   TimePoint not_after;
   bool active = false;
-  int shards = 1;               ///< of its CRL
+  int shards = 1;  ///< of its CRL
 };
 
 enum class TrustStoreName : std::uint8_t { kMic, kLsc };
@@ -30,18 +30,18 @@ std::optional<TrustStoreName> parse_trust_store_name(std::string_view text);
 /// A CA certificate that may speak for phones. Self-signed ones are anchors, others link to them; the limits of every
 /// one in a path hold.
 struct TrustAnchor {
-  Sha256 sha256{};              ///< of `der`
+  Sha256 sha256{};  ///< of `der`
   TrustStoreName store = TrustStoreName::kMic;
   Bytes der;
-  std::string subject;          ///< RFC 4514
+  std::string subject;  ///< RFC 4514
   TimePoint not_before;
   TimePoint not_after;
-  Pattern devices = Pattern::any();  ///< the device names it may speak for
-  Pattern models = Pattern::any();   ///< the models, where a MIC names one
-  bool allow_sha1 = false;           ///< for old manufacturers only
-  int min_rsa_bits = 2048;           ///< 1024 for old manufacturers only
+  Pattern devices = Pattern::any();              ///< the device names it may speak for
+  Pattern models = Pattern::any();               ///< the models, where a MIC names one
+  bool allow_sha1 = false;                       ///< for old manufacturers only
+  int min_rsa_bits = 2048;                       ///< 1024 for old manufacturers only
   std::optional<TimePoint> allow_expired_until;  ///< an expired MIC still counts for a scheduled first LSC until then
-  std::optional<TimePoint> ends_at;  ///< trusted until then; needed for the store lsc
+  std::optional<TimePoint> ends_at;              ///< trusted until then; needed for the store lsc
   TimePoint added_at;
   std::string added_by;
 };

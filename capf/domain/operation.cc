@@ -143,11 +143,17 @@ std::string_view to_string(CredentialKind kind) {
   CAPF_INVARIANT(false);
 }
 
-std::optional<OperationKind> parse_operation_kind(std::string_view text) { return find_spelling(kOperationKinds, text); }
-std::optional<OperationState> parse_operation_state(std::string_view text) { return find_spelling(kOperationStates, text); }
+std::optional<OperationKind> parse_operation_kind(std::string_view text) {
+  return find_spelling(kOperationKinds, text);
+}
+std::optional<OperationState> parse_operation_state(std::string_view text) {
+  return find_spelling(kOperationStates, text);
+}
 std::optional<AuthMode> parse_auth_mode(std::string_view text) { return find_spelling(kAuthModes, text); }
 std::optional<KeyOrder> parse_key_order(std::string_view text) { return find_spelling(kKeyOrders, text); }
-std::optional<CredentialKind> parse_credential_kind(std::string_view text) { return find_spelling(kCredentialKinds, text); }
+std::optional<CredentialKind> parse_credential_kind(std::string_view text) {
+  return find_spelling(kCredentialKinds, text);
+}
 
 bool may_become(OperationState from, OperationState to) { return kTransitions[index(from)][index(to)]; }
 

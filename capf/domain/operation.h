@@ -78,23 +78,23 @@ struct Operation {
   OperationKind kind = OperationKind::kInstall;
   OperationState state = OperationState::kPending;
   AuthMode auth = AuthMode::kString;
-  KeyPolicy key;
-  bool self_service = false;       ///< the phone renews by itself; nobody scheduled it
-  std::string created_by;          ///< an administrator's name, or the device's for self-service
-  TimePoint created_at;
-  TimePoint completes_by;
-  std::optional<TimePoint> finished_at;
-  std::optional<Reason> reason;    ///< why it failed, expired or was cancelled
-  std::string message;             ///< the same in words, with what the phone or the administrator said
+  KeyPolicy key{};
+  bool self_service = false;  ///< the phone renews by itself; nobody scheduled it
+  std::string created_by{};   ///< an administrator's name, or the device's for self-service
+  TimePoint created_at{};
+  TimePoint completes_by{};
+  std::optional<TimePoint> finished_at{};
+  std::optional<Reason> reason{};  ///< why it failed, expired or was cancelled
+  std::string message{};           ///< the same in words, with what the phone or the administrator said
 
-  Bytes string_mac;                ///< only while open, and only for kString
-  int string_digits = 0;           ///< how many digits the string has
-  int certificates = 0;            ///< issued in this operation so far
-  int failures = 0;                ///< times the authenticated phone could not generate its key
+  Bytes string_mac{};     ///< only while open, and only for kString
+  int string_digits = 0;  ///< how many digits the string has
+  int certificates = 0;   ///< issued in this operation so far
+  int failures = 0;       ///< times the authenticated phone could not generate its key
 
-  std::optional<CredentialKind> authenticated_by;
-  std::optional<Sha256> authenticated_certificate;
-  bool expired_mic = false;        ///< authenticated by an expired MIC that the anchor still lets count
+  std::optional<CredentialKind> authenticated_by{};
+  std::optional<Sha256> authenticated_certificate{};
+  bool expired_mic = false;  ///< authenticated by an expired MIC that the anchor still lets count
 
   bool overdue(TimePoint now) const { return is_open(state) && now > completes_by; }
 };

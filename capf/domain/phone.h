@@ -24,12 +24,12 @@ struct Attempt {
 struct Phone {
   std::int64_t id = 0;
   DeviceName device;
-  std::string model;                             ///< "CP-8861", from its MIC or from the administrator; may be empty
+  std::string model;  ///< "CP-8861", from its MIC or from the administrator; may be empty
   TimePoint created_at;
   std::optional<TimePoint> blocked_at;
-  std::optional<Sha256> mic_sha256;              ///< the first MIC that authenticated it; another one is refused
+  std::optional<Sha256> mic_sha256;                  ///< the first MIC that authenticated it; another one is refused
   std::optional<TimePoint> self_service_stopped_at;  ///< after a superseded LSC was used
-  std::optional<TimePoint> string_locked_until;  ///< wrong strings
+  std::optional<TimePoint> string_locked_until;      ///< wrong strings
   std::optional<Attempt> last_attempt;
 };
 

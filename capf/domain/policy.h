@@ -17,11 +17,11 @@ enum class SubjectForm : std::uint8_t {
 
 /// What the site allows. Made once, from the configuration; checked there.
 struct SitePolicy {
-  std::chrono::hours lsc_validity{24 * 1825};      ///< 1 to 1825 days
+  std::chrono::hours lsc_validity{24 * 1825};  ///< 1 to 1825 days
   SubjectForm lsc_subject = SubjectForm::kPlain;
   bool allow_rsa_1024 = false;
-  bool self_service_upgrade = true;                ///< a phone in the last third of its LSC's life renews by itself
-  std::vector<Network> null_string_networks;       ///< default: loopback
+  bool self_service_upgrade = true;           ///< a phone in the last third of its LSC's life renews by itself
+  std::vector<Network> null_string_networks;  ///< default: loopback
 };
 
 /// A null-string operation works this long at most, whatever its deadline.

@@ -58,8 +58,8 @@ class PhoneStore {
 
 struct OperationFilter {
   std::optional<OperationState> state;
-  bool open = false;                    ///< the three open states
-  bool overdue = false;                 ///< open, and past the deadline
+  bool open = false;     ///< the three open states
+  bool overdue = false;  ///< open, and past the deadline
   std::optional<OperationKind> kind;
   std::optional<DeviceName> device;
   std::optional<TimePoint> created_before;
@@ -129,7 +129,7 @@ std::optional<KeyOwner> parse_key_owner(std::string_view text);
 
 struct KeyRecord {
   KeyOwner owner = KeyOwner::kPhone;
-  std::int64_t phone_id = 0;   ///< for kPhone and kMic
+  std::int64_t phone_id = 0;  ///< for kPhone and kMic
   bool compromised = false;
 };
 
@@ -143,10 +143,10 @@ class KeyStore {
 };
 
 /// Limits on wrong authentication strings, over all servers, by the database's clock.
-inline constexpr int kStringsPerDevice = 10;              ///< then locked for kStringLock
+inline constexpr int kStringsPerDevice = 10;  ///< then locked for kStringLock
 inline constexpr std::chrono::minutes kStringLock{10};
-inline constexpr int kStringsPerAddressAndDevice = 5;     ///< in an hour
-inline constexpr int kStringsPerAddress = 50;             ///< in an hour
+inline constexpr int kStringsPerAddressAndDevice = 5;  ///< in an hour
+inline constexpr int kStringsPerAddress = 50;          ///< in an hour
 
 class StringStore {
  public:
@@ -207,7 +207,7 @@ class AdministratorStore {
 struct AuditFilter {
   std::optional<std::string> subject;
   std::optional<std::string> actor;
-  std::optional<std::string> action;   ///< or its first part: "operation"
+  std::optional<std::string> action;  ///< or its first part: "operation"
   std::optional<TimePoint> since;
 };
 
@@ -241,17 +241,17 @@ class AuditStore {
 
 /// What monitoring asks at once.
 struct Summary {
-  std::map<OperationState, std::int64_t> operations;        ///< open ones; ended ones of the last 24 hours
-  std::map<std::string, std::int64_t> reasons;              ///< of failed ones in the last 24 hours
-  std::map<std::string, std::int64_t> refusals;             ///< by reason, in the last hour
+  std::map<OperationState, std::int64_t> operations;  ///< open ones; ended ones of the last 24 hours
+  std::map<std::string, std::int64_t> reasons;        ///< of failed ones in the last 24 hours
+  std::map<std::string, std::int64_t> refusals;       ///< by reason, in the last hour
   std::int64_t overdue = 0;
-  std::optional<TimePoint> oldest_pending;                  ///< created_at
+  std::optional<TimePoint> oldest_pending;  ///< created_at
   std::int64_t phones = 0;
-  std::int64_t lscs_expiring_30_days = 0;                   ///< live LSCs; includes those below
+  std::int64_t lscs_expiring_30_days = 0;  ///< live LSCs; includes those below
   std::int64_t lscs_expiring_7_days = 0;
   std::int64_t lscs_expiring_1_day = 0;
-  std::int64_t lscs_unconfirmed = 0;                        ///< their operation ended without a confirmation
-  std::optional<TimePoint> issuer_not_after;                ///< of the active one
+  std::int64_t lscs_unconfirmed = 0;          ///< their operation ended without a confirmation
+  std::optional<TimePoint> issuer_not_after;  ///< of the active one
 };
 
 class SummaryStore {

@@ -17,19 +17,24 @@ namespace capf::service {
 /// A caller who has proven the device, and how.
 struct Proven {
   Phone phone;
-  std::optional<Operation> operation;    ///< the open one
+  std::optional<Operation> operation;  ///< the open one
   CredentialKind by = CredentialKind::kNone;
-  std::optional<Sha256> certificate;     ///< the one that proved it
-  std::optional<Certificate> lsc;        ///< its record, for kOwnLsc
-  std::optional<ca::JudgedMic> mic;      ///< for kMic
+  std::optional<Sha256> certificate;  ///< the one that proved it
+  std::optional<Certificate> lsc;     ///< its record, for kOwnLsc
+  std::optional<ca::JudgedMic> mic;   ///< for kMic
 };
 
-/// What a refusal told the world about the caller: who is refused before they proved the device changes nothing.
+/// What the caller must prove.
+enum class Need : std::uint8_t {
+  kOperation,  ///< to be the device, in the way that its open operation asks for; without one, by a certificate
+  kDevice,     ///< to be the device: its own LSC will do, whatever the operation asks for
+};
+
+/// Why somebody did not prove to be the device: the true reason, which goes into the record alone.
 struct Refusal {
-  Error error;                     ///< the true one
-  std::optional<Phone> phone;      ///< the device, where there is one
-  std::optional<Operation> operation;
-  bool superseded_lsc = false;     ///< the key of a superseded LSC was proven
+  Error error;
+  std::optional<Phone> phone;          ///< the device, where there is one
+  std::optional<Operation> operation;  ///< its open one
 };
 
 /// The one place that judges who a phone is, for every transport. Threads: any.
@@ -42,15 +47,21 @@ class Authenticator {
 
   /// Judges the caller by what stands in the database now; counts an authentication string before it is compared.
   /// A refusal is recorded with its true reason, and answered with AUTHENTICATION_FAILED, after one HMAC.
-  Result<Proven> authenticate(const Caller& caller);
-  /// The same once more inside the transaction that changes something, under the phone's lock. Counts nothing.
-  /// @return the phone and its operation as they are now. Errors: AUTHENTICATION_FAILED, OPERATION_ENDED.
-  Result<Proven> authorise(Transaction& tx, const Caller& caller, const Proven& before);
+  Result<Proven> authenticate(const Caller& caller, Need need);
+  /// The same once more inside the transaction that changes something, under the phone's lock. Counts and records
+  /// nothing. @return the phone and its operation as they are now.
+  /// Errors: OPERATION_ENDED where it is not the operation any more that `before` had; AUTHENTICATION_FAILED.
+  Result<Proven> authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before);
 
  private:
-  tl::expected<Proven, Refusal> judge(Transaction& tx, const Caller& caller, std::optional<Phone> phone, bool locked);
-  tl::expected<Proven, Refusal> judge_certificate(Transaction& tx, const Caller& caller, Proven proven, bool locked);
-  tl::unexpected<Error> refuse(const Caller& caller, Refusal refusal);
+  using Judgement = tl::expected<Proven, Refusal>;
+  /// Faults of the database are the outer error. `locked`: the phone's row is, and the anchors are to be.
+  Result<Judgement> judge(Transaction& tx, const Caller& caller, Need need, const std::optional<Phone>& phone,
+                          bool locked);
+  Result<Judgement> judge_certificate(Transaction& tx, const Caller& caller, Proven proven, bool locked);
+  Result<std::optional<Reason>> count_string(const Caller& caller, const std::optional<Phone>& phone,
+                                             const std::optional<Operation>& operation);
+  tl::unexpected<Error> refuse(const Caller& caller, const Refusal& refusal);
 
   Database& database_;
   const ca::StringKey& strings_;

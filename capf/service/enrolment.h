@@ -1,16 +1,13 @@
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <mutex>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include <botan/rng.h>
 
-#include "capf/base/time.h"
-#include "capf/ca/authstring.h"
 #include "capf/ca/issuer.h"
+#include "capf/ca/request.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/store.h"
 #include "capf/service/authenticator.h"
@@ -55,7 +52,14 @@ class Enrolment {
   Status report_failure(const Caller& caller, PhoneFailure failure);
 
  private:
-  Result<IssueAnswer> issue_in(Transaction& tx, const Caller& caller, const Proven& before, const ca::OfferedKey& key);
+  template <class Work>
+  auto perform(const Caller& caller, Need need, OperationKind kind, Work work)
+      -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
+  Result<IssueAnswer> issue_in(Transaction& tx, const Caller& caller, Proven& proven, const ca::OfferedKey& key,
+                               std::optional<Error>& ended);
+  /// The operation that a phone may begin by itself, not yet on record.
+  Result<Operation> renewal(Transaction& tx, const Proven& proven);
+  Result<Operation> begin_renewal(Transaction& tx, const Actor& actor, const Proven& proven);
 
   Database& database_;
   Authenticator& authenticator_;

@@ -17,7 +17,7 @@ struct ScheduleRequest {
   std::vector<DeviceName> devices;
   OperationKind kind = OperationKind::kInstall;
   AuthMode auth = AuthMode::kString;
-  std::optional<Secret> auth_string;      ///< for every device; absent: one of 8 digits is generated for each
+  std::optional<Secret> auth_string;  ///< for every device; absent: one of 8 digits is generated for each
   KeyPolicy key;
   std::optional<TimePoint> completes_by;  ///< absent: 10 days ahead
 };

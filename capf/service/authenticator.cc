@@ -1,0 +1,269 @@
+#include "capf/service/authenticator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "capf/base/log.h"
+#include "capf/ca/certificate.h"
+#include "capf/service/steps.h"
+
+namespace capf::service {
+namespace {
+
+Refusal refusal_of(Error error, const Proven& proven) { return {std::move(error), proven.phone, proven.operation}; }
+
+tl::unexpected<Refusal> refused(Reason reason, const Proven& proven) {
+  return tl::unexpected<Refusal>(refusal_of(fail(reason).value(), proven));
+}
+
+tl::unexpected<Refusal> refused(Error error, const Proven& proven) {
+  return tl::unexpected<Refusal>(refusal_of(std::move(error), proven));
+}
+
+/// Errors of the judgement itself are refusals; the database's go to the caller as they are.
+bool is_fault(const Error& error) {
+  switch (error.code()) {
+    case Code::kUnavailable:
+    case Code::kOutcomeUnknown:
+    case Code::kConflict:
+    case Code::kInternal: return true;
+    case Code::kInvalidArgument:
+    case Code::kUnauthenticated:
+    case Code::kPermissionDenied:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kFailedPrecondition: return false;
+  }
+  CAPF_INVARIANT(false);
+}
+
+Result<PhoneFacts> facts_of(Transaction& tx, const Phone& phone) {
+  PhoneFacts facts;
+  facts.had_mic = phone.mic_sha256.has_value();
+  CAPF_LET(const auto live, tx.certificates().live(phone.id));
+  facts.valid_lsc_on_record =
+      std::any_of(live.begin(), live.end(), [&](const Certificate& lsc) { return lsc.valid(tx.now()); });
+  CAPF_LET(facts.had_own_lsc, tx.certificates().ever_confirmed(phone.id));
+  return facts;
+}
+
+}  // namespace
+
+Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
+  struct Sight {
+    std::optional<Phone> phone;
+    std::optional<Operation> operation;
+    bool counts = false;    // the string is counted before anything is judged
+    bool compares = false;  // and compared with the operation's
+    std::optional<Judgement> judgement;
+  };
+  CAPF_LET(Sight sight, in_read(database_, [&](Transaction& tx) -> Result<Sight> {
+             const auto skew = tx.now() - clock_.now();
+             if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+             Sight seen;
+             CAPF_LET(seen.phone, tx.phones().find(caller.device));
+             if (seen.phone) {
+               CAPF_LET(seen.operation, tx.operations().find_open(seen.phone->id));
+             }
+             seen.compares = caller.auth_string && seen.operation && seen.operation->auth == AuthMode::kString;
+             const bool ignored = caller.certificate || (seen.operation && seen.operation->auth == AuthMode::kNull);
+             seen.counts = seen.compares || (caller.auth_string && !ignored);
+             if (!seen.counts) {
+               CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, false));
+             }
+             return seen;
+           }));
+
+  if (sight.counts) {
+    // Counted before it is compared, and committed: no crash and no other server gives the try back.
+    CAPF_LET(const std::optional<Reason> limit,
+             count_string(caller, sight.phone, sight.compares ? sight.operation : std::nullopt));
+    if (limit) {
+      strings_.mac(0, caller.device, caller.auth_string->text());  // as long as a comparison takes
+      return refuse(caller, {fail(*limit).value(), sight.phone, sight.operation});
+    }
+    CAPF_LET(sight.judgement, in_read(database_, [&](Transaction& tx) -> Result<Judgement> {
+               CAPF_LET(const auto phone, tx.phones().find(caller.device));
+               return judge(tx, caller, need, phone, false);
+             }));
+  }
+  Judgement& judgement = *sight.judgement;
+  if (!judgement) return refuse(caller, judgement.error());
+  if (sight.compares && judgement->operation) {
+    CAPF_TRY(database_.write([&](Transaction& tx) {
+      return tx.strings().forgive(judgement->phone.id, judgement->operation->id, caller.address.block());
+    }));
+  }
+  return std::move(*judgement);
+}
+
+Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before) {
+  CAPF_LET(const auto phone, tx.phones().lock(caller.device));
+  CAPF_LET(Judgement judgement, judge(tx, caller, need, phone, true));
+  const std::optional<Operation>& now = judgement ? judgement->operation : judgement.error().operation;
+  if (before.operation && (!now || now->id != before.operation->id)) return fail(Reason::kOperationEnded);
+  if (!judgement || judgement->phone.id != before.phone.id) {
+    const std::string why =
+        judgement ? "another phone has the name now" : std::string(to_string(judgement.error().error.reason));
+    return fail(Reason::kAuthenticationFailed, std::string(words(Reason::kAuthenticationFailed)), why);
+  }
+  return *std::move(judgement);
+}
+
+Result<std::optional<Reason>> Authenticator::count_string(const Caller& caller, const std::optional<Phone>& phone,
+                                                          const std::optional<Operation>& operation) {
+  const std::string block = caller.address.block();
+  return in_write(database_, [&](Transaction& tx) -> Result<std::optional<Reason>> {
+    if (!phone || !operation) return tx.strings().count_stranger(block);
+    CAPF_LET(const std::optional<Reason> limit, tx.strings().count(phone->id, operation->id, block));
+    if (limit == Reason::kAuthStringExhausted) {
+      const Actor actor = device_actor(caller);
+      CAPF_TRY(tx.phones().lock(caller.device));
+      CAPF_TRY(end_operation(tx, actor, *operation, OperationState::kFailed, limit, std::string(words(*limit))));
+    }
+    return limit;
+  });
+}
+
+Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Caller& caller, Need need,
+                                                      const std::optional<Phone>& phone, bool locked) {
+  std::optional<Operation> operation;
+  if (phone) {
+    CAPF_LET(operation, tx.operations().find_open(phone->id));
+  }
+  // One HMAC whatever comes of it: the time tells no name from another.
+  const Bytes mac = strings_.mac(operation ? operation->id : 0, caller.device,
+                                 caller.auth_string ? caller.auth_string->text() : std::string_view{});
+  if (!phone) return Judgement(tl::unexpected<Refusal>(Refusal{fail(Reason::kUnknownDevice).value(), {}, {}}));
+
+  Proven proven{*phone, operation, CredentialKind::kNone, {}, {}, {}};
+  if (phone->blocked_at) return Judgement(refused(Reason::kDeviceBlocked, proven));
+
+  const bool by_certificate = !operation || operation->auth == AuthMode::kLsc || operation->auth == AuthMode::kMic;
+  if (caller.certificate && (by_certificate || need == Need::kDevice)) {
+    CAPF_LET(Judgement judged, judge_certificate(tx, caller, proven, locked));
+    if (by_certificate && !judged) return judged;
+    const bool own = judged && judged->by == CredentialKind::kOwnLsc;
+    if (!operation || (own && need == Need::kDevice)) return judged;
+    if (by_certificate) proven = *std::move(judged);
+  }
+  if (!operation) {
+    return Judgement(refused(caller.auth_string ? Reason::kNoPendingOperation : Reason::kCredentialMissing, proven));
+  }
+
+  if (operation->auth == AuthMode::kString && caller.auth_string) {
+    if (!equal_in_constant_time(mac, operation->string_mac))
+      return Judgement(refused(Reason::kAuthStringMismatch, proven));
+    proven.by = CredentialKind::kString;
+  } else if (operation->auth == AuthMode::kNull) {
+    const auto& networks = policy_.null_string_networks;
+    const bool inside = std::any_of(networks.begin(), networks.end(),
+                                    [&](const Network& network) { return network.contains(caller.address); });
+    if (!inside) return Judgement(refused(Reason::kNullStringNetwork, proven));
+  } else if (by_certificate && proven.by == CredentialKind::kNone && caller.auth_string) {
+    proven.by = CredentialKind::kString;  // for the table, which has the answer
+  }
+  CAPF_LET(const PhoneFacts facts, facts_of(tx, *phone));
+  if (Status admitted = admits(operation->kind, operation->auth, proven.by, facts); !admitted) {
+    return Judgement(refused(std::move(admitted).error(), proven));
+  }
+  // An expired MIC counts for a scheduled first LSC only.
+  if (proven.mic && proven.mic->expired &&
+      (operation->kind != OperationKind::kInstall || operation->self_service || facts.had_own_lsc)) {
+    return Judgement(refused(Reason::kCertificateExpired, proven));
+  }
+  return Judgement(std::move(proven));
+}
+
+Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& tx, const Caller& caller, Proven proven,
+                                                                  bool locked) {
+  const PresentedCertificate& presented = *caller.certificate;
+  if (presented.chain.size() >= ca::kLongestChain) return Judgement(refused(Reason::kCertificateMalformed, proven));
+  if (Status scanned = ca::scan_certificate(presented.leaf); !scanned) {
+    return Judgement(refused(std::move(scanned).error(), proven));
+  }
+  for (const Bytes& certificate : presented.chain) {
+    if (Status scanned = ca::scan_certificate(certificate); !scanned) {
+      return Judgement(refused(std::move(scanned).error(), proven));
+    }
+  }
+  proven.certificate = sha256(presented.leaf);
+
+  // An LSC of ours, of any generation: the device comes from the record, never from the name in it.
+  CAPF_LET(proven.lsc, tx.certificates().find_lsc(*proven.certificate));
+  if (proven.lsc) {
+    if (proven.lsc->phone_id != proven.phone.id) return Judgement(refused(Reason::kCertificateNameMismatch, proven));
+    if (tx.now() < proven.lsc->not_before) return Judgement(refused(Reason::kCertificateNotYetValid, proven));
+    switch (proven.lsc->state(tx.now())) {
+      case CertificateState::kSuperseded: return Judgement(refused(Reason::kSupersededLscUsed, proven));
+      case CertificateState::kRevoked: return Judgement(refused(Reason::kCertificateRevoked, proven));
+      case CertificateState::kExpired: return Judgement(refused(Reason::kCertificateExpired, proven));
+      case CertificateState::kConfirmed:
+      case CertificateState::kIssued: break;
+    }
+    proven.by = CredentialKind::kOwnLsc;
+    return Judgement(std::move(proven));
+  }
+
+  CAPF_LET(const TrustCache::Snapshot trust, trust_.read(tx, locked));
+  Sha256 key{};
+  Result<ca::JudgedMic> mic = trust.store->judge_mic(presented.leaf, presented.chain, caller.device, tx.now());
+  if (mic) {
+    key = mic->key_sha256;
+    proven.by = CredentialKind::kMic;
+    proven.mic = *std::move(mic);
+    if (proven.phone.mic_sha256 && *proven.phone.mic_sha256 != proven.mic->sha256) {
+      return Judgement(refused(Reason::kMicChanged, proven));
+    }
+    if (proven.mic->expired && !proven.operation) return Judgement(refused(Reason::kCertificateExpired, proven));
+  } else if (mic.error().reason == Reason::kCertificateUnknownIssuer) {
+    const Result<ca::JudgedLsc> lsc =
+        trust.store->judge_foreign_lsc(presented.leaf, presented.chain, caller.device, tx.now());
+    if (!lsc) return Judgement(refused(lsc.error(), proven));
+    // It serves one install, so without an operation it proves nothing.
+    if (!proven.operation) return Judgement(refused(Reason::kCredentialMode, proven));
+    key = lsc->key_sha256;
+    proven.by = CredentialKind::kForeignLsc;
+  } else {
+    if (is_fault(mic.error())) return tl::unexpected<Error>(mic.error());
+    return Judgement(refused(mic.error(), proven));
+  }
+  CAPF_LET(const auto record, tx.keys().find(key));
+  if (record && (record->compromised || record->owner == KeyOwner::kBlocked)) {
+    return Judgement(refused(Reason::kCertificateRevoked, proven));
+  }
+  return Judgement(std::move(proven));
+}
+
+tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal& refusal) {
+  const Error& error = refusal.error;
+  if (on_refusal_) on_refusal_(error.reason);
+  log_info("authentication.refused", {{"device", caller.device.text()},
+                                      {"address", caller.address.to_string()},
+                                      {"transport", caller.transport},
+                                      {"reason", std::string(to_string(error.reason))},
+                                      {"message", error.message}});
+  const Status recorded = database_.write([&](Transaction& tx) -> Status {
+    const std::string device = refusal.phone ? refusal.phone->device.text() : "";
+    CAPF_TRY(tx.audit().count_refusal(caller.address.block(), error.reason, device));
+    if (!refusal.phone) return {};
+    Attempt attempt{tx.now(),         caller.address.to_string(),
+                    caller.transport, refusal.operation ? refusal.operation->kind : OperationKind::kInstall,
+                    error.reason,     error.message};
+    CAPF_TRY(tx.phones().record_attempt(refusal.phone->id, attempt));
+    // Two hold one key, or somebody has an old one: only an administrator can tell. The key was proven in this session.
+    if (error.reason == Reason::kSupersededLscUsed && !refusal.phone->self_service_stopped_at) {
+      CAPF_TRY(tx.phones().set_self_service_stopped(refusal.phone->id, true));
+      AuditEvent event = done(device_actor(caller), "phone.superseded_lsc_used", device, error.message);
+      event.outcome = "refused";
+      event.reason = error.reason;
+      CAPF_TRY(tx.audit().add(event));
+    }
+    return {};
+  });
+  if (!recorded) return tl::unexpected<Error>(recorded.error());
+  return fail(Reason::kAuthenticationFailed, std::string(words(Reason::kAuthenticationFailed)),
+              std::string(to_string(error.reason)) + ": " + error.message);
+}
+
+}  // namespace capf::service

@@ -1,0 +1,313 @@
+#include "capf/service/enrolment.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "capf/base/log.h"
+#include "capf/ca/certificate.h"
+#include "capf/ca/request.h"
+#include "capf/service/steps.h"
+
+namespace capf::service {
+namespace {
+
+bool renewable(const Proven& proven, const SitePolicy& policy, TimePoint now) {
+  return policy.self_service_upgrade && proven.by == CredentialKind::kOwnLsc && proven.lsc->valid(now) &&
+         proven.lsc->due_for_renewal(now) && !proven.phone.self_service_stopped_at;
+}
+
+/// What a phone does must be what is pending for it.
+Status check_pending(const Proven& proven, OperationKind kind, TimePoint now) {
+  if (!proven.operation) return fail(Reason::kNoPendingOperation);
+  if (proven.operation->kind != kind) {
+    return fail(Reason::kOperationKind, "the pending operation is " + std::string(to_string(proven.operation->kind)));
+  }
+  if (proven.operation->overdue(now)) return fail(Reason::kDeadlinePassed);
+  return {};
+}
+
+/// Authenticating with a certificate confirms it: the phone has it. The operation may have succeeded by that.
+Status settle_credential(Transaction& tx, const Caller& caller, Proven& proven) {
+  if (!proven.lsc || proven.lsc->confirmed_at) return {};
+  CAPF_TRY(settle(tx, device_actor(caller), proven.phone, *proven.lsc, proven.operation));
+  proven.lsc->confirmed_at = tx.now();
+  if (proven.operation && proven.operation->id == proven.lsc->operation_id) proven.operation.reset();
+  return {};
+}
+
+/// The phone has begun: how it authenticated stands in the operation's record.
+Status start(Transaction& tx, const Proven& proven) {
+  const bool expired_mic = proven.mic && proven.mic->expired;
+  CAPF_LET(const bool advanced, tx.operations().advance(proven.operation->id, OperationState::kInProgress, proven.by,
+                                                        proven.certificate, expired_mic));
+  if (!advanced) return fail(Reason::kOperationEnded);
+  return {};
+}
+
+/// The first MIC that authenticates a device is remembered, and its key is nobody's LSC.
+Status remember_mic(Transaction& tx, const Proven& proven) {
+  if (!proven.mic) return {};
+  if (!proven.phone.mic_sha256) CAPF_TRY(tx.phones().set_mic(proven.phone.id, proven.mic->sha256));
+  if (proven.phone.model.empty() && !proven.mic->model.empty()) {
+    CAPF_TRY(tx.phones().set_model(proven.phone.id, proven.mic->model));
+  }
+  CAPF_TRY(tx.keys().claim(proven.mic->key_sha256, KeyOwner::kMic, proven.phone.id));
+  return {};
+}
+
+Status claim_key(Transaction& tx, const Phone& phone, const ca::OfferedKey& key) {
+  CAPF_LET(const KeyRecord record, tx.keys().claim(key.sha256, KeyOwner::kPhone, phone.id));
+  if (record.compromised || record.owner == KeyOwner::kBlocked) return fail(Reason::kKeyCompromised);
+  if (record.owner != KeyOwner::kPhone) return fail(Reason::kKeyReserved);
+  if (record.phone_id != phone.id) return fail(Reason::kKeyOfAnotherDevice);
+  return {};
+}
+
+/// Refusals after authentication are recorded one by one.
+void record_refusal(Database& database, const Caller& caller, const Proven& proven, OperationKind kind,
+                    const Error& error) {
+  log_info("phone.refused", {{"device", caller.device.text()},
+                             {"address", caller.address.to_string()},
+                             {"reason", std::string(to_string(error.reason))},
+                             {"message", error.message},
+                             {"cause", error.cause}});
+  const Status recorded = database.write([&](Transaction& tx) -> Status {
+    AuditEvent event = done(device_actor(caller), "phone.request", proven.phone.device.text(), error.message);
+    event.operation_id = proven.operation ? proven.operation->id : 0;
+    event.outcome = "refused";
+    event.reason = error.reason;
+    CAPF_TRY(tx.audit().add(event));
+    return tx.phones().record_attempt(
+        proven.phone.id, {tx.now(), caller.address.to_string(), caller.transport, kind, error.reason, error.message});
+  });
+  if (!recorded)
+    log_error("record.failed",
+              {{"reason", std::string(to_string(recorded.error().reason))}, {"cause", recorded.error().cause}});
+}
+
+}  // namespace
+
+Enrolment::Enrolment(Database& database, Authenticator& authenticator, const ca::Issuer& issuer,
+                     const SitePolicy& policy, Botan::RandomNumberGenerator& random)
+    : database_(database), authenticator_(authenticator), issuer_(issuer), policy_(policy), random_(random) {}
+
+/// Authenticates, and does the work in one transaction in which the caller's authority is checked again. What the work
+/// leaves in `ended` is committed first and told afterwards.
+template <class Work>
+auto Enrolment::perform(const Caller& caller, Need need, OperationKind kind, Work work)
+    -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&> {
+  using Answer = std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
+  CAPF_LET(const Proven before, authenticator_.authenticate(caller, need));
+  std::optional<Error> ended;
+  Answer answer = in_write(database_, [&](Transaction& tx) -> Answer {
+    ended.reset();
+    CAPF_LET(Proven proven, authenticator_.authorise(tx, caller, need, before));
+    CAPF_TRY(settle_credential(tx, caller, proven));
+    return work(tx, proven, ended);
+  });
+  if (answer && ended) answer = tl::unexpected<Error>(*ended);
+  if (!answer) record_refusal(database_, caller, before, kind, answer.error());
+  return answer;
+}
+
+Result<PendingAnswer> Enrolment::pending(const Caller& caller) {
+  Result<PendingAnswer> answer =
+      perform(caller, Need::kDevice, OperationKind::kInstall,
+              [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Result<PendingAnswer> {
+                PendingAnswer told{true, proven.operation};
+                if (!proven.operation && renewable(proven, policy_, tx.now())) {
+                  CAPF_LET(told.operation, renewal(tx, proven));
+                }
+                return told;
+              });
+  // Who brought nothing hears the same for every name.
+  const bool brought = caller.auth_string || caller.certificate;
+  if (!answer && !brought && answer.error().reason == Reason::kAuthenticationFailed) return PendingAnswer{};
+  return answer;
+}
+
+Result<IssueAnswer> Enrolment::issue(const Caller& caller, BytesView request) {
+  return perform(caller, Need::kOperation, OperationKind::kInstall,
+                 [&](Transaction& tx, Proven& proven, std::optional<Error>& ended) -> Result<IssueAnswer> {
+                   CAPF_LET(const ca::OfferedKey key, ca::read_request(request));
+                   CAPF_TRY(ca::check_key(key, policy_.allow_rsa_1024));
+                   return issue_in(tx, caller, proven, key, ended);
+                 });
+}
+
+Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, Proven& proven,
+                                        const ca::OfferedKey& key, std::optional<Error>& ended) {
+  const auto answer = [&](const Certificate& lsc) { return IssueAnswer{lsc.der, issuer_.chain(), lsc.operation_id}; };
+  // The phone proved with the very certificate that it asks for: its last answer was lost.
+  if (proven.lsc && proven.lsc->key_sha256 == key.sha256) return answer(*proven.lsc);
+
+  const Actor actor = device_actor(caller);
+  if (!proven.operation && proven.by == CredentialKind::kOwnLsc) {
+    if (!renewable(proven, policy_, tx.now())) return fail(Reason::kSelfServiceRefused);
+    CAPF_LET(proven.operation, begin_renewal(tx, actor, proven));
+  }
+  CAPF_TRY(check_pending(proven, OperationKind::kInstall, tx.now()));
+  const Operation& operation = *proven.operation;
+
+  // The same request again gets the same certificate.
+  CAPF_LET(const auto issued, tx.certificates().find_issued(operation.id, key.sha256));
+  if (issued && !issued->revoked_at) return answer(*issued);
+
+  CAPF_TRY(ca::check_wanted(key, operation.key));
+  CAPF_TRY(claim_key(tx, proven.phone, key));
+  CAPF_TRY(remember_mic(tx, proven));
+  if (operation.certificates >= kLargestCertificatesPerOperation) {
+    ended = fail(Reason::kCertificateLimit).value();
+    CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, ended->reason, ended->message));
+    return IssueAnswer{};
+  }
+
+  // Signed and checked here, stored in this transaction: it leaves the process after the commit only.
+  const std::string model = proven.mic ? proven.mic->model : proven.phone.model;
+  const ca::LscRequest request{proven.phone.device, model,    proven.mic ? proven.mic->serial_number : "",
+                               key.public_key,      tx.now(), policy_.lsc_validity,
+                               policy_.lsc_subject};
+  CAPF_LET(const ca::IssuedLsc lsc, issuer_.issue(request, random_));
+  Certificate certificate;
+  certificate.sha256 = lsc.sha256;
+  certificate.serial = lsc.serial;
+  certificate.issuer_id = issuer_.record().id;
+  certificate.issuer = issuer_.record().subject;
+  certificate.phone_id = proven.phone.id;
+  certificate.device = proven.phone.device.text();
+  certificate.operation_id = operation.id;
+  certificate.key_sha256 = key.sha256;
+  certificate.der = lsc.der;
+  certificate.not_before = lsc.not_before;
+  certificate.not_after = lsc.not_after;
+  certificate.issued_at = tx.now();
+  certificate.possession = Possession::kPkcs10;
+  certificate.shard = lsc.shard;
+  CAPF_TRY(tx.certificates().add(certificate));
+  const bool expired_mic = proven.mic && proven.mic->expired;
+  CAPF_LET(const bool advanced,
+           tx.operations().advance(operation.id, OperationState::kIssued, proven.by, proven.certificate, expired_mic));
+  if (!advanced) return fail(Reason::kOperationEnded);
+  CAPF_TRY(
+      tx.audit().add(done(actor, "certificate.issue", operation,
+                          "serial " + serial_text(lsc.serial) + ", proven by " + std::string(to_string(proven.by)) +
+                              (expired_mic ? " (expired, as its anchor allows)" : ""))));
+  return answer(certificate);
+}
+
+Result<Operation> Enrolment::renewal(Transaction& tx, const Proven& proven) {
+  Operation operation{.phone_id = proven.phone.id, .device = proven.phone.device};
+  operation.auth = AuthMode::kLsc;
+  operation.self_service = true;
+  operation.created_by = proven.phone.device.text();
+  operation.created_at = tx.now();
+  operation.completes_by = std::min(proven.lsc->not_after, tx.now() + kDefaultDeadline);
+  // A successor of the same kind of key.
+  CAPF_LET(const auto origin, tx.operations().find(proven.lsc->operation_id));
+  if (origin) operation.key = origin->key;
+  return operation;
+}
+
+Result<Operation> Enrolment::begin_renewal(Transaction& tx, const Actor& actor, const Proven& proven) {
+  CAPF_LET(Operation operation, renewal(tx, proven));
+  CAPF_LET(operation.id, tx.operations().next_id());
+  CAPF_LET(const bool added, tx.operations().add(operation, 0));
+  if (!added) return fail(Reason::kChangedMeanwhile);
+  CAPF_TRY(tx.audit().add(done(actor, "operation.schedule", operation, "renewal by the phone itself")));
+  return operation;
+}
+
+Status Enrolment::confirm(const Caller& caller, const Sha256& sha256) {
+  return perform(caller, Need::kDevice, OperationKind::kInstall,
+                 [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
+                   if (proven.lsc && proven.lsc->sha256 == sha256) return {};  // authenticating has confirmed it
+                   CAPF_LET(const auto lsc, tx.certificates().find_lsc(sha256));
+                   if (!lsc || lsc->phone_id != proven.phone.id || lsc->revoked_at)
+                     return fail(Reason::kNothingToConfirm);
+                   return settle(tx, device_actor(caller), proven.phone, *lsc, proven.operation);
+                 });
+}
+
+Result<int> Enrolment::give_up(const Caller& caller) {
+  // The answer to the first try was lost: the LSC that proved the delete was revoked by it.
+  if (caller.certificate && caller.certificate->leaf.size() <= ca::kLargestCertificate) {
+    CAPF_LET(const bool again, in_read(database_, [&](Transaction& tx) -> Result<bool> {
+               CAPF_LET(const auto phone, tx.phones().find(caller.device));
+               if (!phone || phone->blocked_at) return false;
+               CAPF_LET(const auto last, tx.operations().find_last(phone->id));
+               return last && last->kind == OperationKind::kDelete && last->state == OperationState::kSucceeded &&
+                      last->authenticated_certificate == sha256(caller.certificate->leaf);
+             }));
+    if (again) return 0;
+  }
+  return perform(caller, Need::kOperation, OperationKind::kDelete,
+                 [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Result<int> {
+                   CAPF_TRY(check_pending(proven, OperationKind::kDelete, tx.now()));
+                   CAPF_TRY(remember_mic(tx, proven));
+                   CAPF_TRY(start(tx, proven));
+                   const Actor actor = device_actor(caller);
+                   CAPF_LET(const int revoked,
+                            revoke_all(tx, actor, proven.phone, RevocationReason::kCessationOfOperation));
+                   CAPF_TRY(end_operation(tx, actor, *proven.operation, OperationState::kSucceeded, std::nullopt,
+                                          "the phone has given up its certificate"));
+                   return revoked;
+                 });
+}
+
+Status Enrolment::hand_over(const Caller& caller, const std::vector<Bytes>& certificates) {
+  return perform(caller, Need::kOperation, OperationKind::kTroubleshoot,
+                 [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
+                   CAPF_TRY(check_pending(proven, OperationKind::kTroubleshoot, tx.now()));
+                   if (certificates.empty() || certificates.size() > ca::kLongestChain) {
+                     return fail(Reason::kInvalidRequest, "a phone hands over 1 to 4 certificates");
+                   }
+                   CAPF_TRY(remember_mic(tx, proven));
+                   CAPF_TRY(start(tx, proven));
+                   for (const Bytes& der : certificates) {
+                     CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
+                     Certificate record;
+                     record.kind = CertificateKind::kHandedOver;
+                     record.sha256 = facts.sha256;
+                     record.serial = facts.serial;
+                     record.issuer = facts.issuer;
+                     record.phone_id = proven.phone.id;
+                     record.device = proven.phone.device.text();
+                     record.operation_id = proven.operation->id;
+                     record.key_sha256 = facts.key_sha256;
+                     record.der = der;
+                     record.not_before = facts.not_before;
+                     record.not_after = facts.not_after;
+                     record.issued_at = tx.now();
+                     CAPF_TRY(tx.certificates().add(record));
+                   }
+                   CAPF_TRY(end_operation(tx, device_actor(caller), *proven.operation, OperationState::kSucceeded,
+                                          std::nullopt, "the phone has handed over its certificates"));
+                   return {};
+                 });
+}
+
+Status Enrolment::report_failure(const Caller& caller, PhoneFailure failure) {
+  return perform(
+      caller, Need::kOperation, OperationKind::kInstall,
+      [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
+        if (!proven.operation) return fail(Reason::kNoPendingOperation);
+        const Operation& operation = *proven.operation;
+        CAPF_TRY(start(tx, proven));
+        const Actor actor = device_actor(caller);
+        if (failure == PhoneFailure::kKeyGeneration) {
+          CAPF_LET(const int failures, tx.operations().count_failure(operation.id));
+          CAPF_TRY(tx.audit().add(
+              done(actor, "operation.key_generation_failed", operation, "time " + std::to_string(failures))));
+          if (failures < kLargestKeyGenerationFailures) return {};
+          CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, Reason::kKeyGenerationFailed,
+                                 std::string(words(Reason::kKeyGenerationFailed))));
+          return {};
+        }
+        CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, Reason::kPhoneRefused,
+                               failure == PhoneFailure::kStore ? "the phone refused to store the certificate"
+                                                               : "the phone refused to delete the certificate"));
+        return {};
+      });
+}
+
+}  // namespace capf::service

@@ -1,0 +1,33 @@
+#include "capf/service/monitor.h"
+
+#include "capf/domain/policy.h"
+
+namespace capf::service {
+
+Result<Summary> Monitor::summary() {
+  return in_read(database_, [](Transaction& tx) { return tx.summary().summary(); });
+}
+
+Result<std::vector<Operation>> Monitor::pending(const OperationFilter& filter, const Page& page) {
+  OperationFilter open = filter;
+  open.open = true;
+  return in_read(database_, [&](Transaction& tx) { return tx.operations().list(open, page); });
+}
+
+Result<ChangeCursor> Monitor::end_of_changes() {
+  return in_read(database_, [](Transaction& tx) { return tx.audit().end(); });
+}
+
+Result<std::vector<OperationChange>> Monitor::changes(const ChangeCursor& cursor, int limit) {
+  return in_read(database_, [&](Transaction& tx) { return tx.audit().changes(cursor, limit); });
+}
+
+Status Monitor::healthy() {
+  return database_.read([&](Transaction& tx) -> Status {
+    const auto skew = tx.now() - clock_.now();
+    if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+    return {};
+  });
+}
+
+}  // namespace capf::service

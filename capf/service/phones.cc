@@ -1,0 +1,104 @@
+#include "capf/service/phones.h"
+
+#include <algorithm>
+
+#include "capf/service/steps.h"
+
+namespace capf::service {
+namespace {
+
+constexpr std::size_t kMostDevicesAtOnce = 100'000;
+
+/// The phone, locked. Errors: UNKNOWN_DEVICE.
+Result<Phone> lock(Transaction& tx, const DeviceName& device) {
+  CAPF_LET(std::optional<Phone> phone, tx.phones().lock(device));
+  if (!phone) return fail(Reason::kUnknownDevice, "there is no device " + device.text());
+  return *std::move(phone);
+}
+
+}  // namespace
+
+Status Phones::add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model) {
+  if (devices.empty() || devices.size() > kMostDevicesAtOnce) {
+    return fail(Reason::kInvalidRequest, "1 to 100,000 devices can be added at once");
+  }
+  if (!model.empty()) CAPF_TRY(DeviceName::parse(model));  // the same alphabet
+  std::vector<DeviceName> sorted = devices;
+  std::sort(sorted.begin(), sorted.end());
+  if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end()) {
+    return fail(Reason::kInvalidRequest, twice->text() + " is named twice");
+  }
+  return database_.write([&](Transaction& tx) -> Status {
+    CAPF_LET(const auto existing, tx.phones().add(sorted, model));
+    if (!existing.empty()) {
+      std::string names = existing.front();
+      for (std::size_t i = 1; i < std::min<std::size_t>(existing.size(), 10); ++i) names += ", " + existing[i];
+      if (existing.size() > 10) names += " and " + std::to_string(existing.size() - 10) + " more";
+      return fail(Reason::kDeviceExists, "nothing was added: there is " + names + " already");
+    }
+    for (const DeviceName& device : sorted) CAPF_TRY(tx.audit().add(done(actor, "phone.add", device.text(), model)));
+    return {};
+  });
+}
+
+Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const Page& page) {
+  return in_read(database_, [&](Transaction& tx) { return tx.phones().list(filter, page); });
+}
+
+Result<PhoneView> Phones::show(const DeviceName& device) {
+  return in_read(database_, [&](Transaction& tx) -> Result<PhoneView> {
+    CAPF_LET(std::optional<Phone> phone, tx.phones().find(device));
+    if (!phone) return fail(Reason::kUnknownDevice, "there is no device " + device.text());
+    PhoneView view{*std::move(phone), {}, {}, "None"};
+    CAPF_LET(view.operation, tx.operations().find_open(view.phone.id));
+    if (!view.operation) {
+      CAPF_LET(view.operation, tx.operations().find_last(view.phone.id));
+    }
+    CAPF_LET(view.certificates, tx.certificates().of_phone(view.phone.id, 20));
+    if (view.operation) view.status = cisco_status(view.operation->kind, view.operation->state, view.operation->reason);
+    return view;
+  });
+}
+
+Result<int> Phones::remove(const Actor& actor, const DeviceName& device) {
+  return in_write(database_, [&](Transaction& tx) -> Result<int> {
+    CAPF_LET(const Phone phone, lock(tx, device));
+    CAPF_TRY(cancel_open(tx, actor, phone, "the phone was removed"));
+    CAPF_LET(const int revoked, revoke_all(tx, actor, phone, RevocationReason::kCessationOfOperation));
+    CAPF_TRY(tx.phones().remove(phone.id));
+    CAPF_TRY(tx.audit().add(done(actor, "phone.remove", device.text())));
+    return revoked;
+  });
+}
+
+Result<int> Phones::block(const Actor& actor, const DeviceName& device) {
+  return in_write(database_, [&](Transaction& tx) -> Result<int> {
+    CAPF_LET(const Phone phone, lock(tx, device));
+    CAPF_TRY(tx.phones().set_blocked(phone.id, true));
+    CAPF_TRY(cancel_open(tx, actor, phone, "the phone was blocked"));
+    CAPF_LET(const int revoked, revoke_all(tx, actor, phone, RevocationReason::kPrivilegeWithdrawn));
+    if (!phone.blocked_at) CAPF_TRY(tx.audit().add(done(actor, "phone.block", device.text())));
+    return revoked;
+  });
+}
+
+Status Phones::unblock(const Actor& actor, const DeviceName& device) {
+  return database_.write([&](Transaction& tx) -> Status {
+    CAPF_LET(const Phone phone, lock(tx, device));
+    if (!phone.blocked_at) return fail(Reason::kDeviceNotBlocked);
+    CAPF_TRY(tx.phones().set_blocked(phone.id, false));
+    return tx.audit().add(done(actor, "phone.unblock", device.text()));
+  });
+}
+
+Status Phones::unlock(const Actor& actor, const DeviceName& device, bool forget_mic) {
+  return database_.write([&](Transaction& tx) -> Status {
+    CAPF_LET(const Phone phone, lock(tx, device));
+    CAPF_TRY(tx.strings().unlock(phone.id));
+    CAPF_TRY(tx.phones().set_self_service_stopped(phone.id, false));
+    if (forget_mic) CAPF_TRY(tx.phones().set_mic(phone.id, std::nullopt));
+    return tx.audit().add(done(actor, "phone.unlock", device.text(), forget_mic ? "the remembered MIC too" : ""));
+  });
+}
+
+}  // namespace capf::service

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "capf/domain/store.h"
+#include "capf/service/caller.h"
+
+// Steps that several use cases take inside their transactions. The phone's row is locked.
+
+namespace capf::service {
+
+Actor device_actor(const Caller& caller);
+
+/// One line of the record that says it was done.
+AuditEvent done(const Actor& actor, std::string action, std::string subject, std::string detail = {});
+/// The same about an operation.
+AuditEvent done(const Actor& actor, std::string action, const Operation& operation, std::string detail = {});
+
+/// Revokes one LSC and writes it down. @return false where it was revoked already.
+Result<bool> revoke(Transaction& tx, const Actor& actor, const Certificate& certificate, RevocationReason reason);
+/// Revokes every live LSC of the phone. @return how many.
+Result<int> revoke_all(Transaction& tx, const Actor& actor, const Phone& phone, RevocationReason reason);
+/// Ends the operation. Where it issued certificates and none was confirmed, all but the last are revoked: the phone
+/// may hold the last. @return false where it is not open any more.
+Result<bool> end_operation(Transaction& tx, const Actor& actor, const Operation& operation, OperationState to,
+                           std::optional<Reason> reason, const std::string& message);
+/// Cancels the phone's open operation, if there is one. @return it, as it was.
+Result<std::optional<Operation>> cancel_open(Transaction& tx, const Actor& actor, const Phone& phone,
+                                             const std::string& message);
+/// The phone holds this LSC: it is confirmed, what it replaces is revoked as superseded, and the operation that issued
+/// it has succeeded. Does nothing the second time.
+Status settle(Transaction& tx, const Actor& actor, const Phone& phone, const Certificate& certificate,
+              const std::optional<Operation>& open);
+
+}  // namespace capf::service

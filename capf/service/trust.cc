@@ -1,0 +1,114 @@
+#include "capf/service/trust.h"
+
+#include <algorithm>
+
+#include "capf/ca/certificate.h"
+#include "capf/service/steps.h"
+
+namespace capf::service {
+
+Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRequest& request) {
+  if (request.store == TrustStoreName::kLsc && (request.devices == Pattern::any() || !request.ends_at)) {
+    return fail(Reason::kInvalidRequest, "another site's issuer needs a device pattern and an end date");
+  }
+  if (request.min_rsa_bits < 1024 || request.min_rsa_bits > 4096) {
+    return fail(Reason::kInvalidRequest, "RSA keys of 1024 to 4096 bits can be asked for");
+  }
+  std::vector<Bytes> certificates;
+  for (const Bytes& file : request.files) {
+    CAPF_LET(auto found, ca::split_certificates(file));
+    certificates.insert(certificates.end(), std::make_move_iterator(found.begin()),
+                        std::make_move_iterator(found.end()));
+  }
+  if (certificates.empty()) return fail(Reason::kInvalidCertificate, "there is no certificate in what was given");
+
+  return in_write(database_, [&](Transaction& tx) -> Result<std::vector<AnchorOutcome>> {
+    CAPF_TRY(tx.anchors().lock_revision());
+    std::vector<AnchorOutcome> outcomes;
+    bool any = false;
+    for (const Bytes& der : certificates) {
+      Result<TrustAnchor> anchor = ca::read_anchor(der);
+      if (!anchor) {
+        const auto facts = ca::read_certificate(der);
+        outcomes.push_back({facts ? facts->subject : "", sha256(der), anchor.error()});
+        continue;
+      }
+      anchor->store = request.store;
+      anchor->devices = request.devices;
+      anchor->models = request.models;
+      anchor->allow_sha1 = request.allow_sha1;
+      anchor->min_rsa_bits = request.min_rsa_bits;
+      anchor->allow_expired_until = request.allow_expired_until;
+      anchor->ends_at = request.ends_at;
+      anchor->added_at = tx.now();
+      anchor->added_by = actor.name;
+      CAPF_LET(const bool added, tx.anchors().add(*anchor));
+      outcomes.push_back({anchor->subject, anchor->sha256, {}});
+      if (!added) {
+        outcomes.back().left_out = fail(Reason::kAnchorExists).value();
+        continue;
+      }
+      any = true;
+      CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
+      CAPF_TRY(tx.keys().claim(facts.key_sha256, KeyOwner::kIssuer, 0));
+      CAPF_TRY(tx.audit().add(done(
+          actor, "anchor.add", to_hex(anchor->sha256),
+          std::string(to_string(anchor->store)) + ": " + anchor->subject + ", devices " + anchor->devices.text() +
+              (anchor->allow_expired_until ? ", expired MICs count until " + to_rfc3339(*anchor->allow_expired_until)
+                                           : ""))));
+    }
+    if (!any) {
+      const Error& first = *outcomes.front().left_out;
+      return fail(first.reason, "nothing was added: " + first.message);
+    }
+    return outcomes;
+  });
+}
+
+Result<std::vector<TrustAnchor>> Trust::list() {
+  return in_read(database_, [](Transaction& tx) { return tx.anchors().list(); });
+}
+
+Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256) {
+  std::string beginning = sha256;
+  std::transform(beginning.begin(), beginning.end(), beginning.begin(),
+                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (beginning.size() < 8 || beginning.size() > 64 ||
+      beginning.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return fail(Reason::kInvalidRequest, "an anchor is named by the first 8 or more hexadecimal digits of its SHA-256");
+  }
+  return in_write(database_, [&](Transaction& tx) -> Result<TrustAnchor> {
+    CAPF_TRY(tx.anchors().lock_revision());
+    CAPF_LET(const auto anchors, tx.anchors().list());
+    std::optional<TrustAnchor> chosen;
+    for (const TrustAnchor& anchor : anchors) {
+      if (!to_hex(anchor.sha256).starts_with(beginning)) continue;
+      if (chosen) return fail(Reason::kInvalidRequest, beginning + " is the beginning of several anchors");
+      chosen = anchor;
+    }
+    if (!chosen) return fail(Reason::kUnknownAnchor);
+    CAPF_LET(const bool removed, tx.anchors().remove(chosen->sha256));
+    if (!removed) return fail(Reason::kUnknownAnchor);
+    CAPF_TRY(tx.audit().add(done(actor, "anchor.remove", to_hex(chosen->sha256), chosen->subject)));
+    return *std::move(chosen);
+  });
+}
+
+Result<std::vector<IssuerRecord>> Trust::issuers() {
+  return in_read(database_, [](Transaction& tx) { return tx.issuers().list(); });
+}
+
+Result<TrustCache::Snapshot> TrustCache::read(Transaction& tx, bool lock) {
+  CAPF_LET(const std::int64_t revision, lock ? tx.anchors().lock_revision() : tx.anchors().revision());
+  {
+    const std::lock_guard guard(mutex_);
+    if (snapshot_.store && snapshot_.revision == revision) return snapshot_;
+  }
+  CAPF_LET(const auto anchors, tx.anchors().list());
+  Snapshot fresh{revision, ca::TrustStore::make(anchors)};
+  const std::lock_guard guard(mutex_);
+  snapshot_ = fresh;
+  return fresh;
+}
+
+}  // namespace capf::service
