@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -160,7 +161,11 @@ Reason parse_reason(std::string_view spelling);
 struct Error {
   Reason reason = Reason::kInternal;
   std::string message;
-  std::string cause;
+  std::string cause{};
+  /// What is true where `reason` must not say it: for logs, metrics and the record, never for a stranger.
+  std::optional<Reason> concealed{};
+
+  Reason true_reason() const { return concealed.value_or(reason); }
 
   Code code() const { return code_of(reason); }
 };

@@ -20,6 +20,12 @@ tl::unexpected<Refusal> refused(Error error, const Proven& proven) {
   return tl::unexpected<Refusal>(refusal_of(std::move(error), proven));
 }
 
+/// What a stranger hears in place of the truth.
+tl::unexpected<Error> conceal(const Error& error) {
+  return tl::unexpected<Error>(Error{Reason::kAuthenticationFailed, std::string(words(Reason::kAuthenticationFailed)),
+                                     error.message, error.reason});
+}
+
 /// Errors of the judgement itself are refusals; the database's go to the caller as they are.
 bool is_fault(const Error& error) {
   switch (error.code()) {
@@ -102,10 +108,9 @@ Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, N
   CAPF_LET(Judgement judgement, judge(tx, caller, need, phone, true));
   const std::optional<Operation>& now = judgement ? judgement->operation : judgement.error().operation;
   if (before.operation && (!now || now->id != before.operation->id)) return fail(Reason::kOperationEnded);
-  if (!judgement || judgement->phone.id != before.phone.id) {
-    const std::string why =
-        judgement ? "another phone has the name now" : std::string(to_string(judgement.error().error.reason));
-    return fail(Reason::kAuthenticationFailed, std::string(words(Reason::kAuthenticationFailed)), why);
+  if (!judgement) return conceal(judgement.error().error);
+  if (judgement->phone.id != before.phone.id) {
+    return conceal(fail(Reason::kUnknownDevice, "another phone has the name now").value());
   }
   return *std::move(judgement);
 }
@@ -262,8 +267,7 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
     return {};
   });
   if (!recorded) return tl::unexpected<Error>(recorded.error());
-  return fail(Reason::kAuthenticationFailed, std::string(words(Reason::kAuthenticationFailed)),
-              std::string(to_string(error.reason)) + ": " + error.message);
+  return conceal(error);
 }
 
 }  // namespace capf::service

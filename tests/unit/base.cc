@@ -1,0 +1,141 @@
+#include <set>
+#include <string>
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "capf/base/address.h"
+#include "capf/base/bytes.h"
+#include "capf/base/error.h"
+#include "capf/base/secret.h"
+#include "capf/base/time.h"
+#include "tests/support/folder.h"
+
+using namespace capf;
+
+TEST_CASE("every reason has a spelling of its own, in upper case, and leads back to itself") {
+  std::set<std::string_view> spellings;
+  for (int i = 0; i <= static_cast<int>(Reason::kInternal); ++i) {
+    const auto reason = static_cast<Reason>(i);
+    const std::string_view spelling = to_string(reason);
+    CAPTURE(spelling);
+    CHECK(spellings.insert(spelling).second);
+    CHECK(spelling.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string_view::npos);
+    CHECK(parse_reason(spelling) == reason);
+    CHECK_FALSE(words(reason).empty());
+    CHECK_FALSE(to_string(code_of(reason)).empty());
+  }
+  CHECK(parse_reason("NO_SUCH_REASON") == Reason::kInternal);
+}
+
+TEST_CASE("an error carries its reason's words unless it has better ones") {
+  CHECK(fail(Reason::kUnknownDevice).value().message == words(Reason::kUnknownDevice));
+  CHECK(fail(Reason::kUnknownDevice, "no SEP1").value().message == "no SEP1");
+  const Error fault = fail_internal("a secret detail").value();
+  CHECK(fault.message.find("secret") == std::string::npos);
+  CHECK(fault.cause == "a secret detail");
+}
+
+TEST_CASE("times are read and written as RFC 3339 has them") {
+  const auto text = GENERATE(as<std::string>{}, "1970-01-01T00:00:00Z", "2030-12-31T23:59:59Z", "2028-02-29T12:00:00Z",
+                             "9999-12-31T23:59:59Z");
+  const auto time = parse_rfc3339(text);
+  REQUIRE(time);
+  CHECK(to_rfc3339(*time) == text);
+}
+
+TEST_CASE("a time may have a fraction, an offset, or be a date alone") {
+  CHECK(to_rfc3339(*parse_rfc3339("2030-01-01T01:00:00+01:00")) == "2030-01-01T00:00:00Z");
+  CHECK(to_rfc3339(*parse_rfc3339("2029-12-31T19:30:00-04:30")) == "2030-01-01T00:00:00Z");
+  CHECK(*parse_rfc3339("2030-01-01T00:00:00.25Z") - *parse_rfc3339("2030-01-01T00:00:00Z") ==
+        std::chrono::milliseconds{250});
+  CHECK(to_rfc3339(*parse_rfc3339("2030-06-30")) == "2030-06-30T23:59:59Z");
+}
+
+TEST_CASE("what is no time is refused") {
+  const auto text = GENERATE(as<std::string>{}, "", "tomorrow", "2030-13-01T00:00:00Z", "2030-02-30", "2030-00-10",
+                             "2030-01-01T24:00:00Z", "2030-01-01T00:60:00Z", "2030-01-01T00:00:00", "1969-12-31",
+                             "2030-01-01T00:00:00.Z", "2030-01-01T00:00:00.1234567Z", "2030-01-01T00:00:00ZZ",
+                             "2030-01-01T00:00:00+25:00", "2030-1-1", "-030-01-01");
+  CAPTURE(text);
+  CHECK(parse_rfc3339(text).error().reason == Reason::kInvalidTime);
+}
+
+TEST_CASE("hexadecimal is read in either case and refused when it is not whole") {
+  CHECK(*parse_hex("00fFa1") == Bytes{0x00, 0xff, 0xa1});
+  CHECK(to_hex(Bytes{0x00, 0xff, 0xa1}) == "00ffa1");
+  CHECK_FALSE(parse_hex("0"));
+  CHECK_FALSE(parse_hex("0g"));
+  CHECK_FALSE(parse_hex("0 0 "));
+}
+
+TEST_CASE("addresses are compared by what they are, not by how they are written") {
+  CHECK(*Address::parse("::ffff:192.0.2.1") == *Address::parse("192.0.2.1"));
+  CHECK(Address::parse("192.0.2.1")->to_string() == "192.0.2.1");
+  CHECK(Address::parse("2001:DB8:0::1")->to_string() == "2001:db8::1");
+  CHECK(Address::parse("fe80::1%eth0")->to_string() == "fe80::1");
+  for (const char* text : {"", "1.2.3", "1.2.3.4.5", "::g", "256.1.1.1", "localhost"})
+    CHECK_FALSE(Address::parse(text));
+}
+
+TEST_CASE("an IPv6 neighbour is a /64, an IPv4 one an address") {
+  CHECK(Address::parse("2001:db8:1:2:3:4:5:6")->block() == "2001:db8:1:2::/64");
+  CHECK(Address::parse("2001:db8:1:2:ffff::1")->block() == Address::parse("2001:db8:1:2::9")->block());
+  CHECK(Address::parse("192.0.2.7")->block() == "192.0.2.7");
+}
+
+TEST_CASE("a network contains its addresses and no others") {
+  const auto loopback = Network::parse("127.0.0.0/8");
+  CHECK(loopback->contains(*Address::parse("127.255.0.1")));
+  CHECK(loopback->contains(*Address::parse("::ffff:127.0.0.1")));
+  CHECK_FALSE(loopback->contains(*Address::parse("128.0.0.1")));
+  CHECK_FALSE(loopback->contains(*Address::parse("::1")));
+  CHECK(Network::parse("::1")->contains(*Address::parse("::1")));
+  CHECK(Network::parse("0.0.0.0/0")->contains(*Address::parse("8.8.8.8")));
+  CHECK_FALSE(Network::parse("0.0.0.0/0")->contains(*Address::parse("2001:db8::1")));
+  CHECK(Network::parse("10.1.2.3/8")->to_string() == "10.0.0.0/8");
+  for (const char* text : {"", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0.0/8x"}) {
+    CAPTURE(text);
+    CHECK(Network::parse(text).error().reason == Reason::kInvalidConfiguration);
+  }
+}
+
+TEST_CASE("a secret is read from a file that is private, without its last newline") {
+  const test::Folder folder;
+  const auto path = folder.path() / "passphrase";
+  REQUIRE(write_new_secret_file(path, as_bytes("correct horse\n")));
+  CHECK(read_secret("file:" + path.string())->text() == "correct horse");
+  CHECK(write_new_secret_file(path, as_bytes("another")).error().reason == Reason::kSiteExists);
+  REQUIRE(::chmod(path.c_str(), 0640) == 0);
+  CHECK(read_secret("file:" + path.string()).error().reason == Reason::kSecretExposed);
+}
+
+TEST_CASE("a secret is read from a descriptor, which is closed, and from the environment, which forgets it") {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  REQUIRE(::write(ends[1], "pin", 3) == 3);
+  ::close(ends[1]);
+  CHECK(read_secret("fd:" + std::to_string(ends[0]))->text() == "pin");
+  CHECK(::fcntl(ends[0], F_GETFD) == -1);
+
+  ::setenv("CAPF_TEST_SECRET", "phrase", 1);
+  CHECK(read_secret("env:CAPF_TEST_SECRET")->text() == "phrase");
+  CHECK(::getenv("CAPF_TEST_SECRET") == nullptr);
+}
+
+TEST_CASE("a secret's place must be one of those that there are") {
+  for (const char* source : {"", "passphrase", "pass:word", "file:", "fd:x", "fd:-1", "env:CAPF_NOT_SET",
+                             "file:/nowhere", "credential:../x"}) {
+    CAPTURE(source);
+    CHECK(read_secret(source).error().reason == Reason::kInvalidConfiguration);
+  }
+}
+
+TEST_CASE("secrets are compared whole") {
+  CHECK(equal_in_constant_time(as_bytes("12345678"), as_bytes("12345678")));
+  CHECK_FALSE(equal_in_constant_time(as_bytes("12345678"), as_bytes("12345679")));
+  CHECK_FALSE(equal_in_constant_time(as_bytes("1234567"), as_bytes("12345678")));
+  CHECK(equal_in_constant_time({}, {}));
+}
