@@ -26,23 +26,6 @@ tl::unexpected<Error> conceal(const Error& error) {
                                      error.message, error.reason});
 }
 
-/// Errors of the judgement itself are refusals; the database's go to the caller as they are.
-bool is_fault(const Error& error) {
-  switch (error.code()) {
-    case Code::kUnavailable:
-    case Code::kOutcomeUnknown:
-    case Code::kConflict:
-    case Code::kInternal: return true;
-    case Code::kInvalidArgument:
-    case Code::kUnauthenticated:
-    case Code::kPermissionDenied:
-    case Code::kNotFound:
-    case Code::kAlreadyExists:
-    case Code::kFailedPrecondition: return false;
-  }
-  CAPF_INVARIANT(false);
-}
-
 Result<PhoneFacts> facts_of(Transaction& tx, const Phone& phone) {
   PhoneFacts facts;
   facts.had_mic = phone.mic_sha256.has_value();
@@ -230,7 +213,6 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
     key = lsc->key_sha256;
     proven.by = CredentialKind::kForeignLsc;
   } else {
-    if (is_fault(mic.error())) return tl::unexpected<Error>(mic.error());
     return Judgement(refused(mic.error(), proven));
   }
   CAPF_LET(const auto record, tx.keys().find(key));
@@ -246,7 +228,7 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
   log_info("authentication.refused", {{"device", caller.device.text()},
                                       {"address", caller.address.to_string()},
                                       {"transport", caller.transport},
-                                      {"reason", std::string(to_string(error.reason))},
+                                      {"reason", error.reason},
                                       {"message", error.message}});
   const Status recorded = database_.write([&](Transaction& tx) -> Status {
     const std::string device = refusal.phone ? refusal.phone->device.text() : "";

@@ -63,19 +63,36 @@ Status claim_key(Transaction& tx, const Phone& phone, const ca::OfferedKey& key)
   return {};
 }
 
+/// Not what the phone did, but what happened to us.
+bool is_fault(const Error& error) {
+  switch (error.code()) {
+    case Code::kUnavailable:
+    case Code::kOutcomeUnknown:
+    case Code::kConflict: return true;
+    case Code::kInvalidArgument:
+    case Code::kUnauthenticated:
+    case Code::kPermissionDenied:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kFailedPrecondition:
+    case Code::kInternal: return false;
+  }
+  CAPF_INVARIANT(false);
+}
+
 /// Refusals after authentication are recorded one by one.
 void record_refusal(Database& database, const Caller& caller, const Proven& proven, OperationKind kind,
                     const Error& error) {
   log_info("phone.refused", {{"device", caller.device.text()},
                              {"address", caller.address.to_string()},
-                             {"reason", std::string(to_string(error.reason))},
+                             {"reason", error.true_reason()},
                              {"message", error.message},
                              {"cause", error.cause}});
   const Status recorded = database.write([&](Transaction& tx) -> Status {
     AuditEvent event = done(device_actor(caller), "phone.request", proven.phone.device.text(), error.message);
     event.operation_id = proven.operation ? proven.operation->id : 0;
     event.outcome = "refused";
-    event.reason = error.reason;
+    event.reason = error.true_reason();
     CAPF_TRY(tx.audit().add(event));
     return tx.phones().record_attempt(
         proven.phone.id, {tx.now(), caller.address.to_string(), caller.transport, kind, error.reason, error.message});
@@ -106,7 +123,7 @@ auto Enrolment::perform(const Caller& caller, Need need, OperationKind kind, Wor
     return work(tx, proven, ended);
   });
   if (answer && ended) answer = tl::unexpected<Error>(*ended);
-  if (!answer) record_refusal(database_, caller, before, kind, answer.error());
+  if (!answer && !is_fault(answer.error())) record_refusal(database_, caller, before, kind, answer.error());
   return answer;
 }
 
