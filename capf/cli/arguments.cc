@@ -1,0 +1,191 @@
+#include "capf/cli/arguments.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+#include "capf/cli/text.h"
+
+namespace capf::cli {
+namespace {
+
+constexpr int kWrongUsage = 2;
+constexpr int kPluginUnknown = 3;
+
+const std::vector<Option>& global_options() {
+  static const std::vector<Option> options{
+      {"--state", Option::Kind::kFolder, "the site's state directory (default: $CAPF_STATE, or var)"},
+      {"--server", Option::Kind::kText, "HOST:PORT of the administrators' port (default: the site's own)"},
+      {"--trust", Option::Kind::kFile, "PEM of the site CA (default: the site's own)"},
+      {"--certificate", Option::Kind::kFile, "PEM of the administrator's certificate (default: the site's own)"},
+      {"--key", Option::Kind::kFile, "PEM of its key (default: the site's own)"},
+      {"--administrator", Option::Kind::kText, "whose files in the site's admin folder (default: admin)"}};
+  return options;
+}
+
+std::string check_number(const std::string& text) {
+  const bool digits = !text.empty() && text.size() <= 15 && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : "a number is written in digits";
+}
+
+std::string check_time(const std::string& text) {
+  const auto time = parse_time(text, SystemClock().now());
+  return time ? "" : time.error().message;
+}
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
+/// The parser: one CLI::App for each word of a command's path. Values are kept here, options point at them.
+class Grammar {
+ public:
+  explicit Grammar(const std::vector<Command>& commands) : app_("The command line of a CAPF's administrator", "capfctl") {
+    app_.require_subcommand(1);
+    app_.get_formatter()->column_width(34);
+    for (const Option& option : global_options()) add_option(app_, option);
+    app_.get_option("--state")->envname("CAPF_STATE");
+    for (const Command& command : commands) add_command(command);
+  }
+
+  Parsed parse(const std::vector<std::string>& words) {
+    Parsed parsed;
+    try {
+      app_.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    } catch (const CLI::ParseError& stop) {
+      std::ostringstream out;
+      std::ostringstream error;
+      if (app_.exit(stop, out, error) == 0) {
+        parsed.out = out.str();
+        return parsed;
+      }
+      const CLI::App* at = innermost();
+      parsed.error = std::string("capfctl: INVALID_REQUEST: ") + printable(stop.what()) + " ('" + path_of(at) + " --help' says more)\n";
+      parsed.exit_code = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0 ? kPluginUnknown : kWrongUsage;
+      return parsed;
+    }
+    parsed.command = commands_.at(innermost());
+    for (const Slot& slot : slots_) {
+      if (slot.option->count() > 0 && (slot.app == &app_ || slot.app == innermost())) {
+        parsed.arguments.set(slot.spec->name, slot.values);
+      }
+    }
+    return parsed;
+  }
+
+  Node tree() const { return node(app_); }
+
+ private:
+  struct Slot {
+    const CLI::App* app = nullptr;
+    const Option* spec = nullptr;
+    CLI::Option* option = nullptr;
+    std::vector<std::string> values = {};
+  };
+
+  void add_command(const Command& command) {
+    CLI::App* at = &app_;
+    std::istringstream words(command.path);
+    std::string word;
+    while (words >> word) {
+      const auto known = at->get_subcommands([&](CLI::App* app) { return app->get_name() == word; });
+      at = known.empty() ? at->add_subcommand(word)->fallthrough() : known.front();
+    }
+    for (CLI::App* above = at->get_parent(); above != &app_; above = above->get_parent()) {
+      above->require_subcommand(1);
+      const std::string before = above->get_description();
+      above->description(before.empty() ? at->get_name() : before + ", " + at->get_name());
+    }
+    at->description(command.summary);
+    at->footer("Example:\n  " + command.example);
+    for (const Option& option : command.options) add_option(*at, option);
+    commands_[at] = &command;
+  }
+
+  void add_option(CLI::App& app, const Option& spec) {
+    Slot& slot = slots_.emplace_back(Slot{&app, &spec, nullptr});
+    if (spec.kind == Option::Kind::kFlag) {
+      slot.option = app.add_flag(spec.name, spec.help);
+      return;
+    }
+    slot.option = app.add_option(spec.name, slot.values, spec.help);
+    slot.option->required(spec.required);
+    if (spec.many) slot.option->expected(-1); else slot.option->expected(1);
+    switch (spec.kind) {
+      case Option::Kind::kNumber: slot.option->check(check_number)->type_name("N"); break;
+      case Option::Kind::kTime: slot.option->check(check_time)->type_name("TIME"); break;
+      case Option::Kind::kFile: slot.option->type_name("FILE"); break;
+      case Option::Kind::kFolder: slot.option->type_name("DIR"); break;
+      case Option::Kind::kText: slot.option->type_name("TEXT"); break;
+      case Option::Kind::kChoice: {
+        const auto& choices = spec.choices;
+        slot.option->type_name(joined(choices, "|"));
+        slot.option->check([&choices](const std::string& text) {
+          const bool known = std::find(choices.begin(), choices.end(), text) != choices.end();
+          return known ? std::string() : "choose one of " + joined(choices, ", ");
+        });
+        break;
+      }
+      case Option::Kind::kFlag: break;
+    }
+  }
+
+  /// The last subcommand that was recognised.
+  const CLI::App* innermost() const {
+    const CLI::App* at = &app_;
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+    return at;
+  }
+
+  std::string path_of(const CLI::App* app) const {
+    return app->get_parent() == nullptr ? app->get_name() : path_of(app->get_parent()) + " " + app->get_name();
+  }
+
+  Node node(const CLI::App& app) const {
+    Node node;
+    node.name = app.get_name();
+    for (const CLI::Option* option : app.get_options()) {
+      const Option* spec = nullptr;
+      for (const Slot& slot : slots_) {
+        if (slot.option == option) spec = slot.spec;
+      }
+      const bool takes_file = spec != nullptr && (spec->kind == Option::Kind::kFile || spec->kind == Option::Kind::kFolder);
+      const std::string values = spec == nullptr ? "" : takes_file ? "FILE" : joined(spec->choices, " ");
+      if (option->get_positional()) {
+        node.arguments += (node.arguments.empty() || values.empty() ? "" : " ") + (takes_file ? std::string() : values);
+        node.files = node.files || takes_file;
+        continue;
+      }
+      const bool flag = option->get_expected_max() == 0;
+      for (const std::string& name : option->get_lnames()) {
+        if (flag) node.flags.push_back("--" + name);
+        else node.options.emplace_back("--" + name, values);
+      }
+    }
+    const auto children = app.get_subcommands([](const CLI::App*) { return true; });
+    for (const CLI::App* child : children) {
+      node.words.push_back(child->get_name());
+      node.children.push_back(this->node(*child));
+    }
+    return node;
+  }
+
+  CLI::App app_;
+  std::deque<Slot> slots_;
+  std::map<const CLI::App*, const Command*> commands_;
+};
+
+}  // namespace
+
+Parsed parse(const std::vector<std::string>& words, const std::vector<Command>& commands) {
+  return Grammar(commands).parse(words);
+}
+
+Node command_tree(const std::vector<Command>& commands) { return Grammar(commands).tree(); }
+
+}  // namespace capf::cli

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/cli/command.h"
+
+namespace capf::cli {
+
+/// A command with everything that may follow it, as the parser knows it.
+struct Node {
+  std::string name;
+  std::vector<std::string> words;                             ///< of its subcommands
+  std::vector<std::pair<std::string, std::string>> options;   ///< "--auth", and after it: "string null", a kind of file, or ""
+  std::vector<std::string> flags;                             ///< options without a value
+  std::string arguments;                                      ///< choices by position: "mic lsc"
+  bool files = false;                                         ///< takes files by position
+  std::vector<Node> children;
+};
+
+struct Parsed {
+  const Command* command = nullptr;  ///< absent: print `out` and `error` and exit with `exit_code`
+  Arguments arguments;
+  int exit_code = 0;
+  std::string out;
+  std::string error;
+};
+
+/// @param words the command line without the program's name.
+Parsed parse(const std::vector<std::string>& words, const std::vector<Command>& commands);
+/// The whole tree of commands as the parser has it.
+Node command_tree(const std::vector<Command>& commands);
+
+}  // namespace capf::cli

@@ -1,0 +1,117 @@
+#include <iostream>
+
+#include <unistd.h>
+
+#include "capf/cli/pages.h"
+#include "capf/cli/text.h"
+#include "capf/client/key.h"
+
+namespace capf::cli {
+namespace {
+
+const std::vector<Column> kColumns{{"SERIAL", "serial"},         {"DEVICE", "device"},       {"STATE", "state"},
+                                   {"NOT BEFORE", "not_before"}, {"NOT AFTER", "not_after"}, {"REASON", "revocation_reason"},
+                                   {"ISSUER", "issuer"}};
+
+Result<int> list(const Arguments& arguments, Server& server) {
+  v1::ListCertificatesRequest request;
+  request.set_device(arguments.text("--device"));
+  request.set_state(arguments.text("--state"));
+  if (const auto time = arguments.time("--expires-before")) set_time(*request.mutable_expires_before(), *time);
+  return print_pages(arguments, server, request, kColumns,
+                     [](const auto& response) -> auto& { return response.certificates(); });
+}
+
+Result<v1::GetCertificateResponse> get(const Arguments& arguments, Server& server) {
+  v1::GetCertificateRequest request;
+  request.set_serial_or_device(serial_or_device(arguments.text("SERIAL|DEVICE")));
+  return server.call(request);
+}
+
+Result<int> show_certificate(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto response, get(arguments, server));
+  show(std::cout, arguments.format(), to_json(response.certificate()));
+  return 0;
+}
+
+Result<int> export_certificate(const Arguments& arguments, Server& server) {
+  const bool der = arguments.text("--format") == "der";
+  const std::string path = arguments.text("--out");
+  if (der && arguments.has("--chain")) return report_usage("DER holds one certificate: --chain needs --format pem");
+  if (der && path.empty() && ::isatty(STDOUT_FILENO) != 0) {
+    return report_usage("DER is not for a terminal: name a file with --out");
+  }
+  CAPF_LET(const auto response, get(arguments, server));
+  std::string data = der ? response.certificate().der() : client::certificate_pem(as_bytes(response.certificate().der()));
+  if (arguments.has("--chain")) {
+    for (const std::string& issuer : response.chain()) data += client::certificate_pem(as_bytes(issuer));
+  }
+  if (path.empty()) {
+    std::cout << data << std::flush;
+  } else {
+    CAPF_TRY(write_new_file(path, as_bytes(data)));
+  }
+  return 0;
+}
+
+Result<int> revoke(const Arguments& arguments, Server& server) {
+  v1::RevokeCertificatesRequest request;
+  request.set_serial_or_device(serial_or_device(arguments.text("SERIAL|DEVICE")));
+  request.set_reason(arguments.text("--reason"));
+  const std::string question = "Revoke " + request.serial_or_device() + " for " + request.reason() + "?";
+  if (const auto code = confirm(arguments, question)) return *code;
+  CAPF_LET(const auto response, server.call(request));
+  if (response.device_blocked()) warn("the device is blocked now; 'capfctl phone unblock' lets it come again");
+  return print_rows(arguments, kColumns, response.certificates());
+}
+
+}  // namespace
+
+std::vector<Command> certificate_commands() {
+  const Option which{"SERIAL|DEVICE", Option::Kind::kText, "a serial number, or a device: its newest valid LSC", true};
+  return {
+      {"certificate list",
+       "Lists certificates",
+       "capfctl certificate list --expires-before +30d --state confirmed",
+       {{"--device", Option::Kind::kText, "only those of this device"},
+        {"--state",
+         Option::Kind::kChoice,
+         "only these",
+         false,
+         false,
+         {"issued", "confirmed", "superseded", "revoked", "expired"}},
+        {"--expires-before", Option::Kind::kTime, "a time, or from now on: +30d"},
+        limit_option(),
+        output_option()},
+       list},
+      {"certificate show",
+       "Shows a certificate",
+       "capfctl certificate show SEP001122334455 --output json",
+       {which, output_option()},
+       show_certificate},
+      {"certificate export",
+       "Writes a certificate as PEM or DER",
+       "capfctl certificate export SEP001122334455 --chain --out SEP001122334455.pem",
+       {which,
+        {"--format", Option::Kind::kChoice, "the encoding (default: pem)", false, false, {"pem", "der"}},
+        {"--chain", Option::Kind::kFlag, "with its issuer and what stands above it"},
+        {"--out", Option::Kind::kFile, "a new file (default: standard output)"}},
+       export_certificate},
+      {"certificate revoke",
+       "Revokes a certificate, or all of a device that have not expired",
+       "capfctl certificate revoke SEP001122334455 --reason keyCompromise --yes",
+       {which,
+        {"--reason",
+         Option::Kind::kChoice,
+         "in RFC 5280's spelling; keyCompromise also blocks the device",
+         true,
+         false,
+         {"unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
+          "certificateHold", "privilegeWithdrawn", "aACompromise"}},
+        yes_option(),
+        output_option()},
+       revoke},
+  };
+}
+
+}  // namespace capf::cli

@@ -1,0 +1,75 @@
+#include <iostream>
+
+#include "capf/cli/command.h"
+#include "capf/cli/server.h"
+#include "capf/cli/verdict.h"
+
+namespace capf::cli {
+namespace {
+
+int print(const Verdict& verdict) {
+  std::cout << verdict.line() << std::endl;
+  return static_cast<int>(verdict.level);
+}
+
+Thresholds thresholds(const Arguments& arguments) {
+  return {arguments.number("--warning"), arguments.number("--critical")};
+}
+
+Result<int> pending(const Arguments& arguments, Server& server) {
+  const auto summary = server.call(v1::GetSummaryRequest());
+  if (!summary) return print(judge_error("PENDING", summary.error()));
+  std::int64_t open = 0;
+  for (const char* state : {"pending", "in_progress", "issued"}) {
+    const auto at = summary->operations().find(state);
+    if (at != summary->operations().end()) open += at->second;
+  }
+  return print(judge_pending(open, summary->overdue(), thresholds(arguments), arguments.number("--overdue").value_or(0)));
+}
+
+Result<int> expiry(const Arguments& arguments, Server& server) {
+  const auto summary = server.call(v1::GetSummaryRequest());
+  if (!summary) return print(judge_error("EXPIRY", summary.error()));
+  Expiries expiries{{}, summary->lscs_expiring_1_day(), summary->lscs_expiring_7_days(), summary->lscs_expiring_30_days()};
+  if (summary->has_issuer_not_after()) {
+    expiries.issuer_not_after = TimePoint(std::chrono::seconds(summary->issuer_not_after().seconds()));
+  }
+  return print(judge_expiry(expiries, SystemClock().now(), thresholds(arguments)));
+}
+
+Result<int> health(const Arguments&, Server& server) {
+  const auto status = server.health();
+  if (!status) return print(judge_error("HEALTH", status.error()));
+  return print(judge_health(*status));
+}
+
+}  // namespace
+
+std::vector<Command> check_commands() {
+  const auto number = [](const char* name, const char* help) { return Option{name, Option::Kind::kNumber, help}; };
+  return {
+      {"check pending",
+       "Monitoring plugin: open and overdue operations",
+       "capfctl check pending --warning 100 --critical 1000",
+       {number("--warning", "WARNING above so many open operations (default: never)"),
+        number("--critical", "CRITICAL above so many open operations (default: never)"),
+        number("--overdue", "WARNING above so many overdue operations (default: 0)")},
+       pending,
+       true},
+      {"check expiry",
+       "Monitoring plugin: the issuer's certificate and LSCs that expire",
+       "capfctl check expiry --warning 30 --critical 7",
+       {number("--warning", "WARNING where something expires within so many days (default: 30)"),
+        number("--critical", "CRITICAL where something expires within so many days (default: 7)")},
+       expiry,
+       true},
+      {"check health",
+       "Monitoring plugin: whether the server serves",
+       "capfctl check health",
+       {number("--warning", "not used"), number("--critical", "not used")},
+       health,
+       true},
+  };
+}
+
+}  // namespace capf::cli

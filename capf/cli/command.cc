@@ -1,0 +1,83 @@
+#include "capf/cli/command.h"
+
+#include <charconv>
+#include <iostream>
+
+#include <unistd.h>
+
+#include "capf/cli/text.h"
+
+namespace capf::cli {
+
+std::string Arguments::text(const std::string& name) const {
+  const auto at = values_.find(name);
+  return at == values_.end() || at->second.empty() ? std::string() : at->second.front();
+}
+
+std::vector<std::string> Arguments::list(const std::string& name) const {
+  const auto at = values_.find(name);
+  return at == values_.end() ? std::vector<std::string>() : at->second;
+}
+
+std::optional<std::int64_t> Arguments::number(const std::string& name) const {
+  const std::string digits = text(name);
+  std::int64_t value = 0;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (digits.empty() || parsed.ec != std::errc{}) return std::nullopt;
+  return value;
+}
+
+std::optional<TimePoint> Arguments::time(const std::string& name) const {
+  const auto parsed = parse_time(text(name), SystemClock().now());
+  return parsed ? std::optional(*parsed) : std::nullopt;
+}
+
+Result<TimePoint> parse_time(std::string_view text, TimePoint now) {
+  if (text.empty() || text.front() != '+') return parse_rfc3339(text);
+  int count = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data() + 1, end, count);
+  if (parsed.ec != std::errc{} || parsed.ptr + 1 != end || count < 0 || count > 1'000'000) {
+    return fail(Reason::kInvalidTime, "a time is written as 2030-12-31T23:59:59Z, or from now on as +90m, +12h or +10d");
+  }
+  switch (*parsed.ptr) {
+    case 'm': return now + std::chrono::minutes(count);
+    case 'h': return now + std::chrono::hours(count);
+    case 'd': return now + std::chrono::hours(24) * count;
+    default: return fail(Reason::kInvalidTime);
+  }
+}
+
+std::optional<int> confirm(const Arguments& arguments, const std::string& question) {
+  if (arguments.has("--yes")) return std::nullopt;
+  if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDERR_FILENO) == 0) {
+    return report_usage("this cannot be undone; without a terminal it needs --yes");
+  }
+  std::cerr << printable(question) << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return std::nullopt;
+  warn("nothing was done");
+  return 1;
+}
+
+Option output_option() {
+  return {"--output", Option::Kind::kChoice, "how to print (default: table)", false, false, {"table", "json"}};
+}
+
+Option limit_option() { return {"--limit", Option::Kind::kNumber, "stop after so many (default: all)"}; }
+
+Option yes_option() { return {"--yes", Option::Kind::kFlag, "do not ask"}; }
+
+std::vector<Command> all_commands() {
+  std::vector<Command> all;
+  for (auto group : {phone_commands, operation_commands, certificate_commands, trust_commands, administrator_commands,
+                     monitor_commands, check_commands}) {
+    for (Command& command : group()) all.push_back(std::move(command));
+  }
+  all.push_back({"completion bash", "Prints the completion script for bash",
+                 "capfctl completion bash > /usr/share/bash-completion/completions/capfctl", {}, nullptr});
+  return all;
+}
+
+}  // namespace capf::cli

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/base/error.h"
+#include "capf/base/time.h"
+#include "capf/cli/output.h"
+
+namespace capf::cli {
+
+class Server;
+
+/// An option ("--auth") or, where the name does not begin with a dash, an argument by position ("DEVICE").
+struct Option {
+  enum class Kind : std::uint8_t { kFlag, kText, kNumber, kTime, kFile, kFolder, kChoice };
+  std::string name;
+  Kind kind = Kind::kText;
+  std::string help;
+  bool required = false;
+  bool many = false;
+  std::vector<std::string> choices = {};
+};
+
+/// What was given on the command line, checked as far as the options' kinds say.
+class Arguments {
+ public:
+  void set(const std::string& name, std::vector<std::string> values) { values_[name] = std::move(values); }
+
+  bool has(const std::string& name) const { return values_.count(name) != 0; }
+  /// Empty where it was not given.
+  std::string text(const std::string& name) const;
+  std::vector<std::string> list(const std::string& name) const;
+  std::optional<std::int64_t> number(const std::string& name) const;
+  std::optional<TimePoint> time(const std::string& name) const;
+  Format format() const { return text("--output") == "json" ? Format::kJson : Format::kTable; }
+
+ private:
+  std::map<std::string, std::vector<std::string>> values_;
+};
+
+/// RFC 3339, or from now on: "+90m", "+12h", "+10d". Errors: INVALID_TIME.
+Result<TimePoint> parse_time(std::string_view text, TimePoint now);
+
+struct Command {
+  std::string path;  ///< "phone add"
+  std::string summary;
+  std::string example;
+  std::vector<Option> options;
+  /// @return the exit code; an error is reported by the caller.
+  Result<int> (*run)(const Arguments& arguments, Server& server) = nullptr;
+  bool plugin = false;  ///< ends with the monitoring plugins' own exit codes
+};
+
+/// Asks on the terminal; with --yes it does not ask. @return nothing to go on, or the exit code: 1 for a no, 2 without
+/// a terminal to ask on.
+std::optional<int> confirm(const Arguments& arguments, const std::string& question);
+
+Option output_option();
+Option limit_option();
+Option yes_option();
+
+std::vector<Command> phone_commands();
+std::vector<Command> operation_commands();
+std::vector<Command> certificate_commands();
+std::vector<Command> trust_commands();
+std::vector<Command> administrator_commands();
+std::vector<Command> monitor_commands();
+std::vector<Command> check_commands();
+/// All of them, in the order of the help.
+std::vector<Command> all_commands();
+
+}  // namespace capf::cli

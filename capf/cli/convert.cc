@@ -1,0 +1,233 @@
+#include "capf/cli/convert.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+namespace capf::cli {
+namespace {
+
+std::string spelling(std::string name, std::size_t prefix) {
+  name.erase(0, std::min(prefix, name.size()));
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+std::string proto_name(const std::string& prefix, std::string text) {
+  for (char& c : text) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return prefix + text;
+}
+
+constexpr std::string_view kKind = "OPERATION_KIND_";
+constexpr std::string_view kState = "OPERATION_STATE_";
+constexpr std::string_view kAuth = "AUTH_MODE_";
+constexpr std::string_view kOrder = "KEY_ORDER_";
+
+/// The time of a field that may be absent.
+template <class Message>
+Json time_or_null(const Message& message, bool (Message::*has)() const,
+                  const google::protobuf::Timestamp& (Message::*get)() const) {
+  if (!(message.*has)()) return {};
+  return to_rfc3339(TimePoint(std::chrono::seconds((message.*get)().seconds())));
+}
+#define CAPF_TIME(message, field)                                                          \
+  time_or_null(message, &std::decay_t<decltype(message)>::has_##field,                     \
+               &std::decay_t<decltype(message)>::field)
+
+Json counts(const google::protobuf::Map<std::string, std::int64_t>& map) {
+  const std::map<std::string, std::int64_t> sorted(map.begin(), map.end());
+  Json::Object object;
+  for (const auto& [name, count] : sorted) object.emplace_back(name, count);
+  return object;
+}
+
+Json::Object phone_members(const v1::Phone& phone) {
+  Json attempt;
+  if (phone.has_last_attempt()) {
+    const v1::Attempt& last = phone.last_attempt();
+    attempt = Json::Object{{"at", CAPF_TIME(last, at)},
+                           {"address", text_or_null(last.address())},
+                           {"transport", text_or_null(last.transport())},
+                           {"reason", text_or_null(last.reason())},
+                           {"message", text_or_null(last.message())},
+                           {"status", text_or_null(last.status())}};
+  }
+  return {{"device", phone.device()},
+          {"model", text_or_null(phone.model())},
+          {"created_at", CAPF_TIME(phone, created_at)},
+          {"blocked", phone.has_blocked_at()},
+          {"blocked_at", CAPF_TIME(phone, blocked_at)},
+          {"mic_sha256", text_or_null(phone.mic_sha256())},
+          {"self_service_stopped_at", CAPF_TIME(phone, self_service_stopped_at)},
+          {"string_locked_until", CAPF_TIME(phone, string_locked_until)},
+          {"last_attempt", attempt}};
+}
+
+}  // namespace
+
+std::string spell(v1::OperationKind kind) { return spelling(v1::OperationKind_Name(kind), kKind.size()); }
+std::string spell(v1::OperationState state) { return spelling(v1::OperationState_Name(state), kState.size()); }
+std::string spell(v1::AuthMode auth) { return spelling(v1::AuthMode_Name(auth), kAuth.size()); }
+std::string spell(v1::KeyOrder order) {
+  std::string text = spelling(v1::KeyOrder_Name(order), kOrder.size());
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
+v1::OperationKind kind_of(const std::string& text) {
+  v1::OperationKind kind = v1::OPERATION_KIND_UNSPECIFIED;
+  v1::OperationKind_Parse(proto_name(std::string(kKind), text), &kind);
+  return kind;
+}
+v1::OperationState state_of(const std::string& text) {
+  v1::OperationState state = v1::OPERATION_STATE_UNSPECIFIED;
+  v1::OperationState_Parse(proto_name(std::string(kState), text), &state);
+  return state;
+}
+v1::AuthMode auth_of(const std::string& text) {
+  v1::AuthMode auth = v1::AUTH_MODE_UNSPECIFIED;
+  v1::AuthMode_Parse(proto_name(std::string(kAuth), text), &auth);
+  return auth;
+}
+v1::KeyOrder key_order_of(const std::string& text) {
+  v1::KeyOrder order = v1::KEY_ORDER_UNSPECIFIED;
+  v1::KeyOrder_Parse(proto_name(std::string(kOrder), text), &order);
+  return order;
+}
+
+void set_time(google::protobuf::Timestamp& field, TimePoint time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  field.set_seconds(seconds.time_since_epoch().count());
+  field.set_nanos(static_cast<std::int32_t>(std::chrono::nanoseconds(time - seconds).count()));
+}
+
+Json to_json(const v1::Phone& phone) { return phone_members(phone); }
+
+Json to_json(const v1::GetPhoneResponse& response) {
+  Json::Object members = phone_members(response.phone());
+  members.emplace_back("status", text_or_null(response.status()));
+  members.emplace_back("operation", response.has_operation() ? to_json(response.operation()) : Json());
+  Json::Array certificates;
+  for (const auto& certificate : response.certificates()) certificates.push_back(to_json(certificate));
+  members.emplace_back("certificates", std::move(certificates));
+  return members;
+}
+
+Json to_json(const v1::Operation& operation) {
+  return Json::Object{{"device", operation.device()},
+                      {"kind", spell(operation.kind())},
+                      {"state", spell(operation.state())},
+                      {"auth", spell(operation.auth())},
+                      {"reason", text_or_null(operation.reason())},
+                      {"message", text_or_null(operation.message())},
+                      {"created_at", CAPF_TIME(operation, created_at)},
+                      {"completes_by", CAPF_TIME(operation, completes_by)},
+                      {"finished_at", CAPF_TIME(operation, finished_at)},
+                      {"id", operation.id()},
+                      {"key_order", operation.has_key() ? Json(spell(operation.key().order())) : Json()},
+                      {"rsa_size", operation.has_key() ? Json(operation.key().rsa_bits()) : Json()},
+                      {"ec_size", operation.has_key() ? Json(operation.key().ec_bits()) : Json()},
+                      {"created_by", text_or_null(operation.created_by())},
+                      {"self_service", operation.self_service()},
+                      {"overdue", operation.overdue()},
+                      {"authenticated_by", text_or_null(operation.authenticated_by())},
+                      {"expired_mic", operation.expired_mic()},
+                      {"status", text_or_null(operation.status())}};
+}
+
+Json to_json(const v1::Certificate& certificate) {
+  return Json::Object{{"serial", certificate.serial()},
+                      {"device", text_or_null(certificate.device())},
+                      {"issuer", certificate.issuer()},
+                      {"not_before", CAPF_TIME(certificate, not_before)},
+                      {"not_after", CAPF_TIME(certificate, not_after)},
+                      {"state", certificate.state()},
+                      {"revocation_reason", text_or_null(certificate.revocation_reason())},
+                      {"revoked_at", CAPF_TIME(certificate, revoked_at)},
+                      {"confirmed_at", CAPF_TIME(certificate, confirmed_at)},
+                      {"kind", text_or_null(certificate.kind())},
+                      {"possession", text_or_null(certificate.possession())},
+                      {"sha256", text_or_null(certificate.sha256())}};
+}
+
+Json to_json(const v1::Issuer& issuer) {
+  return Json::Object{{"subject", issuer.subject()},
+                      {"sha256", issuer.sha256()},
+                      {"not_before", CAPF_TIME(issuer, not_before)},
+                      {"not_after", CAPF_TIME(issuer, not_after)},
+                      {"active", issuer.active()},
+                      {"id", issuer.id()}};
+}
+
+Json to_json(const v1::Anchor& anchor) {
+  return Json::Object{{"sha256", anchor.sha256()},
+                      {"store", anchor.store()},
+                      {"subject", anchor.subject()},
+                      {"not_before", CAPF_TIME(anchor, not_before)},
+                      {"not_after", CAPF_TIME(anchor, not_after)},
+                      {"devices", text_or_null(anchor.devices())},
+                      {"models", text_or_null(anchor.models())},
+                      {"allow_sha1", anchor.allow_sha1()},
+                      {"min_rsa_bits", anchor.min_rsa_bits()},
+                      {"allow_expired_until", CAPF_TIME(anchor, allow_expired_until)},
+                      {"ends_at", CAPF_TIME(anchor, ends_at)},
+                      {"added_at", CAPF_TIME(anchor, added_at)},
+                      {"added_by", text_or_null(anchor.added_by())}};
+}
+
+Json to_json(const v1::Administrator& administrator) {
+  return Json::Object{{"name", administrator.name()},
+                      {"role", administrator.role()},
+                      {"certificate_sha256", administrator.certificate_sha256()},
+                      {"certificate_not_after", CAPF_TIME(administrator, certificate_not_after)},
+                      {"created_at", CAPF_TIME(administrator, created_at)},
+                      {"created_by", text_or_null(administrator.created_by())},
+                      {"disabled_at", CAPF_TIME(administrator, disabled_at)}};
+}
+
+Json to_json(const v1::AuditEvent& event) {
+  return Json::Object{{"id", event.id()},
+                      {"at", CAPF_TIME(event, at)},
+                      {"actor_kind", event.actor_kind()},
+                      {"actor", text_or_null(event.actor())},
+                      {"address", text_or_null(event.address())},
+                      {"action", event.action()},
+                      {"subject", text_or_null(event.subject())},
+                      {"operation_id", event.operation_id() == 0 ? Json() : Json(event.operation_id())},
+                      {"outcome", event.outcome()},
+                      {"reason", text_or_null(event.reason())},
+                      {"detail", text_or_null(event.detail())}};
+}
+
+Json to_json(const v1::RefusalCount& refusal) {
+  return Json::Object{{"minute", CAPF_TIME(refusal, minute)},
+                      {"address_block", refusal.address_block()},
+                      {"reason", refusal.reason()},
+                      {"device", text_or_null(refusal.device())},
+                      {"count", refusal.count()}};
+}
+
+Json to_json(const v1::OperationChange& change) {
+  return Json::Object{{"at", CAPF_TIME(change, at)},
+                      {"action", change.action()},
+                      {"outcome", text_or_null(change.outcome())},
+                      {"reason", text_or_null(change.reason())},
+                      {"cursor", change.cursor()},
+                      {"operation", change.has_operation() ? to_json(change.operation()) : Json()}};
+}
+
+Json to_json(const v1::GetSummaryResponse& summary) {
+  return Json::Object{{"phones", summary.phones()},
+                      {"operations", counts(summary.operations())},
+                      {"overdue", summary.overdue()},
+                      {"oldest_pending", CAPF_TIME(summary, oldest_pending)},
+                      {"reasons", counts(summary.reasons())},
+                      {"refusals", counts(summary.refusals())},
+                      {"lscs_expiring_30_days", summary.lscs_expiring_30_days()},
+                      {"lscs_expiring_7_days", summary.lscs_expiring_7_days()},
+                      {"lscs_expiring_1_day", summary.lscs_expiring_1_day()},
+                      {"lscs_unconfirmed", summary.lscs_unconfirmed()},
+                      {"issuer_not_after", CAPF_TIME(summary, issuer_not_after)}};
+}
+
+}  // namespace capf::cli

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "capf/base/time.h"
+#include "capf/cli/json.h"
+#include "capf/v1/admin.pb.h"
+#include "capf/v1/monitor.pb.h"
+
+namespace capf::cli {
+
+/// The names in the .proto files without their prefix, in lower case: "in_progress"; key orders with '-': "ec-rsa".
+std::string spell(v1::OperationKind kind);
+std::string spell(v1::OperationState state);
+std::string spell(v1::AuthMode auth);
+std::string spell(v1::KeyOrder order);
+/// The other way; the unspecified value for what is none of them.
+v1::OperationKind kind_of(const std::string& text);
+v1::OperationState state_of(const std::string& text);
+v1::AuthMode auth_of(const std::string& text);
+v1::KeyOrder key_order_of(const std::string& text);
+
+void set_time(google::protobuf::Timestamp& field, TimePoint time);
+
+Json to_json(const v1::Phone& phone);
+Json to_json(const v1::GetPhoneResponse& phone);
+Json to_json(const v1::Operation& operation);
+Json to_json(const v1::Certificate& certificate);
+Json to_json(const v1::Issuer& issuer);
+Json to_json(const v1::Anchor& anchor);
+Json to_json(const v1::Administrator& administrator);
+Json to_json(const v1::AuditEvent& event);
+Json to_json(const v1::RefusalCount& refusal);
+Json to_json(const v1::OperationChange& change);
+Json to_json(const v1::GetSummaryResponse& summary);
+
+}  // namespace capf::cli

@@ -1,0 +1,41 @@
+#include <iostream>
+
+#include "capf/base/secret.h"
+#include "capf/cli/arguments.h"
+#include "capf/cli/completion.h"
+#include "capf/cli/server.h"
+#include "capf/client/argument.h"
+
+namespace {
+
+std::string or_else(const std::string& text, const char* otherwise) { return text.empty() ? otherwise : text; }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace capf::cli;
+  const std::vector<std::string> words = capf::client::take_arguments(argc, argv, "--string");
+  capf::forbid_core_dumps();
+  std::ios::sync_with_stdio(false);
+  const std::vector<Command> commands = all_commands();
+  const Parsed parsed = parse(words, commands);
+  if (parsed.command == nullptr) {
+    std::cout << parsed.out;
+    std::cerr << parsed.error;
+    return parsed.exit_code;
+  }
+  const Arguments& given = parsed.arguments;
+  if (parsed.command->run == nullptr) {
+    std::cout << bash_completion(command_tree(commands));
+    return 0;
+  }
+  Server server({or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
+                 given.text("--certificate"), given.text("--key"), or_else(given.text("--administrator"), "admin")});
+  const capf::Result<int> code = parsed.command->run(given, server);
+  if (!code) return report(code.error());
+  if (!std::cout.flush()) {
+    warn("standard output cannot be written");
+    return 1;
+  }
+  return *code;
+}

@@ -1,0 +1,160 @@
+#include <iostream>
+
+#include "capf/cli/devices.h"
+#include "capf/cli/pages.h"
+#include "capf/client/argument.h"
+
+namespace capf::cli {
+namespace {
+
+const std::vector<std::string> kKinds{"install", "delete", "troubleshoot"};
+
+Result<int> schedule(const Arguments& arguments, Server& server) {
+  const auto devices = named_devices(arguments);
+  if (!devices) return report_usage(devices.error().message);
+  v1::ScheduleOperationsRequest request;
+  for (const DeviceLine& device : *devices) request.add_devices(device.device);
+  request.set_kind(kind_of(arguments.text("KIND")));
+  request.set_auth(auth_of(arguments.text("--auth")));
+  if (arguments.has("--string")) {
+    if (request.auth() != v1::AUTH_MODE_STRING) return report_usage("--string belongs to --auth string");
+    const auto digits = client::read_auth_string(arguments.text("--string"));
+    if (!digits) return report_usage(digits.error().message);
+    request.set_auth_string(std::string(digits->text()));
+  }
+  request.mutable_key()->set_order(arguments.has("--key-order") ? key_order_of(arguments.text("--key-order"))
+                                                                : v1::KEY_ORDER_RSA);
+  request.mutable_key()->set_rsa_bits(static_cast<std::int32_t>(arguments.number("--rsa-size").value_or(0)));
+  request.mutable_key()->set_ec_bits(static_cast<std::int32_t>(arguments.number("--ec-size").value_or(0)));
+  if (const auto time = arguments.time("--completes-by")) set_time(*request.mutable_completes_by(), *time);
+
+  CAPF_LET(const auto response, server.call(request));
+  for (const std::string& warning : response.warnings()) warn("warning: " + warning);
+  // The first two columns are what `capf-phone --strings` reads.
+  List list(std::cout, arguments.format(),
+            {{"DEVICE", "device"},
+             {"STRING", "auth_string"},
+             {"KIND", "kind"},
+             {"AUTH", "auth"},
+             {"STATE", "state"},
+             {"COMPLETES BY", "completes_by"}});
+  for (const auto& scheduled : response.operations()) {
+    Json operation = to_json(scheduled.operation());
+    Json::Object members = *operation.object();
+    members.emplace_back("auth_string", text_or_null(scheduled.auth_string()));
+    list.add(std::move(members));
+  }
+  list.finish();
+  return 0;
+}
+
+Result<int> list(const Arguments& arguments, Server& server) {
+  v1::ListOperationsRequest request;
+  const std::string state = arguments.text("--state");
+  request.set_open(state == "pending");
+  request.set_overdue(state == "overdue");
+  if (!request.open() && !request.overdue()) request.set_state(state_of(state));
+  request.set_kind(kind_of(arguments.text("--kind")));
+  request.set_device(arguments.text("--device"));
+  return print_pages(arguments, server, request,
+                     {{"DEVICE", "device"},
+                      {"KIND", "kind"},
+                      {"STATE", "state"},
+                      {"AUTH", "auth"},
+                      {"OVERDUE", "overdue"},
+                      {"CREATED AT", "created_at"},
+                      {"COMPLETES BY", "completes_by"},
+                      {"FINISHED AT", "finished_at"},
+                      {"STATUS", "status"}},
+                     [](const auto& response) -> auto& { return response.operations(); });
+}
+
+Result<int> show_operation(const Arguments& arguments, Server& server) {
+  v1::GetOperationRequest request;
+  request.set_device(arguments.text("DEVICE"));
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), to_json(response.operation()));
+  return 0;
+}
+
+Result<int> cancel(const Arguments& arguments, Server& server) {
+  v1::CancelOperationRequest request;
+  request.set_device(arguments.text("DEVICE"));
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), to_json(response.operation()));
+  return 0;
+}
+
+/// One line, or one JSON object, for each change: a stream has no end, so it is no array.
+Result<int> watch(const Arguments& arguments, Server& server) {
+  std::int64_t left = arguments.number("--limit").value_or(-1);
+  const bool json = arguments.format() == Format::kJson;
+  CAPF_TRY(server.watch(arguments.text("--cursor"), [&](const v1::OperationChange& change) {
+    const Json row = to_json(change);
+    if (json) {
+      std::cout << row.dump() << std::endl;
+    } else {
+      const Json& operation = row["operation"];
+      std::cout << line_of({row["at"], operation["device"], operation["kind"], row["action"], row["outcome"],
+                            operation["state"], row["reason"]})
+                << std::endl;
+    }
+    return left < 0 || --left > 0;
+  }));
+  return 0;
+}
+
+}  // namespace
+
+std::vector<Command> operation_commands() {
+  const Option device{"DEVICE", Option::Kind::kText, "the device name", true};
+  return {
+      {"operation schedule",
+       "Schedules an operation for phones, for all of them or for none",
+       "capfctl operation schedule install SEP001122334455 --auth string",
+       {{"KIND", Option::Kind::kChoice, "what the phone shall do", true, false, kKinds},
+        {"DEVICE", Option::Kind::kText, "device names", false, true},
+        devices_file_option(),
+        {"--auth", Option::Kind::kChoice, "how the phone proves itself", true, false, {"string", "null", "lsc", "mic"}},
+        {"--string", Option::Kind::kText, "4 to 10 digits, '-' reads them from standard input (default: generated)"},
+        {"--key-order", Option::Kind::kChoice, "the key to make (default: rsa)", false, false, {"rsa", "ec", "ec-rsa"}},
+        {"--rsa-size", Option::Kind::kChoice, "bits (default: 2048)", false, false, {"1024", "2048", "3072", "4096"}},
+        {"--ec-size", Option::Kind::kChoice, "bits (default: 384)", false, false, {"256", "384", "521"}},
+        {"--completes-by", Option::Kind::kTime, "2030-12-31T23:59:59Z, or +12h, +10d (default: +10d)"},
+        output_option()},
+       schedule},
+      {"operation list",
+       "Lists operations",
+       "capfctl operation list --state pending",
+       {{"--state",
+         Option::Kind::kChoice,
+         "only these; pending: the three open states",
+         false,
+         false,
+         {"pending", "overdue", "in_progress", "issued", "succeeded", "failed", "expired", "cancelled"}},
+        {"--kind", Option::Kind::kChoice, "only these", false, false, kKinds},
+        {"--device", Option::Kind::kText, "only those of this device"},
+        limit_option(),
+        output_option()},
+       list},
+      {"operation show",
+       "Shows the open operation of a device, or its last one",
+       "capfctl operation show SEP001122334455",
+       {device, output_option()},
+       show_operation},
+      {"operation cancel",
+       "Cancels the open operation of a device",
+       "capfctl operation cancel SEP001122334455",
+       {device, output_option()},
+       cancel},
+      {"operation watch",
+       "Prints the changes of operations as they happen",
+       "capfctl operation watch --output json",
+       {{"--cursor", Option::Kind::kText, "where an earlier watch ended (default: from now on)"},
+        limit_option(),
+        output_option()},
+       watch},
+  };
+}
+
+}  // namespace capf::cli

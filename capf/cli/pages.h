@@ -1,0 +1,48 @@
+#pragma once
+
+#include <algorithm>
+#include <iostream>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "capf/cli/command.h"
+#include "capf/cli/convert.h"
+#include "capf/cli/output.h"
+#include "capf/cli/server.h"
+
+namespace capf::cli {
+
+/// Prints a list that comes in pages, all of it or up to --limit rows.
+/// @param rows_of takes a response, returns its repeated field.
+template <class Request, class RowsOf>
+Result<int> print_pages(const Arguments& arguments, Server& server, Request request, std::vector<Column> columns,
+                        RowsOf rows_of) {
+  constexpr std::int64_t kLargestPage = 1000;
+  std::int64_t left = arguments.number("--limit").value_or(std::numeric_limits<std::int64_t>::max());
+  List list(std::cout, arguments.format(), std::move(columns));
+  while (left > 0) {
+    request.mutable_page()->set_size(static_cast<std::int32_t>(std::min(left, kLargestPage)));
+    CAPF_LET(const auto response, server.call(request));
+    for (const auto& row : rows_of(response)) {
+      if (left-- > 0) list.add(to_json(row));
+    }
+    if (response.next_page_token().empty()) break;
+    if (response.next_page_token() == request.page().token()) return fail_internal("a page names itself as the next");
+    request.mutable_page()->set_token(response.next_page_token());
+  }
+  list.finish();
+  return 0;
+}
+
+/// Prints a list that came at once.
+template <class Rows>
+int print_rows(const Arguments& arguments, std::vector<Column> columns, const Rows& rows) {
+  List list(std::cout, arguments.format(), std::move(columns));
+  for (const auto& row : rows) list.add(to_json(row));
+  list.finish();
+  return 0;
+}
+
+}  // namespace capf::cli

@@ -1,0 +1,129 @@
+#include <iostream>
+#include <map>
+
+#include "capf/cli/devices.h"
+#include "capf/cli/pages.h"
+
+namespace capf::cli {
+namespace {
+
+Result<int> add(const Arguments& arguments, Server& server) {
+  const auto devices = named_devices(arguments);
+  if (!devices) return report_usage(devices.error().message);
+  std::map<std::string, v1::AddPhonesRequest> by_model;
+  for (const DeviceLine& device : *devices) {
+    by_model[device.model].add_devices(device.device);
+    by_model[device.model].set_model(device.model);
+  }
+  std::int64_t added = 0;
+  for (const auto& [model, request] : by_model) {
+    CAPF_LET(const auto response, server.call(request));
+    added += response.added();
+  }
+  show(std::cout, arguments.format(), Json::Object{{"added", added}});
+  return 0;
+}
+
+Result<int> list(const Arguments& arguments, Server& server) {
+  v1::ListPhonesRequest request;
+  request.set_devices(arguments.text("--devices"));
+  request.set_blocked(arguments.has("--blocked"));
+  return print_pages(arguments, server, request,
+                     {{"DEVICE", "device"},
+                      {"MODEL", "model"},
+                      {"BLOCKED", "blocked"},
+                      {"STRING LOCKED UNTIL", "string_locked_until"},
+                      {"CREATED AT", "created_at"}},
+                     [](const auto& response) -> auto& { return response.phones(); });
+}
+
+Result<int> show_phone(const Arguments& arguments, Server& server) {
+  v1::GetPhoneRequest request;
+  request.set_device(arguments.text("DEVICE"));
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), to_json(response));
+  return 0;
+}
+
+Result<int> remove(const Arguments& arguments, Server& server) {
+  v1::RemovePhoneRequest request;
+  request.set_device(arguments.text("DEVICE"));
+  if (const auto code = confirm(arguments, "Remove " + request.device() + " and revoke its certificates?")) return *code;
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), Json::Object{{"removed", request.device()}, {"revoked", response.revoked()}});
+  return 0;
+}
+
+Result<int> block(const Arguments& arguments, Server& server) {
+  v1::BlockPhoneRequest request;
+  request.set_device(arguments.text("DEVICE"));
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), Json::Object{{"blocked", request.device()}, {"revoked", response.revoked()}});
+  return 0;
+}
+
+Result<int> unblock(const Arguments& arguments, Server& server) {
+  v1::UnblockPhoneRequest request;
+  request.set_device(arguments.text("DEVICE"));
+  CAPF_TRY(server.call(request));
+  show(std::cout, arguments.format(), Json::Object{{"unblocked", request.device()}});
+  return 0;
+}
+
+Result<int> unlock(const Arguments& arguments, Server& server) {
+  v1::UnlockPhoneRequest request;
+  request.set_device(arguments.text("DEVICE"));
+  request.set_forget_mic(arguments.has("--forget-mic"));
+  CAPF_TRY(server.call(request));
+  show(std::cout, arguments.format(), Json::Object{{"unlocked", request.device()}});
+  return 0;
+}
+
+}  // namespace
+
+std::vector<Command> phone_commands() {
+  const Option device{"DEVICE", Option::Kind::kText, "the device name", true};
+  return {
+      {"phone add",
+       "Adds phones, all of them or none",
+       "capfctl phone add SEP001122334455 SEP001122334456 --model CP-8861",
+       {{"DEVICE", Option::Kind::kText, "device names", false, true},
+        devices_file_option(),
+        {"--model", Option::Kind::kText, "the model, where the file has no second column with it"},
+        output_option()},
+       add},
+      {"phone list",
+       "Lists phones",
+       "capfctl phone list --devices 'SEP0011*'",
+       {{"--devices", Option::Kind::kText, "only names that match this pattern"},
+        {"--blocked", Option::Kind::kFlag, "only blocked ones"},
+        limit_option(),
+        output_option()},
+       list},
+      {"phone show",
+       "Shows a phone, its operation, its certificates and its last attempt",
+       "capfctl phone show SEP001122334455",
+       {device, output_option()},
+       show_phone},
+      {"phone remove",
+       "Removes a phone and revokes its certificates",
+       "capfctl phone remove SEP001122334455 --yes",
+       {device, yes_option(), output_option()},
+       remove},
+      {"phone block",
+       "Cancels, revokes, and refuses every way to authenticate until 'phone unblock'",
+       "capfctl phone block SEP001122334455",
+       {device, output_option()},
+       block},
+      {"phone unblock", "Lets a blocked phone come again", "capfctl phone unblock SEP001122334455", {device, output_option()}, unblock},
+      {"phone unlock",
+       "Clears the counts of wrong authentication strings and a stop of self-service",
+       "capfctl phone unlock SEP001122334455",
+       {device,
+        {"--forget-mic", Option::Kind::kFlag, "also forget its MIC: the next one that authenticates is remembered"},
+        output_option()},
+       unlock},
+  };
+}
+
+}  // namespace capf::cli

@@ -1,0 +1,118 @@
+#include "capf/cli/server.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include "capf/client/channel.h"
+#include "capf/v1/admin.grpc.pb.h"
+#include "capf/v1/monitor.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+
+namespace capf::cli {
+namespace {
+
+constexpr std::chrono::minutes kDeadline{5};  // 100,000 phones in one transaction
+constexpr std::chrono::seconds kHealthDeadline{10};
+constexpr std::chrono::hours kStreamDeadline{1};
+constexpr std::size_t kLargestFile = 65536;
+
+template <class Length>
+void set_deadline(grpc::ClientContext& context, Length length) {
+  context.set_deadline(std::chrono::system_clock::now() + length);
+}
+
+}  // namespace
+
+struct Server::Stubs {
+  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
+      : admin(v1::AdminService::NewStub(channel)),
+        monitor(v1::MonitorService::NewStub(channel)),
+        health(grpc::health::v1::Health::NewStub(channel)) {}
+  std::unique_ptr<v1::AdminService::Stub> admin;
+  std::unique_ptr<v1::MonitorService::Stub> monitor;
+  std::unique_ptr<grpc::health::v1::Health::Stub> health;
+};
+
+Result<client::Endpoint> find_endpoint(const Place& place) {
+  const std::filesystem::path state = place.state;
+  const auto folder = state / "admin";
+  client::Endpoint endpoint;
+  endpoint.address = place.server;
+  if (endpoint.address.empty()) {
+    CAPF_LET(const client::Listeners listeners, client::read_listeners(state));
+    endpoint.address = listeners.admin;
+    if (endpoint.address.empty()) {
+      return fail(Reason::kServerNotReached, "the server of this site has no port for administrators");
+    }
+  }
+  CAPF_LET(endpoint.trust_pem,
+           place.trust.empty() ? client::read_site_ca(state) : client::read_file(place.trust, kLargestFile));
+  const auto certificate =
+      place.certificate.empty() ? folder / (place.administrator + ".pem") : std::filesystem::path(place.certificate);
+  const auto key = place.key.empty() ? folder / (place.administrator + ".key") : std::filesystem::path(place.key);
+  CAPF_LET(endpoint.certificate_pem, client::read_file(certificate, kLargestFile));
+  CAPF_LET(endpoint.key_pem, read_secret_file(key));
+  return endpoint;
+}
+
+Server::Server(Place place) : place_(std::move(place)) {}
+Server::~Server() = default;
+
+capf::Status Server::connect() {
+  if (stubs_ != nullptr) return {};
+  CAPF_LET(const client::Endpoint endpoint, find_endpoint(place_));
+  stubs_ = std::make_unique<Stubs>(client::make_channel(endpoint));
+  return {};
+}
+
+#define CAPF_CLI_DEFINE(service, method)                                                         \
+  Result<v1::method##Response> Server::call(const v1::method##Request& request) {                \
+    CAPF_TRY(connect());                                                                         \
+    grpc::ClientContext context;                                                                 \
+    set_deadline(context, kDeadline);                                                            \
+    v1::method##Response response;                                                               \
+    const grpc::Status status = stubs_->service->method(&context, request, &response);           \
+    if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));                    \
+    return response;                                                                             \
+  }
+CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
+#undef CAPF_CLI_DEFINE
+
+capf::Status Server::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
+  CAPF_TRY(connect());
+  while (true) {
+    grpc::ClientContext context;
+    set_deadline(context, kStreamDeadline);
+    v1::WatchOperationsRequest request;
+    request.set_cursor(cursor);
+    const auto stream = stubs_->monitor->WatchOperations(&context, request);
+    v1::OperationChange change;
+    while (stream->Read(&change)) {
+      cursor = change.cursor();
+      if (each(change)) continue;
+      context.TryCancel();
+      stream->Finish();
+      return {};
+    }
+    const grpc::Status status = stream->Finish();
+    if (status.ok()) return {};
+    if (status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) {
+      return tl::unexpected<Error>(client::to_error(status));
+    }
+  }
+}
+
+Result<std::string> Server::health() {
+  CAPF_TRY(connect());
+  grpc::ClientContext context;
+  set_deadline(context, kHealthDeadline);
+  grpc::health::v1::HealthCheckResponse response;
+  const grpc::Status status = stubs_->health->Check(&context, {}, &response);
+  if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));
+  return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status());
+}
+
+}  // namespace capf::cli

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "capf/base/error.h"
+#include "capf/client/site.h"
+#include "capf/v1/admin.pb.h"
+#include "capf/v1/monitor.pb.h"
+
+// The calls of an administrator, by their names in the .proto files: service, then method.
+#define CAPF_CLI_CALLS(X)                                                                                            \
+  X(admin, AddPhones) X(admin, ListPhones) X(admin, GetPhone) X(admin, RemovePhone) X(admin, BlockPhone)             \
+  X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, ScheduleOperations) X(admin, ListOperations)                 \
+  X(admin, GetOperation) X(admin, CancelOperation) X(admin, ListCertificates) X(admin, GetCertificate)               \
+  X(admin, RevokeCertificates) X(admin, ListIssuers) X(admin, AddAnchors) X(admin, ListAnchors)                      \
+  X(admin, RemoveAnchor) X(admin, AddAdministrator) X(admin, ListAdministrators) X(admin, DisableAdministrator)      \
+  X(admin, ListAudit) X(monitor, GetSummary)
+
+namespace capf::cli {
+
+/// Where the command line says that the server and our certificate are. What is empty comes from the state directory.
+struct Place {
+  std::string state;
+  std::string server;
+  std::string trust;
+  std::string certificate;
+  std::string key;
+  std::string administrator;  ///< whose files in DIR/admin
+};
+/// Errors: NO_SITE, SERVER_NOT_REACHED, SECRET_EXPOSED, INVALID_REQUEST.
+Result<client::Endpoint> find_endpoint(const Place& place);
+
+/// The server as an administrator calls it: connects at the first call, and gives every call a deadline.
+class Server {
+ public:
+  explicit Server(Place place);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+#define CAPF_CLI_DECLARE(service, method) Result<v1::method##Response> call(const v1::method##Request& request);
+  CAPF_CLI_CALLS(CAPF_CLI_DECLARE)
+#undef CAPF_CLI_DECLARE
+
+  /// Calls `each` for every change until it returns false, the stream breaks, or the server ends it. A stream that has
+  /// lasted an hour is taken up again where it ended.
+  capf::Status watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each);
+  /// What the server says of itself, by grpc.health.v1: "SERVING", "NOT_SERVING", ...
+  Result<std::string> health();
+
+  const Place& place() const { return place_; }
+
+ private:
+  struct Stubs;
+  capf::Status connect();
+
+  Place place_;
+  std::unique_ptr<Stubs> stubs_;
+};
+
+}  // namespace capf::cli

@@ -1,0 +1,143 @@
+#include <iostream>
+
+#include "capf/cli/pages.h"
+#include "capf/client/key.h"
+#include "capf/client/site.h"
+
+namespace capf::cli {
+namespace {
+
+constexpr std::size_t kLargestAnchorFile = 1024 * 1024;
+
+Result<int> list_issuers(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
+  return print_rows(arguments,
+                    {{"SUBJECT", "subject"},
+                     {"ACTIVE", "active"},
+                     {"NOT BEFORE", "not_before"},
+                     {"NOT AFTER", "not_after"},
+                     {"SHA-256", "sha256"}},
+                    response.issuers());
+}
+
+/// The active issuer, the former ones, then what stands above them, each certificate once.
+Result<int> export_issuers(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
+  std::vector<std::string> certificates;
+  const auto add = [&](const std::string& der) {
+    if (std::find(certificates.begin(), certificates.end(), der) == certificates.end()) certificates.push_back(der);
+  };
+  if (arguments.has("--wire")) {
+    if (response.wire_certificate().empty()) {
+      return fail(Reason::kUnknownCertificate, "this server has no certificate for the wire protocol");
+    }
+    add(response.wire_certificate());
+  } else {
+    for (const bool active : {true, false}) {
+      for (const auto& issuer : response.issuers()) {
+        if (issuer.active() == active) add(issuer.der());
+      }
+    }
+    for (const auto& issuer : response.issuers()) {
+      for (const std::string& above : issuer.chain()) add(above);
+    }
+  }
+  for (const std::string& der : certificates) std::cout << client::certificate_pem(as_bytes(der));
+  std::cout.flush();
+  return 0;
+}
+
+Result<int> add(const Arguments& arguments, Server& server) {
+  v1::AddAnchorsRequest request;
+  request.set_store(arguments.text("STORE"));
+  if (request.store() == "lsc" && (!arguments.has("--devices") || !arguments.has("--ends"))) {
+    return report_usage("another site's LSC issuer needs --devices and --ends");
+  }
+  for (const std::string& path : arguments.list("FILE")) {
+    auto data = client::read_file(path, kLargestAnchorFile);
+    if (!data) return report_usage(data.error().message);
+    request.add_certificates(*std::move(data));
+  }
+  request.set_devices(arguments.text("--devices"));
+  request.set_models(arguments.text("--models"));
+  request.set_allow_sha1(arguments.has("--allow-sha1"));
+  request.set_min_rsa_bits(static_cast<std::int32_t>(arguments.number("--min-rsa-bits").value_or(0)));
+  if (const auto time = arguments.time("--allow-expired-until")) set_time(*request.mutable_allow_expired_until(), *time);
+  if (const auto time = arguments.time("--ends")) set_time(*request.mutable_ends_at(), *time);
+
+  CAPF_LET(const auto response, server.call(request));
+  List list(std::cout, arguments.format(),
+            {{"SUBJECT", "subject"}, {"ADDED", "added"}, {"REASON", "reason"}, {"SHA-256", "sha256"}, {"MESSAGE", "message"}});
+  bool any = false;
+  for (const auto& outcome : response.outcomes()) {
+    any = any || outcome.added();
+    list.add(Json::Object{{"subject", outcome.subject()},
+                          {"sha256", text_or_null(outcome.sha256())},
+                          {"added", outcome.added()},
+                          {"reason", text_or_null(outcome.reason())},
+                          {"message", text_or_null(outcome.message())}});
+  }
+  list.finish();
+  if (!any) warn("none was added");
+  return any ? 0 : 1;
+}
+
+Result<int> list(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto response, server.call(v1::ListAnchorsRequest()));
+  return print_rows(arguments,
+                    {{"SHA-256", "sha256"},
+                     {"STORE", "store"},
+                     {"DEVICES", "devices"},
+                     {"MODELS", "models"},
+                     {"NOT AFTER", "not_after"},
+                     {"ENDS", "ends_at"},
+                     {"SHA-1", "allow_sha1"},
+                     {"RSA BITS", "min_rsa_bits"},
+                     {"EXPIRED UNTIL", "allow_expired_until"},
+                     {"SUBJECT", "subject"}},
+                    response.anchors());
+}
+
+Result<int> remove(const Arguments& arguments, Server& server) {
+  v1::RemoveAnchorRequest request;
+  request.set_sha256(arguments.text("SHA256"));
+  const std::string question = "Stop trusting " + request.sha256() + "?";
+  if (const auto code = confirm(arguments, question)) return *code;
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), to_json(response.anchor()));
+  return 0;
+}
+
+}  // namespace
+
+std::vector<Command> trust_commands() {
+  return {
+      {"issuer list", "Lists the generations of the CAPF certificate", "capfctl issuer list", {output_option()}, list_issuers},
+      {"issuer export",
+       "Prints the issuers as PEM: the active one, former ones, what stands above them",
+       "capfctl issuer export > capf.pem && openssl verify -CAfile capf.pem SEP001122334455.pem",
+       {{"--wire", Option::Kind::kFlag, "the certificate of the wire protocol's port instead, for phones' trust lists"}},
+       export_issuers},
+      {"trust add",
+       "Adds issuers of MICs, or of other sites' LSCs",
+       "capfctl trust add mic cmca.pem crca2048.pem --devices 'SEP*' --allow-sha1",
+       {{"STORE", Option::Kind::kChoice, "whose certificates they issue", true, false, {"mic", "lsc"}},
+        {"FILE", Option::Kind::kFile, "PEM or DER, each may hold several", true, true},
+        {"--devices", Option::Kind::kText, "pattern of the devices they may speak for (default: all)"},
+        {"--models", Option::Kind::kText, "pattern of the models they may speak for (default: all)"},
+        {"--allow-sha1", Option::Kind::kFlag, "take SHA-1 signatures below them"},
+        {"--min-rsa-bits", Option::Kind::kChoice, "smallest key below them (default: 2048)", false, false, {"1024", "2048", "3072", "4096"}},
+        {"--allow-expired-until", Option::Kind::kTime, "until then an expired MIC gets its first LSC"},
+        {"--ends", Option::Kind::kTime, "trusted until then (default: until it expires)"},
+        output_option()},
+       add},
+      {"trust list", "Lists the trust stores", "capfctl trust list", {output_option()}, list},
+      {"trust remove",
+       "Removes an issuer from its trust store",
+       "capfctl trust remove 6a3f0c91 --yes",
+       {{"SHA256", Option::Kind::kText, "its SHA-256 in hexadecimal, at least 8 digits", true}, yes_option(), output_option()},
+       remove},
+  };
+}
+
+}  // namespace capf::cli

@@ -1,0 +1,40 @@
+#include "capf/client/argument.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iostream>
+
+namespace capf::client {
+namespace {
+
+void overwrite(char* text) {
+  // "-" says standard input and is no secret.
+  if (std::strcmp(text, "-") != 0) std::memset(text, 'x', std::strlen(text));
+}
+
+}  // namespace
+
+std::vector<std::string> take_arguments(int argc, char** argv, std::string_view secret_option) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == secret_option && i + 1 < argc) {
+      overwrite(argv[i + 1]);
+    } else if (argument.size() > secret_option.size() && argument.substr(0, secret_option.size()) == secret_option &&
+               argument[secret_option.size()] == '=') {
+      overwrite(argv[i] + secret_option.size() + 1);
+    }
+  }
+  return arguments;
+}
+
+Result<Secret> read_auth_string(const std::string& argument) {
+  std::string digits = argument;
+  if (argument == "-") std::getline(std::cin, digits);
+  while (!digits.empty() && (digits.back() == '\r' || digits.back() == ' ')) digits.pop_back();
+  const bool only_digits = std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (digits.size() < 4 || digits.size() > 10 || !only_digits) return fail(Reason::kInvalidAuthString);
+  return Secret(std::string_view(digits));
+}
+
+}  // namespace capf::client

@@ -1,0 +1,89 @@
+#include "capf/client/channel.h"
+
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+
+#include <grpc/support/log.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+#include <grpcpp/support/status.h>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace capf::client {
+namespace {
+
+// A schedule of 100,000 devices answers with some 30 MB.
+constexpr int kLargestAnswer = 128 * 1024 * 1024;
+
+void quieten() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
+    if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+  });
+}
+
+
+std::optional<std::string> server_reason(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return std::nullopt;
+  for (const auto& detail : details.details()) {
+    google::rpc::ErrorInfo info;
+    if (detail.UnpackTo(&info) && info.domain() == "capf" && !info.reason().empty()) return info.reason();
+  }
+  return std::nullopt;
+}
+
+Reason reason_of(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::DEADLINE_EXCEEDED: return Reason::kServerNotReached;
+    case grpc::StatusCode::UNAUTHENTICATED: return Reason::kAuthenticationFailed;
+    case grpc::StatusCode::PERMISSION_DENIED: return Reason::kRoleDenied;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::OUT_OF_RANGE: return Reason::kInvalidRequest;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED: return Reason::kOverloaded;
+    case grpc::StatusCode::ABORTED: return Reason::kChangedMeanwhile;
+    default: return Reason::kInternal;
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint) {
+  quieten();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = endpoint.trust_pem;
+  if (!endpoint.certificate_pem.empty()) {
+    options.pem_cert_chain = endpoint.certificate_pem;
+    options.pem_private_key = std::string(endpoint.key_pem.text());
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kLargestAnswer);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // Two channels to one server with different certificates must never share a connection.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  return grpc::CreateCustomChannel(endpoint.address, grpc::SslCredentials(options), arguments);
+}
+
+Error to_error(const grpc::Status& status) {
+  if (const auto spelling = server_reason(status)) {
+    const Reason reason = parse_reason(*spelling);
+    if (to_string(reason) == *spelling) return Error{reason, status.error_message(), {}};
+    return Error{Reason::kInternal, *spelling + ": " + status.error_message(), {}};
+  }
+  const Reason reason = reason_of(status.error_code());
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return Error{reason, "no answer in time; whether anything was done is not known", {}};
+  }
+  if (status.error_message().empty()) return Error{reason, std::string(words(reason)), {}};
+  return Error{reason, status.error_message(), {}};
+}
+
+}  // namespace capf::client

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+
+#include "capf/base/error.h"
+#include "capf/client/site.h"
+
+namespace grpc {
+class Channel;
+class Status;
+}  // namespace grpc
+
+namespace capf::client {
+
+/// A connection of its own, TLS 1.2 or later, with the certificate of `endpoint`; made when it is first used.
+/// The library's own log is switched off unless GRPC_VERBOSITY is set.
+std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint);
+
+/// The server's reason from its google.rpc.ErrorInfo, or what the code alone says: SERVER_NOT_REACHED where no server
+/// answered. A reason that this build does not know is INTERNAL, with its spelling in the message.
+Error to_error(const grpc::Status& status);
+
+}  // namespace capf::client

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/error.h"
+#include "capf/base/secret.h"
+#include "capf/base/time.h"
+
+struct evp_pkey_st;
+
+namespace capf::client {
+
+struct KeyKind {
+  enum class Type : std::uint8_t { kRsa, kEc };
+  Type type = Type::kRsa;
+  int bits = 2048;  ///< RSA: the modulus; EC: 256, 384 or 521
+
+  bool operator==(const KeyKind&) const = default;
+};
+
+/// A client's own key, made where it is used. By OpenSSL, so that clients and server do not share one mistake.
+/// Threads: a key belongs to one at a time.
+class PrivateKey {
+ public:
+  /// Errors: KEY_GENERATION_FAILED.
+  static Result<PrivateKey> generate(KeyKind kind);
+  /// RSA from two primes (big-endian) and the exponent 65537. Errors: KEY_GENERATION_FAILED.
+  static Result<PrivateKey> from_primes(BytesView p, BytesView q);
+  /// Unencrypted, PEM; text around it is passed over. Errors: KEY_ENCODING.
+  static Result<PrivateKey> parse(std::string_view pem);
+
+  /// PKCS #8, PEM, unencrypted.
+  Secret pem() const;
+  /// SubjectPublicKeyInfo, DER.
+  Bytes public_key() const;
+  /// PKCS #10 in DER, signed with SHA-256, its subject CN=`common_name`. Errors: INTERNAL.
+  Result<Bytes> certification_request(const std::string& common_name) const;
+
+ private:
+  explicit PrivateKey(evp_pkey_st* key);
+  std::shared_ptr<evp_pkey_st> key_;
+};
+
+/// A prime of so many bits, its two top bits set, that suits the exponent 65537; big-endian.
+/// Errors: KEY_GENERATION_FAILED.
+Result<Bytes> generate_prime(int bits);
+
+/// What clients read in a certificate.
+struct CertificateFacts {
+  std::string serial;  ///< lower-case hexadecimal
+  TimePoint not_after;
+  Bytes public_key;           ///< SubjectPublicKeyInfo, DER
+  bool needs_legacy = false;  ///< an MD5 or SHA-1 signature, or RSA below 2,048 bits
+};
+/// Errors: INVALID_CERTIFICATE.
+Result<CertificateFacts> read_certificate(BytesView der);
+/// Whether the key of `issuer` signed `certificate`.
+bool is_signed_by(BytesView certificate, BytesView issuer);
+/// The certificates of a PEM file in their order, as DER; none is no error. Errors: INVALID_CERTIFICATE.
+Result<std::vector<Bytes>> parse_certificates(std::string_view pem);
+std::string certificate_pem(BytesView der);
+std::string request_pem(BytesView der);
+/// The first PKCS #10 request of a PEM text, as DER. Errors: INVALID_CERTIFICATION_REQUEST.
+Result<Bytes> parse_request(std::string_view pem);
+
+}  // namespace capf::client

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "capf/base/error.h"
+#include "capf/base/secret.h"
+
+namespace capf::client {
+
+/// A server to call, whom to trust for it, and the certificate to show.
+struct Endpoint {
+  std::string address;          ///< host:port, "[::1]:3806" for IPv6
+  std::string trust_pem;        ///< the site CA's certificate: it alone vouches for servers
+  std::string certificate_pem;  ///< ours with its chain; empty: none is shown
+  Secret key_pem;
+};
+
+/// The addresses that `capfd run` wrote into the state directory; empty for a listener that does not exist.
+struct Listeners {
+  std::string phone;
+  std::string admin;
+};
+
+/// Errors: NO_SITE where there is no such directory; SERVER_NOT_REACHED where no server listens for it.
+Result<Listeners> read_listeners(const std::filesystem::path& state);
+/// DIR/certificates/site-ca.pem. Errors: NO_SITE.
+Result<std::string> read_site_ca(const std::filesystem::path& state);
+
+/// The whole file, at most `limit` octets. Errors: INVALID_REQUEST, with the file's name.
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit);
+
+}  // namespace capf::client
