@@ -12,7 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_file_name(const std::string& name) {
-  return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
+  return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
+         name.find('\0') == std::string::npos;
 }
 
 Result<fs::path> make_folder(const fs::path& folder) {
@@ -30,7 +31,8 @@ Result<int> add(const Arguments& arguments, Server& server) {
   request.set_name(arguments.text("NAME"));
   request.set_role(arguments.text("--role"));
   if (!is_file_name(request.name())) return report_usage("this name cannot be the name of a file");
-  const fs::path out = arguments.has("--out") ? fs::path(arguments.text("--out")) : fs::path(server.place().state) / "admin";
+  const fs::path out =
+      arguments.has("--out") ? fs::path(arguments.text("--out")) : fs::path(server.place().state) / "admin";
   CAPF_LET(const fs::path folder, make_folder(out));
   const fs::path key_path = folder / (request.name() + ".key");
   const fs::path certificate_path = folder / (request.name() + ".pem");

@@ -45,7 +45,8 @@ std::string joined(const std::vector<std::string>& words, const char* between) {
 /// The parser: one CLI::App for each word of a command's path. Values are kept here, options point at them.
 class Grammar {
  public:
-  explicit Grammar(const std::vector<Command>& commands) : app_("The command line of a CAPF's administrator", "capfctl") {
+  explicit Grammar(const std::vector<Command>& commands)
+      : app_("The command line of a CAPF's administrator", "capfctl") {
     app_.require_subcommand(1);
     app_.get_formatter()->column_width(34);
     for (const Option& option : global_options()) add_option(app_, option);
@@ -65,15 +66,16 @@ class Grammar {
         return parsed;
       }
       const CLI::App* at = innermost();
-      parsed.error = std::string("capfctl: INVALID_REQUEST: ") + printable(stop.what()) + " ('" + path_of(at) + " --help' says more)\n";
+      parsed.error = std::string("capfctl: INVALID_REQUEST: ") + printable(stop.what()) + " ('" + path_of(at) +
+                     " --help' says more)\n";
       parsed.exit_code = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0 ? kPluginUnknown : kWrongUsage;
       return parsed;
     }
     parsed.command = commands_.at(innermost());
     for (const Slot& slot : slots_) {
-      if (slot.option->count() > 0 && (slot.app == &app_ || slot.app == innermost())) {
-        parsed.arguments.set(slot.spec->name, slot.values);
-      }
+      if (slot.option->count() == 0) continue;
+      if (slot.app == &app_) parsed.place.set(slot.spec->name, slot.values);
+      if (slot.app == innermost()) parsed.arguments.set(slot.spec->name, slot.values);
     }
     return parsed;
   }
@@ -115,7 +117,7 @@ class Grammar {
     }
     slot.option = app.add_option(spec.name, slot.values, spec.help);
     slot.option->required(spec.required);
-    if (spec.many) slot.option->expected(-1); else slot.option->expected(1);
+    slot.option->expected(spec.many ? -1 : 1)->allow_extra_args(spec.many);
     switch (spec.kind) {
       case Option::Kind::kNumber: slot.option->check(check_number)->type_name("N"); break;
       case Option::Kind::kTime: slot.option->check(check_time)->type_name("TIME"); break;
@@ -154,7 +156,8 @@ class Grammar {
       for (const Slot& slot : slots_) {
         if (slot.option == option) spec = slot.spec;
       }
-      const bool takes_file = spec != nullptr && (spec->kind == Option::Kind::kFile || spec->kind == Option::Kind::kFolder);
+      const bool takes_file =
+          spec != nullptr && (spec->kind == Option::Kind::kFile || spec->kind == Option::Kind::kFolder);
       const std::string values = spec == nullptr ? "" : takes_file ? "FILE" : joined(spec->choices, " ");
       if (option->get_positional()) {
         node.arguments += (node.arguments.empty() || values.empty() ? "" : " ") + (takes_file ? std::string() : values);
@@ -163,8 +166,10 @@ class Grammar {
       }
       const bool flag = option->get_expected_max() == 0;
       for (const std::string& name : option->get_lnames()) {
-        if (flag) node.flags.push_back("--" + name);
-        else node.options.emplace_back("--" + name, values);
+        if (flag)
+          node.flags.push_back("--" + name);
+        else
+          node.options.emplace_back("--" + name, values);
       }
     }
     const auto children = app.get_subcommands([](const CLI::App*) { return true; });

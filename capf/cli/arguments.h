@@ -11,17 +11,19 @@ namespace capf::cli {
 /// A command with everything that may follow it, as the parser knows it.
 struct Node {
   std::string name;
-  std::vector<std::string> words;                             ///< of its subcommands
-  std::vector<std::pair<std::string, std::string>> options;   ///< "--auth", and after it: "string null", a kind of file, or ""
-  std::vector<std::string> flags;                             ///< options without a value
-  std::string arguments;                                      ///< choices by position: "mic lsc"
-  bool files = false;                                         ///< takes files by position
+  std::vector<std::string> words;  ///< of its subcommands
+  std::vector<std::pair<std::string, std::string>>
+      options;                     ///< "--auth", and after it: "string null", a kind of file, or ""
+  std::vector<std::string> flags;  ///< options without a value
+  std::string arguments;           ///< choices by position: "mic lsc"
+  bool files = false;              ///< takes files by position
   std::vector<Node> children;
 };
 
 struct Parsed {
   const Command* command = nullptr;  ///< absent: print `out` and `error` and exit with `exit_code`
   Arguments arguments;
+  Arguments place;  ///< the options of the program itself; `operation list` has another --state of its own
   int exit_code = 0;
   std::string out;
   std::string error;

@@ -9,8 +9,9 @@
 namespace capf::cli {
 namespace {
 
-const std::vector<Column> kColumns{{"SERIAL", "serial"},         {"DEVICE", "device"},       {"STATE", "state"},
-                                   {"NOT BEFORE", "not_before"}, {"NOT AFTER", "not_after"}, {"REASON", "revocation_reason"},
+const std::vector<Column> kColumns{{"SERIAL", "serial"},       {"DEVICE", "device"},
+                                   {"STATE", "state"},         {"NOT BEFORE", "not_before"},
+                                   {"NOT AFTER", "not_after"}, {"REASON", "revocation_reason"},
                                    {"ISSUER", "issuer"}};
 
 Result<int> list(const Arguments& arguments, Server& server) {
@@ -18,8 +19,8 @@ Result<int> list(const Arguments& arguments, Server& server) {
   request.set_device(arguments.text("--device"));
   request.set_state(arguments.text("--state"));
   if (const auto time = arguments.time("--expires-before")) set_time(*request.mutable_expires_before(), *time);
-  return print_pages(arguments, server, request, kColumns,
-                     [](const auto& response) -> auto& { return response.certificates(); });
+  return print_pages(
+      arguments, server, request, kColumns, [](const auto& response) -> auto& { return response.certificates(); });
 }
 
 Result<v1::GetCertificateResponse> get(const Arguments& arguments, Server& server) {
@@ -42,7 +43,8 @@ Result<int> export_certificate(const Arguments& arguments, Server& server) {
     return report_usage("DER is not for a terminal: name a file with --out");
   }
   CAPF_LET(const auto response, get(arguments, server));
-  std::string data = der ? response.certificate().der() : client::certificate_pem(as_bytes(response.certificate().der()));
+  std::string data =
+      der ? response.certificate().der() : client::certificate_pem(as_bytes(response.certificate().der()));
   if (arguments.has("--chain")) {
     for (const std::string& issuer : response.chain()) data += client::certificate_pem(as_bytes(issuer));
   }

@@ -24,13 +24,15 @@ Result<int> pending(const Arguments& arguments, Server& server) {
     const auto at = summary->operations().find(state);
     if (at != summary->operations().end()) open += at->second;
   }
-  return print(judge_pending(open, summary->overdue(), thresholds(arguments), arguments.number("--overdue").value_or(0)));
+  return print(
+      judge_pending(open, summary->overdue(), thresholds(arguments), arguments.number("--overdue").value_or(0)));
 }
 
 Result<int> expiry(const Arguments& arguments, Server& server) {
   const auto summary = server.call(v1::GetSummaryRequest());
   if (!summary) return print(judge_error("EXPIRY", summary.error()));
-  Expiries expiries{{}, summary->lscs_expiring_1_day(), summary->lscs_expiring_7_days(), summary->lscs_expiring_30_days()};
+  Expiries expiries{
+      {}, summary->lscs_expiring_1_day(), summary->lscs_expiring_7_days(), summary->lscs_expiring_30_days()};
   if (summary->has_issuer_not_after()) {
     expiries.issuer_not_after = TimePoint(std::chrono::seconds(summary->issuer_not_after().seconds()));
   }

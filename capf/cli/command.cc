@@ -38,7 +38,8 @@ Result<TimePoint> parse_time(std::string_view text, TimePoint now) {
   const char* end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data() + 1, end, count);
   if (parsed.ec != std::errc{} || parsed.ptr + 1 != end || count < 0 || count > 1'000'000) {
-    return fail(Reason::kInvalidTime, "a time is written as 2030-12-31T23:59:59Z, or from now on as +90m, +12h or +10d");
+    return fail(Reason::kInvalidTime,
+                "a time is written as 2030-12-31T23:59:59Z, or from now on as +90m, +12h or +10d");
   }
   switch (*parsed.ptr) {
     case 'm': return now + std::chrono::minutes(count);
@@ -75,8 +76,11 @@ std::vector<Command> all_commands() {
                      monitor_commands, check_commands}) {
     for (Command& command : group()) all.push_back(std::move(command));
   }
-  all.push_back({"completion bash", "Prints the completion script for bash",
-                 "capfctl completion bash > /usr/share/bash-completion/completions/capfctl", {}, nullptr});
+  all.push_back({"completion bash",
+                 "Prints the completion script for bash",
+                 "capfctl completion bash > /usr/share/bash-completion/completions/capfctl",
+                 {},
+                 nullptr});
   return all;
 }
 

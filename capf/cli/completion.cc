@@ -22,9 +22,9 @@ complete -F _capfctl capfctl
 )";
 
 struct Script {
-  std::string paths;    ///< which words go down the tree
-  std::string values;   ///< what may follow an option
-  std::string words;    ///< what may stand at a place
+  std::string paths;   ///< which words go down the tree
+  std::string values;  ///< what may follow an option
+  std::string words;   ///< what may stand at a place
 };
 
 std::string reply(const std::string& words) { return "COMPREPLY=($(compgen -W '" + words + "' -- \"$current\"))"; }
@@ -38,7 +38,9 @@ void add_node(Script& script, const Node& node, const std::string& path, const N
     for (const auto& [option, values] : owner.options) {
       words += " " + option;
       script.values += "    '" + path + " " + option + "')\n      " +
-                       (values == "FILE" ? reply_files() : values.empty() ? "COMPREPLY=()" : reply(values)) +
+                       (values == "FILE" ? reply_files()
+                        : values.empty() ? "COMPREPLY=()"
+                                         : reply(values)) +
                        "; return ;;\n";
     }
   };

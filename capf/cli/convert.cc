@@ -30,9 +30,8 @@ Json time_or_null(const Message& message, bool (Message::*has)() const,
   if (!(message.*has)()) return {};
   return to_rfc3339(TimePoint(std::chrono::seconds((message.*get)().seconds())));
 }
-#define CAPF_TIME(message, field)                                                          \
-  time_or_null(message, &std::decay_t<decltype(message)>::has_##field,                     \
-               &std::decay_t<decltype(message)>::field)
+#define CAPF_TIME(message, field) \
+  time_or_null(message, &std::decay_t<decltype(message)>::has_##field, &std::decay_t<decltype(message)>::field)
 
 Json counts(const google::protobuf::Map<std::string, std::int64_t>& map) {
   const std::map<std::string, std::int64_t> sorted(map.begin(), map.end());

@@ -17,7 +17,8 @@ std::string trimmed(std::string_view text) {
 }
 
 bool is_title(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return text == "device" || text == "device name" || text == "device_name";
 }
 

@@ -25,8 +25,10 @@ void append_string(std::string& out, std::string_view text) {
       case U'\t': out += "\\t"; break;
       default:
         // All control characters lie in the basic plane, so one escape is enough.
-        if (is_control(c)) append_escape(out, static_cast<unsigned>(c));
-        else append_utf8(out, c);
+        if (is_control(c))
+          append_escape(out, static_cast<unsigned>(c));
+        else
+          append_utf8(out, c);
     }
   }
   out += '"';

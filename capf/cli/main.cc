@@ -24,14 +24,14 @@ int main(int argc, char** argv) {
     std::cerr << parsed.error;
     return parsed.exit_code;
   }
-  const Arguments& given = parsed.arguments;
+  const Arguments& given = parsed.place;
   if (parsed.command->run == nullptr) {
     std::cout << bash_completion(command_tree(commands));
     return 0;
   }
   Server server({or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
                  given.text("--certificate"), given.text("--key"), or_else(given.text("--administrator"), "admin")});
-  const capf::Result<int> code = parsed.command->run(given, server);
+  const capf::Result<int> code = parsed.command->run(parsed.arguments, server);
   if (!code) return report(code.error());
   if (!std::cout.flush()) {
     warn("standard output cannot be written");

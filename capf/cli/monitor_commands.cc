@@ -19,27 +19,37 @@ Result<int> list_audit(const Arguments& arguments, Server& server) {
   request.set_refusals(arguments.has("--refusals"));
   if (const auto time = arguments.time("--since")) set_time(*request.mutable_since(), *time);
   if (request.refusals()) {
-    return print_pages(arguments, server, request,
-                       {{"MINUTE", "minute"}, {"ADDRESS", "address_block"}, {"DEVICE", "device"}, {"REASON", "reason"}, {"COUNT", "count"}},
-                       [](const auto& response) -> auto& { return response.refusals(); });
+    return print_pages(
+        arguments, server, request,
+        {{"MINUTE", "minute"},
+         {"ADDRESS", "address_block"},
+         {"DEVICE", "device"},
+         {"REASON", "reason"},
+         {"COUNT", "count"}},
+        [](const auto& response) -> auto& { return response.refusals(); });
   }
-  return print_pages(arguments, server, request,
-                     {{"AT", "at"},
-                      {"ACTOR", "actor"},
-                      {"ADDRESS", "address"},
-                      {"ACTION", "action"},
-                      {"SUBJECT", "subject"},
-                      {"OUTCOME", "outcome"},
-                      {"REASON", "reason"},
-                      {"DETAIL", "detail"}},
-                     [](const auto& response) -> auto& { return response.events(); });
+  return print_pages(
+      arguments, server, request,
+      {{"AT", "at"},
+       {"ACTOR", "actor"},
+       {"ADDRESS", "address"},
+       {"ACTION", "action"},
+       {"SUBJECT", "subject"},
+       {"OUTCOME", "outcome"},
+       {"REASON", "reason"},
+       {"DETAIL", "detail"}},
+      [](const auto& response) -> auto& { return response.events(); });
 }
 
 }  // namespace
 
 std::vector<Command> monitor_commands() {
   return {
-      {"summary", "Counts: operations, failures, refusals, what expires", "capfctl summary --output json", {output_option()}, summary},
+      {"summary",
+       "Counts: operations, failures, refusals, what expires",
+       "capfctl summary --output json",
+       {output_option()},
+       summary},
       {"audit list",
        "Lists the record of changes and refusals",
        "capfctl audit list --subject SEP001122334455 --since 2030-01-01",

@@ -56,17 +56,18 @@ Result<int> list(const Arguments& arguments, Server& server) {
   if (!request.open() && !request.overdue()) request.set_state(state_of(state));
   request.set_kind(kind_of(arguments.text("--kind")));
   request.set_device(arguments.text("--device"));
-  return print_pages(arguments, server, request,
-                     {{"DEVICE", "device"},
-                      {"KIND", "kind"},
-                      {"STATE", "state"},
-                      {"AUTH", "auth"},
-                      {"OVERDUE", "overdue"},
-                      {"CREATED AT", "created_at"},
-                      {"COMPLETES BY", "completes_by"},
-                      {"FINISHED AT", "finished_at"},
-                      {"STATUS", "status"}},
-                     [](const auto& response) -> auto& { return response.operations(); });
+  return print_pages(
+      arguments, server, request,
+      {{"DEVICE", "device"},
+       {"KIND", "kind"},
+       {"STATE", "state"},
+       {"AUTH", "auth"},
+       {"OVERDUE", "overdue"},
+       {"CREATED AT", "created_at"},
+       {"COMPLETES BY", "completes_by"},
+       {"FINISHED AT", "finished_at"},
+       {"STATUS", "status"}},
+      [](const auto& response) -> auto& { return response.operations(); });
 }
 
 Result<int> show_operation(const Arguments& arguments, Server& server) {

@@ -28,13 +28,14 @@ Result<int> list(const Arguments& arguments, Server& server) {
   v1::ListPhonesRequest request;
   request.set_devices(arguments.text("--devices"));
   request.set_blocked(arguments.has("--blocked"));
-  return print_pages(arguments, server, request,
-                     {{"DEVICE", "device"},
-                      {"MODEL", "model"},
-                      {"BLOCKED", "blocked"},
-                      {"STRING LOCKED UNTIL", "string_locked_until"},
-                      {"CREATED AT", "created_at"}},
-                     [](const auto& response) -> auto& { return response.phones(); });
+  return print_pages(
+      arguments, server, request,
+      {{"DEVICE", "device"},
+       {"MODEL", "model"},
+       {"BLOCKED", "blocked"},
+       {"STRING LOCKED UNTIL", "string_locked_until"},
+       {"CREATED AT", "created_at"}},
+      [](const auto& response) -> auto& { return response.phones(); });
 }
 
 Result<int> show_phone(const Arguments& arguments, Server& server) {
@@ -48,7 +49,8 @@ Result<int> show_phone(const Arguments& arguments, Server& server) {
 Result<int> remove(const Arguments& arguments, Server& server) {
   v1::RemovePhoneRequest request;
   request.set_device(arguments.text("DEVICE"));
-  if (const auto code = confirm(arguments, "Remove " + request.device() + " and revoke its certificates?")) return *code;
+  if (const auto code = confirm(arguments, "Remove " + request.device() + " and revoke its certificates?"))
+    return *code;
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), Json::Object{{"removed", request.device()}, {"revoked", response.revoked()}});
   return 0;
@@ -115,7 +117,11 @@ std::vector<Command> phone_commands() {
        "capfctl phone block SEP001122334455",
        {device, output_option()},
        block},
-      {"phone unblock", "Lets a blocked phone come again", "capfctl phone unblock SEP001122334455", {device, output_option()}, unblock},
+      {"phone unblock",
+       "Lets a blocked phone come again",
+       "capfctl phone unblock SEP001122334455",
+       {device, output_option()},
+       unblock},
       {"phone unlock",
        "Clears the counts of wrong authentication strings and a stop of self-service",
        "capfctl phone unlock SEP001122334455",

@@ -68,15 +68,15 @@ capf::Status Server::connect() {
   return {};
 }
 
-#define CAPF_CLI_DEFINE(service, method)                                                         \
-  Result<v1::method##Response> Server::call(const v1::method##Request& request) {                \
-    CAPF_TRY(connect());                                                                         \
-    grpc::ClientContext context;                                                                 \
-    set_deadline(context, kDeadline);                                                            \
-    v1::method##Response response;                                                               \
-    const grpc::Status status = stubs_->service->method(&context, request, &response);           \
-    if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));                    \
-    return response;                                                                             \
+#define CAPF_CLI_DEFINE(service, method)                                               \
+  Result<v1::method##Response> Server::call(const v1::method##Request& request) {      \
+    CAPF_TRY(connect());                                                               \
+    grpc::ClientContext context;                                                       \
+    set_deadline(context, kDeadline);                                                  \
+    v1::method##Response response;                                                     \
+    const grpc::Status status = stubs_->service->method(&context, request, &response); \
+    if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));          \
+    return response;                                                                   \
   }
 CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
 #undef CAPF_CLI_DEFINE

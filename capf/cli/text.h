@@ -5,7 +5,8 @@
 
 namespace capf::cli {
 
-/// Takes one code point of UTF-8 off the front of `text`, which is not empty; U+FFFD (and one octet) for what is not UTF-8.
+/// Takes one code point of UTF-8 off the front of `text`, which is not empty; U+FFFD (and one octet) for what is not
+/// UTF-8.
 char32_t take_code_point(std::string_view& text);
 void append_utf8(std::string& out, char32_t code_point);
 /// Whether a terminal may act on it instead of showing it: C0, DEL, C1, line separators, marks of direction.

@@ -62,12 +62,17 @@ Result<int> add(const Arguments& arguments, Server& server) {
   request.set_models(arguments.text("--models"));
   request.set_allow_sha1(arguments.has("--allow-sha1"));
   request.set_min_rsa_bits(static_cast<std::int32_t>(arguments.number("--min-rsa-bits").value_or(0)));
-  if (const auto time = arguments.time("--allow-expired-until")) set_time(*request.mutable_allow_expired_until(), *time);
+  if (const auto time = arguments.time("--allow-expired-until"))
+    set_time(*request.mutable_allow_expired_until(), *time);
   if (const auto time = arguments.time("--ends")) set_time(*request.mutable_ends_at(), *time);
 
   CAPF_LET(const auto response, server.call(request));
   List list(std::cout, arguments.format(),
-            {{"SUBJECT", "subject"}, {"ADDED", "added"}, {"REASON", "reason"}, {"SHA-256", "sha256"}, {"MESSAGE", "message"}});
+            {{"SUBJECT", "subject"},
+             {"ADDED", "added"},
+             {"REASON", "reason"},
+             {"SHA-256", "sha256"},
+             {"MESSAGE", "message"}});
   bool any = false;
   for (const auto& outcome : response.outcomes()) {
     any = any || outcome.added();
@@ -112,11 +117,16 @@ Result<int> remove(const Arguments& arguments, Server& server) {
 
 std::vector<Command> trust_commands() {
   return {
-      {"issuer list", "Lists the generations of the CAPF certificate", "capfctl issuer list", {output_option()}, list_issuers},
+      {"issuer list",
+       "Lists the generations of the CAPF certificate",
+       "capfctl issuer list",
+       {output_option()},
+       list_issuers},
       {"issuer export",
        "Prints the issuers as PEM: the active one, former ones, what stands above them",
        "capfctl issuer export > capf.pem && openssl verify -CAfile capf.pem SEP001122334455.pem",
-       {{"--wire", Option::Kind::kFlag, "the certificate of the wire protocol's port instead, for phones' trust lists"}},
+       {{"--wire", Option::Kind::kFlag,
+         "the certificate of the wire protocol's port instead, for phones' trust lists"}},
        export_issuers},
       {"trust add",
        "Adds issuers of MICs, or of other sites' LSCs",
@@ -126,7 +136,12 @@ std::vector<Command> trust_commands() {
         {"--devices", Option::Kind::kText, "pattern of the devices they may speak for (default: all)"},
         {"--models", Option::Kind::kText, "pattern of the models they may speak for (default: all)"},
         {"--allow-sha1", Option::Kind::kFlag, "take SHA-1 signatures below them"},
-        {"--min-rsa-bits", Option::Kind::kChoice, "smallest key below them (default: 2048)", false, false, {"1024", "2048", "3072", "4096"}},
+        {"--min-rsa-bits",
+         Option::Kind::kChoice,
+         "smallest key below them (default: 2048)",
+         false,
+         false,
+         {"1024", "2048", "3072", "4096"}},
         {"--allow-expired-until", Option::Kind::kTime, "until then an expired MIC gets its first LSC"},
         {"--ends", Option::Kind::kTime, "trusted until then (default: until it expires)"},
         output_option()},
@@ -135,7 +150,9 @@ std::vector<Command> trust_commands() {
       {"trust remove",
        "Removes an issuer from its trust store",
        "capfctl trust remove 6a3f0c91 --yes",
-       {{"SHA256", Option::Kind::kText, "its SHA-256 in hexadecimal, at least 8 digits", true}, yes_option(), output_option()},
+       {{"SHA256", Option::Kind::kText, "its SHA-256 in hexadecimal, at least 8 digits", true},
+        yes_option(),
+        output_option()},
        remove},
   };
 }

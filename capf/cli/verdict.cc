@@ -55,7 +55,8 @@ Verdict judge_expiry(const Expiries& expiries, TimePoint now, Thresholds limits)
     const auto days = std::chrono::floor<std::chrono::days>(*expiries.issuer_not_after - now).count();
     consider(days);
     issuer = "the issuer expires in " + std::to_string(days) + " days";
-    issuer_days = "issuer_days=" + std::to_string(days) + ";" + std::to_string(warning) + ":;" + std::to_string(critical) + ": ";
+    issuer_days =
+        "issuer_days=" + std::to_string(days) + ";" + std::to_string(warning) + ":;" + std::to_string(critical) + ": ";
   }
   if (expiries.lscs_30_days > 0) consider(30);
   if (expiries.lscs_7_days > 0) consider(7);

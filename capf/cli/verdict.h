@@ -15,7 +15,7 @@ enum class Level : std::uint8_t { kOk = 0, kWarning = 1, kCritical = 2, kUnknown
 /// What a check prints: "CAPF PENDING OK - 3 pending | pending=3;;".
 struct Verdict {
   Level level = Level::kUnknown;
-  std::string check;     ///< "PENDING"
+  std::string check;  ///< "PENDING"
   std::string words;
   std::string perfdata;  ///< may be empty
 

@@ -27,7 +27,6 @@ void quieten() {
   });
 }
 
-
 std::optional<std::string> server_reason(const grpc::Status& status) {
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) return std::nullopt;

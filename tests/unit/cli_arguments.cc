@@ -31,7 +31,7 @@ TEST_CASE("options of the program may stand before and after the command") {
     const Parsed result = parsed(commands, line);
     REQUIRE(result.command != nullptr);
     CHECK(result.command->path == "operation schedule");
-    CHECK(result.arguments.text("--state") == "/site");
+    CHECK(result.place.text("--state") == "/site");
     CHECK(result.arguments.text("KIND") == "install");
     CHECK(result.arguments.list("DEVICE") == std::vector<std::string>{"SEP1", "SEP2"});
     CHECK(result.arguments.text("--string") == "1234");
@@ -65,6 +65,14 @@ TEST_CASE("every command has help with an example") {
   }
 }
 
+TEST_CASE("the state of operations is not the state directory") {
+  const auto commands = all_commands();
+  const Parsed result = parsed(commands, "--state /site operation list --state pending");
+  REQUIRE(result.command != nullptr);
+  CHECK(result.place.text("--state") == "/site");
+  CHECK(result.arguments.text("--state") == "pending");
+}
+
 TEST_CASE("a device may be called like a command") {
   const auto commands = all_commands();
   const Parsed result = parsed(commands, "phone show audit");
@@ -76,7 +84,8 @@ TEST_CASE("the completion script knows every command and option") {
   const auto commands = all_commands();
   const std::string script = bash_completion(command_tree(commands));
   for (const Command& command : commands) CHECK(script.find("' " + command.path + "') path=") != std::string::npos);
-  CHECK(script.find("' operation schedule --auth')\n      COMPREPLY=($(compgen -W 'string null lsc mic'") != std::string::npos);
+  CHECK(script.find("' operation schedule --auth')\n      COMPREPLY=($(compgen -W 'string null lsc mic'") !=
+        std::string::npos);
   CHECK(script.find("complete -F _capfctl capfctl") != std::string::npos);
   CHECK(script.find('\0') == std::string::npos);
 }
@@ -92,7 +101,9 @@ TEST_CASE("times are absolute, or from now on") {
 }
 
 TEST_CASE("a file of devices may have a title, models, remarks and another system's line ends") {
-  std::istringstream lines("\xEF\xBB\xBF" "Device,Model\r\n# the lobby\r\n\r\nSEP1,CP-8861\r\n\"SEP2\";\"CP-7841\";floor 2\r\nSEP3\r\n");
+  std::istringstream lines(
+      "\xEF\xBB\xBF"
+      "Device,Model\r\n# the lobby\r\n\r\nSEP1,CP-8861\r\n\"SEP2\";\"CP-7841\";floor 2\r\nSEP3\r\n");
   const auto devices = parse_device_lines(lines);
   REQUIRE(devices);
   REQUIRE(devices->size() == 3);

@@ -11,7 +11,9 @@ using namespace capf::cli;
 TEST_CASE("JSON escapes quotes, backslashes and every control character") {
   CHECK(Json("a\"b\\c\n\r\t").dump() == R"("a\"b\\c\n\r\t")");
   CHECK(Json(std::string("\x00\x1b[31m\x7f", 7)).dump() == R"("\u0000\u001b[31m\u007f")");
-  CHECK(Json("\xC2\x9B" "31m").dump() == R"("\u009b31m")");
+  CHECK(Json("\xC2\x9B"
+             "31m")
+            .dump() == R"("\u009b31m")");
   CHECK(Json("\xE2\x80\xAE").dump() == R"("\u202e")");
 }
 
@@ -24,7 +26,8 @@ TEST_CASE("JSON keeps UTF-8 and replaces what is not UTF-8") {
 }
 
 TEST_CASE("JSON writes nulls, numbers, booleans, arrays and objects in order") {
-  const Json value = Json::Object{{"b", Json()}, {"a", -5}, {"c", Json::Array{true, false, "x"}}, {"d", Json::Object{}}};
+  const Json value =
+      Json::Object{{"b", Json()}, {"a", -5}, {"c", Json::Array{true, false, "x"}}, {"d", Json::Object{}}};
   CHECK(value.dump() == R"({"b":null,"a":-5,"c":[true,false,"x"],"d":{}})");
   CHECK(value["a"].dump() == "-5");
   CHECK(value["none"].is_null());
@@ -35,7 +38,8 @@ TEST_CASE("a terminal never gets a control character from a table") {
   CHECK(printable("\x1b]0;title\x07") == R"(\x1b]0;title\x07)");
   CHECK(printable("a\nb") == R"(a\x0ab)");
   CHECK(printable("\xC2\x9B") == R"(\u{009b})");
-  CHECK(printable("\xE2\x80\xAE" "abc") == R"(\u{202e}abc)");
+  CHECK(printable("\xE2\x80\xAE"
+                  "abc") == R"(\u{202e}abc)");
   CHECK(printable("back\\slash") == R"(back\\slash)");
   CHECK(printable("grün") == "grün");
 }
