@@ -33,9 +33,10 @@ class SigningKey {
 
 /// A new key, whose private operation runs in OpenSSL.
 Result<std::unique_ptr<SigningKey>> generate_key(KeyAlgorithm algorithm);
-/// Encrypted PKCS #8, PEM: PBES2 with scrypt or PBKDF2, AES-256.
+/// Encrypted PKCS #8, PEM: PBES2 with scrypt and AES-256. Errors: INVALID_CONFIGURATION for an empty passphrase or one
+/// above 1024 octets.
 Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase);
-/// PKCS #8 (encrypted or not) or the older PEM forms. RSA 2048 to 4096, P-256, P-384.
+/// PKCS #8 (encrypted or not) or the older PEM forms. RSA 2048 to 4096, P-256, P-384, P-521.
 /// Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION.
 Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& passphrase);
 
@@ -45,7 +46,8 @@ struct ImportedAuthority {
   Bytes certificate;         ///< DER
   std::vector<Bytes> chain;  ///< DER, issuer first; empty for a self-signed one
 };
-/// Errors: WRONG_PASSPHRASE, INVALID_CERTIFICATE where the parts do not belong together.
+/// Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION for a key that is not taken, INVALID_CERTIFICATE where the parts do
+/// not belong together. A PKCS #12 file may be encrypted as older programs do it.
 Result<ImportedAuthority> import_pem(BytesView certificates, BytesView key, const Secret& passphrase);
 Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphrase);
 

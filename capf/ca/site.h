@@ -19,7 +19,7 @@ namespace capf::ca {
 Status check_subject(const std::string& subject);
 
 struct AuthorityRequest {
-  std::string subject;  ///< RFC 4514; empty: CN=CAPF-<8 hex digits>, O=CAPF
+  std::string subject;  ///< RFC 4514; empty: CN=CAPF-<8 hex digits>,O=CAPF (site CA: CN=Site CA <8 hex digits>,O=CAPF)
   TimePoint now;
   std::chrono::hours validity{24 * 3650};
 };

@@ -1,0 +1,129 @@
+#include <openssl/provider.h>
+
+#include "capf/ca/certificate.h"
+#include "capf/ca/filekey.h"
+#include "capf/ca/key.h"
+#include "capf/ca/openssl.h"
+
+namespace capf::ca {
+namespace {
+
+using Pkcs12Ptr = std::unique_ptr<PKCS12, Freed<PKCS12_free>>;
+using LibraryPtr = std::unique_ptr<OSSL_LIB_CTX, Freed<OSSL_LIB_CTX_free>>;
+using ProviderPtr = std::unique_ptr<OSSL_PROVIDER, Freed<OSSL_PROVIDER_unload>>;
+using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Freed<PKCS8_PRIV_KEY_INFO_free>>;
+
+constexpr std::size_t kMostCertificates = 10;
+
+void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
+using StackPtr = std::unique_ptr<STACK_OF(X509), Freed<free_stack>>;
+
+bool issued_by(X509* subject, X509* issuer) {
+  return X509_NAME_cmp(X509_get_issuer_name(subject), X509_get_subject_name(issuer)) == 0 &&
+         X509_verify(subject, X509_get0_pubkey(issuer)) == 1;
+}
+
+/// Finds the key's certificate, and puts what stands above it in order.
+Result<ImportedAuthority> assemble(std::unique_ptr<SigningKey> key, const std::vector<Bytes>& certificates) {
+  const ErrorQueue errors;
+  std::vector<X509Ptr> rest;
+  for (const Bytes& der : certificates) {
+    CAPF_TRY(scan_certificate(der).map_error([](const Error& error) {
+      return Error{Reason::kInvalidCertificate, error.message, error.cause};
+    }));
+    rest.push_back(parse_x509(der));
+    if (!rest.back()) return fail(Reason::kInvalidCertificate, "a certificate cannot be read", errors.text());
+  }
+  const auto take = [&rest](auto wanted) -> X509Ptr {
+    for (auto at = rest.begin(); at != rest.end(); ++at) {
+      if (!wanted(at->get())) continue;
+      X509Ptr found = std::move(*at);
+      rest.erase(at);
+      return found;
+    }
+    return nullptr;
+  };
+  const Bytes public_key = key->public_key();
+  X509Ptr at = take([&public_key](X509* candidate) {
+    const EVP_PKEY* offered = X509_get0_pubkey(candidate);
+    return offered != nullptr && encode_der(i2d_PUBKEY, offered) == public_key;
+  });
+  if (!at) return fail(Reason::kInvalidCertificate, "the private key belongs to none of the certificates");
+
+  ImportedAuthority authority;
+  authority.key = std::move(key);
+  authority.certificate = encode_der(i2d_X509, at.get());
+  while (!issued_by(at.get(), at.get())) {
+    at = take([subject = at.get()](X509* candidate) { return issued_by(subject, candidate); });
+    if (!at) break;
+    authority.chain.push_back(encode_der(i2d_X509, at.get()));
+  }
+  if (!rest.empty()) {
+    return fail(Reason::kInvalidCertificate, "a certificate is not part of the chain of the one with the key");
+  }
+  return authority;
+}
+
+/// The key again, in this program's own library context.
+Result<std::unique_ptr<SigningKey>> rehome(EVP_PKEY* key) {
+  const ErrorQueue errors;
+  const Pkcs8Ptr plain(EVP_PKEY2PKCS8(key));
+  std::shared_ptr<EVP_PKEY> own(plain ? EVP_PKCS82PKEY(plain.get()) : nullptr, EVP_PKEY_free);
+  if (!own) return fail(Reason::kInvalidConfiguration, "the private key cannot be read", errors.text());
+  return adopt_key(std::move(own));
+}
+
+}  // namespace
+
+Result<ImportedAuthority> import_pem(BytesView certificates, BytesView key, const Secret& passphrase) {
+  CAPF_LET(auto signing_key, decrypt_key(key, passphrase));
+  CAPF_LET(const std::vector<Bytes> ders, split_certificates(certificates, kMostCertificates));
+  return assemble(std::move(signing_key), ders);
+}
+
+Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphrase) {
+  const ErrorQueue errors;
+  // Files of older programs are encrypted with RC2 or 3DES, which only the legacy provider has. It is loaded into a
+  // library context of its own, so that nothing else in the process can come to use it.
+  const LibraryPtr library(OSSL_LIB_CTX_new());
+  if (!library) return fail_internal("OSSL_LIB_CTX_new: " + errors.text());
+  const ProviderPtr standard(OSSL_PROVIDER_load(library.get(), "default"));
+  const ProviderPtr legacy(OSSL_PROVIDER_load(library.get(), "legacy"));  // may be absent
+  if (!standard) return fail_internal("OSSL_PROVIDER_load: " + errors.text());
+
+  PKCS12* file = PKCS12_init_ex(NID_pkcs7_data, library.get(), nullptr);
+  const unsigned char* at = pkcs12.data();
+  // Where it fails, d2i frees what it was given.
+  const Pkcs12Ptr parsed(d2i_PKCS12(&file, &at, static_cast<long>(pkcs12.size())));
+  if (!parsed) return fail(Reason::kInvalidCertificate, "this is no PKCS #12 file", errors.text());
+  const std::string secret(passphrase.text());  // PKCS12_parse wants it to end in a NUL
+  struct Wiped {
+    const std::string& text;
+    ~Wiped() { OPENSSL_cleanse(const_cast<char*>(text.data()), text.size()); }
+  } const wiped{secret};
+  if (PKCS12_verify_mac(parsed.get(), secret.c_str(), -1) != 1 &&
+      !(secret.empty() && PKCS12_verify_mac(parsed.get(), nullptr, 0) == 1)) {
+    return fail(Reason::kWrongPassphrase, "the passphrase does not open the PKCS #12 file", errors.text());
+  }
+  EVP_PKEY* key = nullptr;
+  X509* certificate = nullptr;
+  STACK_OF(X509)* others = nullptr;
+  const bool opened = PKCS12_parse(parsed.get(), secret.c_str(), &key, &certificate, &others) == 1;
+  const PkeyPtr owned_key(key);
+  const X509Ptr owned_certificate(certificate);
+  const StackPtr owned_others(others);
+  if (!opened) return fail(Reason::kInvalidCertificate, "the PKCS #12 file cannot be opened", errors.text());
+  if (!owned_key || !owned_certificate) {
+    return fail(Reason::kInvalidCertificate, "the PKCS #12 file must hold a private key and its certificate");
+  }
+  std::vector<Bytes> ders{encode_der(i2d_X509, certificate)};
+  const int count = others == nullptr ? 0 : sk_X509_num(others);
+  if (static_cast<std::size_t>(count) >= kMostCertificates) {
+    return fail(Reason::kInvalidCertificate, "more than 10 certificates");
+  }
+  for (int i = 0; i < count; ++i) ders.push_back(encode_der(i2d_X509, sk_X509_value(others, i)));
+  CAPF_LET(auto signing_key, rehome(key));
+  return assemble(std::move(signing_key), ders);
+}
+
+}  // namespace capf::ca

@@ -1,0 +1,178 @@
+#include "capf/ca/key.h"
+
+#include <array>
+
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "capf/ca/filekey.h"
+#include "capf/ca/openssl.h"
+#include "capf/ca/signature.h"
+
+namespace capf::ca {
+namespace {
+
+struct AlgorithmEntry {
+  KeyAlgorithm algorithm;
+  std::string_view name;
+  unsigned rsa_bits;  ///< 0 for EC
+  const char* curve;
+};
+constexpr std::array kAlgorithms{
+    AlgorithmEntry{KeyAlgorithm::kRsa2048, "rsa-2048", 2048, nullptr},
+    AlgorithmEntry{KeyAlgorithm::kRsa3072, "rsa-3072", 3072, nullptr},
+    AlgorithmEntry{KeyAlgorithm::kRsa4096, "rsa-4096", 4096, nullptr},
+    AlgorithmEntry{KeyAlgorithm::kP256, "p-256", 0, "P-256"},
+    AlgorithmEntry{KeyAlgorithm::kP384, "p-384", 0, "P-384"},
+};
+
+constexpr std::size_t kLongestPassphrase = 1024;
+// RFC 7914: 16 MiB and about 50 ms for each try; more than OpenSSL's default limit of 32 MiB no reader would take.
+constexpr std::uint64_t kScryptCost = 1U << 14;
+constexpr std::uint64_t kScryptBlockSize = 8;
+constexpr std::uint64_t kScryptParallel = 1;
+
+using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Freed<PKCS8_PRIV_KEY_INFO_free>>;
+using SigPtr = std::unique_ptr<X509_SIG, Freed<X509_SIG_free>>;
+using AlgorPtr = std::unique_ptr<X509_ALGOR, Freed<X509_ALGOR_free>>;
+
+/// What was written into a memory BIO.
+BytesView written(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return {reinterpret_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size)};
+}
+
+/// A key that is in this process's memory, read from a file or made here.
+class FileKey final : public SigningKey {
+ public:
+  FileKey(std::shared_ptr<EVP_PKEY> key, std::unique_ptr<Botan::Private_Key> botan, Bytes public_key)
+      : key_(std::move(key)), botan_(std::move(botan)), public_key_(std::move(public_key)) {}
+
+  const Botan::Private_Key& botan() const override { return *botan_; }
+  Bytes public_key() const override { return public_key_; }
+
+  Result<Secret> private_pem() const override {
+    const ErrorQueue errors;
+    const BioPtr bio(BIO_new(BIO_s_secmem()));
+    if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+      return fail_internal("PEM_write_bio_PKCS8PrivateKey: " + errors.text());
+    }
+    return Secret(written(bio.get()));
+  }
+
+ private:
+  std::shared_ptr<EVP_PKEY> key_;
+  std::unique_ptr<Botan::Private_Key> botan_;
+  Bytes public_key_;
+};
+
+/// For OpenSSL's reader: gives the passphrase, and remembers that it was asked for.
+struct PassphrasePrompt {
+  const Secret& passphrase;
+  bool asked = false;
+
+  static int answer(char* buffer, int size, int, void* self) {
+    auto& prompt = *static_cast<PassphrasePrompt*>(self);
+    prompt.asked = true;
+    const std::string_view text = prompt.passphrase.text();
+    if (text.empty() || text.size() > static_cast<std::size_t>(size)) return -1;
+    text.copy(buffer, text.size());
+    return static_cast<int>(text.size());
+  }
+};
+
+Status check_kind(const EVP_PKEY* key) {
+  const int bits = EVP_PKEY_get_bits(key);
+  if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && bits >= 2048 && bits <= 4096) return {};
+  std::array<char, 64> group{};
+  if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+      EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) == 1) {
+    const std::string_view name(group.data());
+    if (name == "prime256v1" || name == "secp384r1" || name == "secp521r1") return {};
+  }
+  return fail(Reason::kInvalidConfiguration, "the key must be RSA of 2048 to 4096 bits, P-256, P-384 or P-521");
+}
+
+}  // namespace
+
+std::string_view to_string(KeyAlgorithm algorithm) {
+  for (const AlgorithmEntry& entry : kAlgorithms) {
+    if (entry.algorithm == algorithm) return entry.name;
+  }
+  CAPF_INVARIANT(false);
+}
+
+std::optional<KeyAlgorithm> parse_key_algorithm(std::string_view text) {
+  for (const AlgorithmEntry& entry : kAlgorithms) {
+    if (entry.name == text) return entry.algorithm;
+  }
+  return std::nullopt;
+}
+
+Result<std::unique_ptr<SigningKey>> adopt_key(std::shared_ptr<EVP_PKEY> key) {
+  const ErrorQueue errors;
+  CAPF_TRY(check_kind(key.get()));
+  try {
+    auto botan = make_botan_key(key);
+    Bytes public_key = encode_der(i2d_PUBKEY, key.get());
+    return std::make_unique<FileKey>(std::move(key), std::move(botan), std::move(public_key));
+  } catch (const std::exception& error) {
+    return fail(Reason::kInvalidConfiguration, "the key cannot be used", error.what());
+  }
+}
+
+Result<std::unique_ptr<SigningKey>> generate_key(KeyAlgorithm algorithm) {
+  const ErrorQueue errors;
+  for (const AlgorithmEntry& entry : kAlgorithms) {
+    if (entry.algorithm != algorithm) continue;
+    std::shared_ptr<EVP_PKEY> key(entry.rsa_bits != 0 ? EVP_RSA_gen(entry.rsa_bits) : EVP_EC_gen(entry.curve),
+                                  EVP_PKEY_free);
+    if (!key) return fail_internal("generating a key: " + errors.text());
+    return adopt_key(std::move(key));
+  }
+  CAPF_INVARIANT(false);
+}
+
+// RFC 8018 6.2 (PBES2) with scrypt (RFC 7914) and AES-256 in CBC mode, as PKCS #8 (RFC 5958) has it.
+Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase) {
+  if (passphrase.empty() || passphrase.view().size() > kLongestPassphrase) {
+    return fail(Reason::kInvalidConfiguration, "a passphrase has 1 to 1024 octets");
+  }
+  CAPF_LET(const Secret pem, key.private_pem());
+  const ErrorQueue errors;
+  const BioPtr in(BIO_new_mem_buf(pem.view().data(), static_cast<int>(pem.view().size())));
+  const Pkcs8Ptr plain(PEM_read_bio_PKCS8_PRIV_KEY_INFO(in.get(), nullptr, nullptr, nullptr));
+  AlgorPtr algorithm(
+      PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), nullptr, 0, nullptr, kScryptCost, kScryptBlockSize, kScryptParallel));
+  if (!plain || !algorithm) return fail_internal("encrypting a key: " + errors.text());
+  const SigPtr encrypted(PKCS8_set0_pbe(passphrase.text().data(), static_cast<int>(passphrase.text().size()),
+                                        plain.get(), algorithm.get()));
+  if (!encrypted) return fail_internal("PKCS8_set0_pbe: " + errors.text());
+  static_cast<void>(algorithm.release());  // belongs to `encrypted` now
+  const BioPtr out(BIO_new(BIO_s_mem()));
+  if (!out || PEM_write_bio_PKCS8(out.get(), encrypted.get()) != 1) {
+    return fail_internal("PEM_write_bio_PKCS8: " + errors.text());
+  }
+  const BytesView text = written(out.get());
+  return Bytes(text.begin(), text.end());
+}
+
+Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& passphrase) {
+  if (passphrase.view().size() > kLongestPassphrase) return fail(Reason::kWrongPassphrase);
+  const ErrorQueue errors;
+  PassphrasePrompt prompt{passphrase};
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  if (!bio) return fail_internal("BIO_new_mem_buf: " + errors.text());
+  std::shared_ptr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, &PassphrasePrompt::answer, &prompt),
+                                EVP_PKEY_free);
+  if (!key && prompt.asked) {
+    if (passphrase.empty()) return fail(Reason::kWrongPassphrase, "the key is encrypted and needs a passphrase");
+    return fail(Reason::kWrongPassphrase, std::string(words(Reason::kWrongPassphrase)), errors.text());
+  }
+  if (!key) return fail(Reason::kInvalidConfiguration, "this is no private key in PEM", errors.text());
+  return adopt_key(std::move(key));
+}
+
+}  // namespace capf::ca

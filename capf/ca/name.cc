@@ -1,0 +1,245 @@
+#include "capf/ca/name.h"
+
+#include <algorithm>
+#include <array>
+
+#include <botan/der_enc.h>
+
+#include "capf/ca/asn1.h"
+
+namespace capf::ca {
+namespace {
+
+struct AttributeType {
+  std::string_view name;
+  const char* oid;
+  std::size_t longest;  ///< RFC 5280 appendix A, upper bounds
+};
+constexpr std::array kAttributeTypes{
+    AttributeType{"CN", kCommonName, 64}, AttributeType{"O", "2.5.4.10", 64},  AttributeType{"OU", "2.5.4.11", 64},
+    AttributeType{"L", "2.5.4.7", 128},   AttributeType{"ST", "2.5.4.8", 128}, AttributeType{"C", "2.5.4.6", 2},
+};
+
+// X.690 8.19: seven bits an octet, the first two numbers in one.
+std::optional<std::string> dotted(BytesView oid) {
+  if (oid.empty() || (oid.back() & 0x80) != 0) return std::nullopt;
+  std::string text;
+  std::uint64_t number = 0;
+  for (const std::uint8_t octet : oid) {
+    if (number >> 56 != 0) return std::nullopt;
+    number = number << 7 | (octet & 0x7F);
+    if ((octet & 0x80) != 0) continue;
+    if (text.empty()) {
+      const std::uint64_t first = std::min<std::uint64_t>(number / 40, 2);
+      text = std::to_string(first) + '.' + std::to_string(number - first * 40);
+    } else {
+      text += '.' + std::to_string(number);
+    }
+    number = 0;
+  }
+  return text;
+}
+
+/// RFC 3629, without control characters.
+bool is_plain_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto octet = static_cast<std::uint8_t>(text[i]);
+    std::size_t more = 0;
+    std::uint32_t point = octet;
+    std::uint32_t least = 0x20;
+    if (octet >= 0xF0 && octet < 0xF5) {
+      more = 3, point = octet & 0x07, least = 0x10000;
+    } else if (octet >= 0xE0 && octet < 0xF0) {
+      more = 2, point = octet & 0x0F, least = 0x800;
+    } else if (octet >= 0xC2 && octet < 0xE0) {
+      more = 1, point = octet & 0x1F, least = 0xA0;
+    } else if (octet >= 0x7F) {
+      return false;
+    }
+    if (text.size() - i <= more) return false;
+    for (std::size_t k = 1; k <= more; ++k) {
+      const auto next = static_cast<std::uint8_t>(text[i + k]);
+      if ((next & 0xC0) != 0x80) return false;
+      point = point << 6 | (next & 0x3F);
+    }
+    if (point < least || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000)) return false;
+    i += more + 1;
+  }
+  return true;
+}
+
+// RFC 4514 2.4
+//    a space ' ' or number sign '#' occurring at the beginning of the string; a space at the end of the string;
+//    one of the characters '"', '+', ',', ';', '<', '>', or '\'
+std::string escaped(const std::string& value) {
+  std::string text;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const char c = value[i];
+    const bool special = std::string_view("\"+,;<>\\").find(c) != std::string_view::npos;
+    const bool edge = (i == 0 && (c == ' ' || c == '#')) || (i + 1 == value.size() && c == ' ');
+    if (special || edge) text += '\\';
+    text += c;
+  }
+  return text;
+}
+
+std::string attribute_text(const NameAttribute& attribute) {
+  std::string name = attribute.oid;
+  for (const AttributeType& type : kAttributeTypes) {
+    if (attribute.oid == type.oid) name = type.name;
+  }
+  if (attribute.oid == kSerialNumber) name = "serialNumber";
+  const bool known = name != attribute.oid;
+  const bool text = attribute.tag != 0x1E && attribute.tag != 0x1C && is_plain_utf8(attribute.value);
+  return name + '=' + (known && text ? escaped(attribute.value) : '#' + to_hex(attribute.value_der));
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+tl::unexpected<Error> bad_subject(const std::string& why) {
+  return fail(Reason::kInvalidConfiguration, "the subject is not usable: " + why);
+}
+
+/// Takes one "type=value" off the front of `text`, with the comma behind it.
+Result<std::pair<std::string, std::string>> take_attribute(std::string_view& text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos) return bad_subject("'=' is missing");
+  std::pair<std::string, std::string> attribute{std::string(text.substr(0, equals)), std::string()};
+  text.remove_prefix(equals + 1);
+  std::string& value = attribute.second;
+  std::size_t last_escaped = 0;  // spaces behind it are not cut
+  while (!text.empty() && text.front() != ',') {
+    const char c = text.front();
+    text.remove_prefix(1);
+    if (std::string_view("+;\"<>").find(c) != std::string_view::npos) {
+      return bad_subject(std::string("'") + c + "' must be written as '\\" + c + "'");
+    }
+    if (c != '\\') {
+      value += c;
+      continue;
+    }
+    if (text.size() >= 2 && hex_digit(text[0]) >= 0 && hex_digit(text[1]) >= 0) {
+      value += static_cast<char>(hex_digit(text[0]) * 16 + hex_digit(text[1]));
+      text.remove_prefix(2);
+    } else if (!text.empty() && std::string_view(" #\"+,;<>\\=").find(text[0]) != std::string_view::npos) {
+      value += text[0];
+      text.remove_prefix(1);
+    } else {
+      return bad_subject("'\\' stands before something that it cannot escape");
+    }
+    last_escaped = value.size();
+  }
+  while (value.size() > last_escaped && value.back() == ' ') value.pop_back();
+  if (!text.empty()) {
+    text.remove_prefix(1);
+    if (text.empty()) return bad_subject("it ends in a comma");
+  }
+  return attribute;
+}
+
+}  // namespace
+
+std::optional<std::vector<NameAttribute>> read_name(BytesView name) {
+  std::vector<NameAttribute> attributes;
+  DerReader file(name);
+  const auto sequence = file.take(kSequence);
+  if (!sequence || !file.at_end()) return std::nullopt;
+  DerReader rdns(sequence->content);
+  while (!rdns.at_end()) {
+    const auto rdn = rdns.take(kSet);
+    if (!rdn || rdn->content.empty()) return std::nullopt;
+    DerReader pairs(rdn->content);
+    bool first = true;
+    while (!pairs.at_end()) {
+      const auto pair = pairs.take(kSequence);
+      if (!pair) return std::nullopt;
+      DerReader parts(pair->content);
+      const auto oid = parts.take(kOid);
+      const auto value = parts.next();
+      if (!oid || !value || !parts.at_end()) return std::nullopt;
+      auto text = dotted(oid->content);
+      if (!text) return std::nullopt;
+      attributes.push_back({*std::move(text), value->tag, std::string(as_text(value->content)), value->whole, first});
+      first = false;
+    }
+  }
+  return attributes;
+}
+
+std::vector<std::string> values_of(const std::vector<NameAttribute>& attributes, const std::string& oid) {
+  std::vector<std::string> values;
+  for (const NameAttribute& attribute : attributes) {
+    if (attribute.oid == oid) values.push_back(attribute.value);
+  }
+  return values;
+}
+
+std::string name_text(BytesView name) {
+  const auto attributes = read_name(name);
+  if (!attributes) return {};
+  std::vector<std::string> rdns;
+  for (const NameAttribute& attribute : *attributes) {
+    if (attribute.first_of_rdn) {
+      rdns.push_back(attribute_text(attribute));
+    } else {
+      rdns.back() += '+' + attribute_text(attribute);
+    }
+  }
+  std::string text;
+  for (auto rdn = rdns.rbegin(); rdn != rdns.rend(); ++rdn) {
+    if (!text.empty()) text += ',';
+    text += *rdn;
+  }
+  return text;
+}
+
+Result<Botan::X509_DN> parse_subject(const std::string& text) {
+  std::vector<std::pair<const AttributeType*, std::string>> attributes;
+  std::string_view rest = text;
+  do {
+    CAPF_LET(auto attribute, take_attribute(rest));
+    const auto& [name, value] = attribute;
+    const auto type = std::find_if(kAttributeTypes.begin(), kAttributeTypes.end(),
+                                   [&name = name](const AttributeType& known) { return known.name == name; });
+    if (type == kAttributeTypes.end()) return bad_subject("it has CN, O, OU, L, ST and C only");
+    if (value.empty() || value.size() > type->longest || !is_plain_utf8(value)) {
+      return bad_subject(name + " has 1 to " + std::to_string(type->longest) + " octets of UTF-8");
+    }
+    const auto is_letter = [](char c) { return c >= 'A' && c <= 'Z'; };
+    if (name == "C" && (value.size() != 2 || !std::all_of(value.begin(), value.end(), is_letter))) {
+      return bad_subject("C has two capital letters");
+    }
+    const bool repeated =
+        std::any_of(attributes.begin(), attributes.end(), [&](const auto& earlier) { return earlier.first == &*type; });
+    if (repeated && name != "OU") return bad_subject(name + " stands there twice");
+    attributes.emplace_back(&*type, value);
+  } while (!rest.empty());
+  if (attributes.size() > 10) return bad_subject("it has more than ten parts");
+  try {
+    Botan::X509_DN name;
+    // RFC 4514 2.1
+    //    the output consists of the string encodings of each RelativeDistinguishedName in the RDNSequence, starting
+    //    with the last element of the sequence and moving backwards toward the first.
+    for (auto part = attributes.rbegin(); part != attributes.rend(); ++part) {
+      name.add_attribute(Botan::OID(part->first->oid), Botan::ASN1_String(part->second));
+    }
+    return name;
+  } catch (const std::exception& error) {
+    return fail(Reason::kInvalidConfiguration, "the subject is not usable", error.what());
+  }
+}
+
+Bytes encode_name(const Botan::X509_DN& name) {
+  Bytes der;
+  Botan::DER_Encoder encoder(der);
+  name.encode_into(encoder);
+  return der;
+}
+
+}  // namespace capf::ca

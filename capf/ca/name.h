@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <botan/x509_dn.h>
+
+#include "capf/base/bytes.h"
+
+// Distinguished names, octet for octet: a library that keeps them in a map, or converts their characters, would hide
+// a second common name or a NUL.
+
+namespace capf::ca {
+
+struct NameAttribute {
+  std::string oid;  ///< dotted: "2.5.4.3"
+  std::uint8_t tag = 0;
+  std::string value;  ///< the octets as they stand
+  BytesView value_der;
+  bool first_of_rdn = true;
+};
+
+inline constexpr const char* kCommonName = "2.5.4.3";
+inline constexpr const char* kSerialNumber = "2.5.4.5";
+
+/// The attributes of a Name in the order of its octets; nothing where it is malformed.
+std::optional<std::vector<NameAttribute>> read_name(BytesView name);
+/// The values of one kind of attribute.
+std::vector<std::string> values_of(const std::vector<NameAttribute>& attributes, const std::string& oid);
+/// RFC 4514: the last relative name first. What cannot be shown as text is shown as # and hexadecimal digits.
+std::string name_text(BytesView name);
+
+/// Reads RFC 4514 text with CN, O, OU, L, ST and C. Errors: INVALID_CONFIGURATION.
+Result<Botan::X509_DN> parse_subject(const std::string& text);
+/// The DER of a name.
+Bytes encode_name(const Botan::X509_DN& name);
+
+}  // namespace capf::ca

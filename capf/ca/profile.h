@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+
+#include "capf/ca/build.h"
+#include "capf/ca/issuer.h"
+
+namespace capf::ca {
+
+/// What the LSCs of one issuer have in common.
+struct LscProfile {
+  Botan::X509_Certificate issuer;
+  TimePoint not_before;  ///< of the issuer
+  TimePoint not_after;
+  std::int64_t issuer_id = 0;
+  int shards = 1;
+  std::string status_url;  ///< without a slash at its end
+};
+
+/// The LSC for a request: every field of the profile, nothing of the phone's but its key.
+/// Errors: ISSUER_EXPIRED, INTERNAL.
+Result<CertificatePlan> plan_lsc(const LscProfile& profile, const LscRequest& request, Bytes serial);
+/// The shard of the CRL that a serial number belongs to.
+int shard_of(BytesView serial, int shards);
+
+/// Whether what was signed is the LSC that was planned, and one that may leave at all: no CA certificate, in time
+/// within its issuer's, and not larger than kLargestLsc. Errors: CERTIFICATE_TOO_LARGE, CERTIFICATE_CHECK_FAILED.
+Status check_lsc(BytesView der, const CertificatePlan& plan, const LscProfile& profile,
+                 const Botan::Public_Key& issuer_key);
+
+}  // namespace capf::ca

@@ -1,0 +1,141 @@
+#include "capf/ca/signature.h"
+
+#include <stdexcept>
+
+#include <botan/ecdsa.h>
+#include <botan/pk_ops.h>
+#include <botan/rsa.h>
+#include <botan/x509_key.h>
+#include <openssl/ec.h>
+
+namespace capf::ca {
+namespace {
+
+using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
+using EcdsaSignature = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
+
+[[noreturn]] void throw_openssl(const char* what) {
+  const ErrorQueue errors;
+  throw std::runtime_error(std::string(what) + ": " + errors.text());
+}
+
+/// "EMSA3(SHA-256)", "EMSA1(SHA-384)" or the hash alone.
+const EVP_MD* digest_of(const std::string& parameters) {
+  const std::size_t open = parameters.find('(');
+  const std::string hash =
+      open == std::string::npos ? parameters : parameters.substr(open + 1, parameters.rfind(')') - open - 1);
+  if (hash == "SHA-256") return EVP_sha256();
+  if (hash == "SHA-384") return EVP_sha384();
+  if (hash == "SHA-512") return EVP_sha512();
+  throw std::invalid_argument("no such signature: " + parameters);
+}
+
+class OpensslSignature final : public Botan::PK_Ops::Signature {
+ public:
+  OpensslSignature(std::shared_ptr<EVP_PKEY> key, std::size_t size, const std::string& parameters)
+      : key_(std::move(key)), size_(size), digest_(digest_of(parameters)), context_(EVP_MD_CTX_new()) {
+    if (!context_) throw std::bad_alloc();
+  }
+
+  std::size_t signature_length() const override { return size_; }
+
+  void update(const std::uint8_t data[], std::size_t size) override {
+    message_.insert(message_.end(), data, data + size);
+  }
+
+  Botan::secure_vector<std::uint8_t> sign(Botan::RandomNumberGenerator&) override {
+    std::vector<std::uint8_t> message;
+    message.swap(message_);
+    std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key_.get()));
+    Botan::secure_vector<std::uint8_t> signature(size);
+    if (EVP_MD_CTX_reset(context_.get()) != 1 ||
+        EVP_DigestSignInit(context_.get(), nullptr, digest_, nullptr, key_.get()) != 1 ||
+        EVP_DigestSign(context_.get(), signature.data(), &size, message.data(), message.size()) != 1) {
+      throw_openssl("EVP_DigestSign");
+    }
+    signature.resize(size);
+    return EVP_PKEY_get_base_id(key_.get()) == EVP_PKEY_EC ? plain_pair(signature) : signature;
+  }
+
+ private:
+  /// Botan wants r and s one after the other, and makes the DER itself.
+  Botan::secure_vector<std::uint8_t> plain_pair(const Botan::secure_vector<std::uint8_t>& der) const {
+    const unsigned char* at = der.data();
+    const EcdsaSignature signature(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())));
+    if (!signature) throw_openssl("d2i_ECDSA_SIG");
+    Botan::secure_vector<std::uint8_t> pair(size_);
+    const int half = static_cast<int>(size_ / 2);
+    if (BN_bn2binpad(ECDSA_SIG_get0_r(signature.get()), pair.data(), half) != half ||
+        BN_bn2binpad(ECDSA_SIG_get0_s(signature.get()), pair.data() + half, half) != half) {
+      throw_openssl("BN_bn2binpad");
+    }
+    return pair;
+  }
+
+  std::shared_ptr<EVP_PKEY> key_;
+  std::size_t size_;
+  const EVP_MD* digest_;
+  DigestContext context_;
+  std::vector<std::uint8_t> message_;
+};
+
+/// @tparam Public Botan's class for the public half.
+template <class Public>
+class OpensslKey : public Botan::Private_Key, public Public {
+ public:
+  OpensslKey(std::shared_ptr<EVP_PKEY> key, std::size_t signature_size, const Public& half)
+      : Public(half), key_(std::move(key)), signature_size_(signature_size) {}
+
+  Botan::secure_vector<std::uint8_t> private_key_bits() const override {
+    throw Botan::Not_Implemented("OpenSSL has the private key");
+  }
+
+  std::unique_ptr<Botan::PK_Ops::Signature> create_signature_op(Botan::RandomNumberGenerator&,
+                                                                const std::string& parameters,
+                                                                const std::string&) const override {
+    return std::make_unique<OpensslSignature>(key_, signature_size_, parameters);
+  }
+
+ private:
+  std::shared_ptr<EVP_PKEY> key_;
+  std::size_t signature_size_;
+};
+
+class OpensslRsaKey final : public OpensslKey<Botan::RSA_PublicKey> {
+ public:
+  using OpensslKey::OpensslKey;
+};
+
+class OpensslEcKey final : public OpensslKey<Botan::ECDSA_PublicKey> {
+ public:
+  // EC_PublicKey is a virtual base: the most derived class makes it.
+  OpensslEcKey(std::shared_ptr<EVP_PKEY> key, std::size_t signature_size, const Botan::ECDSA_PublicKey& half)
+      : Botan::EC_PublicKey(half), OpensslKey(std::move(key), signature_size, half) {}
+};
+
+}  // namespace
+
+std::unique_ptr<Botan::Private_Key> make_botan_key(std::shared_ptr<EVP_PKEY> key) {
+  const Bytes spki = encode_der(i2d_PUBKEY, key.get());
+  if (spki.empty()) throw_openssl("i2d_PUBKEY");
+  const std::unique_ptr<Botan::Public_Key> half(Botan::X509::load_key(spki));
+  if (const auto* rsa = dynamic_cast<const Botan::RSA_PublicKey*>(half.get())) {
+    const auto size = static_cast<std::size_t>(EVP_PKEY_get_size(key.get()));
+    return std::make_unique<OpensslRsaKey>(std::move(key), size, *rsa);
+  }
+  if (const auto* ec = dynamic_cast<const Botan::ECDSA_PublicKey*>(half.get())) {
+    return std::make_unique<OpensslEcKey>(std::move(key), 2 * ec->domain().get_order_bytes(), *ec);
+  }
+  throw std::invalid_argument("the key is neither RSA nor EC");
+}
+
+std::string signature_hash(const Botan::Public_Key& key) {
+  if (key.algo_name() != "ECDSA" || key.key_length() <= 256) return "SHA-256";
+  return key.key_length() <= 384 ? "SHA-384" : "SHA-512";
+}
+
+CertificateSigner::CertificateSigner(const Botan::Private_Key& key, Botan::RandomNumberGenerator& random)
+    : signer(Botan::X509_Object::choose_sig_format(algorithm, key, random, signature_hash(key),
+                                                   key.algo_name() == "RSA" ? "EMSA3" : "EMSA1")) {}
+
+}  // namespace capf::ca

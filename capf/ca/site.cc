@@ -1,0 +1,204 @@
+#include "capf/ca/site.h"
+
+#include <algorithm>
+
+#include "capf/ca/asn1.h"
+#include "capf/ca/build.h"
+#include "capf/ca/certificate.h"
+#include "capf/ca/issuer.h"
+#include "capf/ca/name.h"
+#include "capf/ca/spki.h"
+#include "capf/domain/administrator.h"
+
+namespace capf::ca {
+namespace {
+
+const char* const kServerAuth = "1.3.6.1.5.5.7.3.1";
+const char* const kClientAuth = "1.3.6.1.5.5.7.3.2";
+constexpr std::chrono::hours kLongestValidity{24 * 36500};
+
+std::string random_hex(Botan::RandomNumberGenerator& random) {
+  Bytes octets(4);
+  random.randomize(octets.data(), octets.size());
+  std::string digits = to_hex(octets);
+  std::transform(digits.begin(), digits.end(), digits.begin(),
+                 [](char c) { return c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c; });
+  return digits;
+}
+
+Status set_validity(CertificatePlan& plan, TimePoint now, std::chrono::hours validity) {
+  if (validity <= std::chrono::hours{0} || validity > kLongestValidity) {
+    return fail(Reason::kInvalidConfiguration, "a certificate is valid for 1 hour to 100 years");
+  }
+  const auto start = std::chrono::floor<std::chrono::seconds>(now);
+  plan.not_before = start - kBackdate;
+  plan.not_after = start + validity;
+  return {};
+}
+
+/// Signs the plan and holds the certificate against it.
+Result<Bytes> sign_and_check(const CertificatePlan& plan, const SigningKey& key, Botan::RandomNumberGenerator& random) {
+  try {
+    CertificateSigner signer(key.botan(), random);
+    CAPF_LET(Bytes der, build_certificate(plan, signer, random));
+    CAPF_TRY(check_certificate(der, plan, key.botan()));
+    return der;
+  } catch (const std::exception& error) {
+    return fail_internal(std::string("signing a certificate: ") + error.what());
+  }
+}
+
+/// What the self-signed ones have in common.
+Result<CertificatePlan> plan_self_signed(const SigningKey& key, const AuthorityRequest& request,
+                                         const std::string& default_subject, Botan::RandomNumberGenerator& random) {
+  CertificatePlan plan;
+  CAPF_TRY(set_validity(plan, request.now, request.validity));
+  CAPF_LET(plan.subject, parse_subject(request.subject.empty() ? default_subject : request.subject));
+  plan.issuer = plan.subject;
+  plan.public_key = key.public_key();
+  plan.authority_key_id = key_identifier(plan.public_key);
+  plan.serial = make_serial(random);
+  return plan;
+}
+
+Result<CertificatePlan> plan_under(const SiteAuthority& authority, BytesView public_key, TimePoint now,
+                                   std::chrono::hours validity, Botan::RandomNumberGenerator& random) {
+  CertificatePlan plan;
+  CAPF_LET(const CertificateFacts facts, read_certificate(authority.certificate));
+  if (now < facts.not_before || now >= facts.not_after) return fail(Reason::kIssuerExpired);
+  CAPF_TRY(set_validity(plan, now, validity));
+  plan.not_before = std::max(plan.not_before, facts.not_before);
+  plan.not_after = std::min(plan.not_after, facts.not_after);
+  CAPF_TRY(read_spki(public_key));
+  plan.public_key.assign(public_key.begin(), public_key.end());
+  plan.serial = make_serial(random);
+  try {
+    const Botan::X509_Certificate issuer(authority.certificate.data(), authority.certificate.size());
+    if (!issuer.is_CA_cert() || issuer.subject_public_key_info() != authority.key.public_key()) {
+      return fail(Reason::kInvalidConfiguration, "the site CA's key and certificate do not belong together");
+    }
+    plan.issuer = issuer.subject_dn();
+    plan.authority_key_id = issuer.subject_key_id();
+  } catch (const std::exception& error) {
+    return fail(Reason::kInvalidConfiguration, "the site CA's certificate cannot be read", error.what());
+  }
+  return plan;
+}
+
+tl::unexpected<Error> unfit(std::string why, std::string cause = {}) {
+  return fail(Reason::kInvalidCertificate, "the certificate cannot be a CAPF issuer: " + std::move(why),
+              std::move(cause));
+}
+
+/// What every certificate of an issuer's chain must have. @param below how many CA certificates stand below it.
+Status check_authority(const Botan::X509_Certificate& certificate, BytesView der, std::size_t below, TimePoint now) {
+  const std::string name = name_text(certificate.raw_subject_dn());
+  CAPF_LET(const CertificateFacts facts, read_certificate(der).map_error([](const Error& error) {
+    return Error{Reason::kInvalidCertificate, error.message, error.cause};
+  }));
+  if (certificate.x509_version() != 3 || !certificate.is_CA_cert()) return unfit(name + " is not marked as a CA");
+  if (!certificate.has_constraints(Botan::KEY_CERT_SIGN)) return unfit(name + " has no keyCertSign");
+  if (certificate.path_limit() < below) return unfit(name + " does not allow as many CAs below it");
+  if (now < facts.not_before) return unfit(name + " is not valid yet");
+  if (now >= facts.not_after) return unfit(name + " has expired");
+  const auto key = read_spki(certificate.subject_public_key_info());
+  if (!key) return unfit(name + ": " + key.error().message);
+  if (key->type == KeyType::kRsa && key->bits < 2048) return unfit(name + " has an RSA key of less than 2048 bits");
+  return {};
+}
+
+}  // namespace
+
+Status check_subject(const std::string& subject) {
+  CAPF_TRY(parse_subject(subject));
+  return {};
+}
+
+Result<Bytes> make_capf_certificate(const SigningKey& key, const AuthorityRequest& request,
+                                    Botan::RandomNumberGenerator& random) {
+  CAPF_LET(CertificatePlan plan, plan_self_signed(key, request, "CN=CAPF-" + random_hex(random) + ",O=CAPF", random));
+  plan.ca = true;
+  plan.key_usage = Botan::DIGITAL_SIGNATURE | Botan::KEY_CERT_SIGN | Botan::CRL_SIGN;
+  return sign_and_check(plan, key, random);
+}
+
+Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now) {
+  // The LSC, this certificate, and what stands above it.
+  if (authority.chain.size() + 2 > kLongestChain) return unfit("its chain is too long");
+  try {
+    std::vector<Botan::X509_Certificate> path{Botan::X509_Certificate(authority.certificate)};
+    for (const Bytes& der : authority.chain) path.emplace_back(der);
+    for (std::size_t i = 0; i < path.size(); ++i) {
+      CAPF_TRY(check_authority(path[i], i == 0 ? authority.certificate : authority.chain[i - 1], i, now));
+      const bool last = i + 1 == path.size();
+      if (last && !path[i].is_self_signed()) return unfit("its chain does not end at a self-signed certificate");
+      const Botan::X509_Certificate& issuer = last ? path[i] : path[i + 1];
+      if (!path[i].check_signature(*issuer.load_subject_public_key()))
+        return unfit("a signature in its chain is wrong");
+      const std::string hash = path[i].hash_used_for_signature();
+      if (!last && !hash.starts_with("SHA-2") && hash != "SHA-384" && hash != "SHA-512") {
+        return unfit("a certificate of its chain is signed with " + (hash == "SHA-160" ? "SHA-1" : hash));
+      }
+    }
+    if (!path[0].has_constraints(Botan::CRL_SIGN)) return unfit("it has no cRLSign, and could not revoke");
+    if (path[0].subject_key_id().empty()) return unfit("it has no subject key identifier");
+    if (path[0].subject_public_key_info() != authority.key->public_key()) return unfit("the key is not its own");
+  } catch (const std::exception& error) {
+    return unfit("it cannot be read", error.what());
+  }
+  return {};
+}
+
+Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request,
+                           Botan::RandomNumberGenerator& random) {
+  CAPF_LET(CertificatePlan plan,
+           plan_self_signed(key, request, "CN=Site CA " + random_hex(random) + ",O=CAPF", random));
+  plan.ca = true;
+  plan.key_usage = Botan::KEY_CERT_SIGN | Botan::CRL_SIGN;
+  return sign_and_check(plan, key, random);
+}
+
+Result<Bytes> make_wire_certificate(const SigningKey& key, const AuthorityRequest& request,
+                                    Botan::RandomNumberGenerator& random) {
+  CAPF_LET(CertificatePlan plan, plan_self_signed(key, request, "CN=CAPF-" + random_hex(random) + ",O=CAPF", random));
+  CAPF_LET(plan.key_usage, end_entity_usage(plan.public_key));
+  plan.extended_key_usage = {Botan::OID(kServerAuth)};
+  return sign_and_check(plan, key, random);
+}
+
+Result<Bytes> make_server_certificate(const SiteAuthority& authority, BytesView public_key,
+                                      const std::vector<std::string>& hosts, TimePoint now, std::chrono::hours validity,
+                                      Botan::RandomNumberGenerator& random) {
+  if (hosts.empty()) return fail(Reason::kInvalidConfiguration, "a server certificate needs a host");
+  CAPF_LET(CertificatePlan plan, plan_under(authority, public_key, now, validity, random));
+  for (const std::string& host : hosts) {
+    if (std::find(plan.hosts.begin(), plan.hosts.end(), host) == plan.hosts.end()) plan.hosts.push_back(host);
+  }
+  CAPF_LET(plan.key_usage, end_entity_usage(public_key));
+  plan.extended_key_usage = {Botan::OID(kServerAuth)};
+  try {
+    plan.subject.add_attribute("X520.OrganizationalUnit", "Servers");
+    plan.subject.add_attribute("X520.CommonName", hosts.front().substr(0, 64));
+  } catch (const std::exception& error) {
+    return fail(Reason::kInvalidConfiguration, "the host cannot stand in a certificate", error.what());
+  }
+  return sign_and_check(plan, authority.key, random);
+}
+
+Result<Bytes> make_administrator_certificate(const SiteAuthority& authority, BytesView public_key,
+                                             const std::string& name, TimePoint now, std::chrono::hours validity,
+                                             Botan::RandomNumberGenerator& random) {
+  CAPF_TRY(check_administrator_name(name));
+  CAPF_LET(CertificatePlan plan, plan_under(authority, public_key, now, validity, random));
+  plan.key_usage = Botan::DIGITAL_SIGNATURE;
+  plan.extended_key_usage = {Botan::OID(kClientAuth)};
+  try {
+    plan.subject.add_attribute("X520.OrganizationalUnit", "Administrators");
+    plan.subject.add_attribute("X520.CommonName", name);
+  } catch (const std::exception& error) {
+    return fail_internal(error.what());
+  }
+  return sign_and_check(plan, authority.key, random);
+}
+
+}  // namespace capf::ca

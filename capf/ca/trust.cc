@@ -1,0 +1,293 @@
+#include "capf/ca/trust.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <botan/certstor.h>
+#include <botan/pk_keys.h>
+#include <botan/x509cert.h>
+#include <botan/x509path.h>
+
+#include "capf/ca/asn1.h"
+#include "capf/ca/certificate.h"
+#include "capf/ca/name.h"
+#include "capf/ca/spki.h"
+
+namespace capf::ca {
+namespace {
+
+using Botan::Certificate_Status_Code;
+using Botan::X509_Certificate;
+
+// What any store may allow at most; the anchors in the path narrow it.
+constexpr std::size_t kLeastStrength = 80;  // RSA-1024, by Botan's estimate
+const std::set<std::string> kHashes{"SHA-160", "SHA-224", "SHA-256", "SHA-384", "SHA-512"};
+const std::string kSha1 = "SHA-160";
+
+/// The anchors of one store.
+struct Store {
+  Botan::Certificate_Store_In_Memory roots;
+  std::vector<X509_Certificate> intermediates;
+  std::map<Sha256, TrustAnchor> anchors;  ///< both kinds
+};
+
+/// A leaf whose path is good but for its name.
+struct JudgedPath {
+  CertificateOutline leaf;  ///< refers to the octets of the leaf
+  std::vector<const TrustAnchor*> anchors;
+  bool expired = false;
+};
+
+/// What a status of RFC 5280 6.1 means for the phone. Worst first: a forged and expired certificate is forged.
+std::optional<Reason> reason_of(Certificate_Status_Code status) {
+  if (status < Certificate_Status_Code::FIRST_ERROR_STATUS) return std::nullopt;
+  switch (status) {
+    case Certificate_Status_Code::SIGNATURE_METHOD_TOO_WEAK:
+    case Certificate_Status_Code::UNTRUSTED_HASH: return Reason::kCertificateWeak;
+    case Certificate_Status_Code::CERT_NOT_YET_VALID: return Reason::kCertificateNotYetValid;
+    case Certificate_Status_Code::CERT_HAS_EXPIRED: return Reason::kCertificateExpired;
+    case Certificate_Status_Code::UNKNOWN_CRITICAL_EXTENSION:
+    case Certificate_Status_Code::DUPLICATE_CERT_EXTENSION:
+    case Certificate_Status_Code::DUPLICATE_CERT_POLICY:
+    case Certificate_Status_Code::EXT_IN_V1_V2_CERT:
+    case Certificate_Status_Code::V2_IDENTIFIERS_IN_V1_CERT:
+    case Certificate_Status_Code::CERT_PUBKEY_INVALID: return Reason::kCertificateMalformed;
+    default: return Reason::kCertificateUnknownIssuer;  // a library's enumeration, open at its end
+  }
+}
+
+tl::unexpected<Error> refuse(Reason reason, Certificate_Status_Code status) {
+  return fail(reason, std::string(words(reason)), Botan::Path_Validation_Result::status_string(status));
+}
+
+/// The worst of what was found, in the order of the enumeration, which goes from weak to forged.
+Status overall(const std::vector<std::set<Certificate_Status_Code>>& found) {
+  auto worst = Certificate_Status_Code::VERIFIED;
+  for (const auto& statuses : found) {
+    if (!statuses.empty()) worst = std::max(worst, *statuses.rbegin());
+  }
+  if (const auto reason = reason_of(worst)) return refuse(*reason, worst);
+  return {};
+}
+
+/// The limits of every anchor in the path, on every certificate of it.
+Status check_limits(const std::vector<std::shared_ptr<const X509_Certificate>>& path,
+                    const std::vector<const TrustAnchor*>& anchors) {
+  int least_bits = 1024;
+  bool sha1 = true;
+  for (const TrustAnchor* anchor : anchors) {
+    least_bits = std::max(least_bits, anchor->min_rsa_bits);
+    sha1 = sha1 && anchor->allow_sha1;
+  }
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    // Nobody relies on a root's own signature.
+    const bool root = i + 1 == path.size();
+    if (!root && !sha1 && path[i]->hash_used_for_signature() == kSha1) {
+      return fail(Reason::kCertificateWeak, "a certificate of the chain is signed with SHA-1");
+    }
+    const auto key = read_spki(path[i]->subject_public_key_info());
+    if (!key) return fail(Reason::kCertificateMalformed, key.error().message);
+    if (key->type == KeyType::kRsa && key->bits < least_bits) {
+      return fail(Reason::kCertificateWeak, "a certificate of the chain has an RSA key of " +
+                                                std::to_string(key->bits) + " bits; " + std::to_string(least_bits) +
+                                                " are asked for");
+    }
+  }
+  return {};
+}
+
+/// The one common name, of characters that a name can have.
+Result<std::string> read_common_name(const std::vector<NameAttribute>& subject) {
+  const std::vector<std::string> names = values_of(subject, kCommonName);
+  if (names.size() != 1) {
+    return fail(Reason::kCertificateNameMismatch, "the certificate must have exactly one common name");
+  }
+  const auto is_visible = [](char c) { return c >= ' ' && c <= '~'; };
+  if (!std::all_of(names[0].begin(), names[0].end(), is_visible)) {
+    return fail(Reason::kCertificateNameMismatch, "the certificate's common name has characters that no name has");
+  }
+  return names[0];
+}
+
+/// The subject's serialNumber where it is one, in printable characters and no longer than RFC 5280 lets it be.
+std::string read_serial_number(const std::vector<NameAttribute>& subject) {
+  const std::vector<std::string> numbers = values_of(subject, kSerialNumber);
+  const auto is_visible = [](char c) { return c >= ' ' && c <= '~'; };
+  if (numbers.size() != 1 || numbers[0].size() > 64 || !std::all_of(numbers[0].begin(), numbers[0].end(), is_visible)) {
+    return {};
+  }
+  return numbers[0];
+}
+
+class AnchoredTrust final : public TrustStore {
+ public:
+  explicit AnchoredTrust(const std::vector<TrustAnchor>& anchors) {
+    for (const TrustAnchor& anchor : anchors) {
+      // One that was refused today would not be an anchor: rules may have become stricter since it was added.
+      if (!read_anchor(anchor.der)) continue;
+      try {
+        const X509_Certificate certificate(anchor.der);
+        Store& store = anchor.store == TrustStoreName::kMic ? mic_ : lsc_;
+        if (certificate.is_self_signed()) {
+          store.roots.add_certificate(certificate);
+        } else {
+          store.intermediates.push_back(certificate);
+        }
+        store.anchors.emplace(capf::sha256(anchor.der), anchor);
+      } catch (const std::exception&) {
+        continue;
+      }
+    }
+  }
+
+  Result<JudgedMic> judge_mic(BytesView leaf, std::span<const Bytes> chain, const DeviceName& device,
+                              TimePoint now) const override {
+    CAPF_LET(const JudgedPath path, judge_path(mic_, leaf, chain, now, true));
+    const auto subject = read_name(path.leaf.subject);
+    if (!subject) return fail(Reason::kCertificateMalformed);
+    CAPF_LET(const std::string name, read_common_name(*subject));
+    const std::size_t hyphen = name.rfind('-');
+    if (hyphen == std::string::npos || hyphen == 0 || name.substr(hyphen + 1) != device.text()) {
+      return fail(Reason::kCertificateNameMismatch);
+    }
+    JudgedMic mic;
+    mic.model = name.substr(0, hyphen);
+    for (const TrustAnchor* anchor : path.anchors) {
+      if (!anchor->devices.matches(device.text()) || !anchor->models.matches(mic.model)) {
+        return fail(Reason::kCertificateOutsideAnchor);
+      }
+    }
+    mic.serial_number = read_serial_number(*subject);
+    mic.sha256 = capf::sha256(leaf);
+    mic.key_sha256 = capf::sha256(path.leaf.public_key);
+    mic.expired = path.expired;
+    return mic;
+  }
+
+  Result<JudgedLsc> judge_foreign_lsc(BytesView leaf, std::span<const Bytes> chain, const DeviceName& device,
+                                      TimePoint now) const override {
+    CAPF_LET(const JudgedPath path, judge_path(lsc_, leaf, chain, now, false));
+    const auto subject = read_name(path.leaf.subject);
+    if (!subject) return fail(Reason::kCertificateMalformed);
+    CAPF_LET(const std::string name, read_common_name(*subject));
+    if (name != device.text() && !name.ends_with('-' + device.text())) return fail(Reason::kCertificateNameMismatch);
+    for (const TrustAnchor* anchor : path.anchors) {
+      if (!anchor->devices.matches(device.text())) return fail(Reason::kCertificateOutsideAnchor);
+    }
+    return JudgedLsc{capf::sha256(leaf), capf::sha256(path.leaf.public_key)};
+  }
+
+ private:
+  static Result<JudgedPath> judge_path(const Store& store, BytesView leaf, std::span<const Bytes> chain, TimePoint now,
+                                       bool may_be_expired) {
+    if (chain.size() >= kLongestChain) return fail(Reason::kCertificateMalformed, "the chain is too long");
+    CAPF_TRY(scan_certificate(leaf));
+    for (const Bytes& der : chain) CAPF_TRY(scan_certificate(der));
+    const auto outline = read_outline(leaf);
+    if (!outline) return fail(Reason::kCertificateMalformed);
+    std::vector<X509_Certificate> certificates;
+    try {
+      certificates.emplace_back(leaf.data(), leaf.size());
+      for (const Bytes& der : chain) certificates.emplace_back(der);
+    } catch (const std::exception& error) {
+      return fail(Reason::kCertificateMalformed, std::string(words(Reason::kCertificateMalformed)), error.what());
+    }
+    if (certificates[0].is_CA_cert()) {
+      return fail(Reason::kCertificateMalformed, "a CA's own certificate is no device's");
+    }
+    try {
+      return validate(store, *outline, std::move(certificates), now, may_be_expired);
+    } catch (const std::exception& error) {
+      return fail(Reason::kCertificateMalformed, std::string(words(Reason::kCertificateMalformed)), error.what());
+    }
+  }
+
+  /// RFC 5280 6.1 at `now`. What an anchor allows is taken off the findings on the leaf afterwards, so that it covers
+  /// the leaf's end alone and no other fault.
+  static Result<JudgedPath> validate(const Store& store, const CertificateOutline& leaf,
+                                     std::vector<X509_Certificate> certificates, TimePoint now, bool may_be_expired) {
+    certificates.insert(certificates.end(), store.intermediates.begin(), store.intermediates.end());
+    const Botan::Path_Validation_Restrictions restrictions(false, kLeastStrength, false, kHashes);
+    const auto result =
+        Botan::x509_path_validate(certificates, restrictions, store.roots, "", Botan::Usage_Type::UNSPECIFIED,
+                                  std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
+    const auto& path = result.cert_path();
+    auto found = result.all_statuses();
+    // Without a path there are no findings; a leaf that is its own anchor is no device's.
+    if (found.empty() || path.size() < 2) return refuse(Reason::kCertificateUnknownIssuer, result.result());
+    if (path.size() > kLongestChain) return fail(Reason::kCertificateUnknownIssuer, "the chain is too long");
+
+    JudgedPath judged{leaf, {}, false};
+    for (const auto& certificate : path) {
+      const auto anchor = store.anchors.find(capf::sha256(certificate->BER_encode()));
+      if (anchor != store.anchors.end()) judged.anchors.push_back(&anchor->second);
+    }
+    const auto all = [&judged](auto condition) {
+      return !judged.anchors.empty() && std::all_of(judged.anchors.begin(), judged.anchors.end(), condition);
+    };
+    if (!all([now](const TrustAnchor* anchor) { return !anchor->ends_at || now < *anchor->ends_at; })) {
+      return fail(Reason::kCertificateUnknownIssuer, "the trust in the certificate's issuer has ended");
+    }
+    const bool excused = may_be_expired && all([now](const TrustAnchor* anchor) {
+                           return anchor->allow_expired_until && now < *anchor->allow_expired_until;
+                         });
+    if (excused) judged.expired = found[0].erase(Certificate_Status_Code::CERT_HAS_EXPIRED) != 0;
+    CAPF_TRY(overall(found));
+    CAPF_TRY(check_limits(path, judged.anchors));
+    return judged;
+  }
+
+  Store mic_;
+  Store lsc_;
+};
+
+tl::unexpected<Error> unfit(std::string why, std::string cause = {}) {
+  return fail(Reason::kInvalidCertificate, "this certificate cannot be trusted as an issuer: " + std::move(why),
+              std::move(cause));
+}
+
+}  // namespace
+
+std::unique_ptr<const TrustStore> TrustStore::make(const std::vector<TrustAnchor>& anchors) {
+  return std::make_unique<AnchoredTrust>(anchors);
+}
+
+Result<TrustAnchor> read_anchor(BytesView der) {
+  if (const Status scanned = scan_certificate(der); !scanned) return unfit(scanned.error().message);
+  const auto facts = read_certificate(der);
+  if (!facts) return unfit(facts.error().message, facts.error().cause);
+  try {
+    const X509_Certificate certificate(der.data(), der.size());
+    const std::string hash = certificate.hash_used_for_signature();
+    if (!kHashes.contains(hash)) return unfit("it is signed with " + hash);
+    const auto key = read_spki(certificate.subject_public_key_info());
+    if (!key) return unfit(key.error().message);
+    if (key->type == KeyType::kRsa && key->bits < 1024) {
+      return unfit("its RSA key has " + std::to_string(key->bits) + " bits");
+    }
+    // RFC 5280 4.2.1.9
+    //    Conforming CAs MUST include this extension in all CA certificates
+    if (certificate.x509_version() != 3 || !certificate.v3_extensions().extension_set(Botan::OID("2.5.29.19"))) {
+      return unfit("it has no basicConstraints, so it does not say that it is a CA's");
+    }
+    const bool signs =
+        certificate.constraints() == Botan::NO_CONSTRAINTS || certificate.has_constraints(Botan::KEY_CERT_SIGN);
+    if (!signs) return unfit("its key usage does not include keyCertSign");
+    if (!certificate.is_CA_cert()) return unfit("it belongs to a device or server, not to a CA (CA:FALSE)");
+    if (certificate.is_self_signed() && !certificate.check_signature(*certificate.load_subject_public_key())) {
+      return unfit("its own signature is wrong");
+    }
+  } catch (const std::exception& error) {
+    return unfit("it cannot be read", error.what());
+  }
+  TrustAnchor anchor;
+  anchor.der.assign(der.begin(), der.end());
+  anchor.sha256 = facts->sha256;
+  anchor.subject = facts->subject;
+  anchor.not_before = facts->not_before;
+  anchor.not_after = facts->not_after;
+  return anchor;
+}
+
+}  // namespace capf::ca
