@@ -1,0 +1,256 @@
+"""A site of its own for tests: PostgreSQL, capfd and an administrator in a temporary folder, and the real programs.
+
+CAPF_BIN is the folder of the programs (default: build/release/bin); with CAPF_KEEP set, the folders of sites stay."""
+
+import itertools
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = pathlib.Path(os.environ.get("CAPF_BIN", SOURCE / "build/release/bin"))
+LONG = bool(os.environ.get("CAPF_TEST_LONG"))
+PATIENCE = 120  # seconds until a thing that must happen counts as not happening; sanitizers are slow
+
+
+def run(*command, code=0, input=None, timeout=PATIENCE, env=None, text=True):
+    """Runs a program without a terminal. `code` is the expected exit status, None for any."""
+    done = subprocess.run([str(part) for part in command], input=input if input is not None else ("" if text else b""),
+                          capture_output=True, text=text, timeout=timeout, env=env)
+    if code is not None and done.returncode != code:
+        raise AssertionError(f"{' '.join(map(str, command))}\nended with {done.returncode}, not {code}\n"
+                             f"stdout: {done.stdout}\nstderr: {done.stderr}")
+    return done
+
+
+def eventually(condition, what, seconds=PATIENCE):
+    """The first true value of `condition()`, which is asked until then."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"did not happen within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+def passing(check):
+    """For eventually(): whether `check()` passes without an assertion failing."""
+    def condition():
+        try:
+            check()
+            return True
+        except AssertionError:
+            return False
+    return condition
+
+
+class Server:
+    """One capfd over a state directory."""
+
+    def __init__(self, state):
+        self.state = pathlib.Path(state)
+        self.log = self.state / "capfd.log"
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", self.state], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=log)
+        line = self._first_line()
+        if not line.startswith("capfd ready"):
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"capfd did not start: {line!r}\n{self.log_text()[-4000:]}")
+        self.endpoints = json.loads((self.state / "endpoints.json").read_text())
+        return self
+
+    def _first_line(self):
+        deadline = time.monotonic() + PATIENCE
+        data = b""
+        while b"\n" not in data and time.monotonic() < deadline:
+            if select.select([self.process.stdout], [], [], 0.5)[0]:
+                piece = os.read(self.process.stdout.fileno(), 4096)
+                if not piece:
+                    break
+                data += piece
+        return data.decode()
+
+    def log_text(self):
+        return self.log.read_text(errors="replace")
+
+    def stop(self):
+        """As an administrator stops it. @return its exit status"""
+        self.process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    def kill(self):
+        """As a power cut stops it."""
+        self.process.kill()
+        return self._ended()
+
+    def _ended(self):
+        status = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        self.process = None
+        return status
+
+    def restart(self):
+        if self.process:
+            self.stop()
+        return self.start()
+
+
+class Site:
+    """A fresh site that runs. `init` are further options of `capfd init`; `settings` are lines put before the others in
+    capfd.toml, or a function from its text to its text."""
+
+    def __init__(self, *init, settings=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="capf-e2e-"))
+        self.folder.chmod(0o711)  # the account that PostgreSQL runs under must get through
+        self.state = self.folder / "site"
+        self.state.mkdir()
+        self.phones = self.folder / "phones"
+        self.servers = []
+        try:
+            self._make(init, settings)
+        except BaseException:
+            self.close(check=False)
+            raise
+
+    def _make(self, init, settings):
+        passphrase = self.state / "passphrase"
+        passphrase.touch(mode=0o600)
+        passphrase.write_text(os.urandom(24).hex())
+        self.database = self.start_postgres()
+        run(PROGRAMS / "capfd", "init", "--state", self.state, "--base-port", "0",
+            "--database", f"{self.database} user=capf_server dbname=capf",
+            "--database-owner", f"{self.database} user=capf_owner dbname=capf",
+            "--passphrase", f"file:{passphrase}", *init)
+        if settings:
+            path = self.state / "capfd.toml"
+            path.write_text(settings(path.read_text()))
+        self.server = self.add_server(self.state)
+
+    def add_server(self, state=None):
+        """Another capfd over the same database; its state directory is a copy of the first one's."""
+        if state is None:
+            state = self.folder / f"site{len(self.servers) + 1}"
+            shutil.copytree(self.state, state, ignore=shutil.ignore_patterns(
+                "postgres", "endpoints.json", "*.log", "*.lock"))
+            path = state / "capfd.toml"
+            path.write_text(re.sub(re.escape(str(self.state)) + r"/(?!postgres)", f"{state}/", path.read_text()))
+        server = Server(state)
+        self.servers.append(server)
+        return server.start()
+
+    def start_postgres(self):
+        return run(SOURCE / "scripts/postgres", "start", self.state / "postgres", "--fast").stdout.strip()
+
+    def stop_postgres(self, code=0):
+        run(SOURCE / "scripts/postgres", "stop", self.state / "postgres", "--fast", code=code)
+
+    def close(self, check=True):
+        statuses = [server.stop() for server in self.servers if server.process]
+        logs = [server.log_text()[-4000:] for server in self.servers if server.log.exists()]
+        self.stop_postgres(code=None)
+        if os.environ.get("CAPF_KEEP"):
+            print(f"kept: {self.folder}")
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if check and any(statuses):
+            raise AssertionError("capfd ended with {}\n{}".format(statuses, "\n".join(logs)))
+
+    # the programs
+
+    def capfctl(self, *arguments, code=0, input=None, server=None):
+        state = (server or self.server).state
+        return run(PROGRAMS / "capfctl", "--state", state, *arguments, code=code, input=input)
+
+    def json(self, *arguments, code=0, input=None):
+        """What capfctl answers to programs."""
+        return json.loads(self.capfctl(*arguments, "--output", "json", code=code, input=input).stdout)
+
+    def phone(self, device, *arguments, code=0, server=None, input=None, env=None):
+        state = (server or self.server).state
+        return run(PROGRAMS / "capf-phone", device, "--state", state, "--dir", self.phones, *arguments, code=code,
+                   input=input, env=env)
+
+    def sql(self, statement, user="capf_owner"):
+        """Rows as text, columns parted by |."""
+        done = run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement, f"{self.database} user={user} dbname=capf")
+        return done.stdout.splitlines()
+
+    # what tests often need
+
+    def schedule(self, device, kind, auth, *options):
+        """Schedules for one device. @return the authentication string where the server made one, else None"""
+        answer = self.json("operation", "schedule", kind, device, "--auth", auth, *options)
+        return answer[0].get("auth_string")
+
+    def add_phone(self, device, *options):
+        self.capfctl("phone", "add", device, *options)
+        return device
+
+    def enrol(self, device, *options):
+        """A phone that is added and has a confirmed LSC. @return the path of its certificate"""
+        self.add_phone(device)
+        self.schedule(device, "install", "null", *options)
+        self.phone(device)
+        return self.phones / f"{device}.pem"
+
+    def operation(self, device):
+        return self.json("operation", "show", device)
+
+    def last_attempt(self, device):
+        """The reason of the last refusal, or None."""
+        attempt = self.json("phone", "show", device).get("last_attempt")
+        return attempt["reason"] if attempt else None
+
+    def trust(self, store, path, *options, code=0):
+        return self.capfctl("trust", "add", store, path, *options, code=code)
+
+
+_shared = None
+
+
+def shared_site():
+    """The site that the tests of one module have in common."""
+    global _shared
+    if _shared is None:
+        _shared = Site()
+        unittest.addModuleCleanup(_close_shared)
+    return _shared
+
+
+def _close_shared():
+    global _shared
+    site, _shared = _shared, None
+    site.close()
+
+
+class EndToEnd(unittest.TestCase):
+    maxDiff = None
+    _numbers = itertools.count(1)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = shared_site()
+
+    def device(self, prefix="SEP"):
+        """A device name that no other test of this process has."""
+        return f"{prefix}{next(self._numbers):012X}"
+
+    def assertSays(self, done, *words):
+        """That a program's standard error has these words."""
+        for word in words:
+            self.assertIn(word, done.stderr)
