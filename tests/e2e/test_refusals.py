@@ -1,0 +1,344 @@
+"""What bad input gets: a refusal with code, reason and words, nothing changed, and a record. Who has not proven to be the
+device hears one and the same answer, whatever the true reason is; that stands in the record."""
+
+import datetime
+import hashlib
+import unittest
+
+import grpc
+
+from e2e import pki, rpc
+from e2e.rpc import credential
+from e2e.site import EndToEnd, Site, eventually
+
+EC = ("--key-order", "ec", "--ec-size", "256")
+
+
+class Refusals(EndToEnd, rpc.RefusalTests):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.manufacturer = pki.Manufacturer.root(f"Manufacturing CA of {cls.__name__}")
+        path, _ = cls.manufacturer.write(cls.site.folder / cls.__name__, "manufacturer")
+        cls.site.trust("mic", path)
+
+    def scheduled(self, auth, *options, kind="install", device=None):
+        device = self.site.add_phone(device or self.device())
+        return device, self.site.schedule(device, kind, auth, *(options or EC))
+
+    def issue(self, device, identity=None, auth_string="", request=None):
+        with rpc.phone_client(self.site, identity) as phone:
+            return phone.IssueCertificate(credential=credential(device, auth_string),
+                                          certification_request=request or pki.request(pki.make_key()))
+
+    def state_of(self, device):
+        """All that a refusal must not change."""
+        return self.site.sql(f"select o.* from operations o join phones p on p.id = o.phone_id where p.device = '{device}'",
+                             user="postgres") + \
+            self.site.sql(f"select c.* from certificates c join phones p on p.id = c.phone_id where p.device = '{device}'",
+                          user="postgres")
+
+
+class StrangerTest(Refusals):
+    def test_every_stranger_hears_the_same_and_changes_nothing(self):
+        by_string, digits = self.scheduled("string")
+        used, used_digits = self.scheduled("string", "--key-order", "ec")
+        self.site.phone(used, "--string", used_digits)
+        idle = self.site.add_phone(self.device())
+        by_mic, _ = self.scheduled("mic")
+        blocked, blocked_digits = self.scheduled("string")
+        self.site.capfctl("phone", "block", blocked)
+        wrong = str(10 ** 8 - 1 - int(digits)).rjust(8, "0")
+        good = self.manufacturer
+        elsewhere = pki.Manufacturer.root("Unknown CA")
+        lsc = rpc.FileIdentity(self.site.enrol(other := self.device()), self.site.phones / f"{other}.key")
+        cases = {
+            "unknown device": (dict(device="SEPFFFFFFFFFFFF", auth_string="12345678"), None),
+            "unknown device without a credential": (dict(device="SEPFFFFFFFFFFFE"), None),
+            "wrong string": (dict(device=by_string, auth_string=wrong), "AUTH_STRING_MISMATCH"),
+            "missing string": (dict(device=by_string), "AUTH_STRING_MISSING"),
+            "used string": (dict(device=used, auth_string=used_digits), "NO_PENDING_OPERATION"),
+            "nothing pending": (dict(device=idle, auth_string="12345678"), "NO_PENDING_OPERATION"),
+            "blocked device": (dict(device=blocked, auth_string=blocked_digits), "DEVICE_BLOCKED"),
+            "no certificate": (dict(device=by_mic), "CREDENTIAL_MISSING"),
+            "string where a MIC is asked for": (dict(device=by_mic, auth_string="12345678"), None),
+            "MIC of another phone": (dict(device=by_mic, identity=good.mic(idle)), "CERTIFICATE_NAME_MISMATCH"),
+            "MIC that ends nowhere": (dict(device=by_mic, identity=elsewhere.mic(by_mic)), "CERTIFICATE_UNKNOWN_ISSUER"),
+            "expired MIC": (dict(device=by_mic, identity=good.mic(
+                by_mic, not_before=pki.now() - 20 * pki.DAY, not_after=pki.now() - pki.DAY)), "CERTIFICATE_EXPIRED"),
+            "MIC of tomorrow": (dict(device=by_mic, identity=good.mic(
+                by_mic, not_before=pki.now() + pki.DAY)), "CERTIFICATE_NOT_YET_VALID"),
+            "MIC with a weak key": (dict(device=by_mic, identity=good.mic(by_mic, key="rsa-1024")), "CERTIFICATE_WEAK"),
+            "LSC of another phone": (dict(device=by_mic, identity=lsc), None),
+        }
+        answers = {}
+        for what, (fields, reason) in cases.items():
+            with self.subTest(what):
+                before = self.state_of(fields["device"])
+                refusal = self.refusal(self.issue, **fields)
+                self.assertStranger(refusal)
+                answers[what] = refusal.whole
+                self.assertEqual(self.state_of(fields["device"]), before)
+                if reason:
+                    self.assertEqual(self.site.last_attempt(fields["device"]), reason)
+        self.assertEqual(len(set(answers.values())), 1, answers)
+        self.issue(by_string, auth_string=digits)
+
+    def test_asking_what_is_pending_tells_a_stranger_nothing(self):
+        scheduled, _ = self.scheduled("string")
+        by_null, _ = self.scheduled("null")
+        idle = self.site.add_phone(self.device())
+        with rpc.phone_client(self.site) as phone:
+            answers = {name: phone.GetPendingOperation(credential=credential(name)).SerializeToString()
+                       for name in (scheduled, idle, "SEPFFFFFFFFFFFF")}
+            self.assertEqual(set(answers.values()), {b""})
+            phone.GetPendingOperation(credential=credential(by_null))
+            wrong = self.refusal(phone.GetPendingOperation, credential=credential(scheduled, "1111"))
+            nobody = self.refusal(phone.GetPendingOperation, credential=credential("SEPFFFFFFFFFFFF", "1111"))
+        self.assertStranger(wrong)
+        self.assertEqual(wrong.whole, nobody.whole)
+
+    def test_strangers_refusals_are_counted_in_the_record(self):
+        device, _ = self.scheduled("string")
+        for _ in range(3):
+            self.refusal(self.issue, device, auth_string="1111")
+            self.refusal(self.issue, "SEPEEEEEEEEEEEE", auth_string="1111")
+
+        def counted():
+            rows = self.site.json("audit", "list", "--refusals")
+            known = sum(row["count"] for row in rows if row["device"] == device)
+            self.assertFalse([row for row in rows if row["device"] == "SEPEEEEEEEEEEEE"])
+            return known >= 3
+        eventually(counted, "three refusals on record for the device")
+
+    def test_the_phones_page_shows_the_last_attempt_in_ciscos_words(self):
+        device, _ = self.scheduled("string")
+        self.refusal(self.issue, device, auth_string="1111")
+        page = self.site.json("phone", "show", device)
+        self.assertEqual(page["last_attempt"]["reason"], "AUTH_STRING_MISMATCH")
+        self.assertIn("127.0.0.1", page["last_attempt"]["address"])
+        self.assertEqual(page["last_attempt"]["status"], "Upgrade Failed: Invalid Authentication String")
+
+
+class AlmostRightNameTest(Refusals):
+    def test_a_certificate_whose_name_is_almost_right_is_refused(self):
+        device, _ = self.scheduled("mic", device="SEP001122334455")
+        cases = {
+            "a letter before": ["CP-8861-xSEP001122334455"],
+            "a digit more": ["CP-8861-SEP0011223344556"],
+            "a digit less": ["CP-8861-SEP00112233445"],
+            "lower case": ["CP-8861-sep001122334455"],
+            "a NUL and more": ["CP-8861-SEP001122334455\0.example.com"],
+            "a NUL at the end": ["CP-8861-SEP001122334455\0"],
+            "a NUL before": ["CP-8861-\0SEP001122334455"],
+            "a space after": ["CP-8861-SEP001122334455 "],
+            "two names, the right one first": ["CP-8861-SEP001122334455", "CP-8861-SEP001122334456"],
+            "two names, the right one last": ["CP-8861-SEP001122334456", "CP-8861-SEP001122334455"],
+            "the right name twice": ["CP-8861-SEP001122334455", "CP-8861-SEP001122334455"],
+            "no hyphen before it": ["CP8861SEP001122334455"],
+            "an asterisk": ["CP-8861-SEP*"],
+            "nothing after the hyphen": ["CP-8861-"],
+        }
+        for what, names in cases.items():
+            with self.subTest(what):
+                before = self.state_of(device)
+                self.assertStranger(self.refusal(self.issue, device, self.manufacturer.mic(device, common_names=names)))
+                self.assertEqual(self.state_of(device), before)
+        self.issue(device, self.manufacturer.mic(device))
+
+
+class DeviceNameTest(Refusals):
+    def test_a_name_outside_the_alphabet_is_refused_by_both_ports(self):
+        for name in ("", "SEP 1", "SEP/1", "SEP\u00e91", "-SEP1", "SEP1-", ".SEP1", "SEP1\n", "SEP'1", "SEP%", "x" * 51, "SEP\0A"):
+            with self.subTest(repr(name)):
+                refusal = self.refusal(self.issue, name)
+                self.assertEqual((refusal.code, refusal.reason),
+                                 (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_DEVICE_NAME"))
+                with rpc.admin_client(self.site) as admin:
+                    refusal = self.refusal(admin.AddPhones, devices=[name])
+                self.assertEqual(refusal.reason, "INVALID_DEVICE_NAME")
+
+    def test_capfctl_refuses_it_too(self):
+        done = self.site.capfctl("phone", "add", "SEP 1", code=1)
+        self.assertSays(done, "INVALID_DEVICE_NAME")
+
+
+class RequestTest(Refusals):
+    def assertRefusedRequest(self, request, *reasons, options=EC):
+        device, _ = self.scheduled("null", *options)
+        before = self.site.json("certificate", "list", "--device", device)
+        refusal = self.refusal(self.issue, device, request=request)
+        self.assertEqual(refusal.code, grpc.StatusCode.INVALID_ARGUMENT, refusal)
+        self.assertIn(refusal.reason, reasons)
+        self.assertTrue(refusal.details)
+        self.assertEqual(self.site.json("certificate", "list", "--device", device), before)
+        self.assertIn(device, [each["device"] for each in self.site.json("operation", "list", "--state", "pending")])
+
+    def test_what_is_not_pkcs10_in_der_is_refused(self):
+        good = pki.request(pki.make_key())
+        pem = pki.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=x",
+                          "-keyout", "/dev/null").stdout.encode()
+        cases = {
+            "nothing": b"\0",
+            "words": b"give me a certificate",
+            "PEM": pem,
+            "a certificate": pki.der(self.manufacturer.certificate),
+            "cut short": good[:-10],
+            "something after it": good + b"\0",
+            "random": hashlib.sha512(b"random").digest() * 8,
+            "nested for ever": b"\x30\x80" * 2000,
+        }
+        for what, request in cases.items():
+            with self.subTest(what):
+                self.assertRefusedRequest(request, "INVALID_CERTIFICATION_REQUEST", "REQUEST_SIGNATURE", "KEY_ENCODING")
+
+    def test_a_request_of_ten_megabytes_is_refused(self):
+        device, _ = self.scheduled("null")
+        refusal = self.refusal(self.issue, device, request=b"\x30" * 10_000_000)
+        self.assertIn(refusal.code, (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED))
+        self.assertRefusedRequest(b"\x30" * 9000, "REQUEST_TOO_LARGE")
+        self.issue(device)
+
+    def test_a_request_that_another_key_signed_is_refused(self):
+        self.assertRefusedRequest(pki.request_signed_by_another_key(pki.make_key(), pki.make_key()), "REQUEST_SIGNATURE")
+        self.assertRefusedRequest(
+            pki.request_signed_by_another_key(pki.make_key("rsa-2048"), pki.make_key("rsa-2048")), "REQUEST_SIGNATURE",
+            options=("--key-order", "rsa"))
+
+    def test_a_weak_key_or_one_of_another_kind_is_refused(self):
+        rsa = ("--key-order", "rsa")
+        cases = {
+            "RSA 512": (pki.make_key("rsa-512"), rsa, ("KEY_SIZE_REFUSED", "KEY_SIZE_MISMATCH")),
+            "RSA 1024, not allowed": (pki.make_key("rsa-1024"), rsa, ("KEY_SIZE_REFUSED", "KEY_SIZE_MISMATCH")),
+            "RSA 3072 for 2048": (pki.make_key("rsa-3072"), rsa, ("KEY_SIZE_MISMATCH",)),
+            "P-224": (pki.make_key("p-224"), EC, ("KEY_TYPE_REFUSED",)),
+            "P-384 for P-256": (pki.make_key("p-384"), EC, ("KEY_SIZE_MISMATCH",)),
+            "RSA for EC": (pki.make_key("rsa-2048"), EC, ("KEY_SIZE_MISMATCH", "KEY_TYPE_REFUSED")),
+            "EC for RSA": (pki.make_key(), rsa, ("KEY_SIZE_MISMATCH", "KEY_TYPE_REFUSED")),
+        }
+        for what, (key, options, reasons) in cases.items():
+            with self.subTest(what):
+                self.assertRefusedRequest(pki.request(key), *reasons, options=options)
+
+    def test_the_key_of_a_mic_gets_no_lsc(self):
+        device, _ = self.scheduled("mic")
+        mic = self.manufacturer.mic(device)
+        refusal = self.refusal(self.issue, device, mic, request=pki.request(mic.key))
+        self.assertEqual(refusal.reason, "KEY_RESERVED")
+
+    def test_a_key_that_was_revoked_as_compromised_never_comes_back(self):
+        device, _ = self.scheduled("null")
+        request = pki.request(pki.make_key())
+        self.issue(device, request=request)
+        self.site.capfctl("certificate", "revoke", device, "--reason", "keyCompromise", "--yes")
+        self.site.capfctl("phone", "unblock", device)
+        self.site.schedule(device, "install", "null", *EC)
+        self.assertEqual(self.refusal(self.issue, device, request=request).reason, "KEY_COMPROMISED")
+
+
+class OperationTest(Refusals):
+    def test_after_the_deadline_the_phone_is_refused_and_the_operation_is_overdue(self):
+        device, digits = self.scheduled("string")
+        self.site.sql("update operations set created_at = created_at - interval '2 hours', "
+                      "completes_by = now() - interval '1 minute' "
+                      f"where phone_id = (select id from phones where device = '{device}')", user="postgres")
+        done = self.site.phone(device, "--string", digits, code=1)
+        self.assertSays(done, "DEADLINE_PASSED")
+        refusal = self.refusal(self.issue, device, auth_string=digits)
+        self.assertEqual((refusal.code, refusal.reason), (grpc.StatusCode.FAILED_PRECONDITION, "DEADLINE_PASSED"))
+        self.assertIn(device, [each["device"] for each in self.site.json("operation", "list", "--state", "overdue")])
+
+    def test_what_is_not_pending_is_refused_to_the_authenticated_phone(self):
+        device, digits = self.scheduled("string")
+        with rpc.phone_client(self.site) as phone:
+            refusal = self.refusal(phone.DeleteCertificate, credential=credential(device, digits))
+        self.assertEqual((refusal.code, refusal.reason), (grpc.StatusCode.FAILED_PRECONDITION, "OPERATION_KIND"))
+
+    def test_confirming_what_was_not_issued_is_refused(self):
+        device, digits = self.scheduled("string")
+        with rpc.phone_client(self.site) as phone:
+            refusal = self.refusal(phone.ConfirmCertificate, credential=credential(device, digits), sha256=b"\1" * 32)
+            self.assertEqual(refusal.code, grpc.StatusCode.FAILED_PRECONDITION)
+            refusal = self.refusal(phone.ConfirmCertificate, credential=credential(device, digits), sha256=b"\1" * 31)
+            self.assertEqual(refusal.code, grpc.StatusCode.INVALID_ARGUMENT)
+
+    def test_a_cancelled_operation_issues_nothing(self):
+        device, digits = self.scheduled("string")
+        self.site.capfctl("operation", "cancel", device)
+        self.assertStranger(self.refusal(self.issue, device, auth_string=digits))
+
+    def test_a_revoked_lsc_is_refused(self):
+        device = self.device()
+        path = self.site.enrol(device)
+        self.site.capfctl("certificate", "revoke", device, "--reason", "superseded", "--yes")
+        self.site.schedule(device, "install", "lsc", *EC)
+        identity = rpc.FileIdentity(path, self.site.phones / f"{device}.key")
+        self.assertStranger(self.refusal(self.issue, device, identity))
+
+    def test_an_expired_mic_counts_only_where_the_anchor_says_so(self):
+        maker = pki.Manufacturer.root("Old Maker CA")
+        path, _ = maker.write(self.site.folder / "old-maker", "maker")
+        until = (pki.now() + 30 * pki.DAY).isoformat() + "Z"
+        self.site.trust("mic", path, "--allow-expired-until", until)
+        device, _ = self.scheduled("mic")
+        expired = maker.mic(device, not_before=pki.now() - 4000 * pki.DAY, not_after=pki.now() - pki.DAY)
+        self.issue(device, expired)
+        self.assertTrue(self.site.operation(device)["expired_mic"])
+
+    def test_an_anchor_speaks_for_its_own_devices_only(self):
+        maker = pki.Manufacturer.root("Small Maker CA")
+        path, _ = maker.write(self.site.folder / "small-maker", "maker")
+        self.site.trust("mic", path, "--devices", "SMALL*")
+        device, _ = self.scheduled("mic")
+        self.assertStranger(self.refusal(self.issue, device, maker.mic(device)))
+        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_OUTSIDE_ANCHOR")
+        small, _ = self.scheduled("mic", device=self.device("SMALL"))
+        self.issue(small, maker.mic(small))
+
+    def test_a_removed_anchor_speaks_for_nobody(self):
+        maker = pki.Manufacturer.root("Former Maker CA")
+        path, _ = maker.write(self.site.folder / "former-maker", "maker")
+        self.site.trust("mic", path)
+        device, _ = self.scheduled("mic")
+        self.site.capfctl("trust", "remove", maker.sha256, "--yes")
+        self.assertStranger(self.refusal(self.issue, device, maker.mic(device)))
+
+
+class WrongStringTest(Refusals):
+    """On a site of their own: wrong strings are counted for the address too, and the other tests share it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site()
+        cls.addClassCleanup(cls.site.close)
+
+    def test_five_wrong_strings_from_one_address_close_the_device_to_that_address(self):
+        device, digits = self.scheduled("string")
+        wrong = "1" * 8 if digits != "1" * 8 else "2" * 8
+        for _ in range(5):
+            self.assertStranger(self.refusal(self.issue, device, auth_string=wrong))
+        self.assertStranger(self.refusal(self.issue, device, auth_string=digits))
+        self.assertEqual(self.site.last_attempt(device), "ADDRESS_LIMITED")
+        self.site.capfctl("phone", "unlock", device)
+        self.issue(device, auth_string=digits)
+
+    def test_a_short_string_is_exhausted_sooner(self):
+        device = self.site.add_phone(self.device())
+        self.site.capfctl("operation", "schedule", "install", device, "--auth", "string", "--string", "4711")
+        for wrong in range(10):  # min(100, 10^4 / 1000)
+            self.site.capfctl("phone", "unlock", device)
+            self.refusal(self.issue, device, auth_string=f"{wrong:04d}")
+        self.site.capfctl("phone", "unlock", device)
+        self.assertStranger(self.refusal(self.issue, device, auth_string="4711"))
+        operation = self.site.operation(device)
+        self.assertEqual((operation["state"], operation["reason"]), ("failed", "AUTH_STRING_EXHAUSTED"))
+
+    def test_null_string_ends_after_24_hours(self):
+        device, _ = self.scheduled("null")
+        completes_by = self.site.operation(device)["completes_by"]
+        limit = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=24, minutes=1)
+        self.assertLess(datetime.datetime.fromisoformat(completes_by.replace("Z", "+00:00")), limit)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,150 @@
+"""scripts/run as a newcomer meets it: a fresh folder, capfd ready, an orderly end, and everything there the next time."""
+
+import json
+import os
+import pathlib
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from e2e import pki
+from e2e.site import PATIENCE, PROGRAMS, SOURCE, run
+
+
+def free_base_port():
+    """A port below those that the kernel gives out by itself, with the next five free too."""
+    for base in range(20000 + os.getpid() % 5000, 32000, 7):
+        try:
+            for port in range(base, base + 6):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return base
+        except OSError:
+            continue
+    raise AssertionError("no free ports")
+
+
+class Run:
+    """scripts/run in the background."""
+
+    def __init__(self, *arguments, cwd=None):
+        self.process = subprocess.Popen([SOURCE / "scripts/run", "--programs", PROGRAMS, *arguments], cwd=cwd,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.output = ""
+
+    def ready(self):
+        """Waits for the line. @return it"""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for line in self.output.splitlines(keepends=True):
+                if line.startswith("capfd ready") and line.endswith("\n"):
+                    return line.strip()
+            if select.select([self.process.stdout], [], [], 0.2)[0]:
+                piece = os.read(self.process.stdout.fileno(), 65536)
+                if not piece:
+                    break
+                self.output += piece.decode()
+        raise AssertionError(f"not ready:\n{self.output}")
+
+    def stop(self, how=signal.SIGTERM):
+        """@return exit status and seconds it took"""
+        begin = time.monotonic()
+        self.process.send_signal(how)
+        rest, _ = self.process.communicate(timeout=PATIENCE)
+        self.output += rest.decode()
+        return self.process.returncode, time.monotonic() - begin
+
+    def close(self):
+        if self.process.poll() is None:
+            self.stop()
+        self.process.stdout.close()
+
+
+class RunTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="capf-run-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.folder.chmod(0o711)
+
+    def start(self, *arguments, **options):
+        started = Run(*arguments, **options)
+        self.addCleanup(started.close)
+        return started
+
+    def capfctl(self, state, *arguments, code=0):
+        return run(PROGRAMS / "capfctl", "--state", state, *arguments, code=code)
+
+    def test_a_fresh_site_demonstrates_itself_and_leaves_nothing_of_it(self):
+        state = self.folder / "site"
+        base = free_base_port()
+        site = self.start("--state", state, "--base-port", str(base))
+        line = site.ready()
+        self.assertIn(f"admin=127.0.0.1:{base + 2}", line)
+        self.assertEqual(site.output.count("\ncapfd ready"), 1)
+        self.assertGreaterEqual(site.output.count(": OK"), 4)
+
+        self.assertEqual(json.loads(self.capfctl(state, "phone", "list", "--output", "json").stdout), [])
+        self.assertEqual(json.loads(self.capfctl(state, "trust", "list", "--output", "json").stdout), [])
+        certificates = json.loads(self.capfctl(state, "certificate", "list", "--output", "json").stdout)
+        self.assertGreaterEqual(len(certificates), 4)
+        self.assertLessEqual({each["state"] for each in certificates}, {"revoked", "superseded"})
+        self.assertEqual(list((state / "demo").rglob("*.key")), [])
+
+        self.capfctl(state, "phone", "add", "SEP001122334455")
+        schedule = self.capfctl(state, "operation", "schedule", "install", "SEP001122334455", "--auth", "string",
+                                "--output", "json")
+        digits = json.loads(schedule.stdout)[0]["auth_string"]
+        run(PROGRAMS / "capf-phone", "SEP001122334455", "--state", state, "--string", digits, "--dir", self.folder / "phone")
+        issuer = self.folder / "issuer.pem"
+        issuer.write_text(self.capfctl(state, "issuer", "export").stdout)
+        pki.openssl("verify", "-CAfile", issuer, self.folder / "phone/SEP001122334455.pem")
+
+        status, seconds = site.stop()
+        self.assertEqual(status, 0, site.output)
+        self.assertLess(seconds, 10)
+        self.assertEqual(run(SOURCE / "scripts/postgres", "status", state / "postgres", code=None).returncode, 3)
+
+        again = self.start("--state", state, "--base-port", str(base))
+        self.assertEqual(again.ready(), line)
+        self.assertNotIn("DEMO", again.output)
+        (certificate,) = [each for each in json.loads(
+            self.capfctl(state, "certificate", "list", "--output", "json").stdout) if each["state"] == "confirmed"]
+        self.assertEqual(certificate["device"], "SEP001122334455")
+        status, _ = again.stop(signal.SIGINT)
+        self.assertEqual(status, 0, again.output)
+
+    def test_two_sites_run_side_by_side_and_a_relative_folder_is_the_callers(self):
+        first = self.start("--state", "one", "--base-port", "0", "--no-demo", cwd=self.folder)
+        second = self.start("--state=two", "--base-port=0", "--no-demo", cwd=self.folder)
+        self.assertNotEqual(first.ready(), second.ready())
+        self.capfctl(self.folder / "one", "phone", "add", "SEP000000000001")
+        self.assertNotIn("SEP000000000001", self.capfctl(self.folder / "two", "phone", "list").stdout)
+        third = self.start("--state", "one", cwd=self.folder)
+        rest, _ = third.process.communicate(timeout=PATIENCE)
+        self.assertEqual(third.process.returncode, 1)
+        self.assertIn("running already", rest.decode())
+
+    def test_where_capfd_dies_the_script_ends_with_an_error_and_stops_postgresql(self):
+        state = self.folder / "site"
+        site = self.start("--state", state, "--base-port", "0", "--no-demo")
+        site.ready()
+        os.kill(json.loads((state / "endpoints.json").read_text())["pid"], signal.SIGKILL)
+        rest, _ = site.process.communicate(timeout=PATIENCE)
+        self.assertNotEqual(site.process.returncode, 0, rest)
+        self.assertEqual(run(SOURCE / "scripts/postgres", "status", state / "postgres", code=None).returncode, 3)
+
+    def test_wrong_usage_is_2(self):
+        for arguments in (("--colour",), ("--base-port", "many"), ("--base-port", "70000"), ("--state",)):
+            with self.subTest(arguments):
+                site = self.start(*arguments)
+                site.process.communicate(timeout=PATIENCE)
+                self.assertEqual(site.process.returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
