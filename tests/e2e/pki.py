@@ -1,4 +1,4 @@
-"""Certificates, keys and requests that our programs did not make: by OpenSSL, here mostly through python3-cryptography."""
+"""Certificates, keys and requests that our programs did not make: OpenSSL did, mostly through python3-cryptography."""
 
 import dataclasses
 import datetime
@@ -29,7 +29,8 @@ def make_key(kind="p-256"):
 
 
 def pem_of_key(key):
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                             serialization.NoEncryption())
 
 
 def name(*common_names, organization=None, serial_number=None):
@@ -88,7 +89,8 @@ class Manufacturer(Identity):
                             self.key, ca=True, path_length=0)
         return Manufacturer(certificate, private, (certificate, *self.chain))
 
-    def mic(self, device, *, model="CP-8861", common_names=None, key="p-256", hash="sha256", not_before=None, not_after=None):
+    def mic(self, device, *, model="CP-8861", common_names=None, key="p-256", hash="sha256",
+            not_before=None, not_after=None):
         """A good MIC of that device, but for what is said otherwise."""
         private = make_key(key) if isinstance(key, str) else key
         subject = name(*(common_names or [f"{model}-{device}"]), organization="Test Manufacturer",
@@ -109,7 +111,8 @@ def build(subject, public_key, issuer, issuer_key, *, hash="sha256", not_before=
                .not_valid_after(not_after or now() + 3650 * DAY)
                .add_extension(x509.BasicConstraints(ca, path_length if ca else None), critical=True)
                .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-               .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+               .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+                              critical=False)
                .add_extension(x509.KeyUsage(
                    digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
                    key_agreement=False, key_cert_sign=ca, crl_sign=ca, encipher_only=False, decipher_only=False),

@@ -25,7 +25,8 @@ def _generate():
 
 
 _folder = _generate()
-from capf.v1 import admin_pb2, admin_pb2_grpc, monitor_pb2, monitor_pb2_grpc, phone_pb2, phone_pb2_grpc, types_pb2  # noqa: E402
+from capf.v1 import admin_pb2, admin_pb2_grpc, monitor_pb2, monitor_pb2_grpc  # noqa: E402
+from capf.v1 import phone_pb2, phone_pb2_grpc, types_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from grpc.health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
 shutil.rmtree(_folder)
@@ -64,7 +65,7 @@ class Client:
 
         def call(request=None, **fields):
             try:
-                return getattr(self._stub, method)(request if request is not None else message(**fields), timeout=TIMEOUT)
+                return getattr(self._stub, method)(message(**fields) if request is None else request, timeout=TIMEOUT)
             except grpc.RpcError as error:
                 raise Refusal(error) from None
         return call
@@ -112,8 +113,8 @@ def admin_identity(site, name="admin"):
 
 
 def admin_client(site, identity=None, server=None):
-    return Client(channel(server or site.server, "admin", identity or admin_identity(site)), admin_pb2_grpc.AdminServiceStub,
-                  "AdminService")
+    return Client(channel(server or site.server, "admin", identity or admin_identity(site)),
+                  admin_pb2_grpc.AdminServiceStub, "AdminService")
 
 
 def monitor_client(site, identity=None, server=None):

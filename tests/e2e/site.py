@@ -64,8 +64,8 @@ class Server:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", self.state], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", self.state],
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         line = self._first_line()
         if not line.startswith("capfd ready"):
             self.process.kill()
@@ -187,8 +187,8 @@ class Site:
 
     def sql(self, statement, user="capf_owner"):
         """Rows as text, columns parted by |."""
-        done = run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement, f"{self.database} user={user} dbname=capf")
-        return done.stdout.splitlines()
+        connection = f"{self.database} user={user} dbname=capf"
+        return run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement, connection).stdout.splitlines()
 
     # what tests often need
 

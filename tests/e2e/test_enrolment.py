@@ -88,8 +88,9 @@ class InstallTest(Enrolment):
         folder = self.site.folder / "greedy"
         folder.mkdir()
         pki.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout",
-                    folder / "key.pem", "-outform", "DER", "-out", folder / "request.der", "-subj", "/CN=SEPFFFFFFFFFFFF",
-                    "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "subjectAltName=DNS:example.com")
+                    folder / "key.pem", "-outform", "DER", "-out", folder / "request.der",
+                    "-subj", "/CN=SEPFFFFFFFFFFFF", "-addext", "basicConstraints=critical,CA:TRUE",
+                    "-addext", "subjectAltName=DNS:example.com")
         with rpc.phone_client(self.site) as phone:
             answer = phone.IssueCertificate(credential=credential(device),
                                             certification_request=(folder / "request.der").read_bytes())
@@ -225,7 +226,7 @@ class ExistingCertificateTest(Enrolment):
         folder = self.site.folder / "by-openssl"
         folder.mkdir()
         device = self.site.add_phone(self.device())
-        pki.openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "30", "-subj", "/O=Other Maker/CN=Other Maker CA",
+        pki.openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "30", "-subj", "/CN=Other Maker CA",
                     "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign",
                     "-keyout", folder / "ca.key", "-out", folder / "ca.pem")
         pki.openssl("req", "-new", "-newkey", "rsa:2048", "-noenc", "-subj", f"/O=Other Maker/CN=OM-100-{device}",

@@ -1,5 +1,5 @@
-"""Operation x authentication mode x credential, with the answer that each must get. What is not named here as accepted is
-refused."""
+"""Operation x authentication mode x credential, with the answer that each must get. What is not named here as accepted
+is refused."""
 
 import unittest
 
@@ -13,22 +13,22 @@ OK = "accepted"
 
 # The phone has a confirmed LSC of ours (`own`), and authenticated with no MIC so far. What the record says of a refusal
 # stands beside it; the caller hears AUTHENTICATION_FAILED each time.
-#   credential                string                  null  lsc                            mic
+#   credential              string                  null lsc                           mic
 TABLE = {
-    "none":                  ("AUTH_STRING_MISSING",  OK,   "CREDENTIAL_MISSING",          "CREDENTIAL_MISSING"),
-    "string":                (OK,                     OK,   "CREDENTIAL_MODE",             "CREDENTIAL_MODE"),
-    "wrong string":          ("AUTH_STRING_MISMATCH", OK,   "CREDENTIAL_MODE",             "CREDENTIAL_MODE"),
-    "own LSC":               ("AUTH_STRING_MISSING",  OK,   OK,                            OK),
-    "another device's LSC":  ("AUTH_STRING_MISSING",  OK,   "CERTIFICATE_NAME_MISMATCH",   "CERTIFICATE_NAME_MISMATCH"),
-    "expired LSC":           ("AUTH_STRING_MISSING",  OK,   "CERTIFICATE_EXPIRED",         "CERTIFICATE_EXPIRED"),
-    "revoked LSC":           ("AUTH_STRING_MISSING",  OK,   "CERTIFICATE_REVOKED",         "CERTIFICATE_REVOKED"),
-    "superseded LSC":        ("AUTH_STRING_MISSING",  OK,   "SUPERSEDED_LSC_USED",         "SUPERSEDED_LSC_USED"),
-    "forged LSC":            ("AUTH_STRING_MISSING",  OK,   "CERTIFICATE_UNKNOWN_ISSUER",  "CERTIFICATE_UNKNOWN_ISSUER"),
-    "MIC":                   ("AUTH_STRING_MISSING",  OK,   "MIC_NOT_TAKEN",               OK),
-    "another device's MIC":  ("AUTH_STRING_MISSING",  OK,   "CERTIFICATE_NAME_MISMATCH",   "CERTIFICATE_NAME_MISMATCH"),
-    "expired MIC":           ("AUTH_STRING_MISSING",  OK,   "CERTIFICATE_EXPIRED",         "CERTIFICATE_EXPIRED"),
-    "unknown maker's MIC":   ("AUTH_STRING_MISSING",  OK,   "CERTIFICATE_UNKNOWN_ISSUER",  "CERTIFICATE_UNKNOWN_ISSUER"),
-    "self-signed":           ("AUTH_STRING_MISSING",  OK,   "CERTIFICATE_UNKNOWN_ISSUER",  "CERTIFICATE_UNKNOWN_ISSUER"),
+    "none":                 ("AUTH_STRING_MISSING", OK,  "CREDENTIAL_MISSING",         "CREDENTIAL_MISSING"),
+    "string":               (OK,                    OK,  "CREDENTIAL_MODE",            "CREDENTIAL_MODE"),
+    "wrong string":         ("AUTH_STRING_MISMATCH", OK,  "CREDENTIAL_MODE",            "CREDENTIAL_MODE"),
+    "own LSC":              ("AUTH_STRING_MISSING", OK,  OK,                           OK),
+    "another device's LSC": ("AUTH_STRING_MISSING", OK,  "CERTIFICATE_NAME_MISMATCH",  "CERTIFICATE_NAME_MISMATCH"),
+    "expired LSC":          ("AUTH_STRING_MISSING", OK,  "CERTIFICATE_EXPIRED",        "CERTIFICATE_EXPIRED"),
+    "revoked LSC":          ("AUTH_STRING_MISSING", OK,  "CERTIFICATE_REVOKED",        "CERTIFICATE_REVOKED"),
+    "superseded LSC":       ("AUTH_STRING_MISSING", OK,  "SUPERSEDED_LSC_USED",        "SUPERSEDED_LSC_USED"),
+    "forged LSC":           ("AUTH_STRING_MISSING", OK,  "CERTIFICATE_UNKNOWN_ISSUER", "CERTIFICATE_UNKNOWN_ISSUER"),
+    "MIC":                  ("AUTH_STRING_MISSING", OK,  "MIC_NOT_TAKEN",              OK),
+    "another device's MIC": ("AUTH_STRING_MISSING", OK,  "CERTIFICATE_NAME_MISMATCH",  "CERTIFICATE_NAME_MISMATCH"),
+    "expired MIC":          ("AUTH_STRING_MISSING", OK,  "CERTIFICATE_EXPIRED",        "CERTIFICATE_EXPIRED"),
+    "unknown maker's MIC":  ("AUTH_STRING_MISSING", OK,  "CERTIFICATE_UNKNOWN_ISSUER", "CERTIFICATE_UNKNOWN_ISSUER"),
+    "self-signed":          ("AUTH_STRING_MISSING", OK,  "CERTIFICATE_UNKNOWN_ISSUER", "CERTIFICATE_UNKNOWN_ISSUER"),
 }
 
 
@@ -105,7 +105,8 @@ class MatrixTest(EndToEnd, rpc.RefusalTests):
             elif kind == "delete":
                 phone.DeleteCertificate(credential=who)
             else:
-                phone.HandOverCertificates(credential=who, certificates=[pki.der(self.stranger.mic(device).certificate)])
+                other = self.stranger.mic(device)
+                phone.HandOverCertificates(credential=who, certificates=[pki.der(other.certificate)])
 
     def check(self, kind, mode, name, expected):
         device, own = self.new_phone()
@@ -134,7 +135,7 @@ class MatrixTest(EndToEnd, rpc.RefusalTests):
 
 
 class ForeignLscTest(EndToEnd, rpc.RefusalTests):
-    """Another site's LSC serves one install, of the devices named for that issuer, until an LSC of ours is confirmed."""
+    """Another site's LSC serves one install, of the devices named for its issuer, until an LSC of ours is confirmed."""
 
     @classmethod
     def setUpClass(cls):
@@ -142,11 +143,12 @@ class ForeignLscTest(EndToEnd, rpc.RefusalTests):
         cls.other_site = pki.Manufacturer.root("CAPF-0badcafe")
         path, _ = cls.other_site.write(cls.site.folder / "other-site", "issuer")
         until = (pki.now() + 90 * pki.DAY).isoformat() + "Z"
-        cls.site.trust("lsc", path, "--devices", "MOVE*", "--ends-at", until)
+        cls.site.trust("lsc", path, "--devices", "MOVE*", "--ends", until)
 
     def issue(self, device, identity):
         with rpc.phone_client(self.site, identity) as phone:
-            return phone.IssueCertificate(credential=rpc.credential(device), certification_request=pki.request(pki.make_key()))
+            return phone.IssueCertificate(credential=rpc.credential(device),
+                                          certification_request=pki.request(pki.make_key()))
 
     def scheduled(self, kind="install", prefix="MOVE", auth="lsc"):
         device = self.site.add_phone(self.device(prefix))

@@ -1,5 +1,5 @@
-"""What bad input gets: a refusal with code, reason and words, nothing changed, and a record. Who has not proven to be the
-device hears one and the same answer, whatever the true reason is; that stands in the record."""
+"""What bad input gets: a refusal with code, reason and words, nothing changed, and a record. Who has not proven to be
+the device hears one and the same answer, whatever the true reason is; that stands in the record."""
 
 import datetime
 import hashlib
@@ -33,10 +33,8 @@ class Refusals(EndToEnd, rpc.RefusalTests):
 
     def state_of(self, device):
         """All that a refusal must not change."""
-        return self.site.sql(f"select o.* from operations o join phones p on p.id = o.phone_id where p.device = '{device}'",
-                             user="postgres") + \
-            self.site.sql(f"select c.* from certificates c join phones p on p.id = c.phone_id where p.device = '{device}'",
-                          user="postgres")
+        return [self.site.sql(f"select t.* from {table} t join phones p on p.id = t.phone_id "
+                              f"where p.device = '{device}'", user="postgres") for table in ("operations", "certificates")]
 
 
 class StrangerTest(Refusals):
@@ -63,7 +61,8 @@ class StrangerTest(Refusals):
             "no certificate": (dict(device=by_mic), "CREDENTIAL_MISSING"),
             "string where a MIC is asked for": (dict(device=by_mic, auth_string="12345678"), None),
             "MIC of another phone": (dict(device=by_mic, identity=good.mic(idle)), "CERTIFICATE_NAME_MISMATCH"),
-            "MIC that ends nowhere": (dict(device=by_mic, identity=elsewhere.mic(by_mic)), "CERTIFICATE_UNKNOWN_ISSUER"),
+            "MIC that ends nowhere": (dict(device=by_mic, identity=elsewhere.mic(by_mic)),
+                                      "CERTIFICATE_UNKNOWN_ISSUER"),
             "expired MIC": (dict(device=by_mic, identity=good.mic(
                 by_mic, not_before=pki.now() - 20 * pki.DAY, not_after=pki.now() - pki.DAY)), "CERTIFICATE_EXPIRED"),
             "MIC of tomorrow": (dict(device=by_mic, identity=good.mic(
@@ -149,7 +148,8 @@ class AlmostRightNameTest(Refusals):
 
 class DeviceNameTest(Refusals):
     def test_a_name_outside_the_alphabet_is_refused_by_both_ports(self):
-        for name in ("", "SEP 1", "SEP/1", "SEP\u00e91", "-SEP1", "SEP1-", ".SEP1", "SEP1\n", "SEP'1", "SEP%", "x" * 51, "SEP\0A"):
+        for name in ("", "SEP 1", "SEP/1", "SEP\u00e91", "-SEP1", "SEP1-", ".SEP1", "SEP1\n", "SEP'1", "SEP%", "x" * 51,
+                     "SEP\0A"):
             with self.subTest(repr(name)):
                 refusal = self.refusal(self.issue, name)
                 self.assertEqual((refusal.code, refusal.reason),
@@ -176,8 +176,8 @@ class RequestTest(Refusals):
 
     def test_what_is_not_pkcs10_in_der_is_refused(self):
         good = pki.request(pki.make_key())
-        pem = pki.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=x",
-                          "-keyout", "/dev/null").stdout.encode()
+        pem = pki.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc",
+                          "-subj", "/CN=x", "-keyout", "/dev/null").stdout.encode()
         cases = {
             "nothing": b"\0",
             "words": b"give me a certificate",
@@ -200,7 +200,8 @@ class RequestTest(Refusals):
         self.issue(device)
 
     def test_a_request_that_another_key_signed_is_refused(self):
-        self.assertRefusedRequest(pki.request_signed_by_another_key(pki.make_key(), pki.make_key()), "REQUEST_SIGNATURE")
+        self.assertRefusedRequest(
+            pki.request_signed_by_another_key(pki.make_key(), pki.make_key()), "REQUEST_SIGNATURE")
         self.assertRefusedRequest(
             pki.request_signed_by_another_key(pki.make_key("rsa-2048"), pki.make_key("rsa-2048")), "REQUEST_SIGNATURE",
             options=("--key-order", "rsa"))

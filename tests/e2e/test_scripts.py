@@ -1,4 +1,4 @@
-"""scripts/run as a newcomer meets it: a fresh folder, capfd ready, an orderly end, and everything there the next time."""
+"""scripts/run as a newcomer meets it: a fresh folder, capfd ready, an orderly end, everything there the next time."""
 
 import json
 import os
@@ -99,7 +99,8 @@ class RunTest(unittest.TestCase):
         schedule = self.capfctl(state, "operation", "schedule", "install", "SEP001122334455", "--auth", "string",
                                 "--output", "json")
         digits = json.loads(schedule.stdout)[0]["auth_string"]
-        run(PROGRAMS / "capf-phone", "SEP001122334455", "--state", state, "--string", digits, "--dir", self.folder / "phone")
+        run(PROGRAMS / "capf-phone", "SEP001122334455", "--state", state, "--string", digits,
+            "--dir", self.folder / "phone")
         issuer = self.folder / "issuer.pem"
         issuer.write_text(self.capfctl(state, "issuer", "export").stdout)
         pki.openssl("verify", "-CAfile", issuer, self.folder / "phone/SEP001122334455.pem")
