@@ -94,8 +94,8 @@ void record_refusal(Database& database, const Caller& caller, const Proven& prov
     event.outcome = "refused";
     event.reason = error.true_reason();
     CAPF_TRY(tx.audit().add(event));
-    return tx.phones().record_attempt(
-        proven.phone.id, {tx.now(), caller.address.to_string(), caller.transport, kind, error.reason, error.message});
+    return tx.phones().record_attempt(proven.phone.id, {tx.now(), caller.address.to_string(), caller.transport, kind,
+                                                        error.true_reason(), error.message});
   });
   if (!recorded)
     log_error("record.failed",

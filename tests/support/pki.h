@@ -1,0 +1,69 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <botan/ec_group.h>
+#include <botan/ecdsa.h>
+#include <botan/pkcs10.h>
+#include <botan/system_rng.h>
+#include <botan/x509_ca.h>
+#include <botan/x509self.h>
+
+#include "capf/base/bytes.h"
+
+// Keys, requests and manufacturers that a test makes when it runs, since what they must be valid for is now.
+
+namespace capf::test {
+
+/// A key of a phone, P-256 unless a test wants another curve: cheap and always another one.
+class PhoneKey {
+ public:
+  explicit PhoneKey(const std::string& curve = "secp256r1") : key_(Botan::system_rng(), Botan::EC_Group(curve)) {}
+
+  /// PKCS #10, DER, that asks for a CA certificate in somebody's name: nothing of it may come true.
+  Bytes request() const {
+    Botan::X509_Cert_Options options("CN-of-the-request/XX/Nobody");
+    options.CA_key(1);
+    return Botan::X509::create_cert_req(options, key_, "SHA-256", Botan::system_rng()).BER_encode();
+  }
+  const Botan::ECDSA_PrivateKey& botan() const { return key_; }
+
+ private:
+  Botan::ECDSA_PrivateKey key_;
+};
+
+/// A manufacturer with a root of its own, which signs MICs.
+class Manufacturer {
+ public:
+  explicit Manufacturer(const std::string& name) : key_(Botan::system_rng(), Botan::EC_Group("secp256r1")) {
+    Botan::X509_Cert_Options options(name + "/XX/" + name);
+    options.CA_key(1);
+    const auto now = std::chrono::system_clock::now();
+    options.start = Botan::X509_Time(now - std::chrono::hours{24});
+    options.end = Botan::X509_Time(now + std::chrono::hours{24 * 365});
+    root_ = std::make_unique<Botan::X509_Certificate>(
+        Botan::X509::create_self_signed_cert(options, key_, "SHA-256", Botan::system_rng()));
+  }
+  Bytes root() const { return root_->BER_encode(); }
+
+  /// @param from, to in hours from now.
+  Bytes mic(const PhoneKey& key, const std::string& common_name, int from = -1, int to = 24 * 30) const {
+    const Botan::X509_Cert_Options options(common_name + "/XX/Phones");
+    const auto request = Botan::X509::create_cert_req(options, key.botan(), "SHA-256", Botan::system_rng());
+    const Botan::X509_CA authority(*root_, key_, "SHA-256", Botan::system_rng());
+    const auto now = std::chrono::system_clock::now();
+    return authority
+        .sign_request(request, Botan::system_rng(), Botan::X509_Time(now + std::chrono::hours{from}),
+                      Botan::X509_Time(now + std::chrono::hours{to}))
+        .BER_encode();
+  }
+
+ private:
+  Botan::ECDSA_PrivateKey key_;
+  std::unique_ptr<Botan::X509_Certificate> root_;
+};
+
+}  // namespace capf::test

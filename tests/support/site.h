@@ -1,0 +1,134 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <botan/system_rng.h>
+
+#include "capf/base/time.h"
+#include "capf/ca/certificate.h"
+#include "capf/ca/issuer.h"
+#include "capf/ca/site.h"
+#include "capf/service/authenticator.h"
+#include "capf/service/certificates.h"
+#include "capf/service/enrolment.h"
+#include "capf/service/maintenance.h"
+#include "capf/service/operations.h"
+#include "capf/service/phones.h"
+#include "capf/service/trust.h"
+#include "tests/support/database.h"
+#include "tests/support/pki.h"
+
+namespace capf::test {
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(std::string(to_string(result.error().reason)) + ": " + result.error().message + " (" + result.error().cause + ")");
+  return *std::move(result);
+}
+inline void must(const Status& status) {
+  if (!status) throw std::runtime_error(std::string(to_string(status.error().reason)) + ": " + status.error().message + " (" + status.error().cause + ")");
+}
+
+/// The use cases of one site over a real database, put together as capfd does it.
+class Site {
+ public:
+  Site() { make_issuer(); }
+
+  Database& database() { return database_.database(); }
+  /// Runs SQL as the owner of the schema.
+  void sql(const std::string& text) { database_.execute(text); }
+  std::string value(const std::string& query) { return database_.value(query); }
+
+  DeviceName add_phone(const std::string& name) {
+    const DeviceName device = must(DeviceName::parse(name));
+    must(phones.add(administrator, {device}, ""));
+    return device;
+  }
+  /// Schedules for a key on P-256, which is quick. @return the authentication string, where there is one.
+  std::string schedule(const DeviceName& device, OperationKind kind, AuthMode auth) {
+    service::ScheduleRequest request;
+    request.devices = {device};
+    request.kind = kind;
+    request.auth = auth;
+    request.key = {KeyOrder::kEc, 2048, 256};
+    const auto answer = must(operations.schedule(administrator, request));
+    return std::string(answer.operations.front().auth_string.text());
+  }
+  static service::Caller caller(const DeviceName& device, const std::string& address = "192.0.2.1") {
+    return {device, {}, {}, must(Address::parse(address)), "grpc"};
+  }
+  static service::Caller with_string(const DeviceName& device, const std::string& digits,
+                                     const std::string& address = "192.0.2.1") {
+    service::Caller caller = Site::caller(device, address);
+    caller.auth_string = Secret(std::string_view(digits));
+    return caller;
+  }
+  static service::Caller with_certificate(const DeviceName& device, const Bytes& leaf) {
+    service::Caller caller = Site::caller(device);
+    caller.certificate = service::PresentedCertificate{leaf, {}};
+    return caller;
+  }
+  /// Install by string and confirmation. @return the LSC.
+  Bytes enrol(const DeviceName& device, const PhoneKey& key) {
+    const std::string digits = schedule(device, OperationKind::kInstall, AuthMode::kString);
+    const auto issued = must(enrolment.issue(with_string(device, digits), key.request()));
+    must(enrolment.confirm(with_string(device, digits), sha256(issued.certificate)));
+    return issued.certificate;
+  }
+  Operation last_operation(const DeviceName& device) { return must(operations.show(device)); }
+  CertificateState state_of(const Bytes& lsc) {
+    return must(in_read(database(), [&](Transaction& tx) -> Result<CertificateState> {
+      CAPF_LET(const auto record, tx.certificates().find_lsc(sha256(lsc)));
+      if (!record) return fail(Reason::kUnknownCertificate);
+      return record->state(tx.now());
+    }));
+  }
+  /// What the record says of the last refusal in the device's name.
+  std::optional<Attempt> last_attempt(const DeviceName& device) { return must(phones.show(device)).phone.last_attempt; }
+
+  const Actor administrator{ActorKind::kAdministrator, "tester", "127.0.0.1"};
+  SitePolicy policy = [] {
+    SitePolicy made;
+    made.null_string_networks = {*Network::parse("127.0.0.0/8")};
+    return made;
+  }();
+
+ private:
+  void make_issuer() {
+    auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+    IssuerRecord record;
+    record.der = must(ca::make_capf_certificate(*key, {"CN=CAPF-0123ABCD,O=Tests", clock_.now()}, Botan::system_rng()));
+    const auto facts = must(ca::read_certificate(record.der));
+    record.subject = facts.subject;
+    record.sha256 = facts.sha256;
+    record.not_before = facts.not_before;
+    record.not_after = facts.not_after;
+    record.active = true;
+    must(in_write(database(), [&](Transaction& tx) -> Status {
+      CAPF_LET(record.id, tx.issuers().add(record));
+      CAPF_TRY(tx.keys().claim(facts.key_sha256, KeyOwner::kIssuer, 0));
+      return {};
+    }));
+    issuer_ = must(ca::Issuer::make(record, std::move(key), "http://capf.example:3807"));
+    enrolment_ = std::make_unique<service::Enrolment>(database(), authenticator, *issuer_, policy, Botan::system_rng());
+  }
+
+  TestDatabase database_;
+  SystemClock clock_;
+  ca::StringKey strings_ = must(ca::StringKey::make(Secret(Bytes(32, 7))));
+  std::unique_ptr<ca::Issuer> issuer_;
+  std::unique_ptr<service::Enrolment> enrolment_;
+
+ public:
+  service::Authenticator authenticator{database(), strings_, policy, clock_, {}};
+  service::Enrolment& enrolment = *enrolment_;
+  service::Phones phones{database()};
+  service::Operations operations{database(), strings_, policy, Botan::system_rng()};
+  service::Certificates certificates{database()};
+  service::Trust trust{database()};
+};
+
+}  // namespace capf::test
