@@ -1,0 +1,60 @@
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+const std::string kSelect =
+    "select name, role, certificate_sha256, microseconds(certificate_not_after), microseconds(created_at), created_by, "
+    "microseconds(disabled_at) from administrators";
+
+Administrator read(Columns& columns) {
+  Administrator administrator;
+  administrator.name = columns.text();
+  administrator.role = columns.word(parse_role);
+  administrator.certificate_sha256 = columns.digest();
+  administrator.certificate_not_after = columns.time();
+  administrator.created_at = columns.time();
+  administrator.created_by = columns.text();
+  administrator.disabled_at = columns.optional_time();
+  return administrator;
+}
+
+const Statement kAdd{
+    "administrators_add",
+    "insert into administrators (name, role, certificate_sha256, certificate_not_after, created_by) values ($1::text, "
+    "$2::text, $3::bytea, $4::timestamptz, $5::text) on conflict do nothing"};
+const Statement kFind{"administrators_find", kSelect + " where name = $1::text"};
+const Statement kFindCertificate{"administrators_find_certificate", kSelect + " where certificate_sha256 = $1::bytea"};
+const Statement kList{"administrators_list", kSelect + " order by name"};
+const Statement kDisable{"administrators_disable",
+                         "update administrators set disabled_at = now() where name = $1::text and disabled_at is null"};
+const Statement kLockAdmins{"administrators_lock_admins",
+                            "select name from administrators where role = 'admin' and disabled_at is null "
+                            "order by name for update"};
+
+}  // namespace
+
+Result<bool> Administrators::add(const Administrator& administrator) {
+  return session_.changes(
+      kAdd, Parameters(administrator.name, to_string(administrator.role), administrator.certificate_sha256,
+                       administrator.certificate_not_after, administrator.created_by));
+}
+
+Result<std::optional<Administrator>> Administrators::find(const std::string& name) {
+  return session_.first(kFind, Parameters(name), read);
+}
+
+Result<std::optional<Administrator>> Administrators::find_certificate(const Sha256& sha256) {
+  return session_.first(kFindCertificate, Parameters(sha256), read);
+}
+
+Result<std::vector<Administrator>> Administrators::list() { return session_.all(kList, Parameters(), read); }
+
+Result<bool> Administrators::disable(const std::string& name) { return session_.changes(kDisable, Parameters(name)); }
+
+Result<int> Administrators::lock_admins() {
+  CAPF_LET(const auto names, session_.all(kLockAdmins, Parameters(), read_text));
+  return static_cast<int>(names.size());
+}
+
+}  // namespace capf::storage

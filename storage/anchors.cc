@@ -1,0 +1,67 @@
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+TrustAnchor read(Columns& columns) {
+  TrustAnchor anchor;
+  anchor.sha256 = columns.digest();
+  anchor.store = columns.word(parse_trust_store_name);
+  anchor.der = columns.bytes();
+  anchor.subject = columns.text();
+  anchor.not_before = columns.time();
+  anchor.not_after = columns.time();
+  anchor.devices = Pattern::parse(columns.text()).value();
+  anchor.models = Pattern::parse(columns.text()).value();
+  anchor.allow_sha1 = columns.boolean();
+  anchor.min_rsa_bits = columns.integer();
+  anchor.allow_expired_until = columns.optional_time();
+  anchor.ends_at = columns.optional_time();
+  anchor.added_at = columns.time();
+  anchor.added_by = columns.text();
+  return anchor;
+}
+
+// An advisory lock, since every transaction that issues takes it: shared row locks would be written to disk.
+const Statement kLock{"anchors_lock", "select pg_advisory_xact_lock(hashtext('capf'), hashtext('trust_anchors'))"};
+const Statement kLockShared{"anchors_lock_shared",
+                            "select pg_advisory_xact_lock_shared(hashtext('capf'), hashtext('trust_anchors'))"};
+const Statement kAdd{
+    "anchors_add",
+    "insert into trust_anchors (sha256, store, der, subject, not_before, not_after, devices, models, allow_sha1, "
+    "min_rsa_bits, allow_expired_until, ends_at, added_by) values ($1::bytea, $2::text, $3::bytea, $4::text, "
+    "$5::timestamptz, $6::timestamptz, $7::text, $8::text, $9::boolean, $10::int, $11::timestamptz, "
+    "$12::timestamptz, $13::text) on conflict (sha256) do nothing"};
+const Statement kList{
+    "anchors_list",
+    "select sha256, store, der, subject, microseconds(not_before), microseconds(not_after), devices, models, "
+    "allow_sha1, min_rsa_bits, microseconds(allow_expired_until), microseconds(ends_at), microseconds(added_at), "
+    "added_by from trust_anchors order by store, subject, sha256"};
+const Statement kRemove{"anchors_remove", "delete from trust_anchors where sha256 = $1::bytea"};
+const Statement kRevision{"anchors_revision", "select revision from trust_revision"};
+
+}  // namespace
+
+Result<bool> Anchors::add(const TrustAnchor& anchor) {
+  CAPF_TRY(session_.execute(kLock, Parameters()));
+  return session_.changes(
+      kAdd, Parameters(anchor.sha256, to_string(anchor.store), anchor.der, anchor.subject, anchor.not_before,
+                       anchor.not_after, anchor.devices.text(), anchor.models.text(), anchor.allow_sha1,
+                       anchor.min_rsa_bits, anchor.allow_expired_until, anchor.ends_at, anchor.added_by));
+}
+
+Result<std::vector<TrustAnchor>> Anchors::list() { return session_.all(kList, Parameters(), read); }
+
+Result<bool> Anchors::remove(const Sha256& sha256) {
+  CAPF_TRY(session_.execute(kLock, Parameters()));
+  return session_.changes(kRemove, Parameters(sha256));
+}
+
+Result<std::int64_t> Anchors::revision() { return session_.value(kRevision, Parameters(), read_number); }
+
+Result<std::int64_t> Anchors::lock_revision() {
+  CAPF_TRY(session_.execute(kLockShared, Parameters()));
+  return revision();
+}
+
+}  // namespace capf::storage

@@ -1,0 +1,110 @@
+#include "storage/conditions.h"
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+/// Rows of refusals in one minute.
+constexpr int kLargestRefusals = 1000;
+
+const std::string kColumns =
+    "a.id, microseconds(a.at), a.actor_kind, a.actor, a.address, a.action, a.subject, a.operation_id, a.outcome, "
+    "a.reason, a.detail";
+
+AuditEvent read(Columns& columns) {
+  AuditEvent event;
+  event.id = columns.number();
+  event.at = columns.time();
+  event.actor.kind = columns.word(parse_actor_kind);
+  event.actor.name = columns.text();
+  event.actor.address = columns.text();
+  event.action = columns.text();
+  event.subject = columns.text();
+  event.operation_id = columns.id();
+  event.outcome = columns.text();
+  event.reason = columns.optional_reason();
+  event.detail = columns.text();
+  return event;
+}
+
+OperationChange read_change(Columns& columns) {
+  OperationChange change;
+  change.cursor.transaction = columns.transaction();
+  change.event = read(columns);
+  change.cursor.id = change.event.id;
+  change.operation = read_operation(columns);
+  return change;
+}
+
+ChangeCursor read_end(Columns& columns) { return {columns.transaction(), 0}; }
+
+RefusalCount read_refusal(Columns& columns) {
+  RefusalCount refusal;
+  refusal.minute = columns.time();
+  refusal.address_block = columns.text();
+  refusal.reason = columns.reason();
+  refusal.device = columns.text();
+  refusal.count = columns.number();
+  return refusal;
+}
+
+const Statement kAdd{
+    "audit_add",
+    "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, reason, detail) "
+    "values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text)"};
+// Everything of transactions before this one is there to be read; what is running now has this number or a later one.
+const Statement kEnd{"audit_end", "select pg_snapshot_xmin(pg_current_snapshot())"};
+const Statement kChanges{"audit_changes",
+                         "select a.xid, " + kColumns + ", " + kOperationColumns +
+                             " from audit_events a join operations o on o.id = a.operation_id "
+                             "join phones p on p.id = o.phone_id where a.operation_id is not null "
+                             "and (a.xid, a.id) > ($1::text::xid8, $2::bigint) "
+                             "and a.xid < pg_snapshot_xmin(pg_current_snapshot()) order by a.xid, a.id limit $3::int"};
+const Statement kCountRefusal{"audit_count_refusal", "select count_refusal($1::text, $2::text, $3::text, $4::int)"};
+const Statement kRefusals{
+    "audit_refusals",
+    "select microseconds(minute), address_block, reason, device, count from refusals "
+    "where minute >= date_trunc('minute', $1::timestamptz) order by minute desc, count desc limit $2::int"};
+
+}  // namespace
+
+Status Audit::add(const AuditEvent& event) {
+  std::optional<std::string> reason;
+  if (event.reason) reason = to_string(*event.reason);
+  return session_.execute(kAdd, Parameters(to_string(event.actor.kind), event.actor.name, event.actor.address,
+                                           event.action, shortened(event.subject, 256), unless_zero(event.operation_id),
+                                           event.outcome, reason, shortened(event.detail, kLongestMessage)));
+}
+
+Result<std::vector<AuditEvent>> Audit::list(const AuditFilter& filter, const Page& page) {
+  Conditions where;
+  where.add("a.id > ?::bigint", page.after);
+  if (filter.subject) where.add("a.subject = ?::text", *filter.subject);
+  if (filter.actor) where.add("a.actor = ?::text", *filter.actor);
+  if (filter.action) {
+    const std::size_t dot = filter.action->find('.');
+    where.add("split_part(a.action, '.', 1) = ?::text", filter.action->substr(0, dot));
+    if (dot != std::string::npos) where.add("a.action = ?::text", *filter.action);
+  }
+  if (filter.since) where.add("a.at >= ?::timestamptz", *filter.since);
+  const std::string limit = where.parameter(page.limit);
+  return session_.all_once(
+      "select " + kColumns + " from audit_events a" + where.text() + " order by a.id limit " + limit + "::int",
+      where.parameters(), read);
+}
+
+Result<ChangeCursor> Audit::end() { return session_.value(kEnd, Parameters(), read_end); }
+
+Result<std::vector<OperationChange>> Audit::changes(const ChangeCursor& cursor, int limit) {
+  return session_.all(kChanges, Parameters(cursor.transaction, cursor.id, limit), read_change);
+}
+
+Status Audit::count_refusal(const std::string& address_block, Reason reason, const std::string& device) {
+  return session_.execute(kCountRefusal, Parameters(address_block, to_string(reason), device, kLargestRefusals));
+}
+
+Result<std::vector<RefusalCount>> Audit::refusals(TimePoint since, int limit) {
+  return session_.all(kRefusals, Parameters(since, limit), read_refusal);
+}
+
+}  // namespace capf::storage

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <pqxx/row>
+
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
+#include "capf/domain/device.h"
+
+namespace capf::storage {
+
+/// Reads a row from left to right, in the order of the aggregate's column list. Times are selected by microseconds().
+/// Throws where a value is not what the schema promises; Session turns that into INTERNAL.
+class Columns {
+ public:
+  explicit Columns(pqxx::row row) : row_(std::move(row)) {}
+
+  bool boolean() { return next().as<bool>(); }
+  int integer() { return next().as<int>(); }
+  std::int64_t number() { return next().as<std::int64_t>(); }
+  std::uint64_t transaction() { return next().as<std::uint64_t>(); }
+  std::string text() { return next().as<std::string>(); }
+  TimePoint time() { return TimePoint(Duration(number())); }
+  Bytes bytes();
+  Sha256 digest() { return to_sha256(bytes()).value(); }
+  DeviceName device() { return DeviceName::parse(text()).value(); }
+  Reason reason() { return parse_reason(text()); }
+  /// 0 for NULL.
+  std::int64_t id() { return skip_null() ? 0 : number(); }
+  std::optional<TimePoint> optional_time() { return skip_null() ? std::nullopt : std::optional(time()); }
+  std::optional<Sha256> optional_digest() { return skip_null() ? std::nullopt : std::optional(digest()); }
+  std::optional<Reason> optional_reason() { return skip_null() ? std::nullopt : std::optional(reason()); }
+  /// A word of one of our enumerations.
+  template <class Enum>
+  Enum word(std::optional<Enum> (*parse)(std::string_view)) {
+    return parse(text()).value();
+  }
+  template <class Enum>
+  std::optional<Enum> optional_word(std::optional<Enum> (*parse)(std::string_view)) {
+    return skip_null() ? std::nullopt : std::optional(word(parse));
+  }
+
+  /// Whether the next one is NULL; it stays.
+  bool next_is_null() const { return row_[position_].is_null(); }
+
+ private:
+  pqxx::field next() { return row_[position_++]; }
+  bool skip_null() {
+    if (!next_is_null()) return false;
+    ++position_;
+    return true;
+  }
+
+  pqxx::row row_;
+  int position_ = 0;
+};
+
+}  // namespace capf::storage

@@ -1,0 +1,29 @@
+#include "storage/conditions.h"
+
+namespace capf::storage {
+
+std::string Conditions::replaced(std::string_view condition, const std::string& number) {
+  std::string text;
+  for (const char c : condition) {
+    if (c == '?')
+      text += number;
+    else
+      text += c;
+  }
+  return text;
+}
+
+std::string like_pattern(const Pattern& pattern) {
+  std::string like;
+  for (const char c : pattern.text()) {
+    if (c == '*')
+      like += '%';
+    else if (c == '_')
+      like += "\\_";
+    else
+      like += c;
+  }
+  return like;
+}
+
+}  // namespace capf::storage

@@ -1,0 +1,121 @@
+#include "storage/conninfo.h"
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include <libpq-fe.h>
+
+namespace capf::storage {
+namespace {
+
+using Options = std::map<std::string, std::string>;
+
+Result<Options> parse(const std::string& conninfo) {
+  const auto refuse = [] {
+    return fail(Reason::kInvalidConfiguration, "the database's connection string cannot be read");
+  };
+  if (conninfo.find('\0') != std::string::npos) return refuse();
+  char* complaint = nullptr;
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed(
+      PQconninfoParse(conninfo.c_str(), &complaint), PQconninfoFree);
+  if (complaint != nullptr) PQfreemem(complaint);  // it quotes the string, with its password
+  if (!parsed) return refuse();
+  Options options;
+  for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr) options[option->keyword] = option->val;
+  }
+  return options;
+}
+
+std::string quoted(const std::string& value) {
+  std::string text = "'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + "'";
+}
+
+std::string to_conninfo(const Options& options) {
+  std::string text;
+  for (const auto& [name, value] : options) text += (text.empty() ? "" : " ") + name + "=" + quoted(value);
+  return text;
+}
+
+/// The option, or what libpq would take in its place.
+std::string effective(const Options& options, const std::string& name, const char* variable) {
+  if (const auto found = options.find(name); found != options.end()) return found->second;
+  const char* value = std::getenv(variable);
+  return value == nullptr ? "" : value;
+}
+
+// "a,b,": several hosts; an empty one is the default socket.
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t end = text.find(','); end != std::string::npos; end = text.find(',', begin)) {
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  parts.push_back(text.substr(begin));
+  return parts;
+}
+
+bool uses_tcp(const Options& options) {
+  for (const std::string& address : split(effective(options, "hostaddr", "PGHOSTADDR"))) {
+    if (!address.empty()) return true;
+  }
+  for (const std::string& host : split(effective(options, "host", "PGHOST"))) {
+    if (!host.empty() && host.front() != '/' && host.front() != '@') return true;
+  }
+  return false;
+}
+
+Status check(const Options& options) {
+  if (!effective(options, "service", "PGSERVICE").empty()) {
+    return fail(Reason::kInvalidConfiguration, "the database's connection string must not name a service file");
+  }
+  if (uses_tcp(options) && effective(options, "sslmode", "PGSSLMODE") != "verify-full") {
+    return fail(Reason::kInsecureDatabase);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_conninfo(const std::string& conninfo) {
+  CAPF_LET(const auto options, parse(conninfo));
+  return check(options);
+}
+
+Result<std::string> session_conninfo(const std::string& conninfo, const SessionLimits& limits) {
+  CAPF_LET(auto options, parse(conninfo));
+  CAPF_TRY(check(options));
+  const auto milliseconds = [](std::chrono::milliseconds limit) { return std::to_string(limit.count()); };
+  options.emplace("application_name", "capfd");
+  options.emplace("connect_timeout", "5");
+  options.emplace("target_session_attrs", "read-write");
+  options.emplace("keepalives_idle", "10");
+  options.emplace("keepalives_interval", "5");
+  options.emplace("keepalives_count", "3");
+  options.emplace("tcp_user_timeout", "20000");
+  options.emplace("gssencmode", "disable");  // TLS alone says whom we talk to
+  options["client_encoding"] = "UTF8";
+  std::string& settings = options["options"];
+  // Ours come first, so that an administrator's own win.
+  settings = "-c statement_timeout=" + milliseconds(limits.statement) +
+             " -c lock_timeout=" + milliseconds(limits.lock) +
+             " -c idle_in_transaction_session_timeout=" + milliseconds(limits.idle_in_transaction) +
+             " -c timezone=UTC -c client_min_messages=warning" + (settings.empty() ? "" : " ") + settings;
+  return to_conninfo(options);
+}
+
+Result<std::string> with_database(const std::string& conninfo, const std::string& name) {
+  CAPF_LET(auto options, parse(conninfo));
+  options["dbname"] = name;
+  return to_conninfo(options);
+}
+
+}  // namespace capf::storage

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "capf/base/error.h"
+
+namespace capf::storage {
+
+/// A connection string as libpq takes it, or a URI, with which the database is reached safely: over TCP with
+/// sslmode=verify-full only, else INSECURE_DATABASE; Unix sockets as they are. What the string does not say counts as
+/// libpq would take it from the environment. Service files are refused. Errors: INVALID_CONFIGURATION, which never
+/// shows the string: it may hold a password.
+Status check_conninfo(const std::string& conninfo);
+
+/// How long the server lets one of our sessions be.
+struct SessionLimits {
+  std::chrono::milliseconds statement{15'000};
+  std::chrono::milliseconds lock{5'000};  ///< waiting for a row's lock
+  std::chrono::milliseconds idle_in_transaction{60'000};
+};
+
+/// `conninfo` after check_conninfo(), with limits, time zone, keepalives and the primary as target set where it does
+/// not say otherwise.
+Result<std::string> session_conninfo(const std::string& conninfo, const SessionLimits& limits);
+
+/// `conninfo` with another database's name.
+Result<std::string> with_database(const std::string& conninfo, const std::string& name);
+
+}  // namespace capf::storage

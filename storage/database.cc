@@ -1,0 +1,118 @@
+#include "storage/database.h"
+
+#include <random>
+#include <thread>
+
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+constexpr int kAttempts = 6;
+
+class Unit final : public Transaction {
+ public:
+  explicit Unit(Session& session)
+      : now_(session.now()),
+        phones_(session),
+        operations_(session),
+        certificates_(session),
+        keys_(session),
+        strings_(session),
+        issuers_(session),
+        anchors_(session),
+        administrators_(session),
+        audit_(session),
+        summary_(session),
+        leases_(session) {}
+
+  TimePoint now() const override { return now_; }
+  PhoneStore& phones() override { return phones_; }
+  OperationStore& operations() override { return operations_; }
+  CertificateStore& certificates() override { return certificates_; }
+  KeyStore& keys() override { return keys_; }
+  StringStore& strings() override { return strings_; }
+  IssuerStore& issuers() override { return issuers_; }
+  AnchorStore& anchors() override { return anchors_; }
+  AdministratorStore& administrators() override { return administrators_; }
+  AuditStore& audit() override { return audit_; }
+  SummaryStore& summary() override { return summary_; }
+  LeaseStore& leases() override { return leases_; }
+
+ private:
+  TimePoint now_;
+  Phones phones_;
+  Operations operations_;
+  Certificates certificates_;
+  Keys keys_;
+  Strings strings_;
+  Issuers issuers_;
+  Anchors anchors_;
+  Administrators administrators_;
+  Audit audit_;
+  Overview summary_;
+  Leases leases_;
+};
+
+/// Two that collided come back at different moments.
+void pause_before_attempt(int attempt) {
+  thread_local std::minstd_rand generator{std::random_device{}()};
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(std::uniform_int_distribution<int>(1, 4 << attempt)(generator)));
+}
+
+/// One attempt. What it is worth stands in session.fault().
+Status attempt(Session& session, Access access, const std::function<Status(Transaction&)>& work) {
+  CAPF_TRY(session.begin(access));
+  Unit unit(session);
+  CAPF_TRY(work(unit));
+  // Work that went on after a statement had failed must not look as if it were stored.
+  if (session.fault()) return tl::unexpected<Error>(session.fault()->error);
+  const Status committed = session.commit();
+  // What was read is read, whatever becomes of the connection.
+  if (access == Access::kRead) return {};
+  return committed;
+}
+
+Status run(Pool& pool, std::chrono::milliseconds wait, Access access, const std::function<Status(Transaction&)>& work) {
+  for (int count = 1;; ++count) {
+    CAPF_LET(auto lease, pool.take(wait));
+    Status status;
+    Remedy remedy = Remedy::kGiveUp;
+    {
+      Session session(lease.connection());
+      status = attempt(session, access, work);
+      if (session.fault()) remedy = session.fault()->remedy;
+    }
+    if (remedy == Remedy::kReconnect || remedy == Remedy::kAsk) {
+      lease.discard();
+      pool.close_idle();
+    }
+    if (status || remedy == Remedy::kGiveUp || remedy == Remedy::kAsk || count == kAttempts) return status;
+    pause_before_attempt(count);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const DatabaseSettings& settings) {
+  CAPF_LET(auto conninfo, session_conninfo(settings.conninfo, settings.limits));
+  return std::unique_ptr<PostgresDatabase>(new PostgresDatabase(std::move(conninfo), settings));
+}
+
+PostgresDatabase::PostgresDatabase(std::string conninfo, const DatabaseSettings& settings)
+    : pool_(std::move(conninfo), settings.connections), wait_(settings.wait) {}
+
+Status PostgresDatabase::write(const std::function<Status(Transaction&)>& work) {
+  return run(pool_, wait_, Access::kWrite, work);
+}
+
+Status PostgresDatabase::read(const std::function<Status(Transaction&)>& work) {
+  return run(pool_, wait_, Access::kRead, work);
+}
+
+Status PostgresDatabase::ping() {
+  return run(pool_, std::chrono::seconds(1), Access::kRead, [](Transaction&) { return Status{}; });
+}
+
+}  // namespace capf::storage

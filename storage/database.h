@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "capf/domain/store.h"
+#include "storage/conninfo.h"
+#include "storage/pool.h"
+
+namespace capf::storage {
+
+struct DatabaseSettings {
+  std::string conninfo;
+  int connections = 16;
+  std::chrono::milliseconds wait{5'000};  ///< for a free connection
+  SessionLimits limits;
+};
+
+/// PostgreSQL, through a pool of connections. Connections are made when they are needed: a database that is away does
+/// not hinder the start, and is found again when it is back. Threads: any.
+class PostgresDatabase final : public Database {
+ public:
+  /// Errors: as check_conninfo().
+  static Result<std::unique_ptr<PostgresDatabase>> open(const DatabaseSettings& settings);
+
+  Status write(const std::function<Status(Transaction&)>& work) override;
+  Status read(const std::function<Status(Transaction&)>& work) override;
+
+  /// Whether the database answers. OVERLOADED where no connection is free for a second.
+  Status ping();
+  PoolUse use() const { return pool_.use(); }
+
+ private:
+  PostgresDatabase(std::string conninfo, const DatabaseSettings& settings);
+
+  Pool pool_;
+  const std::chrono::milliseconds wait_;
+};
+
+}  // namespace capf::storage

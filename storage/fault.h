@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <exception>
+
+#include "capf/base/error.h"
+
+namespace capf::storage {
+
+/// What follows from a fault for the transaction in which it happened.
+enum class Remedy : std::uint8_t {
+  kGiveUp,     ///< the error is the answer
+  kRepeat,     ///< run it again from its start
+  kReconnect,  ///< the same, over another connection
+  kAsk,        ///< the commit was sent and not answered: nobody knows
+};
+
+struct Fault {
+  Remedy remedy = Remedy::kGiveUp;
+  Error error;
+};
+
+/// What an exception of libpqxx, or of reading a row, means: the only place that knows them.
+/// @param connected whether the connection is still open.
+Fault fault_of(const std::exception_ptr& exception, bool connected);
+
+}  // namespace capf::storage

@@ -1,0 +1,39 @@
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+KeyRecord read(Columns& columns) {
+  KeyRecord record;
+  record.owner = columns.word(parse_key_owner);
+  record.phone_id = columns.id();
+  record.compromised = columns.boolean();
+  return record;
+}
+
+const Statement kClaim{"keys_claim",
+                       "insert into public_keys (sha256, owner, phone_id) values ($1::bytea, $2::text, $3::bigint) "
+                       "on conflict (sha256) do nothing"};
+const Statement kFind{"keys_find", "select owner, phone_id, compromised from public_keys where sha256 = $1::bytea"};
+const Statement kMarkCompromised{
+    "keys_mark_compromised",
+    "insert into public_keys (sha256, owner, compromised) values ($1::bytea, 'blocked', true) "
+    "on conflict (sha256) do update set compromised = true"};
+
+}  // namespace
+
+// Two statements: the second one sees what another transaction, for which the first one waited, has written.
+Result<KeyRecord> Keys::claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) {
+  CAPF_TRY(session_.execute(kClaim, Parameters(key_sha256, to_string(owner), unless_zero(phone_id))));
+  return session_.value(kFind, Parameters(key_sha256), read);
+}
+
+Result<std::optional<KeyRecord>> Keys::find(const Sha256& key_sha256) {
+  return session_.first(kFind, Parameters(key_sha256), read);
+}
+
+Status Keys::mark_compromised(const Sha256& key_sha256) {
+  return session_.execute(kMarkCompromised, Parameters(key_sha256));
+}
+
+}  // namespace capf::storage

@@ -1,0 +1,140 @@
+#include "storage/conditions.h"
+#include "storage/stores.h"
+
+namespace capf::storage {
+
+Operation read_operation(Columns& columns) {
+  const auto id = columns.number();
+  const auto phone_id = columns.number();
+  Operation operation{.id = id, .phone_id = phone_id, .device = columns.device()};
+  operation.kind = columns.word(parse_operation_kind);
+  operation.state = columns.word(parse_operation_state);
+  operation.auth = columns.word(parse_auth_mode);
+  operation.key.order = columns.word(parse_key_order);
+  operation.key.rsa_bits = columns.integer();
+  operation.key.ec_bits = columns.integer();
+  operation.self_service = columns.boolean();
+  operation.created_by = columns.text();
+  operation.created_at = columns.time();
+  operation.completes_by = columns.time();
+  operation.finished_at = columns.optional_time();
+  operation.reason = columns.optional_reason();
+  operation.message = columns.text();
+  operation.string_mac = columns.bytes();
+  operation.string_digits = columns.integer();
+  operation.certificates = columns.integer();
+  operation.failures = columns.integer();
+  operation.authenticated_by = columns.optional_word(parse_credential_kind);
+  operation.authenticated_certificate = columns.optional_digest();
+  operation.expired_mic = columns.boolean();
+  return operation;
+}
+
+namespace {
+
+const std::string kSelect =
+    std::string("select ") + kOperationColumns + " from operations o join phones p on p.id = o.phone_id";
+
+const Statement kNextId{"operations_next_id", "select nextval('operation_ids')"};
+const Statement kAdd{
+    "operations_add",
+    "with added as (insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, "
+    "created_by, completes_by, string_mac, string_digits, message) values ($1::bigint, $2::bigint, $3::text, $4::text, "
+    "$5::text, $6::int, $7::int, $8::boolean, $9::text, $10::timestamptz, $11::bytea, $12::int, $13::text) "
+    "on conflict (phone_id) where finished_at is null do nothing returning id, auth), "
+    "strings as (insert into operation_strings (operation_id, largest) "
+    "select id, $14::int from added where auth = 'string') "
+    "select count(*) > 0 from added"};
+const Statement kFind{"operations_find", kSelect + " where o.id = $1::bigint"};
+const Statement kFindOpen{"operations_find_open", kSelect + " where o.phone_id = $1::bigint and o.finished_at is null"};
+const Statement kFindLast{"operations_find_last",
+                          kSelect + " where o.phone_id = $1::bigint order by o.id desc limit 1"};
+const Statement kAdvance{
+    "operations_advance",
+    "update operations set state = $2::text, authenticated_by = $3::text, authenticated_certificate = $4::bytea, "
+    "expired_mic = $5::boolean, certificates = certificates + case when $2::text = 'issued' then 1 else 0 end "
+    "where id = $1::bigint and finished_at is null"};
+const Statement kFinish{
+    "operations_finish",
+    "with ended as (update operations set state = $2::text, reason = $3::text, message = $4::text, "
+    "finished_at = now(), string_mac = null where id = $1::bigint and finished_at is null returning id), "
+    "counts as (delete from operation_strings s using ended e where s.operation_id = e.id) "
+    "select count(*) > 0 from ended"};
+const Statement kCountFailure{
+    "operations_count_failure",
+    "update operations set failures = failures + 1 where id = $1::bigint and finished_at is null returning failures"};
+// The phone too: whoever changes an operation holds its phone.
+const Statement kLockOverdue{"operations_lock_overdue",
+                             kSelect +
+                                 " where o.finished_at is null and o.completes_by < $1::timestamptz "
+                                 "order by o.completes_by limit $2::int for no key update skip locked"};
+
+}  // namespace
+
+Result<std::int64_t> Operations::next_id() { return session_.value(kNextId, Parameters(), read_number); }
+
+Result<bool> Operations::add(const Operation& operation, int strings_limit) {
+  const std::optional<Bytes> mac = operation.string_mac.empty() ? std::nullopt : std::optional(operation.string_mac);
+  return session_.value(
+      kAdd,
+      Parameters(operation.id, operation.phone_id, to_string(operation.kind), to_string(operation.auth),
+                 to_string(operation.key.order), operation.key.rsa_bits, operation.key.ec_bits, operation.self_service,
+                 operation.created_by, operation.completes_by, mac, operation.string_digits,
+                 shortened(operation.message, kLongestMessage), strings_limit),
+      read_boolean);
+}
+
+Result<std::optional<Operation>> Operations::find(std::int64_t id) {
+  return session_.first(kFind, Parameters(id), read_operation);
+}
+
+Result<std::optional<Operation>> Operations::find_open(std::int64_t phone_id) {
+  return session_.first(kFindOpen, Parameters(phone_id), read_operation);
+}
+
+Result<std::optional<Operation>> Operations::find_last(std::int64_t phone_id) {
+  return session_.first(kFindLast, Parameters(phone_id), read_operation);
+}
+
+Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, const Page& page) {
+  Conditions where;
+  where.add("o.id > ?::bigint", page.after);
+  if (filter.state) {
+    where.add("o.state = ?::text", to_string(*filter.state));
+    if (is_open(*filter.state)) where.add("o.finished_at is null");
+  }
+  if (filter.open || filter.overdue) where.add("o.finished_at is null");
+  if (filter.overdue) where.add("o.completes_by < now()");
+  if (filter.kind) where.add("o.kind = ?::text", to_string(*filter.kind));
+  if (filter.device) where.add("p.device = ?::text", *filter.device);
+  if (filter.created_before) where.add("o.created_at < ?::timestamptz", *filter.created_before);
+  const std::string limit = where.parameter(page.limit);
+  return session_.all_once(kSelect + where.text() + " order by o.id limit " + limit + "::int", where.parameters(),
+                           read_operation);
+}
+
+Result<bool> Operations::advance(std::int64_t id, OperationState to, CredentialKind by,
+                                 const std::optional<Sha256>& certificate, bool expired_mic) {
+  CAPF_INVARIANT(to == OperationState::kInProgress || to == OperationState::kIssued);
+  return session_.changes(kAdvance, Parameters(id, to_string(to), to_string(by), certificate, expired_mic));
+}
+
+Result<bool> Operations::finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
+                                const std::string& message) {
+  CAPF_INVARIANT(!is_open(to));
+  std::optional<std::string> spelling;
+  if (reason) spelling = to_string(*reason);
+  return session_.value(kFinish, Parameters(id, to_string(to), spelling, shortened(message, kLongestMessage)),
+                        read_boolean);
+}
+
+Result<int> Operations::count_failure(std::int64_t id) {
+  CAPF_LET(const auto failures, session_.first(kCountFailure, Parameters(id), read_integer));
+  return failures.value_or(0);
+}
+
+Result<std::vector<Operation>> Operations::lock_overdue(TimePoint deadline, int limit) {
+  return session_.all(kLockOverdue, Parameters(deadline, limit), read_operation);
+}
+
+}  // namespace capf::storage

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
+#include "capf/domain/device.h"
+
+namespace capf::storage {
+
+/// The values of a statement, in PostgreSQL's text form; the statement says their types: $1::bytea.
+class Parameters {
+ public:
+  template <class... Values>
+  explicit Parameters(const Values&... values) {
+    (add(values), ...);
+  }
+
+  /// Text as it may be stored: what is not UTF-8, and NUL, becomes U+FFFD.
+  void add(std::string_view text);
+  void add(const std::string& text) { add(std::string_view(text)); }
+  void add(const char* text) { add(std::string_view(text)); }
+  void add(const DeviceName& device) { add(device.text()); }
+  void add(bool value) { values_.emplace_back(value ? "true" : "false"); }
+  void add(std::integral auto value) { values_.emplace_back(std::to_string(value)); }
+  void add(TimePoint time);
+  void add(BytesView data);
+  void add(const Bytes& data) { add(BytesView(data)); }
+  void add(const Sha256& digest) { add(BytesView(digest)); }
+  template <class T>
+  void add(const std::optional<T>& value) {
+    if (value)
+      add(*value);
+    else
+      values_.emplace_back(std::nullopt);
+  }
+
+  std::size_t size() const { return values_.size(); }
+  /// Null pointers for NULL; valid as long as this object and unchanged.
+  std::vector<const char*> pointers() const;
+
+ private:
+  std::vector<std::optional<std::string>> values_;
+};
+
+/// At most `characters` characters of a text.
+std::string shortened(std::string_view text, std::size_t characters);
+/// The most that the records keep of a message.
+inline constexpr std::size_t kLongestMessage = 1000;
+
+/// NULL where a number means "none".
+inline std::optional<std::int64_t> unless_zero(std::int64_t id) {
+  if (id == 0) return std::nullopt;
+  return id;
+}
+
+}  // namespace capf::storage

@@ -1,0 +1,115 @@
+#include "storage/conditions.h"
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+const std::string kColumns =
+    "p.id, p.device, p.model, microseconds(p.created_at), microseconds(p.blocked_at), p.mic_sha256, "
+    "microseconds(p.self_service_stopped_at), "
+    "case when s.locked_until > now() then microseconds(s.locked_until) end, "
+    "microseconds(t.at), t.address, t.transport, t.kind, t.reason, t.message";
+const std::string kTables =
+    " from phones p left join device_strings s on s.phone_id = p.id left join phone_attempts t on t.phone_id = p.id";
+
+Phone read(Columns& columns) {
+  const auto id = columns.number();
+  Phone phone{id, columns.device(), {}, {}, {}, {}, {}, {}, {}};
+  phone.model = columns.text();
+  phone.created_at = columns.time();
+  phone.blocked_at = columns.optional_time();
+  phone.mic_sha256 = columns.optional_digest();
+  phone.self_service_stopped_at = columns.optional_time();
+  phone.string_locked_until = columns.optional_time();
+  if (columns.next_is_null()) return phone;
+  Attempt attempt;
+  attempt.at = columns.time();
+  attempt.address = columns.text();
+  attempt.transport = columns.text();
+  attempt.kind = columns.word(parse_operation_kind);
+  attempt.reason = columns.reason();
+  attempt.message = columns.text();
+  phone.last_attempt = std::move(attempt);
+  return phone;
+}
+
+// In one order always, so that two administrators who add the same names do not wait for each other.
+const Statement kAdd{"phones_add",
+                     "with asked as (select distinct unnest($1::text[]) collate \"C\" as device order by 1), "
+                     "added as (insert into phones (device, model) select device, $2::text from asked "
+                     "on conflict (device) where removed_at is null do nothing returning device) "
+                     "select device from asked where device not in (select device from added)"};
+const Statement kFind{"phones_find",
+                      "select " + kColumns + kTables + " where p.device = $1::text and p.removed_at is null"};
+const Statement kLock{"phones_lock", kFind.text + " for no key update of p"};
+const Statement kSetBlocked{"phones_set_blocked",
+                            "update phones set blocked_at = case when $2::boolean then coalesce(blocked_at, now()) end "
+                            "where id = $1::bigint"};
+const Statement kSetModel{"phones_set_model", "update phones set model = $2::text where id = $1::bigint"};
+const Statement kSetMic{"phones_set_mic", "update phones set mic_sha256 = $2::bytea where id = $1::bigint"};
+const Statement kSetStopped{
+    "phones_set_self_service_stopped",
+    "update phones set self_service_stopped_at = case when $2::boolean then coalesce(self_service_stopped_at, now()) "
+    "end where id = $1::bigint"};
+const Statement kRemove{"phones_remove",
+                        "update phones set removed_at = now() where id = $1::bigint and removed_at is null"};
+const Statement kRecordAttempt{
+    "phones_record_attempt",
+    "insert into phone_attempts (phone_id, at, address, transport, kind, reason, message) values "
+    "($1::bigint, $2::timestamptz, $3::text, $4::text, $5::text, $6::text, $7::text) on conflict (phone_id) do update "
+    "set at = excluded.at, address = excluded.address, transport = excluded.transport, kind = excluded.kind, "
+    "reason = excluded.reason, message = excluded.message"};
+
+}  // namespace
+
+Result<std::vector<std::string>> Phones::add(std::span<const DeviceName> devices, const std::string& model) {
+  // A device name has nothing that an array's text would have to escape; the quotes keep "null" a name.
+  std::string names = "{";
+  for (const DeviceName& device : devices) names += (names.size() > 1 ? ",\"" : "\"") + device.text() + "\"";
+  return session_.all(kAdd, Parameters(names + "}", model), read_text);
+}
+
+Result<std::optional<Phone>> Phones::find(const DeviceName& device) {
+  return session_.first(kFind, Parameters(device), read);
+}
+
+Result<std::optional<Phone>> Phones::lock(const DeviceName& device) {
+  return session_.first(kLock, Parameters(device), read);
+}
+
+Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const Page& page) {
+  Conditions where;
+  where.add("p.removed_at is null");
+  where.add("p.id > ?::bigint", page.after);
+  if (filter.devices) where.add("p.device like ?::text", like_pattern(*filter.devices));
+  if (filter.blocked) where.add(*filter.blocked ? "p.blocked_at is not null" : "p.blocked_at is null");
+  const std::string limit = where.parameter(page.limit);
+  return session_.all_once("select " + kColumns + kTables + where.text() + " order by p.id limit " + limit + "::int",
+                           where.parameters(), read);
+}
+
+Status Phones::set_blocked(std::int64_t id, bool blocked) {
+  return session_.execute(kSetBlocked, Parameters(id, blocked));
+}
+
+Status Phones::set_model(std::int64_t id, const std::string& model) {
+  return session_.execute(kSetModel, Parameters(id, shortened(model, 64)));
+}
+
+Status Phones::set_mic(std::int64_t id, const std::optional<Sha256>& mic) {
+  return session_.execute(kSetMic, Parameters(id, mic));
+}
+
+Status Phones::set_self_service_stopped(std::int64_t id, bool stopped) {
+  return session_.execute(kSetStopped, Parameters(id, stopped));
+}
+
+Status Phones::remove(std::int64_t id) { return session_.execute(kRemove, Parameters(id)); }
+
+Status Phones::record_attempt(std::int64_t id, const Attempt& attempt) {
+  return session_.execute(kRecordAttempt,
+                          Parameters(id, attempt.at, attempt.address, attempt.transport, to_string(attempt.kind),
+                                     to_string(attempt.reason), shortened(attempt.message, kLongestMessage)));
+}
+
+}  // namespace capf::storage

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pqxx/connection>
+#include <pqxx/result>
+#include <pqxx/transaction_base>
+
+#include "storage/columns.h"
+#include "storage/fault.h"
+#include "storage/parameters.h"
+
+namespace capf::storage {
+
+/// SQL with the name under which a connection prepares it when it is first used.
+struct Statement {
+  const char* name;
+  std::string text;
+};
+
+/// A connection with what it has prepared. Belongs to one thread at a time.
+struct Connection {
+  explicit Connection(const std::string& conninfo) : link(conninfo) {}
+
+  pqxx::connection link;
+  std::set<std::string> prepared;
+};
+
+enum class Access { kRead, kWrite };
+
+/// An open transaction on a connection. Stores run their statements through it; no exception of libpqxx leaves it.
+/// After a fault nothing reaches the server any more: every statement answers with the same error.
+class Session {
+ public:
+  explicit Session(Connection& connection) : connection_(connection) {}
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// Writes are READ COMMITTED: what is read after a lock is what the one before has left. Reads see one moment.
+  Status begin(Access access);
+  Status commit();
+
+  const std::optional<Fault>& fault() const { return fault_; }
+  TimePoint now() const { return now_; }
+
+  Result<pqxx::result> run(const Statement& statement, const Parameters& parameters);
+  /// Without preparing it: planned for just these values.
+  Result<pqxx::result> run_once(const std::string& text, const Parameters& parameters);
+
+  /// Every row through `map`.
+  template <class T>
+  Result<std::vector<T>> all(const Statement& statement, const Parameters& parameters, T (*map)(Columns&)) {
+    return mapped(run(statement, parameters), map);
+  }
+  template <class T>
+  Result<std::vector<T>> all_once(const std::string& text, const Parameters& parameters, T (*map)(Columns&)) {
+    return mapped(run_once(text, parameters), map);
+  }
+  /// The first row, or nothing.
+  template <class T>
+  Result<std::optional<T>> first(const Statement& statement, const Parameters& parameters, T (*map)(Columns&)) {
+    CAPF_LET(auto rows, all(statement, parameters, map));
+    if (rows.empty()) return std::nullopt;
+    return std::move(rows.front());
+  }
+  /// The one row of a statement that always has one.
+  template <class T>
+  Result<T> value(const Statement& statement, const Parameters& parameters, T (*map)(Columns&)) {
+    CAPF_LET(auto row, first(statement, parameters, map));
+    if (!row) return fail_internal(std::string("no row from ") + statement.name);
+    return *std::move(row);
+  }
+  Status execute(const Statement& statement, const Parameters& parameters);
+  /// @return whether a row was changed.
+  Result<bool> changes(const Statement& statement, const Parameters& parameters);
+
+ private:
+  template <class Action>
+  auto guarded(Action action) -> Result<decltype(action())> {
+    if (fault_) return tl::unexpected<Error>(fault_->error);
+    try {
+      return action();
+    } catch (...) {
+      fault_ = fault_of(std::current_exception(), connection_.link.is_open());
+      return tl::unexpected<Error>(fault_->error);
+    }
+  }
+  template <class T>
+  Result<std::vector<T>> mapped(Result<pqxx::result> result, T (*map)(Columns&)) {
+    CAPF_LET(const auto rows, std::move(result));
+    return guarded([&] {
+      std::vector<T> values;
+      values.reserve(rows.size());
+      for (const pqxx::row& row : rows) {
+        Columns columns(row);
+        values.push_back(map(columns));
+      }
+      return values;
+    });
+  }
+
+  Connection& connection_;
+  std::unique_ptr<pqxx::transaction_base> transaction_;
+  std::optional<Fault> fault_;
+  TimePoint now_;
+};
+
+// Readers of rows with one column.
+inline bool read_boolean(Columns& columns) { return columns.boolean(); }
+inline int read_integer(Columns& columns) { return columns.integer(); }
+inline std::int64_t read_number(Columns& columns) { return columns.number(); }
+inline std::string read_text(Columns& columns) { return columns.text(); }
+inline TimePoint read_time(Columns& columns) { return columns.time(); }
+
+}  // namespace capf::storage

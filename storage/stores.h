@@ -1,0 +1,170 @@
+#pragma once
+
+#include "capf/domain/store.h"
+#include "storage/session.h"
+
+// One store for each aggregate of capf/domain/store.h, each in a file of its own. They live as long as their
+// transaction's session.
+
+namespace capf::storage {
+
+/// An operation as other aggregates' statements select it too; read_operation() takes the columns in this order.
+inline constexpr char kOperationColumns[] =
+    "o.id, o.phone_id, p.device, o.kind, o.state, o.auth, o.key_order, o.rsa_bits, o.ec_bits, o.self_service, "
+    "o.created_by, microseconds(o.created_at), microseconds(o.completes_by), microseconds(o.finished_at), o.reason, "
+    "o.message, coalesce(o.string_mac, ''), o.string_digits, o.certificates, o.failures, o.authenticated_by, "
+    "o.authenticated_certificate, o.expired_mic";
+Operation read_operation(Columns& columns);
+
+class Phones final : public PhoneStore {
+ public:
+  explicit Phones(Session& session) : session_(session) {}
+  Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) override;
+  Result<std::optional<Phone>> find(const DeviceName& device) override;
+  Result<std::optional<Phone>> lock(const DeviceName& device) override;
+  Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) override;
+  Status set_blocked(std::int64_t id, bool blocked) override;
+  Status set_model(std::int64_t id, const std::string& model) override;
+  Status set_mic(std::int64_t id, const std::optional<Sha256>& mic) override;
+  Status set_self_service_stopped(std::int64_t id, bool stopped) override;
+  Status remove(std::int64_t id) override;
+  Status record_attempt(std::int64_t id, const Attempt& attempt) override;
+
+ private:
+  Session& session_;
+};
+
+class Operations final : public OperationStore {
+ public:
+  explicit Operations(Session& session) : session_(session) {}
+  Result<std::int64_t> next_id() override;
+  Result<bool> add(const Operation& operation, int strings_limit) override;
+  Result<std::optional<Operation>> find(std::int64_t id) override;
+  Result<std::optional<Operation>> find_open(std::int64_t phone_id) override;
+  Result<std::optional<Operation>> find_last(std::int64_t phone_id) override;
+  Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) override;
+  Result<bool> advance(std::int64_t id, OperationState to, CredentialKind by, const std::optional<Sha256>& certificate,
+                       bool expired_mic) override;
+  Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
+                      const std::string& message) override;
+  Result<int> count_failure(std::int64_t id) override;
+  Result<std::vector<Operation>> lock_overdue(TimePoint deadline, int limit) override;
+
+ private:
+  Session& session_;
+};
+
+class Certificates final : public CertificateStore {
+ public:
+  explicit Certificates(Session& session) : session_(session) {}
+  Result<std::int64_t> add(const Certificate& certificate) override;
+  Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) override;
+  Result<std::vector<Certificate>> find_serial(BytesView serial) override;
+  Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) override;
+  Result<std::vector<Certificate>> live(std::int64_t phone_id) override;
+  Result<bool> ever_confirmed(std::int64_t phone_id) override;
+  Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) override;
+  Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) override;
+  Result<bool> confirm(std::int64_t id) override;
+  Result<bool> revoke(const Certificate& certificate, RevocationReason reason) override;
+
+ private:
+  Session& session_;
+};
+
+class Keys final : public KeyStore {
+ public:
+  explicit Keys(Session& session) : session_(session) {}
+  Result<KeyRecord> claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) override;
+  Result<std::optional<KeyRecord>> find(const Sha256& key_sha256) override;
+  Status mark_compromised(const Sha256& key_sha256) override;
+
+ private:
+  Session& session_;
+};
+
+class Strings final : public StringStore {
+ public:
+  explicit Strings(Session& session) : session_(session) {}
+  Result<std::optional<Reason>> count(std::int64_t phone_id, std::int64_t operation_id,
+                                      const std::string& address_block) override;
+  Result<std::optional<Reason>> count_stranger(const std::string& address_block) override;
+  Status forgive(std::int64_t phone_id, std::int64_t operation_id, const std::string& address_block) override;
+  Status unlock(std::int64_t phone_id) override;
+  Status prune() override;
+
+ private:
+  Session& session_;
+};
+
+class Issuers final : public IssuerStore {
+ public:
+  explicit Issuers(Session& session) : session_(session) {}
+  Result<std::int64_t> add(const IssuerRecord& issuer) override;
+  Result<std::optional<IssuerRecord>> active() override;
+  Result<std::vector<IssuerRecord>> list() override;
+
+ private:
+  Session& session_;
+};
+
+class Anchors final : public AnchorStore {
+ public:
+  explicit Anchors(Session& session) : session_(session) {}
+  Result<bool> add(const TrustAnchor& anchor) override;
+  Result<std::vector<TrustAnchor>> list() override;
+  Result<bool> remove(const Sha256& sha256) override;
+  Result<std::int64_t> revision() override;
+  Result<std::int64_t> lock_revision() override;
+
+ private:
+  Session& session_;
+};
+
+class Administrators final : public AdministratorStore {
+ public:
+  explicit Administrators(Session& session) : session_(session) {}
+  Result<bool> add(const Administrator& administrator) override;
+  Result<std::optional<Administrator>> find(const std::string& name) override;
+  Result<std::optional<Administrator>> find_certificate(const Sha256& sha256) override;
+  Result<std::vector<Administrator>> list() override;
+  Result<bool> disable(const std::string& name) override;
+  Result<int> lock_admins() override;
+
+ private:
+  Session& session_;
+};
+
+class Audit final : public AuditStore {
+ public:
+  explicit Audit(Session& session) : session_(session) {}
+  Status add(const AuditEvent& event) override;
+  Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) override;
+  Result<ChangeCursor> end() override;
+  Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) override;
+  Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) override;
+  Result<std::vector<RefusalCount>> refusals(TimePoint since, int limit) override;
+
+ private:
+  Session& session_;
+};
+
+class Overview final : public SummaryStore {
+ public:
+  explicit Overview(Session& session) : session_(session) {}
+  Result<Summary> summary() override;
+
+ private:
+  Session& session_;
+};
+
+class Leases final : public LeaseStore {
+ public:
+  explicit Leases(Session& session) : session_(session) {}
+  Result<bool> take(const std::string& name, const std::string& holder, int seconds) override;
+
+ private:
+  Session& session_;
+};
+
+}  // namespace capf::storage

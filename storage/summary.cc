@@ -1,0 +1,70 @@
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+using Count = std::pair<std::string, std::int64_t>;
+
+Count read_count(Columns& columns) {
+  std::string name = columns.text();
+  return {std::move(name), columns.number()};
+}
+
+Summary read_figures(Columns& columns) {
+  Summary summary;
+  summary.overdue = columns.number();
+  summary.oldest_pending = columns.optional_time();
+  summary.phones = columns.number();
+  summary.lscs_expiring_30_days = columns.number();
+  summary.lscs_expiring_7_days = columns.number();
+  summary.lscs_expiring_1_day = columns.number();
+  summary.lscs_unconfirmed = columns.number();
+  summary.issuer_not_after = columns.optional_time();
+  return summary;
+}
+
+// Each part reads a partial index, or a window of one.
+const Statement kOpen{"summary_open",
+                      "select state, count(*) from operations where finished_at is null group by state"};
+const Statement kEnded{"summary_ended",
+                       "select state, count(*) from operations where finished_at is not null and finished_at > now() - "
+                       "interval '24 hours' "
+                       "group by state"};
+const Statement kReasons{"summary_reasons",
+                         "select reason, count(*) from operations where finished_at is not null and finished_at > "
+                         "now() - interval '24 hours' "
+                         "and state = 'failed' and reason is not null group by reason"};
+const Statement kRefusals{
+    "summary_refusals",
+    "select reason, sum(count)::bigint from refusals where minute > now() - interval '1 hour' group by reason"};
+const Statement kFigures{
+    "summary_figures",
+    "select (select count(*) from operations where finished_at is null and completes_by < now()), "
+    "(select microseconds(min(created_at)) from operations where finished_at is null), "
+    "(select phones from totals), e.in_30, e.in_7, e.in_1, "
+    "(select count(*) from certificates c join operations o on o.id = c.operation_id where c.kind = 'lsc' "
+    "and c.revoked_at is null and c.confirmed_at is null and c.not_after >= now() and o.finished_at is not null), "
+    "(select microseconds(not_after) from issuers where active) "
+    "from (select count(*) as in_30, count(*) filter (where not_after < now() + interval '7 days') as in_7, "
+    "count(*) filter (where not_after < now() + interval '1 day') as in_1 from certificates where kind = 'lsc' "
+    "and revoked_at is null and not_after >= now() and not_after < now() + interval '30 days') e"};
+
+}  // namespace
+
+Result<Summary> Overview::summary() {
+  CAPF_LET(auto summary, session_.value(kFigures, Parameters(), read_figures));
+  for (const OperationState state : kOperationStates) summary.operations[state] = 0;
+  for (const Statement& statement : {kOpen, kEnded}) {
+    CAPF_LET(const auto counts, session_.all(statement, Parameters(), read_count));
+    for (const auto& [state, count] : counts) {
+      if (const auto known = parse_operation_state(state)) summary.operations[*known] = count;
+    }
+  }
+  CAPF_LET(const auto reasons, session_.all(kReasons, Parameters(), read_count));
+  summary.reasons.insert(reasons.begin(), reasons.end());
+  CAPF_LET(const auto refusals, session_.all(kRefusals, Parameters(), read_count));
+  summary.refusals.insert(refusals.begin(), refusals.end());
+  return summary;
+}
+
+}  // namespace capf::storage
