@@ -432,7 +432,7 @@ begin
     return 'ADDRESS_LIMITED';
   end if;
   if not exists (select from address_strings where address_block = the_block)
-     and (select count(*) from (select from address_strings limit largest) as some) >= largest then
+     and (select count(*) from (select from address_strings limit largest) as known) >= largest then
     return null;
   end if;
   insert into address_strings as s (address_block, count, since) values (the_block, 1, now())

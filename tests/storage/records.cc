@@ -1,0 +1,89 @@
+#include "tests/storage/samples.h"
+
+namespace capf::test {
+namespace {
+
+/// Runs the body of a test in one transaction.
+template <class Body>
+void in(storage::PostgresDatabase& database, Body body) {
+  good(database.write([&](Transaction& tx) -> Status {
+    body(tx);
+    return {};
+  }));
+}
+
+TEST_CASE("a phone is added, found, changed and removed, and its name is free again") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const std::vector<DeviceName> names{device("SEP2"), device("null"), device("SEP1"), device("SEP2")};
+    CHECK(good(tx.phones().add(names, "CP-7961")).empty());
+    CHECK(good(tx.phones().add(std::vector{device("SEP1"), device("SEP3")}, "")) == std::vector<std::string>{"SEP1"});
+
+    const Phone phone = *good(tx.phones().find(device("SEP1")));
+    CHECK(phone.model == "CP-7961");
+    CHECK(phone.created_at == tx.now());
+    CHECK_FALSE(phone.blocked_at);
+    CHECK_FALSE(phone.last_attempt);
+    good(tx.phones().set_blocked(phone.id, true));
+    good(tx.phones().set_model(phone.id, "CP-8861"));
+    good(tx.phones().set_mic(phone.id, digest("mic")));
+    good(tx.phones().set_self_service_stopped(phone.id, true));
+    Attempt attempt{
+        tx.now(), "192.0.2.1", "grpc", OperationKind::kDelete, Reason::kMicChanged, std::string("a\0b\xff", 4)};
+    good(tx.phones().record_attempt(phone.id, attempt));
+    attempt.reason = Reason::kAuthStringMismatch;
+    good(tx.phones().record_attempt(phone.id, attempt));
+
+    const Phone changed = *good(tx.phones().lock(device("SEP1")));
+    CHECK(changed.id == phone.id);
+    CHECK(changed.blocked_at == tx.now());
+    CHECK(changed.model == "CP-8861");
+    CHECK(changed.mic_sha256 == digest("mic"));
+    CHECK(changed.self_service_stopped_at == tx.now());
+    REQUIRE(changed.last_attempt);
+    CHECK(changed.last_attempt->at == tx.now());
+    CHECK(changed.last_attempt->address == "192.0.2.1");
+    CHECK(changed.last_attempt->transport == "grpc");
+    CHECK(changed.last_attempt->kind == OperationKind::kDelete);
+    CHECK(changed.last_attempt->reason == Reason::kAuthStringMismatch);
+    CHECK(changed.last_attempt->message == "a\uFFFDb\uFFFD");
+    good(tx.phones().set_blocked(phone.id, false));
+    good(tx.phones().set_mic(phone.id, std::nullopt));
+    CHECK_FALSE(good(tx.phones().find(device("SEP1")))->blocked_at);
+    CHECK_FALSE(good(tx.phones().find(device("SEP1")))->mic_sha256);
+
+    good(tx.phones().remove(phone.id));
+    CHECK_FALSE(good(tx.phones().find(device("SEP1"))));
+    CHECK_FALSE(good(tx.phones().lock(device("SEP1"))));
+    const Phone another = added_phone(tx, device("SEP1"));
+    CHECK(another.id != phone.id);
+    CHECK_FALSE(another.last_attempt);
+    CHECK(good(tx.summary().summary()).phones == 4);  // SEP1, SEP2, SEP3, null
+  });
+}
+
+TEST_CASE("phones are listed by pattern and in pages") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const std::vector<DeviceName> names{device("SEP_1"), device("SEPx1"), device("SEP_2"), device("ATA1")};
+    REQUIRE(good(tx.phones().add(names, "")).empty());
+    good(tx.phones().set_blocked(good(tx.phones().find(device("ATA1")))->id, true));
+    const auto listed = [&](const PhoneFilter& filter, const Page& page = {}) {
+      std::string text;
+      for (const Phone& phone : good(tx.phones().list(filter, page))) text += phone.device.text() + " ";
+      return text;
+    };
+    CHECK(listed({.devices = good(Pattern::parse("SEP_*"))}) == "SEP_1 SEP_2 ");
+    CHECK(listed({.devices = good(Pattern::parse("*1"))}) == "ATA1 SEP_1 SEPx1 ");
+    CHECK(listed({.blocked = true}) == "ATA1 ");
+    CHECK(listed({.blocked = false}) == "SEP_1 SEP_2 SEPx1 ");
+    const auto first = good(tx.phones().list({}, {0, 3}));
+    REQUIRE(first.size() == 3);
+    CHECK(listed({}, {first.back().id, 3}) == "SEPx1 ");
+  });
+}
+
+}  // namespace
+}  // namespace capf::test
