@@ -44,6 +44,8 @@ enum class Code : std::uint8_t {
   X(kRequestTooLarge, "REQUEST_TOO_LARGE", kInvalidArgument, "the request is too large")                               \
   X(kRequestSignature, "REQUEST_SIGNATURE", kInvalidArgument, "the request is not signed by the key that it offers")   \
   X(kInvalidConfiguration, "INVALID_CONFIGURATION", kInvalidArgument, "the configuration is not usable")               \
+  X(kMessageMalformed, "MESSAGE_MALFORMED", kInvalidArgument, "the phone's message breaks the protocol")               \
+  X(kMessageUnexpected, "MESSAGE_UNEXPECTED", kInvalidArgument, "the phone's message does not fit the dialogue")       \
   /* the key that a phone offers */                                                                                    \
   X(kKeyEncoding, "KEY_ENCODING", kInvalidArgument, "the public key is not encoded as it must be")                     \
   X(kKeyTypeRefused, "KEY_TYPE_REFUSED", kInvalidArgument, "the key is neither RSA nor P-256, P-384 or P-521")         \
@@ -91,6 +93,7 @@ enum class Code : std::uint8_t {
   X(kDeviceBlocked, "DEVICE_BLOCKED", kFailedPrecondition, "the device is blocked")                                    \
   X(kProofDowngraded, "PROOF_DOWNGRADED", kUnauthenticated, "the device proved its MIC fresh before, and now did not") \
   X(kProofInvalid, "PROOF_INVALID", kUnauthenticated, "the proof of possession is wrong")                              \
+  X(kProofNotFresh, "PROOF_NOT_FRESH", kUnauthenticated, "the proof does not sign this session's id")                  \
   X(kClientCertificateRequired, "CLIENT_CERTIFICATE_REQUIRED", kUnauthenticated,                                       \
     "this port needs an administrator's client certificate")                                                           \
   X(kAdministratorUnknown, "ADMINISTRATOR_UNKNOWN", kUnauthenticated, "this certificate is no administrator's")        \
@@ -119,6 +122,9 @@ enum class Code : std::uint8_t {
     "the phone may not renew by itself now: nothing is scheduled")                                                     \
   X(kKeyGenerationFailed, "KEY_GENERATION_FAILED", kFailedPrecondition, "the phone could not generate its key")        \
   X(kPhoneRefused, "PHONE_REFUSED", kFailedPrecondition, "the phone refused to store or delete the certificate")       \
+  X(kPhoneWithoutEc, "PHONE_WITHOUT_EC", kFailedPrecondition, "the phone's version of the protocol has no EC keys")    \
+  X(kPhoneCommunication, "PHONE_COMMUNICATION", kFailedPrecondition,                                                   \
+    "the phone went away or fell silent in the middle of its session")                                                 \
   X(kCertificateTooLarge, "CERTIFICATE_TOO_LARGE", kFailedPrecondition,                                                \
     "the LSC would be larger than phones can hold")                                                                    \
   X(kIssuerExpired, "ISSUER_EXPIRED", kFailedPrecondition, "the issuer's own certificate is not valid now")            \

@@ -61,11 +61,17 @@ std::string_view cisco_failure(Reason reason) {
     case Reason::kCertificateRevoked:
     case Reason::kDeviceBlocked:
     case Reason::kProofInvalid:
+    case Reason::kProofNotFresh:
     case Reason::kProofDowngraded: return "Invalid Credentials";
     case Reason::kKeyGenerationFailed: return "Key Generation Failed/Timeout";
     case Reason::kDeadlinePassed: return "User Initiated Request Late/Timedout";
     case Reason::kPhoneRefused:
+    case Reason::kPhoneCommunication:
+    case Reason::kMessageMalformed:
+    case Reason::kMessageUnexpected:
+    case Reason::kInvalidDeviceName:
     case Reason::kInvalidRequest: return "Phone Communication Failure";
+    case Reason::kPhoneWithoutEc: return "Phone's CAPF Version Has No EC";
     case Reason::kIssuerExpired:
     case Reason::kCertificateCheckFailed:
     case Reason::kInternal: return "CA Communication Failure";
