@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+
+#include "capf/base/bytes.h"
+
+// The CAPF protocol's outer form, versions 2 and 3: what `specs/capf-wire-protocol.md` calls a message, before its
+// elements mean anything. Nothing here copies, allocates or throws.
+
+namespace capf::wire {
+
+inline constexpr std::uint8_t kProtocolId = 0x55;
+inline constexpr std::size_t kHeaderSize = 8;
+/// What the length field can say.
+inline constexpr std::size_t kLongestElements = 65535;
+/// What we take: two certificates of the largest size that is looked at, and their signatures.
+inline constexpr std::size_t kLongestAccepted = 40 * 1024;
+
+/// One message, within the octets that were read.
+struct Frame {
+  std::uint8_t command = 0;
+  std::uint32_t session_id = 0;
+  BytesView elements;
+
+  std::size_t size() const { return kHeaderSize + elements.size(); }
+};
+
+/// Not enough octets yet.
+struct More {
+  std::size_t size = 0;  ///< how many there must be in all before another look is worth it
+};
+
+/// It can never become a message.
+struct Malformed {
+  std::string_view why;  ///< words of our own, for people
+};
+
+using Taken = std::variant<More, Frame, Malformed>;
+
+/// The message at the front of `data`; what stands behind it is not looked at.
+/// @param longest more octets of elements than these are malformed as soon as the header says so.
+Taken take_frame(BytesView data, std::size_t longest = kLongestElements);
+
+struct Element {
+  std::uint8_t tag = 0;
+  BytesView value;
+};
+
+/// Walks over the elements of a message, in their order.
+class ElementReader {
+ public:
+  explicit ElementReader(BytesView elements) : rest_(elements) {}
+
+  /// The next one; nothing at the end, and where the next one runs past the end: then broken() is true.
+  std::optional<Element> next();
+  bool broken() const { return broken_; }
+
+ private:
+  BytesView rest_;
+  bool broken_ = false;
+};
+
+/// Appends one message to a buffer, element by element.
+class FrameWriter {
+ public:
+  FrameWriter(Bytes& out, std::uint8_t command, std::uint32_t session_id);
+
+  void put(std::uint8_t tag, BytesView value) { put(tag, {}, value, {}); }
+  /// One element whose value is in three parts.
+  void put(std::uint8_t tag, BytesView first, BytesView second, BytesView third);
+  /// Writes the length into the header. @return false where the elements are too long: what was appended is gone.
+  [[nodiscard]] bool finish();
+
+ private:
+  Bytes& out_;
+  std::size_t start_;
+  bool fits_ = true;
+};
+
+}  // namespace capf::wire
