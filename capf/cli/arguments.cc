@@ -7,7 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "capf/cli/text.h"
+#include "capf/client/text.h"
 
 namespace capf::cli {
 namespace {
@@ -66,7 +66,7 @@ class Grammar {
         return parsed;
       }
       const CLI::App* at = innermost();
-      parsed.error = std::string("capfctl: INVALID_REQUEST: ") + printable(stop.what()) + " ('" + path_of(at) +
+      parsed.error = std::string("capfctl: INVALID_REQUEST: ") + client::printable(stop.what()) + " ('" + path_of(at) +
                      " --help' says more)\n";
       parsed.exit_code = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0 ? kPluginUnknown : kWrongUsage;
       return parsed;

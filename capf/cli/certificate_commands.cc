@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
+#include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
-#include "capf/cli/text.h"
 #include "capf/client/key.h"
 
 namespace capf::cli {

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include "capf/cli/text.h"
+#include "capf/client/text.h"
 
 namespace capf::cli {
 
@@ -54,7 +54,7 @@ std::optional<int> confirm(const Arguments& arguments, const std::string& questi
   if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDERR_FILENO) == 0) {
     return report_usage("this cannot be undone; without a terminal it needs --yes");
   }
-  std::cerr << printable(question) << " [y/N] " << std::flush;
+  std::cerr << client::printable(question) << " [y/N] " << std::flush;
   std::string answer;
   std::getline(std::cin, answer);
   if (answer == "y" || answer == "Y" || answer == "yes") return std::nullopt;

@@ -1,6 +1,7 @@
 #include "capf/cli/devices.h"
 
 #include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <iostream>
 #include <unordered_set>
@@ -21,6 +22,8 @@ bool is_title(std::string text) {
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return text == "device" || text == "device name" || text == "device_name";
 }
+
+bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
 
 }  // namespace
 
@@ -71,6 +74,26 @@ Result<std::vector<DeviceLine>> named_devices(const Arguments& arguments) {
   }
   if (unique.empty()) return fail(Reason::kInvalidRequest, "name at least one DEVICE, or a --file of them");
   return unique;
+}
+
+std::string serial_or_device(std::string_view text) {
+  std::string_view digits = text;
+  const bool prefixed = digits.size() > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+  if (prefixed) digits.remove_prefix(2);
+  const bool with_colons = digits.find(':') != std::string_view::npos;
+  // A name of hexadecimal digits alone could be either; at the length of our serial numbers it is a serial number.
+  if (!prefixed && !with_colons && digits.size() < 30) return std::string(text);
+  std::string serial;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (with_colons && i % 3 == 2) {
+      if (digits[i] != ':') return std::string(text);
+    } else if (is_hex(digits[i])) {
+      serial += static_cast<char>(std::tolower(static_cast<unsigned char>(digits[i])));
+    } else {
+      return std::string(text);
+    }
+  }
+  return serial;
 }
 
 Option devices_file_option() {

@@ -2,6 +2,7 @@
 
 #include <istream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capf/base/error.h"
@@ -22,6 +23,10 @@ Result<std::vector<DeviceLine>> parse_device_lines(std::istream& lines);
 /// The devices named on the command line and those of --file ("-": standard input), without repetitions; lines
 /// without a model get --model. Errors: INVALID_REQUEST, also where there is none.
 Result<std::vector<DeviceLine>> named_devices(const Arguments& arguments);
+
+/// What people paste as a serial number ("0A:1B:2C", "0x0a1b2c", upper case) as the services spell it; everything else,
+/// above all a device name, unchanged.
+std::string serial_or_device(std::string_view text);
 
 Option devices_file_option();
 

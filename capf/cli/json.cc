@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "capf/cli/text.h"
+#include "capf/client/text.h"
 
 namespace capf::cli {
 namespace {
@@ -16,7 +16,7 @@ void append_escape(std::string& out, unsigned unit) {
 void append_string(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
-    const char32_t c = take_code_point(text);
+    const char32_t c = client::take_code_point(text);
     switch (c) {
       case U'"': out += "\\\""; break;
       case U'\\': out += "\\\\"; break;
@@ -25,10 +25,10 @@ void append_string(std::string& out, std::string_view text) {
       case U'\t': out += "\\t"; break;
       default:
         // All control characters lie in the basic plane, so one escape is enough.
-        if (is_control(c))
+        if (client::is_control(c))
           append_escape(out, static_cast<unsigned>(c));
         else
-          append_utf8(out, c);
+          client::append_utf8(out, c);
     }
   }
   out += '"';

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
-#include "capf/cli/text.h"
+#include "capf/client/text.h"
 
 namespace capf::cli {
 namespace {
@@ -13,7 +13,7 @@ constexpr std::size_t kRowsMeasured = 1000;
 std::string cell(const Json& value) {
   if (const bool* boolean = value.boolean()) return *boolean ? "yes" : "no";
   if (const auto* number = value.number()) return std::to_string(*number);
-  if (const auto* text = value.text()) return text->empty() ? "-" : printable(*text);
+  if (const auto* text = value.text()) return text->empty() ? "-" : client::printable(*text);
   if (const auto* array = value.array()) {
     std::string joined;
     for (const Json& element : *array) joined += (joined.empty() ? "" : ", ") + cell(element);
@@ -23,15 +23,15 @@ std::string cell(const Json& value) {
 }
 
 std::string padded(const std::string& text, std::size_t columns) {
-  const std::size_t used = width(text);
+  const std::size_t used = client::width(text);
   return used < columns ? text + std::string(columns - used, ' ') : text;
 }
 
 void show_members(std::ostream& out, const Json::Object& members, const std::string& indent) {
   std::size_t widest = 0;
-  for (const auto& [name, value] : members) widest = std::max(widest, width(name));
+  for (const auto& [name, value] : members) widest = std::max(widest, client::width(name));
   for (const auto& [name, value] : members) {
-    out << indent << padded(printable(name), widest);
+    out << indent << padded(client::printable(name), widest);
     const auto* inner = value.object();
     const auto* array = value.array();
     if (inner != nullptr) {
@@ -90,8 +90,8 @@ void List::print_rows() {
     std::vector<std::string> titles;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       titles.push_back(columns_[i].title);
-      widths_.push_back(width(columns_[i].title));
-      for (const auto& cells : rows) widths_[i] = std::max(widths_[i], width(cells[i]));
+      widths_.push_back(client::width(columns_[i].title));
+      for (const auto& cells : rows) widths_[i] = std::max(widths_[i], client::width(cells[i]));
     }
     print(titles);
     started_ = true;
@@ -115,16 +115,16 @@ std::string line_of(const std::vector<Json>& values) {
 }
 
 int report(const Error& error) {
-  std::cerr << "capfctl: " << to_string(error.reason) << ": " << printable(error.message) << '\n';
-  if (!error.cause.empty()) std::cerr << "capfctl: cause: " << printable(error.cause) << '\n';
+  std::cerr << "capfctl: " << to_string(error.reason) << ": " << client::printable(error.message) << '\n';
+  if (!error.cause.empty()) std::cerr << "capfctl: cause: " << client::printable(error.cause) << '\n';
   return error.reason == Reason::kServerNotReached ? 3 : 1;
 }
 
 int report_usage(const std::string& words) {
-  std::cerr << "capfctl: INVALID_REQUEST: " << printable(words) << '\n';
+  std::cerr << "capfctl: INVALID_REQUEST: " << client::printable(words) << '\n';
   return 2;
 }
 
-void warn(const std::string& words) { std::cerr << "capfctl: " << printable(words) << '\n'; }
+void warn(const std::string& words) { std::cerr << "capfctl: " << client::printable(words) << '\n'; }
 
 }  // namespace capf::cli

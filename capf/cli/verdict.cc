@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "capf/cli/text.h"
+#include "capf/client/text.h"
 
 namespace capf::cli {
 namespace {
@@ -11,7 +11,7 @@ std::string threshold(const std::optional<std::int64_t>& value) { return value ?
 
 /// Words of the server must not end the line or begin the perfdata.
 std::string one_line(const std::string& words) {
-  std::string line = printable(words);
+  std::string line = client::printable(words);
   std::replace(line.begin(), line.end(), '|', '/');
   return line;
 }

@@ -235,6 +235,14 @@ std::string certificate_pem(BytesView der) { return pem_of("CERTIFICATE", der); 
 
 std::string request_pem(BytesView der) { return pem_of("CERTIFICATE REQUEST", der); }
 
+Result<Bytes> public_key_of_request(BytesView der) {
+  const unsigned char* at = der.data();
+  const Request request(d2i_X509_REQ(nullptr, &at, static_cast<long>(der.size())));
+  EVP_PKEY* key = request == nullptr ? nullptr : X509_REQ_get0_pubkey(request.get());
+  if (key == nullptr) return dropping_errors(fail(Reason::kInvalidCertificationRequest));
+  return encode(key, i2d_PUBKEY);
+}
+
 Result<Bytes> parse_request(std::string_view pem) {
   const Request request(PEM_read_bio_X509_REQ(reader(pem).get(), nullptr, nullptr, nullptr));
   if (request == nullptr) return dropping_errors(fail(Reason::kInvalidCertificationRequest));

@@ -64,6 +64,8 @@ bool is_signed_by(BytesView certificate, BytesView issuer);
 Result<std::vector<Bytes>> parse_certificates(std::string_view pem);
 std::string certificate_pem(BytesView der);
 std::string request_pem(BytesView der);
+/// SubjectPublicKeyInfo of a PKCS #10 request in DER. Errors: INVALID_CERTIFICATION_REQUEST.
+Result<Bytes> public_key_of_request(BytesView der);
 /// The first PKCS #10 request of a PEM text, as DER. Errors: INVALID_CERTIFICATION_REQUEST.
 Result<Bytes> parse_request(std::string_view pem);
 

@@ -2,11 +2,13 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/cli/devices.h"
 #include "capf/cli/json.h"
 #include "capf/cli/output.h"
-#include "capf/cli/text.h"
+#include "capf/client/text.h"
 
 using namespace capf::cli;
+namespace client = capf::client;
 
 TEST_CASE("JSON escapes quotes, backslashes and every control character") {
   CHECK(Json("a\"b\\c\n\r\t").dump() == R"("a\"b\\c\n\r\t")");
@@ -35,13 +37,13 @@ TEST_CASE("JSON writes nulls, numbers, booleans, arrays and objects in order") {
 }
 
 TEST_CASE("a terminal never gets a control character from a table") {
-  CHECK(printable("\x1b]0;title\x07") == R"(\x1b]0;title\x07)");
-  CHECK(printable("a\nb") == R"(a\x0ab)");
-  CHECK(printable("\xC2\x9B") == R"(\u{009b})");
-  CHECK(printable("\xE2\x80\xAE"
-                  "abc") == R"(\u{202e}abc)");
-  CHECK(printable("back\\slash") == R"(back\\slash)");
-  CHECK(printable("grün") == "grün");
+  CHECK(client::printable("\x1b]0;title\x07") == R"(\x1b]0;title\x07)");
+  CHECK(client::printable("a\nb") == R"(a\x0ab)");
+  CHECK(client::printable("\xC2\x9B") == R"(\u{009b})");
+  CHECK(client::printable("\xE2\x80\xAE"
+                          "abc") == R"(\u{202e}abc)");
+  CHECK(client::printable("back\\slash") == R"(back\\slash)");
+  CHECK(client::printable("grün") == "grün");
 }
 
 TEST_CASE("a list is one JSON array, also when it is empty") {

@@ -1,16 +1,12 @@
-#include "capf/cli/text.h"
+#include "capf/client/text.h"
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdio>
 
-namespace capf::cli {
+namespace capf::client {
 namespace {
 
 constexpr char32_t kReplacement = 0xFFFD;
-
-bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
 
 }  // namespace
 
@@ -85,24 +81,4 @@ std::size_t width(std::string_view text) {
   return count;
 }
 
-std::string serial_or_device(std::string_view text) {
-  std::string_view digits = text;
-  const bool prefixed = digits.size() > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
-  if (prefixed) digits.remove_prefix(2);
-  const bool with_colons = digits.find(':') != std::string_view::npos;
-  // A name of hexadecimal digits alone could be either; at the length of our serial numbers it is a serial number.
-  if (!prefixed && !with_colons && digits.size() < 30) return std::string(text);
-  std::string serial;
-  for (std::size_t i = 0; i < digits.size(); ++i) {
-    if (with_colons && i % 3 == 2) {
-      if (digits[i] != ':') return std::string(text);
-    } else if (is_hex(digits[i])) {
-      serial += static_cast<char>(std::tolower(static_cast<unsigned char>(digits[i])));
-    } else {
-      return std::string(text);
-    }
-  }
-  return serial;
-}
-
-}  // namespace capf::cli
+}  // namespace capf::client

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-namespace capf::cli {
+namespace capf::client {
 
 /// Takes one code point of UTF-8 off the front of `text`, which is not empty; U+FFFD (and one octet) for what is not
 /// UTF-8.
@@ -16,8 +16,4 @@ std::string printable(std::string_view text);
 /// How many code points; near enough to columns for what is shown here.
 std::size_t width(std::string_view text);
 
-/// What people paste as a serial number ("0A:1B:2C", "0x0a1b2c", upper case) as the services spell it; everything else,
-/// above all a device name, unchanged.
-std::string serial_or_device(std::string_view text);
-
-}  // namespace capf::cli
+}  // namespace capf::client

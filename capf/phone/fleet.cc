@@ -1,0 +1,83 @@
+#include "capf/phone/fleet.h"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <istream>
+#include <sstream>
+#include <thread>
+
+#include "capf/client/argument.h"
+#include "capf/phone/pause.h"
+
+namespace capf::phone {
+namespace {
+
+constexpr std::string_view kDigits = "0123456789ABCDEF";
+constexpr std::size_t kMostDigits = 15;
+
+}  // namespace
+
+Result<std::string> device_at(const std::string& first, std::uint64_t index) {
+  std::size_t begin = first.size();
+  while (begin > 0 && first.size() - begin < kMostDigits && kDigits.find(first[begin - 1]) != std::string::npos)
+    --begin;
+  const std::size_t digits = first.size() - begin;
+  std::uint64_t number = 0;
+  if (digits == 0 || !is_device_name(first)) {
+    return fail(Reason::kInvalidDeviceName, "the first name must end in upper-case hexadecimal digits");
+  }
+  std::from_chars(first.data() + begin, first.data() + first.size(), number, 16);
+  number += index;
+  if (number < index || number >> (4 * digits) != 0) {
+    return fail(Reason::kInvalidDeviceName, "there are not so many names after " + first);
+  }
+  std::string name = first;
+  for (std::size_t i = 0; i < digits; ++i, number >>= 4U) name[name.size() - 1 - i] = kDigits[number & 0xFU];
+  return name;
+}
+
+std::map<std::string, Secret> parse_strings(std::istream& lines) {
+  std::map<std::string, Secret> strings;
+  std::string line;
+  while (std::getline(lines, line)) {
+    std::istringstream words(line);
+    std::string device;
+    std::string digits;
+    if (!(words >> device >> digits) || digits == "-") continue;
+    if (auto secret = client::read_auth_string(digits)) strings[device] = *std::move(secret);
+  }
+  return strings;
+}
+
+std::chrono::duration<double> run(const Load& load, const std::function<Result<Phone>(const std::string&)>& phone_of,
+                                  const Folder& folder, KeySource& keys, Tally& tally,
+                                  const std::function<void(const std::string&, const Error&)>& on_refusal) {
+  using Time = std::chrono::steady_clock;
+  const auto begin = Time::now();
+  std::atomic<std::uint64_t> next{0};
+  const auto visit_one = [&](std::uint64_t index) -> Status {
+    CAPF_LET(const std::string device, device_at(load.first, index));
+    CAPF_LET(const Phone phone, phone_of(device));
+    CAPF_TRY(visit(phone, folder, keys));
+    return {};
+  };
+  const auto work = [&] {
+    for (std::uint64_t index = next++; index < load.count; index = next++) {
+      if (load.rate > 0) {
+        const std::chrono::duration<double> due(static_cast<double>(index) / load.rate);
+        wait_until(begin + std::chrono::duration_cast<Time::duration>(due));
+      }
+      const auto came = Time::now();
+      const Status done = visit_one(index);
+      tally.add(done ? "done" : std::string(to_string(done.error().reason)), Time::now() - came);
+      if (!done) on_refusal(device_at(load.first, index).value_or(load.first), done.error());
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(load.concurrency, load.count); ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  return Time::now() - begin;
+}
+
+}  // namespace capf::phone

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/error.h"
+#include "capf/base/secret.h"
+
+namespace capf::phone {
+
+/// Whether the name may be a device's, and so the name of a file: 1 to 50 letters, digits, '.', '_', '-', the first and
+/// the last a letter or digit.
+bool is_device_name(std::string_view name);
+
+/// The LSC that the phone has.
+struct Installed {
+  std::string certificate_pem;      ///< with its chain
+  std::vector<Bytes> certificates;  ///< the same as DER, the LSC first
+  Secret key_pem;
+};
+
+/// A request under way: it is repeated word for word only while its operation is still issued.
+struct PendingRequest {
+  std::int64_t operation_id = 0;  ///< 0: a renewal by the phone itself
+  Secret key_pem;
+  Bytes request;  ///< PKCS #10, DER
+};
+/// The text of DEVICE.pending: a line "operation N", the key and the request in PEM.
+Secret encode(const PendingRequest& pending);
+/// Errors: INVALID_REQUEST for what encode() did not make; also where request and key do not belong together.
+Result<PendingRequest> decode(std::string_view text);
+
+/// Where phones keep what must outlive a power cut: DEVICE.pem, DEVICE.key and, while a request is under way,
+/// DEVICE.pending. Every file is whole or not there, and every state between two files is one that installed() and
+/// pending() mend. Threads: any, each device at one time in one thread.
+class Folder {
+ public:
+  /// Makes the folder (0700) where there is none. @param durable waits until the disk has each file.
+  static Result<Folder> open(const std::filesystem::path& path, bool durable);
+  /// Keeps nothing: for load tests.
+  static Folder none() { return Folder(); }
+
+  /// Absent: no LSC. A key that a cut left behind its certificate is taken from the pending request.
+  Result<std::optional<Installed>> installed(const std::string& device) const;
+  /// Absent also where the file is damaged: the phone begins anew then.
+  Result<std::optional<PendingRequest>> pending(const std::string& device) const;
+
+  Status keep(const std::string& device, const PendingRequest& pending) const;
+  Status install(const std::string& device, const std::string& certificate_pem, const Secret& key_pem) const;
+  Status forget_pending(const std::string& device) const;
+  /// The LSC, its key and any pending request.
+  Status remove(const std::string& device) const;
+
+  /// For people; empty where nothing is kept.
+  std::string certificate_path(const std::string& device) const;
+
+ private:
+  Folder() = default;
+  std::filesystem::path path_of(const std::string& device, const char* ending) const;
+  Status write(const std::filesystem::path& path, BytesView data) const;
+  Status unlink(const std::filesystem::path& path) const;
+
+  std::filesystem::path path_;
+  bool kept_ = false;
+  bool durable_ = true;
+};
+
+}  // namespace capf::phone

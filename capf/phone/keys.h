@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "capf/client/key.h"
+
+namespace capf::phone {
+
+/// Where a phone's new key comes from. Threads: any.
+class KeySource {
+ public:
+  virtual ~KeySource() = default;
+  /// Errors: KEY_GENERATION_FAILED.
+  virtual Result<client::PrivateKey> make(client::KeyKind kind) = 0;
+  /// What stands above such a key in its file; may be empty.
+  virtual std::string_view remark() const = 0;
+};
+
+/// As a phone makes its key.
+class FreshKeys final : public KeySource {
+ public:
+  Result<client::PrivateKey> make(client::KeyKind kind) override { return client::PrivateKey::generate(kind); }
+  std::string_view remark() const override { return {}; }
+};
+
+/// Many different keys cheaply: RSA keys from a pool of primes, each pair of primes once. Whoever has two of them can
+/// factor others, so they serve tests alone.
+class TestKeys final : public KeySource {
+ public:
+  Result<client::PrivateKey> make(client::KeyKind kind) override;
+  std::string_view remark() const override { return "capf-phone test key: shares its primes with others\n"; }
+
+ private:
+  struct Pool {
+    std::vector<Bytes> primes;
+    std::size_t first = 0;  ///< the next pair
+    std::size_t second = 0;
+  };
+  std::mutex mutex_;
+  std::map<int, Pool> pools_;  ///< by the size of the modulus
+};
+
+}  // namespace capf::phone

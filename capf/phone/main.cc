@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <mutex>
+
+#include <sys/resource.h>
+
+#include "capf/client/argument.h"
+#include "capf/client/key.h"
+#include "capf/client/legacy.h"
+#include "capf/client/text.h"
+#include "capf/phone/fleet.h"
+#include "capf/phone/options.h"
+
+namespace {
+
+using namespace capf;
+using phone::Options;
+
+constexpr std::size_t kLargestFile = 131072;
+constexpr int kRefusalsShown = 20;
+
+int report(const Error& error, int code) {
+  std::cerr << "capf-phone: " << to_string(error.reason) << ": " << client::printable(error.message) << '\n';
+  return code;
+}
+
+int report(const Error& error) { return report(error, error.reason == Reason::kServerNotReached ? 3 : 1); }
+
+/// Where the server is and whom to trust, without a certificate of ours.
+Result<client::Endpoint> find_server(const Options& options) {
+  client::Endpoint endpoint;
+  endpoint.address = options.server;
+  if (endpoint.address.empty()) {
+    CAPF_LET(const client::Listeners listeners, client::read_listeners(options.state));
+    endpoint.address = listeners.phone;
+    if (endpoint.address.empty())
+      return fail(Reason::kServerNotReached, "the server of this site has no port for phones");
+  }
+  CAPF_LET(endpoint.trust_pem, options.trust.empty() ? client::read_site_ca(options.state)
+                                                     : client::read_file(options.trust, kLargestFile));
+  return endpoint;
+}
+
+/// "mics/{device}.pem" names a file for each device.
+std::string with_device(std::string path, const std::string& device) {
+  constexpr std::string_view kMark = "{device}";
+  if (const auto at = path.find(kMark); at != std::string::npos) path.replace(at, kMark.size(), device);
+  return path;
+}
+
+Status read_certificate(const Options& options, const std::string& device, client::Endpoint& endpoint) {
+  if (options.certificate.empty()) return {};
+  const std::string path = with_device(options.certificate, device);
+  CAPF_LET(endpoint.certificate_pem, client::read_file(path, kLargestFile));
+  CAPF_LET(endpoint.key_pem, read_secret_file(with_device(options.key, device), kLargestFile));
+  CAPF_LET(const auto certificates, client::parse_certificates(endpoint.certificate_pem));
+  if (certificates.empty()) return fail(Reason::kInvalidCertificate, path + " holds no certificate in PEM");
+  CAPF_LET(const auto key, client::PrivateKey::parse(endpoint.key_pem.text()));
+  for (const Bytes& certificate : certificates) {
+    const auto facts = client::read_certificate(certificate);
+    if (!facts) return fail(Reason::kInvalidCertificate, path + " holds something that is no certificate");
+    if (&certificate == certificates.data() && facts->public_key != key.public_key()) {
+      return fail(Reason::kInvalidCertificate, path + " and its key do not belong together");
+    }
+    if (facts->needs_legacy && !options.legacy_certificate) {
+      return fail(Reason::kCertificateWeak,
+                  path + " is old (SHA-1, or a small key): OpenSSL shows it with --legacy-certificate only");
+    }
+  }
+  return {};
+}
+
+Result<phone::Folder> open_folder(const Options& options) {
+  if (options.discard) return phone::Folder::none();
+  if (!options.folder.empty()) return phone::Folder::open(options.folder, options.count == 0);
+  const std::filesystem::path parent = options.server.empty() ? options.state : ".";
+  return phone::Folder::open(parent / "phones", options.count == 0);
+}
+
+int run_one(const Options& options, phone::Phone phone, const phone::Folder& folder) {
+  phone.device = options.device;
+  if (const Status read = read_certificate(options, phone.device, phone.server); !read) return report(read.error());
+  phone::FreshKeys keys;
+  const auto done = phone::visit(phone, folder, keys);
+  if (!done) return report(done.error());
+  std::cout << done->line << std::endl;
+  return 0;
+}
+
+int run_many(const Options& options, const phone::Phone& common, const phone::Folder& folder) {
+  const phone::Load load{options.first, options.count, options.concurrency, options.rate};
+  if (const auto last = phone::device_at(load.first, load.count - 1); !last) return report(last.error(), 2);
+  std::map<std::string, Secret> strings;
+  if (!options.strings.empty()) {
+    std::ifstream file;
+    if (options.strings != "-") {
+      file.open(options.strings);
+      if (!file) return report(fail(Reason::kInvalidRequest, options.strings + " cannot be read").value(), 2);
+    }
+    strings = phone::parse_strings(options.strings == "-" ? std::cin : file);
+  }
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  const auto phone_of = [&](const std::string& device) -> Result<phone::Phone> {
+    phone::Phone phone = common;
+    phone.device = device;
+    if (const auto at = strings.find(device); at != strings.end()) phone.auth_string = at->second;
+    CAPF_TRY(read_certificate(options, device, phone.server));
+    return phone;
+  };
+  std::mutex mutex;
+  int shown = 0;
+  const auto on_refusal = [&](const std::string& device, const Error& error) {
+    const std::scoped_lock lock(mutex);
+    if (++shown <= kRefusalsShown) {
+      std::cerr << "capf-phone: " << device << ": " << to_string(error.reason) << ": "
+                << client::printable(error.message) << '\n';
+    }
+  };
+  phone::TestKeys keys;
+  phone::Tally tally;
+  const auto elapsed = phone::run(load, phone_of, folder, keys, tally, on_refusal);
+  std::cout << tally.words(elapsed) << std::flush;
+  if (tally.count("done") == load.count) return 0;
+  return tally.count(std::string(to_string(Reason::kServerNotReached))) == load.count ? 3 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words = client::take_arguments(argc, argv, "--string");
+  forbid_core_dumps();
+  const phone::ParsedOptions parsed = phone::parse_options(words);
+  if (!parsed.options) {
+    std::cout << parsed.out;
+    std::cerr << parsed.error;
+    return parsed.exit_code;
+  }
+  const Options& options = *parsed.options;
+  if (options.count == 0 && !phone::is_device_name(options.device)) {
+    return report(fail(Reason::kInvalidDeviceName).value(), 2);
+  }
+  phone::Phone phone;
+  phone.tries = options.tries;
+  if (!options.auth_string.empty()) {
+    auto digits = client::read_auth_string(options.auth_string);
+    if (!digits) return report(digits.error(), 2);
+    phone.auth_string = *std::move(digits);
+  }
+  if (options.legacy_certificate) {
+    if (const Status allowed = client::allow_legacy_certificates(); !allowed) return report(allowed.error());
+  }
+  auto server = find_server(options);
+  if (!server) return report(server.error());
+  phone.server = *std::move(server);
+  const auto folder = open_folder(options);
+  if (!folder) return report(folder.error());
+  return options.count == 0 ? run_one(options, std::move(phone), *folder) : run_many(options, phone, *folder);
+}

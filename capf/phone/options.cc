@@ -1,0 +1,92 @@
+#include "capf/phone/options.h"
+
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+namespace capf::phone {
+namespace {
+
+constexpr int kWrongUsage = 2;
+constexpr const char* kExamples = R"(Examples:
+  capf-phone SEP001122334455 --state var --string 12345678
+  capf-phone SEP001122334455 --certificate mic.pem --key mic.key --dir phones
+  capf-phone --count 1000 --concurrency 16 --strings strings.txt --dir phones
+
+Exit codes: 0 an operation was done, 1 refused or nothing pending, 2 wrong usage, 3 server not reached.)";
+
+void define(CLI::App& app, Options& options) {
+  app.add_option("DEVICE", options.device, "the device name");
+  app.add_option("--state", options.state, "the site's state directory")->envname("CAPF_STATE")->type_name("DIR");
+  app.add_option("--server", options.server, "HOST:PORT of the phones' gRPC port (default: the site's own)");
+  app.add_option("--trust", options.trust, "PEM of the site CA (default: the site's own)")->type_name("FILE");
+  app.add_option("--string", options.auth_string, "authentication string, '-' reads it from standard input");
+  app.add_option("--certificate", options.certificate,
+                 "PEM of the certificate to show instead of the LSC in the folder, such as a MIC, with its chain")
+      ->type_name("FILE");
+  app.add_option("--key", options.key, "PEM of its key, unencrypted")->type_name("FILE");
+  app.add_flag("--legacy-certificate", options.legacy_certificate,
+               "let it have a SHA-1 signature or a small key (OpenSSL security level 0 for this program)");
+  app.add_option("--dir", options.folder,
+                 "folder of DEVICE.pem and DEVICE.key (default: phones, in the state directory)")
+      ->type_name("DIR");
+  app.add_option("--tries", options.tries, "how often a call is tried while the server is away (default: 5)")
+      ->check(CLI::Range(1, 100));
+  const char* many = "Many phones";
+  app.add_option("--count", options.count, "how many")->check(CLI::Range(1, 100'000'000))->group(many);
+  app.add_option("--concurrency", options.concurrency, "how many at once (default: 1)")
+      ->check(CLI::Range(1, 10'000))
+      ->group(many);
+  app.add_option("--rate", options.rate, "how many begin in a second (default: as many as can)")
+      ->check(CLI::PositiveNumber)
+      ->group(many);
+  app.add_option("--first", options.first, "the first name; its last hexadecimal digits count up")->group(many);
+  app.add_option("--strings", options.strings, "file of lines 'DEVICE DIGITS', '-' for standard input")
+      ->type_name("FILE")
+      ->group(many);
+  app.add_flag("--discard", options.discard, "keep no files")->group(many);
+}
+
+/// Nothing where the options go together, or why they do not.
+std::string contradiction(const Options& options) {
+  if (options.device.empty() == (options.count == 0)) return "name one DEVICE, or say how many with --count";
+  if (options.certificate.empty() != options.key.empty()) return "--certificate and --key belong together";
+  if (!options.strings.empty() && !options.auth_string.empty()) return "either --string or --strings";
+  if (options.count == 0 && (options.discard || !options.strings.empty()))
+    return "--discard and --strings need --count";
+  return {};
+}
+
+}  // namespace
+
+ParsedOptions parse_options(const std::vector<std::string>& words) {
+  ParsedOptions parsed;
+  Options options;
+  CLI::App app("A phone in software: does what is pending for it", "capf-phone");
+  app.footer(kExamples);
+  app.get_formatter()->column_width(34);
+  define(app, options);
+  std::string why;
+  try {
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    why = contradiction(options);
+  } catch (const CLI::ParseError& stop) {
+    std::ostringstream out;
+    std::ostringstream error;
+    if (app.exit(stop, out, error) == 0) {
+      parsed.out = out.str();
+      return parsed;
+    }
+    why = stop.what();
+  }
+  if (!why.empty()) {
+    parsed.exit_code = kWrongUsage;
+    parsed.error = "capf-phone: INVALID_REQUEST: " + why + " ('capf-phone --help' says more)\n";
+    return parsed;
+  }
+  if (options.state.empty()) options.state = "var";
+  parsed.options = std::move(options);
+  return parsed;
+}
+
+}  // namespace capf::phone

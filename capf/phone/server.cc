@@ -1,0 +1,70 @@
+#include "capf/phone/server.h"
+
+#include <chrono>
+#include <random>
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include "capf/client/channel.h"
+#include "capf/phone/pause.h"
+#include "capf/v1/phone.grpc.pb.h"
+
+namespace capf::phone {
+namespace {
+
+constexpr std::chrono::seconds kDeadline{30};
+constexpr std::chrono::milliseconds kFirstPause{250};
+
+bool may_repeat(const Error& error) {
+  switch (error.code()) {
+    case Code::kUnavailable:
+    case Code::kOutcomeUnknown:
+    case Code::kConflict: return true;
+    case Code::kInvalidArgument:
+    case Code::kUnauthenticated:
+    case Code::kPermissionDenied:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kFailedPrecondition:
+    case Code::kInternal: return false;
+  }
+  CAPF_INVARIANT(false);
+}
+
+/// Half of the pause is left to chance, so that phones that were refused together do not come again together.
+void pause(int tried) {
+  thread_local std::random_device random;
+  const auto whole = kFirstPause * (1 << std::min(tried - 1, 6));
+  const auto part =
+      std::chrono::milliseconds(std::uniform_int_distribution<long>(whole.count() / 2, whole.count())(random));
+  wait_until(std::chrono::steady_clock::now() + part);
+}
+
+}  // namespace
+
+struct Server::Stub {
+  std::unique_ptr<v1::PhoneService::Stub> service;
+};
+
+Server::Server(const client::Endpoint& endpoint, int tries)
+    : stub_(std::make_unique<Stub>(Stub{v1::PhoneService::NewStub(client::make_channel(endpoint))})), tries_(tries) {}
+Server::~Server() = default;
+
+#define CAPF_PHONE_DEFINE(method)                                                                \
+  Result<v1::method##Response> Server::call(const v1::method##Request& request) {                \
+    for (int tried = 1;; ++tried) {                                                              \
+      grpc::ClientContext context;                                                               \
+      context.set_deadline(std::chrono::system_clock::now() + kDeadline);                        \
+      v1::method##Response response;                                                             \
+      const grpc::Status status = stub_->service->method(&context, request, &response);          \
+      if (status.ok()) return response;                                                          \
+      Error error = client::to_error(status);                                                    \
+      if (tried >= tries_ || !may_repeat(error)) return tl::unexpected<Error>(std::move(error)); \
+      pause(tried);                                                                              \
+    }                                                                                            \
+  }
+CAPF_PHONE_CALLS(CAPF_PHONE_DEFINE)
+#undef CAPF_PHONE_DEFINE
+
+}  // namespace capf::phone

@@ -1,0 +1,207 @@
+#include "capf/phone/visit.h"
+
+#include <vector>
+
+#include "capf/base/time.h"
+#include "capf/client/key.h"
+#include "capf/phone/server.h"
+
+namespace capf::phone {
+namespace {
+
+constexpr int kDefaultRsaBits = 2048;
+constexpr int kDefaultEcBits = 384;
+
+class Visit {
+ public:
+  Visit(const Phone& phone, const Folder& folder, KeySource& keys) : phone_(phone), folder_(folder), keys_(keys) {}
+
+  Result<Done> run() {
+    CAPF_LET(installed_, folder_.installed(phone_.device));
+    CAPF_LET(auto finished, finish_what_was_cut());
+    if (finished) return *std::move(finished);
+
+    client::Endpoint endpoint = phone_.server;
+    if (endpoint.certificate_pem.empty() && installed_) show(endpoint, *installed_);
+    Server server(endpoint, phone_.tries);
+    v1::GetPendingOperationRequest request;
+    *request.mutable_credential() = credential();
+    CAPF_LET(const auto answer, server.call(request));
+    if (!answer.authenticated()) {
+      return fail(Reason::kCredentialMissing,
+                  "nothing was shown that proves the device: give --string or --certificate");
+    }
+    if (!answer.has_operation()) {
+      CAPF_TRY(folder_.forget_pending(phone_.device));
+      return fail(Reason::kNoPendingOperation);
+    }
+    switch (answer.operation().kind()) {
+      case v1::OPERATION_KIND_INSTALL: return install(server, answer.operation());
+      case v1::OPERATION_KIND_DELETE: return give_up(server);
+      case v1::OPERATION_KIND_TROUBLESHOOT: return hand_over(server);
+      default: return fail(Reason::kOperationKind, "this phone does not know the pending operation");
+    }
+  }
+
+ private:
+  static void show(client::Endpoint& endpoint, const Installed& lsc) {
+    endpoint.certificate_pem = lsc.certificate_pem;
+    endpoint.key_pem = lsc.key_pem;
+  }
+
+  v1::Credential credential() const {
+    v1::Credential credential;
+    credential.set_device(phone_.device);
+    if (phone_.auth_string) credential.set_auth_string(std::string(phone_.auth_string->text()));
+    return credential;
+  }
+
+  /// The new certificate was stored, but perhaps never confirmed. Asking what is pending with it would confirm it too,
+  /// and then nothing would be pending.
+  Result<std::optional<Done>> finish_what_was_cut() {
+    CAPF_LET(const auto under_way, folder_.pending(phone_.device));
+    if (!under_way || !installed_) return std::nullopt;
+    CAPF_LET(const auto key, client::PrivateKey::parse(under_way->key_pem.text()));
+    CAPF_LET(const auto facts, client::read_certificate(installed_->certificates.front()));
+    if (facts.public_key != key.public_key()) return std::nullopt;
+    const Status confirmed = confirm(*installed_);
+    if (confirmed) return installed_words(facts);
+    if (confirmed.error().code() == Code::kUnavailable) return tl::unexpected<Error>(confirmed.error());
+    CAPF_TRY(folder_.forget_pending(phone_.device));
+    return std::nullopt;
+  }
+
+  Result<Done> install(Server& server, const v1::PendingOperation& operation) {
+    CAPF_LET(const PendingRequest wanted, make_request(server, operation));
+    v1::IssueCertificateRequest request;
+    *request.mutable_credential() = credential();
+    request.set_certification_request(std::string(as_text(wanted.request)));
+    CAPF_LET(const auto answer, server.call(request));
+
+    Installed lsc;
+    lsc.key_pem = wanted.key_pem;
+    auto facts = read_answer(answer, lsc);
+    if (!facts) return gives_up(server, v1::ReportFailureRequest::FAILURE_STORE, std::move(facts).error());
+    if (Status stored = folder_.install(phone_.device, lsc.certificate_pem, lsc.key_pem); !stored) {
+      return gives_up(server, v1::ReportFailureRequest::FAILURE_STORE, std::move(stored).error());
+    }
+    CAPF_TRY(confirm(lsc));
+    return installed_words(*facts);
+  }
+
+  /// The request of an earlier try while its operation is issued, or else a new key.
+  Result<PendingRequest> make_request(Server& server, const v1::PendingOperation& operation) {
+    CAPF_LET(auto earlier, folder_.pending(phone_.device));
+    if (earlier && operation.state() == v1::OPERATION_STATE_ISSUED) {
+      // A renewal had no number yet when its request was made.
+      const bool renewal = earlier->operation_id == 0 && operation.self_service();
+      if (renewal || earlier->operation_id == operation.id()) return *std::move(earlier);
+    }
+    auto key = keys_.make(wanted_key(operation.key()));
+    if (!key) return gives_up(server, v1::ReportFailureRequest::FAILURE_KEY_GENERATION, std::move(key).error());
+    PendingRequest pending;
+    pending.operation_id = operation.id();
+    const Secret pem = key->pem();
+    Botan::secure_vector<std::uint8_t> text(keys_.remark().begin(), keys_.remark().end());
+    text.insert(text.end(), pem.view().begin(), pem.view().end());
+    pending.key_pem = Secret(std::move(text));
+    CAPF_LET(pending.request, key->certification_request(phone_.device));
+    CAPF_TRY(folder_.keep(phone_.device, pending));
+    return pending;
+  }
+
+  /// What was issued must be for our key, by the issuer that comes with it.
+  static Result<client::CertificateFacts> read_answer(const v1::IssueCertificateResponse& answer, Installed& lsc) {
+    const BytesView certificate = as_bytes(answer.certificate());
+    CAPF_LET(client::CertificateFacts facts, client::read_certificate(certificate));
+    CAPF_LET(const auto key, client::PrivateKey::parse(lsc.key_pem.text()));
+    if (facts.public_key != key.public_key()) {
+      return fail(Reason::kInvalidCertificate, "the server issued a certificate for another key");
+    }
+    if (answer.chain().empty() || !client::is_signed_by(certificate, as_bytes(answer.chain(0)))) {
+      return fail(Reason::kInvalidCertificate,
+                  "the server's certificate is not signed by the issuer that came with it");
+    }
+    lsc.certificates.emplace_back(certificate.begin(), certificate.end());
+    lsc.certificate_pem = client::certificate_pem(certificate);
+    for (const std::string& above : answer.chain()) lsc.certificate_pem += client::certificate_pem(as_bytes(above));
+    return facts;
+  }
+
+  /// Over a connection with the new certificate, which proves that key and certificate work.
+  Status confirm(const Installed& lsc) {
+    client::Endpoint endpoint = phone_.server;
+    show(endpoint, lsc);
+    Server server(endpoint, phone_.tries);
+    v1::ConfirmCertificateRequest request;
+    request.mutable_credential()->set_device(phone_.device);
+    const Sha256 digest = sha256(lsc.certificates.front());
+    request.set_sha256(std::string(as_text(digest)));
+    CAPF_TRY(server.call(request));
+    return folder_.forget_pending(phone_.device);
+  }
+
+  Result<Done> give_up(Server& server) {
+    v1::DeleteCertificateRequest request;
+    *request.mutable_credential() = credential();
+    CAPF_LET(const auto answer, server.call(request));
+    CAPF_TRY(folder_.remove(phone_.device));
+    return Done{phone_.device + " delete succeeded revoked=" + std::to_string(answer.revoked())};
+  }
+
+  Result<Done> hand_over(Server& server) {
+    std::vector<Bytes> certificates;
+    if (installed_) certificates.push_back(installed_->certificates.front());
+    if (!phone_.server.certificate_pem.empty()) {
+      CAPF_LET(const auto shown, client::parse_certificates(phone_.server.certificate_pem));
+      if (!shown.empty() && (certificates.empty() || certificates.front() != shown.front())) {
+        certificates.push_back(shown.front());
+      }
+    }
+    if (certificates.empty()) {
+      return fail(Reason::kInvalidCertificate,
+                  "there is no certificate to hand over: neither an LSC nor --certificate");
+    }
+    v1::HandOverCertificatesRequest request;
+    *request.mutable_credential() = credential();
+    for (const Bytes& certificate : certificates) request.add_certificates(std::string(as_text(certificate)));
+    CAPF_TRY(server.call(request));
+    return Done{phone_.device + " troubleshoot succeeded certificates=" + std::to_string(certificates.size())};
+  }
+
+  /// Tells the server what the phone could not do. Whether that arrives changes nothing for us.
+  tl::unexpected<Error> gives_up(Server& server, v1::ReportFailureRequest::Failure failure, Error error) {
+    v1::ReportFailureRequest request;
+    *request.mutable_credential() = credential();
+    request.set_failure(failure);
+    static_cast<void>(server.call(request));
+    return tl::unexpected<Error>(std::move(error));
+  }
+
+  Done installed_words(const client::CertificateFacts& facts) const {
+    std::string line =
+        phone_.device + " install succeeded serial=" + facts.serial + " not_after=" + to_rfc3339(facts.not_after);
+    const std::string path = folder_.certificate_path(phone_.device);
+    if (!path.empty()) line += " file=" + path;
+    return Done{line};
+  }
+
+  const Phone& phone_;
+  const Folder& folder_;
+  KeySource& keys_;
+  std::optional<Installed> installed_;
+};
+
+}  // namespace
+
+client::KeyKind wanted_key(const v1::KeyPolicy& policy) {
+  const bool ec = policy.order() == v1::KEY_ORDER_EC || policy.order() == v1::KEY_ORDER_EC_RSA;
+  if (ec) return {client::KeyKind::Type::kEc, policy.ec_bits() == 0 ? kDefaultEcBits : policy.ec_bits()};
+  return {client::KeyKind::Type::kRsa, policy.rsa_bits() == 0 ? kDefaultRsaBits : policy.rsa_bits()};
+}
+
+Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys) {
+  return Visit(phone, folder, keys).run();
+}
+
+}  // namespace capf::phone

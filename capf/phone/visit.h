@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "capf/base/error.h"
+#include "capf/base/secret.h"
+#include "capf/client/site.h"
+#include "capf/phone/folder.h"
+#include "capf/phone/keys.h"
+#include "capf/v1/phone.pb.h"
+
+namespace capf::phone {
+
+/// A phone that comes to the server.
+struct Phone {
+  std::string device;
+  client::Endpoint server;  ///< its certificate and key: what to show instead of the LSC in the folder, a MIC above all
+  std::optional<Secret> auth_string;
+  int tries = 5;  ///< of each call
+};
+
+/// What was done, in words: "SEP001122334455 install succeeded serial=… not_after=… file=…".
+struct Done {
+  std::string line;
+};
+
+/// Does what is pending for the phone, or what a cut has left half done.
+/// Errors: NO_PENDING_OPERATION, CREDENTIAL_MISSING where nothing was presented that could be asked about, everything
+/// that the server refuses, PHONE_REFUSED where the folder cannot be written, SERVER_NOT_REACHED.
+Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys);
+
+/// The key that an operation asks for: EC where it is preferred.
+client::KeyKind wanted_key(const v1::KeyPolicy& policy);
+
+}  // namespace capf::phone
