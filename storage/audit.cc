@@ -71,8 +71,9 @@ const Statement kRefusals{
 Status Audit::add(const AuditEvent& event) {
   std::optional<std::string> reason;
   if (event.reason) reason = to_string(*event.reason);
-  return session_.execute(kAdd, Parameters(to_string(event.actor.kind), event.actor.name, event.actor.address,
-                                           event.action, shortened(event.subject, 256), unless_zero(event.operation_id),
+  return session_.execute(kAdd, Parameters(to_string(event.actor.kind), shortened(event.actor.name, 128),
+                                           shortened(event.actor.address, 64), event.action,
+                                           shortened(event.subject, 256), unless_zero(event.operation_id),
                                            event.outcome, reason, shortened(event.detail, kLongestMessage)));
 }
 

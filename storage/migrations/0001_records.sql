@@ -8,7 +8,7 @@ do $$ begin execute format('revoke temporary on database %I from public', curren
 create function microseconds(timestamptz) returns bigint language sql stable parallel safe
   return (extract(epoch from $1) * 1000000)::bigint;
 
-create domain sha256 as bytea check (octet_length(value) = 32);
+create domain digest as bytea check (octet_length(value) = 32);
 create domain reason as text check (value ~ '^[A-Z][A-Z0-9_]{0,63}$');
 create domain words as text check (char_length(value) <= 1000);
 
@@ -21,7 +21,7 @@ create table phones (
   created_at timestamptz not null default now(),
   removed_at timestamptz,
   blocked_at timestamptz,
-  mic_sha256 sha256,
+  mic_sha256 digest,
   self_service_stopped_at timestamptz
 );
 create unique index phones_device on phones (device) where removed_at is null;
@@ -94,7 +94,7 @@ create table operations (
   certificates integer not null default 0 check (certificates between 0 and 5),
   failures integer not null default 0 check (failures >= 0),
   authenticated_by text check (authenticated_by in ('none', 'string', 'lsc', 'foreign_lsc', 'mic')),
-  authenticated_certificate sha256,
+  authenticated_certificate digest,
   expired_mic boolean not null default false,
   check ((finished_at is null) = (state in ('pending', 'in_progress', 'issued'))),
   check (string_mac is null or (auth = 'string' and finished_at is null)),
@@ -134,7 +134,7 @@ create trigger operations_check before insert or update on operations
 create table issuers (
   id bigint primary key check (id > 0),
   subject text not null,
-  sha256 sha256 not null unique,
+  sha256 digest not null unique,
   der bytea not null,
   chain_der bytea not null default '',
   not_before timestamptz not null,
@@ -147,13 +147,13 @@ create unique index issuers_active on issuers (active) where active;
 create table certificates (
   id bigint generated always as identity primary key,
   kind text not null check (kind in ('lsc', 'handed_over')),
-  sha256 sha256 not null,
+  sha256 digest not null,
   serial bytea not null check (octet_length(serial) between 1 and 128),
   issuer_id bigint references issuers,
   issuer text not null,
   phone_id bigint not null references phones,
   operation_id bigint references operations,
-  key_sha256 sha256 not null,
+  key_sha256 digest not null,
   der bytea not null check (octet_length(der) between 1 and 65536),
   not_before timestamptz not null,
   not_after timestamptz not null,
@@ -203,7 +203,7 @@ create index revocations_shard on revocations (issuer_id, shard, expires_at);
 
 -- A key belongs to one owner for ever.
 create table public_keys (
-  sha256 sha256 primary key,
+  sha256 digest primary key,
   owner text not null check (owner in ('phone', 'mic', 'issuer', 'site', 'administrator', 'blocked')),
   phone_id bigint references phones,
   compromised boolean not null default false,
@@ -214,7 +214,7 @@ create table public_keys (
 -- Trust and administrators -------------------------------------------------------------------------------------------
 
 create table trust_anchors (
-  sha256 sha256 primary key,
+  sha256 digest primary key,
   store text not null check (store in ('mic', 'lsc')),
   der bytea not null check (octet_length(der) between 1 and 65536),
   subject text not null,
@@ -246,7 +246,7 @@ create trigger trust_anchors_revision after insert or update or delete on trust_
 create table administrators (
   name text primary key check (name ~ '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$'),
   role text not null check (role in ('admin', 'operator', 'auditor', 'monitor')),
-  certificate_sha256 sha256 not null unique,
+  certificate_sha256 digest not null unique,
   certificate_not_after timestamptz not null,
   created_at timestamptz not null default now(),
   created_by text not null,
