@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,22 +26,24 @@ namespace capf::test {
 
 template <class T>
 T must(Result<T> result) {
-  if (!result) throw std::runtime_error(std::string(to_string(result.error().reason)) + ": " + result.error().message + " (" + result.error().cause + ")");
+  if (!result)
+    throw std::runtime_error(std::string(to_string(result.error().reason)) + ": " + result.error().message + " (" +
+                             result.error().cause + ")");
   return *std::move(result);
 }
 inline void must(const Status& status) {
-  if (!status) throw std::runtime_error(std::string(to_string(status.error().reason)) + ": " + status.error().message + " (" + status.error().cause + ")");
+  if (!status)
+    throw std::runtime_error(std::string(to_string(status.error().reason)) + ": " + status.error().message + " (" +
+                             status.error().cause + ")");
 }
 
 /// The use cases of one site over a real database, put together as capfd does it.
 class Site {
  public:
-  Site() { make_issuer(); }
-
-  Database& database() { return database_.database(); }
+  Database& database() { return *database_; }
   /// Runs SQL as the owner of the schema.
-  void sql(const std::string& text) { database_.execute(text); }
-  std::string value(const std::string& query) { return database_.value(query); }
+  void sql(const std::string& text) { fresh_.sql(text); }
+  std::string value(const std::string& query) { return fresh_.sql(query); }
 
   DeviceName add_phone(const std::string& name) {
     const DeviceName device = must(DeviceName::parse(name));
@@ -97,7 +100,7 @@ class Site {
   }();
 
  private:
-  void make_issuer() {
+  std::unique_ptr<ca::Issuer> make_issuer() {
     auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
     IssuerRecord record;
     record.der = must(ca::make_capf_certificate(*key, {"CN=CAPF-0123ABCD,O=Tests", clock_.now()}, Botan::system_rng()));
@@ -112,19 +115,18 @@ class Site {
       CAPF_TRY(tx.keys().claim(facts.key_sha256, KeyOwner::kIssuer, 0));
       return {};
     }));
-    issuer_ = must(ca::Issuer::make(record, std::move(key), "http://capf.example:3807"));
-    enrolment_ = std::make_unique<service::Enrolment>(database(), authenticator, *issuer_, policy, Botan::system_rng());
+    return must(ca::Issuer::make(record, std::move(key), "http://capf.example:3807"));
   }
 
-  TestDatabase database_;
+  FreshDatabase fresh_;
+  std::unique_ptr<storage::PostgresDatabase> database_ = fresh_.open();
   SystemClock clock_;
   ca::StringKey strings_ = must(ca::StringKey::make(Secret(Bytes(32, 7))));
-  std::unique_ptr<ca::Issuer> issuer_;
-  std::unique_ptr<service::Enrolment> enrolment_;
+  std::unique_ptr<ca::Issuer> issuer_ = make_issuer();
 
  public:
   service::Authenticator authenticator{database(), strings_, policy, clock_, {}};
-  service::Enrolment& enrolment = *enrolment_;
+  service::Enrolment enrolment{database(), authenticator, *issuer_, policy, Botan::system_rng()};
   service::Phones phones{database()};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};

@@ -1,0 +1,164 @@
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/site.h"
+
+using namespace capf;
+using namespace capf::test;
+
+namespace {
+
+template <class T>
+Reason refused(const Result<T>& result) {
+  REQUIRE_FALSE(result);
+  return result.error().reason;
+}
+
+/// Refused as strangers are, and recorded with the truth.
+template <class T>
+void check_stranger(Site& site, const DeviceName& device, const Result<T>& result, Reason truth) {
+  REQUIRE_FALSE(result);
+  CHECK(result.error().reason == Reason::kAuthenticationFailed);
+  CHECK(result.error().message == words(Reason::kAuthenticationFailed));
+  CHECK(to_string(result.error().true_reason()) == to_string(truth));
+  const auto attempt = site.last_attempt(device);
+  REQUIRE(attempt);
+  CHECK(to_string(attempt->reason) == to_string(truth));
+}
+
+constexpr auto kInstall = OperationKind::kInstall;
+
+}  // namespace
+
+TEST_CASE("the first MIC that authenticates a device is remembered, and another one is refused") {
+  Site site;
+  const Manufacturer maker("Maker");
+  service::AnchorRequest anchor;
+  anchor.files = {maker.root()};
+  must(site.trust.add(site.administrator, anchor));
+  const DeviceName device = site.add_phone("SEP001122334455");
+  site.schedule(device, kInstall, AuthMode::kMic);
+  const PhoneKey mic_key;
+  const Bytes mic = maker.mic(mic_key, "CP-8861-SEP001122334455");
+
+  // Another phone's, and names that are almost right.
+  for (const char* name : {"CP-8861-SEP001122334456", "CP-8861-xSEP001122334455", "CP-8861-SEP0011223344556",
+                           "CP-8861-sep001122334455", "SEP001122334455-x"}) {
+    CAPTURE(name);
+    check_stranger(
+        site, device,
+        site.enrolment.issue(Site::with_certificate(device, maker.mic(PhoneKey(), name)), PhoneKey().request()),
+        Reason::kCertificateNameMismatch);
+  }
+  // A maker that nobody added, a MIC that is not valid now.
+  check_stranger(site, device,
+                 site.enrolment.issue(
+                     Site::with_certificate(device, Manufacturer("Other").mic(PhoneKey(), "CP-8861-SEP001122334455")),
+                     PhoneKey().request()),
+                 Reason::kCertificateUnknownIssuer);
+  check_stranger(
+      site, device,
+      site.enrolment.issue(Site::with_certificate(device, maker.mic(PhoneKey(), "CP-8861-SEP001122334455", -10, -1)),
+                           PhoneKey().request()),
+      Reason::kCertificateExpired);
+  check_stranger(
+      site, device,
+      site.enrolment.issue(Site::with_certificate(device, maker.mic(PhoneKey(), "CP-8861-SEP001122334455", 5, 10)),
+                           PhoneKey().request()),
+      Reason::kCertificateNotYetValid);
+  CHECK(site.value("select mic_sha256 is null from phones") == "t");
+
+  // The MIC's own key is no LSC's.
+  site.sql("delete from public_keys where owner = 'mic'");
+  const auto issued = must(site.enrolment.issue(Site::with_certificate(device, mic), PhoneKey().request()));
+  CHECK(must(site.phones.show(device)).phone.mic_sha256 == sha256(mic));
+  CHECK(must(site.phones.show(device)).phone.model == "CP-8861");
+  CHECK(refused(site.enrolment.issue(Site::with_certificate(device, mic), mic_key.request())) == Reason::kKeyReserved);
+
+  const Bytes second = maker.mic(PhoneKey(), "CP-8861-SEP001122334455");
+  check_stranger(site, device, site.enrolment.issue(Site::with_certificate(device, second), PhoneKey().request()),
+                 Reason::kMicChanged);
+  must(site.phones.unlock(site.administrator, device, true));
+  CHECK(site.enrolment.issue(Site::with_certificate(device, second), PhoneKey().request()));
+}
+
+TEST_CASE("an anchor that goes takes its MICs with it, also between two calls") {
+  Site site;
+  const Manufacturer maker("Maker");
+  service::AnchorRequest anchor;
+  anchor.files = {maker.root()};
+  const auto added = must(site.trust.add(site.administrator, anchor));
+  const DeviceName device = site.add_phone("SEP1");
+  site.schedule(device, kInstall, AuthMode::kMic);
+  const auto caller = Site::with_certificate(device, maker.mic(PhoneKey(), "X-SEP1"));
+  CHECK(site.enrolment.pending(caller));
+  must(site.trust.remove(site.administrator, to_hex(added.front().sha256)));
+  check_stranger(site, device, site.enrolment.pending(caller), Reason::kCertificateUnknownIssuer);
+}
+
+TEST_CASE("an expired MIC counts only where its anchor says so, for a first LSC, and is on record") {
+  Site site;
+  const Manufacturer maker("Maker");
+  service::AnchorRequest anchor;
+  anchor.files = {maker.root()};
+  anchor.allow_expired_until = SystemClock().now() + std::chrono::hours{24};
+  must(site.trust.add(site.administrator, anchor));
+  const DeviceName device = site.add_phone("SEP1");
+  site.schedule(device, kInstall, AuthMode::kMic);
+  const auto caller = Site::with_certificate(device, maker.mic(PhoneKey(), "X-SEP1", -10, -1));
+  const auto issued = must(site.enrolment.issue(caller, PhoneKey().request()));
+  CHECK(site.last_operation(device).expired_mic);
+  must(site.enrolment.confirm(caller, sha256(issued.certificate)));
+  site.schedule(device, kInstall, AuthMode::kMic);
+  check_stranger(site, device, site.enrolment.issue(caller, PhoneKey().request()), Reason::kCertificateExpired);
+}
+
+TEST_CASE("a MIC is not taken while a valid LSC is on record, where the LSC has precedence") {
+  Site site;
+  const Manufacturer maker("Maker");
+  service::AnchorRequest anchor;
+  anchor.files = {maker.root()};
+  must(site.trust.add(site.administrator, anchor));
+  const DeviceName device = site.add_phone("SEP1");
+  const PhoneKey key;
+  const Bytes lsc = site.enrol(device, key);
+  site.schedule(device, kInstall, AuthMode::kLsc);
+  const auto by_mic = Site::with_certificate(device, maker.mic(PhoneKey(), "X-SEP1"));
+  check_stranger(site, device, site.enrolment.issue(by_mic, PhoneKey().request()), Reason::kMicNotTaken);
+  must(site.certificates.revoke(site.administrator, "SEP1", RevocationReason::kUnspecified));
+  check_stranger(site, device, site.enrolment.issue(Site::with_certificate(device, lsc), PhoneKey().request()),
+                 Reason::kCertificateRevoked);
+  CHECK(site.enrolment.issue(by_mic, PhoneKey().request()));
+}
+
+TEST_CASE("another site's LSC serves one install, until an LSC of ours is confirmed") {
+  Site site;
+  const Manufacturer other_site("CAPF-OTHER");
+  service::AnchorRequest anchor;
+  anchor.store = TrustStoreName::kLsc;
+  anchor.files = {other_site.root()};
+  CHECK(refused(site.trust.add(site.administrator, anchor)) == Reason::kInvalidRequest);
+  anchor.devices = must(Pattern::parse("SEP*"));
+  anchor.ends_at = SystemClock().now() + std::chrono::hours{24};
+  must(site.trust.add(site.administrator, anchor));
+  const DeviceName device = site.add_phone("SEP1");
+  const DeviceName elsewhere = site.add_phone("ATA1");
+  const auto caller = Site::with_certificate(device, other_site.mic(PhoneKey(), "SEP1"));
+
+  check_stranger(site, device, site.enrolment.pending(caller), Reason::kCredentialMode);
+  site.schedule(elsewhere, kInstall, AuthMode::kLsc);
+  check_stranger(
+      site, elsewhere,
+      site.enrolment.issue(Site::with_certificate(elsewhere, other_site.mic(PhoneKey(), "ATA1")), PhoneKey().request()),
+      Reason::kCertificateOutsideAnchor);
+  site.schedule(device, OperationKind::kDelete, AuthMode::kLsc);
+  check_stranger(site, device, site.enrolment.give_up(caller), Reason::kCredentialMode);
+  must(site.operations.cancel(site.administrator, device));
+  site.schedule(device, kInstall, AuthMode::kLsc);
+  const auto issued = must(site.enrolment.issue(caller, PhoneKey().request()));
+  must(site.enrolment.confirm(Site::with_certificate(device, issued.certificate), sha256(issued.certificate)));
+  site.schedule(device, kInstall, AuthMode::kLsc);
+  check_stranger(site, device, site.enrolment.issue(caller, PhoneKey().request()), Reason::kCredentialMode);
+}
