@@ -161,6 +161,19 @@ const char* differing_field(const CertificateOutline& outline, const Certificate
   return nullptr;
 }
 
+using Urls = std::vector<std::string>;
+
+/// Every name of every distribution point.
+Urls crl_urls(const Botan::Extensions& extensions) {
+  Urls urls;
+  if (const auto* points = extensions.get_extension_object_as<ext::CRL_Distribution_Points>()) {
+    for (const auto& point : points->distribution_points()) {
+      for (const auto& [kind, name] : point.point().contents()) urls.push_back(kind == "URI" ? name : kind);
+    }
+  }
+  return urls;
+}
+
 const char* differing_extension(const Botan::X509_Certificate& certificate, const CertificatePlan& plan) {
   const Botan::Extensions& present = certificate.v3_extensions();
   const std::vector<PlannedExtension> planned = extensions_of(plan);
@@ -175,14 +188,9 @@ const char* differing_extension(const Botan::X509_Certificate& certificate, cons
   if (certificate.extended_key_usage() != plan.extended_key_usage) return "extendedKeyUsage";
   if (certificate.subject_key_id() != key_identifier(plan.public_key)) return "subject key identifier";
   if (certificate.authority_key_id() != plan.authority_key_id) return "authority key identifier";
-  // Botan gives this address in a form for people.
-  if (!plan.crl_url.empty() &&
-      present.get_extension_bits(Botan::OID(kCrlDistributionPoints)) != crl_distribution_points(plan.crl_url)) {
-    return "CRL distribution point";
-  }
+  if (crl_urls(present) != (plan.crl_url.empty() ? Urls{} : Urls{plan.crl_url})) return "CRL distribution point";
   if (certificate.ocsp_responder() != plan.ocsp_url) return "OCSP responder";
-  const std::vector<std::string> issuers = certificate.ca_issuers();
-  if (plan.issuer_url.empty() ? !issuers.empty() : issuers != std::vector{plan.issuer_url}) return "caIssuers";
+  if (certificate.ca_issuers() != (plan.issuer_url.empty() ? Urls{} : Urls{plan.issuer_url})) return "caIssuers";
   if (!plan.hosts.empty() &&
       present.get_extension_bits(Botan::OID(kSubjectAlternativeName)) != alternative_names(plan.hosts)) {
     return "subject alternative names";
