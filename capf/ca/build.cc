@@ -182,7 +182,9 @@ const char* differing_extension(const Botan::X509_Certificate& certificate, cons
     if (!present.extension_set(extension->oid_of())) return "an extension is missing";
     if (present.critical_extension_set(extension->oid_of()) != critical) return "criticality";
   }
-  if (certificate.is_CA_cert() != plan.ca) return "basicConstraints";
+  // Botan's is_CA_cert() has the key usage in it, and would miss CA:TRUE without keyCertSign.
+  const auto* constraints = present.get_extension_object_as<ext::Basic_Constraints>();
+  if (constraints == nullptr || constraints->get_is_ca() != plan.ca) return "basicConstraints";
   if (plan.ca && certificate.path_limit() != 0) return "path length";
   if (static_cast<unsigned>(certificate.constraints()) != plan.key_usage) return "keyUsage";
   if (certificate.extended_key_usage() != plan.extended_key_usage) return "extendedKeyUsage";

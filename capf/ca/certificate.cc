@@ -13,6 +13,9 @@
 namespace capf::ca {
 namespace {
 
+// Botan 2.19 parses no later date.
+constexpr TimePoint kLatest{std::chrono::sys_days{std::chrono::year{2201} / 1 / 1}};
+
 constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
 constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
 
@@ -86,6 +89,7 @@ Result<CertificateFacts> read_certificate(BytesView der) {
   // RFC 5280 4.1.2.5.2
   //    GeneralizedTime values MUST NOT include fractional seconds.
   if (!not_before || !not_after) return malformed("its dates are not written as RFC 5280 asks (YYYYMMDDHHMMSSZ)");
+  if (*not_after >= kLatest) return malformed("it ends after the year 2200, which cannot be handled");
   try {
     const Botan::X509_Certificate parsed(der.data(), der.size());
   } catch (const std::exception& error) {

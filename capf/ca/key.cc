@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include <openssl/ec.h>
+#include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
@@ -87,7 +87,9 @@ Status check_kind(const EVP_PKEY* key) {
   const int bits = EVP_PKEY_get_bits(key);
   if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && bits >= 2048 && bits <= 4096) return {};
   std::array<char, 64> group{};
-  if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+  int explicit_parameters = 0;
+  EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit_parameters);
+  if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && explicit_parameters == 0 &&
       EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) == 1) {
     const std::string_view name(group.data());
     if (name == "prime256v1" || name == "secp384r1" || name == "secp521r1") return {};
@@ -161,6 +163,7 @@ Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase) {
 
 Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& passphrase) {
   if (passphrase.view().size() > kLongestPassphrase) return fail(Reason::kWrongPassphrase);
+  if (pem.empty()) return fail(Reason::kInvalidConfiguration, "this is no private key in PEM");
   const ErrorQueue errors;
   PassphrasePrompt prompt{passphrase};
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));

@@ -6,6 +6,7 @@
 
 #include <botan/certstor.h>
 #include <botan/pk_keys.h>
+#include <botan/x509_ext.h>
 #include <botan/x509cert.h>
 #include <botan/x509path.h>
 
@@ -38,6 +39,13 @@ struct JudgedPath {
   std::vector<const TrustAnchor*> anchors;
   bool expired = false;
 };
+
+/// basicConstraints alone: Botan's is_CA_cert() asks for keyCertSign too.
+bool says_ca(const X509_Certificate& certificate) {
+  const auto* constraints =
+      certificate.v3_extensions().get_extension_object_as<Botan::Cert_Extension::Basic_Constraints>();
+  return constraints != nullptr && constraints->get_is_ca();
+}
 
 /// What a status of RFC 5280 6.1 means for the phone. Worst first: a forged and expired certificate is forged.
 std::optional<Reason> reason_of(Certificate_Status_Code status) {
@@ -193,7 +201,7 @@ class AnchoredTrust final : public TrustStore {
     } catch (const std::exception& error) {
       return fail(Reason::kCertificateMalformed, std::string(words(Reason::kCertificateMalformed)), error.what());
     }
-    if (certificates[0].is_CA_cert()) {
+    if (says_ca(certificates[0])) {
       return fail(Reason::kCertificateMalformed, "a CA's own certificate is no device's");
     }
     try {
@@ -271,10 +279,10 @@ Result<TrustAnchor> read_anchor(BytesView der) {
     if (certificate.x509_version() != 3 || !certificate.v3_extensions().extension_set(Botan::OID("2.5.29.19"))) {
       return unfit("it has no basicConstraints, so it does not say that it is a CA's");
     }
-    const bool signs =
-        certificate.constraints() == Botan::NO_CONSTRAINTS || certificate.has_constraints(Botan::KEY_CERT_SIGN);
-    if (!signs) return unfit("its key usage does not include keyCertSign");
-    if (!certificate.is_CA_cert()) return unfit("it belongs to a device or server, not to a CA (CA:FALSE)");
+    if (!says_ca(certificate)) {
+      return unfit("it belongs to a device or a server, not to a CA (CA:FALSE)");
+    }
+    if (!certificate.is_CA_cert()) return unfit("its key usage does not include keyCertSign");
     if (certificate.is_self_signed() && !certificate.check_signature(*certificate.load_subject_public_key())) {
       return unfit("its own signature is wrong");
     }

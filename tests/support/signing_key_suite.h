@@ -1,0 +1,114 @@
+#pragma once
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <botan/auto_rng.h>
+#include <botan/pubkey.h>
+#include <botan/x509_key.h>
+#include <catch2/catch.hpp>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "capf/ca/key.h"
+#include "capf/ca/signature.h"
+
+// What every SigningKey does, wherever its private half is. Called from a test case for each kind of key.
+
+namespace capf::test {
+
+inline Bytes sign_with(ca::CertificateSigner& signer, BytesView message, Botan::RandomNumberGenerator& random) {
+  return signer.signer->sign_message(message.data(), message.size(), random);
+}
+
+inline bool verify_in_botan(const ca::SigningKey& key, const std::string& padding, BytesView message,
+                            BytesView signature) {
+  const std::unique_ptr<Botan::Public_Key> half(Botan::X509::load_key(key.public_key()));
+  const auto format = half->message_parts() > 1 ? Botan::DER_SEQUENCE : Botan::IEEE_1363;
+  Botan::PK_Verifier verifier(*half, padding, format);
+  return verifier.verify_message(message.data(), message.size(), signature.data(), signature.size());
+}
+
+inline bool verify_in_openssl(const ca::SigningKey& key, const EVP_MD* digest, BytesView message, BytesView signature) {
+  const ca::ErrorQueue errors;
+  const Bytes spki = key.public_key();
+  const unsigned char* at = spki.data();
+  const ca::PkeyPtr half(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
+  const std::unique_ptr<EVP_MD_CTX, ca::Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+  return EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, half.get()) == 1 &&
+         EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
+}
+
+/// @param hash what the key signs with, as Botan names it
+inline void check_signing_key(const ca::SigningKey& key, const std::string& hash) {
+  Botan::AutoSeeded_RNG random;
+  const bool rsa = key.botan().algo_name() == "RSA";
+  const std::string padding = (rsa ? "EMSA3(" : "EMSA1(") + hash + ")";
+  const EVP_MD* digest = EVP_get_digestbyname(hash == "SHA-256" ? "SHA256" : hash == "SHA-384" ? "SHA384" : "SHA512");
+  const Bytes message(3000, 0x5A);
+
+  SECTION("its public half is the one that Botan's builder sees") {
+    CHECK(key.public_key() == Botan::X509::BER_encode(key.botan()));
+  }
+  SECTION("two libraries verify what it signs, and not another message") {
+    ca::CertificateSigner signer(key.botan(), random);
+    const Bytes signature = sign_with(signer, message, random);
+    CHECK(verify_in_botan(key, padding, message, signature));
+    CHECK(verify_in_openssl(key, digest, message, signature));
+    Bytes other = message;
+    other[7] ^= 1;
+    CHECK_FALSE(verify_in_openssl(key, digest, other, signature));
+  }
+  SECTION("one signer signs again and again") {
+    ca::CertificateSigner signer(key.botan(), random);
+    for (std::uint8_t i = 0; i < 5; ++i) {
+      const Bytes short_message(i, i);
+      CHECK(verify_in_openssl(key, digest, short_message, sign_with(signer, short_message, random)));
+    }
+  }
+  SECTION("threads with signers of their own do not disturb each other") {
+    std::vector<int> good(4);
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < good.size(); ++t) {
+      threads.emplace_back([&, t] {
+        Botan::AutoSeeded_RNG own_random;
+        ca::CertificateSigner signer(key.botan(), own_random);
+        for (int i = 0; i < 10; ++i) {
+          good[t] += verify_in_openssl(key, digest, message, sign_with(signer, message, own_random)) ? 1 : 0;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(good == std::vector<int>(4, 10));
+  }
+  SECTION("a process that forks after a signature can sign") {
+    ca::CertificateSigner signer(key.botan(), random);
+    sign_with(signer, message, random);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      alarm(10);  // a child that hangs ends as a failure
+      _exit(verify_in_openssl(key, digest, message, sign_with(signer, message, random)) ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+  }
+  SECTION("it comes back from its encrypted file, with the right passphrase alone") {
+    const Bytes file = ca::encrypt_key(key, Secret("opensesame")).value();
+    CHECK(as_text(file).starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    CHECK(ca::decrypt_key(file, Secret("opensesame")).value()->public_key() == key.public_key());
+    CHECK(ca::decrypt_key(file, Secret("opensesam")).error().reason == Reason::kWrongPassphrase);
+    CHECK(ca::decrypt_key(file, Secret()).error().reason == Reason::kWrongPassphrase);
+  }
+  SECTION("it can be given to a TLS library") {
+    const Secret pem = key.private_pem().value();
+    CHECK(pem.text().starts_with("-----BEGIN PRIVATE KEY-----"));
+    CHECK(ca::decrypt_key(pem.view(), Secret()).value()->public_key() == key.public_key());
+  }
+}
+
+}  // namespace capf::test

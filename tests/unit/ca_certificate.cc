@@ -1,0 +1,110 @@
+#include <catch2/catch.hpp>
+
+#include "capf/ca/asn1.h"
+#include "capf/ca/certificate.h"
+#include "capf/ca/name.h"
+#include "tests/support/data.h"
+
+using namespace capf;
+using namespace capf::test;
+
+TEST_CASE("a certificate's facts are what openssl says they are") {
+  const auto facts = ca::read_certificate(read_der("mic/good.pem")).value();
+  CHECK(facts.subject == "CN=CP-8861-SEP001122334455,O=Maker,C=DE,serialNumber=PID:CP-8861 SN:FCH18198CNQ");
+  CHECK(facts.issuer == "CN=Maker Devices,O=Maker,C=DE");
+  CHECK(to_rfc3339(facts.not_before) == "2025-01-01T00:00:00Z");
+  CHECK(to_rfc3339(facts.not_after) == "2045-01-01T00:00:00Z");
+  CHECK(facts.sha256 == sha256(read_der("mic/good.pem")));
+  CHECK(facts.key_sha256 == sha256(read_key("phone")->public_key()));
+}
+
+TEST_CASE("dates that cannot be handled are refused in words") {
+  const auto facts = ca::read_certificate(read_der("mic/never_expires.pem"));
+  REQUIRE(reason_of(facts) == Reason::kCertificateMalformed);
+  CHECK_THAT(facts.error().message, Catch::Matchers::Contains("2200"));
+}
+
+TEST_CASE("dates with fractions of a second are refused in words") {
+  const auto facts = ca::read_certificate(read_der("cisco/eccroot.pem"));
+  REQUIRE(reason_of(facts) == Reason::kCertificateMalformed);
+  CHECK_THAT(facts.error().message, Catch::Matchers::Contains("dates"));
+}
+
+TEST_CASE("the scan lets every real certificate through") {
+  for (const std::string name : {"act2eccsudica", "act2sudica", "cap-rtp-001", "cap-rtp-002", "capf-7d7d0c0", "cmca",
+                                 "cmca2", "cme-capf-server-tls", "cme-iosra-ca", "crca2048", "crca2099", "crcam1",
+                                 "crcam2", "device-sudi-C9300-48P", "device-sudi-WS-X45-SUP7-E", "eccroot", "hasudi"}) {
+    CAPTURE(name);
+    CHECK(ca::scan_certificate(read_der("cisco/" + name + ".pem")));
+  }
+}
+
+TEST_CASE("the scan refuses what a library should not see") {
+  const Bytes good = read_der("mic/good.pem");
+  CHECK(ca::scan_certificate(good));
+  CHECK(reason_of(ca::scan_certificate(read_der("mic/p_256_explicit.pem"))) == Reason::kCertificateMalformed);
+  CHECK(reason_of(ca::scan_certificate({})) == Reason::kCertificateMalformed);
+  CHECK(reason_of(ca::scan_certificate(read_data("requests/rsa-2048.der"))) == Reason::kCertificateMalformed);
+  Bytes longer = good;
+  longer.push_back(0);
+  CHECK(reason_of(ca::scan_certificate(longer)) == Reason::kCertificateMalformed);
+  for (std::size_t size = 0; size < good.size(); ++size) CHECK_FALSE(ca::scan_certificate(BytesView(good).first(size)));
+
+  Bytes large{0x30, 0x82, 0x40, 0x00};
+  large.resize(large.size() + 0x4000);
+  CHECK(reason_of(ca::scan_certificate(large)) == Reason::kCertificateMalformed);
+}
+
+TEST_CASE("elements within elements end at a depth that no certificate has") {
+  Bytes deep;
+  for (int i = 0; i < 100; ++i) {
+    Bytes outer{0x30};
+    if (deep.size() >= 0x80) outer.push_back(0x81);
+    outer.push_back(static_cast<std::uint8_t>(deep.size()));
+    outer.insert(outer.end(), deep.begin(), deep.end());
+    deep = outer;
+    CHECK(ca::is_one_der_element(deep) == (i < 16));
+  }
+}
+
+TEST_CASE("certificates are split from PEM with text between them, and from DER") {
+  const Bytes one = read_der("mic/root.pem");
+  const Bytes two = read_der("mic/sub.pem");
+  const std::string pem = "subject: root\n" + ca::to_pem(one) + "\n# another\r\n" + ca::to_pem(two) + "end";
+  CHECK(ca::split_certificates(as_bytes(pem)).value() == std::vector{one, two});
+  Bytes der = one;
+  der.insert(der.end(), two.begin(), two.end());
+  CHECK(ca::split_certificates(der).value() == std::vector{one, two});
+  CHECK(reason_of(ca::split_certificates(der, 1)) == Reason::kInvalidCertificate);
+  CHECK(reason_of(ca::split_certificates(as_bytes(pem), 1)) == Reason::kInvalidCertificate);
+}
+
+TEST_CASE("what holds no certificate is refused") {
+  for (const std::string bad : {"", "hello", "-----BEGIN CERTIFICATE-----\nMIIB",
+                                "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----",
+                                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"}) {
+    CAPTURE(bad);
+    CHECK(reason_of(ca::split_certificates(as_bytes(bad))) == Reason::kInvalidCertificate);
+  }
+}
+
+TEST_CASE("names are shown as RFC 4514 has it, and nothing in them is hidden") {
+  CHECK(ca::read_certificate(read_der("mic/two_cns.pem")).value().subject ==
+        "CN=CP-8861-SEP665544332211,CN=CP-8861-SEP001122334455");
+  CHECK(ca::read_certificate(read_der("mic/two_cns_one_rdn.pem")).value().subject ==
+        "CN=AAAAAAAAAAAAAA+CN=CP-8861-SEP001122334455");
+  CHECK(ca::read_certificate(read_der("mic/trailing_space.pem")).value().subject == "CN=CP-8861-SEP001122334455\\ ");
+  const std::string nul = ca::read_certificate(read_der("mic/nul.pem")).value().subject;
+  CHECK_THAT(nul, Catch::Matchers::StartsWith("CN=#0c"));
+  CHECK(nul.find('\0') == std::string::npos);
+}
+
+TEST_CASE("a subject that is read is shown as it was written") {
+  for (const std::string text :
+       {"CN=CAPF-1A2B3C4D,O=Example,C=DE", "CN=a\\,b\\+c,OU=One,OU=Two,O=\\#x\\ ", "CN=Z\xc3\xbcrich"}) {
+    CAPTURE(text);
+    CHECK(ca::name_text(ca::encode_name(ca::parse_subject(text).value())) == text);
+  }
+  CHECK(ca::name_text(ca::encode_name(ca::parse_subject("CN=a, O=b c ,C=DE").value())) == "CN=a,O=b c,C=DE");
+  CHECK(ca::name_text(ca::encode_name(ca::parse_subject("CN=Z\\C3\\BCrich").value())) == "CN=Z\xc3\xbcrich");
+}

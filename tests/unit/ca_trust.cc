@@ -1,0 +1,398 @@
+#include <algorithm>
+
+#include <catch2/catch.hpp>
+
+#include "capf/ca/trust.h"
+#include "tests/support/data.h"
+
+using namespace capf;
+using namespace capf::test;
+
+namespace {
+
+DeviceName device(const std::string& name = "SEP001122334455") { return DeviceName::parse(name).value(); }
+
+TrustAnchor anchor(const std::string& path, TrustStoreName store = TrustStoreName::kMic) {
+  TrustAnchor read = ca::read_anchor(read_der(path)).value();
+  read.store = store;
+  return read;
+}
+
+/// A store that trusts the tests' manufacturer, and what a phone sends; each test changes one thing.
+struct Case {
+  std::vector<TrustAnchor> anchors{anchor("mic/root.pem"), anchor("mic/sub.pem")};
+  std::string leaf = "mic/good.pem";
+  std::vector<Bytes> chain;
+  DeviceName name = device();
+  TimePoint now = test_now();
+
+  Result<ca::JudgedMic> judge() const {
+    return ca::TrustStore::make(anchors)->judge_mic(read_der(leaf), chain, name, now);
+  }
+};
+
+struct LscCase {
+  std::vector<TrustAnchor> anchors{anchor("lsc/issuer.pem", TrustStoreName::kLsc)};
+  std::string leaf = "lsc/good.pem";
+  DeviceName name = device();
+
+  Result<ca::JudgedLsc> judge() const {
+    return ca::TrustStore::make(anchors)->judge_foreign_lsc(read_der(leaf), {}, name, test_now());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a MIC of a trusted manufacturer speaks for its device") {
+  const auto mic = Case{}.judge().value();
+  CHECK(mic.model == "CP-8861");
+  CHECK(mic.serial_number == "PID:CP-8861 SN:FCH18198CNQ");
+  CHECK_FALSE(mic.expired);
+  CHECK(mic.sha256 == sha256(read_der("mic/good.pem")));
+  CHECK(mic.key_sha256 == sha256(read_key("phone")->public_key()));
+}
+
+TEST_CASE("a MIC may lack every extension, or have an EC key") {
+  Case subject;
+  subject.leaf = GENERATE("mic/bare.pem", "mic/p_256.pem");
+  CAPTURE(subject.leaf);
+  CHECK(subject.judge());
+}
+
+TEST_CASE("the phone may send what stands between its MIC and the anchor") {
+  Case subject;
+  subject.anchors = {anchor("mic/root.pem")};
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  subject.chain = {read_der("mic/sub.pem")};
+  CHECK(subject.judge());
+}
+
+TEST_CASE("an intermediate alone anchors nothing, and what the phone sends is no anchor") {
+  Case subject;
+  subject.anchors = {anchor("mic/sub.pem")};
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  subject.chain = {read_der("mic/sub.pem"), read_der("mic/root.pem")};
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  subject.anchors = {};
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+}
+
+TEST_CASE("an anchor of one store says nothing in the other") {
+  Case mic;
+  for (TrustAnchor& each : mic.anchors) each.store = TrustStoreName::kLsc;
+  CHECK(reason_of(mic.judge()) == Reason::kCertificateUnknownIssuer);
+  LscCase lsc;
+  lsc.anchors[0].store = TrustStoreName::kMic;
+  CHECK(reason_of(lsc.judge()) == Reason::kCertificateUnknownIssuer);
+}
+
+TEST_CASE("a MIC that is not quite the device's is refused") {
+  Case subject;
+  SECTION("almost the name") {
+    subject.leaf = GENERATE("mic/prefixed.pem", "mic/longer.pem", "mic/shorter.pem", "mic/lower_case.pem",
+                            "mic/trailing_space.pem");
+  }
+  SECTION("no name where it must be") {
+    subject.leaf = GENERATE("mic/without_hyphen.pem", "mic/without_model.pem", "mic/without_cn.pem");
+  }
+  SECTION("a NUL inside") { subject.leaf = "mic/nul.pem"; }
+  SECTION("two common names") {
+    subject.leaf =
+        GENERATE("mic/two_cns.pem", "mic/two_cns_other_order.pem", "mic/same_cn_twice.pem", "mic/two_cns_one_rdn.pem");
+  }
+  SECTION("another phone's") { subject.name = device("SEP665544332211"); }
+  SECTION("a part of the name") { subject.name = device("001122334455"); }
+  SECTION("another case") { subject.name = device("sep001122334455"); }
+  CAPTURE(subject.leaf, subject.name.text());
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateNameMismatch);
+}
+
+TEST_CASE("a certificate with two names speaks for neither") {
+  Case subject;
+  subject.name = device("SEP665544332211");
+  subject.leaf = GENERATE("mic/two_cns.pem", "mic/two_cns_other_order.pem", "mic/nul.pem");
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateNameMismatch);
+}
+
+TEST_CASE("a forged MIC is refused") {
+  Case subject;
+  SECTION("its issuer only has the right name") { subject.leaf = "mic/forged.pem"; }
+  SECTION("also with the false issuer sent along") {
+    subject.leaf = "mic/forged.pem";
+    subject.chain = {read_der("mic/forged_sub.pem")};
+  }
+  SECTION("its issuer is nobody's") {
+    subject.leaf = "mic/unknown_issuer.pem";
+    subject.chain = {read_der("mic/stranger.pem")};
+  }
+  SECTION("another phone issued it") {
+    subject.leaf = "mic/under_device.pem";
+    subject.chain = {read_der("mic/good.pem")};
+  }
+  SECTION("its issuer does not say that it is a CA") {
+    subject.leaf = "mic/under_unconstrained.pem";
+    subject.chain = {read_der("mic/sub_unconstrained.pem")};
+  }
+  SECTION("its issuer has no right to issuers below it") {
+    subject.leaf = "mic/below_path_length.pem";
+    subject.chain = {read_der("mic/sub_sub.pem")};
+  }
+  CAPTURE(subject.leaf);
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+}
+
+TEST_CASE("no MIC with a changed octet is taken") {
+  const Bytes good = read_der("mic/good.pem");
+  const auto store = ca::TrustStore::make(Case{}.anchors);
+  for (std::size_t i = 0; i < good.size(); i += 7) {
+    Bytes changed = good;
+    changed[i] ^= 0x04;
+    CAPTURE(i);
+    CHECK_FALSE(store->judge_mic(changed, {}, device(), test_now()));
+  }
+}
+
+TEST_CASE("a certificate that cannot be a MIC is refused as malformed") {
+  Case subject;
+  SECTION("a CA's") { subject.leaf = "mic/ca.pem"; }
+  SECTION("with a critical extension that nobody knows") { subject.leaf = "mic/unknown_critical.pem"; }
+  SECTION("with an end after the year 2200") { subject.leaf = "mic/never_expires.pem"; }
+  SECTION("with explicit curve parameters") { subject.leaf = "mic/p_256_explicit.pem"; }
+  SECTION("with a chain that is too long") { subject.chain.assign(4, read_der("mic/sub.pem")); }
+  SECTION("with rubbish in its chain") { subject.chain = {Bytes{0x30, 0x03, 0x02, 0x01, 0x00}}; }
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateMalformed);
+}
+
+TEST_CASE("a path of five certificates is too long, wherever they come from") {
+  Case subject;
+  subject.leaf = "mic/long.pem";
+  subject.anchors = {anchor("mic/long_1.pem"), anchor("mic/long_2.pem"), anchor("mic/long_3.pem"),
+                     anchor("mic/long_4.pem")};
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+}
+
+TEST_CASE("an anchor itself is no device") {
+  Case subject;
+  subject.leaf = "mic/root.pem";
+  CHECK_FALSE(subject.judge());
+}
+
+TEST_CASE("a MIC counts within its time") {
+  Case subject;
+  SECTION("expired") {
+    subject.leaf = "mic/expired.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+  }
+  SECTION("not yet valid") {
+    subject.leaf = "mic/not_yet_valid.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateNotYetValid);
+  }
+  SECTION("its issuer has expired") {
+    subject.leaf = "mic/under_expired.pem";
+    subject.anchors.push_back(anchor("mic/sub_expired.pem"));
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+  }
+  SECTION("at its last second, and after it") {
+    subject.leaf = "mic/expired.pem";
+    subject.now = parse_rfc3339("2025-06-01T00:00:00Z").value();
+    CHECK(subject.judge());
+    subject.now += std::chrono::seconds{1};
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+  }
+}
+
+TEST_CASE("an expired MIC counts where every anchor of its path lets it, and only until then") {
+  Case subject;
+  subject.leaf = "mic/expired.pem";
+  for (TrustAnchor& each : subject.anchors) each.allow_expired_until = test_now() + std::chrono::hours{1};
+  SECTION("it is taken, and said to be expired") {
+    CHECK(subject.judge().value().expired);
+    subject.leaf = "mic/good.pem";
+    CHECK_FALSE(subject.judge().value().expired);
+  }
+  SECTION("not with one anchor that does not let it") {
+    subject.anchors[GENERATE(0U, 1U)].allow_expired_until.reset();
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+  }
+  SECTION("not after the date") {
+    subject.anchors[GENERATE(0U, 1U)].allow_expired_until = test_now();
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+  }
+  SECTION("it excuses nothing else") {
+    subject.leaf = GENERATE("mic/forged.pem", "mic/not_yet_valid.pem", "mic/sha1.pem", "mic/longer.pem");
+    CHECK_FALSE(subject.judge());
+  }
+  SECTION("it does not excuse an expired issuer") {
+    subject.leaf = "mic/under_expired.pem";
+    TrustAnchor expired = anchor("mic/sub_expired.pem");
+    expired.allow_expired_until = test_now() + std::chrono::hours{1};
+    subject.anchors.push_back(expired);
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+  }
+}
+
+TEST_CASE("weak MICs count only where every anchor of their path allows them") {
+  Case subject;
+  SECTION("SHA-1") {
+    subject.leaf = "mic/sha1.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+    subject.anchors[0].allow_sha1 = true;
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+    subject.anchors[1].allow_sha1 = true;
+    CHECK(subject.judge());
+  }
+  SECTION("RSA of 1024 bits") {
+    subject.leaf = "mic/rsa_1024.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+    subject.anchors[0].min_rsa_bits = 1024;
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+    subject.anchors[1].min_rsa_bits = 1024;
+    CHECK(subject.judge());
+  }
+  SECTION("MD5 never") {
+    subject.leaf = "mic/md5.pem";
+    for (TrustAnchor& each : subject.anchors) each.allow_sha1 = true;
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+  }
+  SECTION("an old manufacturer's whole chain") {
+    subject.leaf = "mic/old.pem";
+    subject.anchors = {anchor("mic/old_root.pem")};
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+    subject.anchors[0].allow_sha1 = true;
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+    subject.anchors[0].min_rsa_bits = 1024;
+    CHECK(subject.judge());
+  }
+}
+
+TEST_CASE("an anchor speaks for its devices and models, and until its end") {
+  Case subject;
+  TrustAnchor& one = subject.anchors[GENERATE(0U, 1U)];
+  SECTION("devices") {
+    one.devices = Pattern::parse("SEP0011*").value();
+    CHECK(subject.judge());
+    one.devices = Pattern::parse("SEP0022*").value();
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateOutsideAnchor);
+  }
+  SECTION("models") {
+    one.models = Pattern::parse("CP-88*").value();
+    CHECK(subject.judge());
+    subject.leaf = "mic/other_model.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateOutsideAnchor);
+  }
+  SECTION("end") {
+    one.ends_at = test_now() + std::chrono::seconds{1};
+    CHECK(subject.judge());
+    one.ends_at = test_now();
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  }
+}
+
+TEST_CASE("another site's LSC speaks for its device") {
+  LscCase subject;
+  const auto lsc = subject.judge().value();
+  CHECK(lsc.sha256 == sha256(read_der("lsc/good.pem")));
+  CHECK(lsc.key_sha256 == sha256(read_key("phone")->public_key()));
+  subject.leaf = "lsc/with_model.pem";
+  CHECK(subject.judge());
+}
+
+TEST_CASE("another site's LSC is refused where it is not the device's, or not in time") {
+  LscCase subject;
+  SECTION("a longer name") {
+    subject.leaf = "lsc/prefixed.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateNameMismatch);
+  }
+  SECTION("the end of the name") {
+    subject.name = device("001122334455");
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateNameMismatch);
+  }
+  SECTION("expired, whatever the anchor says") {
+    subject.leaf = "lsc/expired.pem";
+    subject.anchors[0].allow_expired_until = test_now() + std::chrono::hours{1};
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+  }
+  SECTION("outside its anchor's devices") {
+    subject.anchors[0].devices = Pattern::parse("ATA*").value();
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateOutsideAnchor);
+  }
+  SECTION("its anchor's time is over") {
+    subject.anchors[0].ends_at = test_now();
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  }
+  SECTION("a MIC is none") {
+    subject.leaf = "mic/good.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  }
+}
+
+TEST_CASE("an anchor is read with what the records need") {
+  const TrustAnchor read = anchor("mic/sub.pem");
+  CHECK(read.subject == "CN=Maker Devices,O=Maker,C=DE");
+  CHECK(read.sha256 == sha256(read.der));
+  CHECK(to_rfc3339(read.not_before) == "2025-01-01T00:00:00Z");
+  CHECK(to_rfc3339(read.not_after) == "2045-01-01T00:00:00Z");
+}
+
+TEST_CASE("what is no CA certificate is no anchor, and the words say why") {
+  const auto message = [](const std::string& path) {
+    const auto read = ca::read_anchor(read_der(path));
+    REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
+    return read.error().message;
+  };
+  using Catch::Matchers::Contains;
+  CHECK_THAT(message("mic/good.pem"), Contains("CA:FALSE"));
+  CHECK_THAT(message("mic/bare.pem"), Contains("basicConstraints"));
+  CHECK_THAT(message("mic/sub_unconstrained.pem"), Contains("basicConstraints"));
+  CHECK_THAT(message("mic/no_cert_sign.pem"), Contains("keyCertSign"));
+  CHECK(reason_of(ca::read_anchor(as_bytes("hello"))) == Reason::kInvalidCertificate);
+}
+
+TEST_CASE("the manufacturer's own CA certificates can be imported") {
+  const std::string name = GENERATE("crca2048", "cmca", "act2sudica", "crcam1", "crcam2", "cmca2", "crca2099", "hasudi",
+                                    "cap-rtp-001", "cap-rtp-002");
+  CAPTURE(name);
+  CHECK(ca::read_anchor(read_der("cisco/" + name + ".pem")));
+}
+
+TEST_CASE("the manufacturer's other certificates are refused, and the words say why") {
+  struct Expected {
+    std::string name;
+    std::string words;
+  };
+  const auto expected = GENERATE(
+      Expected{"device-sudi-WS-X45-SUP7-E", "basicConstraints"}, Expected{"device-sudi-C9300-48P", "CA:FALSE"},
+      Expected{"capf-7d7d0c0", "basicConstraints"}, Expected{"cme-iosra-ca", "MD5"},
+      Expected{"cme-capf-server-tls", "MD5"}, Expected{"eccroot", "dates"}, Expected{"act2eccsudica", "dates"});
+  CAPTURE(expected.name);
+  const auto read = ca::read_anchor(read_der("cisco/" + expected.name + ".pem"));
+  REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
+  CHECK_THAT(read.error().message, Catch::Matchers::Contains(expected.words));
+}
+
+TEST_CASE("a real device certificate is judged by its real chain") {
+  struct Expected {
+    std::string leaf;
+    std::string sub;
+    std::string device;
+    std::string model;
+    std::string serial_number;
+  };
+  const auto expected =
+      GENERATE(Expected{"device-sudi-WS-X45-SUP7-E", "cmca", "002584b27512", "WS-X45-SUP7-E",
+                        "PID:WS-X45-SUP7-E SN:CAT1617L5SX"},
+               Expected{"device-sudi-C9300-48P", "act2sudica", "48P", "C9300", "PID:C9300-48P SN:FCW2214G0QE"});
+  CAPTURE(expected.leaf);
+  Case subject;
+  subject.anchors = {anchor("cisco/crca2048.pem"), anchor("cisco/" + expected.sub + ".pem")};
+  subject.leaf = "cisco/" + expected.leaf + ".pem";
+  subject.name = device(expected.device);
+  subject.now = parse_rfc3339("2020-01-01T00:00:00Z").value();
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+  for (TrustAnchor& each : subject.anchors) each.allow_sha1 = true;
+  const auto mic = subject.judge().value();
+  CHECK(mic.model == expected.model);
+  CHECK(mic.serial_number == expected.serial_number);
+  subject.now = parse_rfc3339("2029-05-15T00:00:00Z").value();
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+}
