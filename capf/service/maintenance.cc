@@ -10,10 +10,10 @@ constexpr int kOperationsPerRound = 500;
 
 }  // namespace
 
-Result<int> Maintenance::run() {
-  return in_write(database_, [&](Transaction& tx) -> Result<int> {
+Result<std::optional<int>> Maintenance::run() {
+  return in_write(database_, [&](Transaction& tx) -> Result<std::optional<int>> {
     CAPF_LET(const bool mine, tx.leases().take("maintenance", holder_, kLeaseSeconds));
-    if (!mine) return 0;
+    if (!mine) return std::nullopt;
     CAPF_LET(const auto overdue, tx.operations().lock_overdue(tx.now() - kOverdueGrace, kOperationsPerRound));
     for (const Operation& operation : overdue) {
       CAPF_TRY(end_operation(tx, Actor{}, operation, OperationState::kExpired, Reason::kDeadlinePassed,

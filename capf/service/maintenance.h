@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "capf/domain/store.h"
@@ -12,8 +13,8 @@ class Maintenance {
  public:
   /// @param holder a name of this server that no other one has.
   Maintenance(Database& database, std::string holder) : database_(database), holder_(std::move(holder)) {}
-  /// One round; call it every minute. @return operations that expired; 0 where another server has the lease.
-  Result<int> run();
+  /// One round; call it every minute. @return operations that expired; nothing where another server has the lease.
+  Result<std::optional<int>> run();
 
  private:
   Database& database_;
