@@ -201,7 +201,7 @@ void check_ports(const Configuration& configuration, const std::string& file, st
 void read_top(Section top, const std::filesystem::path& folder, Configuration& configuration) {
   std::string state = folder.string();
   top.text("state_directory", state);
-  configuration.state_directory = (folder / state).lexically_normal();
+  configuration.state_directory = (folder / state / "").lexically_normal().parent_path();
   top.number("base_port", 0, 65530, configuration.base_port);
   top.text("public_host", configuration.public_host);
   if (!configuration.public_host.empty() && !is_host(configuration.public_host)) {
@@ -236,13 +236,10 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   read_policy(top.section("policy"), configuration.policy);
 
   Section limits = top.section("limits");
-  limits.number("connections", 10, 1000000, configuration.limits.connections);
-  limits.number("calls_in_flight", 2, 10000, configuration.limits.calls_in_flight);
+  limits.number("calls_in_flight", 1, 10000, configuration.limits.calls_in_flight);
+  limits.number("calls_waiting", 0, 100000, configuration.limits.calls_waiting);
   limits.number("unauthenticated_calls_in_flight", 1, 10000, configuration.limits.unauthenticated_calls_in_flight);
-  if (configuration.limits.unauthenticated_calls_in_flight >= configuration.limits.calls_in_flight) {
-    limits.fault("unauthenticated_calls_in_flight",
-                 "is less than limits.calls_in_flight, so that strangers leave room");
-  }
+  limits.number("unauthenticated_calls_waiting", 0, 100000, configuration.limits.unauthenticated_calls_waiting);
   limits.finish();
 
   Section log = top.section("log");
@@ -347,9 +344,10 @@ std::string to_toml(const Configuration& configuration) {
       << "self_service_upgrade = " << flag(configuration.policy.self_service_upgrade) << '\n'
       << "null_string_networks = " << toml_list(networks) << '\n'
       << "\n[limits]\n"
-      << "connections = " << configuration.limits.connections << '\n'
       << "calls_in_flight = " << configuration.limits.calls_in_flight << '\n'
+      << "calls_waiting = " << configuration.limits.calls_waiting << '\n'
       << "unauthenticated_calls_in_flight = " << configuration.limits.unauthenticated_calls_in_flight << '\n'
+      << "unauthenticated_calls_waiting = " << configuration.limits.unauthenticated_calls_waiting << '\n'
       << "\n[log]\n"
       << "level = " << toml_text(std::string(to_string(configuration.log_level))) << '\n';
   return out.str();

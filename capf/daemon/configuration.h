@@ -21,10 +21,13 @@ struct Listener {
   std::optional<int> port;             ///< absent: from the base port; 0: a free one
 };
 
+/// How many calls of phones run at once on this server, and how many wait for their turn; those above are refused with
+/// OVERLOADED. Callers without a client certificate have places of their own, so that they never delay the others.
 struct Limits {
-  int connections = 10000;                   ///< open connections of all listeners
-  int calls_in_flight = 128;                 ///< being answered at once
-  int unauthenticated_calls_in_flight = 64;  ///< of those, without a client certificate
+  int calls_in_flight = 32;
+  int calls_waiting = 128;
+  int unauthenticated_calls_in_flight = 8;
+  int unauthenticated_calls_waiting = 24;
 };
 
 struct DatabaseSettings {

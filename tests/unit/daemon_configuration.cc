@@ -1,6 +1,11 @@
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
 #include <catch2/catch.hpp>
 
 #include "capf/daemon/configuration.h"
+#include "tests/support/folder.h"
 
 namespace {
 
@@ -61,8 +66,8 @@ TEST_CASE("a value that is out of its bounds or of another type is refused") {
       "[listen.phone]\naddresses = [\"::\", \"::\"]", "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536",
       "[listen.metrics]\naddresses = [\"0.0.0.0\"]", "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0",
       "[policy]\nallow_rsa_1024 = \"no\"", "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]",
-      "[limits]\nconnections = 1", "[limits]\ncalls_in_flight = 10\nunauthenticated_calls_in_flight = 10",
-      "[log]\nlevel = \"loud\"", "base_port = 1\nbase_port = 2", "[policy", "= 3");
+      "[limits]\ncalls_in_flight = 0", "[limits]\nunauthenticated_calls_waiting = -1", "[log]\nlevel = \"loud\"",
+      "base_port = 1\nbase_port = 2", "[policy", "= 3");
   CAPTURE(bad);
   CHECK(faults_of(bad).size() == 1);
 }
@@ -86,6 +91,34 @@ TEST_CASE("a configuration that was written reads back as it was") {
   CHECK(to_toml(loaded.configuration) == written);
   CHECK(loaded.configuration.state_directory == configuration.state_directory);
   CHECK(loaded.configuration.database.server == configuration.database.server);
+}
+
+TEST_CASE("the example configuration has every key with its default") {
+  std::ifstream in(CAPF_EXAMPLE);
+  const std::string example{std::istreambuf_iterator<char>(in), {}};
+  REQUIRE_FALSE(example.empty());
+  const auto loaded = parse_configuration(example, "/etc/capf/capfd.toml");
+  CHECK(loaded.faults.empty());
+  const std::string defaults = to_toml(parse_configuration("", "/etc/capf/capfd.toml").configuration);
+  CHECK(to_toml(loaded.configuration) == defaults);
+
+  std::istringstream lines(defaults);
+  for (std::string line; std::getline(lines, line);) {
+    const std::string beginning = line.substr(0, line.find('=') + 1);
+    CAPTURE(line);
+    CHECK_THAT(example, Catch::Contains(beginning));
+  }
+}
+
+TEST_CASE("a database's password needs a configuration that is private") {
+  const capf::test::Folder folder;
+  const auto file = folder.path() / "capfd.toml";
+  std::ofstream(file) << "[database]\nserver = \"host=/run/x password=hunter2\"\n";
+  std::filesystem::permissions(file, std::filesystem::perms{0640});
+  REQUIRE(load_configuration(file).faults.size() == 1);
+  CHECK_THAT(load_configuration(file).faults.front(), !Catch::Contains("hunter2"));
+  std::filesystem::permissions(file, std::filesystem::perms{0600});
+  CHECK(load_configuration(file).faults.empty());
 }
 
 TEST_CASE("a file that is not there is a fault with words") {

@@ -1,0 +1,360 @@
+#include "capf/daemon/init.h"
+
+#include <algorithm>
+
+#include <sys/stat.h>
+
+#include "capf/base/address.h"
+#include "capf/base/secret.h"
+#include "capf/ca/certificate.h"
+#include "capf/ca/site.h"
+#include "capf/domain/administrator.h"
+#include "storage/database.h"
+#include "storage/migrate.h"
+
+namespace capf::daemon {
+namespace {
+
+using std::chrono::hours;
+
+constexpr hours kDay{24};
+constexpr hours kSiteCaValidity = kDay * 7300;
+constexpr hours kServerValidity = kDay * 3650;
+constexpr hours kAdministratorValidity = kDay * 1825;
+constexpr std::size_t kStringKeySize = 32;
+constexpr std::int64_t kFirstIssuer = 1;
+
+Status make_folder(const std::filesystem::path& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0 || ::chmod(path.c_str(), mode) != 0) {
+    return fail(Reason::kInvalidConfiguration, "the folder " + path.string() + " cannot be made");
+  }
+  return {};
+}
+
+Bytes chain_pem(BytesView certificate, const std::vector<Bytes>& chain) {
+  std::string pem = ca::to_pem(certificate);
+  for (const Bytes& above : chain) pem += ca::to_pem(above);
+  return {pem.begin(), pem.end()};
+}
+
+/// The files of a site while they are made.
+class Writer {
+ public:
+  Writer(SiteFiles files, const Secret& passphrase) : files_(std::move(files)), passphrase_(passphrase) {}
+
+  Status write_identity(const std::string& name, const ca::SigningKey& key, BytesView certificate,
+                        const std::vector<Bytes>& chain) {
+    CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase_));
+    CAPF_TRY(write_new_secret_file(files_.key(name), encrypted));
+    return write_new_file(files_.certificate(name), chain_pem(certificate, chain));
+  }
+  const SiteFiles& files() const { return files_; }
+
+ private:
+  SiteFiles files_;
+  const Secret& passphrase_;
+};
+
+Result<ca::ImportedAuthority> import_authority(const InitOptions& options) {
+  Secret passphrase;
+  if (!options.import_passphrase.empty()) {
+    CAPF_LET(passphrase, read_secret(options.import_passphrase));
+  }
+  if (!options.import_pkcs12.empty()) {
+    CAPF_LET(const Secret file, read_secret_file(options.import_pkcs12));
+    return ca::import_pkcs12(file.view(), passphrase);
+  }
+  CAPF_LET(const Bytes certificates, read_file(options.import_certificate));
+  CAPF_LET(const Secret key, read_secret_file(options.import_key));
+  return ca::import_pem(certificates, key.view(), passphrase);
+}
+
+/// The CAPF issuer: an imported one, or a new one.
+Result<ca::ImportedAuthority> issuer_authority(const InitOptions& options, TimePoint now,
+                                               Botan::RandomNumberGenerator& random) {
+  if (!options.import_certificate.empty() || !options.import_pkcs12.empty()) {
+    CAPF_LET(auto imported, import_authority(options));
+    CAPF_TRY(ca::check_capf_certificate(imported, now));
+    return imported;
+  }
+  ca::ImportedAuthority made;
+  CAPF_LET(made.key, ca::generate_key(options.key));
+  const ca::AuthorityRequest request{options.subject, now, kDay * options.days};
+  CAPF_LET(made.certificate, ca::make_capf_certificate(*made.key, request, random));
+  return made;
+}
+
+Status check_options(const InitOptions& options) {
+  if (options.base_port < 0 || options.base_port > 65530) {
+    return fail(Reason::kInvalidConfiguration, "a base port is a number from 0 to 65530");
+  }
+  if (options.days < 1 || options.days > 36500) {
+    return fail(Reason::kInvalidConfiguration, "the issuer is valid for 1 to 36500 days");
+  }
+  if (options.import_certificate.empty() != options.import_key.empty()) {
+    return fail(Reason::kInvalidConfiguration, "a certificate and its key are imported together");
+  }
+  const bool imports = !options.import_certificate.empty() || !options.import_pkcs12.empty();
+  if (!options.import_certificate.empty() && !options.import_pkcs12.empty()) {
+    return fail(Reason::kInvalidConfiguration, "either PEM files or a PKCS #12 file is imported, not both");
+  }
+  if (imports && !options.subject.empty()) {
+    return fail(Reason::kInvalidConfiguration, "an imported certificate has its subject already");
+  }
+  if (!options.subject.empty()) CAPF_TRY(ca::check_subject(options.subject));
+  return check_administrator_name(options.administrator);
+}
+
+/// As the configuration has it: a file below the state directory relative to it, another one absolute.
+std::string stored_source(const std::string& source, const std::filesystem::path& state) {
+  if (!source.starts_with("file:")) return source;
+  const auto path = std::filesystem::absolute(source.substr(5)).lexically_normal();
+  const auto below = path.lexically_relative(std::filesystem::absolute(state).lexically_normal());
+  const bool inside = !below.empty() && *below.begin() != "..";
+  return "file:" + (inside ? below : path).string();
+}
+
+std::string configuration_text(const InitOptions& options, const std::string& host) {
+  return "# The settings of this site that are not the defaults. The example capfd.toml in the documentation has "
+         "every\n"
+         "# key with its unit and its default; 'capfd check-config --state DIR' checks this file.\n\n"
+         "base_port = " +
+         std::to_string(options.base_port) +
+         "\n"
+         "public_host = " +
+         toml_text(host) +
+         "\n"
+         "passphrase = " +
+         toml_text(stored_source(options.passphrase, options.state)) +
+         "\n"
+         "\n[database]\n"
+         "server = " +
+         toml_text(options.database) +
+         "\n"
+         "owner = " +
+         toml_text(options.database_owner) + "\n";
+}
+
+std::vector<std::string> server_hosts(const std::string& public_host) {
+  std::vector<std::string> hosts{"localhost", "127.0.0.1", "::1"};
+  for (const std::string& host : {full_host_name(), public_host}) {
+    if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
+  }
+  return hosts;
+}
+
+std::filesystem::path unfinished(const SiteFiles& files) { return files.root / ".new"; }
+std::filesystem::path prepared(const SiteFiles& files) { return files.root / ".prepared"; }
+
+Status as_status(const std::error_code& error, const std::filesystem::path& path) {
+  if (!error) return {};
+  return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
+}
+
+Status remove_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  return as_status(error, path);
+}
+
+Status rename_path(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code error;
+  std::filesystem::rename(from, to, error);
+  return as_status(error, to);
+}
+
+/// The SHA-256 of the issuer that an init has prepared, whether or not it is moved in yet.
+Result<Sha256> prepared_issuer(const SiteFiles& files) {
+  const std::string name = issuer_name(kFirstIssuer);
+  const SiteFiles aside{prepared(files)};
+  std::error_code error;
+  const bool is_aside = std::filesystem::exists(aside.certificate(name), error);
+  CAPF_LET(const Bytes pem, read_file((is_aside ? aside : files).certificate(name)));
+  CAPF_LET(const auto chain, ca::split_certificates(pem, ca::kLongestChain));
+  if (chain.empty()) return fail(Reason::kInvalidCertificate);
+  return sha256(chain.front());
+}
+
+}  // namespace
+
+Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& passphrase,
+                                    const std::filesystem::path& folder, TimePoint now,
+                                    Botan::RandomNumberGenerator& random) {
+  CAPF_TRY(check_options(options));
+  CAPF_LET(const auto issuer, issuer_authority(options, now, random));
+  Writer writer(SiteFiles{folder}, passphrase);
+  const SiteFiles& files = writer.files();
+  CAPF_TRY(make_folder(files.keys(), 0700));
+  CAPF_TRY(make_folder(files.certificates(), 0755));
+  CAPF_TRY(make_folder(files.administrators(), 0700));
+  CAPF_TRY(writer.write_identity(issuer_name(kFirstIssuer), *issuer.key, issuer.certificate, issuer.chain));
+
+  CAPF_LET(const auto site_key, ca::generate_key(ca::KeyAlgorithm::kP256));
+  const ca::AuthorityRequest site_request{"CN=CAPF site CA,O=CAPF", now, kSiteCaValidity};
+  CAPF_LET(const Bytes site_certificate, ca::make_site_ca(*site_key, site_request, random));
+  CAPF_TRY(writer.write_identity("site-ca", *site_key, site_certificate, {}));
+  const ca::SiteAuthority site{*site_key, site_certificate};
+
+  SiteRecords records;
+  records.host = options.public_host.empty() ? full_host_name() : options.public_host;
+  CAPF_LET(const auto server_key, ca::generate_key(ca::KeyAlgorithm::kP256));
+  CAPF_LET(const Bytes server_certificate,
+           ca::make_server_certificate(site, server_key->public_key(), server_hosts(records.host), now, kServerValidity,
+                                       random));
+  CAPF_TRY(writer.write_identity("server", *server_key, server_certificate, {site_certificate}));
+
+  CAPF_LET(const auto wire_key, ca::generate_key(ca::KeyAlgorithm::kRsa2048));
+  const ca::AuthorityRequest wire_request{"", now, kServerValidity};
+  CAPF_LET(const Bytes wire_certificate, ca::make_wire_certificate(*wire_key, wire_request, random));
+  CAPF_TRY(writer.write_identity("wire", *wire_key, wire_certificate, {}));
+
+  CAPF_LET(const auto administrator_key, ca::generate_key(ca::KeyAlgorithm::kP256));
+  CAPF_LET(const Bytes administrator_certificate,
+           ca::make_administrator_certificate(site, administrator_key->public_key(), options.administrator, now,
+                                              kAdministratorValidity, random));
+  CAPF_LET(const Secret administrator_pem, administrator_key->private_pem());
+  const auto administrator_file = files.administrators() / options.administrator;
+  CAPF_TRY(write_new_secret_file(administrator_file.string() + ".key", administrator_pem.view()));
+  CAPF_TRY(
+      write_new_file(administrator_file.string() + ".pem", chain_pem(administrator_certificate, {site_certificate})));
+
+  CAPF_TRY(write_new_secret_file(files.string_key(), Secret(random.random_vec(kStringKeySize)).view()));
+  CAPF_TRY(write_new_secret_file(files.configuration(), as_bytes(configuration_text(options, records.host))));
+
+  CAPF_LET(const auto issuer_facts, ca::read_certificate(issuer.certificate));
+  CAPF_LET(const auto administrator_facts, ca::read_certificate(administrator_certificate));
+  records.issuer = {.id = kFirstIssuer,
+                    .subject = issuer_facts.subject,
+                    .sha256 = issuer_facts.sha256,
+                    .der = issuer.certificate,
+                    .chain_der = {},
+                    .not_before = issuer_facts.not_before,
+                    .not_after = issuer_facts.not_after,
+                    .active = true,
+                    .shards = 1};
+  for (const Bytes& above : issuer.chain) {
+    records.issuer.chain_der.insert(records.issuer.chain_der.end(), above.begin(), above.end());
+  }
+  records.administrator = {.name = options.administrator,
+                           .role = Role::kAdmin,
+                           .certificate_sha256 = administrator_facts.sha256,
+                           .certificate_not_after = administrator_facts.not_after,
+                           .created_at = now,
+                           .created_by = "capfd init",
+                           .disabled_at = {}};
+  records.keys = {{issuer_facts.key_sha256, KeyOwner::kIssuer},
+                  {sha256(site_key->public_key()), KeyOwner::kSite},
+                  {sha256(server_key->public_key()), KeyOwner::kSite},
+                  {sha256(wire_key->public_key()), KeyOwner::kSite},
+                  {administrator_facts.key_sha256, KeyOwner::kAdministrator}};
+  return records;
+}
+
+Status record_site(Database& database, const SiteRecords& records) {
+  return database.write([&](Transaction& tx) -> Status {
+    CAPF_LET(const auto issuers, tx.issuers().list());
+    if (!issuers.empty()) {
+      return fail(Reason::kSiteExists, "the database has the site of " + issuers.front().subject +
+                                           " already; a new site needs a database of its own");
+    }
+    CAPF_TRY(tx.issuers().add(records.issuer));
+    CAPF_LET(const bool added, tx.administrators().add(records.administrator));
+    if (!added) return fail(Reason::kSiteExists, "the database has an administrator of this name already");
+    for (const auto& [key, owner] : records.keys) {
+      CAPF_LET(const KeyRecord record, tx.keys().claim(key, owner, 0));
+      if (record.owner != owner) return fail(Reason::kKeyReserved, "a key of the new site is another's on record");
+    }
+    AuditEvent event;
+    event.actor = {ActorKind::kSystem, "capfd init", ""};
+    event.action = "site.init";
+    event.subject = records.host;
+    event.detail = "issuer " + records.issuer.subject + ", administrator " + records.administrator.name;
+    return tx.audit().add(event);
+  });
+}
+
+Status move_in(const SiteFiles& files) {
+  const SiteFiles aside{prepared(files)};
+  const std::pair<std::filesystem::path, std::filesystem::path> moves[]{
+      {aside.keys(), files.keys()},
+      {aside.certificates(), files.certificates()},
+      {aside.administrators(), files.administrators()},
+      {aside.configuration(), files.configuration()},
+  };
+  for (const auto& [from, to] : moves) {
+    std::error_code error;
+    if (!std::filesystem::exists(from, error)) continue;
+    CAPF_TRY(rename_path(from, to));
+    CAPF_TRY(sync_folder(files.root));
+  }
+  return remove_folder(aside.root);
+}
+
+Result<bool> clear_leftovers(const SiteFiles& files) {
+  std::error_code error;
+  const bool is_prepared = std::filesystem::exists(prepared(files), error);
+  const bool is_complete = std::filesystem::exists(files.configuration(), error);
+  if (is_prepared && is_complete) CAPF_TRY(remove_folder(prepared(files)));
+  for (const auto& path : {files.configuration(), files.keys(), files.certificates(), files.administrators()}) {
+    if ((!is_prepared || is_complete) && std::filesystem::exists(path, error)) {
+      return fail(Reason::kSiteExists,
+                  path.string() + " exists: there is a site here already; it is never overwritten");
+    }
+  }
+  CAPF_TRY(remove_folder(unfinished(files)));
+  return is_prepared;
+}
+
+Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::RandomNumberGenerator& random) {
+  CAPF_TRY(check_options(options));
+  std::error_code error;
+  const SiteFiles files{std::filesystem::absolute(options.state).lexically_normal()};
+  std::filesystem::create_directories(files.root, error);
+  CAPF_TRY(as_status(error, files.root));
+  CAPF_LET(const FolderLock lock, FolderLock::take(files.root));
+  CAPF_LET(const bool is_prepared, clear_leftovers(files));
+  CAPF_LET(const Secret passphrase, read_secret(options.passphrase));
+
+  CAPF_TRY(storage::migrate(options.database_owner));
+  storage::DatabaseSettings settings;
+  settings.conninfo = options.database;
+  settings.connections = 1;
+  CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
+  CAPF_LET(const auto on_record, in_read(*database, [](Transaction& tx) { return tx.issuers().active(); }));
+  if (is_prepared) {
+    CAPF_LET(const Sha256 issuer, prepared_issuer(files));
+    if (on_record && on_record->sha256 == issuer) {
+      CAPF_TRY(move_in(files));
+      return "An init that was cut off is finished: the site in " + files.root.string() + " is as that one made it.\n";
+    }
+    CAPF_TRY(remove_folder(prepared(files)));
+  }
+  if (on_record) {
+    return fail(Reason::kSiteExists, "the database has the site of " + on_record->subject +
+                                         " already; a new site needs a database of its own");
+  }
+
+  CAPF_TRY(make_folder(unfinished(files), 0700));
+  const auto records = make_site_files(options, passphrase, unfinished(files), clock.now(), random);
+  if (!records) {
+    CAPF_TRY(remove_folder(unfinished(files)));
+    return tl::unexpected<Error>(records.error());
+  }
+  for (const char* folder : {"keys", "certificates", "admin", "."}) CAPF_TRY(sync_folder(unfinished(files) / folder));
+  CAPF_TRY(rename_path(unfinished(files), prepared(files)));
+  CAPF_TRY(sync_folder(files.root));
+  if (const Status recorded = record_site(*database, *records); !recorded) {
+    // Where nobody knows whether it is on record, the next init finds out.
+    if (recorded.error().reason != Reason::kCommitInDoubt) CAPF_TRY(remove_folder(prepared(files)));
+    return tl::unexpected<Error>(recorded.error());
+  }
+  CAPF_TRY(move_in(files));
+  return "A site for " + records->host + " is made in " + files.root.string() + ".\n" + "  issuer         " +
+         records->issuer.subject + ", until " + to_rfc3339(records->issuer.not_after) + "\n" +
+         "                 SHA-256 " + to_hex(records->issuer.sha256) + "\n" + "  administrator  " +
+         (files.administrators() / records->administrator.name).string() + ".pem and .key\n" +
+         "Keep copies of keys/, certificates/ and the passphrase where nobody else reads them: without them the issuer "
+         "is lost.\n";
+}
+
+}  // namespace capf::daemon

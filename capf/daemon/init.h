@@ -1,0 +1,68 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <botan/rng.h>
+
+#include "capf/base/time.h"
+#include "capf/ca/key.h"
+#include "capf/daemon/configuration.h"
+#include "capf/daemon/site.h"
+#include "capf/domain/store.h"
+
+namespace capf::daemon {
+
+struct InitOptions {
+  std::filesystem::path state;
+  int base_port = kBasePort;
+  std::string database;                               ///< libpq's connection string of the server's role
+  std::string database_owner;                         ///< and of the role that owns the schema
+  std::string passphrase;                             ///< where it is, as read_secret() takes it
+  ca::KeyAlgorithm key = ca::KeyAlgorithm::kRsa2048;  ///< of the issuer
+  int days = 3650;                                    ///< the issuer's validity, 1 to 36500
+  std::string public_host;                            ///< empty: the machine's full name
+  std::string subject;                                ///< of the issuer, RFC 4514; empty: CN=CAPF-<8 hex digits>
+  std::string administrator = "admin";
+
+  std::filesystem::path import_certificate;  ///< PEM, with its chain
+  std::filesystem::path import_key;          ///< PEM
+  std::filesystem::path import_pkcs12;       ///< in place of these two
+  std::string import_passphrase;             ///< where it is; empty: none
+};
+
+/// What the database has to know of a site.
+struct SiteRecords {
+  IssuerRecord issuer;
+  Administrator administrator;
+  std::vector<std::pair<Sha256, KeyOwner>> keys;
+  std::string host;
+};
+
+/// Makes every file of a site in `folder`, which is to be empty: keys/, certificates/, admin/ and capfd.toml.
+/// Errors: INVALID_CONFIGURATION, INVALID_NAME, WRONG_PASSPHRASE, INVALID_CERTIFICATE, SECRET_EXPOSED.
+Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& passphrase,
+                                    const std::filesystem::path& folder, TimePoint now,
+                                    Botan::RandomNumberGenerator& random);
+
+/// Writes down issuer, administrator and keys in one transaction. Errors: SITE_EXISTS where the database has an issuer.
+Status record_site(Database& database, const SiteRecords& records);
+
+/// Puts the files of a site where they are looked for, capfd.toml last: from `<state>/.prepared`, as far as they are
+/// still there.
+Status move_in(const SiteFiles& files);
+
+/// Makes a site. The files are made aside (`.new`), renamed when all of them are there (`.prepared`), then the
+/// database records the site, then they are moved in. An init that was cut off is cleared away by the next one, or
+/// finished where the database has recorded it. @return words for people about what was made.
+/// Errors: SITE_EXISTS, and those of make_site_files() and of the database.
+Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::RandomNumberGenerator& random);
+
+/// Takes away what an init left that was cut off before its files were complete.
+/// @return whether a complete one is prepared, which may be on record. Errors: SITE_EXISTS.
+Result<bool> clear_leftovers(const SiteFiles& files);
+
+}  // namespace capf::daemon

@@ -1,0 +1,104 @@
+#include "capf/daemon/site.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "capf/ca/certificate.h"
+
+namespace capf::daemon {
+namespace {
+
+constexpr std::uintmax_t kLargestFile = 1024 * 1024;
+
+std::string errno_words() { return std::strerror(errno); }  // NOLINT(concurrency-mt-unsafe): glibc's is
+
+Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase) {
+  const auto key_path = files.key(name);
+  const auto name_the_file = [&](Error error) {
+    error.message = key_path.string() + ": " + error.message;
+    return tl::unexpected<Error>(std::move(error));
+  };
+  CAPF_LET(const Secret pem, read_secret_file(key_path));
+  Identity identity;
+  auto key = ca::decrypt_key(pem.view(), passphrase);
+  if (!key) return name_the_file(std::move(key).error());
+  identity.key = *std::move(key);
+
+  const auto certificate_path = files.certificate(name);
+  CAPF_LET(const Bytes certificates, read_file(certificate_path));
+  auto chain = ca::split_certificates(certificates, ca::kLongestChain);
+  if (!chain || chain->empty()) {
+    return fail(Reason::kInvalidConfiguration, certificate_path.string() + " holds no certificate in PEM");
+  }
+  identity.chain = *std::move(chain);
+  const auto facts = ca::read_certificate(identity.chain.front());
+  if (!facts) return fail(Reason::kInvalidConfiguration, certificate_path.string() + ": " + facts.error().message);
+  if (facts->key_sha256 != sha256(identity.key->public_key())) {
+    return fail(Reason::kInvalidConfiguration,
+                key_path.string() + " is not the key of the certificate in " + certificate_path.string());
+  }
+  return identity;
+}
+
+}  // namespace
+
+std::string issuer_name(std::int64_t id) { return "issuer-" + std::to_string(id); }
+
+Result<Secrets> open_secrets(const SiteFiles& files, std::int64_t issuer_id, const Secret& passphrase) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(files.keys(), error)) {
+    return fail(Reason::kNoSite, "there is no site in " + files.root.string() + "; 'capfd init' makes one");
+  }
+  CAPF_TRY(check_private(files.keys()));
+  if (std::filesystem::exists(files.administrators(), error)) CAPF_TRY(check_private(files.administrators()));
+  CAPF_LET(Secret string_key, read_secret_file(files.string_key(), 32));
+  CAPF_LET(auto strings, ca::StringKey::make(std::move(string_key)));
+  CAPF_LET(Identity issuer, open_identity(files, issuer_name(issuer_id), passphrase));
+  CAPF_LET(Identity site_ca, open_identity(files, "site-ca", passphrase));
+  CAPF_LET(Identity server, open_identity(files, "server", passphrase));
+  CAPF_LET(Identity wire, open_identity(files, "wire", passphrase));
+  return Secrets{std::move(issuer), std::move(site_ca), std::move(server), std::move(wire), std::move(strings)};
+}
+
+Result<Bytes> read_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
+  if (size > kLargestFile) return fail(Reason::kInvalidConfiguration, path.string() + " is larger than 1 MiB");
+  std::ifstream in(path, std::ios::binary);
+  Bytes data{std::istreambuf_iterator<char>(in), {}};
+  if (!in) return fail(Reason::kInvalidConfiguration, path.string() + " cannot be read");
+  return data;
+}
+
+Result<FolderLock> FolderLock::take(const std::filesystem::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());
+  FolderLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    return fail(Reason::kInvalidConfiguration, folder.string() + " is in use by another capfd");
+  }
+  return lock;
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Status sync_folder(const std::filesystem::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());
+  const bool synced = ::fsync(fd) == 0 || errno == EINVAL;  // some file systems cannot
+  ::close(fd);
+  if (!synced) return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());
+  return {};
+}
+
+}  // namespace capf::daemon

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/error.h"
+#include "capf/base/secret.h"
+#include "capf/ca/authstring.h"
+#include "capf/ca/key.h"
+
+namespace capf::daemon {
+
+/// Where the files of a site are, below its state directory.
+struct SiteFiles {
+  std::filesystem::path root;
+
+  std::filesystem::path configuration() const { return root / "capfd.toml"; }
+  std::filesystem::path keys() const { return root / "keys"; }                  ///< 0700
+  std::filesystem::path certificates() const { return root / "certificates"; }  ///< PEM, with their chains
+  std::filesystem::path administrators() const { return root / "admin"; }       ///< 0700
+  std::filesystem::path endpoints() const { return root / "endpoints.json"; }
+  /// @param name "issuer-1", "site-ca", "server", "wire": encrypted PKCS #8, PEM
+  std::filesystem::path key(const std::string& name) const { return keys() / (name + ".key"); }
+  std::filesystem::path certificate(const std::string& name) const { return certificates() / (name + ".pem"); }
+  /// 32 octets, under which authentication strings are hashed.
+  std::filesystem::path string_key() const { return keys() / "strings.key"; }
+};
+
+/// "issuer-<generation>"
+std::string issuer_name(std::int64_t id);
+
+/// A key of the site with its certificate.
+struct Identity {
+  std::unique_ptr<ca::SigningKey> key;
+  std::vector<Bytes> chain;  ///< DER, its own certificate first
+};
+
+/// Keys and certificates as the server needs them, opened.
+struct Secrets {
+  Identity issuer;
+  Identity site_ca;
+  Identity server;
+  Identity wire;
+  ca::StringKey strings;
+};
+
+/// Opens every key of the site. Each is held against its certificate.
+/// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, NO_SITE, INVALID_CONFIGURATION.
+Result<Secrets> open_secrets(const SiteFiles& files, std::int64_t issuer_id, const Secret& passphrase);
+
+/// A file that is not secret, at most 1 MiB. Errors: INVALID_CONFIGURATION.
+Result<Bytes> read_file(const std::filesystem::path& path);
+
+/// Holds a folder for this process alone, until it goes.
+class FolderLock {
+ public:
+  /// Errors: INVALID_CONFIGURATION where another process holds it.
+  static Result<FolderLock> take(const std::filesystem::path& folder);
+  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FolderLock& operator=(FolderLock&&) = delete;
+  ~FolderLock();
+
+ private:
+  explicit FolderLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+/// Writes what a rename has changed in a folder to disk.
+Status sync_folder(const std::filesystem::path& folder);
+
+}  // namespace capf::daemon

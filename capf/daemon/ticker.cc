@@ -1,0 +1,42 @@
+#include "capf/daemon/ticker.h"
+
+#include <utility>
+
+#include <botan/system_rng.h>
+
+namespace capf::daemon {
+namespace {
+
+std::chrono::milliseconds jittered(std::chrono::milliseconds period) {
+  // -20 % to +20 %
+  const int percent = Botan::system_rng().next_byte() * 41 / 256 - 20;
+  return period + period * percent / 100;
+}
+
+}  // namespace
+
+Ticker::Ticker(std::chrono::milliseconds period, std::function<void()> work)
+    : period_(period), work_(std::move(work)), thread_([this] { loop(); }) {}
+
+Ticker::~Ticker() { stop(); }
+
+void Ticker::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stopped_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Ticker::loop() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    lock.unlock();
+    work_();
+    lock.lock();
+    stopped_.wait_for(lock, jittered(period_), [this] { return stopping_; });
+  }
+}
+
+}  // namespace capf::daemon

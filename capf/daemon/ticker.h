@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace capf::daemon {
+
+/// Calls something on a thread of its own: at once, and then every `period`, each time up to a fifth of it earlier or
+/// later, so that servers that started together do not stay together. Stops when it goes.
+class Ticker {
+ public:
+  Ticker(std::chrono::milliseconds period, std::function<void()> work);
+  ~Ticker();
+  Ticker(const Ticker&) = delete;
+  Ticker& operator=(const Ticker&) = delete;
+
+  /// No call begins any more; one that runs is waited for.
+  void stop();
+
+ private:
+  void loop();
+
+  const std::chrono::milliseconds period_;
+  const std::function<void()> work_;
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace capf::daemon

@@ -1,0 +1,182 @@
+#include <fstream>
+#include <set>
+
+#include <botan/system_rng.h>
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+
+#include "capf/ca/certificate.h"
+#include "capf/daemon/init.h"
+#include "tests/support/folder.h"
+
+namespace {
+
+using namespace capf;
+using namespace capf::daemon;
+
+const TimePoint kNow = *parse_rfc3339("2030-06-01T12:00:00Z");
+const Secret kPassphrase{std::string_view("correct horse battery staple")};
+
+InitOptions good_options(const std::filesystem::path& state) {
+  InitOptions options;
+  options.state = state;
+  options.database = "host=/run/x user=capf_server dbname=capf";
+  options.database_owner = "host=/run/x user=capf_owner dbname=capf";
+  options.passphrase = "file:" + (state / "passphrase").string();
+  options.key = ca::KeyAlgorithm::kP256;
+  options.public_host = "capf.example";
+  return options;
+}
+
+Result<SiteRecords> make(const InitOptions& options) {
+  return make_site_files(options, kPassphrase, options.state, kNow, Botan::system_rng());
+}
+
+mode_t mode_of(const std::filesystem::path& path) {
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  return status.st_mode & 0777;
+}
+
+std::string text_of(const std::filesystem::path& path) {
+  const auto data = read_file(path);
+  REQUIRE(data);
+  return std::string(as_text(*data));
+}
+
+TEST_CASE("a new site's secrets are the owner's alone, and its keys are encrypted") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  const SiteFiles files{folder.path()};
+  CHECK(mode_of(files.keys()) == 0700);
+  CHECK(mode_of(files.administrators()) == 0700);
+  CHECK(mode_of(files.configuration()) == 0600);
+  CHECK(mode_of(files.string_key()) == 0600);
+  CHECK(std::filesystem::file_size(files.string_key()) == 32);
+  for (const char* name : {"issuer-1", "site-ca", "server", "wire"}) {
+    CAPTURE(name);
+    CHECK(mode_of(files.key(name)) == 0600);
+    CHECK_THAT(text_of(files.key(name)), Catch::StartsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    CHECK_THAT(text_of(files.certificate(name)), Catch::StartsWith("-----BEGIN CERTIFICATE-----"));
+  }
+  CHECK(mode_of(files.administrators() / "admin.key") == 0600);
+  CHECK_THAT(text_of(files.administrators() / "admin.key"), Catch::StartsWith("-----BEGIN PRIVATE KEY-----"));
+}
+
+TEST_CASE("a new site opens with its passphrase, and with no other") {
+  const test::Folder folder;
+  const auto records = make(good_options(folder.path()));
+  REQUIRE(records);
+  const auto opened = open_secrets(SiteFiles{folder.path()}, 1, kPassphrase);
+  REQUIRE(opened);
+  CHECK(sha256(opened->issuer.chain.front()) == records->issuer.sha256);
+  CHECK(opened->server.chain.size() == 2);
+  const auto refused = open_secrets(SiteFiles{folder.path()}, 1, Secret(std::string_view("wrong")));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == Reason::kWrongPassphrase);
+}
+
+TEST_CASE("a secret file that others may read stops the start") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  const SiteFiles files{folder.path()};
+  const std::string name = GENERATE("issuer-1.key", "wire.key", "strings.key");
+  const auto exposed = files.keys() / name;
+  REQUIRE(::chmod(exposed.c_str(), 0640) == 0);
+  const auto opened = open_secrets(files, 1, kPassphrase);
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().reason == Reason::kSecretExposed);
+}
+
+TEST_CASE("a key that is not its certificate's stops the start") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  const SiteFiles files{folder.path()};
+  std::filesystem::copy_file(files.certificate("site-ca"), files.certificate("server"),
+                             std::filesystem::copy_options::overwrite_existing);
+  const auto opened = open_secrets(files, 1, kPassphrase);
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().reason == Reason::kInvalidConfiguration);
+}
+
+TEST_CASE("a folder without a site says so") {
+  const test::Folder folder;
+  const auto opened = open_secrets(SiteFiles{folder.path()}, 1, kPassphrase);
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().reason == Reason::kNoSite);
+}
+
+TEST_CASE("five keys of a new site are on record, each another") {
+  const test::Folder folder;
+  const auto records = make(good_options(folder.path()));
+  REQUIRE(records);
+  std::set<Sha256> keys;
+  for (const auto& [key, owner] : records->keys) keys.insert(key);
+  CHECK(keys.size() == 5);
+  CHECK(records->issuer.active);
+  CHECK(records->administrator.role == Role::kAdmin);
+}
+
+TEST_CASE("the configuration of a new site has no faults and names its passphrase relative to it") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  const auto loaded = load_configuration(SiteFiles{folder.path()}.configuration());
+  CHECK(loaded.faults.empty());
+  CHECK(loaded.configuration.public_host == "capf.example");
+  CHECK(loaded.configuration.passphrase == "file:" + (folder.path() / "passphrase").string());
+  CHECK_THAT(text_of(SiteFiles{folder.path()}.configuration()), Catch::Contains("\"file:passphrase\""));
+}
+
+TEST_CASE("options of init that make no sense are refused before anything is made") {
+  const test::Folder folder;
+  InitOptions options = good_options(folder.path());
+  SECTION("a base port out of range") { options.base_port = 65531; }
+  SECTION("no days") { options.days = 0; }
+  SECTION("a certificate without its key") { options.import_certificate = "/nonexistent"; }
+  SECTION("a subject that is none") { options.subject = "an issuer"; }
+  SECTION("an administrator with a path for a name") { options.administrator = "../admin"; }
+  CHECK_FALSE(make(options));
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("an existing site is never overwritten") {
+  const test::Folder folder;
+  const SiteFiles files{folder.path()};
+  const std::string name = GENERATE("capfd.toml", "keys", "certificates", "admin");
+  const auto existing = files.root / name;
+  std::filesystem::create_directory(existing);
+  const auto cleared = clear_leftovers(files);
+  REQUIRE_FALSE(cleared);
+  CHECK(cleared.error().reason == Reason::kSiteExists);
+  CHECK(std::filesystem::exists(existing));
+}
+
+TEST_CASE("what an init left that was cut off before its files were complete is cleared away") {
+  const test::Folder folder;
+  std::filesystem::create_directories(folder.path() / ".new/keys");
+  std::ofstream(folder.path() / ".new/keys/issuer-1.key") << "half a k";
+  const auto cleared = clear_leftovers(SiteFiles{folder.path()});
+  REQUIRE(cleared);
+  CHECK_FALSE(*cleared);
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("an init that was cut off while its files moved in can be finished") {
+  const test::Folder folder;
+  const SiteFiles files{folder.path()};
+  const auto aside = folder.path() / ".prepared";
+  std::filesystem::create_directory(aside);
+  InitOptions options = good_options(folder.path());
+  REQUIRE(make_site_files(options, kPassphrase, aside, kNow, Botan::system_rng()));
+  std::filesystem::rename(aside / "keys", files.keys());
+  const auto cleared = clear_leftovers(files);
+  REQUIRE(cleared);
+  CHECK(*cleared);
+  REQUIRE(move_in(files));
+  CHECK_FALSE(std::filesystem::exists(aside));
+  CHECK(open_secrets(files, 1, kPassphrase));
+  CHECK(std::filesystem::exists(files.configuration()));
+  CHECK_FALSE(clear_leftovers(files));
+}
+
+}  // namespace
