@@ -19,6 +19,15 @@ inline void good(const Status& status) {
   if (!status) FAIL(to_string(status.error().reason) << ": " << status.error().message << ": " << status.error().cause);
 }
 
+/// Runs the body of a test in one transaction.
+template <class Body>
+void in(Database& database, Body body) {
+  good(database.write([&](Transaction& tx) -> Status {
+    body(tx);
+    return {};
+  }));
+}
+
 inline DeviceName device(const std::string& name = "SEP001122334455") { return good(DeviceName::parse(name)); }
 inline Sha256 digest(std::string_view of) { return sha256(as_bytes(of)); }
 

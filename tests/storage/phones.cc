@@ -3,15 +3,6 @@
 namespace capf::test {
 namespace {
 
-/// Runs the body of a test in one transaction.
-template <class Body>
-void in(storage::PostgresDatabase& database, Body body) {
-  good(database.write([&](Transaction& tx) -> Status {
-    body(tx);
-    return {};
-  }));
-}
-
 TEST_CASE("a phone is added, found, changed and removed, and its name is free again") {
   const FreshDatabase fresh;
   const auto database = fresh.open();

@@ -1,0 +1,174 @@
+#include "tests/storage/samples.h"
+
+namespace capf::test {
+namespace {
+
+using std::chrono::hours;
+
+AuditEvent sample_event(const std::string& subject = "SEP1") {
+  AuditEvent event;
+  event.actor = {ActorKind::kAdministrator, "alice", "192.0.2.7"};
+  event.action = "operation.schedule";
+  event.subject = subject;
+  event.detail = "install by string";
+  return event;
+}
+
+TEST_CASE("an audit event keeps everything, and is found by subject, actor, action and time") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const Operation operation = added_operation(tx, added_phone(tx));
+    AuditEvent event = sample_event();
+    event.operation_id = operation.id;
+    event.outcome = "refused";
+    event.reason = Reason::kOperationPending;
+    good(tx.audit().add(event));
+    AuditEvent other = sample_event("SEP2");
+    other.actor = {ActorKind::kDevice, "SEP2", ""};
+    other.action = "certificate.issue";
+    good(tx.audit().add(other));
+
+    const auto listed = [&](const AuditFilter& filter, const Page& page = {}) {
+      std::string text;
+      for (const AuditEvent& found : good(tx.audit().list(filter, page))) text += found.subject + " ";
+      return text;
+    };
+    CHECK(listed({}) == "SEP1 SEP2 ");
+    CHECK(listed({.subject = "SEP2"}) == "SEP2 ");
+    CHECK(listed({.actor = "alice"}) == "SEP1 ");
+    CHECK(listed({.action = "certificate"}) == "SEP2 ");
+    CHECK(listed({.action = "operation.schedule"}) == "SEP1 ");
+    CHECK(listed({.action = "operation.cancel"}).empty());
+    CHECK(listed({.since = tx.now()}) == "SEP1 SEP2 ");
+    CHECK(listed({.since = tx.now() + hours(1)}).empty());
+    const AuditEvent found = good(tx.audit().list({}, {0, 1})).front();
+    CHECK(listed({}, {found.id, 1}) == "SEP2 ");
+    CHECK(found.at == tx.now());
+    CHECK(found.actor.kind == ActorKind::kAdministrator);
+    CHECK(found.actor.name == "alice");
+    CHECK(found.actor.address == "192.0.2.7");
+    CHECK(found.action == "operation.schedule");
+    CHECK(found.operation_id == operation.id);
+    CHECK(found.outcome == "refused");
+    CHECK(found.reason == Reason::kOperationPending);
+    CHECK(found.detail == "install by string");
+  });
+}
+
+TEST_CASE("audit events are never changed, not even by the schema's owner") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) { good(tx.audit().add(sample_event())); });
+  for (const char* text :
+       {"update audit_events set detail = ''", "delete from audit_events", "truncate audit_events"}) {
+    CHECK_THROWS_WITH(fresh.sql(text), Catch::Contains("never changed"));
+    CHECK_THROWS_WITH(fresh.sql(text, "capf_server"), Catch::Contains("permission denied"));
+  }
+  CHECK(fresh.sql("select detail from audit_events") == "install by string");
+}
+
+TEST_CASE("a reader of changes loses no event of a transaction that ends late") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  Operation operation{.device = device()};
+  in(*database, [&](Transaction& tx) { operation = added_operation(tx, added_phone(tx)); });
+  const auto add = [&](Transaction& tx, const std::string& detail) {
+    AuditEvent event = sample_event();
+    event.operation_id = operation.id;
+    event.detail = detail;
+    good(tx.audit().add(event));
+  };
+  ChangeCursor cursor = good(in_read(*database, [](Transaction& tx) { return tx.audit().end(); }));
+  const auto read = [&] {
+    std::string text;
+    for (const OperationChange& change :
+         good(in_read(*database, [&](Transaction& tx) { return tx.audit().changes(cursor, 1); }))) {
+      text += change.event.detail + " ";
+      cursor = change.cursor;
+      REQUIRE(change.operation);
+      CHECK(change.operation->id == operation.id);
+    }
+    return text;
+  };
+  CHECK(read().empty());
+  in(*database, [&](Transaction& slow) {
+    add(slow, "slow");
+    in(*database, [&](Transaction& quick) {
+      add(quick, "quick");
+      add(quick, "quicker");
+      good(quick.audit().add(sample_event()));  // about no operation
+    });
+    CHECK(read().empty());
+  });
+  CHECK(read() == "slow ");
+  CHECK(read() == "quick ");
+  in(*database, [&](Transaction& tx) { add(tx, "last"); });
+  CHECK(read() == "quicker ");
+  CHECK(read() == "last ");
+  CHECK(read().empty());
+}
+
+TEST_CASE("where the record ends lies before what is still running") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  ChangeCursor cursor;
+  in(*database, [&](Transaction& slow) {
+    const Operation operation = added_operation(slow, added_phone(slow));
+    AuditEvent event = sample_event();
+    event.operation_id = operation.id;
+    good(slow.audit().add(event));
+    cursor = good(in_read(*database, [](Transaction& tx) { return tx.audit().end(); }));
+  });
+  CHECK(good(in_read(*database, [&](Transaction& tx) { return tx.audit().changes(cursor, 10); })).size() == 1);
+}
+
+TEST_CASE("refusals are one row a minute for address block, reason and device") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    for (int i = 0; i < 3; ++i) good(tx.audit().count_refusal("192.0.2.1", Reason::kUnknownDevice, ""));
+    good(tx.audit().count_refusal("192.0.2.1", Reason::kMicChanged, "SEP1"));
+    const auto refusals = good(tx.audit().refusals(tx.now() - hours(1), 10));
+    REQUIRE(refusals.size() == 2);
+    CHECK(refusals[0].count == 3);
+    CHECK(refusals[0].address_block == "192.0.2.1");
+    CHECK(refusals[0].reason == Reason::kUnknownDevice);
+    CHECK(refusals[0].device.empty());
+    CHECK(refusals[0].minute <= tx.now());
+    CHECK(refusals[1].device == "SEP1");
+    CHECK(good(tx.audit().refusals(tx.now() + hours(1), 10)).empty());
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), 1)).size() == 1);
+  });
+}
+
+TEST_CASE("ten minutes of a flood from ever new addresses stay below a megabyte") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  fresh.sql("create sequence flood; grant usage on sequence flood to capf_server");
+  const auto before = std::stoll(fresh.sql("select pg_database_size(current_database())"));
+  for (int minute = 0; minute < 10; ++minute) {
+    fresh.sql(
+        "do $$ begin for i in 1..1500 loop "
+        "perform count_refusal('2001:db8:' || to_hex(nextval('flood')) || '::/64', 'AUTH_STRING_MISMATCH', "
+        "'SEP001122334455', 1000); "
+        "perform count_strangers_string('2001:db8:' || to_hex(currval('flood')) || '::/64', 50, 1000); "
+        "commit; end loop; end $$",
+        "capf_server");
+    CHECK(std::stoi(fresh.sql("select max(count) from (select count(*) from refusals group by minute) as m")) <= 1001);
+    // The next minute: what was counted becomes a minute older.
+    for (const char* step : {"- interval '9999 minutes'", "+ interval '9998 minutes'"}) {
+      fresh.sql(std::string("update refusal_minutes set minute = minute ") + step);
+      fresh.sql(std::string("update refusals set minute = minute ") + step);
+    }
+    fresh.sql("vacuum full refusals", "postgres");
+  }
+  // Two thousand in ten minutes, one thousand more where the clock went on meanwhile.
+  CHECK(std::stoll(fresh.sql("select count(*) from refusals")) <= 3011);
+  CHECK(fresh.sql("select sum(count) from refusals") == "15000");
+  CHECK(std::stoll(fresh.sql("select count(*) from address_strings")) == 1000);
+  CHECK(std::stoll(fresh.sql("select pg_database_size(current_database())")) - before < 1'000'000);
+}
+
+}  // namespace
+}  // namespace capf::test

@@ -1,0 +1,183 @@
+#include "tests/storage/samples.h"
+
+namespace capf::test {
+namespace {
+
+using std::chrono::hours;
+
+TEST_CASE("a certificate keeps everything that it was added with") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const Operation operation = added_operation(tx, added_phone(tx));
+    const auto issuer = good(tx.issuers().add(sample_issuer()));
+    const Certificate lsc = sample_lsc(tx, operation, issuer);
+    const auto id = good(tx.certificates().add(lsc));
+
+    const Certificate found = *good(tx.certificates().find_lsc(lsc.sha256));
+    CHECK(found.id == id);
+    CHECK(found.kind == CertificateKind::kLsc);
+    CHECK(found.sha256 == lsc.sha256);
+    CHECK(found.serial == lsc.serial);
+    CHECK(found.issuer_id == issuer);
+    CHECK(found.issuer == "CN=CAPF");
+    CHECK(found.phone_id == operation.phone_id);
+    CHECK(found.device == operation.device.text());
+    CHECK(found.operation_id == operation.id);
+    CHECK(found.key_sha256 == lsc.key_sha256);
+    CHECK(found.der == lsc.der);
+    CHECK(found.not_before == lsc.not_before);
+    CHECK(found.not_after == lsc.not_after);
+    CHECK(found.issued_at == tx.now());
+    CHECK(found.possession == Possession::kPkcs10);
+    CHECK(found.shard == 3);
+    CHECK_FALSE(found.confirmed_at);
+    CHECK_FALSE(found.revoked_at);
+    CHECK(good(tx.certificates().find_issued(operation.id, lsc.key_sha256))->id == id);
+    CHECK_FALSE(good(tx.certificates().find_issued(operation.id, digest("another key"))));
+    CHECK_FALSE(good(tx.certificates().find_lsc(digest("none"))));
+  });
+}
+
+TEST_CASE("times without an end and far back come back as they were") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const Operation operation = added_operation(tx, added_phone(tx));
+    Certificate lsc = sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer())));
+    // RFC 5280 4.1.2.5: 99991231235959Z is no end.
+    lsc.not_after = good(parse_rfc3339("9999-12-31T23:59:59Z"));
+    lsc.not_before = good(parse_rfc3339("1970-01-01T00:00:00.000001Z")) - hours(24 * 365 * 20);
+    good(tx.certificates().add(lsc));
+    const Certificate found = *good(tx.certificates().find_lsc(lsc.sha256));
+    CHECK(found.not_after == lsc.not_after);
+    CHECK(found.not_before == lsc.not_before);
+  });
+}
+
+TEST_CASE("no two LSCs have one SHA-256, one serial number or one key in one operation") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const Operation operation = added_operation(tx, added_phone(tx));
+    good(tx.certificates().add(sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer())))));
+  });
+  const auto refused = [&](auto change) {
+    const Status status = database->write([&](Transaction& tx) -> Status {
+      const Operation operation = *good(tx.operations().find_open(good(tx.phones().find(device()))->id));
+      Certificate lsc = sample_lsc(tx, operation, 1, "another key");
+      change(lsc, sample_lsc(tx, operation, 1));
+      CAPF_TRY(tx.certificates().add(lsc));
+      return {};
+    });
+    return !status && status.error().reason == Reason::kInternal;
+  };
+  CHECK_FALSE(refused([](Certificate&, const Certificate&) {}));
+  CHECK(refused([](Certificate& lsc, const Certificate& first) { lsc.sha256 = first.sha256; }));
+  CHECK(refused([](Certificate& lsc, const Certificate& first) { lsc.serial = first.serial; }));
+  CHECK(refused([](Certificate& lsc, const Certificate& first) { lsc.key_sha256 = first.key_sha256; }));
+  CHECK(refused([](Certificate& lsc, const Certificate&) { lsc.issuer_id = 2; }));
+}
+
+TEST_CASE("a certificate that was handed over twice is on record once, beside an LSC with its SHA-256") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const Operation operation = added_operation(tx, added_phone(tx));
+    const Certificate lsc = sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer())));
+    good(tx.certificates().add(lsc));
+    Certificate handed = lsc;
+    handed.kind = CertificateKind::kHandedOver;
+    handed.issuer_id = 0;
+    handed.serial = {0x00, 0x00, 0xab, 0xcd};
+    const auto first = good(tx.certificates().add(handed));
+    CHECK(good(tx.certificates().add(handed)) == first);
+    CHECK(good(tx.certificates().find_lsc(lsc.sha256))->kind == CertificateKind::kLsc);
+    CHECK(good(tx.certificates().of_phone(operation.phone_id, 10)).size() == 2);
+    CHECK(good(tx.certificates().of_phone(operation.phone_id, 1)).front().id == first);
+    // As people write a serial number: without leading zeros.
+    REQUIRE(good(tx.certificates().find_serial(Bytes{0xab, 0xcd})).size() == 1);
+    CHECK(good(tx.certificates().find_serial(Bytes{0x00, 0xab, 0xcd})).front().id == first);
+    CHECK(good(tx.certificates().find_serial(lsc.serial)).front().sha256 == lsc.sha256);
+    CHECK_FALSE(good(tx.certificates().confirm(first)));
+    handed.id = first;
+    CHECK_FALSE(good(tx.certificates().revoke(handed, RevocationReason::kUnspecified)));
+  });
+}
+
+TEST_CASE("an LSC is confirmed once, revoked once, and then no longer live") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const Operation operation = added_operation(tx, added_phone(tx));
+    const auto issuer = good(tx.issuers().add(sample_issuer()));
+    const auto add = [&](const std::string& key, auto change) {
+      Certificate lsc = sample_lsc(tx, operation, issuer, key);
+      change(lsc);
+      lsc.id = good(tx.certificates().add(lsc));
+      return lsc;
+    };
+    const Certificate first = add("first", [](Certificate&) {});
+    const Certificate second = add("second", [](Certificate&) {});
+    const Certificate third = add("third", [](Certificate&) {});
+    add("expired", [&](Certificate& lsc) { lsc.not_after = tx.now() - hours(1); });
+    CHECK(good(tx.certificates().live(operation.phone_id)).size() == 3);
+    CHECK_FALSE(good(tx.certificates().ever_confirmed(operation.phone_id)));
+
+    CHECK(good(tx.certificates().confirm(second.id)));
+    CHECK_FALSE(good(tx.certificates().confirm(second.id)));
+    CHECK(good(tx.certificates().revoke(first, RevocationReason::kSuperseded)));
+    CHECK_FALSE(good(tx.certificates().revoke(first, RevocationReason::kKeyCompromise)));
+    CHECK(good(tx.certificates().revoke(third, RevocationReason::kKeyCompromise)));
+    CHECK(good(tx.certificates().ever_confirmed(operation.phone_id)));
+    REQUIRE(good(tx.certificates().live(operation.phone_id)).size() == 1);
+    CHECK(good(tx.certificates().live(operation.phone_id)).front().id == second.id);
+
+    const Certificate superseded = *good(tx.certificates().find_lsc(first.sha256));
+    CHECK(superseded.state(tx.now()) == CertificateState::kSuperseded);
+    CHECK(superseded.revoked_at == tx.now());
+    CHECK(superseded.revocation_reason == RevocationReason::kSuperseded);
+    CHECK(good(tx.certificates().find_lsc(third.sha256))->state(tx.now()) == CertificateState::kRevoked);
+
+    const auto listed = [&](CertificateFilter filter) {
+      std::string text;
+      for (const Certificate& lsc : good(tx.certificates().list(filter, {}))) {
+        text += std::string(to_string(lsc.state(tx.now()))) + " ";
+        if (filter.state) CHECK(lsc.state(tx.now()) == *filter.state);
+      }
+      return text;
+    };
+    CHECK(listed({}) == "superseded confirmed revoked expired ");
+    for (const CertificateState state : kCertificateStates) {
+      CHECK(listed({.state = state}) ==
+            (state == CertificateState::kIssued ? "" : std::string(to_string(state)) + " "));
+    }
+    CHECK(listed({.device = device()}) == "superseded confirmed revoked expired ");
+    CHECK(listed({.device = device("SEP0")}).empty());
+    CHECK(listed({.expires_before = tx.now()}) == "expired ");
+    CHECK(listed({.kind = CertificateKind::kHandedOver}).empty());
+  });
+  CHECK(fresh.sql("select count(*) || ' ' || min(shard) || ' ' || sum(reason) from revocations") == "2 3 5");
+}
+
+TEST_CASE("a key has one owner for ever") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const Phone one = added_phone(tx, device("SEP1"));
+    const Phone two = added_phone(tx, device("SEP2"));
+    CHECK_FALSE(good(tx.keys().find(digest("k"))));
+    CHECK(good(tx.keys().claim(digest("k"), KeyOwner::kPhone, one.id)).phone_id == one.id);
+    CHECK(good(tx.keys().claim(digest("k"), KeyOwner::kPhone, two.id)).phone_id == one.id);
+    CHECK(good(tx.keys().claim(digest("i"), KeyOwner::kIssuer, 0)).owner == KeyOwner::kIssuer);
+    CHECK(good(tx.keys().claim(digest("i"), KeyOwner::kPhone, two.id)).owner == KeyOwner::kIssuer);
+    good(tx.keys().mark_compromised(digest("k")));
+    CHECK(good(tx.keys().find(digest("k")))->compromised);
+    CHECK(good(tx.keys().find(digest("k")))->owner == KeyOwner::kPhone);
+    good(tx.keys().mark_compromised(digest("unseen")));
+    CHECK(good(tx.keys().find(digest("unseen")))->owner == KeyOwner::kBlocked);
+  });
+}
+
+}  // namespace
+}  // namespace capf::test

@@ -1,0 +1,203 @@
+#include <cstdlib>
+#include <thread>
+
+#include "storage/conninfo.h"
+#include "storage/migrate.h"
+#include "tests/storage/samples.h"
+
+namespace capf::test {
+namespace {
+
+using storage::check_conninfo;
+using storage::check_schema;
+using storage::migrate;
+using storage::Migration;
+
+constexpr Migration kFirst{1, "first", "aa",
+                           "create table one (id int); grant select on schema_migrations to capf_server"};
+constexpr Migration kSecond{2, "second", "bb", "create table two (id int)"};
+constexpr Migration kEdited{1, "first", "ab", "create table one (id bigint)"};
+constexpr Migration kBroken{2, "second", "bc", "create table two (id int); select 1 / 0"};
+
+Reason reason_of(const Status& status) { return status ? Reason::kInternal : status.error().reason; }
+
+TEST_CASE("a new database is migrated, an old one brought up to date, and one that is right left alone") {
+  const FreshDatabase fresh(FreshDatabase::Schema::kNone);
+  const std::string owner = fresh.conninfo("capf_owner");
+  const std::vector<Migration> old{kFirst};
+  const std::vector<Migration> now{kFirst, kSecond};
+  CHECK_THAT(check_schema(owner, old).error().message, Catch::Contains("run 'capfd migrate'"));
+  good(migrate(owner, old));
+  good(check_schema(fresh.conninfo(), old));
+  CHECK_THAT(check_schema(fresh.conninfo(), now).error().message, Catch::Contains("run 'capfd migrate'"));
+  good(migrate(owner, now));
+  good(migrate(owner, now));
+  good(check_schema(fresh.conninfo(), now));
+  CHECK(fresh.sql("select string_agg(version || name || sha256, ' ' order by version) from schema_migrations") ==
+        "1firstaa 2secondbb");
+}
+
+TEST_CASE("an edited migration and a database that is ahead are refused with what to do") {
+  const FreshDatabase fresh(FreshDatabase::Schema::kNone);
+  const std::string owner = fresh.conninfo("capf_owner");
+  good(migrate(owner, std::vector{kFirst, kSecond}));
+  for (const auto& check : {static_cast<Status (*)(const std::string&, std::span<const Migration>)>(migrate),
+                            static_cast<Status (*)(const std::string&, std::span<const Migration>)>(check_schema)}) {
+    const Status ahead = check(owner, std::vector{kFirst});
+    CHECK(reason_of(ahead) == Reason::kSchemaMismatch);
+    CHECK_THAT(ahead.error().message, Catch::Contains("update the program"));
+    const Status edited = check(owner, std::vector{kEdited, kSecond});
+    CHECK(reason_of(edited) == Reason::kSchemaMismatch);
+    CHECK_THAT(edited.error().message, Catch::Contains("edited"));
+  }
+}
+
+TEST_CASE("a migration that fails leaves nothing of itself, and those before it") {
+  const FreshDatabase fresh(FreshDatabase::Schema::kNone);
+  const std::string owner = fresh.conninfo("capf_owner");
+  CHECK_FALSE(migrate(owner, std::vector{kFirst, kBroken}));
+  CHECK(fresh.sql("select to_regclass('one') is not null and to_regclass('two') is null") == "t");
+  good(migrate(owner, std::vector{kFirst, kSecond}));
+}
+
+TEST_CASE("several programs that migrate at once do it once") {
+  const FreshDatabase fresh(FreshDatabase::Schema::kNone);
+  std::atomic<int> done{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { done += migrate(fresh.conninfo("capf_owner")).has_value(); });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(done == 4);
+  good(check_schema(fresh.conninfo()));
+}
+
+TEST_CASE("the server's role cannot alter the schema, delete records or become the owner") {
+  const FreshDatabase fresh(FreshDatabase::Schema::kNone);  // a copy would not have the database's own rights
+  good(migrate(fresh.conninfo("capf_owner")));
+  for (const char* text : {"create table mine (id int)",
+                           "create temporary table mine (id int)",
+                           "alter table phones add column x int",
+                           "drop table phones",
+                           "alter table audit_events disable trigger all",
+                           "create schema mine",
+                           "create or replace function refuse_change() returns trigger language sql return null",
+                           "delete from phones",
+                           "delete from operations",
+                           "delete from certificates",
+                           "delete from revocations",
+                           "delete from public_keys",
+                           "delete from administrators",
+                           "delete from refusals",
+                           "truncate leases",
+                           "update phones set device = 'SEP1'",
+                           "update operations set auth = 'null'",
+                           "update operations set phone_id = 1",
+                           "update certificates set der = ''",
+                           "update administrators set role = 'admin'",
+                           "update public_keys set owner = 'phone'",
+                           "update trust_anchors set devices = '*'",
+                           "update revocations set reason = 0",
+                           "update totals set phones = 0",
+                           "update trust_revision set revision = 0",
+                           "insert into schema_migrations (version, name, sha256) values (99, '', '')",
+                           "set role capf_owner"}) {
+    INFO(text);
+    CHECK_THROWS(fresh.sql(text, "capf_server"));
+  }
+}
+
+TEST_CASE("no list and no summary reads a table that grows from one end to the other") {
+  const FreshDatabase fresh;
+  fresh.sql("insert into phones (device) select 'SEP' || n from generate_series(1, 10000) n");
+  fresh.sql(
+      "insert into issuers values (1, 'CN=CAPF', sha256(''::bytea), '', '', now(), now() + interval '9 years', true, "
+      "1)");
+  fresh.sql(
+      "insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, created_by, "
+      "completes_by) select n, n, 'install', 'mic', 'rsa', 2048, 384, false, 'a', now() - interval '1 day' "
+      "from generate_series(1, 10000) n");
+  fresh.sql("update operations set state = 'succeeded', finished_at = now() - interval '9 days' where id > 50");
+  fresh.sql(
+      "insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, operation_id, key_sha256, der, "
+      "not_before, not_after, possession, shard, confirmed_at) select 'lsc', sha256(n::text::bytea), "
+      "substr(sha256(n::text::bytea), 1, 16), 1, '', n, n, sha256(n::text::bytea), '0', now(), "
+      "now() + interval '1 year', 'pkcs10', 0, now() from generate_series(1, 10000) n");
+  fresh.sql(
+      "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, detail) "
+      "select 'device', 'SEP' || n, '', 'operation.finish', 'SEP' || n, n, 'done', '' "
+      "from generate_series(1, 10000) n");
+  fresh.sql("vacuum analyze", "postgres");
+  const std::string scans =
+      "select coalesce(sum(seq_scan), 0) from pg_stat_user_tables "
+      "where relname in ('phones', 'operations', 'certificates', 'audit_events')";
+  const std::string before = fresh.sql(scans);
+  {
+    const auto database = fresh.open(1);
+    good(database->read([](Transaction& tx) -> Status {
+      const Page page{0, 10};
+      const TimePoint later = tx.now() + std::chrono::hours(24);
+      CHECK(good(tx.phones().list({.devices = good(Pattern::parse("SEP999*"))}, page)).size() == 10);
+      CHECK(good(tx.phones().list({.blocked = true}, page)).empty());
+      CHECK(good(tx.phones().find(device("SEP777"))));
+      CHECK(good(tx.operations().list({.open = true}, page)).size() == 10);
+      CHECK(good(tx.operations().list({.overdue = true}, page)).size() == 10);
+      CHECK(good(tx.operations().list({.device = device("SEP9999")}, page)).size() == 1);
+      for (const OperationState state : kOperationStates) good(tx.operations().list({.state = state}, page));
+      for (const OperationKind kind : kOperationKinds) good(tx.operations().list({.kind = kind}, page));
+      CHECK(good(tx.operations().find_last(700))->id == 700);
+      CHECK(good(tx.certificates().list({.device = device("SEP9999")}, page)).size() == 1);
+      CHECK(good(tx.certificates().list({.expires_before = later}, page)).empty());
+      CHECK(good(tx.certificates().list({.kind = CertificateKind::kHandedOver}, page)).empty());
+      for (const CertificateState state : kCertificateStates) good(tx.certificates().list({.state = state}, page));
+      CHECK(good(tx.certificates().find_serial(Bytes{1, 2})).empty());
+      CHECK(good(tx.certificates().live(700)).size() == 1);
+      CHECK(good(tx.audit().list({.subject = "SEP9999"}, page)).size() == 1);
+      CHECK(good(tx.audit().list({.actor = "SEP9999"}, page)).size() == 1);
+      CHECK(good(tx.audit().list({.action = "phone"}, page)).empty());
+      CHECK(good(tx.audit().list({.since = later}, page)).empty());
+      CHECK(good(tx.audit().changes(good(tx.audit().end()), 10)).empty());
+      CHECK(good(tx.summary().summary()).phones == 10000);
+      return {};
+    }));
+    in(*database, [](Transaction& tx) { CHECK(good(tx.operations().lock_overdue(tx.now(), 10)).size() == 10); });
+  }
+  // A session's statistics are counted when it has ended, which the server does in its own time.
+  const std::string sessions = "select count(*) from pg_stat_activity where datname = current_database()";
+  int looks = 0;
+  while (fresh.sql(sessions, "postgres") != "1" && ++looks < 10'000) {
+  }
+  CHECK(fresh.sql(scans) == before);
+}
+
+TEST_CASE("a database over TCP needs sslmode=verify-full, a socket does not") {
+  const char* host = std::getenv("PGHOST");
+  REQUIRE(host == nullptr);
+  for (const char* safe : {"host=/run/postgresql dbname=capf", "dbname=capf", "", "host=@abstract",
+                           "host=db.example.net sslmode=verify-full", "host=a,b sslmode=verify-full",
+                           "postgresql://capf_server@db.example.net/capf?sslmode=verify-full", "host=/a,/b user=x"}) {
+    INFO(safe);
+    CHECK(check_conninfo(safe));
+  }
+  for (const char* unsafe : {"host=localhost", "host=127.0.0.1 sslmode=require", "hostaddr=::1",
+                             "host=/run,db.example.net", "host=db sslmode=verify-ca", "host=/run hostaddr=192.0.2.1",
+                             "postgresql://capf_server:secret@db.example.net/capf"}) {
+    INFO(unsafe);
+    CHECK(reason_of(check_conninfo(unsafe)) == Reason::kInsecureDatabase);
+  }
+  ::setenv("PGHOST", "db.example.net", 1);
+  CHECK(reason_of(check_conninfo("dbname=capf")) == Reason::kInsecureDatabase);
+  ::unsetenv("PGHOST");
+}
+
+TEST_CASE("a connection string that cannot be read is not repeated") {
+  for (const char* text : {"password=hunter2 nonsense", "host='hunter2", "hunter2=1"}) {
+    const Status status = check_conninfo(text);
+    REQUIRE_FALSE(status);
+    CHECK(status.error().reason == Reason::kInvalidConfiguration);
+    CHECK_THAT(status.error().message + status.error().cause, !Catch::Contains("hunter2"));
+  }
+  CHECK(reason_of(check_conninfo("service=capf")) == Reason::kInvalidConfiguration);
+  CHECK(reason_of(check_conninfo(std::string("host=/run\0", 10))) == Reason::kInvalidConfiguration);
+}
+
+}  // namespace
+}  // namespace capf::test

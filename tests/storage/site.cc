@@ -1,0 +1,189 @@
+#include "tests/storage/samples.h"
+
+namespace capf::test {
+namespace {
+
+using std::chrono::hours;
+
+TEST_CASE("a new issuer takes over from the active one, which stays on record") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    CHECK_FALSE(good(tx.issuers().active()));
+    IssuerRecord first = sample_issuer("CN=CAPF-1");
+    first.chain_der = {1, 2, 3};
+    CHECK(good(tx.issuers().add(first)) == 1);
+    CHECK(good(tx.issuers().add(sample_issuer("CN=CAPF-2"))) == 2);
+    const auto issuers = good(tx.issuers().list());
+    REQUIRE(issuers.size() == 2);
+    CHECK_FALSE(issuers[0].active);
+    CHECK(issuers[0].subject == "CN=CAPF-1");
+    CHECK(issuers[0].der == first.der);
+    CHECK(issuers[0].chain_der == first.chain_der);
+    CHECK(issuers[0].not_after == first.not_after);
+    CHECK(issuers[0].shards == 4);
+    CHECK(good(tx.issuers().active())->id == 2);
+  });
+  CHECK_THROWS_WITH(fresh.sql("update issuers set active = true"), Catch::Contains("issuers_active"));
+}
+
+TrustAnchor sample_anchor() {
+  TrustAnchor anchor;
+  anchor.der = {0x30, 0x03, 1, 2, 3};
+  anchor.sha256 = sha256(anchor.der);
+  anchor.subject = "CN=Manufacturing CA";
+  anchor.not_before = TimePoint(std::chrono::sys_days(std::chrono::year(2005) / 6 / 10));
+  anchor.not_after = TimePoint(std::chrono::sys_days(std::chrono::year(2029) / 5 / 14));
+  anchor.devices = good(Pattern::parse("SEP*"));
+  anchor.models = good(Pattern::parse("CP-79*"));
+  anchor.allow_sha1 = true;
+  anchor.min_rsa_bits = 1024;
+  anchor.allow_expired_until = anchor.not_after;
+  anchor.added_by = "alice";
+  return anchor;
+}
+
+TEST_CASE("an anchor comes and goes, and the revision tells") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const auto revision = good(tx.anchors().revision());
+    const TrustAnchor anchor = sample_anchor();
+    CHECK(good(tx.anchors().add(anchor)));
+    CHECK(good(tx.anchors().revision()) > revision);
+    CHECK_FALSE(good(tx.anchors().add(anchor)));
+    const auto anchors = good(tx.anchors().list());
+    REQUIRE(anchors.size() == 1);
+    CHECK(anchors[0].sha256 == anchor.sha256);
+    CHECK(anchors[0].store == TrustStoreName::kMic);
+    CHECK(anchors[0].der == anchor.der);
+    CHECK(anchors[0].subject == anchor.subject);
+    CHECK(anchors[0].not_before == anchor.not_before);
+    CHECK(anchors[0].not_after == anchor.not_after);
+    CHECK(anchors[0].devices == anchor.devices);
+    CHECK(anchors[0].models == anchor.models);
+    CHECK(anchors[0].allow_sha1);
+    CHECK(anchors[0].min_rsa_bits == 1024);
+    CHECK(anchors[0].allow_expired_until == anchor.allow_expired_until);
+    CHECK_FALSE(anchors[0].ends_at);
+    CHECK(anchors[0].added_at == tx.now());
+    CHECK(anchors[0].added_by == "alice");
+    const auto before = good(tx.anchors().revision());
+    CHECK(good(tx.anchors().remove(anchor.sha256)));
+    CHECK_FALSE(good(tx.anchors().remove(anchor.sha256)));
+    CHECK(good(tx.anchors().revision()) > before);
+  });
+}
+
+TEST_CASE("no anchor comes or goes while a transaction relies on the revision") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  const auto another = fresh.open({.limits = {.lock = std::chrono::milliseconds(50)}});
+  in(*database, [&](Transaction& tx) {
+    const auto revision = good(tx.anchors().lock_revision());
+    in(*another, [&](Transaction& other) { CHECK(good(other.anchors().lock_revision()) == revision); });
+    const Status added = another->write([&](Transaction& other) -> Status {
+      CAPF_TRY(other.anchors().add(sample_anchor()));
+      return {};
+    });
+    REQUIRE_FALSE(added);
+    CHECK(added.error().reason == Reason::kOverloaded);
+  });
+  in(*another, [&](Transaction& other) { CHECK(good(other.anchors().add(sample_anchor()))); });
+}
+
+TEST_CASE("administrators are told apart by name and by certificate, and are disabled once") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    Administrator alice{.name = "alice", .role = Role::kAdmin, .certificate_sha256 = digest("alice")};
+    alice.certificate_not_after = tx.now() + hours(24);
+    alice.created_by = "capfd init";
+    CHECK(good(tx.administrators().add(alice)));
+    CHECK_FALSE(good(tx.administrators().add(alice)));
+    Administrator bob = alice;
+    bob.name = "bob";
+    CHECK_FALSE(good(tx.administrators().add(bob)));
+    bob.certificate_sha256 = digest("bob");
+    CHECK(good(tx.administrators().add(bob)));
+    const Administrator found = *good(tx.administrators().find("alice"));
+    CHECK(found.role == Role::kAdmin);
+    CHECK(found.certificate_sha256 == alice.certificate_sha256);
+    CHECK(found.certificate_not_after == alice.certificate_not_after);
+    CHECK(found.created_at == tx.now());
+    CHECK(found.created_by == "capfd init");
+    CHECK_FALSE(found.disabled_at);
+    CHECK(good(tx.administrators().find_certificate(digest("bob")))->name == "bob");
+    CHECK_FALSE(good(tx.administrators().find(std::string("alice\0", 6))));
+    CHECK(good(tx.administrators().lock_admins()) == 2);
+    CHECK(good(tx.administrators().disable("bob")));
+    CHECK_FALSE(good(tx.administrators().disable("bob")));
+    CHECK(good(tx.administrators().lock_admins()) == 1);
+    CHECK(good(tx.administrators().list()).size() == 2);
+    CHECK(good(tx.administrators().find("bob"))->disabled_at == tx.now());
+  });
+}
+
+TEST_CASE("a lease is one server's until it ends") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  const auto take = [&](const std::string& holder) {
+    return good(in_write(*database, [&](Transaction& tx) { return tx.leases().take("maintenance", holder, 60); }));
+  };
+  CHECK(take("one"));
+  CHECK_FALSE(take("two"));
+  CHECK(take("one"));
+  fresh.sql("update leases set expires_at = now()");
+  CHECK(take("two"));
+  CHECK_FALSE(take("one"));
+}
+
+TEST_CASE("the summary counts what is open, what ended lately, what expires and what was refused") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const auto issuer = good(tx.issuers().add(sample_issuer()));
+    int number = 0;
+    const auto next = [&] { return added_phone(tx, device("SEP" + std::to_string(++number))); };
+    added_operation(tx, next());
+    Operation late = sample_operation(tx, next());
+    late.completes_by = tx.now() - hours(1);
+    REQUIRE(good(tx.operations().add(late, 10)));
+    const auto ended = [&](OperationState state, std::optional<Reason> reason) {
+      const Operation operation = added_operation(tx, next());
+      good(tx.operations().finish(operation.id, state, reason, ""));
+      return operation;
+    };
+    ended(OperationState::kFailed, Reason::kPhoneRefused);
+    ended(OperationState::kFailed, Reason::kPhoneRefused);
+    ended(OperationState::kFailed, Reason::kKeyGenerationFailed);
+    const Operation unconfirmed = ended(OperationState::kExpired, Reason::kDeadlinePassed);
+    const Operation succeeded = ended(OperationState::kSucceeded, std::nullopt);
+    good(tx.certificates().add(sample_lsc(tx, unconfirmed, issuer, "unconfirmed")));
+    for (const int days : {0, 3, 20, 40}) {
+      Certificate lsc = sample_lsc(tx, succeeded, issuer, std::to_string(days));
+      lsc.not_after = tx.now() + hours(24 * days + 1);
+      good(tx.certificates().confirm(good(tx.certificates().add(lsc))));
+    }
+    for (int i = 0; i < 3; ++i) good(tx.audit().count_refusal("192.0.2.1", Reason::kMicChanged, "SEP1"));
+  });
+  const Summary summary = good(in_read(*database, [](Transaction& tx) { return tx.summary().summary(); }));
+  CHECK(summary.operations.at(OperationState::kPending) == 2);
+  CHECK(summary.operations.at(OperationState::kInProgress) == 0);
+  CHECK(summary.operations.at(OperationState::kFailed) == 3);
+  CHECK(summary.operations.at(OperationState::kExpired) == 1);
+  CHECK(summary.operations.at(OperationState::kSucceeded) == 1);
+  CHECK(summary.reasons == std::map<std::string, std::int64_t>{{"PHONE_REFUSED", 2}, {"KEY_GENERATION_FAILED", 1}});
+  CHECK(summary.refusals == std::map<std::string, std::int64_t>{{"MIC_CHANGED", 3}});
+  CHECK(summary.overdue == 1);
+  CHECK(summary.oldest_pending);
+  CHECK(summary.phones == 7);
+  CHECK(summary.lscs_expiring_30_days == 3);
+  CHECK(summary.lscs_expiring_7_days == 2);
+  CHECK(summary.lscs_expiring_1_day == 1);
+  CHECK(summary.lscs_unconfirmed == 1);
+  CHECK(summary.issuer_not_after == sample_issuer().not_after);
+}
+
+}  // namespace
+}  // namespace capf::test
