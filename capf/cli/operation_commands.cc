@@ -18,9 +18,8 @@ Result<int> schedule(const Arguments& arguments, Server& server) {
   request.set_auth(auth_of(arguments.text("--auth")));
   if (arguments.has("--string")) {
     if (request.auth() != v1::AUTH_MODE_STRING) return report_usage("--string belongs to --auth string");
-    const auto digits = client::read_auth_string(arguments.text("--string"));
-    if (!digits) return report_usage(digits.error().message);
-    request.set_auth_string(std::string(digits->text()));
+    CAPF_LET(const Secret digits, client::read_auth_string(arguments.text("--string")));
+    request.set_auth_string(std::string(digits.text()));
   }
   request.mutable_key()->set_order(arguments.has("--key-order") ? key_order_of(arguments.text("--key-order"))
                                                                 : v1::KEY_ORDER_RSA);

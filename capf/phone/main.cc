@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include <botan/mem_ops.h>
 #include <sys/resource.h>
 
 #include "capf/client/argument.h"
@@ -50,11 +51,22 @@ std::string with_device(std::string path, const std::string& device) {
   return path;
 }
 
+/// A key that others can read is the business of whoever brought it: a warning.
+Result<Secret> read_key(const std::string& path) {
+  if (const Status kept = check_private(path); !kept && kept.error().reason == Reason::kSecretExposed) {
+    std::cerr << "capf-phone: warning: " << client::printable(kept.error().message) << '\n';
+  }
+  CAPF_LET(std::string text, client::read_file(path, kLargestFile));
+  Secret key{std::string_view(text)};
+  Botan::secure_scrub_memory(text.data(), text.size());
+  return key;
+}
+
 Status read_certificate(const Options& options, const std::string& device, client::Endpoint& endpoint) {
   if (options.certificate.empty()) return {};
   const std::string path = with_device(options.certificate, device);
   CAPF_LET(endpoint.certificate_pem, client::read_file(path, kLargestFile));
-  CAPF_LET(endpoint.key_pem, read_secret_file(with_device(options.key, device), kLargestFile));
+  CAPF_LET(endpoint.key_pem, read_key(with_device(options.key, device)));
   CAPF_LET(const auto certificates, client::parse_certificates(endpoint.certificate_pem));
   if (certificates.empty()) return fail(Reason::kInvalidCertificate, path + " holds no certificate in PEM");
   CAPF_LET(const auto key, client::PrivateKey::parse(endpoint.key_pem.text()));

@@ -1,8 +1,8 @@
 #include "capf/phone/server.h"
 
 #include <chrono>
-#include <random>
 
+#include <botan/system_rng.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
@@ -34,10 +34,8 @@ bool may_repeat(const Error& error) {
 
 /// Half of the pause is left to chance, so that phones that were refused together do not come again together.
 void pause(int tried) {
-  thread_local std::random_device random;
-  const auto whole = kFirstPause * (1 << std::min(tried - 1, 6));
-  const auto part =
-      std::chrono::milliseconds(std::uniform_int_distribution<long>(whole.count() / 2, whole.count())(random));
+  const auto half = kFirstPause * (1 << std::min(tried - 1, 6)) / 2;
+  const auto part = half + half * Botan::system_rng().next_byte() / 255;
   wait_until(std::chrono::steady_clock::now() + part);
 }
 
