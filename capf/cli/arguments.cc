@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "capf/base/version.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -47,6 +48,7 @@ class Grammar {
  public:
   explicit Grammar(const std::vector<Command>& commands)
       : app_("The command line of a CAPF's administrator", "capfctl") {
+    app_.set_version_flag("--version", "capfctl " + std::string(version()));
     app_.require_subcommand(1);
     app_.get_formatter()->column_width(34);
     for (const Option& option : global_options()) add_option(app_, option);

@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "capf/base/version.h"
+
 namespace capf::phone {
 namespace {
 
@@ -64,6 +66,7 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
   Options options;
   CLI::App app("A phone in software: does what is pending for it", "capf-phone");
   app.footer(kExamples);
+  app.set_version_flag("--version", "capf-phone " + std::string(version()));
   app.get_formatter()->column_width(34);
   define(app, options);
   std::string why;
