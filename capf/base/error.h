@@ -106,6 +106,7 @@ enum class Code : std::uint8_t {
   X(kUnknownIssuer, "UNKNOWN_ISSUER", kNotFound, "no such issuer")                                                     \
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
+  X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kOperationPending, "OPERATION_PENDING", kAlreadyExists, "the device has an open operation already")                \
   X(kAnchorExists, "ANCHOR_EXISTS", kAlreadyExists, "the certificate is in a trust store already")                     \
@@ -143,6 +144,7 @@ enum class Code : std::uint8_t {
   X(kDatabaseUnavailable, "DATABASE_UNAVAILABLE", kUnavailable, "the database cannot be reached")                      \
   X(kOverloaded, "OVERLOADED", kUnavailable, "the server is busy: come again in a moment")                             \
   X(kShuttingDown, "SHUTTING_DOWN", kUnavailable, "the server is stopping")                                            \
+  X(kCallerGone, "CALLER_GONE", kUnavailable, "the caller did not wait for the answer")                                \
   X(kServerNotReached, "SERVER_NOT_REACHED", kUnavailable, "the server cannot be reached")                             \
   X(kCommitInDoubt, "COMMIT_IN_DOUBT", kOutcomeUnknown, "it is not known whether this was stored: try again")          \
   X(kCertificateCheckFailed, "CERTIFICATE_CHECK_FAILED", kInternal, "what was signed is not what was meant")           \

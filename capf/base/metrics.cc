@@ -78,7 +78,7 @@ void Metrics::count_request(std::string_view method, std::optional<Reason> refus
 void Metrics::count_refusal(Reason reason) {
   series_->refusals.Add({{"reason", std::string(to_string(reason))}}).Increment();
 }
-void Metrics::set_calls_in_flight(std::int64_t count) { series_->calls.Set(static_cast<double>(count)); }
+void Metrics::add_call_in_flight(int change) { series_->calls.Increment(change); }
 void Metrics::set_database_up(bool up) { series_->database_up.Set(up ? 1 : 0); }
 void Metrics::set_pool(std::int64_t size, std::int64_t in_use, std::int64_t waiting) {
   series_->pool_size.Set(static_cast<double>(size));

@@ -27,7 +27,8 @@ class Metrics {
   void count_request(std::string_view method, std::optional<Reason> refused, Duration took);
   /// Somebody was refused before they had proven who they are; the true reason.
   void count_refusal(Reason reason);
-  void set_calls_in_flight(std::int64_t count);
+  /// A call begins (1) or ends (-1).
+  void add_call_in_flight(int change);
 
   /// Whether the database answered when it was last asked, and what it said.
   void set_database_up(bool up);
