@@ -1,0 +1,31 @@
+#include "capf/net/asio.h"
+
+namespace capf::net {
+
+tcp::endpoint to_asio(const Endpoint& endpoint) {
+  return {asio::ip::make_address(endpoint.address.to_string()), endpoint.port};
+}
+
+Address peer_of(const tcp::socket& socket) {
+  error_code error;
+  const tcp::endpoint endpoint = socket.remote_endpoint(error);
+  if (error) return {};
+  return Address::parse(endpoint.address().to_string()).value_or(Address());
+}
+
+Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint) {
+  const tcp::endpoint local = to_asio(endpoint);
+  tcp::acceptor acceptor(context);
+  error_code error;
+  acceptor.open(local.protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error && local.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
+  if (!error) acceptor.bind(local, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    return fail(Reason::kInvalidConfiguration, "cannot listen on " + endpoint.to_string() + ": " + error.message());
+  }
+  return acceptor;
+}
+
+}  // namespace capf::net

@@ -1,0 +1,33 @@
+#pragma once
+
+// The one way into Asio. Boost 1.74's awaitable.hpp uses std::exchange and does not include <utility>.
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/write.hpp>
+
+#include "capf/base/endpoint.h"
+
+namespace capf::net {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+/// The same address for Asio.
+tcp::endpoint to_asio(const Endpoint& endpoint);
+/// Where the other side is; the unspecified address where it is gone.
+Address peer_of(const tcp::socket& socket);
+/// A listening socket: SO_REUSEADDR, IPv6 alone on an IPv6 address. Errors: INVALID_CONFIGURATION.
+Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint);
+
+}  // namespace capf::net
