@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "capf/base/address.h"
@@ -42,9 +43,10 @@ struct ServerSettings {
   int threads = 2;
   int connections = 64;  ///< further ones are closed at once
   std::size_t largest_header = 8192;
-  std::size_t largest_body = 0;              ///< 0: requests have none
-  std::chrono::seconds request_timeout{10};  ///< for one request to arrive, and for its answer to leave
-  std::chrono::seconds idle_timeout{30};     ///< between two requests
+  std::size_t largest_body = 0;  ///< 0: requests have none
+  /// For a request to arrive, from when the connection was made or the answer before has left; and for an answer to
+  /// leave. Then the connection is closed.
+  std::chrono::seconds timeout{20};
 };
 
 /// A small HTTP/1.1 server without TLS.
