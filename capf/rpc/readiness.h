@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <optional>
 
@@ -18,15 +19,19 @@ class Readiness {
   /// At most a second old. Errors: DATABASE_UNAVAILABLE, CLOCK_SKEW, SHUTTING_DOWN.
   Status check();
   /// From now on SHUTTING_DOWN: load balancers go elsewhere, streams end, new calls are refused.
-  void drain() { draining_ = true; }
+  void drain();
   bool draining() const { return draining_; }
+  /// Until somebody calls drain(), but no longer than `patience`. @return whether somebody did.
+  bool wait_for_drain(std::chrono::milliseconds patience);
 
  private:
   service::Monitor& monitor_;
   std::atomic<bool> draining_{false};
-  std::mutex mutex_;  ///< one asks, the others wait for its answer
+  std::mutex check_mutex_;  ///< one asks, the others wait for its answer
   Status last_;
   std::optional<std::chrono::steady_clock::time_point> asked_;
+  std::mutex drain_mutex_;
+  std::condition_variable drained_;
 };
 
 }  // namespace capf::rpc

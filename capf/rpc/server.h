@@ -11,14 +11,17 @@
 #include "capf/base/time.h"
 #include "capf/rpc/limiter.h"
 #include "capf/rpc/readiness.h"
-#include "capf/service/administrators.h"
-#include "capf/service/certificates.h"
-#include "capf/service/enrolment.h"
-#include "capf/service/monitor.h"
-#include "capf/service/operations.h"
-#include "capf/service/phones.h"
-#include "capf/service/records.h"
-#include "capf/service/trust.h"
+
+namespace capf::service {
+class Administrators;
+class Certificates;
+class Enrolment;
+class Monitor;
+class Operations;
+class Phones;
+class Records;
+class Trust;
+}  // namespace capf::service
 
 namespace capf::rpc {
 

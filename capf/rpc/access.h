@@ -1,0 +1,121 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "capf/base/error.h"
+#include "capf/domain/administrator.h"
+#include "capf/domain/operation.h"
+
+namespace capf::rpc {
+
+/// Who may call a method: phones (the service layer judges them), or administrators with one of some roles.
+enum class Callers : std::uint8_t {
+  kPhones = 1,
+  kAdmin = 2,
+  kOperator = 4,
+  kAuditor = 8,
+  kMonitor = 16,
+};
+constexpr Callers operator|(Callers a, Callers b) {
+  return static_cast<Callers>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
+}
+constexpr bool includes(Callers callers, Callers one) {
+  return (static_cast<std::uint8_t>(callers) & static_cast<std::uint8_t>(one)) != 0;
+}
+
+struct Access {
+  std::string_view method;  ///< as in the call's path: "capf.v1.AdminService/AddPhones"
+  Callers callers;
+  std::string_view action;  ///< as the record has it: "phone.add"; empty for what changes nothing
+};
+
+inline constexpr Callers kAuditors = Callers::kAdmin | Callers::kAuditor;  ///< read what is the admin's
+inline constexpr Callers kOperators =
+    Callers::kAdmin | Callers::kOperator;                            ///< change phones, operations, certificates
+inline constexpr Callers kReaders = kOperators | Callers::kAuditor;  ///< read them
+inline constexpr Callers kEveryRole = kReaders | Callers::kMonitor;
+
+/// Method x role: the one table. What is not in it is nobody's.
+inline constexpr std::array kAccessTable{
+    Access{"capf.v1.PhoneService/GetPendingOperation", Callers::kPhones, ""},
+    Access{"capf.v1.PhoneService/IssueCertificate", Callers::kPhones, "certificate.issue"},
+    Access{"capf.v1.PhoneService/ConfirmCertificate", Callers::kPhones, "certificate.confirm"},
+    Access{"capf.v1.PhoneService/DeleteCertificate", Callers::kPhones, "certificate.delete"},
+    Access{"capf.v1.PhoneService/HandOverCertificates", Callers::kPhones, "certificate.hand_over"},
+    Access{"capf.v1.PhoneService/ReportFailure", Callers::kPhones, "operation.report_failure"},
+
+    Access{"capf.v1.AdminService/AddPhones", kOperators, "phone.add"},
+    Access{"capf.v1.AdminService/ListPhones", kReaders, ""},
+    Access{"capf.v1.AdminService/GetPhone", kReaders, ""},
+    Access{"capf.v1.AdminService/RemovePhone", kOperators, "phone.remove"},
+    Access{"capf.v1.AdminService/BlockPhone", kOperators, "phone.block"},
+    Access{"capf.v1.AdminService/UnblockPhone", kOperators, "phone.unblock"},
+    Access{"capf.v1.AdminService/UnlockPhone", kOperators, "phone.unlock"},
+
+    Access{"capf.v1.AdminService/ScheduleOperations", kOperators, "operation.schedule"},
+    Access{"capf.v1.AdminService/ListOperations", kReaders, ""},
+    Access{"capf.v1.AdminService/GetOperation", kReaders, ""},
+    Access{"capf.v1.AdminService/CancelOperation", kOperators, "operation.cancel"},
+
+    Access{"capf.v1.AdminService/ListCertificates", kReaders, ""},
+    Access{"capf.v1.AdminService/GetCertificate", kReaders, ""},
+    Access{"capf.v1.AdminService/RevokeCertificates", kOperators, "certificate.revoke"},
+
+    Access{"capf.v1.AdminService/ListIssuers", kReaders, ""},
+    Access{"capf.v1.AdminService/AddAnchors", Callers::kAdmin, "anchor.add"},
+    Access{"capf.v1.AdminService/ListAnchors", kAuditors, ""},
+    Access{"capf.v1.AdminService/RemoveAnchor", Callers::kAdmin, "anchor.remove"},
+
+    Access{"capf.v1.AdminService/AddAdministrator", Callers::kAdmin, "administrator.add"},
+    Access{"capf.v1.AdminService/ListAdministrators", kAuditors, ""},
+    Access{"capf.v1.AdminService/DisableAdministrator", Callers::kAdmin, "administrator.disable"},
+
+    Access{"capf.v1.AdminService/ListAudit", kAuditors, ""},
+
+    Access{"capf.v1.MonitorService/ListPending", kEveryRole, ""},
+    Access{"capf.v1.MonitorService/GetSummary", kEveryRole, ""},
+    Access{"capf.v1.MonitorService/WatchOperations", kEveryRole, ""},
+
+    Access{"grpc.health.v1.Health/Check", kEveryRole, ""},
+    Access{"grpc.health.v1.Health/Watch", kEveryRole, ""},
+
+    Access{"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kEveryRole | Callers::kPhones, ""},
+};
+
+/// Nothing for a method that is not in the table.
+constexpr const Access* find_access(std::string_view method) {
+  for (const Access& row : kAccessTable) {
+    if (row.method == method) return &row;
+  }
+  return nullptr;
+}
+
+/// A method that is in the table: the compiler checks it.
+class Method {
+ public:
+  /// @param service with the slash; @param function of the same name as the method: __func__
+  consteval Method(std::string_view service, std::string_view function) {
+    for (const Access& row : kAccessTable) {
+      if (row.method.starts_with(service) && row.method.substr(service.size()) == function) access_ = &row;
+    }
+    if (access_ == nullptr) throw "not in kAccessTable";
+  }
+  const Access& access() const { return *access_; }
+  /// "AdminService/AddPhones"
+  std::string_view short_name() const {
+    const std::string_view name = access_->method;
+    return name.substr(name.rfind('.') + 1);
+  }
+
+ private:
+  const Access* access_ = nullptr;
+};
+
+/// ROLE_DENIED unless the table lets the role call the method.
+Status may_call(std::string_view method, Role role);
+/// Null string is for the role admin. Errors: ROLE_DENIED.
+Status may_schedule(Role role, AuthMode auth);
+
+}  // namespace capf::rpc

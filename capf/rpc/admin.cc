@@ -1,0 +1,275 @@
+#include "capf/rpc/admin.h"
+
+#include <algorithm>
+
+#include "capf/rpc/convert.h"
+#include "capf/service/administrators.h"
+#include "capf/service/certificates.h"
+#include "capf/service/operations.h"
+#include "capf/service/phones.h"
+#include "capf/service/records.h"
+#include "capf/service/trust.h"
+
+namespace capf::rpc {
+namespace {
+
+constexpr std::string_view kService = "capf.v1.AdminService/";
+
+}  // namespace
+
+grpc::Status AdminService::AddPhones(grpc::ServerContext* context, const v1::AddPhonesRequest* request,
+                                     v1::AddPhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const std::vector<DeviceName> devices, devices_from(request->devices()));
+    CAPF_LET(const std::string model, text_from(request->model(), "a model"));
+    CAPF_TRY(use_cases_.phones.add(call.actor, devices, model));
+    response->set_added(static_cast<int>(devices.size()));
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListPhones(grpc::ServerContext* context, const v1::ListPhonesRequest* request,
+                                      v1::ListPhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const PhoneFilter filter, filter_from(*request));
+    CAPF_LET(const std::vector<Phone> phones, use_cases_.phones.list(filter, page));
+    for (const Phone& phone : phones) to_proto(phone, *response->add_phones());
+    response->set_next_page_token(next_page_token(phones, page));
+    return {};
+  });
+}
+
+grpc::Status AdminService::GetPhone(grpc::ServerContext* context, const v1::GetPhoneRequest* request,
+                                    v1::GetPhoneResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
+    CAPF_LET(const service::PhoneView view, use_cases_.phones.show(device));
+    const TimePoint now = use_cases_.clock.now();
+    to_proto(view.phone, *response->mutable_phone());
+    if (view.operation) to_proto(*view.operation, now, *response->mutable_operation());
+    for (const Certificate& certificate : view.certificates) {
+      to_proto(certificate, now, WithDer::kYes, *response->add_certificates());
+    }
+    response->set_status(view.status);
+    return {};
+  });
+}
+
+grpc::Status AdminService::RemovePhone(grpc::ServerContext* context, const v1::RemovePhoneRequest* request,
+                                       v1::RemovePhoneResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
+    CAPF_LET(const int revoked, use_cases_.phones.remove(call.actor, device));
+    response->set_revoked(revoked);
+    return {};
+  });
+}
+
+grpc::Status AdminService::BlockPhone(grpc::ServerContext* context, const v1::BlockPhoneRequest* request,
+                                      v1::BlockPhoneResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
+    CAPF_LET(const int revoked, use_cases_.phones.block(call.actor, device));
+    response->set_revoked(revoked);
+    return {};
+  });
+}
+
+grpc::Status AdminService::UnblockPhone(grpc::ServerContext* context, const v1::UnblockPhoneRequest* request,
+                                        v1::UnblockPhoneResponse*) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
+    return use_cases_.phones.unblock(call.actor, device);
+  });
+}
+
+grpc::Status AdminService::UnlockPhone(grpc::ServerContext* context, const v1::UnlockPhoneRequest* request,
+                                       v1::UnlockPhoneResponse*) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
+    return use_cases_.phones.unlock(call.actor, device, request->forget_mic());
+  });
+}
+
+grpc::Status AdminService::ScheduleOperations(grpc::ServerContext* context,
+                                              const v1::ScheduleOperationsRequest* request,
+                                              v1::ScheduleOperationsResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::ScheduleRequest schedule, schedule_from(*request));
+    CAPF_TRY(may_schedule(call.administrator.role, schedule.auth));
+    CAPF_LET(const service::ScheduleAnswer answer, use_cases_.operations.schedule(call.actor, schedule));
+    const TimePoint now = use_cases_.clock.now();
+    for (const service::Scheduled& scheduled : answer.operations) {
+      v1::ScheduledOperation& out = *response->add_operations();
+      to_proto(scheduled.operation, now, *out.mutable_operation());
+      out.set_auth_string(std::string(scheduled.auth_string.text()));
+    }
+    for (const std::string& warning : answer.warnings) response->add_warnings(warning);
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,
+                                          v1::ListOperationsResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const OperationFilter filter, filter_from(*request));
+    CAPF_LET(const std::vector<Operation> operations, use_cases_.operations.list(filter, page));
+    const TimePoint now = use_cases_.clock.now();
+    for (const Operation& operation : operations) to_proto(operation, now, *response->add_operations());
+    response->set_next_page_token(next_page_token(operations, page));
+    return {};
+  });
+}
+
+grpc::Status AdminService::GetOperation(grpc::ServerContext* context, const v1::GetOperationRequest* request,
+                                        v1::GetOperationResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
+    CAPF_LET(const Operation operation, use_cases_.operations.show(device));
+    to_proto(operation, use_cases_.clock.now(), *response->mutable_operation());
+    return {};
+  });
+}
+
+grpc::Status AdminService::CancelOperation(grpc::ServerContext* context, const v1::CancelOperationRequest* request,
+                                           v1::CancelOperationResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
+    CAPF_LET(const Operation operation, use_cases_.operations.cancel(call.actor, device));
+    to_proto(operation, use_cases_.clock.now(), *response->mutable_operation());
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListCertificates(grpc::ServerContext* context, const v1::ListCertificatesRequest* request,
+                                            v1::ListCertificatesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const CertificateFilter filter, filter_from(*request));
+    CAPF_LET(const std::vector<Certificate> certificates, use_cases_.certificates.list(filter, page));
+    const TimePoint now = use_cases_.clock.now();
+    for (const Certificate& certificate : certificates) {
+      to_proto(certificate, now, WithDer::kNo, *response->add_certificates());
+    }
+    response->set_next_page_token(next_page_token(certificates, page));
+    return {};
+  });
+}
+
+grpc::Status AdminService::GetCertificate(grpc::ServerContext* context, const v1::GetCertificateRequest* request,
+                                          v1::GetCertificateResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const std::string name, certificate_name_from(request->serial_or_device()));
+    CAPF_LET(const service::CertificateView view, use_cases_.certificates.show(name));
+    to_proto(view.certificate, use_cases_.clock.now(), WithDer::kYes, *response->mutable_certificate());
+    for (const Bytes& certificate : view.chain) response->add_chain(to_octets(certificate));
+    return {};
+  });
+}
+
+grpc::Status AdminService::RevokeCertificates(grpc::ServerContext* context,
+                                              const v1::RevokeCertificatesRequest* request,
+                                              v1::RevokeCertificatesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const std::string name, certificate_name_from(request->serial_or_device()));
+    CAPF_LET(const RevocationReason reason, revocation_reason_from(request->reason()));
+    CAPF_LET(const service::RevokeAnswer answer, use_cases_.certificates.revoke(call.actor, name, reason));
+    const TimePoint now = use_cases_.clock.now();
+    for (const Certificate& certificate : answer.certificates) {
+      to_proto(certificate, now, WithDer::kNo, *response->add_certificates());
+    }
+    response->set_device_blocked(answer.device_blocked);
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest*,
+                                       v1::ListIssuersResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(std::vector<IssuerRecord> issuers, use_cases_.trust.issuers());
+    std::stable_partition(issuers.begin(), issuers.end(), [](const IssuerRecord& issuer) { return issuer.active; });
+    for (const IssuerRecord& issuer : issuers) to_proto(issuer, *response->add_issuers());
+    response->set_wire_certificate(to_octets(use_cases_.wire_certificate));
+    return {};
+  });
+}
+
+grpc::Status AdminService::AddAnchors(grpc::ServerContext* context, const v1::AddAnchorsRequest* request,
+                                      v1::AddAnchorsResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::AnchorRequest anchors, anchors_from(*request));
+    CAPF_LET(const auto outcomes, use_cases_.trust.add(call.actor, anchors));
+    for (const service::AnchorOutcome& outcome : outcomes) to_proto(outcome, *response->add_outcomes());
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListAnchors(grpc::ServerContext* context, const v1::ListAnchorsRequest*,
+                                       v1::ListAnchorsResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const std::vector<TrustAnchor> anchors, use_cases_.trust.list());
+    for (const TrustAnchor& anchor : anchors) to_proto(anchor, *response->add_anchors());
+    return {};
+  });
+}
+
+grpc::Status AdminService::RemoveAnchor(grpc::ServerContext* context, const v1::RemoveAnchorRequest* request,
+                                        v1::RemoveAnchorResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const TrustAnchor anchor, use_cases_.trust.remove(call.actor, request->sha256()));
+    to_proto(anchor, *response->mutable_anchor());
+    return {};
+  });
+}
+
+grpc::Status AdminService::AddAdministrator(grpc::ServerContext* context, const v1::AddAdministratorRequest* request,
+                                            v1::AddAdministratorResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const Role role, role_from(request->role()));
+    const BytesView octets = as_bytes(request->certification_request());
+    CAPF_LET(const auto added, use_cases_.administrators.add(call.actor, request->name(), role, octets));
+    to_proto(added.administrator, *response->mutable_administrator());
+    response->set_certificate(to_octets(added.certificate));
+    for (const Bytes& certificate : added.chain) response->add_chain(to_octets(certificate));
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListAdministrators(grpc::ServerContext* context, const v1::ListAdministratorsRequest*,
+                                              v1::ListAdministratorsResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const std::vector<Administrator> administrators, use_cases_.administrators.list());
+    for (const Administrator& administrator : administrators) to_proto(administrator, *response->add_administrators());
+    return {};
+  });
+}
+
+grpc::Status AdminService::DisableAdministrator(grpc::ServerContext* context,
+                                                const v1::DisableAdministratorRequest* request,
+                                                v1::DisableAdministratorResponse*) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_TRY(check_administrator_name(request->name()));
+    return use_cases_.administrators.disable(call.actor, request->name());
+  });
+}
+
+grpc::Status AdminService::ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
+                                     v1::ListAuditResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const AuditFilter filter, filter_from(*request));
+    if (request->refusals()) {
+      CAPF_LET(const auto refusals, use_cases_.records.refusals(filter.since, page.limit));
+      for (const RefusalCount& refusal : refusals) to_proto(refusal, *response->add_refusals());
+      return {};
+    }
+    CAPF_LET(const std::vector<AuditEvent> events, use_cases_.records.list(filter, page));
+    for (const AuditEvent& event : events) to_proto(event, *response->add_events());
+    response->set_next_page_token(next_page_token(events, page));
+    return {};
+  });
+}
+
+}  // namespace capf::rpc

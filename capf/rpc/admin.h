@@ -1,0 +1,63 @@
+#pragma once
+
+#include "capf/rpc/guard.h"
+#include "capf/v1/admin.grpc.pb.h"
+
+namespace capf::rpc {
+
+/// What administrators call.
+class AdminService final : public v1::AdminService::Service {
+ public:
+  AdminService(Guard& guard, const UseCases& use_cases) : guard_(guard), use_cases_(use_cases) {}
+
+  grpc::Status AddPhones(grpc::ServerContext* context, const v1::AddPhonesRequest* request,
+                         v1::AddPhonesResponse* response) override;
+  grpc::Status ListPhones(grpc::ServerContext* context, const v1::ListPhonesRequest* request,
+                          v1::ListPhonesResponse* response) override;
+  grpc::Status GetPhone(grpc::ServerContext* context, const v1::GetPhoneRequest* request,
+                        v1::GetPhoneResponse* response) override;
+  grpc::Status RemovePhone(grpc::ServerContext* context, const v1::RemovePhoneRequest* request,
+                           v1::RemovePhoneResponse* response) override;
+  grpc::Status BlockPhone(grpc::ServerContext* context, const v1::BlockPhoneRequest* request,
+                          v1::BlockPhoneResponse* response) override;
+  grpc::Status UnblockPhone(grpc::ServerContext* context, const v1::UnblockPhoneRequest* request,
+                            v1::UnblockPhoneResponse* response) override;
+  grpc::Status UnlockPhone(grpc::ServerContext* context, const v1::UnlockPhoneRequest* request,
+                           v1::UnlockPhoneResponse* response) override;
+  grpc::Status ScheduleOperations(grpc::ServerContext* context, const v1::ScheduleOperationsRequest* request,
+                                  v1::ScheduleOperationsResponse* response) override;
+  grpc::Status ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,
+                              v1::ListOperationsResponse* response) override;
+  grpc::Status GetOperation(grpc::ServerContext* context, const v1::GetOperationRequest* request,
+                            v1::GetOperationResponse* response) override;
+  grpc::Status CancelOperation(grpc::ServerContext* context, const v1::CancelOperationRequest* request,
+                               v1::CancelOperationResponse* response) override;
+  grpc::Status ListCertificates(grpc::ServerContext* context, const v1::ListCertificatesRequest* request,
+                                v1::ListCertificatesResponse* response) override;
+  grpc::Status GetCertificate(grpc::ServerContext* context, const v1::GetCertificateRequest* request,
+                              v1::GetCertificateResponse* response) override;
+  grpc::Status RevokeCertificates(grpc::ServerContext* context, const v1::RevokeCertificatesRequest* request,
+                                  v1::RevokeCertificatesResponse* response) override;
+  grpc::Status ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest* request,
+                           v1::ListIssuersResponse* response) override;
+  grpc::Status AddAnchors(grpc::ServerContext* context, const v1::AddAnchorsRequest* request,
+                          v1::AddAnchorsResponse* response) override;
+  grpc::Status ListAnchors(grpc::ServerContext* context, const v1::ListAnchorsRequest* request,
+                           v1::ListAnchorsResponse* response) override;
+  grpc::Status RemoveAnchor(grpc::ServerContext* context, const v1::RemoveAnchorRequest* request,
+                            v1::RemoveAnchorResponse* response) override;
+  grpc::Status AddAdministrator(grpc::ServerContext* context, const v1::AddAdministratorRequest* request,
+                                v1::AddAdministratorResponse* response) override;
+  grpc::Status ListAdministrators(grpc::ServerContext* context, const v1::ListAdministratorsRequest* request,
+                                  v1::ListAdministratorsResponse* response) override;
+  grpc::Status DisableAdministrator(grpc::ServerContext* context, const v1::DisableAdministratorRequest* request,
+                                    v1::DisableAdministratorResponse* response) override;
+  grpc::Status ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
+                         v1::ListAuditResponse* response) override;
+
+ private:
+  Guard& guard_;
+  const UseCases& use_cases_;
+};
+
+}  // namespace capf::rpc

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/secret.h"
+#include "capf/base/time.h"
+#include "capf/domain/store.h"
+#include "capf/service/administrators.h"
+#include "capf/service/certificates.h"
+#include "capf/service/enrolment.h"
+#include "capf/service/operations.h"
+#include "capf/service/phones.h"
+#include "capf/service/trust.h"
+#include "capf/v1/admin.pb.h"
+#include "capf/v1/monitor.pb.h"
+#include "capf/v1/phone.pb.h"
+#include "capf/v1/types.pb.h"
+
+// Every conversion between messages and the domain, once. What comes in is checked: an enumerator that this build does
+// not know, a size out of range, a control character in a text are errors, never a default.
+
+namespace capf::rpc {
+
+inline constexpr int kMostDevices = 100'000;
+inline constexpr std::size_t kLargestCertificationRequest = 8192;
+inline constexpr std::size_t kLargestText = 128;  ///< of a filter or a model
+
+// ---- in
+
+/// Years 1970 to 9999, 0 to 999,999,999 ns, cut to microseconds. Errors: INVALID_TIME.
+Result<TimePoint> from_proto(const google::protobuf::Timestamp& time);
+/// 0 to 10 years. Errors: INVALID_REQUEST.
+Result<Duration> from_proto(const google::protobuf::Duration& duration);
+/// Size 0 is 100. Errors: INVALID_REQUEST for a size out of range, INVALID_PAGE.
+Result<Page> from_proto(const v1::PageRequest& page);
+/// Errors: INVALID_KEY_POLICY, INVALID_REQUEST.
+Result<KeyPolicy> from_proto(const v1::KeyPolicy& key);
+// Errors of these: INVALID_REQUEST, also for UNSPECIFIED.
+Result<OperationKind> from_proto(v1::OperationKind kind);
+Result<OperationState> from_proto(v1::OperationState state);
+Result<AuthMode> from_proto(v1::AuthMode mode);
+Result<service::PhoneFailure> from_proto(v1::ReportFailureRequest::Failure failure);
+
+/// A filter's field: nothing for UNSPECIFIED. Errors: INVALID_REQUEST.
+Result<std::optional<OperationKind>> kind_filter(v1::OperationKind kind);
+
+/// 4 to 10 digits; nothing for an empty text. Wipes the digits in the message, which gRPC hands out as const but owns
+/// for this call alone. Errors: INVALID_AUTH_STRING.
+Result<std::optional<Secret>> take_auth_string(const std::string& field);
+/// 1 to 100,000 names. Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
+Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names);
+/// A text of at most kLargestText octets without control characters. @param what names it. Errors: INVALID_REQUEST.
+Result<std::string> text_from(const std::string& text, std::string_view what);
+/// A serial number or a device name, as text. Errors: INVALID_REQUEST.
+Result<std::string> certificate_name_from(const std::string& text);
+/// Errors: INVALID_REQUEST.
+Result<Role> role_from(const std::string& text);
+Result<RevocationReason> revocation_reason_from(const std::string& text);
+/// What WatchOperations handed out before. Errors: INVALID_PAGE.
+Result<ChangeCursor> cursor_from(const std::string& text);
+
+Result<PhoneFilter> filter_from(const v1::ListPhonesRequest& request);
+Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request);
+Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimePoint now);
+Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request);
+Result<AuditFilter> filter_from(const v1::ListAuditRequest& request);
+/// Wipes the authentication string in the message.
+Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsRequest& request);
+Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request);
+
+// ---- out
+
+void to_proto(TimePoint time, google::protobuf::Timestamp& out);
+void to_proto(const KeyPolicy& key, v1::KeyPolicy& out);
+v1::OperationKind to_proto(OperationKind kind);
+v1::OperationState to_proto(OperationState state);
+v1::AuthMode to_proto(AuthMode mode);
+v1::KeyOrder to_proto(KeyOrder order);
+void to_proto(const Operation& operation, TimePoint now, v1::Operation& out);
+void to_proto(const Operation& operation, v1::PendingOperation& out);
+void to_proto(const Phone& phone, v1::Phone& out);
+enum class WithDer : bool { kNo, kYes };
+void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out);
+void to_proto(const IssuerRecord& issuer, v1::Issuer& out);
+void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
+void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
+void to_proto(const Administrator& administrator, v1::Administrator& out);
+void to_proto(const AuditEvent& event, v1::AuditEvent& out);
+void to_proto(const RefusalCount& refusal, v1::RefusalCount& out);
+void to_proto(const Summary& summary, v1::GetSummaryResponse& out);
+void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);
+std::string to_text(const ChangeCursor& cursor);
+/// The token for what follows, where the page is full; else empty.
+template <class Row>
+std::string next_page_token(const std::vector<Row>& rows, const Page& page) {
+  return static_cast<int>(rows.size()) < page.limit ? std::string() : std::to_string(rows.back().id);
+}
+
+std::string to_octets(BytesView data);
+
+}  // namespace capf::rpc

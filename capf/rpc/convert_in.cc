@@ -1,0 +1,289 @@
+#include <algorithm>
+#include <charconv>
+
+#include <botan/mem_ops.h>
+
+#include "capf/rpc/convert.h"
+
+namespace capf::rpc {
+namespace {
+
+constexpr std::int64_t kLastSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
+constexpr std::int64_t kLongestSeconds = 10LL * 366 * 24 * 3600;
+constexpr int kLargestPage = 1000;
+constexpr int kMostAnchorFiles = 1000;
+constexpr std::size_t kLargestAnchorFile = 1 << 20;
+
+tl::unexpected<Error> malformed(std::string message) { return fail(Reason::kInvalidRequest, std::move(message)); }
+
+/// A decimal number without sign, space or leading zero; at least 1 unless `zero`.
+template <class Number>
+std::optional<Number> number_from(std::string_view text, bool zero = false) {
+  Number number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (text[0] == '-' || (text[0] == '0' && (text.size() > 1 || !zero))) return std::nullopt;
+  return number;
+}
+
+Result<std::optional<TimePoint>> optional_time(bool present, const google::protobuf::Timestamp& time) {
+  if (!present) return std::nullopt;
+  return from_proto(time);
+}
+
+Result<std::optional<DeviceName>> optional_device(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return DeviceName::parse(text);
+}
+
+Result<std::optional<std::string>> optional_text(const std::string& text, std::string_view what) {
+  if (text.empty()) return std::nullopt;
+  return text_from(text, what);
+}
+
+Result<Pattern> pattern_from(const std::string& text) { return text.empty() ? Pattern::any() : Pattern::parse(text); }
+
+}  // namespace
+
+Result<TimePoint> from_proto(const google::protobuf::Timestamp& time) {
+  if (time.seconds() < 0 || time.seconds() > kLastSecond || time.nanos() < 0 || time.nanos() > 999'999'999) {
+    return fail(Reason::kInvalidTime, "a time is between 1970 and 9999");
+  }
+  return TimePoint(std::chrono::seconds(time.seconds()) + std::chrono::microseconds(time.nanos() / 1000));
+}
+
+Result<Duration> from_proto(const google::protobuf::Duration& duration) {
+  if (duration.seconds() < 0 || duration.seconds() > kLongestSeconds || duration.nanos() < 0 ||
+      duration.nanos() > 999'999'999) {
+    return malformed("a duration is between 0 and 10 years");
+  }
+  return Duration(std::chrono::seconds(duration.seconds()) + std::chrono::microseconds(duration.nanos() / 1000));
+}
+
+Result<Page> from_proto(const v1::PageRequest& page) {
+  if (page.size() < 0 || page.size() > kLargestPage) return malformed("a page has 1 to 1000 rows");
+  Page result;
+  if (page.size() > 0) result.limit = page.size();
+  if (!page.token().empty()) {
+    const auto after = number_from<std::int64_t>(page.token());
+    if (!after) return fail(Reason::kInvalidPage);
+    result.after = *after;
+  }
+  return result;
+}
+
+Result<KeyPolicy> from_proto(const v1::KeyPolicy& key) {
+  KeyPolicy policy;
+  switch (key.order()) {
+    case v1::KEY_ORDER_UNSPECIFIED:
+    case v1::KEY_ORDER_RSA: policy.order = KeyOrder::kRsa; break;
+    case v1::KEY_ORDER_EC: policy.order = KeyOrder::kEc; break;
+    case v1::KEY_ORDER_EC_RSA: policy.order = KeyOrder::kEcRsa; break;
+    default: return malformed("unknown key order");
+  }
+  if (key.rsa_bits() != 0) policy.rsa_bits = key.rsa_bits();
+  if (key.ec_bits() != 0) policy.ec_bits = key.ec_bits();
+  CAPF_TRY(policy.check());
+  return policy;
+}
+
+Result<OperationKind> from_proto(v1::OperationKind kind) {
+  switch (kind) {
+    case v1::OPERATION_KIND_INSTALL: return OperationKind::kInstall;
+    case v1::OPERATION_KIND_DELETE: return OperationKind::kDelete;
+    case v1::OPERATION_KIND_TROUBLESHOOT: return OperationKind::kTroubleshoot;
+    default: return malformed("an operation is install, delete or troubleshoot");
+  }
+}
+
+Result<OperationState> from_proto(v1::OperationState state) {
+  switch (state) {
+    case v1::OPERATION_STATE_PENDING: return OperationState::kPending;
+    case v1::OPERATION_STATE_IN_PROGRESS: return OperationState::kInProgress;
+    case v1::OPERATION_STATE_ISSUED: return OperationState::kIssued;
+    case v1::OPERATION_STATE_SUCCEEDED: return OperationState::kSucceeded;
+    case v1::OPERATION_STATE_FAILED: return OperationState::kFailed;
+    case v1::OPERATION_STATE_EXPIRED: return OperationState::kExpired;
+    case v1::OPERATION_STATE_CANCELLED: return OperationState::kCancelled;
+    default: return malformed("unknown state of an operation");
+  }
+}
+
+Result<AuthMode> from_proto(v1::AuthMode mode) {
+  switch (mode) {
+    case v1::AUTH_MODE_STRING: return AuthMode::kString;
+    case v1::AUTH_MODE_NULL: return AuthMode::kNull;
+    case v1::AUTH_MODE_LSC: return AuthMode::kLsc;
+    case v1::AUTH_MODE_MIC: return AuthMode::kMic;
+    default: return malformed("a phone authenticates by string, null, lsc or mic");
+  }
+}
+
+Result<service::PhoneFailure> from_proto(v1::ReportFailureRequest::Failure failure) {
+  switch (failure) {
+    case v1::ReportFailureRequest::FAILURE_KEY_GENERATION: return service::PhoneFailure::kKeyGeneration;
+    case v1::ReportFailureRequest::FAILURE_STORE: return service::PhoneFailure::kStore;
+    case v1::ReportFailureRequest::FAILURE_DELETE: return service::PhoneFailure::kDelete;
+    default: return malformed("unknown failure");
+  }
+}
+
+Result<std::optional<OperationKind>> kind_filter(v1::OperationKind kind) {
+  if (kind == v1::OPERATION_KIND_UNSPECIFIED) return std::nullopt;
+  return from_proto(kind);
+}
+
+Result<std::optional<Secret>> take_auth_string(const std::string& field) {
+  if (field.empty()) return std::nullopt;
+  const bool good = field.size() >= 4 && field.size() <= 10 &&
+                    std::all_of(field.begin(), field.end(), [](char c) { return c >= '0' && c <= '9'; });
+  std::optional<Secret> secret;
+  if (good) secret.emplace(std::string_view(field));
+  auto& digits = const_cast<std::string&>(field);
+  Botan::secure_scrub_memory(digits.data(), digits.size());
+  if (!good) return fail(Reason::kInvalidAuthString);
+  return secret;
+}
+
+Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  if (names.empty() || names.size() > kMostDevices) return malformed("1 to 100,000 devices at once");
+  std::vector<DeviceName> devices;
+  devices.reserve(static_cast<std::size_t>(names.size()));
+  for (const std::string& name : names) {
+    CAPF_LET(DeviceName device, DeviceName::parse(name));
+    devices.push_back(std::move(device));
+  }
+  return devices;
+}
+
+Result<std::string> text_from(const std::string& text, std::string_view what) {
+  const bool good = text.size() <= kLargestText &&
+                    std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+  if (!good) return malformed(std::string(what) + " has at most 128 octets and no control characters");
+  return text;
+}
+
+Result<std::string> certificate_name_from(const std::string& text) {
+  // a serial number's digits are also those of a device name
+  if (!DeviceName::parse(text)) return malformed("a certificate is named by its serial number or its device");
+  return text;
+}
+
+Result<Role> role_from(const std::string& text) {
+  const auto role = parse_role(text);
+  if (!role) return malformed("a role is admin, operator, auditor or monitor");
+  return *role;
+}
+
+Result<RevocationReason> revocation_reason_from(const std::string& text) {
+  const auto reason = parse_revocation_reason(text);
+  if (!reason) return malformed("the reason of a revocation is spelled as in RFC 5280: keyCompromise");
+  return *reason;
+}
+
+Result<ChangeCursor> cursor_from(const std::string& text) {
+  const std::size_t dot = text.find('.');
+  if (dot == std::string::npos) return fail(Reason::kInvalidPage);
+  const std::string_view all(text);
+  const auto transaction = number_from<std::uint64_t>(all.substr(0, dot), true);
+  const auto id = number_from<std::int64_t>(all.substr(dot + 1), true);
+  if (!transaction || !id) return fail(Reason::kInvalidPage);
+  return ChangeCursor{*transaction, *id};
+}
+
+Result<PhoneFilter> filter_from(const v1::ListPhonesRequest& request) {
+  PhoneFilter filter;
+  if (!request.devices().empty()) {
+    CAPF_LET(filter.devices, Pattern::parse(request.devices()));
+  }
+  if (request.blocked()) filter.blocked = true;
+  return filter;
+}
+
+Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request) {
+  OperationFilter filter;
+  if (request.state() != v1::OPERATION_STATE_UNSPECIFIED) {
+    CAPF_LET(filter.state, from_proto(request.state()));
+  }
+  filter.open = request.open();
+  filter.overdue = request.overdue();
+  CAPF_LET(filter.kind, kind_filter(request.kind()));
+  CAPF_LET(filter.device, optional_device(request.device()));
+  return filter;
+}
+
+Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimePoint now) {
+  OperationFilter filter;
+  filter.open = true;
+  filter.overdue = request.overdue();
+  CAPF_LET(filter.kind, kind_filter(request.kind()));
+  if (request.has_older_than()) {
+    CAPF_LET(const Duration age, from_proto(request.older_than()));
+    filter.created_before = now - age;
+  }
+  return filter;
+}
+
+Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request) {
+  CertificateFilter filter;
+  CAPF_LET(filter.device, optional_device(request.device()));
+  if (!request.state().empty()) {
+    filter.state = parse_certificate_state(request.state());
+    if (!filter.state) return malformed("a certificate is issued, confirmed, superseded, revoked or expired");
+  }
+  CAPF_LET(filter.expires_before, optional_time(request.has_expires_before(), request.expires_before()));
+  return filter;
+}
+
+Result<AuditFilter> filter_from(const v1::ListAuditRequest& request) {
+  AuditFilter filter;
+  CAPF_LET(filter.subject, optional_text(request.subject(), "a subject"));
+  CAPF_LET(filter.actor, optional_text(request.actor(), "an actor"));
+  CAPF_LET(filter.action, optional_text(request.action(), "an action"));
+  CAPF_LET(filter.since, optional_time(request.has_since(), request.since()));
+  return filter;
+}
+
+Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsRequest& request) {
+  service::ScheduleRequest schedule;
+  CAPF_LET(schedule.auth_string, take_auth_string(request.auth_string()));
+  CAPF_LET(schedule.devices, devices_from(request.devices()));
+  CAPF_LET(schedule.kind, from_proto(request.kind()));
+  CAPF_LET(schedule.auth, from_proto(request.auth()));
+  if (schedule.auth_string && schedule.auth != AuthMode::kString) {
+    return fail(Reason::kInvalidAuthString, "only authentication by string takes an authentication string");
+  }
+  CAPF_LET(schedule.key, from_proto(request.key()));
+  CAPF_LET(schedule.completes_by, optional_time(request.has_completes_by(), request.completes_by()));
+  return schedule;
+}
+
+Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request) {
+  service::AnchorRequest anchors;
+  const auto store = parse_trust_store_name(request.store());
+  if (!store) return malformed("a trust store is mic or lsc");
+  anchors.store = *store;
+  if (request.certificates().empty() || request.certificates_size() > kMostAnchorFiles) {
+    return malformed("1 to 1000 files with certificates at once");
+  }
+  for (const std::string& file : request.certificates()) {
+    if (file.empty() || file.size() > kLargestAnchorFile) {
+      return fail(Reason::kRequestTooLarge, "a file with certificates has 1 to 1,048,576 octets");
+    }
+    const BytesView octets = as_bytes(file);
+    anchors.files.emplace_back(octets.begin(), octets.end());
+  }
+  CAPF_LET(anchors.devices, pattern_from(request.devices()));
+  CAPF_LET(anchors.models, pattern_from(request.models()));
+  anchors.allow_sha1 = request.allow_sha1();
+  if (request.min_rsa_bits() != 0) anchors.min_rsa_bits = request.min_rsa_bits();
+  if (anchors.min_rsa_bits < 1024 || anchors.min_rsa_bits > 4096) {
+    return malformed("the smallest RSA key has 1024 to 4096 bits");
+  }
+  CAPF_LET(anchors.allow_expired_until,
+           optional_time(request.has_allow_expired_until(), request.allow_expired_until()));
+  CAPF_LET(anchors.ends_at, optional_time(request.has_ends_at(), request.ends_at()));
+  return anchors;
+}
+
+}  // namespace capf::rpc

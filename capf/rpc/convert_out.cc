@@ -1,0 +1,238 @@
+#include "capf/ca/certificate.h"
+#include "capf/rpc/convert.h"
+#include "capf/rpc/status.h"
+
+namespace capf::rpc {
+namespace {
+
+std::string text(std::string_view spelling) { return std::string(spelling); }
+std::string text(const std::optional<Reason>& reason) { return reason ? text(to_string(*reason)) : std::string(); }
+
+void add_certificates(BytesView one_after_the_other, google::protobuf::RepeatedPtrField<std::string>& out) {
+  if (one_after_the_other.empty()) return;
+  const auto certificates = ca::split_certificates(one_after_the_other);
+  if (!certificates) return;  // the record was checked when it was written
+  for (const Bytes& certificate : *certificates) *out.Add() = to_octets(certificate);
+}
+
+}  // namespace
+
+std::string to_octets(BytesView data) { return std::string(as_text(data)); }
+
+void to_proto(TimePoint time, google::protobuf::Timestamp& out) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  out.set_seconds(seconds.time_since_epoch().count());
+  out.set_nanos(static_cast<std::int32_t>((time - seconds).count() * 1000));
+}
+
+v1::OperationKind to_proto(OperationKind kind) {
+  switch (kind) {
+    case OperationKind::kInstall: return v1::OPERATION_KIND_INSTALL;
+    case OperationKind::kDelete: return v1::OPERATION_KIND_DELETE;
+    case OperationKind::kTroubleshoot: return v1::OPERATION_KIND_TROUBLESHOOT;
+  }
+  CAPF_INVARIANT(false);
+}
+
+v1::OperationState to_proto(OperationState state) {
+  switch (state) {
+    case OperationState::kPending: return v1::OPERATION_STATE_PENDING;
+    case OperationState::kInProgress: return v1::OPERATION_STATE_IN_PROGRESS;
+    case OperationState::kIssued: return v1::OPERATION_STATE_ISSUED;
+    case OperationState::kSucceeded: return v1::OPERATION_STATE_SUCCEEDED;
+    case OperationState::kFailed: return v1::OPERATION_STATE_FAILED;
+    case OperationState::kExpired: return v1::OPERATION_STATE_EXPIRED;
+    case OperationState::kCancelled: return v1::OPERATION_STATE_CANCELLED;
+  }
+  CAPF_INVARIANT(false);
+}
+
+v1::AuthMode to_proto(AuthMode mode) {
+  switch (mode) {
+    case AuthMode::kString: return v1::AUTH_MODE_STRING;
+    case AuthMode::kNull: return v1::AUTH_MODE_NULL;
+    case AuthMode::kLsc: return v1::AUTH_MODE_LSC;
+    case AuthMode::kMic: return v1::AUTH_MODE_MIC;
+  }
+  CAPF_INVARIANT(false);
+}
+
+v1::KeyOrder to_proto(KeyOrder order) {
+  switch (order) {
+    case KeyOrder::kRsa: return v1::KEY_ORDER_RSA;
+    case KeyOrder::kEc: return v1::KEY_ORDER_EC;
+    case KeyOrder::kEcRsa: return v1::KEY_ORDER_EC_RSA;
+  }
+  CAPF_INVARIANT(false);
+}
+
+void to_proto(const KeyPolicy& key, v1::KeyPolicy& out) {
+  out.set_order(to_proto(key.order));
+  out.set_rsa_bits(key.rsa_bits);
+  out.set_ec_bits(key.ec_bits);
+}
+
+void to_proto(const Operation& operation, TimePoint now, v1::Operation& out) {
+  out.set_id(operation.id);
+  out.set_device(operation.device.text());
+  out.set_kind(to_proto(operation.kind));
+  out.set_state(to_proto(operation.state));
+  out.set_auth(to_proto(operation.auth));
+  to_proto(operation.key, *out.mutable_key());
+  out.set_reason(text(operation.reason));
+  out.set_message(to_utf8(operation.message));
+  to_proto(operation.created_at, *out.mutable_created_at());
+  to_proto(operation.completes_by, *out.mutable_completes_by());
+  if (operation.finished_at) to_proto(*operation.finished_at, *out.mutable_finished_at());
+  out.set_created_by(operation.created_by);
+  out.set_self_service(operation.self_service);
+  out.set_overdue(operation.overdue(now));
+  if (operation.authenticated_by) out.set_authenticated_by(text(to_string(*operation.authenticated_by)));
+  out.set_expired_mic(operation.expired_mic);
+  out.set_status(cisco_status(operation.kind, operation.state, operation.reason));
+}
+
+void to_proto(const Operation& operation, v1::PendingOperation& out) {
+  out.set_id(operation.id);
+  out.set_kind(to_proto(operation.kind));
+  out.set_state(to_proto(operation.state));
+  out.set_auth(to_proto(operation.auth));
+  to_proto(operation.key, *out.mutable_key());
+  if (operation.id != 0) to_proto(operation.completes_by, *out.mutable_completes_by());
+  out.set_self_service(operation.self_service);
+}
+
+void to_proto(const Phone& phone, v1::Phone& out) {
+  out.set_id(phone.id);
+  out.set_device(phone.device.text());
+  out.set_model(to_utf8(phone.model));
+  to_proto(phone.created_at, *out.mutable_created_at());
+  if (phone.blocked_at) to_proto(*phone.blocked_at, *out.mutable_blocked_at());
+  if (phone.mic_sha256) out.set_mic_sha256(to_hex(*phone.mic_sha256));
+  if (phone.self_service_stopped_at) to_proto(*phone.self_service_stopped_at, *out.mutable_self_service_stopped_at());
+  if (phone.string_locked_until) to_proto(*phone.string_locked_until, *out.mutable_string_locked_until());
+  if (!phone.last_attempt) return;
+  const Attempt& attempt = *phone.last_attempt;
+  v1::Attempt& last = *out.mutable_last_attempt();
+  to_proto(attempt.at, *last.mutable_at());
+  last.set_address(attempt.address);
+  last.set_transport(attempt.transport);
+  last.set_reason(text(to_string(attempt.reason)));
+  last.set_message(to_utf8(attempt.message));
+  last.set_status(cisco_status(attempt.kind, OperationState::kFailed, attempt.reason));
+}
+
+void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out) {
+  out.set_id(certificate.id);
+  out.set_serial(serial_text(certificate.serial));
+  out.set_device(certificate.device);
+  out.set_issuer(to_utf8(certificate.issuer));
+  to_proto(certificate.not_before, *out.mutable_not_before());
+  to_proto(certificate.not_after, *out.mutable_not_after());
+  out.set_state(text(to_string(certificate.state(now))));
+  if (certificate.revocation_reason) out.set_revocation_reason(text(to_string(*certificate.revocation_reason)));
+  if (with_der == WithDer::kYes) out.set_der(to_octets(certificate.der));
+  out.set_sha256(to_hex(certificate.sha256));
+  if (certificate.revoked_at) to_proto(*certificate.revoked_at, *out.mutable_revoked_at());
+  if (certificate.confirmed_at) to_proto(*certificate.confirmed_at, *out.mutable_confirmed_at());
+  out.set_possession(text(to_string(certificate.possession)));
+  out.set_kind(text(to_string(certificate.kind)));
+}
+
+void to_proto(const IssuerRecord& issuer, v1::Issuer& out) {
+  out.set_id(issuer.id);
+  out.set_subject(to_utf8(issuer.subject));
+  out.set_sha256(to_hex(issuer.sha256));
+  to_proto(issuer.not_before, *out.mutable_not_before());
+  to_proto(issuer.not_after, *out.mutable_not_after());
+  out.set_active(issuer.active);
+  out.set_der(to_octets(issuer.der));
+  add_certificates(issuer.chain_der, *out.mutable_chain());
+}
+
+void to_proto(const TrustAnchor& anchor, v1::Anchor& out) {
+  out.set_sha256(to_hex(anchor.sha256));
+  out.set_store(text(to_string(anchor.store)));
+  out.set_subject(to_utf8(anchor.subject));
+  to_proto(anchor.not_before, *out.mutable_not_before());
+  to_proto(anchor.not_after, *out.mutable_not_after());
+  out.set_devices(anchor.devices.text());
+  out.set_models(anchor.models.text());
+  out.set_allow_sha1(anchor.allow_sha1);
+  out.set_min_rsa_bits(anchor.min_rsa_bits);
+  if (anchor.allow_expired_until) to_proto(*anchor.allow_expired_until, *out.mutable_allow_expired_until());
+  if (anchor.ends_at) to_proto(*anchor.ends_at, *out.mutable_ends_at());
+  to_proto(anchor.added_at, *out.mutable_added_at());
+  out.set_added_by(anchor.added_by);
+  out.set_der(to_octets(anchor.der));
+}
+
+void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out) {
+  out.set_subject(to_utf8(outcome.subject));
+  out.set_sha256(to_hex(outcome.sha256));
+  out.set_added(!outcome.left_out);
+  if (!outcome.left_out) return;
+  out.set_reason(text(to_string(outcome.left_out->reason)));
+  out.set_message(to_utf8(outcome.left_out->message));
+}
+
+void to_proto(const Administrator& administrator, v1::Administrator& out) {
+  out.set_name(administrator.name);
+  out.set_role(text(to_string(administrator.role)));
+  out.set_certificate_sha256(to_hex(administrator.certificate_sha256));
+  to_proto(administrator.certificate_not_after, *out.mutable_certificate_not_after());
+  to_proto(administrator.created_at, *out.mutable_created_at());
+  out.set_created_by(administrator.created_by);
+  if (administrator.disabled_at) to_proto(*administrator.disabled_at, *out.mutable_disabled_at());
+}
+
+void to_proto(const AuditEvent& event, v1::AuditEvent& out) {
+  out.set_id(event.id);
+  to_proto(event.at, *out.mutable_at());
+  out.set_actor_kind(text(to_string(event.actor.kind)));
+  out.set_actor(to_utf8(event.actor.name));
+  out.set_address(event.actor.address);
+  out.set_action(event.action);
+  out.set_subject(to_utf8(event.subject));
+  out.set_operation_id(event.operation_id);
+  out.set_outcome(event.outcome);
+  out.set_reason(text(event.reason));
+  out.set_detail(to_utf8(event.detail));
+}
+
+void to_proto(const RefusalCount& refusal, v1::RefusalCount& out) {
+  to_proto(refusal.minute, *out.mutable_minute());
+  out.set_address_block(refusal.address_block);
+  out.set_reason(text(to_string(refusal.reason)));
+  out.set_device(refusal.device);
+  out.set_count(refusal.count);
+}
+
+void to_proto(const Summary& summary, v1::GetSummaryResponse& out) {
+  for (const auto& [state, count] : summary.operations) (*out.mutable_operations())[text(to_string(state))] = count;
+  for (const auto& [reason, count] : summary.reasons) (*out.mutable_reasons())[reason] = count;
+  for (const auto& [reason, count] : summary.refusals) (*out.mutable_refusals())[reason] = count;
+  out.set_overdue(summary.overdue);
+  if (summary.oldest_pending) to_proto(*summary.oldest_pending, *out.mutable_oldest_pending());
+  out.set_phones(summary.phones);
+  out.set_lscs_expiring_30_days(summary.lscs_expiring_30_days);
+  out.set_lscs_expiring_7_days(summary.lscs_expiring_7_days);
+  out.set_lscs_expiring_1_day(summary.lscs_expiring_1_day);
+  out.set_lscs_unconfirmed(summary.lscs_unconfirmed);
+  if (summary.issuer_not_after) to_proto(*summary.issuer_not_after, *out.mutable_issuer_not_after());
+}
+
+void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out) {
+  if (change.operation) to_proto(*change.operation, now, *out.mutable_operation());
+  out.set_action(change.event.action);
+  to_proto(change.event.at, *out.mutable_at());
+  out.set_outcome(change.event.outcome);
+  out.set_reason(text(change.event.reason));
+  out.set_cursor(to_text(change.cursor));
+}
+
+std::string to_text(const ChangeCursor& cursor) {
+  return std::to_string(cursor.transaction) + '.' + std::to_string(cursor.id);
+}
+
+}  // namespace capf::rpc

@@ -1,0 +1,250 @@
+#include "capf/rpc/guard.h"
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <mutex>
+
+#include <grpcpp/alarm.h>
+
+#include "capf/base/log.h"
+#include "capf/rpc/convert.h"
+#include "capf/rpc/peer.h"
+#include "capf/rpc/status.h"
+#include "capf/service/administrators.h"
+#include "capf/service/records.h"
+
+namespace capf::rpc {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kLongestWait{5};
+constexpr std::chrono::seconds kJudgedAgain{5};
+
+/// Whether the server, not the caller, is the cause: then the log gets the cause and nobody's record the refusal.
+bool is_ours(const Error& error) {
+  if (error.reason == Reason::kCallerGone) return false;
+  switch (error.code()) {
+    case Code::kInvalidArgument:
+    case Code::kUnauthenticated:
+    case Code::kPermissionDenied:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kFailedPrecondition:
+    case Code::kConflict: return false;
+    case Code::kUnavailable:
+    case Code::kOutcomeUnknown:
+    case Code::kInternal: return true;
+  }
+  CAPF_INVARIANT(false);
+}
+
+/// Cancels the call after a while, unless it has ended before.
+class Cutoff {
+ public:
+  Cutoff(grpc::ServerContext& context, std::chrono::seconds after) : target_(std::make_shared<Target>()) {
+    target_->context = &context;
+    alarm_.Set(std::chrono::system_clock::now() + after, [target = target_](bool reached) {
+      const std::lock_guard lock(target->mutex);
+      if (reached && target->context != nullptr) target->context->TryCancel();
+    });
+  }
+  ~Cutoff() {
+    {
+      const std::lock_guard lock(target_->mutex);
+      target_->context = nullptr;
+    }
+    alarm_.Cancel();
+  }
+  Cutoff(const Cutoff&) = delete;
+  Cutoff& operator=(const Cutoff&) = delete;
+
+ private:
+  /// What the alarm shares with the call: it may go off while the call ends.
+  struct Target {
+    std::mutex mutex;
+    grpc::ServerContext* context = nullptr;
+  };
+  std::shared_ptr<Target> target_;
+  grpc::Alarm alarm_;
+};
+
+}  // namespace
+
+/// What is known of a call while it runs.
+struct Guard::Call {
+  grpc::ServerContext& context;
+  Method method;
+  Address address{};
+  std::optional<service::PresentedCertificate> certificate{};
+  std::string caller{};  ///< the device or the administrator, for the log
+};
+
+class Guard::JudgedStream final : public Stream {
+ public:
+  JudgedStream(Guard& guard, Call& call) : guard_(guard), call_(call), judged_(steady_clock::now()) {}
+
+  Status pause(std::chrono::milliseconds pause) override {
+    if (guard_.use_cases_.readiness.wait_for_drain(pause)) return fail(Reason::kShuttingDown);
+    if (call_.context.IsCancelled()) return fail(Reason::kCallerGone);
+    if (steady_clock::now() - judged_ >= kJudgedAgain) {
+      CAPF_TRY(guard_.judge(call_));
+      judged_ = steady_clock::now();
+    }
+    return {};
+  }
+
+ private:
+  Guard& guard_;
+  Call& call_;
+  steady_clock::time_point judged_;
+};
+
+Guard::Guard(const UseCases& use_cases, const CallLimits& limits)
+    : use_cases_(use_cases), known_(limits.known), strangers_(limits.strangers) {}
+
+grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1::Credential& credential,
+                          const std::function<Status(const service::Caller&)>& handle, const Status& rest) {
+  return answer(context, method, [&](Call& call) -> Status {
+    auto auth_string = take_auth_string(credential.auth_string());
+    CAPF_LET(const Limiter::Place place, admit(call));
+    if (!auth_string) return refuse_stranger(call, std::move(auth_string).error());
+    auto device = DeviceName::parse(credential.device());
+    if (!device) return refuse_stranger(call, std::move(device).error());
+    call.caller = device->text();
+    if (!rest) return refuse_stranger(call, rest.error());
+    return handle(service::Caller{*std::move(device), *std::move(auth_string), std::move(call.certificate),
+                                  call.address, "grpc"});
+  });
+}
+
+grpc::Status Guard::admin(grpc::ServerContext& context, Method method,
+                          const std::function<Status(const AdminCall&)>& handle) {
+  return answer(context, method, [&](Call& call) -> Status {
+    CAPF_LET(const Limiter::Place place, admit(call));
+    CAPF_LET(const AdminCall admin_call, judge(call));
+    Status outcome = handle(admin_call);
+    const std::string_view action = method.access().action;
+    if (!outcome && !action.empty() && !is_ours(outcome.error())) {
+      use_cases_.records.refused(admin_call.actor, std::string(action), outcome.error());
+    }
+    return outcome;
+  });
+}
+
+grpc::Status Guard::admin_stream(grpc::ServerContext& context, Method method, Limiter& streams,
+                                 const std::function<Status(Stream&)>& handle) {
+  return answer(context, method, [&](Call& call) -> Status {
+    {
+      CAPF_LET(const Limiter::Place place, admit(call));
+      CAPF_TRY(judge(call));
+    }
+    const auto place = streams.try_enter();
+    if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
+    JudgedStream stream(*this, call);
+    return handle(stream);
+  });
+}
+
+grpc::Status Guard::short_stream(grpc::ServerContext& context, Method method, Audience audience, Limiter& streams,
+                                 std::chrono::seconds longest, const std::function<Status()>& handle) {
+  return answer(context, method, [&](Call& call) -> Status {
+    {
+      CAPF_LET(const Limiter::Place place, admit(call));
+      if (audience == Audience::kAdministrators) CAPF_TRY(judge(call));
+    }
+    const auto place = streams.try_enter();
+    if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
+    const Cutoff cutoff(context, longest);
+    return handle();
+  });
+}
+
+grpc::Status Guard::answer(grpc::ServerContext& context, Method method, const Body& body) {
+  const auto started = steady_clock::now();
+  Call call{context, method};
+  Status outcome;
+  use_cases_.metrics.add_call_in_flight(1);
+  try {
+    outcome = body(call);
+  } catch (const std::exception& error) {
+    outcome = fail_internal(error.what());
+  } catch (...) {
+    outcome = fail_internal("something that is no exception was thrown");
+  }
+  use_cases_.metrics.add_call_in_flight(-1);
+  note(call, outcome, std::chrono::duration_cast<Duration>(steady_clock::now() - started));
+  return outcome ? grpc::Status::OK : to_grpc(outcome.error());
+}
+
+/// Where the call comes from and which certificate the connection shows, of which nothing is judged yet; then a place
+/// among the calls that run.
+Result<Limiter::Place> Guard::admit(Call& call) {
+  if (use_cases_.readiness.draining()) return fail(Reason::kShuttingDown);
+  if (const auto address = peer_address(call.context.peer())) call.address = *address;
+  auto presented = presented_certificate(*call.context.auth_context());
+  Limiter& limiter = presented && *presented ? known_ : strangers_;
+  auto place = limiter.enter(std::min(call.context.deadline(), std::chrono::system_clock::now() + kLongestWait));
+  if (!place) return fail(Reason::kOverloaded);
+  if (call.context.IsCancelled()) return fail(Reason::kCallerGone);
+  if (!presented) return refuse_stranger(call, std::move(presented).error());
+  call.certificate = *std::move(presented);
+  return *std::move(place);
+}
+
+/// Who the administrator is, by what stands in the database now, and whether their role may call the method.
+Result<AdminCall> Guard::judge(Call& call) {
+  if (!call.certificate) return refuse_stranger(call, fail(Reason::kClientCertificateRequired).value());
+  auto administrator = use_cases_.administrators.recognise(sha256(call.certificate->leaf));
+  if (!administrator) {
+    if (is_ours(administrator.error())) return tl::unexpected<Error>(std::move(administrator).error());
+    return refuse_stranger(call, std::move(administrator).error());
+  }
+  AdminCall admin_call{*administrator, {ActorKind::kAdministrator, administrator->name, call.address.to_string()}};
+  call.caller = administrator->name;
+  const Access& access = call.method.access();
+  if (Status may = may_call(access.method, administrator->role); !may) {
+    use_cases_.records.refused(admin_call.actor, std::string(access.action.empty() ? access.method : access.action),
+                               may.error());
+    return tl::unexpected<Error>(std::move(may).error());
+  }
+  return admin_call;
+}
+
+/// Counts a refusal of somebody who has not proven who they are. On the phones' port they do not hear what was wrong
+/// with their credential.
+tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
+  use_cases_.metrics.count_refusal(error.reason);
+  use_cases_.records.refused_stranger(call.address, error);
+  if (call.method.access().callers == Callers::kPhones && error.code() == Code::kUnauthenticated) {
+    log_info("stranger.refused", {{"address", call.address.to_string()}, {"reason", error.reason}});
+    return fail(Reason::kAuthenticationFailed);
+  }
+  return tl::unexpected<Error>(std::move(error));
+}
+
+void Guard::note(const Call& call, const Status& outcome, Duration took) {
+  const std::string_view method = call.method.short_name();
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  const std::string address = call.address.to_string();
+  std::optional<Reason> refused;
+  if (!outcome) refused = outcome.error().reason;
+  use_cases_.metrics.count_request(method, refused, took);
+  if (outcome) {
+    log_info("call.answered",
+             {{"method", method}, {"caller", call.caller}, {"address", address}, {"ms", milliseconds}});
+  } else if (is_ours(outcome.error())) {
+    log_warning("call.failed", outcome.error(),
+                {{"method", method}, {"caller", call.caller}, {"address", address}, {"ms", milliseconds}});
+  } else {
+    log_info("call.refused", {{"method", method},
+                              {"caller", call.caller},
+                              {"address", address},
+                              {"ms", milliseconds},
+                              {"reason", outcome.error().reason},
+                              {"message", outcome.error().message}});
+  }
+}
+
+}  // namespace capf::rpc

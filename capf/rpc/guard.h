@@ -1,0 +1,81 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <grpcpp/server_context.h>
+
+#include "capf/base/address.h"
+#include "capf/base/error.h"
+#include "capf/domain/administrator.h"
+#include "capf/domain/audit.h"
+#include "capf/rpc/access.h"
+#include "capf/rpc/limiter.h"
+#include "capf/rpc/server.h"
+#include "capf/service/caller.h"
+#include "capf/v1/phone.pb.h"
+
+namespace capf::rpc {
+
+/// The administrator who calls, as judged for this call.
+struct AdminCall {
+  Administrator administrator;
+  Actor actor;
+};
+
+enum class Audience : std::uint8_t { kEverybody, kAdministrators };
+
+/// A stream that stays open while its caller may have it.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  /// Waits, no longer than `pause`. Errors, with which the stream ends: SHUTTING_DOWN, CALLER_GONE, and what the
+  /// administrator is refused with who was disabled meanwhile (seen within 5 s).
+  virtual Status pause(std::chrono::milliseconds pause) = 0;
+};
+
+/// The one function through which every handler is called: who calls, whether they may, how many at once, how long;
+/// then one line in the log, the metrics, and the record of who was refused. Nothing that a handler throws leaves it.
+/// Threads: any.
+class Guard {
+ public:
+  Guard(const UseCases& use_cases, const CallLimits& limits);
+
+  /// A phone's call. The client certificate and the credential become the caller; the authentication string is wiped
+  /// from the message. Who the caller is, the handler's use case judges. An error in `rest`, what the rest of the
+  /// request came to, is recorded here as a stranger's; one of `handle` by the use case.
+  grpc::Status phone(grpc::ServerContext& context, Method method, const v1::Credential& credential,
+                     const std::function<Status(const service::Caller&)>& handle, const Status& rest = {});
+
+  /// An administrator's call: their certificate's SHA-256 is on record, and their role may call the method. Refusals
+  /// of what would change something are recorded with their name.
+  grpc::Status admin(grpc::ServerContext& context, Method method,
+                     const std::function<Status(const AdminCall&)>& handle);
+
+  /// An administrator's stream; it takes a place in `streams`.
+  grpc::Status admin_stream(grpc::ServerContext& context, Method method, Limiter& streams,
+                            const std::function<Status(Stream&)>& handle);
+
+  /// A stream that ends after `longest`, for everybody or for administrators; it takes a place in `streams`.
+  grpc::Status short_stream(grpc::ServerContext& context, Method method, Audience audience, Limiter& streams,
+                            std::chrono::seconds longest, const std::function<Status()>& handle);
+
+ private:
+  struct Call;
+  class JudgedStream;
+  using Body = std::function<Status(Call&)>;
+
+  grpc::Status answer(grpc::ServerContext& context, Method method, const Body& body);
+  Result<Limiter::Place> admit(Call& call);
+  Result<AdminCall> judge(Call& call);
+  tl::unexpected<Error> refuse_stranger(const Call& call, Error error);
+  void note(const Call& call, const Status& outcome, Duration took);
+
+  const UseCases& use_cases_;
+  Limiter known_;
+  Limiter strangers_;
+};
+
+}  // namespace capf::rpc

@@ -1,0 +1,65 @@
+#include "capf/rpc/monitor.h"
+
+#include "capf/rpc/convert.h"
+#include "capf/service/monitor.h"
+
+namespace capf::rpc {
+namespace {
+
+constexpr std::string_view kService = "capf.v1.MonitorService/";
+constexpr std::chrono::milliseconds kBetweenLooks{500};
+constexpr int kChangesAtOnce = 500;
+
+}  // namespace
+
+grpc::Status MonitorService::ListPending(grpc::ServerContext* context, const v1::ListPendingRequest* request,
+                                         v1::ListPendingResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    const TimePoint now = use_cases_.clock.now();
+    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const OperationFilter filter, filter_from(*request, now));
+    CAPF_LET(const std::vector<Operation> operations, use_cases_.monitor.pending(filter, page));
+    for (const Operation& operation : operations) to_proto(operation, now, *response->add_operations());
+    response->set_next_page_token(next_page_token(operations, page));
+    return {};
+  });
+}
+
+grpc::Status MonitorService::GetSummary(grpc::ServerContext* context, const v1::GetSummaryRequest*,
+                                        v1::GetSummaryResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Summary summary, use_cases_.monitor.summary());
+    to_proto(summary, *response);
+    return {};
+  });
+}
+
+grpc::Status MonitorService::WatchOperations(grpc::ServerContext* context, const v1::WatchOperationsRequest* request,
+                                             grpc::ServerWriter<v1::OperationChange>* writer) {
+  return guard_.admin_stream(*context, {kService, __func__}, streams_,
+                             [&](Stream& stream) { return watch(*request, stream, *writer); });
+}
+
+/// Looks for changes now and then: what a notification of the database could only speed up.
+Status MonitorService::watch(const v1::WatchOperationsRequest& request, Stream& stream,
+                             grpc::ServerWriter<v1::OperationChange>& writer) {
+  ChangeCursor cursor;
+  if (request.cursor().empty()) {
+    CAPF_LET(cursor, use_cases_.monitor.end_of_changes());
+  } else {
+    CAPF_LET(cursor, cursor_from(request.cursor()));
+  }
+  for (std::chrono::milliseconds wait{0};;) {
+    CAPF_TRY(stream.pause(wait));
+    CAPF_LET(const std::vector<OperationChange> changes, use_cases_.monitor.changes(cursor, kChangesAtOnce));
+    for (const OperationChange& change : changes) {
+      v1::OperationChange out;
+      to_proto(change, use_cases_.clock.now(), out);
+      if (!writer.Write(out)) return fail(Reason::kCallerGone);
+      cursor = change.cursor;
+    }
+    wait = static_cast<int>(changes.size()) < kChangesAtOnce ? kBetweenLooks : std::chrono::milliseconds{0};
+  }
+}
+
+}  // namespace capf::rpc

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "capf/rpc/guard.h"
+#include "capf/v1/monitor.grpc.pb.h"
+
+namespace capf::rpc {
+
+/// What monitoring polls and streams.
+class MonitorService final : public v1::MonitorService::Service {
+ public:
+  MonitorService(Guard& guard, const UseCases& use_cases) : guard_(guard), use_cases_(use_cases) {}
+
+  grpc::Status ListPending(grpc::ServerContext* context, const v1::ListPendingRequest* request,
+                           v1::ListPendingResponse* response) override;
+  grpc::Status GetSummary(grpc::ServerContext* context, const v1::GetSummaryRequest* request,
+                          v1::GetSummaryResponse* response) override;
+  grpc::Status WatchOperations(grpc::ServerContext* context, const v1::WatchOperationsRequest* request,
+                               grpc::ServerWriter<v1::OperationChange>* writer) override;
+
+ private:
+  Status watch(const v1::WatchOperationsRequest& request, Stream& stream,
+               grpc::ServerWriter<v1::OperationChange>& writer);
+
+  Guard& guard_;
+  const UseCases& use_cases_;
+  Limiter streams_{{.running = 16}};
+};
+
+}  // namespace capf::rpc

@@ -1,0 +1,80 @@
+#include "capf/rpc/reflection.h"
+
+#include <set>
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
+
+namespace capf::rpc {
+namespace {
+
+using google::protobuf::DescriptorPool;
+using google::protobuf::FileDescriptor;
+using grpc::reflection::v1alpha::ServerReflectionRequest;
+using grpc::reflection::v1alpha::ServerReflectionResponse;
+
+constexpr std::string_view kService = "grpc.reflection.v1alpha.ServerReflection/";
+constexpr std::chrono::seconds kLongestDialogue{60};
+constexpr int kMostQuestions = 1000;
+
+/// The file and what it imports, each once, what is imported first.
+void add_file(const FileDescriptor& file, std::set<std::string>& added, ServerReflectionResponse& response) {
+  if (!added.insert(file.name()).second) return;
+  for (int i = 0; i < file.dependency_count(); ++i) add_file(*file.dependency(i), added, response);
+  google::protobuf::FileDescriptorProto proto;
+  file.CopyTo(&proto);
+  response.mutable_file_descriptor_response()->add_file_descriptor_proto(proto.SerializeAsString());
+}
+
+void set_error(grpc::StatusCode code, const std::string& message, ServerReflectionResponse& response) {
+  response.mutable_error_response()->set_error_code(code);
+  response.mutable_error_response()->set_error_message(message);
+}
+
+void set_file(const FileDescriptor* file, ServerReflectionResponse& response) {
+  if (file == nullptr) return set_error(grpc::StatusCode::NOT_FOUND, "not found", response);
+  std::set<std::string> added;
+  add_file(*file, added, response);
+}
+
+}  // namespace
+
+ServerReflectionResponse ReflectionService::answer(const ServerReflectionRequest& request) const {
+  const DescriptorPool& pool = *DescriptorPool::generated_pool();
+  ServerReflectionResponse response;
+  response.set_valid_host(request.host());
+  *response.mutable_original_request() = request;
+  switch (request.message_request_case()) {
+    case ServerReflectionRequest::kFileByFilename:
+      set_file(pool.FindFileByName(request.file_by_filename()), response);
+      break;
+    case ServerReflectionRequest::kFileContainingSymbol:
+      set_file(pool.FindFileContainingSymbol(request.file_containing_symbol()), response);
+      break;
+    case ServerReflectionRequest::kListServices:
+      for (const std::string& name : services_)
+        response.mutable_list_services_response()->add_service()->set_name(name);
+      break;
+    case ServerReflectionRequest::kFileContainingExtension:
+    case ServerReflectionRequest::kAllExtensionNumbersOfType:
+      set_error(grpc::StatusCode::NOT_FOUND, "proto3 has no extensions", response);
+      break;
+    case ServerReflectionRequest::MESSAGE_REQUEST_NOT_SET:
+      set_error(grpc::StatusCode::INVALID_ARGUMENT, "nothing was asked", response);
+      break;
+  }
+  return response;
+}
+
+grpc::Status ReflectionService::ServerReflectionInfo(
+    grpc::ServerContext* context, grpc::ServerReaderWriter<ServerReflectionResponse, ServerReflectionRequest>* stream) {
+  return guard_.short_stream(*context, {kService, __func__}, audience_, streams_, kLongestDialogue, [&]() -> Status {
+    ServerReflectionRequest request;
+    for (int i = 0; i < kMostQuestions && stream->Read(&request); ++i) {
+      if (!stream->Write(answer(request))) break;
+    }
+    return {};
+  });
+}
+
+}  // namespace capf::rpc

@@ -1,0 +1,168 @@
+#include "capf/rpc/server.h"
+
+#include <algorithm>
+
+#include <botan/mem_ops.h>
+#include <grpc/grpc.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include "capf/base/endpoint.h"
+#include "capf/rpc/admin.h"
+#include "capf/rpc/guard.h"
+#include "capf/rpc/health.h"
+#include "capf/rpc/monitor.h"
+#include "capf/rpc/phone.h"
+#include "capf/rpc/reflection.h"
+
+namespace capf::rpc {
+namespace {
+
+constexpr int kTriesToListen = 5;
+/// Threads beside those of the calls that run and wait: streams, pollers, and calls whose answer nobody reads yet.
+constexpr int kFurtherThreads = 96;
+
+/// What differs between the two servers.
+struct Profile {
+  int largest_request;
+  int largest_answer;
+  int streams_per_connection;
+  std::chrono::seconds idle;
+  /// A connection is that old at most: who holds a thread by not reading an answer loses it then.
+  std::chrono::seconds age;
+  std::chrono::seconds age_grace;
+};
+// HandOverCertificates carries four certificates of 16 KiB each.
+constexpr Profile kPhoneProfile{
+    80 * 1024, 256 * 1024, 16, std::chrono::seconds{60}, std::chrono::seconds{300}, std::chrono::seconds{30}};
+// ScheduleOperations names 100,000 devices, and its answer has an operation for each.
+constexpr Profile kAdminProfile{
+    16 << 20, 64 << 20, 64, std::chrono::seconds{600}, std::chrono::seconds{3600}, std::chrono::seconds{60}};
+
+constexpr int milliseconds(std::chrono::seconds seconds) { return static_cast<int>(seconds.count() * 1000); }
+
+/// Asks every client for a certificate and verifies none: what one is worth, the guard and the authenticator say.
+std::shared_ptr<grpc::ServerCredentials> credentials(const ListenSettings& settings) {
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY);
+  options.pem_key_cert_pairs.push_back(
+      {std::string(settings.key_pem.text()), std::string(as_text(settings.certificate_pem))});
+  auto made = grpc::SslServerCredentials(options);
+  std::string& key = options.pem_key_cert_pairs.front().private_key;
+  Botan::secure_scrub_memory(key.data(), key.size());
+  return made;
+}
+
+/// gRPC takes 0.0.0.0 and [::] alike for every address of both families, and would bind them twice.
+std::vector<std::string> to_bind(const std::vector<Endpoint>& endpoints) {
+  const auto wildcard =
+      std::find_if(endpoints.begin(), endpoints.end(), [](const Endpoint& e) { return e.is_wildcard(); });
+  if (wildcard != endpoints.end()) return {"[::]:" + std::to_string(wildcard->port)};
+  std::vector<std::string> addresses;
+  for (const Endpoint& endpoint : endpoints) addresses.push_back(endpoint.to_string());
+  return addresses;
+}
+
+void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const CallLimits& limits) {
+  builder.SetMaxReceiveMessageSize(profile.largest_request);
+  builder.SetMaxSendMessageSize(profile.largest_answer);
+  // What is small on the wire must not be large in memory.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8192);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, profile.streams_per_connection);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, milliseconds(profile.idle));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, milliseconds(profile.age));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, milliseconds(profile.age_grace));
+  // Two servers on one port would share the callers between them without anybody knowing.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+
+  grpc::ResourceQuota quota;
+  quota.SetMaxThreads(limits.known.running + limits.known.waiting + limits.strangers.running +
+                      limits.strangers.waiting + kFurtherThreads);
+  builder.SetResourceQuota(quota);
+}
+
+class RunningServer final : public Server {
+ public:
+  RunningServer(const UseCases& use_cases, const CallLimits& limits)
+      : use_cases_(use_cases), guard_(use_cases_, limits) {}
+  ~RunningServer() override { stop(std::chrono::milliseconds{0}); }
+
+  void serve_phones() {
+    services_.push_back(std::make_unique<PhoneService>(guard_, use_cases_.enrolment));
+    services_.push_back(std::make_unique<ReflectionService>(
+        guard_, Audience::kEverybody,
+        std::vector<std::string>{"capf.v1.PhoneService", "grpc.reflection.v1alpha.ServerReflection"}));
+  }
+
+  void serve_administrators() {
+    services_.push_back(std::make_unique<AdminService>(guard_, use_cases_));
+    services_.push_back(std::make_unique<MonitorService>(guard_, use_cases_));
+    services_.push_back(std::make_unique<HealthService>(guard_, use_cases_.readiness));
+    services_.push_back(std::make_unique<ReflectionService>(
+        guard_, Audience::kAdministrators,
+        std::vector<std::string>{"capf.v1.AdminService", "capf.v1.MonitorService", "grpc.health.v1.Health",
+                                 "grpc.reflection.v1alpha.ServerReflection"}));
+  }
+
+  Status listen(const ListenSettings& settings, const Profile& profile, const CallLimits& limits) {
+    for (int i = 0; i < kTriesToListen; ++i) {
+      CAPF_LET(const std::vector<Endpoint> endpoints, plan_endpoints(settings.addresses));
+      grpc::ServerBuilder builder;
+      set_limits(builder, profile, limits);
+      const auto server_credentials = credentials(settings);
+      for (const std::string& address : to_bind(endpoints)) builder.AddListeningPort(address, server_credentials);
+      for (const auto& service : services_) builder.RegisterService(service.get());
+      server_ = builder.BuildAndStart();
+      if (!server_) continue;
+      port_ = endpoints.front().port;
+      for (const Endpoint& endpoint : endpoints) addresses_.push_back(endpoint.to_string());
+      return {};
+    }
+    return fail(Reason::kInvalidConfiguration, "cannot listen on " + settings.addresses.front() +
+                                                   ": its port is taken, or certificate and key do not fit");
+  }
+
+  int port() const override { return port_; }
+  const std::vector<std::string>& addresses() const override { return addresses_; }
+
+  void stop(std::chrono::milliseconds patience) override {
+    if (!server_) return;
+    server_->Shutdown(std::chrono::system_clock::now() + patience);
+    server_->Wait();
+  }
+
+ private:
+  const UseCases use_cases_;
+  Guard guard_;
+  std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::unique_ptr<grpc::Server> server_;
+  std::vector<std::string> addresses_;
+  int port_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start_phone(const UseCases& use_cases, const ListenSettings& settings,
+                                                    const CallLimits& limits) {
+  auto server = std::make_unique<RunningServer>(use_cases, limits);
+  server->serve_phones();
+  CAPF_TRY(server->listen(settings, kPhoneProfile, limits));
+  return server;
+}
+
+Result<std::unique_ptr<Server>> Server::start_admin(const UseCases& use_cases, const ListenSettings& settings,
+                                                    const CallLimits& limits) {
+  auto server = std::make_unique<RunningServer>(use_cases, limits);
+  server->serve_administrators();
+  CAPF_TRY(server->listen(settings, kAdminProfile, limits));
+  return server;
+}
+
+}  // namespace capf::rpc
