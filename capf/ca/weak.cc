@@ -1,5 +1,6 @@
 #include "capf/ca/weak.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -127,15 +128,29 @@ BigInt square_root_above(const BigInt& n) {
   return root;
 }
 
+/// Whether the number may be a square, by what it leaves modulo small primes: lets one of some thousand others through.
+bool may_be_square(const BigInt& number) {
+  constexpr std::array<std::uint32_t, 10> kPrimes{3, 5, 7, 11, 13, 17, 19, 23, 29, 31};
+  constexpr Botan::word kProduct = 100'280'245'065;
+  // Squares end, in binary, in one of twelve of sixty-four ways.
+  constexpr std::uint64_t kSquaresModulo64 = 0x0202021202030213;
+  if ((kSquaresModulo64 >> (number.byte_at(0) & 0x3F) & 1) == 0) return false;
+  const Botan::word remainder = number % kProduct;
+  return std::all_of(kPrimes.begin(), kPrimes.end(), [remainder](std::uint32_t p) {
+    for (std::uint32_t root = 0; root <= p / 2; ++root) {
+      if (root * root % p == remainder % p) return true;
+    }
+    return false;
+  });
+}
+
 // Fermat: n = a^2 - b^2 = (a - b)(a + b), where primes that are close to each other make a small b (CVE-2022-26320).
 bool has_close_primes(const BigInt& n) {
   BigInt a = square_root_above(n);
   BigInt b_squared = a * a - n;
   for (int round = 0; round < kFermatRounds; ++round) {
-    // Squares end, in binary, in one of twelve of sixty-four ways: the rest need no root.
-    constexpr std::uint64_t kSquaresModulo64 = 0x0202021202030213;
-    const bool may_be = (kSquaresModulo64 >> (b_squared.byte_at(0) & 0x3F) & 1) != 0;
-    if (may_be && (b_squared.is_zero() || !Botan::is_perfect_square(b_squared).is_zero())) return true;
+    if (b_squared.is_zero()) return true;
+    if (may_be_square(b_squared) && !Botan::is_perfect_square(b_squared).is_zero()) return true;
     b_squared += (a << 1) + 1;
     a += 1;
   }
