@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capf/base/error.h"
@@ -11,11 +12,7 @@ namespace capf::daemon {
 
 /// "192.0.2.1:3805", "[2001:db8::1]:3805"
 std::string with_port(const std::string& address, int port);
-
-/// The addresses that this machine has, with the port. Those of IPv6 on a machine without it are left out with a
-/// warning. Errors: INVALID_CONFIGURATION where none is left.
-Result<std::vector<std::string>> listen_addresses(const std::string& listener,
-                                                  const std::vector<std::string>& addresses, int port);
+std::vector<std::string> with_port(const std::vector<std::string>& addresses, int port);
 
 /// Where somebody on this machine reaches a listener: its first address, loopback for one that means every address.
 /// @param listening as the servers name them: "0.0.0.0:3805"

@@ -1,0 +1,151 @@
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <botan/system_rng.h>
+
+#include "capf/base/log.h"
+#include "capf/base/secret.h"
+#include "capf/base/version.h"
+#include "capf/daemon/configuration.h"
+#include "capf/daemon/init.h"
+#include "capf/daemon/run.h"
+
+namespace {
+
+using namespace capf;
+using namespace capf::daemon;
+
+/// Where a site's configuration is, as the command line says it.
+struct Place {
+  std::string state;
+  std::string file;
+
+  void add_options(CLI::App& command) {
+    command.add_option("--state", state, "the state directory of the site; its capfd.toml is read")
+        ->envname("CAPF_STATE");
+    command.add_option("--config", file, "the configuration file, in place of that one");
+  }
+  Result<Configuration> read() const {
+    if (file.empty() && state.empty()) {
+      return fail(Reason::kInvalidConfiguration, "say where the site is: --state DIR or --config FILE");
+    }
+    return read_configuration(path());
+  }
+  std::filesystem::path path() const {
+    return file.empty() ? std::filesystem::path(state) / "capfd.toml" : std::filesystem::path(file);
+  }
+};
+
+int report(const Status& status) {
+  if (status) return EXIT_SUCCESS;
+  const Error& error = status.error();
+  std::cerr << "capfd: " << to_string(error.reason) << ": " << error.message << '\n';
+  if (!error.cause.empty()) log_error("command.failed", error);
+  return EXIT_FAILURE;
+}
+
+void add_init(CLI::App& app, InitOptions& options, std::string& key) {
+  auto* command = app.add_subcommand("init", "makes a site: its keys, certificates, records and first administrator");
+  command->add_option("--state", options.state, "where it is to be")->envname("CAPF_STATE")->required();
+  command
+      ->add_option("--base-port", options.base_port, "the port from which those of the listeners follow; 0: free ones")
+      ->capture_default_str();
+  command->add_option("--database", options.database, "connection string of the role that runs")->required();
+  command->add_option("--database-owner", options.database_owner, "connection string of the role that owns the schema")
+      ->required();
+  command
+      ->add_option("--passphrase", options.passphrase,
+                   "where the passphrase of the keys is: file:PATH, fd:N, env:NAME or credential:NAME")
+      ->required();
+  command->add_option("--key", key, "of the issuer: rsa-2048, rsa-3072, rsa-4096, p-256 or p-384")
+      ->capture_default_str();
+  command->add_option("--days", options.days, "how long the issuer is valid")->capture_default_str();
+  command->add_option("--public-host", options.public_host,
+                      "name or address that phones use; default: this machine's name");
+  command->add_option("--subject", options.subject, "of the issuer, as in \"CN=CAPF-1A2B3C4D,O=Example,C=DE\"");
+  command->add_option("--administrator", options.administrator, "name of the first one")->capture_default_str();
+  auto* certificate = command->add_option("--import-certificate", options.import_certificate,
+                                          "an existing CA's certificate, with its chain, in PEM");
+  auto* import_key = command->add_option("--import-key", options.import_key, "its key in PEM");
+  auto* pkcs12 = command->add_option("--import-pkcs12", options.import_pkcs12, "both in a PKCS #12 file");
+  command->add_option("--import-passphrase", options.import_passphrase, "where the passphrase of that key or file is");
+  certificate->needs(import_key);
+  import_key->needs(certificate);
+  pkcs12->excludes(certificate);
+}
+
+Status check_config(const Place& place, bool print) {
+  const auto loaded = load_configuration(place.path());
+  for (const std::string& fault : loaded.faults) std::cout << fault << '\n';
+  if (!loaded.faults.empty()) {
+    return fail(Reason::kInvalidConfiguration, std::to_string(loaded.faults.size()) + " faults");
+  }
+  std::cout << (print ? to_toml(loaded.configuration) : "ok\n");
+  return {};
+}
+
+Status make_site(InitOptions options, const std::string& key) {
+  const auto algorithm = ca::parse_key_algorithm(key);
+  if (!algorithm) {
+    return fail(Reason::kInvalidConfiguration, "--key is rsa-2048, rsa-3072, rsa-4096, p-256 or p-384");
+  }
+  options.key = *algorithm;
+  CAPF_LET(const std::string made, init(options, SystemClock(), Botan::system_rng()));
+  std::cout << made;
+  return {};
+}
+
+int dispatch(int argc, char** argv) {
+  Signals signals;
+  forbid_core_dumps();
+
+  CLI::App app{"The server of a certificate authority proxy function for IP phones", "capfd"};
+  app.set_version_flag("--version", std::string(version()));
+  app.require_subcommand(1);
+  InitOptions options;
+  std::string key = "rsa-2048";
+  add_init(app, options, key);
+
+  Place place;
+  auto* migrating = app.add_subcommand("migrate", "brings the database's schema up to this program's");
+  place.add_options(*migrating);
+  auto* running = app.add_subcommand("run", "serves until SIGTERM or SIGINT");
+  place.add_options(*running);
+  std::optional<std::string> passphrase;
+  running->add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
+  auto* checking = app.add_subcommand("check-config", "says ok, or every fault of the configuration");
+  place.add_options(*checking);
+  bool print = false;
+  checking->add_flag("--print", print, "prints every setting with its value");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
+  }
+
+  if (app.got_subcommand("init")) return report(make_site(options, key));
+  if (checking->parsed()) return report(check_config(place, print));
+  const auto configuration = place.read();
+  if (!configuration) return report(tl::unexpected<Error>(configuration.error()));
+  set_log_level(configuration->log_level);
+  if (migrating->parsed()) return report(migrate(*configuration, signals));
+  const Status status = run(*configuration, passphrase, signals);
+  if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;
+  if (!status) log_error("server.failed", status.error());
+  return report(status);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "capfd: %s\n", error.what());
+    return EXIT_FAILURE;
+  }
+}

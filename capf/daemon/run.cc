@@ -1,0 +1,130 @@
+#include "capf/daemon/run.h"
+
+#include <cstdio>
+#include <functional>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "capf/base/log.h"
+#include "capf/base/metrics.h"
+#include "capf/base/secret.h"
+#include "capf/base/version.h"
+#include "capf/daemon/endpoints.h"
+#include "capf/daemon/notify.h"
+#include "capf/daemon/server.h"
+#include "capf/daemon/site.h"
+#include "storage/database.h"
+#include "storage/migrate.h"
+
+namespace capf::daemon {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kDatabasePatience{60};
+constexpr milliseconds kFirstPause{250};
+constexpr milliseconds kLongestPause{5000};
+constexpr milliseconds kDrainPatience{2500};
+constexpr std::chrono::seconds kStopLimit{9};
+
+/// Tries again, with growing pauses, while the database cannot be reached. Errors: SHUTTING_DOWN after a signal.
+Status with_patience(Signals& signals, const std::function<Status()>& work) {
+  const auto deadline = steady_clock::now() + kDatabasePatience;
+  for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
+    const Status status = work();
+    if (status || status.error().reason != Reason::kDatabaseUnavailable) return status;
+    if (steady_clock::now() + pause > deadline) {
+      return fail(Reason::kDatabaseUnavailable,
+                  "the database did not answer for " + std::to_string(kDatabasePatience.count()) + " seconds",
+                  status.error().cause);
+    }
+    log_warning("database.waiting", status.error(), {{"next_try_ms", pause.count()}});
+    if (signals.stop_within(pause)) return fail(Reason::kShuttingDown);
+  }
+}
+
+/// Thousands of phones hold a descriptor each.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log_warning("descriptors.limited");
+}
+
+Result<IssuerRecord> active_issuer(Database& database) {
+  CAPF_LET(auto issuer, in_read(database, [](Transaction& tx) { return tx.issuers().active(); }));
+  if (!issuer) {
+    return fail(Reason::kNoSite, "the database has no site; 'capfd init' makes one with its state directory");
+  }
+  return *std::move(issuer);
+}
+
+/// The keys on disk and the records belong to one site.
+Status check_same_site(const Secrets& secrets, const IssuerRecord& issuer, const SiteFiles& files) {
+  const Sha256 on_disk = sha256(secrets.issuer.chain.front());
+  if (on_disk == issuer.sha256) return {};
+  return fail(Reason::kInvalidConfiguration, "the database is another site's: its active issuer is " + issuer.subject +
+                                                 " (SHA-256 " + to_hex(issuer.sha256) + "), but " +
+                                                 files.certificate(issuer_name(issuer.id)).string() +
+                                                 " has the SHA-256 " + to_hex(on_disk));
+}
+
+}  // namespace
+
+Status migrate(const Configuration& configuration, Signals& signals) {
+  CAPF_TRY(with_patience(signals, [&] { return storage::migrate(configuration.database.owner); }));
+  log_info("schema.ready");
+  return {};
+}
+
+Status run(const Configuration& configuration, const std::optional<std::string>& passphrase, Signals& signals) {
+  raise_descriptor_limit();
+  log_info("server.starting", {{"version", version()}, {"state", configuration.state_directory.string()}});
+  const SiteFiles files{configuration.state_directory};
+  CAPF_LET(const FolderLock lock, FolderLock::take(files.root));
+  CAPF_LET(const Secret opened, read_secret(passphrase.value_or(configuration.passphrase)));
+
+  const SystemClock clock;
+  Metrics metrics;
+  storage::DatabaseSettings settings;
+  settings.conninfo = configuration.database.server;
+  settings.connections = configuration.database.pool_size;
+  CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
+  IssuerRecord issuer;
+  const Status found = with_patience(signals, [&]() -> Status {
+    CAPF_TRY(storage::check_schema(settings.conninfo));
+    CAPF_LET(issuer, active_issuer(*database));
+    return {};
+  });
+  CAPF_TRY(found);
+  CAPF_LET(Secrets secrets, open_secrets(files, issuer.id, opened));
+  CAPF_TRY(check_same_site(secrets, issuer, files));
+
+  const PoolReading read_pool = [&database](Metrics& numbers) {
+    const auto use = database->use();
+    numbers.set_pool(use.size, use.in_use, use.waiting);
+  };
+  CAPF_LET(const auto server,
+           Server::start({configuration, *database, clock, metrics, read_pool}, std::move(secrets), std::move(issuer)));
+  {
+    CAPF_LET(const auto endpoints_file, EndpointsFile::write(files.endpoints(), server->endpoints()));
+    const std::string line = server->endpoints().ready_line();
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+    notify_service_manager("READY=1");
+    log_info("server.ready", {{"phone", server->endpoints().phone.value_or("")},
+                              {"admin", server->endpoints().admin.value_or("")},
+                              {"metrics", server->endpoints().metrics.value_or("")}});
+    signals.wait_for_stop();
+  }
+  notify_service_manager("STOPPING=1");
+  log_info("server.stopping");
+  Signals::end_within(kStopLimit);
+  server->stop(kDrainPatience);
+  log_info("server.stopped");
+  return {};
+}
+
+}  // namespace capf::daemon

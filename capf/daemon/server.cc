@@ -1,0 +1,218 @@
+#include "capf/daemon/server.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <botan/system_rng.h>
+#include <unistd.h>
+
+#include "capf/base/log.h"
+#include "capf/ca/certificate.h"
+#include "capf/ca/issuer.h"
+#include "capf/daemon/ticker.h"
+#include "capf/rpc/readiness.h"
+#include "capf/rpc/server.h"
+#include "capf/service/administrators.h"
+#include "capf/service/authenticator.h"
+#include "capf/service/certificates.h"
+#include "capf/service/enrolment.h"
+#include "capf/service/maintenance.h"
+#include "capf/service/monitor.h"
+#include "capf/service/operations.h"
+#include "capf/service/phones.h"
+#include "capf/service/records.h"
+#include "capf/service/trust.h"
+#include "capf/web/server.h"
+#include "capf/web/status.h"
+
+namespace capf::daemon {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kMaintenancePeriod{60};
+constexpr std::chrono::seconds kReadingPeriod{15};
+constexpr int kStatusPortOffset = 3;
+
+std::string status_url(const Configuration& configuration) {
+  if (!configuration.status_url.empty()) return configuration.status_url;
+  const std::string host = configuration.public_host.empty() ? full_host_name() : configuration.public_host;
+  const int base = configuration.base_port == 0 ? kBasePort : configuration.base_port;
+  return "http://" + with_port(host, base + kStatusPortOffset);
+}
+
+/// A name for leases that no other server has: of this process, and of no later one with its number.
+std::string holder_name() {
+  Bytes suffix(4);
+  Botan::system_rng().randomize(suffix.data(), suffix.size());
+  return full_host_name() + ":" + std::to_string(::getpid()) + ":" + to_hex(suffix);
+}
+
+Bytes chain_pem(const Identity& identity) {
+  std::string pem;
+  for (const Bytes& certificate : identity.chain) pem += ca::to_pem(certificate);
+  return {pem.begin(), pem.end()};
+}
+
+/// What calls end up in, in the order in which it stands on each other.
+class Composition final : public Server {
+ public:
+  Composition(const Surroundings& around, Secrets secrets)
+      : configuration_(around.configuration),
+        metrics_(around.metrics),
+        clock_(around.clock),
+        read_pool_(around.read_pool),
+        secrets_(std::move(secrets)),
+        authenticator_(around.database, secrets_.strings, configuration_.policy, clock_,
+                       [this](Reason reason) { metrics_.count_refusal(reason); }),
+        phones_(around.database),
+        operations_(around.database, secrets_.strings, configuration_.policy, Botan::system_rng()),
+        certificates_(around.database),
+        trust_(around.database),
+        administrators_(around.database, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), Botan::system_rng()),
+        records_(around.database),
+        monitor_(around.database, clock_),
+        maintenance_(around.database, holder_name()),
+        readiness_(monitor_),
+        database_(around.database) {}
+  ~Composition() override { stop(milliseconds{0}); }
+
+  Status listen(IssuerRecord record) {
+    CAPF_LET(issuer_, ca::Issuer::make(std::move(record), std::move(secrets_.issuer.key), status_url(configuration_)));
+    enrolment_.emplace(database_, authenticator_, *issuer_, configuration_.policy, Botan::system_rng());
+    tell_expiries();
+    const rpc::UseCases use_cases{.enrolment = *enrolment_,
+                                  .phones = phones_,
+                                  .operations = operations_,
+                                  .certificates = certificates_,
+                                  .trust = trust_,
+                                  .administrators = administrators_,
+                                  .records = records_,
+                                  .monitor = monitor_,
+                                  .readiness = readiness_,
+                                  .metrics = metrics_,
+                                  .clock = clock_,
+                                  .wire_certificate = secrets_.wire.chain.front()};
+    if (configuration_.phone.enabled) {
+      CAPF_LET(const auto settings, listen_settings(configuration_.phone, configuration_.phone_port()));
+      const Limits& limits = configuration_.limits;
+      const rpc::CallLimits call_limits{{limits.calls_in_flight, limits.calls_waiting},
+                                        {limits.unauthenticated_calls_in_flight, limits.unauthenticated_calls_waiting}};
+      CAPF_LET(phone_server_, rpc::Server::start_phone(use_cases, settings, call_limits));
+      endpoints_.phone = dial_address(phone_server_->addresses());
+    }
+    if (configuration_.admin.enabled) {
+      CAPF_LET(const auto settings, listen_settings(configuration_.admin, configuration_.admin_port()));
+      CAPF_LET(admin_server_, rpc::Server::start_admin(use_cases, settings));
+      endpoints_.admin = dial_address(admin_server_->addresses());
+    }
+    if (configuration_.metrics.enabled) {
+      web::ServerSettings settings;
+      settings.addresses = with_port(configuration_.metrics.addresses, configuration_.metrics_port());
+      CAPF_LET(web_server_,
+               web::Server::start(settings, web::status_route(metrics_, [this] { return readiness_.check(); })));
+      endpoints_.metrics = dial_address(web_server_->addresses());
+    }
+    reading_.emplace(kReadingPeriod, [this] { read(); });
+    maintaining_.emplace(kMaintenancePeriod, [this] { maintain(); });
+    return {};
+  }
+
+  const Endpoints& endpoints() const override { return endpoints_; }
+
+  void stop(milliseconds patience) override {
+    readiness_.drain();
+    const auto deadline = steady_clock::now() + patience;
+    for (auto* server : {phone_server_.get(), admin_server_.get()}) {
+      if (server == nullptr) continue;
+      const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
+      server->stop(std::max(left, milliseconds{0}));
+    }
+    if (maintaining_) maintaining_->stop();
+    if (reading_) reading_->stop();
+    if (web_server_) web_server_->stop();
+  }
+
+ private:
+  Result<rpc::ListenSettings> listen_settings(const Listener& listener, int port) {
+    rpc::ListenSettings settings;
+    settings.addresses = with_port(listener.addresses, port);
+    settings.certificate_pem = chain_pem(secrets_.server);
+    CAPF_LET(settings.key_pem, secrets_.server.key->private_pem());
+    return settings;
+  }
+
+  void tell_expiries() {
+    const std::pair<const char*, BytesView> certificates[]{{"issuer", secrets_.issuer.chain.front()},
+                                                           {"site_ca", secrets_.site_ca.chain.front()},
+                                                           {"server", secrets_.server.chain.front()},
+                                                           {"wire", secrets_.wire.chain.front()}};
+    for (const auto& [name, der] : certificates) {
+      if (const auto facts = ca::read_certificate(der)) metrics_.set_certificate_not_after(name, facts->not_after);
+    }
+  }
+
+  void read() {
+    read_pool_(metrics_);
+    const auto summary = monitor_.summary();
+    metrics_.set_database_up(summary.has_value());
+    if (!summary) return log_warning("summary.failed", summary.error());
+    for (const OperationState state : kOperationStates) {
+      const auto found = summary->operations.find(state);
+      metrics_.set_operations(to_string(state), found == summary->operations.end() ? 0 : found->second);
+    }
+    const TimePoint now = clock_.now();
+    const TimePoint oldest = summary->oldest_pending.value_or(now);
+    metrics_.set_oldest_pending_age(std::chrono::duration_cast<std::chrono::seconds>(now - std::min(oldest, now)));
+    metrics_.set_overdue(summary->overdue);
+    metrics_.set_phones(summary->phones);
+    metrics_.set_lscs_unconfirmed(summary->lscs_unconfirmed);
+    metrics_.set_lscs_expiring(summary->lscs_expiring_30_days, summary->lscs_expiring_7_days,
+                               summary->lscs_expiring_1_day);
+    metrics_.set_summary_read(now);
+  }
+
+  void maintain() {
+    const auto expired = maintenance_.run();
+    metrics_.set_lease_held(expired && *expired);
+    if (!expired) return log_warning("maintenance.failed", expired.error());
+    if (*expired && **expired > 0) log_info("maintenance.done", {{"expired", **expired}});
+  }
+
+  const Configuration& configuration_;
+  Metrics& metrics_;
+  const Clock& clock_;
+  const PoolReading read_pool_;
+  Secrets secrets_;
+  service::Authenticator authenticator_;
+  service::Phones phones_;
+  service::Operations operations_;
+  service::Certificates certificates_;
+  service::Trust trust_;
+  service::Administrators administrators_;
+  service::Records records_;
+  service::Monitor monitor_;
+  service::Maintenance maintenance_;
+  rpc::Readiness readiness_;
+  Database& database_;
+  std::unique_ptr<ca::Issuer> issuer_;
+  std::optional<service::Enrolment> enrolment_;
+  std::unique_ptr<rpc::Server> phone_server_;
+  std::unique_ptr<rpc::Server> admin_server_;
+  std::unique_ptr<web::Server> web_server_;
+  std::optional<Ticker> reading_;
+  std::optional<Ticker> maintaining_;
+  Endpoints endpoints_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(const Surroundings& surroundings, Secrets secrets, IssuerRecord issuer) {
+  auto server = std::make_unique<Composition>(surroundings, std::move(secrets));
+  CAPF_TRY(server->listen(std::move(issuer)));
+  return server;
+}
+
+}  // namespace capf::daemon

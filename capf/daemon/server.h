@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "capf/base/metrics.h"
+#include "capf/base/time.h"
+#include "capf/daemon/configuration.h"
+#include "capf/daemon/endpoints.h"
+#include "capf/daemon/site.h"
+#include "capf/domain/store.h"
+
+namespace capf::daemon {
+
+/// Tells the metrics of the connections to the database: size, in use, waiting.
+using PoolReading = std::function<void(Metrics&)>;
+
+/// What stands around a server and outlives it.
+struct Surroundings {
+  const Configuration& configuration;
+  Database& database;
+  const Clock& clock;
+  Metrics& metrics;
+  PoolReading read_pool;
+};
+
+/// The whole server: services, listeners, and the threads that do what is due. Listens when start() returns.
+class Server {
+ public:
+  /// @param issuer the active one on record; its key is among the secrets.
+  static Result<std::unique_ptr<Server>> start(const Surroundings& surroundings, Secrets secrets, IssuerRecord issuer);
+  virtual ~Server() = default;
+
+  virtual const Endpoints& endpoints() const = 0;
+  /// New calls are refused, running ones may end within `patience`; then everything stops.
+  virtual void stop(std::chrono::milliseconds patience) = 0;
+};
+
+}  // namespace capf::daemon
