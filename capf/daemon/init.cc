@@ -163,6 +163,12 @@ Status rename_path(const std::filesystem::path& from, const std::filesystem::pat
   return as_status(error, to);
 }
 
+/// What is not on record goes. It is no prepared site any more from the first step on.
+Status discard_prepared(const SiteFiles& files) {
+  CAPF_TRY(rename_path(prepared(files), unfinished(files)));
+  return remove_folder(unfinished(files));
+}
+
 /// The SHA-256 of the issuer that an init has prepared, whether or not it is moved in yet.
 Result<Sha256> prepared_issuer(const SiteFiles& files) {
   const std::string name = issuer_name(kFirstIssuer);
@@ -322,12 +328,12 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
   CAPF_LET(const auto on_record, in_read(*database, [](Transaction& tx) { return tx.issuers().active(); }));
   if (is_prepared) {
-    CAPF_LET(const Sha256 issuer, prepared_issuer(files));
-    if (on_record && on_record->sha256 == issuer) {
+    const auto issuer = prepared_issuer(files);
+    if (issuer && on_record && on_record->sha256 == *issuer) {
       CAPF_TRY(move_in(files));
       return "An init that was cut off is finished: the site in " + files.root.string() + " is as that one made it.\n";
     }
-    CAPF_TRY(remove_folder(prepared(files)));
+    CAPF_TRY(discard_prepared(files));
   }
   if (on_record) {
     return fail(Reason::kSiteExists, "the database has the site of " + on_record->subject +
@@ -345,7 +351,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   CAPF_TRY(sync_folder(files.root));
   if (const Status recorded = record_site(*database, *records); !recorded) {
     // Where nobody knows whether it is on record, the next init finds out.
-    if (recorded.error().reason != Reason::kCommitInDoubt) CAPF_TRY(remove_folder(prepared(files)));
+    if (recorded.error().reason != Reason::kCommitInDoubt) CAPF_TRY(discard_prepared(files));
     return tl::unexpected<Error>(recorded.error());
   }
   CAPF_TRY(move_in(files));

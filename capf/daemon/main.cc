@@ -43,7 +43,7 @@ int report(const Status& status) {
   if (status) return EXIT_SUCCESS;
   const Error& error = status.error();
   std::cerr << "capfd: " << to_string(error.reason) << ": " << error.message << '\n';
-  if (!error.cause.empty()) log_error("command.failed", error);
+  if (!error.cause.empty()) std::cerr << "capfd: cause: " << log_value(error.cause) << '\n';
   return EXIT_FAILURE;
 }
 
