@@ -1,0 +1,31 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "capf/net/asio.h"  // first: see there
+
+// g++ 12 destroys a capturing lambda twice when it is a temporary inside a co_await expression: give it a name first.
+
+namespace capf::net {
+
+using Moment = asio::steady_timer::time_point;
+
+/// Runs blocking work on the pool and comes back to the coroutine's own executor. `work` must not throw.
+template <class Work>
+asio::awaitable<void> run_on(asio::thread_pool& pool, Work work) {
+  const auto initiate = [&pool](auto handler, Work job) {
+    auto executor = asio::get_associated_executor(handler);
+    asio::post(pool, [executor, job = std::move(job), handler = std::move(handler)]() mutable {
+      job();
+      asio::post(executor, std::move(handler));
+    });
+  };
+  return asio::async_initiate<const asio::use_awaitable_t<>&, void()>(initiate, asio::use_awaitable, std::move(work));
+}
+
+}  // namespace capf::net

@@ -1,0 +1,130 @@
+#include "capf/net/tls.h"
+
+#include <csignal>
+#include <string>
+#include <utility>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+namespace capf::net {
+namespace {
+
+constexpr const char* kCiphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+// All that phones of the 7900 series have.
+constexpr const char* kLegacyCiphers = "AES128-SHA";
+
+template <auto kFree>
+struct Freed {
+  template <class T>
+  void operator()(T* object) const {
+    kFree(object);
+  }
+};
+using BioPtr = std::unique_ptr<BIO, Freed<BIO_free>>;
+using PkeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
+using X509Ptr = std::unique_ptr<X509, Freed<X509_free>>;
+
+tl::unexpected<Error> refuse(std::string words) {
+  char cause[200];
+  ERR_error_string_n(ERR_peek_last_error(), cause, sizeof cause);
+  ERR_clear_error();
+  return fail(Reason::kInvalidConfiguration, std::move(words), cause);
+}
+
+BioPtr reader(BytesView data) { return BioPtr(BIO_new_mem_buf(data.data(), static_cast<int>(data.size()))); }
+
+/// No terminal is asked for a passphrase.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
+Status use_identity(SSL_CTX* context, const TlsIdentity& identity) {
+  const BioPtr key_file = reader(identity.key_pem.view());
+  const PkeyPtr key(PEM_read_bio_PrivateKey(key_file.get(), nullptr, no_passphrase, nullptr));
+  if (!key) return refuse("the TLS key cannot be read");
+  const BioPtr file = reader(identity.certificates_pem);
+  const X509Ptr leaf(PEM_read_bio_X509(file.get(), nullptr, no_passphrase, nullptr));
+  if (!leaf) return refuse("the TLS certificate cannot be read");
+  if (SSL_CTX_use_certificate(context, leaf.get()) != 1 || SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
+      SSL_CTX_check_private_key(context) != 1) {
+    return refuse("the TLS certificate and its key do not fit");
+  }
+  while (X509Ptr issuer{PEM_read_bio_X509(file.get(), nullptr, no_passphrase, nullptr)}) {
+    if (SSL_CTX_add1_chain_cert(context, issuer.get()) != 1)
+      return refuse("the TLS certificate's chain cannot be used");
+  }
+  ERR_clear_error();  // the end of the file
+  return {};
+}
+
+int key_kind(const TlsIdentity& identity) {
+  const BioPtr file = reader(identity.key_pem.view());
+  const PkeyPtr key(PEM_read_bio_PrivateKey(file.get(), nullptr, no_passphrase, nullptr));
+  ERR_clear_error();
+  return key ? EVP_PKEY_get_base_id(key.get()) : EVP_PKEY_NONE;
+}
+
+/// The newest version that the client offers. RFC 8446 4.2.1: supported_versions where it is sent, legacy_version
+/// otherwise.
+bool offers_tls_1_2(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &data, &size) != 1) {
+    return SSL_client_hello_get0_legacy_version(ssl) >= TLS1_2_VERSION;
+  }
+  for (std::size_t at = 1; at + 1 < size; at += 2) {
+    const int version = data[at] << 8 | data[at + 1];
+    if (version == TLS1_2_VERSION || version == TLS1_3_VERSION) return true;
+  }
+  return false;
+}
+
+/// RSA key exchange and SHA-1 exist in TLS 1.0 alone, and TLS 1.0 for those alone that have nothing newer.
+int admit_legacy(SSL* ssl, int* alert, void*) {
+  if (offers_tls_1_2(ssl)) return SSL_CLIENT_HELLO_SUCCESS;
+  SSL_set_security_level(ssl, 0);
+  if (SSL_set_min_proto_version(ssl, TLS1_VERSION) == 1 && SSL_set_max_proto_version(ssl, TLS1_VERSION) == 1 &&
+      SSL_set_cipher_list(ssl, kLegacyCiphers) == 1) {
+    return SSL_CLIENT_HELLO_SUCCESS;
+  }
+  *alert = SSL_AD_INTERNAL_ERROR;
+  return SSL_CLIENT_HELLO_ERROR;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& settings) {
+  if (settings.identities.empty()) return fail(Reason::kInvalidConfiguration, "a TLS server needs a certificate");
+  ::signal(SIGPIPE, SIG_IGN);
+  SslContextPtr context(SSL_CTX_new(TLS_server_method()));
+  if (!context || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
+      SSL_CTX_set_cipher_list(context.get(), kCiphers) != 1) {
+    return refuse("TLS cannot be set up");
+  }
+  // A message is one record: without the last option OpenSSL puts an empty record before each one of TLS 1.0, and
+  // phones stall at that.
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                         SSL_OP_NO_COMPRESSION | SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS);
+  SSL_CTX_set_num_tickets(context.get(), 0);
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+
+  bool has_rsa = false;
+  bool has_ec = false;
+  for (const TlsIdentity& identity : settings.identities) {
+    bool& has = key_kind(identity) == EVP_PKEY_RSA ? has_rsa : has_ec;
+    if (std::exchange(has, true)) {
+      return fail(Reason::kInvalidConfiguration, "a TLS server has one RSA and one EC certificate at most");
+    }
+    CAPF_TRY(use_identity(context.get(), identity));
+  }
+  if (settings.legacy_phones) {
+    if (!has_rsa) return fail(Reason::kInvalidConfiguration, "legacy_phones needs an RSA certificate");
+    SSL_CTX_set_client_hello_cb(context.get(), admit_legacy, nullptr);
+  }
+  return std::shared_ptr<const TlsContext>(new TlsContext(std::move(context)));
+}
+
+}  // namespace capf::net

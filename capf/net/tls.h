@@ -1,0 +1,51 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <openssl/ssl.h>
+
+#include "capf/base/bytes.h"
+#include "capf/base/error.h"
+#include "capf/base/secret.h"
+
+namespace capf::net {
+
+/// A server's certificate and its key.
+struct TlsIdentity {
+  Bytes certificates_pem;  ///< the server's own first, then its chain
+  Secret key_pem;          ///< PKCS #8, not encrypted
+};
+
+struct TlsSettings {
+  std::vector<TlsIdentity> identities;  ///< one RSA, one EC, or one of each
+  /// Also TLS 1.0 with AES128-SHA and RSA key exchange, for clients that have nothing better: 7900 series phones.
+  bool legacy_phones = false;
+};
+
+struct FreeSslContext {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+struct FreeSsl {
+  void operator()(SSL* ssl) const { SSL_free(ssl); }
+};
+using SslContextPtr = std::unique_ptr<SSL_CTX, FreeSslContext>;
+using SslPtr = std::unique_ptr<SSL, FreeSsl>;
+
+/// For a server that asks for no client certificate: TLS 1.2 with forward secrecy and TLS 1.3, no session is resumed.
+/// Connections share it; one that is to be replaced lives as long as its last connection. Threads: any.
+class TlsContext {
+ public:
+  /// From then on SIGPIPE is ignored: OpenSSL writes to sockets whose other side may be gone.
+  /// Errors: INVALID_CONFIGURATION where a certificate and its key do not fit, two identities have the same kind of
+  /// key, or legacy phones are allowed without an RSA key.
+  static Result<std::shared_ptr<const TlsContext>> make(const TlsSettings& settings);
+
+  SSL_CTX* get() const { return context_.get(); }
+
+ private:
+  explicit TlsContext(SslContextPtr context) : context_(std::move(context)) {}
+  SslContextPtr context_;
+};
+
+}  // namespace capf::net
