@@ -1,0 +1,358 @@
+#include "capf/wire/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <botan/system_rng.h>
+#include <netinet/tcp.h>
+
+#include "capf/base/log.h"
+
+namespace capf::wire {
+namespace {
+
+using net::Moment;
+using net::TlsStream;
+using End = TlsStream::End;
+using SteadyClock = net::asio::steady_timer::clock_type;
+
+/// How long the phone may take to close after *end session*.
+constexpr std::chrono::milliseconds kGoodbye{3000};
+constexpr std::chrono::milliseconds kGoodbyeInHaste{300};
+
+Moment after(Duration duration) { return SteadyClock::now() + duration; }
+
+/// The id is what a fresh proof signs, so nobody may foresee it.
+std::uint32_t draw_session_id() {
+  std::array<std::uint8_t, 4> octets{};
+  Botan::system_rng().randomize(octets.data(), octets.size());
+  return static_cast<std::uint32_t>(octets[0]) << 24 | static_cast<std::uint32_t>(octets[1]) << 16 |
+         static_cast<std::uint32_t>(octets[2]) << 8 | octets[3];
+}
+
+void keep_alive(net::tcp::socket& socket, Duration idle) {
+  const int on = 1;
+  const int seconds = static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(idle).count());
+  const int between = 30;
+  const int tries = 4;
+  const int fd = socket.native_handle();
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+}
+
+struct QuestionName {
+  std::string_view operator()(const Begin&) const { return "wire/begin"; }
+  std::string_view operator()(const Issue&) const { return "wire/issue"; }
+  std::string_view operator()(const Confirm&) const { return "wire/confirm"; }
+  std::string_view operator()(const GiveUp&) const { return "wire/give_up"; }
+  std::string_view operator()(const HandOver&) const { return "wire/hand_over"; }
+  std::string_view operator()(const ReportFailure&) const { return "wire/report_failure"; }
+};
+
+}  // namespace
+
+/// Stands in the line as long as it lives.
+struct Places::Waiter {
+  Waiter(Places& where, const net::asio::any_io_executor& executor, Moment until)
+      : places(where), timer(executor, until), at(places.waiters_.insert(places.waiters_.end(), this)) {}
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+  ~Waiter() {
+    if (!has_place) places.waiters_.erase(at);
+  }
+
+  Places& places;
+  net::asio::steady_timer timer;
+  std::list<Waiter*>::iterator at;
+  bool has_place = false;
+};
+
+net::asio::awaitable<bool> Places::take(Moment until) {
+  if (closed_) co_return false;
+  if (free_ > 0) {
+    --free_;
+    co_return true;
+  }
+  Waiter waiter(*this, co_await net::asio::this_coro::executor, until);
+  net::error_code error;
+  co_await waiter.timer.async_wait(net::asio::redirect_error(net::asio::use_awaitable, error));
+  co_return waiter.has_place;
+}
+
+void Places::give() {
+  if (waiters_.empty()) {
+    ++free_;
+    return;
+  }
+  Waiter& next = *waiters_.front();
+  waiters_.pop_front();
+  next.has_place = true;
+  next.timer.cancel();
+}
+
+void Places::close() {
+  closed_ = true;
+  for (Waiter* waiter : waiters_) waiter->timer.cancel();
+}
+
+Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext> tls, OpenDesk open,
+           ListenerHooks told)
+    : settings(wanted),
+      open_desk(std::move(open)),
+      hooks(std::move(told)),
+      stranger_pool(static_cast<std::size_t>(std::max(1, wanted.stranger_workers))),
+      pool(static_cast<std::size_t>(std::max(1, wanted.workers))),
+      tls_(std::move(tls)) {}
+
+bool Hall::enter(const std::string& block) {
+  const std::lock_guard lock(mutex_);
+  ++accepted_;
+  const auto found = by_address_.find(block);
+  const int neighbours = found == by_address_.end() ? 0 : found->second;
+  if (draining || connections_ >= settings.connections || strangers_ >= settings.strangers ||
+      neighbours >= settings.connections_per_address) {
+    ++over_limit_;
+    return false;
+  }
+  ++connections_;
+  ++strangers_;
+  ++by_address_[block];
+  return true;
+}
+
+void Hall::leave(const std::string& block, bool stranger) {
+  const std::lock_guard lock(mutex_);
+  if (stranger) --strangers_;
+  const auto found = by_address_.find(block);
+  if (--found->second == 0) by_address_.erase(found);
+  if (--connections_ == 0) emptied_.notify_all();
+}
+
+void Hall::join(Connection& connection) {
+  const std::lock_guard lock(mutex_);
+  present_.insert(&connection);
+}
+
+void Hall::part(Connection& connection) {
+  const std::lock_guard lock(mutex_);
+  present_.erase(&connection);
+}
+
+void Hall::dismiss(bool all) {
+  const std::lock_guard lock(mutex_);
+  for (Connection* connection : present_) connection->dismiss(all);
+}
+
+bool Hall::wait_until_empty(Duration patience) {
+  std::unique_lock lock(mutex_);
+  return emptied_.wait_for(lock, patience, [&] { return connections_ == 0; });
+}
+
+std::shared_ptr<const net::TlsContext> Hall::tls() const {
+  const std::lock_guard lock(mutex_);
+  return tls_;
+}
+
+void Hall::replace(std::shared_ptr<const net::TlsContext> tls) {
+  const std::lock_guard lock(mutex_);
+  tls_ = std::move(tls);
+}
+
+ListenerCounts Hall::counts() const {
+  const std::lock_guard lock(mutex_);
+  return {connections_, strangers_, handshakes, accepted_, over_limit_, handshake_failures, sessions, legacy_sessions};
+}
+
+Connection::Connection(net::tcp::socket socket, const Address& peer, Hall& hall, Worker& worker)
+    : peer_(peer), block_(peer.block()), hall_(hall), worker_(worker), stream_(std::move(socket), hall.tls()->get()) {
+  keep_alive(stream_.socket(), hall.settings.keep_alive);
+}
+
+Connection::~Connection() { hall_.leave(block_, !authenticated_); }
+
+void Connection::start() {
+  net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()), [](std::exception_ptr failure) {
+    if (!failure) return;
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      log_error("connection.failed", {{"cause", error.what()}});
+    }
+  });
+}
+
+void Connection::dismiss(bool now) {
+  // The hall's lock is held, and part() takes it: this connection is still there.
+  net::asio::post(worker_.threads.context(), [weak = weak_from_this(), now] {
+    const auto self = weak.lock();
+    if (self && (now || (!self->authenticated_ && !self->asking_))) self->stream_.cancel();
+  });
+}
+
+net::asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
+  struct Presence {
+    Connection& connection;
+    explicit Presence(Connection& who) : connection(who) { connection.hall_.join(connection); }
+    ~Presence() { connection.hall_.part(connection); }
+  };
+  const Presence presence(*self);
+  if (self->hall_.draining) co_return;
+  if (!co_await self->shake_hands()) {
+    ++self->hall_.handshake_failures;
+    co_return;
+  }
+  co_await self->converse();
+}
+
+net::asio::awaitable<bool> Connection::shake_hands() {
+  const Duration patience = hall_.settings.handshake;
+  End end = co_await stream_.wait_for_hello(after(patience));
+  if (end == End::kDone) {
+    if (!co_await worker_.places.take(after(patience))) co_return false;
+    struct Place {
+      Connection& connection;
+      explicit Place(Connection& who) : connection(who) { ++connection.hall_.handshakes; }
+      ~Place() {
+        --connection.hall_.handshakes;
+        connection.worker_.places.give();
+      }
+    };
+    const Place place(*this);
+    end = co_await stream_.accept(after(patience));
+  }
+  if (end != End::kDone) {
+    log_debug("handshake.failed",
+              {{"peer", peer_.to_string()}, {"cause", end == End::kTimeout ? "too late" : stream_.fault()}});
+    co_return false;
+  }
+  ++hall_.sessions;
+  if (SSL_version(stream_.ssl()) < TLS1_2_VERSION) ++hall_.legacy_sessions;
+  co_return true;
+}
+
+net::asio::awaitable<void> Connection::converse() {
+  Session session(draw_session_id(), hall_.settings.session);
+  const std::unique_ptr<Desk> desk = hall_.open_desk(peer_, session.id());
+  const Moment over = after(hall_.settings.whole_session);
+  Moment until = over;
+  Step step = session.start();
+  for (;;) {
+    if (!step.send.empty()) {
+      trace("to the phone", step.send);
+      const End end = co_await stream_.write(step.send, std::min(over, after(hall_.settings.session.answer)));
+      if (end == End::kCancelled) co_return;
+      if (end != End::kDone && step.then != Step::Then::kClose) {
+        step = session.closed();
+        continue;
+      }
+    }
+    switch (step.then) {
+      case Step::Then::kWait:
+        if (step.wait) until = std::min(over, after(*step.wait));
+        step = co_await listen(session, step.used, until);
+        break;
+      case Step::Then::kAsk: {
+        if (const auto* begin = std::get_if<Begin>(&*step.ask);
+            begin && hall_.hooks.traces && hall_.hooks.traces(begin->device.text())) {
+          traced_ = begin->device.text();
+          trace("from the phone", arrived_);
+        }
+        const Answer answer = co_await ask(*desk, *step.ask);
+        arrived_.erase(arrived_.begin(), arrived_.begin() + static_cast<std::ptrdiff_t>(step.used));
+        step = session.answer(answer);
+        if (session.authenticated() && !authenticated_) {
+          authenticated_ = true;
+          hall_.authenticated();
+        }
+        break;
+      }
+      case Step::Then::kClose: {
+        // The phone has heard what its end is; the record may take longer.
+        const bool said = !step.send.empty();
+        net::error_code ignored;
+        if (!said) stream_.socket().close(ignored);
+        if (step.refused) {
+          Desk* const clerk = desk.get();
+          const Error* const why = &*step.refused;
+          if (!traced_.empty())
+            log_info("wire.trace", {{"device", traced_}, {"reason", why->reason}, {"message", why->message}});
+          const auto work = [clerk, why] { clerk->refused(*why); };
+          co_await net::run_on(authenticated_ ? hall_.pool : hall_.stranger_pool, work);
+        }
+        if (said) co_await stream_.close(after(hall_.draining ? kGoodbyeInHaste : kGoodbye));
+        co_return;
+      }
+    }
+  }
+}
+
+net::asio::awaitable<Step> Connection::listen(Session& session, std::size_t used, Moment until) {
+  arrived_.erase(arrived_.begin(), arrived_.begin() + static_cast<std::ptrdiff_t>(used));
+  if (arrived_.empty()) {
+    arrived_.shrink_to_fit();
+  } else if (used > 0) {
+    co_return session.receive(arrived_);
+  }
+  switch (co_await stream_.read(arrived_, until)) {
+    case End::kDone: {
+      Step step = session.receive(arrived_);
+      if (step.used > 0 && step.then == Step::Then::kWait) trace("from the phone", arrived_);
+      co_return step;
+    }
+    case End::kTimeout: co_return session.timeout();
+    case End::kClosed:
+    case End::kFailed: co_return session.closed();
+    case End::kCancelled: break;
+  }
+  Step gone;
+  gone.then = Step::Then::kClose;
+  co_return gone;
+}
+
+net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& question) {
+  const bool begins = std::holds_alternative<Begin>(question);
+  if (begins && hall_.draining) co_return fail(Reason::kShuttingDown).value();
+  if (!begins) trace("from the phone", arrived_);
+  const auto started = SteadyClock::now();
+  std::optional<Answer> answer;
+  Desk* const clerk = &desk;
+  const Question* const asked = &question;
+  std::optional<Answer>* const told = &answer;
+  const auto work = [clerk, asked, told] { told->emplace(clerk->answer(*asked)); };
+  asking_ = true;
+  co_await net::run_on(authenticated_ ? hall_.pool : hall_.stranger_pool, work);
+  asking_ = false;
+  if (hall_.hooks.metrics != nullptr) {
+    const auto* error = std::get_if<Error>(&*answer);
+    hall_.hooks.metrics->count_request(std::visit(QuestionName{}, question),
+                                       error ? std::optional(error->reason) : std::nullopt,
+                                       std::chrono::duration_cast<Duration>(SteadyClock::now() - started));
+  }
+  trace(question, *answer);
+  co_return *std::move(answer);
+}
+
+void Connection::trace(std::string_view direction, BytesView octets) const {
+  if (traced_.empty()) return;
+  const Taken taken = take_frame(octets);
+  const auto* frame = std::get_if<Frame>(&taken);
+  if (frame == nullptr) return;
+  const auto message = read_message(*frame);
+  const auto* good = std::get_if<Message>(&message);
+  log_info("wire.trace", {{"device", traced_},
+                          {"direction", direction},
+                          {"message", good ? describe(*good) : describe(static_cast<Command>(frame->command))}});
+}
+
+void Connection::trace(const Question& question, const Answer& answer) const {
+  if (traced_.empty()) return;
+  const auto* error = std::get_if<Error>(&answer);
+  log_info("wire.trace", {{"device", traced_},
+                          {"service", std::visit(QuestionName{}, question)},
+                          {"answer", error ? to_string(error->reason) : "OK"},
+                          {"cause", error ? error->cause : ""}});
+}
+
+}  // namespace capf::wire

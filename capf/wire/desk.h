@@ -1,0 +1,24 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "capf/base/address.h"
+#include "capf/wire/session.h"
+
+namespace capf::wire {
+
+/// The service behind one session: it remembers who the phone is and what it has proven. Both methods may block, are
+/// called one at a time, each from any thread, and do not throw.
+class Desk {
+ public:
+  virtual ~Desk() = default;
+  virtual Answer answer(const Question& question) = 0;
+  /// The dialogue broke off, for a reason that is to be put on record.
+  virtual void refused(const Error& why) = 0;
+};
+
+/// One for a session that begins. Must not block.
+using OpenDesk = std::function<std::unique_ptr<Desk>(const Address& peer, std::uint32_t session_id)>;
+
+}  // namespace capf::wire

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capf/base/metrics.h"
+#include "capf/base/time.h"
+#include "capf/net/tls.h"
+#include "capf/wire/desk.h"
+
+namespace capf::wire {
+
+struct ListenerSettings {
+  /// "127.0.0.1:3804", "[::1]:3804". Port 0 takes a free one, the same for every address.
+  std::vector<std::string> addresses;
+  SessionSettings session;
+  Duration handshake = std::chrono::seconds(15);      ///< for the ClientHello to arrive, and for all that follows it
+  Duration whole_session = std::chrono::minutes(45);  ///< from the handshake's end, whatever happens
+  Duration keep_alive = std::chrono::minutes(15);     ///< TCP: so that firewalls keep the connection; 1 s to 1 h
+  int connections = 20000;                            ///< in all; further ones are closed at once, as with all limits
+  int connections_per_address = 20000;                ///< an IPv4 address or an IPv6 /64: many phones may share one
+  int strangers = 20000;                              ///< of all, those that have not authenticated yet
+  int handshakes = 64;                                ///< that go on at once; further ones wait for their turn
+  int backlog = 4096;                                 ///< connections that the system holds before they are taken
+  int io_threads = 0;                                 ///< 0: as many as the machine has cores
+  int stranger_workers = 4;                           ///< threads that authenticate phones
+  int workers = 8;                                    ///< threads that serve those that have authenticated
+};
+
+/// Numbers of one listener since its start.
+struct ListenerCounts {
+  std::int64_t connections = 0;         ///< now
+  std::int64_t strangers = 0;           ///< now, of those
+  std::int64_t handshakes = 0;          ///< now
+  std::int64_t accepted = 0;            ///< all that follow are totals
+  std::int64_t over_limit = 0;          ///< closed at once
+  std::int64_t handshake_failures = 0;  ///< that did not speak TLS as they must, or not in time
+  std::int64_t sessions = 0;            ///< handshakes that succeeded
+  std::int64_t legacy_sessions = 0;     ///< of those, over TLS 1.0
+};
+
+/// What else a listener tells, and to whom. All may be absent.
+struct ListenerHooks {
+  Metrics* metrics = nullptr;                             ///< every question is counted: "wire/begin"
+  std::function<bool(const std::string& device)> traces;  ///< whether this device's dialogue goes to the log
+};
+
+/// The phones' port: TLS, and behind it the CAPF protocol. A connection costs memory and no thread; what blocks runs on
+/// pools of its own.
+class Listener {
+ public:
+  /// Raises the limit on descriptors; where even that is below settings.connections, that is the limit, and the log
+  /// says so. Errors: INVALID_CONFIGURATION.
+  static Result<std::unique_ptr<Listener>> start(const ListenerSettings& settings,
+                                                 std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
+                                                 ListenerHooks hooks = {});
+  virtual ~Listener() = default;
+
+  virtual int port() const = 0;
+  /// As they were asked for, with that port.
+  virtual const std::vector<std::string>& addresses() const = 0;
+  /// For connections from now on. Threads: any.
+  virtual void replace(std::shared_ptr<const net::TlsContext> tls) = 0;
+  virtual ListenerCounts counts() const = 0;
+  /// Takes no more connections, closes those of strangers, lets the others finish, and cuts off after `patience` what
+  /// is left, without *end session*: its operation stays as it is. The destructor does so at once.
+  virtual void stop(Duration patience) = 0;
+};
+
+}  // namespace capf::wire

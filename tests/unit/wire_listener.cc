@@ -1,0 +1,445 @@
+#include <atomic>
+#include <future>
+#include <mutex>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <botan/ec_group.h>
+#include <botan/ecdsa.h>
+#include <botan/pkcs8.h>
+#include <botan/rsa.h>
+#include <botan/system_rng.h>
+#include <botan/x509self.h>
+#include <catch2/catch.hpp>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "capf/net/stream.h"
+#include "capf/wire/listener.h"
+#include "tests/support/wire.h"
+
+// The listener over real sockets on loopback, with a service that the test plays.
+
+namespace {
+
+using namespace capf::wire;
+using namespace std::chrono_literals;
+using capf::Bytes;
+using capf::BytesView;
+using capf::Reason;
+using capf::Result;
+using capf::net::TlsContext;
+using capf::net::TlsIdentity;
+
+TlsIdentity identity_of(const Botan::Private_Key& key) {
+  const Botan::X509_Cert_Options options("CAPF-00000000/XX/Site");
+  const auto certificate = Botan::X509::create_self_signed_cert(options, key, "SHA-256", Botan::system_rng());
+  const std::string pem = certificate.PEM_encode();
+  return {Bytes(pem.begin(), pem.end()), capf::Secret(Botan::PKCS8::PEM_encode(key))};
+}
+const TlsIdentity& rsa_identity() {
+  static const TlsIdentity identity = identity_of(Botan::RSA_PrivateKey(Botan::system_rng(), 2048));
+  return identity;
+}
+TlsIdentity ec_identity() {
+  return identity_of(Botan::ECDSA_PrivateKey(Botan::system_rng(), Botan::EC_Group("secp256r1")));
+}
+std::shared_ptr<const TlsContext> tls(bool legacy = false) {
+  return TlsContext::make({{rsa_identity(), ec_identity()}, legacy}).value();
+}
+
+/// What the service says, for every session alike, and what it was asked.
+struct Office {
+  std::mutex mutex;
+  std::vector<std::string> asked;
+  std::vector<Reason> refused;
+  capf::OperationKind kind = capf::OperationKind::kInstall;
+  std::optional<Reason> says_no;
+
+  OpenDesk open() {
+    return [this](const capf::Address&, std::uint32_t) { return std::make_unique<Clerk>(*this); };
+  }
+  std::vector<Reason> refusals() {
+    const std::lock_guard lock(mutex);
+    return refused;
+  }
+
+ private:
+  class Clerk final : public Desk {
+   public:
+    explicit Clerk(Office& office) : office_(office) {}
+    Answer answer(const Question& question) override {
+      const std::lock_guard lock(office_.mutex);
+      if (office_.says_no) return capf::fail(*office_.says_no).value();
+      if (const auto* begin = std::get_if<Begin>(&question)) {
+        office_.asked.push_back(begin->device.text());
+        return Begun{office_.kind, {}, 0};
+      }
+      if (std::holds_alternative<Issue>(question)) return Issued{Bytes(900, 0x30)};
+      return Done{};
+    }
+    void refused(const capf::Error& why) override {
+      const std::lock_guard lock(office_.mutex);
+      office_.refused.push_back(why.reason);
+    }
+
+   private:
+    Office& office_;
+  };
+};
+
+ListenerSettings settings() {
+  ListenerSettings settings;
+  settings.addresses = {"127.0.0.1:0"};
+  settings.io_threads = 2;
+  return settings;
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Descriptor connect_to(int port) {
+  Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval patience{10, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  return fd;
+}
+
+/// Whether the other side closes without a word.
+bool is_closed(const Descriptor& fd) {
+  char octet = 0;
+  return ::recv(fd.get(), &octet, 1, 0) <= 0 && errno != EAGAIN;
+}
+
+struct ClientOptions {
+  int version = 0;  ///< 0: the best
+  const char* ciphers = nullptr;
+};
+
+/// A phone that blocks.
+class Phone {
+ public:
+  explicit Phone(int port, ClientOptions options = {})
+      : fd_(connect_to(port)), context_(SSL_CTX_new(TLS_client_method())) {
+    SSL_CTX_set_security_level(context_.get(), 0);
+    SSL_CTX_set_min_proto_version(context_.get(), options.version == 0 ? TLS1_VERSION : options.version);
+    SSL_CTX_set_max_proto_version(context_.get(), options.version);
+    if (options.ciphers) SSL_CTX_set_cipher_list(context_.get(), options.ciphers);
+    ssl_.reset(SSL_new(context_.get()));
+    SSL_set_fd(ssl_.get(), fd_.get());
+    shaken_ = SSL_connect(ssl_.get()) == 1;
+  }
+
+  bool shaken() const { return shaken_; }
+  SSL* ssl() { return ssl_.get(); }
+
+  /// One record, which must be one message; nothing where the server has closed.
+  std::optional<Message> hear() {
+    octets_.resize(16384);
+    const int got = SSL_read(ssl_.get(), octets_.data(), static_cast<int>(octets_.size()));
+    if (got <= 0) return std::nullopt;
+    octets_.resize(static_cast<std::size_t>(got));
+    const Taken taken = take_frame(octets_);
+    REQUIRE(std::holds_alternative<Frame>(taken));
+    REQUIRE(std::get<Frame>(taken).size() == octets_.size());
+    const auto message = std::get<Message>(read_message(std::get<Frame>(taken)));
+    session_ = message.session_id;
+    return message;
+  }
+  bool hears(Command command, std::optional<std::uint8_t> reason = {}) {
+    const auto message = hear();
+    return message && message->command == command && message->reason == reason;
+  }
+  void say(Message message) {
+    message.session_id = session_;
+    say_octets(encode(message).value());
+  }
+  void say_octets(const Bytes& octets) {
+    REQUIRE(SSL_write(ssl_.get(), octets.data(), static_cast<int>(octets.size())) > 0);
+  }
+  void say_name() {
+    Message auth{Command::kAuthResponse};
+    auth.reason = 1;
+    auth.version = 3;
+    auth.password = "1234";
+    auth.device = "SEP001122334455";
+    say(auth);
+  }
+  void say_key() {
+    static const Bytes key(294, 0x30);
+    Message response{Command::kKeyGenerateResponse};
+    response.public_key = key;
+    say(response);
+  }
+
+ private:
+  Descriptor fd_;
+  capf::net::SslContextPtr context_;
+  capf::net::SslPtr ssl_;
+  bool shaken_ = false;
+  std::uint32_t session_ = 0;
+  Bytes octets_;
+};
+
+void install(Phone& phone) {
+  REQUIRE(phone.shaken());
+  REQUIRE(phone.hears(Command::kAuthRequest));
+  phone.say_name();
+  REQUIRE(phone.hears(Command::kKeyGenerateRequest));
+  phone.say(Message{Command::kRequestInProgress});
+  phone.say_key();
+  REQUIRE(phone.hears(Command::kStoreRequest));
+  phone.say(Message{Command::kStoreResponse, 0, 1});
+  REQUIRE(phone.hears(Command::kEndSession, 1));
+  CHECK_FALSE(phone.hear());
+}
+
+std::unique_ptr<Listener> start(Office& office, const ListenerSettings& how = settings(), bool legacy = false) {
+  auto listener = Listener::start(how, tls(legacy), office.open());
+  REQUIRE(listener);
+  return *std::move(listener);
+}
+
+TEST_CASE("a phone is served over every version of TLS that is allowed, each message in one record") {
+  Office office;
+  const auto listener = start(office, settings(), true);
+  for (const ClientOptions& options :
+       {ClientOptions{TLS1_3_VERSION}, ClientOptions{TLS1_2_VERSION}, ClientOptions{TLS1_VERSION, "AES128-SHA"},
+        ClientOptions{TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256"},
+        ClientOptions{TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256"}}) {
+    Phone phone(listener->port(), options);
+    install(phone);
+  }
+  CHECK(listener->counts().sessions == 5);
+  CHECK(listener->counts().legacy_sessions == 1);
+}
+
+TEST_CASE("old TLS is spoken only with legacy_phones, and RSA key exchange in TLS 1.0 alone") {
+  Office office;
+  const auto strict = start(office);
+  CHECK_FALSE(Phone(strict->port(), {TLS1_VERSION, "AES128-SHA"}).shaken());
+  CHECK_FALSE(Phone(strict->port(), {TLS1_1_VERSION}).shaken());
+  CHECK_FALSE(Phone(strict->port(), {TLS1_2_VERSION, "AES128-SHA"}).shaken());
+  CHECK(Phone(strict->port(), {TLS1_2_VERSION}).shaken());
+
+  const auto legacy = start(office, settings(), true);
+  CHECK(Phone(legacy->port(), {TLS1_VERSION, "AES128-SHA"}).shaken());
+  CHECK_FALSE(Phone(legacy->port(), {TLS1_VERSION, "ECDHE-RSA-AES128-SHA"}).shaken());
+  CHECK_FALSE(Phone(legacy->port(), {TLS1_VERSION, "AES256-SHA"}).shaken());
+  CHECK_FALSE(Phone(legacy->port(), {TLS1_2_VERSION, "AES128-SHA"}).shaken());
+  CHECK_FALSE(Phone(legacy->port(), {TLS1_2_VERSION, "AES128-GCM-SHA256"}).shaken());
+  Phone best(legacy->port(), {});
+  CHECK(SSL_version(best.ssl()) == TLS1_3_VERSION);
+}
+
+TEST_CASE("legacy_phones needs an RSA certificate, and two of one kind are one too many") {
+  CHECK(TlsContext::make({{ec_identity()}, true}).error().reason == Reason::kInvalidConfiguration);
+  CHECK(TlsContext::make({{ec_identity(), ec_identity()}, false}).error().reason == Reason::kInvalidConfiguration);
+  CHECK(TlsContext::make({{}, false}).error().reason == Reason::kInvalidConfiguration);
+  TlsIdentity mixed = ec_identity();
+  mixed.key_pem = ec_identity().key_pem;
+  CHECK(TlsContext::make({{mixed}, false}).error().reason == Reason::kInvalidConfiguration);
+}
+
+TEST_CASE("a certificate is replaced without a restart") {
+  Office office;
+  const auto listener = start(office);
+  const auto shown = [&] {
+    const Phone phone(listener->port(), {TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256"});
+    return phone.shaken();
+  };
+  CHECK(shown());
+  listener->replace(TlsContext::make({{ec_identity()}, false}).value());
+  CHECK_FALSE(shown());
+}
+
+TEST_CASE("who is silent, or says half of something, is closed in time and on record") {
+  Office office;
+  ListenerSettings short_lived = settings();
+  short_lived.handshake = 200ms;
+  short_lived.session.first_answer = 200ms;
+  const auto listener = start(office, short_lived);
+
+  const Descriptor silent = connect_to(listener->port());
+  const Descriptor half = connect_to(listener->port());
+  const Bytes beginning{22, 3, 1, 2, 0, 1, 0, 1};
+  REQUIRE(::send(half.get(), beginning.data(), beginning.size(), 0) == 8);
+  Phone quiet(listener->port());
+  REQUIRE(quiet.hears(Command::kAuthRequest));
+  CHECK(is_closed(silent));
+  CHECK(is_closed(half));
+  CHECK_FALSE(quiet.hear());
+  const Descriptor plain = connect_to(listener->port());
+  REQUIRE(::send(plain.get(), "GET / HTTP/1.1\r\n\r\n", 18, 0) == 18);
+  while (!is_closed(plain)) {
+  }
+  listener.get()->stop(5s);
+  CHECK(office.refusals() == std::vector{Reason::kPhoneCommunication});
+  CHECK(listener->counts().handshake_failures == 3);
+  CHECK(listener->counts().connections == 0);
+}
+
+TEST_CASE("half a ClientHello takes no place among the handshakes, and waiting ones get theirs") {
+  Office office;
+  ListenerSettings narrow = settings();
+  narrow.io_threads = 1;
+  narrow.handshakes = 1;
+  const auto listener = start(office, narrow);
+  std::vector<Descriptor> halves;
+  for (int i = 0; i < 20; ++i) {
+    halves.push_back(connect_to(listener->port()));
+    const Bytes beginning{22, 3, 1, 2, 0, 1, 0, 1, 0};
+    REQUIRE(::send(halves.back().get(), beginning.data(), beginning.size(), 0) == 9);
+  }
+  std::vector<std::future<bool>> phones;
+  for (int i = 0; i < 8; ++i) {
+    phones.push_back(std::async(std::launch::async, [&] {
+      Phone phone(listener->port());
+      return phone.shaken() && phone.hears(Command::kAuthRequest);
+    }));
+  }
+  for (auto& phone : phones) CHECK(phone.get());
+}
+
+TEST_CASE("beyond the limits the newest connections are closed, and the others go on") {
+  Office office;
+  ListenerSettings few = settings();
+  few.connections_per_address = 2;
+  const auto listener = start(office, few);
+  {
+    Phone first(listener->port());
+    Phone second(listener->port());
+    CHECK(is_closed(connect_to(listener->port())));
+    install(first);
+    install(second);
+  }
+  CHECK(listener->counts().over_limit == 1);
+  CHECK(listener->counts().accepted == 3);
+}
+
+TEST_CASE("a breach ends the session with reason 7 and is on record") {
+  Office office;
+  const auto listener = start(office);
+  {
+    Phone phone(listener->port());
+    REQUIRE(phone.hears(Command::kAuthRequest));
+    phone.say_octets(capf::parse_hex("5502c0ffee4200090d0040534550303000").value());
+    CHECK(phone.hears(Command::kEndSession, 7));
+    CHECK_FALSE(phone.hear());
+  }
+  {
+    Phone phone(listener->port());
+    REQUIRE(phone.hears(Command::kAuthRequest));
+    phone.say(Message{Command::kStoreResponse, 0, 1});
+    CHECK(phone.hears(Command::kEndSession, 7));
+  }
+  {
+    // More than is taken: what still arrives after the answer does not destroy it.
+    Phone phone(listener->port());
+    REQUIRE(phone.hears(Command::kAuthRequest));
+    Bytes huge(60000, 0x55);
+    huge[6] = huge[7] = 0xFF;
+    phone.say_octets(huge);
+    CHECK(phone.hears(Command::kEndSession, 7));
+  }
+  listener->stop(5s);
+  CHECK(office.refusals() ==
+        std::vector{Reason::kMessageMalformed, Reason::kMessageUnexpected, Reason::kMessageMalformed});
+  CHECK(office.asked.empty());
+}
+
+TEST_CASE("where the service cannot say, the connection ends without end session") {
+  Office office;
+  office.says_no = Reason::kDatabaseUnavailable;
+  const auto listener = start(office);
+  Phone phone(listener->port());
+  REQUIRE(phone.hears(Command::kAuthRequest));
+  phone.say_name();
+  CHECK_FALSE(phone.hear());
+}
+
+TEST_CASE("a drain closes strangers, lets the others finish, and takes nobody new") {
+  Office office;
+  const auto listener = start(office);
+  Phone stranger(listener->port());
+  REQUIRE(stranger.hears(Command::kAuthRequest));
+  Phone known(listener->port());
+  REQUIRE(known.hears(Command::kAuthRequest));
+  known.say_name();
+  REQUIRE(known.hears(Command::kKeyGenerateRequest));
+
+  auto stopped = std::async(std::launch::async, [&] { listener->stop(10s); });
+  CHECK_FALSE(stranger.hear());
+  known.say_key();
+  CHECK(known.hears(Command::kStoreRequest));
+  known.say(Message{Command::kStoreResponse, 0, 1});
+  CHECK(known.hears(Command::kEndSession, 1));
+  known.hear();
+  SSL_shutdown(known.ssl());
+  stopped.get();
+  CHECK(office.refusals().empty());
+}
+
+TEST_CASE("what is left when the patience ends is cut off without end session") {
+  Office office;
+  const auto listener = start(office);
+  Phone known(listener->port());
+  REQUIRE(known.hears(Command::kAuthRequest));
+  known.say_name();
+  REQUIRE(known.hears(Command::kKeyGenerateRequest));
+  listener->stop(10ms);
+  CHECK_FALSE(known.hear());
+  CHECK(listener->counts().connections == 0);
+}
+
+TEST_CASE("it listens on IPv6 too") {
+  Office office;
+  ListenerSettings both = settings();
+  both.addresses = {"127.0.0.1:0", "[::1]:0"};
+  const auto listener = Listener::start(both, tls(), office.open());
+  REQUIRE(listener);
+  CHECK((*listener)->addresses().front() == "127.0.0.1:" + std::to_string((*listener)->port()));
+}
+
+TEST_CASE("a ClientHello is whole with its last octet, over any number of records") {
+  Bytes hello{1, 0, 0, 200};
+  hello.resize(204, 0xAA);
+  for (const std::size_t record : {204UL, 100UL, 3UL, 1UL}) {
+    Bytes octets;
+    for (std::size_t at = 0; at < hello.size(); at += record) {
+      const std::size_t size = std::min(record, hello.size() - at);
+      octets.insert(octets.end(), {22, 3, 1, 0, static_cast<std::uint8_t>(size)});
+      octets.insert(octets.end(), hello.begin() + static_cast<std::ptrdiff_t>(at),
+                    hello.begin() + static_cast<std::ptrdiff_t>(at + size));
+    }
+    CHECK(capf::net::hello_needs(octets) == 0);
+    for (std::size_t size = 0; size < octets.size(); ++size) {
+      const std::size_t needs = capf::net::hello_needs(BytesView(octets).first(size));
+      CHECK(needs > size);
+      CHECK(needs <= octets.size());
+    }
+  }
+  CHECK(capf::net::hello_needs(capf::as_bytes("GET / HTTP/1.1")) == 0);
+  CHECK(capf::net::hello_needs(Bytes{22, 3, 1, 0, 0}) == 0);
+  CHECK(capf::net::hello_needs(Bytes{22, 3, 1, 0, 4, 1, 0xFF, 0xFF, 0xFF}) == 0);
+  CHECK(capf::net::hello_needs(Bytes{22, 3, 1, 0, 4, 2, 0, 0, 0}) == 0);
+}
+
+}  // namespace
