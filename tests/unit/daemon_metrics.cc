@@ -1,3 +1,7 @@
+#include <fstream>
+#include <iterator>
+#include <regex>
+
 #include <catch2/catch.hpp>
 
 #include "capf/base/metrics.h"
@@ -31,6 +35,23 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   CHECK_THAT(text, Contains("capf_certificate_not_after_seconds{certificate=\"issuer\"} 1893456000\n"));
   CHECK_THAT(text, Contains("capf_oldest_pending_age_seconds 90\n"));
   CHECK_THAT(text, Contains("capf_build_info{version=\""));
+}
+
+TEST_CASE("the alerts ask for metrics that there are") {
+  std::ifstream in(CAPF_RULES);
+  const std::string rules{std::istreambuf_iterator<char>(in), {}};
+  REQUIRE_THAT(rules, Contains("capf_"));
+  capf::Metrics metrics;
+  metrics.count_request("PhoneService/Install", std::nullopt, 3ms);
+  metrics.count_refusal(capf::Reason::kMicChanged);
+  metrics.set_lscs_expiring(0, 0, 0);
+  metrics.set_certificate_not_after("issuer", {});
+  const std::string text = metrics.text();
+  const std::regex name("capf_[a-z_]+");
+  for (std::sregex_iterator found(rules.begin(), rules.end(), name), end; found != end; ++found) {
+    CAPTURE(found->str());
+    CHECK_THAT(text, Contains("\n" + found->str() + " ") || Contains("\n" + found->str() + "{"));
+  }
 }
 
 TEST_CASE("every metric is ours, has help and a type, and names no device") {
