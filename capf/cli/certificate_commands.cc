@@ -9,9 +9,13 @@
 namespace capf::cli {
 namespace {
 
-const std::vector<Column> kColumns{{"SERIAL", "serial"},       {"DEVICE", "device"},
-                                   {"STATE", "state"},         {"NOT BEFORE", "not_before"},
-                                   {"NOT AFTER", "not_after"}, {"REASON", "revocation_reason"},
+const std::vector<Column> kColumns{{"SERIAL", "serial"},
+                                   {"DEVICE", "device"},
+                                   {"KIND", "kind"},
+                                   {"STATE", "state"},
+                                   {"REASON", "revocation_reason"},
+                                   {"NOT BEFORE", "not_before"},
+                                   {"NOT AFTER", "not_after"},
                                    {"ISSUER", "issuer"}};
 
 Result<int> list(const Arguments& arguments, Server& server) {

@@ -31,19 +31,20 @@ void show_members(std::ostream& out, const Json::Object& members, const std::str
   std::size_t widest = 0;
   for (const auto& [name, value] : members) widest = std::max(widest, client::width(name));
   for (const auto& [name, value] : members) {
-    out << indent << padded(client::printable(name), widest);
+    const std::string title = client::printable(name);
     const auto* inner = value.object();
     const auto* array = value.array();
-    if (inner != nullptr) {
-      out << '\n';
+    if (inner != nullptr && !inner->empty()) {
+      out << indent << title << '\n';
       show_members(out, *inner, indent + "  ");
     } else if (array != nullptr && !array->empty() && array->front().object() != nullptr) {
+      out << indent << title;
       for (const Json& element : *array) {
         out << '\n';
         show_members(out, *element.object(), indent + "  ");
       }
     } else {
-      out << "  " << cell(value) << '\n';
+      out << indent << padded(title, widest) << "  " << cell(value) << '\n';
     }
   }
 }

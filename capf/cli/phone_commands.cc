@@ -1,5 +1,5 @@
+#include <algorithm>
 #include <iostream>
-#include <map>
 
 #include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
@@ -10,17 +10,17 @@ namespace {
 Result<int> add(const Arguments& arguments, Server& server) {
   const auto devices = named_devices(arguments);
   if (!devices) return report_usage(devices.error().message);
-  std::map<std::string, v1::AddPhonesRequest> by_model;
+  v1::AddPhonesRequest request;
+  const std::string& model = devices->front().model;
+  const bool same =
+      std::all_of(devices->begin(), devices->end(), [&](const auto& each) { return each.model == model; });
   for (const DeviceLine& device : *devices) {
-    by_model[device.model].add_devices(device.device);
-    by_model[device.model].set_model(device.model);
+    request.add_devices(device.device);
+    if (!same) request.add_models(device.model);
   }
-  std::int64_t added = 0;
-  for (const auto& [model, request] : by_model) {
-    CAPF_LET(const auto response, server.call(request));
-    added += response.added();
-  }
-  show(std::cout, arguments.format(), Json::Object{{"added", added}});
+  if (same) request.set_model(model);
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), Json::Object{{"added", response.added()}});
   return 0;
 }
 

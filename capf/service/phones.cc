@@ -1,6 +1,7 @@
 #include "capf/service/phones.h"
 
 #include <algorithm>
+#include <map>
 
 #include "capf/service/steps.h"
 
@@ -18,27 +19,42 @@ Result<Phone> lock(Transaction& tx, const DeviceName& device) {
 
 }  // namespace
 
-Status Phones::add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model) {
-  if (devices.empty() || devices.size() > kMostDevicesAtOnce) {
+Status Phones::add(const Actor& actor, std::vector<NewPhone> phones) {
+  if (phones.empty() || phones.size() > kMostDevicesAtOnce) {
     return fail(Reason::kInvalidRequest, "1 to 100,000 devices can be added at once");
   }
-  if (!model.empty()) CAPF_TRY(DeviceName::parse(model));  // the same alphabet
-  std::vector<DeviceName> sorted = devices;
-  std::sort(sorted.begin(), sorted.end());
-  if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end()) {
-    return fail(Reason::kInvalidRequest, twice->text() + " is named twice");
+  std::sort(phones.begin(), phones.end(), [](const NewPhone& a, const NewPhone& b) { return a.device < b.device; });
+  std::map<std::string, std::vector<DeviceName>> by_model;
+  for (std::size_t i = 0; i < phones.size(); ++i) {
+    const auto& [device, model] = phones[i];
+    if (i > 0 && phones[i - 1].device == device)
+      return fail(Reason::kInvalidRequest, device.text() + " is named twice");
+    by_model[model].push_back(device);
+  }
+  for (const auto& [model, devices] : by_model) {
+    if (!model.empty()) CAPF_TRY(DeviceName::parse(model));  // the same alphabet
   }
   return database_.write([&](Transaction& tx) -> Status {
-    CAPF_LET(const auto existing, tx.phones().add(sorted, model));
+    std::vector<std::string> existing;
+    for (const auto& [model, devices] : by_model) {
+      CAPF_LET(const auto found, tx.phones().add(devices, model));
+      existing.insert(existing.end(), found.begin(), found.end());
+    }
     if (!existing.empty()) {
       std::string names = existing.front();
       for (std::size_t i = 1; i < std::min<std::size_t>(existing.size(), 10); ++i) names += ", " + existing[i];
       if (existing.size() > 10) names += " and " + std::to_string(existing.size() - 10) + " more";
       return fail(Reason::kDeviceExists, "nothing was added: there is " + names + " already");
     }
-    for (const DeviceName& device : sorted) CAPF_TRY(tx.audit().add(done(actor, "phone.add", device.text(), model)));
+    for (const auto& [device, model] : phones) CAPF_TRY(tx.audit().add(done(actor, "phone.add", device.text(), model)));
     return {};
   });
+}
+
+Status Phones::add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model) {
+  std::vector<NewPhone> phones;
+  for (const DeviceName& device : devices) phones.push_back({device, model});
+  return add(actor, std::move(phones));
 }
 
 Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const Page& page) {

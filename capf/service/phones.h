@@ -15,12 +15,20 @@ struct PhoneView {
   std::string status;                     ///< in Cisco's words
 };
 
+/// A phone to be added.
+struct NewPhone {
+  DeviceName device;
+  std::string model;  ///< may be empty
+};
+
 /// What administrators do with phones. Threads: any.
 class Phones {
  public:
   explicit Phones(Database& database) : database_(database) {}
 
   /// All or nothing. Errors: DEVICE_EXISTS (the message names them), INVALID_REQUEST for none, too many or doubles.
+  Status add(const Actor& actor, std::vector<NewPhone> phones);
+  /// The same for phones of one model.
   Status add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model);
   Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page);
   Result<PhoneView> show(const DeviceName& device);

@@ -77,14 +77,16 @@ TEST_CASE("an object is shown with its inner objects indented") {
        Json::Object{{"device", "SEP1"},
                     {"operation", Json::Object{{"state", "pending"}}},
                     {"certificates", Json::Array{Json::Object{{"serial", "0a"}}}},
-                    {"none", Json::Array{}}});
+                    {"none", Json::Array{}},
+                    {"empty", Json::Object{}}});
   CHECK(out.str() ==
         "device        SEP1\n"
-        "operation   \n"
+        "operation\n"
         "  state  pending\n"
         "certificates\n"
         "  serial  0a\n"
-        "none          -\n");
+        "none          -\n"
+        "empty         -\n");
 }
 
 TEST_CASE("serial numbers are taken as people paste them, device names as they are") {
