@@ -20,10 +20,9 @@ constexpr std::string_view kService = "capf.v1.AdminService/";
 grpc::Status AdminService::AddPhones(grpc::ServerContext* context, const v1::AddPhonesRequest* request,
                                      v1::AddPhonesResponse* response) {
   return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const std::vector<DeviceName> devices, devices_from(request->devices()));
-    CAPF_LET(const std::string model, text_from(request->model(), "a model"));
-    CAPF_TRY(use_cases_.phones.add(call.actor, devices, model));
-    response->set_added(static_cast<int>(devices.size()));
+    CAPF_LET(const std::vector<service::NewPhone> phones, phones_from(*request));
+    CAPF_TRY(use_cases_.phones.add(call.actor, phones));
+    response->set_added(static_cast<int>(phones.size()));
     return {};
   });
 }

@@ -52,6 +52,8 @@ Result<std::optional<OperationKind>> kind_filter(v1::OperationKind kind);
 Result<std::optional<Secret>> take_auth_string(const std::string& field);
 /// 1 to 100,000 names. Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names);
+/// Each device with its model, or with the one for all. Errors: also INVALID_REQUEST for models that are not as many.
+Result<std::vector<service::NewPhone>> phones_from(const v1::AddPhonesRequest& request);
 /// A text of at most kLargestText octets without control characters. @param what names it. Errors: INVALID_REQUEST.
 Result<std::string> text_from(const std::string& text, std::string_view what);
 /// A serial number or a device name, as text. Errors: INVALID_REQUEST.

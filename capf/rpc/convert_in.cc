@@ -156,6 +156,26 @@ Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtr
   return devices;
 }
 
+Result<std::vector<service::NewPhone>> phones_from(const v1::AddPhonesRequest& request) {
+  CAPF_LET(const std::vector<DeviceName> devices, devices_from(request.devices()));
+  CAPF_LET(const std::string model, text_from(request.model(), "a model"));
+  const auto& models = request.models();
+  if (!models.empty() && (models.size() != request.devices_size() || !model.empty())) {
+    return malformed("one model for all devices, or one for each of them");
+  }
+  std::vector<service::NewPhone> phones;
+  phones.reserve(devices.size());
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    if (models.empty()) {
+      phones.push_back({devices[i], model});
+    } else {
+      CAPF_LET(std::string own, text_from(models[static_cast<int>(i)], "a model"));
+      phones.push_back({devices[i], std::move(own)});
+    }
+  }
+  return phones;
+}
+
 Result<std::string> text_from(const std::string& text, std::string_view what) {
   const bool good = text.size() <= kLargestText &&
                     std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });

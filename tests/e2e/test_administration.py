@@ -23,6 +23,17 @@ class PhoneCommandsTest(EndToEnd):
         self.assertSays(self.site.capfctl("phone", "add", third, second, code=1), "DEVICE_EXISTS", second)
         self.assertSays(self.site.capfctl("phone", "show", third, code=1), "UNKNOWN_DEVICE")
 
+    def test_a_file_names_phones_with_their_models_and_all_are_added_or_none(self):
+        first, second, third = self.device(), self.device(), self.device()
+        lines = f"device,model\n{first},CP-8861\n{second},CP-7841\n{third}\n"
+        self.site.capfctl("phone", "add", "--file", "-", "--model", "CP-7960", input=lines)
+        models = [self.site.json("phone", "show", device)["model"] for device in (first, second, third)]
+        self.assertEqual(models, ["CP-8861", "CP-7841", "CP-7960"])
+        fourth = self.device()
+        lines = f"{fourth},CP-8861\n{second},CP-7841\n"
+        self.assertSays(self.site.capfctl("phone", "add", "--file", "-", input=lines, code=1), "DEVICE_EXISTS", second)
+        self.assertSays(self.site.capfctl("phone", "show", fourth, code=1), "UNKNOWN_DEVICE")
+
     def test_list_and_show_are_json_for_programs(self):
         device = self.site.add_phone(self.device())
         listed = self.site.json("phone", "list")
