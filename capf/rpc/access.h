@@ -25,10 +25,13 @@ constexpr bool includes(Callers callers, Callers one) {
   return (static_cast<std::uint8_t>(callers) & static_cast<std::uint8_t>(one)) != 0;
 }
 
+enum class Effect : std::uint8_t { kReads, kChanges };
+
 struct Access {
   std::string_view method;  ///< as in the call's path: "capf.v1.AdminService/AddPhones"
   Callers callers;
-  std::string_view action;  ///< as the record has it: "phone.add"; empty for what changes nothing
+  std::string_view action;  ///< as the record has it: "phone.add"
+  Effect effect;
 };
 
 inline constexpr Callers kAuditors = Callers::kAdmin | Callers::kAuditor;  ///< read what is the admin's
@@ -39,49 +42,50 @@ inline constexpr Callers kEveryRole = kReaders | Callers::kMonitor;
 
 /// Method x role: the one table. What is not in it is nobody's.
 inline constexpr std::array kAccessTable{
-    Access{"capf.v1.PhoneService/GetPendingOperation", Callers::kPhones, ""},
-    Access{"capf.v1.PhoneService/IssueCertificate", Callers::kPhones, "certificate.issue"},
-    Access{"capf.v1.PhoneService/ConfirmCertificate", Callers::kPhones, "certificate.confirm"},
-    Access{"capf.v1.PhoneService/DeleteCertificate", Callers::kPhones, "certificate.delete"},
-    Access{"capf.v1.PhoneService/HandOverCertificates", Callers::kPhones, "certificate.hand_over"},
-    Access{"capf.v1.PhoneService/ReportFailure", Callers::kPhones, "operation.report_failure"},
+    Access{"capf.v1.PhoneService/GetPendingOperation", Callers::kPhones, "operation.pending", Effect::kReads},
+    Access{"capf.v1.PhoneService/IssueCertificate", Callers::kPhones, "certificate.issue", Effect::kChanges},
+    Access{"capf.v1.PhoneService/ConfirmCertificate", Callers::kPhones, "certificate.confirm", Effect::kChanges},
+    Access{"capf.v1.PhoneService/DeleteCertificate", Callers::kPhones, "certificate.delete", Effect::kChanges},
+    Access{"capf.v1.PhoneService/HandOverCertificates", Callers::kPhones, "certificate.hand_over", Effect::kChanges},
+    Access{"capf.v1.PhoneService/ReportFailure", Callers::kPhones, "operation.report_failure", Effect::kChanges},
 
-    Access{"capf.v1.AdminService/AddPhones", kOperators, "phone.add"},
-    Access{"capf.v1.AdminService/ListPhones", kReaders, ""},
-    Access{"capf.v1.AdminService/GetPhone", kReaders, ""},
-    Access{"capf.v1.AdminService/RemovePhone", kOperators, "phone.remove"},
-    Access{"capf.v1.AdminService/BlockPhone", kOperators, "phone.block"},
-    Access{"capf.v1.AdminService/UnblockPhone", kOperators, "phone.unblock"},
-    Access{"capf.v1.AdminService/UnlockPhone", kOperators, "phone.unlock"},
+    Access{"capf.v1.AdminService/AddPhones", kOperators, "phone.add", Effect::kChanges},
+    Access{"capf.v1.AdminService/ListPhones", kReaders, "phone.list", Effect::kReads},
+    Access{"capf.v1.AdminService/GetPhone", kReaders, "phone.show", Effect::kReads},
+    Access{"capf.v1.AdminService/RemovePhone", kOperators, "phone.remove", Effect::kChanges},
+    Access{"capf.v1.AdminService/BlockPhone", kOperators, "phone.block", Effect::kChanges},
+    Access{"capf.v1.AdminService/UnblockPhone", kOperators, "phone.unblock", Effect::kChanges},
+    Access{"capf.v1.AdminService/UnlockPhone", kOperators, "phone.unlock", Effect::kChanges},
 
-    Access{"capf.v1.AdminService/ScheduleOperations", kOperators, "operation.schedule"},
-    Access{"capf.v1.AdminService/ListOperations", kReaders, ""},
-    Access{"capf.v1.AdminService/GetOperation", kReaders, ""},
-    Access{"capf.v1.AdminService/CancelOperation", kOperators, "operation.cancel"},
+    Access{"capf.v1.AdminService/ScheduleOperations", kOperators, "operation.schedule", Effect::kChanges},
+    Access{"capf.v1.AdminService/ListOperations", kReaders, "operation.list", Effect::kReads},
+    Access{"capf.v1.AdminService/GetOperation", kReaders, "operation.show", Effect::kReads},
+    Access{"capf.v1.AdminService/CancelOperation", kOperators, "operation.cancel", Effect::kChanges},
 
-    Access{"capf.v1.AdminService/ListCertificates", kReaders, ""},
-    Access{"capf.v1.AdminService/GetCertificate", kReaders, ""},
-    Access{"capf.v1.AdminService/RevokeCertificates", kOperators, "certificate.revoke"},
+    Access{"capf.v1.AdminService/ListCertificates", kReaders, "certificate.list", Effect::kReads},
+    Access{"capf.v1.AdminService/GetCertificate", kReaders, "certificate.show", Effect::kReads},
+    Access{"capf.v1.AdminService/RevokeCertificates", kOperators, "certificate.revoke", Effect::kChanges},
 
-    Access{"capf.v1.AdminService/ListIssuers", kReaders, ""},
-    Access{"capf.v1.AdminService/AddAnchors", Callers::kAdmin, "anchor.add"},
-    Access{"capf.v1.AdminService/ListAnchors", kAuditors, ""},
-    Access{"capf.v1.AdminService/RemoveAnchor", Callers::kAdmin, "anchor.remove"},
+    Access{"capf.v1.AdminService/ListIssuers", kReaders, "issuer.list", Effect::kReads},
+    Access{"capf.v1.AdminService/AddAnchors", Callers::kAdmin, "anchor.add", Effect::kChanges},
+    Access{"capf.v1.AdminService/ListAnchors", kAuditors, "anchor.list", Effect::kReads},
+    Access{"capf.v1.AdminService/RemoveAnchor", Callers::kAdmin, "anchor.remove", Effect::kChanges},
 
-    Access{"capf.v1.AdminService/AddAdministrator", Callers::kAdmin, "administrator.add"},
-    Access{"capf.v1.AdminService/ListAdministrators", kAuditors, ""},
-    Access{"capf.v1.AdminService/DisableAdministrator", Callers::kAdmin, "administrator.disable"},
+    Access{"capf.v1.AdminService/AddAdministrator", Callers::kAdmin, "administrator.add", Effect::kChanges},
+    Access{"capf.v1.AdminService/ListAdministrators", kAuditors, "administrator.list", Effect::kReads},
+    Access{"capf.v1.AdminService/DisableAdministrator", Callers::kAdmin, "administrator.disable", Effect::kChanges},
 
-    Access{"capf.v1.AdminService/ListAudit", kAuditors, ""},
+    Access{"capf.v1.AdminService/ListAudit", kAuditors, "audit.list", Effect::kReads},
 
-    Access{"capf.v1.MonitorService/ListPending", kEveryRole, ""},
-    Access{"capf.v1.MonitorService/GetSummary", kEveryRole, ""},
-    Access{"capf.v1.MonitorService/WatchOperations", kEveryRole, ""},
+    Access{"capf.v1.MonitorService/ListPending", kEveryRole, "monitor.pending", Effect::kReads},
+    Access{"capf.v1.MonitorService/GetSummary", kEveryRole, "monitor.summary", Effect::kReads},
+    Access{"capf.v1.MonitorService/WatchOperations", kEveryRole, "monitor.watch", Effect::kReads},
 
-    Access{"grpc.health.v1.Health/Check", kEveryRole, ""},
-    Access{"grpc.health.v1.Health/Watch", kEveryRole, ""},
+    Access{"grpc.health.v1.Health/Check", kEveryRole, "health.check", Effect::kReads},
+    Access{"grpc.health.v1.Health/Watch", kEveryRole, "health.watch", Effect::kReads},
 
-    Access{"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kEveryRole | Callers::kPhones, ""},
+    Access{"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kEveryRole | Callers::kPhones,
+           "reflection.ask", Effect::kReads},
 };
 
 /// Nothing for a method that is not in the table.

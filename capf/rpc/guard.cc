@@ -21,6 +21,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kLongestWait{5};
 constexpr std::chrono::seconds kJudgedAgain{5};
+constexpr std::size_t kLongestDetail = 500;
 
 /// Whether the server, not the caller, is the cause: then the log gets the cause and nobody's record the refusal.
 bool is_ours(const Error& error) {
@@ -39,6 +40,9 @@ bool is_ours(const Error& error) {
   }
   CAPF_INVARIANT(false);
 }
+
+/// The words come in part from the request: one line that the record has room for.
+Error for_the_record(const Error& error) { return {error.reason, to_utf8(error.message, kLongestDetail), ""}; }
 
 /// Cancels the call after a while, unless it has ended before.
 class Cutoff {
@@ -125,9 +129,9 @@ grpc::Status Guard::admin(grpc::ServerContext& context, Method method,
     CAPF_LET(const Limiter::Place place, admit(call));
     CAPF_LET(const AdminCall admin_call, judge(call));
     Status outcome = handle(admin_call);
-    const std::string_view action = method.access().action;
-    if (!outcome && !action.empty() && !is_ours(outcome.error())) {
-      use_cases_.records.refused(admin_call.actor, std::string(action), outcome.error());
+    const Access& access = method.access();
+    if (!outcome && access.effect == Effect::kChanges && !is_ours(outcome.error())) {
+      use_cases_.records.refused(admin_call.actor, std::string(access.action), for_the_record(outcome.error()));
     }
     return outcome;
   });
@@ -205,8 +209,7 @@ Result<AdminCall> Guard::judge(Call& call) {
   call.caller = administrator->name;
   const Access& access = call.method.access();
   if (Status may = may_call(access.method, administrator->role); !may) {
-    use_cases_.records.refused(admin_call.actor, std::string(access.action.empty() ? access.method : access.action),
-                               may.error());
+    use_cases_.records.refused(admin_call.actor, std::string(access.action), may.error());
     return tl::unexpected<Error>(std::move(may).error());
   }
   return admin_call;

@@ -1,4 +1,5 @@
 #include <map>
+#include <regex>
 #include <set>
 #include <string>
 
@@ -121,13 +122,16 @@ TEST_CASE("a method that nobody thought of is nobody's") {
   CHECK(find_access("capf.v1.AdminService/listphones") == nullptr);
 }
 
-TEST_CASE("what an administrator can change has a name in the record, what can only be read has none") {
+TEST_CASE("what changes something is told from what reads, and each has a name that the record takes") {
+  std::set<std::string_view> actions;
   for (const Access& row : kAccessTable) {
     CAPTURE(row.method);
     const auto name = row.method.substr(row.method.find('/') + 1);
     const bool reads = name.starts_with("List") || name.starts_with("Get") || name.starts_with("Watch") ||
                        name.starts_with("Check") || name.starts_with("ServerReflection");
-    CHECK(row.action.empty() == reads);
+    CHECK((row.effect == Effect::kReads) == reads);
+    CHECK(std::regex_match(std::string(row.action), std::regex("[a-z_]+\\.[a-z_]+")));
+    CHECK(actions.insert(row.action).second);
   }
 }
 

@@ -1,0 +1,353 @@
+// The two gRPC servers as clients see them: over TLS, on free ports, with the use cases over a real database.
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include <botan/pkcs8.h>
+#include <catch2/catch.hpp>
+#include <grpcpp/grpcpp.h>
+
+#include "capf/rpc/server.h"
+#include "capf/service/administrators.h"
+#include "capf/service/monitor.h"
+#include "capf/service/records.h"
+#include "capf/v1/admin.grpc.pb.h"
+#include "capf/v1/monitor.grpc.pb.h"
+#include "capf/v1/phone.grpc.pb.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
+#include "tests/support/site.h"
+
+using namespace capf;
+using namespace capf::test;
+
+namespace {
+
+/// A key with a self-signed certificate: nobody's, or an administrator's once it is on record.
+struct Identity {
+  explicit Identity(const std::string& name) {
+    const PhoneKey key;
+    Botan::X509_Cert_Options options(name + "/XX/Tests");
+    const auto now = std::chrono::system_clock::now();
+    options.start = Botan::X509_Time(now - std::chrono::hours{1});
+    options.end = Botan::X509_Time(now + std::chrono::hours{24});
+    const auto certificate = Botan::X509::create_self_signed_cert(options, key.botan(), "SHA-256", Botan::system_rng());
+    der = certificate.BER_encode();
+    certificate_pem = certificate.PEM_encode();
+    key_pem = Botan::PKCS8::PEM_encode(key.botan());
+  }
+  Bytes der;
+  std::string certificate_pem;
+  std::string key_pem;
+};
+
+/// A site with both servers.
+struct Servers {
+  Servers() {
+    for (const Role role : kRoles) enlist(role);
+  }
+
+  std::shared_ptr<grpc::Channel> channel(const rpc::Server& server, const Identity* client) const {
+    grpc::SslCredentialsOptions options;
+    options.pem_root_certs = ca::to_pem(site_certificate);
+    if (client != nullptr) {
+      options.pem_cert_chain = client->certificate_pem;
+      options.pem_private_key = client->key_pem;
+    }
+    grpc::ChannelArguments arguments;
+    arguments.SetSslTargetNameOverride("localhost");
+    arguments.SetInt("grpc.use_local_subchannel_pool", 1);
+    return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server.port()), grpc::SslCredentials(options),
+                                     arguments);
+  }
+  auto phones(const Identity* client = nullptr) const { return v1::PhoneService::NewStub(channel(*phone, client)); }
+  auto administration(const Identity* client) const { return v1::AdminService::NewStub(channel(*admin, client)); }
+  auto monitoring(const Identity* client) const { return v1::MonitorService::NewStub(channel(*admin, client)); }
+  auto health(const Identity* client) const { return grpc::health::v1::Health::NewStub(channel(*admin, client)); }
+
+  const Identity& of(Role role) const { return administrators_by_role.at(role); }
+
+  Site site;
+  SystemClock clock;
+  Metrics metrics;
+  std::unique_ptr<ca::SigningKey> site_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+  Bytes site_certificate = must(ca::make_site_ca(*site_key, {"CN=Site CA", clock.now()}, Botan::system_rng()));
+  service::Administrators administrators{site.database(), *site_key, site_certificate, Botan::system_rng()};
+  service::Records records{site.database()};
+  service::Monitor monitor{site.database(), clock};
+  rpc::Readiness readiness{monitor};
+  rpc::UseCases use_cases{site.enrolment, site.phones, site.operations, site.certificates, site.trust, administrators,
+                          records,        monitor,     readiness,       metrics,           clock,      {}};
+  rpc::ListenSettings listen(const char* address) const {
+    const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+    const std::string pem =
+        ca::to_pem(must(ca::make_server_certificate({*site_key, site_certificate}, key->public_key(), {"localhost"},
+                                                    clock.now(), std::chrono::hours{24}, Botan::system_rng())));
+    return {{address}, Bytes(pem.begin(), pem.end()), must(key->private_pem())};
+  }
+  std::unique_ptr<rpc::Server> phone = must(rpc::Server::start_phone(use_cases, listen("127.0.0.1:0")));
+  std::unique_ptr<rpc::Server> admin = must(rpc::Server::start_admin(use_cases, listen("127.0.0.1:0")));
+
+ private:
+  void enlist(Role role) {
+    const Identity& made = administrators_by_role.emplace(role, "administrator").first->second;
+    const Administrator administrator{std::string(to_string(role)),
+                                      role,
+                                      sha256(made.der),
+                                      clock.now() + std::chrono::hours{24},
+                                      clock.now(),
+                                      "tester",
+                                      {}};
+    must(site.database().write([&](Transaction& tx) -> Status {
+      CAPF_TRY(tx.administrators().add(administrator));
+      return {};
+    }));
+  }
+  std::map<Role, Identity> administrators_by_role;
+};
+
+std::string reason_of(const grpc::Status& status) {
+  google::rpc::Status details;
+  google::rpc::ErrorInfo info;
+  if (!details.ParseFromString(status.error_details()) || details.details().empty()) return "";
+  details.details(0).UnpackTo(&info);
+  return info.reason();
+}
+
+grpc::Status list_phones(v1::AdminService::StubInterface& stub) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
+  v1::ListPhonesResponse response;
+  return stub.ListPhones(&context, {}, &response);
+}
+
+}  // namespace
+
+TEST_CASE("the administrators' port takes listed certificates and no others") {
+  const Servers servers;
+  CHECK(list_phones(*servers.administration(&servers.of(Role::kAdmin))).ok());
+
+  const auto nobody = list_phones(*servers.administration(nullptr));
+  CHECK(nobody.error_code() == grpc::UNAUTHENTICATED);
+  CHECK(reason_of(nobody) == "CLIENT_CERTIFICATE_REQUIRED");
+
+  const Identity stranger("admin");
+  const auto refused = list_phones(*servers.administration(&stranger));
+  CHECK(refused.error_code() == grpc::UNAUTHENTICATED);
+  CHECK(reason_of(refused) == "ADMINISTRATOR_UNKNOWN");
+
+  const auto denied = list_phones(*servers.administration(&servers.of(Role::kMonitor)));
+  CHECK(denied.error_code() == grpc::PERMISSION_DENIED);
+  CHECK(reason_of(denied) == "ROLE_DENIED");
+}
+
+TEST_CASE("an administrator who is disabled is refused in the next call, on the same connection") {
+  Servers servers;
+  const auto stub = servers.administration(&servers.of(Role::kOperator));
+  REQUIRE(list_phones(*stub).ok());
+  must(servers.administrators.disable(servers.site.administrator, "operator"));
+  CHECK(reason_of(list_phones(*stub)) == "ADMINISTRATOR_DISABLED");
+}
+
+TEST_CASE("refusals of administrators are on record with their names, those of strangers are counted") {
+  Servers servers;
+  grpc::ClientContext context;
+  v1::RemovePhoneRequest request;
+  request.set_device("SEP000000000001");
+  v1::RemovePhoneResponse response;
+  const auto stub = servers.administration(&servers.of(Role::kOperator));
+  CHECK(reason_of(stub->RemovePhone(&context, request, &response)) == "UNKNOWN_DEVICE");
+  list_phones(*servers.administration(&servers.of(Role::kMonitor)));
+  list_phones(*servers.administration(nullptr));
+
+  const auto events = must(servers.records.list({}, {}));
+  const auto recorded = [&](const std::string& actor, const std::string& action, Reason reason) {
+    return std::any_of(events.begin(), events.end(), [&](const AuditEvent& event) {
+      return event.actor.name == actor && event.action == action && event.outcome == "refused" &&
+             event.reason == reason && event.actor.address == "127.0.0.1";
+    });
+  };
+  CHECK(recorded("operator", "phone.remove", Reason::kUnknownDevice));
+  CHECK(recorded("monitor", "phone.list", Reason::kRoleDenied));
+  const auto refusals = must(servers.records.refusals({}, 10));
+  REQUIRE(refusals.size() == 1);
+  CHECK(refusals.front().reason == Reason::kClientCertificateRequired);
+  CHECK(refusals.front().address_block == "127.0.0.1");
+}
+
+TEST_CASE("null string needs the role admin") {
+  Servers servers;
+  servers.site.add_phone("SEP001122334455");
+  v1::ScheduleOperationsRequest request;
+  request.add_devices("SEP001122334455");
+  request.set_kind(v1::OPERATION_KIND_INSTALL);
+  request.set_auth(v1::AUTH_MODE_NULL);
+  v1::ScheduleOperationsResponse response;
+  {
+    grpc::ClientContext context;
+    const auto stub = servers.administration(&servers.of(Role::kOperator));
+    CHECK(reason_of(stub->ScheduleOperations(&context, request, &response)) == "ROLE_DENIED");
+  }
+  grpc::ClientContext context;
+  const auto stub = servers.administration(&servers.of(Role::kAdmin));
+  REQUIRE(stub->ScheduleOperations(&context, request, &response).ok());
+  CHECK(response.operations_size() == 1);
+  CHECK(response.warnings_size() == 1);
+}
+
+TEST_CASE("a phone is enrolled with its authentication string over gRPC") {
+  Servers servers;
+  servers.site.add_phone("SEP001122334455");
+  v1::ScheduleOperationsRequest schedule;
+  schedule.add_devices("SEP001122334455");
+  schedule.set_kind(v1::OPERATION_KIND_INSTALL);
+  schedule.set_auth(v1::AUTH_MODE_STRING);
+  schedule.mutable_key()->set_order(v1::KEY_ORDER_EC);
+  schedule.mutable_key()->set_ec_bits(256);
+  v1::ScheduleOperationsResponse scheduled;
+  {
+    grpc::ClientContext context;
+    const auto stub = servers.administration(&servers.of(Role::kOperator));
+    REQUIRE(stub->ScheduleOperations(&context, schedule, &scheduled).ok());
+  }
+  const std::string digits = scheduled.operations(0).auth_string();
+  CHECK(digits.size() == 8);
+
+  const auto stub = servers.phones();
+  v1::Credential credential;
+  credential.set_device("SEP001122334455");
+  {
+    grpc::ClientContext context;
+    v1::GetPendingOperationRequest request;
+    *request.mutable_credential() = credential;
+    v1::GetPendingOperationResponse response;
+    REQUIRE(stub->GetPendingOperation(&context, request, &response).ok());
+    CHECK_FALSE(response.authenticated());
+    CHECK_FALSE(response.has_operation());
+  }
+  credential.set_auth_string(digits);
+  const PhoneKey key;
+  const Bytes pkcs10 = key.request();
+  v1::IssueCertificateResponse issued;
+  {
+    grpc::ClientContext context;
+    v1::IssueCertificateRequest request;
+    *request.mutable_credential() = credential;
+    request.set_certification_request(std::string(pkcs10.begin(), pkcs10.end()));
+    REQUIRE(stub->IssueCertificate(&context, request, &issued).ok());
+    CHECK(issued.chain_size() == 1);
+  }
+  grpc::ClientContext context;
+  v1::ConfirmCertificateRequest confirm;
+  *confirm.mutable_credential() = credential;
+  const Sha256 hash = sha256(as_bytes(issued.certificate()));
+  confirm.set_sha256(std::string(hash.begin(), hash.end()));
+  v1::ConfirmCertificateResponse confirmed;
+  REQUIRE(stub->ConfirmCertificate(&context, confirm, &confirmed).ok());
+}
+
+TEST_CASE("a stranger's malformed request is refused with its reason and counted") {
+  Servers servers;
+  const auto stub = servers.phones();
+  const auto ask = [&](const std::string& device, const std::string& digits) {
+    grpc::ClientContext context;
+    v1::GetPendingOperationRequest request;
+    request.mutable_credential()->set_device(device);
+    request.mutable_credential()->set_auth_string(digits);
+    v1::GetPendingOperationResponse response;
+    return reason_of(stub->GetPendingOperation(&context, request, &response));
+  };
+  CHECK(ask("SEP 1", "") == "INVALID_DEVICE_NAME");
+  CHECK(ask("SEP001122334455", "12") == "INVALID_AUTH_STRING");
+  CHECK(ask("SEP001122334455", "12345678") == "AUTHENTICATION_FAILED");
+  CHECK(must(servers.records.refusals({}, 10)).size() == 3);
+
+  grpc::ClientContext context;
+  v1::IssueCertificateRequest request;
+  request.mutable_credential()->set_device("SEP001122334455");
+  request.set_certification_request(std::string(10 << 20, 'x'));
+  v1::IssueCertificateResponse response;
+  CHECK(stub->IssueCertificate(&context, request, &response).error_code() == grpc::RESOURCE_EXHAUSTED);
+}
+
+TEST_CASE("reflection is for everybody at the phones' port and for administrators at theirs") {
+  const Servers servers;
+  const auto services = [&](const rpc::Server& server, const Identity* client) {
+    const auto stub = grpc::reflection::v1alpha::ServerReflection::NewStub(servers.channel(server, client));
+    grpc::ClientContext context;
+    const auto stream = stub->ServerReflectionInfo(&context);
+    grpc::reflection::v1alpha::ServerReflectionRequest request;
+    request.set_list_services("");
+    stream->Write(request);
+    grpc::reflection::v1alpha::ServerReflectionResponse listed;
+    stream->Read(&listed);
+    request.set_file_containing_symbol("capf.v1.PhoneService");
+    stream->Write(request);
+    grpc::reflection::v1alpha::ServerReflectionResponse file;
+    stream->Read(&file);
+    stream->WritesDone();
+    stream->Finish();
+    return std::pair{listed.list_services_response().service_size(),
+                     file.file_descriptor_response().file_descriptor_proto_size()};
+  };
+  CHECK(services(*servers.phone, nullptr) == std::pair{2, 3});  // phone, types, timestamp
+  CHECK(services(*servers.admin, nullptr) == std::pair{0, 0});
+  CHECK(services(*servers.admin, &servers.of(Role::kMonitor)) == std::pair{4, 3});
+}
+
+TEST_CASE("health is told to administrators, and turns when the server drains") {
+  Servers servers;
+  const auto check = [&](const Identity* client, const std::string& service) {
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    grpc::health::v1::HealthCheckResponse response;
+    const auto status = servers.health(client)->Check(&context, request, &response);
+    return status.ok() ? grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status())
+                       : reason_of(status);
+  };
+  const Identity& monitor = servers.of(Role::kMonitor);
+  CHECK(check(&monitor, "") == "SERVING");
+  CHECK(check(&monitor, "capf.v1.PhoneService") == "SERVING");
+  CHECK(check(&monitor, "capf.v1.Nothing") == "UNKNOWN_SERVICE");
+  CHECK(check(nullptr, "") == "CLIENT_CERTIFICATE_REQUIRED");
+
+  grpc::ClientContext context;
+  const auto stub = servers.health(&monitor);
+  const auto watch = stub->Watch(&context, {});
+  grpc::health::v1::HealthCheckResponse seen;
+  REQUIRE(watch->Read(&seen));
+  CHECK(seen.status() == grpc::health::v1::HealthCheckResponse::SERVING);
+  servers.readiness.drain();
+  REQUIRE(watch->Read(&seen));
+  CHECK(seen.status() == grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  CHECK_FALSE(watch->Read(&seen));
+  CHECK(reason_of(watch->Finish()) == "SHUTTING_DOWN");
+  CHECK(check(&monitor, "") == "SHUTTING_DOWN");
+}
+
+TEST_CASE("changes are streamed as they are committed, and the stream ends with the caller's authority") {
+  Servers servers;
+  servers.site.add_phone("SEP001122334455");
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{30});
+  const auto stub = servers.monitoring(&servers.of(Role::kMonitor));
+  v1::WatchOperationsRequest request;
+  request.set_cursor("0.0");
+  const auto stream = stub->WatchOperations(&context, request);
+  servers.site.schedule(must(DeviceName::parse("SEP001122334455")), OperationKind::kInstall, AuthMode::kString);
+  v1::OperationChange change;
+  REQUIRE(stream->Read(&change));
+  CHECK(change.action() == "operation.schedule");
+  CHECK(change.operation().device() == "SEP001122334455");
+  CHECK_FALSE(change.cursor().empty());
+
+  const auto disabled = std::chrono::steady_clock::now();
+  must(servers.administrators.disable(servers.site.administrator, "monitor"));
+  while (stream->Read(&change)) {
+  }
+  CHECK(reason_of(stream->Finish()) == "ADMINISTRATOR_DISABLED");
+  CHECK(std::chrono::steady_clock::now() - disabled < std::chrono::seconds{10});
+}
