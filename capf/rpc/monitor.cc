@@ -49,6 +49,8 @@ Status MonitorService::watch(const v1::WatchOperationsRequest& request, Stream& 
   } else {
     CAPF_LET(cursor, cursor_from(request.cursor()));
   }
+  // From here on the caller misses nothing, and may know it before anything changes.
+  writer.SendInitialMetadata();
   for (std::chrono::milliseconds wait{0};;) {
     CAPF_TRY(stream.pause(wait));
     CAPF_LET(const std::vector<OperationChange> changes, use_cases_.monitor.changes(cursor, kChangesAtOnce));

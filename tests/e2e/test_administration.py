@@ -466,7 +466,7 @@ class MonitorTest(EndToEnd):
         for change in stream:
             if change.operation.device == device:
                 actions.append(change.action)
-            if change.operation.device == device and change.action == "certificate.confirm":
+            if change.operation.device == device and change.action == "operation.succeeded":
                 cursor = change.cursor
                 break
         stream.cancel()

@@ -396,7 +396,7 @@ class ManyPhonesTest(Enrolment):
         self.site.capfctl("phone", "add", *devices)
         self.site.capfctl("operation", "schedule", "install", *devices, "--auth", "string", "--string", "24681357",
                           "--key-order", "ec", "--ec-size", "256")
-        self.site.phone("--count", count, "--concurrency", "8", "--string", "24681357")
+        self.site.phone(f"--count={count}", "--concurrency", "8", "--string", "24681357")
         states = {operation["device"]: operation["state"] for operation in self.site.json("operation", "list")}
         self.assertEqual({states[device] for device in devices}, {"succeeded"})
 
