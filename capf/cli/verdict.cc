@@ -89,7 +89,7 @@ Verdict judge_health(const std::string& status) {
 Verdict judge_error(const std::string& check, const Error& error) {
   Verdict verdict;
   verdict.check = check;
-  verdict.level = error.reason == Reason::kServerNotReached ? Level::kCritical : Level::kUnknown;
+  verdict.level = error.code() == Code::kUnavailable ? Level::kCritical : Level::kUnknown;
   verdict.words = std::string(to_string(error.reason)) + ": " + error.message;
   return verdict;
 }

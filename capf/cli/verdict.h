@@ -43,7 +43,7 @@ Verdict judge_expiry(const Expiries& expiries, TimePoint now, Thresholds limits)
 /// @param status grpc.health.v1's word.
 Verdict judge_health(const std::string& status);
 
-/// A check that could not be made: critical where the server was not reached, or else unknown.
+/// A check that could not be made: critical where the server is not there or cannot serve, or else unknown.
 Verdict judge_error(const std::string& check, const Error& error);
 
 }  // namespace capf::cli

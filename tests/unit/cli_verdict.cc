@@ -43,8 +43,9 @@ TEST_CASE("what expires next decides") {
   CHECK(judge_expiry({}, kNow, {}).level == Level::kUnknown);
 }
 
-TEST_CASE("a check that could not be made is unknown, and critical where nobody answers") {
+TEST_CASE("a check that could not be made is unknown, and critical where nobody answers or can") {
   CHECK(judge_error("HEALTH", Error{Reason::kServerNotReached, "refused", {}}).level == Level::kCritical);
+  CHECK(judge_error("HEALTH", Error{Reason::kDatabaseUnavailable, "away", {}}).level == Level::kCritical);
   const Verdict denied = judge_error("PENDING", Error{Reason::kRoleDenied, "no\n| forged=1", {}});
   CHECK(denied.level == Level::kUnknown);
   CHECK(denied.line() == "CAPF PENDING UNKNOWN - ROLE_DENIED: no\\x0a/ forged=1");
