@@ -8,7 +8,7 @@
 
 namespace capf::ca {
 
-inline constexpr std::size_t kLargestCertificate = 16 * 1024;
+inline constexpr std::size_t kLargestCertificate = 16384;
 inline constexpr std::size_t kLongestChain = 4;  ///< certificates in all, the leaf among them
 
 /// Before Botan parses what a stranger sent: one bounded walk over the DER that copies nothing. Refuses what is larger

@@ -5,7 +5,7 @@
 
 namespace capf::ca {
 
-inline constexpr std::size_t kLargestRequest = 8 * 1024;
+inline constexpr std::size_t kLargestRequest = 8192;
 
 enum class KeyType : std::uint8_t { kRsa, kEc };
 

@@ -36,7 +36,7 @@ std::vector<std::uint32_t> sieve_primes() {
   for (std::uint32_t p = 3; p < kSmallFactors; p += 2) {
     if (composite[p]) continue;
     primes.push_back(p);
-    for (std::uint64_t multiple = std::uint64_t{p} * p; multiple < kSmallFactors; multiple += 2 * p) {
+    for (std::uint64_t multiple = std::uint64_t{p} * p; multiple < kSmallFactors; multiple += 2ULL * p) {
       composite[static_cast<std::size_t>(multiple)] = true;
     }
   }
