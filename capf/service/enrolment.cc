@@ -171,8 +171,8 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   if (issued && !issued->revoked_at) return answer(*issued);
 
   CAPF_TRY(ca::check_wanted(key, operation.key));
+  CAPF_TRY(remember_mic(tx, proven));  // first, so that its own key is seen to be a MIC's
   CAPF_TRY(claim_key(tx, proven.phone, key));
-  CAPF_TRY(remember_mic(tx, proven));
   if (operation.certificates >= kLargestCertificatesPerOperation) {
     ended = fail(Reason::kCertificateLimit).value();
     CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, ended->reason, ended->message));
