@@ -156,13 +156,14 @@ class Site:
     def start_postgres(self):
         return run(SOURCE / "scripts/postgres", "start", self.state / "postgres", "--fast").stdout.strip()
 
-    def stop_postgres(self, code=0):
-        run(SOURCE / "scripts/postgres", "stop", self.state / "postgres", "--fast", code=code)
+    def stop_postgres(self):
+        """What was committed stays."""
+        run(SOURCE / "scripts/postgres", "stop", self.state / "postgres")
 
     def close(self, check=True):
         statuses = [server.stop() for server in self.servers if server.process]
         logs = [server.log_text()[-4000:] for server in self.servers if server.log.exists()]
-        self.stop_postgres(code=None)
+        run(SOURCE / "scripts/postgres", "stop", self.state / "postgres", "--fast", code=None)
         if os.environ.get("CAPF_KEEP"):
             print(f"kept: {self.folder}")
         else:
@@ -180,10 +181,10 @@ class Site:
         """What capfctl answers to programs."""
         return json.loads(self.capfctl(*arguments, "--output", "json", code=code, input=input).stdout)
 
-    def phone(self, device, *arguments, code=0, server=None, input=None, env=None):
+    def phone(self, *arguments, code=0, server=None, input=None, env=None):
         state = (server or self.server).state
-        return run(PROGRAMS / "capf-phone", device, "--state", state, "--dir", self.phones, *arguments, code=code,
-                   input=input, env=env)
+        return run(PROGRAMS / "capf-phone", "--state", state, "--dir", self.phones, *arguments, code=code, input=input,
+                   env=env)
 
     def sql(self, statement, user="capf_owner"):
         """Rows as text, columns parted by |."""

@@ -114,19 +114,17 @@ class OperationCommandsTest(EndToEnd):
 
     def test_each_wrong_wish_is_refused_with_its_reason(self):
         device = self.site.add_phone(self.device())
-        cases = [(("--auth", "string", "--string", "123"), 1, "INVALID_AUTH_STRING"),
-                 (("--auth", "string", "--string", "12345678901"), 1, "INVALID_AUTH_STRING"),
-                 (("--auth", "string", "--string", "12a4"), 1, "INVALID_AUTH_STRING"),
-                 (("--auth", "null", "--rsa-size", "1000"), None, None),
+        cases = [(("--auth", "string", "--string", "123"), 2, "4 to 10 digits"),
+                 (("--auth", "string", "--string", "12345678901"), 2, "4 to 10 digits"),
+                 (("--auth", "string", "--string", "12a4"), 2, "4 to 10 digits"),
+                 (("--auth", "null", "--rsa-size", "1000"), 2, "--rsa-size"),
                  (("--auth", "null", "--completes-by", "2001-01-01T00:00:00Z"), 1, "INVALID_DEADLINE"),
-                 (("--auth", "null", "--completes-by", "tomorrow"), None, None),
-                 (("--auth", "hope"), 2, None), ((), 2, None)]
-        for options, code, reason in cases:
+                 (("--auth", "null", "--completes-by", "tomorrow"), 2, "--completes-by"),
+                 (("--auth", "hope"), 2, "--auth"), ((), 2, "--auth")]
+        for options, code, words in cases:
             with self.subTest(options):
                 done = self.site.capfctl("operation", "schedule", "install", device, *options, code=code)
-                self.assertIn(done.returncode, (1, 2))
-                if reason:
-                    self.assertSays(done, reason)
+                self.assertSays(done, words)
         self.assertSays(self.site.capfctl("operation", "show", device, code=1), "UNKNOWN_OPERATION")
 
     def test_lists_are_filtered_by_state(self):
@@ -267,10 +265,10 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
             "BlockPhone": operators, "UnblockPhone": operators, "UnlockPhone": operators,
             "ScheduleOperations": operators, "ListOperations": readers, "GetOperation": readers,
             "CancelOperation": operators, "ListCertificates": readers, "GetCertificate": readers,
-            "RevokeCertificates": operators, "ListIssuers": readers, "AddAnchors": {"admin"}, "ListAnchors": readers,
-            "RemoveAnchor": {"admin"}, "AddAdministrator": {"admin"}, "ListAdministrators": {"admin", "auditor"},
-            "DisableAdministrator": {"admin"}, "ListAudit": {"admin", "auditor"},
-            "ListPending": everybody, "GetSummary": everybody,
+            "RevokeCertificates": operators, "ListIssuers": readers, "AddAnchors": {"admin"},
+            "ListAnchors": {"admin", "auditor"}, "RemoveAnchor": {"admin"}, "AddAdministrator": {"admin"},
+            "ListAdministrators": {"admin", "auditor"}, "DisableAdministrator": {"admin"},
+            "ListAudit": {"admin", "auditor"}, "ListPending": everybody, "GetSummary": everybody,
         }
         methods = {method.name for method in admin_pb2.DESCRIPTOR.services_by_name["AdminService"].methods}
         methods |= {method.name for method in monitor_pb2.DESCRIPTOR.services_by_name["MonitorService"].methods}

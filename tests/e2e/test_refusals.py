@@ -34,7 +34,8 @@ class Refusals(EndToEnd, rpc.RefusalTests):
     def state_of(self, device):
         """All that a refusal must not change."""
         return [self.site.sql(f"select t.* from {table} t join phones p on p.id = t.phone_id "
-                              f"where p.device = '{device}'", user="postgres") for table in ("operations", "certificates")]
+                              f"where p.device = '{device}'", user="postgres")
+                for table in ("operations", "certificates")]
 
 
 class StrangerTest(Refusals):
