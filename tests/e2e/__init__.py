@@ -1,10 +1,15 @@
-"""End-to-end tests. The process of the tests plays old phones too, so its OpenSSL takes their certificates; the programs
-that it starts are not told to."""
+"""End-to-end tests. The process of the tests plays old phones too, so its own OpenSSL takes their certificates; the
+programs that it starts know nothing of that."""
 
-import os
+import ctypes
 import pathlib
-import ssl
 
-os.environ["OPENSSL_CONF"] = str(pathlib.Path(__file__).with_name("old-phones.cnf"))
-ssl.create_default_context()  # OpenSSL reads its configuration once
-del os.environ["OPENSSL_CONF"]
+
+def _play_old_phones():
+    settings = pathlib.Path(__file__).with_name("old-phones.cnf")
+    if ctypes.CDLL("libcrypto.so.3").CONF_modules_load_file(str(settings).encode(), None, 0) != 1:
+        raise RuntimeError(f"OpenSSL does not take {settings}")
+
+
+ctypes.CDLL("libssl.so.3")  # knows the section of the settings
+_play_old_phones()
