@@ -10,15 +10,15 @@
 #include "capf/v1/monitor.pb.h"
 
 // The calls of an administrator, by their names in the .proto files: service, then method.
-#define CAPF_CLI_CALLS(X)                                                                                        \
-  X(admin, AddPhones)                                                                                            \
-  X(admin, ListPhones)                                                                                           \
-  X(admin, GetPhone) X(admin, RemovePhone) X(admin, BlockPhone) X(admin, UnblockPhone) X(admin, UnlockPhone)     \
-      X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)     \
-          X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates) X(admin, ListIssuers) \
-              X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor) X(admin, AddAdministrator)       \
-                  X(admin, ListAdministrators) X(admin, DisableAdministrator) X(admin, ListAudit)                \
-                      X(monitor, GetSummary)
+// clang-format off
+#define CAPF_CLI_CALLS(X)                                                                                  \
+  X(admin, AddPhones) X(admin, ListPhones) X(admin, GetPhone) X(admin, RemovePhone) X(admin, BlockPhone)   \
+  X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, ScheduleOperations) X(admin, ListOperations)       \
+  X(admin, GetOperation) X(admin, CancelOperation) X(admin, ListCertificates) X(admin, GetCertificate)     \
+  X(admin, RevokeCertificates) X(admin, ListIssuers) X(admin, AddAnchors) X(admin, ListAnchors)            \
+  X(admin, RemoveAnchor) X(admin, AddAdministrator) X(admin, ListAdministrators)                           \
+  X(admin, DisableAdministrator) X(admin, ListAudit) X(monitor, GetSummary)
+// clang-format on
 
 namespace capf::cli {
 
