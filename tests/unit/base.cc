@@ -1,3 +1,5 @@
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 
@@ -28,6 +30,18 @@ TEST_CASE("every reason has a spelling of its own, in upper case, and leads back
     CHECK_FALSE(to_string(code_of(reason)).empty());
   }
   CHECK(parse_reason("NO_SUCH_REASON") == Reason::kInternal);
+}
+
+TEST_CASE("the README tells every reason with its code and words") {
+  std::ifstream file(CAPF_README);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (int i = 0; i <= static_cast<int>(Reason::kInternal); ++i) {
+    const auto reason = static_cast<Reason>(i);
+    const std::string row = "| `" + std::string(to_string(reason)) + "` | " + std::string(to_string(code_of(reason))) +
+                            " | " + std::string(words(reason)) + " |\n";
+    CAPTURE(row);
+    CHECK(text.find(row) != std::string::npos);
+  }
 }
 
 TEST_CASE("an error carries its reason's words unless it has better ones") {
