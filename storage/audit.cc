@@ -5,7 +5,7 @@ namespace capf::storage {
 namespace {
 
 /// Rows of refusals in one minute.
-constexpr int kLargestRefusals = 1000;
+constexpr int kLargestRefusals = 400;
 
 const std::string kColumns =
     "a.id, microseconds(a.at), a.actor_kind, a.actor, a.address, a.action, a.subject, a.operation_id, a.outcome, "

@@ -101,11 +101,16 @@ TEST_CASE("a reader of changes loses no event of a transaction that ends late") 
     });
     CHECK(read().empty());
   });
-  CHECK(read() == "slow ");
+  std::string slow;
+  for (int i = 0; i < 100'000 && slow.empty(); ++i) slow = read();
+  CHECK(slow == "slow ");
   CHECK(read() == "quick ");
   in(*database, [&](Transaction& tx) { add(tx, "last"); });
   CHECK(read() == "quicker ");
-  CHECK(read() == "last ");
+  // What other databases of the cluster are doing may hold it back for a moment.
+  std::string last;
+  for (int i = 0; i < 100'000 && last.empty(); ++i) last = read();
+  CHECK(last == "last ");
   CHECK(read().empty());
 }
 
@@ -120,7 +125,11 @@ TEST_CASE("where the record ends lies before what is still running") {
     good(slow.audit().add(event));
     cursor = good(in_read(*database, [](Transaction& tx) { return tx.audit().end(); }));
   });
-  CHECK(good(in_read(*database, [&](Transaction& tx) { return tx.audit().changes(cursor, 10); })).size() == 1);
+  std::size_t changes = 0;
+  for (int i = 0; i < 100'000 && changes == 0; ++i) {
+    changes = good(in_read(*database, [&](Transaction& tx) { return tx.audit().changes(cursor, 10); })).size();
+  }
+  CHECK(changes == 1);
 }
 
 TEST_CASE("refusals are one row a minute for address block, reason and device") {
@@ -151,11 +160,11 @@ TEST_CASE("ten minutes of a flood from ever new addresses stay below a megabyte"
     fresh.sql(
         "do $$ begin for i in 1..1500 loop "
         "perform count_refusal('2001:db8:' || to_hex(nextval('flood')) || '::/64', 'AUTH_STRING_MISMATCH', "
-        "'SEP001122334455', 1000); "
+        "'SEP001122334455', 400); "
         "perform count_strangers_string('2001:db8:' || to_hex(currval('flood')) || '::/64', 50, 1000); "
         "commit; end loop; end $$",
         "capf_server");
-    CHECK(std::stoi(fresh.sql("select max(count) from (select count(*) from refusals group by minute) as m")) <= 1001);
+    CHECK(std::stoi(fresh.sql("select max(count) from (select count(*) from refusals group by minute) as m")) <= 401);
     // The next minute: what was counted becomes a minute older.
     for (const char* step : {"- interval '9999 minutes'", "+ interval '9998 minutes'"}) {
       fresh.sql(std::string("update refusal_minutes set minute = minute ") + step);
@@ -163,8 +172,8 @@ TEST_CASE("ten minutes of a flood from ever new addresses stay below a megabyte"
     }
     fresh.sql("vacuum full refusals", "postgres");
   }
-  // Two thousand in ten minutes, one thousand more where the clock went on meanwhile.
-  CHECK(std::stoll(fresh.sql("select count(*) from refusals")) <= 3011);
+  // Eight hundred in ten minutes, four hundred more where the clock went on meanwhile.
+  CHECK(std::stoll(fresh.sql("select count(*) from refusals")) <= 1211);
   CHECK(fresh.sql("select sum(count) from refusals") == "15000");
   CHECK(std::stoll(fresh.sql("select count(*) from address_strings")) == 1000);
   CHECK(std::stoll(fresh.sql("select pg_database_size(current_database())")) - before < 1'000'000);

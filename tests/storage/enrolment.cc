@@ -3,34 +3,11 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/expect.h"
 #include "tests/support/site.h"
 
 using namespace capf;
 using namespace capf::test;
-
-namespace {
-
-template <class T>
-Reason refused(const Result<T>& result) {
-  REQUIRE_FALSE(result);
-  return result.error().reason;
-}
-
-/// Refused as strangers are, and recorded with the truth.
-template <class T>
-void check_stranger(Site& site, const DeviceName& device, const Result<T>& result, Reason truth) {
-  REQUIRE_FALSE(result);
-  CHECK(result.error().reason == Reason::kAuthenticationFailed);
-  CHECK(result.error().message == words(Reason::kAuthenticationFailed));
-  CHECK(to_string(result.error().true_reason()) == to_string(truth));
-  const auto attempt = site.last_attempt(device);
-  REQUIRE(attempt);
-  CHECK(to_string(attempt->reason) == to_string(truth));
-}
-
-constexpr auto kInstall = OperationKind::kInstall;
-
-}  // namespace
 
 TEST_CASE("a phone gets its certificate by string, confirms it, and nothing is pending again") {
   Site site;
@@ -362,7 +339,7 @@ TEST_CASE("after the deadline the phone is refused, and after the grace the oper
   CHECK(site.last_operation(device).state == OperationState::kPending);
   site.sql("update operations set completes_by = now() - interval '8 days'");
   service::Maintenance elsewhere(site.database(), "elsewhere");
-  CHECK(must(elsewhere.run()) == 0);  // the lease is another server's
+  CHECK_FALSE(must(elsewhere.run()).has_value());  // the lease is another server's
   CHECK(must(maintenance.run()) == 1);
   CHECK(site.last_operation(device).state == OperationState::kExpired);
 }

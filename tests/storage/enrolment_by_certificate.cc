@@ -3,34 +3,11 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/expect.h"
 #include "tests/support/site.h"
 
 using namespace capf;
 using namespace capf::test;
-
-namespace {
-
-template <class T>
-Reason refused(const Result<T>& result) {
-  REQUIRE_FALSE(result);
-  return result.error().reason;
-}
-
-/// Refused as strangers are, and recorded with the truth.
-template <class T>
-void check_stranger(Site& site, const DeviceName& device, const Result<T>& result, Reason truth) {
-  REQUIRE_FALSE(result);
-  CHECK(result.error().reason == Reason::kAuthenticationFailed);
-  CHECK(result.error().message == words(Reason::kAuthenticationFailed));
-  CHECK(to_string(result.error().true_reason()) == to_string(truth));
-  const auto attempt = site.last_attempt(device);
-  REQUIRE(attempt);
-  CHECK(to_string(attempt->reason) == to_string(truth));
-}
-
-constexpr auto kInstall = OperationKind::kInstall;
-
-}  // namespace
 
 TEST_CASE("the first MIC that authenticates a device is remembered, and another one is refused") {
   Site site;
