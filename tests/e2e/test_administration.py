@@ -114,9 +114,9 @@ class OperationCommandsTest(EndToEnd):
 
     def test_each_wrong_wish_is_refused_with_its_reason(self):
         device = self.site.add_phone(self.device())
-        cases = [(("--auth", "string", "--string", "123"), 2, "4 to 10 digits"),
-                 (("--auth", "string", "--string", "12345678901"), 2, "4 to 10 digits"),
-                 (("--auth", "string", "--string", "12a4"), 2, "4 to 10 digits"),
+        cases = [(("--auth", "string", "--string", "123"), 1, "INVALID_AUTH_STRING"),
+                 (("--auth", "string", "--string", "12345678901"), 1, "INVALID_AUTH_STRING"),
+                 (("--auth", "string", "--string", "12a4"), 1, "INVALID_AUTH_STRING"),
                  (("--auth", "null", "--rsa-size", "1000"), 2, "--rsa-size"),
                  (("--auth", "null", "--completes-by", "2001-01-01T00:00:00Z"), 1, "INVALID_DEADLINE"),
                  (("--auth", "null", "--completes-by", "tomorrow"), 2, "--completes-by"),
