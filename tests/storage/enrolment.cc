@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/service/monitor.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 
@@ -456,4 +457,29 @@ TEST_CASE("what was cancelled after a certificate was issued leaves the last one
   must(site.operations.cancel(site.administrator, device));
   CHECK(site.state_of(a.certificate) == CertificateState::kSuperseded);
   CHECK(site.state_of(b.certificate) == CertificateState::kIssued);
+}
+
+TEST_CASE("a server whose clock is wrong neither authenticates nor is healthy") {
+  class WrongClock final : public Clock {
+   public:
+    explicit WrongClock(std::chrono::seconds by) : by_(by) {}
+    TimePoint now() const override { return SystemClock().now() + by_; }
+
+   private:
+    std::chrono::seconds by_;
+  };
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
+  const auto strings = must(ca::StringKey::make(Secret(Bytes(32, 7))));
+  for (const int seconds : {-3600, -65, 65, 3600 * 24 * 365}) {
+    CAPTURE(seconds);
+    const WrongClock clock{std::chrono::seconds(seconds)};
+    service::Authenticator authenticator(site.database(), strings, site.policy, clock, {});
+    CHECK(refused(authenticator.authenticate(caller, service::Need::kOperation)) == Reason::kClockSkew);
+    CHECK(refused(service::Monitor(site.database(), clock).healthy()) == Reason::kClockSkew);
+  }
+  const WrongClock slow{std::chrono::seconds(-50)};
+  CHECK(service::Authenticator(site.database(), strings, site.policy, slow, {})
+            .authenticate(caller, service::Need::kOperation));
 }
