@@ -27,6 +27,7 @@ Operation read_operation(Columns& columns) {
   operation.authenticated_by = columns.optional_word(parse_credential_kind);
   operation.authenticated_certificate = columns.optional_digest();
   operation.expired_mic = columns.boolean();
+  operation.session = columns.number();
   return operation;
 }
 
@@ -52,8 +53,9 @@ const Statement kFindLast{"operations_find_last",
 const Statement kAdvance{
     "operations_advance",
     "update operations set state = $2::text, authenticated_by = $3::text, authenticated_certificate = $4::bytea, "
-    "expired_mic = $5::boolean, certificates = certificates + case when $2::text = 'issued' then 1 else 0 end "
-    "where id = $1::bigint and finished_at is null"};
+    "expired_mic = $5::boolean, certificates = certificates + case when $2::text = 'issued' then 1 else 0 end, "
+    "session = session + case when $2::text = 'in_progress' then 1 else 0 end "
+    "where id = $1::bigint and finished_at is null returning session"};
 const Statement kFinish{
     "operations_finish",
     "with ended as (update operations set state = $2::text, reason = $3::text, message = $4::text, "
@@ -113,10 +115,10 @@ Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, c
                            read_operation);
 }
 
-Result<bool> Operations::advance(std::int64_t id, OperationState to, CredentialKind by,
-                                 const std::optional<Sha256>& certificate, bool expired_mic) {
+Result<std::optional<std::int64_t>> Operations::advance(std::int64_t id, OperationState to, CredentialKind by,
+                                                        const std::optional<Sha256>& certificate, bool expired_mic) {
   CAPF_INVARIANT(to == OperationState::kInProgress || to == OperationState::kIssued);
-  return session_.changes(kAdvance, Parameters(id, to_string(to), to_string(by), certificate, expired_mic));
+  return session_.first(kAdvance, Parameters(id, to_string(to), to_string(by), certificate, expired_mic), read_number);
 }
 
 Result<bool> Operations::finish(std::int64_t id, OperationState to, std::optional<Reason> reason,

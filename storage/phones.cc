@@ -6,7 +6,7 @@ namespace {
 
 const std::string kColumns =
     "p.id, p.device, p.model, microseconds(p.created_at), microseconds(p.blocked_at), p.mic_sha256, "
-    "microseconds(p.self_service_stopped_at), "
+    "microseconds(p.mic_fresh_at), microseconds(p.self_service_stopped_at), "
     "case when s.locked_until > now() then microseconds(s.locked_until) end, "
     "microseconds(t.at), t.address, t.transport, t.kind, t.reason, t.message";
 const std::string kTables =
@@ -14,11 +14,12 @@ const std::string kTables =
 
 Phone read(Columns& columns) {
   const auto id = columns.number();
-  Phone phone{id, columns.device(), {}, {}, {}, {}, {}, {}, {}};
+  Phone phone{.id = id, .device = columns.device()};
   phone.model = columns.text();
   phone.created_at = columns.time();
   phone.blocked_at = columns.optional_time();
   phone.mic_sha256 = columns.optional_digest();
+  phone.mic_fresh_at = columns.optional_time();
   phone.self_service_stopped_at = columns.optional_time();
   phone.string_locked_until = columns.optional_time();
   if (columns.next_is_null()) return phone;
@@ -46,7 +47,10 @@ const Statement kSetBlocked{"phones_set_blocked",
                             "update phones set blocked_at = case when $2::boolean then coalesce(blocked_at, now()) end "
                             "where id = $1::bigint"};
 const Statement kSetModel{"phones_set_model", "update phones set model = $2::text where id = $1::bigint"};
-const Statement kSetMic{"phones_set_mic", "update phones set mic_sha256 = $2::bytea where id = $1::bigint"};
+const Statement kSetMic{
+    "phones_set_mic",
+    "update phones set mic_sha256 = $2::bytea, mic_fresh_at = case when $3::boolean then coalesce(mic_fresh_at, now()) "
+    "end where id = $1::bigint"};
 const Statement kSetStopped{
     "phones_set_self_service_stopped",
     "update phones set self_service_stopped_at = case when $2::boolean then coalesce(self_service_stopped_at, now()) "
@@ -96,8 +100,8 @@ Status Phones::set_model(std::int64_t id, const std::string& model) {
   return session_.execute(kSetModel, Parameters(id, shortened(model, 64)));
 }
 
-Status Phones::set_mic(std::int64_t id, const std::optional<Sha256>& mic) {
-  return session_.execute(kSetMic, Parameters(id, mic));
+Status Phones::set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) {
+  return session_.execute(kSetMic, Parameters(id, mic, fresh));
 }
 
 Status Phones::set_self_service_stopped(std::int64_t id, bool stopped) {

@@ -13,7 +13,7 @@ inline constexpr char kOperationColumns[] =
     "o.id, o.phone_id, p.device, o.kind, o.state, o.auth, o.key_order, o.rsa_bits, o.ec_bits, o.self_service, "
     "o.created_by, microseconds(o.created_at), microseconds(o.completes_by), microseconds(o.finished_at), o.reason, "
     "o.message, coalesce(o.string_mac, ''), o.string_digits, o.certificates, o.failures, o.authenticated_by, "
-    "o.authenticated_certificate, o.expired_mic";
+    "o.authenticated_certificate, o.expired_mic, o.session";
 Operation read_operation(Columns& columns);
 
 class Phones final : public PhoneStore {
@@ -25,7 +25,7 @@ class Phones final : public PhoneStore {
   Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) override;
   Status set_blocked(std::int64_t id, bool blocked) override;
   Status set_model(std::int64_t id, const std::string& model) override;
-  Status set_mic(std::int64_t id, const std::optional<Sha256>& mic) override;
+  Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) override;
   Status set_self_service_stopped(std::int64_t id, bool stopped) override;
   Status remove(std::int64_t id) override;
   Status record_attempt(std::int64_t id, const Attempt& attempt) override;
@@ -43,8 +43,8 @@ class Operations final : public OperationStore {
   Result<std::optional<Operation>> find_open(std::int64_t phone_id) override;
   Result<std::optional<Operation>> find_last(std::int64_t phone_id) override;
   Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) override;
-  Result<bool> advance(std::int64_t id, OperationState to, CredentialKind by, const std::optional<Sha256>& certificate,
-                       bool expired_mic) override;
+  Result<std::optional<std::int64_t>> advance(std::int64_t id, OperationState to, CredentialKind by,
+                                              const std::optional<Sha256>& certificate, bool expired_mic) override;
   Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
                       const std::string& message) override;
   Result<int> count_failure(std::int64_t id) override;

@@ -116,6 +116,7 @@ enum class Code : std::uint8_t {
   X(kNoPendingOperation, "NO_PENDING_OPERATION", kFailedPrecondition, "nothing is pending for this device")            \
   X(kOperationKind, "OPERATION_KIND", kFailedPrecondition, "the pending operation is another one")                     \
   X(kOperationEnded, "OPERATION_ENDED", kFailedPrecondition, "the operation was cancelled or has ended meanwhile")     \
+  X(kSessionReplaced, "SESSION_REPLACED", kFailedPrecondition, "a later session of this phone has taken over")         \
   X(kDeadlinePassed, "DEADLINE_PASSED", kFailedPrecondition, "the operation's deadline has passed")                    \
   X(kCertificateLimit, "CERTIFICATE_LIMIT", kFailedPrecondition, "too many certificates in one operation")             \
   X(kNothingToConfirm, "NOTHING_TO_CONFIRM", kFailedPrecondition, "this certificate does not wait for confirmation")   \

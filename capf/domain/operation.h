@@ -87,10 +87,11 @@ struct Operation {
   std::optional<Reason> reason{};  ///< why it failed, expired or was cancelled
   std::string message{};           ///< the same in words, with what the phone or the administrator said
 
-  Bytes string_mac{};     ///< only while open, and only for kString
-  int string_digits = 0;  ///< how many digits the string has
-  int certificates = 0;   ///< issued in this operation so far
-  int failures = 0;       ///< times the authenticated phone could not generate its key
+  Bytes string_mac{};        ///< only while open, and only for kString
+  int string_digits = 0;     ///< how many digits the string has
+  int certificates = 0;      ///< issued in this operation so far
+  int failures = 0;          ///< times the authenticated phone could not generate its key
+  std::int64_t session = 0;  ///< how often a phone has begun it: of two sessions the later one wins
 
   std::optional<CredentialKind> authenticated_by{};
   std::optional<Sha256> authenticated_certificate{};

@@ -27,7 +27,8 @@ struct Phone {
   std::string model;  ///< "CP-8861", from its MIC or from the administrator; may be empty
   TimePoint created_at;
   std::optional<TimePoint> blocked_at;
-  std::optional<Sha256> mic_sha256;                  ///< the first MIC that authenticated it; another one is refused
+  std::optional<Sha256> mic_sha256;       ///< the first MIC that authenticated it; another one is refused
+  std::optional<TimePoint> mic_fresh_at;  ///< when it first proved its MIC fresh: less is not accepted any more
   std::optional<TimePoint> self_service_stopped_at;  ///< after a superseded LSC was used
   std::optional<TimePoint> string_locked_until;      ///< wrong strings
   std::optional<Attempt> last_attempt;

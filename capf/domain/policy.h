@@ -21,6 +21,7 @@ struct SitePolicy {
   SubjectForm lsc_subject = SubjectForm::kPlain;
   bool allow_rsa_1024 = false;
   bool self_service_upgrade = true;           ///< a phone in the last third of its LSC's life renews by itself
+  bool require_fresh_proof = false;           ///< refuses proofs on the wire that somebody may have recorded
   std::vector<Network> null_string_networks;  ///< default: loopback
 };
 

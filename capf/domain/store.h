@@ -48,7 +48,8 @@ class PhoneStore {
   virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) = 0;
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
   virtual Status set_model(std::int64_t id, const std::string& model) = 0;
-  virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic) = 0;
+  /// @param fresh whether it was proven fresh; nothing forgets that too.
+  virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) = 0;
   virtual Status set_self_service_stopped(std::int64_t id, bool stopped) = 0;
   /// The name is free again; the records of the phone stay, and a phone added under the name is another one.
   virtual Status remove(std::int64_t id) = 0;
@@ -78,10 +79,10 @@ class OperationStore {
   /// The phone's newest one, open or not.
   virtual Result<std::optional<Operation>> find_last(std::int64_t phone_id) = 0;
   virtual Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) = 0;
-  /// Records how the phone authenticated and moves to `to` (in_progress or issued), counting a certificate for
-  /// issued. @return false where the operation is not open any more.
-  virtual Result<bool> advance(std::int64_t id, OperationState to, CredentialKind by,
-                               const std::optional<Sha256>& certificate, bool expired_mic) = 0;
+  /// Records how the phone authenticated and moves to `to`: in_progress, which begins another session, or issued,
+  /// which counts a certificate. @return the number of the session; nothing where the operation is not open any more.
+  virtual Result<std::optional<std::int64_t>> advance(std::int64_t id, OperationState to, CredentialKind by,
+                                                      const std::optional<Sha256>& certificate, bool expired_mic) = 0;
   /// Ends it: succeeded, failed, expired or cancelled; its string's hash goes. @return false where it is not open.
   virtual Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
                               const std::string& message) = 0;

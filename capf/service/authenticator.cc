@@ -124,7 +124,7 @@ Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Cal
                                  caller.auth_string ? caller.auth_string->text() : std::string_view{});
   if (!phone) return Judgement(tl::unexpected<Refusal>(Refusal{fail(Reason::kUnknownDevice).value(), {}, {}}));
 
-  Proven proven{*phone, operation, CredentialKind::kNone, {}, {}, {}};
+  Proven proven{*phone, operation, CredentialKind::kNone, {}, {}, {}, {}};
   if (phone->blocked_at) return Judgement(refused(Reason::kDeviceBlocked, proven));
 
   const bool by_certificate = !operation || operation->auth == AuthMode::kLsc || operation->auth == AuthMode::kMic;
@@ -177,6 +177,13 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   }
   proven.certificate = sha256(presented.leaf);
 
+  CAPF_LET(const TrustCache::Snapshot trust, trust_.read(tx, locked));
+  if (presented.second) {
+    Result<ca::JudgedMic> mic = trust.store->judge_mic(*presented.second, {}, caller.device, tx.now());
+    if (!mic) return Judgement(refused(mic.error(), proven));
+    proven.fresh_mic = *std::move(mic);
+  }
+
   // An LSC of ours, of any generation: the device comes from the record, never from the name in it.
   CAPF_LET(proven.lsc, tx.certificates().find_lsc(*proven.certificate));
   if (proven.lsc) {
@@ -190,19 +197,16 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
       case CertificateState::kIssued: break;
     }
     proven.by = CredentialKind::kOwnLsc;
-    return Judgement(std::move(proven));
+    return judge_freshness(presented, std::move(proven));
   }
 
-  CAPF_LET(const TrustCache::Snapshot trust, trust_.read(tx, locked));
   Sha256 key{};
   Result<ca::JudgedMic> mic = trust.store->judge_mic(presented.leaf, presented.chain, caller.device, tx.now());
   if (mic) {
     key = mic->key_sha256;
     proven.by = CredentialKind::kMic;
     proven.mic = *std::move(mic);
-    if (proven.phone.mic_sha256 && *proven.phone.mic_sha256 != proven.mic->sha256) {
-      return Judgement(refused(Reason::kMicChanged, proven));
-    }
+    if (presented.fresh) proven.fresh_mic = proven.mic;
     if (proven.mic->expired && !proven.operation) return Judgement(refused(Reason::kCertificateExpired, proven));
   } else if (mic.error().reason == Reason::kCertificateUnknownIssuer) {
     const Result<ca::JudgedLsc> lsc =
@@ -219,7 +223,24 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   if (record && (record->compromised || record->owner == KeyOwner::kBlocked)) {
     return Judgement(refused(Reason::kCertificateRevoked, proven));
   }
-  return Judgement(std::move(proven));
+  return judge_freshness(presented, std::move(proven));
+}
+
+Authenticator::Judgement Authenticator::judge_freshness(const PresentedCertificate& presented, Proven proven) const {
+  // Every MIC that was shown is the one that the device showed first.
+  const std::optional<Sha256>& first = proven.phone.mic_sha256;
+  for (const auto& mic : {proven.mic, proven.fresh_mic}) {
+    if (mic && first && mic->sha256 != *first) return refused(Reason::kMicChanged, proven);
+  }
+  if (proven.mic && proven.fresh_mic && proven.mic->sha256 != proven.fresh_mic->sha256) {
+    return refused(Reason::kMicChanged, proven);
+  }
+  if (proven.phone.mic_fresh_at && !presented.fresh && !proven.fresh_mic)
+    return refused(Reason::kProofDowngraded, proven);
+  // Whoever once received it can repeat it: it serves what an administrator scheduled, where the site lets it.
+  const bool scheduled = proven.operation && !proven.operation->self_service;
+  if (!presented.fresh && (policy_.require_fresh_proof || !scheduled)) return refused(Reason::kProofNotFresh, proven);
+  return proven;
 }
 
 tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal& refusal) {

@@ -19,9 +19,10 @@ struct Proven {
   Phone phone;
   std::optional<Operation> operation;  ///< the open one
   CredentialKind by = CredentialKind::kNone;
-  std::optional<Sha256> certificate;  ///< the one that proved it
-  std::optional<Certificate> lsc;     ///< its record, for kOwnLsc
-  std::optional<ca::JudgedMic> mic;   ///< for kMic
+  std::optional<Sha256> certificate;       ///< the one that proved it
+  std::optional<Certificate> lsc;          ///< its record, for kOwnLsc
+  std::optional<ca::JudgedMic> mic;        ///< for kMic
+  std::optional<ca::JudgedMic> fresh_mic;  ///< the MIC that was proven in this very session, whatever authenticated
 };
 
 /// What the caller must prove.
@@ -59,6 +60,8 @@ class Authenticator {
   Result<Judgement> judge(Transaction& tx, const Caller& caller, Need need, const std::optional<Phone>& phone,
                           bool locked);
   Result<Judgement> judge_certificate(Transaction& tx, const Caller& caller, Proven proven, bool locked);
+  /// Whether what proved the certificate is as fresh as it must be.
+  Judgement judge_freshness(const PresentedCertificate& presented, Proven proven) const;
   Result<std::optional<Reason>> count_string(const Caller& caller, const std::optional<Phone>& phone,
                                              const std::optional<Operation>& operation);
   tl::unexpected<Error> refuse(const Caller& caller, const Refusal& refusal);

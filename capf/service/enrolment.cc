@@ -35,24 +35,36 @@ Status settle_credential(Transaction& tx, const Caller& caller, Proven& proven) 
   return {};
 }
 
-/// The phone has begun: how it authenticated stands in the operation's record.
-Status start(Transaction& tx, const Proven& proven) {
+/// The phone has begun: how it authenticated stands in the operation's record, and a session before it is over.
+Status start(Transaction& tx, Proven& proven) {
+  Operation& operation = *proven.operation;
   const bool expired_mic = proven.mic && proven.mic->expired;
-  CAPF_LET(const bool advanced, tx.operations().advance(proven.operation->id, OperationState::kInProgress, proven.by,
-                                                        proven.certificate, expired_mic));
-  if (!advanced) return fail(Reason::kOperationEnded);
+  CAPF_LET(const auto session, tx.operations().advance(operation.id, OperationState::kInProgress, proven.by,
+                                                       proven.certificate, expired_mic));
+  if (!session) return fail(Reason::kOperationEnded);
+  operation.session = *session;
   return {};
 }
 
 /// The first MIC that authenticates a device is remembered, and its key is nobody's LSC.
 Status remember_mic(Transaction& tx, const Proven& proven) {
-  if (!proven.mic) return {};
-  if (!proven.phone.mic_sha256) CAPF_TRY(tx.phones().set_mic(proven.phone.id, proven.mic->sha256));
-  if (proven.phone.model.empty() && !proven.mic->model.empty()) {
-    CAPF_TRY(tx.phones().set_model(proven.phone.id, proven.mic->model));
+  const std::optional<ca::JudgedMic>& mic = proven.mic ? proven.mic : proven.fresh_mic;
+  if (!mic) return {};
+  const bool fresh = proven.fresh_mic.has_value();
+  if (!proven.phone.mic_sha256 || (fresh && !proven.phone.mic_fresh_at)) {
+    CAPF_TRY(tx.phones().set_mic(proven.phone.id, mic->sha256, fresh));
   }
-  CAPF_TRY(tx.keys().claim(proven.mic->key_sha256, KeyOwner::kMic, proven.phone.id));
+  if (proven.phone.model.empty() && !mic->model.empty()) CAPF_TRY(tx.phones().set_model(proven.phone.id, mic->model));
+  CAPF_TRY(tx.keys().claim(mic->key_sha256, KeyOwner::kMic, proven.phone.id));
   return {};
+}
+
+/// Whether this is how the phone proved itself, for the record.
+std::string proof_words(const Caller& caller, const Proven& proven) {
+  std::string words = "proven by " + std::string(to_string(proven.by));
+  if (proven.mic && proven.mic->expired) words += ", which has expired, as its anchor allows";
+  if (caller.certificate && proven.certificate && !caller.certificate->fresh) words += ", not fresh";
+  return words;
 }
 
 Status claim_key(Transaction& tx, const Phone& phone, const ca::OfferedKey& key) {
@@ -102,6 +114,80 @@ void record_refusal(Database& database, const Caller& caller, const Proven& prov
               {{"reason", std::string(to_string(recorded.error().reason))}, {"cause", recorded.error().cause}});
 }
 
+Status confirm_in(Transaction& tx, const Caller& caller, const Proven& proven, const Sha256& sha256) {
+  CAPF_LET(const auto lsc, tx.certificates().find_lsc(sha256));
+  if (!lsc || lsc->phone_id != proven.phone.id || lsc->revoked_at) return fail(Reason::kNothingToConfirm);
+  return settle(tx, device_actor(caller), proven.phone, *lsc, proven.operation);
+}
+
+Result<int> give_up_in(Transaction& tx, const Caller& caller, const Proven& proven) {
+  const Actor actor = device_actor(caller);
+  CAPF_LET(const int revoked, revoke_all(tx, actor, proven.phone, RevocationReason::kCessationOfOperation));
+  CAPF_TRY(end_operation(tx, actor, *proven.operation, OperationState::kSucceeded, std::nullopt,
+                         "the phone has given up its certificate"));
+  return revoked;
+}
+
+Status hand_over_in(Transaction& tx, const Caller& caller, const Proven& proven,
+                    const std::vector<Bytes>& certificates) {
+  if (certificates.empty() || certificates.size() > ca::kLongestChain) {
+    return fail(Reason::kInvalidRequest, "a phone hands over 1 to 4 certificates");
+  }
+  for (const Bytes& der : certificates) {
+    CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
+    Certificate record;
+    record.kind = CertificateKind::kHandedOver;
+    record.sha256 = facts.sha256;
+    record.serial = facts.serial;
+    record.issuer = facts.issuer;
+    record.phone_id = proven.phone.id;
+    record.device = proven.phone.device.text();
+    record.operation_id = proven.operation->id;
+    record.key_sha256 = facts.key_sha256;
+    record.der = der;
+    record.not_before = facts.not_before;
+    record.not_after = facts.not_after;
+    record.issued_at = tx.now();
+    CAPF_TRY(tx.certificates().add(record));
+  }
+  CAPF_TRY(end_operation(tx, device_actor(caller), *proven.operation, OperationState::kSucceeded, std::nullopt,
+                         "the phone has handed over its certificates"));
+  return {};
+}
+
+/// What becomes of the operation when the phone could not do it.
+struct FailureRule {
+  Reason reason;
+  std::string_view words;
+};
+
+FailureRule rule_of(PhoneFailure failure) {
+  switch (failure) {
+    case PhoneFailure::kKeyGeneration: return {Reason::kKeyGenerationFailed, words(Reason::kKeyGenerationFailed)};
+    case PhoneFailure::kStore: return {Reason::kPhoneRefused, "the phone refused to store the certificate"};
+    case PhoneFailure::kDelete: return {Reason::kPhoneRefused, "the phone refused to delete the certificate"};
+    case PhoneFailure::kFetch: return {Reason::kPhoneRefused, "the phone refused to hand over its certificate"};
+    case PhoneFailure::kNoEc: return {Reason::kPhoneWithoutEc, words(Reason::kPhoneWithoutEc)};
+  }
+  CAPF_INVARIANT(false);
+}
+
+Status fail_in(Transaction& tx, const Caller& caller, const Proven& proven, PhoneFailure failure,
+               const std::string& detail) {
+  const Operation& operation = *proven.operation;
+  const Actor actor = device_actor(caller);
+  const FailureRule rule = rule_of(failure);
+  const std::string message = std::string(rule.words) + (detail.empty() ? "" : ": " + detail);
+  if (failure == PhoneFailure::kKeyGeneration) {
+    CAPF_LET(const int failures, tx.operations().count_failure(operation.id));
+    CAPF_TRY(tx.audit().add(done(actor, "operation.key_generation_failed", operation,
+                                 "time " + std::to_string(failures) + (detail.empty() ? "" : ", " + detail))));
+    if (failures < kLargestKeyGenerationFailures) return {};
+  }
+  CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, rule.reason, message));
+  return {};
+}
+
 }  // namespace
 
 Enrolment::Enrolment(Database& database, Authenticator& authenticator, const ca::Issuer& issuer,
@@ -113,8 +199,14 @@ Enrolment::Enrolment(Database& database, Authenticator& authenticator, const ca:
 template <class Work>
 auto Enrolment::perform(const Caller& caller, Need need, OperationKind kind, Work work)
     -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&> {
-  using Answer = std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
   CAPF_LET(const Proven before, authenticator_.authenticate(caller, need));
+  return perform_as(caller, need, kind, before, work);
+}
+
+template <class Work>
+auto Enrolment::perform_as(const Caller& caller, Need need, OperationKind kind, const Proven& before, Work work)
+    -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&> {
+  using Answer = std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
   std::optional<Error> ended;
   Answer answer = in_write(database_, [&](Transaction& tx) -> Answer {
     ended.reset();
@@ -125,6 +217,19 @@ auto Enrolment::perform(const Caller& caller, Need need, OperationKind kind, Wor
   if (answer && ended) answer = tl::unexpected<Error>(*ended);
   if (!answer && !is_fault(answer.error())) record_refusal(database_, caller, before, kind, answer.error());
   return answer;
+}
+
+template <class Work>
+auto Enrolment::go_on(const Caller& caller, const Proven& begun, Work work)
+    -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&> {
+  using Answer = std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
+  CAPF_INVARIANT(begun.operation.has_value());
+  return perform_as(caller, Need::kOperation, begun.operation->kind, begun,
+                    [&](Transaction& tx, Proven& proven, std::optional<Error>& ended) -> Answer {
+                      if (!proven.operation) return fail(Reason::kOperationEnded);
+                      if (proven.operation->session != begun.operation->session) return fail(Reason::kSessionReplaced);
+                      return work(tx, proven, ended);
+                    });
 }
 
 Result<PendingAnswer> Enrolment::pending(const Caller& caller) {
@@ -148,12 +253,12 @@ Result<IssueAnswer> Enrolment::issue(const Caller& caller, BytesView request) {
                  [&](Transaction& tx, Proven& proven, std::optional<Error>& ended) -> Result<IssueAnswer> {
                    CAPF_LET(const ca::OfferedKey key, ca::read_request(request));
                    CAPF_TRY(ca::check_key(key, policy_.allow_rsa_1024));
-                   return issue_in(tx, caller, proven, key, ended);
+                   return issue_in(tx, caller, proven, key, Possession::kPkcs10, ended);
                  });
 }
 
 Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, Proven& proven,
-                                        const ca::OfferedKey& key, std::optional<Error>& ended) {
+                                        const ca::OfferedKey& key, Possession possession, std::optional<Error>& ended) {
   const auto answer = [&](const Certificate& lsc) { return IssueAnswer{lsc.der, issuer_.chain(), lsc.operation_id}; };
   // The phone proved with the very certificate that it asks for: its last answer was lost.
   if (proven.lsc && proven.lsc->key_sha256 == key.sha256) return answer(*proven.lsc);
@@ -180,8 +285,9 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   }
 
   // Signed and checked here, stored in this transaction: it leaves the process after the commit only.
-  const std::string model = proven.mic ? proven.mic->model : proven.phone.model;
-  const ca::LscRequest request{proven.phone.device, model,    proven.mic ? proven.mic->serial_number : "",
+  const std::optional<ca::JudgedMic>& mic = proven.mic ? proven.mic : proven.fresh_mic;
+  const std::string model = mic ? mic->model : proven.phone.model;
+  const ca::LscRequest request{proven.phone.device, model,    mic ? mic->serial_number : "",
                                key.public_key,      tx.now(), policy_.lsc_validity,
                                policy_.lsc_subject};
   CAPF_LET(const ca::IssuedLsc lsc, issuer_.issue(request, random_));
@@ -198,17 +304,15 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   certificate.not_before = lsc.not_before;
   certificate.not_after = lsc.not_after;
   certificate.issued_at = tx.now();
-  certificate.possession = Possession::kPkcs10;
+  certificate.possession = possession;
   certificate.shard = lsc.shard;
   CAPF_TRY(tx.certificates().add(certificate));
   const bool expired_mic = proven.mic && proven.mic->expired;
-  CAPF_LET(const bool advanced,
+  CAPF_LET(const auto session,
            tx.operations().advance(operation.id, OperationState::kIssued, proven.by, proven.certificate, expired_mic));
-  if (!advanced) return fail(Reason::kOperationEnded);
-  CAPF_TRY(
-      tx.audit().add(done(actor, "certificate.issue", operation,
-                          "serial " + serial_text(lsc.serial) + ", proven by " + std::string(to_string(proven.by)) +
-                              (expired_mic ? " (expired, as its anchor allows)" : ""))));
+  if (!session) return fail(Reason::kOperationEnded);
+  CAPF_TRY(tx.audit().add(done(actor, "certificate.issue", operation,
+                               "serial " + serial_text(lsc.serial) + ", " + proof_words(caller, proven))));
   return answer(certificate);
 }
 
@@ -238,10 +342,7 @@ Status Enrolment::confirm(const Caller& caller, const Sha256& sha256) {
   return perform(caller, Need::kDevice, OperationKind::kInstall,
                  [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
                    if (proven.lsc && proven.lsc->sha256 == sha256) return {};  // authenticating has confirmed it
-                   CAPF_LET(const auto lsc, tx.certificates().find_lsc(sha256));
-                   if (!lsc || lsc->phone_id != proven.phone.id || lsc->revoked_at)
-                     return fail(Reason::kNothingToConfirm);
-                   return settle(tx, device_actor(caller), proven.phone, *lsc, proven.operation);
+                   return confirm_in(tx, caller, proven, sha256);
                  });
 }
 
@@ -262,12 +363,7 @@ Result<int> Enrolment::give_up(const Caller& caller) {
                    CAPF_TRY(check_pending(proven, OperationKind::kDelete, tx.now()));
                    CAPF_TRY(remember_mic(tx, proven));
                    CAPF_TRY(start(tx, proven));
-                   const Actor actor = device_actor(caller);
-                   CAPF_LET(const int revoked,
-                            revoke_all(tx, actor, proven.phone, RevocationReason::kCessationOfOperation));
-                   CAPF_TRY(end_operation(tx, actor, *proven.operation, OperationState::kSucceeded, std::nullopt,
-                                          "the phone has given up its certificate"));
-                   return revoked;
+                   return give_up_in(tx, caller, proven);
                  });
 }
 
@@ -275,56 +371,64 @@ Status Enrolment::hand_over(const Caller& caller, const std::vector<Bytes>& cert
   return perform(caller, Need::kOperation, OperationKind::kTroubleshoot,
                  [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
                    CAPF_TRY(check_pending(proven, OperationKind::kTroubleshoot, tx.now()));
-                   if (certificates.empty() || certificates.size() > ca::kLongestChain) {
-                     return fail(Reason::kInvalidRequest, "a phone hands over 1 to 4 certificates");
-                   }
                    CAPF_TRY(remember_mic(tx, proven));
                    CAPF_TRY(start(tx, proven));
-                   for (const Bytes& der : certificates) {
-                     CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
-                     Certificate record;
-                     record.kind = CertificateKind::kHandedOver;
-                     record.sha256 = facts.sha256;
-                     record.serial = facts.serial;
-                     record.issuer = facts.issuer;
-                     record.phone_id = proven.phone.id;
-                     record.device = proven.phone.device.text();
-                     record.operation_id = proven.operation->id;
-                     record.key_sha256 = facts.key_sha256;
-                     record.der = der;
-                     record.not_before = facts.not_before;
-                     record.not_after = facts.not_after;
-                     record.issued_at = tx.now();
-                     CAPF_TRY(tx.certificates().add(record));
-                   }
-                   CAPF_TRY(end_operation(tx, device_actor(caller), *proven.operation, OperationState::kSucceeded,
-                                          std::nullopt, "the phone has handed over its certificates"));
-                   return {};
+                   return hand_over_in(tx, caller, proven, certificates);
                  });
 }
 
 Status Enrolment::report_failure(const Caller& caller, PhoneFailure failure) {
-  return perform(
-      caller, Need::kOperation, OperationKind::kInstall,
-      [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
-        if (!proven.operation) return fail(Reason::kNoPendingOperation);
-        const Operation& operation = *proven.operation;
-        CAPF_TRY(start(tx, proven));
-        const Actor actor = device_actor(caller);
-        if (failure == PhoneFailure::kKeyGeneration) {
-          CAPF_LET(const int failures, tx.operations().count_failure(operation.id));
-          CAPF_TRY(tx.audit().add(
-              done(actor, "operation.key_generation_failed", operation, "time " + std::to_string(failures))));
-          if (failures < kLargestKeyGenerationFailures) return {};
-          CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, Reason::kKeyGenerationFailed,
-                                 std::string(words(Reason::kKeyGenerationFailed))));
-          return {};
-        }
-        CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, Reason::kPhoneRefused,
-                               failure == PhoneFailure::kStore ? "the phone refused to store the certificate"
-                                                               : "the phone refused to delete the certificate"));
-        return {};
-      });
+  return perform(caller, Need::kOperation, OperationKind::kInstall,
+                 [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
+                   if (!proven.operation) return fail(Reason::kNoPendingOperation);
+                   CAPF_TRY(start(tx, proven));
+                   return fail_in(tx, caller, proven, failure, "");
+                 });
+}
+
+Result<Proven> Enrolment::begin(const Caller& caller) {
+  return perform(caller, Need::kOperation, OperationKind::kInstall,
+                 [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Result<Proven> {
+                   if (!proven.operation) return fail(Reason::kNoPendingOperation);
+                   CAPF_TRY(check_pending(proven, proven.operation->kind, tx.now()));
+                   CAPF_TRY(remember_mic(tx, proven));
+                   CAPF_TRY(start(tx, proven));
+                   CAPF_TRY(tx.audit().add(
+                       done(device_actor(caller), "operation.begin", *proven.operation, proof_words(caller, proven))));
+                   return proven;
+                 });
+}
+
+Result<IssueAnswer> Enrolment::issue_key(const Caller& caller, const Proven& begun, BytesView public_key) {
+  return go_on(caller, begun, [&](Transaction& tx, Proven& proven, std::optional<Error>& ended) -> Result<IssueAnswer> {
+    CAPF_LET(const ca::OfferedKey key, ca::read_public_key(public_key));
+    CAPF_TRY(ca::check_key(key, policy_.allow_rsa_1024));
+    return issue_in(tx, caller, proven, key, Possession::kNone, ended);
+  });
+}
+
+Status Enrolment::stored(const Caller& caller, const Proven& begun, const Sha256& certificate) {
+  return go_on(caller, begun, [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
+    return confirm_in(tx, caller, proven, certificate);
+  });
+}
+
+Result<int> Enrolment::gave_up(const Caller& caller, const Proven& begun) {
+  return go_on(caller, begun, [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Result<int> {
+    return give_up_in(tx, caller, proven);
+  });
+}
+
+Status Enrolment::handed_over(const Caller& caller, const Proven& begun, const std::vector<Bytes>& certificates) {
+  return go_on(caller, begun, [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
+    return hand_over_in(tx, caller, proven, certificates);
+  });
+}
+
+Status Enrolment::failed(const Caller& caller, const Proven& begun, PhoneFailure failure, const std::string& detail) {
+  return go_on(caller, begun, [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
+    return fail_in(tx, caller, proven, failure, detail);
+  });
 }
 
 }  // namespace capf::service

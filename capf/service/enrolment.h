@@ -28,7 +28,7 @@ struct IssueAnswer {
 };
 
 /// What a phone reports that it could not do.
-enum class PhoneFailure : std::uint8_t { kKeyGeneration, kStore, kDelete };
+enum class PhoneFailure : std::uint8_t { kKeyGeneration, kStore, kDelete, kFetch, kNoEc };
 
 /// What phones do. Every method authenticates the caller first; whoever does not prove the device gets
 /// AUTHENTICATION_FAILED alone, and the true reason stands in the record. Each change is one transaction, in which
@@ -51,12 +51,32 @@ class Enrolment {
   Status hand_over(const Caller& caller, const std::vector<Bytes>& certificates);
   Status report_failure(const Caller& caller, PhoneFailure failure);
 
+  // The same for a transport where the server leads: begin() authenticates and begins what is pending, and what follows
+  // in the session belongs to the `begun` that it answered. Another session of the phone that begins meanwhile takes
+  // over: SESSION_REPLACED.
+
+  /// Errors besides those of authenticating: NO_PENDING_OPERATION, DEADLINE_PASSED.
+  Result<Proven> begin(const Caller& caller);
+  /// @param public_key SubjectPublicKeyInfo; that the phone has the private key is not proven, and the record says so.
+  Result<IssueAnswer> issue_key(const Caller& caller, const Proven& begun, BytesView public_key);
+  Status stored(const Caller& caller, const Proven& begun, const Sha256& certificate);
+  Result<int> gave_up(const Caller& caller, const Proven& begun);
+  Status handed_over(const Caller& caller, const Proven& begun, const std::vector<Bytes>& certificates);
+  /// @param detail what else is known, in words of ours; may be empty.
+  Status failed(const Caller& caller, const Proven& begun, PhoneFailure failure, const std::string& detail);
+
  private:
   template <class Work>
   auto perform(const Caller& caller, Need need, OperationKind kind, Work work)
       -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
+  template <class Work>
+  auto perform_as(const Caller& caller, Need need, OperationKind kind, const Proven& before, Work work)
+      -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
+  template <class Work>
+  auto go_on(const Caller& caller, const Proven& begun, Work work)
+      -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
   Result<IssueAnswer> issue_in(Transaction& tx, const Caller& caller, Proven& proven, const ca::OfferedKey& key,
-                               std::optional<Error>& ended);
+                               Possession possession, std::optional<Error>& ended);
   /// The operation that a phone may begin by itself, not yet on record.
   Result<Operation> renewal(Transaction& tx, const Proven& proven);
   Result<Operation> begin_renewal(Transaction& tx, const Actor& actor, const Proven& proven);

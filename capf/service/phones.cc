@@ -112,7 +112,7 @@ Status Phones::unlock(const Actor& actor, const DeviceName& device, bool forget_
     CAPF_LET(const Phone phone, lock(tx, device));
     CAPF_TRY(tx.strings().unlock(phone.id));
     CAPF_TRY(tx.phones().set_self_service_stopped(phone.id, false));
-    if (forget_mic) CAPF_TRY(tx.phones().set_mic(phone.id, std::nullopt));
+    if (forget_mic) CAPF_TRY(tx.phones().set_mic(phone.id, std::nullopt, false));
     return tx.audit().add(done(actor, "phone.unlock", device.text(), forget_mic ? "the remembered MIC too" : ""));
   });
 }

@@ -18,7 +18,7 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK_FALSE(phone.last_attempt);
     good(tx.phones().set_blocked(phone.id, true));
     good(tx.phones().set_model(phone.id, "CP-8861"));
-    good(tx.phones().set_mic(phone.id, digest("mic")));
+    good(tx.phones().set_mic(phone.id, digest("mic"), false));
     good(tx.phones().set_self_service_stopped(phone.id, true));
     Attempt attempt{
         tx.now(), "192.0.2.1", "grpc", OperationKind::kDelete, Reason::kMicChanged, std::string("a\0b\xff", 4)};
@@ -40,7 +40,7 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK(changed.last_attempt->reason == Reason::kAuthStringMismatch);
     CHECK(changed.last_attempt->message == "a\uFFFDb\uFFFD");
     good(tx.phones().set_blocked(phone.id, false));
-    good(tx.phones().set_mic(phone.id, std::nullopt));
+    good(tx.phones().set_mic(phone.id, std::nullopt, false));
     CHECK_FALSE(good(tx.phones().find(device("SEP1")))->blocked_at);
     CHECK_FALSE(good(tx.phones().find(device("SEP1")))->mic_sha256);
 
