@@ -127,17 +127,23 @@ Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Cal
   Proven proven{*phone, operation, CredentialKind::kNone, {}, {}, {}, {}};
   if (phone->blocked_at) return Judgement(refused(Reason::kDeviceBlocked, proven));
 
+  const bool on_wire = caller.transport == kWireTransport;
+  const auto idle = [&] {
+    return Judgement(
+        refused(caller.auth_string || on_wire ? Reason::kNoPendingOperation : Reason::kCredentialMissing, proven));
+  };
+  if (caller.bad_proof) return operation ? Judgement(refused(*caller.bad_proof, proven)) : idle();
   const bool by_certificate = !operation || operation->auth == AuthMode::kLsc || operation->auth == AuthMode::kMic;
   if (caller.certificate && (by_certificate || need == Need::kDevice)) {
     CAPF_LET(Judgement judged, judge_certificate(tx, caller, proven, locked));
+    // On the wire a phone without anything pending hears so, whatever it brought; a stolen key is another matter.
+    if (!judged && !operation && on_wire && judged.error().error.reason != Reason::kSupersededLscUsed) return idle();
     if (by_certificate && !judged) return judged;
     const bool own = judged && judged->by == CredentialKind::kOwnLsc;
     if (!operation || (own && need == Need::kDevice)) return judged;
     if (by_certificate) proven = *std::move(judged);
   }
-  if (!operation) {
-    return Judgement(refused(caller.auth_string ? Reason::kNoPendingOperation : Reason::kCredentialMissing, proven));
-  }
+  if (!operation) return idle();
 
   if (operation->auth == AuthMode::kString && caller.auth_string) {
     if (!equal_in_constant_time(mac, operation->string_mac))
@@ -227,6 +233,11 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
 }
 
 Authenticator::Judgement Authenticator::judge_freshness(const PresentedCertificate& presented, Proven proven) const {
+  if (presented.called_mic && *presented.called_mic != (proven.by == CredentialKind::kMic)) {
+    const Reason reason = Reason::kProofInvalid;
+    return tl::unexpected<Refusal>(
+        refusal_of(fail(reason, "the certificate is not of the type that the phone calls it").value(), proven));
+  }
   // Every MIC that was shown is the one that the device showed first.
   const std::optional<Sha256>& first = proven.phone.mic_sha256;
   for (const auto& mic : {proven.mic, proven.fresh_mic}) {
@@ -260,7 +271,8 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
                     error.reason,     error.message};
     CAPF_TRY(tx.phones().record_attempt(refusal.phone->id, attempt));
     // Two hold one key, or somebody has an old one: only an administrator can tell. The key was proven in this session.
-    if (error.reason == Reason::kSupersededLscUsed && !refusal.phone->self_service_stopped_at) {
+    const bool proven_now = caller.certificate && caller.certificate->fresh;
+    if (error.reason == Reason::kSupersededLscUsed && proven_now && !refusal.phone->self_service_stopped_at) {
       CAPF_TRY(tx.phones().set_self_service_stopped(refusal.phone->id, true));
       AuditEvent event = done(device_actor(caller), "phone.superseded_lsc_used", device, error.message);
       event.outcome = "refused";

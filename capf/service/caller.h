@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capf/base/address.h"
@@ -19,7 +20,12 @@ struct PresentedCertificate {
   bool fresh = true;
   /// Another certificate that was proven fresh in this session; it must be the device's MIC.
   std::optional<Bytes> second{};
+  /// What the phone calls it, where it says so: its MIC, or an LSC. It must be that.
+  std::optional<bool> called_mic{};
 };
+
+/// The transport whose answers tell unknown and idle devices from others, because phones expect it.
+inline constexpr std::string_view kWireTransport = "wire";
 
 /// Who calls in a device's name and what they brought, whatever the transport. Nothing of it is believed yet.
 struct Caller {
@@ -27,7 +33,8 @@ struct Caller {
   std::optional<Secret> auth_string;
   std::optional<PresentedCertificate> certificate;
   Address address;
-  std::string transport;  ///< "grpc" or "wire"
+  std::string transport;             ///< "grpc" or "wire"
+  std::optional<Error> bad_proof{};  ///< they tried to prove a certificate, and it is no proof
 };
 
 }  // namespace capf::service

@@ -389,6 +389,9 @@ Status Enrolment::report_failure(const Caller& caller, PhoneFailure failure) {
 Result<Proven> Enrolment::begin(const Caller& caller) {
   return perform(caller, Need::kOperation, OperationKind::kInstall,
                  [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Result<Proven> {
+                   if (!proven.operation && renewable(proven, policy_, tx.now())) {
+                     CAPF_LET(proven.operation, begin_renewal(tx, device_actor(caller), proven));
+                   }
                    if (!proven.operation) return fail(Reason::kNoPendingOperation);
                    CAPF_TRY(check_pending(proven, proven.operation->kind, tx.now()));
                    CAPF_TRY(remember_mic(tx, proven));
@@ -423,6 +426,10 @@ Status Enrolment::handed_over(const Caller& caller, const Proven& begun, const s
   return go_on(caller, begun, [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
     return hand_over_in(tx, caller, proven, certificates);
   });
+}
+
+void Enrolment::broke_off(const Caller& caller, const Proven& begun, const Error& why) {
+  record_refusal(database_, caller, begun, begun.operation->kind, why);
 }
 
 Status Enrolment::failed(const Caller& caller, const Proven& begun, PhoneFailure failure, const std::string& detail) {

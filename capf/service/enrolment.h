@@ -62,6 +62,8 @@ class Enrolment {
   Status stored(const Caller& caller, const Proven& begun, const Sha256& certificate);
   Result<int> gave_up(const Caller& caller, const Proven& begun);
   Status handed_over(const Caller& caller, const Proven& begun, const std::vector<Bytes>& certificates);
+  /// The dialogue broke off: only the record changes.
+  void broke_off(const Caller& caller, const Proven& begun, const Error& why);
   /// @param detail what else is known, in words of ours; may be empty.
   Status failed(const Caller& caller, const Proven& begun, PhoneFailure failure, const std::string& detail);
 

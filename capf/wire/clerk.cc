@@ -1,0 +1,209 @@
+#include "capf/wire/clerk.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "capf/base/log.h"
+#include "capf/base/metrics.h"
+#include "capf/ca/proof.h"
+
+namespace capf::wire {
+namespace {
+
+ca::ProofHash hash_of(std::uint8_t code) {
+  if (code == kHashSha256) return ca::ProofHash::kSha256;
+  return code == kHashSha512 ? ca::ProofHash::kSha512 : ca::ProofHash::kSha1;  // SHA-1 is refused there
+}
+
+ca::ProofClaim claim_of(const ProofElements& proof) {
+  ca::ProofClaim claim;
+  claim.certificate = proof.certificate.der;
+  claim.sha1_signature = proof.signed_data;
+  claim.sha2_signature = proof.sha2_signed_data.signature;
+  claim.sha2_hash = hash_of(proof.sha2_signed_data.hash);
+  if (proof.sudi) {
+    claim.sudi = {proof.sudi->certificate, proof.sudi->sha1_signature, proof.sudi->sha512_signature};
+  }
+  return claim;
+}
+
+/// Refusals of strangers, gathered: while one thread writes them down the others only add, so that a flood of
+/// connections keeps one thread busy and no more.
+class Tally {
+ public:
+  Tally(service::Records& records, Metrics* metrics) : records_(records), metrics_(metrics) {}
+
+  void add(const Address& address, const Error& why) {
+    if (metrics_ != nullptr) metrics_->count_refusal(why.reason);
+    {
+      const std::lock_guard lock(mutex_);
+      // A thousand addresses at a time; those above are in the metrics alone.
+      if (waiting_.size() < kMostWaiting)
+        ++waiting_.try_emplace({address.block(), why.reason}, address).first->second.count;
+      if (std::exchange(writing_, true)) return;
+    }
+    write();
+  }
+
+ private:
+  struct Entry {
+    explicit Entry(const Address& who) : address(who) {}
+    Address address;
+    int count = 0;
+  };
+  using Entries = std::map<std::pair<std::string, Reason>, Entry>;
+  static constexpr std::size_t kMostWaiting = 1000;
+  /// A row says that there were many; how many exactly stands in the metrics.
+  static constexpr int kMostWritten = 100;
+
+  void write() {
+    for (;;) {
+      Entries entries;
+      {
+        const std::lock_guard lock(mutex_);
+        entries.swap(waiting_);
+        if (entries.empty()) {
+          writing_ = false;
+          return;
+        }
+      }
+      for (const auto& [key, entry] : entries) {
+        for (int i = 0; i < std::min(entry.count, kMostWritten); ++i) {
+          records_.refused_stranger(entry.address, fail(key.second).value());
+        }
+      }
+    }
+  }
+
+  service::Records& records_;
+  Metrics* const metrics_;
+  std::mutex mutex_;
+  Entries waiting_;
+  bool writing_ = false;
+};
+
+class Clerk final : public Desk {
+ public:
+  Clerk(service::Enrolment& enrolment, std::shared_ptr<Tally> tally, const Address& peer, std::uint32_t session_id)
+      : enrolment_(enrolment), tally_(std::move(tally)), peer_(peer), session_id_(session_id) {}
+
+  Answer answer(const Question& question) override {
+    try {
+      return std::visit([this](const auto& asked) { return serve(asked); }, question);
+    } catch (const std::exception& error) {
+      return fail_internal(error.what()).value();
+    }
+  }
+
+  void refused(const Error& why) override {
+    try {
+      if (begun_) return enrolment_.broke_off(*caller_, *begun_, why);
+      tally_->add(peer_, why);
+    } catch (const std::exception& error) {
+      log_error("record.failed", {{"cause", error.what()}});
+    }
+  }
+
+ private:
+  Answer serve(const Begin& begin) {
+    service::Caller caller{begin.device, {}, {}, peer_, std::string(service::kWireTransport)};
+    if (begin.password) caller.auth_string.emplace(*begin.password);
+    if (begin.proof) prove(*begin.proof, caller);
+    caller_.emplace(std::move(caller));
+    auto begun = enrolment_.begin(*caller_);
+    if (!begun) return begin_error(begun.error());
+    begun_.emplace(*std::move(begun));
+    return Begun{begun_->operation->kind, begun_->operation->key, begun_->operation->failures};
+  }
+
+  void prove(const ProofElements& proof, service::Caller& caller) const {
+    auto proven = ca::verify_proof(claim_of(proof), caller.device, session_id_);
+    if (!proven) {
+      caller.bad_proof = std::move(proven).error();
+      return;
+    }
+    service::PresentedCertificate presented;
+    presented.leaf = std::move(proven->certificate);
+    presented.fresh = proven->fresh;
+    presented.second = std::move(proven->sudi);
+    presented.called_mic = proof.certificate.type == kTypeMic;
+    caller.certificate.emplace(std::move(presented));
+  }
+
+  /// What strangers must not be told apart is told to the phone where the protocol has a word for it.
+  static Error begin_error(const Error& error) {
+    const Reason reason = error.true_reason();
+    const bool told = reason == Reason::kUnknownDevice || reason == Reason::kNoPendingOperation;
+    return told ? fail(reason, error.message, error.cause).value() : error;
+  }
+
+  Answer serve(const Issue& issue) {
+    auto issued = enrolment_.issue_key(*caller_, *begun_, issue.public_key);
+    if (!issued) return std::move(issued).error();
+    issued_ = sha256(issued->certificate);
+    return Issued{std::move(issued->certificate)};
+  }
+
+  Answer serve(const Confirm&) { return done(enrolment_.stored(*caller_, *begun_, issued_)); }
+
+  Answer serve(const GiveUp&) {
+    const auto revoked = enrolment_.gave_up(*caller_, *begun_);
+    if (!revoked) return revoked.error();
+    return Done{};
+  }
+
+  Answer serve(const HandOver& hand) {
+    const BytesView der = hand.certificate.der;
+    return done(enrolment_.handed_over(*caller_, *begun_, {Bytes(der.begin(), der.end())}));
+  }
+
+  Answer serve(const ReportFailure& report) {
+    using What = ReportFailure::What;
+    using service::PhoneFailure;
+    std::string detail;
+    if (report.reason) {
+      detail = "the phone's reason is " + std::to_string(*report.reason);
+    } else if (report.what == What::kKeyGeneration) {
+      detail = "not in time";
+    }
+    const auto failure = [&] {
+      switch (report.what) {
+        case What::kKeyGeneration: return PhoneFailure::kKeyGeneration;
+        case What::kStore: return PhoneFailure::kStore;
+        case What::kDelete: return PhoneFailure::kDelete;
+        case What::kFetch: return PhoneFailure::kFetch;
+        case What::kNoEc: return PhoneFailure::kNoEc;
+      }
+      CAPF_INVARIANT(false);
+    }();
+    return done(enrolment_.failed(*caller_, *begun_, failure, detail));
+  }
+
+  static Answer done(Status status) {
+    if (!status) return std::move(status).error();
+    return Done{};
+  }
+
+  service::Enrolment& enrolment_;
+  const std::shared_ptr<Tally> tally_;
+  const Address peer_;
+  const std::uint32_t session_id_;
+  std::optional<service::Caller> caller_;
+  std::optional<service::Proven> begun_;
+  Sha256 issued_{};
+};
+
+}  // namespace
+
+OpenDesk open_clerks(service::Enrolment& enrolment, service::Records& records, Metrics* metrics) {
+  return [&enrolment, tally = std::make_shared<Tally>(records, metrics)](
+             const Address& peer, std::uint32_t session_id) -> std::unique_ptr<Desk> {
+    return std::make_unique<Clerk>(enrolment, tally, peer, session_id);
+  };
+}
+
+}  // namespace capf::wire
