@@ -59,6 +59,11 @@ struct Metrics::Series {
   Family<Gauge>& not_after = gauges(registry, "capf_certificate_not_after_seconds",
                                     "When the server's own certificates expire, in seconds since 1970.");
   Gauge& lease = gauge(registry, "capf_maintenance_lease_held", "1 on the server that does the site's maintenance.");
+  Gauge& legacy = gauge(registry, "capf_wire_legacy_phones", "1 where TLS 1.0 is spoken on the phones' port.");
+  Family<Gauge>& wire_now =
+      gauges(registry, "capf_wire_connections", "Connections of the phones' port: all, strangers, handshakes.");
+  Family<Counter>& wire_total = counters(registry, "capf_wire_connections_total",
+                                         "What became of connections of the phones' port since the start.");
   Gauge& summary_read = gauge(registry, "capf_summary_read_seconds",
                               "When the numbers from the database were last read, in seconds since 1970.");
 };
@@ -103,6 +108,24 @@ void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_af
   series_->not_after.Add({{"certificate", std::string(which)}}).Set(seconds_of(not_after));
 }
 void Metrics::set_lease_held(bool held) { series_->lease.Set(held ? 1 : 0); }
+void Metrics::set_legacy_phones(bool allowed) { series_->legacy.Set(allowed ? 1 : 0); }
+void Metrics::set_wire(const WireNumbers& numbers) {
+  const auto now = [&](const char* which, std::int64_t count) {
+    series_->wire_now.Add({{"which", which}}).Set(static_cast<double>(count));
+  };
+  now("all", numbers.connections);
+  now("strangers", numbers.strangers);
+  now("handshakes", numbers.handshakes);
+  const auto total = [&](const char* outcome, std::int64_t count) {
+    Counter& counter = series_->wire_total.Add({{"outcome", outcome}});
+    counter.Increment(static_cast<double>(count) - counter.Value());
+  };
+  total("accepted", numbers.accepted);
+  total("over_limit", numbers.over_limit);
+  total("handshake_failed", numbers.handshake_failures);
+  total("session", numbers.sessions);
+  total("legacy_session", numbers.legacy_sessions);
+}
 void Metrics::set_summary_read(TimePoint at) { series_->summary_read.Set(seconds_of(at)); }
 
 std::string Metrics::text() const { return prometheus::TextSerializer().Serialize(series_->registry.Collect()); }

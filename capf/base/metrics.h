@@ -12,6 +12,18 @@
 
 namespace capf {
 
+/// Of the port that speaks the CAPF protocol.
+struct WireNumbers {
+  std::int64_t connections = 0;
+  std::int64_t strangers = 0;  ///< of those, not yet authenticated
+  std::int64_t handshakes = 0;
+  std::int64_t accepted = 0;  ///< all that follow since the start
+  std::int64_t over_limit = 0;
+  std::int64_t handshake_failures = 0;
+  std::int64_t sessions = 0;
+  std::int64_t legacy_sessions = 0;
+};
+
 /// What Prometheus reads of this server. Every label has a bounded set of values that the program itself chose: no
 /// device, no address, no name of a person. Counters and calls are this server's; what is counted in the database
 /// is the same on every server of a site. Threads: any.
@@ -48,6 +60,10 @@ class Metrics {
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
   /// Whether this server does the site's maintenance.
   void set_lease_held(bool held);
+  /// Whether TLS 1.0 is spoken on the phones' port.
+  void set_legacy_phones(bool allowed);
+  /// What the phones' port says of itself.
+  void set_wire(const WireNumbers& numbers);
   /// The numbers above were read from the database at that time.
   void set_summary_read(TimePoint at);
 

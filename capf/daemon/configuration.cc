@@ -134,6 +134,28 @@ void read_listener(Section& listen, const std::string& name, Listener& listener)
   section.finish();
 }
 
+template <class Unit>
+void read_time(Section& section, const std::string& key, int least, int most, Unit& time) {
+  int count = static_cast<int>(time.count());
+  section.number(key, least, most, count);
+  time = Unit{count};
+}
+
+void read_wire(Section section, WireSettings& wire) {
+  section.flag("legacy_phones", wire.legacy_phones);
+  section.flag("conceal_devices", wire.conceal_devices);
+  read_time(section, "handshake_seconds", 1, 300, wire.handshake);
+  read_time(section, "first_answer_seconds", 1, 300, wire.first_answer);
+  read_time(section, "answer_seconds", 1, 600, wire.answer);
+  read_time(section, "key_generation_minutes", 1, 120, wire.key_generation);
+  read_time(section, "keep_alive_minutes", 1, 60, wire.keep_alive);
+  section.number("connections", 1, 1000000, wire.connections);
+  section.number("connections_per_address", 1, 1000000, wire.connections_per_address);
+  section.number("handshakes", 1, 10000, wire.handshakes);
+  section.number("backlog", 1, 65535, wire.backlog);
+  section.finish();
+}
+
 void read_policy(Section section, SitePolicy& policy) {
   int days = static_cast<int>(policy.lsc_validity.count()) / kHoursOfDay;
   section.number("lsc_validity_days", 1, 1825, days);
@@ -149,6 +171,7 @@ void read_policy(Section section, SitePolicy& policy) {
   }
   section.flag("allow_rsa_1024", policy.allow_rsa_1024);
   section.flag("self_service_upgrade", policy.self_service_upgrade);
+  section.flag("require_fresh_proof", policy.require_fresh_proof);
   std::vector<std::string> networks;
   for (const Network& network : policy.null_string_networks) networks.push_back(network.to_string());
   section.texts("null_string_networks", networks);
@@ -185,7 +208,8 @@ void check_ports(const Configuration& configuration, const std::string& file, st
     const Listener& listener;
     int port;
   };
-  const Entry entries[]{{"phone", configuration.phone, configuration.phone_port()},
+  const Entry entries[]{{"wire", configuration.wire_listener, configuration.wire_port()},
+                        {"phone", configuration.phone, configuration.phone_port()},
                         {"admin", configuration.admin, configuration.admin_port()},
                         {"metrics", configuration.metrics, configuration.metrics_port()}};
   for (const Entry& a : entries) {
@@ -228,11 +252,13 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   database.finish();
 
   Section listen = top.section("listen");
+  read_listener(listen, "wire", configuration.wire_listener);
   read_listener(listen, "phone", configuration.phone);
   read_listener(listen, "admin", configuration.admin);
   read_listener(listen, "metrics", configuration.metrics);
   listen.finish();
 
+  read_wire(top.section("wire"), configuration.wire);
   read_policy(top.section("policy"), configuration.policy);
 
   Section limits = top.section("limits");
@@ -333,15 +359,30 @@ std::string to_toml(const Configuration& configuration) {
       << "server = " << toml_text(configuration.database.server) << '\n'
       << "owner = " << toml_text(configuration.database.owner) << '\n'
       << "pool_size = " << configuration.database.pool_size << '\n';
+  write_listener(out, "wire", configuration.wire_listener, configuration.wire_port());
   write_listener(out, "phone", configuration.phone, configuration.phone_port());
   write_listener(out, "admin", configuration.admin, configuration.admin_port());
   write_listener(out, "metrics", configuration.metrics, configuration.metrics_port());
+  const WireSettings& wire = configuration.wire;
+  out << "\n[wire]\n"
+      << "legacy_phones = " << flag(wire.legacy_phones) << '\n'
+      << "conceal_devices = " << flag(wire.conceal_devices) << '\n'
+      << "handshake_seconds = " << wire.handshake.count() << '\n'
+      << "first_answer_seconds = " << wire.first_answer.count() << '\n'
+      << "answer_seconds = " << wire.answer.count() << '\n'
+      << "key_generation_minutes = " << wire.key_generation.count() << '\n'
+      << "keep_alive_minutes = " << wire.keep_alive.count() << '\n'
+      << "connections = " << wire.connections << '\n'
+      << "connections_per_address = " << wire.connections_per_address << '\n'
+      << "handshakes = " << wire.handshakes << '\n'
+      << "backlog = " << wire.backlog << '\n';
   out << "\n[policy]\n"
       << "lsc_validity_days = " << configuration.policy.lsc_validity.count() / kHoursOfDay << '\n'
       << "lsc_subject = " << (configuration.policy.lsc_subject == SubjectForm::kPlain ? "\"plain\"" : "\"cisco\"")
       << '\n'
       << "allow_rsa_1024 = " << flag(configuration.policy.allow_rsa_1024) << '\n'
       << "self_service_upgrade = " << flag(configuration.policy.self_service_upgrade) << '\n'
+      << "require_fresh_proof = " << flag(configuration.policy.require_fresh_proof) << '\n'
       << "null_string_networks = " << toml_list(networks) << '\n'
       << "\n[limits]\n"
       << "calls_in_flight = " << configuration.limits.calls_in_flight << '\n'

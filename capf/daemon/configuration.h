@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -30,6 +31,21 @@ struct Limits {
   int unauthenticated_calls_waiting = 24;
 };
 
+/// The phones' port that speaks the CAPF protocol.
+struct WireSettings {
+  bool legacy_phones = false;    ///< TLS 1.0 with AES128-SHA too
+  bool conceal_devices = false;  ///< answers unknown and idle devices like refused ones
+  std::chrono::seconds handshake{15};
+  std::chrono::seconds first_answer{10};
+  std::chrono::seconds answer{30};
+  std::chrono::minutes key_generation{30};
+  std::chrono::minutes keep_alive{15};
+  int connections = 20000;
+  int connections_per_address = 20000;
+  int handshakes = 64;
+  int backlog = 4096;
+};
+
 struct DatabaseSettings {
   std::string server = "host=/run/postgresql user=capf_server dbname=capf";  ///< libpq's connection string
   std::string owner = "host=/run/postgresql user=capf_owner dbname=capf";    ///< for `capfd migrate` alone
@@ -44,9 +60,11 @@ struct Configuration {
   std::string status_url;                      ///< default: http://<public_host>:<base port + 3>
   std::string passphrase = "file:passphrase";  ///< of the keys, as read_secret() takes it; files relative to the state
   DatabaseSettings database;
+  Listener wire_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener phone{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener admin{.enabled = true, .addresses = {"127.0.0.1", "::1"}, .port = {}};
   Listener metrics{.enabled = true, .addresses = {"127.0.0.1"}, .port = {}};
+  WireSettings wire;
   SitePolicy policy;
   Limits limits;
   LogLevel log_level = LogLevel::kInfo;
@@ -54,6 +72,7 @@ struct Configuration {
   /// With the defaults, null string from loopback among them.
   Configuration();
 
+  int wire_port() const { return port_of(wire_listener, 0); }
   int phone_port() const { return port_of(phone, 1); }
   int admin_port() const { return port_of(admin, 2); }
   int metrics_port() const { return port_of(metrics, 5); }

@@ -27,6 +27,7 @@ std::string dial_address(const std::vector<std::string>& listening) {
 
 std::string Endpoints::ready_line() const {
   std::string line = "capfd ready";
+  if (wire) line += " wire=" + *wire;
   if (phone) line += " phone=" + *phone;
   if (admin) line += " admin=" + *admin;
   if (metrics) line += " metrics=" + *metrics;
@@ -36,6 +37,7 @@ std::string Endpoints::ready_line() const {
 std::string Endpoints::json(int pid) const {
   // Addresses and ports need no escaping.
   std::string text = "{\"pid\":" + std::to_string(pid);
+  if (wire) text += ",\"wire\":\"" + *wire + "\"";
   if (phone) text += ",\"phone\":\"" + *phone + "\"";
   if (admin) text += ",\"admin\":\"" + *admin + "\"";
   if (metrics) text += ",\"metrics\":\"" + *metrics + "\"";

@@ -20,11 +20,12 @@ std::string dial_address(const std::vector<std::string>& listening);
 
 /// Where the services of a running server are; absent ones do not listen.
 struct Endpoints {
+  std::optional<std::string> wire;
   std::optional<std::string> phone;
   std::optional<std::string> admin;
   std::optional<std::string> metrics;
 
-  /// "capfd ready phone=… admin=… metrics=…"
+  /// "capfd ready wire=… phone=… admin=… metrics=…"
   std::string ready_line() const;
   /// {"pid":123,"phone":"127.0.0.1:3805", …}
   std::string json(int pid) const;

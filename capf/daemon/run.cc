@@ -106,15 +106,16 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
     const auto use = database->use();
     numbers.set_pool(use.size, use.in_use, use.waiting);
   };
-  CAPF_LET(const auto server,
-           Server::start({configuration, *database, clock, metrics, read_pool}, std::move(secrets), std::move(issuer)));
+  CAPF_LET(const auto server, Server::start({configuration, *database, clock, metrics, read_pool, files, opened},
+                                            std::move(secrets), std::move(issuer)));
   {
     CAPF_LET(const auto endpoints_file, EndpointsFile::write(files.endpoints(), server->endpoints()));
     const std::string line = server->endpoints().ready_line();
     std::printf("%s\n", line.c_str());
     std::fflush(stdout);
     notify_service_manager("READY=1");
-    log_info("server.ready", {{"phone", server->endpoints().phone.value_or("")},
+    log_info("server.ready", {{"wire", server->endpoints().wire.value_or("")},
+                              {"phone", server->endpoints().phone.value_or("")},
                               {"admin", server->endpoints().admin.value_or("")},
                               {"metrics", server->endpoints().metrics.value_or("")}});
     signals.wait_for_stop();

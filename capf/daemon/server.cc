@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <botan/system_rng.h>
@@ -11,6 +12,7 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuer.h"
 #include "capf/daemon/ticker.h"
+#include "capf/daemon/wire.h"
 #include "capf/rpc/readiness.h"
 #include "capf/rpc/server.h"
 #include "capf/service/administrators.h"
@@ -25,6 +27,7 @@
 #include "capf/service/trust.h"
 #include "capf/web/server.h"
 #include "capf/web/status.h"
+#include "capf/wire/clerk.h"
 
 namespace capf::daemon {
 namespace {
@@ -64,6 +67,8 @@ class Composition final : public Server {
         metrics_(around.metrics),
         clock_(around.clock),
         read_pool_(around.read_pool),
+        files_(around.files),
+        passphrase_(around.passphrase),
         secrets_(std::move(secrets)),
         authenticator_(around.database, secrets_.strings, configuration_.policy, clock_,
                        [this](Reason reason) { metrics_.count_refusal(reason); }),
@@ -80,6 +85,7 @@ class Composition final : public Server {
   ~Composition() override { stop(milliseconds{0}); }
 
   Status listen(IssuerRecord record) {
+    const Bytes issuer_key = secrets_.issuer.key->public_key();
     CAPF_LET(issuer_, ca::Issuer::make(std::move(record), std::move(secrets_.issuer.key), status_url(configuration_)));
     enrolment_.emplace(database_, authenticator_, *issuer_, configuration_.policy, Botan::system_rng());
     tell_expiries();
@@ -95,6 +101,13 @@ class Composition final : public Server {
                                   .metrics = metrics_,
                                   .clock = clock_,
                                   .wire_certificate = secrets_.wire.chain.front()};
+    if (configuration_.wire_listener.enabled) {
+      const std::vector<Bytes> others{issuer_key, secrets_.site_ca.key->public_key(),
+                                      secrets_.server.key->public_key()};
+      CAPF_LET(wire_port_, WirePort::start(configuration_, files_, passphrase_, others, database_, metrics_,
+                                           wire::open_clerks(*enrolment_, records_, &metrics_)));
+      endpoints_.wire = dial_address(wire_port_->addresses());
+    }
     if (configuration_.phone.enabled) {
       CAPF_LET(const auto settings, listen_settings(configuration_.phone, configuration_.phone_port()));
       const Limits& limits = configuration_.limits;
@@ -125,11 +138,15 @@ class Composition final : public Server {
   void stop(milliseconds patience) override {
     readiness_.drain();
     const auto deadline = steady_clock::now() + patience;
+    std::thread wire([&] {
+      if (wire_port_) wire_port_->stop(patience);
+    });
     for (auto* server : {phone_server_.get(), admin_server_.get()}) {
       if (server == nullptr) continue;
       const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
       server->stop(std::max(left, milliseconds{0}));
     }
+    wire.join();
     if (maintaining_) maintaining_->stop();
     if (reading_) reading_->stop();
     if (web_server_) web_server_->stop();
@@ -157,6 +174,7 @@ class Composition final : public Server {
   void read() {
     read_pool_(metrics_);
     const auto summary = monitor_.summary();
+    if (wire_port_) wire_port_->tick();
     metrics_.set_database_up(summary.has_value());
     if (!summary) return log_warning("summary.failed", summary.error());
     for (const OperationState state : kOperationStates) {
@@ -185,6 +203,8 @@ class Composition final : public Server {
   Metrics& metrics_;
   const Clock& clock_;
   const PoolReading read_pool_;
+  const SiteFiles& files_;
+  const Secret& passphrase_;
   Secrets secrets_;
   service::Authenticator authenticator_;
   service::Phones phones_;
@@ -199,6 +219,7 @@ class Composition final : public Server {
   Database& database_;
   std::unique_ptr<ca::Issuer> issuer_;
   std::optional<service::Enrolment> enrolment_;
+  std::unique_ptr<WirePort> wire_port_;
   std::unique_ptr<rpc::Server> phone_server_;
   std::unique_ptr<rpc::Server> admin_server_;
   std::unique_ptr<web::Server> web_server_;

@@ -23,6 +23,8 @@ struct Surroundings {
   const Clock& clock;
   Metrics& metrics;
   PoolReading read_pool;
+  const SiteFiles& files;
+  const Secret& passphrase;  ///< of the keys
 };
 
 /// The whole server: services, listeners, and the threads that do what is due. Listens when start() returns.

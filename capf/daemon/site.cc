@@ -19,6 +19,8 @@ constexpr std::uintmax_t kLargestFile = 1024 * 1024;
 
 std::string errno_words() { return std::strerror(errno); }  // NOLINT(concurrency-mt-unsafe): glibc's is
 
+}  // namespace
+
 Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase) {
   const auto key_path = files.key(name);
   const auto name_the_file = [&](Error error) {
@@ -46,8 +48,6 @@ Result<Identity> open_identity(const SiteFiles& files, const std::string& name, 
   }
   return identity;
 }
-
-}  // namespace
 
 std::string issuer_name(std::int64_t id) { return "issuer-" + std::to_string(id); }
 

@@ -47,6 +47,10 @@ struct Secrets {
   ca::StringKey strings;
 };
 
+/// One key of the site with its certificate, held against each other.
+/// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, INVALID_CONFIGURATION.
+Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase);
+
 /// Opens every key of the site. Each is held against its certificate.
 /// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, NO_SITE, INVALID_CONFIGURATION.
 Result<Secrets> open_secrets(const SiteFiles& files, std::int64_t issuer_id, const Secret& passphrase);

@@ -1,0 +1,122 @@
+#include "capf/daemon/wire.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "capf/base/log.h"
+#include "capf/ca/certificate.h"
+#include "capf/daemon/endpoints.h"
+
+namespace capf::daemon {
+namespace {
+
+constexpr const char* kNames[]{"wire", "wire-ec"};
+
+Result<net::TlsIdentity> tls_identity(const Identity& identity) {
+  net::TlsIdentity tls;
+  for (const Bytes& certificate : identity.chain) {
+    const std::string pem = ca::to_pem(certificate);
+    tls.certificates_pem.insert(tls.certificates_pem.end(), pem.begin(), pem.end());
+  }
+  CAPF_LET(tls.key_pem, identity.key->private_pem());
+  return tls;
+}
+
+wire::ListenerSettings listener_settings(const Configuration& configuration) {
+  const WireSettings& wanted = configuration.wire;
+  wire::ListenerSettings settings;
+  settings.addresses = with_port(configuration.wire_listener.addresses, configuration.wire_port());
+  settings.session = {.first_answer = wanted.first_answer,
+                      .answer = wanted.answer,
+                      .key_generation = wanted.key_generation,
+                      .conceal_devices = wanted.conceal_devices};
+  settings.handshake = wanted.handshake;
+  settings.whole_session = wanted.key_generation + std::chrono::minutes(15);
+  settings.keep_alive = wanted.keep_alive;
+  settings.connections = wanted.connections;
+  settings.connections_per_address = wanted.connections_per_address;
+  settings.strangers = wanted.connections;
+  settings.handshakes = wanted.handshakes;
+  settings.backlog = wanted.backlog;
+  return settings;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WirePort>> WirePort::start(const Configuration& configuration, const SiteFiles& files,
+                                                  const Secret& passphrase, const std::vector<Bytes>& others,
+                                                  Database& database, Metrics& metrics, wire::OpenDesk open_desk) {
+  std::unique_ptr<WirePort> port(new WirePort(configuration, files, passphrase, others, database, metrics));
+  CAPF_LET(auto tls, port->open_tls());
+  if (configuration.wire.legacy_phones) {
+    log_warning("wire.legacy_phones", {{"words", "TLS 1.0 with AES128-SHA is spoken on the phones' port"}});
+  }
+  metrics.set_legacy_phones(configuration.wire.legacy_phones);
+  wire::ListenerHooks hooks;
+  hooks.metrics = &metrics;
+  hooks.traces = [self = port.get()](const std::string& device) {
+    const std::lock_guard lock(self->mutex_);
+    return std::find(self->traced_.begin(), self->traced_.end(), device) != self->traced_.end();
+  };
+  CAPF_LET(port->listener_, wire::Listener::start(listener_settings(configuration), std::move(tls),
+                                                  std::move(open_desk), std::move(hooks)));
+  return port;
+}
+
+void WirePort::trace(const std::string& device, bool on) {
+  const std::lock_guard lock(mutex_);
+  std::erase(traced_, device);
+  if (on) traced_.push_back(device);
+}
+
+Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
+  shown_ = newest_file();
+  net::TlsSettings settings;
+  settings.legacy_phones = configuration_.wire.legacy_phones;
+  for (const char* name : kNames) {
+    std::error_code error;
+    if (!settings.identities.empty() && !std::filesystem::exists(files_.key(name), error)) continue;
+    CAPF_LET(const Identity identity, open_identity(files_, name, passphrase_));
+    const Bytes key = identity.key->public_key();
+    // RSA key exchange makes the key an oracle for decryption: it must be good for nothing else.
+    if (settings.legacy_phones && std::find(others_.begin(), others_.end(), key) != others_.end()) {
+      return fail(Reason::kInvalidConfiguration,
+                  "legacy_phones needs a key that serves nothing else, but " + files_.key(name).string() + " does");
+    }
+    const auto reserved =
+        in_write(database_, [&](Transaction& tx) { return tx.keys().claim(sha256(key), KeyOwner::kSite, 0); });
+    if (!reserved) return tl::unexpected<Error>(reserved.error());
+    CAPF_LET(net::TlsIdentity tls, tls_identity(identity));
+    settings.identities.push_back(std::move(tls));
+    if (const auto facts = ca::read_certificate(identity.chain.front())) {
+      metrics_.set_certificate_not_after(name, facts->not_after);
+    }
+  }
+  return net::TlsContext::make(settings);
+}
+
+std::filesystem::file_time_type WirePort::newest_file() const {
+  std::filesystem::file_time_type newest{};
+  for (const char* name : kNames) {
+    for (const auto& path : {files_.key(name), files_.certificate(name)}) {
+      std::error_code error;
+      const auto time = std::filesystem::last_write_time(path, error);
+      if (!error) newest = std::max(newest, time);
+    }
+  }
+  return newest;
+}
+
+void WirePort::tick() {
+  const wire::ListenerCounts counts = listener_->counts();
+  metrics_.set_wire({counts.connections, counts.strangers, counts.handshakes, counts.accepted, counts.over_limit,
+                     counts.handshake_failures, counts.sessions, counts.legacy_sessions});
+  if (newest_file() == shown_) return;
+  auto tls = open_tls();
+  if (!tls) return log_error("wire.certificate_kept", tls.error());
+  listener_->replace(*std::move(tls));
+  log_info("wire.certificate_replaced");
+}
+
+}  // namespace capf::daemon

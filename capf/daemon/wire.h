@@ -1,0 +1,61 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "capf/base/metrics.h"
+#include "capf/daemon/configuration.h"
+#include "capf/daemon/site.h"
+#include "capf/domain/store.h"
+#include "capf/wire/listener.h"
+
+namespace capf::daemon {
+
+/// The port that phones speak the CAPF protocol on, with the certificates that it shows.
+class WirePort {
+ public:
+  /// Opens `wire` of the site and, where there is one, `wire-ec`, and listens.
+  /// @param passphrase of the keys; it outlives the port, which opens them again when their files change.
+  /// @param others public keys, SubjectPublicKeyInfo, that must not be this port's where legacy phones are allowed.
+  /// Errors: INVALID_CONFIGURATION, those of opening keys, and of the database, which reserves the keys.
+  static Result<std::unique_ptr<WirePort>> start(const Configuration& configuration, const SiteFiles& files,
+                                                 const Secret& passphrase, const std::vector<Bytes>& others,
+                                                 Database& database, Metrics& metrics, wire::OpenDesk open_desk);
+
+  const std::vector<std::string>& addresses() const { return listener_->addresses(); }
+  /// Whose dialogues go to the log; empty: nobody's. Threads: any.
+  void trace(const std::string& device, bool on);
+  /// To be called from time to time: tells the metrics, and shows certificates that have been replaced.
+  void tick();
+  void stop(std::chrono::milliseconds patience) { listener_->stop(patience); }
+
+ private:
+  WirePort(const Configuration& configuration, SiteFiles files, const Secret& passphrase, std::vector<Bytes> others,
+           Database& database, Metrics& metrics)
+      : configuration_(configuration),
+        files_(std::move(files)),
+        passphrase_(passphrase),
+        others_(std::move(others)),
+        database_(database),
+        metrics_(metrics) {}
+
+  Result<std::shared_ptr<const net::TlsContext>> open_tls();
+  std::filesystem::file_time_type newest_file() const;
+
+  const Configuration& configuration_;
+  const SiteFiles files_;
+  const Secret& passphrase_;
+  const std::vector<Bytes> others_;
+  Database& database_;
+  Metrics& metrics_;
+  std::filesystem::file_time_type shown_{};  ///< of the files whose certificates are shown
+  std::mutex mutex_;
+  std::vector<std::string> traced_;
+  std::unique_ptr<wire::Listener> listener_;  ///< last: it calls what stands above
+};
+
+}  // namespace capf::daemon
