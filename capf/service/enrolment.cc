@@ -215,7 +215,10 @@ auto Enrolment::perform_as(const Caller& caller, Need need, OperationKind kind, 
     return work(tx, proven, ended);
   });
   if (answer && ended) answer = tl::unexpected<Error>(*ended);
-  if (!answer && !is_fault(answer.error())) record_refusal(database_, caller, before, kind, answer.error());
+  // A phone that comes without anything pending is told so, and changes nothing.
+  const bool idle =
+      !answer && answer.error().reason == Reason::kNoPendingOperation && caller.transport == kWireTransport;
+  if (!answer && !idle && !is_fault(answer.error())) record_refusal(database_, caller, before, kind, answer.error());
   return answer;
 }
 

@@ -50,7 +50,7 @@ TEST_CASE("a key that is not known is refused with its line") {
         std::vector<std::string>{"/etc/capf/capfd.toml:2: base_prot is not known"});
   CHECK(faults_of("[policy]\n\nallow_rsa_512 = true") ==
         std::vector<std::string>{"/etc/capf/capfd.toml:3: policy.allow_rsa_512 is not known"});
-  CHECK(faults_of("[listen.wire]\nport = 1").size() == 1);
+  CHECK(faults_of("[listen.sip]\nport = 1").size() == 1);
 }
 
 TEST_CASE("all faults of a configuration are told at once") {
