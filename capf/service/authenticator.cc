@@ -256,6 +256,8 @@ Authenticator::Judgement Authenticator::judge_freshness(const PresentedCertifica
 
 tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal& refusal) {
   const Error& error = refusal.error;
+  // That nothing is pending is no refusal there, and changes nothing.
+  if (error.reason == Reason::kNoPendingOperation && caller.transport == kWireTransport) return conceal(error);
   if (on_refusal_) on_refusal_(error.reason);
   log_info("authentication.refused", {{"device", caller.device.text()},
                                       {"address", caller.address.to_string()},
