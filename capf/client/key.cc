@@ -169,6 +169,26 @@ Result<Bytes> PrivateKey::certification_request(const std::string& common_name) 
   return encode(request.get(), i2d_X509_REQ);
 }
 
+bool PrivateKey::is_rsa() const { return EVP_PKEY_get_base_id(key_.get()) == EVP_PKEY_RSA; }
+
+// Without a digest that the context knows of, OpenSSL puts no DigestInfo around what it signs.
+Result<Bytes> PrivateKey::sign_bare(Digest digest, BytesView data) const {
+  unsigned char hashed[EVP_MAX_MD_SIZE];
+  unsigned int hashed_size = 0;
+  const EVP_MD* hash = digest == Digest::kSha1 ? EVP_sha1() : EVP_sha512();
+  const Context context(EVP_PKEY_CTX_new(key_.get(), nullptr));
+  Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));
+  std::size_t size = signature.size();
+  if (context == nullptr || EVP_Digest(data.data(), data.size(), hashed, &hashed_size, hash, nullptr) != 1 ||
+      EVP_PKEY_sign_init(context.get()) != 1 ||
+      (is_rsa() && EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1) ||
+      EVP_PKEY_sign(context.get(), signature.data(), &size, hashed, hashed_size) != 1) {
+    return dropping_errors(fail_internal("the proof could not be signed"));
+  }
+  signature.resize(size);
+  return signature;
+}
+
 Result<Bytes> generate_prime(int bits) {
   const std::unique_ptr<BN_CTX, Release<BN_CTX_free>> scratch(BN_CTX_secure_new());
   const Number prime(BN_secure_new());

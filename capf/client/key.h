@@ -40,6 +40,12 @@ class PrivateKey {
   /// PKCS #10 in DER, signed with SHA-256, its subject CN=`common_name`. Errors: INTERNAL.
   Result<Bytes> certification_request(const std::string& common_name) const;
 
+  enum class Digest : std::uint8_t { kSha1, kSha512 };
+  bool is_rsa() const;
+  /// As phones sign on the wire: RSA the bare digest in PKCS #1 v1.5 padding of type 1, without DigestInfo; EC by
+  /// ECDSA, in DER. Errors: INTERNAL where an RSA key is too small for the digest.
+  Result<Bytes> sign_bare(Digest digest, BytesView data) const;
+
  private:
   explicit PrivateKey(evp_pkey_st* key);
   std::shared_ptr<evp_pkey_st> key_;

@@ -54,12 +54,24 @@ Result<Listeners> read_listeners(const std::filesystem::path& state) {
   if (!google::protobuf::util::JsonStringToMessage(text, &object).ok()) {
     return fail(Reason::kServerNotReached, path.string() + " is not what a server writes");
   }
-  return Listeners{field(object, "phone"), field(object, "admin")};
+  return Listeners{field(object, "phone"), field(object, "admin"), field(object, "wire")};
 }
 
 Result<std::string> read_site_ca(const std::filesystem::path& state) {
   auto text = read_file(state / "certificates" / "site-ca.pem", kLargestFile);
   if (!text) return fail(Reason::kNoSite, text.error().message);
+  return text;
+}
+
+Result<std::string> read_wire_certificates(const std::filesystem::path& state) {
+  const auto folder = state / "certificates";
+  auto text = read_file(folder / "wire.pem", kLargestFile);
+  if (!text) return fail(Reason::kNoSite, text.error().message);
+  std::error_code error;
+  if (std::filesystem::exists(folder / "wire-ec.pem", error)) {
+    CAPF_LET(const std::string other, read_file(folder / "wire-ec.pem", kLargestFile));
+    *text += other;
+  }
   return text;
 }
 

@@ -20,12 +20,17 @@ struct Endpoint {
 struct Listeners {
   std::string phone;
   std::string admin;
+  std::string wire;
 };
 
 /// Errors: NO_SITE where there is no such directory; SERVER_NOT_REACHED where no server listens for it.
 Result<Listeners> read_listeners(const std::filesystem::path& state);
 /// DIR/certificates/site-ca.pem. Errors: NO_SITE.
 Result<std::string> read_site_ca(const std::filesystem::path& state);
+
+/// The certificates that the phones' port on the wire may show: DIR/certificates/wire.pem, and wire-ec.pem where there
+/// is one. Errors: NO_SITE.
+Result<std::string> read_wire_certificates(const std::filesystem::path& state);
 
 /// The whole file, at most `limit` octets. Errors: INVALID_REQUEST, with the file's name.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit);

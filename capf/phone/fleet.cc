@@ -50,9 +50,8 @@ std::map<std::string, Secret> parse_strings(std::istream& lines) {
   return strings;
 }
 
-std::chrono::duration<double> run(const Load& load, const std::function<Result<Phone>(const std::string&)>& phone_of,
-                                  const Folder& folder, KeySource& keys, Tally& tally,
-                                  const std::function<void(const std::string&, const Error&)>& on_refusal) {
+std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, const Folder& folder, KeySource& keys,
+                                  Tally& tally, const OnRefusal& on_refusal) {
   using Time = std::chrono::steady_clock;
   const auto begin = Time::now();
   std::atomic<std::uint64_t> next{0};

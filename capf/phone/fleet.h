@@ -26,11 +26,13 @@ struct Load {
   double rate = 0;  ///< phones that begin in a second; 0: as many as can
 };
 
-/// Lets every phone of the load come once. `phone_of` gives what a device brings; it and `on_refusal` are called from
-/// any thread.
+/// What a device brings.
+using PhoneOf = std::function<Result<Phone>(const std::string&)>;
+using OnRefusal = std::function<void(const std::string&, const Error&)>;
+
+/// Lets every phone of the load come once. `phone_of` and `on_refusal` are called from any thread.
 /// @return how long it took.
-std::chrono::duration<double> run(const Load& load, const std::function<Result<Phone>(const std::string&)>& phone_of,
-                                  const Folder& folder, KeySource& keys, Tally& tally,
-                                  const std::function<void(const std::string&, const Error&)>& on_refusal);
+std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, const Folder& folder, KeySource& keys,
+                                  Tally& tally, const OnRefusal& on_refusal);
 
 }  // namespace capf::phone

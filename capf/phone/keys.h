@@ -19,6 +19,9 @@ class KeySource {
   virtual std::string_view remark() const = 0;
 };
 
+/// The key's file: the remark, and the key in PEM.
+Secret key_file(const client::PrivateKey& key, const KeySource& source);
+
 /// As a phone makes its key.
 class FreshKeys final : public KeySource {
  public:
@@ -31,6 +34,8 @@ class FreshKeys final : public KeySource {
 class TestKeys final : public KeySource {
  public:
   Result<client::PrivateKey> make(client::KeyKind kind) override;
+  /// Makes so many now: make() takes them first.
+  Status prepare(client::KeyKind kind, std::uint64_t count);
   std::string_view remark() const override { return "capf-phone test key: shares its primes with others\n"; }
 
  private:
@@ -39,7 +44,11 @@ class TestKeys final : public KeySource {
     std::size_t first = 0;  ///< the next pair
     std::size_t second = 0;
   };
+  Result<client::PrivateKey> take(client::KeyKind kind);
+
   std::mutex mutex_;
+  std::vector<client::PrivateKey> prepared_;
+  client::KeyKind prepared_kind_;
   std::map<int, Pool> pools_;  ///< by the size of the modulus
 };
 

@@ -5,13 +5,14 @@
 #include <mutex>
 
 #include <botan/mem_ops.h>
-#include <sys/resource.h>
 
 #include "capf/client/argument.h"
 #include "capf/client/key.h"
 #include "capf/client/legacy.h"
 #include "capf/client/text.h"
+#include "capf/net/descriptors.h"
 #include "capf/phone/fleet.h"
+#include "capf/phone/line.h"
 #include "capf/phone/options.h"
 
 namespace {
@@ -35,13 +36,32 @@ Result<client::Endpoint> find_server(const Options& options) {
   endpoint.address = options.server;
   if (endpoint.address.empty()) {
     CAPF_LET(const client::Listeners listeners, client::read_listeners(options.state));
-    endpoint.address = listeners.phone;
+    endpoint.address = options.wire ? listeners.wire : listeners.phone;
     if (endpoint.address.empty())
-      return fail(Reason::kServerNotReached, "the server of this site has no port for phones");
+      return fail(Reason::kServerNotReached, "the server of this site has no such port for phones");
   }
-  CAPF_LET(endpoint.trust_pem, options.trust.empty() ? client::read_site_ca(options.state)
-                                                     : client::read_file(options.trust, kLargestFile));
+  const auto trusted = [&] {
+    if (!options.trust.empty()) return client::read_file(options.trust, kLargestFile);
+    return options.wire ? client::read_wire_certificates(options.state) : client::read_site_ca(options.state);
+  };
+  CAPF_LET(endpoint.trust_pem, trusted());
   return endpoint;
+}
+
+std::chrono::milliseconds milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+Result<phone::Line> open_line(const Options& options, const client::Endpoint& server) {
+  phone::LineSettings settings;
+  settings.tls_1_0 = options.tls_1_0;
+  settings.version = static_cast<std::uint8_t>(options.wire_version);
+  settings.sudi = !options.no_sudi;
+  settings.key_delay = milliseconds(options.key_delay);
+  if (!options.drop_after.empty()) settings.drop_after = phone::message_names().at(options.drop_after);
+  if (options.tries > 0) settings.tries = options.tries;
+  settings.pause = milliseconds(options.retry_pause);
+  return phone::Line::open(server, settings);
 }
 
 /// "mics/{device}.pem" names a file for each device.
@@ -76,7 +96,7 @@ Status read_certificate(const Options& options, const std::string& device, clien
     if (&certificate == certificates.data() && facts->public_key != key.public_key()) {
       return fail(Reason::kInvalidCertificate, path + " and its key do not belong together");
     }
-    if (facts->needs_legacy && !options.legacy_certificate) {
+    if (facts->needs_legacy && !options.legacy_certificate && !options.wire) {
       return fail(Reason::kCertificateWeak,
                   path + " is old (SHA-1, or a small key): OpenSSL shows it with --legacy-certificate only");
     }
@@ -91,17 +111,17 @@ Result<phone::Folder> open_folder(const Options& options) {
   return phone::Folder::open(parent / "phones", options.count == 0);
 }
 
-int run_one(const Options& options, phone::Phone phone, const phone::Folder& folder) {
+int run_one(const Options& options, phone::Phone phone, const phone::Folder& folder, const phone::Line* line) {
   phone.device = options.device;
   if (const Status read = read_certificate(options, phone.device, phone.server); !read) return report(read.error());
   phone::FreshKeys keys;
-  const auto done = phone::visit(phone, folder, keys);
+  const auto done = line != nullptr ? line->visit(phone, folder, keys) : phone::visit(phone, folder, keys);
   if (!done) return report(done.error());
   std::cout << done->line << std::endl;
   return 0;
 }
 
-int run_many(const Options& options, const phone::Phone& common, const phone::Folder& folder) {
+int run_many(const Options& options, const phone::Phone& common, const phone::Folder& folder, const phone::Line* line) {
   const phone::Load load{options.first, options.count, options.concurrency, options.rate};
   if (const auto last = phone::device_at(load.first, load.count - 1); !last) return report(last.error(), 2);
   std::map<std::string, Secret> strings;
@@ -113,11 +133,7 @@ int run_many(const Options& options, const phone::Phone& common, const phone::Fo
     }
     strings = phone::parse_strings(options.strings == "-" ? std::cin : file);
   }
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
+  net::raise_descriptor_limit();
   const auto phone_of = [&](const std::string& device) -> Result<phone::Phone> {
     phone::Phone phone = common;
     phone.device = device;
@@ -136,7 +152,12 @@ int run_many(const Options& options, const phone::Phone& common, const phone::Fo
   };
   phone::TestKeys keys;
   phone::Tally tally;
-  const auto elapsed = phone::run(load, phone_of, folder, keys, tally, on_refusal);
+  if (line != nullptr && options.prepared_bits > 0) {
+    const client::KeyKind kind{client::KeyKind::Type::kRsa, options.prepared_bits};
+    if (const Status made = keys.prepare(kind, load.count); !made) return report(made.error());
+  }
+  const auto elapsed = line != nullptr ? line->run(load, phone_of, folder, keys, tally, on_refusal)
+                                       : phone::run(load, phone_of, folder, keys, tally, on_refusal);
   std::cout << tally.words(elapsed) << std::flush;
   if (tally.count("done") == load.count) return 0;
   return tally.count(std::string(to_string(Reason::kServerNotReached))) == load.count ? 3 : 1;
@@ -158,7 +179,7 @@ int main(int argc, char** argv) {
     return report(fail(Reason::kInvalidDeviceName).value(), 2);
   }
   phone::Phone phone;
-  phone.tries = options.tries;
+  if (options.tries > 0) phone.tries = options.tries;
   if (!options.auth_string.empty()) {
     auto digits = client::read_auth_string(options.auth_string);
     if (!digits) return report(digits.error(), 2);
@@ -172,5 +193,13 @@ int main(int argc, char** argv) {
   phone.server = *std::move(server);
   const auto folder = open_folder(options);
   if (!folder) return report(folder.error());
-  return options.count == 0 ? run_one(options, std::move(phone), *folder) : run_many(options, phone, *folder);
+  std::optional<phone::Line> line;
+  if (options.wire) {
+    auto opened = open_line(options, phone.server);
+    if (!opened) return report(opened.error());
+    line.emplace(*std::move(opened));
+  }
+  const phone::Line* wire = line ? &*line : nullptr;
+  return options.count == 0 ? run_one(options, std::move(phone), *folder, wire)
+                            : run_many(options, phone, *folder, wire);
 }

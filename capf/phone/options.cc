@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "capf/base/version.h"
+#include "capf/phone/line.h"
 
 namespace capf::phone {
 namespace {
@@ -14,14 +15,18 @@ constexpr const char* kExamples = R"(Examples:
   capf-phone SEP001122334455 --state var --string 12345678
   capf-phone SEP001122334455 --certificate mic.pem --key mic.key --dir phones
   capf-phone --count 1000 --concurrency 16 --strings strings.txt --dir phones
+  capf-phone SEP001122334455 --wire --string 12345678 --key-delay 45
 
 Exit codes: 0 an operation was done, 1 refused or nothing pending, 2 wrong usage, 3 server not reached.)";
 
 void define(CLI::App& app, Options& options) {
   app.add_option("DEVICE", options.device, "the device name");
   app.add_option("--state", options.state, "the site's state directory")->envname("CAPF_STATE")->type_name("DIR");
-  app.add_option("--server", options.server, "HOST:PORT of the phones' gRPC port (default: the site's own)");
-  app.add_option("--trust", options.trust, "PEM of the site CA (default: the site's own)")->type_name("FILE");
+  app.add_option("--server", options.server,
+                 "HOST:PORT of the phones' port, gRPC or the wire's (default: the site's own)");
+  app.add_option("--trust", options.trust,
+                 "PEM of the site CA, or on the wire of the server's very certificate (default: the site's own)")
+      ->type_name("FILE");
   app.add_option("--string", options.auth_string, "authentication string, '-' reads it from standard input");
   app.add_option("--certificate", options.certificate,
                  "PEM of the certificate to show instead of the LSC in the folder, such as a MIC, with its chain")
@@ -32,8 +37,31 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--dir", options.folder,
                  "folder of DEVICE.pem and DEVICE.key (default: phones, in the state directory)")
       ->type_name("DIR");
-  app.add_option("--tries", options.tries, "how often a call is tried while the server is away (default: 5)")
+  app.add_option(
+         "--tries", options.tries,
+         "how often a call is tried while the server is away (default: 5), or a session that breaks on the wire (4)")
       ->check(CLI::Range(1, 100));
+  const char* wire = "The CAPF protocol instead of gRPC";
+  app.add_flag("--wire", options.wire, "speak it, as desk phones do")->group(wire);
+  app.add_option("--wire-version", options.wire_version, "of the protocol: 2 or 3 (default: 3)")
+      ->check(CLI::Range(2, 3))
+      ->group(wire);
+  app.add_option("--key-delay", options.key_delay, "seconds that a key takes longer")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->group(wire);
+  app.add_option("--drop-after", options.drop_after, "drop the connection after this message of either side")
+      ->check(CLI::IsMember(message_names()))
+      ->type_name("MESSAGE")
+      ->group(wire);
+  app.add_flag("--tls-1.0", options.tls_1_0, "TLS 1.0 with AES128-SHA alone, as the 7900 series")->group(wire);
+  app.add_flag("--no-sudi", options.no_sudi, "prove without signing the session's id, as old phones")->group(wire);
+  app.add_option("--retry-pause", options.retry_pause, "seconds until a broken session is repeated (default: 30)")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->group(wire);
+  app.add_option("--prepared-keys", options.prepared_bits,
+                 "bits of the RSA keys that --count makes beforehand, 0 for none (default: 2048)")
+      ->check(CLI::IsMember({0, 1024, 2048, 3072, 4096}))
+      ->group(wire);
   const char* many = "Many phones";
   app.add_option("--count", options.count, "how many")->check(CLI::Range(1, 100'000'000))->group(many);
   app.add_option("--concurrency", options.concurrency, "how many at once (default: 1)")
@@ -56,6 +84,9 @@ std::string contradiction(const Options& options) {
   if (!options.strings.empty() && !options.auth_string.empty()) return "either --string or --strings";
   if (options.count == 0 && (options.discard || !options.strings.empty()))
     return "--discard and --strings need --count";
+  const bool of_the_wire = options.wire_version != 3 || options.key_delay > 0 || !options.drop_after.empty() ||
+                           options.tls_1_0 || options.no_sudi;
+  if (of_the_wire && !options.wire) return "--wire is missing";
   return {};
 }
 

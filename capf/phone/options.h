@@ -20,8 +20,16 @@ struct Options {
   std::string folder;
   bool legacy_certificate = false;
   bool discard = false;
-  int tries = 5;
-  std::uint64_t count = 0;  ///< 0: one phone, `device`
+  int tries = 0;  ///< 0: 5 calls of gRPC, or 4 sessions on the wire
+  bool wire = false;
+  int wire_version = 3;
+  double key_delay = 0;  ///< seconds
+  std::string drop_after;
+  bool tls_1_0 = false;
+  bool no_sudi = false;
+  double retry_pause = 30;   ///< seconds
+  int prepared_bits = 2048;  ///< of the RSA keys that are made beforehand; 0: none
+  std::uint64_t count = 0;   ///< 0: one phone, `device`
   unsigned concurrency = 1;
   double rate = 0;
   std::string first = "SEP001A00000000";

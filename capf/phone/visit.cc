@@ -65,7 +65,7 @@ class Visit {
     CAPF_LET(const auto facts, client::read_certificate(installed_->certificates.front()));
     if (facts.public_key != key.public_key()) return std::nullopt;
     const Status confirmed = confirm(*installed_);
-    if (confirmed) return installed_words(facts);
+    if (confirmed) return installed_words(phone_.device, facts, folder_);
     if (confirmed.error().code() == Code::kUnavailable) return tl::unexpected<Error>(confirmed.error());
     CAPF_TRY(folder_.forget_pending(phone_.device));
     return std::nullopt;
@@ -86,7 +86,7 @@ class Visit {
       return gives_up(server, v1::ReportFailureRequest::FAILURE_STORE, std::move(stored).error());
     }
     CAPF_TRY(confirm(lsc));
-    return installed_words(*facts);
+    return installed_words(phone_.device, *facts, folder_);
   }
 
   /// The request of an earlier try while its operation is issued, or else a new key.
@@ -101,10 +101,7 @@ class Visit {
     if (!key) return gives_up(server, v1::ReportFailureRequest::FAILURE_KEY_GENERATION, std::move(key).error());
     PendingRequest pending;
     pending.operation_id = operation.id();
-    const Secret pem = key->pem();
-    Botan::secure_vector<std::uint8_t> text(keys_.remark().begin(), keys_.remark().end());
-    text.insert(text.end(), pem.view().begin(), pem.view().end());
-    pending.key_pem = Secret(std::move(text));
+    pending.key_pem = key_file(*key, keys_);
     CAPF_LET(pending.request, key->certification_request(phone_.device));
     CAPF_TRY(folder_.keep(phone_.device, pending));
     return pending;
@@ -178,14 +175,6 @@ class Visit {
     return tl::unexpected<Error>(std::move(error));
   }
 
-  Done installed_words(const client::CertificateFacts& facts) const {
-    std::string line =
-        phone_.device + " install succeeded serial=" + facts.serial + " not_after=" + to_rfc3339(facts.not_after);
-    const std::string path = folder_.certificate_path(phone_.device);
-    if (!path.empty()) line += " file=" + path;
-    return Done{line};
-  }
-
   const Phone& phone_;
   const Folder& folder_;
   KeySource& keys_;
@@ -193,6 +182,13 @@ class Visit {
 };
 
 }  // namespace
+
+Done installed_words(const std::string& device, const client::CertificateFacts& facts, const Folder& folder) {
+  std::string line = device + " install succeeded serial=" + facts.serial + " not_after=" + to_rfc3339(facts.not_after);
+  const std::string path = folder.certificate_path(device);
+  if (!path.empty()) line += " file=" + path;
+  return Done{line};
+}
 
 client::KeyKind wanted_key(const v1::KeyPolicy& policy) {
   const bool ec = policy.order() == v1::KEY_ORDER_EC || policy.order() == v1::KEY_ORDER_EC_RSA;

@@ -30,6 +30,9 @@ struct Done {
 /// that the server refuses, PHONE_REFUSED where the folder cannot be written, SERVER_NOT_REACHED.
 Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys);
 
+/// The line for an LSC that is installed now.
+Done installed_words(const std::string& device, const client::CertificateFacts& facts, const Folder& folder);
+
 /// The key that an operation asks for: EC where it is preferred.
 client::KeyKind wanted_key(const v1::KeyPolicy& policy);
 

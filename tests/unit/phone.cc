@@ -243,7 +243,7 @@ TEST_CASE("options that contradict each other are wrong usage") {
   CHECK(code({"SEP1", "--certificate", "a.pem"}) == 2);
   CHECK(code({"SEP1", "--discard"}) == 2);
   CHECK(code({"--count", "0"}) == 2);
-  CHECK(code({"SEP1", "--wire"}) == 2);
+  CHECK(code({"SEP1", "--speak"}) == 2);
   const auto parsed = parse_options({"SEP1", "--string", "-", "--dir", "phones"});
   REQUIRE(parsed.options);
   CHECK(parsed.options->device == "SEP1");

@@ -1,0 +1,314 @@
+#include "capf/phone/line.h"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+#include <vector>
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "capf/net/coroutine.h"
+#include "capf/net/stream.h"
+#include "capf/net/tls.h"
+
+namespace capf::phone {
+namespace {
+
+namespace asio = net::asio;
+using net::Moment;
+using net::tcp;
+using wire::Command;
+using wire::Message;
+using End = net::TlsStream::End;
+using Time = asio::steady_timer::clock_type;
+
+/// For each answer of the server.
+constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::seconds kBetweenInProgress{10};
+constexpr std::chrono::seconds kGoodbye{3};
+
+/// IPv6 before IPv4, as phones try them.
+Result<std::vector<tcp::endpoint>> resolve(const std::string& address) {
+  const auto colon = address.rfind(':');
+  const auto not_found = [&](const std::string& why) { return fail(Reason::kServerNotReached, address + ": " + why); };
+  if (colon == std::string::npos) return not_found("HOST:PORT is needed");
+  std::string host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  asio::io_context context;
+  tcp::resolver resolver(context);
+  net::error_code error;
+  const auto found = resolver.resolve(host, address.substr(colon + 1), error);
+  if (error) return not_found(error.message());
+  std::vector<tcp::endpoint> endpoints;
+  for (const auto& entry : found) endpoints.push_back(entry.endpoint());
+  std::stable_partition(endpoints.begin(), endpoints.end(),
+                        [](const tcp::endpoint& endpoint) { return endpoint.address().is_v6(); });
+  return endpoints;
+}
+
+/// The server proves in the handshake that the key is its own, so its certificate needs to be known, nothing else.
+int is_pinned(X509_STORE_CTX* chain, void* pinned) {
+  unsigned char* data = nullptr;
+  const int size = i2d_X509(X509_STORE_CTX_get0_cert(chain), &data);
+  bool found = false;
+  if (size > 0) {
+    const BytesView shown(data, static_cast<std::size_t>(size));
+    for (const Bytes& known : *static_cast<const std::vector<Bytes>*>(pinned)) {
+      found = found || std::equal(known.begin(), known.end(), shown.begin(), shown.end());
+    }
+    OPENSSL_free(data);
+  }
+  X509_STORE_CTX_set_error(chain, found ? X509_V_OK : X509_V_ERR_CERT_UNTRUSTED);
+  return found ? 1 : 0;
+}
+
+}  // namespace
+
+struct LineParts {
+  LineSettings settings;
+  std::vector<tcp::endpoint> endpoints;
+  std::vector<Bytes> pinned;
+  net::SslContextPtr tls;
+};
+
+namespace {
+
+/// One session over one connection.
+class Call {
+ public:
+  Call(const LineParts& line, asio::io_context& context, DeskPhone& desk)
+      : line_(line), context_(context), desk_(desk) {}
+
+  asio::awaitable<Result<Done>> run() {
+    desk_.restart();
+    const Status connected = co_await connect();
+    if (!connected) co_return tl::unexpected<Error>(connected.error());
+    for (;;) {
+      const Result<Message> message = co_await receive();
+      if (!message) co_return tl::unexpected<Error>(message.error());
+      if (line_.settings.drop_after == message->command) co_return dropped(message->command);
+      if (message->command == Command::kEndSession) {
+        const Result<Done> done = desk_.end(*message);
+        co_await stream_->close(Time::now() + kGoodbye);
+        co_return done;
+      }
+      if (message->command == Command::kKeyGenerateRequest) {
+        const Result<bool> waited = co_await take_time();
+        if (!waited) co_return tl::unexpected<Error>(waited.error());
+        if (!*waited) continue;
+      }
+      const Result<Bytes> answer = desk_.answer(*message);
+      if (!answer) co_return tl::unexpected<Error>(answer.error());
+      const Status sent = co_await send(*answer);
+      if (!sent) co_return tl::unexpected<Error>(sent.error());
+    }
+  }
+
+ private:
+  asio::awaitable<Status> connect() {
+    net::error_code error = asio::error::host_not_found;
+    for (const tcp::endpoint& endpoint : line_.endpoints) {
+      const auto socket = std::make_shared<tcp::socket>(context_);
+      asio::steady_timer timer(context_, kPatience);
+      timer.async_wait([weak = std::weak_ptr(socket)](const net::error_code& stopped) {
+        net::error_code ignored;
+        if (const auto still = weak.lock(); still && !stopped) still->cancel(ignored);
+      });
+      co_await socket->async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+      timer.cancel();
+      if (error) continue;
+      stream_.emplace(std::move(*socket), line_.tls.get());
+      const End end = co_await stream_->connect(Time::now() + kPatience);
+      if (end == End::kDone) co_return Status();
+      if (SSL_get_verify_result(stream_->ssl()) == X509_V_ERR_CERT_UNTRUSTED) {
+        co_return fail(Reason::kInvalidCertificate, "the server's certificate is not the one that is trusted");
+      }
+      co_return fail(Reason::kServerNotReached,
+                     "TLS: " + (end == End::kFailed ? stream_->fault() : std::string("the server went away")));
+    }
+    co_return fail(Reason::kServerNotReached, error.message());
+  }
+
+  /// The next message. Its views hold until the next call.
+  asio::awaitable<Result<Message>> receive() {
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(std::exchange(used_, 0)));
+    const Moment until = Time::now() + kPatience;
+    for (;;) {
+      const wire::Taken taken = wire::take_frame(buffer_, wire::kLongestAccepted);
+      if (const auto* frame = std::get_if<wire::Frame>(&taken)) {
+        used_ = frame->size();
+        greeted_ = true;
+        const auto read = wire::read_message(*frame);
+        if (const auto* message = std::get_if<Message>(&read)) co_return *message;
+      }
+      if (!std::holds_alternative<wire::More>(taken)) {
+        co_return fail(Reason::kMessageMalformed, "the server's message breaks the protocol");
+      }
+      const End end = co_await stream_->read(buffer_, until);
+      if (end != End::kDone) co_return broken(end);
+    }
+  }
+
+  asio::awaitable<Status> send(const Bytes& octets) {
+    const auto command = static_cast<Command>(octets[1]);
+    const End end = co_await stream_->write(octets, Time::now() + kPatience);
+    if (end != End::kDone) co_return broken(end);
+    if (line_.settings.drop_after == command) co_return dropped(command);
+    co_return Status();
+  }
+
+  /// As long as a key takes. False where the server spoke meanwhile.
+  asio::awaitable<Result<bool>> take_time() {
+    const Moment until = Time::now() + line_.settings.key_delay;
+    for (;;) {
+      const Result<Bytes> in_progress = desk_.in_progress();
+      if (!in_progress) co_return tl::unexpected<Error>(in_progress.error());
+      const Status sent = co_await send(*in_progress);
+      if (!sent) co_return tl::unexpected<Error>(sent.error());
+      if (Time::now() >= until) co_return true;
+      const End end = co_await stream_->read(buffer_, std::min<Moment>(until, Time::now() + kBetweenInProgress));
+      if (end == End::kDone) co_return false;
+      if (end != End::kTimeout) co_return broken(end);
+      if (Time::now() >= until) co_return true;
+    }
+  }
+
+  tl::unexpected<Error> broken(End end) const {
+    if (end == End::kFailed) return fail(Reason::kServerNotReached, "TLS: " + stream_->fault());
+    if (end == End::kTimeout) return fail(Reason::kServerNotReached, "the server did not answer in time");
+    if (!greeted_) return fail(Reason::kServerNotReached, "the server closed the connection before it said anything");
+    return fail(Reason::kOverloaded, "the server closed the connection without ending the session: it cannot say now");
+  }
+
+  static tl::unexpected<Error> dropped(Command command) {
+    return fail(Reason::kPhoneCommunication, "dropped the connection after " + wire::describe(command));
+  }
+
+  const LineParts& line_;
+  asio::io_context& context_;
+  DeskPhone& desk_;
+  std::optional<net::TlsStream> stream_;
+  Bytes buffer_;
+  std::size_t used_ = 0;  ///< octets of the message that was read last
+  bool greeted_ = false;
+};
+
+asio::awaitable<Result<Done>> come(const LineParts& line, asio::io_context& context, const Phone& phone,
+                                   const Folder& folder, KeySource& keys) {
+  DeskPhone desk(phone, line.settings.version, line.settings.sudi, folder, keys);
+  for (int tried = 1;; ++tried) {
+    Result<Done> done = fail(Reason::kServerNotReached);
+    {
+      Call call(line, context, desk);
+      done = co_await call.run();
+    }
+    if (done || tried >= line.settings.tries || done.error().code() != Code::kUnavailable) co_return done;
+    asio::steady_timer timer(context, line.settings.pause);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+}
+
+/// What the phones of a load share. One thread.
+struct Fleet {
+  const Load& load;
+  const PhoneOf& phone_of;
+  const Folder& folder;
+  KeySource& keys;
+  Tally& tally;
+  const OnRefusal& on_refusal;
+  asio::io_context context{1};
+  Time::time_point begin = Time::now();
+  std::uint64_t next = 0;
+};
+
+asio::awaitable<Status> come_as(const LineParts& line, Fleet& fleet, const std::string& device) {
+  const Result<Phone> phone = fleet.phone_of(device);
+  if (!phone) co_return tl::unexpected<Error>(phone.error());
+  const Result<Done> done = co_await come(line, fleet.context, *phone, fleet.folder, fleet.keys);
+  if (!done) co_return tl::unexpected<Error>(done.error());
+  co_return Status();
+}
+
+/// One phone after another.
+asio::awaitable<void> work(const LineParts& line, Fleet& fleet) {
+  while (fleet.next < fleet.load.count) {
+    const std::uint64_t index = fleet.next++;
+    if (fleet.load.rate > 0) {
+      const std::chrono::duration<double> due(static_cast<double>(index) / fleet.load.rate);
+      asio::steady_timer timer(fleet.context, fleet.begin + std::chrono::duration_cast<Time::duration>(due));
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+    const auto came = Time::now();
+    const std::string device = device_at(fleet.load.first, index).value_or(fleet.load.first);
+    const Status done = co_await come_as(line, fleet, device);
+    fleet.tally.add(done ? "done" : std::string(to_string(done.error().reason)), Time::now() - came);
+    if (!done) fleet.on_refusal(device, done.error());
+  }
+}
+
+asio::awaitable<void> come_once(const LineParts& line, asio::io_context& context, const Phone& phone,
+                                const Folder& folder, KeySource& keys, Result<Done>& done) {
+  done = co_await come(line, context, phone, folder, keys);
+}
+
+}  // namespace
+
+const std::map<std::string, Command>& message_names() {
+  static const std::map<std::string, Command> names{
+      {"auth-request", Command::kAuthRequest},       {"auth-response", Command::kAuthResponse},
+      {"key-request", Command::kKeyGenerateRequest}, {"key-response", Command::kKeyGenerateResponse},
+      {"in-progress", Command::kRequestInProgress},  {"store-request", Command::kStoreRequest},
+      {"store-response", Command::kStoreResponse},   {"fetch-request", Command::kFetchRequest},
+      {"fetch-response", Command::kFetchResponse},   {"delete-request", Command::kDeleteRequest},
+      {"delete-response", Command::kDeleteResponse}, {"end-session", Command::kEndSession}};
+  return names;
+}
+
+Line::Line(std::unique_ptr<const LineParts> parts) : parts_(std::move(parts)) {}
+Line::~Line() = default;
+Line::Line(Line&&) noexcept = default;
+
+Result<Line> Line::open(const client::Endpoint& server, const LineSettings& settings) {
+  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets whose other side may be gone
+  auto parts = std::make_unique<LineParts>();
+  parts->settings = settings;
+  CAPF_LET(parts->endpoints, resolve(server.address));
+  CAPF_LET(parts->pinned, client::parse_certificates(server.trust_pem));
+  if (parts->pinned.empty()) return fail(Reason::kInvalidCertificate, "there is no certificate to trust a server by");
+  parts->tls.reset(SSL_CTX_new(TLS_client_method()));
+  SSL_CTX* const tls = parts->tls.get();
+  const bool set = tls != nullptr && (settings.tls_1_0 ? SSL_CTX_set_min_proto_version(tls, TLS1_VERSION) == 1 &&
+                                                             SSL_CTX_set_max_proto_version(tls, TLS1_VERSION) == 1 &&
+                                                             SSL_CTX_set_cipher_list(tls, "AES128-SHA:@SECLEVEL=0") == 1
+                                                       : SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) == 1);
+  if (!set) return fail_internal("TLS cannot be set up");
+  // A message is one record, in TLS 1.0 too.
+  SSL_CTX_set_options(tls, SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS);
+  SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_cert_verify_callback(tls, is_pinned, &parts->pinned);
+  return Line(std::move(parts));
+}
+
+Result<Done> Line::visit(const Phone& phone, const Folder& folder, KeySource& keys) const {
+  asio::io_context context{1};
+  Result<Done> done = fail(Reason::kServerNotReached);
+  asio::co_spawn(context, come_once(*parts_, context, phone, folder, keys, done), asio::detached);
+  context.run();
+  return done;
+}
+
+std::chrono::duration<double> Line::run(const Load& load, const PhoneOf& phone_of, const Folder& folder,
+                                        KeySource& keys, Tally& tally, const OnRefusal& on_refusal) const {
+  Fleet fleet{load, phone_of, folder, keys, tally, on_refusal};
+  const std::uint64_t at_once = std::min<std::uint64_t>(load.concurrency, load.count);
+  for (std::uint64_t i = 0; i < at_once; ++i) {
+    asio::co_spawn(fleet.context, work(*parts_, fleet), asio::detached);
+  }
+  fleet.context.run();
+  return Time::now() - fleet.begin;
+}
+
+}  // namespace capf::phone
