@@ -29,8 +29,8 @@ const Statement kList{"administrators_list", kSelect + " order by name"};
 const Statement kDisable{"administrators_disable",
                          "update administrators set disabled_at = now() where name = $1::text and disabled_at is null"};
 const Statement kLockAdmins{"administrators_lock_admins",
-                            "select name from administrators where role = 'admin' and disabled_at is null "
-                            "order by name for update"};
+                            "select name from administrators where role = 'admin' and disabled_at is null and "
+                            "certificate_not_after > now() order by name for update"};
 
 }  // namespace
 

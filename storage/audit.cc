@@ -61,6 +61,11 @@ const Statement kChanges{"audit_changes",
                              "and (a.xid, a.id) > ($1::text::xid8, $2::bigint) "
                              "and a.xid < pg_snapshot_xmin(pg_current_snapshot()) order by a.xid, a.id limit $3::int"};
 const Statement kCountRefusal{"audit_count_refusal", "select count_refusal($1::text, $2::text, $3::text, $4::int)"};
+const Statement kPruneRefusals{"audit_prune_refusals",
+                               "delete from refusals where (minute, address_block, reason, device) in (select minute, "
+                               "address_block, reason, device "
+                               "from refusals where minute < $1::timestamptz order by minute limit 10000)"};
+const Statement kPruneMinutes{"audit_prune_minutes", "delete from refusal_minutes where minute < $1::timestamptz"};
 const Statement kRefusals{
     "audit_refusals",
     "select microseconds(minute), address_block, reason, device, count from refusals "
@@ -106,6 +111,11 @@ Status Audit::count_refusal(const std::string& address_block, Reason reason, con
 
 Result<std::vector<RefusalCount>> Audit::refusals(TimePoint since, int limit) {
   return session_.all(kRefusals, Parameters(since, limit), read_refusal);
+}
+
+Status Audit::prune_refusals(TimePoint until) {
+  CAPF_TRY(session_.execute(kPruneRefusals, Parameters(until)));
+  return session_.execute(kPruneMinutes, Parameters(until));
 }
 
 }  // namespace capf::storage

@@ -53,7 +53,9 @@ const Statement kFindSerial{
     kSelect + " where ltrim(c.serial, '\\x00'::bytea) = ltrim($1::bytea, '\\x00'::bytea) order by c.id limit 100"};
 const Statement kFindIssued{
     "certificates_find_issued",
-    kSelect + " where c.kind = 'lsc' and c.operation_id = $1::bigint and c.key_sha256 = $2::bytea"};
+    kSelect +
+        " where c.kind = 'lsc' and c.operation_id = $1::bigint and c.key_sha256 = $2::bytea and "
+        "c.revoked_at is null"};
 const Statement kLive{"certificates_live",
                       kSelect +
                           " where c.kind = 'lsc' and c.phone_id = $1::bigint and c.revoked_at is null "

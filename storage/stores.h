@@ -144,6 +144,7 @@ class Audit final : public AuditStore {
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) override;
   Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) override;
   Result<std::vector<RefusalCount>> refusals(TimePoint since, int limit) override;
+  Status prune_refusals(TimePoint until) override;
 
  private:
   Session& session_;

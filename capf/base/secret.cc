@@ -35,6 +35,9 @@ std::string errno_words() { return std::strerror(errno); }  // NOLINT(concurrenc
 Status check_private(int fd, const std::string& name) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return fail(Reason::kInvalidConfiguration, name + ": " + errno_words());
+  if (status.st_uid != ::geteuid() && status.st_uid != 0) {
+    return fail(Reason::kSecretExposed, name + " belongs to somebody else");
+  }
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return fail(Reason::kSecretExposed,
                 name + " is open to its group or to everybody; 'chmod go= " + name + "' mends it");

@@ -107,7 +107,7 @@ class CertificateStore {
   /// An LSC of ours by its SHA-256.
   virtual Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) = 0;
   virtual Result<std::vector<Certificate>> find_serial(BytesView serial) = 0;
-  /// The LSC that was issued for this key in this operation.
+  /// The LSC that was issued for this key in this operation and is not revoked.
   virtual Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) = 0;
   /// The phone's LSCs that are neither expired nor revoked nor superseded, oldest first.
   virtual Result<std::vector<Certificate>> live(std::int64_t phone_id) = 0;
@@ -201,7 +201,8 @@ class AdministratorStore {
   virtual Result<std::vector<Administrator>> list() = 0;
   /// @return false where they are disabled already.
   virtual Result<bool> disable(const std::string& name) = 0;
-  /// How many enabled ones have the role admin; nobody else disables one before this transaction ends.
+  /// How many enabled ones with a certificate that is valid now have the role admin; nobody else disables one before
+  /// this transaction ends.
   virtual Result<int> lock_admins() = 0;
 };
 
@@ -238,6 +239,8 @@ class AuditStore {
   /// in one minute, or 800 in ten, further ones go into one row for each reason, with the address block "*".
   virtual Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) = 0;
   virtual Result<std::vector<RefusalCount>> refusals(TimePoint since, int limit) = 0;
+  /// Drops counted refusals of before `until`, some thousands at a time.
+  virtual Status prune_refusals(TimePoint until) = 0;
 };
 
 /// What monitoring asks at once.

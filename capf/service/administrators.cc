@@ -44,7 +44,9 @@ Status Administrators::disable(const Actor& actor, const std::string& name) {
     CAPF_LET(const auto administrator, tx.administrators().find(name));
     if (!administrator) return fail(Reason::kUnknownAdministrator, "there is no administrator " + name);
     if (administrator->disabled_at) return {};
-    if (administrator->role == Role::kAdmin && admins <= 1) return fail(Reason::kLastAdministrator);
+    // Whose certificate has expired helps nobody.
+    const bool counted = administrator->role == Role::kAdmin && administrator->certificate_not_after > tx.now();
+    if (counted && admins <= 1) return fail(Reason::kLastAdministrator);
     CAPF_TRY(tx.administrators().disable(name));
     return tx.audit().add(done(actor, "administrator.disable", name));
   });

@@ -54,9 +54,17 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
              if (seen.phone) {
                CAPF_LET(seen.operation, tx.operations().find_open(seen.phone->id));
              }
-             seen.compares = caller.auth_string && seen.operation && seen.operation->auth == AuthMode::kString;
+             const bool compares = caller.auth_string && seen.operation && seen.operation->auth == AuthMode::kString;
+             if (caller.auth_string && caller.certificate && need == Need::kDevice) {
+               // Its own LSC will do: then the string is neither counted nor compared.
+               Caller bare = caller;
+               bare.auth_string.reset();
+               CAPF_LET(seen.judgement, judge(tx, bare, need, seen.phone, false));
+               if (*seen.judgement && (*seen.judgement)->by == CredentialKind::kOwnLsc) return seen;
+             }
              const bool ignored = caller.certificate || (seen.operation && seen.operation->auth == AuthMode::kNull);
-             seen.counts = seen.compares || (caller.auth_string && !ignored);
+             seen.compares = compares;
+             seen.counts = compares || (caller.auth_string && !ignored);
              if (!seen.counts) {
                CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, false));
              }
@@ -78,7 +86,11 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
   }
   Judgement& judgement = *sight.judgement;
   if (!judgement) return refuse(caller, judgement.error());
-  if (sight.compares && judgement->operation) {
+  if (judgement->by == CredentialKind::kString) {
+    // What was compared is what was counted, also where another operation was scheduled meanwhile.
+    if (!sight.compares || judgement->operation->id != sight.operation->id) {
+      return refuse(caller, {fail(Reason::kAuthStringMismatch).value(), judgement->phone, judgement->operation});
+    }
     CAPF_TRY(database_.write([&](Transaction& tx) {
       return tx.strings().forgive(judgement->phone.id, judgement->operation->id, caller.address.block());
     }));
@@ -91,6 +103,8 @@ Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, N
   CAPF_LET(Judgement judgement, judge(tx, caller, need, phone, true));
   const std::optional<Operation>& now = judgement ? judgement->operation : judgement.error().operation;
   if (before.operation && (!now || now->id != before.operation->id)) return fail(Reason::kOperationEnded);
+  const bool string_now = judgement && judgement->by == CredentialKind::kString;
+  if (string_now && before.by != CredentialKind::kString) return fail(Reason::kOperationEnded);
   if (!judgement) return conceal(judgement.error().error);
   if (judgement->phone.id != before.phone.id) {
     return conceal(fail(Reason::kUnknownDevice, "another phone has the name now").value());

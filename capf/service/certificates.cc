@@ -37,6 +37,16 @@ Result<Certificate> find_serial(Transaction& tx, const std::string& name) {
   return lsc == found.end() ? found.front() : *lsc;
 }
 
+/// A key may turn out to be compromised after its certificate was revoked for another reason.
+Status check_revocable(Transaction& tx, const Certificate& certificate, RevocationReason reason) {
+  if (tx.now() > certificate.not_after) return fail(Reason::kAlreadyExpired);
+  if (!certificate.revoked_at) return {};
+  if (reason != RevocationReason::kKeyCompromise) return fail(Reason::kAlreadyRevoked);
+  CAPF_LET(const auto key, tx.keys().find(certificate.key_sha256));
+  if (key && key->compromised) return fail(Reason::kAlreadyRevoked);
+  return {};
+}
+
 Result<std::vector<Bytes>> chain_of(Transaction& tx, const Certificate& certificate) {
   std::vector<Bytes> chain;
   CAPF_LET(const auto issuers, tx.issuers().list());
@@ -90,16 +100,24 @@ Result<RevokeAnswer> Certificates::revoke(const Actor& actor, const std::string&
         return fail(Reason::kUnknownCertificate,
                     "this certificate was handed over by a phone: another issuer's cannot be revoked here");
       }
-      if (certificate.revoked_at) return fail(Reason::kAlreadyRevoked);
-      if (tx.now() > certificate.not_after) return fail(Reason::kAlreadyExpired);
       CAPF_LET(phone, find_phone(tx, certificate.device, true));
       if (phone && phone->id != certificate.phone_id) phone.reset();  // the name is another phone's now
+      CAPF_TRY(check_revocable(tx, certificate, reason));
       chosen.push_back(std::move(certificate));
+      // A stolen phone: whatever else it holds goes too.
+      if (reason == RevocationReason::kKeyCompromise && phone) {
+        CAPF_LET(const auto live, tx.certificates().live(phone->id));
+        for (const Certificate& other : live) {
+          if (other.id != chosen.front().id) chosen.push_back(other);
+        }
+      }
     }
     RevokeAnswer answer;
     for (const Certificate& certificate : chosen) {
-      CAPF_LET(const bool revoked, service::revoke(tx, actor, certificate, reason));
-      if (!revoked) return fail(Reason::kChangedMeanwhile);
+      if (!certificate.revoked_at) {
+        CAPF_LET(const bool revoked, service::revoke(tx, actor, certificate, reason));
+        if (!revoked) return fail(Reason::kChangedMeanwhile);
+      }
       if (reason == RevocationReason::kKeyCompromise) CAPF_TRY(tx.keys().mark_compromised(certificate.key_sha256));
       CAPF_LET(const auto now, tx.certificates().find_lsc(certificate.sha256));
       CAPF_INVARIANT(now.has_value());

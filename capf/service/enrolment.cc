@@ -11,6 +11,9 @@
 namespace capf::service {
 namespace {
 
+constexpr std::size_t kLongestModel = 64;
+constexpr std::size_t kLongestSerial = 128;  ///< of a certificate that a phone hands over: not ours
+
 bool renewable(const Proven& proven, const SitePolicy& policy, TimePoint now) {
   return policy.self_service_upgrade && proven.by == CredentialKind::kOwnLsc && proven.lsc->valid(now) &&
          proven.lsc->due_for_renewal(now) && !proven.phone.self_service_stopped_at;
@@ -54,7 +57,8 @@ Status remember_mic(Transaction& tx, const Proven& proven) {
   if (!proven.phone.mic_sha256 || (fresh && !proven.phone.mic_fresh_at)) {
     CAPF_TRY(tx.phones().set_mic(proven.phone.id, mic->sha256, fresh));
   }
-  if (proven.phone.model.empty() && !mic->model.empty()) CAPF_TRY(tx.phones().set_model(proven.phone.id, mic->model));
+  if (proven.phone.model.empty() && !mic->model.empty() && mic->model.size() <= kLongestModel)
+    CAPF_TRY(tx.phones().set_model(proven.phone.id, mic->model));
   CAPF_TRY(tx.keys().claim(mic->key_sha256, KeyOwner::kMic, proven.phone.id));
   return {};
 }
@@ -135,6 +139,8 @@ Status hand_over_in(Transaction& tx, const Caller& caller, const Proven& proven,
   }
   for (const Bytes& der : certificates) {
     CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
+    if (facts.serial.size() > kLongestSerial)
+      return fail(Reason::kCertificateMalformed, "its serial number is too long");
     Certificate record;
     record.kind = CertificateKind::kHandedOver;
     record.sha256 = facts.sha256;
@@ -153,6 +159,49 @@ Status hand_over_in(Transaction& tx, const Caller& caller, const Proven& proven,
   CAPF_TRY(end_operation(tx, device_actor(caller), *proven.operation, OperationState::kSucceeded, std::nullopt,
                          "the phone has handed over its certificates"));
   return {};
+}
+
+/// The SHA-256 of what the phone's connection proved, and the phone, unless it is blocked.
+struct FormerCredential {
+  Phone phone;
+  Sha256 certificate{};
+};
+
+Result<std::optional<FormerCredential>> find_former(Transaction& tx, const Caller& caller) {
+  const auto& presented = caller.certificate;
+  if (!presented || !presented->fresh || presented->leaf.size() > ca::kLargestCertificate) return std::nullopt;
+  CAPF_LET(const auto phone, tx.phones().find(caller.device));
+  if (!phone || phone->blocked_at) return std::nullopt;
+  return FormerCredential{*phone, sha256(presented->leaf)};
+}
+
+/// Whether the answer to a confirmation was lost: what proves the phone is the LSC that proved the operation whose
+/// certificate it has confirmed, and which is superseded by that.
+Result<bool> was_confirmed(Database& database, const Caller& caller, const Sha256& confirmed) {
+  return in_read(database, [&](Transaction& tx) -> Result<bool> {
+    CAPF_LET(const auto former, find_former(tx, caller));
+    if (!former) return false;
+    CAPF_LET(const auto old, tx.certificates().find_lsc(former->certificate));
+    CAPF_LET(const auto lsc, tx.certificates().find_lsc(confirmed));
+    if (!old || !lsc || !old->superseded_at || !lsc->valid(tx.now())) return false;
+    if (old->phone_id != former->phone.id || lsc->phone_id != former->phone.id) return false;
+    CAPF_LET(const auto operation, tx.operations().find(lsc->operation_id));
+    return operation && operation->authenticated_certificate == former->certificate;
+  });
+}
+
+/// Whether the answer to a delete was lost: what proves the phone is what proved the delete, or the LSC that it
+/// revoked.
+Result<bool> was_given_up(Database& database, const Caller& caller) {
+  return in_read(database, [&](Transaction& tx) -> Result<bool> {
+    CAPF_LET(const auto former, find_former(tx, caller));
+    if (!former) return false;
+    CAPF_LET(const auto last, tx.operations().find_last(former->phone.id));
+    if (!last || last->kind != OperationKind::kDelete || last->state != OperationState::kSucceeded) return false;
+    if (last->authenticated_certificate == former->certificate) return true;
+    CAPF_LET(const auto lsc, tx.certificates().find_lsc(former->certificate));
+    return lsc && lsc->phone_id == former->phone.id && lsc->revoked_at && lsc->revoked_at == last->finished_at;
+  });
 }
 
 /// What becomes of the operation when the phone could not do it.
@@ -212,6 +261,7 @@ auto Enrolment::perform_as(const Caller& caller, Need need, OperationKind kind, 
     ended.reset();
     CAPF_LET(Proven proven, authenticator_.authorise(tx, caller, need, before));
     CAPF_TRY(settle_credential(tx, caller, proven));
+    CAPF_TRY(remember_mic(tx, proven));
     return work(tx, proven, ended);
   });
   if (answer && ended) answer = tl::unexpected<Error>(*ended);
@@ -263,8 +313,10 @@ Result<IssueAnswer> Enrolment::issue(const Caller& caller, BytesView request) {
 Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, Proven& proven,
                                         const ca::OfferedKey& key, Possession possession, std::optional<Error>& ended) {
   const auto answer = [&](const Certificate& lsc) { return IssueAnswer{lsc.der, issuer_.chain(), lsc.operation_id}; };
-  // The phone proved with the very certificate that it asks for: its last answer was lost.
-  if (proven.lsc && proven.lsc->key_sha256 == key.sha256) return answer(*proven.lsc);
+  // The phone proved with the very certificate that it asks for, and nothing else is to be done: its last answer was
+  // lost.
+  const bool idle = !proven.operation && !renewable(proven, policy_, tx.now());
+  if (idle && proven.lsc && proven.lsc->key_sha256 == key.sha256) return answer(*proven.lsc);
 
   const Actor actor = device_actor(caller);
   if (!proven.operation && proven.by == CredentialKind::kOwnLsc) {
@@ -276,12 +328,14 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
 
   // The same request again gets the same certificate.
   CAPF_LET(const auto issued, tx.certificates().find_issued(operation.id, key.sha256));
-  if (issued && !issued->revoked_at) return answer(*issued);
+  if (issued) return answer(*issued);
 
   CAPF_TRY(ca::check_wanted(key, operation.key));
-  CAPF_TRY(remember_mic(tx, proven));  // first, so that its own key is seen to be a MIC's
+  // first, so that its own key is seen to be a MIC's
   CAPF_TRY(claim_key(tx, proven.phone, key));
   if (operation.certificates >= kLargestCertificatesPerOperation) {
+    // A phone that renews by itself would begin again for ever.
+    if (operation.self_service) CAPF_TRY(tx.phones().set_self_service_stopped(proven.phone.id, true));
     ended = fail(Reason::kCertificateLimit).value();
     CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, ended->reason, ended->message));
     return IssueAnswer{};
@@ -342,6 +396,8 @@ Result<Operation> Enrolment::begin_renewal(Transaction& tx, const Actor& actor, 
 }
 
 Status Enrolment::confirm(const Caller& caller, const Sha256& sha256) {
+  CAPF_LET(const bool again, was_confirmed(database_, caller, sha256));
+  if (again) return {};
   return perform(caller, Need::kDevice, OperationKind::kInstall,
                  [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
                    if (proven.lsc && proven.lsc->sha256 == sha256) return {};  // authenticating has confirmed it
@@ -350,21 +406,11 @@ Status Enrolment::confirm(const Caller& caller, const Sha256& sha256) {
 }
 
 Result<int> Enrolment::give_up(const Caller& caller) {
-  // The answer to the first try was lost: the LSC that proved the delete was revoked by it.
-  if (caller.certificate && caller.certificate->leaf.size() <= ca::kLargestCertificate) {
-    CAPF_LET(const bool again, in_read(database_, [&](Transaction& tx) -> Result<bool> {
-               CAPF_LET(const auto phone, tx.phones().find(caller.device));
-               if (!phone || phone->blocked_at) return false;
-               CAPF_LET(const auto last, tx.operations().find_last(phone->id));
-               return last && last->kind == OperationKind::kDelete && last->state == OperationState::kSucceeded &&
-                      last->authenticated_certificate == sha256(caller.certificate->leaf);
-             }));
-    if (again) return 0;
-  }
+  CAPF_LET(const bool again, was_given_up(database_, caller));
+  if (again) return 0;
   return perform(caller, Need::kOperation, OperationKind::kDelete,
                  [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Result<int> {
                    CAPF_TRY(check_pending(proven, OperationKind::kDelete, tx.now()));
-                   CAPF_TRY(remember_mic(tx, proven));
                    CAPF_TRY(start(tx, proven));
                    return give_up_in(tx, caller, proven);
                  });
@@ -374,7 +420,6 @@ Status Enrolment::hand_over(const Caller& caller, const std::vector<Bytes>& cert
   return perform(caller, Need::kOperation, OperationKind::kTroubleshoot,
                  [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
                    CAPF_TRY(check_pending(proven, OperationKind::kTroubleshoot, tx.now()));
-                   CAPF_TRY(remember_mic(tx, proven));
                    CAPF_TRY(start(tx, proven));
                    return hand_over_in(tx, caller, proven, certificates);
                  });
@@ -397,7 +442,6 @@ Result<Proven> Enrolment::begin(const Caller& caller) {
                    }
                    if (!proven.operation) return fail(Reason::kNoPendingOperation);
                    CAPF_TRY(check_pending(proven, proven.operation->kind, tx.now()));
-                   CAPF_TRY(remember_mic(tx, proven));
                    CAPF_TRY(start(tx, proven));
                    CAPF_TRY(tx.audit().add(
                        done(device_actor(caller), "operation.begin", *proven.operation, proof_words(caller, proven))));

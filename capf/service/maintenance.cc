@@ -6,6 +6,7 @@ namespace capf::service {
 namespace {
 
 constexpr int kLeaseSeconds = 90;
+constexpr std::chrono::hours kRefusalsKept{24 * 90};
 constexpr int kOperationsPerRound = 500;
 
 }  // namespace
@@ -20,6 +21,7 @@ Result<std::optional<int>> Maintenance::run() {
                              "the phone did not come in time"));
     }
     CAPF_TRY(tx.strings().prune());
+    CAPF_TRY(tx.audit().prune_refusals(tx.now() - kRefusalsKept));
     return static_cast<int>(overdue.size());
   });
 }

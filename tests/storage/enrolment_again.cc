@@ -1,0 +1,133 @@
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/expect.h"
+#include "tests/support/site.h"
+
+// What happens when a phone comes again: its answer was lost, its key is the same, its LSC was revoked meanwhile.
+
+using namespace capf;
+using namespace capf::test;
+
+TEST_CASE("a confirmation whose answer was lost is confirmed again over the old LSC, and alarms nobody") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const Bytes old_lsc = site.enrol(device, PhoneKey());
+  const auto caller = Site::with_certificate(device, old_lsc);
+  site.schedule(device, kInstall, AuthMode::kLsc);
+  const auto issued = must(site.enrolment.issue(caller, PhoneKey().request()));
+  must(site.enrolment.confirm(caller, sha256(issued.certificate)));
+  must(site.enrolment.confirm(caller, sha256(issued.certificate)));
+  CHECK_FALSE(must(site.phones.show(device)).phone.self_service_stopped_at);
+  // For nothing else is the old one good.
+  check_stranger(site, device, site.enrolment.confirm(caller, sha256(old_lsc)), Reason::kSupersededLscUsed);
+}
+
+TEST_CASE("a phone that keeps its key gets a new certificate when an upgrade is scheduled") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const PhoneKey key;
+  const Bytes lsc = site.enrol(device, key);
+  site.schedule(device, kInstall, AuthMode::kLsc);
+  const auto issued = must(site.enrolment.issue(Site::with_certificate(device, lsc), key.request()));
+  CHECK(issued.certificate != lsc);
+  must(site.enrolment.confirm(Site::with_certificate(device, issued.certificate), sha256(issued.certificate)));
+  CHECK(site.last_operation(device).state == OperationState::kSucceeded);
+  CHECK(site.state_of(lsc) == CertificateState::kSuperseded);
+  // Nothing is to be done any more: what it has is the answer.
+  CHECK(must(site.enrolment.issue(Site::with_certificate(device, issued.certificate), key.request())).certificate ==
+        issued.certificate);
+}
+
+TEST_CASE("a key whose certificate was revoked in the same operation gets another one") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
+  const PhoneKey key;
+  const auto first = must(site.enrolment.issue(caller, key.request()));
+  must(site.certificates.revoke(site.administrator, "SEP1", RevocationReason::kUnspecified));
+  const auto second = must(site.enrolment.issue(caller, key.request()));
+  CHECK(first.certificate != second.certificate);
+  CHECK(refused(site.enrolment.confirm(caller, sha256(first.certificate))) == Reason::kNothingToConfirm);
+  must(site.enrolment.confirm(caller, sha256(second.certificate)));
+}
+
+TEST_CASE("a delete by string whose answer was lost is answered to the LSC that it revoked") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const Bytes lsc = site.enrol(device, PhoneKey());
+  const auto caller = Site::with_string(device, site.schedule(device, OperationKind::kDelete, AuthMode::kString));
+  CHECK(must(site.enrolment.give_up(caller)) == 1);
+  CHECK(must(site.enrolment.give_up(Site::with_certificate(device, lsc))) == 0);
+  check_stranger(site, device, site.enrolment.give_up(caller), Reason::kNoPendingOperation);
+}
+
+TEST_CASE("a phone that renews by itself with ever new keys is stopped") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const auto caller = Site::with_certificate(device, site.enrol(device, PhoneKey()));
+  site.sql("update certificates set not_before = now() - interval '300 days', not_after = now() + interval '50 days'");
+  for (int i = 0; i < 5; ++i) must(site.enrolment.issue(caller, PhoneKey().request()));
+  CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kCertificateLimit);
+  CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kSelfServiceRefused);
+  CHECK_FALSE(must(site.enrolment.pending(caller)).operation);
+}
+
+TEST_CASE("a key that is compromised takes everything with it that the phone holds") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const PhoneKey key;
+  const Bytes confirmed = site.enrol(device, key);
+  site.schedule(device, kInstall, AuthMode::kLsc);
+  const PhoneKey next;
+  const auto issued = must(site.enrolment.issue(Site::with_certificate(device, confirmed), next.request()));
+  const std::string serial = serial_text(must(site.certificates.list({}, {})).front().serial);
+  const auto revoked = must(site.certificates.revoke(site.administrator, serial, RevocationReason::kKeyCompromise));
+  CHECK(revoked.certificates.size() == 2);
+  CHECK(site.state_of(confirmed) == CertificateState::kRevoked);
+  CHECK(site.state_of(issued.certificate) == CertificateState::kRevoked);
+  must(site.phones.unblock(site.administrator, device));
+  const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
+  CHECK(refused(site.enrolment.issue(caller, key.request())) == Reason::kKeyCompromised);
+  CHECK(refused(site.enrolment.issue(caller, next.request())) == Reason::kKeyCompromised);
+}
+
+TEST_CASE("a key may turn out to be compromised after its certificate was revoked for another reason") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const PhoneKey key;
+  site.enrol(device, key);
+  const std::string serial = serial_text(must(site.certificates.list({}, {})).front().serial);
+  must(site.certificates.revoke(site.administrator, serial, RevocationReason::kAffiliationChanged));
+  CHECK(refused(site.certificates.revoke(site.administrator, serial, RevocationReason::kSuperseded)) ==
+        Reason::kAlreadyRevoked);
+  CHECK(must(site.certificates.revoke(site.administrator, serial, RevocationReason::kKeyCompromise)).device_blocked);
+  CHECK(refused(site.certificates.revoke(site.administrator, serial, RevocationReason::kKeyCompromise)) ==
+        Reason::kAlreadyRevoked);
+}
+
+TEST_CASE("a wrong string beside the phone's own LSC neither counts nor clears what was counted") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const Bytes lsc = site.enrol(device, PhoneKey());
+  site.schedule(device, kInstall, AuthMode::kString);
+  const auto counted = [&] { return site.value("select sum(count) from device_strings"); };
+  for (int i = 0; i < 4; ++i) CHECK_FALSE(site.enrolment.pending(Site::with_string(device, "00000000")));
+  CHECK(counted() == "4");
+  auto both = Site::with_certificate(device, lsc);
+  both.auth_string = Secret(std::string_view("11111111"));
+  must(site.enrolment.pending(both));
+  CHECK(counted() == "4");
+}
+
+TEST_CASE("an address uses up its budget on whatever name it tries") {
+  Site site;
+  const DeviceName waiting = site.add_phone("SEP1");
+  const DeviceName own = site.add_phone("SEP2");
+  site.schedule(waiting, kInstall, AuthMode::kString);
+  const std::string digits = site.schedule(own, kInstall, AuthMode::kString);
+  for (int i = 0; i < 51; ++i) CHECK_FALSE(site.enrolment.pending(Site::with_string(waiting, "00000000")));
+  check_stranger(site, own, site.enrolment.pending(Site::with_string(own, digits)), Reason::kAddressLimited);
+}

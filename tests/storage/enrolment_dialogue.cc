@@ -1,0 +1,132 @@
+#include <string>
+#include <vector>
+
+#include <botan/pk_keys.h>
+#include <catch2/catch.hpp>
+
+#include "tests/support/expect.h"
+#include "tests/support/site.h"
+
+using namespace capf;
+using namespace capf::test;
+
+namespace {
+
+Bytes public_key(const PhoneKey& key) { return Botan::X509::BER_encode(key.botan()); }
+
+void trust(Site& site, const Manufacturer& maker) {
+  service::AnchorRequest anchor;
+  anchor.files = {maker.root()};
+  must(site.trust.add(site.administrator, anchor));
+}
+
+/// As the wire brings it: proven, but perhaps not in this session.
+service::Caller on_the_wire(const DeviceName& device, const Bytes& leaf, bool fresh) {
+  service::Caller caller = Site::with_certificate(device, leaf);
+  caller.transport = "wire";
+  caller.certificate->fresh = fresh;
+  return caller;
+}
+
+}  // namespace
+
+TEST_CASE("a dialogue that the server leads: begun, issued without proof of the key, stored") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
+  const auto begun = must(site.enrolment.begin(caller));
+  CHECK(site.last_operation(device).state == OperationState::kInProgress);
+  const auto issued = must(site.enrolment.issue_key(caller, begun, public_key(PhoneKey())));
+  CHECK(site.last_operation(device).state == OperationState::kIssued);
+  CHECK(must(site.certificates.show("SEP1")).certificate.possession == Possession::kNone);
+  must(site.enrolment.stored(caller, begun, sha256(issued.certificate)));
+  CHECK(site.last_operation(device).state == OperationState::kSucceeded);
+  CHECK(site.state_of(issued.certificate) == CertificateState::kConfirmed);
+}
+
+TEST_CASE("of two sessions of one phone the later one wins, and the earlier one is told") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
+  const auto earlier = must(site.enrolment.begin(caller));
+  const auto later = must(site.enrolment.begin(caller));
+  CHECK(refused(site.enrolment.issue_key(caller, earlier, public_key(PhoneKey()))) == Reason::kSessionReplaced);
+  const auto issued = must(site.enrolment.issue_key(caller, later, public_key(PhoneKey())));
+  must(site.enrolment.stored(caller, later, sha256(issued.certificate)));
+  CHECK(refused(site.enrolment.issue_key(caller, later, public_key(PhoneKey()))) == Reason::kAuthenticationFailed);
+}
+
+TEST_CASE("a proof that may have been recorded serves what is scheduled, where the site lets it") {
+  Site site;
+  const Manufacturer maker("Maker");
+  trust(site, maker);
+  const DeviceName device = site.add_phone("SEP1");
+  const Bytes mic = maker.mic(PhoneKey(), "X-SEP1");
+  check_stranger(site, device, site.enrolment.begin(on_the_wire(device, mic, false)), Reason::kProofNotFresh);
+  site.schedule(device, kInstall, AuthMode::kMic);
+  must(site.enrolment.begin(on_the_wire(device, mic, false)));
+  CHECK(site.value("select count(*) from audit_events where action = 'operation.begin' and detail like '%not fresh'") ==
+        "1");
+  site.policy.require_fresh_proof = true;
+  check_stranger(site, device, site.enrolment.begin(on_the_wire(device, mic, false)), Reason::kProofNotFresh);
+  site.policy.require_fresh_proof = false;
+
+  // Once it has proven its MIC fresh, it must do so always, until an administrator forgets it.
+  must(site.enrolment.begin(on_the_wire(device, mic, true)));
+  CHECK(must(site.phones.show(device)).phone.mic_fresh_at);
+  check_stranger(site, device, site.enrolment.begin(on_the_wire(device, mic, false)), Reason::kProofDowngraded);
+  must(site.phones.unlock(site.administrator, device, true));
+  must(site.enrolment.begin(on_the_wire(device, mic, false)));
+}
+
+TEST_CASE("an LSC that was not proven in this session renews nothing by itself") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const Bytes lsc = site.enrol(device, PhoneKey());
+  site.sql("update certificates set not_before = now() - interval '300 days', not_after = now() + interval '50 days'");
+  check_stranger(site, device, site.enrolment.issue(on_the_wire(device, lsc, false), PhoneKey().request()),
+                 Reason::kProofNotFresh);
+}
+
+TEST_CASE("both certificates of a proof are judged, and both must be the device's") {
+  Site site;
+  const Manufacturer maker("Maker");
+  trust(site, maker);
+  const DeviceName device = site.add_phone("SEP1");
+  const Bytes lsc = site.enrol(device, PhoneKey());
+  site.schedule(device, kInstall, AuthMode::kLsc);
+  auto caller = on_the_wire(device, lsc, false);
+  caller.certificate->second = maker.mic(PhoneKey(), "X-SEP2");
+  check_stranger(site, device, site.enrolment.begin(caller), Reason::kCertificateNameMismatch);
+  caller.certificate->second = Manufacturer("Other").mic(PhoneKey(), "X-SEP1");
+  check_stranger(site, device, site.enrolment.begin(caller), Reason::kCertificateUnknownIssuer);
+  const Bytes mic = maker.mic(PhoneKey(), "X-SEP1");
+  caller.certificate->second = mic;
+  must(site.enrolment.begin(caller));
+  CHECK(must(site.phones.show(device)).phone.mic_sha256 == sha256(mic));
+  caller.certificate->second = maker.mic(PhoneKey(), "X-SEP1");
+  check_stranger(site, device, site.enrolment.begin(caller), Reason::kMicChanged);
+}
+
+TEST_CASE("what a phone could not do stands in the operation, and three failed keys end it") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
+  SECTION("its key, three times over three sessions") {
+    for (int i = 1; i <= 3; ++i) {
+      const auto begun = must(site.enrolment.begin(caller));
+      must(site.enrolment.failed(caller, begun, service::PhoneFailure::kKeyGeneration, "reason 7"));
+      CHECK(site.last_operation(device).state == (i < 3 ? OperationState::kInProgress : OperationState::kFailed));
+    }
+    CHECK(site.last_operation(device).reason == Reason::kKeyGenerationFailed);
+  }
+  SECTION("an EC key, on a version that has none") {
+    must(site.enrolment.failed(caller, must(site.enrolment.begin(caller)), service::PhoneFailure::kNoEc, ""));
+    CHECK(site.last_operation(device).reason == Reason::kPhoneWithoutEc);
+  }
+  SECTION("to hand over its certificate") {
+    must(site.enrolment.failed(caller, must(site.enrolment.begin(caller)), service::PhoneFailure::kFetch, "reason 3"));
+    CHECK(site.last_operation(device).reason == Reason::kPhoneRefused);
+    CHECK(site.last_operation(device).message == "the phone refused to hand over its certificate: reason 3");
+  }
+}
