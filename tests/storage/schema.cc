@@ -86,7 +86,6 @@ TEST_CASE("the server's role cannot alter the schema, delete records or become t
                            "delete from revocations",
                            "delete from public_keys",
                            "delete from administrators",
-                           "delete from refusals",
                            "truncate leases",
                            "update phones set device = 'SEP1'",
                            "update operations set auth = 'null'",
