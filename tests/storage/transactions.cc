@@ -102,7 +102,7 @@ TEST_CASE("two transactions that lock two phones in each other's order both succ
   thread.join();
   CHECK(one);
   CHECK(two);
-  CHECK(runs == 3);
+  CHECK(runs >= 3);  // one of them gave way, perhaps more than once
 }
 
 TEST_CASE("a connection that is lost in the middle runs the work again over another one") {
