@@ -101,13 +101,10 @@ class Method {
  public:
   /// @param service with the slash; @param function of the same name as the method: __func__
   consteval Method(std::string_view service, std::string_view function) {
-    bool found = false;  // comparing access_ with nullptr is no constant expression under -fsanitize=undefined (g++ 12)
     for (const Access& row : kAccessTable) {
-      if (!row.method.starts_with(service) || row.method.substr(service.size()) != function) continue;
-      access_ = &row;
-      found = true;
+      if (row.method.starts_with(service) && row.method.substr(service.size()) == function) access_ = &row;
     }
-    if (!found) throw "not in kAccessTable";
+    if (access_ == nullptr) throw "not in kAccessTable";
   }
   const Access& access() const { return *access_; }
   /// "AdminService/AddPhones"
