@@ -97,7 +97,7 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
 }
 
 std::filesystem::file_time_type WirePort::newest_file() const {
-  std::filesystem::file_time_type newest{};
+  auto newest = std::filesystem::file_time_type::min();  // its epoch lies in the future
   for (const char* name : kNames) {
     for (const auto& path : {files_.key(name), files_.certificate(name)}) {
       std::error_code error;

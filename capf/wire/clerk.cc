@@ -1,6 +1,7 @@
 #include "capf/wire/clerk.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -39,6 +40,7 @@ class Tally {
 
   void add(const Address& address, const Error& why) {
     if (metrics_ != nullptr) metrics_->count_refusal(why.reason);
+    log(address, why);
     {
       const std::lock_guard lock(mutex_);
       // A thousand addresses at a time; those above are in the metrics alone.
@@ -59,6 +61,29 @@ class Tally {
   static constexpr std::size_t kMostWaiting = 1000;
   /// A row says that there were many; how many exactly stands in the metrics.
   static constexpr int kMostWritten = 100;
+  static constexpr int kMostLines = 10;  ///< in a second
+
+  /// What was wrong, in words; of a flood only some.
+  void log(const Address& address, const Error& why) {
+    int left_out = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto now = std::chrono::steady_clock::now();
+      if (now - second_ >= std::chrono::seconds(1)) {
+        second_ = now;
+        lines_ = 0;
+      }
+      if (lines_ == kMostLines) {
+        ++left_out_;
+        return;
+      }
+      ++lines_;
+      left_out = std::exchange(left_out_, 0);
+    }
+    log_info(
+        "wire.refused",
+        {{"address", address.to_string()}, {"reason", why.reason}, {"message", why.message}, {"left_out", left_out}});
+  }
 
   void write() {
     for (;;) {
@@ -84,6 +109,9 @@ class Tally {
   std::mutex mutex_;
   Entries waiting_;
   bool writing_ = false;
+  std::chrono::steady_clock::time_point second_{};
+  int lines_ = 0;
+  int left_out_ = 0;
 };
 
 class Clerk final : public Desk {

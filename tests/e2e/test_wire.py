@@ -2,10 +2,11 @@
 
 import subprocess
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e import pki, wire_phone
-from e2e.site import EndToEnd, Site
+from e2e.site import EndToEnd, Site, eventually
 from e2e.wire_phone import LSC, MIC, Phone, Proof
 
 
@@ -54,8 +55,7 @@ class InstallTest(Wire):
         path, _ = pki.Identity(phone.certificate, phone.key).write(self.site.folder / "wire", device)
         pki.verify_both(path, self.issuer)
         self.assertEnds(device, "succeeded")
-        (record,) = self.site.json("certificate", "show", device) if isinstance(
-            self.site.json("certificate", "show", device), list) else [self.site.json("certificate", "show", device)]
+        (record,) = self.site.json("certificate", "list", "--device", device)
         self.assertEqual(record["state"], "confirmed")
         self.assertNotIn(digits, self.site.server.log_text())
 
@@ -246,6 +246,61 @@ class SettingsTest(EndToEnd):
         for device in (known, self.device()):
             with Phone(self.site.server.endpoints["wire"], device) as phone:
                 self.assertEqual(phone.do("123456"), 7)
+
+
+    def test_a_certificate_that_is_put_there_is_shown_without_a_restart(self):
+        ecdsa = "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"
+        self.assertNotEqual(self.s_client(*ecdsa).returncode, 0)
+        self.write_identity("wire-ec", "p-256")
+        eventually(lambda: self.s_client(*ecdsa).returncode == 0, "the EC certificate is shown")
+        self.assertEqual(self.s_client("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256").returncode, 0)
+
+    def write_identity(self, name, key):
+        """A self-signed certificate in the site's folder, its key under the site's passphrase."""
+        private = pki.make_key(key)
+        certificate = pki.build(pki.name("CAPF-01234567"), private.public_key(), None, private)
+        secret = (self.site.state / "passphrase").read_bytes()
+        path = self.site.state / "keys" / f"{name}.key"
+        path.touch(mode=0o600)
+        (self.site.state / "certificates" / f"{name}.pem").write_bytes(
+            certificate.public_bytes(serialization.Encoding.PEM))
+        path.write_bytes(private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                               serialization.BestAvailableEncryption(secret)))
+
+
+class LegacyKeyTest(EndToEnd):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site()
+        cls.addClassCleanup(cls.site.close)
+
+    def test_the_key_of_old_phones_serves_nothing_else(self):
+        server, state = self.site.server, self.site.state
+        server.stop()
+        for folder, kind in (("keys", "key"), ("certificates", "pem")):
+            (state / folder / f"wire.{kind}").write_bytes((state / folder / f"server.{kind}").read_bytes())
+        server.start()
+        server.stop()
+        settings = state / "capfd.toml"
+        settings.write_text(settings.read_text() + "\n[wire]\nlegacy_phones = true\n")
+        with self.assertRaisesRegex(AssertionError, "legacy_phones needs a key that serves nothing else"):
+            server.start()
+        server.process.stdout.close()
+        server.process = None
+
+
+class DrainTest(Wire):
+    def test_a_server_that_stops_leaves_the_operation_to_the_next_visit(self):
+        device = self.site.add_phone(self.device())
+        digits = self.site.schedule(device, "install", "string")
+        with self.phone(device) as phone:
+            phone.do(digits, until=wire_phone.KEY_REQUEST)
+            self.assertEqual(self.site.server.stop(), 0)
+            self.assertRaises(wire_phone.Closed, phone.hear)
+        self.site.server.start()
+        self.assertEnds(device, "in_progress")
+        self.assertEqual(self.visit(device, digits)[1], 1)
+        self.assertEnds(device, "succeeded")
 
 
 class StrictTest(Wire):

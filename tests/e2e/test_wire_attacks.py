@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import pathlib
 import random
 import socket
 import struct
@@ -12,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from e2e import pki, wire_phone
 from e2e.site import LONG, SOURCE, eventually
 from e2e.test_wire import Wire
-from e2e.wire_phone import (AUTH_RESPONSE, CERTIFICATE, DEVICE_NAME, LSC, MIC, REASON, SHA2_SIGNED_DATA, SIGNED_DATA,
-                            SUDI_DATA, VERSION, Closed, Phone, Proof, element, message)
+from e2e.wire_phone import (AUTH_RESPONSE, DEVICE_NAME, LSC, MIC, REASON, SHA2_SIGNED_DATA, SIGNED_DATA,
+                            SUDI_DATA, VERSION, Closed, Proof, element, message)
 
 CONNECTIONS = 10000 if LONG else 500
 
