@@ -3,6 +3,12 @@
 // The one way into Asio. Boost 1.74's awaitable.hpp uses std::exchange and does not include <utility>.
 #include <utility>
 
+// Boost 1.74 looks for clang's coroutines where they stood before C++20.
+#if defined(__clang__) && !defined(BOOST_ASIO_HAS_CO_AWAIT)
+#define BOOST_ASIO_HAS_CO_AWAIT 1
+#define BOOST_ASIO_HAS_STD_COROUTINE 1
+#endif
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>

@@ -1,13 +1,16 @@
 #pragma once
 
+// The one way into Asio comes first: see there.
+// clang-format off
+#include "capf/net/asio.h"
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
-#include "capf/net/asio.h"  // first: see there
+// clang-format on
 
 // g++ 12 destroys a capturing lambda twice when it is a temporary inside a co_await expression: give it a name first.
 
