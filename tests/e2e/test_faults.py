@@ -198,6 +198,16 @@ class TwoServersTest(Faults):
         self.site.capfctl("phone", "unlock", device)
         self.issue(device, digits)
 
+
+class ManyGuessesTest(Faults):
+    """A site of its own: afterwards the address has used up what it may guess."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site()
+        cls.addClassCleanup(cls.site.close)
+        cls.other = cls.site.add_server()
+
     def test_of_many_wrong_strings_at_once_only_as_many_as_allowed_are_compared(self):
         device, digits = self.scheduled()
         wrong = "33333333" if digits != "33333333" else "44444444"
