@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <exception>
-#include <memory>
-#include <mutex>
-
-#include <grpcpp/alarm.h>
+#include <utility>
 
 #include "capf/base/log.h"
 #include "capf/rpc/convert.h"
+#include "capf/rpc/cutoff.h"
 #include "capf/rpc/peer.h"
 #include "capf/rpc/status.h"
 #include "capf/service/administrators.h"
@@ -22,6 +20,7 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kLongestWait{5};
 constexpr std::chrono::seconds kJudgedAgain{5};
 constexpr std::size_t kLongestDetail = 500;
+constexpr std::size_t kMostProven = 100'000;  // certificates, of some 100 octets each
 
 /// Whether the server, not the caller, is the cause: then the log gets the cause and nobody's record the refusal.
 bool is_ours(const Error& error) {
@@ -44,36 +43,6 @@ bool is_ours(const Error& error) {
 /// The words come in part from the request: one line that the record has room for.
 Error for_the_record(const Error& error) { return {error.reason, to_utf8(error.message, kLongestDetail), ""}; }
 
-/// Cancels the call after a while, unless it has ended before.
-class Cutoff {
- public:
-  Cutoff(grpc::ServerContext& context, std::chrono::seconds after) : target_(std::make_shared<Target>()) {
-    target_->context = &context;
-    alarm_.Set(std::chrono::system_clock::now() + after, [target = target_](bool reached) {
-      const std::lock_guard lock(target->mutex);
-      if (reached && target->context != nullptr) target->context->TryCancel();
-    });
-  }
-  ~Cutoff() {
-    {
-      const std::lock_guard lock(target_->mutex);
-      target_->context = nullptr;
-    }
-    alarm_.Cancel();
-  }
-  Cutoff(const Cutoff&) = delete;
-  Cutoff& operator=(const Cutoff&) = delete;
-
- private:
-  /// What the alarm shares with the call: it may go off while the call ends.
-  struct Target {
-    std::mutex mutex;
-    grpc::ServerContext* context = nullptr;
-  };
-  std::shared_ptr<Target> target_;
-  grpc::Alarm alarm_;
-};
-
 }  // namespace
 
 /// What is known of a call while it runs.
@@ -82,7 +51,8 @@ struct Guard::Call {
   Method method;
   Address address{};
   std::optional<service::PresentedCertificate> certificate{};
-  std::string caller{};  ///< the device or the administrator, for the log
+  std::optional<Sha256> leaf{};  ///< its SHA-256
+  std::string caller{};          ///< the device or the administrator, for the log
 };
 
 class Guard::JudgedStream final : public Stream {
@@ -106,27 +76,38 @@ class Guard::JudgedStream final : public Stream {
 };
 
 Guard::Guard(const UseCases& use_cases, const CallLimits& limits)
-    : use_cases_(use_cases), known_(limits.known), strangers_(limits.strangers) {}
+    : use_cases_(use_cases),
+      known_(limits.known),
+      unproven_(limits.unproven),
+      strangers_(limits.strangers),
+      proven_(kMostProven),
+      open_calls_(limits.answers) {}
 
 grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1::Credential& credential,
                           const std::function<Status(const service::Caller&)>& handle, const Status& rest) {
   return answer(context, method, [&](Call& call) -> Status {
     auto auth_string = take_auth_string(credential.auth_string());
-    CAPF_LET(const Limiter::Place place, admit(call));
+    CAPF_LET(Limiter::Place place, admit(call));
+    open_calls_.keep(context, std::move(place));
     if (!auth_string) return refuse_stranger(call, std::move(auth_string).error());
     auto device = DeviceName::parse(credential.device());
     if (!device) return refuse_stranger(call, std::move(device).error());
     call.caller = device->text();
     if (!rest) return refuse_stranger(call, rest.error());
-    return handle(service::Caller{*std::move(device), *std::move(auth_string), std::move(call.certificate),
-                                  call.address, "grpc"});
+    Status outcome = handle(service::Caller{*std::move(device), *std::move(auth_string), std::move(call.certificate),
+                                            call.address, "grpc"});
+    // Any other error may come before or after the caller was judged.
+    if (call.leaf && outcome) proven_.add(*call.leaf);
+    if (call.leaf && !outcome && outcome.error().reason == Reason::kAuthenticationFailed) proven_.forget(*call.leaf);
+    return outcome;
   });
 }
 
 grpc::Status Guard::admin(grpc::ServerContext& context, Method method,
                           const std::function<Status(const AdminCall&)>& handle) {
   return answer(context, method, [&](Call& call) -> Status {
-    CAPF_LET(const Limiter::Place place, admit(call));
+    CAPF_LET(Limiter::Place place, admit(call));
+    open_calls_.keep(context, std::move(place));
     CAPF_LET(const AdminCall admin_call, judge(call));
     Status outcome = handle(admin_call);
     const Access& access = method.access();
@@ -144,8 +125,9 @@ grpc::Status Guard::admin_stream(grpc::ServerContext& context, Method method, Li
       CAPF_LET(const Limiter::Place place, admit(call));
       CAPF_TRY(judge(call));
     }
-    const auto place = streams.try_enter();
+    auto place = streams.try_enter();
     if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
+    open_calls_.keep(context, *std::move(place));
     JudgedStream stream(*this, call);
     return handle(stream);
   });
@@ -158,8 +140,9 @@ grpc::Status Guard::short_stream(grpc::ServerContext& context, Method method, Au
       CAPF_LET(const Limiter::Place place, admit(call));
       if (audience == Audience::kAdministrators) CAPF_TRY(judge(call));
     }
-    const auto place = streams.try_enter();
+    auto place = streams.try_enter();
     if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
+    open_calls_.keep(context, *std::move(place));
     const Cutoff cutoff(context, longest);
     return handle();
   });
@@ -188,7 +171,8 @@ Result<Limiter::Place> Guard::admit(Call& call) {
   if (use_cases_.readiness.draining()) return fail(Reason::kShuttingDown);
   if (const auto address = peer_address(call.context.peer())) call.address = *address;
   auto presented = presented_certificate(*call.context.auth_context());
-  Limiter& limiter = presented && *presented ? known_ : strangers_;
+  if (presented && *presented) call.leaf = sha256((*presented)->leaf);
+  Limiter& limiter = !call.leaf ? strangers_ : proven_.contains(*call.leaf) ? known_ : unproven_;
   auto place = limiter.enter(std::min(call.context.deadline(), std::chrono::system_clock::now() + kLongestWait));
   if (!place) return fail(Reason::kOverloaded);
   if (call.context.IsCancelled()) return fail(Reason::kCallerGone);
@@ -200,11 +184,13 @@ Result<Limiter::Place> Guard::admit(Call& call) {
 /// Who the administrator is, by what stands in the database now, and whether their role may call the method.
 Result<AdminCall> Guard::judge(Call& call) {
   if (!call.certificate) return refuse_stranger(call, fail(Reason::kClientCertificateRequired).value());
-  auto administrator = use_cases_.administrators.recognise(sha256(call.certificate->leaf));
+  auto administrator = use_cases_.administrators.recognise(*call.leaf);
   if (!administrator) {
     if (is_ours(administrator.error())) return tl::unexpected<Error>(std::move(administrator).error());
+    proven_.forget(*call.leaf);
     return refuse_stranger(call, std::move(administrator).error());
   }
+  proven_.add(*call.leaf);
   AdminCall admin_call{*administrator, {ActorKind::kAdministrator, administrator->name, call.address.to_string()}};
   call.caller = administrator->name;
   const Access& access = call.method.access();

@@ -13,6 +13,8 @@
 #include "capf/domain/audit.h"
 #include "capf/rpc/access.h"
 #include "capf/rpc/limiter.h"
+#include "capf/rpc/open_calls.h"
+#include "capf/rpc/proven.h"
 #include "capf/rpc/server.h"
 #include "capf/service/caller.h"
 #include "capf/v1/phone.pb.h"
@@ -42,6 +44,9 @@ class Stream {
 class Guard {
  public:
   Guard(const UseCases& use_cases, const CallLimits& limits);
+
+  /// The server must be built with their watch(), and not outlive the guard.
+  OpenCalls& open_calls() { return open_calls_; }
 
   /// A phone's call. The client certificate and the credential become the caller; the authentication string is wiped
   /// from the message. Who the caller is, the handler's use case judges. An error in `rest`, what the rest of the
@@ -75,7 +80,10 @@ class Guard {
 
   const UseCases& use_cases_;
   Limiter known_;
+  Limiter unproven_;
   Limiter strangers_;
+  ProvenCertificates proven_;
+  OpenCalls open_calls_;
 };
 
 }  // namespace capf::rpc

@@ -27,6 +27,8 @@ class Limiter {
       if (limiter_ != nullptr) limiter_->leave();
     }
 
+    const Limiter* limiter() const { return limiter_; }
+
    private:
     friend class Limiter;
     explicit Place(Limiter* limiter) : limiter_(limiter) {}

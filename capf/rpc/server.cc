@@ -1,6 +1,7 @@
 #include "capf/rpc/server.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <botan/mem_ops.h>
 #include <grpc/grpc.h>
@@ -21,7 +22,7 @@ namespace capf::rpc {
 namespace {
 
 constexpr int kTriesToListen = 5;
-/// Threads beside those of the calls that run and wait: streams, pollers, and calls whose answer nobody reads yet.
+/// Threads beside those of the calls that run and wait: streams, pollers, and the refusals.
 constexpr int kFurtherThreads = 96;
 
 /// What differs between the two servers.
@@ -35,9 +36,9 @@ struct Profile {
   std::chrono::seconds age_grace;
 };
 // HandOverCertificates carries four certificates of 16 KiB each. A connection on which nothing is asked holds its place
-// for 10 s; a phone that was busy with its key connects again.
+// for 10 s; a phone that was busy with its key connects again, and it makes one call at a time.
 constexpr Profile kPhoneProfile{
-    80 * 1024, 256 * 1024, 16, std::chrono::seconds{10}, std::chrono::seconds{300}, std::chrono::seconds{30}};
+    80 * 1024, 256 * 1024, 4, std::chrono::seconds{10}, std::chrono::seconds{300}, std::chrono::seconds{30}};
 // ScheduleOperations names 100,000 devices, and its answer has an operation for each.
 constexpr Profile kAdminProfile{
     16 << 20, 64 << 20, 64, std::chrono::seconds{600}, std::chrono::seconds{3600}, std::chrono::seconds{60}};
@@ -84,8 +85,11 @@ void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const Call
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 
   grpc::ResourceQuota quota;
-  quota.SetMaxThreads(limits.known.running + limits.known.waiting + limits.strangers.running +
-                      limits.strangers.waiting + kFurtherThreads);
+  int threads = kFurtherThreads;
+  for (const Capacity& capacity : {limits.known, limits.unproven, limits.strangers}) {
+    threads += capacity.running + capacity.waiting + static_cast<int>(limits.answers.most);
+  }
+  quota.SetMaxThreads(threads);
   builder.SetResourceQuota(quota);
 }
 
@@ -120,6 +124,9 @@ class RunningServer final : public Server {
       const auto server_credentials = credentials(settings);
       for (const std::string& address : to_bind(endpoints)) builder.AddListeningPort(address, server_credentials);
       for (const auto& service : services_) builder.RegisterService(service.get());
+      std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> watches;
+      watches.push_back(guard_.open_calls().watch());
+      builder.experimental().SetInterceptorCreators(std::move(watches));
       server_ = builder.BuildAndStart();
       if (!server_) continue;
       port_ = endpoints.front().port;

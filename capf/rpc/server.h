@@ -10,6 +10,7 @@
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
 #include "capf/rpc/limiter.h"
+#include "capf/rpc/open_calls.h"
 #include "capf/rpc/readiness.h"
 
 namespace capf::service {
@@ -49,13 +50,16 @@ struct ListenSettings {
   Secret key_pem;         ///< PKCS #8, not encrypted
 };
 
-/// How many calls run at once and how many wait; those above are refused with OVERLOADED.
+/// How many calls run at once and how many wait; those above are refused with OVERLOADED. Answers wait as well, until
+/// their callers take them.
 struct CallLimits {
-  Capacity known;      ///< callers that show a client certificate
-  Capacity strangers;  ///< callers that show none
+  Capacity known;              ///< callers with a client certificate that proved them lately
+  Capacity strangers;          ///< callers that show none
+  Capacity unproven{16, 128};  ///< callers with one that has proven nothing yet: anybody can make one
+  OpenCalls::Patience answers{std::chrono::milliseconds{5000}, 32};
 };
 inline constexpr CallLimits kPhoneCallLimits{{32, 128}, {8, 24}};
-inline constexpr CallLimits kAdminCallLimits{{16, 48}, {2, 4}};
+inline constexpr CallLimits kAdminCallLimits{{16, 48}, {2, 4}, {4, 12}, {std::chrono::milliseconds{60'000}, 32}};
 
 /// One gRPC server: TLS 1.2 or newer, which asks for a client certificate and judges none; the guard does. Threads:
 /// any.

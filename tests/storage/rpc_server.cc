@@ -1,10 +1,12 @@
 // The two gRPC servers as clients see them: over TLS, on free ports, with the use cases over a real database.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 
 #include <botan/pkcs8.h>
 #include <catch2/catch.hpp>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include "capf/rpc/server.h"
@@ -49,7 +51,8 @@ struct Servers {
     for (const Role role : kRoles) enlist(role);
   }
 
-  std::shared_ptr<grpc::Channel> channel(const rpc::Server& server, const Identity* client) const {
+  /// @param window octets that the server may send in a call before the client reads; 0: gRPC's own
+  std::shared_ptr<grpc::Channel> channel(const rpc::Server& server, const Identity* client, int window = 0) const {
     grpc::SslCredentialsOptions options;
     options.pem_root_certs = ca::to_pem(site_certificate);
     if (client != nullptr) {
@@ -59,6 +62,10 @@ struct Servers {
     grpc::ChannelArguments arguments;
     arguments.SetSslTargetNameOverride("localhost");
     arguments.SetInt("grpc.use_local_subchannel_pool", 1);
+    if (window > 0) {
+      arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, window);
+      arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    }
     return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server.port()), grpc::SslCredentials(options),
                                      arguments);
   }
@@ -175,6 +182,69 @@ TEST_CASE("refusals of administrators are on record with their names, those of s
   REQUIRE(refusals.size() == 1);
   CHECK(refusals.front().reason == Reason::kClientCertificateRequired);
   CHECK(refusals.front().address_block == "127.0.0.1");
+}
+
+TEST_CASE("answers that nobody takes hold no places, and the oldest of too many is cut off") {
+  Servers servers;
+  for (int i = 100; i < 130; ++i) servers.site.add_phone("SEP001122334" + std::to_string(i));
+  const rpc::CallLimits limits{{1, 1}, {1, 1}, {1, 1}, {std::chrono::milliseconds{60'000}, 2}};
+  servers.admin = must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), limits));
+  const Identity& admin = servers.of(Role::kAdmin);
+  const auto stub = servers.administration(&admin);
+  REQUIRE(list_phones(*stub).ok());
+
+  // A client that does not read, of which the server may send no more than some octets.
+  grpc::GenericStub idle(servers.channel(*servers.admin, &admin, 5));
+  grpc::CompletionQueue queue;
+  const auto next = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    REQUIRE(queue.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + std::chrono::seconds{20}) ==
+            grpc::CompletionQueue::GOT_EVENT);
+    return ok;
+  };
+  std::array<grpc::ClientContext, 3> contexts;
+  std::vector<std::unique_ptr<grpc::GenericClientAsyncReaderWriter>> calls;
+  for (grpc::ClientContext& context : contexts) {
+    calls.push_back(idle.PrepareCall(&context, "/capf.v1.AdminService/ListPhones", &queue));
+    calls.back()->StartCall(nullptr);
+    REQUIRE(next());
+    const grpc::Slice nothing;
+    calls.back()->WriteLast(grpc::ByteBuffer(&nothing, 1), {}, nullptr);
+    REQUIRE(next());
+    calls.back()->ReadInitialMetadata(nullptr);
+    REQUIRE(next());  // its handler has returned
+  }
+  CHECK(list_phones(*stub).ok());
+
+  const auto read = [&](grpc::GenericClientAsyncReaderWriter& call) {
+    grpc::ByteBuffer answer;
+    call.Read(&answer, nullptr);
+    const bool whole = next();
+    grpc::Status status;
+    call.Finish(&status, nullptr);
+    next();
+    CHECK(whole == status.ok());
+    return status.error_code();
+  };
+  CHECK(read(*calls[0]) == grpc::CANCELLED);
+  CHECK(read(*calls[2]) == grpc::OK);
+}
+
+TEST_CASE("callers whose certificate has proven nothing take no place of those whose certificate has") {
+  Servers servers;
+  rpc::CallLimits limits{{1, 0}, {0, 0}, {1, 0}};
+  servers.admin = must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), limits));
+  const Identity stranger("stranger");
+  const auto known = servers.administration(&servers.of(Role::kAdmin));
+  const auto unknown = servers.administration(&stranger);
+  REQUIRE(list_phones(*known).ok());
+  CHECK(reason_of(list_phones(*unknown)) == "ADMINISTRATOR_UNKNOWN");
+  CHECK(reason_of(list_phones(*servers.administration(nullptr))) == "OVERLOADED");
+
+  limits.unproven = {0, 0};
+  servers.admin = must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), limits));
+  CHECK(reason_of(list_phones(*servers.administration(&stranger))) == "OVERLOADED");
 }
 
 TEST_CASE("null string needs the role admin") {

@@ -1,0 +1,32 @@
+#include "capf/rpc/cutoff.h"
+
+#include <mutex>
+
+namespace capf::rpc {
+
+/// What the alarm shares with the call: it may go off while the call ends.
+struct Cutoff::Target {
+  std::mutex mutex;
+  grpc::ServerContextBase* context = nullptr;
+};
+
+Cutoff::Cutoff(grpc::ServerContextBase& context, std::chrono::milliseconds after)
+    : target_(std::make_shared<Target>()) {
+  target_->context = &context;
+  alarm_.Set(std::chrono::system_clock::now() + after, [target = target_](bool reached) {
+    const std::lock_guard lock(target->mutex);
+    if (reached && target->context != nullptr) target->context->TryCancel();
+  });
+}
+
+void Cutoff::cut() { target_->context->TryCancel(); }
+
+Cutoff::~Cutoff() {
+  {
+    const std::lock_guard lock(target_->mutex);
+    target_->context = nullptr;
+  }
+  alarm_.Cancel();
+}
+
+}  // namespace capf::rpc
