@@ -1,4 +1,4 @@
-#include "capf/net/stream.h"
+#include "capf/net/hello.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::size_t needs = capf::net::hello_needs({data, size});

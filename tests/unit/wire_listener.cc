@@ -15,7 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "capf/net/stream.h"
+#include "capf/net/hello.h"
+#include "capf/net/tls.h"
 #include "capf/wire/listener.h"
 #include "tests/support/wire.h"
 
