@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -121,6 +122,13 @@ int run_one(const Options& options, phone::Phone phone, const phone::Folder& fol
   return 0;
 }
 
+/// That this program has used so far.
+std::chrono::duration<double> processor_time() {
+  timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
 int run_many(const Options& options, const phone::Phone& common, const phone::Folder& folder, const phone::Line* line) {
   const phone::Load load{options.first, options.count, options.concurrency, options.rate};
   if (const auto last = phone::device_at(load.first, load.count - 1); !last) return report(last.error(), 2);
@@ -156,9 +164,10 @@ int run_many(const Options& options, const phone::Phone& common, const phone::Fo
     const client::KeyKind kind{client::KeyKind::Type::kRsa, options.prepared_bits};
     if (const Status made = keys.prepare(kind, load.count); !made) return report(made.error());
   }
+  const auto before = processor_time();
   const auto elapsed = line != nullptr ? line->run(load, phone_of, folder, keys, tally, on_refusal)
                                        : phone::run(load, phone_of, folder, keys, tally, on_refusal);
-  std::cout << tally.words(elapsed) << std::flush;
+  std::cout << tally.words(elapsed, processor_time() - before) << std::flush;
   if (tally.count("done") == load.count) return 0;
   return tally.count(std::string(to_string(Reason::kServerNotReached))) == load.count ? 3 : 1;
 }

@@ -19,7 +19,8 @@ class Tally {
   std::size_t count(const std::string& outcome) const;
   std::size_t total() const;
   /// Lines of words and numbers: phones, rate, percentiles of those that were done, and a line for each outcome.
-  std::string words(std::chrono::duration<double> elapsed) const;
+  /// @param processor time that this program used meanwhile, on all cores
+  std::string words(std::chrono::duration<double> elapsed, std::chrono::duration<double> processor) const;
 
  private:
   mutable std::mutex mutex_;

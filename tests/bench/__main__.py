@@ -1,0 +1,73 @@
+"""Runs the benchmarks and prints one table: see README.md, and scripts/bench for the options."""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import re
+import sys
+import time
+
+from bench import wire
+from bench.load import DurableSite
+from bench.table import exit_code, table
+from e2e.site import SOURCE, run
+
+
+@dataclasses.dataclass
+class Size:
+    rounds: int = 5  # of each pair that is compared
+    signing_seconds: float = 4
+    warm_up: int = 500
+    phones: int = 1500  # of each round
+    silent: int = 1000
+    waiting: int = 10000
+    waiting_rate: float = 200
+    key_seconds: float = 90
+    rebooting: int = 5000
+    rebooting_rate: float = 1000
+
+
+QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, waiting=1000, waiting_rate=200, key_seconds=10,
+             rebooting=500, rebooting_rate=500)
+
+BENCHMARKS = {"enrolments": wire.enrolments, "waiting": wire.waiting_phones, "reboot": wire.rebooting_fleet}
+
+
+def machine():
+    cpu = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    return {"processor": cpu[1] if cpu else platform.machine(), "cores": os.cpu_count(),
+            "commit": run("git", "-C", SOURCE, "describe", "--always", "--dirty", code=None).stdout.strip(),
+            "date": time.strftime("%Y-%m-%d", time.gmtime())}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench")
+    parser.add_argument("--quick", action="store_true", help="about a minute: an impression, not the record")
+    parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="the results for programs")
+    parser.add_argument("only", metavar="BENCHMARK", nargs="*", help=", ".join(BENCHMARKS) + " (default: all)")
+    options = parser.parse_args()
+    for name in options.only:
+        if name not in BENCHMARKS:
+            parser.error(f"there is no benchmark named {name}")
+    size = QUICK if options.quick else Size()
+    rows = []
+    site = DurableSite()
+    try:
+        for name in options.only or BENCHMARKS:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            rows += BENCHMARKS[name](site, size)
+    finally:
+        site.close(check=False)
+    about = machine()
+    print("{cores} x {processor}, {commit}, {date}\n".format(**about))
+    print(table(rows))
+    if options.json:
+        options.json.write_text(json.dumps({**about, "quick": options.quick, "rows": [row.as_json() for row in rows]},
+                                           indent=2) + "\n")
+    return exit_code(rows)
+
+
+sys.exit(main())
