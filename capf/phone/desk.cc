@@ -17,17 +17,26 @@ struct Shown {
   Secret key_pem;
 };
 
-/// The one on the command line, or else the LSC.
-Result<std::optional<Shown>> find_shown(const Phone& phone, const Folder& folder) {
-  CAPF_LET(auto lsc, folder.installed(phone.device));
-  if (phone.server.certificate_pem.empty()) {
-    if (!lsc) return std::nullopt;
-    return Shown{lsc->certificates.front(), wire::kTypeLsc, lsc->key_pem};
-  }
+Result<Shown> given_certificate(const Phone& phone) {
   CAPF_LET(const auto given, client::parse_certificates(phone.server.certificate_pem));
   if (given.empty()) return fail(Reason::kInvalidCertificate);
-  const bool is_lsc = lsc && lsc->certificates.front() == given.front();
-  return Shown{given.front(), is_lsc ? wire::kTypeLsc : wire::kTypeMic, phone.server.key_pem};
+  return Shown{given.front(), wire::kTypeMic, phone.server.key_pem};
+}
+
+Result<Proof> prove_shown(const Shown& shown, const std::string& device, std::optional<std::uint32_t> session_id) {
+  CAPF_LET(const auto key, client::PrivateKey::parse(shown.key_pem.text()));
+  return prove(key, shown.certificate, device, session_id);
+}
+
+/// The one on the command line, or else the LSC; the other way round where the phone prefers its LSC.
+Result<std::optional<Shown>> find_shown(const Phone& phone, const Folder& folder) {
+  CAPF_LET(auto lsc, folder.installed(phone.device));
+  const bool is_given = !phone.server.certificate_pem.empty();
+  if (lsc && (!is_given || phone.prefer_lsc)) return Shown{lsc->certificates.front(), wire::kTypeLsc, lsc->key_pem};
+  if (!is_given) return std::nullopt;
+  CAPF_LET(Shown given, given_certificate(phone));
+  if (lsc && lsc->certificates.front() == given.certificate) given.type = wire::kTypeLsc;
+  return given;
 }
 
 client::KeyKind wanted_key(const Message& message) {
@@ -103,13 +112,22 @@ Result<Bytes> DeskPhone::authenticate() {
   }
   if (!shown) return wire::encode(auth);
 
-  CAPF_LET(const auto key, client::PrivateKey::parse(shown->key_pem.text()));
-  CAPF_LET(const Proof proof,
-           prove(key, shown->certificate, phone_.device, sudi_ ? session_id_ : std::optional<std::uint32_t>()));
+  Shown fresh = *shown;
+  if (phone_.prefer_lsc && !phone_.server.certificate_pem.empty()) {
+    CAPF_LET(fresh, given_certificate(phone_));
+  }
+  const bool is_one = fresh.certificate == shown->certificate;
+  const std::optional<std::uint32_t> challenge = sudi_ ? session_id_ : std::nullopt;
+  CAPF_LET(const Proof proof, prove_shown(*shown, phone_.device, is_one ? challenge : std::nullopt));
+  std::optional<Proof::Sudi> sudi = proof.sudi;
+  if (!is_one) {
+    CAPF_LET(const Proof beside, prove_shown(fresh, phone_.device, challenge));
+    sudi = beside.sudi;
+  }
   auth.certificate = wire::CertificateElement{shown->type, shown->certificate};
   auth.signed_data = proof.sha1_signature;
   auth.sha2_signed_data = wire::Sha2Signature{wire::kHashSha512, proof.sha512_signature};
-  if (proof.sudi) auth.sudi = wire::Sudi{shown->certificate, proof.sudi->sha1_signature, proof.sudi->sha512_signature};
+  if (sudi) auth.sudi = wire::Sudi{fresh.certificate, sudi->sha1_signature, sudi->sha512_signature};
   return wire::encode(auth);
 }
 

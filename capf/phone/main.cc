@@ -189,6 +189,7 @@ int main(int argc, char** argv) {
   }
   phone::Phone phone;
   if (options.tries > 0) phone.tries = options.tries;
+  phone.prefer_lsc = options.prefer_lsc;
   if (!options.auth_string.empty()) {
     auto digits = client::read_auth_string(options.auth_string);
     if (!digits) return report(digits.error(), 2);

@@ -55,6 +55,9 @@ void define(CLI::App& app, Options& options) {
       ->group(wire);
   app.add_flag("--tls-1.0", options.tls_1_0, "TLS 1.0 with AES128-SHA alone, as the 7900 series")->group(wire);
   app.add_flag("--no-sudi", options.no_sudi, "prove without signing the session's id, as old phones")->group(wire);
+  app.add_flag("--prefer-lsc", options.prefer_lsc,
+               "prove the LSC in the folder where there is one, and --certificate beside it as the fresh MIC")
+      ->group(wire);
   app.add_option("--retry-pause", options.retry_pause, "seconds until a broken session is repeated (default: 30)")
       ->check(CLI::Range(0.0, 86400.0))
       ->group(wire);
@@ -85,8 +88,9 @@ std::string contradiction(const Options& options) {
   if (options.count == 0 && (options.discard || !options.strings.empty()))
     return "--discard and --strings need --count";
   const bool of_the_wire = options.wire_version != 3 || options.key_delay > 0 || !options.drop_after.empty() ||
-                           options.tls_1_0 || options.no_sudi;
+                           options.tls_1_0 || options.no_sudi || options.prefer_lsc;
   if (of_the_wire && !options.wire) return "--wire is missing";
+  if (options.prefer_lsc && options.certificate.empty()) return "--prefer-lsc needs --certificate and --key";
   return {};
 }
 

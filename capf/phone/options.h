@@ -27,6 +27,7 @@ struct Options {
   std::string drop_after;
   bool tls_1_0 = false;
   bool no_sudi = false;
+  bool prefer_lsc = false;
   double retry_pause = 30;   ///< seconds
   int prepared_bits = 2048;  ///< of the RSA keys that are made beforehand; 0: none
   std::uint64_t count = 0;   ///< 0: one phone, `device`

@@ -17,6 +17,9 @@ struct Phone {
   std::string device;
   client::Endpoint server;  ///< its certificate and key: what to show instead of the LSC in the folder, a MIC above all
   std::optional<Secret> auth_string;
+  /// On the wire: the LSC in the folder is proven where there is one, and beside it the certificate in `server` as the
+  /// MIC that signs the session's id.
+  bool prefer_lsc = false;
   int tries = 5;  ///< of each call
 };
 

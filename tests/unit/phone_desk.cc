@@ -190,6 +190,35 @@ TEST_CASE("a certificate for another key is not stored") {
   CHECK(table.end(wire::kReasonInvalidElement).error().reason == Reason::kInvalidCertificate);
 }
 
+TEST_CASE("a phone that prefers its LSC proves that, and its MIC beside it in this very session") {
+  Table table;
+  const auto mic = first_certificate("phone/rsa.pem");
+  table.phone.server.certificate_pem = data("phone/rsa.pem");
+  table.phone.server.key_pem = Secret(std::string_view(data("phone/rsa.key")));
+  table.phone.prefer_lsc = true;
+  table.begin();
+  const Message without = table.hear(Command::kAuthRequest);
+  REQUIRE(without.certificate);
+  CHECK(without.certificate->type == wire::kTypeMic);
+  REQUIRE(without.sudi);
+
+  REQUIRE(table.folder->install(kDevice, data("phone/lsc.pem"), Secret(std::string_view(data("phone/lsc.key")))));
+  table.begin();
+  const Bytes answer = table.desk->answer(Table::say(Command::kAuthRequest)).value();
+  const auto read = wire::read_message(std::get<wire::Frame>(wire::take_frame(answer)));
+  const Message& both = std::get<Message>(read);
+  REQUIRE(both.certificate);
+  REQUIRE(both.sudi);
+  CHECK(both.certificate->type == wire::kTypeLsc);
+  const ca::ProofClaim claim{
+      both.certificate->der, *both.signed_data, both.sha2_signed_data->signature, ca::ProofHash::kSha512,
+      ca::ProofClaim::Sudi{both.sudi->certificate, both.sudi->sha1_signature, both.sudi->sha512_signature}};
+  const auto proven = ca::verify_proof(claim, DeviceName::parse(kDevice).value(), kSession);
+  REQUIRE(proven);
+  CHECK(proven->certificate == first_certificate("phone/lsc.pem"));
+  CHECK(proven->sudi == mic);
+}
+
 TEST_CASE("a phone of version 3 or 2 makes the RSA key that it is asked for") {
   Table table;
   table.begin();
@@ -277,6 +306,7 @@ TEST_CASE("how a phone behaves on the wire needs --wire") {
   const auto code = [](const std::vector<std::string>& words) { return parse_options(words).exit_code; };
   CHECK(code({"SEP1", "--tls-1.0"}) == 2);
   CHECK(code({"SEP1", "--key-delay", "3"}) == 2);
+  CHECK(code({"SEP1", "--wire", "--prefer-lsc"}) == 2);
   CHECK(code({"SEP1", "--wire", "--drop-after", "lunch"}) == 2);
   CHECK(code({"SEP1", "--wire", "--wire-version", "4"}) == 2);
   const auto parsed =
