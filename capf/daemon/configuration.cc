@@ -151,6 +151,7 @@ void read_wire(Section section, WireSettings& wire) {
   read_time(section, "keep_alive_minutes", 1, 60, wire.keep_alive);
   section.number("connections", 1, 1000000, wire.connections);
   section.number("connections_per_address", 1, 1000000, wire.connections_per_address);
+  section.number("unauthenticated_connections", 1, 1000000, wire.unauthenticated_connections);
   section.number("handshakes", 1, 10000, wire.handshakes);
   section.number("backlog", 1, 65535, wire.backlog);
   section.finish();
@@ -374,6 +375,7 @@ std::string to_toml(const Configuration& configuration) {
       << "keep_alive_minutes = " << wire.keep_alive.count() << '\n'
       << "connections = " << wire.connections << '\n'
       << "connections_per_address = " << wire.connections_per_address << '\n'
+      << "unauthenticated_connections = " << wire.unauthenticated_connections << '\n'
       << "handshakes = " << wire.handshakes << '\n'
       << "backlog = " << wire.backlog << '\n';
   out << "\n[policy]\n"

@@ -36,7 +36,7 @@ wire::ListenerSettings listener_settings(const Configuration& configuration) {
   settings.keep_alive = wanted.keep_alive;
   settings.connections = wanted.connections;
   settings.connections_per_address = wanted.connections_per_address;
-  settings.strangers = wanted.connections;
+  settings.strangers = wanted.unauthenticated_connections;
   settings.handshakes = wanted.handshakes;
   settings.backlog = wanted.backlog;
   return settings;

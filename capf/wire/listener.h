@@ -23,7 +23,7 @@ struct ListenerSettings {
   Duration keep_alive = std::chrono::minutes(15);     ///< TCP: so that firewalls keep the connection; 1 s to 1 h
   int connections = 20000;                            ///< in all; further ones are closed at once, as with all limits
   int connections_per_address = 20000;                ///< an IPv4 address or an IPv6 /64: many phones may share one
-  int strangers = 20000;                              ///< of all, those that have not authenticated yet
+  int strangers = 10000;                              ///< of all, those that have not authenticated yet
   int handshakes = 64;                                ///< that go on at once; further ones wait for their turn
   int backlog = 4096;                                 ///< connections that the system holds before they are taken
   int io_threads = 0;                                 ///< 0: as many as the machine has cores

@@ -335,6 +335,33 @@ TEST_CASE("beyond the limits the newest connections are closed, and the others g
   CHECK(listener->counts().accepted == 3);
 }
 
+TEST_CASE("who has not proven a device has a total of its own, and those who have neither count in it nor wait") {
+  Office office;
+  ListenerSettings few = settings();
+  few.strangers = 2;
+  const auto listener = start(office, few);
+  Phone known(listener->port());
+  REQUIRE(known.hears(Command::kAuthRequest));
+  known.say_name();
+  REQUIRE(known.hears(Command::kKeyGenerateRequest));
+  {
+    Phone silent(listener->port());
+    REQUIRE(silent.hears(Command::kAuthRequest));
+    const Descriptor half = connect_to(listener->port());
+    CHECK(is_closed(connect_to(listener->port())));
+    CHECK(listener->counts().strangers == 2);
+    CHECK(listener->counts().connections == 3);
+
+    known.say_key();
+    CHECK(known.hears(Command::kStoreRequest));
+    silent.say_name();  // and is no stranger any more
+    REQUIRE(silent.hears(Command::kKeyGenerateRequest));
+    Phone next(listener->port());
+    CHECK(next.hears(Command::kAuthRequest));
+  }
+  CHECK(listener->counts().over_limit == 1);
+}
+
 TEST_CASE("a breach ends the session with reason 7 and is on record") {
   Office office;
   const auto listener = start(office);
