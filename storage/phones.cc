@@ -8,6 +8,7 @@ const std::string kColumns =
     "p.id, p.device, p.model, microseconds(p.created_at), microseconds(p.blocked_at), p.mic_sha256, "
     "microseconds(p.mic_fresh_at), microseconds(p.self_service_stopped_at), "
     "case when s.locked_until > now() then microseconds(s.locked_until) end, "
+    "case when p.traced_until > now() then microseconds(p.traced_until) end, "
     "microseconds(t.at), t.address, t.transport, t.kind, t.reason, t.message";
 const std::string kTables =
     " from phones p left join device_strings s on s.phone_id = p.id left join phone_attempts t on t.phone_id = p.id";
@@ -22,6 +23,7 @@ Phone read(Columns& columns) {
   phone.mic_fresh_at = columns.optional_time();
   phone.self_service_stopped_at = columns.optional_time();
   phone.string_locked_until = columns.optional_time();
+  phone.traced_until = columns.optional_time();
   if (columns.next_is_null()) return phone;
   Attempt attempt;
   attempt.at = columns.time();
@@ -55,6 +57,8 @@ const Statement kSetStopped{
     "phones_set_self_service_stopped",
     "update phones set self_service_stopped_at = case when $2::boolean then coalesce(self_service_stopped_at, now()) "
     "end where id = $1::bigint"};
+const Statement kSetTraced{"phones_set_traced",
+                           "update phones set traced_until = $2::timestamptz where id = $1::bigint"};
 const Statement kRemove{"phones_remove",
                         "update phones set removed_at = now() where id = $1::bigint and removed_at is null"};
 const Statement kRecordAttempt{
@@ -106,6 +110,10 @@ Status Phones::set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool f
 
 Status Phones::set_self_service_stopped(std::int64_t id, bool stopped) {
   return session_.execute(kSetStopped, Parameters(id, stopped));
+}
+
+Status Phones::set_traced(std::int64_t id, const std::optional<TimePoint>& until) {
+  return session_.execute(kSetTraced, Parameters(id, until));
 }
 
 Status Phones::remove(std::int64_t id) { return session_.execute(kRemove, Parameters(id)); }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
@@ -112,6 +113,20 @@ void log_warning(std::string_view event, const Error& error, LogFields fields) {
 }
 void log_error(std::string_view event, const Error& error, LogFields fields) {
   write(LogLevel::kError, event, fields, &error);
+}
+
+std::optional<int> LogLimit::admit(std::chrono::steady_clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  if (now - second_ >= std::chrono::seconds(1)) {
+    second_ = now;
+    lines_ = 0;
+  }
+  if (lines_ == most_) {
+    ++left_out_;
+    return std::nullopt;
+  }
+  ++lines_;
+  return std::exchange(left_out_, 0);
 }
 
 void set_log_level(LogLevel level) { logger().set_level(spdlog_level(level)); }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <initializer_list>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,6 +62,21 @@ void log_error(std::string_view event, LogFields fields = {});
 /// The same with the error's reason, message and cause behind the fields.
 void log_warning(std::string_view event, const Error& error, LogFields fields = {});
 void log_error(std::string_view event, const Error& error, LogFields fields = {});
+
+/// Keeps strangers from filling the log: so many lines in a second, of the others the number alone. Threads: any.
+class LogLimit {
+ public:
+  explicit LogLimit(int lines_in_a_second) : most_(lines_in_a_second) {}
+  /// @return how many were left out since the line before; nothing where this one is to be left out.
+  std::optional<int> admit(std::chrono::steady_clock::time_point now);
+
+ private:
+  const int most_;
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point second_{};
+  int lines_ = 0;
+  int left_out_ = 0;
+};
 
 /// What is below `level` is not written. At the start: info.
 void set_log_level(LogLevel level);

@@ -59,6 +59,7 @@ Json::Object phone_members(const v1::Phone& phone) {
           {"mic_sha256", text_or_null(phone.mic_sha256())},
           {"self_service_stopped_at", CAPF_TIME(phone, self_service_stopped_at)},
           {"string_locked_until", CAPF_TIME(phone, string_locked_until)},
+          {"traced_until", CAPF_TIME(phone, traced_until)},
           {"last_attempt", attempt}};
 }
 
@@ -111,6 +112,8 @@ Json to_json(const v1::GetPhoneResponse& response) {
   members.emplace_back("certificates", std::move(certificates));
   return members;
 }
+
+Json to_json(const v1::TracePhoneResponse& trace) { return Json::Object{{"traced_until", CAPF_TIME(trace, until)}}; }
 
 Json to_json(const v1::Operation& operation) {
   return Json::Object{{"device", operation.device()},

@@ -24,6 +24,7 @@ void set_time(google::protobuf::Timestamp& field, TimePoint time);
 
 Json to_json(const v1::Phone& phone);
 Json to_json(const v1::GetPhoneResponse& phone);
+Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
 Json to_json(const v1::Certificate& certificate);
 Json to_json(const v1::Issuer& issuer);

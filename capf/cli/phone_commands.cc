@@ -81,6 +81,18 @@ Result<int> unlock(const Arguments& arguments, Server& server) {
   return 0;
 }
 
+Result<int> trace(const Arguments& arguments, Server& server) {
+  v1::TracePhoneRequest request;
+  request.set_device(arguments.text("DEVICE"));
+  request.set_off(arguments.has("--off"));
+  const auto until = arguments.time("--until");
+  if (until && request.off()) return report_usage("either --until or --off");
+  if (until) set_time(*request.mutable_until(), *until);
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), to_json(response));
+  return 0;
+}
+
 }  // namespace
 
 std::vector<Command> phone_commands() {
@@ -129,6 +141,14 @@ std::vector<Command> phone_commands() {
         {"--forget-mic", Option::Kind::kFlag, "also forget its MIC: the next one that authenticates is remembered"},
         output_option()},
        unlock},
+      {"phone trace",
+       "Logs the phone's dialogues on the wire, at whichever server it comes to; never an authentication string",
+       "capfctl phone trace SEP001122334455 --until +2h",
+       {device,
+        {"--until", Option::Kind::kTime, "2030-12-31T23:59:59Z, or +90m, +12h (default: +30m; at most +24h)"},
+        {"--off", Option::Kind::kFlag, "no longer"},
+        output_option()},
+       trace},
   };
 }
 

@@ -53,21 +53,9 @@ Result<std::unique_ptr<WirePort>> WirePort::start(const Configuration& configura
     log_warning("wire.legacy_phones", {{"words", "TLS 1.0 with AES128-SHA is spoken on the phones' port"}});
   }
   metrics.set_legacy_phones(configuration.wire.legacy_phones);
-  wire::ListenerHooks hooks;
-  hooks.metrics = &metrics;
-  hooks.traces = [self = port.get()](const std::string& device) {
-    const std::lock_guard lock(self->mutex_);
-    return std::find(self->traced_.begin(), self->traced_.end(), device) != self->traced_.end();
-  };
-  CAPF_LET(port->listener_, wire::Listener::start(listener_settings(configuration), std::move(tls),
-                                                  std::move(open_desk), std::move(hooks)));
+  CAPF_LET(port->listener_,
+           wire::Listener::start(listener_settings(configuration), std::move(tls), std::move(open_desk), &metrics));
   return port;
-}
-
-void WirePort::trace(const std::string& device, bool on) {
-  const std::lock_guard lock(mutex_);
-  std::erase(traced_, device);
-  if (on) traced_.push_back(device);
 }
 
 Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {

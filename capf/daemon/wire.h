@@ -1,9 +1,7 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,8 +25,6 @@ class WirePort {
                                                  Database& database, Metrics& metrics, wire::OpenDesk open_desk);
 
   const std::vector<std::string>& addresses() const { return listener_->addresses(); }
-  /// Whose dialogues go to the log; empty: nobody's. Threads: any.
-  void trace(const std::string& device, bool on);
   /// To be called from time to time: tells the metrics, and shows certificates that have been replaced.
   void tick();
   void stop(std::chrono::milliseconds patience) { listener_->stop(patience); }
@@ -52,9 +48,7 @@ class WirePort {
   const std::vector<Bytes> others_;
   Database& database_;
   Metrics& metrics_;
-  std::filesystem::file_time_type shown_{};  ///< of the files whose certificates are shown
-  std::mutex mutex_;
-  std::vector<std::string> traced_;
+  std::filesystem::file_time_type shown_{};   ///< of the files whose certificates are shown
   std::unique_ptr<wire::Listener> listener_;  ///< last: it calls what stands above
 };
 

@@ -31,6 +31,7 @@ struct Phone {
   std::optional<TimePoint> mic_fresh_at;  ///< when it first proved its MIC fresh: less is not accepted any more
   std::optional<TimePoint> self_service_stopped_at;  ///< after a superseded LSC was used
   std::optional<TimePoint> string_locked_until;      ///< wrong strings
+  std::optional<TimePoint> traced_until;             ///< its dialogues on the wire go to the log; absent once over
   std::optional<Attempt> last_attempt;
 };
 

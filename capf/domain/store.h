@@ -51,6 +51,8 @@ class PhoneStore {
   /// @param fresh whether it was proven fresh; nothing forgets that too.
   virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) = 0;
   virtual Status set_self_service_stopped(std::int64_t id, bool stopped) = 0;
+  /// @param until absent: no longer.
+  virtual Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) = 0;
   /// The name is free again; the records of the phone stay, and a phone added under the name is another one.
   virtual Status remove(std::int64_t id) = 0;
   /// Replaces the last attempt.

@@ -56,6 +56,7 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/BlockPhone", kOperators, "phone.block", Effect::kChanges},
     Access{"capf.v1.AdminService/UnblockPhone", kOperators, "phone.unblock", Effect::kChanges},
     Access{"capf.v1.AdminService/UnlockPhone", kOperators, "phone.unlock", Effect::kChanges},
+    Access{"capf.v1.AdminService/TracePhone", kOperators, "phone.trace", Effect::kChanges},
 
     Access{"capf.v1.AdminService/ScheduleOperations", kOperators, "operation.schedule", Effect::kChanges},
     Access{"capf.v1.AdminService/ListOperations", kReaders, "operation.list", Effect::kReads},

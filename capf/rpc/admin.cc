@@ -91,6 +91,21 @@ grpc::Status AdminService::UnlockPhone(grpc::ServerContext* context, const v1::U
   });
 }
 
+grpc::Status AdminService::TracePhone(grpc::ServerContext* context, const v1::TracePhoneRequest* request,
+                                      v1::TracePhoneResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
+    if (request->off()) return use_cases_.phones.stop_trace(call.actor, device);
+    std::optional<TimePoint> wanted;
+    if (request->has_until()) {
+      CAPF_LET(wanted, from_proto(request->until()));
+    }
+    CAPF_LET(const TimePoint until, use_cases_.phones.trace(call.actor, device, wanted));
+    to_proto(until, *response->mutable_until());
+    return {};
+  });
+}
+
 grpc::Status AdminService::ScheduleOperations(grpc::ServerContext* context,
                                               const v1::ScheduleOperationsRequest* request,
                                               v1::ScheduleOperationsResponse* response) {

@@ -24,6 +24,8 @@ class AdminService final : public v1::AdminService::Service {
                             v1::UnblockPhoneResponse* response) override;
   grpc::Status UnlockPhone(grpc::ServerContext* context, const v1::UnlockPhoneRequest* request,
                            v1::UnlockPhoneResponse* response) override;
+  grpc::Status TracePhone(grpc::ServerContext* context, const v1::TracePhoneRequest* request,
+                          v1::TracePhoneResponse* response) override;
   grpc::Status ScheduleOperations(grpc::ServerContext* context, const v1::ScheduleOperationsRequest* request,
                                   v1::ScheduleOperationsResponse* response) override;
   grpc::Status ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,

@@ -109,6 +109,7 @@ void to_proto(const Phone& phone, v1::Phone& out) {
   to_proto(phone.created_at, *out.mutable_created_at());
   if (phone.blocked_at) to_proto(*phone.blocked_at, *out.mutable_blocked_at());
   if (phone.mic_sha256) out.set_mic_sha256(to_hex(*phone.mic_sha256));
+  if (phone.traced_until) to_proto(*phone.traced_until, *out.mutable_traced_until());
   if (phone.self_service_stopped_at) to_proto(*phone.self_service_stopped_at, *out.mutable_self_service_stopped_at());
   if (phone.string_locked_until) to_proto(*phone.string_locked_until, *out.mutable_string_locked_until());
   if (!phone.last_attempt) return;

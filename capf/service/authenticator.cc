@@ -52,6 +52,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
              Sight seen;
              CAPF_LET(seen.phone, tx.phones().find(caller.device));
              if (seen.phone) {
+               if (caller.on_found) caller.on_found(*seen.phone);
                CAPF_LET(seen.operation, tx.operations().find_open(seen.phone->id));
              }
              const bool compares = caller.auth_string && seen.operation && seen.operation->auth == AuthMode::kString;
@@ -273,11 +274,14 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
   // That nothing is pending is no refusal there, and changes nothing.
   if (error.reason == Reason::kNoPendingOperation && caller.transport == kWireTransport) return conceal(error);
   if (on_refusal_) on_refusal_(error.reason);
-  log_info("authentication.refused", {{"device", caller.device.text()},
-                                      {"address", caller.address.to_string()},
-                                      {"transport", caller.transport},
-                                      {"reason", error.reason},
-                                      {"message", error.message}});
+  if (const auto left_out = refusals_.admit(std::chrono::steady_clock::now())) {
+    log_info("authentication.refused", {{"device", caller.device.text()},
+                                        {"address", caller.address.to_string()},
+                                        {"transport", caller.transport},
+                                        {"reason", error.reason},
+                                        {"message", error.message},
+                                        {"left_out", *left_out}});
+  }
   const Status recorded = database_.write([&](Transaction& tx) -> Status {
     const std::string device = refusal.phone ? refusal.phone->device.text() : "";
     CAPF_TRY(tx.audit().count_refusal(caller.address.block(), error.reason, device));

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "capf/base/log.h"
 #include "capf/base/time.h"
 #include "capf/ca/authstring.h"
 #include "capf/domain/authentication.h"
@@ -72,6 +73,7 @@ class Authenticator {
   const Clock& clock_;
   std::function<void(Reason)> on_refusal_;
   TrustCache trust_;
+  LogLimit refusals_{50};
 };
 
 }  // namespace capf::service

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "capf/base/bytes.h"
 #include "capf/base/secret.h"
 #include "capf/domain/device.h"
+#include "capf/domain/phone.h"
 
 namespace capf::service {
 
@@ -35,6 +37,8 @@ struct Caller {
   Address address;
   std::string transport;             ///< "grpc" or "wire"
   std::optional<Error> bad_proof{};  ///< they tried to prove a certificate, and it is no proof
+  /// Is told what is on record of the device that they name, before anything is judged; may be empty.
+  std::function<void(const Phone&)> on_found{};
 };
 
 }  // namespace capf::service

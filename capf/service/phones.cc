@@ -117,4 +117,25 @@ Status Phones::unlock(const Actor& actor, const DeviceName& device, bool forget_
   });
 }
 
+Result<TimePoint> Phones::trace(const Actor& actor, const DeviceName& device, std::optional<TimePoint> until) {
+  return in_write(database_, [&](Transaction& tx) -> Result<TimePoint> {
+    const TimePoint end = until.value_or(tx.now() + kUsualTrace);
+    if (end <= tx.now() || end > tx.now() + kLongestTrace) {
+      return fail(Reason::kInvalidRequest, "a trace ends within 24 hours from now");
+    }
+    CAPF_LET(const Phone phone, lock(tx, device));
+    CAPF_TRY(tx.phones().set_traced(phone.id, end));
+    CAPF_TRY(tx.audit().add(done(actor, "phone.trace", device.text(), "until " + to_rfc3339(end))));
+    return end;
+  });
+}
+
+Status Phones::stop_trace(const Actor& actor, const DeviceName& device) {
+  return database_.write([&](Transaction& tx) -> Status {
+    CAPF_LET(const Phone phone, lock(tx, device));
+    CAPF_TRY(tx.phones().set_traced(phone.id, std::nullopt));
+    return tx.audit().add(done(actor, "phone.trace", device.text(), "off"));
+  });
+}
+
 }  // namespace capf::service

@@ -8,6 +8,9 @@
 
 namespace capf::service {
 
+inline constexpr std::chrono::minutes kUsualTrace{30};
+inline constexpr std::chrono::hours kLongestTrace{24};
+
 struct PhoneView {
   Phone phone;
   std::optional<Operation> operation;     ///< the open one, or the last
@@ -39,6 +42,10 @@ class Phones {
   Status unblock(const Actor& actor, const DeviceName& device);
   /// Clears the counts of wrong strings and a stop of self-service, and on request the remembered MIC.
   Status unlock(const Actor& actor, const DeviceName& device, bool forget_mic);
+  /// From now on its dialogues on the wire go to the log, whichever server it talks to.
+  /// @param until absent: kUsualTrace from now; kLongestTrace at most. @return until when. Errors: INVALID_REQUEST.
+  Result<TimePoint> trace(const Actor& actor, const DeviceName& device, std::optional<TimePoint> until);
+  Status stop_trace(const Actor& actor, const DeviceName& device);
 
  private:
   Database& database_;

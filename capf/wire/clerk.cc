@@ -51,6 +51,9 @@ class Tally {
     write();
   }
 
+  /// Anybody may come in a traced device's name: of many sessions in a second only some are traced.
+  bool may_trace() { return traces_.admit(std::chrono::steady_clock::now()).has_value(); }
+
  private:
   struct Entry {
     explicit Entry(const Address& who) : address(who) {}
@@ -61,28 +64,14 @@ class Tally {
   static constexpr std::size_t kMostWaiting = 1000;
   /// A row says that there were many; how many exactly stands in the metrics.
   static constexpr int kMostWritten = 100;
-  static constexpr int kMostLines = 10;  ///< in a second
 
   /// What was wrong, in words; of a flood only some.
   void log(const Address& address, const Error& why) {
-    int left_out = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto now = std::chrono::steady_clock::now();
-      if (now - second_ >= std::chrono::seconds(1)) {
-        second_ = now;
-        lines_ = 0;
-      }
-      if (lines_ == kMostLines) {
-        ++left_out_;
-        return;
-      }
-      ++lines_;
-      left_out = std::exchange(left_out_, 0);
-    }
+    const auto left_out = lines_.admit(std::chrono::steady_clock::now());
+    if (!left_out) return;
     log_info(
         "wire.refused",
-        {{"address", address.to_string()}, {"reason", why.reason}, {"message", why.message}, {"left_out", left_out}});
+        {{"address", address.to_string()}, {"reason", why.reason}, {"message", why.message}, {"left_out", *left_out}});
   }
 
   void write() {
@@ -109,9 +98,8 @@ class Tally {
   std::mutex mutex_;
   Entries waiting_;
   bool writing_ = false;
-  std::chrono::steady_clock::time_point second_{};
-  int lines_ = 0;
-  int left_out_ = 0;
+  LogLimit lines_{10};
+  LogLimit traces_{5};
 };
 
 class Clerk final : public Desk {
@@ -127,6 +115,8 @@ class Clerk final : public Desk {
     }
   }
 
+  bool traced() const override { return traced_; }
+
   void refused(const Error& why) override {
     try {
       if (begun_) return enrolment_.broke_off(*caller_, *begun_, why);
@@ -141,6 +131,7 @@ class Clerk final : public Desk {
     service::Caller caller{begin.device, {}, {}, peer_, std::string(service::kWireTransport)};
     if (begin.password) caller.auth_string.emplace(*begin.password);
     if (begin.proof) prove(*begin.proof, caller);
+    caller.on_found = [this](const Phone& phone) { traced_ = phone.traced_until && tally_->may_trace(); };
     caller_.emplace(std::move(caller));
     auto begun = enrolment_.begin(*caller_);
     if (!begun) return begin_error(begun.error());
@@ -223,6 +214,7 @@ class Clerk final : public Desk {
   std::optional<service::Caller> caller_;
   std::optional<service::Proven> begun_;
   Sha256 issued_{};
+  bool traced_ = false;
 };
 
 }  // namespace

@@ -19,6 +19,9 @@ using SteadyClock = net::asio::steady_timer::clock_type;
 /// How long the phone may take to close after *end session*.
 constexpr std::chrono::milliseconds kGoodbye{3000};
 constexpr std::chrono::milliseconds kGoodbyeInHaste{300};
+constexpr int kMostTracedLines = 200;  ///< of one session
+constexpr std::string_view kFromPhone = "from_phone";
+constexpr std::string_view kToPhone = "to_phone";
 
 Moment after(Duration duration) { return SteadyClock::now() + duration; }
 
@@ -97,11 +100,10 @@ void Places::close() {
   for (Waiter* waiter : waiters_) waiter->timer.cancel();
 }
 
-Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext> tls, OpenDesk open,
-           ListenerHooks told)
+Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext> tls, OpenDesk open, Metrics* counted)
     : settings(wanted),
       open_desk(std::move(open)),
-      hooks(std::move(told)),
+      metrics(counted),
       stranger_pool(static_cast<std::size_t>(std::max(1, wanted.stranger_workers))),
       pool(static_cast<std::size_t>(std::max(1, wanted.workers))),
       tls_(std::move(tls)) {}
@@ -240,7 +242,7 @@ net::asio::awaitable<void> Connection::converse() {
   Step step = session.start();
   for (;;) {
     if (!step.send.empty()) {
-      trace("to the phone", step.send);
+      trace_message(kToPhone, step.send);
       const End end = co_await stream_.write(step.send, std::min(over, after(hall_.settings.session.answer)));
       if (end == End::kCancelled) co_return;
       if (end != End::kDone && step.then != Step::Then::kClose) {
@@ -254,12 +256,14 @@ net::asio::awaitable<void> Connection::converse() {
         step = co_await listen(session, step.used, until);
         break;
       case Step::Then::kAsk: {
-        if (const auto* begin = std::get_if<Begin>(&*step.ask);
-            begin && hall_.hooks.traces && hall_.hooks.traces(begin->device.text())) {
-          traced_ = begin->device.text();
-          trace("from the phone", arrived_);
-        }
+        const auto* begin = std::get_if<Begin>(&*step.ask);
+        if (begin == nullptr) trace_message(kFromPhone, arrived_);
         const Answer answer = co_await ask(*desk, *step.ask);
+        if (begin != nullptr && desk->traced()) {
+          begin_trace(begin->device, session.id());
+          trace_message(kFromPhone, arrived_);
+        }
+        trace_answer(*step.ask, answer);
         arrived_.erase(arrived_.begin(), arrived_.begin() + static_cast<std::ptrdiff_t>(step.used));
         step = session.answer(answer);
         if (session.authenticated() && !authenticated_) {
@@ -276,8 +280,7 @@ net::asio::awaitable<void> Connection::converse() {
         if (step.refused) {
           Desk* const clerk = desk.get();
           const Error* const why = &*step.refused;
-          if (!traced_.empty())
-            log_info("wire.trace", {{"device", traced_}, {"reason", why->reason}, {"message", why->message}});
+          trace("end", std::string(to_string(why->reason)) + ": " + why->message);
           const auto work = [clerk, why] { clerk->refused(*why); };
           co_await net::run_on(authenticated_ ? hall_.pool : hall_.stranger_pool, work);
         }
@@ -298,7 +301,7 @@ net::asio::awaitable<Step> Connection::listen(Session& session, std::size_t used
   switch (co_await stream_.read(arrived_, until)) {
     case End::kDone: {
       Step step = session.receive(arrived_);
-      if (step.used > 0 && step.then == Step::Then::kWait) trace("from the phone", arrived_);
+      if (step.used > 0 && step.then == Step::Then::kWait) trace_message(kFromPhone, arrived_);
       co_return step;
     }
     case End::kTimeout: co_return session.timeout();
@@ -314,7 +317,6 @@ net::asio::awaitable<Step> Connection::listen(Session& session, std::size_t used
 net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& question) {
   const bool begins = std::holds_alternative<Begin>(question);
   if (begins && hall_.draining) co_return fail(Reason::kShuttingDown).value();
-  if (!begins) trace("from the phone", arrived_);
   const auto started = SteadyClock::now();
   std::optional<Answer> answer;
   Desk* const clerk = &desk;
@@ -324,35 +326,50 @@ net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& questio
   asking_ = true;
   co_await net::run_on(authenticated_ ? hall_.pool : hall_.stranger_pool, work);
   asking_ = false;
-  if (hall_.hooks.metrics != nullptr) {
+  if (hall_.metrics != nullptr) {
     const auto* error = std::get_if<Error>(&*answer);
-    hall_.hooks.metrics->count_request(std::visit(QuestionName{}, question),
-                                       error ? std::optional(error->reason) : std::nullopt,
-                                       std::chrono::duration_cast<Duration>(SteadyClock::now() - started));
+    hall_.metrics->count_request(std::visit(QuestionName{}, question),
+                                 error ? std::optional(error->reason) : std::nullopt,
+                                 std::chrono::duration_cast<Duration>(SteadyClock::now() - started));
   }
-  trace(question, *answer);
   co_return *std::move(answer);
 }
 
-void Connection::trace(std::string_view direction, BytesView octets) const {
+void Connection::begin_trace(const DeviceName& device, std::uint32_t session_id) {
+  traced_ = device.text();
+  traced_session_ = std::to_string(session_id);
+  trace("begin", "from " + peer_.to_string() + " over " + SSL_get_version(stream_.ssl()) + ' ' +
+                     SSL_get_cipher_name(stream_.ssl()));
+}
+
+void Connection::trace(std::string_view what, std::string_view words) {
+  if (traced_.empty() || traced_lines_ > kMostTracedLines) return;
+  const bool last = traced_lines_++ == kMostTracedLines;
+  log_info("wire.trace", {{"device", traced_},
+                          {"session", traced_session_},
+                          {last ? "end" : what, last ? "further lines are left out" : words}});
+}
+
+void Connection::trace_message(std::string_view direction, BytesView octets) {
   if (traced_.empty()) return;
   const Taken taken = take_frame(octets);
   const auto* frame = std::get_if<Frame>(&taken);
   if (frame == nullptr) return;
   const auto message = read_message(*frame);
   const auto* good = std::get_if<Message>(&message);
-  log_info("wire.trace", {{"device", traced_},
-                          {"direction", direction},
-                          {"message", good ? describe(*good) : describe(static_cast<Command>(frame->command))}});
+  trace(direction, good ? describe(*good) : describe(static_cast<Command>(frame->command)));
 }
 
-void Connection::trace(const Question& question, const Answer& answer) const {
+void Connection::trace_answer(const Question& question, const Answer& answer) {
   if (traced_.empty()) return;
-  const auto* error = std::get_if<Error>(&answer);
-  log_info("wire.trace", {{"device", traced_},
-                          {"service", std::visit(QuestionName{}, question)},
-                          {"answer", error ? to_string(error->reason) : "OK"},
-                          {"cause", error ? error->cause : ""}});
+  std::string words(std::visit(QuestionName{}, question));
+  if (const auto* error = std::get_if<Error>(&answer)) {
+    words.append(": ").append(to_string(error->true_reason()));
+    words.append(": ").append(error->cause.empty() ? error->message : error->cause);
+  } else {
+    words += ": OK";
+  }
+  trace("service", words);
 }
 
 }  // namespace capf::wire

@@ -49,7 +49,7 @@ class Connection;
 class Hall {
  public:
   Hall(const ListenerSettings& settings, std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
-       ListenerHooks hooks);
+       Metrics* metrics);
 
   /// Counts a connection of this address in. @return whether there is room for it.
   bool enter(const std::string& block);
@@ -69,7 +69,7 @@ class Hall {
 
   const ListenerSettings settings;
   const OpenDesk open_desk;
-  const ListenerHooks hooks;
+  Metrics* const metrics;  ///< may be absent
   net::asio::thread_pool stranger_pool;
   net::asio::thread_pool pool;
   std::atomic<bool> draining{false};
@@ -110,8 +110,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::asio::awaitable<Answer> ask(Desk& desk, const Question& question);
   /// @return what the phone did, for the session.
   net::asio::awaitable<Step> listen(Session& session, std::size_t used, net::Moment until);
-  void trace(std::string_view direction, BytesView octets) const;
-  void trace(const Question& question, const Answer& answer) const;
+  void begin_trace(const DeviceName& device, std::uint32_t session_id);
+  /// One line of the dialogue, where it is traced. A phone can make it long: not every line is written then.
+  void trace(std::string_view what, std::string_view words);
+  void trace_message(std::string_view direction, BytesView octets);
+  void trace_answer(const Question& question, const Answer& answer);
 
   const Address peer_;
   const std::string block_;
@@ -120,6 +123,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::TlsStream stream_;
   Bytes arrived_;
   std::string traced_;  ///< the device, where its dialogue goes to the log
+  std::string traced_session_;
+  int traced_lines_ = 0;
   bool authenticated_ = false;
   bool asking_ = false;
 };

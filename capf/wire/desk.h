@@ -8,12 +8,15 @@
 
 namespace capf::wire {
 
-/// The service behind one session: it remembers who the phone is and what it has proven. Both methods may block, are
-/// called one at a time, each from any thread, and do not throw.
+/// The service behind one session: it remembers who the phone is and what it has proven. answer() and refused() may
+/// block; all are called one at a time, each from any thread, and do not throw.
 class Desk {
  public:
   virtual ~Desk() = default;
   virtual Answer answer(const Question& question) = 0;
+  /// Whether an administrator wants this device's dialogue in the log; known once Begin has been answered, whatever the
+  /// answer was.
+  virtual bool traced() const { return false; }
   /// The dialogue broke off, for a reason that is to be put on record.
   virtual void refused(const Error& why) = 0;
 };

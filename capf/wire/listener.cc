@@ -40,8 +40,8 @@ ListenerSettings within_descriptors(ListenerSettings settings) {
 class RunningListener final : public Listener {
  public:
   RunningListener(const ListenerSettings& settings, std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
-                  ListenerHooks hooks)
-      : hall_(within_descriptors(settings), std::move(tls), std::move(open_desk), std::move(hooks)) {
+                  Metrics* metrics)
+      : hall_(within_descriptors(settings), std::move(tls), std::move(open_desk), metrics) {
     const int threads = io_threads(settings);
     const int handshakes = std::max(1, settings.handshakes / threads);
     for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(handshakes));
@@ -145,8 +145,8 @@ class RunningListener final : public Listener {
 
 Result<std::unique_ptr<Listener>> Listener::start(const ListenerSettings& settings,
                                                   std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
-                                                  ListenerHooks hooks) {
-  auto listener = std::make_unique<RunningListener>(settings, std::move(tls), std::move(open_desk), std::move(hooks));
+                                                  Metrics* metrics) {
+  auto listener = std::make_unique<RunningListener>(settings, std::move(tls), std::move(open_desk), metrics);
   CAPF_TRY(listener->listen());
   return listener;
 }

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,21 +42,15 @@ struct ListenerCounts {
   std::int64_t legacy_sessions = 0;     ///< of those, over TLS 1.0
 };
 
-/// What else a listener tells, and to whom. All may be absent.
-struct ListenerHooks {
-  Metrics* metrics = nullptr;                             ///< every question is counted: "wire/begin"
-  std::function<bool(const std::string& device)> traces;  ///< whether this device's dialogue goes to the log
-};
-
 /// The phones' port: TLS, and behind it the CAPF protocol. A connection costs memory and no thread; what blocks runs on
 /// pools of its own.
 class Listener {
  public:
   /// Raises the limit on descriptors; where even that is below settings.connections, that is the limit, and the log
-  /// says so. Errors: INVALID_CONFIGURATION.
+  /// says so. @param metrics counts every question: "wire/begin"; may be absent. Errors: INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Listener>> start(const ListenerSettings& settings,
                                                  std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
-                                                 ListenerHooks hooks = {});
+                                                 Metrics* metrics = nullptr);
   virtual ~Listener() = default;
 
   virtual int port() const = 0;

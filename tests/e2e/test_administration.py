@@ -263,6 +263,7 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
         table = {
             "AddPhones": operators, "ListPhones": readers, "GetPhone": readers, "RemovePhone": operators,
             "BlockPhone": operators, "UnblockPhone": operators, "UnlockPhone": operators,
+            "TracePhone": operators,
             "ScheduleOperations": operators, "ListOperations": readers, "GetOperation": readers,
             "CancelOperation": operators, "ListCertificates": readers, "GetCertificate": readers,
             "RevokeCertificates": operators, "ListIssuers": readers, "AddAnchors": {"admin"},

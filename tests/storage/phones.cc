@@ -39,6 +39,11 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK(changed.last_attempt->kind == OperationKind::kDelete);
     CHECK(changed.last_attempt->reason == Reason::kAuthStringMismatch);
     CHECK(changed.last_attempt->message == "a\uFFFDb\uFFFD");
+    good(tx.phones().set_traced(phone.id, tx.now() + std::chrono::minutes{5}));
+    CHECK(good(tx.phones().find(device("SEP1")))->traced_until == tx.now() + std::chrono::minutes{5});
+    good(tx.phones().set_traced(phone.id, tx.now()));  // which is over
+    CHECK_FALSE(good(tx.phones().find(device("SEP1")))->traced_until);
+    good(tx.phones().set_traced(phone.id, std::nullopt));
     good(tx.phones().set_blocked(phone.id, false));
     good(tx.phones().set_mic(phone.id, std::nullopt, false));
     CHECK_FALSE(good(tx.phones().find(device("SEP1")))->blocked_at);

@@ -32,6 +32,15 @@ TEST_CASE("a value on a line is bounded") {
   CHECK(log_value(std::string(100000, '\n')).size() == 200 * 4 + 5);
 }
 
+TEST_CASE("a flood writes so many lines in a second, and the next line says how many were left out") {
+  capf::LogLimit limit(3);
+  const std::chrono::steady_clock::time_point start{std::chrono::hours{1}};
+  for (int i = 0; i < 3; ++i) CHECK(limit.admit(start) == 0);
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(limit.admit(start + std::chrono::milliseconds{999}));
+  CHECK(limit.admit(start + std::chrono::seconds{1}) == 5);
+  CHECK(limit.admit(start + std::chrono::seconds{1}) == 0);
+}
+
 TEST_CASE("a secret cannot be logged") {
   STATIC_REQUIRE_FALSE(std::is_constructible_v<capf::LogField, std::string_view, const capf::Secret&>);
 }
