@@ -10,6 +10,11 @@ from e2e.site import EndToEnd, Site, eventually
 from e2e.wire_phone import LSC, MIC, Phone, Proof
 
 
+def s_client(site, *options):
+    return subprocess.run(["openssl", "s_client", "-connect", site.server.endpoints["wire"], *options], input=b"",
+                          capture_output=True, timeout=60)
+
+
 class Wire(EndToEnd):
     @classmethod
     def setUpClass(cls):
@@ -42,6 +47,19 @@ class Wire(EndToEnd):
     def assertEnds(self, device, state, reason=None):
         operation = self.site.operation(device)
         self.assertEqual((operation["state"], operation.get("reason") or None), (state, reason))
+
+
+class OldTlsTest(Wire):
+    def test_old_phones_do_not_connect_where_nobody_lets_them(self):
+        """The same command as with legacy_phones, below."""
+        old = s_client(self.site, "-tls1", "-cipher", "AES128-SHA:@SECLEVEL=0")
+        self.assertNotEqual(old.returncode, 0)
+        self.assertIn(b"protocol version", old.stderr)
+        self.assertNotEqual(s_client(self.site, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0").returncode, 0)
+        self.assertNotEqual(s_client(self.site, "-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0").returncode, 0)
+        self.assertEqual(s_client(self.site, "-tls1_2").returncode, 0)
+        device = self.site.add_phone(self.device())
+        self.assertSays(self.site.phone(device, "--wire", "--tls-1.0", "--tries", "1", code=3), "SERVER_NOT_REACHED")
 
 
 class InstallTest(Wire):
@@ -227,9 +245,7 @@ class SettingsTest(EndToEnd):
         cls.addClassCleanup(cls.site.close)
 
     def s_client(self, *options):
-        host = self.site.server.endpoints["wire"]
-        return subprocess.run(["openssl", "s_client", "-connect", host, *options], input=b"", capture_output=True,
-                              timeout=60)
+        return s_client(self.site, *options)
 
     def test_old_phones_connect_where_they_may_with_their_one_cipher(self):
         self.assertEqual(self.s_client("-tls1", "-cipher", "AES128-SHA:@SECLEVEL=0").returncode, 0)

@@ -1,10 +1,15 @@
 """Bad input on the wire: reason 7 where the connection still takes it, nothing changed, what was wrong on record."""
 
+import collections
 import hashlib
 import os
 import random
+import re
 import socket
+import ssl
 import struct
+import time
+import urllib.request
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -84,6 +89,14 @@ class MalformedTest(Attack):
                 phone.say(AUTH_RESPONSE, whole[:size])
                 # Where an element ends it is a message still, without a name or a certificate.
                 self.assertRefused(phone)
+
+    def test_a_connection_that_ends_at_every_octet_of_a_message(self):
+        with self.phone(self.victim) as phone:
+            size = len(message(AUTH_RESPONSE, 0, phone.auth_elements("123456")))
+        for cut in range(size):
+            with self.subTest(cut), self.phone(self.victim) as phone:
+                phone.say_octets(message(AUTH_RESPONSE, phone.session, phone.auth_elements("123456"))[:cut] or b"U")
+        self.assertOnRecord("PHONE_COMMUNICATION")
 
     def test_a_message_in_pieces_of_one_octet_is_a_message(self):
         device = self.site.add_phone(self.device())
@@ -220,6 +233,18 @@ class ProofTest(Attack):
 
 
 class FloodTest(Attack):
+    @classmethod
+    def tearDownClass(cls):
+        eventually(lambda: cls.wire_connections() == 0, "no connection is left behind")
+        super().tearDownClass()
+
+    @classmethod
+    def wire_connections(cls):
+        """What the server tells of its connections: it looks every 15 seconds."""
+        with urllib.request.urlopen(f"http://{cls.site.server.endpoints['metrics']}/metrics", timeout=30) as answer:
+            (now,) = re.findall(r'^capf_wire_connections\{which="all"\} (\d+)', answer.read().decode(), re.MULTILINE)
+        return int(now)
+
     def address(self):
         host, port = self.site.server.endpoints["wire"].rsplit(":", 1)
         return host.strip("[]"), int(port)
@@ -246,6 +271,46 @@ class FloodTest(Attack):
         self.assertEqual(self.visit(device)[1], 1)
         for half in held:
             half.close()
+
+    def test_handshakes_whose_client_says_hello_and_no_more(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        held = []
+        for version in [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3] * 15:
+            context.maximum_version = version
+            octets = ssl.MemoryBIO()
+            client = context.wrap_bio(ssl.MemoryBIO(), octets)
+            self.assertRaises(ssl.SSLWantReadError, client.do_handshake)
+            half = socket.create_connection(self.address(), timeout=60)
+            half.sendall(octets.read())
+            self.assertTrue(half.recv(1))  # the server is in the middle of its handshake now
+            held.append(half)
+        device = self.site.add_phone(self.device())
+        self.site.schedule(device, "install", "null", "--key-order", "ec")
+        begin = time.monotonic()
+        self.assertEqual(self.visit(device)[1], 1)
+        self.assertLess(time.monotonic() - begin, 10)  # before the first of them is too late
+        for half in held:
+            half.close()
+
+    def test_a_flood_of_refusals_writes_so_many_lines_and_rows(self):
+        def lines(event):
+            return [line for line in self.site.server.log_text().splitlines() if f" info {event} " in line]
+
+        def rows():
+            return int(self.site.sql("select count(*) from refusals")[0])
+        before, rows_before = len(lines("authentication.refused")), rows()
+        begin = time.monotonic()
+        for _ in range(CONNECTIONS):
+            self.assertEqual(self.visit(self.victim)[1], 7)
+        seconds = time.monotonic() - begin
+        for _ in range(CONNECTIONS):
+            self.phone("x").socket.close()
+        eventually(lambda: lines("wire.refused"), "the first refusals are in the log")
+        self.assertLessEqual(len(lines("authentication.refused")) - before, (seconds + 2) * 50)
+        for second, count in collections.Counter(line[:19] for line in lines("wire.refused")).items():
+            self.assertLessEqual(count, 20, second)  # a second of the server's may touch two of the clock's
+        self.assertLessEqual(rows() - rows_before, 10 * (2 + (time.monotonic() - begin) / 60))
 
     def test_noise_in_place_of_tls(self):
         for noise in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x00", os.urandom(2000), b"\x80\x2e\x01\x03\x01" * 20):
