@@ -122,7 +122,7 @@ asio::awaitable<TlsStream::End> TlsStream::wait_for_hello(Moment until) {
 
 asio::awaitable<TlsStream::End> TlsStream::accept(Moment until) {
   SSL* const ssl = ssl_.get();
-  SSL_set_accept_state(ssl);
+  if (SSL_in_before(ssl)) SSL_set_accept_state(ssl);
   const auto shake = [ssl] { return SSL_do_handshake(ssl); };
   co_return co_await drive(shake, until);
 }

@@ -30,7 +30,7 @@ class TlsStream {
   /// A server's: waits until the whole ClientHello is there and takes nothing of it, so that who sends half of one
   /// costs no more than the connection.
   asio::awaitable<End> wait_for_hello(Moment until);
-  /// A server's handshake, or a client's.
+  /// A server's handshake, or a client's. A server's may be called again after kTimeout: it goes on where it was.
   asio::awaitable<End> accept(Moment until);
   asio::awaitable<End> connect(Moment until);
   /// Appends what has arrived: 1 to 4,096 octets.

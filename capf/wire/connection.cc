@@ -19,6 +19,8 @@ using SteadyClock = net::asio::steady_timer::clock_type;
 /// How long the phone may take to close after *end session*.
 constexpr std::chrono::milliseconds kGoodbye{3000};
 constexpr std::chrono::milliseconds kGoodbyeInHaste{300};
+/// How long a handshake may hold its place while the server waits for the phone: far above what our part of it takes.
+constexpr std::chrono::milliseconds kPromptly{100};
 constexpr int kMostTracedLines = 200;  ///< of one session
 constexpr std::string_view kFromPhone = "from_phone";
 constexpr std::string_view kToPhone = "to_phone";
@@ -221,8 +223,12 @@ net::asio::awaitable<bool> Connection::shake_hands() {
         connection.worker_.places.give();
       }
     };
-    const Place place(*this);
-    end = co_await stream_.accept(after(patience));
+    {
+      const Place place(*this);
+      end = co_await stream_.accept(after(kPromptly));
+    }
+    // Who lets the server wait holds up nobody else, and has lost nothing by it.
+    if (end == End::kTimeout) end = co_await stream_.accept(after(patience));
   }
   if (end != End::kDone) {
     log_debug("handshake.failed",

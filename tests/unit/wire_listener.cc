@@ -319,6 +319,36 @@ TEST_CASE("half a ClientHello takes no place among the handshakes, and waiting o
   for (auto& phone : phones) CHECK(phone.get());
 }
 
+TEST_CASE("who stops in the middle of the handshake holds up nobody, and may still go on") {
+  Office office;
+  ListenerSettings narrow = settings();
+  narrow.io_threads = 1;
+  narrow.handshakes = 1;
+  const auto listener = start(office, narrow);
+  // TLS on the socket itself, without waiting: after the ClientHello there is nothing to read yet.
+  const capf::net::SslContextPtr context(SSL_CTX_new(TLS_client_method()));
+  std::vector<Descriptor> halves;
+  std::vector<capf::net::SslPtr> stopped;
+  for (int i = 0; i < 10; ++i) {
+    halves.push_back(connect_to(listener->port()));
+    stopped.emplace_back(SSL_new(context.get()));
+    SSL_set_fd(stopped.back().get(), halves.back().get());
+    SSL_set_connect_state(stopped.back().get());
+    BIO* const unread = BIO_new(BIO_s_mem());  // in place of the socket, for reading: says "later"
+    BIO_set_mem_eof_return(unread, -1);
+    SSL_set0_rbio(stopped.back().get(), unread);
+    REQUIRE(SSL_do_handshake(stopped.back().get()) < 0);
+    REQUIRE(SSL_want_read(stopped.back().get()));
+  }
+  Phone phone(listener->port());
+  install(phone);
+  for (const auto& one : stopped) {
+    BIO* const socket = BIO_new_socket(SSL_get_wfd(one.get()), BIO_NOCLOSE);
+    SSL_set0_rbio(one.get(), socket);
+    CHECK(SSL_do_handshake(one.get()) == 1);
+  }
+}
+
 TEST_CASE("beyond the limits the newest connections are closed, and the others go on") {
   Office office;
   ListenerSettings few = settings();
