@@ -5,10 +5,29 @@
 namespace capf::storage {
 namespace {
 
-using WriteTransaction = pqxx::transaction<pqxx::read_committed, pqxx::read_write>;
-using ReadTransaction = pqxx::transaction<pqxx::repeatable_read, pqxx::read_only>;
+/// Begins and asks for the time in one round trip.
+class TimedTransaction final : public pqxx::internal::basic_transaction {
+ public:
+  TimedTransaction(pqxx::connection& link, Access access)
+      : pqxx::internal::namedclass("transaction"), basic_transaction(link, "", pqxx::read_write), begin_(begin_of(access)) {
+    Begin();
+  }
+  ~TimedTransaction() override { End(); }
+  TimedTransaction(const TimedTransaction&) = delete;
+  TimedTransaction& operator=(const TimedTransaction&) = delete;
 
-const Statement kNow{"now", "select microseconds(now())"};
+  const pqxx::result& time() const { return time_; }
+
+ private:
+  static const char* begin_of(Access access) {
+    return access == Access::kWrite ? "begin isolation level read committed read write; select microseconds(now())"
+                                    : "begin isolation level repeatable read read only; select microseconds(now())";
+  }
+  void do_begin() override { time_ = direct_exec(begin_); }
+
+  const char* const begin_;
+  pqxx::result time_;
+};
 
 }  // namespace
 
@@ -22,14 +41,13 @@ Session::~Session() {
 }
 
 Status Session::begin(Access access) {
-  CAPF_TRY(guarded([&] {
-    if (access == Access::kWrite)
-      transaction_ = std::make_unique<WriteTransaction>(connection_.link);
-    else
-      transaction_ = std::make_unique<ReadTransaction>(connection_.link);
-    return true;
-  }));
-  CAPF_LET(now_, value(kNow, Parameters(), read_time));
+  CAPF_LET(now_, guarded([&] {
+             auto transaction = std::make_unique<TimedTransaction>(connection_.link, access);
+             const pqxx::result time = transaction->time();
+             transaction_ = std::move(transaction);
+             Columns columns(time.front());
+             return columns.time();
+           }));
   return {};
 }
 
