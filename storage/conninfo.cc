@@ -104,11 +104,13 @@ Result<std::string> session_conninfo(const std::string& conninfo, const SessionL
   options.emplace("gssencmode", "disable");  // TLS alone says whom we talk to
   options["client_encoding"] = "UTF8";
   std::string& settings = options["options"];
-  // Ours come first, so that an administrator's own win.
+  // Ours come first, so that an administrator's own win. Plans are kept: one that reads a small table from end to end
+  // would still do so when a fleet has filled it.
   settings = "-c statement_timeout=" + milliseconds(limits.statement) +
              " -c lock_timeout=" + milliseconds(limits.lock) +
              " -c idle_in_transaction_session_timeout=" + milliseconds(limits.idle_in_transaction) +
-             " -c timezone=UTC -c client_min_messages=warning" + (settings.empty() ? "" : " ") + settings;
+             " -c timezone=UTC -c client_min_messages=warning -c enable_seqscan=off -c jit=off" +
+             (settings.empty() ? "" : " ") + settings;
   return to_conninfo(options);
 }
 
