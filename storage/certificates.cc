@@ -36,6 +36,13 @@ Certificate read(Columns& columns) {
   return certificate;
 }
 
+LscHistory read_history(Columns& columns) {
+  LscHistory history;
+  history.valid = columns.boolean();
+  history.ever_confirmed = columns.boolean();
+  return history;
+}
+
 const std::string kInsert =
     "insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, operation_id, key_sha256, der, "
     "not_before, not_after, possession, shard) values ($1::text, $2::bytea, $3::bytea, $4::bigint, $5::text, "
@@ -60,9 +67,11 @@ const Statement kLive{"certificates_live",
                       kSelect +
                           " where c.kind = 'lsc' and c.phone_id = $1::bigint and c.revoked_at is null "
                           "and c.not_after >= now() order by c.id"};
-const Statement kEverConfirmed{
-    "certificates_ever_confirmed",
-    "select exists (select from certificates where phone_id = $1::bigint and confirmed_at is not null)"};
+const Statement kHistory{
+    "certificates_history",
+    "select exists (select from certificates where phone_id = $1::bigint and kind = 'lsc' and revoked_at is null "
+    "and confirmed_at is not null and now() between not_before and not_after), "
+    "exists (select from certificates where phone_id = $1::bigint and confirmed_at is not null)"};
 const Statement kOfPhone{"certificates_of_phone",
                          kSelect + " where c.phone_id = $1::bigint order by c.id desc limit $2::int"};
 const Statement kConfirm{"certificates_confirm",
@@ -119,8 +128,8 @@ Result<std::vector<Certificate>> Certificates::live(std::int64_t phone_id) {
   return session_.all(kLive, Parameters(phone_id), read);
 }
 
-Result<bool> Certificates::ever_confirmed(std::int64_t phone_id) {
-  return session_.value(kEverConfirmed, Parameters(phone_id), read_boolean);
+Result<LscHistory> Certificates::history(std::int64_t phone_id) {
+  return session_.value(kHistory, Parameters(phone_id), read_history);
 }
 
 Result<std::vector<Certificate>> Certificates::of_phone(std::int64_t phone_id, int limit) {

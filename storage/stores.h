@@ -63,7 +63,7 @@ class Certificates final : public CertificateStore {
   Result<std::vector<Certificate>> find_serial(BytesView serial) override;
   Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) override;
   Result<std::vector<Certificate>> live(std::int64_t phone_id) override;
-  Result<bool> ever_confirmed(std::int64_t phone_id) override;
+  Result<LscHistory> history(std::int64_t phone_id) override;
   Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) override;
   Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) override;
   Result<bool> confirm(std::int64_t id) override;

@@ -101,6 +101,12 @@ struct CertificateFilter {
   std::optional<CertificateKind> kind;
 };
 
+/// What an LSC of ours has been to a phone.
+struct LscHistory {
+  bool valid = false;           ///< one is, as Certificate::valid() has it
+  bool ever_confirmed = false;  ///< one was confirmed by the phone, whatever became of it
+};
+
 class CertificateStore {
  public:
   virtual ~CertificateStore() = default;
@@ -113,8 +119,7 @@ class CertificateStore {
   virtual Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) = 0;
   /// The phone's LSCs that are neither expired nor revoked nor superseded, oldest first.
   virtual Result<std::vector<Certificate>> live(std::int64_t phone_id) = 0;
-  /// Whether an LSC of ours was ever confirmed by the phone.
-  virtual Result<bool> ever_confirmed(std::int64_t phone_id) = 0;
+  virtual Result<LscHistory> history(std::int64_t phone_id) = 0;
   /// The phone's certificates of every kind and state, newest first, at most `limit`.
   virtual Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) = 0;
   virtual Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) = 0;

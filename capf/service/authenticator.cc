@@ -27,13 +27,10 @@ tl::unexpected<Error> conceal(const Error& error) {
 }
 
 Result<PhoneFacts> facts_of(Transaction& tx, const Phone& phone) {
-  PhoneFacts facts;
-  facts.had_mic = phone.mic_sha256.has_value();
-  CAPF_LET(const auto live, tx.certificates().live(phone.id));
-  facts.valid_lsc_on_record =
-      std::any_of(live.begin(), live.end(), [&](const Certificate& lsc) { return lsc.valid(tx.now()); });
-  CAPF_LET(facts.had_own_lsc, tx.certificates().ever_confirmed(phone.id));
-  return facts;
+  CAPF_LET(const LscHistory history, tx.certificates().history(phone.id));
+  return PhoneFacts{.valid_lsc_on_record = history.valid,
+                    .had_own_lsc = history.ever_confirmed,
+                    .had_mic = phone.mic_sha256.has_value()};
 }
 
 }  // namespace
@@ -44,41 +41,43 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
     std::optional<Operation> operation;
     bool counts = false;    // the string is counted before anything is judged
     bool compares = false;  // and compared with the operation's
+    std::optional<Reason> limit;
     std::optional<Judgement> judgement;
   };
-  CAPF_LET(Sight sight, in_read(database_, [&](Transaction& tx) -> Result<Sight> {
-             const auto skew = tx.now() - clock_.now();
-             if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
-             Sight seen;
-             CAPF_LET(seen.phone, tx.phones().find(caller.device));
-             if (seen.phone) {
-               if (caller.on_found) caller.on_found(*seen.phone);
-               CAPF_LET(seen.operation, tx.operations().find_open(seen.phone->id));
-             }
-             const bool compares = caller.auth_string && seen.operation && seen.operation->auth == AuthMode::kString;
-             if (caller.auth_string && caller.certificate && need == Need::kDevice) {
-               // Its own LSC will do: then the string is neither counted nor compared.
-               Caller bare = caller;
-               bare.auth_string.reset();
-               CAPF_LET(seen.judgement, judge(tx, bare, need, seen.phone, false));
-               if (*seen.judgement && (*seen.judgement)->by == CredentialKind::kOwnLsc) return seen;
-             }
-             const bool ignored = caller.certificate || (seen.operation && seen.operation->auth == AuthMode::kNull);
-             seen.compares = compares;
-             seen.counts = compares || (caller.auth_string && !ignored);
-             if (!seen.counts) {
-               CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, false));
-             }
-             return seen;
-           }));
+  const auto look = [&](Transaction& tx) -> Result<Sight> {
+    const auto skew = tx.now() - clock_.now();
+    if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+    Sight seen;
+    CAPF_LET(seen.phone, tx.phones().find(caller.device));
+    if (seen.phone) {
+      if (caller.on_found) caller.on_found(*seen.phone);
+      CAPF_LET(seen.operation, tx.operations().find_open(seen.phone->id));
+    }
+    const bool compares = caller.auth_string && seen.operation && seen.operation->auth == AuthMode::kString;
+    if (caller.auth_string && caller.certificate && need == Need::kDevice) {
+      // Its own LSC will do: then the string is neither counted nor compared.
+      Caller bare = caller;
+      bare.auth_string.reset();
+      CAPF_LET(seen.judgement, judge(tx, bare, need, seen.phone, false));
+      if (*seen.judgement && (*seen.judgement)->by == CredentialKind::kOwnLsc) return seen;
+    }
+    const bool ignored = caller.certificate || (seen.operation && seen.operation->auth == AuthMode::kNull);
+    seen.compares = compares;
+    seen.counts = compares || (caller.auth_string && !ignored);
+    if (seen.counts) {
+      // Before it is compared, and committed: no crash and no other server gives the try back.
+      CAPF_LET(seen.limit, count_string(tx, caller, seen.phone, compares ? seen.operation : std::nullopt));
+    } else {
+      CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, false));
+    }
+    return seen;
+  };
+  CAPF_LET(Sight sight, caller.auth_string ? in_write(database_, look) : in_read(database_, look));
 
   if (sight.counts) {
-    // Counted before it is compared, and committed: no crash and no other server gives the try back.
-    CAPF_LET(const std::optional<Reason> limit,
-             count_string(caller, sight.phone, sight.compares ? sight.operation : std::nullopt));
-    if (limit) {
+    if (sight.limit) {
       strings_.mac(0, caller.device, caller.auth_string->text());  // as long as a comparison takes
-      return refuse(caller, {fail(*limit).value(), sight.phone, sight.operation});
+      return refuse(caller, {fail(*sight.limit).value(), sight.phone, sight.operation});
     }
     CAPF_LET(sight.judgement, in_read(database_, [&](Transaction& tx) -> Result<Judgement> {
                CAPF_LET(const auto phone, tx.phones().find(caller.device));
@@ -113,19 +112,18 @@ Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, N
   return *std::move(judgement);
 }
 
-Result<std::optional<Reason>> Authenticator::count_string(const Caller& caller, const std::optional<Phone>& phone,
+Result<std::optional<Reason>> Authenticator::count_string(Transaction& tx, const Caller& caller,
+                                                          const std::optional<Phone>& phone,
                                                           const std::optional<Operation>& operation) {
   const std::string block = caller.address.block();
-  return in_write(database_, [&](Transaction& tx) -> Result<std::optional<Reason>> {
-    if (!phone || !operation) return tx.strings().count_stranger(block);
-    CAPF_LET(const std::optional<Reason> limit, tx.strings().count(phone->id, operation->id, block));
-    if (limit == Reason::kAuthStringExhausted) {
-      const Actor actor = device_actor(caller);
-      CAPF_TRY(tx.phones().lock(caller.device));
-      CAPF_TRY(end_operation(tx, actor, *operation, OperationState::kFailed, limit, std::string(words(*limit))));
-    }
-    return limit;
-  });
+  if (!phone || !operation) return tx.strings().count_stranger(block);
+  CAPF_LET(const std::optional<Reason> limit, tx.strings().count(phone->id, operation->id, block));
+  if (limit == Reason::kAuthStringExhausted) {
+    const Actor actor = device_actor(caller);
+    CAPF_TRY(tx.phones().lock(caller.device));
+    CAPF_TRY(end_operation(tx, actor, *operation, OperationState::kFailed, limit, std::string(words(*limit))));
+  }
+  return limit;
 }
 
 Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Caller& caller, Need need,

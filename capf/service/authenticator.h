@@ -63,7 +63,7 @@ class Authenticator {
   Result<Judgement> judge_certificate(Transaction& tx, const Caller& caller, Proven proven, bool locked);
   /// Whether what proved the certificate is as fresh as it must be.
   Judgement judge_freshness(const PresentedCertificate& presented, Proven proven) const;
-  Result<std::optional<Reason>> count_string(const Caller& caller, const std::optional<Phone>& phone,
+  Result<std::optional<Reason>> count_string(Transaction& tx, const Caller& caller, const std::optional<Phone>& phone,
                                              const std::optional<Operation>& operation);
   tl::unexpected<Error> refuse(const Caller& caller, const Refusal& refusal);
 

@@ -122,14 +122,16 @@ TEST_CASE("an LSC is confirmed once, revoked once, and then no longer live") {
     const Certificate third = add("third", [](Certificate&) {});
     add("expired", [&](Certificate& lsc) { lsc.not_after = tx.now() - hours(1); });
     CHECK(good(tx.certificates().live(operation.phone_id)).size() == 3);
-    CHECK_FALSE(good(tx.certificates().ever_confirmed(operation.phone_id)));
+    CHECK_FALSE(good(tx.certificates().history(operation.phone_id)).valid);
+    CHECK_FALSE(good(tx.certificates().history(operation.phone_id)).ever_confirmed);
 
     CHECK(good(tx.certificates().confirm(second.id)));
     CHECK_FALSE(good(tx.certificates().confirm(second.id)));
     CHECK(good(tx.certificates().revoke(first, RevocationReason::kSuperseded)));
     CHECK_FALSE(good(tx.certificates().revoke(first, RevocationReason::kKeyCompromise)));
     CHECK(good(tx.certificates().revoke(third, RevocationReason::kKeyCompromise)));
-    CHECK(good(tx.certificates().ever_confirmed(operation.phone_id)));
+    CHECK(good(tx.certificates().history(operation.phone_id)).valid);
+    CHECK(good(tx.certificates().history(operation.phone_id)).ever_confirmed);
     REQUIRE(good(tx.certificates().live(operation.phone_id)).size() == 1);
     CHECK(good(tx.certificates().live(operation.phone_id)).front().id == second.id);
 
@@ -156,8 +158,12 @@ TEST_CASE("an LSC is confirmed once, revoked once, and then no longer live") {
     CHECK(listed({.device = device("SEP0")}).empty());
     CHECK(listed({.expires_before = tx.now()}) == "expired ");
     CHECK(listed({.kind = CertificateKind::kHandedOver}).empty());
+
+    CHECK(good(tx.certificates().revoke(second, RevocationReason::kCessationOfOperation)));
+    CHECK_FALSE(good(tx.certificates().history(operation.phone_id)).valid);
+    CHECK(good(tx.certificates().history(operation.phone_id)).ever_confirmed);
   });
-  CHECK(fresh.sql("select count(*) || ' ' || min(shard) || ' ' || sum(reason) from revocations") == "2 3 5");
+  CHECK(fresh.sql("select count(*) || ' ' || min(shard) || ' ' || sum(reason) from revocations") == "3 3 10");
 }
 
 TEST_CASE("a key has one owner for ever") {
