@@ -24,6 +24,8 @@ constexpr std::chrono::milliseconds kPromptly{100};
 constexpr int kMostTracedLines = 200;  ///< of one session
 constexpr std::string_view kFromPhone = "from_phone";
 constexpr std::string_view kToPhone = "to_phone";
+/// A phone that was not served begins again after 30 s: until then it may stand in line for its handshake.
+constexpr std::chrono::seconds kInLine{30};
 
 Moment after(Duration duration) { return SteadyClock::now() + duration; }
 
@@ -214,7 +216,7 @@ net::asio::awaitable<bool> Connection::shake_hands() {
   const Duration patience = hall_.settings.handshake;
   End end = co_await stream_.wait_for_hello(after(patience));
   if (end == End::kDone) {
-    if (!co_await worker_.places.take(after(patience))) co_return false;
+    if (!co_await worker_.places.take(after(kInLine))) co_return false;
     struct Place {
       Connection& connection;
       explicit Place(Connection& who) : connection(who) { ++connection.hall_.handshakes; }
