@@ -9,7 +9,9 @@ namespace {
 class TimedTransaction final : public pqxx::internal::basic_transaction {
  public:
   TimedTransaction(pqxx::connection& link, Access access)
-      : pqxx::internal::namedclass("transaction"), basic_transaction(link, "", pqxx::read_write), begin_(begin_of(access)) {
+      : pqxx::internal::namedclass("transaction"),
+        basic_transaction(link, "", pqxx::read_write),
+        begin_(begin_of(access)) {
     Begin();
   }
   ~TimedTransaction() override { End(); }

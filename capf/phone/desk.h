@@ -18,6 +18,7 @@ class DeskPhone {
   DeskPhone(const Phone& phone, std::uint8_t version, bool sudi, const Folder& folder, KeySource& keys)
       : phone_(phone), version_(version), sudi_(sudi), folder_(folder), keys_(keys) {}
 
+  const std::string& device() const { return phone_.device; }
   /// Starts a session from the top, as after a power cut.
   void restart();
   /// What to send for any message but *end session*. Errors: MESSAGE_UNEXPECTED for what does not fit, and what

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -110,6 +111,7 @@ class Call {
     net::error_code error = asio::error::host_not_found;
     for (const tcp::endpoint& endpoint : line_.endpoints) {
       const auto socket = std::make_shared<tcp::socket>(context_);
+      if (!leave_from(*socket, endpoint, error)) continue;
       asio::steady_timer timer(context_, kPatience);
       timer.async_wait([weak = std::weak_ptr(socket)](const net::error_code& stopped) {
         net::error_code ignored;
@@ -128,6 +130,17 @@ class Call {
                      "TLS: " + (end == End::kFailed ? stream_->fault() : std::string("the server went away")));
     }
     co_return fail(Reason::kServerNotReached, error.message());
+  }
+
+  /// Gives the socket the address that is this phone's among the loopback addresses.
+  bool leave_from(tcp::socket& socket, const tcp::endpoint& server, net::error_code& error) const {
+    const std::uint32_t count = line_.settings.addresses;
+    if (count <= 1 || !server.address().is_v4() || !server.address().is_loopback()) return true;
+    constexpr std::uint32_t kFirst = 0x7F010000;  // 127.1.0.0
+    const auto number = static_cast<std::uint32_t>(std::hash<std::string>()(desk_.device()) % count);
+    socket.open(tcp::v4(), error);
+    if (!error) socket.bind({asio::ip::address_v4(kFirst + number), 0}, error);
+    return !error;
   }
 
   /// The next message. Its views hold until the next call.

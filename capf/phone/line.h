@@ -18,7 +18,8 @@ struct LineSettings {
   bool sudi = true;                        ///< proofs sign the session's id
   std::chrono::milliseconds key_delay{0};  ///< how long a key takes beyond its making
   std::optional<wire::Command> drop_after;
-  int tries = 4;  ///< sessions that may break, the first included
+  std::uint32_t addresses = 1;  ///< of the loopback network, that phones come from: 127.1.0.0 and those after it
+  int tries = 4;                ///< sessions that may break, the first included
   std::chrono::milliseconds pause = std::chrono::seconds(30);
 };
 

@@ -61,6 +61,7 @@ Result<phone::Line> open_line(const Options& options, const client::Endpoint& se
   settings.key_delay = milliseconds(options.key_delay);
   if (!options.drop_after.empty()) settings.drop_after = phone::message_names().at(options.drop_after);
   if (options.tries > 0) settings.tries = options.tries;
+  settings.addresses = options.addresses;
   settings.pause = milliseconds(options.retry_pause);
   return phone::Line::open(server, settings);
 }

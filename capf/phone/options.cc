@@ -65,6 +65,10 @@ void define(CLI::App& app, Options& options) {
                  "bits of the RSA keys that --count makes beforehand, 0 for none (default: 2048)")
       ->check(CLI::IsMember({0, 1024, 2048, 3072, 4096}))
       ->group(wire);
+  app.add_option("--addresses", options.addresses,
+                 "of the loopback network, that phones of --count come from (default: 1)")
+      ->check(CLI::Range(1, 65536))
+      ->group(wire);
   const char* many = "Many phones";
   app.add_option("--count", options.count, "how many")->check(CLI::Range(1, 100'000'000))->group(many);
   app.add_option("--concurrency", options.concurrency, "how many at once (default: 1)")
@@ -88,7 +92,7 @@ std::string contradiction(const Options& options) {
   if (options.count == 0 && (options.discard || !options.strings.empty()))
     return "--discard and --strings need --count";
   const bool of_the_wire = options.wire_version != 3 || options.key_delay > 0 || !options.drop_after.empty() ||
-                           options.tls_1_0 || options.no_sudi || options.prefer_lsc;
+                           options.tls_1_0 || options.no_sudi || options.prefer_lsc || options.addresses > 1;
   if (of_the_wire && !options.wire) return "--wire is missing";
   if (options.prefer_lsc && options.certificate.empty()) return "--prefer-lsc needs --certificate and --key";
   return {};

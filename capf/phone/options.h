@@ -30,7 +30,8 @@ struct Options {
   bool prefer_lsc = false;
   double retry_pause = 30;   ///< seconds
   int prepared_bits = 2048;  ///< of the RSA keys that are made beforehand; 0: none
-  std::uint64_t count = 0;   ///< 0: one phone, `device`
+  std::uint32_t addresses = 1;
+  std::uint64_t count = 0;  ///< 0: one phone, `device`
   unsigned concurrency = 1;
   double rate = 0;
   std::string first = "SEP001A00000000";

@@ -177,6 +177,22 @@ class CertificateTest(Wire):
         self.assertEnds(device, "succeeded")
 
 
+class FleetTest(EndToEnd):
+    def test_phones_of_a_fleet_come_from_addresses_of_their_own(self):
+        names = [f"SEPF1EE7000{number:04X}" for number in range(12)]
+        lines = "\n".join(names) + "\n"
+        self.site.capfctl("phone", "add", "--file", "-", input=lines)
+        self.site.capfctl("operation", "schedule", "install", "--file", "-", "--auth", "string", "--string", "24681357",
+                          input=lines)
+        done = self.site.phone("--wire", "--count", "12", "--concurrency", "4", "--first", names[0], "--addresses", "3",
+                               "--string", "24681357")
+        self.assertIn("outcome done 12", done.stdout)
+        addresses = set(self.site.sql("select distinct address from audit_events "
+                                      "where action = 'certificate.issue' and subject like 'SEPF1EE7%'"))
+        self.assertLessEqual(addresses, {"127.1.0.0", "127.1.0.1", "127.1.0.2"})
+        self.assertGreater(len(addresses), 1)
+
+
 class FaultTest(Wire):
     def test_a_power_cut_at_any_step_is_made_good_by_the_next_visit(self):
         for step in (wire_phone.AUTH_REQUEST, wire_phone.KEY_REQUEST, wire_phone.STORE_REQUEST):

@@ -308,6 +308,8 @@ TEST_CASE("how a phone behaves on the wire needs --wire") {
   CHECK(code({"SEP1", "--key-delay", "3"}) == 2);
   CHECK(code({"SEP1", "--wire", "--prefer-lsc"}) == 2);
   CHECK(code({"SEP1", "--wire", "--drop-after", "lunch"}) == 2);
+  CHECK(code({"--count", "2", "--addresses", "2"}) == 2);
+  CHECK(code({"--count", "2", "--addresses", "0", "--wire"}) == 2);
   CHECK(code({"SEP1", "--wire", "--wire-version", "4"}) == 2);
   const auto parsed =
       parse_options({"SEP1", "--wire", "--tls-1.0", "--drop-after", "in-progress", "--wire-version", "2"});
