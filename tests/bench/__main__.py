@@ -56,6 +56,8 @@ def main():
     rows = []
     site = DurableSite()
     try:
+        site.ride(size.warm_up, wire.AT_ONCE)
+        site.analyze()
         for name in options.only or BENCHMARKS:
             print(f"{name} …", file=sys.stderr, flush=True)
             rows += BENCHMARKS[name](site, size)
@@ -70,4 +72,5 @@ def main():
     return exit_code(rows)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

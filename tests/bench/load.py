@@ -9,6 +9,7 @@ import subprocess
 from e2e.site import PROGRAMS, SOURCE, Site, run
 
 STRING = "20231123"  # the digits of every phone here
+ADDRESSES = 10000  # that phones come from: every phone has one of its own, as in a network without NAT
 PATIENCE = 900  # seconds for one run of a fleet
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -93,12 +94,17 @@ class DurableSite(Site):
                          input=lines)
         return names[0]
 
+    def analyze(self):
+        """What PostgreSQL does by itself within a minute or two: without statistics it picks the wrong indexes."""
+        self.sql("analyze")
+
     def send(self, count, concurrency, *options):
         """Lets a new fleet come over the wire. Keys are made before the first phone comes. @return the process"""
         first = self.fleet(count)
         return subprocess.Popen(
             [PROGRAMS / "capf-phone", "--wire", "--state", self.state, "--discard", "--count", str(count),
              "--concurrency", str(concurrency), "--first", first, "--string", STRING, "--tries", "1",
+             "--addresses", str(ADDRESSES),
              *map(str, options)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 

@@ -41,7 +41,6 @@ def all_served(ride):
 
 def enrolments(site, size):
     """Beside what the machine could sign, and beside connections that send nothing."""
-    all_served(site.ride(size.warm_up, AT_ONCE))
     limits, alone, beside = [], [], []
     for _ in range(size.rounds):
         limits.append(key_operations(size.signing_seconds) / 2)
