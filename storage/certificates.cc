@@ -72,6 +72,10 @@ const Statement kHistory{
     "select exists (select from certificates where phone_id = $1::bigint and kind = 'lsc' and revoked_at is null "
     "and confirmed_at is not null and now() between not_before and not_after), "
     "exists (select from certificates where phone_id = $1::bigint and confirmed_at is not null)"};
+const Statement kLiveOfIssuer{"certificates_live_of_issuer",
+                              kSelect +
+                                  " where c.kind = 'lsc' and c.issuer_id = $1::bigint and c.revoked_at is null "
+                                  "and c.not_after >= now() order by c.phone_id, c.id limit $2::int"};
 const Statement kOfPhone{"certificates_of_phone",
                          kSelect + " where c.phone_id = $1::bigint order by c.id desc limit $2::int"};
 const Statement kConfirm{"certificates_confirm",
@@ -132,6 +136,10 @@ Result<LscHistory> Certificates::history(std::int64_t phone_id) {
   return session_.value(kHistory, Parameters(phone_id), read_history);
 }
 
+Result<std::vector<Certificate>> Certificates::live_of_issuer(std::int64_t issuer_id, int limit) {
+  return session_.all(kLiveOfIssuer, Parameters(issuer_id, limit), read);
+}
+
 Result<std::vector<Certificate>> Certificates::of_phone(std::int64_t phone_id, int limit) {
   return session_.all(kOfPhone, Parameters(phone_id, limit), read);
 }
@@ -140,6 +148,7 @@ Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& fil
   Conditions where;
   where.add("c.id > ?::bigint", page.after);
   if (filter.device) where.add("p.device = ?::text", *filter.device);
+  if (filter.issuer_id) where.add("c.issuer_id = ?::bigint", *filter.issuer_id);
   if (filter.state) where.add(condition(*filter.state));
   if (filter.expires_before) where.add("c.not_after < ?::timestamptz", *filter.expires_before);
   if (filter.kind) where.add("c.kind = ?::text", to_string(*filter.kind));

@@ -20,6 +20,7 @@ class Unit final : public Transaction {
         keys_(session),
         strings_(session),
         issuers_(session),
+        servers_(session),
         anchors_(session),
         administrators_(session),
         audit_(session),
@@ -33,6 +34,7 @@ class Unit final : public Transaction {
   KeyStore& keys() override { return keys_; }
   StringStore& strings() override { return strings_; }
   IssuerStore& issuers() override { return issuers_; }
+  ServerStore& servers() override { return servers_; }
   AnchorStore& anchors() override { return anchors_; }
   AdministratorStore& administrators() override { return administrators_; }
   AuditStore& audit() override { return audit_; }
@@ -47,6 +49,7 @@ class Unit final : public Transaction {
   Keys keys_;
   Strings strings_;
   Issuers issuers_;
+  Servers servers_;
   Anchors anchors_;
   Administrators administrators_;
   Audit audit_;

@@ -64,6 +64,7 @@ class Certificates final : public CertificateStore {
   Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) override;
   Result<std::vector<Certificate>> live(std::int64_t phone_id) override;
   Result<LscHistory> history(std::int64_t phone_id) override;
+  Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) override;
   Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) override;
   Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) override;
   Result<bool> confirm(std::int64_t id) override;
@@ -101,9 +102,26 @@ class Strings final : public StringStore {
 class Issuers final : public IssuerStore {
  public:
   explicit Issuers(Session& session) : session_(session) {}
+  Result<std::int64_t> lock() override;
   Result<std::int64_t> add(const IssuerRecord& issuer) override;
   Result<std::optional<IssuerRecord>> active() override;
+  Result<std::optional<std::int64_t>> active_id() override;
+  Result<std::optional<IssuerRecord>> find(std::int64_t id) override;
+  Result<bool> activate(std::int64_t id) override;
+  Result<bool> retire(std::int64_t id) override;
+  Result<IssuerUse> use(std::int64_t id) override;
   Result<std::vector<IssuerRecord>> list() override;
+
+ private:
+  Session& session_;
+};
+
+class Servers final : public ServerStore {
+ public:
+  explicit Servers(Session& session) : session_(session) {}
+  Status see(const ServerRecord& server) override;
+  Status remove(const std::string& name) override;
+  Result<std::vector<ServerRecord>> alive() override;
 
  private:
   Session& session_;

@@ -110,6 +110,7 @@ enum class Code : std::uint8_t {
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kOperationPending, "OPERATION_PENDING", kAlreadyExists, "the device has an open operation already")                \
   X(kAnchorExists, "ANCHOR_EXISTS", kAlreadyExists, "the certificate is in a trust store already")                     \
+  X(kIssuerExists, "ISSUER_EXISTS", kAlreadyExists, "the certificate is an issuer of this site already")               \
   X(kAdministratorExists, "ADMINISTRATOR_EXISTS", kAlreadyExists, "the administrator exists already")                  \
   X(kSiteExists, "SITE_EXISTS", kAlreadyExists, "there is a site here already; it is never overwritten")               \
   /* the state of things does not allow it */                                                                          \
@@ -130,11 +131,16 @@ enum class Code : std::uint8_t {
   X(kCertificateTooLarge, "CERTIFICATE_TOO_LARGE", kFailedPrecondition,                                                \
     "the LSC would be larger than phones can hold")                                                                    \
   X(kIssuerExpired, "ISSUER_EXPIRED", kFailedPrecondition, "the issuer's own certificate is not valid now")            \
+  X(kIssuerActive, "ISSUER_ACTIVE", kFailedPrecondition, "the issuer is the active one")                               \
+  X(kIssuerInUse, "ISSUER_IN_USE", kFailedPrecondition, "the issuer's certificates are still in use")                  \
+  X(kIssuerRetired, "ISSUER_RETIRED", kFailedPrecondition, "the issuer is retired")                                    \
+  X(kIssuerNotReady, "ISSUER_NOT_READY", kFailedPrecondition, "not every server has the issuer's key")                 \
   X(kAlreadyRevoked, "ALREADY_REVOKED", kFailedPrecondition, "the certificate is revoked already")                     \
   X(kAlreadyExpired, "ALREADY_EXPIRED", kFailedPrecondition, "the certificate has expired already")                    \
   X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
+  X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \
   X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \
   X(kNoSite, "NO_SITE", kFailedPrecondition, "there is no site here; 'capfd init' makes one")                          \
   X(kSecretExposed, "SECRET_EXPOSED", kFailedPrecondition, "a secret file is open to its group or to everybody")       \

@@ -61,6 +61,7 @@ class KeyedIssuer final : public Issuer {
         signers_(key_->botan()) {}
 
   const IssuerRecord& record() const override { return record_; }
+  const SigningKey& key() const override { return *key_; }
   const std::vector<Bytes>& chain() const override { return chain_; }
 
   // 1. plan  2. build and sign  3. parse what was signed and hold it against the plan and the issuer's key
@@ -128,7 +129,7 @@ Result<std::unique_ptr<Issuer>> Issuer::make(IssuerRecord record, std::unique_pt
   try {
     profile.issuer = Botan::X509_Certificate(record.der);
     if (profile.issuer.subject_public_key_info() != key->public_key())
-      return unusable("the key is not its certificate's");
+      return unusable("the key is not its certificate's: the keys or the database are another site's");
     if (!profile.issuer.is_CA_cert() || profile.issuer.x509_version() != 3) return unusable("it is no CA certificate");
     if (profile.issuer.subject_key_id().empty()) return unusable("its certificate has no subject key identifier");
     auto public_key = profile.issuer.load_subject_public_key();

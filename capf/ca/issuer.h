@@ -51,6 +51,8 @@ class Issuer {
   /// Errors: ISSUER_EXPIRED, CERTIFICATE_TOO_LARGE, CERTIFICATE_CHECK_FAILED, INTERNAL.
   virtual Result<IssuedLsc> issue(const LscRequest& request, Botan::RandomNumberGenerator& random) const = 0;
   virtual const IssuerRecord& record() const = 0;
+  /// For what else it signs: CRLs, and the certificate of the OCSP responder.
+  virtual const SigningKey& key() const = 0;
   /// The certificate and what stands above it, DER, as a phone gets them.
   virtual const std::vector<Bytes>& chain() const = 0;
 };

@@ -22,6 +22,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
   v1::ListCertificatesRequest request;
   request.set_device(arguments.text("--device"));
   request.set_state(arguments.text("--state"));
+  if (const auto issuer = arguments.number("--issuer")) request.set_issuer(*issuer);
   if (const auto time = arguments.time("--expires-before")) set_time(*request.mutable_expires_before(), *time);
   return print_pages(
       arguments, server, request, kColumns, [](const auto& response) -> auto& { return response.certificates(); });
@@ -86,6 +87,7 @@ std::vector<Command> certificate_commands() {
          false,
          false,
          {"issued", "confirmed", "superseded", "revoked", "expired"}},
+        {"--issuer", Option::Kind::kNumber, "only those of this issuer, by its id"},
         {"--expires-before", Option::Kind::kTime, "a time, or from now on: +30d"},
         limit_option(),
         output_option()},

@@ -65,6 +65,7 @@ Option yes_option();
 std::vector<Command> phone_commands();
 std::vector<Command> operation_commands();
 std::vector<Command> certificate_commands();
+std::vector<Command> issuer_commands();
 std::vector<Command> trust_commands();
 std::vector<Command> administrator_commands();
 std::vector<Command> monitor_commands();

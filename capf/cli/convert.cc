@@ -152,13 +152,42 @@ Json to_json(const v1::Certificate& certificate) {
                       {"sha256", text_or_null(certificate.sha256())}};
 }
 
-Json to_json(const v1::Issuer& issuer) {
-  return Json::Object{{"subject", issuer.subject()},
-                      {"sha256", issuer.sha256()},
-                      {"not_before", CAPF_TIME(issuer, not_before)},
-                      {"not_after", CAPF_TIME(issuer, not_after)},
-                      {"active", issuer.active()},
-                      {"id", issuer.id()}};
+namespace {
+
+Json::Object issuer_members(const v1::Issuer& issuer) {
+  return {{"id", issuer.id()},
+          {"state", issuer.state()},
+          {"active", issuer.active()},
+          {"subject", issuer.subject()},
+          {"sha256", issuer.sha256()},
+          {"not_before", CAPF_TIME(issuer, not_before)},
+          {"not_after", CAPF_TIME(issuer, not_after)},
+          {"shards", issuer.shards()},
+          {"added_at", CAPF_TIME(issuer, added_at)},
+          {"activated_at", CAPF_TIME(issuer, activated_at)},
+          {"retired_at", CAPF_TIME(issuer, retired_at)}};
+}
+
+}  // namespace
+
+Json to_json(const v1::Issuer& issuer) { return issuer_members(issuer); }
+
+Json to_json(const v1::GetIssuerResponse& issuer) {
+  Json::Object members = issuer_members(issuer.issuer());
+  members.emplace_back("valid", issuer.valid());
+  members.emplace_back("revoked", issuer.revoked());
+  members.emplace_back("last_expiry", CAPF_TIME(issuer, last_expiry));
+  Json::Array servers;
+  for (const v1::Server& server : issuer.servers()) {
+    const auto& keys = server.issuers();
+    const bool has_key = std::find(keys.begin(), keys.end(), issuer.issuer().id()) != keys.end();
+    servers.emplace_back(Json::Object{{"name", server.name()},
+                                      {"version", server.version()},
+                                      {"started_at", CAPF_TIME(server, started_at)},
+                                      {"has_key", has_key}});
+  }
+  members.emplace_back("servers", std::move(servers));
+  return members;
 }
 
 Json to_json(const v1::Anchor& anchor) {

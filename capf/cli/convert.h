@@ -28,6 +28,7 @@ Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
 Json to_json(const v1::Certificate& certificate);
 Json to_json(const v1::Issuer& issuer);
+Json to_json(const v1::GetIssuerResponse& issuer);
 Json to_json(const v1::Anchor& anchor);
 Json to_json(const v1::Administrator& administrator);
 Json to_json(const v1::AuditEvent& event);

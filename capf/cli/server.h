@@ -13,10 +13,13 @@
 // clang-format off
 #define CAPF_CLI_CALLS(X)                                                                                  \
   X(admin, AddPhones) X(admin, ListPhones) X(admin, GetPhone) X(admin, RemovePhone) X(admin, BlockPhone)   \
-  X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone) X(admin, ScheduleOperations)           \
-  X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation) X(admin, ListCertificates)     \
-  X(admin, GetCertificate) X(admin, RevokeCertificates) X(admin, ListIssuers) X(admin, AddAnchors)              \
-  X(admin, ListAnchors) X(admin, RemoveAnchor) X(admin, AddAdministrator) X(admin, ListAdministrators)     \
+  X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
+  X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
+  X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \
+  X(admin, ListIssuers) X(admin, GetIssuer) X(admin, AddIssuer) X(admin, ActivateIssuer)                   \
+  X(admin, RetireIssuer)                                                                                   \
+  X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor)                                        \
+  X(admin, AddAdministrator) X(admin, ListAdministrators)                                                  \
   X(admin, DisableAdministrator) X(admin, ListAudit) X(monitor, GetSummary)
 // clang-format on
 

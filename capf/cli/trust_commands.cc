@@ -9,44 +9,6 @@ namespace {
 
 constexpr std::size_t kLargestAnchorFile = 1024 * 1024;
 
-Result<int> list_issuers(const Arguments& arguments, Server& server) {
-  CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
-  return print_rows(arguments,
-                    {{"SUBJECT", "subject"},
-                     {"ACTIVE", "active"},
-                     {"NOT BEFORE", "not_before"},
-                     {"NOT AFTER", "not_after"},
-                     {"SHA-256", "sha256"}},
-                    response.issuers());
-}
-
-/// The active issuer, the former ones, then what stands above them, each certificate once.
-Result<int> export_issuers(const Arguments& arguments, Server& server) {
-  CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
-  std::vector<std::string> certificates;
-  const auto add = [&](const std::string& der) {
-    if (std::find(certificates.begin(), certificates.end(), der) == certificates.end()) certificates.push_back(der);
-  };
-  if (arguments.has("--wire")) {
-    if (response.wire_certificate().empty()) {
-      return fail(Reason::kUnknownCertificate, "this server has no certificate for the wire protocol");
-    }
-    add(response.wire_certificate());
-  } else {
-    for (const bool active : {true, false}) {
-      for (const auto& issuer : response.issuers()) {
-        if (issuer.active() == active) add(issuer.der());
-      }
-    }
-    for (const auto& issuer : response.issuers()) {
-      for (const std::string& above : issuer.chain()) add(above);
-    }
-  }
-  for (const std::string& der : certificates) std::cout << client::certificate_pem(as_bytes(der));
-  std::cout.flush();
-  return 0;
-}
-
 Result<int> add(const Arguments& arguments, Server& server) {
   v1::AddAnchorsRequest request;
   request.set_store(arguments.text("STORE"));
@@ -117,17 +79,6 @@ Result<int> remove(const Arguments& arguments, Server& server) {
 
 std::vector<Command> trust_commands() {
   return {
-      {"issuer list",
-       "Lists the generations of the CAPF certificate",
-       "capfctl issuer list",
-       {output_option()},
-       list_issuers},
-      {"issuer export",
-       "Prints the issuers as PEM: the active one, former ones, what stands above them",
-       "capfctl issuer export > capf.pem && openssl verify -CAfile capf.pem SEP001122334455.pem",
-       {{"--wire", Option::Kind::kFlag,
-         "the certificate of the wire protocol's port instead, for phones' trust lists"}},
-       export_issuers},
       {"trust add",
        "Adds issuers of MICs, or of other sites' LSCs",
        "capfctl trust add mic cmca.pem crca2048.pem --devices 'SEP*' --allow-sha1",

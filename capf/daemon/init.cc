@@ -31,30 +31,6 @@ Status make_folder(const std::filesystem::path& path, mode_t mode) {
   return {};
 }
 
-Bytes chain_pem(BytesView certificate, const std::vector<Bytes>& chain) {
-  std::string pem = ca::to_pem(certificate);
-  for (const Bytes& above : chain) pem += ca::to_pem(above);
-  return {pem.begin(), pem.end()};
-}
-
-/// The files of a site while they are made.
-class Writer {
- public:
-  Writer(SiteFiles files, const Secret& passphrase) : files_(std::move(files)), passphrase_(passphrase) {}
-
-  Status write_identity(const std::string& name, const ca::SigningKey& key, BytesView certificate,
-                        const std::vector<Bytes>& chain) {
-    CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase_));
-    CAPF_TRY(write_new_secret_file(files_.key(name), encrypted));
-    return write_new_file(files_.certificate(name), chain_pem(certificate, chain));
-  }
-  const SiteFiles& files() const { return files_; }
-
- private:
-  SiteFiles files_;
-  const Secret& passphrase_;
-};
-
 Result<ca::ImportedAuthority> import_authority(const InitOptions& options) {
   Secret passphrase;
   if (!options.import_passphrase.empty()) {
@@ -188,17 +164,16 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
                                     Botan::RandomNumberGenerator& random) {
   CAPF_TRY(check_options(options));
   CAPF_LET(const auto issuer, issuer_authority(options, now, random));
-  Writer writer(SiteFiles{folder}, passphrase);
-  const SiteFiles& files = writer.files();
+  const SiteFiles files{folder};
   CAPF_TRY(make_folder(files.keys(), 0700));
   CAPF_TRY(make_folder(files.certificates(), 0755));
   CAPF_TRY(make_folder(files.administrators(), 0700));
-  CAPF_TRY(writer.write_identity(issuer_name(kFirstIssuer), *issuer.key, issuer.certificate, issuer.chain));
+  CAPF_TRY(write_identity(files, issuer_name(kFirstIssuer), *issuer.key, issuer.certificate, issuer.chain, passphrase));
 
   CAPF_LET(const auto site_key, ca::generate_key(ca::KeyAlgorithm::kP256));
   const ca::AuthorityRequest site_request{"CN=CAPF site CA,O=CAPF", now, kSiteCaValidity};
   CAPF_LET(const Bytes site_certificate, ca::make_site_ca(*site_key, site_request, random));
-  CAPF_TRY(writer.write_identity("site-ca", *site_key, site_certificate, {}));
+  CAPF_TRY(write_identity(files, "site-ca", *site_key, site_certificate, {}, passphrase));
   const ca::SiteAuthority site{*site_key, site_certificate};
 
   SiteRecords records;
@@ -207,12 +182,12 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
   CAPF_LET(const Bytes server_certificate,
            ca::make_server_certificate(site, server_key->public_key(), server_hosts(records.host), now, kServerValidity,
                                        random));
-  CAPF_TRY(writer.write_identity("server", *server_key, server_certificate, {site_certificate}));
+  CAPF_TRY(write_identity(files, "server", *server_key, server_certificate, {site_certificate}, passphrase));
 
   CAPF_LET(const auto wire_key, ca::generate_key(ca::KeyAlgorithm::kRsa2048));
   const ca::AuthorityRequest wire_request{"", now, kServerValidity};
   CAPF_LET(const Bytes wire_certificate, ca::make_wire_certificate(*wire_key, wire_request, random));
-  CAPF_TRY(writer.write_identity("wire", *wire_key, wire_certificate, {}));
+  CAPF_TRY(write_identity(files, "wire", *wire_key, wire_certificate, {}, passphrase));
 
   CAPF_LET(const auto administrator_key, ca::generate_key(ca::KeyAlgorithm::kP256));
   CAPF_LET(const Bytes administrator_certificate,
@@ -222,7 +197,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
   const auto administrator_file = files.administrators() / options.administrator;
   CAPF_TRY(write_new_secret_file(administrator_file.string() + ".key", administrator_pem.view()));
   CAPF_TRY(
-      write_new_file(administrator_file.string() + ".pem", chain_pem(administrator_certificate, {site_certificate})));
+      write_new_file(administrator_file.string() + ".pem", chain_pem({administrator_certificate, site_certificate})));
 
   CAPF_TRY(write_new_secret_file(files.string_key(), Secret(random.random_vec(kStringKeySize)).view()));
   CAPF_TRY(write_new_secret_file(files.configuration(), as_bytes(configuration_text(options, records.host))));

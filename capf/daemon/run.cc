@@ -53,22 +53,10 @@ void raise_descriptor_limit() {
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log_warning("descriptors.limited");
 }
 
-Result<IssuerRecord> active_issuer(Database& database) {
-  CAPF_LET(auto issuer, in_read(database, [](Transaction& tx) { return tx.issuers().active(); }));
-  if (!issuer) {
-    return fail(Reason::kNoSite, "the database has no site; 'capfd init' makes one with its state directory");
-  }
-  return *std::move(issuer);
-}
-
-/// The keys on disk and the records belong to one site.
-Status check_same_site(const Secrets& secrets, const IssuerRecord& issuer, const SiteFiles& files) {
-  const Sha256 on_disk = sha256(secrets.issuer.chain.front());
-  if (on_disk == issuer.sha256) return {};
-  return fail(Reason::kInvalidConfiguration, "the database is another site's: its active issuer is " + issuer.subject +
-                                                 " (SHA-256 " + to_hex(issuer.sha256) + "), but " +
-                                                 files.certificate(issuer_name(issuer.id)).string() +
-                                                 " has the SHA-256 " + to_hex(on_disk));
+Status check_site(Database& database) {
+  CAPF_LET(const auto issuer, in_read(database, [](Transaction& tx) { return tx.issuers().active_id(); }));
+  if (issuer) return {};
+  return fail(Reason::kNoSite, "the database has no site; 'capfd init' makes one with its state directory");
 }
 
 }  // namespace
@@ -92,22 +80,19 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   settings.conninfo = configuration.database.server;
   settings.connections = configuration.database.pool_size;
   CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
-  IssuerRecord issuer;
   const Status found = with_patience(signals, [&]() -> Status {
     CAPF_TRY(storage::check_schema(settings.conninfo));
-    CAPF_LET(issuer, active_issuer(*database));
-    return {};
+    return check_site(*database);
   });
   CAPF_TRY(found);
-  CAPF_LET(Secrets secrets, open_secrets(files, issuer.id, opened));
-  CAPF_TRY(check_same_site(secrets, issuer, files));
+  CAPF_LET(Secrets secrets, open_secrets(files, opened));
 
   const PoolReading read_pool = [&database](Metrics& numbers) {
     const auto use = database->use();
     numbers.set_pool(use.size, use.in_use, use.waiting);
   };
-  CAPF_LET(const auto server, Server::start({configuration, *database, clock, metrics, read_pool, files, opened},
-                                            std::move(secrets), std::move(issuer)));
+  CAPF_LET(const auto server,
+           Server::start({configuration, *database, clock, metrics, read_pool, files, opened}, std::move(secrets)));
   {
     CAPF_LET(const auto endpoints_file, EndpointsFile::write(files.endpoints(), server->endpoints()));
     const std::string line = server->endpoints().ready_line();

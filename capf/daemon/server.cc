@@ -10,7 +10,8 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
-#include "capf/ca/issuer.h"
+#include "capf/ca/issuers.h"
+#include "capf/daemon/issuers.h"
 #include "capf/daemon/ticker.h"
 #include "capf/daemon/wire.h"
 #include "capf/rpc/readiness.h"
@@ -19,6 +20,7 @@
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
 #include "capf/service/enrolment.h"
+#include "capf/service/issuers.h"
 #include "capf/service/maintenance.h"
 #include "capf/service/monitor.h"
 #include "capf/service/operations.h"
@@ -37,6 +39,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kMaintenancePeriod{60};
 constexpr std::chrono::seconds kReadingPeriod{15};
+constexpr std::chrono::seconds kRefreshPeriod{5};
 constexpr int kStatusPortOffset = 3;
 
 std::string status_url(const Configuration& configuration) {
@@ -51,12 +54,6 @@ std::string holder_name() {
   Bytes suffix(4);
   Botan::system_rng().randomize(suffix.data(), suffix.size());
   return full_host_name() + ":" + std::to_string(::getpid()) + ":" + to_hex(suffix);
-}
-
-Bytes chain_pem(const Identity& identity) {
-  std::string pem;
-  for (const Bytes& certificate : identity.chain) pem += ca::to_pem(certificate);
-  return {pem.begin(), pem.end()};
 }
 
 /// What calls end up in, in the order in which it stands on each other.
@@ -76,24 +73,27 @@ class Composition final : public Server {
         operations_(around.database, secrets_.strings, configuration_.policy, Botan::system_rng()),
         certificates_(around.database),
         trust_(around.database),
+        issuer_files_(around.files, around.passphrase),
+        issuer_service_(around.database, clock_, issuers_, issuer_files_, holder_, status_url(configuration_),
+                        Botan::system_rng()),
         administrators_(around.database, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), Botan::system_rng()),
         records_(around.database),
-        monitor_(around.database, clock_),
-        maintenance_(around.database, holder_name()),
+        monitor_(around.database, clock_, issuers_),
+        maintenance_(around.database, holder_),
         readiness_(monitor_),
         database_(around.database) {}
   ~Composition() override { stop(milliseconds{0}); }
 
-  Status listen(IssuerRecord record) {
-    const Bytes issuer_key = secrets_.issuer.key->public_key();
-    CAPF_LET(issuer_, ca::Issuer::make(std::move(record), std::move(secrets_.issuer.key), status_url(configuration_)));
-    enrolment_.emplace(database_, authenticator_, *issuer_, configuration_.policy, Botan::system_rng());
+  Status listen() {
+    CAPF_TRY(issuer_service_.start());
+    enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
     tell_expiries();
     const rpc::UseCases use_cases{.enrolment = *enrolment_,
                                   .phones = phones_,
                                   .operations = operations_,
                                   .certificates = certificates_,
                                   .trust = trust_,
+                                  .issuers = issuer_service_,
                                   .administrators = administrators_,
                                   .records = records_,
                                   .monitor = monitor_,
@@ -102,8 +102,8 @@ class Composition final : public Server {
                                   .clock = clock_,
                                   .wire_certificate = secrets_.wire.chain.front()};
     if (configuration_.wire_listener.enabled) {
-      const std::vector<Bytes> others{issuer_key, secrets_.site_ca.key->public_key(),
-                                      secrets_.server.key->public_key()};
+      std::vector<Bytes> others{secrets_.site_ca.key->public_key(), secrets_.server.key->public_key()};
+      for (const auto& issuer : issuers_.all()) others.push_back(issuer->key().public_key());
       CAPF_LET(wire_port_, WirePort::start(configuration_, files_, passphrase_, others, database_, metrics_,
                                            wire::open_clerks(*enrolment_, records_, &metrics_)));
       endpoints_.wire = dial_address(wire_port_->addresses());
@@ -130,6 +130,7 @@ class Composition final : public Server {
     }
     reading_.emplace(kReadingPeriod, [this] { read(); });
     maintaining_.emplace(kMaintenancePeriod, [this] { maintain(); });
+    refreshing_.emplace(kRefreshPeriod, [this] { refresh(); });
     return {};
   }
 
@@ -147,6 +148,11 @@ class Composition final : public Server {
       server->stop(std::max(left, milliseconds{0}));
     }
     wire.join();
+    if (refreshing_) {
+      refreshing_->stop();
+      issuer_service_.leave();
+      refreshing_.reset();
+    }
     if (maintaining_) maintaining_->stop();
     if (reading_) reading_->stop();
     if (web_server_) web_server_->stop();
@@ -156,14 +162,13 @@ class Composition final : public Server {
   Result<rpc::ListenSettings> listen_settings(const Listener& listener, int port) {
     rpc::ListenSettings settings;
     settings.addresses = with_port(listener.addresses, port);
-    settings.certificate_pem = chain_pem(secrets_.server);
+    settings.certificate_pem = chain_pem(secrets_.server.chain);
     CAPF_LET(settings.key_pem, secrets_.server.key->private_pem());
     return settings;
   }
 
   void tell_expiries() {
-    const std::pair<const char*, BytesView> certificates[]{{"issuer", secrets_.issuer.chain.front()},
-                                                           {"site_ca", secrets_.site_ca.chain.front()},
+    const std::pair<const char*, BytesView> certificates[]{{"site_ca", secrets_.site_ca.chain.front()},
                                                            {"server", secrets_.server.chain.front()},
                                                            {"wire", secrets_.wire.chain.front()}};
     for (const auto& [name, der] : certificates) {
@@ -189,7 +194,14 @@ class Composition final : public Server {
     metrics_.set_lscs_unconfirmed(summary->lscs_unconfirmed);
     metrics_.set_lscs_expiring(summary->lscs_expiring_30_days, summary->lscs_expiring_7_days,
                                summary->lscs_expiring_1_day);
+    if (summary->issuer_not_after) metrics_.set_certificate_not_after("issuer", *summary->issuer_not_after);
     metrics_.set_summary_read(now);
+  }
+
+  void refresh() {
+    if (const Status refreshed = issuer_service_.refresh(); !refreshed) {
+      log_warning("issuers.unread", refreshed.error());
+    }
   }
 
   void maintain() {
@@ -205,19 +217,22 @@ class Composition final : public Server {
   const PoolReading read_pool_;
   const SiteFiles& files_;
   const Secret& passphrase_;
+  const std::string holder_ = holder_name();
   Secrets secrets_;
+  ca::Issuers issuers_;
   service::Authenticator authenticator_;
   service::Phones phones_;
   service::Operations operations_;
   service::Certificates certificates_;
   service::Trust trust_;
+  IssuerFiles issuer_files_;
+  service::Issuers issuer_service_;
   service::Administrators administrators_;
   service::Records records_;
   service::Monitor monitor_;
   service::Maintenance maintenance_;
   rpc::Readiness readiness_;
   Database& database_;
-  std::unique_ptr<ca::Issuer> issuer_;
   std::optional<service::Enrolment> enrolment_;
   std::unique_ptr<WirePort> wire_port_;
   std::unique_ptr<rpc::Server> phone_server_;
@@ -225,14 +240,15 @@ class Composition final : public Server {
   std::unique_ptr<web::Server> web_server_;
   std::optional<Ticker> reading_;
   std::optional<Ticker> maintaining_;
+  std::optional<Ticker> refreshing_;
   Endpoints endpoints_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::start(const Surroundings& surroundings, Secrets secrets, IssuerRecord issuer) {
+Result<std::unique_ptr<Server>> Server::start(const Surroundings& surroundings, Secrets secrets) {
   auto server = std::make_unique<Composition>(surroundings, std::move(secrets));
-  CAPF_TRY(server->listen(std::move(issuer)));
+  CAPF_TRY(server->listen());
   return server;
 }
 

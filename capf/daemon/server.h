@@ -30,8 +30,8 @@ struct Surroundings {
 /// The whole server: services, listeners, and the threads that do what is due. Listens when start() returns.
 class Server {
  public:
-  /// @param issuer the active one on record; its key is among the secrets.
-  static Result<std::unique_ptr<Server>> start(const Surroundings& surroundings, Secrets secrets, IssuerRecord issuer);
+  /// Errors besides those of the listeners: those of opening the issuers' keys.
+  static Result<std::unique_ptr<Server>> start(const Surroundings& surroundings, Secrets secrets);
   virtual ~Server() = default;
 
   virtual const Endpoints& endpoints() const = 0;

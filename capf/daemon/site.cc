@@ -51,7 +51,22 @@ Result<Identity> open_identity(const SiteFiles& files, const std::string& name, 
 
 std::string issuer_name(std::int64_t id) { return "issuer-" + std::to_string(id); }
 
-Result<Secrets> open_secrets(const SiteFiles& files, std::int64_t issuer_id, const Secret& passphrase) {
+Bytes chain_pem(const std::vector<Bytes>& chain) {
+  std::string pem;
+  for (const Bytes& certificate : chain) pem += ca::to_pem(certificate);
+  return {pem.begin(), pem.end()};
+}
+
+Status write_identity(const SiteFiles& files, const std::string& name, const ca::SigningKey& key, BytesView certificate,
+                      const std::vector<Bytes>& above, const Secret& passphrase) {
+  CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase));
+  CAPF_TRY(write_new_secret_file(files.key(name), encrypted));
+  std::vector<Bytes> chain{Bytes(certificate.begin(), certificate.end())};
+  chain.insert(chain.end(), above.begin(), above.end());
+  return write_new_file(files.certificate(name), chain_pem(chain));
+}
+
+Result<Secrets> open_secrets(const SiteFiles& files, const Secret& passphrase) {
   std::error_code error;
   if (!std::filesystem::is_directory(files.keys(), error)) {
     return fail(Reason::kNoSite, "there is no site in " + files.root.string() + "; 'capfd init' makes one");
@@ -60,11 +75,10 @@ Result<Secrets> open_secrets(const SiteFiles& files, std::int64_t issuer_id, con
   if (std::filesystem::exists(files.administrators(), error)) CAPF_TRY(check_private(files.administrators()));
   CAPF_LET(Secret string_key, read_secret_file(files.string_key(), 32));
   CAPF_LET(auto strings, ca::StringKey::make(std::move(string_key)));
-  CAPF_LET(Identity issuer, open_identity(files, issuer_name(issuer_id), passphrase));
   CAPF_LET(Identity site_ca, open_identity(files, "site-ca", passphrase));
   CAPF_LET(Identity server, open_identity(files, "server", passphrase));
   CAPF_LET(Identity wire, open_identity(files, "wire", passphrase));
-  return Secrets{std::move(issuer), std::move(site_ca), std::move(server), std::move(wire), std::move(strings)};
+  return Secrets{std::move(site_ca), std::move(server), std::move(wire), std::move(strings)};
 }
 
 Result<Bytes> read_file(const std::filesystem::path& path) {

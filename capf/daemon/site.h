@@ -40,7 +40,6 @@ struct Identity {
 
 /// Keys and certificates as the server needs them, opened.
 struct Secrets {
-  Identity issuer;
   Identity site_ca;
   Identity server;
   Identity wire;
@@ -51,9 +50,15 @@ struct Secrets {
 /// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, INVALID_CONFIGURATION.
 Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase);
 
-/// Opens every key of the site. Each is held against its certificate.
+/// The certificates, in PEM.
+Bytes chain_pem(const std::vector<Bytes>& chain);
+/// Writes a new key, encrypted, and its certificate.
+Status write_identity(const SiteFiles& files, const std::string& name, const ca::SigningKey& key, BytesView certificate,
+                      const std::vector<Bytes>& above, const Secret& passphrase);
+
+/// Opens every key of the site but the issuers'. Each is held against its certificate.
 /// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, NO_SITE, INVALID_CONFIGURATION.
-Result<Secrets> open_secrets(const SiteFiles& files, std::int64_t issuer_id, const Secret& passphrase);
+Result<Secrets> open_secrets(const SiteFiles& files, const Secret& passphrase);
 
 /// A file that is not secret, at most 1 MiB. Errors: INVALID_CONFIGURATION.
 Result<Bytes> read_file(const std::filesystem::path& path);

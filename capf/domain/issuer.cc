@@ -2,6 +2,16 @@
 
 namespace capf {
 
+std::string_view to_string(IssuerState state) {
+  switch (state) {
+    case IssuerState::kNext: return "next";
+    case IssuerState::kActive: return "active";
+    case IssuerState::kFormer: return "former";
+    case IssuerState::kRetired: return "retired";
+  }
+  CAPF_INVARIANT(false);
+}
+
 std::string_view to_string(TrustStoreName store) {
   switch (store) {
     case TrustStoreName::kMic: return "mic";

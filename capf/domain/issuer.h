@@ -10,7 +10,12 @@
 
 namespace capf {
 
-/// A generation of the CAPF certificate. One is active; former ones stay trusted for authentication.
+/// next: added, and not yet used. former: it issued, its LSCs still count and its CRLs are still made; it may become
+/// active again. retired: for ever.
+enum class IssuerState : std::uint8_t { kNext, kActive, kFormer, kRetired };
+std::string_view to_string(IssuerState state);
+
+/// A generation of the CAPF certificate. One is active.
 struct IssuerRecord {
   std::int64_t id = 0;  ///< 1, 2, …: stands in the URLs of its LSCs
   std::string subject;  ///< RFC 4514
@@ -21,6 +26,15 @@ struct IssuerRecord {
   TimePoint not_after;
   bool active = false;
   int shards = 1;  ///< of its CRL
+  TimePoint added_at;
+  std::optional<TimePoint> activated_at;  ///< for the first time
+  std::optional<TimePoint> retired_at;
+
+  IssuerState state() const {
+    if (active) return IssuerState::kActive;
+    if (retired_at) return IssuerState::kRetired;
+    return activated_at ? IssuerState::kFormer : IssuerState::kNext;
+  }
 };
 
 enum class TrustStoreName : std::uint8_t { kMic, kLsc };

@@ -95,6 +95,7 @@ class OperationStore {
 };
 
 struct CertificateFilter {
+  std::optional<std::int64_t> issuer_id;
   std::optional<DeviceName> device;
   std::optional<CertificateState> state;
   std::optional<TimePoint> expires_before;
@@ -120,6 +121,8 @@ class CertificateStore {
   /// The phone's LSCs that are neither expired nor revoked nor superseded, oldest first.
   virtual Result<std::vector<Certificate>> live(std::int64_t phone_id) = 0;
   virtual Result<LscHistory> history(std::int64_t phone_id) = 0;
+  /// The issuer's LSCs that are neither expired nor revoked, by phone, at most `limit`.
+  virtual Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) = 0;
   /// The phone's certificates of every kind and state, newest first, at most `limit`.
   virtual Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) = 0;
   virtual Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) = 0;
@@ -175,13 +178,49 @@ class StringStore {
   virtual Status prune() = 0;
 };
 
+/// What is left under an issuer.
+struct IssuerUse {
+  std::int64_t valid = 0;                ///< LSCs that are neither expired nor revoked
+  std::int64_t revoked = 0;              ///< revoked ones that have not expired: its CRL needs them
+  std::optional<TimePoint> last_expiry;  ///< of the valid ones
+};
+
 class IssuerStore {
  public:
   virtual ~IssuerStore() = default;
+  /// Nobody else adds, activates or retires one before this transaction ends. @return the id that the next one gets.
+  virtual Result<std::int64_t> lock() = 0;
   /// @return its id.
   virtual Result<std::int64_t> add(const IssuerRecord& issuer) = 0;
   virtual Result<std::optional<IssuerRecord>> active() = 0;
+  virtual Result<std::optional<std::int64_t>> active_id() = 0;
+  virtual Result<std::optional<IssuerRecord>> find(std::int64_t id) = 0;
+  /// The one that is active becomes a former one. @return false where there is none of this id, or it is retired.
+  virtual Result<bool> activate(std::int64_t id) = 0;
+  /// @return false where it is active or retired.
+  virtual Result<bool> retire(std::int64_t id) = 0;
+  /// Counts every row: for people who ask, not for what runs by itself.
+  virtual Result<IssuerUse> use(std::int64_t id) = 0;
   virtual Result<std::vector<IssuerRecord>> list() = 0;
+};
+
+/// A capfd that serves the site.
+struct ServerRecord {
+  std::string name;  ///< of one process, and of no later one
+  std::string version;
+  TimePoint started_at;
+  TimePoint seen_at;
+  std::vector<std::int64_t> issuers;  ///< whose keys it has
+};
+
+class ServerStore {
+ public:
+  virtual ~ServerStore() = default;
+  /// The server is alive; the times are the database's. Forgets those that were not seen for an hour.
+  virtual Status see(const ServerRecord& server) = 0;
+  virtual Status remove(const std::string& name) = 0;
+  /// Those that were seen in the last 30 seconds, by name.
+  virtual Result<std::vector<ServerRecord>> alive() = 0;
 };
 
 class AnchorStore {
@@ -290,6 +329,7 @@ class Transaction {
   virtual KeyStore& keys() = 0;
   virtual StringStore& strings() = 0;
   virtual IssuerStore& issuers() = 0;
+  virtual ServerStore& servers() = 0;
   virtual AnchorStore& anchors() = 0;
   virtual AdministratorStore& administrators() = 0;
   virtual AuditStore& audit() = 0;

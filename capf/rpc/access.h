@@ -68,6 +68,10 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/RevokeCertificates", kOperators, "certificate.revoke", Effect::kChanges},
 
     Access{"capf.v1.AdminService/ListIssuers", kReaders, "issuer.list", Effect::kReads},
+    Access{"capf.v1.AdminService/GetIssuer", kReaders, "issuer.show", Effect::kReads},
+    Access{"capf.v1.AdminService/AddIssuer", Callers::kAdmin, "issuer.add", Effect::kChanges},
+    Access{"capf.v1.AdminService/ActivateIssuer", Callers::kAdmin, "issuer.activate", Effect::kChanges},
+    Access{"capf.v1.AdminService/RetireIssuer", Callers::kAdmin, "issuer.retire", Effect::kChanges},
     Access{"capf.v1.AdminService/AddAnchors", Callers::kAdmin, "anchor.add", Effect::kChanges},
     Access{"capf.v1.AdminService/ListAnchors", kAuditors, "anchor.list", Effect::kReads},
     Access{"capf.v1.AdminService/RemoveAnchor", Callers::kAdmin, "anchor.remove", Effect::kChanges},

@@ -5,6 +5,7 @@
 #include "capf/rpc/convert.h"
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
+#include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/records.h"
@@ -202,10 +203,47 @@ grpc::Status AdminService::RevokeCertificates(grpc::ServerContext* context,
 grpc::Status AdminService::ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest*,
                                        v1::ListIssuersResponse* response) {
   return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
-    CAPF_LET(std::vector<IssuerRecord> issuers, use_cases_.trust.issuers());
+    CAPF_LET(std::vector<IssuerRecord> issuers, use_cases_.issuers.list());
     std::stable_partition(issuers.begin(), issuers.end(), [](const IssuerRecord& issuer) { return issuer.active; });
     for (const IssuerRecord& issuer : issuers) to_proto(issuer, *response->add_issuers());
     response->set_wire_certificate(to_octets(use_cases_.wire_certificate));
+    return {};
+  });
+}
+
+grpc::Status AdminService::GetIssuer(grpc::ServerContext* context, const v1::GetIssuerRequest* request,
+                                     v1::GetIssuerResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const service::IssuerView view, use_cases_.issuers.show(request->id()));
+    to_proto(view, *response);
+    return {};
+  });
+}
+
+grpc::Status AdminService::AddIssuer(grpc::ServerContext* context, const v1::AddIssuerRequest* request,
+                                     v1::AddIssuerResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(service::IssuerRequest wanted, take_issuer(*request));
+    CAPF_LET(const IssuerRecord issuer, use_cases_.issuers.add(call.actor, std::move(wanted)));
+    to_proto(issuer, *response->mutable_issuer());
+    return {};
+  });
+}
+
+grpc::Status AdminService::ActivateIssuer(grpc::ServerContext* context, const v1::ActivateIssuerRequest* request,
+                                          v1::ActivateIssuerResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const IssuerRecord issuer, use_cases_.issuers.activate(call.actor, request->id(), request->force()));
+    to_proto(issuer, *response->mutable_issuer());
+    return {};
+  });
+}
+
+grpc::Status AdminService::RetireIssuer(grpc::ServerContext* context, const v1::RetireIssuerRequest* request,
+                                        v1::RetireIssuerResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const IssuerRecord issuer, use_cases_.issuers.retire(call.actor, request->id(), request->force()));
+    to_proto(issuer, *response->mutable_issuer());
     return {};
   });
 }

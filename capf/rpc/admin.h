@@ -42,6 +42,14 @@ class AdminService final : public v1::AdminService::Service {
                                   v1::RevokeCertificatesResponse* response) override;
   grpc::Status ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest* request,
                            v1::ListIssuersResponse* response) override;
+  grpc::Status GetIssuer(grpc::ServerContext* context, const v1::GetIssuerRequest* request,
+                         v1::GetIssuerResponse* response) override;
+  grpc::Status AddIssuer(grpc::ServerContext* context, const v1::AddIssuerRequest* request,
+                         v1::AddIssuerResponse* response) override;
+  grpc::Status ActivateIssuer(grpc::ServerContext* context, const v1::ActivateIssuerRequest* request,
+                              v1::ActivateIssuerResponse* response) override;
+  grpc::Status RetireIssuer(grpc::ServerContext* context, const v1::RetireIssuerRequest* request,
+                            v1::RetireIssuerResponse* response) override;
   grpc::Status AddAnchors(grpc::ServerContext* context, const v1::AddAnchorsRequest* request,
                           v1::AddAnchorsResponse* response) override;
   grpc::Status ListAnchors(grpc::ServerContext* context, const v1::ListAnchorsRequest* request,

@@ -11,6 +11,7 @@
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
 #include "capf/service/enrolment.h"
+#include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/trust.h"
@@ -50,6 +51,9 @@ Result<std::optional<OperationKind>> kind_filter(v1::OperationKind kind);
 /// 4 to 10 digits; nothing for an empty text. Wipes the digits in the message, which gRPC hands out as const but owns
 /// for this call alone. Errors: INVALID_AUTH_STRING.
 Result<std::optional<Secret>> take_auth_string(const std::string& field);
+/// Reads the parts of an existing CA, where there are some, and wipes them in the message.
+/// Errors: INVALID_REQUEST, WRONG_PASSPHRASE, INVALID_CONFIGURATION, INVALID_CERTIFICATE.
+Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request);
 /// 1 to 100,000 names. Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names);
 /// Each device with its model, or with the one for all. Errors: also INVALID_REQUEST for models that are not as many.
@@ -87,6 +91,7 @@ void to_proto(const Phone& phone, v1::Phone& out);
 enum class WithDer : bool { kNo, kYes };
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out);
 void to_proto(const IssuerRecord& issuer, v1::Issuer& out);
+void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out);
 void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
 void to_proto(const Administrator& administrator, v1::Administrator& out);

@@ -3,6 +3,7 @@
 
 #include <botan/mem_ops.h>
 
+#include "capf/ca/site.h"
 #include "capf/rpc/convert.h"
 
 namespace capf::rpc {
@@ -29,6 +30,14 @@ std::optional<Number> number_from(std::string_view text, bool zero = false) {
 Result<std::optional<TimePoint>> optional_time(bool present, const google::protobuf::Timestamp& time) {
   if (!present) return std::nullopt;
   return from_proto(time);
+}
+
+/// Wipes the field, which gRPC hands out as const but owns for this call alone.
+Secret take_secret(const std::string& field) {
+  Secret secret{std::string_view(field)};
+  auto& octets = const_cast<std::string&>(field);
+  Botan::secure_scrub_memory(octets.data(), octets.size());
+  return secret;
 }
 
 Result<std::optional<DeviceName>> optional_device(const std::string& text) {
@@ -137,12 +146,36 @@ Result<std::optional<Secret>> take_auth_string(const std::string& field) {
   if (field.empty()) return std::nullopt;
   const bool good = field.size() >= 4 && field.size() <= 10 &&
                     std::all_of(field.begin(), field.end(), [](char c) { return c >= '0' && c <= '9'; });
-  std::optional<Secret> secret;
-  if (good) secret.emplace(std::string_view(field));
-  auto& digits = const_cast<std::string&>(field);
-  Botan::secure_scrub_memory(digits.data(), digits.size());
+  Secret secret = take_secret(field);
   if (!good) return fail(Reason::kInvalidAuthString);
   return secret;
+}
+
+Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request) {
+  service::IssuerRequest wanted;
+  const Secret certificates = take_secret(request.certificates());  // a PKCS #12 file holds a key
+  const Secret key = take_secret(request.private_key());
+  const Secret passphrase = take_secret(request.passphrase());
+  if (request.shards() != 0) wanted.shards = request.shards();
+  if (certificates.empty()) {
+    if (!key.empty() || !passphrase.empty()) return malformed("a key is brought with its certificate");
+    const auto algorithm = ca::parse_key_algorithm(request.key());
+    if (!algorithm) return malformed("a new key is rsa-2048, rsa-3072, rsa-4096, p-256 or p-384");
+    wanted.key = *algorithm;
+    if (request.days() != 0) wanted.days = request.days();
+    CAPF_LET(wanted.subject, text_from(request.subject(), "a subject"));
+    if (!wanted.subject.empty()) CAPF_TRY(ca::check_subject(wanted.subject));
+    return wanted;
+  }
+  if (!request.key().empty() || !request.subject().empty() || request.days() != 0) {
+    return malformed("a certificate that is brought has its key, subject and validity already");
+  }
+  if (key.empty()) {
+    CAPF_LET(wanted.imported, ca::import_pkcs12(certificates.view(), passphrase));
+  } else {
+    CAPF_LET(wanted.imported, ca::import_pem(certificates.view(), key.view(), passphrase));
+  }
+  return wanted;
 }
 
 Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names) {
@@ -252,6 +285,8 @@ Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request
     if (!filter.state) return malformed("a certificate is issued, confirmed, superseded, revoked or expired");
   }
   CAPF_LET(filter.expires_before, optional_time(request.has_expires_before(), request.expires_before()));
+  if (request.issuer() < 0) return malformed("an issuer's id is a positive number");
+  if (request.issuer() > 0) filter.issuer_id = request.issuer();
   return filter;
 }
 

@@ -147,8 +147,28 @@ void to_proto(const IssuerRecord& issuer, v1::Issuer& out) {
   to_proto(issuer.not_before, *out.mutable_not_before());
   to_proto(issuer.not_after, *out.mutable_not_after());
   out.set_active(issuer.active);
+  out.set_state(std::string(to_string(issuer.state())));
+  out.set_shards(issuer.shards);
+  to_proto(issuer.added_at, *out.mutable_added_at());
+  if (issuer.activated_at) to_proto(*issuer.activated_at, *out.mutable_activated_at());
+  if (issuer.retired_at) to_proto(*issuer.retired_at, *out.mutable_retired_at());
   out.set_der(to_octets(issuer.der));
   add_certificates(issuer.chain_der, *out.mutable_chain());
+}
+
+void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out) {
+  to_proto(view.record, *out.mutable_issuer());
+  out.set_valid(view.use.valid);
+  out.set_revoked(view.use.revoked);
+  if (view.use.last_expiry) to_proto(*view.use.last_expiry, *out.mutable_last_expiry());
+  for (const ServerRecord& server : view.servers) {
+    v1::Server& row = *out.add_servers();
+    row.set_name(to_utf8(server.name));
+    row.set_version(to_utf8(server.version));
+    to_proto(server.started_at, *row.mutable_started_at());
+    to_proto(server.seen_at, *row.mutable_seen_at());
+    row.mutable_issuers()->Assign(server.issuers.begin(), server.issuers.end());
+  }
 }
 
 void to_proto(const TrustAnchor& anchor, v1::Anchor& out) {

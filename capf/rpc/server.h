@@ -17,6 +17,7 @@ namespace capf::service {
 class Administrators;
 class Certificates;
 class Enrolment;
+class Issuers;
 class Monitor;
 class Operations;
 class Phones;
@@ -33,6 +34,7 @@ struct UseCases {
   service::Operations& operations;
   service::Certificates& certificates;
   service::Trust& trust;
+  service::Issuers& issuers;
   service::Administrators& administrators;
   service::Records& records;
   service::Monitor& monitor;

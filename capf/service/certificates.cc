@@ -47,19 +47,6 @@ Status check_revocable(Transaction& tx, const Certificate& certificate, Revocati
   return {};
 }
 
-Result<std::vector<Bytes>> chain_of(Transaction& tx, const Certificate& certificate) {
-  std::vector<Bytes> chain;
-  CAPF_LET(const auto issuers, tx.issuers().list());
-  for (const IssuerRecord& issuer : issuers) {
-    if (certificate.kind != CertificateKind::kLsc || issuer.id != certificate.issuer_id) continue;
-    chain.push_back(issuer.der);
-    if (issuer.chain_der.empty()) continue;
-    CAPF_LET(const auto above, ca::split_certificates(issuer.chain_der));
-    chain.insert(chain.end(), above.begin(), above.end());
-  }
-  return chain;
-}
-
 }  // namespace
 
 Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& filter, const Page& page) {
@@ -79,7 +66,7 @@ Result<CertificateView> Certificates::show(const std::string& serial_or_device) 
     } else {
       CAPF_LET(view.certificate, find_serial(tx, serial_or_device));
     }
-    CAPF_LET(view.chain, chain_of(tx, view.certificate));
+    CAPF_LET(view.chain, issuer_chain(tx, view.certificate.issuer_id));
     return view;
   });
 }

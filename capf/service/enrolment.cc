@@ -118,6 +118,14 @@ void record_refusal(Database& database, const Caller& caller, const Proven& prov
               {{"reason", std::string(to_string(recorded.error().reason))}, {"cause", recorded.error().cause}});
 }
 
+/// Which generation issues is the database's to say, so that the servers change over at one moment.
+Result<std::shared_ptr<const ca::Issuer>> active_issuer(Transaction& tx, const ca::Issuers& issuers) {
+  CAPF_LET(const auto id, tx.issuers().active_id());
+  auto issuer = id ? issuers.find(*id) : nullptr;
+  if (!issuer) return fail(Reason::kIssuerKeyAbsent);
+  return issuer;
+}
+
 Status confirm_in(Transaction& tx, const Caller& caller, const Proven& proven, const Sha256& sha256) {
   CAPF_LET(const auto lsc, tx.certificates().find_lsc(sha256));
   if (!lsc || lsc->phone_id != proven.phone.id || lsc->revoked_at) return fail(Reason::kNothingToConfirm);
@@ -239,9 +247,9 @@ Status fail_in(Transaction& tx, const Caller& caller, const Proven& proven, Phon
 
 }  // namespace
 
-Enrolment::Enrolment(Database& database, Authenticator& authenticator, const ca::Issuer& issuer,
+Enrolment::Enrolment(Database& database, Authenticator& authenticator, const ca::Issuers& issuers,
                      const SitePolicy& policy, Botan::RandomNumberGenerator& random)
-    : database_(database), authenticator_(authenticator), issuer_(issuer), policy_(policy), random_(random) {}
+    : database_(database), authenticator_(authenticator), issuers_(issuers), policy_(policy), random_(random) {}
 
 /// Authenticates, and does the work in one transaction in which the caller's authority is checked again. What the work
 /// leaves in `ended` is committed first and told afterwards.
@@ -312,7 +320,10 @@ Result<IssueAnswer> Enrolment::issue(const Caller& caller, BytesView request) {
 
 Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, Proven& proven,
                                         const ca::OfferedKey& key, Possession possession, std::optional<Error>& ended) {
-  const auto answer = [&](const Certificate& lsc) { return IssueAnswer{lsc.der, issuer_.chain(), lsc.operation_id}; };
+  const auto answer = [&](const Certificate& lsc) -> Result<IssueAnswer> {
+    CAPF_LET(auto chain, issuer_chain(tx, lsc.issuer_id));
+    return IssueAnswer{lsc.der, std::move(chain), lsc.operation_id};
+  };
   // The phone proved with the very certificate that it asks for, and nothing else is to be done: its last answer was
   // lost.
   const bool idle = !proven.operation && !renewable(proven, policy_, tx.now());
@@ -347,12 +358,13 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   const ca::LscRequest request{proven.phone.device, model,    mic ? mic->serial_number : "",
                                key.public_key,      tx.now(), policy_.lsc_validity,
                                policy_.lsc_subject};
-  CAPF_LET(const ca::IssuedLsc lsc, issuer_.issue(request, random_));
+  CAPF_LET(const auto issuer, active_issuer(tx, issuers_));
+  CAPF_LET(const ca::IssuedLsc lsc, issuer->issue(request, random_));
   Certificate certificate;
   certificate.sha256 = lsc.sha256;
   certificate.serial = lsc.serial;
-  certificate.issuer_id = issuer_.record().id;
-  certificate.issuer = issuer_.record().subject;
+  certificate.issuer_id = issuer->record().id;
+  certificate.issuer = issuer->record().subject;
   certificate.phone_id = proven.phone.id;
   certificate.device = proven.phone.device.text();
   certificate.operation_id = operation.id;
@@ -370,7 +382,7 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   if (!session) return fail(Reason::kOperationEnded);
   CAPF_TRY(tx.audit().add(done(actor, "certificate.issue", operation,
                                "serial " + serial_text(lsc.serial) + ", " + proof_words(caller, proven))));
-  return answer(certificate);
+  return IssueAnswer{certificate.der, issuer->chain(), operation.id};
 }
 
 Result<Operation> Enrolment::renewal(Transaction& tx, const Proven& proven) {

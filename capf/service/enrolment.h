@@ -6,7 +6,7 @@
 
 #include <botan/rng.h>
 
-#include "capf/ca/issuer.h"
+#include "capf/ca/issuers.h"
 #include "capf/ca/request.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/store.h"
@@ -35,7 +35,7 @@ enum class PhoneFailure : std::uint8_t { kKeyGeneration, kStore, kDelete, kFetch
 /// the caller's authority is checked again under the phone's lock. Threads: any.
 class Enrolment {
  public:
-  Enrolment(Database& database, Authenticator& authenticator, const ca::Issuer& issuer, const SitePolicy& policy,
+  Enrolment(Database& database, Authenticator& authenticator, const ca::Issuers& issuers, const SitePolicy& policy,
             Botan::RandomNumberGenerator& random);
 
   Result<PendingAnswer> pending(const Caller& caller);
@@ -85,7 +85,7 @@ class Enrolment {
 
   Database& database_;
   Authenticator& authenticator_;
-  const ca::Issuer& issuer_;
+  const ca::Issuers& issuers_;
   const SitePolicy& policy_;
   Botan::RandomNumberGenerator& random_;
 };

@@ -26,6 +26,8 @@ Status Monitor::healthy() {
   return database_.read([&](Transaction& tx) -> Status {
     const auto skew = tx.now() - clock_.now();
     if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+    CAPF_LET(const auto active, tx.issuers().active_id());
+    if (!active || !issuers_.find(*active)) return fail(Reason::kIssuerKeyAbsent);
     return {};
   });
 }

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "capf/ca/issuers.h"
 #include "capf/domain/store.h"
 
 namespace capf::service {
@@ -9,18 +10,21 @@ namespace capf::service {
 /// What monitoring polls. Threads: any.
 class Monitor {
  public:
-  Monitor(Database& database, const Clock& clock) : database_(database), clock_(clock) {}
+  Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers)
+      : database_(database), clock_(clock), issuers_(issuers) {}
 
   Result<Summary> summary();
   Result<std::vector<Operation>> pending(const OperationFilter& filter, const Page& page);
   Result<ChangeCursor> end_of_changes();
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit);
-  /// Whether the database answers and this server's clock agrees with its. Errors: DATABASE_UNAVAILABLE, CLOCK_SKEW.
+  /// Whether the database answers, this server's clock agrees with its, and this server has the active issuer's key.
+  /// Errors: DATABASE_UNAVAILABLE, CLOCK_SKEW, ISSUER_KEY_ABSENT.
   Status healthy();
 
  private:
   Database& database_;
   const Clock& clock_;
+  const ca::Issuers& issuers_;
 };
 
 }  // namespace capf::service

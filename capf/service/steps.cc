@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "capf/ca/certificate.h"
+
 namespace capf::service {
 
 Actor device_actor(const Caller& caller) {
@@ -21,6 +23,17 @@ AuditEvent done(const Actor& actor, std::string action, const Operation& operati
   AuditEvent event = done(actor, std::move(action), operation.device.text(), std::move(detail));
   event.operation_id = operation.id;
   return event;
+}
+
+Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id) {
+  std::vector<Bytes> chain;
+  CAPF_LET(const auto issuer, tx.issuers().find(issuer_id));
+  if (!issuer) return chain;
+  chain.push_back(issuer->der);
+  if (issuer->chain_der.empty()) return chain;
+  CAPF_LET(const auto above, ca::split_certificates(issuer->chain_der));
+  chain.insert(chain.end(), above.begin(), above.end());
+  return chain;
 }
 
 Result<bool> revoke(Transaction& tx, const Actor& actor, const Certificate& certificate, RevocationReason reason) {

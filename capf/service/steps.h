@@ -17,6 +17,9 @@ AuditEvent done(const Actor& actor, std::string action, std::string subject, std
 /// The same about an operation.
 AuditEvent done(const Actor& actor, std::string action, const Operation& operation, std::string detail = {});
 
+/// The issuer's certificate and what stands above it, DER; nothing for a certificate that is not ours, whose id is 0.
+Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id);
+
 /// Revokes one LSC and writes it down. @return false where it was revoked already.
 Result<bool> revoke(Transaction& tx, const Actor& actor, const Certificate& certificate, RevocationReason reason);
 /// Revokes every live LSC of the phone. @return how many.

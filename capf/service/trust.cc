@@ -94,10 +94,6 @@ Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256)
   });
 }
 
-Result<std::vector<IssuerRecord>> Trust::issuers() {
-  return in_read(database_, [](Transaction& tx) { return tx.issuers().list(); });
-}
-
 Result<TrustCache::Snapshot> TrustCache::read(Transaction& tx, bool lock) {
   CAPF_LET(const std::int64_t revision, lock ? tx.anchors().lock_revision() : tx.anchors().revision());
   {

@@ -40,7 +40,6 @@ class Trust {
   /// @param sha256 hexadecimal, at least its first 8 digits. Errors: UNKNOWN_ANCHOR, INVALID_REQUEST where it is
   /// the beginning of several.
   Result<TrustAnchor> remove(const Actor& actor, const std::string& sha256);
-  Result<std::vector<IssuerRecord>> issuers();
 
  private:
   Database& database_;

@@ -477,7 +477,7 @@ TEST_CASE("a server whose clock is wrong neither authenticates nor is healthy") 
     const WrongClock clock{std::chrono::seconds(seconds)};
     service::Authenticator authenticator(site.database(), strings, site.policy, clock, {});
     CHECK(refused(authenticator.authenticate(caller, service::Need::kOperation)) == Reason::kClockSkew);
-    CHECK(refused(service::Monitor(site.database(), clock).healthy()) == Reason::kClockSkew);
+    CHECK(refused(service::Monitor(site.database(), clock, site.issuer_keys()).healthy()) == Reason::kClockSkew);
   }
   const WrongClock slow{std::chrono::seconds(-50)};
   CHECK(service::Authenticator(site.database(), strings, site.policy, slow, {})

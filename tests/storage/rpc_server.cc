@@ -83,10 +83,21 @@ struct Servers {
   Bytes site_certificate = must(ca::make_site_ca(*site_key, {"CN=Site CA", clock.now()}, Botan::system_rng()));
   service::Administrators administrators{site.database(), *site_key, site_certificate, Botan::system_rng()};
   service::Records records{site.database()};
-  service::Monitor monitor{site.database(), clock};
+  service::Monitor monitor{site.database(), clock, site.issuer_keys()};
   rpc::Readiness readiness{monitor};
-  rpc::UseCases use_cases{site.enrolment, site.phones, site.operations, site.certificates, site.trust, administrators,
-                          records,        monitor,     readiness,       metrics,           clock,      {}};
+  rpc::UseCases use_cases{site.enrolment,
+                          site.phones,
+                          site.operations,
+                          site.certificates,
+                          site.trust,
+                          site.issuers,
+                          administrators,
+                          records,
+                          monitor,
+                          readiness,
+                          metrics,
+                          clock,
+                          {}};
   rpc::ListenSettings listen(const char* address) const {
     const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
     const std::string pem =

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -10,12 +11,14 @@
 
 #include "capf/base/time.h"
 #include "capf/ca/certificate.h"
-#include "capf/ca/issuer.h"
+#include "capf/ca/issuers.h"
 #include "capf/ca/site.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
 #include "capf/service/enrolment.h"
+#include "capf/service/issuers.h"
 #include "capf/service/maintenance.h"
+#include "capf/service/monitor.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/trust.h"
@@ -37,10 +40,29 @@ inline void must(const Status& status) {
                              status.error().cause + ")");
 }
 
+/// The keys of issuers as one server has them; several may share them.
+class KeyFolder final : public service::IssuerFolder {
+ public:
+  Status keep(std::int64_t id, const ca::ImportedAuthority& authority) override {
+    CAPF_LET(keys_[id], authority.key->private_pem());
+    return {};
+  }
+  Result<std::unique_ptr<ca::SigningKey>> open(std::int64_t id) override {
+    if (!keys_.contains(id)) return nullptr;
+    return ca::decrypt_key(keys_.at(id).view(), Secret());
+  }
+  /// Whoever looks after the servers brings a key from another one.
+  void copy(const KeyFolder& other, std::int64_t id) { keys_[id] = Secret(other.keys_.at(id).view()); }
+
+ private:
+  std::map<std::int64_t, Secret> keys_;
+};
+
 /// The use cases of one site over a real database, put together as capfd does it.
 class Site {
  public:
   Database& database() { return *database_; }
+  ca::Issuers& issuer_keys() { return *issuers_; }
   /// Runs SQL as the owner of the schema.
   void sql(const std::string& text) { fresh_.sql(text); }
   std::string value(const std::string& query) { return fresh_.sql(query); }
@@ -100,7 +122,7 @@ class Site {
   }();
 
  private:
-  std::unique_ptr<ca::Issuer> make_issuer() {
+  std::unique_ptr<ca::Issuers> make_issuers() {
     auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
     IssuerRecord record;
     record.der = must(ca::make_capf_certificate(*key, {"CN=CAPF-0123ABCD,O=Tests", clock_.now()}, Botan::system_rng()));
@@ -115,22 +137,27 @@ class Site {
       CAPF_TRY(tx.keys().claim(facts.key_sha256, KeyOwner::kIssuer, 0));
       return {};
     }));
-    return must(ca::Issuer::make(record, std::move(key), "http://capf.example:3807"));
+    auto issuers = std::make_unique<ca::Issuers>();
+    issuers->put(must(ca::Issuer::make(record, std::move(key), "http://capf.example:3807")));
+    return issuers;
   }
 
   FreshDatabase fresh_;
   std::unique_ptr<storage::PostgresDatabase> database_ = fresh_.open();
   SystemClock clock_;
   ca::StringKey strings_ = must(ca::StringKey::make(Secret(Bytes(32, 7))));
-  std::unique_ptr<ca::Issuer> issuer_ = make_issuer();
+  std::unique_ptr<ca::Issuers> issuers_ = make_issuers();
 
  public:
   service::Authenticator authenticator{database(), strings_, policy, clock_, {}};
-  service::Enrolment enrolment{database(), authenticator, *issuer_, policy, Botan::system_rng()};
+  service::Enrolment enrolment{database(), authenticator, *issuers_, policy, Botan::system_rng()};
   service::Phones phones{database()};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};
   service::Trust trust{database()};
+  KeyFolder key_folder;
+  service::Issuers issuers{database(),         clock_, *issuers_, key_folder, "this server", "http://capf.example:3807",
+                           Botan::system_rng()};
 };
 
 }  // namespace capf::test

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #include "capf/ca/certificate.h"
+#include "capf/ca/site.h"
 #include "capf/daemon/init.h"
+#include "capf/daemon/issuers.h"
 #include "tests/support/folder.h"
 
 namespace {
@@ -67,11 +69,15 @@ TEST_CASE("a new site opens with its passphrase, and with no other") {
   const test::Folder folder;
   const auto records = make(good_options(folder.path()));
   REQUIRE(records);
-  const auto opened = open_secrets(SiteFiles{folder.path()}, 1, kPassphrase);
+  const auto opened = open_secrets(SiteFiles{folder.path()}, kPassphrase);
   REQUIRE(opened);
-  CHECK(sha256(opened->issuer.chain.front()) == records->issuer.sha256);
+  const auto issuer = IssuerFiles(SiteFiles{folder.path()}, kPassphrase).open(1);
+  REQUIRE(issuer);
+  const auto facts = ca::read_certificate(records->issuer.der);
+  REQUIRE(facts);
+  CHECK(sha256((*issuer)->public_key()) == facts->key_sha256);
   CHECK(opened->server.chain.size() == 2);
-  const auto refused = open_secrets(SiteFiles{folder.path()}, 1, Secret(std::string_view("wrong")));
+  const auto refused = open_secrets(SiteFiles{folder.path()}, Secret(std::string_view("wrong")));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().reason == Reason::kWrongPassphrase);
 }
@@ -80,12 +86,47 @@ TEST_CASE("a secret file that others may read stops the start") {
   const test::Folder folder;
   REQUIRE(make(good_options(folder.path())));
   const SiteFiles files{folder.path()};
-  const std::string name = GENERATE("issuer-1.key", "wire.key", "strings.key");
+  const std::string name = GENERATE("site-ca.key", "wire.key", "strings.key");
   const auto exposed = files.keys() / name;
   REQUIRE(::chmod(exposed.c_str(), 0640) == 0);
-  const auto opened = open_secrets(files, 1, kPassphrase);
+  const auto opened = open_secrets(files, kPassphrase);
   REQUIRE_FALSE(opened);
   CHECK(opened.error().reason == Reason::kSecretExposed);
+}
+
+TEST_CASE("an issuer's key is opened by its passphrase alone, and only where nobody else may read it") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  const SiteFiles files{folder.path()};
+  const Secret wrong(std::string_view("wrong"));
+  const auto refused = IssuerFiles(files, wrong).open(1);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == Reason::kWrongPassphrase);
+  const auto absent = IssuerFiles(files, kPassphrase).open(2);
+  REQUIRE(absent);
+  CHECK(*absent == nullptr);
+  REQUIRE(::chmod(files.key("issuer-1").c_str(), 0640) == 0);
+  const auto exposed = IssuerFiles(files, kPassphrase).open(1);
+  REQUIRE_FALSE(exposed);
+  CHECK(exposed.error().reason == Reason::kSecretExposed);
+}
+
+TEST_CASE("an issuer's key that an earlier try has left is set aside, not overwritten") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  IssuerFiles files(SiteFiles{folder.path()}, kPassphrase);
+  const auto authority = [] {
+    ca::ImportedAuthority made;
+    made.key = ca::generate_key(ca::KeyAlgorithm::kP256).value();
+    made.certificate = ca::make_capf_certificate(*made.key, {"", SystemClock().now()}, Botan::system_rng()).value();
+    return made;
+  };
+  const auto first = authority();
+  const auto second = authority();
+  REQUIRE(files.keep(2, first));
+  REQUIRE(files.keep(2, second));
+  CHECK(files.open(2).value()->public_key() == second.key->public_key());
+  CHECK(std::filesystem::exists(SiteFiles{folder.path()}.key("issuer-2").string() + ".leftover"));
 }
 
 TEST_CASE("a key that is not its certificate's stops the start") {
@@ -94,14 +135,14 @@ TEST_CASE("a key that is not its certificate's stops the start") {
   const SiteFiles files{folder.path()};
   std::filesystem::copy_file(files.certificate("site-ca"), files.certificate("server"),
                              std::filesystem::copy_options::overwrite_existing);
-  const auto opened = open_secrets(files, 1, kPassphrase);
+  const auto opened = open_secrets(files, kPassphrase);
   REQUIRE_FALSE(opened);
   CHECK(opened.error().reason == Reason::kInvalidConfiguration);
 }
 
 TEST_CASE("a folder without a site says so") {
   const test::Folder folder;
-  const auto opened = open_secrets(SiteFiles{folder.path()}, 1, kPassphrase);
+  const auto opened = open_secrets(SiteFiles{folder.path()}, kPassphrase);
   REQUIRE_FALSE(opened);
   CHECK(opened.error().reason == Reason::kNoSite);
 }
@@ -174,7 +215,7 @@ TEST_CASE("an init that was cut off while its files moved in can be finished") {
   CHECK(*cleared);
   REQUIRE(move_in(files));
   CHECK_FALSE(std::filesystem::exists(aside));
-  CHECK(open_secrets(files, 1, kPassphrase));
+  CHECK(open_secrets(files, kPassphrase));
   CHECK(std::filesystem::exists(files.configuration()));
   CHECK_FALSE(clear_leftovers(files));
 }

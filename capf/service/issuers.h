@@ -1,0 +1,88 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <botan/rng.h>
+
+#include "capf/ca/issuers.h"
+#include "capf/domain/store.h"
+
+namespace capf::service {
+
+/// Where this server keeps the keys of issuers. Threads: any.
+class IssuerFolder {
+ public:
+  virtual ~IssuerFolder() = default;
+  /// Writes a generation that is not on record yet, so that it outlives this process. What an earlier try has left is
+  /// set aside.
+  virtual Status keep(std::int64_t id, const ca::ImportedAuthority& authority) = 0;
+  /// Nothing where there is no key. Errors: those of opening it.
+  virtual Result<std::unique_ptr<ca::SigningKey>> open(std::int64_t id) = 0;
+};
+
+/// The next generation: made here, or brought.
+struct IssuerRequest {
+  ca::KeyAlgorithm key = ca::KeyAlgorithm::kRsa2048;
+  std::string subject;  ///< RFC 4514; empty: CN=CAPF-<8 hex digits>,O=CAPF
+  int days = 3650;      ///< 1 to 36500
+  std::optional<ca::ImportedAuthority> imported;
+  int shards = 1;  ///< of its CRL, 1 to 1024
+};
+
+struct IssuerView {
+  IssuerRecord record;
+  IssuerUse use;
+  std::vector<ServerRecord> servers;
+};
+
+/// The generations of the CAPF certificate: makes them, changes over, and sees to it that this server has the keys of
+/// those that are on record. Threads: any.
+class Issuers {
+ public:
+  /// @param server a name of this server that no other one has.
+  /// @param status_url as Issuer::make() takes it.
+  Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
+          std::string status_url, Botan::RandomNumberGenerator& random);
+
+  /// Makes or takes the next generation; it is not used before activate(). Errors: INVALID_REQUEST,
+  /// INVALID_CONFIGURATION, INVALID_CERTIFICATE, ISSUER_EXISTS, KEY_RESERVED.
+  Result<IssuerRecord> add(const Actor& actor, IssuerRequest request);
+  /// From now on it issues, on every server; the one that did becomes a former one.
+  /// @param force even where a server does not have its key and will refuse phones.
+  /// Errors: UNKNOWN_ISSUER, ISSUER_RETIRED, ISSUER_EXPIRED, ISSUER_NOT_READY.
+  Result<IssuerRecord> activate(const Actor& actor, std::int64_t id, bool force);
+  /// It issues nothing any more, ever.
+  /// @param force even where LSCs of its are in use: they are revoked.
+  /// Errors: UNKNOWN_ISSUER, ISSUER_ACTIVE, ISSUER_RETIRED, ISSUER_IN_USE.
+  Result<IssuerRecord> retire(const Actor& actor, std::int64_t id, bool force);
+  Result<std::vector<IssuerRecord>> list();
+  Result<IssuerView> show(std::int64_t id);
+
+  /// Opens the keys. Errors: those of opening one; ISSUER_KEY_ABSENT where the active issuer's is not here.
+  Status start();
+  /// Opens keys that have come, and tells the other servers which ones this one has. Call it every few seconds.
+  /// Errors: those of the database; a key that cannot be opened is logged.
+  Status refresh();
+  /// This server is about to end.
+  void leave();
+
+ private:
+  Status open_key(const IssuerRecord& record);
+
+  Database& database_;
+  const Clock& clock_;
+  ca::Issuers& keys_;
+  IssuerFolder& folder_;
+  const std::string server_;
+  const std::string status_url_;
+  Botan::RandomNumberGenerator& random_;
+  std::mutex mutex_;  ///< one refresh at a time
+  std::map<std::int64_t, std::string> faults_;
+};
+
+}  // namespace capf::service

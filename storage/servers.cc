@@ -1,0 +1,59 @@
+#include <charconv>
+
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+// Ids are selected as text: "1,2".
+const Statement kSee{"servers_see",
+                     "insert into servers (name, version, issuers) values ($1::text, $2::text, "
+                     "string_to_array($3::text, ',')::bigint[]) on conflict (name) do update "
+                     "set seen_at = now(), issuers = excluded.issuers"};
+const Statement kForget{"servers_forget", "delete from servers where seen_at < now() - interval '1 hour'"};
+const Statement kRemove{"servers_remove", "delete from servers where name = $1::text"};
+const Statement kAlive{"servers_alive",
+                       "select name, version, microseconds(started_at), microseconds(seen_at), "
+                       "array_to_string(issuers, ',') from servers "
+                       "where seen_at > now() - interval '30 seconds' order by name"};
+
+std::string join(const std::vector<std::int64_t>& ids) {
+  std::string text;
+  for (const std::int64_t id : ids) text += (text.empty() ? "" : ",") + std::to_string(id);
+  return text;
+}
+
+std::vector<std::int64_t> split(const std::string& text) {
+  std::vector<std::int64_t> ids;
+  for (const char *at = text.data(), *end = at + text.size(); at < end;) {
+    std::int64_t id = 0;
+    const auto read = std::from_chars(at, end, id);
+    if (read.ec != std::errc()) break;
+    ids.push_back(id);
+    at = read.ptr + 1;  // the comma
+  }
+  return ids;
+}
+
+ServerRecord read(Columns& columns) {
+  ServerRecord server;
+  server.name = columns.text();
+  server.version = columns.text();
+  server.started_at = columns.time();
+  server.seen_at = columns.time();
+  server.issuers = split(columns.text());
+  return server;
+}
+
+}  // namespace
+
+Status Servers::see(const ServerRecord& server) {
+  CAPF_TRY(session_.execute(kForget, Parameters()));
+  return session_.execute(kSee, Parameters(server.name, server.version, join(server.issuers)));
+}
+
+Status Servers::remove(const std::string& name) { return session_.execute(kRemove, Parameters(name)); }
+
+Result<std::vector<ServerRecord>> Servers::alive() { return session_.all(kAlive, Parameters(), read); }
+
+}  // namespace capf::storage
