@@ -39,8 +39,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
   struct Sight {
     std::optional<Phone> phone;
     std::optional<Operation> operation;
-    bool counts = false;    // the string is counted before anything is judged
-    bool compares = false;  // and compared with the operation's
+    bool compares = false;  // the string with the operation's
     std::optional<Reason> limit;
     std::optional<Judgement> judgement;
   };
@@ -63,26 +62,19 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
     }
     const bool ignored = caller.certificate || (seen.operation && seen.operation->auth == AuthMode::kNull);
     seen.compares = compares;
-    seen.counts = compares || (caller.auth_string && !ignored);
-    if (seen.counts) {
-      // Before it is compared, and committed: no crash and no other server gives the try back.
+    if (compares || (caller.auth_string && !ignored)) {
+      // Before it is compared; and nothing is told before the commit: no crash and no other server gives the try back.
       CAPF_LET(seen.limit, count_string(tx, caller, seen.phone, compares ? seen.operation : std::nullopt));
-    } else {
-      CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, false));
+      if (seen.limit) return seen;
     }
+    CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, false));
     return seen;
   };
   CAPF_LET(Sight sight, caller.auth_string ? in_write(database_, look) : in_read(database_, look));
 
-  if (sight.counts) {
-    if (sight.limit) {
-      strings_.mac(0, caller.device, caller.auth_string->text());  // as long as a comparison takes
-      return refuse(caller, {fail(*sight.limit).value(), sight.phone, sight.operation});
-    }
-    CAPF_LET(sight.judgement, in_read(database_, [&](Transaction& tx) -> Result<Judgement> {
-               CAPF_LET(const auto phone, tx.phones().find(caller.device));
-               return judge(tx, caller, need, phone, false);
-             }));
+  if (sight.limit) {
+    strings_.mac(0, caller.device, caller.auth_string->text());  // as long as a comparison takes
+    return refuse(caller, {fail(*sight.limit).value(), sight.phone, sight.operation});
   }
   Judgement& judgement = *sight.judgement;
   if (!judgement) return refuse(caller, judgement.error());
@@ -91,11 +83,13 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
     if (!sight.compares || judgement->operation->id != sight.operation->id) {
       return refuse(caller, {fail(Reason::kAuthStringMismatch).value(), judgement->phone, judgement->operation});
     }
-    CAPF_TRY(database_.write([&](Transaction& tx) {
-      return tx.strings().forgive(judgement->phone.id, judgement->operation->id, caller.address.block());
-    }));
+    judgement->counted = true;
   }
   return std::move(*judgement);
+}
+
+Status Authenticator::forgive(Transaction& tx, const Caller& caller, const Proven& proven) {
+  return tx.strings().forgive(proven.phone.id, proven.operation->id, caller.address.block());
 }
 
 Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before) {

@@ -270,8 +270,17 @@ auto Enrolment::perform_as(const Caller& caller, Need need, OperationKind kind, 
     CAPF_LET(Proven proven, authenticator_.authorise(tx, caller, need, before));
     CAPF_TRY(settle_credential(tx, caller, proven));
     CAPF_TRY(remember_mic(tx, proven));
-    return work(tx, proven, ended);
+    Answer done = work(tx, proven, ended);
+    // Last: phones behind one address wait for each other here.
+    if (done && before.counted) CAPF_TRY(Authenticator::forgive(tx, caller, before));
+    return done;
   });
+  if (!answer && before.counted) {
+    // The string was right, whatever else was wrong.
+    const Status forgiven =
+        database_.write([&](Transaction& tx) { return Authenticator::forgive(tx, caller, before); });
+    if (!forgiven) log_warning("string.not_forgiven", forgiven.error());
+  }
   if (answer && ended) answer = tl::unexpected<Error>(*ended);
   // A phone that comes without anything pending is told so, and changes nothing.
   const bool idle =
