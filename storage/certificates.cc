@@ -89,6 +89,20 @@ const Statement kRevoke{
     "insert into revocations (issuer_id, serial, shard, revoked_at, reason, expires_at) "
     "select issuer_id, serial, shard, now(), $2::int, not_after from marked"};
 
+const Statement kStatuses{
+    "certificates_statuses",
+    "select serial, microseconds(not_after), microseconds(revoked_at), revocation_reason from certificates "
+    "where kind = 'lsc' and issuer_id = $1::bigint and serial = any ($2::bytea[])"};
+
+SerialStatus read_status(Columns& columns) {
+  SerialStatus status;
+  status.serial = columns.serial();
+  status.not_after = columns.time();
+  status.revoked_at = columns.optional_time();
+  if (!columns.next_is_null()) status.reason = revocation_reason_from_code(columns.integer()).value();
+  return status;
+}
+
 // The first that fits, as Certificate::state() has it.
 std::string_view condition(CertificateState state) {
   switch (state) {
@@ -161,6 +175,11 @@ Result<bool> Certificates::confirm(std::int64_t id) { return session_.changes(kC
 
 Result<bool> Certificates::revoke(const Certificate& certificate, RevocationReason reason) {
   return session_.changes(kRevoke, Parameters(certificate.id, static_cast<int>(reason)));
+}
+
+Result<std::vector<SerialStatus>> Certificates::statuses(std::int64_t issuer_id,
+                                                         std::span<const SerialNumber> serials) {
+  return session_.all(kStatuses, Parameters(issuer_id, serials), read_status);
 }
 
 }  // namespace capf::storage

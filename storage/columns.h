@@ -10,6 +10,7 @@
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
+#include "capf/domain/crl.h"
 #include "capf/domain/device.h"
 
 namespace capf::storage {
@@ -27,6 +28,7 @@ class Columns {
   std::string text() { return next().as<std::string>(); }
   TimePoint time() { return TimePoint(Duration(number())); }
   Bytes bytes();
+  SerialNumber serial();
   Sha256 digest() { return to_sha256(bytes()).value(); }
   DeviceName device() { return DeviceName::parse(text()).value(); }
   Reason reason() { return parse_reason(text()); }

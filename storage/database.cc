@@ -25,7 +25,8 @@ class Unit final : public Transaction {
         administrators_(session),
         audit_(session),
         summary_(session),
-        leases_(session) {}
+        leases_(session),
+        crls_(session) {}
 
   TimePoint now() const override { return now_; }
   PhoneStore& phones() override { return phones_; }
@@ -40,6 +41,7 @@ class Unit final : public Transaction {
   AuditStore& audit() override { return audit_; }
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
+  CrlStore& crls() override { return crls_; }
 
  private:
   TimePoint now_;
@@ -55,6 +57,7 @@ class Unit final : public Transaction {
   Audit audit_;
   Overview summary_;
   Leases leases_;
+  Crls crls_;
 };
 
 /// Two that collided come back at different moments.

@@ -55,6 +55,20 @@ void Parameters::add(TimePoint time) {
 
 void Parameters::add(BytesView data) { values_.emplace_back("\\x" + to_hex(data)); }
 
+void Parameters::add(std::span<const SerialNumber> serials) {
+  std::string list = "{";
+  for (const SerialNumber& serial : serials) {
+    list += (list.size() > 1 ? ",\"\\\\x" : "\"\\\\x") + to_hex(serial.view()) + '"';
+  }
+  values_.emplace_back(list + '}');
+}
+
+void Parameters::add(std::span<const std::int64_t> numbers) {
+  std::string list = "{";
+  for (const std::int64_t number : numbers) list += (list.size() > 1 ? "," : "") + std::to_string(number);
+  values_.emplace_back(list + '}');
+}
+
 std::vector<const char*> Parameters::pointers() const {
   std::vector<const char*> pointers;
   pointers.reserve(values_.size());

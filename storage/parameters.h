@@ -3,12 +3,14 @@
 #include <concepts>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
+#include "capf/domain/crl.h"
 #include "capf/domain/device.h"
 
 namespace capf::storage {
@@ -32,6 +34,9 @@ class Parameters {
   void add(BytesView data);
   void add(const Bytes& data) { add(BytesView(data)); }
   void add(const Sha256& digest) { add(BytesView(digest)); }
+  /// As arrays: $1::bytea[], $1::bigint[].
+  void add(std::span<const SerialNumber> serials);
+  void add(std::span<const std::int64_t> numbers);
   template <class T>
   void add(const std::optional<T>& value) {
     if (value)

@@ -69,6 +69,7 @@ class Certificates final : public CertificateStore {
   Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) override;
   Result<bool> confirm(std::int64_t id) override;
   Result<bool> revoke(const Certificate& certificate, RevocationReason reason) override;
+  Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) override;
 
  private:
   Session& session_;
@@ -173,6 +174,23 @@ class Overview final : public SummaryStore {
  public:
   explicit Overview(Session& session) : session_(session) {}
   Result<Summary> summary() override;
+
+ private:
+  Session& session_;
+};
+
+class Crls final : public CrlStore {
+ public:
+  explicit Crls(Session& session) : session_(session) {}
+  Result<std::optional<CrlRecord>> newest(const CrlShard& shard) override;
+  Result<bool> behind(std::span<const CrlMark> marks) override;
+  Result<std::vector<Revocation>> revocations(const CrlShard& shard, TimePoint expires_after,
+                                              const std::optional<SerialNumber>& after, int limit) override;
+  Result<std::vector<std::int64_t>> changes(const CrlShard& shard, int limit) override;
+  Status forget_changes(const CrlShard& shard, std::span<const std::int64_t> ids) override;
+  Result<bool> add(const CrlRecord& crl) override;
+  Status add_piece(const CrlRecord& crl, int position, BytesView data) override;
+  Result<std::optional<Bytes>> piece(const CrlRecord& crl, int position) override;
 
  private:
   Session& session_;

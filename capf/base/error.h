@@ -141,7 +141,10 @@ enum class Code : std::uint8_t {
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \
+  X(kDatabaseBehind, "DATABASE_BEHIND", kUnavailable, "the database is behind what this site has signed")              \
   X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \
+  X(kCrlWouldLoseEntries, "CRL_WOULD_LOSE_ENTRIES", kFailedPrecondition,                                               \
+    "the next CRL would lose entries and is not published; 'capfctl site recover' brings them back")                   \
   X(kNoSite, "NO_SITE", kFailedPrecondition, "there is no site here; 'capfd init' makes one")                          \
   X(kSecretExposed, "SECRET_EXPOSED", kFailedPrecondition, "a secret file is open to its group or to everybody")       \
   X(kInsecureDatabase, "INSECURE_DATABASE", kFailedPrecondition, "a database over TCP needs sslmode=verify-full")      \
@@ -155,6 +158,7 @@ enum class Code : std::uint8_t {
   X(kServerNotReached, "SERVER_NOT_REACHED", kUnavailable, "the server cannot be reached")                             \
   X(kCommitInDoubt, "COMMIT_IN_DOUBT", kOutcomeUnknown, "it is not known whether this was stored: try again")          \
   X(kCertificateCheckFailed, "CERTIFICATE_CHECK_FAILED", kInternal, "what was signed is not what was meant")           \
+  X(kCrlCheckFailed, "CRL_CHECK_FAILED", kInternal, "the CRL is not what it must be")                                  \
   X(kInternal, "INTERNAL", kInternal, "internal error")
 
 enum class Reason : std::uint8_t {

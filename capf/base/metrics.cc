@@ -1,5 +1,9 @@
 #include "capf/base/metrics.h"
 
+#include <map>
+#include <mutex>
+#include <utility>
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
@@ -58,12 +62,23 @@ struct Metrics::Series {
   Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
   Family<Gauge>& not_after = gauges(registry, "capf_certificate_not_after_seconds",
                                     "When the server's own certificates expire, in seconds since 1970.");
+  Family<Gauge>& crl_number = gauges(registry, "capf_crl_number", "CRL number, by issuer and shard.");
+  Family<Gauge>& crl_entries = gauges(registry, "capf_crl_entries", "Entries of the CRL, by issuer and shard.");
+  Family<Gauge>& crl_size = gauges(registry, "capf_crl_bytes", "Size of the CRL, by issuer and shard.");
+  Family<Gauge>& crl_this_update =
+      gauges(registry, "capf_crl_this_update_seconds", "When the CRL was made, in seconds since 1970.");
+  Family<Gauge>& crl_next_update =
+      gauges(registry, "capf_crl_next_update_seconds", "Until when the CRL counts, in seconds since 1970.");
+  Family<Gauge>& crl_failing =
+      gauges(registry, "capf_crl_failing", "1 while the next CRL of a shard is not published, by the reason of that.");
   Gauge& lease = gauge(registry, "capf_maintenance_lease_held", "1 on the server that does the site's maintenance.");
   Gauge& legacy = gauge(registry, "capf_wire_legacy_phones", "1 where TLS 1.0 is spoken on the phones' port.");
   Family<Gauge>& wire_now =
       gauges(registry, "capf_wire_connections", "Connections of the phones' port: all, strangers, handshakes.");
   Family<Counter>& wire_total = counters(registry, "capf_wire_connections_total",
                                          "What became of connections of the phones' port since the start.");
+  std::mutex failing_mutex;
+  std::map<std::pair<std::int64_t, int>, std::optional<Reason>> failing;  ///< what was told last of each shard
   Gauge& summary_read = gauge(registry, "capf_summary_read_seconds",
                               "When the numbers from the database were last read, in seconds since 1970.");
 };
@@ -106,6 +121,28 @@ void Metrics::set_lscs_expiring(std::int64_t within_30_days, std::int64_t within
 }
 void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_after) {
   series_->not_after.Add({{"certificate", std::string(which)}}).Set(seconds_of(not_after));
+}
+void Metrics::set_crl(std::int64_t issuer, int shard, const CrlNumbers& numbers) {
+  const prometheus::Labels labels{{"issuer", std::to_string(issuer)}, {"shard", std::to_string(shard)}};
+  series_->crl_number.Add(labels).Set(static_cast<double>(numbers.number));
+  series_->crl_entries.Add(labels).Set(static_cast<double>(numbers.entries));
+  series_->crl_size.Add(labels).Set(static_cast<double>(numbers.size));
+  series_->crl_this_update.Add(labels).Set(seconds_of(numbers.this_update));
+  series_->crl_next_update.Add(labels).Set(seconds_of(numbers.next_update));
+}
+void Metrics::set_crl_failing(std::int64_t issuer, int shard, std::optional<Reason> reason) {
+  const prometheus::Labels shard_labels{{"issuer", std::to_string(issuer)}, {"shard", std::to_string(shard)}};
+  const auto labels = [&](Reason which) {
+    prometheus::Labels all = shard_labels;
+    all.emplace("reason", std::string(to_string(which)));
+    return all;
+  };
+  const std::lock_guard lock(series_->failing_mutex);
+  auto& last = series_->failing[{issuer, shard}];
+  if (last == reason) return;
+  if (last) series_->crl_failing.Add(labels(*last)).Set(0);
+  if (reason) series_->crl_failing.Add(labels(*reason)).Set(1);
+  last = reason;
 }
 void Metrics::set_lease_held(bool held) { series_->lease.Set(held ? 1 : 0); }
 void Metrics::set_legacy_phones(bool allowed) { series_->legacy.Set(allowed ? 1 : 0); }

@@ -24,6 +24,15 @@ struct WireNumbers {
   std::int64_t legacy_sessions = 0;
 };
 
+/// Of a CRL.
+struct CrlNumbers {
+  std::int64_t number = 0;
+  std::int64_t entries = 0;
+  std::int64_t size = 0;  ///< octets
+  TimePoint this_update;
+  TimePoint next_update;
+};
+
 /// What Prometheus reads of this server. Every label has a bounded set of values that the program itself chose: no
 /// device, no address, no name of a person. Counters and calls are this server's; what is counted in the database
 /// is the same on every server of a site. Threads: any.
@@ -58,6 +67,10 @@ class Metrics {
   void set_lscs_expiring(std::int64_t within_30_days, std::int64_t within_7_days, std::int64_t within_1_day);
   /// @param which "issuer", "site_ca", "server", "wire"
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
+  /// What this server serves of a shard's CRL.
+  void set_crl(std::int64_t issuer, int shard, const CrlNumbers& numbers);
+  /// Why the next CRL of a shard is not published; nothing where it is.
+  void set_crl_failing(std::int64_t issuer, int shard, std::optional<Reason> reason);
   /// Whether this server does the site's maintenance.
   void set_lease_held(bool held);
   /// Whether TLS 1.0 is spoken on the phones' port.

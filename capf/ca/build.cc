@@ -29,6 +29,7 @@ const char* const kSubjectAlternativeName = "2.5.29.17";
 const char* const kCrlDistributionPoints = "2.5.29.31";
 const char* const kAuthorityInformation = "1.3.6.1.5.5.7.1.1";
 const char* const kOcsp = "1.3.6.1.5.5.7.48.1";
+const char* const kOcspNoCheck = "1.3.6.1.5.5.7.48.1.5";
 const char* const kCaIssuers = "1.3.6.1.5.5.7.48.2";
 
 /// An extension by its identifier and its octets: for what Botan 2.19 reads but cannot write.
@@ -137,6 +138,7 @@ std::vector<PlannedExtension> extensions_of(const CertificatePlan& plan) {
         {std::make_unique<RawExtension>(kAuthorityInformation, authority_information(plan.ocsp_url, plan.issuer_url)),
          false});
   }
+  if (plan.ocsp_nocheck) list.push_back({std::make_unique<RawExtension>(kOcspNoCheck, Bytes{kNull, 0x00}), false});
   if (!plan.hosts.empty()) {
     list.push_back({std::make_unique<RawExtension>(kSubjectAlternativeName, alternative_names(plan.hosts)), false});
   }
@@ -193,6 +195,9 @@ const char* differing_extension(const Botan::X509_Certificate& certificate, cons
   if (crl_urls(present) != (plan.crl_url.empty() ? Urls{} : Urls{plan.crl_url})) return "CRL distribution point";
   if (certificate.ocsp_responder() != plan.ocsp_url) return "OCSP responder";
   if (certificate.ca_issuers() != (plan.issuer_url.empty() ? Urls{} : Urls{plan.issuer_url})) return "caIssuers";
+  if (plan.ocsp_nocheck && present.get_extension_bits(Botan::OID(kOcspNoCheck)) != Bytes{kNull, 0x00}) {
+    return "id-pkix-ocsp-nocheck";
+  }
   if (!plan.hosts.empty() &&
       present.get_extension_bits(Botan::OID(kSubjectAlternativeName)) != alternative_names(plan.hosts)) {
     return "subject alternative names";

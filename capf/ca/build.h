@@ -28,6 +28,7 @@ struct CertificatePlan {
   std::string crl_url;
   std::string ocsp_url;  ///< with issuer_url, or neither
   std::string issuer_url;
+  bool ocsp_nocheck = false;       ///< RFC 6960 4.2.2.2.1: a responder, whose own status is not asked about
   std::vector<std::string> hosts;  ///< subject alternative names: DNS names and addresses
 };
 

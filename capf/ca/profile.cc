@@ -72,6 +72,10 @@ Botan::X509_DN subject_for(const Botan::X509_DN& issuer, const LscRequest& reque
 
 }  // namespace
 
+std::string crl_url(const std::string& status_url, std::int64_t issuer_id, int shard) {
+  return status_url + "/crl/" + std::to_string(issuer_id) + '/' + std::to_string(shard) + ".crl";
+}
+
 int shard_of(BytesView serial, int shards) {
   CAPF_INVARIANT(serial.size() >= 2 && shards >= 1);
   const int tail = serial[serial.size() - 2] << 8 | serial[serial.size() - 1];
@@ -96,7 +100,7 @@ Result<CertificatePlan> plan_lsc(const LscProfile& profile, const LscRequest& re
   plan.public_key = request.public_key;
   CAPF_LET(plan.key_usage, end_entity_usage(request.public_key));
   const std::string id = std::to_string(profile.issuer_id);
-  plan.crl_url = profile.status_url + "/crl/" + id + '/' + std::to_string(shard_of(serial, profile.shards)) + ".crl";
+  plan.crl_url = crl_url(profile.status_url, profile.issuer_id, shard_of(serial, profile.shards));
   plan.ocsp_url = profile.status_url + "/ocsp";
   plan.issuer_url = profile.status_url + "/ca/" + id + ".cer";
   plan.serial = std::move(serial);

@@ -20,6 +20,9 @@ struct LscProfile {
 /// The LSC for a request: every field of the profile, nothing of the phone's but its key.
 /// Errors: ISSUER_EXPIRED, INTERNAL.
 Result<CertificatePlan> plan_lsc(const LscProfile& profile, const LscRequest& request, Bytes serial);
+/// Where the CRL of a shard is: what stands in the LSCs and in the CRL itself.
+/// @param status_url without a slash at its end
+std::string crl_url(const std::string& status_url, std::int64_t issuer_id, int shard);
 /// The shard of the CRL that a serial number belongs to.
 int shard_of(BytesView serial, int shards);
 

@@ -39,25 +39,31 @@ class OpensslSignature final : public Botan::PK_Ops::Signature {
 
   std::size_t signature_length() const override { return size_; }
 
+  // Hashed as it comes: a CRL has many megabytes.
   void update(const std::uint8_t data[], std::size_t size) override {
-    message_.insert(message_.end(), data, data + size);
+    if (!begun_) begin();
+    if (EVP_DigestSignUpdate(context_.get(), data, size) != 1) throw_openssl("EVP_DigestSignUpdate");
   }
 
   Botan::secure_vector<std::uint8_t> sign(Botan::RandomNumberGenerator&) override {
-    std::vector<std::uint8_t> message;
-    message.swap(message_);
+    if (!begun_) begin();
+    begun_ = false;
     std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key_.get()));
     Botan::secure_vector<std::uint8_t> signature(size);
-    if (EVP_MD_CTX_reset(context_.get()) != 1 ||
-        EVP_DigestSignInit(context_.get(), nullptr, digest_, nullptr, key_.get()) != 1 ||
-        EVP_DigestSign(context_.get(), signature.data(), &size, message.data(), message.size()) != 1) {
-      throw_openssl("EVP_DigestSign");
-    }
+    if (EVP_DigestSignFinal(context_.get(), signature.data(), &size) != 1) throw_openssl("EVP_DigestSignFinal");
     signature.resize(size);
     return EVP_PKEY_get_base_id(key_.get()) == EVP_PKEY_EC ? plain_pair(signature) : signature;
   }
 
  private:
+  void begin() {
+    if (EVP_MD_CTX_reset(context_.get()) != 1 ||
+        EVP_DigestSignInit(context_.get(), nullptr, digest_, nullptr, key_.get()) != 1) {
+      throw_openssl("EVP_DigestSignInit");
+    }
+    begun_ = true;
+  }
+
   /// Botan wants r and s one after the other, and makes the DER itself.
   Botan::secure_vector<std::uint8_t> plain_pair(const Botan::secure_vector<std::uint8_t>& der) const {
     const unsigned char* at = der.data();
@@ -76,7 +82,7 @@ class OpensslSignature final : public Botan::PK_Ops::Signature {
   std::size_t size_;
   const EVP_MD* digest_;
   DigestContext context_;
-  std::vector<std::uint8_t> message_;
+  bool begun_ = false;
 };
 
 /// @tparam Public Botan's class for the public half.

@@ -157,6 +157,16 @@ void read_wire(Section section, WireSettings& wire) {
   section.finish();
 }
 
+void read_status(Section section, StatusSettings& status) {
+  read_time(section, "crl_interval_seconds", 1, 86400, status.crl_interval);
+  read_time(section, "crl_validity_hours", 1, 8760, status.crl_validity);
+  read_time(section, "ocsp_cache_seconds", 0, 60, status.ocsp_cache);
+  read_time(section, "ocsp_validity_minutes", 2, 1440, status.ocsp_validity);
+  section.number("connections", 1, 1000000, status.connections);
+  section.number("connections_per_address", 1, 1000000, status.connections_per_address);
+  section.finish();
+}
+
 void read_policy(Section section, SitePolicy& policy) {
   int days = static_cast<int>(policy.lsc_validity.count()) / kHoursOfDay;
   section.number("lsc_validity_days", 1, 1825, days);
@@ -212,6 +222,7 @@ void check_ports(const Configuration& configuration, const std::string& file, st
   const Entry entries[]{{"wire", configuration.wire_listener, configuration.wire_port()},
                         {"phone", configuration.phone, configuration.phone_port()},
                         {"admin", configuration.admin, configuration.admin_port()},
+                        {"status", configuration.status_listener, configuration.status_port()},
                         {"metrics", configuration.metrics, configuration.metrics_port()}};
   for (const Entry& a : entries) {
     for (const Entry& b : entries) {
@@ -256,10 +267,12 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   read_listener(listen, "wire", configuration.wire_listener);
   read_listener(listen, "phone", configuration.phone);
   read_listener(listen, "admin", configuration.admin);
+  read_listener(listen, "status", configuration.status_listener);
   read_listener(listen, "metrics", configuration.metrics);
   listen.finish();
 
   read_wire(top.section("wire"), configuration.wire);
+  read_status(top.section("status"), configuration.status);
   read_policy(top.section("policy"), configuration.policy);
 
   Section limits = top.section("limits");
@@ -363,6 +376,7 @@ std::string to_toml(const Configuration& configuration) {
   write_listener(out, "wire", configuration.wire_listener, configuration.wire_port());
   write_listener(out, "phone", configuration.phone, configuration.phone_port());
   write_listener(out, "admin", configuration.admin, configuration.admin_port());
+  write_listener(out, "status", configuration.status_listener, configuration.status_port());
   write_listener(out, "metrics", configuration.metrics, configuration.metrics_port());
   const WireSettings& wire = configuration.wire;
   out << "\n[wire]\n"
@@ -378,6 +392,14 @@ std::string to_toml(const Configuration& configuration) {
       << "unauthenticated_connections = " << wire.unauthenticated_connections << '\n'
       << "handshakes = " << wire.handshakes << '\n'
       << "backlog = " << wire.backlog << '\n';
+  const StatusSettings& status = configuration.status;
+  out << "\n[status]\n"
+      << "crl_interval_seconds = " << status.crl_interval.count() << '\n'
+      << "crl_validity_hours = " << status.crl_validity.count() << '\n'
+      << "ocsp_cache_seconds = " << status.ocsp_cache.count() << '\n'
+      << "ocsp_validity_minutes = " << status.ocsp_validity.count() << '\n'
+      << "connections = " << status.connections << '\n'
+      << "connections_per_address = " << status.connections_per_address << '\n';
   out << "\n[policy]\n"
       << "lsc_validity_days = " << configuration.policy.lsc_validity.count() / kHoursOfDay << '\n'
       << "lsc_subject = " << (configuration.policy.lsc_subject == SubjectForm::kPlain ? "\"plain\"" : "\"cisco\"")

@@ -47,6 +47,16 @@ struct WireSettings {
   int backlog = 4096;
 };
 
+/// What relying parties get over HTTP.
+struct StatusSettings {
+  std::chrono::seconds crl_interval{60};  ///< for a revocation to stand on the CRL, at the most
+  std::chrono::hours crl_validity{168};   ///< from thisUpdate to nextUpdate
+  std::chrono::seconds ocsp_cache{2};     ///< how long an answer is given again
+  std::chrono::minutes ocsp_validity{5};  ///< from thisUpdate to nextUpdate
+  int connections = 10000;                ///< further ones are closed
+  int connections_per_address = 1000;
+};
+
 struct DatabaseSettings {
   std::string server = "host=/run/postgresql user=capf_server dbname=capf";  ///< libpq's connection string
   std::string owner = "host=/run/postgresql user=capf_owner dbname=capf";    ///< for `capfd migrate` alone
@@ -64,8 +74,10 @@ struct Configuration {
   Listener wire_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener phone{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener admin{.enabled = true, .addresses = {"127.0.0.1", "::1"}, .port = {}};
+  Listener status_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener metrics{.enabled = true, .addresses = {"127.0.0.1"}, .port = {}};
   WireSettings wire;
+  StatusSettings status;
   SitePolicy policy;
   Limits limits;
   LogLevel log_level = LogLevel::kInfo;
@@ -76,6 +88,7 @@ struct Configuration {
   int wire_port() const { return port_of(wire_listener, 0); }
   int phone_port() const { return port_of(phone, 1); }
   int admin_port() const { return port_of(admin, 2); }
+  int status_port() const { return port_of(status_listener, 3); }
   int metrics_port() const { return port_of(metrics, 5); }
 
  private:

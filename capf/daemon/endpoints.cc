@@ -30,6 +30,7 @@ std::string Endpoints::ready_line() const {
   if (wire) line += " wire=" + *wire;
   if (phone) line += " phone=" + *phone;
   if (admin) line += " admin=" + *admin;
+  if (status) line += " status=" + *status;
   if (metrics) line += " metrics=" + *metrics;
   return line;
 }
@@ -40,6 +41,7 @@ std::string Endpoints::json(int pid) const {
   if (wire) text += ",\"wire\":\"" + *wire + "\"";
   if (phone) text += ",\"phone\":\"" + *phone + "\"";
   if (admin) text += ",\"admin\":\"" + *admin + "\"";
+  if (status) text += ",\"status\":\"" + *status + "\"";
   if (metrics) text += ",\"metrics\":\"" + *metrics + "\"";
   return text + "}\n";
 }

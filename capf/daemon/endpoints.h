@@ -23,9 +23,10 @@ struct Endpoints {
   std::optional<std::string> wire;
   std::optional<std::string> phone;
   std::optional<std::string> admin;
+  std::optional<std::string> status;
   std::optional<std::string> metrics;
 
-  /// "capfd ready wire=… phone=… admin=… metrics=…"
+  /// "capfd ready wire=… phone=… admin=… status=… metrics=…"
   std::string ready_line() const;
   /// {"pid":123,"phone":"127.0.0.1:3805", …}
   std::string json(int pid) const;

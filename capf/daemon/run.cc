@@ -102,6 +102,7 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
     log_info("server.ready", {{"wire", server->endpoints().wire.value_or("")},
                               {"phone", server->endpoints().phone.value_or("")},
                               {"admin", server->endpoints().admin.value_or("")},
+                              {"status", server->endpoints().status.value_or("")},
                               {"metrics", server->endpoints().metrics.value_or("")}});
     signals.wait_for_stop();
   }

@@ -1,5 +1,6 @@
 #include "capf/daemon/server.h"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -25,8 +26,12 @@
 #include "capf/service/monitor.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
+#include "capf/service/published.h"
+#include "capf/service/publisher.h"
 #include "capf/service/records.h"
+#include "capf/service/responder.h"
 #include "capf/service/trust.h"
+#include "capf/web/publication.h"
 #include "capf/web/server.h"
 #include "capf/web/status.h"
 #include "capf/wire/clerk.h"
@@ -41,6 +46,7 @@ constexpr std::chrono::seconds kMaintenancePeriod{60};
 constexpr std::chrono::seconds kReadingPeriod{15};
 constexpr std::chrono::seconds kRefreshPeriod{5};
 constexpr int kStatusPortOffset = 3;
+constexpr int kStatusThreads = 2;
 
 std::string status_url(const Configuration& configuration) {
   if (!configuration.status_url.empty()) return configuration.status_url;
@@ -121,6 +127,16 @@ class Composition final : public Server {
       CAPF_LET(admin_server_, rpc::Server::start_admin(use_cases, settings));
       endpoints_.admin = dial_address(admin_server_->addresses());
     }
+    CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
+    publisher_.emplace(
+        database_, *published_, clock_, Botan::system_rng(),
+        service::PublisherSettings{holder_, status_url(configuration_), configuration_.status.crl_interval,
+                                   configuration_.status.crl_validity});
+    service::ResponderSettings responder;
+    responder.cache = configuration_.status.ocsp_cache;
+    responder.validity = configuration_.status.ocsp_validity;
+    responder_.emplace(database_, *published_, clock_, Botan::system_rng(), responder);
+    if (configuration_.status_listener.enabled) CAPF_TRY(listen_for_relying_parties());
     if (configuration_.metrics.enabled) {
       web::ServerSettings settings;
       settings.addresses = with_port(configuration_.metrics.addresses, configuration_.metrics_port());
@@ -131,6 +147,7 @@ class Composition final : public Server {
     reading_.emplace(kReadingPeriod, [this] { read(); });
     maintaining_.emplace(kMaintenancePeriod, [this] { maintain(); });
     refreshing_.emplace(kRefreshPeriod, [this] { refresh(); });
+    publishing_.emplace(service::Publisher::period(configuration_.status.crl_interval), [this] { publish(); });
     return {};
   }
 
@@ -153,8 +170,11 @@ class Composition final : public Server {
       issuer_service_.leave();
       refreshing_.reset();
     }
+    if (publishing_) publishing_->stop();
     if (maintaining_) maintaining_->stop();
     if (reading_) reading_->stop();
+    if (status_server_) status_server_->stop();
+    if (responder_) responder_->stop();  // its answers need the server to be there still
     if (web_server_) web_server_->stop();
   }
 
@@ -211,6 +231,52 @@ class Composition final : public Server {
     if (*expired && **expired > 0) log_info("maintenance.done", {{"expired", **expired}});
   }
 
+  Status listen_for_relying_parties() {
+    web::ServerSettings settings;
+    settings.addresses = with_port(configuration_.status_listener.addresses, configuration_.status_port());
+    settings.loopback_only = false;
+    settings.threads = kStatusThreads;
+    settings.largest_body = ca::kLargestOcspRequest;
+    settings.connections = configuration_.status.connections;
+    settings.connections_per_address = configuration_.status.connections_per_address;
+    const auto certificate = [this](std::int64_t id) -> std::optional<Bytes> {
+      const auto issuer = issuers_.find(id);
+      if (!issuer) return std::nullopt;
+      return issuer->record().der;
+    };
+    const web::Publication publication{*published_, certificate, *responder_, configuration_.status.crl_interval,
+                                       metrics_};
+    CAPF_LET(status_server_, web::Server::start_later(settings, web::publication_route(publication)));
+    endpoints_.status = dial_address(status_server_->addresses());
+    return {};
+  }
+
+  void publish() {
+    const auto generations = issuers_.all();
+    std::vector<service::PublishingIssuer> issuers;
+    for (const auto& issuer : generations) issuers.push_back({issuer->record(), issuer->key()});
+    const Status certified = responder_->keep(issuers);
+    if (!certified && certified_) log_error("ocsp.not_certified", certified.error());
+    certified_ = certified.has_value();
+    for (const service::ShardState& state : publisher_->run(issuers)) {
+      const CrlShard& shard = state.shard;
+      if (state.newest) {
+        metrics_.set_crl(shard.issuer_id, shard.shard,
+                         {state.newest->number, state.newest->entries, state.newest->size, state.newest->this_update,
+                          state.newest->next_update});
+      }
+      metrics_.set_crl_failing(shard.issuer_id, shard.shard,
+                               state.error ? std::optional(state.error->reason) : std::nullopt);
+      const auto last = failing_.find(shard);
+      if (!state.error) {
+        if (last != failing_.end()) failing_.erase(last);
+      } else if (last == failing_.end() || last->second != state.error->reason) {
+        failing_[shard] = state.error->reason;
+        log_error("crl.not_published", *state.error, {{"issuer", shard.issuer_id}, {"shard", shard.shard}});
+      }
+    }
+  }
+
   const Configuration& configuration_;
   Metrics& metrics_;
   const Clock& clock_;
@@ -237,10 +303,17 @@ class Composition final : public Server {
   std::unique_ptr<WirePort> wire_port_;
   std::unique_ptr<rpc::Server> phone_server_;
   std::unique_ptr<rpc::Server> admin_server_;
+  std::unique_ptr<service::PublishedCrls> published_;
+  std::optional<service::Publisher> publisher_;
+  std::map<CrlShard, Reason> failing_;  ///< what was last said of each shard
+  std::optional<service::Responder> responder_;
+  bool certified_ = true;  ///< the responder's certificates were as they should be
+  std::unique_ptr<web::Server> status_server_;
   std::unique_ptr<web::Server> web_server_;
   std::optional<Ticker> reading_;
   std::optional<Ticker> maintaining_;
   std::optional<Ticker> refreshing_;
+  std::optional<Ticker> publishing_;
   Endpoints endpoints_;
 };
 

@@ -21,6 +21,7 @@ struct SiteFiles {
   std::filesystem::path keys() const { return root / "keys"; }                  ///< 0700
   std::filesystem::path certificates() const { return root / "certificates"; }  ///< PEM, with their chains
   std::filesystem::path administrators() const { return root / "admin"; }       ///< 0700
+  std::filesystem::path crls() const { return root / "crls"; }                  ///< 0700: the newest of each shard
   std::filesystem::path endpoints() const { return root / "endpoints.json"; }
   /// @param name "issuer-1", "site-ca", "server", "wire": encrypted PKCS #8, PEM
   std::filesystem::path key(const std::string& name) const { return keys() / (name + ".key"); }

@@ -15,6 +15,7 @@
 #include "capf/domain/administrator.h"
 #include "capf/domain/audit.h"
 #include "capf/domain/certificate.h"
+#include "capf/domain/crl.h"
 #include "capf/domain/issuer.h"
 #include "capf/domain/operation.h"
 #include "capf/domain/phone.h"
@@ -131,7 +132,37 @@ class CertificateStore {
   /// Writes the revocation (narrow table, for CRLs) and marks the certificate, also as superseded where that is the
   /// reason. @return false where it is revoked already.
   virtual Result<bool> revoke(const Certificate& certificate, RevocationReason reason) = 0;
+  /// What is on record of these LSCs of an issuer; nothing of those that it never issued. In no order.
+  virtual Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) = 0;
 };
+
+/// How far the CRLs of a shard have come, as somebody beside the database remembers it.
+struct CrlMark {
+  CrlShard shard;
+  std::int64_t number = 0;
+};
+
+class CrlStore {
+ public:
+  virtual ~CrlStore() = default;
+  virtual Result<std::optional<CrlRecord>> newest(const CrlShard& shard) = 0;
+  /// Whether a mark is ahead of what is on record.
+  virtual Result<bool> behind(std::span<const CrlMark> marks) = 0;
+  /// The revoked certificates of the shard that expire after `expires_after`, in the order of their serial numbers.
+  virtual Result<std::vector<Revocation>> revocations(const CrlShard& shard, TimePoint expires_after,
+                                                      const std::optional<SerialNumber>& after, int limit) = 0;
+  /// Changes of the shard's revocations that no CRL has, oldest first, as ids.
+  virtual Result<std::vector<std::int64_t>> changes(const CrlShard& shard, int limit) = 0;
+  /// A CRL has them now.
+  virtual Status forget_changes(const CrlShard& shard, std::span<const std::int64_t> ids) = 0;
+  /// Writes a CRL down, and drops the pieces of those before its predecessor.
+  /// @return false where its number is not the next one: somebody else has published.
+  virtual Result<bool> add(const CrlRecord& crl) = 0;
+  /// Its DER, in order, in pieces of at most kLargestCrlPiece octets.
+  virtual Status add_piece(const CrlRecord& crl, int position, BytesView data) = 0;
+  virtual Result<std::optional<Bytes>> piece(const CrlRecord& crl, int position) = 0;
+};
+inline constexpr std::size_t kLargestCrlPiece = 1024 * 1024;
 
 /// Whose a public key is. A key belongs to one of them for ever.
 enum class KeyOwner : std::uint8_t { kPhone, kMic, kIssuer, kSite, kAdministrator, kBlocked };
@@ -335,6 +366,7 @@ class Transaction {
   virtual AuditStore& audit() = 0;
   virtual SummaryStore& summary() = 0;
   virtual LeaseStore& leases() = 0;
+  virtual CrlStore& crls() = 0;
 };
 
 /// Threads: any.

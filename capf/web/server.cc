@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <optional>
+#include <unordered_map>
 
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -21,6 +23,7 @@ using net::error_code;
 using net::tcp;
 
 constexpr std::size_t kLongestTarget = 2048;
+constexpr std::size_t kPiece = 65536;
 constexpr int kTriesToListen = 5;
 constexpr std::chrono::milliseconds kAfterFailedAccept{100};
 
@@ -30,8 +33,28 @@ using Message = http::response<http::string_body>;
 /// What a connection needs of its server; outlives every connection.
 struct Shared {
   ServerSettings settings;
-  Route route;
+  LaterRoute route;
   std::atomic<int> connections{0};
+
+  /// Whether one more may come from there.
+  bool admit(const std::string& block) {
+    const std::lock_guard lock(mutex);
+    int& count = of_address[block];
+    if (count >= settings.connections_per_address) {
+      if (count == 0) of_address.erase(block);
+      return false;
+    }
+    ++count;
+    return true;
+  }
+  void leave(const std::string& block) {
+    const std::lock_guard lock(mutex);
+    const auto found = of_address.find(block);
+    if (found != of_address.end() && --found->second == 0) of_address.erase(found);
+  }
+
+  std::mutex mutex;
+  std::unordered_map<std::string, int> of_address;
 };
 
 std::string text_of(beast::string_view text) { return {text.data(), text.size()}; }
@@ -46,33 +69,40 @@ std::optional<int> status_for(error_code error) {
   return std::nullopt;
 }
 
-Response answer_to(const Parser::value_type& message, const Address& peer, const Route& route) {
+/// Nothing where the request is none; then `refusal` says why.
+std::optional<Request> request_of(const Parser::value_type& message, const Address& peer, Response& refusal) {
   const std::string target = text_of(message.target());
-  if (target.size() > kLongestTarget) return text_response(414, "the path is too long");
-  if (target.empty() || target[0] != '/') return text_response(400, "the path begins with '/'");
+  if (target.size() > kLongestTarget) {
+    refusal = text_response(414, "the path is too long");
+    return std::nullopt;
+  }
+  if (target.empty() || target[0] != '/') {
+    refusal = text_response(400, "the path begins with '/'");
+    return std::nullopt;
+  }
   Request request;
   request.method = text_of(message.method_string());
   const std::size_t question = target.find('?');
   request.path = target.substr(0, question);
   if (question != std::string::npos) request.query = target.substr(question + 1);
   request.content_type = text_of(message[http::field::content_type]);
+  request.accept = text_of(message[http::field::accept]);
+  request.if_none_match = text_of(message[http::field::if_none_match]);
   const BytesView body = as_bytes(message.body());
   request.body.assign(body.begin(), body.end());
   request.peer = peer;
-  try {
-    return route(request);
-  } catch (const std::exception& error) {
-    log_error("request.failed", {{"path", request.path}, {"cause", error.what()}});
-    return text_response(500, "internal error");
-  }
+  return request;
 }
 
 /// One connection: reads a request, answers it, and again. Each runs in a strand of its own.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(tcp::socket socket, Shared& shared)
-      : peer_(net::peer_of(socket)), stream_(std::move(socket)), shared_(shared) {}
-  ~Connection() { --shared_.connections; }
+  Connection(tcp::socket socket, const Address& peer, Shared& shared)
+      : peer_(peer), stream_(std::move(socket)), shared_(shared) {}
+  ~Connection() {
+    --shared_.connections;
+    shared_.leave(peer_.block());
+  }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -97,7 +127,22 @@ class Connection : public std::enable_shared_from_this<Connection> {
       return write(text_response(*status, "this request is not answered"), false, false);
     }
     const auto& message = parser_->get();
-    write(answer_to(message, peer_, shared_.route), message.keep_alive(), message.method() == http::verb::head);
+    const bool keep_alive = message.keep_alive();
+    const bool head = message.method() == http::verb::head;
+    Response refusal;
+    const auto request = request_of(message, peer_, refusal);
+    if (!request) return write(std::move(refusal), keep_alive, head);
+    try {
+      shared_.route(*request, [self = shared_from_this(), keep_alive, head](Response response) {
+        net::asio::dispatch(self->stream_.get_executor(),
+                            [self, keep_alive, head, response = std::move(response)]() mutable {
+                              self->write(std::move(response), keep_alive, head);
+                            });
+      });
+    } catch (const std::exception& failed) {
+      log_error("request.failed", {{"path", request->path}, {"cause", failed.what()}});
+      write(text_response(500, "internal error"), keep_alive, head);
+    }
   }
 
   void write(Response response, bool keep_alive, bool head) {
@@ -107,13 +152,47 @@ class Connection : public std::enable_shared_from_this<Connection> {
     message_.set(http::field::content_type, response.content_type);
     for (const auto& [name, value] : response.headers) message_.set(name, value);
     message_.keep_alive(keep_alive);
-    message_.content_length(response.body.size());
-    if (!head) message_.body() = std::move(response.body);
+    const std::uint64_t size = response.source ? response.source->size() : response.body.size();
+    if (response.status != 304) message_.content_length(size);  // RFC 9110 15.4.5: not that of this answer
+    keep_alive_ = keep_alive;
     stream_.expires_after(shared_.settings.timeout);
-    http::async_write(stream_, message_, [self = shared_from_this(), keep_alive](error_code error, std::size_t) {
-      if (error || !keep_alive) return self->close();
-      self->read();
+    if (response.source && !head) {
+      source_ = std::move(response.source);
+      sent_ = 0;
+      answer_until_ = std::chrono::steady_clock::now() + shared_.settings.whole_answer;
+      serializer_.emplace(message_);
+      http::async_write_header(stream_, *serializer_, [self = shared_from_this()](error_code error, std::size_t) {
+        if (error) return self->close();
+        self->write_piece();
+      });
+      return;
+    }
+    if (!head) message_.body() = std::move(response.body);
+    http::async_write(stream_, message_, [self = shared_from_this()](error_code error, std::size_t) {
+      if (error) return self->close();
+      self->finish();
     });
+  }
+
+  void write_piece() {
+    piece_.resize(kPiece);
+    const auto count = source_->read(sent_, piece_);
+    if (!count || std::chrono::steady_clock::now() > answer_until_) return close();
+    if (*count == 0) return sent_ == source_->size() ? finish() : close();
+    sent_ += *count;
+    stream_.expires_after(shared_.settings.timeout);
+    net::asio::async_write(stream_, net::asio::buffer(piece_.data(), *count),
+                           [self = shared_from_this()](error_code error, std::size_t) {
+                             if (error) return self->close();
+                             self->write_piece();
+                           });
+  }
+
+  void finish() {
+    source_.reset();
+    piece_ = {};
+    if (!keep_alive_) return close();
+    read();
   }
 
   void close() {
@@ -128,6 +207,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   beast::flat_buffer buffer_{shared_.settings.largest_header + shared_.settings.largest_body + 4096};
   std::optional<Parser> parser_;
   Message message_;
+  bool keep_alive_ = false;
+  std::optional<http::response_serializer<http::string_body>> serializer_;
+  std::shared_ptr<const Source> source_;
+  std::uint64_t sent_ = 0;
+  Bytes piece_;
+  std::chrono::steady_clock::time_point answer_until_;
 };
 
 class Listener : public std::enable_shared_from_this<Listener> {
@@ -152,11 +237,14 @@ class Listener : public std::enable_shared_from_this<Listener> {
       });
       return;
     }
-    if (++shared_.connections > shared_.settings.connections) {
+    const Address peer = net::peer_of(socket);
+    if (++shared_.connections > shared_.settings.connections || !shared_.admit(peer.block())) {
       --shared_.connections;
       socket.close(error);
     } else {
-      std::make_shared<Connection>(std::move(socket), shared_)->start();
+      error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
+      std::make_shared<Connection>(std::move(socket), peer, shared_)->start();
     }
     accept();
   }
@@ -168,8 +256,10 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
 class RunningServer final : public Server {
  public:
-  RunningServer(const ServerSettings& settings, Route route)
-      : shared_{settings, std::move(route)}, threads_(std::max(1, settings.threads)) {}
+  RunningServer(const ServerSettings& settings, LaterRoute route) : threads_(std::max(1, settings.threads)) {
+    shared_.settings = settings;
+    shared_.route = std::move(route);
+  }
   ~RunningServer() override { stop(); }
 
   Status listen() {
@@ -218,6 +308,11 @@ Response text_response(int status, std::string_view words) {
 }
 
 Result<std::unique_ptr<Server>> Server::start(const ServerSettings& settings, Route route) {
+  return start_later(settings,
+                     [route = std::move(route)](const Request& request, const Reply& reply) { reply(route(request)); });
+}
+
+Result<std::unique_ptr<Server>> Server::start_later(const ServerSettings& settings, LaterRoute route) {
   auto server = std::make_unique<RunningServer>(settings, std::move(route));
   CAPF_TRY(server->listen());
   return server;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,14 +20,26 @@ struct Request {
   std::string path;    ///< without the query; not decoded
   std::string query;   ///< what follows '?'; may be empty
   std::string content_type;
+  std::string accept;
+  std::string if_none_match;
   Bytes body;
   Address peer;
+};
+
+/// The body of a large answer, read piece by piece. Threads: any.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual std::uint64_t size() const = 0;
+  /// @return how many octets there were: less than asked for at the end only.
+  virtual Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) const = 0;
 };
 
 struct Response {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::shared_ptr<const Source> source;                      ///< in place of `body`
   std::vector<std::pair<std::string, std::string>> headers;  ///< further ones, e.g. Cache-Control, Allow
 };
 
@@ -36,17 +49,24 @@ Response text_response(int status, std::string_view words);
 /// Answers one request. Called from any of the server's threads; may block; what it throws becomes 500.
 using Route = std::function<Response(const Request&)>;
 
+/// To be called once, from any thread, as long as the server is there.
+using Reply = std::function<void(Response)>;
+/// Answers one request, now or later. Called from any of the server's threads; must not block.
+using LaterRoute = std::function<void(const Request&, Reply)>;
+
 struct ServerSettings {
   /// "127.0.0.1:3809", "[::1]:3809". Port 0 takes a free one, the same for every address.
   std::vector<std::string> addresses;
   bool loopback_only = true;  ///< refuses to listen anywhere else
   int threads = 2;
-  int connections = 64;  ///< further ones are closed at once
+  int connections = 64;              ///< further ones are closed at once
+  int connections_per_address = 64;  ///< the same for one IPv4 address or IPv6 /64
   std::size_t largest_header = 8192;
   std::size_t largest_body = 0;  ///< 0: requests have none
   /// For a request to arrive, from when the connection was made or the answer before has left; and for an answer to
-  /// leave. Then the connection is closed.
-  std::chrono::seconds timeout{20};
+  /// leave, of a large one each piece. Then the connection is closed.
+  std::chrono::milliseconds timeout{20'000};
+  std::chrono::minutes whole_answer{30};  ///< for all of a large answer
 };
 
 /// A small HTTP/1.1 server without TLS.
@@ -54,6 +74,7 @@ class Server {
  public:
   /// Errors: INVALID_CONFIGURATION where an address cannot be listened on, or is not loopback though it must be.
   static Result<std::unique_ptr<Server>> start(const ServerSettings& settings, Route route);
+  static Result<std::unique_ptr<Server>> start_later(const ServerSettings& settings, LaterRoute route);
   virtual ~Server() = default;
 
   virtual int port() const = 0;

@@ -46,12 +46,28 @@ TEST_CASE("the alerts ask for metrics that there are") {
   metrics.count_refusal(capf::Reason::kMicChanged);
   metrics.set_lscs_expiring(0, 0, 0);
   metrics.set_certificate_not_after("issuer", {});
+  metrics.set_crl(1, 0, {});
+  metrics.set_crl_failing(1, 0, capf::Reason::kCrlWouldLoseEntries);
   const std::string text = metrics.text();
   const std::regex name("capf_[a-z_]+");
   for (std::sregex_iterator found(rules.begin(), rules.end(), name), end; found != end; ++found) {
     CAPTURE(found->str());
     CHECK_THAT(text, Contains("\n" + found->str() + " ") || Contains("\n" + found->str() + "{"));
   }
+}
+
+TEST_CASE("what hinders a CRL is told by its reason until it is over") {
+  capf::Metrics metrics;
+  metrics.set_crl(1, 3, {7, 2, 400, *capf::parse_rfc3339("2030-01-01T00:00:00Z"), {}});
+  metrics.set_crl_failing(1, 3, capf::Reason::kDatabaseUnavailable);
+  metrics.set_crl_failing(1, 3, capf::Reason::kCrlWouldLoseEntries);
+  const std::string failing = "capf_crl_failing{issuer=\"1\",reason=\"";
+  CHECK_THAT(metrics.text(), Contains("capf_crl_number{issuer=\"1\",shard=\"3\"} 7\n") &&
+                                 Contains("capf_crl_this_update_seconds{issuer=\"1\",shard=\"3\"} 1893456000\n") &&
+                                 Contains(failing + "DATABASE_UNAVAILABLE\",shard=\"3\"} 0\n") &&
+                                 Contains(failing + "CRL_WOULD_LOSE_ENTRIES\",shard=\"3\"} 1\n"));
+  metrics.set_crl_failing(1, 3, std::nullopt);
+  CHECK_THAT(metrics.text(), Contains(failing + "CRL_WOULD_LOSE_ENTRIES\",shard=\"3\"} 0\n"));
 }
 
 TEST_CASE("every metric is ours, has help and a type, and names no device") {

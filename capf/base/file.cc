@@ -1,0 +1,86 @@
+#include "capf/base/file.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace capf {
+namespace {
+
+tl::unexpected<Error> failed_at(const std::filesystem::path& path) {
+  return fail_internal(path.string() + ": " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
+}
+
+}  // namespace
+
+Result<File> File::open(const std::filesystem::path& path) {
+  File file(path, ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.fd_ < 0) return failed_at(path);
+  return file;
+}
+
+Result<File> File::create(const std::filesystem::path& path) {
+  File file(path, ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file.fd_ < 0) return failed_at(path);
+  return file;
+}
+
+File& File::operator=(File&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+File::~File() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+tl::unexpected<Error> File::failed() const { return failed_at(path_); }
+
+Result<std::uint64_t> File::size() const {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) return failed();
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+Status File::write(BytesView data) {
+  while (!data.empty()) {
+    const ssize_t count = ::write(fd_, data.data(), data.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failed();
+    data = data.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<std::size_t> File::read(std::uint64_t offset, std::span<std::uint8_t> into) const {
+  std::size_t filled = 0;
+  while (filled < into.size()) {
+    const ssize_t count = ::pread(fd_, into.data() + filled, into.size() - filled, static_cast<off_t>(offset + filled));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failed();
+    if (count == 0) break;
+    filled += static_cast<std::size_t>(count);
+  }
+  return filled;
+}
+
+Status File::sync() const {
+  if (::fsync(fd_) != 0) return failed();
+  return {};
+}
+
+Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return failed_at(from);
+  const int fd = ::open(to.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return failed_at(to.parent_path());
+  const bool synced = ::fsync(fd) == 0 || errno == EINVAL;  // some file systems cannot
+  ::close(fd);
+  if (!synced) return failed_at(to.parent_path());
+  return {};
+}
+
+}  // namespace capf

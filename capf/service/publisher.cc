@@ -1,0 +1,277 @@
+#include "capf/service/publisher.h"
+
+#include <algorithm>
+
+#include "capf/base/log.h"
+#include "capf/ca/profile.h"
+#include "capf/domain/policy.h"
+
+namespace capf::service {
+namespace {
+
+constexpr int kLeaseSeconds = 120;
+constexpr int kEntriesAtOnce = 20000;
+constexpr int kChangesAtOnce = 200000;
+constexpr std::size_t kDroppedAtOnce = 1000;
+constexpr std::chrono::milliseconds kLongestPeriod{5000};
+/// Transactions that revoked, and began before the last CRL was read, have ended after so long.
+constexpr std::chrono::hours kLongestTransaction{1};
+
+std::string lease_name(const CrlShard& shard) {
+  return "crl/" + std::to_string(shard.issuer_id) + '/' + std::to_string(shard.shard);
+}
+
+}  // namespace
+
+/// What the database says of a shard.
+struct Publisher::Sight {
+  TimePoint now;
+  std::optional<CrlRecord> newest;
+  bool changed = false;
+};
+
+/// A CRL that is built and not published.
+struct Publisher::Draft {
+  ca::CrlTerms terms;
+  std::vector<std::int64_t> changes;  ///< that it has
+};
+
+std::chrono::milliseconds Publisher::period(std::chrono::seconds interval) {
+  return std::min(std::chrono::milliseconds(interval) / 6, kLongestPeriod);
+}
+
+std::vector<ShardState> Publisher::run(const std::vector<PublishingIssuer>& issuers) {
+  std::vector<ShardState> states;
+  for (const PublishingIssuer& issuer : issuers) {
+    for (int shard = 0; shard < issuer.record.shards; ++shard) {
+      ShardState state;
+      state.shard = {issuer.record.id, shard};
+      const Status done = run_shard(issuer, state);
+      if (!done) state.error = done.error();
+      states.push_back(std::move(state));
+    }
+  }
+  return states;
+}
+
+Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
+  const CrlShard& shard = state.shard;
+  CAPF_LET(const Sight sight, look(shard));
+  const auto own = published_.find(shard);
+  state.newest = sight.newest;
+  if (own) {
+    const bool same = sight.newest && sight.newest->number == own->terms.number;
+    if (!sight.newest || sight.newest->number < own->terms.number || (same && sight.newest->sha256 != own->sha256)) {
+      return fail(Reason::kDatabaseBehind);
+    }
+  }
+  const auto failed = failed_at_.find(shard);
+  if (failed != failed_at_.end()) {
+    const bool again = sight.now < failed->second || (sight.now - failed->second) * 2 >= settings_.interval;
+    if (!again) return fail(Reason::kCrlWouldLoseEntries);
+  }
+  const auto attempt = [&]() -> Status {
+    if (sight.newest && (!own || own->terms.number < sight.newest->number)) {
+      CAPF_TRY(fetch(issuer, *sight.newest));
+    }
+    if (!due(sight)) return {};
+    CAPF_LET(const bool mine, in_write(database_, [&](Transaction& tx) {
+               return tx.leases().take(lease_name(shard), settings_.holder, kLeaseSeconds);
+             }));
+    if (!mine) return {};
+    CAPF_LET(const Draft draft, build(issuer, shard));
+    CAPF_LET(const CrlRecord record, check(issuer, shard, draft.terms));
+    CAPF_TRY(publish(record, draft.changes));
+    CAPF_TRY(published_.take(shard));
+    state.newest = record;
+    state.published = true;
+    return {};
+  };
+  const Status done = attempt();
+  if (!done && done.error().reason == Reason::kCrlWouldLoseEntries) {
+    failed_at_[shard] = sight.now;
+  } else {
+    failed_at_.erase(shard);
+  }
+  return done;
+}
+
+Result<Publisher::Sight> Publisher::look(const CrlShard& shard) {
+  return in_read(database_, [&](Transaction& tx) -> Result<Sight> {
+    const auto skew = tx.now() - clock_.now();
+    if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+    Sight sight;
+    sight.now = tx.now();
+    CAPF_LET(sight.newest, tx.crls().newest(shard));
+    CAPF_LET(const auto changes, tx.crls().changes(shard, 1));
+    sight.changed = !changes.empty();
+    return sight;
+  });
+}
+
+bool Publisher::due(const Sight& sight) const {
+  if (!sight.newest) return true;
+  // A clock that went back makes it due too: what was said before may lie in the future.
+  const Duration age = sight.now - sight.newest->this_update;
+  if (age < Duration{0} || age * 4 >= settings_.validity) return true;
+  return sight.changed && age * 2 >= settings_.interval;
+}
+
+Status Publisher::fetch(const PublishingIssuer& issuer, const CrlRecord& record) {
+  const auto path = published_.path_aside(record.shard);
+  const Status written = database_.read([&](Transaction& tx) -> Status {
+    CAPF_LET(File file, File::create(path));
+    std::int64_t size = 0;
+    for (int position = 0; size < record.size; ++position) {
+      CAPF_LET(const auto piece, tx.crls().piece(record, position));
+      if (!piece) return fail(Reason::kChangedMeanwhile);
+      CAPF_TRY(file.write(*piece));
+      size += static_cast<std::int64_t>(piece->size());
+    }
+    return file.sync();
+  });
+  CAPF_TRY(written);
+  CAPF_LET(const ca::CrlReader reader, ca::CrlReader::open(path));
+  CAPF_LET(const CrlRecord found, check(issuer, record.shard, reader.terms()));
+  if (found.sha256 != record.sha256 || found.number != record.number) {
+    return fail(Reason::kCrlCheckFailed, std::string(words(Reason::kCrlCheckFailed)), "not what is on record");
+  }
+  return published_.take(record.shard);
+}
+
+Result<Publisher::Draft> Publisher::build(const PublishingIssuer& issuer, const CrlShard& shard) {
+  const auto path = published_.path_aside(shard);
+  Draft draft;
+  std::optional<ca::CrlBuilder> builder;
+  const Status collected = database_.read([&](Transaction& tx) -> Status {
+    CAPF_LET(ca::CrlBuilder begun, ca::CrlBuilder::begin(path));
+    builder.emplace(std::move(begun));
+    CAPF_LET(const auto previous, tx.crls().newest(shard));
+    CAPF_LET(draft.changes, tx.crls().changes(shard, kChangesAtOnce));
+    const auto now = std::chrono::floor<std::chrono::seconds>(tx.now());
+    draft.terms.number = previous ? previous->number + 1 : 1;
+    draft.terms.this_update = now;
+    draft.terms.next_update = now + settings_.validity;
+    if (issuer.record.shards > 1) {
+      draft.terms.url = ca::crl_url(settings_.status_url, shard.issuer_id, shard.shard);
+    }
+    // RFC 5280 3.3
+    //    An entry MUST NOT be removed from the CRL until it appears on one regularly scheduled CRL issued beyond the
+    //    revoked certificate's validity period.
+    const TimePoint expires_after =
+        (previous ? std::min<TimePoint>(previous->this_update, now) : now) - kLongestTransaction;
+    std::optional<SerialNumber> last;
+    for (;;) {
+      CAPF_LET(const auto entries, tx.crls().revocations(shard, expires_after, last, kEntriesAtOnce));
+      for (const Revocation& entry : entries) CAPF_TRY(builder->add(entry));
+      if (entries.size() < kEntriesAtOnce) return {};
+      last = entries.back().serial;
+    }
+  });
+  CAPF_TRY(collected);
+  CAPF_TRY(builder->finish(draft.terms, issuer.record, issuer.key, random_));
+  return draft;
+}
+
+Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShard& shard, const ca::CrlTerms& terms) {
+  CAPF_LET(ca::CrlReader next, ca::CrlReader::open(published_.path_aside(shard)));
+  if (next.terms() != terms) {
+    return fail(Reason::kCrlCheckFailed, std::string(words(Reason::kCrlCheckFailed)), "number, times or URL");
+  }
+  CAPF_TRY(next.check_issuer(issuer.record));
+  const auto own = published_.find(shard);
+  std::optional<ca::CrlReader> last;
+  if (own) {
+    CAPF_LET(ca::CrlReader opened, ca::CrlReader::open(published_.path(shard)));
+    last.emplace(std::move(opened));
+    if (terms.number <= own->terms.number) return fail(Reason::kChangedMeanwhile);
+  }
+
+  // Both are in order: whatever the last one has and this one has not must be gone by right.
+  CrlRecord record;
+  std::vector<Revocation> dropped;
+  std::optional<Revocation> old;
+  const auto next_old = [&]() -> Status {
+    old.reset();
+    if (!last) return {};
+    CAPF_LET(old, last->next());
+    return {};
+  };
+  const auto drop_until = [&](const SerialNumber* serial) -> Status {
+    while (old && (serial == nullptr || old->serial < *serial)) {
+      dropped.push_back(*old);
+      if (dropped.size() == kDroppedAtOnce) {
+        CAPF_TRY(check_dropped(shard, own->terms.this_update, dropped));
+        dropped.clear();
+      }
+      CAPF_TRY(next_old());
+    }
+    return {};
+  };
+  CAPF_TRY(next_old());
+  for (;;) {
+    CAPF_LET(const auto entry, next.next());
+    CAPF_TRY(drop_until(entry ? &entry->serial : nullptr));
+    if (!entry) break;
+    ++record.entries;
+    if (old && old->serial == entry->serial) CAPF_TRY(next_old());
+  }
+  if (!dropped.empty()) CAPF_TRY(check_dropped(shard, own->terms.this_update, dropped));
+
+  record.shard = shard;
+  record.number = terms.number;
+  record.this_update = terms.this_update;
+  record.next_update = terms.next_update;
+  record.size = static_cast<std::int64_t>(next.size());
+  CAPF_LET(record.sha256, next.digest());
+  return record;
+}
+
+/// By right goes what has stood on a CRL issued beyond the certificate's end, and what was on hold and is released.
+Status Publisher::check_dropped(const CrlShard& shard, TimePoint this_update, const std::vector<Revocation>& dropped) {
+  std::vector<SerialNumber> serials;
+  for (const Revocation& entry : dropped) serials.push_back(entry.serial);
+  CAPF_LET(const auto statuses,
+           in_read(database_, [&](Transaction& tx) { return tx.certificates().statuses(shard.issuer_id, serials); }));
+  for (const Revocation& entry : dropped) {
+    const auto found = std::find_if(statuses.begin(), statuses.end(),
+                                    [&](const SerialStatus& status) { return status.serial == entry.serial; });
+    const bool ended = found != statuses.end() && found->not_after <= this_update;
+    const bool released =
+        found != statuses.end() && !found->revoked_at && entry.reason == RevocationReason::kCertificateHold;
+    if (ended || released) continue;
+    return fail(Reason::kCrlWouldLoseEntries, std::string(words(Reason::kCrlWouldLoseEntries)),
+                "serial " + serial_text(entry.serial.view()) + " of " + lease_name(shard));
+  }
+  return {};
+}
+
+Status Publisher::publish(const CrlRecord& record, const std::vector<std::int64_t>& changes) {
+  CAPF_LET(const File file, File::open(published_.path_aside(record.shard)));
+  const Status stored = database_.write([&](Transaction& tx) -> Status {
+    // Whoever lost the lease meanwhile has nothing to publish; nobody else gets it before this transaction ends.
+    CAPF_LET(const bool mine, tx.leases().take(lease_name(record.shard), settings_.holder, kLeaseSeconds));
+    if (!mine) return fail(Reason::kChangedMeanwhile);
+    CAPF_TRY(published_.check(tx));
+    CAPF_LET(const bool added, tx.crls().add(record));
+    if (!added) return fail(Reason::kChangedMeanwhile);
+    Bytes piece(kLargestCrlPiece);
+    std::int64_t size = 0;
+    for (int position = 0; size < record.size; ++position) {
+      CAPF_LET(const std::size_t count, file.read(static_cast<std::uint64_t>(size), piece));
+      if (count == 0) return fail_internal("a CRL became shorter");
+      CAPF_TRY(tx.crls().add_piece(record, position, BytesView(piece).first(count)));
+      size += static_cast<std::int64_t>(count);
+    }
+    return tx.crls().forget_changes(record.shard, changes);
+  });
+  CAPF_TRY(stored);
+  log_info("crl.published", {{"issuer", record.shard.issuer_id},
+                             {"shard", record.shard.shard},
+                             {"number", record.number},
+                             {"entries", record.entries},
+                             {"next_update", to_rfc3339(record.next_update)}});
+  return {};
+}
+
+}  // namespace capf::service

@@ -1,0 +1,264 @@
+#include "capf/service/publisher.h"
+
+#include <fstream>
+#include <thread>
+
+#include <botan/system_rng.h>
+#include <catch2/catch.hpp>
+
+#include "tests/support/folder.h"
+#include "tests/support/site.h"
+
+namespace capf::test {
+namespace {
+
+using service::PublishedCrls;
+using service::Publisher;
+using service::ShardState;
+
+/// A clock that tests set apart from the database's.
+class ShiftedClock final : public Clock {
+ public:
+  TimePoint now() const override { return SystemClock().now() + shift; }
+  Duration shift{0};
+};
+
+/// One server of a site, as far as it publishes.
+struct Node {
+  explicit Node(Site& site, const std::string& name, std::chrono::seconds interval = std::chrono::seconds{0})
+      : site(site), published(must(PublishedCrls::open(folder.path() / "crls"))) {
+    open(name, interval);
+  }
+  void open(const std::string& name, std::chrono::seconds interval) {
+    publisher.emplace(site.database(), *published, clock, Botan::system_rng(),
+                      service::PublisherSettings{name, "http://capf.example:3807", interval, std::chrono::hours{168}});
+  }
+  ShardState run() {
+    const auto issuer = site.issuer_keys().find(1);
+    return publisher->run({{issuer->record(), issuer->key()}}).front();
+  }
+  ShardState run_well() {
+    const ShardState state = run();
+    if (state.error) FAIL(to_string(state.error->reason) << ": " << state.error->message << state.error->cause);
+    return state;
+  }
+  std::vector<Revocation> entries() const {
+    auto reader = must(ca::CrlReader::open(published->path({1, 0})));
+    std::vector<Revocation> list;
+    while (const auto entry = must(reader.next())) list.push_back(*entry);
+    return list;
+  }
+
+  Site& site;
+  Folder folder;
+  ShiftedClock clock;
+  std::unique_ptr<PublishedCrls> published;
+  std::optional<Publisher> publisher;
+};
+
+std::string reason_of(const ShardState& state) {
+  return state.error ? std::string(to_string(state.error->reason)) : "none";
+}
+
+void revoke(Site& site, const std::string& device, RevocationReason reason) {
+  must(site.certificates.revoke(site.administrator, device, reason));
+}
+
+TEST_CASE("a revocation stands on the next CRL, whose number is greater") {
+  Site site;
+  Node node(site, "one");
+  const auto first = node.run_well();
+  CHECK(first.published);
+  CHECK(first.newest->number == 1);
+  CHECK(node.entries().empty());
+  CHECK_FALSE(node.run_well().published);
+
+  site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
+  site.enrol(site.add_phone("SEP000000000002"), PhoneKey());
+  CHECK_FALSE(node.run_well().published);
+  revoke(site, "SEP000000000001", RevocationReason::kKeyCompromise);
+  const auto second = node.run_well();
+  CHECK(second.published);
+  CHECK(second.newest->number == 2);
+  CHECK(second.newest->entries == 1);
+  REQUIRE(node.entries().size() == 1);
+  CHECK(node.entries().front().reason == RevocationReason::kKeyCompromise);
+  CHECK(site.value("select count(*) from crl_changes") == "0");
+  CHECK_FALSE(node.run_well().published);
+  CHECK(must(ca::CrlReader::open(node.published->path({1, 0}))).check_issuer(site.issuer_keys().find(1)->record()));
+}
+
+TEST_CASE("within half an interval there is one CRL, however many are revoked") {
+  Site site;
+  Node node(site, "one", std::chrono::seconds{3600});
+  CHECK(node.run_well().published);
+  site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
+  revoke(site, "SEP000000000001", RevocationReason::kSuperseded);
+  CHECK_FALSE(node.run_well().published);
+  site.sql("update crls set this_update = this_update - interval '31 minutes'");
+  CHECK(node.run_well().published);
+}
+
+TEST_CASE("a CRL is made anew long before it ends, and after a clock that went back") {
+  Site site;
+  Node node(site, "one", std::chrono::seconds{3600});
+  node.run_well();
+  site.sql("update crls set this_update = this_update - interval '43 hours'");
+  CHECK(node.run_well().published);
+  CHECK_FALSE(node.run_well().published);
+  site.sql(
+      "update crls set this_update = this_update + interval '1 hour', next_update = next_update + interval '1 hour'");
+  CHECK(node.run_well().newest->number == 3);
+}
+
+TEST_CASE("every server has the newest CRL, and one at a time publishes") {
+  Site site;
+  Node one(site, "one");
+  Node two(site, "two");
+  CHECK(one.run_well().published);
+  site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
+  revoke(site, "SEP000000000001", RevocationReason::kUnspecified);
+  // The lease is the first one's.
+  const auto seen = two.run_well();
+  CHECK_FALSE(seen.published);
+  CHECK(two.published->find({1, 0})->sha256 == one.published->find({1, 0})->sha256);
+  CHECK(one.run_well().published);
+  CHECK_FALSE(two.run_well().published);
+  CHECK(two.entries().size() == 1);
+
+  // It is gone: the other one takes over.
+  site.sql("update leases set expires_at = now() where name = 'crl/1/0'");
+  site.sql("insert into crl_changes (issuer_id, shard) values (1, 0)");
+  const auto taken = two.run_well();
+  CHECK(taken.published);
+  CHECK(taken.newest->number == 3);
+}
+
+TEST_CASE("of servers that publish at once each number is used once") {
+  Site site;
+  std::vector<std::unique_ptr<Node>> nodes;
+  for (int i = 0; i < 3; ++i) nodes.push_back(std::make_unique<Node>(site, "node " + std::to_string(i)));
+  std::atomic<int> published{0};
+  std::vector<std::thread> threads;
+  for (auto& node : nodes) {
+    threads.emplace_back([&, self = node.get()] {
+      for (int i = 0; i < 10; ++i) {
+        site.sql("update leases set expires_at = now()");  // nobody's lease lasts
+        site.sql("insert into crl_changes (issuer_id, shard) values (1, 0)");
+        published += self->run().published ? 1 : 0;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(std::to_string(published) == site.value("select count(*) from crls"));
+  CHECK(site.value("select max(number) = count(*) from crls") == "t");
+  for (auto& node : nodes) node->run();
+  for (auto& node : nodes) {
+    CHECK_FALSE(node->run_well().published);
+    CHECK(std::to_string(node->published->find({1, 0})->terms.number) == site.value("select max(number) from crls"));
+  }
+  CHECK(site.value("select count(distinct number) <= 2 from crl_pieces") == "t");
+}
+
+TEST_CASE("an entry stays until it has stood on a CRL that was made after the certificate's end") {
+  Site site;
+  Node node(site, "one");
+  node.run_well();
+  site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
+  revoke(site, "SEP000000000001", RevocationReason::kSuperseded);
+  node.run_well();
+  const auto end = [&](const std::string& when) {
+    site.sql("update revocations set expires_at = " + when);
+    site.sql("update certificates set not_before = " + when + " - interval '1 hour', not_after = " + when);
+  };
+  end("now() - interval '1 second'");
+  node.run_well();
+  CHECK(node.entries().size() == 1);
+  // Beyond the end, and beyond what a transaction may last.
+  end("now() - interval '2 hours'");
+  CHECK(node.run_well().newest->entries == 0);
+}
+
+TEST_CASE("a CRL that would lose an entry is not published, and the old one stays") {
+  Site site;
+  Node node(site, "one");
+  site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
+  site.enrol(site.add_phone("SEP000000000002"), PhoneKey());
+  revoke(site, "SEP000000000001", RevocationReason::kKeyCompromise);
+  revoke(site, "SEP000000000002", RevocationReason::kCertificateHold);
+  node.run_well();
+  const auto before = node.published->find({1, 0})->sha256;
+  const auto forget = [&](const std::string& which) {
+    site.sql("with gone as (delete from revocations where reason = " + which +
+             " returning serial) update certificates set revoked_at = null, revocation_reason = null where serial in "
+             "(select serial from gone)");
+  };
+  SECTION("whose certificate is good in the database") {
+    forget("1");
+    CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
+    CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
+    CHECK(node.published->find({1, 0})->sha256 == before);
+    CHECK(site.value("select max(number) from crls") == "1");
+  }
+  SECTION("whose certificate nobody knows") {
+    site.sql("delete from revocations where reason = 1");
+    site.sql("update certificates set issuer_id = 1, serial = '\\x55' where revocation_reason = 1");
+    CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
+  }
+  SECTION("but one on hold may be released") {
+    forget("6");
+    CHECK(node.run_well().newest->entries == 1);
+  }
+}
+
+TEST_CASE("a database that is behind what was published publishes nothing") {
+  Site site;
+  Node node(site, "one");
+  node.run_well();
+  site.sql("insert into crl_changes (issuer_id, shard) values (1, 0)");
+  node.run_well();
+  const auto check = [&] { return site.database().read([&](Transaction& tx) { return node.published->check(tx); }); };
+  CHECK(check());
+  SECTION("without its last CRL") {
+    site.sql("delete from crl_pieces where number = 2");
+    site.sql("delete from crls where number = 2");
+  }
+  SECTION("without any") { site.sql("truncate crl_pieces, crls"); }
+  SECTION("with another one in its place") {
+    site.sql("update crls set sha256 = sha256('other') where number = 2");
+    CHECK(reason_of(node.run()) == "DATABASE_BEHIND");
+    return;
+  }
+  CHECK(reason_of(node.run()) == "DATABASE_BEHIND");
+  CHECK(check().error().reason == Reason::kDatabaseBehind);
+  CHECK(node.published->find({1, 0})->terms.number == 2);
+  // So does a server that starts over the same files.
+  const auto again = must(PublishedCrls::open(node.folder.path() / "crls"));
+  CHECK(again->marks().front().number == 2);
+  // And one without files cannot carry it past the mark with entries lost: see above for what it says then.
+  Node fresh(site, "fresh");
+  fresh.run();
+  CHECK(reason_of(node.run()) == "DATABASE_BEHIND");
+}
+
+TEST_CASE("a server whose clock is wrong publishes nothing") {
+  Site site;
+  Node node(site, "one");
+  node.clock.shift = GENERATE(std::chrono::seconds{61}, std::chrono::seconds{-61});
+  CHECK(reason_of(node.run()) == "CLOCK_SKEW");
+  CHECK(site.value("select count(*) from crls") == "0");
+}
+
+TEST_CASE("a damaged file of a CRL stops the start, with its name") {
+  const Folder folder;
+  std::filesystem::create_directory(folder.path() / "crls");
+  std::filesystem::permissions(folder.path() / "crls", std::filesystem::perms::owner_all);
+  std::ofstream(folder.path() / "crls" / "1-0.crl") << "nonsense";
+  const auto opened = PublishedCrls::open(folder.path() / "crls");
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().reason == Reason::kCrlCheckFailed);
+  CHECK_THAT(opened.error().message, Catch::Contains("1-0.crl"));
+}
+
+}  // namespace
+}  // namespace capf::test
