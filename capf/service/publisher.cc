@@ -65,10 +65,9 @@ Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
       return fail(Reason::kDatabaseBehind);
     }
   }
-  const auto failed = failed_at_.find(shard);
-  if (failed != failed_at_.end()) {
-    const bool again = sight.now < failed->second || (sight.now - failed->second) * 2 >= settings_.interval;
-    if (!again) return fail(Reason::kCrlWouldLoseEntries);
+  if (const auto failed = failures_.find(shard); failed != failures_.end()) {
+    const Duration since = sight.now - failed->second.at;
+    if (since >= Duration{0} && since * 2 < settings_.interval) return tl::unexpected<Error>(failed->second.error);
   }
   const auto attempt = [&]() -> Status {
     if (sight.newest && (!own || own->terms.number < sight.newest->number)) {
@@ -88,11 +87,8 @@ Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
     return {};
   };
   const Status done = attempt();
-  if (!done && done.error().reason == Reason::kCrlWouldLoseEntries) {
-    failed_at_[shard] = sight.now;
-  } else {
-    failed_at_.erase(shard);
-  }
+  failures_.erase(shard);
+  if (!done) failures_.emplace(shard, Failure{sight.now, done.error()});
   return done;
 }
 

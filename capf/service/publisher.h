@@ -50,6 +50,10 @@ class Publisher {
   std::vector<ShardState> run(const std::vector<PublishingIssuer>& issuers);
 
  private:
+  struct Failure {
+    TimePoint at;  ///< by the database's clock
+    Error error;
+  };
   struct Sight;
   struct Draft;
   Status run_shard(const PublishingIssuer& issuer, ShardState& state);
@@ -67,7 +71,7 @@ class Publisher {
   const Clock& clock_;
   Botan::RandomNumberGenerator& random_;
   const PublisherSettings settings_;
-  std::map<CrlShard, TimePoint> failed_at_;  ///< by the database's clock: not again at once
+  std::map<CrlShard, Failure> failures_;  ///< what was built for nothing is not built again at once
 };
 
 }  // namespace capf::service
