@@ -53,13 +53,14 @@ const Statement kAdd{
     "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, reason, detail) "
     "values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text)"};
 // Everything of transactions before this one is there to be read; what is running now has this number or a later one.
-const Statement kEnd{"audit_end", "select pg_snapshot_xmin(pg_current_snapshot())"};
+const Statement kEnd{"audit_end", "select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))"};
 const Statement kChanges{"audit_changes",
                          "select a.xid, " + kColumns + ", " + kOperationColumns +
                              " from audit_events a join operations o on o.id = a.operation_id "
                              "join phones p on p.id = o.phone_id where a.operation_id is not null "
                              "and (a.xid, a.id) > ($1::text::xid8, $2::bigint) "
-                             "and a.xid < pg_snapshot_xmin(pg_current_snapshot()) order by a.xid, a.id limit $3::int"};
+                             "and a.xid < (select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))) order "
+                             "by a.xid, a.id limit $3::int"};
 const Statement kCountRefusal{"audit_count_refusal", "select count_refusal($1::text, $2::text, $3::text, $4::int)"};
 const Statement kPruneRefusals{"audit_prune_refusals",
                                "delete from refusals where (minute, address_block, reason, device) in (select minute, "

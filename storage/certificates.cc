@@ -2,15 +2,8 @@
 #include "storage/stores.h"
 
 namespace capf::storage {
-namespace {
 
-const std::string kSelect =
-    "select c.id, c.kind, c.sha256, c.serial, c.issuer_id, c.issuer, c.phone_id, p.device, c.operation_id, "
-    "c.key_sha256, c.der, microseconds(c.not_before), microseconds(c.not_after), microseconds(c.issued_at), "
-    "c.possession, c.shard, microseconds(c.confirmed_at), microseconds(c.superseded_at), microseconds(c.revoked_at), "
-    "c.revocation_reason from certificates c join phones p on p.id = c.phone_id";
-
-Certificate read(Columns& columns) {
+Certificate read_certificate(Columns& columns) {
   Certificate certificate;
   certificate.id = columns.number();
   certificate.kind = columns.word(parse_certificate_kind);
@@ -31,10 +24,16 @@ Certificate read(Columns& columns) {
   certificate.confirmed_at = columns.optional_time();
   certificate.superseded_at = columns.optional_time();
   certificate.revoked_at = columns.optional_time();
-  if (columns.next_is_null()) return certificate;
-  certificate.revocation_reason = revocation_reason_from_code(columns.integer()).value();
+  if (const auto code = columns.id_or_none()) {
+    certificate.revocation_reason = revocation_reason_from_code(static_cast<int>(*code)).value();
+  }
   return certificate;
 }
+
+namespace {
+
+const std::string kSelect =
+    "select " + std::string(kCertificateColumns) + " from certificates c join phones p on p.id = c.phone_id";
 
 LscHistory read_history(Columns& columns) {
   LscHistory history;
@@ -131,19 +130,19 @@ Result<std::int64_t> Certificates::add(const Certificate& certificate) {
 }
 
 Result<std::optional<Certificate>> Certificates::find_lsc(const Sha256& sha256) {
-  return session_.first(kFindLsc, Parameters(sha256), read);
+  return session_.first(kFindLsc, Parameters(sha256), read_certificate);
 }
 
 Result<std::vector<Certificate>> Certificates::find_serial(BytesView serial) {
-  return session_.all(kFindSerial, Parameters(serial), read);
+  return session_.all(kFindSerial, Parameters(serial), read_certificate);
 }
 
 Result<std::optional<Certificate>> Certificates::find_issued(std::int64_t operation_id, const Sha256& key_sha256) {
-  return session_.first(kFindIssued, Parameters(operation_id, key_sha256), read);
+  return session_.first(kFindIssued, Parameters(operation_id, key_sha256), read_certificate);
 }
 
 Result<std::vector<Certificate>> Certificates::live(std::int64_t phone_id) {
-  return session_.all(kLive, Parameters(phone_id), read);
+  return session_.all(kLive, Parameters(phone_id), read_certificate);
 }
 
 Result<LscHistory> Certificates::history(std::int64_t phone_id) {
@@ -151,11 +150,11 @@ Result<LscHistory> Certificates::history(std::int64_t phone_id) {
 }
 
 Result<std::vector<Certificate>> Certificates::live_of_issuer(std::int64_t issuer_id, int limit) {
-  return session_.all(kLiveOfIssuer, Parameters(issuer_id, limit), read);
+  return session_.all(kLiveOfIssuer, Parameters(issuer_id, limit), read_certificate);
 }
 
 Result<std::vector<Certificate>> Certificates::of_phone(std::int64_t phone_id, int limit) {
-  return session_.all(kOfPhone, Parameters(phone_id, limit), read);
+  return session_.all(kOfPhone, Parameters(phone_id, limit), read_certificate);
 }
 
 Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& filter, const Page& page) {
@@ -168,7 +167,7 @@ Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& fil
   if (filter.kind) where.add("c.kind = ?::text", to_string(*filter.kind));
   const std::string limit = where.parameter(page.limit);
   return session_.all_once(kSelect + where.text() + " order by c.id limit " + limit + "::int", where.parameters(),
-                           read);
+                           read_certificate);
 }
 
 Result<bool> Certificates::confirm(std::int64_t id) { return session_.changes(kConfirm, Parameters(id)); }

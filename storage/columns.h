@@ -34,6 +34,7 @@ class Columns {
   Reason reason() { return parse_reason(text()); }
   /// 0 for NULL.
   std::int64_t id() { return skip_null() ? 0 : number(); }
+  std::optional<std::int64_t> id_or_none() { return skip_null() ? std::nullopt : std::optional(number()); }
   std::optional<TimePoint> optional_time() { return skip_null() ? std::nullopt : std::optional(time()); }
   std::optional<Sha256> optional_digest() { return skip_null() ? std::nullopt : std::optional(digest()); }
   std::optional<Reason> optional_reason() { return skip_null() ? std::nullopt : std::optional(reason()); }

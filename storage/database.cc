@@ -24,6 +24,8 @@ class Unit final : public Transaction {
         anchors_(session),
         administrators_(session),
         audit_(session),
+        seals_(session),
+        checks_(session),
         summary_(session),
         leases_(session),
         crls_(session) {}
@@ -39,6 +41,8 @@ class Unit final : public Transaction {
   AnchorStore& anchors() override { return anchors_; }
   AdministratorStore& administrators() override { return administrators_; }
   AuditStore& audit() override { return audit_; }
+  SealStore& seals() override { return seals_; }
+  CheckStore& checks() override { return checks_; }
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
   CrlStore& crls() override { return crls_; }
@@ -55,6 +59,8 @@ class Unit final : public Transaction {
   Anchors anchors_;
   Administrators administrators_;
   Audit audit_;
+  Seals seals_;
+  Checks checks_;
   Overview summary_;
   Leases leases_;
   Crls crls_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "capf/domain/check.h"
 #include "capf/domain/store.h"
 #include "storage/session.h"
 
@@ -15,6 +16,14 @@ inline constexpr char kOperationColumns[] =
     "o.message, coalesce(o.string_mac, ''), o.string_digits, o.certificates, o.failures, o.authenticated_by, "
     "o.authenticated_certificate, o.expired_mic, o.session";
 Operation read_operation(Columns& columns);
+
+/// The same of a certificate; read_certificate() takes the columns in this order.
+inline constexpr char kCertificateColumns[] =
+    "c.id, c.kind, c.sha256, c.serial, c.issuer_id, c.issuer, c.phone_id, p.device, c.operation_id, "
+    "c.key_sha256, c.der, microseconds(c.not_before), microseconds(c.not_after), microseconds(c.issued_at), "
+    "c.possession, c.shard, microseconds(c.confirmed_at), microseconds(c.superseded_at), microseconds(c.revoked_at), "
+    "c.revocation_reason";
+Certificate read_certificate(Columns& columns);
 
 class Phones final : public PhoneStore {
  public:
@@ -165,6 +174,35 @@ class Audit final : public AuditStore {
   Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) override;
   Result<std::vector<RefusalCount>> refusals(TimePoint since, int limit) override;
   Status prune_refusals(TimePoint until) override;
+
+ private:
+  Session& session_;
+};
+
+class Seals final : public SealStore {
+ public:
+  explicit Seals(Session& session) : session_(session) {}
+  Result<bool> adopt_cluster() override;
+  Status lock() override;
+  Result<std::optional<AuditSeal>> last() override;
+  Result<std::optional<AuditSeal>> find(std::int64_t number) override;
+  Result<std::vector<AuditSeal>> list(std::int64_t after, int limit) override;
+  Status add(const AuditSeal& seal) override;
+  Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) override;
+  Result<std::vector<PlacedRecord>> events(const ChangeCursor& after, const ChangeCursor& last, int limit) override;
+  Result<std::int64_t> count_after(const ChangeCursor& cursor) override;
+  Result<std::optional<Bytes>> key() override;
+  Result<bool> set_key(BytesView spki) override;
+
+ private:
+  Session& session_;
+};
+
+class Checks final : public CheckStore {
+ public:
+  explicit Checks(Session& session) : session_(session) {}
+  Result<std::vector<IssuedRecord>> issued(TimePoint since, std::int64_t after, int limit) override;
+  Result<std::optional<TimePoint>> oldest_event() override;
 
  private:
   Session& session_;

@@ -145,6 +145,7 @@ enum class Code : std::uint8_t {
   X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \
   X(kCrlWouldLoseEntries, "CRL_WOULD_LOSE_ENTRIES", kFailedPrecondition,                                               \
     "the next CRL would lose entries and is not published; 'capfctl site recover' brings them back")                   \
+  X(kRecordBroken, "RECORD_BROKEN", kFailedPrecondition, "the record is not what was sealed")                          \
   X(kNoSite, "NO_SITE", kFailedPrecondition, "there is no site here; 'capfd init' makes one")                          \
   X(kSecretExposed, "SECRET_EXPOSED", kFailedPrecondition, "a secret file is open to its group or to everybody")       \
   X(kInsecureDatabase, "INSECURE_DATABASE", kFailedPrecondition, "a database over TCP needs sslmode=verify-full")      \

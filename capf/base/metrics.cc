@@ -72,6 +72,13 @@ struct Metrics::Series {
   Family<Gauge>& crl_failing =
       gauges(registry, "capf_crl_failing", "1 while the next CRL of a shard is not published, by the reason of that.");
   Gauge& lease = gauge(registry, "capf_maintenance_lease_held", "1 on the server that does the site's maintenance.");
+  Gauge& seal_number = gauge(registry, "capf_audit_seal_number", "Number of the record's last seal.");
+  Gauge& sealed_at =
+      gauge(registry, "capf_audit_sealed_seconds", "When the record was last sealed, in seconds since 1970.");
+  Gauge& behind = gauge(registry, "capf_database_behind",
+                        "1 while the database is behind what this site has signed: then nothing is issued.");
+  Gauge& findings =
+      gauge(registry, "capf_certificate_findings", "What the last check of issued certificates found wrong.");
   Gauge& legacy = gauge(registry, "capf_wire_legacy_phones", "1 where TLS 1.0 is spoken on the phones' port.");
   Family<Gauge>& wire_now =
       gauges(registry, "capf_wire_connections", "Connections of the phones' port: all, strangers, handshakes.");
@@ -145,6 +152,15 @@ void Metrics::set_crl_failing(std::int64_t issuer, int shard, std::optional<Reas
   last = reason;
 }
 void Metrics::set_lease_held(bool held) { series_->lease.Set(held ? 1 : 0); }
+void Metrics::set_seal(std::int64_t number, TimePoint sealed_at) {
+  series_->seal_number.Set(static_cast<double>(number));
+  series_->sealed_at.Set(seconds_of(sealed_at));
+}
+
+void Metrics::set_database_behind(bool behind) { series_->behind.Set(behind ? 1 : 0); }
+
+void Metrics::set_findings(std::int64_t count) { series_->findings.Set(static_cast<double>(count)); }
+
 void Metrics::set_legacy_phones(bool allowed) { series_->legacy.Set(allowed ? 1 : 0); }
 void Metrics::set_wire(const WireNumbers& numbers) {
   const auto now = [&](const char* which, std::int64_t count) {

@@ -73,6 +73,12 @@ class Metrics {
   void set_crl_failing(std::int64_t issuer, int shard, std::optional<Reason> reason);
   /// Whether this server does the site's maintenance.
   void set_lease_held(bool held);
+  /// The last seal of the record.
+  void set_seal(std::int64_t number, TimePoint sealed_at);
+  /// Whether the database is behind the high-water marks: then nothing is issued.
+  void set_database_behind(bool behind);
+  /// What the last check of issued certificates found.
+  void set_findings(std::int64_t count);
   /// Whether TLS 1.0 is spoken on the phones' port.
   void set_legacy_phones(bool allowed);
   /// What the phones' port says of itself.

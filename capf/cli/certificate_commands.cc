@@ -72,6 +72,28 @@ Result<int> revoke(const Arguments& arguments, Server& server) {
   return print_rows(arguments, kColumns, response.certificates());
 }
 
+Result<int> verify(const Arguments& arguments, Server& server) {
+  v1::VerifyCertificatesRequest request;
+  const TimePoint since = arguments.time("--since").value_or(SystemClock().now() - std::chrono::hours{24});
+  set_time(*request.mutable_since(), since);
+  List list(std::cout, arguments.format(),
+            {{"SERIAL", "serial"}, {"DEVICE", "device"}, {"WHAT", "what"}, {"MESSAGE", "message"}});
+  std::int64_t checked = 0;
+  std::int64_t findings = 0;
+  while (true) {
+    CAPF_LET(const auto response, server.call(request));
+    for (const auto& finding : response.findings()) list.add(to_json(finding));
+    checked += response.checked();
+    findings += response.findings_size();
+    if (!response.has_since()) break;
+    *request.mutable_since() = response.since();
+    request.set_after(response.after());
+  }
+  list.finish();
+  warn(std::to_string(checked) + " certificates checked, " + std::to_string(findings) + " findings");
+  return findings == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 std::vector<Command> certificate_commands() {
@@ -119,6 +141,11 @@ std::vector<Command> certificate_commands() {
         yes_option(),
         output_option()},
        revoke},
+      {"certificate verify",
+       "Re-reads what was issued, and what stands on record of it, with code of its own",
+       "capfctl certificate verify --since 2030-01-01",
+       {{"--since", Option::Kind::kTime, "issued from then on (default: in the last 24 hours)"}, output_option()},
+       verify},
   };
 }
 

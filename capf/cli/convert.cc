@@ -216,6 +216,13 @@ Json to_json(const v1::Administrator& administrator) {
                       {"disabled_at", CAPF_TIME(administrator, disabled_at)}};
 }
 
+Json to_json(const v1::CertificateFinding& finding) {
+  return Json::Object{{"serial", finding.serial()},
+                      {"device", finding.device()},
+                      {"what", finding.what()},
+                      {"message", finding.message()}};
+}
+
 Json to_json(const v1::AuditEvent& event) {
   return Json::Object{{"id", event.id()},
                       {"at", CAPF_TIME(event, at)},

@@ -1,6 +1,10 @@
+#include <fstream>
 #include <iostream>
+#include <string>
 
 #include "capf/cli/pages.h"
+#include "capf/cli/seals.h"
+#include "capf/client/json.h"
 
 namespace capf::cli {
 namespace {
@@ -41,6 +45,75 @@ Result<int> list_audit(const Arguments& arguments, Server& server) {
       [](const auto& response) -> auto& { return response.events(); });
 }
 
+/// What the server has, from `after` on. @return events behind the last seal.
+Result<std::int64_t> verify_server(Server& server, std::int64_t after, SealVerifier& verifier) {
+  v1::ListSealsRequest request;
+  request.set_after(after);
+  while (true) {
+    CAPF_LET(const auto response, server.call(request));
+    for (const v1::SealedBatch& batch : response.batches()) {
+      // A server that repeats itself must not keep us for ever.
+      if (batch.seal().number() <= request.after()) return fail(Reason::kRecordBroken, "the seals are out of order");
+      verifier.take(batch);
+      request.set_after(batch.seal().number());
+    }
+    if (response.batches().empty()) return response.unsealed();
+  }
+}
+
+Status verify_archive(const std::string& path, SealVerifier& verifier) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(Reason::kInvalidRequest, path + " cannot be read");
+  std::size_t number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    v1::SealedBatch batch;
+    if (const Status parsed = client::parse_json(line, batch); !parsed || !batch.has_seal()) {
+      return fail(Reason::kRecordBroken, path + ", line " + std::to_string(number) + ": no sealed batch");
+    }
+    verifier.take(batch);
+  }
+  if (file.bad()) return fail(Reason::kInvalidRequest, path + " cannot be read");
+  return {};
+}
+
+Result<Anchors> anchors_of(const std::string& file) {
+  constexpr std::size_t kLargestAnchor = 1024UL * 1024 * 1024;
+  if (file.empty()) return Anchors();
+  CAPF_LET(const std::string text, client::read_file(file, kLargestAnchor));
+  Anchors anchors = read_anchors(text);
+  if (anchors.empty()) return fail(Reason::kInvalidRequest, file + " has no line with \"number=N sha256=...\"");
+  return anchors;
+}
+
+Result<int> verify_audit(const Arguments& arguments, Server& server) {
+  constexpr std::size_t kLargestKey = 16384;
+  const std::vector<std::string> archives = arguments.list("--archive");
+  if (arguments.has("--offline") && archives.empty()) return report_usage("--offline needs --archive FILE");
+  std::string key_file = arguments.text("--audit-key");
+  if (key_file.empty()) key_file = server.place().state + "/certificates/audit.pub";
+  CAPF_LET(const std::string key, client::read_file(key_file, kLargestKey));
+  CAPF_LET(Anchors anchors, anchors_of(arguments.text("--anchor")));
+  SealVerifier verifier(key, std::move(anchors));
+  for (const std::string& path : archives) CAPF_TRY(verify_archive(path, verifier));
+  std::int64_t unsealed = 0;
+  if (!arguments.has("--offline")) {
+    CAPF_LET(unsealed, verify_server(server, verifier.last(), verifier));
+  }
+  verifier.finish();
+  Json::Array findings;
+  for (const std::string& finding : verifier.findings()) findings.emplace_back(finding);
+  show(std::cout, arguments.format(),
+       Json::Object{{"first_seal", verifier.first()},
+                    {"last_seal", verifier.last()},
+                    {"events", verifier.events()},
+                    {"unsealed", unsealed},
+                    {"anchor", text_or_null(verifier.anchor())},
+                    {"findings", findings}});
+  if (verifier.findings().empty()) return 0;
+  return fail(Reason::kRecordBroken, std::to_string(verifier.findings().size()) + " findings");
+}
+
 }  // namespace
 
 std::vector<Command> monitor_commands() {
@@ -61,6 +134,16 @@ std::vector<Command> monitor_commands() {
         limit_option(),
         output_option()},
        list_audit},
+      {"audit verify",
+       "Checks here, by the audit key alone, that the record is as it was sealed",
+       "capfctl audit verify --anchor capfd.log",
+       {{"--audit-key", Option::Kind::kFile, "its public half (default: DIR/certificates/audit.pub)"},
+        {"--archive", Option::Kind::kFile, "archived months, the oldest first; the server's record follows", false,
+         true},
+        {"--offline", Option::Kind::kFlag, "the archived months alone: no server is asked"},
+        {"--anchor", Option::Kind::kFile, "seals of before: a server's log, or what this command once said"},
+        output_option()},
+       verify_audit},
   };
 }
 

@@ -16,11 +16,12 @@
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \
+  X(admin, VerifyCertificates)                                                                             \
   X(admin, ListIssuers) X(admin, GetIssuer) X(admin, AddIssuer) X(admin, ActivateIssuer)                   \
   X(admin, RetireIssuer)                                                                                   \
   X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor)                                        \
   X(admin, AddAdministrator) X(admin, ListAdministrators)                                                  \
-  X(admin, DisableAdministrator) X(admin, ListAudit) X(monitor, GetSummary)
+  X(admin, DisableAdministrator) X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary)
 // clang-format on
 
 namespace capf::cli {

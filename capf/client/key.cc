@@ -236,6 +236,17 @@ bool is_signed_by(BytesView certificate, BytesView issuer) {
   return dropping_errors(key != nullptr && X509_verify(below.get(), key) == 1);
 }
 
+bool is_signature(const std::string& public_key, BytesView data, BytesView signature) {
+  const Bio bio = reader(public_key);
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  return dropping_errors(
+      key != nullptr && context != nullptr && EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC &&
+      EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key.get()) == 1 &&
+      EVP_DigestVerify(context.get(), signature.data(), signature.size(), data.data(), data.size()) == 1);
+}
+
 Result<std::vector<Bytes>> parse_certificates(std::string_view pem) {
   std::vector<Bytes> certificates;
   const Bio bio = reader(pem);

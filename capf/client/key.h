@@ -66,6 +66,8 @@ struct CertificateFacts {
 Result<CertificateFacts> read_certificate(BytesView der);
 /// Whether the key of `issuer` signed `certificate`.
 bool is_signed_by(BytesView certificate, BytesView issuer);
+/// Whether it is the signature (DER) by SHA-256 and the EC key in `public_key` (SubjectPublicKeyInfo, PEM) over `data`.
+bool is_signature(const std::string& public_key, BytesView data, BytesView signature);
 /// The certificates of a PEM file in their order, as DER; none is no error. Errors: INVALID_CERTIFICATE.
 Result<std::vector<Bytes>> parse_certificates(std::string_view pem);
 std::string certificate_pem(BytesView der);

@@ -282,6 +282,20 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   limits.number("unauthenticated_calls_waiting", 0, 100000, configuration.limits.unauthenticated_calls_waiting);
   limits.finish();
 
+  Section check = top.section("check");
+  read_time(check, "period_hours", 1, 720, configuration.check_period);
+  check.finish();
+
+  Section archive = top.section("archive");
+  std::string directory = configuration.archive.directory.string();
+  archive.text("directory", directory);
+  if (directory.empty()) archive.fault("directory", "is empty");
+  configuration.archive.directory = directory;
+  read_time(archive, "audit_days", 1, 36500, configuration.archive.audit);
+  read_time(archive, "certificates_days", 30, 36500, configuration.archive.certificates);
+  read_time(archive, "operations_days", 1, 36500, configuration.archive.operations);
+  archive.finish();
+
   Section log = top.section("log");
   std::string level(to_string(configuration.log_level));
   log.text("level", level);
@@ -413,6 +427,13 @@ std::string to_toml(const Configuration& configuration) {
       << "calls_waiting = " << configuration.limits.calls_waiting << '\n'
       << "unauthenticated_calls_in_flight = " << configuration.limits.unauthenticated_calls_in_flight << '\n'
       << "unauthenticated_calls_waiting = " << configuration.limits.unauthenticated_calls_waiting << '\n'
+      << "\n[check]\n"
+      << "period_hours = " << configuration.check_period.count() << '\n'
+      << "\n[archive]\n"
+      << "directory = " << toml_text(configuration.archive.directory.string()) << '\n'
+      << "audit_days = " << configuration.archive.audit.count() << '\n'
+      << "certificates_days = " << configuration.archive.certificates.count() << '\n'
+      << "operations_days = " << configuration.archive.operations.count() << '\n'
       << "\n[log]\n"
       << "level = " << toml_text(std::string(to_string(configuration.log_level))) << '\n';
   return out.str();

@@ -63,6 +63,14 @@ struct DatabaseSettings {
   int pool_size = 16;
 };
 
+/// When what is on record goes from the database into files; `capfd archive` does it.
+struct ArchiveSettings {
+  std::filesystem::path directory = "archive";  ///< relative to the state directory
+  std::chrono::days audit{400};                 ///< after an event was sealed
+  std::chrono::days certificates{400};          ///< after a certificate has expired
+  std::chrono::days operations{400};            ///< after an operation has ended
+};
+
 /// Everything that `capfd.toml` says, checked. deploy/capfd.toml has every key with its unit and its default.
 struct Configuration {
   std::filesystem::path state_directory;       ///< default: the folder of the file
@@ -80,6 +88,8 @@ struct Configuration {
   StatusSettings status;
   SitePolicy policy;
   Limits limits;
+  ArchiveSettings archive;
+  std::chrono::hours check_period{24};  ///< between two checks of what was issued
   LogLevel log_level = LogLevel::kInfo;
 
   /// With the defaults, null string from loopback among them.

@@ -8,6 +8,7 @@
 #include "capf/base/secret.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
+#include "capf/daemon/audit_key.h"
 #include "capf/domain/administrator.h"
 #include "storage/database.h"
 #include "storage/migrate.h"
@@ -199,6 +200,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
   CAPF_TRY(
       write_new_file(administrator_file.string() + ".pem", chain_pem({administrator_certificate, site_certificate})));
 
+  CAPF_LET(const auto audit_key, make_audit_key(files, passphrase));
   CAPF_TRY(write_new_secret_file(files.string_key(), Secret(random.random_vec(kStringKeySize)).view()));
   CAPF_TRY(write_new_secret_file(files.configuration(), as_bytes(configuration_text(options, records.host))));
 
@@ -223,11 +225,11 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
                            .created_at = now,
                            .created_by = "capfd init",
                            .disabled_at = {}};
-  records.keys = {{issuer_facts.key_sha256, KeyOwner::kIssuer},
-                  {sha256(site_key->public_key()), KeyOwner::kSite},
-                  {sha256(server_key->public_key()), KeyOwner::kSite},
-                  {sha256(wire_key->public_key()), KeyOwner::kSite},
-                  {administrator_facts.key_sha256, KeyOwner::kAdministrator}};
+  records.audit_key = audit_key->public_key();
+  records.keys = {
+      {issuer_facts.key_sha256, KeyOwner::kIssuer},        {sha256(site_key->public_key()), KeyOwner::kSite},
+      {sha256(server_key->public_key()), KeyOwner::kSite}, {sha256(wire_key->public_key()), KeyOwner::kSite},
+      {sha256(records.audit_key), KeyOwner::kSite},        {administrator_facts.key_sha256, KeyOwner::kAdministrator}};
   return records;
 }
 
@@ -245,6 +247,8 @@ Status record_site(Database& database, const SiteRecords& records) {
       CAPF_LET(const KeyRecord record, tx.keys().claim(key, owner, 0));
       if (record.owner != owner) return fail(Reason::kKeyReserved, "a key of the new site is another's on record");
     }
+    CAPF_LET(const bool recorded, tx.seals().set_key(records.audit_key));
+    if (!recorded) return fail(Reason::kSiteExists, "the database has the audit key of another site already");
     AuditEvent event;
     event.actor = {ActorKind::kSystem, "capfd init", ""};
     event.action = "site.init";
@@ -334,6 +338,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
          records->issuer.subject + ", until " + to_rfc3339(records->issuer.not_after) + "\n" +
          "                 SHA-256 " + to_hex(records->issuer.sha256) + "\n" + "  administrator  " +
          (files.administrators() / records->administrator.name).string() + ".pem and .key\n" +
+         "                 the record's seals are checked with " + files.audit_public_key().string() + "\n" +
          "Keep copies of keys/, certificates/ and the passphrase where nobody else reads them: without them the issuer "
          "is lost.\n";
 }

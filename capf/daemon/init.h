@@ -39,6 +39,7 @@ struct SiteRecords {
   IssuerRecord issuer;
   Administrator administrator;
   std::vector<std::pair<Sha256, KeyOwner>> keys;
+  Bytes audit_key;  ///< SubjectPublicKeyInfo
   std::string host;
 };
 

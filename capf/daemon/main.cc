@@ -9,6 +9,7 @@
 #include "capf/base/log.h"
 #include "capf/base/secret.h"
 #include "capf/base/version.h"
+#include "capf/daemon/archive.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/init.h"
 #include "capf/daemon/run.h"
@@ -112,6 +113,9 @@ int dispatch(int argc, char** argv) {
   Place place;
   auto* migrating = app.add_subcommand("migrate", "brings the database's schema up to this program's");
   place.add_options(*migrating);
+  auto* archiving = app.add_subcommand(
+      "archive", "moves old events, expired certificates and ended operations from the database into files");
+  place.add_options(*archiving);
   auto* running = app.add_subcommand("run", "serves until SIGTERM or SIGINT");
   place.add_options(*running);
   std::optional<std::string> passphrase;
@@ -133,6 +137,7 @@ int dispatch(int argc, char** argv) {
   if (!configuration) return report(tl::unexpected<Error>(configuration.error()));
   set_log_level(configuration->log_level);
   if (migrating->parsed()) return report(migrate(*configuration, signals));
+  if (archiving->parsed()) return report(archive(*configuration));
   const Status status = run(*configuration, passphrase, signals);
   if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;
   if (!status) log_error("server.failed", status.error());

@@ -10,6 +10,7 @@
 #include "capf/base/metrics.h"
 #include "capf/base/secret.h"
 #include "capf/base/version.h"
+#include "capf/daemon/audit_key.h"
 #include "capf/daemon/endpoints.h"
 #include "capf/daemon/notify.h"
 #include "capf/daemon/server.h"
@@ -82,17 +83,22 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
   const Status found = with_patience(signals, [&]() -> Status {
     CAPF_TRY(storage::check_schema(settings.conninfo));
-    return check_site(*database);
+    CAPF_TRY(check_site(*database));
+    CAPF_LET(const bool moved, in_write(*database, [](Transaction& tx) { return tx.seals().adopt_cluster(); }));
+    if (moved) log_warning("database.moved");
+    return {};
   });
   CAPF_TRY(found);
   CAPF_LET(Secrets secrets, open_secrets(files, opened));
+  CAPF_LET(const auto audit_key, open_audit_key(files, opened, *database));
 
   const PoolReading read_pool = [&database](Metrics& numbers) {
     const auto use = database->use();
     numbers.set_pool(use.size, use.in_use, use.waiting);
   };
   CAPF_LET(const auto server,
-           Server::start({configuration, *database, clock, metrics, read_pool, files, opened}, std::move(secrets)));
+           Server::start({configuration, *database, clock, metrics, read_pool, files, opened, *audit_key},
+                         std::move(secrets)));
   {
     CAPF_LET(const auto endpoints_file, EndpointsFile::write(files.endpoints(), server->endpoints()));
     const std::string line = server->endpoints().ready_line();

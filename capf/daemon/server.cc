@@ -13,6 +13,7 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuers.h"
 #include "capf/daemon/issuers.h"
+#include "capf/daemon/marks.h"
 #include "capf/daemon/ticker.h"
 #include "capf/daemon/wire.h"
 #include "capf/rpc/readiness.h"
@@ -20,7 +21,9 @@
 #include "capf/service/administrators.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
+#include "capf/service/checker.h"
 #include "capf/service/enrolment.h"
+#include "capf/service/highwater.h"
 #include "capf/service/issuers.h"
 #include "capf/service/maintenance.h"
 #include "capf/service/monitor.h"
@@ -30,6 +33,7 @@
 #include "capf/service/publisher.h"
 #include "capf/service/records.h"
 #include "capf/service/responder.h"
+#include "capf/service/sealer.h"
 #include "capf/service/trust.h"
 #include "capf/web/publication.h"
 #include "capf/web/server.h"
@@ -45,6 +49,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kMaintenancePeriod{60};
 constexpr std::chrono::seconds kReadingPeriod{15};
 constexpr std::chrono::seconds kRefreshPeriod{5};
+constexpr std::chrono::seconds kSealingPeriod{5};
+constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
 constexpr int kStatusPortOffset = 3;
 constexpr int kStatusThreads = 2;
 
@@ -73,7 +79,7 @@ class Composition final : public Server {
         files_(around.files),
         passphrase_(around.passphrase),
         secrets_(std::move(secrets)),
-        authenticator_(around.database, secrets_.strings, configuration_.policy, clock_,
+        authenticator_(around.database, secrets_.strings, configuration_.policy, clock_, high_water_,
                        [this](Reason reason) { metrics_.count_refusal(reason); }),
         phones_(around.database),
         operations_(around.database, secrets_.strings, configuration_.policy, Botan::system_rng()),
@@ -84,8 +90,11 @@ class Composition final : public Server {
                         Botan::system_rng()),
         administrators_(around.database, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), Botan::system_rng()),
         records_(around.database),
-        monitor_(around.database, clock_, issuers_),
+        monitor_(around.database, clock_, issuers_, high_water_),
         maintenance_(around.database, holder_),
+        checker_(around.database, holder_),
+        marks_(around.files.marks()),
+        sealer_(around.database, around.audit_key, marks_, high_water_, holder_, Botan::system_rng()),
         readiness_(monitor_),
         database_(around.database) {}
   ~Composition() override { stop(milliseconds{0}); }
@@ -94,10 +103,13 @@ class Composition final : public Server {
     CAPF_TRY(issuer_service_.start());
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
     tell_expiries();
+    // Whether the database is behind is known before anybody comes.
+    tell_seal(sealer_.check());
     const rpc::UseCases use_cases{.enrolment = *enrolment_,
                                   .phones = phones_,
                                   .operations = operations_,
                                   .certificates = certificates_,
+                                  .checker = checker_,
                                   .trust = trust_,
                                   .issuers = issuer_service_,
                                   .administrators = administrators_,
@@ -148,6 +160,8 @@ class Composition final : public Server {
     maintaining_.emplace(kMaintenancePeriod, [this] { maintain(); });
     refreshing_.emplace(kRefreshPeriod, [this] { refresh(); });
     publishing_.emplace(service::Publisher::period(configuration_.status.crl_interval), [this] { publish(); });
+    checking_.emplace(kCheckingPeriod, [this] { check(); });
+    sealing_.emplace(kSealingPeriod, [this] { tell_seal(sealer_.run()); });
     return {};
   }
 
@@ -171,6 +185,8 @@ class Composition final : public Server {
       refreshing_.reset();
     }
     if (publishing_) publishing_->stop();
+    if (sealing_) sealing_->stop();
+    if (checking_) checking_->stop();
     if (maintaining_) maintaining_->stop();
     if (reading_) reading_->stop();
     if (status_server_) status_server_->stop();
@@ -277,6 +293,19 @@ class Composition final : public Server {
     }
   }
 
+  void check() {
+    const auto findings = checker_.run(configuration_.check_period);
+    if (!findings) return log_warning("check.failed", findings.error());
+    if (*findings) metrics_.set_findings(static_cast<std::int64_t>((*findings)->size()));
+  }
+
+  void tell_seal(const Result<std::optional<AuditSeal>>& last) {
+    const Status level = high_water_.check();
+    metrics_.set_database_behind(!level);
+    if (!last) return log_error("audit.unsealed", last.error());
+    if (*last) metrics_.set_seal((*last)->number, (*last)->sealed_at);
+  }
+
   const Configuration& configuration_;
   Metrics& metrics_;
   const Clock& clock_;
@@ -286,6 +315,7 @@ class Composition final : public Server {
   const std::string holder_ = holder_name();
   Secrets secrets_;
   ca::Issuers issuers_;
+  service::HighWater high_water_;
   service::Authenticator authenticator_;
   service::Phones phones_;
   service::Operations operations_;
@@ -297,6 +327,9 @@ class Composition final : public Server {
   service::Records records_;
   service::Monitor monitor_;
   service::Maintenance maintenance_;
+  service::Checker checker_;
+  MarksFile marks_;
+  service::Sealer sealer_;
   rpc::Readiness readiness_;
   Database& database_;
   std::optional<service::Enrolment> enrolment_;
@@ -314,6 +347,8 @@ class Composition final : public Server {
   std::optional<Ticker> maintaining_;
   std::optional<Ticker> refreshing_;
   std::optional<Ticker> publishing_;
+  std::optional<Ticker> sealing_;
+  std::optional<Ticker> checking_;
   Endpoints endpoints_;
 };
 

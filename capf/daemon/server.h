@@ -25,6 +25,7 @@ struct Surroundings {
   PoolReading read_pool;
   const SiteFiles& files;
   const Secret& passphrase;  ///< of the keys
+  const ca::SigningKey& audit_key;
 };
 
 /// The whole server: services, listeners, and the threads that do what is due. Listens when start() returns.

@@ -23,9 +23,13 @@ struct SiteFiles {
   std::filesystem::path administrators() const { return root / "admin"; }       ///< 0700
   std::filesystem::path crls() const { return root / "crls"; }                  ///< 0700: the newest of each shard
   std::filesystem::path endpoints() const { return root / "endpoints.json"; }
-  /// @param name "issuer-1", "site-ca", "server", "wire": encrypted PKCS #8, PEM
+  /// @param name "issuer-1", "site-ca", "server", "wire", "audit": encrypted PKCS #8, PEM
   std::filesystem::path key(const std::string& name) const { return keys() / (name + ".key"); }
   std::filesystem::path certificate(const std::string& name) const { return certificates() / (name + ".pem"); }
+  /// SubjectPublicKeyInfo, PEM: what verifiers of the record trust.
+  std::filesystem::path audit_public_key() const { return certificates() / "audit.pub"; }
+  /// What this server has seen signed, apart from the database.
+  std::filesystem::path marks() const { return keys() / "high-water"; }
   /// 32 octets, under which authentication strings are hashed.
   std::filesystem::path string_key() const { return keys() / "strings.key"; }
 };

@@ -19,6 +19,7 @@
 #include "capf/domain/issuer.h"
 #include "capf/domain/operation.h"
 #include "capf/domain/phone.h"
+#include "capf/domain/seal.h"
 
 // The records as the services see them; `storage/` keeps them in PostgreSQL. Every method may also fail with
 // DATABASE_UNAVAILABLE, CHANGED_MEANWHILE (the transaction is run again from its start) or INTERNAL. A change that is
@@ -290,13 +291,6 @@ struct AuditFilter {
   std::optional<TimePoint> since;
 };
 
-/// Where a reader of changes stands. Events become readable in the order of their transactions' ends, so an id alone
-/// would lose some.
-struct ChangeCursor {
-  std::uint64_t transaction = 0;
-  std::int64_t id = 0;
-};
-
 struct OperationChange {
   AuditEvent event;
   std::optional<Operation> operation;  ///< as it is now
@@ -319,6 +313,38 @@ class AuditStore {
   /// Drops counted refusals of before `until`, some thousands at a time.
   virtual Status prune_refusals(TimePoint until) = 0;
 };
+
+/// An event with its place in the record.
+struct PlacedRecord {
+  ChangeCursor place;
+  AuditRecord record;
+};
+
+class SealStore {
+ public:
+  virtual ~SealStore() = default;
+  /// At the start, before anything is written: places in the record go on from the greatest one, also where the
+  /// database was restored into another cluster. @return whether it was.
+  virtual Result<bool> adopt_cluster() = 0;
+  /// Nobody else adds a seal before this transaction ends.
+  virtual Status lock() = 0;
+  virtual Result<std::optional<AuditSeal>> last() = 0;
+  virtual Result<std::optional<AuditSeal>> find(std::int64_t number) = 0;
+  /// Those with a greater number, in order.
+  virtual Result<std::vector<AuditSeal>> list(std::int64_t after, int limit) = 0;
+  virtual Status add(const AuditSeal& seal) = 0;
+  /// Events after `after` that no running transaction can still precede, in order.
+  virtual Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) = 0;
+  /// Events after `after`, up to and with `last`, in order.
+  virtual Result<std::vector<PlacedRecord>> events(const ChangeCursor& after, const ChangeCursor& last, int limit) = 0;
+  virtual Result<std::int64_t> count_after(const ChangeCursor& cursor) = 0;
+  /// SubjectPublicKeyInfo of the site's audit key.
+  virtual Result<std::optional<Bytes>> key() = 0;
+  /// @return false where there is one already.
+  virtual Result<bool> set_key(BytesView spki) = 0;
+};
+
+class CheckStore;  // capf/domain/check.h
 
 /// What monitoring asks at once.
 struct Summary {
@@ -364,6 +390,8 @@ class Transaction {
   virtual AnchorStore& anchors() = 0;
   virtual AdministratorStore& administrators() = 0;
   virtual AuditStore& audit() = 0;
+  virtual SealStore& seals() = 0;
+  virtual CheckStore& checks() = 0;
   virtual SummaryStore& summary() = 0;
   virtual LeaseStore& leases() = 0;
   virtual CrlStore& crls() = 0;

@@ -66,6 +66,7 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/ListCertificates", kReaders, "certificate.list", Effect::kReads},
     Access{"capf.v1.AdminService/GetCertificate", kReaders, "certificate.show", Effect::kReads},
     Access{"capf.v1.AdminService/RevokeCertificates", kOperators, "certificate.revoke", Effect::kChanges},
+    Access{"capf.v1.AdminService/VerifyCertificates", kAuditors, "certificate.verify", Effect::kReads},
 
     Access{"capf.v1.AdminService/ListIssuers", kReaders, "issuer.list", Effect::kReads},
     Access{"capf.v1.AdminService/GetIssuer", kReaders, "issuer.show", Effect::kReads},
@@ -81,6 +82,7 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/DisableAdministrator", Callers::kAdmin, "administrator.disable", Effect::kChanges},
 
     Access{"capf.v1.AdminService/ListAudit", kAuditors, "audit.list", Effect::kReads},
+    Access{"capf.v1.AdminService/ListSeals", kAuditors, "audit.verify", Effect::kReads},
 
     Access{"capf.v1.MonitorService/ListPending", kEveryRole, "monitor.pending", Effect::kReads},
     Access{"capf.v1.MonitorService/GetSummary", kEveryRole, "monitor.summary", Effect::kReads},

@@ -5,6 +5,7 @@
 #include "capf/rpc/convert.h"
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
+#include "capf/service/checker.h"
 #include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
@@ -200,6 +201,17 @@ grpc::Status AdminService::RevokeCertificates(grpc::ServerContext* context,
   });
 }
 
+grpc::Status AdminService::VerifyCertificates(grpc::ServerContext* context,
+                                              const v1::VerifyCertificatesRequest* request,
+                                              v1::VerifyCertificatesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const service::CheckCursor cursor, cursor_from(*request));
+    CAPF_LET(const service::CheckPage page, use_cases_.checker.check(cursor));
+    to_proto(page, *response);
+    return {};
+  });
+}
+
 grpc::Status AdminService::ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest*,
                                        v1::ListIssuersResponse* response) {
   return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
@@ -320,6 +332,16 @@ grpc::Status AdminService::ListAudit(grpc::ServerContext* context, const v1::Lis
     CAPF_LET(const std::vector<AuditEvent> events, use_cases_.records.list(filter, page));
     for (const AuditEvent& event : events) to_proto(event, *response->add_events());
     response->set_next_page_token(next_page_token(events, page));
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListSeals(grpc::ServerContext* context, const v1::ListSealsRequest* request,
+                                     v1::ListSealsResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const service::SealedPage page, use_cases_.records.seals(request->after()));
+    for (const service::SealedBatch& batch : page.batches) to_proto(batch, *response->add_batches());
+    response->set_unsealed(page.unsealed);
     return {};
   });
 }

@@ -40,6 +40,8 @@ class AdminService final : public v1::AdminService::Service {
                               v1::GetCertificateResponse* response) override;
   grpc::Status RevokeCertificates(grpc::ServerContext* context, const v1::RevokeCertificatesRequest* request,
                                   v1::RevokeCertificatesResponse* response) override;
+  grpc::Status VerifyCertificates(grpc::ServerContext* context, const v1::VerifyCertificatesRequest* request,
+                                  v1::VerifyCertificatesResponse* response) override;
   grpc::Status ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest* request,
                            v1::ListIssuersResponse* response) override;
   grpc::Status GetIssuer(grpc::ServerContext* context, const v1::GetIssuerRequest* request,
@@ -62,6 +64,8 @@ class AdminService final : public v1::AdminService::Service {
                                   v1::ListAdministratorsResponse* response) override;
   grpc::Status DisableAdministrator(grpc::ServerContext* context, const v1::DisableAdministratorRequest* request,
                                     v1::DisableAdministratorResponse* response) override;
+  grpc::Status ListSeals(grpc::ServerContext* context, const v1::ListSealsRequest* request,
+                         v1::ListSealsResponse* response) override;
   grpc::Status ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
                          v1::ListAuditResponse* response) override;
 

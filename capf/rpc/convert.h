@@ -10,10 +10,12 @@
 #include "capf/domain/store.h"
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
+#include "capf/service/checker.h"
 #include "capf/service/enrolment.h"
 #include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
+#include "capf/service/records.h"
 #include "capf/service/trust.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
@@ -33,6 +35,8 @@ inline constexpr std::size_t kLargestText = 128;  ///< of a filter or a model
 
 /// Years 1970 to 9999, 0 to 999,999,999 ns, cut to microseconds. Errors: INVALID_TIME.
 Result<TimePoint> from_proto(const google::protobuf::Timestamp& time);
+/// Errors: INVALID_TIME.
+Result<service::CheckCursor> cursor_from(const v1::VerifyCertificatesRequest& request);
 /// 0 to 10 years. Errors: INVALID_REQUEST.
 Result<Duration> from_proto(const google::protobuf::Duration& duration);
 /// Size 0 is 100. Errors: INVALID_REQUEST for a size out of range, INVALID_PAGE.
@@ -96,6 +100,8 @@ void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
 void to_proto(const Administrator& administrator, v1::Administrator& out);
 void to_proto(const AuditEvent& event, v1::AuditEvent& out);
+void to_proto(const service::CheckPage& page, v1::VerifyCertificatesResponse& out);
+void to_proto(const service::SealedBatch& batch, v1::SealedBatch& out);
 void to_proto(const RefusalCount& refusal, v1::RefusalCount& out);
 void to_proto(const Summary& summary, v1::GetSummaryResponse& out);
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);

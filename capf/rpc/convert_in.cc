@@ -341,4 +341,12 @@ Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request
   return anchors;
 }
 
+Result<service::CheckCursor> cursor_from(const v1::VerifyCertificatesRequest& request) {
+  service::CheckCursor cursor{{}, request.after()};
+  if (request.has_since()) {
+    CAPF_LET(cursor.issued_at, from_proto(request.since()));
+  }
+  return cursor;
+}
+
 }  // namespace capf::rpc

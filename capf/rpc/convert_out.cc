@@ -221,6 +221,46 @@ void to_proto(const AuditEvent& event, v1::AuditEvent& out) {
   out.set_detail(to_utf8(event.detail));
 }
 
+void to_proto(const service::CheckPage& page, v1::VerifyCertificatesResponse& out) {
+  out.set_checked(page.checked);
+  for (const Finding& finding : page.findings) {
+    v1::CertificateFinding& found = *out.add_findings();
+    found.set_serial(finding.serial);
+    found.set_device(finding.device);
+    found.set_what(finding.what);
+    found.set_message(finding.words);
+  }
+  if (!page.next) return;
+  to_proto(page.next->issued_at, *out.mutable_since());
+  out.set_after(page.next->id);
+}
+
+void to_proto(const service::SealedBatch& batch, v1::SealedBatch& out) {
+  v1::AuditSeal& seal = *out.mutable_seal();
+  seal.set_number(batch.seal.number);
+  to_proto(batch.seal.sealed_at, *seal.mutable_sealed_at());
+  seal.set_events(batch.seal.events);
+  seal.set_last_transaction(batch.seal.last.transaction);
+  seal.set_last_id(batch.seal.last.id);
+  seal.set_content(to_octets(batch.seal.content));
+  seal.set_previous(to_octets(batch.seal.previous));
+  seal.set_signature(to_octets(batch.seal.signature));
+  for (const AuditRecord& record : batch.events) {
+    v1::AuditEvent& event = *out.add_events();
+    event.set_id(record.id);
+    to_proto(record.at, *event.mutable_at());
+    event.set_actor_kind(record.actor_kind);
+    event.set_actor(record.actor);
+    event.set_address(record.address);
+    event.set_action(record.action);
+    event.set_subject(record.subject);
+    event.set_operation_id(record.operation_id);
+    event.set_outcome(record.outcome);
+    event.set_reason(record.reason);
+    event.set_detail(record.detail);
+  }
+}
+
 void to_proto(const RefusalCount& refusal, v1::RefusalCount& out) {
   to_proto(refusal.minute, *out.mutable_minute());
   out.set_address_block(refusal.address_block);

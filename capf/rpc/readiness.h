@@ -16,7 +16,7 @@ class Readiness {
  public:
   explicit Readiness(service::Monitor& monitor) : monitor_(monitor) {}
 
-  /// At most a second old. Errors: DATABASE_UNAVAILABLE, CLOCK_SKEW, SHUTTING_DOWN.
+  /// At most a second old. Errors: DATABASE_UNAVAILABLE, CLOCK_SKEW, DATABASE_BEHIND, SHUTTING_DOWN.
   Status check();
   /// From now on SHUTTING_DOWN: load balancers go elsewhere, streams end, new calls are refused.
   void drain();

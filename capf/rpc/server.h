@@ -16,6 +16,7 @@
 namespace capf::service {
 class Administrators;
 class Certificates;
+class Checker;
 class Enrolment;
 class Issuers;
 class Monitor;
@@ -33,6 +34,7 @@ struct UseCases {
   service::Phones& phones;
   service::Operations& operations;
   service::Certificates& certificates;
+  service::Checker& checker;
   service::Trust& trust;
   service::Issuers& issuers;
   service::Administrators& administrators;

@@ -43,6 +43,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
     std::optional<Reason> limit;
     std::optional<Judgement> judgement;
   };
+  CAPF_TRY(high_water_.check());
   const auto look = [&](Transaction& tx) -> Result<Sight> {
     const auto skew = tx.now() - clock_.now();
     if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);

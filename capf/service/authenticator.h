@@ -11,6 +11,7 @@
 #include "capf/domain/policy.h"
 #include "capf/domain/store.h"
 #include "capf/service/caller.h"
+#include "capf/service/highwater.h"
 #include "capf/service/trust.h"
 
 namespace capf::service {
@@ -45,8 +46,13 @@ class Authenticator {
  public:
   /// @param on_refusal is told the true reason of every refusal; may be empty.
   Authenticator(Database& database, const ca::StringKey& strings, const SitePolicy& policy, const Clock& clock,
-                std::function<void(Reason)> on_refusal)
-      : database_(database), strings_(strings), policy_(policy), clock_(clock), on_refusal_(std::move(on_refusal)) {}
+                const HighWater& high_water, std::function<void(Reason)> on_refusal)
+      : database_(database),
+        strings_(strings),
+        policy_(policy),
+        clock_(clock),
+        high_water_(high_water),
+        on_refusal_(std::move(on_refusal)) {}
 
   /// Judges the caller by what stands in the database now; counts an authentication string before it is compared.
   /// Nothing is told of the comparison before the count is committed. A refusal is recorded with its true reason, and
@@ -76,6 +82,7 @@ class Authenticator {
   const ca::StringKey& strings_;
   const SitePolicy& policy_;
   const Clock& clock_;
+  const HighWater& high_water_;
   std::function<void(Reason)> on_refusal_;
   TrustCache trust_;
   LogLimit refusals_{50};

@@ -23,6 +23,7 @@ Result<std::vector<OperationChange>> Monitor::changes(const ChangeCursor& cursor
 }
 
 Status Monitor::healthy() {
+  CAPF_TRY(high_water_.check());
   return database_.read([&](Transaction& tx) -> Status {
     const auto skew = tx.now() - clock_.now();
     if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);

@@ -4,27 +4,29 @@
 
 #include "capf/ca/issuers.h"
 #include "capf/domain/store.h"
+#include "capf/service/highwater.h"
 
 namespace capf::service {
 
 /// What monitoring polls. Threads: any.
 class Monitor {
  public:
-  Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers)
-      : database_(database), clock_(clock), issuers_(issuers) {}
+  Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers, const HighWater& high_water)
+      : database_(database), clock_(clock), issuers_(issuers), high_water_(high_water) {}
 
   Result<Summary> summary();
   Result<std::vector<Operation>> pending(const OperationFilter& filter, const Page& page);
   Result<ChangeCursor> end_of_changes();
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit);
-  /// Whether the database answers, this server's clock agrees with its, and this server has the active issuer's key.
-  /// Errors: DATABASE_UNAVAILABLE, CLOCK_SKEW, ISSUER_KEY_ABSENT.
+  /// Whether the database answers and is as far as the high-water marks, this server's clock agrees with its, and this
+  /// server has the active issuer's key. Errors: DATABASE_UNAVAILABLE, DATABASE_BEHIND, CLOCK_SKEW, ISSUER_KEY_ABSENT.
   Status healthy();
 
  private:
   Database& database_;
   const Clock& clock_;
   const ca::Issuers& issuers_;
+  const HighWater& high_water_;
 };
 
 }  // namespace capf::service

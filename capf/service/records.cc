@@ -1,5 +1,7 @@
 #include "capf/service/records.h"
 
+#include <algorithm>
+
 #include "capf/base/log.h"
 #include "capf/service/steps.h"
 
@@ -12,6 +14,31 @@ Result<std::vector<AuditEvent>> Records::list(const AuditFilter& filter, const P
 Result<std::vector<RefusalCount>> Records::refusals(std::optional<TimePoint> since, int limit) {
   return in_read(database_, [&](Transaction& tx) {
     return tx.audit().refusals(since.value_or(tx.now() - std::chrono::hours{24}), limit);
+  });
+}
+
+Result<SealedPage> Records::seals(std::int64_t after) {
+  constexpr int kSealsAtOnce = 50;
+  return in_read(database_, [&](Transaction& tx) -> Result<SealedPage> {
+    SealedPage page;
+    CAPF_LET(const auto before, tx.seals().find(after));
+    ChangeCursor place = before ? before->last : ChangeCursor{};
+    CAPF_LET(const auto seals, tx.seals().list(after, kSealsAtOnce));
+    int events = 0;
+    for (const AuditSeal& seal : seals) {
+      events += seal.events;
+      if (!page.batches.empty() && events > kLargestBatch) break;
+      const int limit = std::min(seal.events, kLargestBatch) + 1;
+      CAPF_LET(const auto placed, tx.seals().events(place, seal.last, limit));
+      SealedBatch batch{seal, {}};
+      for (const PlacedRecord& event : placed) batch.events.push_back(event.record);
+      page.batches.push_back(std::move(batch));
+      place = seal.last;
+    }
+    if (page.batches.empty()) {
+      CAPF_LET(page.unsealed, tx.seals().count_after(place));
+    }
+    return page;
   });
 }
 

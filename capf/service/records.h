@@ -7,6 +7,16 @@
 
 namespace capf::service {
 
+/// A seal with the events that are in its place now.
+struct SealedBatch {
+  AuditSeal seal;
+  std::vector<AuditRecord> events;  ///< one more than the seal counts at most
+};
+struct SealedPage {
+  std::vector<SealedBatch> batches;
+  std::int64_t unsealed = 0;  ///< events behind the last seal, where `batches` is empty
+};
+
 /// The record, to read; and refusals that no other use case writes down. Threads: any.
 class Records {
  public:
@@ -14,6 +24,8 @@ class Records {
 
   Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page);
   Result<std::vector<RefusalCount>> refusals(std::optional<TimePoint> since, int limit);
+  /// Seals with a greater number than `after`, in order, some hundred events at once; none where there are no more.
+  Result<SealedPage> seals(std::int64_t after);
   /// An administrator was refused something: one event.
   void refused(const Actor& actor, const std::string& action, const Error& error);
   /// Somebody without a name was refused: counted.

@@ -121,6 +121,7 @@ class Site:
         self.state.mkdir()
         self.phones = self.folder / "phones"
         self.servers = []
+        self.changed = set()  # devices whose records a test changed on purpose
         try:
             self._make(init, settings)
         except BaseException:
@@ -160,7 +161,20 @@ class Site:
         """What was committed stays."""
         run(SOURCE / "scripts/postgres", "stop", self.state / "postgres")
 
+    def check_issued(self):
+        """Everything that was issued, read again by `certificate verify`. @return its findings; None without a server"""
+        for server in self.servers:
+            if not server.process:
+                continue
+            done = self.capfctl("certificate", "verify", "--since", "1970-01-01", "--output", "json", code=None,
+                                server=server)
+            if "certificates checked" in done.stderr:
+                return json.loads(done.stdout)
+        return None
+
     def close(self, check=True):
+        findings = [finding for finding in (self.check_issued() if check else None) or ()
+                    if finding["device"] not in self.changed]
         statuses = [server.stop() for server in self.servers if server.process]
         logs = [server.log_text()[-4000:] for server in self.servers if server.log.exists()]
         run(SOURCE / "scripts/postgres", "stop", self.state / "postgres", "--fast", code=None)
@@ -170,6 +184,8 @@ class Site:
             shutil.rmtree(self.folder, ignore_errors=True)
         if check and any(statuses):
             raise AssertionError("capfd ended with {}\n{}".format(statuses, "\n".join(logs)))
+        if findings:
+            raise AssertionError(f"what was issued is not as it must be: {findings}")
 
     # the programs
 

@@ -270,7 +270,8 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
             "AddIssuer": {"admin"}, "ActivateIssuer": {"admin"}, "RetireIssuer": {"admin"}, "AddAnchors": {"admin"},
             "ListAnchors": {"admin", "auditor"}, "RemoveAnchor": {"admin"}, "AddAdministrator": {"admin"},
             "ListAdministrators": {"admin", "auditor"}, "DisableAdministrator": {"admin"},
-            "ListAudit": {"admin", "auditor"}, "ListPending": everybody, "GetSummary": everybody,
+            "ListAudit": {"admin", "auditor"}, "ListSeals": {"admin", "auditor"},
+            "VerifyCertificates": {"admin", "auditor"}, "ListPending": everybody, "GetSummary": everybody,
         }
         methods = {method.name for method in admin_pb2.DESCRIPTOR.services_by_name["AdminService"].methods}
         methods |= {method.name for method in monitor_pb2.DESCRIPTOR.services_by_name["MonitorService"].methods}

@@ -73,7 +73,7 @@ class StartTest(DaemonTest):
     def test_secrets_that_others_may_read_stop_the_start(self):
         state = self.copy("exposed")
         for name in ("passphrase", "keys", "keys/issuer-1.key", "keys/site-ca.key", "keys/server.key", "keys/wire.key",
-                     "keys/strings.key", "admin"):
+                     "keys/audit.key", "keys/strings.key", "admin"):
             with self.subTest(name):
                 path = state / name
                 mode = path.stat().st_mode
@@ -187,7 +187,7 @@ class InitTest(DaemonTest):
         return {path.name for path in state.iterdir()}
 
     def test_an_existing_site_is_never_overwritten(self):
-        before = {path: path.read_bytes() for path in (self.site.state / "keys").iterdir()}
+        before = {path: path.read_bytes() for path in (self.site.state / "keys").glob("*.key")}
         state = self.copy("taken")
         done = self.init(state, *self.database("taken"), code=1)
         self.assertSays(done, "SITE_EXISTS")
@@ -196,7 +196,7 @@ class InitTest(DaemonTest):
                          "--database-owner", f"{self.site.database} user=capf_owner dbname=capf", code=1)
         self.assertSays(done, "SITE_EXISTS")
         self.assertEqual(self.names(empty), {"passphrase"})
-        self.assertEqual(before, {path: path.read_bytes() for path in (self.site.state / "keys").iterdir()})
+        self.assertEqual(before, {path: path.read_bytes() for path in (self.site.state / "keys").glob("*.key")})
 
     def test_an_init_that_was_cut_off_before_it_was_on_record_begins_anew(self):
         state = self.new_state("early")

@@ -314,6 +314,7 @@ class SelfServiceTest(Enrolment):
 
     def age(self, device, share):
         """Lets that share of the LSC's life be over."""
+        self.site.changed.add(device)
         self.site.sql(f"update certificates set not_before = now() - {share} * interval '300 days', "
                       f"not_after = now() + (1 - {share}) * interval '300 days' "
                       f"where phone_id = (select id from phones where device = '{device}') and revoked_at is null",

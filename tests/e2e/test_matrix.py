@@ -92,6 +92,7 @@ class MatrixTest(EndToEnd, rpc.RefusalTests):
         if name == "superseded LSC":
             self.lsc(device)
         elif name == "expired LSC":
+            self.site.changed.add(device)
             self.site.sql("update certificates set not_before = now() - interval '20 days', "
                           f"not_after = now() - interval '1 day' where sha256 = '\\x{own.sha256}'", user="postgres")
         elif name == "revoked LSC":

@@ -106,7 +106,7 @@ TEST_CASE("a server without the active issuer's key refuses for now, and says th
   CHECK(refused(other.activate(site.administrator, 2, false)) == Reason::kIssuerNotReady);
   must(other.activate(site.administrator, 2, true));
   CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kIssuerKeyAbsent);
-  service::Monitor monitor(site.database(), clock, site.issuer_keys());
+  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water);
   CHECK(refused(monitor.healthy()) == Reason::kIssuerKeyAbsent);
   // Nothing happened to the operation.
   site.key_folder.copy(elsewhere, 2);

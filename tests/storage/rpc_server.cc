@@ -11,6 +11,7 @@
 
 #include "capf/rpc/server.h"
 #include "capf/service/administrators.h"
+#include "capf/service/checker.h"
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
 #include "capf/v1/admin.grpc.pb.h"
@@ -83,21 +84,12 @@ struct Servers {
   Bytes site_certificate = must(ca::make_site_ca(*site_key, {"CN=Site CA", clock.now()}, Botan::system_rng()));
   service::Administrators administrators{site.database(), *site_key, site_certificate, Botan::system_rng()};
   service::Records records{site.database()};
-  service::Monitor monitor{site.database(), clock, site.issuer_keys()};
+  service::Checker checker{site.database(), "test"};
+  service::Monitor monitor{site.database(), clock, site.issuer_keys(), site.high_water};
   rpc::Readiness readiness{monitor};
-  rpc::UseCases use_cases{site.enrolment,
-                          site.phones,
-                          site.operations,
-                          site.certificates,
-                          site.trust,
-                          site.issuers,
-                          administrators,
-                          records,
-                          monitor,
-                          readiness,
-                          metrics,
-                          clock,
-                          {}};
+  rpc::UseCases use_cases{
+      site.enrolment, site.phones, site.operations, site.certificates, checker, site.trust, site.issuers,
+      administrators, records,     monitor,         readiness,         metrics, clock,      {}};
   rpc::ListenSettings listen(const char* address) const {
     const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
     const std::string pem =

@@ -149,7 +149,8 @@ class Site {
   std::unique_ptr<ca::Issuers> issuers_ = make_issuers();
 
  public:
-  service::Authenticator authenticator{database(), strings_, policy, clock_, {}};
+  service::HighWater high_water;
+  service::Authenticator authenticator{database(), strings_, policy, clock_, high_water, {}};
   service::Enrolment enrolment{database(), authenticator, *issuers_, policy, Botan::system_rng()};
   service::Phones phones{database()};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};

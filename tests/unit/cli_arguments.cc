@@ -44,7 +44,7 @@ TEST_CASE("wrong usage is exit code 2, and unknown (3) for a monitoring plugin")
   for (const char* line : {"", "phone", "phone fly", "phone show", "phone show A B", "phone list --limit x",
                            "operation schedule install SEP1", "operation schedule fly SEP1 --auth null",
                            "operation list --state none", "certificate revoke SEP1 --reason keycompromise",
-                           "operation schedule install SEP1 --auth null --completes-by tomorrow", "audit verify"}) {
+                           "operation schedule install SEP1 --auth null --completes-by tomorrow", "audit seal"}) {
     const Parsed result = parsed(commands, line);
     CAPTURE(line);
     CHECK(result.command == nullptr);

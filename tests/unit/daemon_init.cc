@@ -147,13 +147,13 @@ TEST_CASE("a folder without a site says so") {
   CHECK(opened.error().reason == Reason::kNoSite);
 }
 
-TEST_CASE("five keys of a new site are on record, each another") {
+TEST_CASE("six keys of a new site are on record, each another") {
   const test::Folder folder;
   const auto records = make(good_options(folder.path()));
   REQUIRE(records);
   std::set<Sha256> keys;
   for (const auto& [key, owner] : records->keys) keys.insert(key);
-  CHECK(keys.size() == 5);
+  CHECK(keys.size() == 6);
   CHECK(records->issuer.active);
   CHECK(records->administrator.role == Role::kAdmin);
 }

@@ -43,6 +43,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListCertificates", "aou"},
     {"capf.v1.AdminService/GetCertificate", "aou"},
     {"capf.v1.AdminService/RevokeCertificates", "ao"},
+    {"capf.v1.AdminService/VerifyCertificates", "au"},
     {"capf.v1.AdminService/ListIssuers", "aou"},
     {"capf.v1.AdminService/GetIssuer", "aou"},
     {"capf.v1.AdminService/AddIssuer", "a"},
@@ -55,6 +56,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListAdministrators", "au"},
     {"capf.v1.AdminService/DisableAdministrator", "a"},
     {"capf.v1.AdminService/ListAudit", "au"},
+    {"capf.v1.AdminService/ListSeals", "au"},
     {"capf.v1.MonitorService/ListPending", "aoum"},
     {"capf.v1.MonitorService/GetSummary", "aoum"},
     {"capf.v1.MonitorService/WatchOperations", "aoum"},
@@ -133,7 +135,7 @@ TEST_CASE("what changes something is told from what reads, and each has a name t
     CAPTURE(row.method);
     const auto name = row.method.substr(row.method.find('/') + 1);
     const bool reads = name.starts_with("List") || name.starts_with("Get") || name.starts_with("Watch") ||
-                       name.starts_with("Check") || name.starts_with("ServerReflection");
+                       name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("ServerReflection");
     CHECK((row.effect == Effect::kReads) == reads);
     CHECK(std::regex_match(std::string(row.action), std::regex("[a-z_]+\\.[a-z_]+")));
     CHECK(actions.insert(row.action).second);

@@ -1,0 +1,117 @@
+#include "capf/cli/seals.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "capf/client/key.h"
+
+namespace capf::cli {
+namespace {
+
+/// An event may be written down so long after the time that stands in it: its transaction took so long.
+constexpr std::int64_t kLongestTransaction = 3600LL * 1'000'000;
+
+std::string big_endian(std::uint64_t value, int octets) {
+  std::string text;
+  for (int i = octets - 1; i >= 0; --i) text += static_cast<char>(value >> (8 * i) & 0xff);
+  return text;
+}
+std::string field(const std::string& octets) { return big_endian(octets.size(), 4) + octets; }
+std::string field(std::int64_t number) { return field(big_endian(static_cast<std::uint64_t>(number), 8)); }
+std::int64_t microseconds(const google::protobuf::Timestamp& time) {
+  return time.seconds() * 1'000'000 + time.nanos() / 1000;
+}
+
+std::string encoded(const v1::AuditEvent& event) {
+  return field(event.id()) + field(microseconds(event.at())) + field(event.actor_kind()) + field(event.actor()) +
+         field(event.address()) + field(event.action()) + field(event.subject()) + field(event.operation_id()) +
+         field(event.outcome()) + field(event.reason()) + field(event.detail());
+}
+
+std::string encoded(const v1::AuditSeal& seal) {
+  return field(std::string("capf audit seal 1")) + field(seal.number()) + field(microseconds(seal.sealed_at())) +
+         field(seal.events()) + field(static_cast<std::int64_t>(seal.last_transaction())) + field(seal.last_id()) +
+         field(seal.content()) + field(seal.previous());
+}
+
+std::string digest(const std::string& octets) { return std::string(as_text(sha256(as_bytes(octets)))); }
+std::string hex(const std::string& octets) { return to_hex(as_bytes(octets)); }
+
+}  // namespace
+
+Anchors read_anchors(std::string_view text) {
+  static const std::regex pattern("number=([0-9]{1,18}) sha256=([0-9a-f]{64})(?![0-9a-f])");
+  Anchors anchors;
+  std::size_t start = 0;
+  while (start < text.size()) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    const std::string line(text.substr(start, std::min<std::size_t>(end - start, 4096)));
+    std::smatch found;
+    if (std::regex_search(line, found, pattern)) anchors[std::stoll(found[1])] = found[2];
+    start = end + 1;
+  }
+  return anchors;
+}
+
+void SealVerifier::find(std::int64_t number, const std::string& what) {
+  findings_.push_back("seal " + std::to_string(number) + ": " + what);
+}
+
+void SealVerifier::take(const v1::SealedBatch& batch) {
+  const v1::AuditSeal& seal = batch.seal();
+  const std::string text = encoded(seal);
+  if (last_ == 0) {
+    first_ = seal.number();
+    first_previous_ = hex(seal.previous());
+    if (first_ == 1 && seal.previous() != std::string(32, '\0')) find(1, "is said to follow another one");
+  } else {
+    if (seal.number() != last_ + 1) find(seal.number(), "follows " + std::to_string(last_) + ": seals are missing");
+    if (hex(seal.previous()) != last_sha256_) find(seal.number(), "does not continue the chain");
+  }
+  if (!client::is_signature(public_key_, as_bytes(text), as_bytes(seal.signature()))) {
+    find(seal.number(), "is not signed by the audit key");
+  }
+  std::string content;
+  for (const v1::AuditEvent& event : batch.events()) content += field(encoded(event));
+  if (batch.events_size() != seal.events()) {
+    find(seal.number(), "covers " + std::to_string(seal.events()) + " events, and " +
+                            (batch.events_size() < seal.events() ? "fewer" : "more") + " are there");
+  } else if (digest(content) != seal.content()) {
+    find(seal.number(), "its events are not those that were sealed");
+  }
+  std::int64_t newest = newest_;
+  for (const v1::AuditEvent& event : batch.events()) {
+    const std::int64_t at = microseconds(event.at());
+    if (at > microseconds(seal.sealed_at())) find(seal.number(), "covers an event of after it");
+    if (at < newest_ - kLongestTransaction) find(seal.number(), "covers an event that was dated back");
+    newest = std::max(newest, at);
+  }
+  newest_ = newest;
+  events_ += batch.events_size();
+  last_ = seal.number();
+  last_sha256_ = hex(digest(text));
+  if (const auto anchor = anchors_.find(last_); anchor != anchors_.end() && anchor->second != last_sha256_) {
+    find(last_, "is not the one that the anchor names");
+  }
+}
+
+void SealVerifier::finish() {
+  if (!anchors_.empty() && anchors_.rbegin()->first > last_) {
+    findings_.push_back("the record was cut short: it ends with seal " + std::to_string(last_) +
+                        ", and the anchor names seal " + std::to_string(anchors_.rbegin()->first));
+  }
+  if (first_ <= 1) return;
+  const auto before = anchors_.find(first_ - 1);
+  if (before == anchors_.end()) {
+    findings_.push_back("the record begins with seal " + std::to_string(first_) +
+                        ": those before must be in the archive (--archive), or the one before in --anchor");
+  } else if (before->second != first_previous_) {
+    find(first_, "does not follow the one that the anchor names");
+  }
+}
+
+std::string SealVerifier::anchor() const {
+  return last_ == 0 ? std::string() : "number=" + std::to_string(last_) + " sha256=" + last_sha256_;
+}
+
+}  // namespace capf::cli

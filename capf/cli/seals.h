@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
+#include "capf/v1/admin.pb.h"
+
+namespace capf::cli {
+
+/// Seals that somebody saw before, by number: what a log, or the output of an earlier check, has of
+/// "number=12 sha256=<64 digits>".
+using Anchors = std::map<std::int64_t, std::string>;
+Anchors read_anchors(std::string_view text);
+
+/// Checks the record as it is sealed, seal by seal, with code of its own (capf/domain/seal.h says what is signed), and
+/// trusts nothing but the public audit key and the anchors: not the server that brings the events, not the owner of its
+/// database.
+class SealVerifier {
+ public:
+  /// @param public_key PEM
+  SealVerifier(std::string public_key, Anchors anchors)
+      : public_key_(std::move(public_key)), anchors_(std::move(anchors)) {}
+
+  /// The next one, in order.
+  void take(const v1::SealedBatch& batch);
+  /// After the last one: whether the chain is as long as the anchors say, and begins where it should.
+  void finish();
+
+  /// What is wrong, in words.
+  const std::vector<std::string>& findings() const { return findings_; }
+  std::int64_t first() const { return first_; }  ///< 0: there is none
+  std::int64_t last() const { return last_; }
+  std::int64_t events() const { return events_; }
+  /// "number=12 sha256=<64 digits>" of the last one; empty without one.
+  std::string anchor() const;
+
+ private:
+  void find(std::int64_t number, const std::string& what);
+
+  const std::string public_key_;
+  const Anchors anchors_;
+  std::vector<std::string> findings_;
+  std::int64_t first_ = 0;
+  std::int64_t last_ = 0;
+  std::int64_t events_ = 0;
+  std::string first_previous_;
+  std::string last_sha256_;
+  std::int64_t newest_ = 0;  ///< the latest time of an event so far
+};
+
+}  // namespace capf::cli

@@ -1,0 +1,82 @@
+#include "capf/daemon/audit_key.h"
+
+#include "capf/base/log.h"
+#include "capf/ca/audit.h"
+
+namespace capf::daemon {
+namespace {
+
+const char* const kName = "audit";
+
+/// Complete or not there at all.
+Status write_whole(const std::filesystem::path& path, BytesView data,
+                   Status (*write)(const std::filesystem::path&, BytesView)) {
+  const std::filesystem::path fresh = path.string() + ".new";
+  std::error_code error;
+  std::filesystem::remove(fresh, error);
+  CAPF_TRY(write(fresh, data));
+  std::filesystem::rename(fresh, path, error);
+  if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
+  return sync_folder(path.parent_path());
+}
+
+Status write_public_half(const SiteFiles& files, const ca::SigningKey& key) {
+  return write_whole(files.audit_public_key(), as_bytes(ca::public_key_pem(key.public_key())), write_new_file);
+}
+
+/// Writes the key down unless the database has one. @return the one on record.
+Result<Bytes> record_key(Database& database, const Bytes& spki) {
+  return in_write(database, [&](Transaction& tx) -> Result<Bytes> {
+    CAPF_LET(const bool recorded, tx.seals().set_key(spki));
+    if (recorded) {
+      CAPF_LET(const KeyRecord claimed, tx.keys().claim(sha256(spki), KeyOwner::kSite, 0));
+      if (claimed.owner != KeyOwner::kSite) return fail(Reason::kKeyReserved);
+      AuditEvent event;
+      event.actor = {ActorKind::kSystem, "capfd", ""};
+      event.action = "site.audit_key";
+      event.subject = to_hex(sha256(spki));
+      CAPF_TRY(tx.audit().add(event));
+    }
+    CAPF_LET(const auto key, tx.seals().key());
+    return key.value_or(Bytes{});
+  });
+}
+
+tl::unexpected<Error> another_key(const SiteFiles& files) {
+  return fail(Reason::kInvalidConfiguration, files.key(kName).string() +
+                                                 " is not the audit key on record: copy it, with " +
+                                                 files.audit_public_key().string() + ", from the server that made it");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ca::SigningKey>> make_audit_key(const SiteFiles& files, const Secret& passphrase) {
+  CAPF_LET(auto key, ca::generate_key(ca::KeyAlgorithm::kP256));
+  CAPF_LET(const Bytes encrypted, ca::encrypt_key(*key, passphrase));
+  CAPF_TRY(write_whole(files.key(kName), encrypted, write_new_secret_file));
+  CAPF_TRY(write_public_half(files, *key));
+  return key;
+}
+
+Result<std::unique_ptr<ca::SigningKey>> open_audit_key(const SiteFiles& files, const Secret& passphrase,
+                                                       Database& database) {
+  CAPF_LET(const auto on_record, in_read(database, [](Transaction& tx) { return tx.seals().key(); }));
+  std::error_code error;
+  std::unique_ptr<ca::SigningKey> key;
+  if (std::filesystem::exists(files.key(kName), error)) {
+    CAPF_LET(const Secret pem, read_secret_file(files.key(kName)));
+    CAPF_LET(key, ca::decrypt_key(pem.view(), passphrase));
+    if (!std::filesystem::exists(files.audit_public_key(), error)) CAPF_TRY(write_public_half(files, *key));
+  } else {
+    if (on_record) return another_key(files);
+    CAPF_LET(key, make_audit_key(files, passphrase));
+    log_info("audit.key_made", {{"file", files.key(kName).string()}});
+  }
+  if (on_record && *on_record == key->public_key()) return key;
+  if (on_record) return another_key(files);
+  CAPF_LET(const Bytes recorded, record_key(database, key->public_key()));
+  if (recorded != key->public_key()) return another_key(files);
+  return key;
+}
+
+}  // namespace capf::daemon

@@ -1,0 +1,49 @@
+#include "capf/daemon/marks.h"
+
+#include <sstream>
+
+#include "capf/base/secret.h"
+#include "capf/daemon/site.h"
+
+namespace capf::daemon {
+
+Result<std::map<std::string, std::string>> MarksFile::read() const {
+  std::map<std::string, std::string> marks;
+  std::error_code error;
+  if (!std::filesystem::exists(path_, error)) return marks;
+  CAPF_LET(const Bytes data, read_file(path_));
+  std::istringstream lines{std::string(as_text(data))};
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t space = line.find(' ');
+    if (space == std::string::npos) {
+      return fail(Reason::kInvalidConfiguration, path_.string() + " is not a file of high-water marks");
+    }
+    marks[line.substr(0, space)] = line.substr(space + 1);
+  }
+  return marks;
+}
+
+Result<std::optional<std::string>> MarksFile::find(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  CAPF_LET(const auto marks, read());
+  const auto found = marks.find(name);
+  if (found == marks.end()) return std::nullopt;
+  return found->second;
+}
+
+Status MarksFile::set(const std::string& name, const std::string& value) {
+  const std::lock_guard lock(mutex_);
+  CAPF_LET(auto marks, read());
+  marks[name] = value;
+  std::string text;
+  for (const auto& [mark, its_value] : marks) text += mark + ' ' + its_value + '\n';
+  const std::filesystem::path fresh = path_.string() + ".new";
+  std::error_code error;
+  std::filesystem::remove(fresh, error);
+  CAPF_TRY(write_new_secret_file(fresh, as_bytes(text)));
+  std::filesystem::rename(fresh, path_, error);
+  if (error) return fail(Reason::kInvalidConfiguration, path_.string() + ": " + error.message());
+  return sync_folder(path_.parent_path());
+}
+
+}  // namespace capf::daemon

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <botan/rng.h>
+
+#include "capf/ca/key.h"
+#include "capf/domain/store.h"
+#include "capf/service/highwater.h"
+
+namespace capf::service {
+
+/// Seals the record, one server at a time by lease, and keeps the mark "seal": number and SHA-256 of the last one.
+/// Every server writes every seal to its log, so that a chain that is cut short shows there. Threads: one.
+class Sealer {
+ public:
+  /// @param key the audit key. @param holder a name of this server that no other one has.
+  Sealer(Database& database, const ca::SigningKey& key, Marks& marks, HighWater& high_water, std::string holder,
+         Botan::RandomNumberGenerator& random)
+      : database_(database),
+        key_(key),
+        marks_(marks),
+        high_water_(high_water),
+        holder_(std::move(holder)),
+        random_(random) {}
+
+  /// Holds the database against the mark, and brings the mark and the log up to the database.
+  /// @return the last seal. Errors: DATABASE_BEHIND, RECORD_BROKEN where a seal is not signed by the audit key.
+  Result<std::optional<AuditSeal>> check();
+  /// check(), and seals what no running transaction can still precede. Call it every few seconds.
+  /// @return the last seal.
+  Result<std::optional<AuditSeal>> run();
+
+ private:
+  /// @return whether there may be more.
+  Result<bool> seal_batch();
+
+  Database& database_;
+  const ca::SigningKey& key_;
+  Marks& marks_;
+  HighWater& high_water_;
+  std::string holder_;
+  Botan::RandomNumberGenerator& random_;
+};
+
+}  // namespace capf::service

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capf/domain/store.h"
+#include "storage/session.h"
+
+namespace capf::storage {
+
+/// What is old enough to leave the database, as the schema's owner sees it: the server's role may not delete it.
+/// One program at a time. Every answer is a batch, oldest first. Threads: one.
+class Archive {
+ public:
+  /// Connects, and waits for nobody: CHANGED_MEANWHILE where another archiving runs.
+  static Result<std::unique_ptr<Archive>> open(const std::string& owner_conninfo);
+
+  /// A seal of `days` ago or before, with what it covers; never the last one.
+  struct Sealed {
+    AuditSeal seal;
+    std::string month;  ///< in which it was sealed: "2030-12"
+    std::vector<AuditRecord> events;
+  };
+  Result<std::vector<Sealed>> seals(std::chrono::days age);
+  /// The seals up to and with this one, and their events.
+  Status remove_seals(const AuditSeal& last);
+
+  /// A row as JSON, with every column.
+  struct Row {
+    std::int64_t id = 0;
+    TimePoint at;  ///< since when it is of the past
+    std::string month;
+    std::string json;
+  };
+  struct Cursor {
+    TimePoint at;
+    std::int64_t id = 0;
+  };
+  /// Certificates that expired (and were issued) `days` ago or before. The last confirmed LSC of a phone stays: whether
+  /// it ever had one decides what counts for it.
+  Result<std::vector<Row>> certificates(const Cursor& after, std::chrono::days age);
+  /// With their revocations. Their keys stay on record for ever.
+  Status remove_certificates(const std::vector<Row>& rows);
+  /// Operations that ended `days` ago or before and that no certificate and no event refers to; the last one of a phone
+  /// stays.
+  Result<std::vector<Row>> operations(const Cursor& after, std::chrono::days age);
+  Status remove_operations(const std::vector<Row>& rows);
+
+  Status record(const AuditEvent& event);
+
+ private:
+  explicit Archive(const std::string& conninfo) : connection_(conninfo) {}
+  template <class Work>
+  Status write(Work work);
+
+  Connection connection_;
+};
+
+}  // namespace capf::storage

@@ -1,0 +1,246 @@
+#include <thread>
+
+#include <botan/system_rng.h>
+
+#include "capf/ca/audit.h"
+#include "capf/service/records.h"
+#include "capf/service/sealer.h"
+#include "tests/storage/samples.h"
+
+namespace capf::test {
+namespace {
+
+class MarksInMemory final : public service::Marks {
+ public:
+  Result<std::optional<std::string>> find(const std::string& name) override {
+    const auto found = marks.find(name);
+    if (found == marks.end()) return std::nullopt;
+    return found->second;
+  }
+  Status set(const std::string& name, const std::string& value) override {
+    marks[name] = value;
+    return {};
+  }
+  std::map<std::string, std::string> marks;
+};
+
+/// One server that seals.
+struct Server {
+  Server(Database& database, const ca::SigningKey& key, const std::string& name)
+      : sealer(database, key, marks, high_water, name, Botan::system_rng()) {}
+  MarksInMemory marks;
+  service::HighWater high_water;
+  service::Sealer sealer;
+};
+
+class Sealed {
+ public:
+  void add(const std::string& detail = "detail") {
+    in(*database, [&](Transaction& tx) { add_in(tx, detail); });
+  }
+  static void add_in(Transaction& tx, const std::string& detail) {
+    AuditEvent event;
+    event.actor = {ActorKind::kAdministrator, "alice", "192.0.2.7"};
+    event.action = "phone.add";
+    event.subject = "SEP1";
+    event.detail = detail;
+    good(tx.audit().add(event));
+  }
+  /// Transactions of other tests, in other databases of the cluster, hold events back too: until they end.
+  std::int64_t seal(Server& server, std::int64_t at_least) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (std::chrono::steady_clock::now() < deadline) {
+      const auto last = good(server.sealer.run());
+      if (last && last->number >= at_least) return last->number;
+    }
+    FAIL("nothing was sealed");
+    return 0;
+  }
+  std::string value(const std::string& query) const { return fresh.sql(query); }
+
+  const FreshDatabase fresh;
+  std::unique_ptr<storage::PostgresDatabase> database = fresh.open(8);
+  std::unique_ptr<ca::SigningKey> key = good(ca::generate_key(ca::KeyAlgorithm::kP256));
+};
+
+TEST_CASE("seals cover every event once, in a chain that is signed") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  CHECK_FALSE(good(server.sealer.run()));
+  for (int i = 0; i < 3; ++i) record.add(std::to_string(i));
+  record.seal(server, 1);
+  record.add("last");
+  const std::int64_t last = record.seal(server, good(server.sealer.check())->number + 1);
+
+  service::Records records(*record.database);
+  Sha256 previous{};
+  std::string details;
+  for (std::int64_t number = 0; number < last;) {
+    const auto page = good(records.seals(number));
+    REQUIRE_FALSE(page.batches.empty());
+    for (const service::SealedBatch& batch : page.batches) {
+      CHECK(batch.seal.number == ++number);
+      CHECK(batch.seal.previous == previous);
+      CHECK(batch.seal.content == content_of(batch.events));
+      CHECK(static_cast<int>(batch.events.size()) == batch.seal.events);
+      CHECK(ca::is_sealed(record.key->public_key(), seal_text(batch.seal), batch.seal.signature));
+      previous = sha256(seal_text(batch.seal));
+      for (const AuditRecord& event : batch.events) details += event.detail + ' ';
+    }
+  }
+  CHECK(details == "0 1 2 last ");
+  const auto end = good(records.seals(last));
+  CHECK(end.batches.empty());
+  CHECK(end.unsealed == 0);
+  CHECK(server.marks.marks["seal"] == std::to_string(last) + ' ' + to_hex(previous));
+}
+
+TEST_CASE("an event of a transaction that still runs is sealed when it has ended, and before it nothing that follows") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  in(*record.database, [&](Transaction& slow) {
+    Sealed::add_in(slow, "slow");
+    record.add("quick");
+    CHECK_FALSE(good(server.sealer.run()));
+  });
+  record.seal(server, 1);
+  const auto page = good(service::Records(*record.database).seals(0));
+  REQUIRE_FALSE(page.batches.empty());
+  CHECK(page.batches.front().events.front().detail == "slow");
+}
+
+TEST_CASE("two servers that seal at once make one chain") {
+  Sealed record;
+  Server one(*record.database, *record.key, "one");
+  Server two(*record.database, *record.key, "two");
+  const auto work = [&](Server& server) {
+    for (int i = 0; i < 20; ++i) {
+      // The lease goes from one to the other at any moment.
+      good(record.database->write([](Transaction& tx) {
+        return tx.audit().add([] {
+          AuditEvent event;
+          event.actor = {ActorKind::kSystem, "test", ""};
+          event.action = "phone.add";
+          event.subject = "SEP1";
+          return event;
+        }());
+      }));
+      record.fresh.sql("update leases set expires_at = now() where name = 'audit'");
+      good(server.sealer.run());
+    }
+  };
+  std::thread other([&] { work(two); });
+  work(one);
+  other.join();
+  record.seal(one, 1);
+  const std::string unsealed =
+      "select count(*) from audit_events where (xid, id) > "
+      "(select last_xid, last_id from audit_seals order by number desc limit 1)";
+  while (record.value(unsealed) != "0") good(one.sealer.run());
+  CHECK(record.value("select sum(events) from audit_seals") == "40");
+  CHECK(record.value("select count(*) = max(number) from audit_seals") == "t");
+  CHECK(record.value("select count(*) from audit_seals a left join audit_seals b on b.number = a.number - 1 "
+                     "where a.previous <> coalesce(b.sha256, decode(repeat('00', 32), 'hex'))") == "0");
+  good(two.sealer.check());
+  CHECK(two.marks.marks == one.marks.marks);
+}
+
+TEST_CASE("a batch has its bound, and what is left follows in the next ones") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  in(*record.database, [&](Transaction& tx) {
+    for (int i = 0; i < 2 * kLargestBatch + 1; ++i) Sealed::add_in(tx, std::to_string(i));
+  });
+  CHECK(record.seal(server, 3) == 3);
+  CHECK(record.value("select string_agg(events::text, ' ' order by number) from audit_seals") == "500 500 1");
+}
+
+TEST_CASE("a database that was set back behind the mark issues nothing and seals nothing") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.add();
+  record.seal(server, 1);
+  const auto refused = [](const auto& result) { return result ? Reason::kInternal : result.error().reason; };
+  good(server.high_water.check());
+  const std::string before = server.marks.marks["seal"];
+
+  SECTION("it ends before the mark") { server.marks.marks["seal"] = "2" + before.substr(1); }
+  SECTION("it has gone another way since") { server.marks.marks["seal"].back() ^= 1; }
+  record.add("after it was restored");
+  CHECK(refused(server.sealer.run()) == Reason::kDatabaseBehind);
+  CHECK(refused(server.high_water.check()) == Reason::kDatabaseBehind);
+  CHECK(record.value("select count(*) from audit_seals") == "1");
+
+  server.marks.marks["seal"] = before;
+  record.seal(server, 2);
+  good(server.high_water.check());
+}
+
+TEST_CASE("a seal that somebody else signed is not taken over into the mark") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.add();
+  record.seal(server, 1);
+  const auto other = good(ca::generate_key(ca::KeyAlgorithm::kP256));
+  Server forger(*record.database, *other, "forger");
+  record.add();
+  record.fresh.sql("update leases set expires_at = now()");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (record.value("select count(*) from audit_seals") == "1" && std::chrono::steady_clock::now() < deadline) {
+    // It refuses to go on from what is not its own; with a mark it does not look back.
+    forger.marks.marks["seal"] = server.marks.marks["seal"];
+    static_cast<void>(forger.sealer.run());
+  }
+  REQUIRE(record.value("select count(*) from audit_seals") == "2");
+  const auto checked = server.sealer.check();
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().reason == Reason::kRecordBroken);
+  CHECK(server.marks.marks["seal"].starts_with("1 "));
+}
+
+TEST_CASE("a dump that was restored into a younger cluster goes on where it ended") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  // As such a dump brings them.
+  record.fresh.sql(
+      "insert into audit_events (xid, actor_kind, actor, address, action, subject, outcome, detail) "
+      "values ('4000000000000', 'system', 'a', '', 'phone.add', 'SEP1', 'done', 'old')");
+  CHECK(good(in_write(*record.database, [](Transaction& tx) { return tx.seals().adopt_cluster(); })));
+  CHECK_FALSE(good(in_write(*record.database, [](Transaction& tx) { return tx.seals().adopt_cluster(); })));
+  record.add("new");
+  record.seal(server, 1);
+  while (record.value("select sum(events) from audit_seals") != "2") good(server.sealer.run());
+  CHECK(record.value("select string_agg(detail, ' ' order by xid, id) from audit_events") == "old new");
+}
+
+TEST_CASE("seals and the audit key on record are never changed, and the server may only add them") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.add();
+  record.seal(server, 1);
+  in(*record.database, [&](Transaction& tx) {
+    CHECK(good(tx.seals().set_key(record.key->public_key())));
+    CHECK_FALSE(good(tx.seals().set_key(Bytes(40, 1))));
+    CHECK(good(tx.seals().key()) == record.key->public_key());
+  });
+  for (const char* table : {"audit_seals", "audit_key"}) {
+    const std::string name(table);
+    CHECK_THROWS_WITH(record.fresh.sql("delete from " + name), Catch::Contains("never changed"));
+    CHECK_THROWS_WITH(record.fresh.sql("delete from " + name, "capf_server"), Catch::Contains("permission denied"));
+  }
+}
+
+TEST_CASE("who archives may delete, the server may not, and nobody may change") {
+  Sealed record;
+  record.add();
+  const std::string say = "set capf.archiving = 'on'; ";
+  CHECK_THROWS_WITH(record.fresh.sql(say + "delete from audit_events", "capf_server"),
+                    Catch::Contains("permission denied"));
+  CHECK_THROWS_WITH(record.fresh.sql(say + "update audit_events set detail = ''"), Catch::Contains("never changed"));
+  CHECK_THROWS_WITH(record.fresh.sql(say + "truncate audit_events"), Catch::Contains("never changed"));
+  record.fresh.sql(say + "delete from audit_events");
+  CHECK(record.value("select count(*) from audit_events") == "0");
+}
+
+}  // namespace
+}  // namespace capf::test
