@@ -44,7 +44,8 @@ Result<Bytes> record_key(Database& database, const Bytes& spki) {
 
 tl::unexpected<Error> another_key(const SiteFiles& files) {
   return fail(Reason::kInvalidConfiguration, files.key(kName).string() +
-                                                 " is not the audit key on record: copy it, with " +
+                                                 " is not the audit key on record: the database is another site's, or "
+                                                 "the key is to be copied, with " +
                                                  files.audit_public_key().string() + ", from the server that made it");
 }
 
