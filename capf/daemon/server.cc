@@ -101,6 +101,8 @@ class Composition final : public Server {
 
   Status listen() {
     CAPF_TRY(issuer_service_.start());
+    CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
+    hold_against_crls();
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
     tell_expiries();
     // Whether the database is behind is known before anybody comes.
@@ -139,7 +141,6 @@ class Composition final : public Server {
       CAPF_LET(admin_server_, rpc::Server::start_admin(use_cases, settings));
       endpoints_.admin = dial_address(admin_server_->addresses());
     }
-    CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
     publisher_.emplace(
         database_, *published_, clock_, Botan::system_rng(),
         service::PublisherSettings{holder_, status_url(configuration_), configuration_.status.crl_interval,
@@ -267,7 +268,16 @@ class Composition final : public Server {
     return {};
   }
 
+  /// A database that has forgotten a CRL which this server serves was set back: nobody is let in.
+  void hold_against_crls() {
+    const Status level = database_.read([this](Transaction& tx) { return published_->check(tx); });
+    if (level) return high_water_.report("crls", std::nullopt);
+    if (level.error().reason != Reason::kDatabaseBehind) return log_warning("crls.unread", level.error());
+    high_water_.report("crls", "it does not have the newest CRL that this server serves");
+  }
+
   void publish() {
+    hold_against_crls();
     const auto generations = issuers_.all();
     std::vector<service::PublishingIssuer> issuers;
     for (const auto& issuer : generations) issuers.push_back({issuer->record(), issuer->key()});

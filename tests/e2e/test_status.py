@@ -125,6 +125,27 @@ class CrlTest(StatusTest):
         eventually(passing(lambda: self.assertIn(self.serial(path), self.revoked_in(self.crl()))), "it is revoked")
         self.assertGreater(self.number(self.crl()), number)
 
+    def test_a_database_that_has_forgotten_a_crl_lets_nobody_in(self):
+        device = self.device()
+        self.site.add_phone(device)
+        self.site.schedule(device, "install", "null")
+        self.crl()
+        self.site.server.stop()
+        (newest,) = self.site.sql("select max(number) from crls")
+        self.site.sql("create table pieces_before as select * from crl_pieces; "
+                      "create table crls_before as select * from crls where number = " + newest + "; "
+                      f"delete from crl_pieces where number = {newest}; delete from crls where number = {newest}")
+        self.site.server.start()
+        self.assertSays(self.site.phone(device, code=1), "DATABASE_BEHIND")
+        self.assertEqual(self.fetch("/crl/1/0.crl").status, 200)  # what was published stays published
+        self.assertEqual(self.site.sql("select count(*) from crls where number >= " + newest), ["0"])
+        self.site.server.stop()
+        self.site.sql("insert into crls select * from crls_before; "
+                      f"insert into crl_pieces select * from pieces_before where number = {newest}; "
+                      "drop table crls_before, pieces_before")
+        self.site.server.start()
+        self.site.phone(device)
+
     def test_a_second_server_serves_the_same(self):
         second = self.site.add_server()
         same = lambda: self.fetch("/crl/1/0.crl", server=second).getheader("ETag") == \

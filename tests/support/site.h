@@ -137,9 +137,9 @@ class Site {
       CAPF_TRY(tx.keys().claim(facts.key_sha256, KeyOwner::kIssuer, 0));
       return {};
     }));
-    auto issuers = std::make_unique<ca::Issuers>();
-    issuers->put(must(ca::Issuer::make(record, std::move(key), "http://capf.example:3807")));
-    return issuers;
+    auto made = std::make_unique<ca::Issuers>();
+    made->put(must(ca::Issuer::make(record, std::move(key), "http://capf.example:3807")));
+    return made;
   }
 
   FreshDatabase fresh_;
