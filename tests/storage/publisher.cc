@@ -25,8 +25,8 @@ class ShiftedClock final : public Clock {
 
 /// One server of a site, as far as it publishes.
 struct Node {
-  explicit Node(Site& site, const std::string& name, std::chrono::seconds interval = std::chrono::seconds{0})
-      : site(site), published(must(PublishedCrls::open(folder.path() / "crls"))) {
+  explicit Node(Site& of, const std::string& name, std::chrono::seconds interval = std::chrono::seconds{0})
+      : site(of), published(must(PublishedCrls::open(folder.path() / "crls"))) {
     open(name, interval);
   }
   void open(const std::string& name, std::chrono::seconds interval) {
