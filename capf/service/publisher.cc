@@ -9,7 +9,7 @@
 namespace capf::service {
 namespace {
 
-constexpr int kLeaseSeconds = 120;
+constexpr int kLeaseSeconds = 30;  // after a crash nobody publishes for so long
 constexpr int kEntriesAtOnce = 20000;
 constexpr int kChangesAtOnce = 200000;
 constexpr std::size_t kDroppedAtOnce = 1000;
