@@ -108,6 +108,7 @@ class Audit(EndToEnd):
         self.assertEqual(self.site.sql("select count(*) from certificates"), ["0"])
 
     def test_servers_that_are_killed_in_the_middle_leave_one_chain(self):
+        self.sealed()  # by the first server
         other = self.site.add_server()
         for round in range(6):
             server = (self.site.server, other)[round % 2]
