@@ -10,11 +10,6 @@ void Issuers::put(std::shared_ptr<const Issuer> issuer) {
   issuers_.insert_or_assign(id, std::move(issuer));
 }
 
-void Issuers::drop(std::int64_t id) {
-  const std::lock_guard lock(mutex_);
-  issuers_.erase(id);
-}
-
 std::shared_ptr<const Issuer> Issuers::find(std::int64_t id) const {
   const std::lock_guard lock(mutex_);
   const auto found = issuers_.find(id);

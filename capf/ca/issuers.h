@@ -15,8 +15,6 @@ namespace capf::ca {
 class Issuers {
  public:
   void put(std::shared_ptr<const Issuer> issuer);
-  /// The generation's key is used no more.
-  void drop(std::int64_t id);
   /// Nothing where this server does not have its key.
   std::shared_ptr<const Issuer> find(std::int64_t id) const;
   /// By id.

@@ -144,15 +144,18 @@ class Site:
 
     def add_server(self, state=None):
         """Another capfd over the same database; its state directory is a copy of the first one's."""
-        if state is None:
-            state = self.folder / f"site{len(self.servers) + 1}"
-            shutil.copytree(self.state, state, ignore=shutil.ignore_patterns(
-                "postgres", "endpoints.json", "*.log", "*.lock"))
-            path = state / "capfd.toml"
-            path.write_text(re.sub(re.escape(str(self.state)) + r"/(?!postgres)", f"{state}/", path.read_text()))
-        server = Server(state)
+        server = Server(state or self.copy_state(f"site{len(self.servers) + 1}"))
         self.servers.append(server)
         return server.start()
+
+    def copy_state(self, name):
+        """A state directory like the first server's, of its own; that server may run meanwhile."""
+        state = self.folder / name
+        shutil.copytree(self.state, state, ignore=shutil.ignore_patterns(
+            "postgres", "endpoints.json", "*.log", "*.lock", "*.new"))
+        path = state / "capfd.toml"
+        path.write_text(re.sub(re.escape(str(self.state)) + r"/(?!postgres)", f"{state}/", path.read_text()))
+        return state
 
     def start_postgres(self):
         return run(SOURCE / "scripts/postgres", "start", self.state / "postgres", "--fast").stdout.strip()

@@ -32,8 +32,7 @@ class DaemonTest(EndToEnd):
 
     def copy(self, name):
         """A state directory like the site's, of its own."""
-        state = self.site.folder / name
-        shutil.copytree(self.site.state, state, ignore=shutil.ignore_patterns("postgres", "endpoints.json", "*.log"))
+        state = self.site.copy_state(name)
         self.addCleanup(shutil.rmtree, state)
         return state
 

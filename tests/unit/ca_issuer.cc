@@ -9,7 +9,7 @@
 #include "capf/ca/openssl.h"
 #include "capf/ca/profile.h"
 #include "capf/ca/request.h"
-#include "tests/support/data.h"
+#include "tests/support/crl.h"
 
 using namespace capf;
 using namespace capf::test;
@@ -27,15 +27,7 @@ class SeededRandom {
 };
 
 IssuerRecord record(const std::string& path) {
-  IssuerRecord made;
-  made.id = 3;
-  made.der = read_der(path);
-  const auto facts = ca::read_certificate(made.der).value();
-  made.subject = facts.subject;
-  made.sha256 = facts.sha256;
-  made.not_before = facts.not_before;
-  made.not_after = facts.not_after;
-  made.active = true;
+  IssuerRecord made = crl_issuer(path);
   made.shards = 4;
   return made;
 }
