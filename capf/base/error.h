@@ -38,6 +38,7 @@ enum class Code : std::uint8_t {
   X(kInvalidSerial, "INVALID_SERIAL", kInvalidArgument, "a serial number has 1 to 40 hexadecimal digits")              \
   X(kInvalidTime, "INVALID_TIME", kInvalidArgument, "a time is written as 2030-12-31T23:59:59Z")                       \
   X(kInvalidPage, "INVALID_PAGE", kInvalidArgument, "the page token is not one of ours")                               \
+  X(kInvalidSelection, "INVALID_SELECTION", kInvalidArgument, "a selection names at least one property")               \
   X(kInvalidCertificate, "INVALID_CERTIFICATE", kInvalidArgument, "this is not an acceptable X.509 certificate")       \
   X(kInvalidCertificationRequest, "INVALID_CERTIFICATION_REQUEST", kInvalidArgument,                                   \
     "this is not a PKCS #10 request in DER")                                                                           \
@@ -85,6 +86,7 @@ enum class Code : std::uint8_t {
     "the certificate's issuer is not trusted for this device or model")                                                \
   X(kCertificateNotOnRecord, "CERTIFICATE_NOT_ON_RECORD", kUnauthenticated, "the certificate is not on record here")   \
   X(kCertificateRevoked, "CERTIFICATE_REVOKED", kUnauthenticated, "the certificate is revoked")                        \
+  X(kCertificateBlocked, "CERTIFICATE_BLOCKED", kUnauthenticated, "the certificate, or its key, is blocked")           \
   X(kSupersededLscUsed, "SUPERSEDED_LSC_USED", kUnauthenticated, "a superseded LSC was used after its successor")      \
   X(kMicChanged, "MIC_CHANGED", kUnauthenticated, "the device authenticated with another MIC before")                  \
   X(kMicNotTaken, "MIC_NOT_TAKEN", kUnauthenticated, "a MIC is not taken while a valid LSC is on record")              \
@@ -137,10 +139,12 @@ enum class Code : std::uint8_t {
   X(kIssuerNotReady, "ISSUER_NOT_READY", kFailedPrecondition, "not every server has the issuer's key")                 \
   X(kAlreadyRevoked, "ALREADY_REVOKED", kFailedPrecondition, "the certificate is revoked already")                     \
   X(kAlreadyExpired, "ALREADY_EXPIRED", kFailedPrecondition, "the certificate has expired already")                    \
+  X(kNotOnHold, "NOT_ON_HOLD", kFailedPrecondition, "the certificate is not on hold")                                  \
   X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \
+  X(kTokenUnavailable, "TOKEN_UNAVAILABLE", kUnavailable, "the token that holds the key does not answer")              \
   X(kDatabaseBehind, "DATABASE_BEHIND", kUnavailable, "the database is behind what this site has signed")              \
   X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \
   X(kCrlWouldLoseEntries, "CRL_WOULD_LOSE_ENTRIES", kFailedPrecondition,                                               \
@@ -150,8 +154,12 @@ enum class Code : std::uint8_t {
   X(kSecretExposed, "SECRET_EXPOSED", kFailedPrecondition, "a secret file is open to its group or to everybody")       \
   X(kInsecureDatabase, "INSECURE_DATABASE", kFailedPrecondition, "a database over TCP needs sslmode=verify-full")      \
   X(kWrongPassphrase, "WRONG_PASSPHRASE", kFailedPrecondition, "the passphrase does not open the key")                 \
+  X(kWrongPin, "WRONG_PIN", kFailedPrecondition,                                                                       \
+    "the token refuses the PIN; it is not tried again before somebody has looked")                                     \
+  X(kNothingToRecover, "NOTHING_TO_RECOVER", kFailedPrecondition, "the database is not behind what was signed")        \
   /* others, time and faults */                                                                                        \
   X(kChangedMeanwhile, "CHANGED_MEANWHILE", kConflict, "somebody else changed this meanwhile")                         \
+  X(kSelectionChanged, "SELECTION_CHANGED", kConflict, "the selection is not what was counted before")                 \
   X(kDatabaseUnavailable, "DATABASE_UNAVAILABLE", kUnavailable, "the database cannot be reached")                      \
   X(kOverloaded, "OVERLOADED", kUnavailable, "the server is busy: come again in a moment")                             \
   X(kShuttingDown, "SHUTTING_DOWN", kUnavailable, "the server is stopping")                                            \
