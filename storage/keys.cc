@@ -13,7 +13,7 @@ KeyRecord read(Columns& columns) {
 
 const Statement kClaim{"keys_claim",
                        "insert into public_keys (sha256, owner, phone_id) values ($1::bytea, $2::text, $3::bigint) "
-                       "on conflict (sha256) do nothing"};
+                       "on conflict (sha256) do nothing returning owner, phone_id, compromised"};
 const Statement kFind{"keys_find", "select owner, phone_id, compromised from public_keys where sha256 = $1::bytea"};
 const Statement kMarkCompromised{
     "keys_mark_compromised",
@@ -24,7 +24,9 @@ const Statement kMarkCompromised{
 
 // Two statements: the second one sees what another transaction, for which the first one waited, has written.
 Result<KeyRecord> Keys::claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) {
-  CAPF_TRY(session_.execute(kClaim, Parameters(key_sha256, to_string(owner), unless_zero(phone_id))));
+  CAPF_LET(const auto added,
+           session_.first(kClaim, Parameters(key_sha256, to_string(owner), unless_zero(phone_id)), read));
+  if (added) return *added;
   return session_.value(kFind, Parameters(key_sha256), read);
 }
 

@@ -81,7 +81,7 @@ std::string pem_of(const char* label, BytesView der) {
 
 }  // namespace
 
-PrivateKey::PrivateKey(evp_pkey_st* key) : key_(key, EVP_PKEY_free) {}
+PrivateKey::PrivateKey(evp_pkey_st* key) : key_(key, EVP_PKEY_free), public_key_(encode(key, i2d_PUBKEY)) {}
 
 Result<PrivateKey> PrivateKey::generate(KeyKind kind) {
   EVP_PKEY* key = nullptr;
@@ -154,8 +154,6 @@ Secret PrivateKey::pem() const {
   return Secret(std::string_view(data, static_cast<std::size_t>(size)));
 }
 
-Bytes PrivateKey::public_key() const { return encode(key_.get(), i2d_PUBKEY); }
-
 Result<Bytes> PrivateKey::certification_request(const std::string& common_name) const {
   const Request request(X509_REQ_new());
   const auto* name = reinterpret_cast<const unsigned char*>(common_name.data());
@@ -220,7 +218,7 @@ Result<CertificateFacts> read_certificate(BytesView der) {
   facts.not_after = TimePoint(std::chrono::seconds(::timegm(&expiry)));
   EVP_PKEY* key = X509_get0_pubkey(certificate.get());
   if (key == nullptr) return dropping_errors(fail(Reason::kInvalidCertificate));
-  facts.public_key = encode(key, i2d_PUBKEY);
+  facts.public_key = encode(X509_get_X509_PUBKEY(certificate.get()), i2d_X509_PUBKEY);
   int digest = NID_undef;
   X509_get_signature_info(certificate.get(), &digest, nullptr, nullptr, nullptr);
   facts.needs_legacy = digest == NID_sha1 || digest == NID_md5 ||

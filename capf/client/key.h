@@ -36,7 +36,7 @@ class PrivateKey {
   /// PKCS #8, PEM, unencrypted.
   Secret pem() const;
   /// SubjectPublicKeyInfo, DER.
-  Bytes public_key() const;
+  const Bytes& public_key() const { return public_key_; }
   /// PKCS #10 in DER, signed with SHA-256, its subject CN=`common_name`. Errors: INTERNAL.
   Result<Bytes> certification_request(const std::string& common_name) const;
 
@@ -49,6 +49,7 @@ class PrivateKey {
  private:
   explicit PrivateKey(evp_pkey_st* key);
   std::shared_ptr<evp_pkey_st> key_;
+  Bytes public_key_;
 };
 
 /// A prime of so many bits, its two top bits set, that suits the exponent 65537; big-endian.

@@ -58,7 +58,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
       // Its own LSC will do: then the string is neither counted nor compared.
       Caller bare = caller;
       bare.auth_string.reset();
-      CAPF_LET(seen.judgement, judge(tx, bare, need, seen.phone, false));
+      CAPF_LET(seen.judgement, judge(tx, bare, need, seen.phone, seen.operation, false));
       if (*seen.judgement && (*seen.judgement)->by == CredentialKind::kOwnLsc) return seen;
     }
     const bool ignored = caller.certificate || (seen.operation && seen.operation->auth == AuthMode::kNull);
@@ -68,7 +68,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
       CAPF_LET(seen.limit, count_string(tx, caller, seen.phone, compares ? seen.operation : std::nullopt));
       if (seen.limit) return seen;
     }
-    CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, false));
+    CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, seen.operation, false));
     return seen;
   };
   CAPF_LET(Sight sight, caller.auth_string ? in_write(database_, look) : in_read(database_, look));
@@ -80,10 +80,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
   Judgement& judgement = *sight.judgement;
   if (!judgement) return refuse(caller, judgement.error());
   if (judgement->by == CredentialKind::kString) {
-    // What was compared is what was counted, also where another operation was scheduled meanwhile.
-    if (!sight.compares || judgement->operation->id != sight.operation->id) {
-      return refuse(caller, {fail(Reason::kAuthStringMismatch).value(), judgement->phone, judgement->operation});
-    }
+    CAPF_INVARIANT(sight.compares);  // what was compared was counted
     judgement->counted = true;
   }
   return std::move(*judgement);
@@ -95,7 +92,11 @@ Status Authenticator::forgive(Transaction& tx, const Caller& caller, const Prove
 
 Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before) {
   CAPF_LET(const auto phone, tx.phones().lock(caller.device));
-  CAPF_LET(Judgement judgement, judge(tx, caller, need, phone, true));
+  std::optional<Operation> operation;
+  if (phone) {
+    CAPF_LET(operation, tx.operations().find_open(phone->id));
+  }
+  CAPF_LET(Judgement judgement, judge(tx, caller, need, phone, operation, true));
   const std::optional<Operation>& now = judgement ? judgement->operation : judgement.error().operation;
   if (before.operation && (!now || now->id != before.operation->id)) return fail(Reason::kOperationEnded);
   const bool string_now = judgement && judgement->by == CredentialKind::kString;
@@ -122,11 +123,8 @@ Result<std::optional<Reason>> Authenticator::count_string(Transaction& tx, const
 }
 
 Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Caller& caller, Need need,
-                                                      const std::optional<Phone>& phone, bool locked) {
-  std::optional<Operation> operation;
-  if (phone) {
-    CAPF_LET(operation, tx.operations().find_open(phone->id));
-  }
+                                                      const std::optional<Phone>& phone,
+                                                      const std::optional<Operation>& operation, bool locked) {
   // One HMAC whatever comes of it: the time tells no name from another.
   const Bytes mac = strings_.mac(operation ? operation->id : 0, caller.device,
                                  caller.auth_string ? caller.auth_string->text() : std::string_view{});
@@ -165,7 +163,11 @@ Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Cal
   } else if (by_certificate && proven.by == CredentialKind::kNone && caller.auth_string) {
     proven.by = CredentialKind::kString;  // for the table, which has the answer
   }
-  CAPF_LET(const PhoneFacts facts, facts_of(tx, *phone));
+  // What the phone has had matters where it is to prove itself by a certificate.
+  PhoneFacts facts;
+  if (by_certificate) {
+    CAPF_LET(facts, facts_of(tx, *phone));
+  }
   if (Status admitted = admits(operation->kind, operation->auth, proven.by, facts); !admitted) {
     return Judgement(refused(std::move(admitted).error(), proven));
   }

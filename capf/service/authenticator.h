@@ -70,7 +70,7 @@ class Authenticator {
   using Judgement = tl::expected<Proven, Refusal>;
   /// Faults of the database are the outer error. `locked`: the phone's row is, and the anchors are to be.
   Result<Judgement> judge(Transaction& tx, const Caller& caller, Need need, const std::optional<Phone>& phone,
-                          bool locked);
+                          const std::optional<Operation>& operation, bool locked);
   Result<Judgement> judge_certificate(Transaction& tx, const Caller& caller, Proven proven, bool locked);
   /// Whether what proved the certificate is as fresh as it must be.
   Judgement judge_freshness(const PresentedCertificate& presented, Proven proven) const;

@@ -347,8 +347,10 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   const Operation& operation = *proven.operation;
 
   // The same request again gets the same certificate.
-  CAPF_LET(const auto issued, tx.certificates().find_issued(operation.id, key.sha256));
-  if (issued) return answer(*issued);
+  if (operation.certificates > 0) {
+    CAPF_LET(const auto issued, tx.certificates().find_issued(operation.id, key.sha256));
+    if (issued) return answer(*issued);
+  }
 
   CAPF_TRY(ca::check_wanted(key, operation.key));
   // first, so that its own key is seen to be a MIC's

@@ -172,6 +172,19 @@ constexpr const char* kNoLsc = "LSC_NOT_TAKEN";
 
 }  // namespace
 
+TEST_CASE("by string and by null string it does not matter what the phone has had") {
+  for (const OperationKind kind : kOperationKinds) {
+    for (const AuthMode mode : {AuthMode::kString, AuthMode::kNull}) {
+      for (const CredentialKind credential : kCredentialKinds) {
+        for (int bits = 1; bits < 8; ++bits) {
+          const PhoneFacts facts{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
+          CHECK(answer(kind, mode, credential, facts) == answer(kind, mode, credential, {}));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("operation by authentication mode by credential: a phone that is new") {
   check_table(OperationKind::kInstall, {},
               {{"string", {kNoString, "yes", kNoString, kNoString, kNoString}},
