@@ -15,6 +15,8 @@ import tempfile
 import time
 import unittest
 
+from e2e import issued
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("CAPF_BIN", SOURCE / "build/release/bin"))
 LONG = bool(os.environ.get("CAPF_TEST_LONG"))
@@ -165,19 +167,20 @@ class Site:
         run(SOURCE / "scripts/postgres", "stop", self.state / "postgres")
 
     def check_issued(self):
-        """Everything that was issued, read again by `certificate verify`. @return its findings; None without a server"""
+        """Everything that was issued, read again by `certificate verify` and linted. @return what is wrong with it; without
+        a server that can tell, nothing"""
         for server in self.servers:
             if not server.process:
                 continue
             done = self.capfctl("certificate", "verify", "--since", "1970-01-01", "--output", "json", code=None,
                                 server=server)
             if "certificates checked" in done.stderr:
-                return json.loads(done.stdout)
-        return None
+                return [f"{finding['what']}: {finding}" for finding in json.loads(done.stdout)
+                        if finding["device"] not in self.changed] + issued.Lint(self).all(server)
+        return []
 
     def close(self, check=True):
-        findings = [finding for finding in (self.check_issued() if check else None) or ()
-                    if finding["device"] not in self.changed]
+        findings = self.check_issued() if check else []
         statuses = [server.stop() for server in self.servers if server.process]
         logs = [server.log_text()[-4000:] for server in self.servers if server.log.exists()]
         run(SOURCE / "scripts/postgres", "stop", self.state / "postgres", "--fast", code=None)
@@ -188,7 +191,7 @@ class Site:
         if check and any(statuses):
             raise AssertionError("capfd ended with {}\n{}".format(statuses, "\n".join(logs)))
         if findings:
-            raise AssertionError(f"what was issued is not as it must be: {findings}")
+            raise AssertionError("what was issued is not as it must be:\n" + "\n".join(findings))
 
     # the programs
 
