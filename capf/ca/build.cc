@@ -247,7 +247,7 @@ Result<Bytes> build_certificate(const CertificatePlan& plan, CertificateSigner& 
         to_botan(plan.not_before), to_botan(plan.not_after), plan.issuer, plan.subject, extensions);
     return certificate.BER_encode();
   } catch (const std::exception& error) {
-    return fail_internal(std::string("building a certificate: ") + error.what());
+    return signing_failed("building a certificate", error);
   }
 }
 

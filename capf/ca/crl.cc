@@ -302,7 +302,7 @@ Status CrlBuilder::finish(const CrlTerms& terms, const IssuerRecord& issuer, con
     CAPF_TRY(file.write(end));
     return file.sync();
   } catch (const std::exception& error) {
-    return fail_internal(std::string("signing a CRL: ") + error.what());
+    return signing_failed("signing a CRL", error);
   }
 }
 

@@ -77,8 +77,12 @@ Result<std::unique_ptr<SigningKey>> rehome(EVP_PKEY* key) {
 
 Result<ImportedAuthority> import_pem(BytesView certificates, BytesView key, const Secret& passphrase) {
   CAPF_LET(auto signing_key, decrypt_key(key, passphrase));
+  return import_certificates(certificates, std::move(signing_key));
+}
+
+Result<ImportedAuthority> import_certificates(BytesView certificates, std::unique_ptr<SigningKey> key) {
   CAPF_LET(const std::vector<Bytes> ders, split_certificates(certificates, kMostCertificates));
-  return assemble(std::move(signing_key), ders);
+  return assemble(std::move(key), ders);
 }
 
 Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphrase) {

@@ -79,7 +79,7 @@ class KeyedIssuer final : public Issuer {
       lsc.shard = shard_of(plan.serial, profile_.shards);
       return lsc;
     } catch (const std::exception& error) {
-      return fail_internal(std::string("issuing an LSC: ") + error.what());
+      return signing_failed("issuing an LSC", error);
     }
   }
 

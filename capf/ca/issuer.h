@@ -48,7 +48,7 @@ class Issuer {
   virtual ~Issuer() = default;
 
   /// Builds, signs, parses what was signed and holds it against the profile.
-  /// Errors: ISSUER_EXPIRED, CERTIFICATE_TOO_LARGE, CERTIFICATE_CHECK_FAILED, INTERNAL.
+  /// Errors: ISSUER_EXPIRED, TOKEN_UNAVAILABLE, CERTIFICATE_TOO_LARGE, CERTIFICATE_CHECK_FAILED, INTERNAL.
   virtual Result<IssuedLsc> issue(const LscRequest& request, Botan::RandomNumberGenerator& random) const = 0;
   virtual const IssuerRecord& record() const = 0;
   /// For what else it signs: CRLs, and the certificate of the OCSP responder.

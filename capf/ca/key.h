@@ -19,15 +19,19 @@ enum class KeyAlgorithm : std::uint8_t { kRsa2048, kRsa3072, kRsa4096, kP256, kP
 std::string_view to_string(KeyAlgorithm algorithm);
 std::optional<KeyAlgorithm> parse_key_algorithm(std::string_view text);
 
-/// A private key that signs: in an encrypted file now, in a token where a site has one. Threads: any.
+/// A private key that signs: in an encrypted file, or in a token. Threads: any.
 class SigningKey {
  public:
   virtual ~SigningKey() = default;
+  /// Which key of which token it is, as an RFC 7512 URI; empty for one that is in this process's memory.
+  virtual std::string uri() const { return {}; }
+  /// Whether it could sign now. Errors: TOKEN_UNAVAILABLE, and what else opening a key of a token says.
+  virtual Status ready() const { return {}; }
   /// For building certificates with Botan. Signers that are made from it belong to one thread each.
   virtual const Botan::Private_Key& botan() const = 0;
   /// SubjectPublicKeyInfo, DER.
   virtual Bytes public_key() const = 0;
-  /// PKCS #8 PEM, unencrypted, for a TLS library. Errors: INTERNAL for a key that cannot leave its token.
+  /// PKCS #8 PEM, unencrypted, for a TLS library. Errors: INVALID_CONFIGURATION for a key that cannot leave its token.
   virtual Result<Secret> private_pem() const = 0;
 };
 
@@ -50,5 +54,7 @@ struct ImportedAuthority {
 /// not belong together. A PKCS #12 file may be encrypted as older programs do it.
 Result<ImportedAuthority> import_pem(BytesView certificates, BytesView key, const Secret& passphrase);
 Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphrase);
+/// A key that is here already, with the certificate that another CA has made for it.
+Result<ImportedAuthority> import_certificates(BytesView certificates, std::unique_ptr<SigningKey> key);
 
 }  // namespace capf::ca

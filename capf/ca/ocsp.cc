@@ -136,7 +136,7 @@ Result<std::shared_ptr<const OcspSigner>> OcspSigner::make(const IssuerRecord& i
     CAPF_LET(signer->certificate_, build_certificate(plan, issuer_signer, random));
     CAPF_TRY(check_certificate(signer->certificate_, plan, key.botan()));
   } catch (const std::exception& error) {
-    return fail_internal(std::string("making an OCSP responder's certificate: ") + error.what());
+    return signing_failed("making an OCSP responder's certificate", error);
   }
   signer->keys_->certificate = parse_x509(signer->certificate_);
   if (!signer->keys_->certificate) return fail_internal("parsing a certificate: " + errors.text());

@@ -19,21 +19,27 @@ using EcdsaSignature = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
   throw std::runtime_error(std::string(what) + ": " + errors.text());
 }
 
-/// "EMSA3(SHA-256)", "EMSA1(SHA-384)" or the hash alone.
 const EVP_MD* digest_of(const std::string& parameters) {
-  const std::size_t open = parameters.find('(');
-  const std::string hash =
-      open == std::string::npos ? parameters : parameters.substr(open + 1, parameters.rfind(')') - open - 1);
+  const std::string hash = hash_of(parameters);
   if (hash == "SHA-256") return EVP_sha256();
   if (hash == "SHA-384") return EVP_sha384();
   if (hash == "SHA-512") return EVP_sha512();
   throw std::invalid_argument("no such signature: " + parameters);
 }
 
+/// Of what Botan wants to have: for EC, r and s as long as the order of the group.
+std::size_t signature_size(const EVP_PKEY* key) {
+  if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) return static_cast<std::size_t>(EVP_PKEY_get_size(key));
+  return 2 * ((static_cast<std::size_t>(EVP_PKEY_get_bits(key)) + 7) / 8);
+}
+
 class OpensslSignature final : public Botan::PK_Ops::Signature {
  public:
-  OpensslSignature(std::shared_ptr<EVP_PKEY> key, std::size_t size, const std::string& parameters)
-      : key_(std::move(key)), size_(size), digest_(digest_of(parameters)), context_(EVP_MD_CTX_new()) {
+  OpensslSignature(std::shared_ptr<EVP_PKEY> key, const std::string& parameters)
+      : key_(std::move(key)),
+        size_(signature_size(key_.get())),
+        digest_(digest_of(parameters)),
+        context_(EVP_MD_CTX_new()) {
     if (!context_) throw std::bad_alloc();
   }
 
@@ -87,52 +93,66 @@ class OpensslSignature final : public Botan::PK_Ops::Signature {
 
 /// @tparam Public Botan's class for the public half.
 template <class Public>
-class OpensslKey : public Botan::Private_Key, public Public {
+class DelegatedKey : public Botan::Private_Key, public Public {
  public:
-  OpensslKey(std::shared_ptr<EVP_PKEY> key, std::size_t signature_size, const Public& half)
-      : Public(half), key_(std::move(key)), signature_size_(signature_size) {}
+  DelegatedKey(MakeSignature make_signature, const Public& half)
+      : Public(half), make_signature_(std::move(make_signature)) {}
 
   Botan::secure_vector<std::uint8_t> private_key_bits() const override {
-    throw Botan::Not_Implemented("OpenSSL has the private key");
+    throw Botan::Not_Implemented("the private half is somewhere else");
   }
 
   std::unique_ptr<Botan::PK_Ops::Signature> create_signature_op(Botan::RandomNumberGenerator&,
                                                                 const std::string& parameters,
                                                                 const std::string&) const override {
-    return std::make_unique<OpensslSignature>(key_, signature_size_, parameters);
+    return make_signature_(parameters);
   }
 
  private:
-  std::shared_ptr<EVP_PKEY> key_;
-  std::size_t signature_size_;
+  MakeSignature make_signature_;
 };
 
-class OpensslRsaKey final : public OpensslKey<Botan::RSA_PublicKey> {
+class DelegatedRsaKey final : public DelegatedKey<Botan::RSA_PublicKey> {
  public:
-  using OpensslKey::OpensslKey;
+  using DelegatedKey::DelegatedKey;
 };
 
-class OpensslEcKey final : public OpensslKey<Botan::ECDSA_PublicKey> {
+class DelegatedEcKey final : public DelegatedKey<Botan::ECDSA_PublicKey> {
  public:
   // EC_PublicKey is a virtual base: the most derived class makes it.
-  OpensslEcKey(std::shared_ptr<EVP_PKEY> key, std::size_t signature_size, const Botan::ECDSA_PublicKey& half)
-      : Botan::EC_PublicKey(half), OpensslKey(std::move(key), signature_size, half) {}
+  DelegatedEcKey(MakeSignature make_signature, const Botan::ECDSA_PublicKey& half)
+      : Botan::EC_PublicKey(half), DelegatedKey(std::move(make_signature), half) {}
 };
 
 }  // namespace
 
+std::unique_ptr<Botan::Private_Key> make_botan_key(BytesView public_key, MakeSignature make_signature) {
+  const std::unique_ptr<Botan::Public_Key> half(Botan::X509::load_key(Bytes(public_key.begin(), public_key.end())));
+  if (const auto* rsa = dynamic_cast<const Botan::RSA_PublicKey*>(half.get())) {
+    return std::make_unique<DelegatedRsaKey>(std::move(make_signature), *rsa);
+  }
+  if (const auto* ec = dynamic_cast<const Botan::ECDSA_PublicKey*>(half.get())) {
+    return std::make_unique<DelegatedEcKey>(std::move(make_signature), *ec);
+  }
+  throw std::invalid_argument("the key is neither RSA nor EC");
+}
+
 std::unique_ptr<Botan::Private_Key> make_botan_key(std::shared_ptr<EVP_PKEY> key) {
   const Bytes spki = encode_der(i2d_PUBKEY, key.get());
   if (spki.empty()) throw_openssl("i2d_PUBKEY");
-  const std::unique_ptr<Botan::Public_Key> half(Botan::X509::load_key(spki));
-  if (const auto* rsa = dynamic_cast<const Botan::RSA_PublicKey*>(half.get())) {
-    const auto size = static_cast<std::size_t>(EVP_PKEY_get_size(key.get()));
-    return std::make_unique<OpensslRsaKey>(std::move(key), size, *rsa);
-  }
-  if (const auto* ec = dynamic_cast<const Botan::ECDSA_PublicKey*>(half.get())) {
-    return std::make_unique<OpensslEcKey>(std::move(key), 2 * ec->domain().get_order_bytes(), *ec);
-  }
-  throw std::invalid_argument("the key is neither RSA nor EC");
+  return make_botan_key(spki, [key = std::move(key)](const std::string& parameters) {
+    return std::make_unique<OpensslSignature>(key, parameters);
+  });
+}
+
+std::string hash_of(const std::string& parameters) {
+  const std::size_t open = parameters.find('(');
+  return open == std::string::npos ? parameters : parameters.substr(open + 1, parameters.rfind(')') - open - 1);
+}
+
+tl::unexpected<Error> signing_failed(const std::string& doing, const std::exception& error) {
+  if (const auto* said = dynamic_cast<const SigningError*>(&error)) return tl::unexpected<Error>(said->error());
+  return fail_internal(doing + ": " + error.what());
 }
 
 std::string signature_hash(const Botan::Public_Key& key) {

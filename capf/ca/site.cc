@@ -1,12 +1,17 @@
 #include "capf/ca/site.h"
 
 #include <algorithm>
+#include <memory>
+
+#include <botan/pkcs10.h>
+#include <botan/x509_ext.h>
 
 #include "capf/ca/asn1.h"
 #include "capf/ca/build.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuer.h"
 #include "capf/ca/name.h"
+#include "capf/ca/request.h"
 #include "capf/ca/spki.h"
 #include "capf/domain/administrator.h"
 
@@ -44,7 +49,7 @@ Result<Bytes> sign_and_check(const CertificatePlan& plan, const SigningKey& key,
     CAPF_TRY(check_certificate(der, plan, key.botan()));
     return der;
   } catch (const std::exception& error) {
-    return fail_internal(std::string("signing a certificate: ") + error.what());
+    return signing_failed("signing a certificate", error);
   }
 }
 
@@ -120,6 +125,28 @@ Result<Bytes> make_capf_certificate(const SigningKey& key, const AuthorityReques
   plan.ca = true;
   plan.key_usage = Botan::DIGITAL_SIGNATURE | Botan::KEY_CERT_SIGN | Botan::CRL_SIGN;
   return sign_and_check(plan, key, random);
+}
+
+Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subject,
+                                Botan::RandomNumberGenerator& random) {
+  CAPF_LET(const Botan::X509_DN name,
+           parse_subject(subject.empty() ? "CN=CAPF-" + random_hex(random) + ",O=CAPF" : subject));
+  try {
+    namespace ext = Botan::Cert_Extension;
+    constexpr auto kUsage = Botan::Key_Constraints(Botan::DIGITAL_SIGNATURE | Botan::KEY_CERT_SIGN | Botan::CRL_SIGN);
+    Botan::Extensions wanted;
+    wanted.add(std::make_unique<ext::Basic_Constraints>(true, 0).release(), true);
+    wanted.add(std::make_unique<ext::Key_Usage>(kUsage).release(), true);
+    const Botan::Private_Key& botan = key.botan();
+    Bytes der = Botan::PKCS10_Request::create(botan, name, wanted, signature_hash(botan), random,
+                                              botan.algo_name() == "RSA" ? "EMSA3" : "EMSA1")
+                    .BER_encode();
+    CAPF_LET(const OfferedKey read_back, read_request(der));
+    if (read_back.public_key != key.public_key()) return fail_internal("a request has another key");
+    return der;
+  } catch (const std::exception& error) {
+    return signing_failed("signing a request", error);
+  }
 }
 
 Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now) {

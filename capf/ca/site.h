@@ -27,6 +27,9 @@ struct AuthorityRequest {
 /// The CAPF issuer: CA:TRUE, pathlen 0, digitalSignature, keyCertSign, cRLSign, SKI, AKI; self-signed.
 Result<Bytes> make_capf_certificate(const SigningKey& key, const AuthorityRequest& request,
                                     Botan::RandomNumberGenerator& random);
+/// The same as a request (PKCS #10, DER) for a CA above it: pathlen 0, keyCertSign and cRLSign are asked for.
+Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subject,
+                                Botan::RandomNumberGenerator& random);
 /// Whether an imported one will do: CA:TRUE, keyCertSign and cRLSign, in time, strong enough, chain whole.
 /// Errors: INVALID_CERTIFICATE.
 Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now);

@@ -1,7 +1,13 @@
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include <botan/mem_ops.h>
+#include <botan/pem.h>
+#include <unistd.h>
 
 #include "capf/base/secret.h"
 #include "capf/cli/pages.h"
@@ -82,16 +88,32 @@ Result<int> add(const Arguments& arguments, Server& server) {
   v1::AddIssuerRequest request;
   const bool pem = arguments.has("--import-certificate") || arguments.has("--import-key");
   const bool imports = pem || arguments.has("--import-pkcs12");
+  const bool answers = arguments.has("--certificate");
+  const bool brings = imports || answers;
   if (pem && arguments.has("--import-pkcs12")) return report_usage("import either PEM files or a PKCS #12 file");
   if (pem && !(arguments.has("--import-certificate") && arguments.has("--import-key"))) {
     return report_usage("--import-certificate and --import-key go together");
   }
-  if (imports && (arguments.has("--key") || arguments.has("--subject") || arguments.has("--days"))) {
-    return report_usage("an imported CA has its key, subject and validity already");
+  if (imports && answers) return report_usage("--certificate is for a key that was made with --csr-only");
+  if (brings && (arguments.has("--key") || arguments.has("--key-uri") || arguments.has("--subject") ||
+                 arguments.has("--days") || arguments.has("--csr-only"))) {
+    return report_usage("a CA that is brought has its key, subject and validity already");
+  }
+  if (arguments.has("--csr-only") && (arguments.has("--days") || arguments.has("--shards"))) {
+    return report_usage("validity and shards are said when the certificate is there");
   }
   if (!imports && arguments.has("--import-passphrase")) return report_usage("--import-passphrase needs an import");
   if (imports) CAPF_TRY(read_import(arguments, request));
-  if (!imports) request.set_key(arguments.has("--key") ? arguments.text("--key") : "rsa-2048");
+  if (answers) {
+    CAPF_LET(*request.mutable_certificates(), client::read_file(arguments.text("--certificate"), kLargestFile));
+    if (request.certificates().find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+      return report_usage(arguments.text("--certificate") + " holds no certificate in PEM");
+    }
+  }
+  request.set_token(arguments.text("--key-uri"));
+  request.set_request_only(arguments.has("--csr-only"));
+  if (!brings) request.set_key(arguments.text("--key"));
+  if (!brings && request.key().empty() && request.token().empty()) request.set_key("rsa-2048");
   request.set_subject(arguments.text("--subject"));
   if (const auto days = arguments.number("--days")) request.set_days(static_cast<int>(std::min(*days, 100000L)));
   if (const auto shards = arguments.number("--shards"))
@@ -102,8 +124,33 @@ Result<int> add(const Arguments& arguments, Server& server) {
     Botan::secure_scrub_memory(secret->data(), secret->size());
   }
   if (!response) return tl::unexpected<Error>(response.error());
+  if (request.request_only()) {
+    std::cout << Botan::PEM_Code::encode(as_bytes(response->certification_request()).data(),
+                                         response->certification_request().size(), "CERTIFICATE REQUEST");
+    return 0;
+  }
   show(std::cout, arguments.format(), to_json(response->issuer()));
   return 0;
+}
+
+/// The keys are files of the server's: capfd, which stands beside this program, knows them. Its exit code is ours.
+Result<int> rekey_passphrase(const Arguments& arguments, Server& server) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string capfd = (self.parent_path() / "capfd").string();
+  std::vector<std::string> words{capfd, "rekey-passphrase", "--state", server.place().state};
+  for (const char* option : {"--passphrase", "--new-passphrase"}) {
+    if (!arguments.has(option)) continue;
+    words.emplace_back(option);
+    words.push_back(arguments.text(option));
+  }
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  ::execv(capfd.c_str(), pointers.data());
+  return fail(Reason::kNoSite, capfd + " cannot be run, and the keys are on the server: 'capfd rekey-passphrase' there",
+              std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
 }
 
 Result<int> activate(const Arguments& arguments, Server& server) {
@@ -144,7 +191,7 @@ std::vector<Command> issuer_commands() {
        {which, output_option()},
        show_issuer},
       {"issuer add",
-       "Makes or imports the next issuer; it issues nothing before it is activated",
+       "Makes, imports or requests the next issuer; it issues nothing before it is activated",
        "capfctl issuer add --key p-256 --subject 'CN=CAPF-2,O=Example,C=DE'",
        {{"--key",
          Option::Kind::kChoice,
@@ -152,6 +199,11 @@ std::vector<Command> issuer_commands() {
          false,
          false,
          {"rsa-2048", "rsa-3072", "rsa-4096", "p-256", "p-384"}},
+        {"--key-uri", Option::Kind::kText,
+         "RFC 7512: where in a token of the server the key is to be, or, without --key, is already"},
+        {"--csr-only", Option::Kind::kFlag,
+         "prints a request for a CA that signs offline; the key waits on the server"},
+        {"--certificate", Option::Kind::kFile, "what that CA has made, with its chain, in PEM"},
         {"--subject", Option::Kind::kText, "RFC 4514 (default: CN=CAPF- and 8 hex digits, O=CAPF)"},
         {"--days", Option::Kind::kNumber, "how long it is valid (default: 3650)"},
         {"--shards", Option::Kind::kNumber, "into how many CRLs its certificates are divided (default: 1)"},
@@ -161,6 +213,13 @@ std::vector<Command> issuer_commands() {
         {"--import-passphrase", Option::Kind::kText, "where its passphrase is: file:PATH, fd:N or env:NAME"},
         output_option()},
        add},
+      {"issuer rekey-passphrase",
+       "Encrypts every key of the state directory under a new passphrase; run it on the server",
+       "capfctl issuer rekey-passphrase --new-passphrase file:next",
+       {{"--passphrase", Option::Kind::kText,
+         "where the present one is: file:PATH, fd:N, env:NAME or credential:NAME (default: as capfd.toml says)"},
+        {"--new-passphrase", Option::Kind::kText, "where the new one is", true}},
+       rekey_passphrase},
       {"issuer activate",
        "Lets an issuer issue from now on; the one that did stays trusted",
        "capfctl issuer activate 2",

@@ -234,6 +234,29 @@ void check_ports(const Configuration& configuration, const std::string& file, st
   }
 }
 
+/// Where a secret is: files relative to the state directory.
+void read_source(Section& section, const std::string& key, const std::filesystem::path& state, std::string& source) {
+  section.text(key, source);
+  const auto kind = source.substr(0, source.find(':') + 1);
+  if ((kind != "file:" && kind != "fd:" && kind != "env:" && kind != "credential:") || kind == source) {
+    section.fault(key, "is file:PATH, fd:N, env:NAME or credential:NAME; never the " + key + " itself");
+  } else if (kind == "file:") {
+    source = kind + (state / source.substr(5)).string();
+  }
+}
+
+void read_token(Section section, const std::filesystem::path& state, TokenSettings& token) {
+  section.text("module", token.module);
+  if (!token.module.empty() && !std::filesystem::path(token.module).is_absolute()) {
+    section.fault("module", "is an absolute path");
+  }
+  std::string pin = token.pin;
+  section.text("pin", pin);
+  if (!pin.empty()) read_source(section, "pin", state, token.pin);
+  section.number("sessions", 1, 256, token.sessions);
+  section.finish();
+}
+
 void read_top(Section top, const std::filesystem::path& folder, Configuration& configuration) {
   std::string state = folder.string();
   top.text("state_directory", state);
@@ -247,14 +270,7 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   if (!configuration.status_url.empty() && !is_status_url(configuration.status_url)) {
     top.fault("status_url", "is http://HOST:PORT, without a slash at its end");
   }
-  top.text("passphrase", configuration.passphrase);
-  const auto kind = configuration.passphrase.substr(0, configuration.passphrase.find(':') + 1);
-  if ((kind != "file:" && kind != "fd:" && kind != "env:" && kind != "credential:") ||
-      kind == configuration.passphrase) {
-    top.fault("passphrase", "is file:PATH, fd:N, env:NAME or credential:NAME; never the passphrase itself");
-  } else if (kind == "file:") {
-    configuration.passphrase = kind + (configuration.state_directory / configuration.passphrase.substr(5)).string();
-  }
+  read_source(top, "passphrase", configuration.state_directory, configuration.passphrase);
 
   Section database = top.section("database");
   database.text("server", configuration.database.server);
@@ -295,6 +311,8 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   read_time(archive, "certificates_days", 30, 36500, configuration.archive.certificates);
   read_time(archive, "operations_days", 1, 36500, configuration.archive.operations);
   archive.finish();
+
+  read_token(top.section("token"), configuration.state_directory, configuration.token);
 
   Section log = top.section("log");
   std::string level(to_string(configuration.log_level));
@@ -434,6 +452,10 @@ std::string to_toml(const Configuration& configuration) {
       << "audit_days = " << configuration.archive.audit.count() << '\n'
       << "certificates_days = " << configuration.archive.certificates.count() << '\n'
       << "operations_days = " << configuration.archive.operations.count() << '\n'
+      << "\n[token]\n"
+      << "module = " << toml_text(configuration.token.module) << '\n'
+      << "pin = " << toml_text(configuration.token.pin) << '\n'
+      << "sessions = " << configuration.token.sessions << '\n'
       << "\n[log]\n"
       << "level = " << toml_text(std::string(to_string(configuration.log_level))) << '\n';
   return out.str();

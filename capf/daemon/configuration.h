@@ -63,6 +63,13 @@ struct DatabaseSettings {
   int pool_size = 16;
 };
 
+/// The issuer's key in a PKCS #11 token.
+struct TokenSettings {
+  std::string module;  ///< path of the token's library; empty: each URI has a module-path of its own
+  std::string pin;     ///< where it is, as read_secret() takes it; files relative to the state directory
+  int sessions = 8;    ///< at once, at the most
+};
+
 /// When what is on record goes from the database into files; `capfd archive` does it.
 struct ArchiveSettings {
   std::filesystem::path directory = "archive";  ///< relative to the state directory
@@ -89,6 +96,7 @@ struct Configuration {
   SitePolicy policy;
   Limits limits;
   ArchiveSettings archive;
+  TokenSettings token;
   std::chrono::hours check_period{24};  ///< between two checks of what was issued
   LogLevel log_level = LogLevel::kInfo;
 

@@ -2,13 +2,16 @@
 
 #include <algorithm>
 
+#include <botan/pem.h>
 #include <sys/stat.h>
 
 #include "capf/base/address.h"
 #include "capf/base/secret.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
+#include "capf/ca/token.h"
 #include "capf/daemon/audit_key.h"
+#include "capf/daemon/issuers.h"
 #include "capf/domain/administrator.h"
 #include "storage/database.h"
 #include "storage/migrate.h"
@@ -46,16 +49,46 @@ Result<ca::ImportedAuthority> import_authority(const InitOptions& options) {
   return ca::import_pem(certificates, key.view(), passphrase);
 }
 
-/// The CAPF issuer: an imported one, or a new one.
-Result<ca::ImportedAuthority> issuer_authority(const InitOptions& options, TimePoint now,
+/// Where a key and its request wait for the certificate.
+SiteFiles waiting(const std::filesystem::path& root) { return SiteFiles{root / "request"}; }
+
+Result<std::unique_ptr<ca::SigningKey>> make_issuer_key(const InitOptions& options) {
+  if (options.key_uri.empty()) return ca::generate_key(options.key.value_or(ca::KeyAlgorithm::kRsa2048));
+  CAPF_LET(auto access, token_access(options.token));
+  ca::Tokens tokens(std::move(access));
+  return options.key ? tokens.generate(options.key_uri, *options.key) : tokens.find(options.key_uri);
+}
+
+Result<std::unique_ptr<ca::SigningKey>> open_waiting_key(const InitOptions& options, const Secret& passphrase) {
+  const SiteFiles files = waiting(options.state);
+  const std::string name = issuer_name(kFirstIssuer);
+  CAPF_LET(const auto uri, read_uri(files, name));
+  if (uri) {
+    CAPF_LET(auto access, token_access(options.token));
+    ca::Tokens tokens(std::move(access));
+    return tokens.find(*uri);
+  }
+  CAPF_LET(const Secret pem, read_secret_file(files.key(name)));
+  return ca::decrypt_key(pem.view(), passphrase);
+}
+
+/// The CAPF issuer: an imported one, one whose certificate has come, or a new one.
+Result<ca::ImportedAuthority> issuer_authority(const InitOptions& options, const Secret& passphrase, TimePoint now,
                                                Botan::RandomNumberGenerator& random) {
+  if (!options.certificate.empty()) {
+    CAPF_LET(auto key, open_waiting_key(options, passphrase));
+    CAPF_LET(const Bytes certificates, read_file(options.certificate));
+    CAPF_LET(auto answered, ca::import_certificates(certificates, std::move(key)));
+    CAPF_TRY(ca::check_capf_certificate(answered, now));
+    return answered;
+  }
   if (!options.import_certificate.empty() || !options.import_pkcs12.empty()) {
     CAPF_LET(auto imported, import_authority(options));
     CAPF_TRY(ca::check_capf_certificate(imported, now));
     return imported;
   }
   ca::ImportedAuthority made;
-  CAPF_LET(made.key, ca::generate_key(options.key));
+  CAPF_LET(made.key, make_issuer_key(options));
   const ca::AuthorityRequest request{options.subject, now, kDay * options.days};
   CAPF_LET(made.certificate, ca::make_capf_certificate(*made.key, request, random));
   return made;
@@ -78,6 +111,15 @@ Status check_options(const InitOptions& options) {
   if (imports && !options.subject.empty()) {
     return fail(Reason::kInvalidConfiguration, "an imported certificate has its subject already");
   }
+  const bool answers = !options.certificate.empty();
+  if ((imports && (options.csr_only || answers || !options.key_uri.empty())) || (answers && options.csr_only)) {
+    return fail(Reason::kInvalidConfiguration,
+                "an import, a key in a token, a request and its certificate are different ways to begin");
+  }
+  if (answers && (options.key || !options.key_uri.empty() || !options.subject.empty())) {
+    return fail(Reason::kInvalidConfiguration, "the certificate of a request has its key and subject already");
+  }
+  if (!options.key_uri.empty()) CAPF_TRY(ca::check_token_uri(options.key_uri));
   if (!options.subject.empty()) CAPF_TRY(ca::check_subject(options.subject));
   return check_administrator_name(options.administrator);
 }
@@ -89,6 +131,15 @@ std::string stored_source(const std::string& source, const std::filesystem::path
   const auto below = path.lexically_relative(std::filesystem::absolute(state).lexically_normal());
   const bool inside = !below.empty() && *below.begin() != "..";
   return "file:" + (inside ? below : path).string();
+}
+
+std::string token_text(const InitOptions& options) {
+  const TokenSettings& token = options.token;
+  if (token.module.empty() && token.pin.empty()) return "";
+  std::string text = "\n[token]\n";
+  if (!token.module.empty()) text += "module = " + toml_text(token.module) + "\n";
+  if (!token.pin.empty()) text += "pin = " + toml_text(stored_source(token.pin, options.state)) + "\n";
+  return text;
 }
 
 std::string configuration_text(const InitOptions& options, const std::string& host) {
@@ -109,7 +160,7 @@ std::string configuration_text(const InitOptions& options, const std::string& ho
          toml_text(options.database) +
          "\n"
          "owner = " +
-         toml_text(options.database_owner) + "\n";
+         toml_text(options.database_owner) + "\n" + token_text(options);
 }
 
 std::vector<std::string> server_hosts(const std::string& public_host) {
@@ -146,6 +197,13 @@ Status discard_prepared(const SiteFiles& files) {
   return remove_folder(unfinished(files));
 }
 
+tl::unexpected<Error> request_waits(const std::filesystem::path& root) {
+  const SiteFiles place = waiting(root);
+  return fail(Reason::kSiteExists,
+              "a request waits for its certificate: " + place.request(issuer_name(kFirstIssuer)).string() +
+                  "; 'capfd init --certificate FILE' goes on with it. To begin again, remove " + place.root.string());
+}
+
 /// The SHA-256 of the issuer that an init has prepared, whether or not it is moved in yet.
 Result<Sha256> prepared_issuer(const SiteFiles& files) {
   const std::string name = issuer_name(kFirstIssuer);
@@ -164,7 +222,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
                                     const std::filesystem::path& folder, TimePoint now,
                                     Botan::RandomNumberGenerator& random) {
   CAPF_TRY(check_options(options));
-  CAPF_LET(const auto issuer, issuer_authority(options, now, random));
+  CAPF_LET(const auto issuer, issuer_authority(options, passphrase, now, random));
   const SiteFiles files{folder};
   CAPF_TRY(make_folder(files.keys(), 0700));
   CAPF_TRY(make_folder(files.certificates(), 0755));
@@ -290,6 +348,44 @@ Result<bool> clear_leftovers(const SiteFiles& files) {
   return is_prepared;
 }
 
+Result<std::string> make_request(const InitOptions& options, Botan::RandomNumberGenerator& random) {
+  CAPF_TRY(check_options(options));
+  std::error_code error;
+  const SiteFiles files{std::filesystem::absolute(options.state).lexically_normal()};
+  std::filesystem::create_directories(files.root, error);
+  CAPF_TRY(as_status(error, files.root));
+  CAPF_LET(const FolderLock lock, FolderLock::take(files.root));
+  CAPF_LET(const bool is_prepared, clear_leftovers(files));
+  if (is_prepared) return fail(Reason::kSiteExists, "an init was cut off here: the same command again finishes it");
+  const SiteFiles place = waiting(files.root);
+  if (std::filesystem::exists(place.root, error)) return request_waits(files.root);
+  CAPF_LET(const Secret passphrase, read_secret(options.passphrase));
+
+  const std::string name = issuer_name(kFirstIssuer);
+  const SiteFiles aside{unfinished(files)};
+  const auto write = [&]() -> Status {
+    CAPF_LET(const auto key, make_issuer_key(options));
+    CAPF_LET(const Bytes der, ca::make_capf_request(*key, options.subject, random));
+    CAPF_TRY(make_folder(aside.root, 0700));
+    CAPF_TRY(make_folder(aside.keys(), 0700));
+    CAPF_TRY(make_folder(aside.certificates(), 0700));
+    CAPF_TRY(write_key(aside, name, *key, passphrase));
+    CAPF_TRY(write_new_file(aside.request(name), as_bytes(Botan::PEM_Code::encode(der, "CERTIFICATE REQUEST"))));
+    CAPF_TRY(sync_folder(aside.keys()));
+    CAPF_TRY(sync_folder(aside.certificates()));
+    CAPF_TRY(rename_path(aside.root, place.root));
+    return sync_folder(files.root);
+  };
+  if (const Status written = write(); !written) {
+    CAPF_TRY(remove_folder(aside.root));
+    return tl::unexpected<Error>(written.error());
+  }
+  return "A request for the issuer's certificate is in " + place.request(name).string() +
+         ".\nHave your CA sign it: a CA certificate with pathlen 0, keyCertSign, cRLSign and digitalSignature. Then\n"
+         "'capfd init --certificate FILE', with FILE in PEM and everything above it, goes on. The key waits in\n" +
+         place.keys().string() + "; keep a copy.\n";
+}
+
 Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::RandomNumberGenerator& random) {
   CAPF_TRY(check_options(options));
   std::error_code error;
@@ -298,6 +394,11 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   CAPF_TRY(as_status(error, files.root));
   CAPF_LET(const FolderLock lock, FolderLock::take(files.root));
   CAPF_LET(const bool is_prepared, clear_leftovers(files));
+  const bool waits = std::filesystem::exists(waiting(files.root).root, error);
+  if (waits && options.certificate.empty()) return request_waits(files.root);
+  if (!waits && !options.certificate.empty() && !is_prepared) {
+    return fail(Reason::kNoSite, "no request waits in " + files.root.string() + "; 'capfd init --csr-only' makes one");
+  }
   CAPF_LET(const Secret passphrase, read_secret(options.passphrase));
 
   CAPF_TRY(storage::migrate(options.database_owner));
@@ -310,6 +411,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
     const auto issuer = prepared_issuer(files);
     if (issuer && on_record && on_record->sha256 == *issuer) {
       CAPF_TRY(move_in(files));
+      CAPF_TRY(remove_folder(waiting(files.root).root));
       return "An init that was cut off is finished: the site in " + files.root.string() + " is as that one made it.\n";
     }
     CAPF_TRY(discard_prepared(files));
@@ -334,6 +436,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
     return tl::unexpected<Error>(recorded.error());
   }
   CAPF_TRY(move_in(files));
+  CAPF_TRY(remove_folder(waiting(files.root).root));
   return "A site for " + records->host + " is made in " + files.root.string() + ".\n" + "  issuer         " +
          records->issuer.subject + ", until " + to_rfc3339(records->issuer.not_after) + "\n" +
          "                 SHA-256 " + to_hex(records->issuer.sha256) + "\n" + "  administrator  " +

@@ -19,19 +19,25 @@ namespace capf::daemon {
 struct InitOptions {
   std::filesystem::path state;
   int base_port = kBasePort;
-  std::string database;                               ///< libpq's connection string of the server's role
-  std::string database_owner;                         ///< and of the role that owns the schema
-  std::string passphrase;                             ///< where it is, as read_secret() takes it
-  ca::KeyAlgorithm key = ca::KeyAlgorithm::kRsa2048;  ///< of the issuer
-  int days = 3650;                                    ///< the issuer's validity, 1 to 36500
-  std::string public_host;                            ///< empty: the machine's full name
-  std::string subject;                                ///< of the issuer, RFC 4514; empty: CN=CAPF-<8 hex digits>
+  std::string database;        ///< libpq's connection string of the server's role
+  std::string database_owner;  ///< and of the role that owns the schema
+  std::string passphrase;      ///< where it is, as read_secret() takes it
+  /// Of a new issuer; absent: RSA-2048 in a file, or the key that is in the token.
+  std::optional<ca::KeyAlgorithm> key;
+  std::string key_uri;      ///< RFC 7512: where in a token the issuer's key is, or is to be; empty: in a file
+  TokenSettings token;      ///< how that token is reached
+  int days = 3650;          ///< the issuer's validity, 1 to 36500
+  std::string public_host;  ///< empty: the machine's full name
+  std::string subject;      ///< of the issuer, RFC 4514; empty: CN=CAPF-<8 hex digits>
   std::string administrator = "admin";
 
   std::filesystem::path import_certificate;  ///< PEM, with its chain
   std::filesystem::path import_key;          ///< PEM
   std::filesystem::path import_pkcs12;       ///< in place of these two
   std::string import_passphrase;             ///< where it is; empty: none
+
+  bool csr_only = false;              ///< the issuer's key and a request for its certificate, and nothing else
+  std::filesystem::path certificate;  ///< PEM, with its chain: what became of that request
 };
 
 /// What the database has to know of a site.
@@ -55,6 +61,10 @@ Status record_site(Database& database, const SiteRecords& records);
 /// Puts the files of a site where they are looked for, capfd.toml last: from `<state>/.prepared`, as far as they are
 /// still there.
 Status move_in(const SiteFiles& files);
+
+/// The issuer's key, and a request for the CA that is to sign its certificate offline. Both wait in `<state>/request`.
+/// @return words for people. Errors: SITE_EXISTS where there is a site, or a request waits; those of tokens.
+Result<std::string> make_request(const InitOptions& options, Botan::RandomNumberGenerator& random);
 
 /// Makes a site. The files are made aside (`.new`), renamed when all of them are there (`.prepared`), then the
 /// database records the site, then they are moved in. An init that was cut off is cleared away by the next one, or

@@ -9,9 +9,11 @@
 #include "capf/base/log.h"
 #include "capf/base/secret.h"
 #include "capf/base/version.h"
+#include "capf/ca/memory.h"
 #include "capf/daemon/archive.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/init.h"
+#include "capf/daemon/rekey.h"
 #include "capf/daemon/run.h"
 
 namespace {
@@ -54,15 +56,21 @@ void add_init(CLI::App& app, InitOptions& options, std::string& key) {
   command
       ->add_option("--base-port", options.base_port, "the port from which those of the listeners follow; 0: free ones")
       ->capture_default_str();
-  command->add_option("--database", options.database, "connection string of the role that runs")->required();
-  command->add_option("--database-owner", options.database_owner, "connection string of the role that owns the schema")
-      ->required();
+  auto* database = command->add_option("--database", options.database, "connection string of the role that runs");
+  auto* owner = command->add_option("--database-owner", options.database_owner,
+                                    "connection string of the role that owns the schema");
   command
       ->add_option("--passphrase", options.passphrase,
                    "where the passphrase of the keys is: file:PATH, fd:N, env:NAME or credential:NAME")
       ->required();
-  command->add_option("--key", key, "of the issuer: rsa-2048, rsa-3072, rsa-4096, p-256 or p-384")
-      ->capture_default_str();
+  command->add_option("--key", key,
+                      "of the issuer: rsa-2048 (the default), rsa-3072, rsa-4096, p-256 or p-384; without it, the key "
+                      "that --key-uri names is in the token already");
+  auto* uri = command->add_option("--key-uri", options.key_uri,
+                                  "of the issuer's key in a PKCS #11 token: \"pkcs11:token=capf;object=issuer\"");
+  auto* module = command->add_option("--token-module", options.token.module, "path of the token's PKCS #11 library");
+  auto* pin = command->add_option("--pin", options.token.pin,
+                                  "where the token's PIN is: file:PATH, fd:N, env:NAME or credential:NAME");
   command->add_option("--days", options.days, "how long the issuer is valid")->capture_default_str();
   command->add_option("--public-host", options.public_host,
                       "name or address that phones use; default: this machine's name");
@@ -73,6 +81,23 @@ void add_init(CLI::App& app, InitOptions& options, std::string& key) {
   auto* import_key = command->add_option("--import-key", options.import_key, "its key in PEM");
   auto* pkcs12 = command->add_option("--import-pkcs12", options.import_pkcs12, "both in a PKCS #12 file");
   command->add_option("--import-passphrase", options.import_passphrase, "where the passphrase of that key or file is");
+  auto* request = command->add_flag("--csr-only", options.csr_only,
+                                    "makes the issuer's key, and a request for a CA that signs offline");
+  auto* answer = command->add_option("--certificate", options.certificate,
+                                     "goes on with what that CA has made: a certificate with its chain, in PEM");
+  request->excludes(answer);
+  for (auto* import : {certificate, pkcs12}) import->excludes(request)->excludes(answer)->excludes(uri);
+  answer->excludes(uri);
+  command->final_callback([=] {
+    for (auto* needed : {database, owner}) {
+      if (needed->count() == 0 && request->count() == 0) throw CLI::RequiredError(needed->get_name());
+    }
+    for (auto* of_token : {module, pin}) {
+      if (of_token->count() != 0 && uri->count() == 0 && answer->count() == 0) {
+        throw CLI::RequiresError(of_token->get_name(), uri->get_name());
+      }
+    }
+  });
   certificate->needs(import_key);
   import_key->needs(certificate);
   pkcs12->excludes(certificate);
@@ -89,13 +114,20 @@ Status check_config(const Place& place, bool print) {
 }
 
 Status make_site(InitOptions options, const std::string& key) {
-  const auto algorithm = ca::parse_key_algorithm(key);
-  if (!algorithm) {
+  options.key = ca::parse_key_algorithm(key);
+  if (!options.key && !key.empty()) {
     return fail(Reason::kInvalidConfiguration, "--key is rsa-2048, rsa-3072, rsa-4096, p-256 or p-384");
   }
-  options.key = *algorithm;
-  CAPF_LET(const std::string made, init(options, SystemClock(), Botan::system_rng()));
+  CAPF_LET(const std::string made, options.csr_only ? make_request(options, Botan::system_rng())
+                                                    : init(options, SystemClock(), Botan::system_rng()));
   std::cout << made;
+  return {};
+}
+
+Status change_passphrase(const Configuration& configuration, const std::optional<std::string>& from,
+                         const std::string& to) {
+  CAPF_LET(const std::string changed, rekey_passphrase(configuration, from, to));
+  std::cout << changed;
   return {};
 }
 
@@ -107,7 +139,7 @@ int dispatch(int argc, char** argv) {
   app.set_version_flag("--version", std::string(version()));
   app.require_subcommand(1);
   InitOptions options;
-  std::string key = "rsa-2048";
+  std::string key;
   add_init(app, options, key);
 
   Place place;
@@ -120,6 +152,15 @@ int dispatch(int argc, char** argv) {
   place.add_options(*running);
   std::optional<std::string> passphrase;
   running->add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
+  auto* rekeying = app.add_subcommand("rekey-passphrase", "encrypts every key of the site under a new passphrase");
+  place.add_options(*rekeying);
+  rekeying->add_option("--passphrase", passphrase,
+                       "where the present passphrase is, in place of what the configuration says");
+  std::string next_passphrase;
+  rekeying
+      ->add_option("--new-passphrase", next_passphrase,
+                   "where the new one is: file:PATH, fd:N, env:NAME or credential:NAME")
+      ->required();
   auto* checking = app.add_subcommand("check-config", "says ok, or every fault of the configuration");
   place.add_options(*checking);
   bool print = false;
@@ -131,13 +172,17 @@ int dispatch(int argc, char** argv) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
   }
 
-  if (app.got_subcommand("init")) return report(make_site(options, key));
   if (checking->parsed()) return report(check_config(place, print));
+  if (!ca::protect_key_memory()) {
+    log_warning("keys.not_locked", {{"words", "private keys may be swapped out: raise RLIMIT_MEMLOCK to 8 MiB"}});
+  }
+  if (app.got_subcommand("init")) return report(make_site(options, key));
   const auto configuration = place.read();
   if (!configuration) return report(tl::unexpected<Error>(configuration.error()));
   set_log_level(configuration->log_level);
   if (migrating->parsed()) return report(migrate(*configuration, signals));
   if (archiving->parsed()) return report(archive(*configuration));
+  if (rekeying->parsed()) return report(change_passphrase(*configuration, passphrase, next_passphrase));
   const Status status = run(*configuration, passphrase, signals);
   if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;
   if (!status) log_error("server.failed", status.error());

@@ -12,7 +12,9 @@
 #include "capf/base/version.h"
 #include "capf/daemon/audit_key.h"
 #include "capf/daemon/endpoints.h"
+#include "capf/daemon/issuers.h"
 #include "capf/daemon/notify.h"
+#include "capf/daemon/rekey.h"
 #include "capf/daemon/server.h"
 #include "capf/daemon/site.h"
 #include "storage/database.h"
@@ -54,6 +56,16 @@ void raise_descriptor_limit() {
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log_warning("descriptors.limited");
 }
 
+/// While keys are opened, their passphrase is not changed. Nothing where there are no keys.
+Result<std::optional<FolderLock>> lock_keys(const SiteFiles& files) {
+  std::error_code error;
+  std::optional<FolderLock> locked;
+  if (!std::filesystem::is_directory(files.keys(), error)) return locked;
+  CAPF_LET(FolderLock lock, FolderLock::take(files.keys()));
+  locked.emplace(std::move(lock));
+  return locked;
+}
+
 Status check_site(Database& database) {
   CAPF_LET(const auto issuer, in_read(database, [](Transaction& tx) { return tx.issuers().active_id(); }));
   if (issuer) return {};
@@ -73,7 +85,11 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   log_info("server.starting", {{"version", version()}, {"state", configuration.state_directory.string()}});
   const SiteFiles files{configuration.state_directory};
   CAPF_LET(const FolderLock lock, FolderLock::take(files.root));
+  auto keys_locked = lock_keys(files);
+  if (!keys_locked) return tl::unexpected<Error>(keys_locked.error());
+  CAPF_TRY(finish_rekeying(files, configuration.passphrase));
   CAPF_LET(const Secret opened, read_secret(passphrase.value_or(configuration.passphrase)));
+  CAPF_LET(auto access, token_access(configuration.token));
 
   const SystemClock clock;
   Metrics metrics;
@@ -92,13 +108,15 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   CAPF_LET(Secrets secrets, open_secrets(files, opened));
   CAPF_LET(const auto audit_key, open_audit_key(files, opened, *database));
 
+  ca::Tokens tokens(std::move(access));
   const PoolReading read_pool = [&database](Metrics& numbers) {
     const auto use = database->use();
     numbers.set_pool(use.size, use.in_use, use.waiting);
   };
   CAPF_LET(const auto server,
-           Server::start({configuration, *database, clock, metrics, read_pool, files, opened, *audit_key},
+           Server::start({configuration, *database, clock, metrics, read_pool, files, opened, *audit_key, tokens},
                          std::move(secrets)));
+  keys_locked->reset();
   {
     CAPF_LET(const auto endpoints_file, EndpointsFile::write(files.endpoints(), server->endpoints()));
     const std::string line = server->endpoints().ready_line();

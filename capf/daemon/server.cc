@@ -85,7 +85,7 @@ class Composition final : public Server {
         operations_(around.database, secrets_.strings, configuration_.policy, Botan::system_rng()),
         certificates_(around.database),
         trust_(around.database),
-        issuer_files_(around.files, around.passphrase),
+        issuer_files_(around.files, around.passphrase, around.tokens, configuration_.token.module),
         issuer_service_(around.database, clock_, issuers_, issuer_files_, holder_, status_url(configuration_),
                         Botan::system_rng()),
         administrators_(around.database, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), Botan::system_rng()),

@@ -6,6 +6,7 @@
 
 #include "capf/base/metrics.h"
 #include "capf/base/time.h"
+#include "capf/ca/token.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/endpoints.h"
 #include "capf/daemon/site.h"
@@ -26,6 +27,7 @@ struct Surroundings {
   const SiteFiles& files;
   const Secret& passphrase;  ///< of the keys
   const ca::SigningKey& audit_key;
+  ca::Tokens& tokens;
 };
 
 /// The whole server: services, listeners, and the threads that do what is due. Listens when start() returns.

@@ -57,10 +57,31 @@ Bytes chain_pem(const std::vector<Bytes>& chain) {
   return {pem.begin(), pem.end()};
 }
 
+Status write_key(const SiteFiles& files, const std::string& name, const ca::SigningKey& key, const Secret& passphrase) {
+  if (const std::string uri = key.uri(); !uri.empty()) {
+    return write_new_secret_file(files.uri(name), as_bytes(uri + "\n"));
+  }
+  CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase));
+  return write_new_secret_file(files.key(name), encrypted);
+}
+
+Result<std::optional<std::string>> read_uri(const SiteFiles& files, const std::string& name) {
+  const auto path = files.uri(name);
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return std::nullopt;
+  if (std::filesystem::exists(files.key(name), error)) {
+    return fail(Reason::kInvalidConfiguration,
+                path.string() + " and " + files.key(name).string() + " are both there: which is the key?");
+  }
+  CAPF_LET(const Secret file, read_secret_file(path));  // whoever may write it says which key is used
+  std::string uri(file.text());
+  while (!uri.empty() && (uri.back() == '\n' || uri.back() == '\r')) uri.pop_back();
+  return uri;
+}
+
 Status write_identity(const SiteFiles& files, const std::string& name, const ca::SigningKey& key, BytesView certificate,
                       const std::vector<Bytes>& above, const Secret& passphrase) {
-  CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase));
-  CAPF_TRY(write_new_secret_file(files.key(name), encrypted));
+  CAPF_TRY(write_key(files, name, key, passphrase));
   std::vector<Bytes> chain{Bytes(certificate.begin(), certificate.end())};
   chain.insert(chain.end(), above.begin(), above.end());
   return write_new_file(files.certificate(name), chain_pem(chain));

@@ -2,7 +2,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capf/base/bytes.h"
@@ -26,6 +28,10 @@ struct SiteFiles {
   /// @param name "issuer-1", "site-ca", "server", "wire", "audit": encrypted PKCS #8, PEM
   std::filesystem::path key(const std::string& name) const { return keys() / (name + ".key"); }
   std::filesystem::path certificate(const std::string& name) const { return certificates() / (name + ".pem"); }
+  /// Of a key that is in a token, in place of key(): an RFC 7512 URI
+  std::filesystem::path uri(const std::string& name) const { return keys() / (name + ".uri"); }
+  /// PKCS #10, PEM, for a key that waits for its certificate
+  std::filesystem::path request(const std::string& name) const { return certificates() / (name + ".csr"); }
   /// SubjectPublicKeyInfo, PEM: what verifiers of the record trust.
   std::filesystem::path audit_public_key() const { return certificates() / "audit.pub"; }
   /// What this server has seen signed, apart from the database.
@@ -57,7 +63,12 @@ Result<Identity> open_identity(const SiteFiles& files, const std::string& name, 
 
 /// The certificates, in PEM.
 Bytes chain_pem(const std::vector<Bytes>& chain);
-/// Writes a new key, encrypted, and its certificate.
+/// Writes a new key, encrypted; of one in a token, its URI.
+Status write_key(const SiteFiles& files, const std::string& name, const ca::SigningKey& key, const Secret& passphrase);
+/// The URI of a key in a token; nothing where the key is in a file, or is not there at all.
+/// Errors: INVALID_CONFIGURATION where there are both, SECRET_EXPOSED.
+Result<std::optional<std::string>> read_uri(const SiteFiles& files, const std::string& name);
+/// Writes a new key, as write_key(), and its certificate.
 Status write_identity(const SiteFiles& files, const std::string& name, const ca::SigningKey& key, BytesView certificate,
                       const std::vector<Bytes>& above, const Secret& passphrase);
 

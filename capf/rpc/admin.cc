@@ -236,6 +236,11 @@ grpc::Status AdminService::AddIssuer(grpc::ServerContext* context, const v1::Add
                                      v1::AddIssuerResponse* response) {
   return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
     CAPF_LET(service::IssuerRequest wanted, take_issuer(*request));
+    if (request->request_only()) {
+      CAPF_LET(const Bytes der, use_cases_.issuers.make_request(call.actor, wanted));
+      response->set_certification_request(std::string(as_text(der)));
+      return {};
+    }
     CAPF_LET(const IssuerRecord issuer, use_cases_.issuers.add(call.actor, std::move(wanted)));
     to_proto(issuer, *response->mutable_issuer());
     return {};

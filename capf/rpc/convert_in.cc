@@ -157,20 +157,25 @@ Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request) 
   const Secret key = take_secret(request.private_key());
   const Secret passphrase = take_secret(request.passphrase());
   if (request.shards() != 0) wanted.shards = request.shards();
+  CAPF_LET(wanted.token, text_from(request.token(), "a token's URI"));
   if (certificates.empty()) {
     if (!key.empty() || !passphrase.empty()) return malformed("a key is brought with its certificate");
-    const auto algorithm = ca::parse_key_algorithm(request.key());
-    if (!algorithm) return malformed("a new key is rsa-2048, rsa-3072, rsa-4096, p-256 or p-384");
-    wanted.key = *algorithm;
+    wanted.key = ca::parse_key_algorithm(request.key());
+    if (!wanted.key && (wanted.token.empty() || !request.key().empty())) {
+      return malformed("a new key is rsa-2048, rsa-3072, rsa-4096, p-256 or p-384");
+    }
     if (request.days() != 0) wanted.days = request.days();
     CAPF_LET(wanted.subject, text_from(request.subject(), "a subject"));
     if (!wanted.subject.empty()) CAPF_TRY(ca::check_subject(wanted.subject));
     return wanted;
   }
-  if (!request.key().empty() || !request.subject().empty() || request.days() != 0) {
+  if (!request.key().empty() || !request.subject().empty() || request.days() != 0 || !wanted.token.empty() ||
+      request.request_only()) {
     return malformed("a certificate that is brought has its key, subject and validity already");
   }
-  if (key.empty()) {
+  if (key.empty() && passphrase.empty() && certificates.text().find("-----BEGIN") != std::string_view::npos) {
+    wanted.certificates.assign(certificates.view().begin(), certificates.view().end());
+  } else if (key.empty()) {
     CAPF_LET(wanted.imported, ca::import_pkcs12(certificates.view(), passphrase));
   } else {
     CAPF_LET(wanted.imported, ca::import_pem(certificates.view(), key.view(), passphrase));

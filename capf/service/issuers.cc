@@ -16,13 +16,19 @@ constexpr int kLongestValidity = 36500;  ///< days
 constexpr int kMostShards = 1024;
 constexpr int kRevokedAtOnce = 200;
 
-Result<ca::ImportedAuthority> make_authority(const IssuerRequest& request, TimePoint now,
+Result<std::unique_ptr<ca::SigningKey>> make_key(const IssuerRequest& request, IssuerFolder& folder) {
+  if (!request.token.empty()) return folder.open_in_token(request.token, request.key);
+  if (!request.key) return fail(Reason::kInvalidRequest, "a new key is of some kind, or in a token");
+  return ca::generate_key(*request.key);
+}
+
+Result<ca::ImportedAuthority> make_authority(const IssuerRequest& request, IssuerFolder& folder, TimePoint now,
                                              Botan::RandomNumberGenerator& random) {
   if (request.days < 1 || request.days > kLongestValidity) {
     return fail(Reason::kInvalidRequest, "an issuer is valid for 1 to 36500 days");
   }
   ca::ImportedAuthority made;
-  CAPF_LET(made.key, ca::generate_key(request.key));
+  CAPF_LET(made.key, make_key(request, folder));
   const ca::AuthorityRequest wanted{request.subject, now, std::chrono::hours(24) * request.days};
   CAPF_LET(made.certificate, ca::make_capf_certificate(*made.key, wanted, random));
   return made;
@@ -82,11 +88,21 @@ Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
     return fail(Reason::kInvalidRequest, "the CRL of an issuer has 1 to 1024 shards");
   }
   ca::ImportedAuthority authority;
-  if (request.imported) {
+  const bool waited = !request.certificates.empty();
+  if (waited) {
+    CAPF_LET(auto key, folder_.open_waiting());
+    if (!key) {
+      return fail(Reason::kInvalidRequest,
+                  "no key waits for a certificate on this server: 'capfctl issuer add --csr-only' makes one");
+    }
+    CAPF_LET(request.imported, ca::import_certificates(request.certificates, std::move(key)));
+  }
+  const bool imports = request.imported.has_value();
+  if (imports) {
     authority = *std::move(request.imported);
     CAPF_TRY(ca::check_capf_certificate(authority, clock_.now()));
   } else {
-    CAPF_LET(authority, make_authority(request, clock_.now(), random_));
+    CAPF_LET(authority, make_authority(request, folder_, clock_.now(), random_));
   }
   CAPF_LET(IssuerRecord record, record_of(authority, request.shards));
   const Sha256 key = sha256(authority.key->public_key());
@@ -101,13 +117,31 @@ Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
              CAPF_TRY(tx.keys().claim(key, KeyOwner::kIssuer, 0));
              CAPF_TRY(folder_.keep(id, authority));
              CAPF_TRY(tx.issuers().add(record));
-             CAPF_TRY(tx.audit().add(
-                 done(actor, "issuer.add", subject_of(id),
-                      record.subject + ", SHA-256 " + to_hex(record.sha256) + (request.imported ? ", imported" : ""))));
+             CAPF_TRY(tx.audit().add(done(actor, "issuer.add", subject_of(id),
+                                          record.subject + ", SHA-256 " + to_hex(record.sha256) +
+                                              (imports ? ", imported" : "") +
+                                              (authority.key->uri().empty() ? "" : ", in a token"))));
              return find(tx, id);
            }));
+  if (waited) CAPF_TRY(folder_.forget_waiting());
   CAPF_TRY(refresh());
   return record;
+}
+
+Result<Bytes> Issuers::make_request(const Actor& actor, const IssuerRequest& request) {
+  CAPF_LET(const auto waits, folder_.open_waiting());
+  if (waits) {
+    return fail(Reason::kSiteExists,
+                "a key waits on this server for its certificate already: add that with "
+                "'capfctl issuer add --certificate', or remove keys/issuer-next.* there");
+  }
+  CAPF_LET(const auto key, make_key(request, folder_));
+  CAPF_LET(Bytes der, ca::make_capf_request(*key, request.subject, random_));
+  CAPF_TRY(folder_.keep_waiting(*key));
+  CAPF_TRY(database_.write([&](Transaction& tx) {
+    return tx.audit().add(done(actor, "issuer.request", server_, "key SHA-256 " + to_hex(sha256(key->public_key()))));
+  }));
+  return der;
 }
 
 Result<IssuerRecord> Issuers::activate(const Actor& actor, std::int64_t id, bool force) {
@@ -174,7 +208,7 @@ Result<IssuerView> Issuers::show(std::int64_t id) {
 }
 
 Status Issuers::open_key(const IssuerRecord& record) {
-  CAPF_LET(auto key, folder_.open(record.id));
+  CAPF_LET(auto key, folder_.open(record));
   if (!key) return fail(Reason::kIssuerKeyAbsent, "the key of issuer " + std::to_string(record.id) + " is not here");
   CAPF_LET(auto issuer, ca::Issuer::make(record, std::move(key), status_url_));
   keys_.put(std::move(issuer));
@@ -194,18 +228,18 @@ Status Issuers::start() {
 Status Issuers::refresh() {
   const std::lock_guard lock(mutex_);
   CAPF_LET(const auto records, list());
-  for (const IssuerRecord& record : records) {
-    if (keys_.find(record.id)) continue;
-    const Status opened = open_key(record);
-    const std::string fault = opened ? "" : opened.error().message;
-    // Once, not every few seconds.
-    if (!opened && faults_[record.id] != fault) log_warning("issuer.absent", opened.error());
-    faults_[record.id] = fault;
-  }
   ServerRecord self;
   self.name = server_;
   self.version = version();
-  for (const auto& issuer : keys_.all()) self.issuers.push_back(issuer->record().id);
+  for (const IssuerRecord& record : records) {
+    const auto issuer = keys_.find(record.id);
+    const Status able = issuer ? issuer->key().ready() : open_key(record);
+    const std::string fault = able ? "" : able.error().message;
+    // Once, not every few seconds.
+    if (!able && faults_[record.id] != fault) log_warning("issuer.absent", able.error(), {{"issuer", record.id}});
+    faults_[record.id] = fault;
+    if (able) self.issuers.push_back(record.id);
+  }
   return database_.write([&](Transaction& tx) { return tx.servers().see(self); });
 }
 

@@ -21,17 +21,29 @@ class IssuerFolder {
   /// Writes a generation that is not on record yet, so that it outlives this process. What an earlier try has left is
   /// set aside.
   virtual Status keep(std::int64_t id, const ca::ImportedAuthority& authority) = 0;
-  /// Nothing where there is no key. Errors: those of opening it.
-  virtual Result<std::unique_ptr<ca::SigningKey>> open(std::int64_t id) = 0;
+  /// Nothing where there is no key. A key in a token that is away may be given too. Errors: those of opening it.
+  virtual Result<std::unique_ptr<ca::SigningKey>> open(const IssuerRecord& record) = 0;
+  /// The key in a token that the URI (RFC 7512) names; a new one where `make` says of what kind.
+  virtual Result<std::unique_ptr<ca::SigningKey>> open_in_token(const std::string& uri,
+                                                                std::optional<ca::KeyAlgorithm> make) = 0;
+  /// A key without a certificate, until its request has been answered; one at a time.
+  /// Errors: SITE_EXISTS where one waits already.
+  virtual Status keep_waiting(const ca::SigningKey& key) = 0;
+  /// Nothing where none waits.
+  virtual Result<std::unique_ptr<ca::SigningKey>> open_waiting() = 0;
+  /// Its certificate has come.
+  virtual Status forget_waiting() = 0;
 };
 
 /// The next generation: made here, or brought.
 struct IssuerRequest {
-  ca::KeyAlgorithm key = ca::KeyAlgorithm::kRsa2048;
-  std::string subject;  ///< RFC 4514; empty: CN=CAPF-<8 hex digits>,O=CAPF
-  int days = 3650;      ///< 1 to 36500
+  std::optional<ca::KeyAlgorithm> key;  ///< of a new one; absent for a key that is in a token already
+  std::string token;                    ///< RFC 7512: where in a token the key is, or is to be; empty: in a file
+  std::string subject;                  ///< RFC 4514; empty: CN=CAPF-<8 hex digits>,O=CAPF
+  int days = 3650;                      ///< 1 to 36500
   std::optional<ca::ImportedAuthority> imported;
-  int shards = 1;  ///< of its CRL, 1 to 1024
+  Bytes certificates;  ///< PEM, with its chain, for the key that waits
+  int shards = 1;      ///< of its CRL, 1 to 1024
 };
 
 struct IssuerView {
@@ -52,6 +64,9 @@ class Issuers {
   /// Makes or takes the next generation; it is not used before activate(). Errors: INVALID_REQUEST,
   /// INVALID_CONFIGURATION, INVALID_CERTIFICATE, ISSUER_EXISTS, KEY_RESERVED.
   Result<IssuerRecord> add(const Actor& actor, IssuerRequest request);
+  /// Makes the key of the next generation, which waits on this server until its certificate is added.
+  /// @return a request (PKCS #10, DER) for the CA that is to sign it. Errors: as add(); SITE_EXISTS where one waits.
+  Result<Bytes> make_request(const Actor& actor, const IssuerRequest& request);
   /// From now on it issues, on every server; the one that did becomes a former one.
   /// @param force even where a server does not have its key and will refuse phones.
   /// Errors: UNKNOWN_ISSUER, ISSUER_RETIRED, ISSUER_EXPIRED, ISSUER_NOT_READY.

@@ -24,13 +24,14 @@ Result<std::vector<OperationChange>> Monitor::changes(const ChangeCursor& cursor
 
 Status Monitor::healthy() {
   CAPF_TRY(high_water_.check());
-  return database_.read([&](Transaction& tx) -> Status {
-    const auto skew = tx.now() - clock_.now();
-    if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
-    CAPF_LET(const auto active, tx.issuers().active_id());
-    if (!active || !issuers_.find(*active)) return fail(Reason::kIssuerKeyAbsent);
-    return {};
-  });
+  CAPF_LET(const auto active, in_read(database_, [&](Transaction& tx) -> Result<std::optional<std::int64_t>> {
+             const auto skew = tx.now() - clock_.now();
+             if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+             return tx.issuers().active_id();
+           }));
+  const auto issuer = active ? issuers_.find(*active) : nullptr;
+  if (!issuer) return fail(Reason::kIssuerKeyAbsent);
+  return issuer->key().ready();
 }
 
 }  // namespace capf::service

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,10 +15,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "capf/base/time.h"
+#include "capf/ca/certificate.h"
+#include "capf/ca/crl.h"
 #include "capf/ca/key.h"
+#include "capf/ca/ocsp.h"
+#include "capf/ca/request.h"
 #include "capf/ca/signature.h"
+#include "capf/ca/site.h"
+#include "tests/support/folder.h"
 
-// What every SigningKey does, wherever its private half is. Called from a test case for each kind of key.
+// What every SigningKey does, wherever its private half is: the same for a file and for a token. Called from a test
+// case for each kind of key.
 
 namespace capf::test {
 
@@ -84,6 +94,52 @@ inline void check_signing_key(const ca::SigningKey& key, const std::string& hash
     for (std::thread& thread : threads) thread.join();
     CHECK(good == std::vector<int>(4, 10));
   }
+  SECTION("OpenSSL accepts the certificates, the CRL and the responder's certificate that it signs") {
+    const TimePoint now = std::chrono::floor<std::chrono::seconds>(SystemClock().now());
+    IssuerRecord issuer;
+    issuer.id = 1;
+    issuer.der = ca::make_capf_certificate(key, {"CN=CAPF-0123ABCD,O=Tests", now}, random).value();
+    const auto facts = ca::read_certificate(issuer.der).value();
+    issuer.not_before = facts.not_before;
+    issuer.not_after = facts.not_after;
+    const ca::ErrorQueue errors;
+    const ca::X509Ptr above = ca::parse_x509(issuer.der);
+    CHECK(X509_verify(above.get(), X509_get0_pubkey(above.get())) == 1);
+
+    const auto phone = ca::generate_key(ca::KeyAlgorithm::kP256).value();
+    const Bytes server = ca::make_server_certificate({key, issuer.der}, phone->public_key(), {"capf.example"}, now,
+                                                     std::chrono::hours{1}, random)
+                             .value();
+    CHECK(X509_verify(ca::parse_x509(server).get(), X509_get0_pubkey(above.get())) == 1);
+    const auto responder = ca::OcspSigner::make(issuer, key, now, std::chrono::hours{1}, random).value();
+    CHECK(X509_verify(ca::parse_x509(responder->certificate()).get(), X509_get0_pubkey(above.get())) == 1);
+
+    const Folder folder;
+    const auto path = folder.path() / "0.crl";
+    auto builder = ca::CrlBuilder::begin(path).value();
+    REQUIRE(builder.finish({1, now, now + std::chrono::hours{1}, ""}, issuer, key, random));
+    std::ifstream file(path, std::ios::binary);
+    const Bytes der{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    const unsigned char* at = der.data();
+    const std::unique_ptr<X509_CRL, ca::Freed<X509_CRL_free>> crl(
+        d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
+    REQUIRE(crl);
+    CHECK(X509_CRL_verify(crl.get(), X509_get0_pubkey(above.get())) == 1);
+  }
+  SECTION("a request of it proves that it is there") {
+    const Bytes der = ca::make_capf_request(key, "CN=CAPF,O=Tests", random).value();
+    CHECK(ca::read_request(der).value().public_key == key.public_key());
+  }
+  SECTION("it is ready") { CHECK(key.ready()); }
+}
+
+/// What a key in this process's memory does beyond that.
+inline void check_file_key(const ca::SigningKey& key, const std::string& hash) {
+  check_signing_key(key, hash);
+  Botan::AutoSeeded_RNG random;
+  const EVP_MD* digest = EVP_get_digestbyname(hash == "SHA-256" ? "SHA256" : hash == "SHA-384" ? "SHA384" : "SHA512");
+  const Bytes message(3000, 0x5A);
+
   SECTION("a process that forks after a signature can sign") {
     ca::CertificateSigner signer(key.botan(), random);
     sign_with(signer, message, random);

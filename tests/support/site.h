@@ -47,14 +47,31 @@ class KeyFolder final : public service::IssuerFolder {
     CAPF_LET(keys_[id], authority.key->private_pem());
     return {};
   }
-  Result<std::unique_ptr<ca::SigningKey>> open(std::int64_t id) override {
-    if (!keys_.contains(id)) return nullptr;
-    return ca::decrypt_key(keys_.at(id).view(), Secret());
+  Result<std::unique_ptr<ca::SigningKey>> open(const IssuerRecord& record) override {
+    if (!keys_.contains(record.id)) return nullptr;
+    return ca::decrypt_key(keys_.at(record.id).view(), Secret());
+  }
+  Result<std::unique_ptr<ca::SigningKey>> open_in_token(const std::string&, std::optional<ca::KeyAlgorithm>) override {
+    return fail(Reason::kTokenUnavailable);
+  }
+  Status keep_waiting(const ca::SigningKey& key) override {
+    if (keys_.contains(kWaiting)) return fail(Reason::kSiteExists);
+    CAPF_LET(keys_[kWaiting], key.private_pem());
+    return {};
+  }
+  Result<std::unique_ptr<ca::SigningKey>> open_waiting() override {
+    if (!keys_.contains(kWaiting)) return nullptr;
+    return ca::decrypt_key(keys_.at(kWaiting).view(), Secret());
+  }
+  Status forget_waiting() override {
+    keys_.erase(kWaiting);
+    return {};
   }
   /// Whoever looks after the servers brings a key from another one.
   void copy(const KeyFolder& other, std::int64_t id) { keys_[id] = Secret(other.keys_.at(id).view()); }
 
  private:
+  static constexpr std::int64_t kWaiting = 0;
   std::map<std::int64_t, Secret> keys_;
 };
 

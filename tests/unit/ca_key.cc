@@ -1,21 +1,37 @@
 #include <catch2/catch.hpp>
 
 #include "capf/ca/key.h"
+#include "capf/ca/memory.h"
 #include "tests/support/data.h"
 #include "tests/support/signing_key_suite.h"
 
 using namespace capf;
 using namespace capf::test;
 
-TEST_CASE("an RSA-2048 key does what a signing key does") { check_signing_key(*read_key("rsa-2048"), "SHA-256"); }
-TEST_CASE("an RSA-3072 key does what a signing key does") { check_signing_key(*read_key("rsa-3072"), "SHA-256"); }
-TEST_CASE("an RSA-4096 key does what a signing key does") { check_signing_key(*read_key("rsa-4096"), "SHA-256"); }
-TEST_CASE("a P-256 key does what a signing key does") { check_signing_key(*read_key("p-256"), "SHA-256"); }
-TEST_CASE("a P-384 key does what a signing key does") { check_signing_key(*read_key("p-384"), "SHA-384"); }
-TEST_CASE("a P-521 key does what a signing key does") { check_signing_key(*read_key("p-521"), "SHA-512"); }
+TEST_CASE("an RSA-2048 key does what a signing key does") { check_file_key(*read_key("rsa-2048"), "SHA-256"); }
+TEST_CASE("an RSA-3072 key does what a signing key does") { check_file_key(*read_key("rsa-3072"), "SHA-256"); }
+TEST_CASE("an RSA-4096 key does what a signing key does") { check_file_key(*read_key("rsa-4096"), "SHA-256"); }
+TEST_CASE("a P-256 key does what a signing key does") { check_file_key(*read_key("p-256"), "SHA-256"); }
+TEST_CASE("a P-384 key does what a signing key does") { check_file_key(*read_key("p-384"), "SHA-384"); }
+TEST_CASE("a P-521 key does what a signing key does") { check_file_key(*read_key("p-521"), "SHA-512"); }
+
+TEST_CASE("the private numbers of a key lie in the protected memory, and are gone with it") {
+  ca::protect_key_memory();
+  const auto use = [](const std::string& name) {
+    const auto key = read_key(name);
+    return CRYPTO_secure_used();
+  };
+  use("rsa-2048");  // whatever OpenSSL makes for itself at the first time
+  const std::size_t before = CRYPTO_secure_used();
+  // RFC 8017 A.1.2: d is as long as the modulus, and p, q, dP, dQ and qInv are half of it each.
+  CHECK(use("rsa-2048") - before >= 256 + 5 * 128);
+  CHECK(CRYPTO_secure_used() == before);
+  CHECK(use("p-256") - before >= 32);
+  CHECK(CRYPTO_secure_used() == before);
+}
 
 TEST_CASE("a generated key does what a signing key does") {
-  check_signing_key(*ca::generate_key(ca::KeyAlgorithm::kP256).value(), "SHA-256");
+  check_file_key(*ca::generate_key(ca::KeyAlgorithm::kP256).value(), "SHA-256");
 }
 
 TEST_CASE("each algorithm has a spelling that is read back") {

@@ -34,6 +34,17 @@ Result<SiteRecords> make(const InitOptions& options) {
   return make_site_files(options, kPassphrase, options.state, kNow, Botan::system_rng());
 }
 
+IssuerRecord record_of(std::int64_t id) {
+  IssuerRecord record;
+  record.id = id;
+  return record;
+}
+
+Result<std::unique_ptr<ca::SigningKey>> open_issuer(const SiteFiles& files, const Secret& passphrase, std::int64_t id) {
+  ca::Tokens tokens{{}};
+  return IssuerFiles(files, passphrase, tokens, "").open(record_of(id));
+}
+
 mode_t mode_of(const std::filesystem::path& path) {
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
@@ -71,7 +82,7 @@ TEST_CASE("a new site opens with its passphrase, and with no other") {
   REQUIRE(records);
   const auto opened = open_secrets(SiteFiles{folder.path()}, kPassphrase);
   REQUIRE(opened);
-  const auto issuer = IssuerFiles(SiteFiles{folder.path()}, kPassphrase).open(1);
+  const auto issuer = open_issuer(SiteFiles{folder.path()}, kPassphrase, 1);
   REQUIRE(issuer);
   const auto facts = ca::read_certificate(records->issuer.der);
   REQUIRE(facts);
@@ -99,14 +110,14 @@ TEST_CASE("an issuer's key is opened by its passphrase alone, and only where nob
   REQUIRE(make(good_options(folder.path())));
   const SiteFiles files{folder.path()};
   const Secret wrong(std::string_view("wrong"));
-  const auto refused = IssuerFiles(files, wrong).open(1);
+  const auto refused = open_issuer(files, wrong, 1);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().reason == Reason::kWrongPassphrase);
-  const auto absent = IssuerFiles(files, kPassphrase).open(2);
+  const auto absent = open_issuer(files, kPassphrase, 2);
   REQUIRE(absent);
   CHECK(*absent == nullptr);
   REQUIRE(::chmod(files.key("issuer-1").c_str(), 0640) == 0);
-  const auto exposed = IssuerFiles(files, kPassphrase).open(1);
+  const auto exposed = open_issuer(files, kPassphrase, 1);
   REQUIRE_FALSE(exposed);
   CHECK(exposed.error().reason == Reason::kSecretExposed);
 }
@@ -114,7 +125,8 @@ TEST_CASE("an issuer's key is opened by its passphrase alone, and only where nob
 TEST_CASE("an issuer's key that an earlier try has left is set aside, not overwritten") {
   const test::Folder folder;
   REQUIRE(make(good_options(folder.path())));
-  IssuerFiles files(SiteFiles{folder.path()}, kPassphrase);
+  ca::Tokens tokens{{}};
+  IssuerFiles files(SiteFiles{folder.path()}, kPassphrase, tokens, "");
   const auto authority = [] {
     ca::ImportedAuthority made;
     made.key = ca::generate_key(ca::KeyAlgorithm::kP256).value();
@@ -125,8 +137,68 @@ TEST_CASE("an issuer's key that an earlier try has left is set aside, not overwr
   const auto second = authority();
   REQUIRE(files.keep(2, first));
   REQUIRE(files.keep(2, second));
-  CHECK(files.open(2).value()->public_key() == second.key->public_key());
+  CHECK(files.open(record_of(2)).value()->public_key() == second.key->public_key());
   CHECK(std::filesystem::exists(SiteFiles{folder.path()}.key("issuer-2").string() + ".leftover"));
+}
+
+TEST_CASE("a key under a passphrase that is no longer the site's is not kept") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  ca::Tokens tokens{{}};
+  const Secret former(std::string_view("the former one"));
+  IssuerFiles files(SiteFiles{folder.path()}, former, tokens, "");
+  const auto refused = files.keep_waiting(*ca::generate_key(ca::KeyAlgorithm::kP256).value());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == Reason::kWrongPassphrase);
+  CHECK_THAT(refused.error().message, Catch::Contains("restart"));
+}
+
+TEST_CASE("one key at a time waits for its certificate") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  ca::Tokens tokens{{}};
+  IssuerFiles files(SiteFiles{folder.path()}, kPassphrase, tokens, "");
+  CHECK(files.open_waiting().value() == nullptr);
+  const auto key = ca::generate_key(ca::KeyAlgorithm::kP256).value();
+  REQUIRE(files.keep_waiting(*key));
+  CHECK(files.keep_waiting(*key).error().reason == Reason::kSiteExists);
+  CHECK(files.open_waiting().value()->public_key() == key->public_key());
+  REQUIRE(files.forget_waiting());
+  CHECK(files.open_waiting().value() == nullptr);
+}
+
+TEST_CASE("an administrator from afar names no library") {
+  const test::Folder folder;
+  ca::Tokens tokens{{}};
+  IssuerFiles files(SiteFiles{folder.path()}, kPassphrase, tokens, "/usr/lib/good.so");
+  const auto refused = files.open_in_token("pkcs11:object=a?module-path=/tmp/evil.so", std::nullopt);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == Reason::kInvalidRequest);
+}
+
+TEST_CASE("a key that is in a file and in a token is in neither") {
+  const test::Folder folder;
+  REQUIRE(make(good_options(folder.path())));
+  const SiteFiles files{folder.path()};
+  REQUIRE(write_new_secret_file(files.uri("issuer-1"), as_bytes("pkcs11:object=a\n")));
+  CHECK(open_issuer(files, kPassphrase, 1).error().reason == Reason::kInvalidConfiguration);
+}
+
+TEST_CASE("a request is made once, and waits with its key") {
+  const test::Folder folder;
+  InitOptions options = good_options(folder.path());
+  options.csr_only = true;
+  REQUIRE(write_new_secret_file(folder.path() / "passphrase", kPassphrase.view()));
+  REQUIRE(make_request(options, Botan::system_rng()));
+  const SiteFiles waiting{folder.path() / "request"};
+  CHECK(mode_of(waiting.key("issuer-1")) == 0600);
+  CHECK_THAT(text_of(waiting.key("issuer-1")), Catch::StartsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+  CHECK_THAT(text_of(waiting.request("issuer-1")), Catch::StartsWith("-----BEGIN CERTIFICATE REQUEST-----"));
+  const auto again = make_request(options, Botan::system_rng());
+  REQUIRE_FALSE(again);
+  CHECK(again.error().reason == Reason::kSiteExists);
+  CHECK_THAT(again.error().message, Catch::Contains("waits for its certificate"));
+  CHECK_FALSE(std::filesystem::exists(SiteFiles{folder.path()}.configuration()));
 }
 
 TEST_CASE("a key that is not its certificate's stops the start") {
@@ -176,6 +248,13 @@ TEST_CASE("options of init that make no sense are refused before anything is mad
   SECTION("a certificate without its key") { options.import_certificate = "/nonexistent"; }
   SECTION("a subject that is none") { options.subject = "an issuer"; }
   SECTION("an administrator with a path for a name") { options.administrator = "../admin"; }
+  SECTION("a token's key that is no URI") { options.key_uri = "the key"; }
+  SECTION("a token's key with its PIN") { options.key_uri = "pkcs11:object=a?pin-value=1234"; }
+  SECTION("a request and its certificate at once") {
+    options.csr_only = true;
+    options.certificate = "/nonexistent";
+  }
+  SECTION("the certificate of a request with another key") { options.certificate = "/nonexistent"; }
   CHECK_FALSE(make(options));
   CHECK(std::filesystem::is_empty(folder.path()));
 }

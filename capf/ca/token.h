@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "capf/ca/key.h"
+
+// Keys in PKCS #11 tokens (version 2.40), named by RFC 7512 URIs: "pkcs11:token=capf;object=issuer". The library is the
+// setting's, or the URI's own: "…?module-path=/usr/lib/softhsm/libsofthsm2.so". A URI never carries a PIN.
+
+namespace capf::ca {
+
+/// How tokens are reached.
+struct TokenAccess {
+  std::string module;  ///< path of the PKCS #11 library; a URI's module-path has precedence
+  /// The user's PIN, asked for at every login. One that a token has refused is not tried again.
+  std::function<Result<Secret>()> pin;
+  int sessions = 8;                          ///< with one token at once, at the most
+  std::chrono::milliseconds patience{5000};  ///< until one of them is free
+  std::chrono::milliseconds pause{1000};     ///< between two looks for a token that is away, whoever asks
+};
+
+/// Whether it names a key in a token. Errors: INVALID_CONFIGURATION.
+Status check_token_uri(const std::string& uri);
+/// The module-path in it; empty where there is none, or where it is no such URI.
+std::string module_of(const std::string& uri);
+
+class Module;
+class Token;
+struct KeyUri;
+
+/// The tokens that this process has keys in. A token may go away and come back: its keys say TOKEN_UNAVAILABLE
+/// meanwhile, and log in again by themselves. Keys: RSA 2048 to 4096, P-256, P-384. Threads: any.
+class Tokens {
+ public:
+  explicit Tokens(TokenAccess access);
+  ~Tokens();
+
+  /// The private key with this public half (SubjectPublicKeyInfo), which proves it by a signature whenever the token
+  /// has been away. The token may be away now. Errors: INVALID_CONFIGURATION, WRONG_PIN, ISSUER_KEY_ABSENT.
+  Result<std::unique_ptr<SigningKey>> open(const std::string& uri, BytesView public_key);
+  /// A key that is there. Errors: the same, and TOKEN_UNAVAILABLE.
+  Result<std::unique_ptr<SigningKey>> find(const std::string& uri);
+  /// A new key, which never leaves the token. Errors: as find(); INVALID_CONFIGURATION where there is one already.
+  Result<std::unique_ptr<SigningKey>> generate(const std::string& uri, KeyAlgorithm algorithm);
+
+ private:
+  Result<std::shared_ptr<Token>> token_of(const KeyUri& uri);
+  Result<std::unique_ptr<SigningKey>> make_key(KeyUri uri, std::shared_ptr<Token> token, BytesView public_key);
+
+  const TokenAccess access_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Module>> modules_;  ///< by path
+  std::map<std::string, std::shared_ptr<Token>> tokens_;    ///< by the module's path and what names the token
+};
+
+}  // namespace capf::ca
