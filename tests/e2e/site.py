@@ -70,8 +70,7 @@ class Server:
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         line = self._first_line()
         if not line.startswith("capfd ready"):
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             raise AssertionError(f"capfd did not start: {line!r}\n{self.log_text()[-4000:]}")
         self.endpoints = json.loads((self.state / "endpoints.json").read_text())
         return self
@@ -135,14 +134,18 @@ class Site:
         passphrase.touch(mode=0o600)
         passphrase.write_text(os.urandom(24).hex())
         self.database = self.start_postgres()
-        run(PROGRAMS / "capfd", "init", "--state", self.state, "--base-port", "0",
-            "--database", f"{self.database} user=capf_server dbname=capf",
-            "--database-owner", f"{self.database} user=capf_owner dbname=capf",
-            "--passphrase", f"file:{passphrase}", *init)
+        self.init(*init)
         if settings:
             path = self.state / "capfd.toml"
             path.write_text(settings(path.read_text()))
         self.server = self.add_server(self.state)
+
+    def init(self, *options, code=0):
+        """`capfd init` with what every site has."""
+        return run(PROGRAMS / "capfd", "init", "--state", self.state, "--base-port", "0",
+                   "--database", f"{self.database} user=capf_server dbname=capf",
+                   "--database-owner", f"{self.database} user=capf_owner dbname=capf",
+                   "--passphrase", f"file:{self.state}/passphrase", *options, code=code)
 
     def add_server(self, state=None):
         """Another capfd over the same database; its state directory is a copy of the first one's."""
