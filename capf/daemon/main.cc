@@ -21,6 +21,9 @@ namespace {
 using namespace capf;
 using namespace capf::daemon;
 
+/// EX_NOPERM: a service manager that starts a server again and again would try the PIN until the token locks.
+constexpr int kExitWrongPin = 77;
+
 /// Where a site's configuration is, as the command line says it.
 struct Place {
   std::string state;
@@ -186,7 +189,8 @@ int dispatch(int argc, char** argv) {
   const Status status = run(*configuration, passphrase, signals);
   if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;
   if (!status) log_error("server.failed", status.error());
-  return report(status);
+  const int code = report(status);
+  return !status && status.error().reason == Reason::kWrongPin ? kExitWrongPin : code;
 }
 
 }  // namespace
