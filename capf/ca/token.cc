@@ -159,7 +159,7 @@ class Module {
 
   /// Held by whoever calls into the library.
   std::shared_lock<std::shared_timed_mutex> use() { return std::shared_lock(calls_); }
-  /// Goes up when every handle becomes void. Under use().
+  /// Goes up when every handle becomes void; not while anybody has use().
   unsigned generation() const { return generation_; }
 
   /// Libraries that look for their slots once only find a token that has come back when they begin again. Not while
@@ -191,7 +191,7 @@ class Module {
 
   CK_FUNCTION_LIST* const functions_;
   std::shared_timed_mutex calls_;
-  unsigned generation_ = 0;
+  std::atomic<unsigned> generation_{0};
   bool initialized_ = false;
   std::atomic<int> connected_{0};
 };
@@ -211,10 +211,7 @@ class Token {
       : module_(std::move(module)), uri_(std::move(uri)), access_(access) {}
   Token(const Token&) = delete;
   Token& operator=(const Token&) = delete;
-  ~Token() {
-    const auto use = module_->use();
-    disconnect();
-  }
+  ~Token() { close(disconnect()); }
 
   const Module& module() const { return *module_; }
 
@@ -225,24 +222,25 @@ class Token {
     for (bool again = false;; again = true) {
       CAPF_LET(const Session session, take());
       std::optional<Refused> refused;
+      std::optional<std::invoke_result_t<Work&, const Session&>> done;
       {
         const auto use = module_->use();
         try {
           // The library may have begun again since: the handle is nobody's, or somebody else's.
           if (session.generation != module_->generation()) throw Refused{"C_OpenSession", CKR_SESSION_CLOSED};
-          auto done = work(session);
-          give_back(session);
-          return done;
+          done.emplace(work(session));
         } catch (const Refused& answer) {
           refused = answer;
         }
-        if (is_lost(refused->code)) {
-          lose(session, *refused);
-        } else {
-          give_back(session);
-        }
       }
-      if (!is_lost(refused->code) || again) return unavailable(refused->text());
+      const bool lost = refused && is_lost(refused->code);
+      if (lost) {
+        lose(session, *refused);
+      } else {
+        give_back(session);
+      }
+      if (done) return *std::move(done);
+      if (!lost || again) return unavailable(refused->text());
     }
   }
 
@@ -259,32 +257,26 @@ class Token {
     std::string name;
   };
 
+  // The library is called with none of our locks held but its own: whoever is at work with it may want them.
   Result<Session> take() {
     std::unique_lock lock(mutex_);
     const auto deadline = steady_clock::now() + access_.patience;
     for (;;) {
-      if (connected_) {
-        const auto use = module_->use();
-        if (module_->generation() != generation_) {
-          disconnect();
-        } else if (!idle_.empty()) {
-          const Session session = idle_.back();
-          idle_.pop_back();
-          return session;
-        } else if (open_ < limit_) {
-          Session session{0, slot_, epoch_, generation_};
-          const CK_RV code = (*module_)->C_OpenSession(slot_, CKF_SERIAL_SESSION, nullptr, nullptr, &session.handle);
-          if (code == CKR_OK) {
-            ++open_;
-            return session;
-          }
-          if (code == CKR_SESSION_COUNT && open_ > 0) {
-            limit_ = open_;
-          } else {
-            log_warning("token.lost", {{"cause", Refused{"C_OpenSession", code}.text()}});
-            disconnect();
-          }
-        }
+      if (connected_ && module_->generation() != generation_) disconnect();  // every session has gone with it
+      if (connected_ && !idle_.empty()) {
+        const Session session = idle_.back();
+        idle_.pop_back();
+        return session;
+      }
+      if (connected_ && open_ < limit_) {
+        ++open_;
+        Session session{0, slot_, epoch_, generation_};
+        lock.unlock();
+        const CK_RV code = open(session);
+        if (code == CKR_OK) return session;
+        refuse_session(session, code);
+        lock.lock();
+        continue;
       }
       if (!connected_ && !connecting_) {
         CAPF_TRY(connect_once(lock));
@@ -294,6 +286,27 @@ class Token {
         return unavailable("every session with the token is in use");
       }
     }
+  }
+
+  CK_RV open(Session& session) {
+    const auto use = module_->use();
+    if (session.generation != module_->generation()) return CKR_SESSION_CLOSED;
+    return (*module_)->C_OpenSession(session.slot, CKF_SERIAL_SESSION, nullptr, nullptr, &session.handle);
+  }
+
+  /// It could not be opened: there are as many as there can be, or the token is lost.
+  void refuse_session(const Session& session, CK_RV code) {
+    std::unique_lock lock(mutex_);
+    if (!connected_ || session.epoch != epoch_) return;
+    --open_;
+    if (code == CKR_SESSION_COUNT && open_ > 0) {
+      limit_ = open_;
+      return;
+    }
+    log_warning("token.lost", {{"cause", Refused{"C_OpenSession", code}.text()}});
+    const auto idle = disconnect();
+    lock.unlock();
+    close(idle);
   }
 
   /// Others may wait meanwhile.
@@ -439,36 +452,44 @@ class Token {
   }
 
   void give_back(const Session& session) {
-    const std::lock_guard lock(mutex_);
-    if (connected_ && session.epoch == epoch_) {
-      idle_.push_back(session);
-    } else {
-      close(session);
+    {
+      const std::lock_guard lock(mutex_);
+      if (connected_ && session.epoch == epoch_) {
+        idle_.push_back(session);
+        changed_.notify_one();
+        return;
+      }
     }
-    changed_.notify_one();
+    close({session});
   }
 
   void lose(const Session& session, const Refused& refused) {
-    const std::lock_guard lock(mutex_);
-    close(session);
-    if (connected_ && session.epoch == epoch_) {
-      log_warning("token.lost", {{"cause", refused.text()}});
-      disconnect();
+    std::vector<Session> gone{session};
+    {
+      const std::lock_guard lock(mutex_);
+      if (connected_ && session.epoch == epoch_) {
+        log_warning("token.lost", {{"cause", refused.text()}});
+        const auto idle = disconnect();
+        gone.insert(gone.end(), idle.begin(), idle.end());
+      }
+      changed_.notify_all();
     }
-    changed_.notify_all();
+    close(gone);
   }
 
-  /// Sessions that are lent are closed when they come back.
-  void disconnect() {
-    if (!connected_) return;
+  /// Sessions that are lent are closed when they come back. @return those that are not
+  std::vector<Session> disconnect() {
+    if (!connected_) return {};
     connected_ = false;
     module_->count_connected(-1);
-    for (const Session& session : idle_) close(session);
-    idle_.clear();
+    return std::exchange(idle_, {});
   }
 
-  void close(const Session& session) {
-    if (session.generation == module_->generation()) (*module_)->C_CloseSession(session.handle);
+  void close(const std::vector<Session>& sessions) {
+    const auto use = module_->use();
+    for (const Session& session : sessions) {
+      if (session.generation == module_->generation()) (*module_)->C_CloseSession(session.handle);
+    }
   }
 
   const std::shared_ptr<Module> module_;
