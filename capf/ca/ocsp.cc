@@ -87,10 +87,11 @@ std::optional<OcspRequest> OcspRequest::parse(BytesView der) {
   for (int i = 0; i < count; ++i) {
     OCSP_CERTID* id = OCSP_onereq_get0_id(OCSP_request_onereq_get0(request, i));
     ASN1_OCTET_STRING* name = nullptr;
+    ASN1_OBJECT* hash = nullptr;
     ASN1_OCTET_STRING* key = nullptr;
     ASN1_INTEGER* serial = nullptr;
-    if (OCSP_id_get0_info(&name, nullptr, &key, &serial, id) != 1) return std::nullopt;
-    parsed.ids_.push_back({octets_of(name), octets_of(key), serial_of(serial)});
+    if (OCSP_id_get0_info(&name, &hash, &key, &serial, id) != 1) return std::nullopt;
+    parsed.ids_.push_back({OBJ_obj2nid(hash), octets_of(name), octets_of(key), serial_of(serial)});
   }
   const int nonce = OCSP_REQUEST_get_ext_by_NID(request, NID_id_pkix_OCSP_Nonce, -1);
   if (nonce >= 0) {
@@ -153,8 +154,8 @@ Result<std::shared_ptr<const OcspSigner>> OcspSigner::make(const IssuerRecord& i
 }
 
 bool OcspSigner::answers_for(const OcspRequest::CertId& id) const {
-  return (id.issuer_name_hash == name_sha1_ && id.issuer_key_hash == key_sha1_) ||
-         (id.issuer_name_hash == name_sha256_ && id.issuer_key_hash == key_sha256_);
+  return (id.hash == NID_sha1 && id.issuer_name_hash == name_sha1_ && id.issuer_key_hash == key_sha1_) ||
+         (id.hash == NID_sha256 && id.issuer_name_hash == name_sha256_ && id.issuer_key_hash == key_sha256_);
 }
 
 Result<Bytes> OcspSigner::sign(const OcspRequest& request, std::span<const OcspStatus> statuses, TimePoint this_update,

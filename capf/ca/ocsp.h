@@ -29,6 +29,7 @@ class OcspRequest {
  public:
   /// What is asked about.
   struct CertId {
+    int hash = 0;  ///< OpenSSL's number of the algorithm
     Bytes issuer_name_hash;
     Bytes issuer_key_hash;
     std::optional<SerialNumber> serial;  ///< nothing for one that nobody here ever issues

@@ -148,3 +148,14 @@ TEST_CASE("what is no request, or too much of one, is malformed") {
 TEST_CASE("an error is an answer of five octets") {
   CHECK(to_hex(ca::encode_ocsp_error(ca::OcspError::kUnauthorized)) == "30030a0106");
 }
+
+TEST_CASE("hashes of the issuer count with the algorithm that is named for them") {
+  Bytes asked = request(1);
+  const Bytes sha1{0x2B, 0x0E, 0x03, 0x02, 0x1A};  // 1.3.14.3.2.26
+  const auto at = std::search(asked.begin(), asked.end(), sha1.begin(), sha1.end());
+  REQUIRE(at != asked.end());
+  at[4] = 0x1B;
+  const auto parsed = ca::OcspRequest::parse(asked);
+  REQUIRE(parsed);
+  CHECK_FALSE(signer()->answers_for(parsed->ids()[0]));
+}
