@@ -52,6 +52,13 @@ const Statement kAdd{
     "audit_add",
     "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, reason, detail) "
     "values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text)"};
+const Statement kAddAll{
+    "audit_add_all",
+    "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, reason, detail) "
+    "select actor_kind, actor, address, action, subject, nullif(operation_id, 0), outcome, nullif(reason, ''), detail "
+    "from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], "
+    "$9::text[]) with ordinality as e (actor_kind, actor, address, action, subject, operation_id, outcome, reason, "
+    "detail, place) order by place"};
 // Everything of transactions before this one is there to be read; what is running now has this number or a later one.
 const Statement kEnd{"audit_end", "select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))"};
 const Statement kChanges{"audit_changes",
@@ -81,6 +88,28 @@ Status Audit::add(const AuditEvent& event) {
                                            shortened(event.actor.address, 64), event.action,
                                            shortened(event.subject, 256), unless_zero(event.operation_id),
                                            event.outcome, reason, shortened(event.detail, kLongestMessage)));
+}
+
+Status Audit::add_all(std::span<const AuditEvent> events) {
+  if (events.empty()) return {};
+  using Texts = std::vector<std::string>;
+  Texts kinds, actors, addresses, actions, subjects, outcomes, reasons, details;
+  std::vector<std::int64_t> operations;
+  for (const AuditEvent& event : events) {
+    kinds.emplace_back(to_string(event.actor.kind));
+    actors.push_back(shortened(event.actor.name, 128));
+    addresses.push_back(shortened(event.actor.address, 64));
+    actions.push_back(event.action);
+    subjects.push_back(shortened(event.subject, 256));
+    operations.push_back(event.operation_id);
+    outcomes.push_back(event.outcome);
+    reasons.emplace_back(event.reason ? to_string(*event.reason) : "");
+    details.push_back(shortened(event.detail, kLongestMessage));
+  }
+  const auto texts = [](const Texts& list) { return std::span<const std::string>(list); };
+  return session_.execute(
+      kAddAll, Parameters(texts(kinds), texts(actors), texts(addresses), texts(actions), texts(subjects),
+                          std::span<const std::int64_t>(operations), texts(outcomes), texts(reasons), texts(details)));
 }
 
 Result<std::vector<AuditEvent>> Audit::list(const AuditFilter& filter, const Page& page) {

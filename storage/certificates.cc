@@ -61,36 +61,58 @@ const Statement kFindIssued{
     "certificates_find_issued",
     kSelect +
         " where c.kind = 'lsc' and c.operation_id = $1::bigint and c.key_sha256 = $2::bytea and "
-        "c.revoked_at is null"};
+        "(c.revoked_at is null or c.revocation_reason = 6)"};
 const Statement kLive{"certificates_live",
                       kSelect +
-                          " where c.kind = 'lsc' and c.phone_id = $1::bigint and c.revoked_at is null "
-                          "and c.not_after >= now() order by c.id"};
+                          " where c.kind = 'lsc' and c.phone_id = $1::bigint and "
+                          "(c.revoked_at is null or c.revocation_reason = 6) and c.not_after >= now() order by c.id"};
 const Statement kHistory{
     "certificates_history",
     "select exists (select from certificates where phone_id = $1::bigint and kind = 'lsc' and revoked_at is null "
-    "and confirmed_at is not null and now() between not_before and not_after), "
+    "and superseded_at is null and confirmed_at is not null and now() between not_before and not_after), "
     "exists (select from certificates where phone_id = $1::bigint and confirmed_at is not null)"};
 const Statement kLiveOfIssuer{"certificates_live_of_issuer",
                               kSelect +
-                                  " where c.kind = 'lsc' and c.issuer_id = $1::bigint and c.revoked_at is null "
-                                  "and c.not_after >= now() order by c.phone_id, c.id limit $2::int"};
+                                  " where c.kind = 'lsc' and c.issuer_id = $1::bigint and "
+                                  "(c.revoked_at is null or c.revocation_reason = 6) and c.not_after >= now() "
+                                  "order by c.phone_id, c.id limit $2::int"};
 const Statement kOfPhone{"certificates_of_phone",
                          kSelect + " where c.phone_id = $1::bigint order by c.id desc limit $2::int"};
 const Statement kConfirm{"certificates_confirm",
                          "update certificates set confirmed_at = now() where id = $1::bigint and kind = 'lsc' and "
                          "confirmed_at is null"};
+const Statement kSupersede{"certificates_supersede",
+                           "update certificates set superseded_at = now() where id = $1::bigint and kind = 'lsc' and "
+                           "superseded_at is null and revoked_at is null"};
+// One that is on hold is in the narrow table; the trigger of certificates changes its reason there.
 const Statement kRevoke{
     "certificates_revoke",
-    "with marked as (update certificates set revoked_at = now(), revocation_reason = $2::int, "
-    "superseded_at = case when $2::int = 4 then now() end "
-    "where id = $1::bigint and kind = 'lsc' and revoked_at is null returning issuer_id, serial, shard, not_after) "
-    "insert into revocations (issuer_id, serial, shard, revoked_at, reason, expires_at) "
-    "select issuer_id, serial, shard, now(), $2::int, not_after from marked"};
+    "with marked as (update certificates set revoked_at = coalesce(revoked_at, now()), revocation_reason = $2::int, "
+    "superseded_at = case when $2::int = 4 then coalesce(superseded_at, now()) else superseded_at end "
+    "where id = any ($1::bigint[]) and kind = 'lsc' and "
+    "(revoked_at is null or (revocation_reason = 6 and $2::int <> 6)) "
+    "returning issuer_id, serial, shard, revoked_at, not_after), "
+    "written as (insert into revocations (issuer_id, serial, shard, revoked_at, reason, expires_at) "
+    "select issuer_id, serial, shard, revoked_at, $2::int, not_after from marked "
+    "on conflict (issuer_id, serial) do nothing) "
+    "select count(*) from marked"};
+const Statement kRelease{"certificates_release",
+                         "update certificates set revoked_at = null, revocation_reason = null, released_at = now() "
+                         "where id = $1::bigint and revocation_reason = 6 and not_after >= now()"};
+// The oldest first, by their own index; then each phone once.
+const Statement kSupersededPhones{
+    "certificates_superseded_phones",
+    "select distinct phone_id from (select phone_id from certificates where superseded_at is not null and "
+    "revoked_at is null and superseded_at <= $1::timestamptz and not_after >= now() order by superseded_at limit "
+    "$2::int) as due order by 1"};
+const Statement kMissing{"certificates_missing",
+                         "select named from unnest($1::bytea[]) as named where not exists (select from certificates "
+                         "where kind = 'lsc' and ltrim(serial, '\\x00'::bytea) = named) limit 1"};
 
 const Statement kStatuses{
     "certificates_statuses",
-    "select serial, microseconds(not_after), microseconds(revoked_at), revocation_reason from certificates "
+    "select serial, microseconds(not_after), microseconds(revoked_at), revocation_reason, microseconds(released_at) "
+    "from certificates "
     "where kind = 'lsc' and issuer_id = $1::bigint and serial = any ($2::bytea[])"};
 
 SerialStatus read_status(Columns& columns) {
@@ -98,8 +120,32 @@ SerialStatus read_status(Columns& columns) {
   status.serial = columns.serial();
   status.not_after = columns.time();
   status.revoked_at = columns.optional_time();
-  if (!columns.next_is_null()) status.reason = revocation_reason_from_code(columns.integer()).value();
+  if (const auto code = columns.id_or_none()) {
+    status.reason = revocation_reason_from_code(static_cast<int>(*code)).value();
+  }
+  status.released_at = columns.optional_time();
   return status;
+}
+
+SerialNumber read_serial(Columns& columns) { return columns.serial(); }
+
+SelectionCount read_selection_count(Columns& columns) {
+  SelectionCount count;
+  count.certificates = columns.number();
+  count.phones = columns.number();
+  count.last_id = columns.number();
+  return count;
+}
+
+RevocableLsc read_revocable(Columns& columns) {
+  RevocableLsc lsc;
+  lsc.id = columns.number();
+  lsc.phone_id = columns.number();
+  lsc.device = columns.text();
+  lsc.serial = columns.bytes();
+  lsc.operation_id = columns.id();
+  lsc.key_sha256 = columns.digest();
+  return lsc;
 }
 
 // The first that fits, as Certificate::state() has it.
@@ -107,13 +153,37 @@ std::string_view condition(CertificateState state) {
   switch (state) {
     case CertificateState::kSuperseded: return "c.superseded_at is not null";
     case CertificateState::kRevoked: return "c.revoked_at is not null and c.superseded_at is null";
-    case CertificateState::kExpired: return "c.revoked_at is null and c.not_after < now()";
+    case CertificateState::kExpired: return "c.revoked_at is null and c.superseded_at is null and c.not_after < now()";
     case CertificateState::kConfirmed:
-      return "c.revoked_at is null and c.not_after >= now() and c.confirmed_at is not null";
-    case CertificateState::kIssued: return "c.revoked_at is null and c.not_after >= now() and c.confirmed_at is null";
+      return "c.revoked_at is null and c.superseded_at is null and c.not_after >= now() and c.confirmed_at is not null";
+    case CertificateState::kIssued:
+      return "c.revoked_at is null and c.superseded_at is null and c.not_after >= now() and c.confirmed_at is null";
   }
   CAPF_INVARIANT(false);
 }
+
+Conditions conditions(const CertificateSelection& selection) {
+  Conditions where;
+  where.add("c.kind = 'lsc' and c.not_after >= now()");
+  where.add(selection.held ? "(c.revoked_at is null or c.revocation_reason = 6)" : "c.revoked_at is null");
+  if (selection.devices) where.add("p.device like ?::text", like_pattern(*selection.devices));
+  if (selection.models) where.add("p.model like ?::text", like_pattern(*selection.models));
+  if (selection.issuer_id) where.add("c.issuer_id = ?::bigint", *selection.issuer_id);
+  if (selection.issued_after) where.add("c.issued_at >= ?::timestamptz", *selection.issued_after);
+  if (selection.issued_before) where.add("c.issued_at < ?::timestamptz", *selection.issued_before);
+  if (selection.expires_before) where.add("c.not_after < ?::timestamptz", *selection.expires_before);
+  if (selection.state) where.add(condition(*selection.state));
+  if (selection.superseded_before) {
+    where.add("c.revoked_at is null and c.superseded_at <= ?::timestamptz", *selection.superseded_before);
+  }
+  if (!selection.serials.empty()) {
+    where.add("ltrim(c.serial, '\\x00'::bytea) = any (?::bytea[])", std::span<const SerialNumber>(selection.serials));
+  }
+  if (selection.through) where.add("c.id <= ?::bigint", *selection.through);
+  return where;
+}
+
+constexpr char kSelected[] = " from certificates c join phones p on p.id = c.phone_id";
 
 }  // namespace
 
@@ -172,8 +242,63 @@ Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& fil
 
 Result<bool> Certificates::confirm(std::int64_t id) { return session_.changes(kConfirm, Parameters(id)); }
 
+Result<bool> Certificates::supersede(std::int64_t id) { return session_.changes(kSupersede, Parameters(id)); }
+
 Result<bool> Certificates::revoke(const Certificate& certificate, RevocationReason reason) {
-  return session_.changes(kRevoke, Parameters(certificate.id, static_cast<int>(reason)));
+  const std::int64_t one[]{certificate.id};
+  CAPF_LET(const int revoked, revoke_all(one, reason));
+  return revoked == 1;
+}
+
+Result<bool> Certificates::release(std::int64_t id) { return session_.changes(kRelease, Parameters(id)); }
+
+Result<std::vector<std::int64_t>> Certificates::superseded_phones(TimePoint before, int limit) {
+  return session_.all(kSupersededPhones, Parameters(before, limit), read_number);
+}
+
+Result<SelectionCount> Certificates::count(const CertificateSelection& selection) {
+  const Conditions where = conditions(selection);
+  CAPF_LET(const auto counts, session_.all_once("select count(*), count(distinct c.phone_id), coalesce(max(c.id), 0)" +
+                                                    std::string(kSelected) + where.text(),
+                                                where.parameters(), read_selection_count));
+  return counts.front();
+}
+
+Result<std::vector<Certificate>> Certificates::list_selected(const CertificateSelection& selection, const Page& page) {
+  Conditions where = conditions(selection);
+  where.add("c.id > ?::bigint", page.after);
+  const std::string limit = where.parameter(page.limit);
+  return session_.all_once(kSelect + where.text() + " order by c.id limit " + limit + "::int", where.parameters(),
+                           read_certificate);
+}
+
+Result<std::optional<SerialNumber>> Certificates::find_missing(std::span<const SerialNumber> serials) {
+  return session_.first(kMissing, Parameters(serials), read_serial);
+}
+
+Result<std::vector<std::int64_t>> Certificates::selected_phones(const CertificateSelection& selection,
+                                                                std::int64_t after, int limit) {
+  Conditions where = conditions(selection);
+  // Of both tables, so that neither is read from its beginning.
+  const std::string place = where.parameter(after) + "::bigint";
+  where.add("c.phone_id > " + place + " and p.id > " + place);
+  const std::string most = where.parameter(limit);
+  return session_.all_once("select distinct c.phone_id" + std::string(kSelected) + where.text() +
+                               " order by c.phone_id limit " + most + "::int",
+                           where.parameters(), read_number);
+}
+
+Result<std::vector<RevocableLsc>> Certificates::selected(const CertificateSelection& selection,
+                                                         std::span<const std::int64_t> phone_ids) {
+  Conditions where = conditions(selection);
+  where.add("c.phone_id = any (?::bigint[])", phone_ids);
+  return session_.all_once("select c.id, c.phone_id, p.device, c.serial, c.operation_id, c.key_sha256" +
+                               std::string(kSelected) + where.text() + " order by c.phone_id, c.id",
+                           where.parameters(), read_revocable);
+}
+
+Result<int> Certificates::revoke_all(std::span<const std::int64_t> ids, RevocationReason reason) {
+  return session_.value(kRevoke, Parameters(ids, static_cast<int>(reason)), read_integer);
 }
 
 Result<std::vector<SerialStatus>> Certificates::statuses(std::int64_t issuer_id,

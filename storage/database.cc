@@ -18,6 +18,7 @@ class Unit final : public Transaction {
         operations_(session),
         certificates_(session),
         keys_(session),
+        blocks_(session),
         strings_(session),
         issuers_(session),
         servers_(session),
@@ -35,6 +36,7 @@ class Unit final : public Transaction {
   OperationStore& operations() override { return operations_; }
   CertificateStore& certificates() override { return certificates_; }
   KeyStore& keys() override { return keys_; }
+  BlockStore& blocks() override { return blocks_; }
   StringStore& strings() override { return strings_; }
   IssuerStore& issuers() override { return issuers_; }
   ServerStore& servers() override { return servers_; }
@@ -53,6 +55,7 @@ class Unit final : public Transaction {
   Operations operations_;
   Certificates certificates_;
   Keys keys_;
+  Blocks blocks_;
   Strings strings_;
   Issuers issuers_;
   Servers servers_;

@@ -44,11 +44,11 @@ const Statement kRetire{"issuers_retire",
                         "retired_at is null"};
 const Statement kUse{
     "issuers_use",
-    "select (select count(*) from certificates where kind = 'lsc' and issuer_id = $1::bigint and revoked_at is null "
-    "and not_after >= now()), "
+    "select (select count(*) from certificates where kind = 'lsc' and issuer_id = $1::bigint and "
+    "(revoked_at is null or revocation_reason = 6) and not_after >= now()), "
     "(select count(*) from revocations where issuer_id = $1::bigint and expires_at >= now()), "
     "(select microseconds(max(not_after)) from certificates where kind = 'lsc' and issuer_id = $1::bigint and "
-    "revoked_at is null)"};
+    "(revoked_at is null or revocation_reason = 6))"};
 const Statement kAdd{
     "issuers_add",
     "insert into issuers (id, subject, sha256, der, chain_der, not_before, not_after, active, shards, activated_at) "

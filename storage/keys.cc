@@ -8,17 +8,21 @@ KeyRecord read(Columns& columns) {
   record.owner = columns.word(parse_key_owner);
   record.phone_id = columns.id();
   record.compromised = columns.boolean();
+  record.blocked = columns.boolean();
   return record;
 }
 
 const Statement kClaim{"keys_claim",
                        "insert into public_keys (sha256, owner, phone_id) values ($1::bytea, $2::text, $3::bigint) "
-                       "on conflict (sha256) do nothing returning owner, phone_id, compromised"};
-const Statement kFind{"keys_find", "select owner, phone_id, compromised from public_keys where sha256 = $1::bytea"};
-const Statement kMarkCompromised{
-    "keys_mark_compromised",
-    "insert into public_keys (sha256, owner, compromised) values ($1::bytea, 'blocked', true) "
-    "on conflict (sha256) do update set compromised = true"};
+                       "on conflict (sha256) do nothing returning owner, phone_id, compromised, false"};
+const Statement kFind{"keys_find",
+                      "select owner, phone_id, compromised, compromised or exists (select from blocked_certificates "
+                      "where key_sha256 = $1::bytea) from public_keys where sha256 = $1::bytea"};
+// In one order always, so that two who name the same keys do not wait for each other.
+const Statement kMarkCompromised{"keys_mark_compromised",
+                                 "insert into public_keys (sha256, owner, compromised) "
+                                 "select distinct unnest($1::bytea[]), 'blocked', true order by 1 "
+                                 "on conflict (sha256) do update set compromised = true"};
 
 }  // namespace
 
@@ -34,8 +38,8 @@ Result<std::optional<KeyRecord>> Keys::find(const Sha256& key_sha256) {
   return session_.first(kFind, Parameters(key_sha256), read);
 }
 
-Status Keys::mark_compromised(const Sha256& key_sha256) {
-  return session_.execute(kMarkCompromised, Parameters(key_sha256));
+Status Keys::mark_compromised(std::span<const Sha256> keys) {
+  return session_.execute(kMarkCompromised, Parameters(keys));
 }
 
 }  // namespace capf::storage

@@ -62,6 +62,13 @@ const Statement kFinish{
     "finished_at = now(), string_mac = null where id = $1::bigint and finished_at is null returning id), "
     "counts as (delete from operation_strings s using ended e where s.operation_id = e.id) "
     "select count(*) > 0 from ended"};
+const Statement kCancelAll{
+    "operations_cancel_all",
+    "with ended as (update operations o set state = 'cancelled', reason = null, message = $2::text, "
+    "finished_at = now(), string_mac = null from phones p where p.id = o.phone_id and "
+    "o.phone_id = any ($1::bigint[]) and o.finished_at is null returning o.id, p.device), "
+    "counts as (delete from operation_strings s using ended e where s.operation_id = e.id) "
+    "select id, device from ended order by id"};
 const Statement kCountFailure{
     "operations_count_failure",
     "update operations set failures = failures + 1 where id = $1::bigint and finished_at is null returning failures"};
@@ -70,6 +77,11 @@ const Statement kLockOverdue{"operations_lock_overdue",
                              kSelect +
                                  " where o.finished_at is null and o.completes_by < $1::timestamptz "
                                  "order by o.completes_by limit $2::int for no key update skip locked"};
+
+EndedOperation read_ended(Columns& columns) {
+  const auto id = columns.number();
+  return {id, columns.text()};
+}
 
 }  // namespace
 
@@ -128,6 +140,11 @@ Result<bool> Operations::finish(std::int64_t id, OperationState to, std::optiona
   if (reason) spelling = to_string(*reason);
   return session_.value(kFinish, Parameters(id, to_string(to), spelling, shortened(message, kLongestMessage)),
                         read_boolean);
+}
+
+Result<std::vector<EndedOperation>> Operations::cancel_all(std::span<const std::int64_t> phone_ids,
+                                                           const std::string& message) {
+  return session_.all(kCancelAll, Parameters(phone_ids, shortened(message, kLongestMessage)), read_ended);
 }
 
 Result<int> Operations::count_failure(std::int64_t id) {

@@ -26,9 +26,7 @@ std::size_t character_size(std::string_view text) {
   return 0;
 }
 
-}  // namespace
-
-void Parameters::add(std::string_view text) {
+std::string cleaned(std::string_view text) {
   std::string clean;
   clean.reserve(text.size());
   while (!text.empty()) {
@@ -36,8 +34,12 @@ void Parameters::add(std::string_view text) {
     clean += size == 0 ? kReplacement : text.substr(0, size);
     text.remove_prefix(std::max<std::size_t>(size, 1));
   }
-  values_.emplace_back(std::move(clean));
+  return clean;
 }
+
+}  // namespace
+
+void Parameters::add(std::string_view text) { values_.emplace_back(cleaned(text)); }
 
 void Parameters::add(TimePoint time) {
   using namespace std::chrono;
@@ -59,6 +61,25 @@ void Parameters::add(std::span<const SerialNumber> serials) {
   std::string list = "{";
   for (const SerialNumber& serial : serials) {
     list += (list.size() > 1 ? ",\"\\\\x" : "\"\\\\x") + to_hex(serial.view()) + '"';
+  }
+  values_.emplace_back(list + '}');
+}
+
+void Parameters::add(std::span<const Sha256> digests) {
+  std::string list = "{";
+  for (const Sha256& digest : digests) list += (list.size() > 1 ? ",\"\\\\x" : "\"\\\\x") + to_hex(digest) + '"';
+  values_.emplace_back(list + '}');
+}
+
+void Parameters::add(std::span<const std::string> texts) {
+  std::string list = "{";
+  for (const std::string& text : texts) {
+    list += list.size() > 1 ? ",\"" : "\"";
+    for (const char c : cleaned(text)) {
+      if (c == '"' || c == '\\') list += '\\';
+      list += c;
+    }
+    list += '"';
   }
   values_.emplace_back(list + '}');
 }

@@ -34,9 +34,11 @@ class Parameters {
   void add(BytesView data);
   void add(const Bytes& data) { add(BytesView(data)); }
   void add(const Sha256& digest) { add(BytesView(digest)); }
-  /// As arrays: $1::bytea[], $1::bigint[].
+  /// As arrays: $1::bytea[], $1::bigint[], $1::text[].
   void add(std::span<const SerialNumber> serials);
   void add(std::span<const std::int64_t> numbers);
+  void add(std::span<const Sha256> digests);
+  void add(std::span<const std::string> texts);
   template <class T>
   void add(const std::optional<T>& value) {
     if (value)

@@ -45,6 +45,12 @@ const Statement kAdd{"phones_add",
 const Statement kFind{"phones_find",
                       "select " + kColumns + kTables + " where p.device = $1::text and p.removed_at is null"};
 const Statement kLock{"phones_lock", kFind.text + " for no key update of p"};
+const Statement kFindId{"phones_find_id", "select " + kColumns + kTables + " where p.id = $1::bigint"};
+const Statement kLockAll{"phones_lock_all",
+                         "select id from phones where id = any ($1::bigint[]) order by id for no key update"};
+const Statement kBlockAll{"phones_block_all",
+                          "update phones set blocked_at = now() where id = any ($1::bigint[]) and blocked_at is null "
+                          "and removed_at is null returning device"};
 const Statement kSetBlocked{"phones_set_blocked",
                             "update phones set blocked_at = case when $2::boolean then coalesce(blocked_at, now()) end "
                             "where id = $1::bigint"};
@@ -85,6 +91,10 @@ Result<std::optional<Phone>> Phones::lock(const DeviceName& device) {
   return session_.first(kLock, Parameters(device), read);
 }
 
+Status Phones::lock_all(std::span<const std::int64_t> ids) { return session_.execute(kLockAll, Parameters(ids)); }
+
+Result<std::optional<Phone>> Phones::find(std::int64_t id) { return session_.first(kFindId, Parameters(id), read); }
+
 Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const Page& page) {
   Conditions where;
   where.add("p.removed_at is null");
@@ -98,6 +108,10 @@ Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const Page& p
 
 Status Phones::set_blocked(std::int64_t id, bool blocked) {
   return session_.execute(kSetBlocked, Parameters(id, blocked));
+}
+
+Result<std::vector<std::string>> Phones::block_all(std::span<const std::int64_t> ids) {
+  return session_.all(kBlockAll, Parameters(ids), read_text);
 }
 
 Status Phones::set_model(std::int64_t id, const std::string& model) {

@@ -31,8 +31,11 @@ class Phones final : public PhoneStore {
   Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) override;
   Result<std::optional<Phone>> find(const DeviceName& device) override;
   Result<std::optional<Phone>> lock(const DeviceName& device) override;
+  Status lock_all(std::span<const std::int64_t> ids) override;
+  Result<std::optional<Phone>> find(std::int64_t id) override;
   Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) override;
   Status set_blocked(std::int64_t id, bool blocked) override;
+  Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) override;
   Status set_model(std::int64_t id, const std::string& model) override;
   Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) override;
   Status set_self_service_stopped(std::int64_t id, bool stopped) override;
@@ -57,6 +60,8 @@ class Operations final : public OperationStore {
                                               const std::optional<Sha256>& certificate, bool expired_mic) override;
   Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
                       const std::string& message) override;
+  Result<std::vector<EndedOperation>> cancel_all(std::span<const std::int64_t> phone_ids,
+                                                 const std::string& message) override;
   Result<int> count_failure(std::int64_t id) override;
   Result<std::vector<Operation>> lock_overdue(TimePoint deadline, int limit) override;
 
@@ -77,7 +82,18 @@ class Certificates final : public CertificateStore {
   Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) override;
   Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) override;
   Result<bool> confirm(std::int64_t id) override;
+  Result<bool> supersede(std::int64_t id) override;
   Result<bool> revoke(const Certificate& certificate, RevocationReason reason) override;
+  Result<bool> release(std::int64_t id) override;
+  Result<std::vector<std::int64_t>> superseded_phones(TimePoint before, int limit) override;
+  Result<SelectionCount> count(const CertificateSelection& selection) override;
+  Result<std::vector<Certificate>> list_selected(const CertificateSelection& selection, const Page& page) override;
+  Result<std::optional<SerialNumber>> find_missing(std::span<const SerialNumber> serials) override;
+  Result<std::vector<std::int64_t>> selected_phones(const CertificateSelection& selection, std::int64_t after,
+                                                    int limit) override;
+  Result<std::vector<RevocableLsc>> selected(const CertificateSelection& selection,
+                                             std::span<const std::int64_t> phone_ids) override;
+  Result<int> revoke_all(std::span<const std::int64_t> ids, RevocationReason reason) override;
   Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) override;
 
  private:
@@ -89,7 +105,22 @@ class Keys final : public KeyStore {
   explicit Keys(Session& session) : session_(session) {}
   Result<KeyRecord> claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) override;
   Result<std::optional<KeyRecord>> find(const Sha256& key_sha256) override;
-  Status mark_compromised(const Sha256& key_sha256) override;
+  Status mark_compromised(std::span<const Sha256> keys) override;
+
+ private:
+  Session& session_;
+};
+
+class Blocks final : public BlockStore {
+ public:
+  explicit Blocks(Session& session) : session_(session) {}
+  Status lock() override;
+  Result<bool> add(const BlockedCertificate& certificate) override;
+  Result<std::optional<BlockedCertificate>> find(const Sha256& sha256) override;
+  Result<std::vector<BlockedCertificate>> find_beginning(const std::string& hexadecimal) override;
+  Status remove(std::int64_t id) override;
+  Result<std::vector<BlockedCertificate>> list(const Page& page) override;
+  Result<bool> refuses(const Sha256& certificate, const Sha256& key) override;
 
  private:
   Session& session_;
@@ -168,6 +199,7 @@ class Audit final : public AuditStore {
  public:
   explicit Audit(Session& session) : session_(session) {}
   Status add(const AuditEvent& event) override;
+  Status add_all(std::span<const AuditEvent> events) override;
   Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) override;
   Result<ChangeCursor> end() override;
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) override;

@@ -43,11 +43,13 @@ const Statement kFigures{
     "(select microseconds(min(created_at)) from operations where finished_at is null), "
     "(select phones from totals), e.in_30, e.in_7, e.in_1, "
     "(select count(*) from certificates c join operations o on o.id = c.operation_id where c.kind = 'lsc' "
-    "and c.revoked_at is null and c.confirmed_at is null and c.not_after >= now() and o.finished_at is not null), "
+    "and c.revoked_at is null and c.superseded_at is null and c.confirmed_at is null and c.not_after >= now() and "
+    "o.finished_at is not null), "
     "(select microseconds(not_after) from issuers where active) "
     "from (select count(*) as in_30, count(*) filter (where not_after < now() + interval '7 days') as in_7, "
     "count(*) filter (where not_after < now() + interval '1 day') as in_1 from certificates where kind = 'lsc' "
-    "and revoked_at is null and not_after >= now() and not_after < now() + interval '30 days') e"};
+    "and revoked_at is null and superseded_at is null and not_after >= now() and "
+    "not_after < now() + interval '30 days') e"};
 
 }  // namespace
 

@@ -1,10 +1,14 @@
+#include <algorithm>
+#include <fstream>
 #include <iostream>
+#include <set>
 
 #include <unistd.h>
 
 #include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
 #include "capf/client/key.h"
+#include "capf/client/site.h"
 
 namespace capf::cli {
 namespace {
@@ -61,15 +65,208 @@ Result<int> export_certificate(const Arguments& arguments, Server& server) {
   return 0;
 }
 
+constexpr std::size_t kLargestFile = 1024 * 1024;
+constexpr std::size_t kSerialsAtOnce = 10'000;
+constexpr int kSample = 20;
+constexpr int kLargestPage = 1000;
+
+/// Selections that make up the one which the command line names: a file of serial numbers goes in slices.
+/// Errors: INVALID_SELECTION for a file without serial numbers, INVALID_REQUEST.
+Result<std::vector<v1::CertificateSelection>> selections(const Arguments& arguments) {
+  v1::CertificateSelection selection;
+  selection.set_devices(arguments.text("--device"));
+  selection.set_models(arguments.text("--model"));
+  selection.set_state(arguments.text("--state"));
+  if (const auto issuer = arguments.number("--issuer")) selection.set_issuer(*issuer);
+  if (const auto time = arguments.time("--issued-after")) set_time(*selection.mutable_issued_after(), *time);
+  if (const auto time = arguments.time("--issued-before")) set_time(*selection.mutable_issued_before(), *time);
+  if (const auto time = arguments.time("--expires-before")) set_time(*selection.mutable_expires_before(), *time);
+  if (!arguments.has("--serials")) return std::vector{selection};
+
+  const std::string path = arguments.text("--serials");
+  std::ifstream file;
+  if (path != "-") {
+    file.open(path);
+    if (!file) return fail(Reason::kInvalidRequest, path + " cannot be read");
+  }
+  CAPF_LET(const auto lines, parse_device_lines(path == "-" ? std::cin : file));
+  std::set<std::string> serials;
+  for (const DeviceLine& line : lines) serials.insert(serial_or_device(line.device));
+  if (serials.empty()) return fail(Reason::kInvalidSelection, path + " has no serial number");
+  std::vector<v1::CertificateSelection> slices;
+  std::size_t count = 0;
+  for (const std::string& serial : serials) {
+    if (count++ % kSerialsAtOnce == 0) slices.push_back(selection);
+    slices.back().add_serials(serial);
+  }
+  return slices;
+}
+
+/// What a revocation of them would revoke: a sample of it, for programs all.
+Result<int> list_selected(const Arguments& arguments, Server& server,
+                          const std::vector<v1::CertificateSelection>& slices) {
+  const bool all = arguments.format() == Format::kJson;
+  List list(std::cout, arguments.format(), kColumns);
+  std::int64_t count = 0;
+  std::int64_t devices = 0;
+  for (const v1::CertificateSelection& slice : slices) {
+    v1::SelectCertificatesRequest request;
+    *request.mutable_selection() = slice;
+    request.set_reason(arguments.text("--reason"));
+    request.mutable_page()->set_size(all ? kLargestPage : kSample);
+    do {
+      CAPF_LET(const auto response, server.call(request));
+      count += response.count();
+      devices += response.devices();
+      for (const auto& certificate : response.certificates()) list.add(to_json(certificate));
+      request.mutable_page()->set_token(response.next_page_token());
+    } while (all && !request.page().token().empty());
+  }
+  list.finish();
+  warn(std::to_string(count) + " certificates of " + std::to_string(devices) +
+       " devices would be revoked; nothing was done");
+  return 0;
+}
+
+Result<int> revoke_selection(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto slices, selections(arguments));
+  if (arguments.has("--dry-run")) return list_selected(arguments, server, slices);
+  const std::string reason = arguments.text("--reason");
+  std::vector<std::int64_t> counts;
+  std::int64_t count = 0;
+  std::int64_t devices = 0;
+  for (const v1::CertificateSelection& slice : slices) {
+    v1::SelectCertificatesRequest request;
+    *request.mutable_selection() = slice;
+    request.set_reason(reason);
+    request.mutable_page()->set_size(1);
+    CAPF_LET(const auto response, server.call(request));
+    counts.push_back(response.count());
+    count += response.count();
+    devices += response.devices();
+  }
+  if (count == 0) warn("there is no certificate in this selection that could be revoked");
+  const std::string question = "Revoke " + std::to_string(count) + " certificates of " + std::to_string(devices) +
+                               " devices for " + reason +
+                               (reason == "keyCompromise" ? ", and block the devices?" : "?");
+  if (count > 0) {
+    if (const auto code = confirm(arguments, question)) return *code;
+  }
+  std::int64_t revoked = 0;
+  std::int64_t others = 0;
+  std::int64_t blocked = 0;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    v1::RevokeSelectionRequest request;
+    *request.mutable_selection() = slices[i];
+    request.set_reason(reason);
+    request.set_count(counts[i]);
+    do {
+      const auto response = server.call(request);
+      if (!response) {
+        if (revoked > 0) warn(std::to_string(revoked) + " were revoked; the same command goes on with the others");
+        return tl::unexpected<Error>(response.error());
+      }
+      revoked += response->revoked();
+      others += response->others();
+      blocked += response->devices_blocked();
+      request.set_count(request.count() - response->revoked());
+      request.set_cursor(response->cursor());
+    } while (!request.cursor().empty());
+  }
+  show(std::cout, arguments.format(),
+       Json::Object{{"revoked", revoked}, {"others_of_their_devices", others}, {"devices_blocked", blocked}});
+  return 0;
+}
+
+/// The SHA-256 of a SubjectPublicKeyInfo, written out or as a file that holds it. Errors: KEY_ENCODING,
+/// INVALID_REQUEST.
+Result<Sha256> named_key(const std::string& name) {
+  if (const auto digits = parse_hex(name); digits && digits->size() == std::tuple_size_v<Sha256>) {
+    return to_sha256(*digits);
+  }
+  CAPF_LET(const std::string file, client::read_file(name, kLargestFile));
+  CAPF_LET(const Bytes key, client::public_key_of_file(file));
+  return sha256(key);
+}
+
+Result<int> revoke_key(const Arguments& arguments, Server& server) {
+  const auto key = named_key(arguments.text("--key"));
+  if (!key) return tl::unexpected<Error>(key.error());
+  const std::string question =
+      "Block the key " + to_hex(*key) + " for ever, revoke its certificates and block its device?";
+  if (const auto code = confirm(arguments, question)) return *code;
+  v1::RevokeKeyRequest request;
+  request.set_key_sha256(std::string(as_text(*key)));
+  CAPF_LET(const auto response, server.call(request));
+  if (!response.blocked_device().empty()) {
+    warn(response.blocked_device() + " is blocked now; 'capfctl phone unblock' lets it come again, with another key");
+  }
+  return print_rows(arguments, kColumns, response.certificates());
+}
+
 Result<int> revoke(const Arguments& arguments, Server& server) {
+  const bool named = arguments.has("SERIAL|DEVICE");
+  const bool by_key = arguments.has("--key");
+  bool selected = false;
+  for (const char* property : {"--device", "--model", "--issuer", "--issued-after", "--issued-before",
+                               "--expires-before", "--state", "--serials"}) {
+    selected = selected || arguments.has(property);
+  }
+  if (named + by_key + selected > 1) {
+    return report_usage("either SERIAL|DEVICE, or --key, or the properties of a selection");
+  }
+  if (arguments.has("--dry-run") && (named || by_key)) return report_usage("--dry-run is for a selection");
+  const std::string reason = arguments.text("--reason");
+  if (by_key) {
+    if (!reason.empty() && reason != "keyCompromise") return report_usage("--key is for --reason keyCompromise");
+    return revoke_key(arguments, server);
+  }
+  if (reason.empty()) return report_usage("--reason is required");
+  if (!named) return revoke_selection(arguments, server);
   v1::RevokeCertificatesRequest request;
   request.set_serial_or_device(serial_or_device(arguments.text("SERIAL|DEVICE")));
-  request.set_reason(arguments.text("--reason"));
+  request.set_reason(reason);
   const std::string question = "Revoke " + request.serial_or_device() + " for " + request.reason() + "?";
   if (const auto code = confirm(arguments, question)) return *code;
   CAPF_LET(const auto response, server.call(request));
   if (response.device_blocked()) warn("the device is blocked now; 'capfctl phone unblock' lets it come again");
   return print_rows(arguments, kColumns, response.certificates());
+}
+
+Result<int> release(const Arguments& arguments, Server& server) {
+  v1::ReleaseCertificatesRequest request;
+  request.set_serial_or_device(serial_or_device(arguments.text("SERIAL|DEVICE")));
+  CAPF_LET(const auto response, server.call(request));
+  return print_rows(arguments, kColumns, response.certificates());
+}
+
+const std::vector<Column> kBlockedColumns{{"SHA-256", "sha256"},  {"BLOCKED AT", "blocked_at"},
+                                          {"BY", "blocked_by"},   {"NOT AFTER", "not_after"},
+                                          {"SUBJECT", "subject"}, {"ISSUER", "issuer"}};
+
+Result<int> block(const Arguments& arguments, Server& server) {
+  v1::BlockCertificatesRequest request;
+  for (const std::string& path : arguments.list("FILE")) {
+    auto data = client::read_file(path, kLargestFile);
+    if (!data) return report_usage(data.error().message);
+    request.add_certificates(*std::move(data));
+  }
+  CAPF_LET(const auto response, server.call(request));
+  return print_rows(arguments, kBlockedColumns, response.certificates());
+}
+
+Result<int> unblock(const Arguments& arguments, Server& server) {
+  v1::UnblockCertificateRequest request;
+  request.set_sha256(arguments.text("SHA256"));
+  CAPF_LET(const auto response, server.call(request));
+  show(std::cout, arguments.format(), to_json(response.certificate()));
+  return 0;
+}
+
+Result<int> list_blocked(const Arguments& arguments, Server& server) {
+  return print_pages(
+      arguments, server, v1::ListBlockedCertificatesRequest(), kBlockedColumns,
+      [](const auto& response) -> auto& { return response.certificates(); });
 }
 
 Result<int> verify(const Arguments& arguments, Server& server) {
@@ -128,19 +325,55 @@ std::vector<Command> certificate_commands() {
         {"--out", Option::Kind::kFile, "a new file (default: standard output)"}},
        export_certificate},
       {"certificate revoke",
-       "Revokes a certificate, or all of a device that have not expired",
-       "capfctl certificate revoke SEP001122334455 --reason keyCompromise --yes",
-       {which,
+       "Revokes a certificate, all of a device, whatever has a key, or a selection; only a hold can be taken back",
+       "capfctl certificate revoke --device 'SEP0011*' --issued-after 2030-01-01 --reason keyCompromise --dry-run",
+       {{"SERIAL|DEVICE", Option::Kind::kText, "a serial number, or a device: all of its that have not expired"},
         {"--reason",
          Option::Kind::kChoice,
          "in RFC 5280's spelling; keyCompromise also blocks the device",
-         true,
+         false,
          false,
          {"unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
           "certificateHold", "privilegeWithdrawn", "aACompromise"}},
+        {"--key", Option::Kind::kFile,
+         "a public key, certificate or request, or the SHA-256 of the public key: blocked for ever"},
+        {"--device", Option::Kind::kText, "selects those of devices that match this pattern: 'SEP0011*'"},
+        {"--model", Option::Kind::kText, "selects those of models that match this pattern"},
+        {"--issuer", Option::Kind::kNumber, "selects those of this issuer, by its id"},
+        {"--issued-after", Option::Kind::kTime, "selects those issued then or later"},
+        {"--issued-before", Option::Kind::kTime, "selects those issued before then"},
+        {"--expires-before", Option::Kind::kTime, "selects those that expire before then"},
+        {"--state",
+         Option::Kind::kChoice,
+         "selects those in this state",
+         false,
+         false,
+         {"issued", "confirmed", "superseded"}},
+        {"--serials", Option::Kind::kFile, "selects those of a file, one serial number a line; '-' for standard input"},
+        {"--dry-run", Option::Kind::kFlag, "say what is selected, and do nothing"},
         yes_option(),
         output_option()},
        revoke},
+      {"certificate release",
+       "Takes certificateHold back, of a certificate or all of a device",
+       "capfctl certificate release SEP001122334455",
+       {{"SERIAL|DEVICE", Option::Kind::kText, "a serial number, or a device", true}, output_option()},
+       release},
+      {"certificate block",
+       "Refuses other issuers' certificates, MICs above all, and their keys",
+       "capfctl certificate block stolen-mic.pem",
+       {{"FILE", Option::Kind::kFile, "PEM or DER, one certificate in each", true, true}, output_option()},
+       block},
+      {"certificate unblock",
+       "Lets a blocked certificate count again",
+       "capfctl certificate unblock 6a3f0c91",
+       {{"SHA256", Option::Kind::kText, "its SHA-256 in hexadecimal, at least 8 digits", true}, output_option()},
+       unblock},
+      {"certificate blocked",
+       "Lists blocked certificates",
+       "capfctl certificate blocked",
+       {limit_option(), output_option()},
+       list_blocked},
       {"certificate verify",
        "Re-reads what was issued, and what stands on record of it, with code of its own",
        "capfctl certificate verify --since 2030-01-01",

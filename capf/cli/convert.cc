@@ -147,9 +147,21 @@ Json to_json(const v1::Certificate& certificate) {
                       {"revocation_reason", text_or_null(certificate.revocation_reason())},
                       {"revoked_at", CAPF_TIME(certificate, revoked_at)},
                       {"confirmed_at", CAPF_TIME(certificate, confirmed_at)},
+                      {"superseded_at", CAPF_TIME(certificate, superseded_at)},
                       {"kind", text_or_null(certificate.kind())},
                       {"possession", text_or_null(certificate.possession())},
                       {"sha256", text_or_null(certificate.sha256())}};
+}
+
+Json to_json(const v1::BlockedCertificate& certificate) {
+  return Json::Object{{"sha256", certificate.sha256()},
+                      {"key_sha256", certificate.key_sha256()},
+                      {"subject", certificate.subject()},
+                      {"issuer", certificate.issuer()},
+                      {"serial", certificate.serial()},
+                      {"not_after", CAPF_TIME(certificate, not_after)},
+                      {"blocked_at", CAPF_TIME(certificate, blocked_at)},
+                      {"blocked_by", certificate.blocked_by()}};
 }
 
 namespace {

@@ -16,7 +16,9 @@
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \
-  X(admin, VerifyCertificates)                                                                             \
+  X(admin, VerifyCertificates) X(admin, SelectCertificates) X(admin, RevokeSelection) X(admin, RevokeKey)  \
+  X(admin, ReleaseCertificates) X(admin, BlockCertificates) X(admin, UnblockCertificate)                   \
+  X(admin, ListBlockedCertificates)                                                                        \
   X(admin, ListIssuers) X(admin, GetIssuer) X(admin, AddIssuer) X(admin, ActivateIssuer)                   \
   X(admin, RetireIssuer)                                                                                   \
   X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor)                                        \

@@ -272,6 +272,34 @@ Result<Bytes> public_key_of_request(BytesView der) {
   return encode(key, i2d_PUBKEY);
 }
 
+// As it stands there, not encoded again: it is known by its octets.
+Result<Bytes> public_key_of_file(std::string_view file) {
+  char* label = nullptr;
+  char* header = nullptr;
+  unsigned char* data = nullptr;
+  long size = 0;
+  Bytes der(as_bytes(file).begin(), as_bytes(file).end());
+  if (PEM_read_bio(reader(file).get(), &label, &header, &data, &size) == 1) der.assign(data, data + size);
+  OPENSSL_free(label);
+  OPENSSL_free(header);
+  OPENSSL_free(data);
+  const auto length = static_cast<long>(der.size());
+  const unsigned char* at = der.data();
+  if (const Certificate certificate(d2i_X509(nullptr, &at, length)); certificate != nullptr) {
+    return dropping_errors(encode(X509_get_X509_PUBKEY(certificate.get()), i2d_X509_PUBKEY));
+  }
+  at = der.data();
+  if (const Request request(d2i_X509_REQ(nullptr, &at, length)); request != nullptr) {
+    return dropping_errors(encode(X509_REQ_get_X509_PUBKEY(request.get()), i2d_X509_PUBKEY));
+  }
+  at = der.data();
+  const std::unique_ptr<X509_PUBKEY, decltype(&X509_PUBKEY_free)> key(d2i_X509_PUBKEY(nullptr, &at, length),
+                                                                      X509_PUBKEY_free);
+  if (key != nullptr) return dropping_errors(encode(key.get(), i2d_X509_PUBKEY));
+  return dropping_errors(
+      fail(Reason::kKeyEncoding, "it holds no public key, certificate or PKCS #10 request in PEM or DER"));
+}
+
 Result<Bytes> parse_request(std::string_view pem) {
   const Request request(PEM_read_bio_X509_REQ(reader(pem).get(), nullptr, nullptr, nullptr));
   if (request == nullptr) return dropping_errors(fail(Reason::kInvalidCertificationRequest));

@@ -75,6 +75,9 @@ std::string certificate_pem(BytesView der);
 std::string request_pem(BytesView der);
 /// SubjectPublicKeyInfo of a PKCS #10 request in DER. Errors: INVALID_CERTIFICATION_REQUEST.
 Result<Bytes> public_key_of_request(BytesView der);
+/// SubjectPublicKeyInfo of a file that holds a public key, a certificate or a PKCS #10 request, in PEM (the first of
+/// them) or DER. Errors: KEY_ENCODING.
+Result<Bytes> public_key_of_file(std::string_view file);
 /// The first PKCS #10 request of a PEM text, as DER. Errors: INVALID_CERTIFICATION_REQUEST.
 Result<Bytes> parse_request(std::string_view pem);
 

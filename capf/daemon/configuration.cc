@@ -183,6 +183,7 @@ void read_policy(Section section, SitePolicy& policy) {
   section.flag("allow_rsa_1024", policy.allow_rsa_1024);
   section.flag("self_service_upgrade", policy.self_service_upgrade);
   section.flag("require_fresh_proof", policy.require_fresh_proof);
+  read_time(section, "superseded_grace_hours", 0, 8760, policy.superseded_grace);
   std::vector<std::string> networks;
   for (const Network& network : policy.null_string_networks) networks.push_back(network.to_string());
   section.texts("null_string_networks", networks);
@@ -439,6 +440,7 @@ std::string to_toml(const Configuration& configuration) {
       << "allow_rsa_1024 = " << flag(configuration.policy.allow_rsa_1024) << '\n'
       << "self_service_upgrade = " << flag(configuration.policy.self_service_upgrade) << '\n'
       << "require_fresh_proof = " << flag(configuration.policy.require_fresh_proof) << '\n'
+      << "superseded_grace_hours = " << configuration.policy.superseded_grace.count() << '\n'
       << "null_string_networks = " << toml_list(networks) << '\n'
       << "\n[limits]\n"
       << "calls_in_flight = " << configuration.limits.calls_in_flight << '\n'

@@ -91,7 +91,7 @@ class Composition final : public Server {
         administrators_(around.database, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), Botan::system_rng()),
         records_(around.database),
         monitor_(around.database, clock_, issuers_, high_water_),
-        maintenance_(around.database, holder_),
+        maintenance_(around.database, configuration_.policy, holder_),
         checker_(around.database, holder_),
         marks_(around.files.marks()),
         sealer_(around.database, around.audit_key, marks_, high_water_, holder_, Botan::system_rng()),
@@ -242,10 +242,12 @@ class Composition final : public Server {
   }
 
   void maintain() {
-    const auto expired = maintenance_.run();
-    metrics_.set_lease_held(expired && *expired);
-    if (!expired) return log_warning("maintenance.failed", expired.error());
-    if (*expired && **expired > 0) log_info("maintenance.done", {{"expired", **expired}});
+    const auto round = maintenance_.run();
+    metrics_.set_lease_held(round && *round);
+    if (!round) return log_warning("maintenance.failed", round.error());
+    if (*round && (*round)->expired + (*round)->revoked > 0) {
+      log_info("maintenance.done", {{"expired", (*round)->expired}, {"revoked", (*round)->revoked}});
+    }
   }
 
   Status listen_for_relying_parties() {

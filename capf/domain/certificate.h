@@ -46,7 +46,8 @@ std::optional<CertificateKind> parse_certificate_kind(std::string_view text);
 
 /// In this order: the first that fits.
 enum class CertificateState : std::uint8_t {
-  kSuperseded,  ///< revoked because its successor, or its sibling of the same operation, was confirmed
+  kSuperseded,  ///< its successor, or its sibling of the same operation, was confirmed; revoked at once or after a
+                ///< grace
   kRevoked,
   kExpired,
   kConfirmed,  ///< the phone said that it has it
@@ -86,7 +87,10 @@ struct Certificate {
   std::optional<RevocationReason> revocation_reason;
 
   CertificateState state(TimePoint now) const;
-  /// *Valid LSC on record*: confirmed, unexpired, not revoked.
+  bool on_hold() const { return revocation_reason == RevocationReason::kCertificateHold; }
+  /// Revoked, and no hold: never undone.
+  bool revoked_for_good() const { return revoked_at && !on_hold(); }
+  /// *Valid LSC on record*: confirmed, unexpired, not revoked, not superseded.
   bool valid(TimePoint now) const;
   /// In the last third of its life.
   bool due_for_renewal(TimePoint now) const;

@@ -46,6 +46,7 @@ struct SerialStatus {
   TimePoint not_after;
   std::optional<TimePoint> revoked_at;
   std::optional<RevocationReason> reason;
+  std::optional<TimePoint> released_at;  ///< from hold, the last time
 };
 
 /// A part of an issuer's CRL with a distribution point of its own.

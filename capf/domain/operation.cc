@@ -59,6 +59,7 @@ std::string_view cisco_failure(Reason reason) {
     case Reason::kCertificateExpired:
     case Reason::kCertificateNotYetValid:
     case Reason::kCertificateRevoked:
+    case Reason::kCertificateBlocked:
     case Reason::kDeviceBlocked:
     case Reason::kProofInvalid:
     case Reason::kProofNotFresh:

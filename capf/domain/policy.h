@@ -22,6 +22,7 @@ struct SitePolicy {
   bool allow_rsa_1024 = false;
   bool self_service_upgrade = true;           ///< a phone in the last third of its LSC's life renews by itself
   bool require_fresh_proof = false;           ///< refuses proofs on the wire that somebody may have recorded
+  std::chrono::hours superseded_grace{0};     ///< until a superseded LSC is revoked; 0: at once
   std::vector<Network> null_string_networks;  ///< default: loopback
 };
 

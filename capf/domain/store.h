@@ -47,8 +47,13 @@ class PhoneStore {
   /// The same, and nobody else changes the phone, its operation or its certificates before this transaction ends:
   /// issuing, revoking, cancelling, blocking, removing all take this lock first.
   virtual Result<std::optional<Phone>> lock(const DeviceName& device) = 0;
+  /// The same for some of them by their ids, in the one order in which several phones are ever locked.
+  virtual Status lock_all(std::span<const std::int64_t> ids) = 0;
+  virtual Result<std::optional<Phone>> find(std::int64_t id) = 0;
   virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) = 0;
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
+  /// @return the names of those that were not blocked and are now.
+  virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;
   virtual Status set_model(std::int64_t id, const std::string& model) = 0;
   /// @param fresh whether it was proven fresh; nothing forgets that too.
   virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) = 0;
@@ -68,6 +73,12 @@ struct OperationFilter {
   std::optional<OperationKind> kind;
   std::optional<DeviceName> device;
   std::optional<TimePoint> created_before;
+};
+
+/// An operation that ended together with others.
+struct EndedOperation {
+  std::int64_t id = 0;
+  std::string device;
 };
 
 class OperationStore {
@@ -90,6 +101,9 @@ class OperationStore {
   /// Ends it: succeeded, failed, expired or cancelled; its string's hash goes. @return false where it is not open.
   virtual Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
                               const std::string& message) = 0;
+  /// Cancels the open ones of these phones.
+  virtual Result<std::vector<EndedOperation>> cancel_all(std::span<const std::int64_t> phone_ids,
+                                                         const std::string& message) = 0;
   /// @return how often the phone has reported failure now; 0 where the operation is not open.
   virtual Result<int> count_failure(std::int64_t id) = 0;
   /// Open ones whose deadline passed before `deadline`, oldest first, at most `limit`; rows that others hold are left.
@@ -102,6 +116,43 @@ struct CertificateFilter {
   std::optional<CertificateState> state;
   std::optional<TimePoint> expires_before;
   std::optional<CertificateKind> kind;
+};
+
+/// LSCs that have not expired and are not revoked for good, by their properties: all that are named must fit.
+struct CertificateSelection {
+  std::optional<Pattern> devices;
+  std::optional<Pattern> models;
+  std::optional<std::int64_t> issuer_id;
+  std::optional<TimePoint> issued_after;   ///< then or later
+  std::optional<TimePoint> issued_before;  ///< before then
+  std::optional<TimePoint> expires_before;
+  std::optional<CertificateState> state;
+  std::optional<TimePoint> superseded_before;  ///< then or before, and not revoked yet
+  std::vector<SerialNumber> serials;           ///< without leading zero octets
+  bool held = true;                            ///< those on hold too
+  std::optional<std::int64_t> through;         ///< none with a greater id
+
+  /// Whether a property is named.
+  bool names_any() const {
+    return devices || models || issuer_id || issued_after || issued_before || expires_before || state ||
+           superseded_before || !serials.empty();
+  }
+};
+
+struct SelectionCount {
+  std::int64_t certificates = 0;
+  std::int64_t phones = 0;
+  std::int64_t last_id = 0;  ///< the greatest
+};
+
+/// An LSC as far as revoking it needs to know.
+struct RevocableLsc {
+  std::int64_t id = 0;
+  std::int64_t phone_id = 0;
+  std::string device;
+  Bytes serial;
+  std::int64_t operation_id = 0;
+  Sha256 key_sha256{};
 };
 
 /// What an LSC of ours has been to a phone.
@@ -118,21 +169,45 @@ class CertificateStore {
   /// An LSC of ours by its SHA-256.
   virtual Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) = 0;
   virtual Result<std::vector<Certificate>> find_serial(BytesView serial) = 0;
-  /// The LSC that was issued for this key in this operation and is not revoked.
+  /// The LSC that was issued for this key in this operation and is not revoked for good: it may be on hold.
   virtual Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) = 0;
-  /// The phone's LSCs that are neither expired nor revoked nor superseded, oldest first.
+  /// The phone's LSCs that are neither expired nor revoked for good, oldest first: some may be on hold, or superseded
+  /// and in their grace.
   virtual Result<std::vector<Certificate>> live(std::int64_t phone_id) = 0;
   virtual Result<LscHistory> history(std::int64_t phone_id) = 0;
-  /// The issuer's LSCs that are neither expired nor revoked, by phone, at most `limit`.
+  /// The issuer's LSCs that are neither expired nor revoked for good, by phone, at most `limit`.
   virtual Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) = 0;
   /// The phone's certificates of every kind and state, newest first, at most `limit`.
   virtual Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) = 0;
   virtual Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) = 0;
   /// @return false where it was confirmed before.
   virtual Result<bool> confirm(std::int64_t id) = 0;
+  /// Its successor was confirmed, and its revocation comes later. @return false where it is superseded or revoked
+  /// already.
+  virtual Result<bool> supersede(std::int64_t id) = 0;
   /// Writes the revocation (narrow table, for CRLs) and marks the certificate, also as superseded where that is the
-  /// reason. @return false where it is revoked already.
+  /// reason. One on hold is revoked for good, with the time of the hold (X.509 8.5.2.2). @return false where it is
+  /// revoked already.
   virtual Result<bool> revoke(const Certificate& certificate, RevocationReason reason) = 0;
+  /// Takes the hold back. @return false where it is not on hold or has expired.
+  virtual Result<bool> release(std::int64_t id) = 0;
+
+  // Selections: their phones by pages, which the caller locks, then what is selected of those phones, then all of it.
+
+  /// Phones with an LSC that was superseded then or before and is not revoked yet, at most `limit`.
+  virtual Result<std::vector<std::int64_t>> superseded_phones(TimePoint before, int limit) = 0;
+  virtual Result<SelectionCount> count(const CertificateSelection& selection) = 0;
+  virtual Result<std::vector<Certificate>> list_selected(const CertificateSelection& selection, const Page& page) = 0;
+  /// Of these serial numbers one that no LSC has.
+  virtual Result<std::optional<SerialNumber>> find_missing(std::span<const SerialNumber> serials) = 0;
+  /// Phones with a selected certificate, by their ids after `after`.
+  virtual Result<std::vector<std::int64_t>> selected_phones(const CertificateSelection& selection, std::int64_t after,
+                                                            int limit) = 0;
+  /// Selected certificates of these phones; an empty selection is everything revocable of theirs.
+  virtual Result<std::vector<RevocableLsc>> selected(const CertificateSelection& selection,
+                                                     std::span<const std::int64_t> phone_ids) = 0;
+  /// revoke() for all of them. @return how many.
+  virtual Result<int> revoke_all(std::span<const std::int64_t> ids, RevocationReason reason) = 0;
   /// What is on record of these LSCs of an issuer; nothing of those that it never issued. In no order.
   virtual Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) = 0;
 };
@@ -172,8 +247,9 @@ std::optional<KeyOwner> parse_key_owner(std::string_view text);
 
 struct KeyRecord {
   KeyOwner owner = KeyOwner::kPhone;
-  std::int64_t phone_id = 0;  ///< for kPhone and kMic
+  std::int64_t phone_id = 0;  ///< for kPhone and kMic; 0 for a MIC that no phone has shown
   bool compromised = false;
+  bool blocked = false;  ///< compromised, or that of a blocked certificate: it serves nobody
 };
 
 class KeyStore {
@@ -182,7 +258,37 @@ class KeyStore {
   /// Writes the key down for its owner unless it is on record. @return what is on record now.
   virtual Result<KeyRecord> claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) = 0;
   virtual Result<std::optional<KeyRecord>> find(const Sha256& key_sha256) = 0;
-  virtual Status mark_compromised(const Sha256& key_sha256) = 0;
+  /// For ever, also where nobody has shown the key yet.
+  virtual Status mark_compromised(std::span<const Sha256> keys) = 0;
+};
+
+/// A certificate of another issuer that is refused, and its key with it.
+struct BlockedCertificate {
+  std::int64_t id = 0;  ///< given by the store
+  Sha256 sha256{};
+  Sha256 key_sha256{};
+  Bytes serial;
+  std::string subject;
+  std::string issuer;
+  TimePoint not_after;
+  TimePoint blocked_at;
+  std::string blocked_by;
+};
+
+class BlockStore {
+ public:
+  virtual ~BlockStore() = default;
+  /// No transaction that changes something by a certificate's authority runs before this one ends.
+  virtual Status lock() = 0;
+  /// @return false where it is blocked already.
+  virtual Result<bool> add(const BlockedCertificate& certificate) = 0;
+  virtual Result<std::optional<BlockedCertificate>> find(const Sha256& sha256) = 0;
+  /// Those whose SHA-256 begins so, at most two.
+  virtual Result<std::vector<BlockedCertificate>> find_beginning(const std::string& hexadecimal) = 0;
+  virtual Status remove(std::int64_t id) = 0;
+  virtual Result<std::vector<BlockedCertificate>> list(const Page& page) = 0;
+  /// Whether the certificate is blocked, or its key is, or was revoked as compromised.
+  virtual Result<bool> refuses(const Sha256& certificate, const Sha256& key) = 0;
 };
 
 /// Limits on wrong authentication strings, over all servers, by the database's clock.
@@ -212,7 +318,7 @@ class StringStore {
 
 /// What is left under an issuer.
 struct IssuerUse {
-  std::int64_t valid = 0;                ///< LSCs that are neither expired nor revoked
+  std::int64_t valid = 0;                ///< LSCs that are neither expired nor revoked for good
   std::int64_t revoked = 0;              ///< revoked ones that have not expired: its CRL needs them
   std::optional<TimePoint> last_expiry;  ///< of the valid ones
 };
@@ -301,6 +407,8 @@ class AuditStore {
  public:
   virtual ~AuditStore() = default;
   virtual Status add(const AuditEvent& event) = 0;
+  /// All of them at once, in their order.
+  virtual Status add_all(std::span<const AuditEvent> events) = 0;
   virtual Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) = 0;
   /// Where the record ends now.
   virtual Result<ChangeCursor> end() = 0;
@@ -384,6 +492,7 @@ class Transaction {
   virtual OperationStore& operations() = 0;
   virtual CertificateStore& certificates() = 0;
   virtual KeyStore& keys() = 0;
+  virtual BlockStore& blocks() = 0;
   virtual StringStore& strings() = 0;
   virtual IssuerStore& issuers() = 0;
   virtual ServerStore& servers() = 0;

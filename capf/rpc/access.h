@@ -66,6 +66,13 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/ListCertificates", kReaders, "certificate.list", Effect::kReads},
     Access{"capf.v1.AdminService/GetCertificate", kReaders, "certificate.show", Effect::kReads},
     Access{"capf.v1.AdminService/RevokeCertificates", kOperators, "certificate.revoke", Effect::kChanges},
+    Access{"capf.v1.AdminService/SelectCertificates", kReaders, "certificate.select", Effect::kReads},
+    Access{"capf.v1.AdminService/RevokeSelection", kOperators, "certificate.revoke_selection", Effect::kChanges},
+    Access{"capf.v1.AdminService/RevokeKey", kOperators, "certificate.revoke_key", Effect::kChanges},
+    Access{"capf.v1.AdminService/ReleaseCertificates", kOperators, "certificate.release", Effect::kChanges},
+    Access{"capf.v1.AdminService/BlockCertificates", kOperators, "certificate.block", Effect::kChanges},
+    Access{"capf.v1.AdminService/UnblockCertificate", kOperators, "certificate.unblock", Effect::kChanges},
+    Access{"capf.v1.AdminService/ListBlockedCertificates", kReaders, "certificate.list_blocked", Effect::kReads},
     Access{"capf.v1.AdminService/VerifyCertificates", kAuditors, "certificate.verify", Effect::kReads},
 
     Access{"capf.v1.AdminService/ListIssuers", kReaders, "issuer.list", Effect::kReads},

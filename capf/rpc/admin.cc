@@ -201,6 +201,100 @@ grpc::Status AdminService::RevokeCertificates(grpc::ServerContext* context,
   });
 }
 
+grpc::Status AdminService::SelectCertificates(grpc::ServerContext* context,
+                                              const v1::SelectCertificatesRequest* request,
+                                              v1::SelectCertificatesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const CertificateSelection selection, selection_from(request->selection(), request->reason()));
+    CAPF_LET(const service::SelectionView view, use_cases_.certificates.select(selection, page));
+    const TimePoint now = use_cases_.clock.now();
+    response->set_count(view.count.certificates);
+    response->set_devices(view.count.phones);
+    for (const Certificate& certificate : view.certificates) {
+      to_proto(certificate, now, WithDer::kNo, *response->add_certificates());
+    }
+    response->set_next_page_token(next_page_token(view.certificates, page));
+    return {};
+  });
+}
+
+grpc::Status AdminService::RevokeSelection(grpc::ServerContext* context, const v1::RevokeSelectionRequest* request,
+                                           v1::RevokeSelectionResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::SelectionRequest selection, selection_from(*request));
+    CAPF_LET(const service::SelectionAnswer answer, use_cases_.certificates.revoke_selection(call.actor, selection));
+    response->set_revoked(answer.revoked);
+    response->set_others(answer.others);
+    response->set_devices_blocked(answer.devices_blocked);
+    if (answer.next) response->set_cursor(to_text(*answer.next));
+    return {};
+  });
+}
+
+grpc::Status AdminService::RevokeKey(grpc::ServerContext* context, const v1::RevokeKeyRequest* request,
+                                     v1::RevokeKeyResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const Sha256 key, digest_from(request->key_sha256()));
+    CAPF_LET(const service::RevokeKeyAnswer answer, use_cases_.certificates.revoke_key(call.actor, key));
+    const TimePoint now = use_cases_.clock.now();
+    for (const Certificate& certificate : answer.certificates) {
+      to_proto(certificate, now, WithDer::kNo, *response->add_certificates());
+    }
+    response->set_blocked_device(answer.blocked_device.value_or(""));
+    return {};
+  });
+}
+
+grpc::Status AdminService::ReleaseCertificates(grpc::ServerContext* context,
+                                               const v1::ReleaseCertificatesRequest* request,
+                                               v1::ReleaseCertificatesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const std::string name, certificate_name_from(request->serial_or_device()));
+    CAPF_LET(const service::RevokeAnswer answer, use_cases_.certificates.release(call.actor, name));
+    const TimePoint now = use_cases_.clock.now();
+    for (const Certificate& certificate : answer.certificates) {
+      to_proto(certificate, now, WithDer::kNo, *response->add_certificates());
+    }
+    return {};
+  });
+}
+
+grpc::Status AdminService::BlockCertificates(grpc::ServerContext* context, const v1::BlockCertificatesRequest* request,
+                                             v1::BlockCertificatesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    std::vector<Bytes> files;
+    for (const std::string& file : request->certificates()) {
+      files.emplace_back(as_bytes(file).begin(), as_bytes(file).end());
+    }
+    CAPF_LET(const auto blocked, use_cases_.trust.block(call.actor, files));
+    for (const BlockedCertificate& certificate : blocked) to_proto(certificate, *response->add_certificates());
+    return {};
+  });
+}
+
+grpc::Status AdminService::UnblockCertificate(grpc::ServerContext* context,
+                                              const v1::UnblockCertificateRequest* request,
+                                              v1::UnblockCertificateResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const BlockedCertificate certificate, use_cases_.trust.unblock(call.actor, request->sha256()));
+    to_proto(certificate, *response->mutable_certificate());
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListBlockedCertificates(grpc::ServerContext* context,
+                                                   const v1::ListBlockedCertificatesRequest* request,
+                                                   v1::ListBlockedCertificatesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const auto blocked, use_cases_.trust.blocked(page));
+    for (const BlockedCertificate& certificate : blocked) to_proto(certificate, *response->add_certificates());
+    response->set_next_page_token(next_page_token(blocked, page));
+    return {};
+  });
+}
+
 grpc::Status AdminService::VerifyCertificates(grpc::ServerContext* context,
                                               const v1::VerifyCertificatesRequest* request,
                                               v1::VerifyCertificatesResponse* response) {

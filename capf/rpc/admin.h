@@ -40,6 +40,20 @@ class AdminService final : public v1::AdminService::Service {
                               v1::GetCertificateResponse* response) override;
   grpc::Status RevokeCertificates(grpc::ServerContext* context, const v1::RevokeCertificatesRequest* request,
                                   v1::RevokeCertificatesResponse* response) override;
+  grpc::Status SelectCertificates(grpc::ServerContext* context, const v1::SelectCertificatesRequest* request,
+                                  v1::SelectCertificatesResponse* response) override;
+  grpc::Status RevokeSelection(grpc::ServerContext* context, const v1::RevokeSelectionRequest* request,
+                               v1::RevokeSelectionResponse* response) override;
+  grpc::Status RevokeKey(grpc::ServerContext* context, const v1::RevokeKeyRequest* request,
+                         v1::RevokeKeyResponse* response) override;
+  grpc::Status ReleaseCertificates(grpc::ServerContext* context, const v1::ReleaseCertificatesRequest* request,
+                                   v1::ReleaseCertificatesResponse* response) override;
+  grpc::Status BlockCertificates(grpc::ServerContext* context, const v1::BlockCertificatesRequest* request,
+                                 v1::BlockCertificatesResponse* response) override;
+  grpc::Status UnblockCertificate(grpc::ServerContext* context, const v1::UnblockCertificateRequest* request,
+                                  v1::UnblockCertificateResponse* response) override;
+  grpc::Status ListBlockedCertificates(grpc::ServerContext* context, const v1::ListBlockedCertificatesRequest* request,
+                                       v1::ListBlockedCertificatesResponse* response) override;
   grpc::Status VerifyCertificates(grpc::ServerContext* context, const v1::VerifyCertificatesRequest* request,
                                   v1::VerifyCertificatesResponse* response) override;
   grpc::Status ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest* request,

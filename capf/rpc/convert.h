@@ -29,6 +29,7 @@ namespace capf::rpc {
 
 inline constexpr int kMostDevices = 100'000;
 inline constexpr std::size_t kLargestCertificationRequest = 8192;
+inline constexpr int kMostSerials = 10'000;       ///< of a selection
 inline constexpr std::size_t kLargestText = 128;  ///< of a filter or a model
 
 // ---- in
@@ -69,6 +70,8 @@ Result<std::string> certificate_name_from(const std::string& text);
 /// Errors: INVALID_REQUEST.
 Result<Role> role_from(const std::string& text);
 Result<RevocationReason> revocation_reason_from(const std::string& text);
+/// 32 octets. Errors: INVALID_REQUEST.
+Result<Sha256> digest_from(const std::string& octets);
 /// What WatchOperations handed out before. Errors: INVALID_PAGE.
 Result<ChangeCursor> cursor_from(const std::string& text);
 
@@ -76,6 +79,10 @@ Result<PhoneFilter> filter_from(const v1::ListPhonesRequest& request);
 Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request);
 Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimePoint now);
 Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request);
+/// Errors: INVALID_REQUEST, INVALID_PATTERN, INVALID_TIME, INVALID_SERIAL; INVALID_SELECTION for an empty one.
+Result<CertificateSelection> selection_from(const v1::CertificateSelection& selection, const std::string& reason);
+/// The same. Errors: also INVALID_PAGE for a cursor that is none of ours.
+Result<service::SelectionRequest> selection_from(const v1::RevokeSelectionRequest& request);
 Result<AuditFilter> filter_from(const v1::ListAuditRequest& request);
 /// Wipes the authentication string in the message.
 Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsRequest& request);
@@ -94,6 +101,7 @@ void to_proto(const Operation& operation, v1::PendingOperation& out);
 void to_proto(const Phone& phone, v1::Phone& out);
 enum class WithDer : bool { kNo, kYes };
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out);
+void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out);
 void to_proto(const IssuerRecord& issuer, v1::Issuer& out);
 void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out);
 void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
@@ -106,6 +114,7 @@ void to_proto(const RefusalCount& refusal, v1::RefusalCount& out);
 void to_proto(const Summary& summary, v1::GetSummaryResponse& out);
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);
 std::string to_text(const ChangeCursor& cursor);
+std::string to_text(const service::SelectionCursor& cursor);
 /// The token for what follows, where the page is full; else empty.
 template <class Row>
 std::string next_page_token(const std::vector<Row>& rows, const Page& page) {

@@ -50,6 +50,16 @@ Result<std::optional<std::string>> optional_text(const std::string& text, std::s
   return text_from(text, what);
 }
 
+/// Hexadecimal, also with an odd number of digits; leading zero octets say nothing.
+Result<SerialNumber> serial_from(const std::string& text) {
+  const auto octets = parse_hex(text.size() % 2 == 0 ? text : '0' + text);
+  if (!octets || octets->empty()) return fail(Reason::kInvalidSerial);
+  BytesView serial = *octets;
+  while (serial.size() > 1 && serial.front() == 0) serial = serial.subspan(1);
+  if (serial.size() > kLongestSerial) return fail(Reason::kInvalidSerial);
+  return SerialNumber(serial);
+}
+
 Result<Pattern> pattern_from(const std::string& text) { return text.empty() ? Pattern::any() : Pattern::parse(text); }
 
 }  // namespace
@@ -239,6 +249,12 @@ Result<RevocationReason> revocation_reason_from(const std::string& text) {
   return *reason;
 }
 
+Result<Sha256> digest_from(const std::string& octets) {
+  const auto digest = to_sha256(as_bytes(octets));
+  if (!digest) return malformed("a SHA-256 has 32 octets");
+  return *digest;
+}
+
 Result<ChangeCursor> cursor_from(const std::string& text) {
   const std::size_t dot = text.find('.');
   if (dot == std::string::npos) return fail(Reason::kInvalidPage);
@@ -293,6 +309,53 @@ Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request
   if (request.issuer() < 0) return malformed("an issuer's id is a positive number");
   if (request.issuer() > 0) filter.issuer_id = request.issuer();
   return filter;
+}
+
+Result<CertificateSelection> selection_from(const v1::CertificateSelection& selection, const std::string& reason) {
+  CertificateSelection selected;
+  if (!selection.devices().empty()) {
+    CAPF_LET(selected.devices, Pattern::parse(selection.devices()));
+  }
+  if (!selection.models().empty()) {
+    CAPF_LET(selected.models, Pattern::parse(selection.models()));
+  }
+  if (selection.issuer() < 0) return malformed("an issuer's id is a positive number");
+  if (selection.issuer() > 0) selected.issuer_id = selection.issuer();
+  CAPF_LET(selected.issued_after, optional_time(selection.has_issued_after(), selection.issued_after()));
+  CAPF_LET(selected.issued_before, optional_time(selection.has_issued_before(), selection.issued_before()));
+  CAPF_LET(selected.expires_before, optional_time(selection.has_expires_before(), selection.expires_before()));
+  if (!selection.state().empty()) {
+    selected.state = parse_certificate_state(selection.state());
+    const bool good = selected.state == CertificateState::kIssued || selected.state == CertificateState::kConfirmed ||
+                      selected.state == CertificateState::kSuperseded;
+    if (!good) return malformed("a certificate that can be revoked is issued, confirmed or superseded");
+  }
+  if (selection.serials_size() > kMostSerials) return malformed("10,000 serial numbers at once");
+  for (const std::string& text : selection.serials()) {
+    CAPF_LET(const SerialNumber serial, serial_from(text));
+    selected.serials.push_back(serial);
+  }
+  if (!selected.names_any()) return fail(Reason::kInvalidSelection);
+  CAPF_LET(const RevocationReason wanted, revocation_reason_from(reason));
+  selected.held = wanted != RevocationReason::kCertificateHold;
+  return selected;
+}
+
+Result<service::SelectionRequest> selection_from(const v1::RevokeSelectionRequest& request) {
+  service::SelectionRequest wanted;
+  CAPF_LET(wanted.selection, selection_from(request.selection(), request.reason()));
+  CAPF_LET(wanted.reason, revocation_reason_from(request.reason()));
+  if (request.count() < 0) return malformed("a count is not negative");
+  wanted.count = request.count();
+  if (request.cursor().empty()) return wanted;
+  const std::string_view cursor = request.cursor();
+  const std::size_t dot = cursor.find('.');
+  if (dot == std::string_view::npos) return fail(Reason::kInvalidPage);
+  const auto through = number_from<std::int64_t>(cursor.substr(0, dot));
+  const auto phone = number_from<std::int64_t>(cursor.substr(dot + 1));
+  if (!through || !phone) return fail(Reason::kInvalidPage);
+  wanted.cursor = service::SelectionCursor{*through, *phone};
+  return wanted;
 }
 
 Result<AuditFilter> filter_from(const v1::ListAuditRequest& request) {

@@ -136,8 +136,20 @@ void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v
   out.set_sha256(to_hex(certificate.sha256));
   if (certificate.revoked_at) to_proto(*certificate.revoked_at, *out.mutable_revoked_at());
   if (certificate.confirmed_at) to_proto(*certificate.confirmed_at, *out.mutable_confirmed_at());
+  if (certificate.superseded_at) to_proto(*certificate.superseded_at, *out.mutable_superseded_at());
   out.set_possession(text(to_string(certificate.possession)));
   out.set_kind(text(to_string(certificate.kind)));
+}
+
+void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out) {
+  out.set_sha256(to_hex(certificate.sha256));
+  out.set_key_sha256(to_hex(certificate.key_sha256));
+  out.set_subject(to_utf8(certificate.subject));
+  out.set_issuer(to_utf8(certificate.issuer));
+  out.set_serial(serial_text(certificate.serial));
+  to_proto(certificate.not_after, *out.mutable_not_after());
+  to_proto(certificate.blocked_at, *out.mutable_blocked_at());
+  out.set_blocked_by(certificate.blocked_by);
 }
 
 void to_proto(const IssuerRecord& issuer, v1::Issuer& out) {
@@ -294,6 +306,10 @@ void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange&
 
 std::string to_text(const ChangeCursor& cursor) {
   return std::to_string(cursor.transaction) + '.' + std::to_string(cursor.id);
+}
+
+std::string to_text(const service::SelectionCursor& cursor) {
+  return std::to_string(cursor.through) + '.' + std::to_string(cursor.phone_id);
 }
 
 }  // namespace capf::rpc

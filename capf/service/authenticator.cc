@@ -197,6 +197,8 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   if (presented.second) {
     Result<ca::JudgedMic> mic = trust.store->judge_mic(*presented.second, {}, caller.device, tx.now());
     if (!mic) return Judgement(refused(mic.error(), proven));
+    CAPF_LET(const bool blocked, tx.blocks().refuses(mic->sha256, mic->key_sha256));
+    if (blocked) return Judgement(refused(Reason::kCertificateBlocked, proven));
     proven.fresh_mic = *std::move(mic);
   }
 
@@ -235,10 +237,8 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   } else {
     return Judgement(refused(mic.error(), proven));
   }
-  CAPF_LET(const auto record, tx.keys().find(key));
-  if (record && (record->compromised || record->owner == KeyOwner::kBlocked)) {
-    return Judgement(refused(Reason::kCertificateRevoked, proven));
-  }
+  CAPF_LET(const bool blocked, tx.blocks().refuses(*proven.certificate, key));
+  if (blocked) return Judgement(refused(Reason::kCertificateBlocked, proven));
   return judge_freshness(presented, std::move(proven));
 }
 

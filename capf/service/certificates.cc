@@ -1,12 +1,16 @@
 #include "capf/service/certificates.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "capf/ca/certificate.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
+
+constexpr int kPhonesAtOnce = 500;
+constexpr int kAttempts = 5;
 
 /// Hexadecimal, also with an odd number of digits. Errors: INVALID_SERIAL.
 Result<Bytes> parse_serial(std::string text) {
@@ -37,13 +41,90 @@ Result<Certificate> find_serial(Transaction& tx, const std::string& name) {
   return lsc == found.end() ? found.front() : *lsc;
 }
 
+/// One LSC with its phone, which is locked and absent where its name is another phone's now.
+struct Located {
+  Certificate certificate;
+  std::optional<Phone> phone;
+};
+
+/// As it is under the lock. Errors: UNKNOWN_CERTIFICATE, also for one that another issuer has issued.
+Result<Located> locate(Transaction& tx, const std::string& name) {
+  CAPF_LET(const Certificate found, find_serial(tx, name));
+  if (found.kind != CertificateKind::kLsc) {
+    return fail(Reason::kUnknownCertificate,
+                "this certificate was handed over by a phone: 'capfctl certificate block' refuses another issuer's");
+  }
+  CAPF_LET(std::optional<Phone> phone, find_phone(tx, found.device, true));
+  if (phone && phone->id != found.phone_id) phone.reset();
+  CAPF_LET(const auto now, tx.certificates().find_lsc(found.sha256));
+  CAPF_INVARIANT(now.has_value());
+  return Located{*now, std::move(phone)};
+}
+
+Result<Certificate> reread(Transaction& tx, const Certificate& certificate) {
+  CAPF_LET(const auto now, tx.certificates().find_lsc(certificate.sha256));
+  CAPF_INVARIANT(now.has_value());
+  return *now;
+}
+
+bool may_revoke(const Certificate& certificate, RevocationReason reason) {
+  if (certificate.on_hold()) return reason != RevocationReason::kCertificateHold;
+  return !certificate.revoked_at;
+}
+
 /// A key may turn out to be compromised after its certificate was revoked for another reason.
 Status check_revocable(Transaction& tx, const Certificate& certificate, RevocationReason reason) {
   if (tx.now() > certificate.not_after) return fail(Reason::kAlreadyExpired);
-  if (!certificate.revoked_at) return {};
+  if (may_revoke(certificate, reason)) return {};
+  if (certificate.on_hold()) return fail(Reason::kAlreadyRevoked, "the certificate is on hold already");
   if (reason != RevocationReason::kKeyCompromise) return fail(Reason::kAlreadyRevoked);
   CAPF_LET(const auto key, tx.keys().find(certificate.key_sha256));
   if (key && key->compromised) return fail(Reason::kAlreadyRevoked);
+  return {};
+}
+
+RevocableLsc revocable(const Certificate& certificate) {
+  return {certificate.id,     certificate.phone_id,     certificate.device,
+          certificate.serial, certificate.operation_id, certificate.key_sha256};
+}
+
+/// Blocks phones whose keys were revoked as compromised: their MICs would bring them back. @return how many were not
+/// blocked before.
+Result<int> block_compromised(Transaction& tx, const Actor& actor, std::span<const std::int64_t> phone_ids) {
+  const std::string why = "the phone's key was revoked as compromised";
+  std::vector<AuditEvent> events;
+  CAPF_LET(const auto cancelled, tx.operations().cancel_all(phone_ids, why));
+  for (const EndedOperation& operation : cancelled) {
+    events.push_back(done(actor, "operation.cancelled", operation.device, why));
+    events.back().operation_id = operation.id;
+  }
+  CAPF_LET(const auto blocked, tx.phones().block_all(phone_ids));
+  for (const std::string& device : blocked) {
+    events.push_back(done(actor, "phone.block", device, "its key was revoked as compromised"));
+  }
+  CAPF_TRY(tx.audit().add_all(events));
+  return static_cast<int>(blocked.size());
+}
+
+/// For keyCompromise: the certificates that can be revoked, the keys of all of them, and their phones.
+Result<int> revoke_compromised(Transaction& tx, const Actor& actor, std::span<const RevocableLsc> lscs,
+                               std::vector<Sha256> keys, std::span<const std::int64_t> phone_ids) {
+  for (const RevocableLsc& lsc : lscs) keys.push_back(lsc.key_sha256);
+  CAPF_TRY(revoke(tx, actor, lscs, RevocationReason::kKeyCompromise));
+  CAPF_TRY(tx.keys().mark_compromised(keys));
+  return block_compromised(tx, actor, phone_ids);
+}
+
+Status check_selection(Transaction& tx, const CertificateSelection& selection) {
+  if (!selection.names_any()) return fail(Reason::kInvalidSelection);
+  if (selection.issuer_id) {
+    CAPF_LET(const auto issuer, tx.issuers().find(*selection.issuer_id));
+    if (!issuer) return fail(Reason::kUnknownIssuer);
+  }
+  CAPF_LET(const auto missing, tx.certificates().find_missing(selection.serials));
+  if (missing) {
+    return fail(Reason::kUnknownCertificate, "no LSC has the serial number " + serial_text(missing->view()));
+  }
   return {};
 }
 
@@ -77,20 +158,18 @@ Result<RevokeAnswer> Certificates::revoke(const Actor& actor, const std::string&
     std::vector<Certificate> chosen;
     CAPF_LET(std::optional<Phone> phone, find_phone(tx, serial_or_device, true));
     if (phone) {
-      CAPF_LET(chosen, tx.certificates().live(phone->id));
-      if (chosen.empty()) {
+      CAPF_LET(const auto live, tx.certificates().live(phone->id));
+      if (live.empty()) {
         return fail(Reason::kUnknownCertificate, phone->device.text() + " has no certificate that could be revoked");
       }
+      std::copy_if(live.begin(), live.end(), std::back_inserter(chosen),
+                   [&](const Certificate& certificate) { return may_revoke(certificate, reason); });
+      if (chosen.empty()) CAPF_TRY(check_revocable(tx, live.front(), reason));
     } else {
-      CAPF_LET(Certificate certificate, find_serial(tx, serial_or_device));
-      if (certificate.kind != CertificateKind::kLsc) {
-        return fail(Reason::kUnknownCertificate,
-                    "this certificate was handed over by a phone: another issuer's cannot be revoked here");
-      }
-      CAPF_LET(phone, find_phone(tx, certificate.device, true));
-      if (phone && phone->id != certificate.phone_id) phone.reset();  // the name is another phone's now
-      CAPF_TRY(check_revocable(tx, certificate, reason));
-      chosen.push_back(std::move(certificate));
+      CAPF_LET(Located located, locate(tx, serial_or_device));
+      phone = std::move(located.phone);
+      CAPF_TRY(check_revocable(tx, located.certificate, reason));
+      chosen.push_back(std::move(located.certificate));
       // A stolen phone: whatever else it holds goes too.
       if (reason == RevocationReason::kKeyCompromise && phone) {
         CAPF_LET(const auto live, tx.certificates().live(phone->id));
@@ -99,24 +178,154 @@ Result<RevokeAnswer> Certificates::revoke(const Actor& actor, const std::string&
         }
       }
     }
-    RevokeAnswer answer;
+    std::vector<RevocableLsc> lscs;
     for (const Certificate& certificate : chosen) {
-      if (!certificate.revoked_at) {
-        CAPF_LET(const bool revoked, service::revoke(tx, actor, certificate, reason));
-        if (!revoked) return fail(Reason::kChangedMeanwhile);
+      if (may_revoke(certificate, reason)) lscs.push_back(revocable(certificate));
+    }
+    RevokeAnswer answer;
+    if (reason == RevocationReason::kKeyCompromise) {
+      std::vector<std::int64_t> phones;
+      if (phone) phones.push_back(phone->id);
+      CAPF_TRY(revoke_compromised(tx, actor, lscs, {chosen.front().key_sha256}, phones));
+      answer.device_blocked = phone.has_value();
+    } else {
+      CAPF_TRY(service::revoke(tx, actor, lscs, reason));
+    }
+    for (const Certificate& certificate : chosen) {
+      CAPF_LET(Certificate now, reread(tx, certificate));
+      answer.certificates.push_back(std::move(now));
+    }
+    return answer;
+  });
+}
+
+Result<RevokeAnswer> Certificates::release(const Actor& actor, const std::string& serial_or_device) {
+  return in_write(database_, [&](Transaction& tx) -> Result<RevokeAnswer> {
+    std::vector<Certificate> held;
+    CAPF_LET(const std::optional<Phone> phone, find_phone(tx, serial_or_device, true));
+    if (phone) {
+      CAPF_LET(const auto live, tx.certificates().live(phone->id));
+      std::copy_if(live.begin(), live.end(), std::back_inserter(held),
+                   [](const Certificate& certificate) { return certificate.on_hold(); });
+      if (held.empty()) return fail(Reason::kNotOnHold, phone->device.text() + " has no certificate on hold");
+    } else {
+      CAPF_LET(Located located, locate(tx, serial_or_device));
+      if (!located.certificate.on_hold()) return fail(Reason::kNotOnHold);
+      if (tx.now() > located.certificate.not_after) return fail(Reason::kAlreadyExpired);
+      held.push_back(std::move(located.certificate));
+    }
+    RevokeAnswer answer;
+    for (const Certificate& certificate : held) {
+      CAPF_LET(const bool released, tx.certificates().release(certificate.id));
+      if (!released) return fail(Reason::kChangedMeanwhile);
+      AuditEvent event =
+          done(actor, "certificate.release", certificate.device, "serial " + serial_text(certificate.serial));
+      event.operation_id = certificate.operation_id;
+      CAPF_TRY(tx.audit().add(event));
+      CAPF_LET(Certificate now, reread(tx, certificate));
+      answer.certificates.push_back(std::move(now));
+    }
+    return answer;
+  });
+}
+
+Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const Sha256& key_sha256) {
+  for (int attempt = 1;; ++attempt) {
+    bool meanwhile = false;
+    Result<RevokeKeyAnswer> answer = in_write(database_, [&](Transaction& tx) -> Result<RevokeKeyAnswer> {
+      meanwhile = false;
+      CAPF_LET(const auto before, tx.keys().find(key_sha256));
+      const std::int64_t owner = before ? before->phone_id : 0;
+      // The phone first, as whoever issues does; then those who prove themselves by a MIC with this key.
+      if (owner != 0) CAPF_TRY(tx.phones().lock_all({&owner, 1}));
+      CAPF_TRY(tx.blocks().lock());
+      CAPF_LET(const KeyRecord record, tx.keys().claim(key_sha256, KeyOwner::kBlocked, 0));
+      if (record.phone_id != owner) {
+        meanwhile = true;  // a phone has shown it
+        return fail(Reason::kChangedMeanwhile);
       }
-      if (reason == RevocationReason::kKeyCompromise) CAPF_TRY(tx.keys().mark_compromised(certificate.key_sha256));
-      CAPF_LET(const auto now, tx.certificates().find_lsc(certificate.sha256));
-      CAPF_INVARIANT(now.has_value());
-      answer.certificates.push_back(*now);
+      if (record.owner == KeyOwner::kIssuer || record.owner == KeyOwner::kSite ||
+          record.owner == KeyOwner::kAdministrator) {
+        return fail(Reason::kKeyReserved, "the key is an issuer's, a server's or an administrator's");
+      }
+      std::vector<Certificate> live;
+      std::vector<std::int64_t> phones;
+      if (record.owner == KeyOwner::kPhone) {
+        phones.push_back(owner);
+        CAPF_LET(live, tx.certificates().live(owner));
+      }
+      std::vector<RevocableLsc> lscs;
+      for (const Certificate& certificate : live) lscs.push_back(revocable(certificate));
+      CAPF_TRY(revoke_compromised(tx, actor, lscs, {key_sha256}, phones));
+      if (!record.compromised) CAPF_TRY(tx.audit().add(done(actor, "key.block", to_hex(key_sha256))));
+      RevokeKeyAnswer revoked;
+      for (const Certificate& certificate : live) {
+        CAPF_LET(Certificate now, reread(tx, certificate));
+        revoked.certificates.push_back(std::move(now));
+      }
+      if (!phones.empty()) {
+        CAPF_LET(const auto phone, tx.phones().find(owner));
+        if (phone && phone->blocked_at) revoked.blocked_device = phone->device.text();
+      }
+      return revoked;
+    });
+    if (answer || !meanwhile || attempt == kAttempts) return answer;
+  }
+}
+
+Result<SelectionView> Certificates::select(const CertificateSelection& selection, const Page& page) {
+  return in_read(database_, [&](Transaction& tx) -> Result<SelectionView> {
+    CAPF_TRY(check_selection(tx, selection));
+    SelectionView view;
+    if (page.after == 0) {
+      CAPF_LET(view.count, tx.certificates().count(selection));
     }
-    // Its MIC would bring a stolen phone back.
-    if (reason == RevocationReason::kKeyCompromise && phone) {
-      CAPF_TRY(tx.phones().set_blocked(phone->id, true));
-      CAPF_TRY(cancel_open(tx, actor, *phone, "the phone's key was revoked as compromised"));
-      CAPF_TRY(tx.audit().add(done(actor, "phone.block", phone->device.text(), "its key was revoked as compromised")));
-      answer.device_blocked = true;
+    CAPF_LET(view.certificates, tx.certificates().list_selected(selection, page));
+    return view;
+  });
+}
+
+Result<SelectionAnswer> Certificates::revoke_selection(const Actor& actor, const SelectionRequest& request) {
+  return in_write(database_, [&](Transaction& tx) -> Result<SelectionAnswer> {
+    CertificateSelection selection = request.selection;
+    selection.held = request.reason != RevocationReason::kCertificateHold;
+    SelectionCursor place;
+    if (request.cursor) {
+      if (!selection.names_any()) return fail(Reason::kInvalidSelection);
+      place = *request.cursor;
+    } else {
+      CAPF_TRY(check_selection(tx, selection));
+      CAPF_LET(const SelectionCount now, tx.certificates().count(selection));
+      if (now.certificates > request.count) {
+        return fail(Reason::kSelectionChanged, "there are " + std::to_string(now.certificates) +
+                                                   " certificates in it now, not " + std::to_string(request.count) +
+                                                   ": nothing was revoked");
+      }
+      place.through = now.last_id;
     }
+    selection.through = place.through;
+    SelectionAnswer answer;
+    CAPF_LET(const auto phones, tx.certificates().selected_phones(selection, place.phone_id, kPhonesAtOnce));
+    if (phones.empty()) return answer;
+    // What a phone was given while its lock was waited for is seen now.
+    CAPF_TRY(tx.phones().lock_all(phones));
+    CAPF_LET(const auto chosen, tx.certificates().selected(selection, phones));
+    if (static_cast<std::int64_t>(chosen.size()) > request.count) {
+      return fail(Reason::kSelectionChanged, "more certificates are in it now than were counted: count again");
+    }
+    answer.revoked = static_cast<int>(chosen.size());
+    if (request.reason == RevocationReason::kKeyCompromise) {
+      std::vector<std::int64_t> compromised;
+      for (const RevocableLsc& lsc : chosen) {
+        if (compromised.empty() || compromised.back() != lsc.phone_id) compromised.push_back(lsc.phone_id);
+      }
+      CAPF_LET(const auto all, tx.certificates().selected({}, compromised));
+      answer.others = static_cast<int>(all.size() - chosen.size());
+      CAPF_LET(answer.devices_blocked, revoke_compromised(tx, actor, all, {}, compromised));
+    } else {
+      CAPF_TRY(service::revoke(tx, actor, chosen, request.reason));
+    }
+    if (phones.size() == kPhonesAtOnce) answer.next = SelectionCursor{place.through, phones.back()};
     return answer;
   });
 }

@@ -30,9 +30,9 @@ Status check_pending(const Proven& proven, OperationKind kind, TimePoint now) {
 }
 
 /// Authenticating with a certificate confirms it: the phone has it. The operation may have succeeded by that.
-Status settle_credential(Transaction& tx, const Caller& caller, Proven& proven) {
+Status settle_credential(Transaction& tx, const Caller& caller, Proven& proven, std::chrono::hours grace) {
   if (!proven.lsc || proven.lsc->confirmed_at) return {};
-  CAPF_TRY(settle(tx, device_actor(caller), proven.phone, *proven.lsc, proven.operation));
+  CAPF_TRY(settle(tx, device_actor(caller), proven.phone, *proven.lsc, proven.operation, grace));
   proven.lsc->confirmed_at = tx.now();
   if (proven.operation && proven.operation->id == proven.lsc->operation_id) proven.operation.reset();
   return {};
@@ -73,7 +73,8 @@ std::string proof_words(const Caller& caller, const Proven& proven) {
 
 Status claim_key(Transaction& tx, const Phone& phone, const ca::OfferedKey& key) {
   CAPF_LET(const KeyRecord record, tx.keys().claim(key.sha256, KeyOwner::kPhone, phone.id));
-  if (record.compromised || record.owner == KeyOwner::kBlocked) return fail(Reason::kKeyCompromised);
+  if (record.compromised) return fail(Reason::kKeyCompromised);
+  if (record.blocked) return fail(Reason::kCertificateBlocked);
   if (record.owner != KeyOwner::kPhone) return fail(Reason::kKeyReserved);
   if (record.phone_id != phone.id) return fail(Reason::kKeyOfAnotherDevice);
   return {};
@@ -126,10 +127,13 @@ Result<std::shared_ptr<const ca::Issuer>> active_issuer(Transaction& tx, const c
   return issuer;
 }
 
-Status confirm_in(Transaction& tx, const Caller& caller, const Proven& proven, const Sha256& sha256) {
+Status confirm_in(Transaction& tx, const Caller& caller, const Proven& proven, const Sha256& sha256,
+                  std::chrono::hours grace) {
   CAPF_LET(const auto lsc, tx.certificates().find_lsc(sha256));
-  if (!lsc || lsc->phone_id != proven.phone.id || lsc->revoked_at) return fail(Reason::kNothingToConfirm);
-  return settle(tx, device_actor(caller), proven.phone, *lsc, proven.operation);
+  if (!lsc || lsc->phone_id != proven.phone.id || lsc->revoked_at || lsc->superseded_at) {
+    return fail(Reason::kNothingToConfirm);
+  }
+  return settle(tx, device_actor(caller), proven.phone, *lsc, proven.operation, grace);
 }
 
 Result<int> give_up_in(Transaction& tx, const Caller& caller, const Proven& proven) {
@@ -268,7 +272,7 @@ auto Enrolment::perform_as(const Caller& caller, Need need, OperationKind kind, 
   Answer answer = in_write(database_, [&](Transaction& tx) -> Answer {
     ended.reset();
     CAPF_LET(Proven proven, authenticator_.authorise(tx, caller, need, before));
-    CAPF_TRY(settle_credential(tx, caller, proven));
+    CAPF_TRY(settle_credential(tx, caller, proven, policy_.superseded_grace));
     CAPF_TRY(remember_mic(tx, proven));
     Answer done = work(tx, proven, ended);
     // Last: phones behind one address wait for each other here.
@@ -349,6 +353,9 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   // The same request again gets the same certificate.
   if (operation.certificates > 0) {
     CAPF_LET(const auto issued, tx.certificates().find_issued(operation.id, key.sha256));
+    if (issued && issued->on_hold()) {
+      return fail(Reason::kCertificateRevoked, "the certificate of this key is on hold");
+    }
     if (issued) return answer(*issued);
   }
 
@@ -424,7 +431,7 @@ Status Enrolment::confirm(const Caller& caller, const Sha256& sha256) {
   return perform(caller, Need::kDevice, OperationKind::kInstall,
                  [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
                    if (proven.lsc && proven.lsc->sha256 == sha256) return {};  // authenticating has confirmed it
-                   return confirm_in(tx, caller, proven, sha256);
+                   return confirm_in(tx, caller, proven, sha256, policy_.superseded_grace);
                  });
 }
 
@@ -482,7 +489,7 @@ Result<IssueAnswer> Enrolment::issue_key(const Caller& caller, const Proven& beg
 
 Status Enrolment::stored(const Caller& caller, const Proven& begun, const Sha256& certificate) {
   return go_on(caller, begun, [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Status {
-    return confirm_in(tx, caller, proven, certificate);
+    return confirm_in(tx, caller, proven, certificate, policy_.superseded_grace);
   });
 }
 

@@ -8,22 +8,47 @@ namespace {
 constexpr int kLeaseSeconds = 90;
 constexpr std::chrono::hours kRefusalsKept{24 * 90};
 constexpr int kOperationsPerRound = 500;
+constexpr int kSupersededAtOnce = 500;
 
 }  // namespace
 
-Result<std::optional<int>> Maintenance::run() {
-  return in_write(database_, [&](Transaction& tx) -> Result<std::optional<int>> {
-    CAPF_LET(const bool mine, tx.leases().take("maintenance", holder_, kLeaseSeconds));
-    if (!mine) return std::nullopt;
-    CAPF_LET(const auto overdue, tx.operations().lock_overdue(tx.now() - kOverdueGrace, kOperationsPerRound));
-    for (const Operation& operation : overdue) {
-      CAPF_TRY(end_operation(tx, Actor{}, operation, OperationState::kExpired, Reason::kDeadlinePassed,
-                             "the phone did not come in time"));
-    }
-    CAPF_TRY(tx.strings().prune());
-    CAPF_TRY(tx.audit().prune_refusals(tx.now() - kRefusalsKept));
-    return static_cast<int>(overdue.size());
-  });
+Result<std::optional<Maintenance::Round>> Maintenance::run() {
+  CAPF_LET(std::optional<Round> round, in_write(database_, [&](Transaction& tx) -> Result<std::optional<Round>> {
+             CAPF_LET(const bool mine, tx.leases().take("maintenance", holder_, kLeaseSeconds));
+             if (!mine) return std::nullopt;
+             CAPF_LET(const auto overdue, tx.operations().lock_overdue(tx.now() - kOverdueGrace, kOperationsPerRound));
+             for (const Operation& operation : overdue) {
+               CAPF_TRY(end_operation(tx, Actor{}, operation, OperationState::kExpired, Reason::kDeadlinePassed,
+                                      "the phone did not come in time"));
+             }
+             CAPF_TRY(tx.strings().prune());
+             CAPF_TRY(tx.audit().prune_refusals(tx.now() - kRefusalsKept));
+             return Round{static_cast<int>(overdue.size()), 0};
+           }));
+  if (!round) return round;
+  CAPF_LET(round->revoked, revoke_superseded());
+  return round;
+}
+
+// Each transaction locks its phones in the order of their ids; a fleet that was upgraded in one night is done in some.
+Result<int> Maintenance::revoke_superseded() {
+  int revoked = 0;
+  for (;;) {
+    CAPF_LET(const int some, in_write(database_, [&](Transaction& tx) -> Result<int> {
+               CertificateSelection due;
+               due.held = false;
+               due.superseded_before = tx.now() - policy_.superseded_grace;
+               CAPF_LET(const auto phones,
+                        tx.certificates().superseded_phones(*due.superseded_before, kSupersededAtOnce));
+               if (phones.empty()) return 0;
+               CAPF_TRY(tx.phones().lock_all(phones));
+               CAPF_LET(const auto lscs, tx.certificates().selected(due, phones));
+               CAPF_TRY(revoke(tx, Actor{}, lscs, RevocationReason::kSuperseded));
+               return static_cast<int>(lscs.size());
+             }));
+    if (some == 0) return revoked;
+    revoked += some;
+  }
 }
 
 }  // namespace capf::service

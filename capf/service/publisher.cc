@@ -233,8 +233,10 @@ Status Publisher::check_dropped(const CrlShard& shard, TimePoint this_update, co
     const auto found = std::find_if(statuses.begin(), statuses.end(),
                                     [&](const SerialStatus& status) { return status.serial == entry.serial; });
     const bool ended = found != statuses.end() && found->not_after <= this_update;
-    const bool released =
-        found != statuses.end() && !found->revoked_at && entry.reason == RevocationReason::kCertificateHold;
+    // A database that was set back to before the hold knows of no release.
+    const bool released = found != statuses.end() && !found->revoked_at &&
+                          entry.reason == RevocationReason::kCertificateHold && found->released_at &&
+                          *found->released_at >= entry.revoked_at;
     if (ended || released) continue;
     return fail(Reason::kCrlWouldLoseEntries, std::string(words(Reason::kCrlWouldLoseEntries)),
                 "serial " + serial_text(entry.serial.view()) + " of " + lease_name(shard));

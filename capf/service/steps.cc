@@ -5,6 +5,27 @@
 #include "capf/ca/certificate.h"
 
 namespace capf::service {
+namespace {
+
+/// @param lsc a Certificate or a RevocableLsc.
+template <class Lsc>
+AuditEvent revoked_event(const Actor& actor, const Lsc& lsc, RevocationReason reason) {
+  AuditEvent event = done(actor, "certificate.revoke", lsc.device,
+                          "serial " + serial_text(lsc.serial) + ", " + std::string(to_string(reason)));
+  event.operation_id = lsc.operation_id;
+  return event;
+}
+
+Status supersede(Transaction& tx, const Actor& actor, const Certificate& certificate) {
+  CAPF_LET(const bool superseded, tx.certificates().supersede(certificate.id));
+  if (!superseded) return {};
+  AuditEvent event =
+      done(actor, "certificate.supersede", certificate.device, "serial " + serial_text(certificate.serial));
+  event.operation_id = certificate.operation_id;
+  return tx.audit().add(event);
+}
+
+}  // namespace
 
 Actor device_actor(const Caller& caller) {
   return {ActorKind::kDevice, caller.device.text(), caller.address.to_string()};
@@ -39,11 +60,20 @@ Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id)
 Result<bool> revoke(Transaction& tx, const Actor& actor, const Certificate& certificate, RevocationReason reason) {
   CAPF_LET(const bool revoked, tx.certificates().revoke(certificate, reason));
   if (!revoked) return false;
-  AuditEvent event = done(actor, "certificate.revoke", certificate.device,
-                          "serial " + serial_text(certificate.serial) + ", " + std::string(to_string(reason)));
-  event.operation_id = certificate.operation_id;
-  CAPF_TRY(tx.audit().add(event));
+  CAPF_TRY(tx.audit().add(revoked_event(actor, certificate, reason)));
   return true;
+}
+
+Status revoke(Transaction& tx, const Actor& actor, std::span<const RevocableLsc> lscs, RevocationReason reason) {
+  std::vector<std::int64_t> ids;
+  std::vector<AuditEvent> events;
+  for (const RevocableLsc& lsc : lscs) {
+    ids.push_back(lsc.id);
+    events.push_back(revoked_event(actor, lsc, reason));
+  }
+  CAPF_LET(const int revoked, tx.certificates().revoke_all(ids, reason));
+  if (static_cast<std::size_t>(revoked) != lscs.size()) return fail(Reason::kChangedMeanwhile);
+  return tx.audit().add_all(events);
 }
 
 Result<int> revoke_all(Transaction& tx, const Actor& actor, const Phone& phone, RevocationReason reason) {
@@ -83,7 +113,7 @@ Result<std::optional<Operation>> cancel_open(Transaction& tx, const Actor& actor
 }
 
 Status settle(Transaction& tx, const Actor& actor, const Phone& phone, const Certificate& certificate,
-              const std::optional<Operation>& open) {
+              const std::optional<Operation>& open, std::chrono::hours grace) {
   CAPF_LET(const bool first, tx.certificates().confirm(certificate.id));
   if (first) {
     AuditEvent event =
@@ -92,9 +122,12 @@ Status settle(Transaction& tx, const Actor& actor, const Phone& phone, const Cer
     CAPF_TRY(tx.audit().add(event));
     CAPF_LET(const auto live, tx.certificates().live(phone.id));
     for (const Certificate& other : live) {
+      const bool sibling = other.operation_id == certificate.operation_id;
       // What a later operation issued meanwhile may be on its way to the phone.
-      const bool replaced = other.id < certificate.id || other.operation_id == certificate.operation_id;
-      if (other.id != certificate.id && replaced) {
+      if (other.id == certificate.id || (other.id > certificate.id && !sibling)) continue;
+      if (grace.count() > 0 && !sibling && !other.on_hold()) {
+        CAPF_TRY(supersede(tx, actor, other));
+      } else {
         CAPF_TRY(revoke(tx, actor, other, RevocationReason::kSuperseded));
       }
     }

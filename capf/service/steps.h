@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "capf/domain/store.h"
@@ -20,8 +22,10 @@ AuditEvent done(const Actor& actor, std::string action, const Operation& operati
 /// The issuer's certificate and what stands above it, DER; nothing for a certificate that is not ours, whose id is 0.
 Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id);
 
-/// Revokes one LSC and writes it down. @return false where it was revoked already.
+/// Revokes one LSC and writes it down; one on hold, for good. @return false where it was revoked already.
 Result<bool> revoke(Transaction& tx, const Actor& actor, const Certificate& certificate, RevocationReason reason);
+/// The same for many at once, whose phones are locked.
+Status revoke(Transaction& tx, const Actor& actor, std::span<const RevocableLsc> lscs, RevocationReason reason);
 /// Revokes every live LSC of the phone. @return how many.
 Result<int> revoke_all(Transaction& tx, const Actor& actor, const Phone& phone, RevocationReason reason);
 /// Ends the operation. Where it issued certificates and none was confirmed, all but the last are revoked: the phone
@@ -31,9 +35,10 @@ Result<bool> end_operation(Transaction& tx, const Actor& actor, const Operation&
 /// Cancels the phone's open operation, if there is one. @return it, as it was.
 Result<std::optional<Operation>> cancel_open(Transaction& tx, const Actor& actor, const Phone& phone,
                                              const std::string& message);
-/// The phone holds this LSC: it is confirmed, what it replaces is revoked as superseded, and the operation that issued
-/// it has succeeded. Does nothing the second time.
+/// The phone holds this LSC: it is confirmed, what it replaces is superseded, and the operation that issued it has
+/// succeeded. Does nothing the second time. @param grace until what earlier operations issued is revoked; what is on
+/// hold, and what the same operation issued, is revoked at once.
 Status settle(Transaction& tx, const Actor& actor, const Phone& phone, const Certificate& certificate,
-              const std::optional<Operation>& open);
+              const std::optional<Operation>& open, std::chrono::hours grace);
 
 }  // namespace capf::service

@@ -6,6 +6,53 @@
 #include "capf/service/steps.h"
 
 namespace capf::service {
+namespace {
+
+constexpr std::size_t kMostFiles = 1000;
+
+/// At least the first 8 hexadecimal digits of a SHA-256, in lower case. Errors: INVALID_REQUEST.
+Result<std::string> beginning_of(std::string text, std::string_view what) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (text.size() < 8 || text.size() > 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return fail(Reason::kInvalidRequest,
+                std::string(what) + " is named by the first 8 or more hexadecimal digits of its SHA-256");
+  }
+  return text;
+}
+
+/// Whether the key of a foreign certificate may be refused everywhere.
+Status check_blockable(const KeyRecord& key) {
+  switch (key.owner) {
+    case KeyOwner::kMic:
+    case KeyOwner::kBlocked: return {};
+    case KeyOwner::kPhone:
+      if (key.compromised) return {};
+      return fail(Reason::kKeyOfAnotherDevice,
+                  "its key is that of a phone's LSC: 'capfctl certificate revoke --key' takes both back");
+    case KeyOwner::kIssuer:
+    case KeyOwner::kSite:
+    case KeyOwner::kAdministrator: return fail(Reason::kKeyReserved);
+  }
+  CAPF_INVARIANT(false);
+}
+
+Result<BlockedCertificate> read_foreign(BytesView file) {
+  CAPF_LET(const auto found, ca::split_certificates(file));
+  if (found.size() != 1) return fail(Reason::kInvalidCertificate, "each file holds the one certificate to block");
+  const auto facts = ca::read_certificate(found.front());
+  if (!facts) return fail(Reason::kInvalidCertificate, facts.error().message, facts.error().cause);
+  BlockedCertificate certificate;
+  certificate.sha256 = facts->sha256;
+  certificate.key_sha256 = facts->key_sha256;
+  certificate.serial = facts->serial;
+  certificate.subject = facts->subject;
+  certificate.issuer = facts->issuer;
+  certificate.not_after = facts->not_after;
+  return certificate;
+}
+
+}  // namespace
 
 Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRequest& request) {
   if (request.store == TrustStoreName::kLsc && (request.devices == Pattern::any() || !request.ends_at)) {
@@ -70,13 +117,7 @@ Result<std::vector<TrustAnchor>> Trust::list() {
 }
 
 Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256) {
-  std::string beginning = sha256;
-  std::transform(beginning.begin(), beginning.end(), beginning.begin(),
-                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (beginning.size() < 8 || beginning.size() > 64 ||
-      beginning.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    return fail(Reason::kInvalidRequest, "an anchor is named by the first 8 or more hexadecimal digits of its SHA-256");
-  }
+  CAPF_LET(const std::string beginning, beginning_of(sha256, "an anchor"));
   return in_write(database_, [&](Transaction& tx) -> Result<TrustAnchor> {
     CAPF_TRY(tx.anchors().lock_revision());
     CAPF_LET(const auto anchors, tx.anchors().list());
@@ -92,6 +133,58 @@ Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256)
     CAPF_TRY(tx.audit().add(done(actor, "anchor.remove", to_hex(chosen->sha256), chosen->subject)));
     return *std::move(chosen);
   });
+}
+
+Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const std::vector<Bytes>& files) {
+  if (files.empty() || files.size() > kMostFiles) {
+    return fail(Reason::kInvalidRequest, "1 to 1000 certificates can be blocked at once");
+  }
+  std::vector<BlockedCertificate> wanted;
+  for (const Bytes& file : files) {
+    CAPF_LET(BlockedCertificate certificate, read_foreign(file));
+    certificate.blocked_by = actor.name;
+    wanted.push_back(std::move(certificate));
+  }
+  return in_write(database_, [&](Transaction& tx) -> Result<std::vector<BlockedCertificate>> {
+    CAPF_TRY(tx.blocks().lock());
+    std::vector<BlockedCertificate> blocked;
+    for (const BlockedCertificate& certificate : wanted) {
+      CAPF_LET(const auto lsc, tx.certificates().find_lsc(certificate.sha256));
+      if (lsc) {
+        return fail(Reason::kInvalidCertificate,
+                    "this is the LSC of " + lsc->device + ": 'capfctl certificate revoke' takes it back");
+      }
+      // A MIC's from now on, or this waits for the phone that is about to offer it.
+      CAPF_LET(const KeyRecord key, tx.keys().claim(certificate.key_sha256, KeyOwner::kMic, 0));
+      CAPF_TRY(check_blockable(key));
+      CAPF_LET(const bool added, tx.blocks().add(certificate));
+      CAPF_LET(const auto record, tx.blocks().find(certificate.sha256));
+      CAPF_INVARIANT(record.has_value());
+      blocked.push_back(*record);
+      if (!added) continue;
+      CAPF_TRY(tx.audit().add(done(actor, "certificate.block", to_hex(certificate.sha256), certificate.subject)));
+    }
+    return blocked;
+  });
+}
+
+Result<BlockedCertificate> Trust::unblock(const Actor& actor, const std::string& sha256) {
+  CAPF_LET(const std::string beginning, beginning_of(sha256, "a blocked certificate"));
+  return in_write(database_, [&](Transaction& tx) -> Result<BlockedCertificate> {
+    CAPF_TRY(tx.blocks().lock());
+    CAPF_LET(const auto found, tx.blocks().find_beginning(beginning));
+    if (found.empty()) return fail(Reason::kUnknownCertificate, "no blocked certificate's SHA-256 begins so");
+    if (found.size() > 1) {
+      return fail(Reason::kInvalidRequest, beginning + " is the beginning of several blocked certificates");
+    }
+    CAPF_TRY(tx.blocks().remove(found.front().id));
+    CAPF_TRY(tx.audit().add(done(actor, "certificate.unblock", to_hex(found.front().sha256), found.front().subject)));
+    return found.front();
+  });
+}
+
+Result<std::vector<BlockedCertificate>> Trust::blocked(const Page& page) {
+  return in_read(database_, [&](Transaction& tx) { return tx.blocks().list(page); });
 }
 
 Result<TrustCache::Snapshot> TrustCache::read(Transaction& tx, bool lock) {

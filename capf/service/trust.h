@@ -41,6 +41,14 @@ class Trust {
   /// the beginning of several.
   Result<TrustAnchor> remove(const Actor& actor, const std::string& sha256);
 
+  /// Another issuer's certificates, MICs above all, and their keys are refused from now on; what is blocked already
+  /// stays so. All or nothing. @param files PEM or DER, one certificate in each. Errors: INVALID_REQUEST,
+  /// INVALID_CERTIFICATE, also for an LSC of ours; KEY_RESERVED, KEY_OF_ANOTHER_DEVICE where its key is another's here.
+  Result<std::vector<BlockedCertificate>> block(const Actor& actor, const std::vector<Bytes>& files);
+  /// @param sha256 as for remove(). Errors: UNKNOWN_CERTIFICATE, INVALID_REQUEST.
+  Result<BlockedCertificate> unblock(const Actor& actor, const std::string& sha256);
+  Result<std::vector<BlockedCertificate>> blocked(const Page& page);
+
  private:
   Database& database_;
 };

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 
-from bench import wire
+from bench import revoking, wire
 from bench.load import DurableSite
 from bench.table import exit_code, table
 from e2e.site import SOURCE, run
@@ -28,12 +28,14 @@ class Size:
     key_seconds: float = 90
     rebooting: int = 5000
     rebooting_rate: float = 1000
+    revoked: int = 100_000
 
 
 QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, waiting=1000, waiting_rate=200, key_seconds=10,
-             rebooting=500, rebooting_rate=500)
+             rebooting=500, rebooting_rate=500, revoked=10_000)
 
-BENCHMARKS = {"enrolments": wire.enrolments, "waiting": wire.waiting_phones, "reboot": wire.rebooting_fleet}
+BENCHMARKS = {"enrolments": wire.enrolments, "waiting": wire.waiting_phones, "reboot": wire.rebooting_fleet,
+              "revoking": revoking.revoking}
 
 
 def machine():

@@ -335,13 +335,13 @@ TEST_CASE("after the deadline the phone is refused, and after the grace the oper
   const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
   site.sql("update operations set completes_by = now() - interval '1 minute'");
   CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kDeadlinePassed);
-  service::Maintenance maintenance(site.database(), "here");
-  CHECK(must(maintenance.run()) == 0);
+  service::Maintenance maintenance(site.database(), site.policy, "here");
+  CHECK(must(maintenance.run())->expired == 0);
   CHECK(site.last_operation(device).state == OperationState::kPending);
   site.sql("update operations set completes_by = now() - interval '8 days'");
-  service::Maintenance elsewhere(site.database(), "elsewhere");
+  service::Maintenance elsewhere(site.database(), site.policy, "elsewhere");
   CHECK_FALSE(must(elsewhere.run()).has_value());  // the lease is another server's
-  CHECK(must(maintenance.run()) == 1);
+  CHECK(must(maintenance.run())->expired == 1);
   CHECK(site.last_operation(device).state == OperationState::kExpired);
 }
 

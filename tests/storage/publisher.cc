@@ -1,6 +1,7 @@
 #include "capf/service/publisher.h"
 
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include <botan/system_rng.h>
@@ -188,10 +189,13 @@ TEST_CASE("a CRL that would lose an entry is not published, and the old one stay
   revoke(site, "SEP000000000002", RevocationReason::kCertificateHold);
   node.run_well();
   const auto before = node.published->find({1, 0})->sha256;
+  // As a backup from before has it.
   const auto forget = [&](const std::string& which) {
+    site.sql("alter table certificates disable trigger certificates_revoked");
     site.sql("with gone as (delete from revocations where reason = " + which +
              " returning serial) update certificates set revoked_at = null, revocation_reason = null where serial in "
              "(select serial from gone)");
+    site.sql("alter table certificates enable trigger certificates_revoked");
   };
   SECTION("whose certificate is good in the database") {
     forget("1");
@@ -205,9 +209,26 @@ TEST_CASE("a CRL that would lose an entry is not published, and the old one stay
     site.sql("update certificates set issuer_id = 1, serial = '\\x55' where revocation_reason = 1");
     CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
   }
-  SECTION("but one on hold may be released") {
+  SECTION("that was on hold and was never released") {
     forget("6");
+    CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
+  }
+  SECTION("that was released before it was put on hold again") {
+    forget("6");
+    site.sql("update certificates set released_at = now() - interval '1 minute'");
+    CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
+  }
+  SECTION("but one on hold may be released") {
+    must(site.certificates.release(site.administrator, "SEP000000000002"));
     CHECK(node.run_well().newest->entries == 1);
+  }
+  SECTION("and one on hold may be revoked for good") {
+    revoke(site, "SEP000000000002", RevocationReason::kCaCompromise);
+    CHECK(node.run_well().newest->entries == 2);
+    CHECK(site.value("select count(*) from crl_changes") == "0");
+    std::set<RevocationReason> reasons;
+    for (const Revocation& entry : node.entries()) reasons.insert(entry.reason);
+    CHECK(reasons == std::set{RevocationReason::kKeyCompromise, RevocationReason::kCaCompromise});
   }
 }
 

@@ -43,6 +43,13 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListCertificates", "aou"},
     {"capf.v1.AdminService/GetCertificate", "aou"},
     {"capf.v1.AdminService/RevokeCertificates", "ao"},
+    {"capf.v1.AdminService/SelectCertificates", "aou"},
+    {"capf.v1.AdminService/RevokeSelection", "ao"},
+    {"capf.v1.AdminService/RevokeKey", "ao"},
+    {"capf.v1.AdminService/ReleaseCertificates", "ao"},
+    {"capf.v1.AdminService/BlockCertificates", "ao"},
+    {"capf.v1.AdminService/UnblockCertificate", "ao"},
+    {"capf.v1.AdminService/ListBlockedCertificates", "aou"},
     {"capf.v1.AdminService/VerifyCertificates", "au"},
     {"capf.v1.AdminService/ListIssuers", "aou"},
     {"capf.v1.AdminService/GetIssuer", "aou"},
@@ -135,7 +142,8 @@ TEST_CASE("what changes something is told from what reads, and each has a name t
     CAPTURE(row.method);
     const auto name = row.method.substr(row.method.find('/') + 1);
     const bool reads = name.starts_with("List") || name.starts_with("Get") || name.starts_with("Watch") ||
-                       name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("ServerReflection");
+                       name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("Select") ||
+                       name.starts_with("ServerReflection");
     CHECK((row.effect == Effect::kReads) == reads);
     CHECK(std::regex_match(std::string(row.action), std::regex("[a-z_]+\\.[a-z_]+")));
     CHECK(actions.insert(row.action).second);
