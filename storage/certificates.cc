@@ -30,6 +30,17 @@ Certificate read_certificate(Columns& columns) {
   return certificate;
 }
 
+RevocableLsc read_revocable(Columns& columns) {
+  RevocableLsc lsc;
+  lsc.id = columns.number();
+  lsc.phone_id = columns.number();
+  lsc.device = columns.text();
+  lsc.serial = columns.bytes();
+  lsc.operation_id = columns.id();
+  lsc.key_sha256 = columns.digest();
+  return lsc;
+}
+
 namespace {
 
 const std::string kSelect =
@@ -109,11 +120,14 @@ const Statement kMissing{"certificates_missing",
                          "select named from unnest($1::bytea[]) as named where not exists (select from certificates "
                          "where kind = 'lsc' and ltrim(serial, '\\x00'::bytea) = named) limit 1"};
 
+// The narrow table may know more, after a restore: revocations that a CRL brought back.
 const Statement kStatuses{
     "certificates_statuses",
     "select serial, microseconds(not_after), microseconds(revoked_at), revocation_reason, microseconds(released_at) "
-    "from certificates "
-    "where kind = 'lsc' and issuer_id = $1::bigint and serial = any ($2::bytea[])"};
+    "from certificates where kind = 'lsc' and issuer_id = $1::bigint and serial = any ($2::bytea[]) "
+    "union all select serial, microseconds(expires_at), microseconds(revoked_at), reason, null "
+    "from revocations r where issuer_id = $1::bigint and serial = any ($2::bytea[]) and not exists (select from "
+    "certificates c where c.kind = 'lsc' and c.issuer_id = r.issuer_id and c.serial = r.serial)"};
 
 SerialStatus read_status(Columns& columns) {
   SerialStatus status;
@@ -135,17 +149,6 @@ SelectionCount read_selection_count(Columns& columns) {
   count.phones = columns.number();
   count.last_id = columns.number();
   return count;
-}
-
-RevocableLsc read_revocable(Columns& columns) {
-  RevocableLsc lsc;
-  lsc.id = columns.number();
-  lsc.phone_id = columns.number();
-  lsc.device = columns.text();
-  lsc.serial = columns.bytes();
-  lsc.operation_id = columns.id();
-  lsc.key_sha256 = columns.digest();
-  return lsc;
 }
 
 // The first that fits, as Certificate::state() has it.

@@ -51,7 +51,7 @@ const Statement kAdd{
     "crls_add",
     "insert into crls (issuer_id, shard, number, this_update, next_update, sha256, size, entries) "
     "select $1::bigint, $2::int, $3::bigint, $4::timestamptz, $5::timestamptz, $6::bytea, $7::bigint, $8::bigint "
-    "where $3::bigint = 1 + coalesce((select number from crls where issuer_id = $1::bigint and shard = $2::int "
+    "where $3::bigint > coalesce((select number from crls where issuer_id = $1::bigint and shard = $2::int "
     "order by number desc limit 1), 0) on conflict do nothing"};
 const Statement kDrop{
     "crls_drop_pieces",
@@ -62,6 +62,36 @@ const Statement kAddPiece{"crls_add_piece",
 const Statement kPiece{"crls_piece",
                        "select data from crl_pieces where issuer_id = $1::bigint and shard = $2::int and "
                        "number = $3::bigint and position = $4::int"};
+
+// What was on hold keeps its place in the narrow table, as with every revocation (certificates_revoke).
+const Statement kBringBackKnown{
+    "crls_bring_back_known",
+    "with entry as (select serial, to_timestamp(at) as at, reason::int from "
+    "unnest($3::bytea[], $4::bigint[], $5::bigint[]) as e (serial, at, reason)), "
+    "marked as (update certificates c set revoked_at = coalesce(c.revoked_at, e.at), revocation_reason = e.reason, "
+    "superseded_at = case when e.reason = 4 then coalesce(c.superseded_at, e.at) else c.superseded_at end "
+    "from entry e where c.kind = 'lsc' and c.issuer_id = $1::bigint and c.serial = e.serial and "
+    "(c.revoked_at is null or (c.revocation_reason = 6 and e.reason <> 6)) "
+    "returning c.id, c.phone_id, c.serial, c.operation_id, c.key_sha256, c.revoked_at, c.revocation_reason, "
+    "c.not_after), "
+    "written as (insert into revocations (issuer_id, serial, shard, revoked_at, reason, expires_at) "
+    "select $1::bigint, serial, $2::int, revoked_at, revocation_reason, not_after from marked "
+    "on conflict (issuer_id, serial) do nothing) "
+    "select m.id, m.phone_id, p.device, m.serial, m.operation_id, m.key_sha256, m.revocation_reason "
+    "from marked m join phones p on p.id = m.phone_id order by m.id"};
+const Statement kBringBackUnknown{
+    "crls_bring_back_unknown",
+    "insert into revocations (issuer_id, serial, shard, revoked_at, reason, expires_at) "
+    "select $1::bigint, serial, $2::int, to_timestamp(at), reason, $6::timestamptz from "
+    "unnest($3::bytea[], $4::bigint[], $5::bigint[]) as e (serial, at, reason) where not exists (select from "
+    "certificates c where c.kind = 'lsc' and c.issuer_id = $1::bigint and c.serial = e.serial) "
+    "on conflict (issuer_id, serial) do nothing"};
+BroughtBack::Known read_known(Columns& columns) {
+  BroughtBack::Known known;
+  known.lsc = read_revocable(columns);
+  known.reason = revocation_reason_from_code(columns.integer()).value();
+  return known;
+}
 
 }  // namespace
 
@@ -104,6 +134,29 @@ Result<bool> Crls::add(const CrlRecord& crl) {
   if (!added) return false;
   CAPF_TRY(session_.execute(kDrop, Parameters(crl.shard.issuer_id, crl.shard.shard, crl.number)));
   return true;
+}
+
+Result<BroughtBack> Crls::bring_back(const CrlShard& shard, std::span<const Revocation> entries, TimePoint expires_at) {
+  std::vector<SerialNumber> serials;
+  std::vector<std::int64_t> times;
+  std::vector<std::int64_t> reasons;
+  for (const Revocation& entry : entries) {
+    serials.push_back(entry.serial);
+    times.push_back(std::chrono::floor<std::chrono::seconds>(entry.revoked_at).time_since_epoch().count());
+    reasons.push_back(static_cast<std::int64_t>(entry.reason));
+  }
+  using Serials = std::span<const SerialNumber>;
+  using Numbers = std::span<const std::int64_t>;
+  BroughtBack back;
+  CAPF_LET(back.known,
+           session_.all(kBringBackKnown,
+                        Parameters(shard.issuer_id, shard.shard, Serials(serials), Numbers(times), Numbers(reasons)),
+                        read_known));
+  CAPF_LET(const auto written,
+           session_.run(kBringBackUnknown, Parameters(shard.issuer_id, shard.shard, Serials(serials), Numbers(times),
+                                                      Numbers(reasons), expires_at)));
+  back.unknown = static_cast<std::int64_t>(written.affected_rows());
+  return back;
 }
 
 Status Crls::add_piece(const CrlRecord& crl, int position, BytesView data) {

@@ -24,6 +24,8 @@ inline constexpr char kCertificateColumns[] =
     "c.possession, c.shard, microseconds(c.confirmed_at), microseconds(c.superseded_at), microseconds(c.revoked_at), "
     "c.revocation_reason";
 Certificate read_certificate(Columns& columns);
+/// id, phone_id, device, serial, operation_id, key_sha256
+RevocableLsc read_revocable(Columns& columns);
 
 class Phones final : public PhoneStore {
  public:
@@ -261,6 +263,8 @@ class Crls final : public CrlStore {
   Result<bool> add(const CrlRecord& crl) override;
   Status add_piece(const CrlRecord& crl, int position, BytesView data) override;
   Result<std::optional<Bytes>> piece(const CrlRecord& crl, int position) override;
+  Result<BroughtBack> bring_back(const CrlShard& shard, std::span<const Revocation> entries,
+                                 TimePoint expires_at) override;
 
  private:
   Session& session_;

@@ -69,6 +69,7 @@ std::vector<Command> issuer_commands();
 std::vector<Command> trust_commands();
 std::vector<Command> administrator_commands();
 std::vector<Command> monitor_commands();
+std::vector<Command> site_commands();
 std::vector<Command> check_commands();
 /// All of them, in the order of the help.
 std::vector<Command> all_commands();

@@ -115,6 +115,14 @@ Json to_json(const v1::GetPhoneResponse& response) {
 
 Json to_json(const v1::TracePhoneResponse& trace) { return Json::Object{{"traced_until", CAPF_TIME(trace, until)}}; }
 
+Json to_json(const v1::RecoverSiteResponse& recovered) {
+  return Json::Object{{"revocations", recovered.revocations()},
+                      {"unknown", recovered.unknown()},
+                      {"operations", recovered.operations()},
+                      {"phones", recovered.phones()},
+                      {"seal", recovered.seal()}};
+}
+
 Json to_json(const v1::Operation& operation) {
   return Json::Object{{"device", operation.device()},
                       {"kind", spell(operation.kind())},

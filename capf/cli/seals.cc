@@ -41,6 +41,7 @@ std::string hex(const std::string& octets) { return to_hex(as_bytes(octets)); }
 
 Anchors read_anchors(std::string_view text) {
   static const std::regex pattern("number=([0-9]{1,18}) sha256=([0-9a-f]{64})(?![0-9a-f])");
+  static const std::regex recovered("^[^\"=]*audit\\.recovered number=([0-9]{1,18})(?![0-9])");
   Anchors anchors;
   std::size_t start = 0;
   while (start < text.size()) {
@@ -48,10 +49,14 @@ Anchors read_anchors(std::string_view text) {
     const std::string line(text.substr(start, std::min<std::size_t>(end - start, 4096)));
     std::smatch found;
     if (std::regex_search(line, found, pattern)) anchors[std::stoll(found[1])] = found[2];
+    if (std::regex_search(line, found, recovered))
+      anchors.erase(anchors.upper_bound(std::stoll(found[1])), anchors.end());
     start = end + 1;
   }
   return anchors;
 }
+
+std::string sha256_of(const v1::AuditSeal& seal) { return hex(digest(encoded(seal))); }
 
 void SealVerifier::find(std::int64_t number, const std::string& what) {
   findings_.push_back("seal " + std::to_string(number) + ": " + what);

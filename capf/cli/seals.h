@@ -13,9 +13,12 @@
 namespace capf::cli {
 
 /// Seals that somebody saw before, by number: what a log, or the output of an earlier check, has of
-/// "number=12 sha256=<64 digits>".
+/// "number=12 sha256=<64 digits>". A line "audit.recovered number=12" takes back those with a greater number that came
+/// before it: the site went on from a backup.
 using Anchors = std::map<std::int64_t, std::string>;
 Anchors read_anchors(std::string_view text);
+/// Of a seal, in hexadecimal: what the next one has as `previous`.
+std::string sha256_of(const v1::AuditSeal& seal);
 
 /// Checks the record as it is sealed, seal by seal, with code of its own (capf/domain/seal.h says what is signed), and
 /// trusts nothing but the public audit key and the anchors: not the server that brings the events, not the owner of its

@@ -23,7 +23,8 @@
   X(admin, RetireIssuer)                                                                                   \
   X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor)                                        \
   X(admin, AddAdministrator) X(admin, ListAdministrators)                                                  \
-  X(admin, DisableAdministrator) X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary)
+  X(admin, DisableAdministrator) X(admin, GetSite) X(admin, RecoverSite)                                   \
+  X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary)
 // clang-format on
 
 namespace capf::cli {

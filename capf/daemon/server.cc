@@ -32,6 +32,7 @@
 #include "capf/service/published.h"
 #include "capf/service/publisher.h"
 #include "capf/service/records.h"
+#include "capf/service/recovery.h"
 #include "capf/service/responder.h"
 #include "capf/service/sealer.h"
 #include "capf/service/trust.h"
@@ -102,6 +103,7 @@ class Composition final : public Server {
   Status listen() {
     CAPF_TRY(issuer_service_.start());
     CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
+    recovery_.emplace(database_, *published_, marks_, high_water_);
     hold_against_crls();
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
     tell_expiries();
@@ -116,6 +118,7 @@ class Composition final : public Server {
                                   .issuers = issuer_service_,
                                   .administrators = administrators_,
                                   .records = records_,
+                                  .recovery = *recovery_,
                                   .monitor = monitor_,
                                   .readiness = readiness_,
                                   .metrics = metrics_,
@@ -349,6 +352,7 @@ class Composition final : public Server {
   std::unique_ptr<rpc::Server> phone_server_;
   std::unique_ptr<rpc::Server> admin_server_;
   std::unique_ptr<service::PublishedCrls> published_;
+  std::optional<service::Recovery> recovery_;
   std::optional<service::Publisher> publisher_;
   std::map<CrlShard, Reason> failing_;  ///< what was last said of each shard
   std::optional<service::Responder> responder_;

@@ -208,7 +208,8 @@ class CertificateStore {
                                                      std::span<const std::int64_t> phone_ids) = 0;
   /// revoke() for all of them. @return how many.
   virtual Result<int> revoke_all(std::span<const std::int64_t> ids, RevocationReason reason) = 0;
-  /// What is on record of these LSCs of an issuer; nothing of those that it never issued. In no order.
+  /// What is on record of these LSCs of an issuer, if only that it is revoked; nothing of those that it never issued.
+  /// In no order.
   virtual Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) = 0;
 };
 
@@ -216,6 +217,16 @@ class CertificateStore {
 struct CrlMark {
   CrlShard shard;
   std::int64_t number = 0;
+};
+
+/// What a CRL brought back to a database that had forgotten it.
+struct BroughtBack {
+  struct Known {
+    RevocableLsc lsc;
+    RevocationReason reason = RevocationReason::kUnspecified;
+  };
+  std::vector<Known> known;
+  std::int64_t unknown = 0;  ///< of LSCs that are not on record any more
 };
 
 class CrlStore {
@@ -232,11 +243,15 @@ class CrlStore {
   /// A CRL has them now.
   virtual Status forget_changes(const CrlShard& shard, std::span<const std::int64_t> ids) = 0;
   /// Writes a CRL down, and drops the pieces of those before its predecessor.
-  /// @return false where its number is not the next one: somebody else has published.
+  /// @return false where its number is not greater than those before: somebody else has published.
   virtual Result<bool> add(const CrlRecord& crl) = 0;
   /// Its DER, in order, in pieces of at most kLargestCrlPiece octets.
   virtual Status add_piece(const CrlRecord& crl, int position, BytesView data) = 0;
   virtual Result<std::optional<Bytes>> piece(const CrlRecord& crl, int position) = 0;
+  /// After a restore: writes down what is revoked by these entries and not on record, with the entries' times; a hold
+  /// that has become final is final. @param expires_at of LSCs that are not on record any more
+  virtual Result<BroughtBack> bring_back(const CrlShard& shard, std::span<const Revocation> entries,
+                                         TimePoint expires_at) = 0;
 };
 inline constexpr std::size_t kLargestCrlPiece = 1024 * 1024;
 

@@ -88,6 +88,9 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/ListAdministrators", kAuditors, "administrator.list", Effect::kReads},
     Access{"capf.v1.AdminService/DisableAdministrator", Callers::kAdmin, "administrator.disable", Effect::kChanges},
 
+    Access{"capf.v1.AdminService/GetSite", kAuditors, "site.show", Effect::kReads},
+    Access{"capf.v1.AdminService/RecoverSite", Callers::kAdmin, "site.recover", Effect::kChanges},
+
     Access{"capf.v1.AdminService/ListAudit", kAuditors, "audit.list", Effect::kReads},
     Access{"capf.v1.AdminService/ListSeals", kAuditors, "audit.verify", Effect::kReads},
 

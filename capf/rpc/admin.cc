@@ -10,6 +10,7 @@
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/records.h"
+#include "capf/service/recovery.h"
 #include "capf/service/trust.h"
 
 namespace capf::rpc {
@@ -415,6 +416,25 @@ grpc::Status AdminService::DisableAdministrator(grpc::ServerContext* context,
   return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
     CAPF_TRY(check_administrator_name(request->name()));
     return use_cases_.administrators.disable(call.actor, request->name());
+  });
+}
+
+grpc::Status AdminService::GetSite(grpc::ServerContext* context, const v1::GetSiteRequest*,
+                                   v1::GetSiteResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+    CAPF_LET(const service::SiteState state, use_cases_.recovery.look());
+    to_proto(state, *response);
+    return {};
+  });
+}
+
+grpc::Status AdminService::RecoverSite(grpc::ServerContext* context, const v1::RecoverSiteRequest* request,
+                                       v1::RecoverSiteResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::Confirmed confirmed, confirmed_from(*request));
+    CAPF_LET(const service::Recovered recovered, use_cases_.recovery.run(call.actor, confirmed));
+    to_proto(recovered, *response);
+    return {};
   });
 }
 

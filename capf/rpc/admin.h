@@ -78,6 +78,10 @@ class AdminService final : public v1::AdminService::Service {
                                   v1::ListAdministratorsResponse* response) override;
   grpc::Status DisableAdministrator(grpc::ServerContext* context, const v1::DisableAdministratorRequest* request,
                                     v1::DisableAdministratorResponse* response) override;
+  grpc::Status GetSite(grpc::ServerContext* context, const v1::GetSiteRequest* request,
+                       v1::GetSiteResponse* response) override;
+  grpc::Status RecoverSite(grpc::ServerContext* context, const v1::RecoverSiteRequest* request,
+                           v1::RecoverSiteResponse* response) override;
   grpc::Status ListSeals(grpc::ServerContext* context, const v1::ListSealsRequest* request,
                          v1::ListSealsResponse* response) override;
   grpc::Status ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,

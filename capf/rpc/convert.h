@@ -16,6 +16,7 @@
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/records.h"
+#include "capf/service/recovery.h"
 #include "capf/service/trust.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
@@ -86,6 +87,7 @@ Result<service::SelectionRequest> selection_from(const v1::RevokeSelectionReques
 Result<AuditFilter> filter_from(const v1::ListAuditRequest& request);
 /// Wipes the authentication string in the message.
 Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsRequest& request);
+Result<service::Confirmed> confirmed_from(const v1::RecoverSiteRequest& request);
 Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request);
 
 // ---- out
@@ -104,6 +106,8 @@ void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v
 void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out);
 void to_proto(const IssuerRecord& issuer, v1::Issuer& out);
 void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out);
+void to_proto(const service::SiteState& state, v1::GetSiteResponse& out);
+void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out);
 void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
 void to_proto(const Administrator& administrator, v1::Administrator& out);

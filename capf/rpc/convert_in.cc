@@ -381,6 +381,19 @@ Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsReque
   return schedule;
 }
 
+Result<service::Confirmed> confirmed_from(const v1::RecoverSiteRequest& request) {
+  service::Confirmed confirmed;
+  confirmed.administrators.assign(request.administrators().begin(), request.administrators().end());
+  for (const std::string& text : request.anchors()) {
+    const auto octets = parse_hex(text);
+    Sha256 sha256{};
+    if (!octets || octets->size() != sha256.size()) return malformed("a trust anchor is named by its SHA-256");
+    std::copy(octets->begin(), octets->end(), sha256.begin());
+    confirmed.anchors.push_back(sha256);
+  }
+  return confirmed;
+}
+
 Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request) {
   service::AnchorRequest anchors;
   const auto store = parse_trust_store_name(request.store());

@@ -168,6 +168,33 @@ void to_proto(const IssuerRecord& issuer, v1::Issuer& out) {
   add_certificates(issuer.chain_der, *out.mutable_chain());
 }
 
+void to_proto(const service::SiteState& state, v1::GetSiteResponse& out) {
+  v1::Site& site = *out.mutable_site();
+  to_proto(state.at, *site.mutable_at());
+  for (const IssuerRecord& issuer : state.issuers) to_proto(issuer, *site.add_issuers());
+  for (const CrlMark& crl : state.crls) {
+    v1::CrlNumber& number = *site.add_crls();
+    number.set_issuer(crl.shard.issuer_id);
+    number.set_shard(crl.shard.shard);
+    number.set_number(crl.number);
+  }
+  for (const Administrator& administrator : state.administrators) to_proto(administrator, *site.add_administrators());
+  for (const TrustAnchor& anchor : state.anchors) to_proto(anchor, *site.add_anchors());
+  if (state.last_seal) {
+    site.set_last_seal(state.last_seal->number);
+    site.set_last_seal_sha256(to_hex(state.last_seal->sha256));
+  }
+  out.set_behind(state.behind.value_or(""));
+}
+
+void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out) {
+  out.set_revocations(recovered.revocations);
+  out.set_unknown(recovered.unknown);
+  out.set_operations(recovered.operations);
+  out.set_phones(recovered.phones);
+  out.set_seal(recovered.seal);
+}
+
 void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out) {
   to_proto(view.record, *out.mutable_issuer());
   out.set_valid(view.use.valid);

@@ -23,6 +23,7 @@ class Monitor;
 class Operations;
 class Phones;
 class Records;
+class Recovery;
 class Trust;
 }  // namespace capf::service
 
@@ -39,6 +40,7 @@ struct UseCases {
   service::Issuers& issuers;
   service::Administrators& administrators;
   service::Records& records;
+  service::Recovery& recovery;
   service::Monitor& monitor;
   Readiness& readiness;
   Metrics& metrics;

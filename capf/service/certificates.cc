@@ -83,36 +83,12 @@ Status check_revocable(Transaction& tx, const Certificate& certificate, Revocati
   return {};
 }
 
-RevocableLsc revocable(const Certificate& certificate) {
-  return {certificate.id,     certificate.phone_id,     certificate.device,
-          certificate.serial, certificate.operation_id, certificate.key_sha256};
-}
-
-/// Blocks phones whose keys were revoked as compromised: their MICs would bring them back. @return how many were not
-/// blocked before.
-Result<int> block_compromised(Transaction& tx, const Actor& actor, std::span<const std::int64_t> phone_ids) {
-  const std::string why = "the phone's key was revoked as compromised";
-  std::vector<AuditEvent> events;
-  CAPF_LET(const auto cancelled, tx.operations().cancel_all(phone_ids, why));
-  for (const EndedOperation& operation : cancelled) {
-    events.push_back(done(actor, "operation.cancelled", operation.device, why));
-    events.back().operation_id = operation.id;
-  }
-  CAPF_LET(const auto blocked, tx.phones().block_all(phone_ids));
-  for (const std::string& device : blocked) {
-    events.push_back(done(actor, "phone.block", device, "its key was revoked as compromised"));
-  }
-  CAPF_TRY(tx.audit().add_all(events));
-  return static_cast<int>(blocked.size());
-}
-
 /// For keyCompromise: the certificates that can be revoked, the keys of all of them, and their phones.
 Result<int> revoke_compromised(Transaction& tx, const Actor& actor, std::span<const RevocableLsc> lscs,
                                std::vector<Sha256> keys, std::span<const std::int64_t> phone_ids) {
   for (const RevocableLsc& lsc : lscs) keys.push_back(lsc.key_sha256);
   CAPF_TRY(revoke(tx, actor, lscs, RevocationReason::kKeyCompromise));
-  CAPF_TRY(tx.keys().mark_compromised(keys));
-  return block_compromised(tx, actor, phone_ids);
+  return block_compromised(tx, actor, keys, phone_ids);
 }
 
 Status check_selection(Transaction& tx, const CertificateSelection& selection) {

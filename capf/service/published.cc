@@ -70,6 +70,13 @@ std::vector<CrlMark> PublishedCrls::marks() const {
   return marks;
 }
 
+std::vector<std::shared_ptr<const PublishedCrl>> PublishedCrls::all() const {
+  std::vector<std::shared_ptr<const PublishedCrl>> crls;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [shard, crl] : newest_) crls.push_back(crl);
+  return crls;
+}
+
 Status PublishedCrls::check(Transaction& tx) const {
   CAPF_LET(const bool behind, tx.crls().behind(marks()));
   if (behind) return fail(Reason::kDatabaseBehind);
@@ -85,6 +92,18 @@ std::filesystem::path PublishedCrls::path_aside(const CrlShard& shard) const {
 Status PublishedCrls::take(const CrlShard& shard) {
   CAPF_TRY(replace_file(path_aside(shard), path(shard)));
   return load(shard);
+}
+
+Status store_pieces(Transaction& tx, const CrlRecord& record, const File& file) {
+  Bytes piece(kLargestCrlPiece);
+  std::int64_t size = 0;
+  for (int position = 0; size < record.size; ++position) {
+    CAPF_LET(const std::size_t count, file.read(static_cast<std::uint64_t>(size), piece));
+    if (count == 0) return fail_internal("a CRL became shorter");
+    CAPF_TRY(tx.crls().add_piece(record, position, BytesView(piece).first(count)));
+    size += static_cast<std::int64_t>(count);
+  }
+  return {};
 }
 
 }  // namespace capf::service

@@ -32,6 +32,7 @@ class PublishedCrls {
   /// Nothing where none was published yet.
   std::shared_ptr<const PublishedCrl> find(const CrlShard& shard) const;
   std::vector<CrlMark> marks() const;
+  std::vector<std::shared_ptr<const PublishedCrl>> all() const;
   /// Whether the database has come as far as this server's files: one that was restored, or a standby that is too far
   /// back, would take revocations back. Nothing is issued then. Errors: DATABASE_BEHIND.
   Status check(Transaction& tx) const;
@@ -51,5 +52,8 @@ class PublishedCrls {
   mutable std::mutex mutex_;
   std::map<CrlShard, std::shared_ptr<const PublishedCrl>> newest_;
 };
+
+/// Writes a CRL's octets down beside its row.
+Status store_pieces(Transaction& tx, const CrlRecord& record, const File& file);
 
 }  // namespace capf::service

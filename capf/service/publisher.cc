@@ -253,14 +253,7 @@ Status Publisher::publish(const CrlRecord& record, const std::vector<std::int64_
     CAPF_TRY(published_.check(tx));
     CAPF_LET(const bool added, tx.crls().add(record));
     if (!added) return fail(Reason::kChangedMeanwhile);
-    Bytes piece(kLargestCrlPiece);
-    std::int64_t size = 0;
-    for (int position = 0; size < record.size; ++position) {
-      CAPF_LET(const std::size_t count, file.read(static_cast<std::uint64_t>(size), piece));
-      if (count == 0) return fail_internal("a CRL became shorter");
-      CAPF_TRY(tx.crls().add_piece(record, position, BytesView(piece).first(count)));
-      size += static_cast<std::int64_t>(count);
-    }
+    CAPF_TRY(store_pieces(tx, record, file));
     return tx.crls().forget_changes(record.shard, changes);
   });
   CAPF_TRY(stored);

@@ -14,7 +14,7 @@ constexpr int kBatchesPerRound = 40;
 constexpr int kSealsAtOnce = 500;
 const char* const kMark = "seal";
 
-/// "12 <SHA-256>"
+/// "12 <SHA-256>"; "0 -" where the chain is to begin anew.
 struct SealMark {
   std::int64_t number = 0;
   std::string sha256;
@@ -25,7 +25,7 @@ std::string to_text(const AuditSeal& seal) { return std::to_string(seal.number) 
 Result<SealMark> parse_mark(const std::string& text) {
   SealMark mark;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mark.number);
-  if (error != std::errc() || mark.number < 1 || *end != ' ') {
+  if (error != std::errc() || mark.number < 0 || *end != ' ') {
     return fail(Reason::kInvalidConfiguration, "the mark of the last seal cannot be read");
   }
   mark.sha256 = end + 1;
@@ -36,7 +36,7 @@ Result<SealMark> parse_mark(const std::string& text) {
 std::optional<std::string> missing(const SealMark& mark, const std::optional<AuditSeal>& last,
                                    const std::optional<AuditSeal>& marked) {
   const std::string name = "seal " + std::to_string(mark.number);
-  if (!last || last->number < mark.number) {
+  if ((last ? last->number : 0) < mark.number) {
     return name + " was given, and the database ends with " + (last ? std::to_string(last->number) : "none");
   }
   if (marked && to_hex(marked->sha256) != mark.sha256) return name + " on record is not the one that was given";
@@ -77,6 +77,10 @@ Result<std::optional<AuditSeal>> Sealer::check() {
     if (!unseen.empty()) CAPF_TRY(marks_.set(kMark, to_text(unseen.back())));
   } while (!unseen.empty());
   return last;
+}
+
+Status set_seal_mark(Marks& marks, const std::optional<AuditSeal>& last) {
+  return marks.set(kMark, last ? to_text(*last) : "0 -");
 }
 
 Result<bool> Sealer::seal_batch() {

@@ -45,4 +45,7 @@ class Sealer {
   Botan::RandomNumberGenerator& random_;
 };
 
+/// After a restore: the chain goes on from this seal, or begins anew where there is none.
+Status set_seal_mark(Marks& marks, const std::optional<AuditSeal>& last);
+
 }  // namespace capf::service

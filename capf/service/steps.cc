@@ -7,15 +7,6 @@
 namespace capf::service {
 namespace {
 
-/// @param lsc a Certificate or a RevocableLsc.
-template <class Lsc>
-AuditEvent revoked_event(const Actor& actor, const Lsc& lsc, RevocationReason reason) {
-  AuditEvent event = done(actor, "certificate.revoke", lsc.device,
-                          "serial " + serial_text(lsc.serial) + ", " + std::string(to_string(reason)));
-  event.operation_id = lsc.operation_id;
-  return event;
-}
-
 Status supersede(Transaction& tx, const Actor& actor, const Certificate& certificate) {
   CAPF_LET(const bool superseded, tx.certificates().supersede(certificate.id));
   if (!superseded) return {};
@@ -46,6 +37,18 @@ AuditEvent done(const Actor& actor, std::string action, const Operation& operati
   return event;
 }
 
+AuditEvent revoked(const Actor& actor, const RevocableLsc& lsc, RevocationReason reason) {
+  AuditEvent event = done(actor, "certificate.revoke", lsc.device,
+                          "serial " + serial_text(lsc.serial) + ", " + std::string(to_string(reason)));
+  event.operation_id = lsc.operation_id;
+  return event;
+}
+
+RevocableLsc revocable(const Certificate& certificate) {
+  return {certificate.id,     certificate.phone_id,     certificate.device,
+          certificate.serial, certificate.operation_id, certificate.key_sha256};
+}
+
 Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id) {
   std::vector<Bytes> chain;
   CAPF_LET(const auto issuer, tx.issuers().find(issuer_id));
@@ -60,7 +63,7 @@ Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id)
 Result<bool> revoke(Transaction& tx, const Actor& actor, const Certificate& certificate, RevocationReason reason) {
   CAPF_LET(const bool revoked, tx.certificates().revoke(certificate, reason));
   if (!revoked) return false;
-  CAPF_TRY(tx.audit().add(revoked_event(actor, certificate, reason)));
+  CAPF_TRY(tx.audit().add(service::revoked(actor, revocable(certificate), reason)));
   return true;
 }
 
@@ -69,7 +72,7 @@ Status revoke(Transaction& tx, const Actor& actor, std::span<const RevocableLsc>
   std::vector<AuditEvent> events;
   for (const RevocableLsc& lsc : lscs) {
     ids.push_back(lsc.id);
-    events.push_back(revoked_event(actor, lsc, reason));
+    events.push_back(service::revoked(actor, lsc, reason));
   }
   CAPF_LET(const int revoked, tx.certificates().revoke_all(ids, reason));
   if (static_cast<std::size_t>(revoked) != lscs.size()) return fail(Reason::kChangedMeanwhile);
@@ -110,6 +113,31 @@ Result<std::optional<Operation>> cancel_open(Transaction& tx, const Actor& actor
   CAPF_LET(std::optional<Operation> open, tx.operations().find_open(phone.id));
   if (open) CAPF_TRY(end_operation(tx, actor, *open, OperationState::kCancelled, std::nullopt, message));
   return open;
+}
+
+Result<int> cancel_all(Transaction& tx, const Actor& actor, std::span<const std::int64_t> phone_ids,
+                       const std::string& message) {
+  CAPF_LET(const auto cancelled, tx.operations().cancel_all(phone_ids, message));
+  std::vector<AuditEvent> events;
+  for (const EndedOperation& operation : cancelled) {
+    events.push_back(done(actor, "operation.cancelled", operation.device, message));
+    events.back().operation_id = operation.id;
+  }
+  CAPF_TRY(tx.audit().add_all(events));
+  return static_cast<int>(cancelled.size());
+}
+
+Result<int> block_compromised(Transaction& tx, const Actor& actor, std::span<const Sha256> keys,
+                              std::span<const std::int64_t> phone_ids) {
+  CAPF_TRY(tx.keys().mark_compromised(keys));
+  CAPF_TRY(cancel_all(tx, actor, phone_ids, "the phone's key was revoked as compromised"));
+  CAPF_LET(const auto blocked, tx.phones().block_all(phone_ids));
+  std::vector<AuditEvent> events;
+  for (const std::string& device : blocked) {
+    events.push_back(done(actor, "phone.block", device, "its key was revoked as compromised"));
+  }
+  CAPF_TRY(tx.audit().add_all(events));
+  return static_cast<int>(blocked.size());
 }
 
 Status settle(Transaction& tx, const Actor& actor, const Phone& phone, const Certificate& certificate,

@@ -19,6 +19,10 @@ AuditEvent done(const Actor& actor, std::string action, std::string subject, std
 /// The same about an operation.
 AuditEvent done(const Actor& actor, std::string action, const Operation& operation, std::string detail = {});
 
+/// The same about an LSC that was revoked.
+AuditEvent revoked(const Actor& actor, const RevocableLsc& lsc, RevocationReason reason);
+RevocableLsc revocable(const Certificate& certificate);
+
 /// The issuer's certificate and what stands above it, DER; nothing for a certificate that is not ours, whose id is 0.
 Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id);
 
@@ -35,6 +39,13 @@ Result<bool> end_operation(Transaction& tx, const Actor& actor, const Operation&
 /// Cancels the phone's open operation, if there is one. @return it, as it was.
 Result<std::optional<Operation>> cancel_open(Transaction& tx, const Actor& actor, const Phone& phone,
                                              const std::string& message);
+/// Cancels the open operations of these phones, none of which has issued more than one certificate. @return how many.
+Result<int> cancel_all(Transaction& tx, const Actor& actor, std::span<const std::int64_t> phone_ids,
+                       const std::string& message);
+/// Keys that are compromised, for ever, and their phones, whose MICs would bring them back: cancels and blocks. The
+/// certificates are revoked. @return how many phones were not blocked before.
+Result<int> block_compromised(Transaction& tx, const Actor& actor, std::span<const Sha256> keys,
+                              std::span<const std::int64_t> phone_ids);
 /// The phone holds this LSC: it is confirmed, what it replaces is superseded, and the operation that issued it has
 /// succeeded. Does nothing the second time. @param grace until what earlier operations issued is revoked; what is on
 /// hold, and what the same operation issued, is revoked at once.

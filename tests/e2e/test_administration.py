@@ -270,6 +270,7 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
             "RevokeKey": operators, "ReleaseCertificates": operators, "BlockCertificates": operators,
             "UnblockCertificate": operators, "ListBlockedCertificates": readers, "ListIssuers": readers, "GetIssuer": readers,
             "AddIssuer": {"admin"}, "ActivateIssuer": {"admin"}, "RetireIssuer": {"admin"}, "AddAnchors": {"admin"},
+            "GetSite": {"admin", "auditor"}, "RecoverSite": {"admin"},
             "ListAnchors": {"admin", "auditor"}, "RemoveAnchor": {"admin"}, "AddAdministrator": {"admin"},
             "ListAdministrators": {"admin", "auditor"}, "DisableAdministrator": {"admin"},
             "ListAudit": {"admin", "auditor"}, "ListSeals": {"admin", "auditor"},

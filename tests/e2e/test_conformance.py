@@ -107,7 +107,7 @@ class ConformanceTest(EndToEnd):
                                   f"CN=CAPF {key},O=Example,C=DE")
             cls.fleets[f"{key}, {shards} shards"] = cls.next_fleet(added, shards)
         cls.fleets["P-521, imported"] = cls.next_fleet(cls.bring(pki.Manufacturer.root("Root P-521", "p-521"), "p-521"))
-        root = pki.Manufacturer.root("Company Root", "rsa-2048")
+        root = pki.Manufacturer.root("Company Root", "rsa-2048", not_after=pki.now() + 4000 * pki.DAY)
         below = root.intermediate("Company Phones CA")
         below.chain = (root.certificate,)
         cls.fleets["P-256 below a root"] = cls.next_fleet(cls.bring(below, "below"))

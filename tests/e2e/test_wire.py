@@ -317,8 +317,6 @@ class LegacyKeyTest(EndToEnd):
         settings.write_text(settings.read_text() + "\n[wire]\nlegacy_phones = true\n")
         with self.assertRaisesRegex(AssertionError, "legacy_phones needs a key that serves nothing else"):
             server.start()
-        server.process.stdout.close()
-        server.process = None
 
 
 class DrainTest(Wire):

@@ -14,6 +14,7 @@
 #include "capf/service/checker.h"
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
+#include "capf/service/recovery.h"
 #include "capf/v1/admin.grpc.pb.h"
 #include "capf/v1/monitor.grpc.pb.h"
 #include "capf/v1/phone.grpc.pb.h"
@@ -21,6 +22,8 @@
 #include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
+#include "tests/support/folder.h"
+#include "tests/support/marks.h"
 #include "tests/support/site.h"
 
 using namespace capf;
@@ -87,9 +90,15 @@ struct Servers {
   service::Checker checker{site.database(), "test"};
   service::Monitor monitor{site.database(), clock, site.issuer_keys(), site.high_water};
   rpc::Readiness readiness{monitor};
-  rpc::UseCases use_cases{
-      site.enrolment, site.phones, site.operations, site.certificates, checker, site.trust, site.issuers,
-      administrators, records,     monitor,         readiness,         metrics, clock,      {}};
+  Folder folder;
+  std::unique_ptr<service::PublishedCrls> published = must(service::PublishedCrls::open(folder.path() / "crls"));
+  MarksInMemory marks;
+  service::Recovery recovery{site.database(), *published, marks, site.high_water};
+  rpc::UseCases use_cases{site.enrolment,    site.phones,    site.operations,
+                          site.certificates, checker,        site.trust,
+                          site.issuers,      administrators, records,
+                          recovery,          monitor,        readiness,
+                          metrics,           clock,          {}};
   rpc::ListenSettings listen(const char* address) const {
     const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
     const std::string pem =

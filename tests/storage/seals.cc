@@ -6,23 +6,10 @@
 #include "capf/service/records.h"
 #include "capf/service/sealer.h"
 #include "tests/storage/samples.h"
+#include "tests/support/marks.h"
 
 namespace capf::test {
 namespace {
-
-class MarksInMemory final : public service::Marks {
- public:
-  Result<std::optional<std::string>> find(const std::string& name) override {
-    const auto found = marks.find(name);
-    if (found == marks.end()) return std::nullopt;
-    return found->second;
-  }
-  Status set(const std::string& name, const std::string& value) override {
-    marks[name] = value;
-    return {};
-  }
-  std::map<std::string, std::string> marks;
-};
 
 /// One server that seals.
 struct Server {

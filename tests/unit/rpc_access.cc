@@ -56,6 +56,8 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/AddIssuer", "a"},
     {"capf.v1.AdminService/ActivateIssuer", "a"},
     {"capf.v1.AdminService/RetireIssuer", "a"},
+    {"capf.v1.AdminService/GetSite", "au"},
+    {"capf.v1.AdminService/RecoverSite", "a"},
     {"capf.v1.AdminService/AddAnchors", "a"},
     {"capf.v1.AdminService/ListAnchors", "au"},
     {"capf.v1.AdminService/RemoveAnchor", "a"},

@@ -1,0 +1,174 @@
+#include <algorithm>
+#include <iostream>
+#include <map>
+
+#include "capf/base/secret.h"
+#include "capf/cli/pages.h"
+#include "capf/cli/seals.h"
+#include "capf/client/json.h"
+#include "capf/client/site.h"
+
+namespace capf::cli {
+namespace {
+
+constexpr std::size_t kLargestExport = 64UL * 1024 * 1024;
+
+Result<int> export_site(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto response, server.call(v1::GetSiteRequest()));
+  const std::string text = client::to_json_text(response.site());
+  const std::string path = arguments.text("--out");
+  if (path.empty()) {
+    std::cout << text << std::flush;
+  } else {
+    CAPF_TRY(write_new_file(path, as_bytes(text)));
+  }
+  return 0;
+}
+
+/// The seal of that number, as the server has it now; empty: there is none.
+Result<std::string> seal_sha256(Server& server, std::int64_t number) {
+  v1::ListSealsRequest request;
+  request.set_after(number - 1);
+  CAPF_LET(const auto response, server.call(request));
+  if (response.batches().empty() || response.batches(0).seal().number() != number) return std::string();
+  return sha256_of(response.batches(0).seal());
+}
+
+/// What the site lacks of what was exported, in words.
+Result<std::vector<std::string>> missing(Server& server, const v1::Site& before, const v1::Site& now) {
+  std::vector<std::string> findings;
+  const auto seconds = [](const v1::Site& site) { return site.at().seconds(); };
+  if (seconds(now) < seconds(before)) findings.emplace_back("the database's clock is before the time of the export");
+  std::map<std::string, std::int64_t> issuers;
+  for (const v1::Issuer& issuer : now.issuers()) issuers[issuer.sha256()] = issuer.id();
+  for (const v1::Issuer& issuer : before.issuers()) {
+    const auto found = issuers.find(issuer.sha256());
+    if (found == issuers.end() || found->second != issuer.id()) {
+      findings.push_back("issuer " + std::to_string(issuer.id()) + ", " + issuer.subject() + ", is not on record");
+    }
+  }
+  std::map<std::pair<std::int64_t, std::int32_t>, std::int64_t> crls;
+  for (const v1::CrlNumber& crl : now.crls()) crls[{crl.issuer(), crl.shard()}] = crl.number();
+  for (const v1::CrlNumber& crl : before.crls()) {
+    const std::int64_t number = crls[{crl.issuer(), crl.shard()}];
+    if (number >= crl.number()) continue;
+    findings.push_back("CRL " + std::to_string(crl.number()) + " of issuer " + std::to_string(crl.issuer()) +
+                       ", shard " + std::to_string(crl.shard()) + ", was published, and the database ends with " +
+                       std::to_string(number));
+  }
+  std::map<std::string, std::string> administrators;
+  for (const v1::Administrator& one : now.administrators()) administrators[one.certificate_sha256()] = one.name();
+  for (const v1::Administrator& one : before.administrators()) {
+    if (administrators.count(one.certificate_sha256()) == 0) {
+      findings.push_back("administrator " + one.name() + " is not on record");
+    }
+  }
+  if (before.last_seal() > 0) {
+    CAPF_LET(const std::string sha256, seal_sha256(server, before.last_seal()));
+    if (now.last_seal() < before.last_seal()) {
+      findings.push_back("seal " + std::to_string(before.last_seal()) + " was given, and the record ends with " +
+                         std::to_string(now.last_seal()));
+    } else if (!sha256.empty() && sha256 != before.last_seal_sha256()) {
+      findings.push_back("seal " + std::to_string(before.last_seal()) + " is not the one that was given");
+    }
+  }
+  return findings;
+}
+
+/// What has come or gone since, and is for a person to judge.
+std::vector<std::string> changes(const v1::Site& before, const v1::Site& now) {
+  std::vector<std::string> words;
+  const auto has = [](const auto& anchors, const std::string& sha256) {
+    return std::any_of(anchors.begin(), anchors.end(), [&](const auto& one) { return one.sha256() == sha256; });
+  };
+  for (const v1::Anchor& anchor : now.anchors()) {
+    if (!has(before.anchors(), anchor.sha256()))
+      words.push_back("trust anchor that was not there: " + anchor.subject());
+  }
+  for (const v1::Anchor& anchor : before.anchors()) {
+    if (!has(now.anchors(), anchor.sha256())) words.push_back("trust anchor that is gone: " + anchor.subject());
+  }
+  std::map<std::string, bool> enabled;
+  for (const v1::Administrator& one : before.administrators()) {
+    enabled[one.certificate_sha256()] = !one.has_disabled_at();
+  }
+  for (const v1::Administrator& one : now.administrators()) {
+    const auto found = enabled.find(one.certificate_sha256());
+    if (found == enabled.end()) {
+      words.push_back("administrator who was not there: " + one.name());
+    } else if (found->second == one.has_disabled_at()) {
+      words.push_back("administrator " + one.name() + " is " + (one.has_disabled_at() ? "disabled" : "enabled") +
+                      " now");
+    }
+  }
+  return words;
+}
+
+Result<int> verify_site(const Arguments& arguments, Server& server) {
+  CAPF_LET(const std::string text, client::read_file(arguments.text("FILE"), kLargestExport));
+  v1::Site before;
+  CAPF_TRY(client::parse_json(text, before));
+  if (!before.has_at() || before.issuers().empty()) {
+    return fail(Reason::kInvalidRequest, arguments.text("FILE") + " is not what 'site export' writes");
+  }
+  CAPF_LET(const auto response, server.call(v1::GetSiteRequest()));
+  CAPF_LET(const auto findings, missing(server, before, response.site()));
+  Json::Array lacking;
+  for (const std::string& words : findings) lacking.emplace_back(words);
+  if (!response.behind().empty()) lacking.emplace_back(response.behind());
+  Json::Array changed;
+  for (const std::string& words : changes(before, response.site())) changed.emplace_back(words);
+  const bool whole = lacking.empty();
+  show(std::cout, arguments.format(), Json::Object{{"findings", std::move(lacking)}, {"changes", std::move(changed)}});
+  return whole ? 0 : 1;
+}
+
+Result<int> recover(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto response, server.call(v1::GetSiteRequest()));
+  if (response.behind().empty()) return fail(Reason::kNothingToRecover);
+  const v1::Site& site = response.site();
+  v1::RecoverSiteRequest request;
+  warn(response.behind());
+  warn("whoever was disabled since the backup may do everything again, and what was removed is trusted again:");
+  for (const v1::Administrator& administrator : site.administrators()) {
+    if (administrator.has_disabled_at()) continue;
+    warn("  administrator " + administrator.name() + " (" + administrator.role() + "), certificate " +
+         administrator.certificate_sha256());
+    request.add_administrators(administrator.name());
+  }
+  for (const v1::Anchor& anchor : site.anchors()) {
+    warn("  trust anchor " + anchor.sha256() + " (" + anchor.store() + "), " + anchor.subject());
+    request.add_anchors(anchor.sha256());
+  }
+  warn("'capfctl administrator disable' and 'capfctl trust remove' work now; every open operation will be cancelled");
+  if (const auto code = confirm(arguments, "Are all of these right, and is the site to go on from this backup?")) {
+    return *code;
+  }
+  CAPF_LET(const auto recovered, server.call(request));
+  show(std::cout, arguments.format(), to_json(recovered));
+  return 0;
+}
+
+}  // namespace
+
+std::vector<Command> site_commands() {
+  return {
+      {"site export",
+       "Writes what must not be forgotten of a site, to keep beside a backup",
+       "capfctl site export --out site-2030-01-01.json",
+       {{"--out", Option::Kind::kFile, "a new file (default: standard output)"}},
+       export_site},
+      {"site verify",
+       "Says what a site lacks of what was exported, and what has changed since",
+       "capfctl site verify site-2030-01-01.json",
+       {{"FILE", Option::Kind::kFile, "what 'site export' wrote", true}, output_option()},
+       verify_site},
+      {"site recover",
+       "Goes on from a database that was restored and is behind what this server has published or sealed",
+       "capfctl site recover",
+       {yes_option(), output_option()},
+       recover},
+  };
+}
+
+}  // namespace capf::cli

@@ -1,0 +1,195 @@
+#include "capf/service/recovery.h"
+
+#include <algorithm>
+#include <set>
+
+#include "capf/base/log.h"
+#include "capf/service/sealer.h"
+#include "capf/service/steps.h"
+
+namespace capf::service {
+namespace {
+
+constexpr std::size_t kEntriesAtOnce = 1000;
+constexpr int kOperationsAtOnce = 500;
+
+bool newer_than(const PublishedCrl& crl, const std::optional<CrlRecord>& newest) {
+  if (!newest) return true;
+  return newest->number < crl.terms.number || (newest->number == crl.terms.number && newest->sha256 != crl.sha256);
+}
+
+std::string crl_name(const PublishedCrl& crl) {
+  return "CRL " + std::to_string(crl.terms.number) + " of issuer " + std::to_string(crl.shard.issuer_id);
+}
+
+}  // namespace
+
+Result<SiteState> Recovery::look() {
+  SiteState state;
+  if (const Status level = high_water_.check(); !level) state.behind = level.error().message;
+  const Status read = database_.read([&](Transaction& tx) -> Status {
+    state.at = tx.now();
+    state.crls.clear();
+    CAPF_LET(state.issuers, tx.issuers().list());
+    for (const IssuerRecord& issuer : state.issuers) {
+      for (int shard = 0; shard < issuer.shards; ++shard) {
+        CAPF_LET(const auto newest, tx.crls().newest({issuer.id, shard}));
+        if (newest) state.crls.push_back({newest->shard, newest->number});
+      }
+    }
+    CAPF_LET(state.administrators, tx.administrators().list());
+    CAPF_LET(state.anchors, tx.anchors().list());
+    CAPF_LET(state.last_seal, tx.seals().last());
+    return {};
+  });
+  CAPF_TRY(read);
+  return state;
+}
+
+Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) {
+  if (high_water_.check()) return fail(Reason::kNothingToRecover);
+  CAPF_TRY(check_confirmed(confirmed));
+  Recovered done;
+  for (const auto& crl : published_.all()) CAPF_TRY(bring_back(actor, *crl, done));
+  CAPF_TRY(cancel_operations(actor, done));
+
+  std::optional<AuditSeal> last;
+  const Status written = database_.write([&](Transaction& tx) -> Status {
+    CAPF_LET(last, tx.seals().last());
+    return tx.audit().add(service::done(actor, "site.recover", "site",
+                                        "goes on after seal " + std::to_string(last ? last->number : 0) + "; " +
+                                            std::to_string(done.revocations) + " revocations brought back, " +
+                                            std::to_string(done.operations) + " operations cancelled"));
+  });
+  CAPF_TRY(written);
+  done.seal = last ? last->number : 0;
+  CAPF_TRY(set_seal_mark(marks_, last));
+  // What a log named before is void from here on, for verifiers of the chain.
+  log_warning("audit.recovered", {{"number", done.seal}, {"by", actor.name}});
+  return done;
+}
+
+Status Recovery::check_confirmed(const Confirmed& confirmed) {
+  std::set<std::string> administrators;
+  std::set<Sha256> anchors;
+  const Status read = database_.read([&](Transaction& tx) -> Status {
+    CAPF_LET(const auto all, tx.administrators().list());
+    for (const Administrator& administrator : all) {
+      if (!administrator.disabled_at) administrators.insert(administrator.name);
+    }
+    CAPF_LET(const auto trusted, tx.anchors().list());
+    for (const TrustAnchor& anchor : trusted) anchors.insert(anchor.sha256);
+    return {};
+  });
+  CAPF_TRY(read);
+  if (administrators != std::set<std::string>(confirmed.administrators.begin(), confirmed.administrators.end()) ||
+      anchors != std::set<Sha256>(confirmed.anchors.begin(), confirmed.anchors.end())) {
+    return fail(Reason::kChangedMeanwhile, "the administrators or the trust anchors are not those that were confirmed");
+  }
+  return {};
+}
+
+/// The revocations first, batch by batch, then the CRL itself: as long as it is not on record, nobody is let in.
+Status Recovery::bring_back(const Actor& actor, const PublishedCrl& crl, Recovered& done) {
+  std::optional<IssuerRecord> issuer;
+  std::optional<CrlRecord> newest;
+  const Status read = database_.read([&](Transaction& tx) -> Status {
+    CAPF_LET(issuer, tx.issuers().find(crl.shard.issuer_id));
+    CAPF_LET(newest, tx.crls().newest(crl.shard));
+    return {};
+  });
+  CAPF_TRY(read);
+  if (!newer_than(crl, newest)) return {};
+  if (!issuer) {
+    return fail(Reason::kUnknownIssuer, crl_name(crl) +
+                                            " is served here, and that issuer is not on record: restore a "
+                                            "later backup");
+  }
+  CAPF_LET(ca::CrlReader reader, ca::CrlReader::open(published_.path(crl.shard)));
+  CAPF_TRY(reader.check_issuer(*issuer));
+  std::int64_t entries = 0;
+  for (bool more = true; more;) {
+    std::vector<Revocation> batch;
+    while (batch.size() < kEntriesAtOnce) {
+      CAPF_LET(const auto entry, reader.next());
+      if (!entry) {
+        more = false;
+        break;
+      }
+      batch.push_back(*entry);
+    }
+    entries += static_cast<std::int64_t>(batch.size());
+    Recovered part;
+    const Status written = database_.write([&](Transaction& tx) -> Status {
+      part = {};
+      CAPF_LET(const BroughtBack back, tx.crls().bring_back(crl.shard, batch, issuer->not_after));
+      std::vector<AuditEvent> events;
+      std::vector<Sha256> keys;
+      std::vector<std::int64_t> phones;
+      for (const auto& [lsc, reason] : back.known) {
+        events.push_back(revoked(actor, lsc, reason));
+        events.back().detail += ", as " + crl_name(crl) + " says";
+        if (reason != RevocationReason::kKeyCompromise) continue;
+        keys.push_back(lsc.key_sha256);
+        phones.push_back(lsc.phone_id);
+      }
+      CAPF_TRY(tx.audit().add_all(events));
+      CAPF_LET(part.phones, block_compromised(tx, actor, keys, phones));
+      part.unknown = back.unknown;
+      part.revocations = back.unknown + static_cast<std::int64_t>(back.known.size());
+      return {};
+    });
+    CAPF_TRY(written);
+    done.revocations += part.revocations;
+    done.unknown += part.unknown;
+    done.phones += part.phones;
+  }
+
+  const CrlRecord record{crl.shard,
+                         crl.terms.number,
+                         crl.terms.this_update,
+                         crl.terms.next_update,
+                         crl.sha256,
+                         static_cast<std::int64_t>(crl.size),
+                         entries};
+  return database_.write([&](Transaction& tx) -> Status {
+    // Not added: somebody who had never seen it has published since.
+    CAPF_LET(const bool added, tx.crls().add(record));
+    return added ? store_pieces(tx, record, crl.file) : Status{};
+  });
+}
+
+/// Their authentication strings were perhaps used since; what a phone did in one may be forgotten.
+Status Recovery::cancel_operations(const Actor& actor, Recovered& done) {
+  const std::string why = "the database was restored from a backup";
+  OperationFilter open;
+  open.open = true;
+  for (bool more = true; more;) {
+    std::int64_t cancelled = 0;
+    const Status written = database_.write([&](Transaction& tx) -> Status {
+      CAPF_LET(const auto operations, tx.operations().list(open, {0, kOperationsAtOnce}));
+      more = operations.size() == kOperationsAtOnce;
+      std::vector<std::int64_t> phones;
+      for (const Operation& operation : operations) phones.push_back(operation.phone_id);
+      CAPF_TRY(tx.phones().lock_all(phones));
+      phones.clear();
+      cancelled = 0;
+      for (const Operation& operation : operations) {
+        if (operation.certificates <= 1) {
+          phones.push_back(operation.phone_id);
+        } else {
+          CAPF_TRY(end_operation(tx, actor, operation, OperationState::kCancelled, std::nullopt, why));
+          ++cancelled;
+        }
+      }
+      CAPF_LET(const int others, cancel_all(tx, actor, phones, why));
+      cancelled += others;
+      return {};
+    });
+    CAPF_TRY(written);
+    done.operations += cancelled;
+  }
+  return {};
+}
+
+}  // namespace capf::service

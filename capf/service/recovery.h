@@ -1,0 +1,63 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/domain/store.h"
+#include "capf/service/highwater.h"
+#include "capf/service/published.h"
+
+namespace capf::service {
+
+/// What of a site must not be forgotten: to keep beside a backup, and to look at after a restore.
+struct SiteState {
+  TimePoint at;  ///< by the database's clock
+  std::vector<IssuerRecord> issuers;
+  std::vector<CrlMark> crls;  ///< the newest of each shard
+  std::vector<Administrator> administrators;
+  std::vector<TrustAnchor> anchors;
+  std::optional<AuditSeal> last_seal;
+  std::optional<std::string> behind;  ///< what the database lacks, in words; absent: nothing that this server knows of
+};
+
+/// Who may do something again because the database is an older one: an administrator has looked at them.
+struct Confirmed {
+  std::vector<std::string> administrators;  ///< names of the enabled ones
+  std::vector<Sha256> anchors;
+};
+
+struct Recovered {
+  std::int64_t revocations = 0;  ///< brought back
+  std::int64_t unknown = 0;      ///< of them, of LSCs that are not on record any more
+  std::int64_t operations = 0;   ///< cancelled
+  std::int64_t phones = 0;       ///< blocked, since a key of theirs was revoked as compromised
+  std::int64_t seal = 0;         ///< with which the chain goes on; 0: it begins anew
+};
+
+/// Takes a database that was set back on from where it is, with what this server keeps beside it: its CRLs and its
+/// marks. Of several servers each does it for itself: one may have served what another one has not. Threads: any.
+class Recovery {
+ public:
+  Recovery(Database& database, const PublishedCrls& published, Marks& marks, const HighWater& high_water)
+      : database_(database), published_(published), marks_(marks), high_water_(high_water) {}
+
+  Result<SiteState> look();
+  /// Brings back the revocations of this server's CRLs, cancels every open operation, and sets the marks back: phones
+  /// are let in again when the database is held against them next. What was cut off is done by the next one. Errors:
+  /// NOTHING_TO_RECOVER; CHANGED_MEANWHILE where administrators or anchors are not those that were confirmed;
+  /// UNKNOWN_ISSUER for a CRL whose issuer is not on record.
+  Result<Recovered> run(const Actor& actor, const Confirmed& confirmed);
+
+ private:
+  Status check_confirmed(const Confirmed& confirmed);
+  Status bring_back(const Actor& actor, const PublishedCrl& crl, Recovered& done);
+  Status cancel_operations(const Actor& actor, Recovered& done);
+
+  Database& database_;
+  const PublishedCrls& published_;
+  Marks& marks_;
+  const HighWater& high_water_;
+};
+
+}  // namespace capf::service

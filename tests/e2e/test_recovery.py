@@ -1,0 +1,234 @@
+"""Backups: what a site has published and sealed is not forgotten by restoring an older database."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import unittest
+
+from e2e.site import SOURCE, EndToEnd, Site, eventually, passing, run
+
+INTERVAL = 1
+
+
+class Recovery(EndToEnd):
+    """Each test has a site of its own: it restores its database."""
+
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    def setUp(self):
+        self.site = Site(settings=lambda text: text + f"\n[status]\ncrl_interval_seconds = {INTERVAL}\n")
+        self.addCleanup(self.site.close)
+        self.issuer = self.site.folder / "issuer.pem"
+        self.issuer.write_text(self.site.capfctl("issuer", "export").stdout)
+
+    def psql(self, statement, database="postgres"):
+        return run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement,
+                   f"{self.site.database} user=postgres dbname={database}").stdout.strip()
+
+    def crl(self, server=None):
+        """@return the number of the CRL that is served, and its serial numbers"""
+        connection = http.client.HTTPConnection((server or self.site.server).endpoints["status"], timeout=60)
+        connection.request("GET", "/crl/1/0.crl")
+        answer = connection.getresponse()
+        der = self.site.folder / "crl.der"
+        der.write_bytes(answer.read())
+        connection.close()
+        self.assertEqual(answer.status, 200)
+        text = run("openssl", "crl", "-inform", "der", "-in", der, "-noout", "-text", "-CAfile", self.issuer).stdout
+        number = int(re.search(r"X509v3 CRL Number:\s+(\d+)", text)[1])
+        return number, {serial.lower() for serial in re.findall(r"Serial Number: ([0-9A-F]+)", text)}
+
+    def serial(self, device):
+        return self.site.json("certificate", "show", device)["serial"]
+
+    def ocsp(self, device):
+        def status():
+            done = run("openssl", "ocsp", "-issuer", self.issuer, "-cert", self.site.phones / f"{device}.pem", "-CAfile",
+                       self.issuer, "-url", f"http://{self.site.server.endpoints['status']}/ocsp", "-no_nonce", code=None)
+            return re.search(r"\.pem: (\w+)", done.stdout)
+        return eventually(status, "an answer that is not 'try later'")[1]
+
+    def revoke(self, device, reason="cessationOfOperation"):
+        """Until it stands on the CRL."""
+        serial = self.serial(device)
+        self.site.capfctl("certificate", "revoke", device, "--reason", reason, "--yes")
+        eventually(lambda: serial in self.crl()[1], "the revocation is on the CRL")
+        return serial
+
+    def all_sealed(self):
+        def answer():
+            return json.loads(self.site.capfctl("audit", "verify", "--output", "json").stdout)
+        return eventually(lambda: answer()["unsealed"] == 0 and answer()["last_seal"], "every event is sealed")
+
+    def start_behind(self, device):
+        """Starts capfd over the older database, which lets nobody in."""
+        self.site.server.start()
+        self.site.phone(device, code=1)
+        self.assertEqual(self.site.operation(device)["state"], "pending")
+        self.assertIn("DATABASE_BEHIND", self.site.server.log_text())
+
+    def recover(self, server=None):
+        done = self.site.capfctl("site", "recover", "--yes", "--output", "json", server=server)
+        self.assertSays(done, "administrator admin (admin)")
+        return json.loads(done.stdout)
+
+    def works_again(self, device):
+        """The phone gets a certificate, and the record is whole, also beside the log."""
+        self.site.schedule(device, "install", "null")
+        eventually(passing(lambda: self.site.phone(device)), "the phone is served")
+        self.assertEqual(self.ocsp(device), "good")
+        self.all_sealed()
+        self.site.capfctl("audit", "verify", "--anchor", self.site.server.log)
+        self.assertSays(self.site.capfctl("site", "recover", "--yes", code=1), "NOTHING_TO_RECOVER")
+
+    def test_a_dump_that_forgets_revocations_is_taken_on_from_the_crl(self):
+        before, gone, stolen, held, later = (self.device() for _ in range(5))
+        for device in (before, gone, stolen, held):
+            self.site.enrol(device)
+        self.revoke(before)
+        self.site.add_phone(later)
+        self.site.schedule(later, "install", "null")
+        self.all_sealed()
+        dump = self.site.folder / "capf.dump"
+        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+
+        # What the dump does not know.
+        unknown = self.device()
+        self.site.enrol(unknown)
+        serials = {self.revoke(gone), self.revoke(stolen, "keyCompromise"), self.revoke(held, "certificateHold"),
+                   self.revoke(unknown), self.serial(before)}
+        export = self.site.folder / "site.json"
+        self.site.capfctl("administrator", "add", "former", "--role", "operator")
+        self.site.capfctl("site", "export", "--out", export)
+        self.assertEqual(self.site.json("site", "verify", export), {"findings": [], "changes": []})
+        last = self.all_sealed()
+        number, _ = self.crl()
+        self.site.server.stop()
+
+        self.psql("drop database capf with (force)")
+        self.psql("create database capf owner capf_owner")
+        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        self.start_behind(later)
+        self.assertEqual(self.crl(), (number, serials), "the last CRL is served, and no older one")
+        findings = "\n".join(self.site.json("site", "verify", export, code=1)["findings"])
+        for words in ("CRL", "administrator former is not on record", "seal", "the newest CRL"):
+            self.assertIn(words, findings)
+        # Whoever does not name everybody who may come again has not looked.
+        self.assertSays(self.site.capfctl("site", "recover", code=2), "--yes")
+
+        answer = self.recover()
+        self.assertEqual({key: answer[key] for key in ("revocations", "unknown", "operations", "phones")},
+                         {"revocations": 4, "unknown": 1, "operations": 1, "phones": 1})
+        self.assertLess(answer["seal"], last)
+        self.assertEqual(self.site.operation(later)["state"], "cancelled")
+        self.assertTrue(self.site.json("phone", "show", stolen)["blocked"])
+        for device in (before, gone, stolen, held, unknown):
+            self.assertEqual(self.ocsp(device), "revoked", device)
+        eventually(lambda: self.crl()[0] > number, "the next CRL has a greater number")
+        self.assertEqual(self.crl()[1], serials)
+        self.works_again(later)
+        events = self.site.json("audit", "list", "--action", "site.recover")
+        self.assertEqual([(event["actor"], event["outcome"]) for event in events], [("admin", "done")])
+        # The lost certificate of `unknown` is nobody's: it authenticates no more.
+        self.site.add_phone(unknown)
+        self.site.schedule(unknown, "install", "lsc")
+        self.site.phone(unknown, code=1)
+        self.assertEqual(self.site.last_attempt(unknown), "CERTIFICATE_UNKNOWN_ISSUER")
+
+    def test_of_two_servers_each_recovers_what_it_has_published(self):
+        first, second = self.device(), self.device()
+        self.site.enrol(first)
+        self.site.enrol(second)
+        self.all_sealed()
+        dump = self.site.folder / "capf.dump"
+        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+        other = self.site.add_server()
+        serial = self.revoke(first)
+        eventually(lambda: serial in self.crl(other)[1], "the other server has the CRL")
+        self.site.server.stop()
+        # Only the other one knows of this.
+        self.site.capfctl("certificate", "revoke", second, "--reason", "keyCompromise", "--yes", server=other)
+        eventually(lambda: len(self.crl(other)[1]) == 2, "the other server publishes", seconds=90)
+        other.stop()
+        self.psql("drop database capf with (force)")
+        self.psql("create database capf owner capf_owner")
+        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        self.site.server.start()
+        other.start()
+        self.assertEqual(self.recover()["revocations"], 1)
+        self.site.add_phone(self.device())  # so that there is something to seal
+        self.assertEqual(self.recover(other)["revocations"], 1)
+        for server in (self.site.server, other):
+            eventually(lambda: len(self.crl(server)[1]) == 2, "both are on every server's CRL", seconds=90)
+        self.works_again(self.site.add_phone(self.device()))
+
+    def test_a_point_in_time_before_a_revocation_and_the_very_end_of_the_log(self):
+        stolen, later = self.device(), self.device()
+        self.site.enrol(stolen)
+        postgres = self.site.state / "postgres"
+
+        def start_postgres():
+            run(SOURCE / "scripts/postgres", "start", postgres)  # as in service: tests' own keep no log
+
+        archive = postgres / "archive"
+        archive.mkdir()
+        shutil.copystat(postgres / "data", archive)
+        owner = (postgres / "data").stat()
+        os.chown(archive, owner.st_uid, owner.st_gid)
+        self.site.server.stop()
+        self.site.stop_postgres()
+        with (postgres / "data/postgresql.auto.conf").open("a") as settings:
+            settings.write(f"archive_mode = on\narchive_command = 'cp %p {archive}/%f'\n")
+        start_postgres()
+        self.site.stop_postgres()
+        run("cp", "-a", postgres / "data", postgres / "backup")
+        start_postgres()
+        self.site.server.start()
+        self.site.add_phone(later)
+        self.site.schedule(later, "install", "null")
+        self.all_sealed()
+        point = self.psql("select now()")
+        self.revoke(stolen, "keyCompromise")
+        number, serials = self.crl()
+        last = self.all_sealed()
+        self.site.server.stop()
+        self.psql("select pg_switch_wal()")
+        eventually(lambda: self.psql("select count(*) from pg_ls_archive_statusdir() where name like '%.ready'") == "0",
+                   "the log is in the archive")
+
+        def restore(target):
+            self.site.stop_postgres()
+            shutil.rmtree(postgres / "data")
+            run("cp", "-a", postgres / "backup", postgres / "data")
+            signal = postgres / "data/recovery.signal"
+            signal.touch()
+            os.chown(signal, owner.st_uid, owner.st_gid)
+            with (postgres / "data/postgresql.auto.conf").open("a") as settings:
+                settings.write(f"archive_mode = off\nrestore_command = 'cp {archive}/%f %p'\n"
+                               f"recovery_target_action = promote\n{target}\n")
+            start_postgres()
+            eventually(lambda: self.psql("select pg_is_in_recovery()") == "f", "it is the primary")
+
+        restore("")
+        self.site.server.start()
+        self.assertSays(self.site.capfctl("site", "recover", "--yes", code=1), "NOTHING_TO_RECOVER")
+        self.assertEqual(self.ocsp(stolen), "revoked")
+        self.site.phone(later)
+        self.site.server.stop()
+
+        restore(f"recovery_target_time = '{point}'")
+        self.start_behind(later)
+        self.assertEqual(self.crl()[1], serials)
+        answer = self.recover()
+        self.assertEqual((answer["revocations"], answer["phones"]), (1, 1))
+        self.assertLessEqual(answer["seal"], last)
+        self.assertEqual(self.ocsp(stolen), "revoked")
+        self.works_again(later)
+
+
+if __name__ == "__main__":
+    unittest.main()

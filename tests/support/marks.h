@@ -1,0 +1,24 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "capf/service/highwater.h"
+
+namespace capf::test {
+
+class MarksInMemory final : public service::Marks {
+ public:
+  Result<std::optional<std::string>> find(const std::string& name) override {
+    const auto found = marks.find(name);
+    if (found == marks.end()) return std::nullopt;
+    return found->second;
+  }
+  Status set(const std::string& name, const std::string& value) override {
+    marks[name] = value;
+    return {};
+  }
+  std::map<std::string, std::string> marks;
+};
+
+}  // namespace capf::test
