@@ -158,7 +158,9 @@ void Responder::work() {
       std::unique_lock lock(mutex_);
       asked_.wait(lock, [&] { return stopping_ || !questions_.empty(); });
       if (stopping_) return;
-      while (!questions_.empty() && questions.size() < kQuestionsAtOnce) {
+      // A share of what waits, so that the other threads sign as well.
+      const std::size_t share = questions_.size() / static_cast<std::size_t>(settings_.threads) + 1;
+      while (!questions_.empty() && questions.size() < std::min(share, kQuestionsAtOnce)) {
         questions.push_back(std::move(questions_.front()));
         questions_.pop_front();
       }
@@ -175,12 +177,11 @@ void Responder::answer_all(std::vector<Question>& questions) {
     const std::lock_guard lock(mutex_);
     signers = signers_;
   }
-  std::vector<std::shared_ptr<const OcspAnswer>> answers(questions.size());
   std::vector<Pending> pending;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     auto request = ca::OcspRequest::parse(questions[i].request);
     if (!request) {
-      answers[i] = error_answer(ca::OcspError::kMalformedRequest);
+      questions[i].reply(error_answer(ca::OcspError::kMalformedRequest));
       continue;
     }
     const auto signer = std::find_if(signers->begin(), signers->end(), [&](const auto& one) {
@@ -188,7 +189,7 @@ void Responder::answer_all(std::vector<Question>& questions) {
                          [&](const auto& id) { return one->answers_for(id); });
     });
     if (signer == signers->end()) {
-      answers[i] = error_answer(signers->empty() ? ca::OcspError::kTryLater : ca::OcspError::kUnauthorized);
+      questions[i].reply(error_answer(signers->empty() ? ca::OcspError::kTryLater : ca::OcspError::kUnauthorized));
     } else {
       pending.push_back({i, *std::move(request), *signer, {}});
     }
@@ -223,22 +224,22 @@ void Responder::answer_all(std::vector<Question>& questions) {
   if (!seen) log_debug("ocsp.unanswered", {{"reason", seen.error().reason}, {"cause", seen.error().cause}});
   const TimePoint this_update = std::chrono::floor<std::chrono::seconds>(now);
   for (const Pending& one : pending) {
+    const Question& question = questions[one.question];
     if (!seen) {
-      answers[one.question] = error_answer(ca::OcspError::kTryLater);
+      question.reply(error_answer(ca::OcspError::kTryLater));
       continue;
     }
     auto der = one.signer->sign(one.request, one.statuses, this_update, this_update + settings_.validity);
     if (!der) {
       log_error("ocsp.unsigned", der.error());
-      answers[one.question] = error_answer(ca::OcspError::kInternalError);
+      question.reply(error_answer(ca::OcspError::kInternalError));
       continue;
     }
     const bool keep = !one.request.has_nonce();
-    answers[one.question] =
-        std::make_shared<const OcspAnswer>(OcspAnswer{*std::move(der), word_of(one.statuses), keep});
-    if (keep) remember(questions[one.question].request, answers[one.question], asked);
+    const auto answer = std::make_shared<const OcspAnswer>(OcspAnswer{*std::move(der), word_of(one.statuses), keep});
+    if (keep) remember(question.request, answer, asked);
+    question.reply(answer);
   }
-  for (std::size_t i = 0; i < questions.size(); ++i) questions[i].reply(answers[i]);
 }
 
 void Responder::remember(const Bytes& request, const std::shared_ptr<const OcspAnswer>& answer, Moment asked) {

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 
-from bench import revoking, wire
+from bench import revoking, status, wire
 from bench.load import DurableSite
 from bench.table import exit_code, table
 from e2e.site import SOURCE, run
@@ -29,13 +29,19 @@ class Size:
     rebooting: int = 5000
     rebooting_rate: float = 1000
     revoked: int = 100_000
+    ocsp_seconds: int = 4
+    entries: int = 1_000_000  # of a CRL
+    crl_interval: int = 60  # seconds within which a revocation stands on it: the default
+    crl_phones: int = 10000
+    crl_rounds: int = 2
 
 
 QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, waiting=1000, waiting_rate=200, key_seconds=10,
-             rebooting=500, rebooting_rate=500, revoked=10_000)
+             rebooting=500, rebooting_rate=500, revoked=10_000, ocsp_seconds=2, entries=100_000, crl_interval=6,
+             crl_phones=1500, crl_rounds=1)
 
 BENCHMARKS = {"enrolments": wire.enrolments, "waiting": wire.waiting_phones, "reboot": wire.rebooting_fleet,
-              "revoking": revoking.revoking}
+              "revoking": revoking.revoking, "ocsp": status.ocsp, "crls": status.crls}
 
 
 def machine():

@@ -70,8 +70,8 @@ def read_ride(text):
 class DurableSite(Site):
     """A site as it is in service: what PostgreSQL has committed stays after a power cut."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, settings=None):
+        super().__init__(settings=settings)
         self._next = 0
 
     def start_postgres(self):

@@ -25,9 +25,11 @@ struct Port {
     std::signal(SIGPIPE, SIG_IGN);
     web::ServerSettings settings{.addresses = {"127.0.0.1:0"}, .threads = 1};
     settings.largest_body = 256;
-    const web::Publication publication{
-        *crls, [](std::int64_t id) { return id == 1 ? std::optional(Bytes{0x30, 0x00}) : std::nullopt; }, responder,
-        std::chrono::seconds{60}, metrics};
+    const web::Publication publication{*crls,
+                                       [](std::int64_t id) {
+                                         return id == 1 ? std::optional(Bytes{0x30, 0x00}) : std::nullopt;
+                                       },
+                                       responder, std::chrono::seconds{60}, metrics};
     server = *web::Server::start_later(settings, web::publication_route(publication));
   }
 
