@@ -188,8 +188,17 @@ class Composition final : public Server {
       issuer_service_.leave();
       refreshing_.reset();
     }
-    if (publishing_) publishing_->stop();
-    if (sealing_) sealing_->stop();
+    if (publishing_) {
+      publishing_->stop();
+      const auto generations = issuers_.all();
+      publisher_->leave(publishing_issuers(generations));
+      publishing_.reset();
+    }
+    if (sealing_) {
+      sealing_->stop();
+      sealer_.leave();
+      sealing_.reset();
+    }
     if (checking_) checking_->stop();
     if (maintaining_) maintaining_->stop();
     if (reading_) reading_->stop();
@@ -281,11 +290,18 @@ class Composition final : public Server {
     high_water_.report("crls", "it does not have the newest CRL that this server serves");
   }
 
+  /// @param generations outlive the answer.
+  static std::vector<service::PublishingIssuer> publishing_issuers(
+      const std::vector<std::shared_ptr<const ca::Issuer>>& generations) {
+    std::vector<service::PublishingIssuer> issuers;
+    for (const auto& issuer : generations) issuers.push_back({issuer->record(), issuer->key()});
+    return issuers;
+  }
+
   void publish() {
     hold_against_crls();
     const auto generations = issuers_.all();
-    std::vector<service::PublishingIssuer> issuers;
-    for (const auto& issuer : generations) issuers.push_back({issuer->record(), issuer->key()});
+    const auto issuers = publishing_issuers(generations);
     const Status certified = responder_->keep(issuers);
     if (!certified && certified_) log_error("ocsp.not_certified", certified.error());
     certified_ = certified.has_value();

@@ -54,6 +54,18 @@ std::vector<ShardState> Publisher::run(const std::vector<PublishingIssuer>& issu
   return states;
 }
 
+void Publisher::leave(const std::vector<PublishingIssuer>& issuers) {
+  const Status left = database_.write([&](Transaction& tx) -> Status {
+    for (const PublishingIssuer& issuer : issuers) {
+      for (int shard = 0; shard < issuer.record.shards; ++shard) {
+        CAPF_TRY(tx.leases().take(lease_name({issuer.record.id, shard}), settings_.holder, 0));
+      }
+    }
+    return {};
+  });
+  if (!left) log_warning("crl.leases_kept", left.error());
+}
+
 Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
   const CrlShard& shard = state.shard;
   CAPF_LET(const Sight sight, look(shard));

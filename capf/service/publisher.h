@@ -48,6 +48,8 @@ class Publisher {
   /// One round over every shard. Errors of a shard stand in its state: DATABASE_BEHIND, CRL_WOULD_LOSE_ENTRIES,
   /// CRL_CHECK_FAILED, CLOCK_SKEW and those of the database.
   std::vector<ShardState> run(const std::vector<PublishingIssuer>& issuers);
+  /// At the end: another server may have the leases at once.
+  void leave(const std::vector<PublishingIssuer>& issuers);
 
  private:
   struct Failure {

@@ -10,6 +10,7 @@ namespace capf::service {
 namespace {
 
 constexpr int kLeaseSeconds = 30;
+const char* const kLease = "audit";
 constexpr int kBatchesPerRound = 40;
 constexpr int kSealsAtOnce = 500;
 const char* const kMark = "seal";
@@ -85,7 +86,7 @@ Status set_seal_mark(Marks& marks, const std::optional<AuditSeal>& last) {
 
 Result<bool> Sealer::seal_batch() {
   return in_write(database_, [&](Transaction& tx) -> Result<bool> {
-    CAPF_LET(const bool mine, tx.leases().take("audit", holder_, kLeaseSeconds));
+    CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
     if (!mine) return false;
     // The lease may run out while this server stands still; the chain does not fork even then.
     CAPF_TRY(tx.seals().lock());
@@ -107,6 +108,11 @@ Result<bool> Sealer::seal_batch() {
     CAPF_TRY(tx.seals().add(seal));
     return seal.events == kLargestBatch;
   });
+}
+
+void Sealer::leave() {
+  const auto left = in_write(database_, [&](Transaction& tx) { return tx.leases().take(kLease, holder_, 0); });
+  if (!left) log_warning("audit.lease_kept", left.error());
 }
 
 Result<std::optional<AuditSeal>> Sealer::run() {

@@ -32,6 +32,8 @@ class Sealer {
   /// check(), and seals what no running transaction can still precede. Call it every few seconds.
   /// @return the last seal.
   Result<std::optional<AuditSeal>> run();
+  /// At the end: another server may have the lease at once.
+  void leave();
 
  private:
   /// @return whether there may be more.

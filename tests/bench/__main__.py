@@ -32,7 +32,7 @@ class Size:
     ocsp_seconds: int = 4
     entries: int = 1_000_000  # of a CRL
     crl_interval: int = 60  # seconds within which a revocation stands on it: the default
-    crl_phones: int = 10000
+    crl_phones: int = 6000
     crl_rounds: int = 2
 
 
