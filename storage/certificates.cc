@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "storage/conditions.h"
 #include "storage/stores.h"
 
@@ -120,14 +122,15 @@ const Statement kMissing{"certificates_missing",
                          "select named from unnest($1::bytea[]) as named where not exists (select from certificates "
                          "where kind = 'lsc' and ltrim(serial, '\\x00'::bytea) = named) limit 1"};
 
-// The narrow table may know more, after a restore: revocations that a CRL brought back.
 const Statement kStatuses{
     "certificates_statuses",
     "select serial, microseconds(not_after), microseconds(revoked_at), revocation_reason, microseconds(released_at) "
-    "from certificates where kind = 'lsc' and issuer_id = $1::bigint and serial = any ($2::bytea[]) "
-    "union all select serial, microseconds(expires_at), microseconds(revoked_at), reason, null "
-    "from revocations r where issuer_id = $1::bigint and serial = any ($2::bytea[]) and not exists (select from "
-    "certificates c where c.kind = 'lsc' and c.issuer_id = r.issuer_id and c.serial = r.serial)"};
+    "from certificates where kind = 'lsc' and issuer_id = $1::bigint and serial = any ($2::bytea[])"};
+// The narrow table may know more, after a restore: revocations that a CRL brought back.
+const Statement kRevokedAlone{
+    "certificates_revoked_alone",
+    "select serial, microseconds(expires_at), microseconds(revoked_at), reason, null from revocations "
+    "where issuer_id = $1::bigint and serial = any ($2::bytea[])"};
 
 SerialStatus read_status(Columns& columns) {
   SerialStatus status;
@@ -306,7 +309,17 @@ Result<int> Certificates::revoke_all(std::span<const std::int64_t> ids, Revocati
 
 Result<std::vector<SerialStatus>> Certificates::statuses(std::int64_t issuer_id,
                                                          std::span<const SerialNumber> serials) {
-  return session_.all(kStatuses, Parameters(issuer_id, serials), read_status);
+  CAPF_LET(auto found, session_.all(kStatuses, Parameters(issuer_id, serials), read_status));
+  std::vector<SerialNumber> missing;
+  for (const SerialNumber& serial : serials) {
+    const auto same = [&](const SerialStatus& status) { return status.serial == serial; };
+    if (std::none_of(found.begin(), found.end(), same)) missing.push_back(serial);
+  }
+  if (missing.empty()) return found;
+  CAPF_LET(const auto alone,
+           session_.all(kRevokedAlone, Parameters(issuer_id, std::span<const SerialNumber>(missing)), read_status));
+  found.insert(found.end(), alone.begin(), alone.end());
+  return found;
 }
 
 }  // namespace capf::storage

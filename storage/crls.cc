@@ -63,15 +63,19 @@ const Statement kPiece{"crls_piece",
                        "select data from crl_pieces where issuer_id = $1::bigint and shard = $2::int and "
                        "number = $3::bigint and position = $4::int"};
 
-// What was on hold keeps its place in the narrow table, as with every revocation (certificates_revoke).
+// What was on hold keeps its place in the narrow table, as with every revocation (certificates_revoke). Phones are
+// locked first, as everybody does; a hold that was released since stays released.
 const Statement kBringBackKnown{
     "crls_bring_back_known",
     "with entry as (select serial, to_timestamp(at) as at, reason::int from "
     "unnest($3::bytea[], $4::bigint[], $5::bigint[]) as e (serial, at, reason)), "
+    "phone as (select id from phones where id in (select c.phone_id from entry e join certificates c on "
+    "c.kind = 'lsc' and c.issuer_id = $1::bigint and c.serial = e.serial) order by id for no key update), "
     "marked as (update certificates c set revoked_at = coalesce(c.revoked_at, e.at), revocation_reason = e.reason, "
     "superseded_at = case when e.reason = 4 then coalesce(c.superseded_at, e.at) else c.superseded_at end "
     "from entry e where c.kind = 'lsc' and c.issuer_id = $1::bigint and c.serial = e.serial and "
-    "(c.revoked_at is null or (c.revocation_reason = 6 and e.reason <> 6)) "
+    "(c.revoked_at is null or (c.revocation_reason = 6 and e.reason <> 6)) and "
+    "not (e.reason = 6 and coalesce(c.released_at >= e.at, false)) and c.phone_id in (select id from phone) "
     "returning c.id, c.phone_id, c.serial, c.operation_id, c.key_sha256, c.revoked_at, c.revocation_reason, "
     "c.not_after), "
     "written as (insert into revocations (issuer_id, serial, shard, revoked_at, reason, expires_at) "

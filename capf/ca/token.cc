@@ -64,11 +64,11 @@ void must(const char* function, CK_RV code) {
 
 /// Whether everything with the token is to be begun anew: it was taken away, restarted, or forgot us.
 bool is_lost(CK_RV code) {
-  static constexpr std::array kLost{CKR_GENERAL_ERROR,         CKR_FUNCTION_FAILED,         CKR_DEVICE_ERROR,
-                                    CKR_DEVICE_MEMORY,         CKR_DEVICE_REMOVED,          CKR_KEY_HANDLE_INVALID,
-                                    CKR_OBJECT_HANDLE_INVALID, CKR_SESSION_CLOSED,          CKR_SESSION_HANDLE_INVALID,
-                                    CKR_SLOT_ID_INVALID,       CKR_TOKEN_NOT_PRESENT,       CKR_TOKEN_NOT_RECOGNIZED,
-                                    CKR_USER_NOT_LOGGED_IN,    CKR_CRYPTOKI_NOT_INITIALIZED};
+  static constexpr std::array kLost{CKR_GENERAL_ERROR,         CKR_FUNCTION_FAILED,          CKR_DEVICE_ERROR,
+                                    CKR_DEVICE_MEMORY,         CKR_DEVICE_REMOVED,           CKR_KEY_HANDLE_INVALID,
+                                    CKR_OBJECT_HANDLE_INVALID, CKR_SESSION_CLOSED,           CKR_SESSION_HANDLE_INVALID,
+                                    CKR_SLOT_ID_INVALID,       CKR_TOKEN_NOT_PRESENT,        CKR_TOKEN_NOT_RECOGNIZED,
+                                    CKR_USER_NOT_LOGGED_IN,    CKR_CRYPTOKI_NOT_INITIALIZED, CKR_OPERATION_ACTIVE};
   return std::find(kLost.begin(), kLost.end(), code) != kLost.end();
 }
 
@@ -444,6 +444,13 @@ class Token {
       module_->refused_pins.insert_or_assign(name, Secret(pin.view()));
       return fail(Reason::kWrongPin, std::string(words(Reason::kWrongPin)), Refused{"C_Login", code}.text());
     }
+    // Some say so in other words, and count the try all the same.
+    CK_TOKEN_INFO after{};
+    constexpr CK_FLAGS kCounted = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED;
+    if ((*module_)->C_GetTokenInfo(slot, &after) == CKR_OK && (after.flags & ~info.flags & kCounted) != 0) {
+      module_->refused_pins.insert_or_assign(name, Secret(pin.view()));
+      return fail(Reason::kWrongPin, std::string(words(Reason::kWrongPin)), Refused{"C_Login", code}.text());
+    }
     throw Refused{"C_Login", code};
   }
 
@@ -539,6 +546,7 @@ std::vector<CK_OBJECT_HANDLE> find_objects(const Module& module, const Session& 
   const CK_RV code = module->C_FindObjects(session.handle, found.data(), found.size(), &count);
   module->C_FindObjectsFinal(session.handle);
   must("C_FindObjects", code);
+  if (count > found.size()) throw Refused{"C_FindObjects", CKR_GENERAL_ERROR};
   found.resize(count);
   return found;
 }

@@ -125,9 +125,16 @@ Result<int> verify_site(const Arguments& arguments, Server& server) {
 
 Result<int> recover(const Arguments& arguments, Server& server) {
   CAPF_LET(const auto response, server.call(v1::GetSiteRequest()));
-  if (response.behind().empty()) return fail(Reason::kNothingToRecover);
   const v1::Site& site = response.site();
   v1::RecoverSiteRequest request;
+  if (response.behind().empty()) {
+    if (const auto code = confirm(arguments, "Bring back revocations that the CRLs have and the database has lost?")) {
+      return *code;
+    }
+    CAPF_LET(const auto recovered, server.call(request));
+    show(std::cout, arguments.format(), to_json(recovered));
+    return 0;
+  }
   warn(response.behind());
   warn("whoever was disabled since the backup may do everything again, and what was removed is trusted again:");
   for (const v1::Administrator& administrator : site.administrators()) {

@@ -261,6 +261,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
   CAPF_LET(const auto audit_key, make_audit_key(files, passphrase));
   CAPF_TRY(write_new_secret_file(files.string_key(), Secret(random.random_vec(kStringKeySize)).view()));
   CAPF_TRY(write_new_secret_file(files.configuration(), as_bytes(configuration_text(options, records.host))));
+  CAPF_TRY(read_configuration(files.configuration()));  // what is made is what 'capfd run' takes
 
   CAPF_LET(const auto issuer_facts, ca::read_certificate(issuer.certificate));
   CAPF_LET(const auto administrator_facts, ca::read_certificate(administrator_certificate));

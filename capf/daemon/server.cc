@@ -151,7 +151,7 @@ class Composition final : public Server {
     service::ResponderSettings responder;
     responder.cache = configuration_.status.ocsp_cache;
     responder.validity = configuration_.status.ocsp_validity;
-    responder_.emplace(database_, *published_, clock_, Botan::system_rng(), responder);
+    responder_.emplace(database_, *published_, high_water_, clock_, Botan::system_rng(), responder);
     if (configuration_.status_listener.enabled) CAPF_TRY(listen_for_relying_parties());
     if (configuration_.metrics.enabled) {
       web::ServerSettings settings;
@@ -300,6 +300,11 @@ class Composition final : public Server {
 
   void publish() {
     hold_against_crls();
+    // Nothing is signed by what a database says that has forgotten something.
+    const Status level = high_water_.check();
+    if (!level && !told_behind_) log_error("database.behind", level.error());
+    told_behind_ = !level;
+    if (!level) return;
     const auto generations = issuers_.all();
     const auto issuers = publishing_issuers(generations);
     const Status certified = responder_->keep(issuers);
@@ -372,6 +377,7 @@ class Composition final : public Server {
   std::optional<service::Publisher> publisher_;
   std::map<CrlShard, Reason> failing_;  ///< what was last said of each shard
   std::optional<service::Responder> responder_;
+  bool told_behind_ = false;
   bool certified_ = true;  ///< the responder's certificates were as they should be
   std::unique_ptr<web::Server> status_server_;
   std::unique_ptr<web::Server> web_server_;

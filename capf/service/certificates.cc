@@ -57,13 +57,13 @@ Result<Located> locate(Transaction& tx, const std::string& name) {
   CAPF_LET(std::optional<Phone> phone, find_phone(tx, found.device, true));
   if (phone && phone->id != found.phone_id) phone.reset();
   CAPF_LET(const auto now, tx.certificates().find_lsc(found.sha256));
-  CAPF_INVARIANT(now.has_value());
+  if (!now) return unknown(name);  // it is in the archive meanwhile
   return Located{*now, std::move(phone)};
 }
 
 Result<Certificate> reread(Transaction& tx, const Certificate& certificate) {
   CAPF_LET(const auto now, tx.certificates().find_lsc(certificate.sha256));
-  CAPF_INVARIANT(now.has_value());
+  if (!now) return fail(Reason::kChangedMeanwhile);  // it is in the archive meanwhile
   return *now;
 }
 

@@ -113,7 +113,8 @@ Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
              const auto same = [&](const IssuerRecord& other) { return other.sha256 == record.sha256; };
              if (std::any_of(issuers.begin(), issuers.end(), same)) return fail(Reason::kIssuerExists);
              CAPF_LET(const auto owner, tx.keys().find(key));
-             if (owner && (owner->owner != KeyOwner::kIssuer || owner->compromised)) return fail(Reason::kKeyReserved);
+             // Two generations of one key could not be told apart by their CRLs, nor by those who ask OCSP.
+             if (owner) return fail(Reason::kKeyReserved);
              CAPF_TRY(tx.keys().claim(key, KeyOwner::kIssuer, 0));
              CAPF_TRY(folder_.keep(id, authority));
              CAPF_TRY(tx.issuers().add(record));
@@ -219,8 +220,8 @@ Status Issuers::start() {
   CAPF_LET(const auto records, list());
   for (const IssuerRecord& record : records) {
     const Status opened = open_key(record);
-    // A former issuer's key may be elsewhere.
-    if (!opened && (record.active || opened.error().reason != Reason::kIssuerKeyAbsent)) return opened;
+    // What is wrong with another one's key is told by refresh(), and stops nobody.
+    if (!opened && record.active) return opened;
   }
   return refresh();
 }

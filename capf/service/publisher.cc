@@ -21,6 +21,11 @@ std::string lease_name(const CrlShard& shard) {
   return "crl/" + std::to_string(shard.issuer_id) + '/' + std::to_string(shard.shard);
 }
 
+tl::unexpected<Error> would_lose(const CrlShard& shard, const SerialNumber& serial) {
+  return fail(Reason::kCrlWouldLoseEntries, std::string(words(Reason::kCrlWouldLoseEntries)),
+              "serial " + serial_text(serial.view()) + " of " + lease_name(shard));
+}
+
 }  // namespace
 
 /// What the database says of a shard.
@@ -71,21 +76,20 @@ Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
   CAPF_LET(const Sight sight, look(shard));
   const auto own = published_.find(shard);
   state.newest = sight.newest;
-  if (own) {
-    const bool same = sight.newest && sight.newest->number == own->terms.number;
-    if (!sight.newest || sight.newest->number < own->terms.number || (same && sight.newest->sha256 != own->sha256)) {
-      return fail(Reason::kDatabaseBehind);
-    }
-  }
+  if (own && (!sight.newest || sight.newest->number < own->terms.number)) return fail(Reason::kDatabaseBehind);
+  // Another server went on from a database that had forgotten ours: the next one must have what both have.
+  bool forked = own && sight.newest->number == own->terms.number && sight.newest->sha256 != own->sha256;
   if (const auto failed = failures_.find(shard); failed != failures_.end()) {
     const Duration since = sight.now - failed->second.at;
     if (since >= Duration{0} && since * 2 < settings_.interval) return tl::unexpected<Error>(failed->second.error);
   }
   const auto attempt = [&]() -> Status {
     if (sight.newest && (!own || own->terms.number < sight.newest->number)) {
-      CAPF_TRY(fetch(issuer, *sight.newest));
+      const Status fetched = fetch(issuer, *sight.newest);
+      forked = !fetched && fetched.error().reason == Reason::kCrlWouldLoseEntries;
+      if (!forked) CAPF_TRY(fetched);
     }
-    if (!due(sight)) return {};
+    if (!forked && !due(sight)) return {};
     CAPF_LET(const bool mine, in_write(database_, [&](Transaction& tx) {
                return tx.leases().take(lease_name(shard), settings_.holder, kLeaseSeconds);
              }));
@@ -222,7 +226,12 @@ Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShar
     CAPF_TRY(drop_until(entry ? &entry->serial : nullptr));
     if (!entry) break;
     ++record.entries;
-    if (old && old->serial == entry->serial) CAPF_TRY(next_old());
+    if (old && old->serial == entry->serial) {
+      const bool undone =
+          old->reason != RevocationReason::kCertificateHold && entry->reason == RevocationReason::kCertificateHold;
+      if (undone) return would_lose(shard, entry->serial);
+      CAPF_TRY(next_old());
+    }
   }
   if (!dropped.empty()) CAPF_TRY(check_dropped(shard, own->terms.this_update, dropped));
 
@@ -250,8 +259,7 @@ Status Publisher::check_dropped(const CrlShard& shard, TimePoint this_update, co
                           entry.reason == RevocationReason::kCertificateHold && found->released_at &&
                           *found->released_at >= entry.revoked_at;
     if (ended || released) continue;
-    return fail(Reason::kCrlWouldLoseEntries, std::string(words(Reason::kCrlWouldLoseEntries)),
-                "serial " + serial_text(entry.serial.view()) + " of " + lease_name(shard));
+    return would_lose(shard, entry.serial);
   }
   return {};
 }

@@ -13,11 +13,6 @@ namespace {
 constexpr std::size_t kEntriesAtOnce = 1000;
 constexpr int kOperationsAtOnce = 500;
 
-bool newer_than(const PublishedCrl& crl, const std::optional<CrlRecord>& newest) {
-  if (!newest) return true;
-  return newest->number < crl.terms.number || (newest->number == crl.terms.number && newest->sha256 != crl.sha256);
-}
-
 std::string crl_name(const PublishedCrl& crl) {
   return "CRL " + std::to_string(crl.terms.number) + " of issuer " + std::to_string(crl.shard.issuer_id);
 }
@@ -47,22 +42,31 @@ Result<SiteState> Recovery::look() {
 }
 
 Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) {
-  if (high_water_.check()) return fail(Reason::kNothingToRecover);
-  CAPF_TRY(check_confirmed(confirmed));
+  const bool behind = !high_water_.check();
+  if (behind) CAPF_TRY(check_confirmed(confirmed));
   Recovered done;
-  for (const auto& crl : published_.all()) CAPF_TRY(bring_back(actor, *crl, done));
-  CAPF_TRY(cancel_operations(actor, done));
+  const auto crls = published_.all();
+  if (behind) CAPF_TRY(cancel_operations(actor, done));
+  std::vector<CrlRecord> records;
+  for (const auto& crl : crls) {
+    CAPF_LET(const CrlRecord record, bring_back(actor, *crl, done));
+    records.push_back(record);
+  }
+  if (!behind && done.revocations == 0) return fail(Reason::kNothingToRecover);
+  // Last: a server whose CRL is on record may let phones in.
+  for (std::size_t i = 0; i < crls.size(); ++i) CAPF_TRY(put_back(*crls[i], records[i]));
 
   std::optional<AuditSeal> last;
   const Status written = database_.write([&](Transaction& tx) -> Status {
     CAPF_LET(last, tx.seals().last());
     return tx.audit().add(service::done(actor, "site.recover", "site",
-                                        "goes on after seal " + std::to_string(last ? last->number : 0) + "; " +
-                                            std::to_string(done.revocations) + " revocations brought back, " +
+                                        "the record goes on after seal " + std::to_string(last ? last->number : 0) +
+                                            "; " + std::to_string(done.revocations) + " revocations brought back, " +
                                             std::to_string(done.operations) + " operations cancelled"));
   });
   CAPF_TRY(written);
   done.seal = last ? last->number : 0;
+  if (!behind) return done;
   CAPF_TRY(set_seal_mark(marks_, last));
   // What a log named before is void from here on, for verifiers of the chain.
   log_warning("audit.recovered", {{"number", done.seal}, {"by", actor.name}});
@@ -89,17 +93,10 @@ Status Recovery::check_confirmed(const Confirmed& confirmed) {
   return {};
 }
 
-/// The revocations first, batch by batch, then the CRL itself: as long as it is not on record, nobody is let in.
-Status Recovery::bring_back(const Actor& actor, const PublishedCrl& crl, Recovered& done) {
-  std::optional<IssuerRecord> issuer;
-  std::optional<CrlRecord> newest;
-  const Status read = database_.read([&](Transaction& tx) -> Status {
-    CAPF_LET(issuer, tx.issuers().find(crl.shard.issuer_id));
-    CAPF_LET(newest, tx.crls().newest(crl.shard));
-    return {};
-  });
-  CAPF_TRY(read);
-  if (!newer_than(crl, newest)) return {};
+/// The revocations of a CRL, batch by batch. @return what there is to say of the CRL itself
+Result<CrlRecord> Recovery::bring_back(const Actor& actor, const PublishedCrl& crl, Recovered& done) {
+  CAPF_LET(const auto issuer,
+           in_read(database_, [&](Transaction& tx) { return tx.issuers().find(crl.shard.issuer_id); }));
   if (!issuer) {
     return fail(Reason::kUnknownIssuer, crl_name(crl) +
                                             " is served here, and that issuer is not on record: restore a "
@@ -126,14 +123,22 @@ Status Recovery::bring_back(const Actor& actor, const PublishedCrl& crl, Recover
       std::vector<AuditEvent> events;
       std::vector<Sha256> keys;
       std::vector<std::int64_t> phones;
+      std::vector<std::int64_t> compromised;
       for (const auto& [lsc, reason] : back.known) {
         events.push_back(revoked(actor, lsc, reason));
         events.back().detail += ", as " + crl_name(crl) + " says";
+        // 'phone block' revokes so: the phone was blocked, and its MIC would bring it back.
+        if (reason == RevocationReason::kPrivilegeWithdrawn) phones.push_back(lsc.phone_id);
         if (reason != RevocationReason::kKeyCompromise) continue;
         keys.push_back(lsc.key_sha256);
         phones.push_back(lsc.phone_id);
+        compromised.push_back(lsc.phone_id);
       }
       CAPF_TRY(tx.audit().add_all(events));
+      // Whatever else they hold, as with every key that is compromised.
+      CAPF_LET(const auto others, tx.certificates().selected({}, compromised));
+      CAPF_TRY(revoke(tx, actor, others, RevocationReason::kKeyCompromise));
+      for (const RevocableLsc& lsc : others) keys.push_back(lsc.key_sha256);
       CAPF_LET(part.phones, block_compromised(tx, actor, keys, phones));
       part.unknown = back.unknown;
       part.revocations = back.unknown + static_cast<std::int64_t>(back.known.size());
@@ -145,15 +150,18 @@ Status Recovery::bring_back(const Actor& actor, const PublishedCrl& crl, Recover
     done.phones += part.phones;
   }
 
-  const CrlRecord record{crl.shard,
-                         crl.terms.number,
-                         crl.terms.this_update,
-                         crl.terms.next_update,
-                         crl.sha256,
-                         static_cast<std::int64_t>(crl.size),
-                         entries};
+  return CrlRecord{crl.shard,
+                   crl.terms.number,
+                   crl.terms.this_update,
+                   crl.terms.next_update,
+                   crl.sha256,
+                   static_cast<std::int64_t>(crl.size),
+                   entries};
+}
+
+Status Recovery::put_back(const PublishedCrl& crl, const CrlRecord& record) {
   return database_.write([&](Transaction& tx) -> Status {
-    // Not added: somebody who had never seen it has published since.
+    // Not added: it is there, or somebody who had never seen it has published since.
     CAPF_LET(const bool added, tx.crls().add(record));
     return added ? store_pieces(tx, record, crl.file) : Status{};
   });

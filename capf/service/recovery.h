@@ -44,14 +44,16 @@ class Recovery {
 
   Result<SiteState> look();
   /// Brings back the revocations of this server's CRLs, cancels every open operation, and sets the marks back: phones
-  /// are let in again when the database is held against them next. What was cut off is done by the next one. Errors:
-  /// NOTHING_TO_RECOVER; CHANGED_MEANWHILE where administrators or anchors are not those that were confirmed;
+  /// are let in again when the database is held against them next. Where it is not behind, only revocations that it has
+  /// lost are brought back. What was cut off is done by the next one.
+  /// Errors: NOTHING_TO_RECOVER; CHANGED_MEANWHILE where administrators or anchors are not those that were confirmed;
   /// UNKNOWN_ISSUER for a CRL whose issuer is not on record.
   Result<Recovered> run(const Actor& actor, const Confirmed& confirmed);
 
  private:
   Status check_confirmed(const Confirmed& confirmed);
-  Status bring_back(const Actor& actor, const PublishedCrl& crl, Recovered& done);
+  Result<CrlRecord> bring_back(const Actor& actor, const PublishedCrl& crl, Recovered& done);
+  Status put_back(const PublishedCrl& crl, const CrlRecord& record);
   Status cancel_operations(const Actor& actor, Recovered& done);
 
   Database& database_;

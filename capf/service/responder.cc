@@ -61,9 +61,14 @@ std::string_view word_of(const std::vector<ca::OcspStatus>& statuses) {
 
 }  // namespace
 
-Responder::Responder(Database& database, const PublishedCrls& published, const Clock& clock,
-                     Botan::RandomNumberGenerator& random, const ResponderSettings& settings)
-    : database_(database), published_(published), clock_(clock), random_(random), settings_(settings) {
+Responder::Responder(Database& database, const PublishedCrls& published, const HighWater& high_water,
+                     const Clock& clock, Botan::RandomNumberGenerator& random, const ResponderSettings& settings)
+    : database_(database),
+      published_(published),
+      high_water_(high_water),
+      clock_(clock),
+      random_(random),
+      settings_(settings) {
   for (int i = 0; i < settings.threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
@@ -118,6 +123,7 @@ Result<std::shared_ptr<const ca::OcspSigner>> Responder::renew(const PublishingI
 
 void Responder::answer(BytesView request, Reply reply) {
   if (request.size() > ca::kLargestOcspRequest) return reply(error_answer(ca::OcspError::kMalformedRequest));
+  if (!high_water_.check()) return reply(error_answer(ca::OcspError::kTryLater));
   if (request.size() <= kLargestKeptRequest) {
     std::shared_ptr<const OcspAnswer> kept;
     {

@@ -14,6 +14,7 @@
 #include <botan/rng.h>
 
 #include "capf/ca/ocsp.h"
+#include "capf/service/highwater.h"
 #include "capf/service/publisher.h"
 
 namespace capf::service {
@@ -41,7 +42,8 @@ class Responder {
   using Reply = std::function<void(std::shared_ptr<const OcspAnswer>)>;
 
   /// @param published whose marks the database must not be behind: it would call revoked certificates good.
-  Responder(Database& database, const PublishedCrls& published, const Clock& clock,
+  /// @param high_water likewise, of everything else that is signed
+  Responder(Database& database, const PublishedCrls& published, const HighWater& high_water, const Clock& clock,
             Botan::RandomNumberGenerator& random, const ResponderSettings& settings);
   ~Responder() { stop(); }
   Responder(const Responder&) = delete;
@@ -75,6 +77,7 @@ class Responder {
 
   Database& database_;
   const PublishedCrls& published_;
+  const HighWater& high_water_;
   const Clock& clock_;
   Botan::RandomNumberGenerator& random_;
   const ResponderSettings settings_;

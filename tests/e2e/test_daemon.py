@@ -225,6 +225,7 @@ class InitTest(DaemonTest):
         self.assertEqual(self.names(state), {"passphrase"})
         self.init(state, *database, "--subject", "not a name", code=1)
         self.init(state, *database, "--administrator", "../x", code=1)
+        self.init(state, *database, "--public-host", "under_score.example", code=1)
         self.init(state, *database)
 
     def test_keys_of_every_kind_and_an_own_subject(self):

@@ -38,7 +38,8 @@ struct Port {
   Metrics metrics;
   NoDatabase database;
   SystemClock clock;
-  service::Responder responder{database, *crls, clock, Botan::system_rng(), {.threads = 0, .queue = 0}};
+  service::HighWater high_water;
+  service::Responder responder{database, *crls, high_water, clock, Botan::system_rng(), {.threads = 0, .queue = 0}};
   std::unique_ptr<web::Server> server;
 };
 

@@ -62,7 +62,8 @@ struct Publisher {
   Metrics metrics;
   NoDatabase database;
   SystemClock clock;
-  service::Responder responder{database, *crls, clock, Botan::system_rng(), {}};
+  service::HighWater high_water;
+  service::Responder responder{database, *crls, high_water, clock, Botan::system_rng(), {}};
   std::unique_ptr<Server> server;
 };
 
