@@ -19,7 +19,8 @@ constexpr int kPluginUnknown = 3;
 const std::vector<Option>& global_options() {
   static const std::vector<Option> options{
       {"--state", Option::Kind::kFolder, "the site's state directory (default: $CAPF_STATE, or var)"},
-      {"--server", Option::Kind::kText, "HOST:PORT of the administrators' port (default: the site's own)"},
+      {"--server", Option::Kind::kText,
+       "HOST:PORT of the administrators' port, several with commas (default: the site's own)"},
       {"--trust", Option::Kind::kFile, "PEM of the site CA (default: the site's own)"},
       {"--certificate", Option::Kind::kFile, "PEM of the administrator's certificate (default: the site's own)"},
       {"--key", Option::Kind::kFile, "PEM of its key (default: the site's own)"},

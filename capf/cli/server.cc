@@ -16,12 +16,24 @@ namespace {
 
 constexpr std::chrono::minutes kDeadline{5};  // 100,000 phones in one transaction
 constexpr std::chrono::seconds kHealthDeadline{10};
+constexpr std::chrono::seconds kConnectDeadline{3};  // where there is another server
 constexpr std::chrono::hours kStreamDeadline{1};
 constexpr std::size_t kLargestFile = 65536;
 
 template <class Length>
 void set_deadline(grpc::ClientContext& context, Length length) {
   context.set_deadline(std::chrono::system_clock::now() + length);
+}
+
+/// Whether a connection comes about.
+bool answers(grpc::Channel& channel) {
+  const auto deadline = std::chrono::system_clock::now() + kConnectDeadline;
+  grpc_connectivity_state state = channel.GetState(true);
+  while (state == GRPC_CHANNEL_IDLE || state == GRPC_CHANNEL_CONNECTING) {
+    if (!channel.WaitForStateChange(state, deadline)) return false;
+    state = channel.GetState(true);
+  }
+  return state == GRPC_CHANNEL_READY;
 }
 
 }  // namespace
@@ -40,13 +52,14 @@ Result<client::Endpoint> find_endpoint(const Place& place) {
   const std::filesystem::path state = place.state;
   const auto folder = state / "admin";
   client::Endpoint endpoint;
-  endpoint.address = place.server;
-  if (endpoint.address.empty()) {
+  if (place.server.empty()) {
     CAPF_LET(const client::Listeners listeners, client::read_listeners(state));
-    endpoint.address = listeners.admin;
-    if (endpoint.address.empty()) {
+    endpoint.addresses = listeners.admin;
+    if (endpoint.addresses.empty()) {
       return fail(Reason::kServerNotReached, "the server of this site has no port for administrators");
     }
+  } else {
+    CAPF_LET(endpoint.addresses, client::parse_addresses(place.server));
   }
   CAPF_LET(endpoint.trust_pem,
            place.trust.empty() ? client::read_site_ca(state) : client::read_file(place.trust, kLargestFile));
@@ -64,7 +77,13 @@ Server::~Server() = default;
 capf::Status Server::connect() {
   if (stubs_ != nullptr) return {};
   CAPF_LET(const client::Endpoint endpoint, find_endpoint(place_));
-  stubs_ = std::make_unique<Stubs>(client::make_channel(endpoint));
+  std::shared_ptr<grpc::Channel> channel;
+  for (const std::string& address : endpoint.addresses) {
+    channel = client::make_channel(endpoint, address);
+    if (&address == &endpoint.addresses.back()) break;  // what is wrong with it the call will say
+    if (answers(*channel)) break;
+  }
+  stubs_ = std::make_unique<Stubs>(channel);
   return {};
 }
 

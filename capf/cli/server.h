@@ -32,7 +32,7 @@ namespace capf::cli {
 /// Where the command line says that the server and our certificate are. What is empty comes from the state directory.
 struct Place {
   std::string state;
-  std::string server;
+  std::string server;  ///< HOST:PORT, or several with commas
   std::string trust;
   std::string certificate;
   std::string key;
@@ -41,7 +41,8 @@ struct Place {
 /// Errors: NO_SITE, SERVER_NOT_REACHED, SECRET_EXPOSED, INVALID_REQUEST.
 Result<client::Endpoint> find_endpoint(const Place& place);
 
-/// The server as an administrator calls it: connects at the first call, and gives every call a deadline.
+/// A server as an administrator calls it: connects at the first call, to the first of several that answers, and gives
+/// every call a deadline.
 class Server {
  public:
   explicit Server(Place place);

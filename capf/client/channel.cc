@@ -40,6 +40,7 @@ std::optional<std::string> server_reason(const grpc::Status& status) {
 Reason reason_of(grpc::StatusCode code) {
   switch (code) {
     case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::CANCELLED:  // by a server that stops
     case grpc::StatusCode::DEADLINE_EXCEEDED: return Reason::kServerNotReached;
     case grpc::StatusCode::UNAUTHENTICATED: return Reason::kAuthenticationFailed;
     case grpc::StatusCode::PERMISSION_DENIED: return Reason::kRoleDenied;
@@ -53,7 +54,7 @@ Reason reason_of(grpc::StatusCode code) {
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint) {
+std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, const std::string& address) {
   quieten();
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = endpoint.trust_pem;
@@ -62,6 +63,7 @@ std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint) {
     options.pem_private_key = std::string(endpoint.key_pem.text());
   }
   grpc::ChannelArguments arguments;
+  arguments.SetLoadBalancingPolicyName("round_robin");
   arguments.SetMaxReceiveMessageSize(kLargestAnswer);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Two channels to one server with different certificates must never share a connection.
@@ -71,7 +73,7 @@ std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint) {
   // A repeated call must find a server that has come back meanwhile.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  return grpc::CreateCustomChannel(endpoint.address, grpc::SslCredentials(options), arguments);
+  return grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments);
 }
 
 Error to_error(const grpc::Status& status) {
@@ -81,6 +83,9 @@ Error to_error(const grpc::Status& status) {
     return Error{Reason::kInternal, *spelling + ": " + status.error_message(), {}};
   }
   const Reason reason = reason_of(status.error_code());
+  if (status.error_code() == grpc::StatusCode::CANCELLED) {
+    return Error{reason, "the server stopped; whether anything was done is not known", {}};
+  }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     return Error{reason, "no answer in time; whether anything was done is not known", {}};
   }

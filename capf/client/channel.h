@@ -12,9 +12,10 @@ class Status;
 
 namespace capf::client {
 
-/// A connection of its own, TLS 1.2 or later, with the certificate of `endpoint`; made when it is first used.
+/// A connection of its own to `address`, one of the endpoint's, TLS 1.2 or later, with the certificate of `endpoint`;
+/// made when it is first used. Where a name has several addresses, those that answer take calls in turn.
 /// The library's own log is switched off unless GRPC_VERBOSITY is set.
-std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint);
+std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, const std::string& address);
 
 /// The server's reason from its google.rpc.ErrorInfo, or what the code alone says: SERVER_NOT_REACHED where no server
 /// answered. A reason that this build does not know is INTERNAL, with its spelling in the message.

@@ -1,5 +1,6 @@
 #include "capf/client/site.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -12,9 +13,27 @@ namespace {
 
 constexpr std::size_t kLargestFile = 65536;
 
-std::string field(const google::protobuf::Struct& object, const std::string& name) {
+/// Adds the field to `addresses` where it is not empty.
+void take(const google::protobuf::Struct& object, const std::string& name, std::vector<std::string>& addresses) {
   const auto at = object.fields().find(name);
-  return at == object.fields().end() ? std::string() : at->second.string_value();
+  if (at != object.fields().end() && !at->second.string_value().empty()) addresses.push_back(at->second.string_value());
+}
+
+/// What the servers of the site have written, one file each, the first server's first.
+std::vector<std::filesystem::path> endpoint_files(const std::filesystem::path& state) {
+  std::error_code error;
+  std::vector<std::filesystem::path> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(state / "servers", error)) {
+    folders.push_back(entry.path());
+  }
+  std::sort(folders.begin(), folders.end());
+  folders.insert(folders.begin(), state);
+  std::vector<std::filesystem::path> files;
+  for (const auto& folder : folders) {
+    const auto file = folder / "endpoints.json";
+    if (std::filesystem::exists(file, error)) files.push_back(file);
+  }
+  return files;
 }
 
 }  // namespace
@@ -39,22 +58,43 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
   return data;
 }
 
+Result<std::vector<std::string>> parse_addresses(std::string_view list) {
+  std::vector<std::string> addresses;
+  while (true) {
+    const std::size_t comma = list.find(',');
+    const std::string address(list.substr(0, comma));
+    const std::size_t colon = address.rfind(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == address.size() || addresses.size() == kMostAddresses) {
+      return fail(Reason::kInvalidRequest,
+                  "a server is HOST:PORT; several have commas between them, at most " + std::to_string(kMostAddresses));
+    }
+    addresses.push_back(address);
+    if (comma == std::string_view::npos) return addresses;
+    list.remove_prefix(comma + 1);
+  }
+}
+
 Result<Listeners> read_listeners(const std::filesystem::path& state) {
   std::error_code error;
   if (!std::filesystem::is_directory(state, error)) {
-    return fail(Reason::kNoSite, "there is no site in " + state.string() +
-                                     "; --state DIR (or CAPF_STATE) names one, --server HOST:PORT another server");
+    return fail(Reason::kNoSite,
+                "there is no site in " + state.string() +
+                    "; --state DIR (or CAPF_STATE) names one, --server HOST:PORT another site's server");
   }
-  const auto path = state / "endpoints.json";
-  if (!std::filesystem::exists(path, error)) {
-    return fail(Reason::kServerNotReached, "no server runs for the site in " + state.string());
+  const auto files = endpoint_files(state);
+  if (files.empty()) return fail(Reason::kServerNotReached, "no server runs for the site in " + state.string());
+  Listeners listeners;
+  for (const auto& path : files) {
+    CAPF_LET(const std::string text, read_file(path, kLargestFile));
+    google::protobuf::Struct object;
+    if (!google::protobuf::util::JsonStringToMessage(text, &object).ok()) {
+      return fail(Reason::kServerNotReached, path.string() + " is not what a server writes");
+    }
+    take(object, "phone", listeners.phone);
+    take(object, "admin", listeners.admin);
+    take(object, "wire", listeners.wire);
   }
-  CAPF_LET(const std::string text, read_file(path, kLargestFile));
-  google::protobuf::Struct object;
-  if (!google::protobuf::util::JsonStringToMessage(text, &object).ok()) {
-    return fail(Reason::kServerNotReached, path.string() + " is not what a server writes");
-  }
-  return Listeners{field(object, "phone"), field(object, "admin"), field(object, "wire")};
+  return listeners;
 }
 
 Result<std::string> read_site_ca(const std::filesystem::path& state) {

@@ -2,25 +2,32 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "capf/base/error.h"
 #include "capf/base/secret.h"
 
 namespace capf::client {
 
-/// A server to call, whom to trust for it, and the certificate to show.
+/// The servers of a site, whom to trust for them, and the certificate to show.
 struct Endpoint {
-  std::string address;          ///< host:port, "[::1]:3806" for IPv6
-  std::string trust_pem;        ///< the site CA's certificate: it alone vouches for servers
-  std::string certificate_pem;  ///< ours with its chain; empty: none is shown
+  std::vector<std::string> addresses;  ///< host:port, "[::1]:3806" for IPv6; any of them will do
+  std::string trust_pem;               ///< the site CA's certificate: it alone vouches for servers
+  std::string certificate_pem;         ///< ours with its chain; empty: none is shown
   Secret key_pem;
 };
 
-/// The addresses that `capfd run` wrote into the state directory; empty for a listener that does not exist.
+inline constexpr std::size_t kMostAddresses = 64;
+/// "HOST:PORT", or several with commas between them. Errors: INVALID_REQUEST.
+Result<std::vector<std::string>> parse_addresses(std::string_view list);
+
+/// The addresses that `capfd run` wrote into the state directory, and into those of the site's other servers on this
+/// machine, DIR/servers/NUMBER. Empty for a listener that does not exist.
 struct Listeners {
-  std::string phone;
-  std::string admin;
-  std::string wire;
+  std::vector<std::string> phone;
+  std::vector<std::string> admin;
+  std::vector<std::string> wire;
 };
 
 /// Errors: NO_SITE where there is no such directory; SERVER_NOT_REACHED where no server listens for it.

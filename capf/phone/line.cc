@@ -29,7 +29,7 @@ constexpr std::chrono::seconds kPatience{30};
 constexpr std::chrono::seconds kBetweenInProgress{10};
 constexpr std::chrono::seconds kGoodbye{3};
 
-/// IPv6 before IPv4, as phones try them.
+/// Of one server, IPv6 before IPv4, as phones try them.
 Result<std::vector<tcp::endpoint>> resolve(const std::string& address) {
   const auto colon = address.rfind(':');
   const auto not_found = [&](const std::string& why) { return fail(Reason::kServerNotReached, address + ": " + why); };
@@ -68,7 +68,7 @@ int is_pinned(X509_STORE_CTX* chain, void* pinned) {
 
 struct LineParts {
   LineSettings settings;
-  std::vector<tcp::endpoint> endpoints;
+  std::vector<std::vector<tcp::endpoint>> servers;
   std::vector<Bytes> pinned;
   net::SslContextPtr tls;
 };
@@ -78,8 +78,9 @@ namespace {
 /// One session over one connection.
 class Call {
  public:
-  Call(const LineParts& line, asio::io_context& context, DeskPhone& desk)
-      : line_(line), context_(context), desk_(desk) {}
+  /// @param first where among the servers to begin
+  Call(const LineParts& line, asio::io_context& context, DeskPhone& desk, std::size_t first)
+      : line_(line), context_(context), desk_(desk), first_(first) {}
 
   asio::awaitable<Result<Done>> run() {
     desk_.restart();
@@ -107,9 +108,19 @@ class Call {
   }
 
  private:
+  /// To the first server that is there.
   asio::awaitable<Status> connect() {
+    Status connected;
+    for (std::size_t i = 0; i < line_.servers.size(); ++i) {
+      connected = co_await connect(line_.servers[(first_ + i) % line_.servers.size()]);
+      if (connected || connected.error().code() != Code::kUnavailable) break;
+    }
+    co_return connected;
+  }
+
+  asio::awaitable<Status> connect(const std::vector<tcp::endpoint>& server) {
     net::error_code error = asio::error::host_not_found;
-    for (const tcp::endpoint& endpoint : line_.endpoints) {
+    for (const tcp::endpoint& endpoint : server) {
       const auto socket = std::make_shared<tcp::socket>(context_);
       if (!leave_from(*socket, endpoint, error)) continue;
       asio::steady_timer timer(context_, kPatience);
@@ -201,6 +212,7 @@ class Call {
   const LineParts& line_;
   asio::io_context& context_;
   DeskPhone& desk_;
+  std::size_t first_;
   std::optional<net::TlsStream> stream_;
   Bytes buffer_;
   std::size_t used_ = 0;  ///< octets of the message that was read last
@@ -213,7 +225,7 @@ asio::awaitable<Result<Done>> come(const LineParts& line, asio::io_context& cont
   for (int tried = 1;; ++tried) {
     Result<Done> done = fail(Reason::kServerNotReached);
     {
-      Call call(line, context, desk);
+      Call call(line, context, desk, std::hash<std::string>()(phone.device) + static_cast<std::size_t>(tried));
       done = co_await call.run();
     }
     if (done || tried >= line.settings.tries || done.error().code() != Code::kUnavailable) co_return done;
@@ -286,7 +298,10 @@ Result<Line> Line::open(const client::Endpoint& server, const LineSettings& sett
   ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets whose other side may be gone
   auto parts = std::make_unique<LineParts>();
   parts->settings = settings;
-  CAPF_LET(parts->endpoints, resolve(server.address));
+  for (const std::string& address : server.addresses) {
+    CAPF_LET(auto endpoints, resolve(address));
+    parts->servers.push_back(std::move(endpoints));
+  }
   CAPF_LET(parts->pinned, client::parse_certificates(server.trust_pem));
   if (parts->pinned.empty()) return fail(Reason::kInvalidCertificate, "there is no certificate to trust a server by");
   parts->tls.reset(SSL_CTX_new(TLS_client_method()));

@@ -34,12 +34,13 @@ int report(const Error& error) { return report(error, error.reason == Reason::kS
 /// Where the server is and whom to trust, without a certificate of ours.
 Result<client::Endpoint> find_server(const Options& options) {
   client::Endpoint endpoint;
-  endpoint.address = options.server;
-  if (endpoint.address.empty()) {
+  if (options.server.empty()) {
     CAPF_LET(const client::Listeners listeners, client::read_listeners(options.state));
-    endpoint.address = options.wire ? listeners.wire : listeners.phone;
-    if (endpoint.address.empty())
+    endpoint.addresses = options.wire ? listeners.wire : listeners.phone;
+    if (endpoint.addresses.empty())
       return fail(Reason::kServerNotReached, "the server of this site has no such port for phones");
+  } else {
+    CAPF_LET(endpoint.addresses, client::parse_addresses(options.server));
   }
   const auto trusted = [&] {
     if (!options.trust.empty()) return client::read_file(options.trust, kLargestFile);

@@ -23,7 +23,7 @@ void define(CLI::App& app, Options& options) {
   app.add_option("DEVICE", options.device, "the device name");
   app.add_option("--state", options.state, "the site's state directory")->envname("CAPF_STATE")->type_name("DIR");
   app.add_option("--server", options.server,
-                 "HOST:PORT of the phones' port, gRPC or the wire's (default: the site's own)");
+                 "HOST:PORT of the phones' port, gRPC or the wire's, several with commas (default: the site's own)");
   app.add_option("--trust", options.trust,
                  "PEM of the site CA, or on the wire of the server's very certificate (default: the site's own)")
       ->type_name("FILE");

@@ -45,9 +45,27 @@ struct Server::Stub {
   std::unique_ptr<v1::PhoneService::Stub> service;
 };
 
-Server::Server(const client::Endpoint& endpoint, int tries)
-    : stub_(std::make_unique<Stub>(Stub{v1::PhoneService::NewStub(client::make_channel(endpoint))})), tries_(tries) {}
+Server::Server(client::Endpoint endpoint, int tries)
+    : endpoint_(std::move(endpoint)), tries_(tries), stubs_(endpoint_.addresses.size()) {
+  CAPF_INVARIANT(!stubs_.empty());
+  at_ = Botan::system_rng().next_byte() % stubs_.size();
+}
 Server::~Server() = default;
+
+Server::Stub& Server::stub() {
+  auto& stub = stubs_[at_];
+  if (stub == nullptr) {
+    const auto channel = client::make_channel(endpoint_, endpoint_.addresses[at_]);
+    stub = std::make_unique<Stub>(Stub{v1::PhoneService::NewStub(channel)});
+  }
+  return *stub;
+}
+
+void Server::go_on(int tried) {
+  const int servers = static_cast<int>(stubs_.size());
+  at_ = (at_ + 1) % stubs_.size();
+  if (tried % servers == 0) pause(tried / servers);
+}
 
 #define CAPF_PHONE_DEFINE(method)                                                                \
   Result<v1::method##Response> Server::call(const v1::method##Request& request) {                \
@@ -55,11 +73,11 @@ Server::~Server() = default;
       grpc::ClientContext context;                                                               \
       context.set_deadline(std::chrono::system_clock::now() + kDeadline);                        \
       v1::method##Response response;                                                             \
-      const grpc::Status status = stub_->service->method(&context, request, &response);          \
+      const grpc::Status status = stub().service->method(&context, request, &response);          \
       if (status.ok()) return response;                                                          \
       Error error = client::to_error(status);                                                    \
       if (tried >= tries_ || !may_repeat(error)) return tl::unexpected<Error>(std::move(error)); \
-      pause(tried);                                                                              \
+      go_on(tried);                                                                              \
     }                                                                                            \
   }
 CAPF_PHONE_CALLS(CAPF_PHONE_DEFINE)

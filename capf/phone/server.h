@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "capf/base/error.h"
 #include "capf/client/site.h"
@@ -13,12 +14,13 @@
 
 namespace capf::phone {
 
-/// A connection of a phone with one client certificate, or none. Every call has a deadline, and is repeated with
-/// growing pauses where the server is away or busy: all of them may be repeated.
+/// The servers as a phone with one client certificate, or none, calls them: one at a time, the first one by chance, the
+/// next one where that is away or busy. Every call has a deadline, and is repeated, with growing pauses once every
+/// server was tried: all calls may be repeated, on another server too.
 class Server {
  public:
   /// @param tries how often a call is tried, at least 1
-  Server(const client::Endpoint& endpoint, int tries);
+  Server(client::Endpoint endpoint, int tries);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -29,8 +31,14 @@ class Server {
 
  private:
   struct Stub;
-  std::unique_ptr<Stub> stub_;
+  Stub& stub();
+  /// Turns to the next server, after a pause where all have been tried as often.
+  void go_on(int tried);
+
+  client::Endpoint endpoint_;
   int tries_;
+  std::size_t at_;                            ///< of the addresses
+  std::vector<std::unique_ptr<Stub>> stubs_;  ///< for each address, once it is called
 };
 
 }  // namespace capf::phone

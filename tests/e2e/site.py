@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -54,6 +55,19 @@ def passing(check):
         except AssertionError:
             return False
     return condition
+
+
+def free_base_port():
+    """A port below those that the kernel gives out by itself, with the next five free too."""
+    for base in range(20000 + os.getpid() % 5000, 32000, 7):
+        try:
+            for port in range(base, base + 6):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return base
+        except OSError:
+            continue
+    raise AssertionError("no free ports")
 
 
 class Server:
@@ -147,9 +161,13 @@ class Site:
                    "--database-owner", f"{self.database} user=capf_owner dbname=capf",
                    "--passphrase", f"file:{self.state}/passphrase", *options, code=code)
 
-    def add_server(self, state=None):
+    def add_server(self, state=None, base_port=None):
         """Another capfd over the same database; its state directory is a copy of the first one's."""
-        server = Server(state or self.copy_state(f"site{len(self.servers) + 1}"))
+        state = state or self.copy_state(f"site{len(self.servers) + 1}")
+        if base_port:
+            path = state / "capfd.toml"
+            path.write_text(re.sub(r"(?m)^base_port = .*", f"base_port = {base_port}", path.read_text()))
+        server = Server(state)
         self.servers.append(server)
         return server.start()
 

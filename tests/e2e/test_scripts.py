@@ -5,27 +5,13 @@ import os
 import pathlib
 import select
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
 from e2e import pki
-from e2e.site import PATIENCE, PROGRAMS, SOURCE, run
-
-
-def free_base_port():
-    """A port below those that the kernel gives out by itself, with the next five free too."""
-    for base in range(20000 + os.getpid() % 5000, 32000, 7):
-        try:
-            for port in range(base, base + 6):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return base
-        except OSError:
-            continue
-    raise AssertionError("no free ports")
+from e2e.site import PATIENCE, PROGRAMS, SOURCE, eventually, free_base_port, run
 
 
 class Run:
@@ -36,13 +22,14 @@ class Run:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.output = ""
 
-    def ready(self):
-        """Waits for the line. @return it"""
+    def ready(self, servers=1):
+        """Waits for the line, or one for each server. @return the first one"""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            for line in self.output.splitlines(keepends=True):
-                if line.startswith("capfd ready") and line.endswith("\n"):
-                    return line.strip()
+            lines = [line for line in self.output.splitlines(keepends=True)
+                     if line.startswith("capfd ready") and line.endswith("\n")]
+            if len(lines) >= servers:
+                return lines[0].strip()
             if select.select([self.process.stdout], [], [], 0.2)[0]:
                 piece = os.read(self.process.stdout.fileno(), 65536)
                 if not piece:
@@ -145,8 +132,30 @@ class RunTest(unittest.TestCase):
         self.assertNotEqual(site.process.returncode, 0, rest)
         self.assertEqual(run(SOURCE / "scripts/postgres", "status", state / "postgres", code=None).returncode, 3)
 
+    def test_one_of_several_servers_is_not_missed(self):
+        state = self.folder / "site"
+        site = self.start("--state", state, "--base-port", "0", "--no-demo", "--servers", "3")
+        site.ready(servers=3)
+        first, other = (json.loads((state / place / "endpoints.json").read_text()) for place in ("", "servers/2"))
+        self.assertNotEqual(first["phone"], other["phone"])
+        os.kill(first["pid"], signal.SIGKILL)
+        eventually(lambda: subprocess.run(["kill", "-0", str(first["pid"])], capture_output=True).returncode, "killed")
+        for device, options in (("SEP000000000001", ()), ("SEP000000000002", ("--wire",))):
+            self.capfctl(state, "phone", "add", device)
+            self.capfctl(state, "operation", "schedule", "install", device, "--auth", "string", "--string", "135791")
+            run(PROGRAMS / "capf-phone", device, "--state", state, "--string", "135791", *options)
+        run(PROGRAMS / "capfctl", "--state", state, "--server", f"{first['admin']},{other['admin']}", "phone", "list")
+        status, seconds = site.stop()
+        self.assertEqual(status, 0, site.output)
+        self.assertLess(seconds, 10)
+
+        again = self.start("--state", state, "--servers", "2")
+        again.ready(servers=2)
+        self.assertEqual(len(json.loads(self.capfctl(state, "certificate", "list", "--output", "json").stdout)), 2)
+
     def test_wrong_usage_is_2(self):
-        for arguments in (("--colour",), ("--base-port", "many"), ("--base-port", "70000"), ("--state",)):
+        for arguments in (("--colour",), ("--base-port", "many"), ("--base-port", "70000"), ("--state",),
+                          ("--servers", "0"), ("--servers", "33")):
             with self.subTest(arguments):
                 site = self.start(*arguments)
                 site.process.communicate(timeout=PATIENCE)
