@@ -349,15 +349,34 @@ Result<bool> clear_leftovers(const SiteFiles& files) {
   return is_prepared;
 }
 
-Result<std::string> make_request(const InitOptions& options, Botan::RandomNumberGenerator& random) {
+namespace {
+
+/// The state directory, this process's alone, without what an init left that was cut off.
+struct Beginning {
+  SiteFiles files;
+  FolderLock lock;
+  bool is_prepared = false;  ///< an init left a complete site, which may be on record
+};
+
+Result<Beginning> begin(const InitOptions& options) {
   CAPF_TRY(check_options(options));
-  std::error_code error;
   const SiteFiles files{std::filesystem::absolute(options.state).lexically_normal()};
+  std::error_code error;
   std::filesystem::create_directories(files.root, error);
   CAPF_TRY(as_status(error, files.root));
-  CAPF_LET(const FolderLock lock, FolderLock::take(files.root));
+  CAPF_LET(FolderLock lock, FolderLock::take(files.root));
   CAPF_LET(const bool is_prepared, clear_leftovers(files));
-  if (is_prepared) return fail(Reason::kSiteExists, "an init was cut off here: the same command again finishes it");
+  return Beginning{files, std::move(lock), is_prepared};
+}
+
+}  // namespace
+
+Result<std::string> make_request(const InitOptions& options, Botan::RandomNumberGenerator& random) {
+  CAPF_LET(const Beginning beginning, begin(options));
+  const SiteFiles& files = beginning.files;
+  std::error_code error;
+  if (beginning.is_prepared)
+    return fail(Reason::kSiteExists, "an init was cut off here: the same command again finishes it");
   const SiteFiles place = waiting(files.root);
   if (std::filesystem::exists(place.root, error)) return request_waits(files.root);
   CAPF_LET(const Secret passphrase, read_secret(options.passphrase));
@@ -388,16 +407,12 @@ Result<std::string> make_request(const InitOptions& options, Botan::RandomNumber
 }
 
 Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::RandomNumberGenerator& random) {
-  CAPF_TRY(check_options(options));
+  CAPF_LET(const Beginning beginning, begin(options));
+  const SiteFiles& files = beginning.files;
   std::error_code error;
-  const SiteFiles files{std::filesystem::absolute(options.state).lexically_normal()};
-  std::filesystem::create_directories(files.root, error);
-  CAPF_TRY(as_status(error, files.root));
-  CAPF_LET(const FolderLock lock, FolderLock::take(files.root));
-  CAPF_LET(const bool is_prepared, clear_leftovers(files));
   const bool waits = std::filesystem::exists(waiting(files.root).root, error);
   if (waits && options.certificate.empty()) return request_waits(files.root);
-  if (!waits && !options.certificate.empty() && !is_prepared) {
+  if (!waits && !options.certificate.empty() && !beginning.is_prepared) {
     return fail(Reason::kNoSite, "no request waits in " + files.root.string() + "; 'capfd init --csr-only' makes one");
   }
   CAPF_LET(const Secret passphrase, read_secret(options.passphrase));
@@ -408,7 +423,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   settings.connections = 1;
   CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
   CAPF_LET(const auto on_record, in_read(*database, [](Transaction& tx) { return tx.issuers().active(); }));
-  if (is_prepared) {
+  if (beginning.is_prepared) {
     const auto issuer = prepared_issuer(files);
     if (issuer && on_record && on_record->sha256 == *issuer) {
       CAPF_TRY(move_in(files));

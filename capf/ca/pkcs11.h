@@ -1,0 +1,181 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <p11-kit/p11-kit.h>
+#include <p11-kit/pkcs11.h>
+#include <p11-kit/uri.h>
+
+#include "capf/ca/signature.h"
+#include "capf/ca/token.h"
+
+// How a token is reached: its URI, its library, and sessions with it. What is done in them stands in token.cc.
+
+namespace capf::ca {
+
+using UriPtr = std::unique_ptr<P11KitUri, Freed<p11_kit_uri_free>>;
+
+/// A checked URI.
+struct KeyUri {
+  std::string text;
+  UriPtr parsed;
+  std::string module;  ///< path; empty where it has none
+};
+/// Errors: INVALID_CONFIGURATION.
+Result<KeyUri> parse_uri(const std::string& text);
+tl::unexpected<Error> bad_uri(const std::string& text, const std::string& why);
+/// CKA_LABEL or CKA_ID, where it has one.
+std::optional<Bytes> uri_attribute(const KeyUri& uri, CK_ATTRIBUTE_TYPE type);
+
+/// What a PKCS #11 function has answered where it did not do what it was asked.
+struct Refused {
+  const char* function;
+  CK_RV code;
+
+  std::string text() const { return std::string(function) + ": " + p11_kit_strerror(code); }
+};
+inline void must(const char* function, CK_RV code) {
+  if (code != CKR_OK) throw Refused{function, code};
+}
+/// Whether everything with the token is to be begun anew: it was taken away, restarted, or forgot us.
+bool is_lost(CK_RV code);
+tl::unexpected<Error> unavailable(std::string cause);
+
+/// A PKCS #11 library, initialised as long as this is there. Threads: any.
+class Module {
+ public:
+  /// Errors: INVALID_CONFIGURATION.
+  static Result<std::shared_ptr<Module>> load(const std::string& path);
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+  ~Module();
+
+  const CK_FUNCTION_LIST* operator->() const { return functions_; }
+
+  /// Held by whoever calls into the library.
+  std::shared_lock<std::shared_timed_mutex> use() { return std::shared_lock(calls_); }
+  /// Goes up when every handle becomes void; not while anybody has use().
+  unsigned generation() const { return generation_; }
+
+  /// Libraries that look for their slots once only find a token that has come back when they begin again. Not while
+  /// another token of theirs is at work.
+  void begin_again();
+  void count_connected(int difference) { connected_ += difference; }
+
+  /// The PIN that each token has refused. Held by whoever logs in.
+  std::mutex login;
+  std::map<std::string, Secret> refused_pins;
+
+ private:
+  explicit Module(CK_FUNCTION_LIST* functions) : functions_(functions) {}
+  CK_RV initialize();
+
+  CK_FUNCTION_LIST* const functions_;
+  std::shared_timed_mutex calls_;
+  std::atomic<unsigned> generation_{0};
+  bool initialized_ = false;
+  std::atomic<int> connected_{0};
+};
+
+/// One token: found, logged in to, and a bounded number of sessions with it. Threads: any.
+class Token {
+ public:
+  struct Session {
+    CK_SESSION_HANDLE handle = 0;
+    CK_SLOT_ID slot = 0;
+    unsigned epoch = 0;       ///< which login it belongs to; handles of objects hold as long
+    unsigned generation = 0;  ///< of the library
+  };
+
+  /// @param uri of any key in it
+  Token(std::shared_ptr<Module> module, KeyUri uri, const TokenAccess& access)
+      : module_(std::move(module)), uri_(std::move(uri)), access_(access) {}
+  Token(const Token&) = delete;
+  Token& operator=(const Token&) = delete;
+  ~Token() { close(disconnect()); }
+
+  const Module& module() const { return *module_; }
+
+  /// Lends `work` a session, for it alone. Where the token turns out to be lost, everything is begun anew, once.
+  /// `work` may throw Refused.
+  template <class Work>
+  std::invoke_result_t<Work&, const Session&> perform(Work work) {
+    for (bool again = false;; again = true) {
+      CAPF_LET(const Session session, take());
+      std::optional<Refused> refused;
+      std::optional<std::invoke_result_t<Work&, const Session&>> done;
+      {
+        const auto use = module_->use();
+        try {
+          // The library may have begun again since: the handle is nobody's, or somebody else's.
+          if (session.generation != module_->generation()) throw Refused{"C_OpenSession", CKR_SESSION_CLOSED};
+          done.emplace(work(session));
+        } catch (const Refused& answer) {
+          refused = answer;
+        }
+      }
+      const bool lost = refused && is_lost(refused->code);
+      if (lost) {
+        lose(session, *refused);
+      } else {
+        give_back(session);
+      }
+      if (done) return *std::move(done);
+      if (!lost || again) return unavailable(refused->text());
+    }
+  }
+
+  /// Whether every session is at work.
+  bool busy();
+
+ private:
+  struct Connection {
+    Session first;
+    int limit = 1;
+    std::string name;
+  };
+
+  Result<Session> take();
+  CK_RV open(Session& session);
+  /// It could not be opened: there are as many as there can be, or the token is lost.
+  void refuse_session(const Session& session, CK_RV code);
+  /// Others may wait meanwhile.
+  Status connect_once(std::unique_lock<std::mutex>& lock);
+  Result<Connection> connect();
+  Result<std::optional<CK_SLOT_ID>> find_slot() const;
+  Result<Connection> connect_to(CK_SLOT_ID slot);
+  Status log_in(CK_SESSION_HANDLE session, CK_SLOT_ID slot);
+  void give_back(const Session& session);
+  void lose(const Session& session, const Refused& refused);
+  /// Sessions that are lent are closed when they come back. @return those that are not
+  std::vector<Session> disconnect();
+  void close(const std::vector<Session>& sessions);
+
+  const std::shared_ptr<Module> module_;
+  const KeyUri uri_;
+  const TokenAccess access_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool connected_ = false;
+  bool connecting_ = false;
+  unsigned generation_ = 0;
+  std::atomic<unsigned> epoch_{0};
+  CK_SLOT_ID slot_ = 0;
+  int limit_ = 1;
+  int open_ = 0;
+  std::vector<Session> idle_;
+  std::chrono::steady_clock::time_point next_try_{};
+  Error failure_ = fail(Reason::kTokenUnavailable).value();
+};
+
+}  // namespace capf::ca
