@@ -77,9 +77,11 @@ Status check(const Options& options) {
   if (!effective(options, "service", "PGSERVICE").empty()) {
     return fail(Reason::kInvalidConfiguration, "the database's connection string must not name a service file");
   }
-  if (uses_tcp(options) && effective(options, "sslmode", "PGSSLMODE") != "verify-full") {
-    return fail(Reason::kInsecureDatabase);
-  }
+  if (!uses_tcp(options)) return {};
+  // Where libpq can encrypt by GSSAPI it leaves TLS, and what it verifies, out.
+  const auto gss = options.find("gssencmode");
+  const bool tls = gss == options.end() || gss->second == "disable";
+  if (!tls || effective(options, "sslmode", "PGSSLMODE") != "verify-full") return fail(Reason::kInsecureDatabase);
   return {};
 }
 

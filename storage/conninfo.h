@@ -8,9 +8,9 @@
 namespace capf::storage {
 
 /// A connection string as libpq takes it, or a URI, with which the database is reached safely: over TCP with
-/// sslmode=verify-full only, else INSECURE_DATABASE; Unix sockets as they are. What the string does not say counts as
-/// libpq would take it from the environment. Service files are refused. Errors: INVALID_CONFIGURATION, which never
-/// shows the string: it may hold a password.
+/// sslmode=verify-full only, and not encrypted by GSSAPI instead, else INSECURE_DATABASE; Unix sockets as they are.
+/// What the string does not say counts as libpq would take it from the environment. Service files are refused.
+/// Errors: INVALID_CONFIGURATION, which never shows the string: it may hold a password.
 Status check_conninfo(const std::string& conninfo);
 
 /// How long the server lets one of our sessions be.

@@ -203,7 +203,7 @@ bool is_host(const std::string& text) {
   const auto accepted = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
   };
-  if (Address::parse(text)) return true;
+  if (Address::parse(text)) return text.find('%') == std::string::npos;  // a zone says nothing elsewhere
   return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), accepted) &&
          text.front() != '-' && text.front() != '.';
 }

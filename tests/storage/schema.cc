@@ -176,9 +176,10 @@ TEST_CASE("a database over TCP needs sslmode=verify-full, a socket does not") {
     INFO(safe);
     CHECK(check_conninfo(safe));
   }
-  for (const char* unsafe : {"host=localhost", "host=127.0.0.1 sslmode=require", "hostaddr=::1",
-                             "host=/run,db.example.net", "host=db sslmode=verify-ca", "host=/run hostaddr=192.0.2.1",
-                             "postgresql://capf_server:secret@db.example.net/capf"}) {
+  for (const char* unsafe :
+       {"host=localhost", "host=127.0.0.1 sslmode=require", "hostaddr=::1", "host=/run,db.example.net",
+        "host=db sslmode=verify-ca", "host=/run hostaddr=192.0.2.1", "host=db sslmode=verify-full gssencmode=prefer",
+        "postgresql://capf_server:secret@db.example.net/capf"}) {
     INFO(unsafe);
     CHECK(reason_of(check_conninfo(unsafe)) == Reason::kInsecureDatabase);
   }

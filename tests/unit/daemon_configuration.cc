@@ -60,14 +60,15 @@ TEST_CASE("all faults of a configuration are told at once") {
 TEST_CASE("a value that is out of its bounds or of another type is refused") {
   const std::string bad = GENERATE(
       "base_port = -1", "base_port = 65531", "base_port = 3804.0", "base_port = true", "public_host = \"a b\"",
-      "public_host = \"\\u0000\"", "status_url = \"https://x\"", "status_url = \"http://x/\"",
-      "passphrase = \"hunter2\"", "passphrase = \"file:\"", "database = 1", "[database]\nserver = \"\"",
-      "[database]\npool_size = 0", "[listen.phone]\naddresses = []", "[listen.phone]\naddresses = [\"localhost\"]",
-      "[listen.phone]\naddresses = [\"::\", \"::\"]", "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536",
-      "[listen.metrics]\naddresses = [\"0.0.0.0\"]", "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0",
-      "[policy]\nallow_rsa_1024 = \"no\"", "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]",
-      "[limits]\ncalls_in_flight = 0", "[limits]\nunauthenticated_calls_waiting = -1", "[log]\nlevel = \"loud\"",
-      "base_port = 1\nbase_port = 2", "[policy", "= 3");
+      "public_host = \"\\u0000\"", "public_host = \"::1%eth0\"", "status_url = \"https://x\"",
+      "status_url = \"http://x/\"", "passphrase = \"hunter2\"", "passphrase = \"file:\"", "database = 1",
+      "[database]\nserver = \"\"", "[database]\npool_size = 0", "[listen.phone]\naddresses = []",
+      "[listen.phone]\naddresses = [\"localhost\"]", "[listen.phone]\naddresses = [\"::\", \"::\"]",
+      "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536", "[listen.metrics]\naddresses = [\"0.0.0.0\"]",
+      "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0", "[policy]\nallow_rsa_1024 = \"no\"",
+      "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]", "[limits]\ncalls_in_flight = 0",
+      "[limits]\nunauthenticated_calls_waiting = -1", "[log]\nlevel = \"loud\"", "base_port = 1\nbase_port = 2",
+      "[policy", "= 3");
   CAPTURE(bad);
   CHECK(faults_of(bad).size() == 1);
 }
