@@ -4,13 +4,16 @@
 #include <utility>
 
 #include <botan/mem_ops.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
+#include <grpc/support/log.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
 #include "capf/base/endpoint.h"
+#include "capf/base/log.h"
 #include "capf/rpc/admin.h"
 #include "capf/rpc/guard.h"
 #include "capf/rpc/health.h"
@@ -93,6 +96,15 @@ void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const Call
   builder.SetResourceQuota(quota);
 }
 
+/// The libraries write a line for whatever a stranger sends, a handshake that fails and a text that is none: a flood of
+/// them would fill the disk. In the log they stand where somebody looks for them.
+void take_library_logs() {
+  gpr_set_log_function([](gpr_log_func_args* line) { log_debug("grpc.logged", {{"cause", line->message}}); });
+  google::protobuf::SetLogHandler([](google::protobuf::LogLevel, const char*, int, const std::string& message) {
+    log_debug("protobuf.logged", {{"cause", message}});
+  });
+}
+
 class RunningServer final : public Server {
  public:
   RunningServer(const UseCases& use_cases, const CallLimits& limits)
@@ -117,6 +129,7 @@ class RunningServer final : public Server {
   }
 
   Status listen(const ListenSettings& settings, const Profile& profile, const CallLimits& limits) {
+    take_library_logs();
     for (int i = 0; i < kTriesToListen; ++i) {
       CAPF_LET(const std::vector<Endpoint> endpoints, plan_endpoints(settings.addresses));
       grpc::ServerBuilder builder;

@@ -3,6 +3,8 @@ the device hears one and the same answer, whatever the true reason is; that stan
 
 import datetime
 import hashlib
+import re
+import socket
 import unittest
 
 import grpc
@@ -39,6 +41,25 @@ class Refusals(EndToEnd, rpc.RefusalTests):
 
 
 class StrangerTest(Refusals):
+    def test_what_is_no_call_writes_nothing_into_the_log_but_our_own_lines(self):
+        host, port = self.site.server.endpoints["phone"].rsplit(":", 1)
+        for garbage in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00\x05hello", bytes(100)):
+            with socket.create_connection((host, int(port)), timeout=30) as link:
+                link.sendall(garbage)
+                try:
+                    while link.recv(4096):
+                        pass
+                except ConnectionError:
+                    pass
+        with rpc.channel(self.site.server, "phone") as channel:
+            issue = channel.unary_unary("/capf.v1.PhoneService/IssueCertificate")
+            for octets in (b"\x0a\x04\x0a\x02\xff\xfe", b"\xff" * 20):  # a name that is no UTF-8, and no message
+                with self.assertRaises(grpc.RpcError) as refused:
+                    issue(octets, timeout=rpc.TIMEOUT)
+                self.assertEqual(refused.exception.code(), grpc.StatusCode.INTERNAL)
+        for line in self.site.server.log_text().splitlines():
+            self.assertRegex(line, re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+Z (debug|info|warning|error) [a-z_.]+( |$)"))
+
     def test_every_stranger_hears_the_same_and_changes_nothing(self):
         by_string, digits = self.scheduled("string")
         used, used_digits = self.scheduled("string", "--key-order", "ec")
