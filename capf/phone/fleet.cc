@@ -63,11 +63,12 @@ std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, con
   };
   const auto work = [&] {
     for (std::uint64_t index = next++; index < load.count; index = next++) {
-      if (load.rate > 0) {
-        const std::chrono::duration<double> due(static_cast<double>(index) / load.rate);
-        wait_until(begin + std::chrono::duration_cast<Time::duration>(due));
+      auto came = Time::now();
+      if (load.rate > 0) {  // who comes late because all lines were busy has waited since then
+        came = begin + std::chrono::duration_cast<Time::duration>(
+                           std::chrono::duration<double>(static_cast<double>(index) / load.rate));
+        wait_until(came);
       }
-      const auto came = Time::now();
       const Status done = visit_one(index);
       tally.add(done ? "done" : std::string(to_string(done.error().reason)), Time::now() - came);
       if (!done) on_refusal(device_at(load.first, index).value_or(load.first), done.error());

@@ -23,7 +23,7 @@ struct Load {
   std::string first = "SEP001A00000000";
   std::uint64_t count = 1;
   unsigned concurrency = 1;
-  double rate = 0;  ///< phones that begin in a second; 0: as many as can
+  double rate = 0;  ///< phones that are due in a second, and wait from then on; 0: as many as can
 };
 
 /// What a device brings.

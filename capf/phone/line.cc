@@ -259,12 +259,13 @@ asio::awaitable<Status> come_as(const LineParts& line, Fleet& fleet, const std::
 asio::awaitable<void> work(const LineParts& line, Fleet& fleet) {
   while (fleet.next < fleet.load.count) {
     const std::uint64_t index = fleet.next++;
-    if (fleet.load.rate > 0) {
-      const std::chrono::duration<double> due(static_cast<double>(index) / fleet.load.rate);
-      asio::steady_timer timer(fleet.context, fleet.begin + std::chrono::duration_cast<Time::duration>(due));
+    auto came = Time::now();
+    if (fleet.load.rate > 0) {  // who comes late because all lines were busy has waited since then
+      came = fleet.begin + std::chrono::duration_cast<Time::duration>(
+                               std::chrono::duration<double>(static_cast<double>(index) / fleet.load.rate));
+      asio::steady_timer timer(fleet.context, came);
       co_await timer.async_wait(asio::use_awaitable);
     }
-    const auto came = Time::now();
     const std::string device = device_at(fleet.load.first, index).value_or(fleet.load.first);
     const Status done = co_await come_as(line, fleet, device);
     fleet.tally.add(done ? "done" : std::string(to_string(done.error().reason)), Time::now() - came);

@@ -162,8 +162,9 @@ int run_many(const Options& options, const phone::Phone& common, const phone::Fo
   };
   phone::TestKeys keys;
   phone::Tally tally;
-  if (line != nullptr && options.prepared_bits > 0) {
-    const client::KeyKind kind{client::KeyKind::Type::kRsa, options.prepared_bits};
+  const int prepared = options.prepared_bits >= 0 ? options.prepared_bits : line != nullptr ? 2048 : 0;
+  if (prepared > 0) {
+    const client::KeyKind kind{client::KeyKind::Type::kRsa, prepared};
     if (const Status made = keys.prepare(kind, load.count); !made) return report(made.error());
   }
   const auto before = processor_time();

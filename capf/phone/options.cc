@@ -61,10 +61,6 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--retry-pause", options.retry_pause, "seconds until a broken session is repeated (default: 30)")
       ->check(CLI::Range(0.0, 86400.0))
       ->group(wire);
-  app.add_option("--prepared-keys", options.prepared_bits,
-                 "bits of the RSA keys that --count makes beforehand, 0 for none (default: 2048)")
-      ->check(CLI::IsMember({0, 1024, 2048, 3072, 4096}))
-      ->group(wire);
   app.add_option("--addresses", options.addresses,
                  "of the loopback network, that phones of --count come from (default: 1)")
       ->check(CLI::Range(1, 65536))
@@ -80,6 +76,10 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--first", options.first, "the first name; its last hexadecimal digits count up")->group(many);
   app.add_option("--strings", options.strings, "file of lines 'DEVICE DIGITS', '-' for standard input")
       ->type_name("FILE")
+      ->group(many);
+  app.add_option("--prepared-keys", options.prepared_bits,
+                 "bits of the RSA keys that are made beforehand, 0 for none (default: 2048 on the wire, else 0)")
+      ->check(CLI::IsMember({0, 1024, 2048, 3072, 4096}))
       ->group(many);
   app.add_flag("--discard", options.discard, "keep no files")->group(many);
 }

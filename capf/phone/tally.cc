@@ -37,12 +37,13 @@ std::string Tally::words(std::chrono::duration<double> elapsed, std::chrono::dur
   std::vector<double> sorted = seconds_;
   std::sort(sorted.begin(), sorted.end());
   char text[256];
-  std::snprintf(
-      text, sizeof text,
-      "phones=%zu done=%zu seconds=%.3f rate=%.1f/s cpu=%.3f\nlatency p50=%.3f p90=%.3f p99=%.3f max=%.3f seconds\n",
-      all, sorted.size(), elapsed.count(),
-      elapsed.count() > 0 ? static_cast<double>(sorted.size()) / elapsed.count() : 0, processor.count(),
-      percentile(sorted, 50), percentile(sorted, 90), percentile(sorted, 99), sorted.empty() ? 0 : sorted.back());
+  std::snprintf(text, sizeof text,
+                "phones=%zu done=%zu seconds=%.3f rate=%.1f/s cpu=%.3f\nlatency p50=%.3f p90=%.3f p99=%.3f p99.9=%.3f "
+                "max=%.3f seconds\n",
+                all, sorted.size(), elapsed.count(),
+                elapsed.count() > 0 ? static_cast<double>(sorted.size()) / elapsed.count() : 0, processor.count(),
+                percentile(sorted, 50), percentile(sorted, 90), percentile(sorted, 99), percentile(sorted, 99.9),
+                sorted.empty() ? 0 : sorted.back());
   std::string lines = text;
   for (const auto& [outcome, count] : outcomes_) lines += "outcome " + outcome + " " + std::to_string(count) + "\n";
   return lines;

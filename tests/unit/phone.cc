@@ -231,7 +231,7 @@ TEST_CASE("a tally counts outcomes, and times those that were done") {
   CHECK(tally.count("done") == 2);
   CHECK(tally.words(Seconds(4), Seconds(0.25)) ==
         "phones=3 done=2 seconds=4.000 rate=0.5/s cpu=0.250\n"
-        "latency p50=0.500 p90=1.500 p99=1.500 max=1.500 seconds\n"
+        "latency p50=0.500 p90=1.500 p99=1.500 p99.9=1.500 max=1.500 seconds\n"
         "outcome AUTHENTICATION_FAILED 1\n"
         "outcome done 2\n");
 }
