@@ -134,7 +134,7 @@ class Strings final : public StringStore {
   Result<std::optional<Reason>> count(std::int64_t phone_id, std::int64_t operation_id,
                                       const std::string& address_block) override;
   Result<std::optional<Reason>> count_stranger(const std::string& address_block) override;
-  Status forgive(std::int64_t phone_id, std::int64_t operation_id, const std::string& address_block) override;
+  Status forgive(std::int64_t phone_id) override;
   Status unlock(std::int64_t phone_id) override;
   Status prune() override;
 

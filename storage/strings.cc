@@ -12,8 +12,7 @@ const Statement kCount{"strings_count",
                        "select count_string($1::bigint, $2::bigint, $3::text, $4::int, $5::int * interval '1 minute', "
                        "$6::int, $7::int)"};
 const Statement kCountStranger{"strings_count_stranger", "select count_strangers_string($1::text, $2::int, $3::int)"};
-const Statement kForgive{"strings_forgive", "select forgive_string($1::bigint, $2::bigint, $3::text)"};
-const Statement kUnlockDevice{"strings_unlock_device", "delete from device_strings where phone_id = $1::bigint"};
+const Statement kForgive{"strings_forgive", "delete from device_strings where phone_id = $1::bigint"};
 const Statement kUnlockAddresses{"strings_unlock_addresses",
                                  "delete from address_device_strings where phone_id = $1::bigint"};
 // What is being counted at this moment is not old: rows that others hold are left.
@@ -46,12 +45,10 @@ Result<std::optional<Reason>> Strings::count_stranger(const std::string& address
   return session_.value(kCountStranger, Parameters(address_block, kStringsPerAddress, kLargestStrangers), read);
 }
 
-Status Strings::forgive(std::int64_t phone_id, std::int64_t operation_id, const std::string& address_block) {
-  return session_.execute(kForgive, Parameters(phone_id, operation_id, address_block));
-}
+Status Strings::forgive(std::int64_t phone_id) { return session_.execute(kForgive, Parameters(phone_id)); }
 
 Status Strings::unlock(std::int64_t phone_id) {
-  CAPF_TRY(session_.execute(kUnlockDevice, Parameters(phone_id)));
+  CAPF_TRY(forgive(phone_id));
   return session_.execute(kUnlockAddresses, Parameters(phone_id));
 }
 

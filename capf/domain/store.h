@@ -323,8 +323,9 @@ class StringStore {
   /// The same for a string that is compared with nothing, since there is no such device or operation.
   /// @return nothing or ADDRESS_LIMITED.
   virtual Result<std::optional<Reason>> count_stranger(const std::string& address_block) = 0;
-  /// The string was right: takes back what count() counted, and clears the device's count.
-  virtual Status forgive(std::int64_t phone_id, std::int64_t operation_id, const std::string& address_block) = 0;
+  /// A string was right: clears the device's count of the wrong ones. What was counted for that one is taken back by
+  /// rolling its transaction back.
+  virtual Status forgive(std::int64_t phone_id) = 0;
   /// *phone unlock*: clears the counts of the device, from every address.
   virtual Status unlock(std::int64_t phone_id) = 0;
   /// Drops counts that are older than their window.

@@ -39,12 +39,14 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
   struct Sight {
     std::optional<Phone> phone;
     std::optional<Operation> operation;
-    bool compares = false;  // the string with the operation's
     std::optional<Reason> limit;
     std::optional<Judgement> judgement;
   };
   CAPF_TRY(high_water_.check());
+  // A right string is not counted in the end: its transaction is rolled back. What that leaves of it stands here.
+  std::optional<Sight> right;
   const auto look = [&](Transaction& tx) -> Result<Sight> {
+    right.reset();
     const auto skew = tx.now() - clock_.now();
     if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
     Sight seen;
@@ -62,16 +64,23 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
       if (*seen.judgement && (*seen.judgement)->by == CredentialKind::kOwnLsc) return seen;
     }
     const bool ignored = caller.certificate || (seen.operation && seen.operation->auth == AuthMode::kNull);
-    seen.compares = compares;
     if (compares || (caller.auth_string && !ignored)) {
-      // Before it is compared; and nothing is told before the commit: no crash and no other server gives the try back.
+      // Before it is compared, and a wrong one is told after the commit: no crash and no other server gives the try
+      // back.
       CAPF_LET(seen.limit, count_string(tx, caller, seen.phone, compares ? seen.operation : std::nullopt));
       if (seen.limit) return seen;
     }
     CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, seen.operation, false));
+    if (*seen.judgement && (*seen.judgement)->by == CredentialKind::kString) {
+      CAPF_INVARIANT(compares);  // what was compared was counted
+      right = std::move(seen);
+      return fail(Reason::kChangedMeanwhile, "rolled back");
+    }
     return seen;
   };
-  CAPF_LET(Sight sight, caller.auth_string ? in_write(database_, look) : in_read(database_, look));
+  Result<Sight> looked = caller.auth_string ? in_write(database_, look) : in_read(database_, look);
+  if (right) return **std::move(right->judgement);
+  CAPF_LET(Sight sight, std::move(looked));
 
   if (sight.limit) {
     strings_.mac(0, caller.device, caller.auth_string->text());  // as long as a comparison takes
@@ -79,15 +88,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
   }
   Judgement& judgement = *sight.judgement;
   if (!judgement) return refuse(caller, judgement.error());
-  if (judgement->by == CredentialKind::kString) {
-    CAPF_INVARIANT(sight.compares);  // what was compared was counted
-    judgement->counted = true;
-  }
   return std::move(*judgement);
-}
-
-Status Authenticator::forgive(Transaction& tx, const Caller& caller, const Proven& proven) {
-  return tx.strings().forgive(proven.phone.id, proven.operation->id, caller.address.block());
 }
 
 Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before) {

@@ -25,7 +25,6 @@ struct Proven {
   std::optional<Certificate> lsc;          ///< its record, for kOwnLsc
   std::optional<ca::JudgedMic> mic;        ///< for kMic
   std::optional<ca::JudgedMic> fresh_mic;  ///< the MIC that was proven in this very session, whatever authenticated
-  bool counted = false;  ///< its string was counted as every string is, and was right: forgive() is due
 };
 
 /// What the caller must prove.
@@ -54,17 +53,14 @@ class Authenticator {
         high_water_(high_water),
         on_refusal_(std::move(on_refusal)) {}
 
-  /// Judges the caller by what stands in the database now; counts an authentication string before it is compared.
-  /// Nothing is told of the comparison before the count is committed. A refusal is recorded with its true reason, and
-  /// answered with AUTHENTICATION_FAILED, after one HMAC.
+  /// Judges the caller by what stands in the database now; counts an authentication string before it is compared, takes
+  /// that back where it is right, and tells that it is wrong when the count is committed. A refusal is recorded with
+  /// its true reason, and answered with AUTHENTICATION_FAILED, after one HMAC.
   Result<Proven> authenticate(const Caller& caller, Need need);
   /// The same once more inside the transaction that changes something, under the phone's lock. Counts and records
   /// nothing. @return the phone and its operation as they are now.
   /// Errors: OPERATION_ENDED where it is not the operation any more that `before` had; AUTHENTICATION_FAILED.
   Result<Proven> authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before);
-
-  /// Takes back what was counted for the string of a caller who is `counted`.
-  static Status forgive(Transaction& tx, const Caller& caller, const Proven& proven);
 
  private:
   using Judgement = tl::expected<Proven, Refusal>;

@@ -190,6 +190,7 @@ Result<std::optional<FormerCredential>> find_former(Transaction& tx, const Calle
 /// Whether the answer to a confirmation was lost: what proves the phone is the LSC that proved the operation whose
 /// certificate it has confirmed, and which is superseded by that.
 Result<bool> was_confirmed(Database& database, const Caller& caller, const Sha256& confirmed) {
+  if (!caller.certificate || sha256(caller.certificate->leaf) == confirmed) return false;
   return in_read(database, [&](Transaction& tx) -> Result<bool> {
     CAPF_LET(const auto former, find_former(tx, caller));
     if (!former) return false;
@@ -274,17 +275,10 @@ auto Enrolment::perform_as(const Caller& caller, Need need, OperationKind kind, 
     CAPF_LET(Proven proven, authenticator_.authorise(tx, caller, need, before));
     CAPF_TRY(settle_credential(tx, caller, proven, policy_.superseded_grace));
     CAPF_TRY(remember_mic(tx, proven));
-    Answer done = work(tx, proven, ended);
-    // Last: phones behind one address wait for each other here.
-    if (done && before.counted) CAPF_TRY(Authenticator::forgive(tx, caller, before));
-    return done;
+    // Who knows the string is not locked out for the wrong ones that came before it.
+    if (proven.by == CredentialKind::kString) CAPF_TRY(tx.strings().forgive(proven.phone.id));
+    return work(tx, proven, ended);
   });
-  if (!answer && before.counted) {
-    // The string was right, whatever else was wrong.
-    const Status forgiven =
-        database_.write([&](Transaction& tx) { return Authenticator::forgive(tx, caller, before); });
-    if (!forgiven) log_warning("string.not_forgiven", forgiven.error());
-  }
   if (answer && ended) answer = tl::unexpected<Error>(*ended);
   // A phone that comes without anything pending is told so, and changes nothing.
   const bool idle =
@@ -307,19 +301,23 @@ auto Enrolment::go_on(const Caller& caller, const Proven& begun, Work work)
 }
 
 Result<PendingAnswer> Enrolment::pending(const Caller& caller) {
-  Result<PendingAnswer> answer =
-      perform(caller, Need::kDevice, OperationKind::kInstall,
-              [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Result<PendingAnswer> {
-                PendingAnswer told{true, proven.operation};
-                if (!proven.operation && renewable(proven, policy_, tx.now())) {
-                  CAPF_LET(told.operation, renewal(tx, proven));
-                }
-                return told;
-              });
-  // Who brought nothing hears the same for every name.
-  const bool brought = caller.auth_string || caller.certificate;
-  if (!answer && !brought && answer.error().reason == Reason::kAuthenticationFailed) return PendingAnswer{};
-  return answer;
+  const Result<Proven> before = authenticator_.authenticate(caller, Need::kDevice);
+  if (!before) {
+    // Who brought nothing hears the same for every name.
+    const bool brought = caller.auth_string || caller.certificate;
+    if (!brought && before.error().reason == Reason::kAuthenticationFailed) return PendingAnswer{};
+    return tl::unexpected<Error>(before.error());
+  }
+  // Without a certificate nothing is left to be written.
+  if (!before->certificate) return PendingAnswer{true, before->operation};
+  return perform_as(caller, Need::kDevice, OperationKind::kInstall, *before,
+                    [&](Transaction& tx, Proven& proven, std::optional<Error>&) -> Result<PendingAnswer> {
+                      PendingAnswer told{true, proven.operation};
+                      if (!proven.operation && renewable(proven, policy_, tx.now())) {
+                        CAPF_LET(told.operation, renewal(tx, proven));
+                      }
+                      return told;
+                    });
 }
 
 Result<IssueAnswer> Enrolment::issue(const Caller& caller, BytesView request) {

@@ -100,17 +100,31 @@ TEST_CASE("an operation's strings are used up over all locks, also when it has e
   CHECK(site.fresh.sql("select count(*) from operation_strings") == "0");
 }
 
-TEST_CASE("a right string takes back what was counted for it, and clears the device") {
+TEST_CASE("what is counted in a transaction that is rolled back is not counted") {
+  Site site;
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(site.count("192.0.2.1"));
+  const Status rolled_back = site.database->write([&](Transaction& tx) -> Status {
+    CHECK_FALSE(good(tx.strings().count(site.phone, site.operation, "192.0.2.1")));
+    return fail(Reason::kChangedMeanwhile);
+  });
+  CHECK(rolled_back.error().reason == Reason::kChangedMeanwhile);
+  CHECK(site.fresh.sql("select count from address_device_strings") == "3");
+  CHECK(site.fresh.sql("select count from address_strings") == "3");
+  CHECK(site.fresh.sql("select count from operation_strings") == "3");
+  CHECK(site.fresh.sql("select count from device_strings") == "3");
+}
+
+TEST_CASE("a right string clears the device's count and lock, and nobody else's") {
   Site site(12);
   for (int i = 0; i < 4; ++i) CHECK_FALSE(site.count("192.0.2.1"));
   for (int i = 0; i < 6; ++i) CHECK_FALSE(site.count(address(i)));
   CHECK(site.locked_until());
-  in(*site.database, [&](Transaction& tx) { good(tx.strings().forgive(site.phone, site.operation, "192.0.2.1")); });
+  in(*site.database, [&](Transaction& tx) { good(tx.strings().forgive(site.phone)); });
   CHECK_FALSE(site.locked_until());
-  CHECK(site.fresh.sql("select count from address_device_strings where address_block = '192.0.2.1'") == "3");
-  CHECK(site.fresh.sql("select count from address_strings where address_block = '192.0.2.1'") == "3");
-  CHECK(site.fresh.sql("select count from operation_strings") == "9");
-  CHECK(site.fresh.sql("select count from device_strings") == "0");
+  CHECK(site.fresh.sql("select count from address_device_strings where address_block = '192.0.2.1'") == "4");
+  CHECK(site.fresh.sql("select count from address_strings where address_block = '192.0.2.1'") == "4");
+  CHECK(site.fresh.sql("select count from operation_strings") == "10");
+  CHECK(site.fresh.sql("select count(*) from device_strings") == "0");
 }
 
 TEST_CASE("unlocking a device clears its counts from every address") {
