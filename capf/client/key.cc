@@ -44,6 +44,9 @@ Bytes contents(BIO* bio) {
   return {view.begin(), view.end()};
 }
 
+/// Without it OpenSSL would ask on the terminal, and wait, whatever it is that says that it is encrypted.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
 Bio reader(std::string_view text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
 
 template <class T, class Encode>
@@ -137,8 +140,6 @@ Result<PrivateKey> PrivateKey::from_primes(BytesView first, BytesView second) {
 }
 
 Result<PrivateKey> PrivateKey::parse(std::string_view pem) {
-  // Never ask on the terminal for a passphrase.
-  const auto no_passphrase = [](char*, int, int, void*) { return -1; };
   EVP_PKEY* key = PEM_read_bio_PrivateKey(reader(pem).get(), nullptr, no_passphrase, nullptr);
   if (key == nullptr) {
     return dropping_errors(fail(Reason::kKeyEncoding, "this is not an unencrypted private key in PEM"));
@@ -237,7 +238,7 @@ bool is_signed_by(BytesView certificate, BytesView issuer) {
 bool is_signature(const std::string& public_key, BytesView data, BytesView signature) {
   const Bio bio = reader(public_key);
   const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+      PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   return dropping_errors(
       key != nullptr && context != nullptr && EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC &&
@@ -249,7 +250,7 @@ Result<std::vector<Bytes>> parse_certificates(std::string_view pem) {
   std::vector<Bytes> certificates;
   const Bio bio = reader(pem);
   while (true) {
-    const Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    const Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
     if (certificate == nullptr) break;
     certificates.push_back(encode(certificate.get(), i2d_X509));
   }
@@ -301,7 +302,7 @@ Result<Bytes> public_key_of_file(std::string_view file) {
 }
 
 Result<Bytes> parse_request(std::string_view pem) {
-  const Request request(PEM_read_bio_X509_REQ(reader(pem).get(), nullptr, nullptr, nullptr));
+  const Request request(PEM_read_bio_X509_REQ(reader(pem).get(), nullptr, no_passphrase, nullptr));
   if (request == nullptr) return dropping_errors(fail(Reason::kInvalidCertificationRequest));
   return encode(request.get(), i2d_X509_REQ);
 }

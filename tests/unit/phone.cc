@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include <catch2/catch.hpp>
+#include <openssl/ui.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -155,6 +156,28 @@ TEST_CASE("PEM that is cut short is refused, text without PEM holds nothing") {
   CHECK(client::parse_certificates("hello\n")->empty());
   CHECK_FALSE(PrivateKey::parse("hello\n"));
   CHECK_FALSE(client::read_certificate(as_bytes("hello")));
+}
+
+TEST_CASE("what says that it is encrypted is refused, and nobody is asked on the terminal") {
+  static bool asked = false;
+  UI_METHOD* const terminal = UI_create_method("a terminal");
+  UI_method_set_opener(terminal, [](UI*) {
+    asked = true;
+    return 0;
+  });
+  UI_set_default_method(terminal);
+  const auto encrypted = [](const std::string& label) {
+    return "-----BEGIN " + label +
+           "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n" +
+           "MDAwMDAwMDAwMDAwMDAwMA==\n-----END " + label + "-----\n";
+  };
+  CHECK_FALSE(client::parse_certificates(encrypted("CERTIFICATE")));
+  CHECK_FALSE(client::parse_request(encrypted("CERTIFICATE REQUEST")));
+  CHECK_FALSE(PrivateKey::parse(encrypted("PRIVATE KEY")));
+  CHECK_FALSE(client::is_signature(encrypted("PUBLIC KEY"), {}, {}));
+  CHECK_FALSE(asked);
+  UI_set_default_method(nullptr);
+  UI_destroy_method(terminal);
 }
 
 TEST_CASE("keys are of the type and size that the operation asks for") {
