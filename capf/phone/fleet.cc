@@ -4,11 +4,13 @@
 #include <atomic>
 #include <charconv>
 #include <istream>
+#include <optional>
 #include <sstream>
 #include <thread>
 
 #include "capf/client/argument.h"
 #include "capf/phone/pause.h"
+#include "capf/phone/server.h"
 
 namespace capf::phone {
 namespace {
@@ -55,13 +57,15 @@ std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, con
   using Time = std::chrono::steady_clock;
   const auto begin = Time::now();
   std::atomic<std::uint64_t> next{0};
-  const auto visit_one = [&](std::uint64_t index) -> Status {
+  const auto visit_one = [&](std::uint64_t index, std::optional<Server>& kept) -> Status {
     CAPF_LET(const std::string device, device_at(load.first, index));
     CAPF_LET(const Phone phone, phone_of(device));
-    CAPF_TRY(visit(phone, folder, keys));
+    if (load.keep_connections && !kept) kept.emplace(phone.server, phone.tries);
+    CAPF_TRY(visit(phone, folder, keys, kept ? &*kept : nullptr));
     return {};
   };
   const auto work = [&] {
+    std::optional<Server> kept;
     for (std::uint64_t index = next++; index < load.count; index = next++) {
       auto came = Time::now();
       if (load.rate > 0) {  // who comes late because all lines were busy has waited since then
@@ -69,7 +73,7 @@ std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, con
                            std::chrono::duration<double>(static_cast<double>(index) / load.rate));
         wait_until(came);
       }
-      const Status done = visit_one(index);
+      const Status done = visit_one(index, kept);
       tally.add(done ? "done" : std::string(to_string(done.error().reason)), Time::now() - came);
       if (!done) on_refusal(device_at(load.first, index).value_or(load.first), done.error());
     }

@@ -23,7 +23,8 @@ struct Load {
   std::string first = "SEP001A00000000";
   std::uint64_t count = 1;
   unsigned concurrency = 1;
-  double rate = 0;  ///< phones that are due in a second, and wait from then on; 0: as many as can
+  double rate = 0;                ///< phones that are due in a second, and wait from then on; 0: as many as can
+  bool keep_connections = false;  ///< phones that come one after the other share them; only over gRPC
 };
 
 /// What a device brings.

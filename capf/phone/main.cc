@@ -132,7 +132,7 @@ std::chrono::duration<double> processor_time() {
 }
 
 int run_many(const Options& options, const phone::Phone& common, const phone::Folder& folder, const phone::Line* line) {
-  const phone::Load load{options.first, options.count, options.concurrency, options.rate};
+  const phone::Load load{options.first, options.count, options.concurrency, options.rate, options.keep_connections};
   if (const auto last = phone::device_at(load.first, load.count - 1); !last) return report(last.error(), 2);
   std::map<std::string, Secret> strings;
   if (!options.strings.empty()) {

@@ -81,6 +81,11 @@ void define(CLI::App& app, Options& options) {
                  "bits of the RSA keys that are made beforehand, 0 for none (default: 2048 on the wire, else 0)")
       ->check(CLI::IsMember({0, 1024, 2048, 3072, 4096}))
       ->group(many);
+  app.add_flag(
+         "--keep-connections", options.keep_connections,
+         "as many connections as --concurrency says for all phones, which confirm by string (default: each phone's "
+         "own, and one with the new LSC)")
+      ->group(many);
   app.add_flag("--discard", options.discard, "keep no files")->group(many);
 }
 
@@ -94,6 +99,9 @@ std::string contradiction(const Options& options) {
   const bool of_the_wire = options.wire_version != 3 || options.key_delay > 0 || !options.drop_after.empty() ||
                            options.tls_1_0 || options.no_sudi || options.prefer_lsc || options.addresses > 1;
   if (of_the_wire && !options.wire) return "--wire is missing";
+  if (options.keep_connections &&
+      (options.count == 0 || options.wire || !options.certificate.empty() || !options.discard))
+    return "--keep-connections is for --count --discard with strings, over gRPC";
   if (options.prefer_lsc && options.certificate.empty()) return "--prefer-lsc needs --certificate and --key";
   return {};
 }

@@ -34,6 +34,7 @@ struct Options {
   std::uint64_t count = 0;  ///< 0: one phone, `device`
   unsigned concurrency = 1;
   double rate = 0;
+  bool keep_connections = false;
   std::string first = "SEP001A00000000";
 };
 

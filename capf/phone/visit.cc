@@ -14,16 +14,23 @@ constexpr int kDefaultEcBits = 384;
 
 class Visit {
  public:
-  Visit(const Phone& phone, const Folder& folder, KeySource& keys) : phone_(phone), folder_(folder), keys_(keys) {}
+  Visit(const Phone& phone, const Folder& folder, KeySource& keys, Server* kept)
+      : phone_(phone), folder_(folder), keys_(keys), kept_(kept) {}
 
   Result<Done> run() {
     CAPF_LET(installed_, folder_.installed(phone_.device));
     CAPF_LET(auto finished, finish_what_was_cut());
     if (finished) return *std::move(finished);
 
+    if (kept_ != nullptr) return ask(*kept_);
     client::Endpoint endpoint = phone_.server;
     if (endpoint.certificate_pem.empty() && installed_) show(endpoint, *installed_);
     Server server(endpoint, phone_.tries);
+    return ask(server);
+  }
+
+ private:
+  Result<Done> ask(Server& server) {
     v1::GetPendingOperationRequest request;
     *request.mutable_credential() = credential();
     CAPF_LET(const auto answer, server.call(request));
@@ -43,7 +50,6 @@ class Visit {
     }
   }
 
- private:
   static void show(client::Endpoint& endpoint, const Installed& lsc) {
     endpoint.certificate_pem = lsc.certificate_pem;
     endpoint.key_pem = lsc.key_pem;
@@ -127,13 +133,18 @@ class Visit {
 
   /// Over a connection with the new certificate, which proves that key and certificate work.
   Status confirm(const Installed& lsc) {
+    v1::ConfirmCertificateRequest request;
+    const Sha256 digest = sha256(lsc.certificates.front());
+    request.set_sha256(std::string(as_text(digest)));
+    if (kept_ != nullptr) {
+      *request.mutable_credential() = credential();
+      CAPF_TRY(kept_->call(request));
+      return folder_.forget_pending(phone_.device);
+    }
     client::Endpoint endpoint = phone_.server;
     show(endpoint, lsc);
     Server server(endpoint, phone_.tries);
-    v1::ConfirmCertificateRequest request;
     request.mutable_credential()->set_device(phone_.device);
-    const Sha256 digest = sha256(lsc.certificates.front());
-    request.set_sha256(std::string(as_text(digest)));
     CAPF_TRY(server.call(request));
     return folder_.forget_pending(phone_.device);
   }
@@ -178,6 +189,7 @@ class Visit {
   const Phone& phone_;
   const Folder& folder_;
   KeySource& keys_;
+  Server* const kept_;
   std::optional<Installed> installed_;
 };
 
@@ -196,8 +208,8 @@ client::KeyKind wanted_key(const v1::KeyPolicy& policy) {
   return {client::KeyKind::Type::kRsa, policy.rsa_bits() == 0 ? kDefaultRsaBits : policy.rsa_bits()};
 }
 
-Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys) {
-  return Visit(phone, folder, keys).run();
+Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys, Server* kept) {
+  return Visit(phone, folder, keys, kept).run();
 }
 
 }  // namespace capf::phone

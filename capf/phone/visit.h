@@ -28,10 +28,13 @@ struct Done {
   std::string line;
 };
 
+class Server;
+
 /// Does what is pending for the phone, or what a cut has left half done.
+/// @param kept instead of connections of the phone's own: for one that shows no certificate, and confirms by its string
 /// Errors: NO_PENDING_OPERATION, CREDENTIAL_MISSING where nothing was presented that could be asked about, everything
 /// that the server refuses, PHONE_REFUSED where the folder cannot be written, SERVER_NOT_REACHED.
-Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys);
+Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys, Server* kept = nullptr);
 
 /// The line for an LSC that is installed now.
 Done installed_words(const std::string& device, const client::CertificateFacts& facts, const Folder& folder);

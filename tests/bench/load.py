@@ -10,6 +10,8 @@ from e2e.site import PROGRAMS, SOURCE, Site, run
 
 STRING = "20231123"  # the digits of every phone here
 ADDRESSES = 10000  # that phones come from: every phone has one of its own, as in a network without NAT
+WIRE = ("--wire", "--tries", "1", "--addresses", str(ADDRESSES))
+GRPC = ("--prepared-keys", "2048")
 PATIENCE = 900  # seconds for one run of a fleet
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -48,6 +50,7 @@ class Ride:
     done: int
     seconds: float
     rate: float  # of those that were done
+    median: float  # seconds, from the moment a phone was due
     p99: float
     longest: float
     outcomes: dict
@@ -62,7 +65,7 @@ def read_ride(text):
     """From the words that `capf-phone --count` ends with."""
     words = dict(re.findall(r"(\w+)=([0-9.]+)", text))
     return Ride(phones=int(words["phones"]), done=int(words["done"]), seconds=float(words["seconds"]),
-                rate=float(words["rate"]), p99=float(words["p99"]), longest=float(words["max"]),
+                rate=float(words["rate"]), median=float(words["p50"]), p99=float(words["p99"]), longest=float(words["max"]),
                 outcomes={name: int(count) for name, count in re.findall(r"^outcome (\S+) (\d+)$", text, re.M)},
                 processor={"phones": float(words["cpu"])})
 
@@ -70,9 +73,11 @@ def read_ride(text):
 class DurableSite(Site):
     """A site as it is in service: what PostgreSQL has committed stays after a power cut."""
 
-    def __init__(self, settings=None):
-        super().__init__(settings=settings)
+    def __init__(self, *init, settings=None, keys=()):
+        """@param init further options of `capfd init`; @param keys of `operation schedule`, for every phone's key"""
+        super().__init__(*init, settings=settings)
         self._next = 0
+        self._keys = keys
 
     def start_postgres(self):
         endpoint = run(SOURCE / "scripts/postgres", "start", self.state / "postgres").stdout.strip()
@@ -91,26 +96,24 @@ class DurableSite(Site):
             lines = "\n".join(names[begin:begin + 1000]) + "\n"
             self.capfctl("phone", "add", "--file", "-", input=lines)
             self.capfctl("operation", "schedule", "install", "--file", "-", "--auth", "string", "--string", STRING,
-                         input=lines)
+                         *self._keys, input=lines)
         return names[0]
 
     def analyze(self):
         """What PostgreSQL does by itself within a minute or two: without statistics it picks the wrong indexes."""
         self.sql("analyze")
 
-    def send(self, count, concurrency, *options):
-        """Lets a new fleet come over the wire. Keys are made before the first phone comes. @return the process"""
+    def send(self, count, concurrency, *options, transport=WIRE):
+        """Lets a new fleet come. RSA keys are made before the first phone comes. @return the process"""
         first = self.fleet(count)
         return subprocess.Popen(
-            [PROGRAMS / "capf-phone", "--wire", "--state", self.state, "--discard", "--count", str(count),
-             "--concurrency", str(concurrency), "--first", first, "--string", STRING, "--tries", "1",
-             "--addresses", str(ADDRESSES),
-             *map(str, options)],
+            [PROGRAMS / "capf-phone", "--state", self.state, "--discard", "--count", str(count),
+             "--concurrency", str(concurrency), "--first", first, "--string", STRING, *transport, *map(str, options)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
-    def ride(self, count, concurrency, *options):
+    def ride(self, count, concurrency, *options, transport=WIRE):
         """The same to its end."""
-        phones = self.send(count, concurrency, *options)
+        phones = self.send(count, concurrency, *options, transport=transport)
         return self.arrived(phones, self.processor())
 
     def arrived(self, phones, before):
@@ -125,8 +128,8 @@ class DurableSite(Site):
         return ride
 
     def processor(self):
-        """Processor seconds so far: of capfd, and of PostgreSQL with all its processes."""
+        """Processor seconds so far: of all capfd, and of PostgreSQL with all its processes."""
         postmaster = int((self.state / "postgres/data/postmaster.pid").read_text().split()[0])
         found = processes()
         database = sum(used for process, (used, parent) in found.items() if postmaster in (process, parent))
-        return {"capfd": found[self.server.process.pid][0], "PostgreSQL": database}
+        return {"capfd": sum(found[server.process.pid][0] for server in self.servers), "PostgreSQL": database}

@@ -8,7 +8,7 @@ from bench.load import Ride, read_ride
 from bench.table import Limit, Row, exit_code, mean_shares, number, table
 
 WORDS = """phones=3 done=2 seconds=4.000 rate=0.5/s cpu=0.250
-latency p50=0.500 p90=1.500 p99=1.500 max=1.750 seconds
+latency p50=0.500 p90=1.500 p99=1.500 p99.9=1.600 max=1.750 seconds
 outcome AUTHENTICATION_FAILED 1
 outcome done 2
 """
@@ -68,11 +68,11 @@ class Rides(unittest.TestCase):
     def test_the_words_of_a_fleet_are_read(self):
         ride = read_ride(WORDS)
         self.assertEqual((ride.phones, ride.done, ride.seconds, ride.rate), (3, 2, 4.0, 0.5))
-        self.assertEqual((ride.p99, ride.longest), (1.5, 1.75))
+        self.assertEqual((ride.median, ride.p99, ride.longest), (0.5, 1.5, 1.75))
         self.assertEqual(ride.outcomes, {"AUTHENTICATION_FAILED": 1, "done": 2})
         self.assertEqual(ride.processor, {"phones": 0.25})
 
     def test_shares_are_of_all_cores(self):
-        rides = [Ride(1, 1, seconds, 1, 1, 1, {}, {"capfd": 2 * os.cpu_count()}) for seconds in (4, 5, 20)]
+        rides = [Ride(1, 1, seconds, 1, 1, 1, 1, {}, {"capfd": 2 * os.cpu_count()}) for seconds in (4, 5, 20)]
         self.assertAlmostEqual(rides[0].shares()["capfd"], 50)
         self.assertAlmostEqual(mean_shares(rides)["capfd"], 40)

@@ -12,9 +12,9 @@ AT_ONCE = 16
 PHONE_PATIENCE = 30  # seconds after which a phone begins again
 
 
-def key_operations(seconds):
-    """RSA-2048 private-key operations in a second, if all cores do nothing else."""
-    return float(run(PROGRAMS / "sign_only", seconds).stdout)
+def key_operations(seconds, threads=None):
+    """RSA-2048 private-key operations in a second, if all cores, or so many threads, do nothing else."""
+    return float(run(PROGRAMS / "sign_only", seconds, *(["rsa2048", threads] if threads else [])).stdout)
 
 
 @contextlib.contextmanager
