@@ -1,5 +1,6 @@
 #include "capf/client/channel.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
@@ -91,6 +92,18 @@ Error to_error(const grpc::Status& status) {
   }
   if (status.error_message().empty()) return Error{reason, std::string(words(reason)), {}};
   return Error{reason, status.error_message(), {}};
+}
+
+std::chrono::milliseconds retry_delay(const grpc::Status& status) {
+  google::rpc::Status details;
+  google::rpc::RetryInfo retry;
+  if (!details.ParseFromString(status.error_details())) return {};
+  for (const auto& detail : details.details()) {
+    if (!detail.UnpackTo(&retry)) continue;
+    const std::int64_t seconds = std::clamp<std::int64_t>(retry.retry_delay().seconds(), 0, 3600);
+    return std::chrono::seconds(seconds) + std::chrono::milliseconds(retry.retry_delay().nanos() / 1'000'000);
+  }
+  return {};
 }
 
 }  // namespace capf::client

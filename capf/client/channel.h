@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 
 #include "capf/base/error.h"
@@ -20,5 +21,8 @@ std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, const std:
 /// The server's reason from its google.rpc.ErrorInfo, or what the code alone says: SERVER_NOT_REACHED where no server
 /// answered. A reason that this build does not know is INTERNAL, with its spelling in the message.
 Error to_error(const grpc::Status& status);
+
+/// How long the server asks to wait before the call is repeated, by its google.rpc.RetryInfo; else nothing.
+std::chrono::milliseconds retry_delay(const grpc::Status& status);
 
 }  // namespace capf::client

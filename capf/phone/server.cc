@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::chrono::seconds kDeadline{30};
 constexpr std::chrono::milliseconds kFirstPause{250};
+constexpr std::chrono::milliseconds kLongestAsked{30'000};
 
 bool may_repeat(const Error& error) {
   switch (error.code()) {
@@ -32,9 +33,10 @@ bool may_repeat(const Error& error) {
   CAPF_INVARIANT(false);
 }
 
-/// Half of the pause is left to chance, so that phones that were refused together do not come again together.
-void pause(int tried) {
-  const auto half = kFirstPause * (1 << std::min(tried - 1, 6)) / 2;
+/// At least as long as the server asks for. Half of the pause is left to chance, so that phones that were refused
+/// together do not come again together.
+void pause(int tried, std::chrono::milliseconds asked) {
+  const auto half = std::max(kFirstPause * (1 << std::min(tried - 1, 6)) / 2, std::min(asked, kLongestAsked));
   const auto part = half + half * Botan::system_rng().next_byte() / 255;
   wait_until(std::chrono::steady_clock::now() + part);
 }
@@ -61,10 +63,13 @@ Server::Stub& Server::stub() {
   return *stub;
 }
 
-void Server::go_on(int tried) {
+void Server::go_on(int tried, const Error& error, std::chrono::milliseconds asked) {
   const int servers = static_cast<int>(stubs_.size());
+  // gRPC drives a connection that is coming up only while a call waits for it, and on a channel that has failed none
+  // does: its handshakes would all be too late. A new channel's first call waits.
+  if (error.reason == Reason::kServerNotReached) stubs_[at_].reset();
   at_ = (at_ + 1) % stubs_.size();
-  if (tried % servers == 0) pause(tried / servers);
+  if (tried % servers == 0) pause(tried / servers, asked);
 }
 
 #define CAPF_PHONE_DEFINE(method)                                                                \
@@ -77,7 +82,7 @@ void Server::go_on(int tried) {
       if (status.ok()) return response;                                                          \
       Error error = client::to_error(status);                                                    \
       if (tried >= tries_ || !may_repeat(error)) return tl::unexpected<Error>(std::move(error)); \
-      go_on(tried);                                                                              \
+      go_on(tried, error, client::retry_delay(status));                                          \
     }                                                                                            \
   }
 CAPF_PHONE_CALLS(CAPF_PHONE_DEFINE)

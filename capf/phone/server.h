@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -32,8 +33,9 @@ class Server {
  private:
   struct Stub;
   Stub& stub();
-  /// Turns to the next server, after a pause where all have been tried as often.
-  void go_on(int tried);
+  /// Turns to the next server, after a pause where all have been tried as often: as long as the last one asked, at
+  /// least.
+  void go_on(int tried, const Error& error, std::chrono::milliseconds asked);
 
   client::Endpoint endpoint_;
   int tries_;
