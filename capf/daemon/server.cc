@@ -92,10 +92,10 @@ class Composition final : public Server {
         administrators_(around.database, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), Botan::system_rng()),
         records_(around.database),
         monitor_(around.database, clock_, issuers_, high_water_),
-        maintenance_(around.database, configuration_.policy, holder_),
+        maintenance_(around.database, configuration_.policy, clock_, holder_),
         checker_(around.database, holder_),
         marks_(around.files.marks()),
-        sealer_(around.database, around.audit_key, marks_, high_water_, holder_, Botan::system_rng()),
+        sealer_(around.database, around.audit_key, marks_, high_water_, clock_, holder_, Botan::system_rng()),
         readiness_(monitor_),
         database_(around.database) {}
   ~Composition() override { stop(milliseconds{0}); }

@@ -47,8 +47,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
   std::optional<Sight> right;
   const auto look = [&](Transaction& tx) -> Result<Sight> {
     right.reset();
-    const auto skew = tx.now() - clock_.now();
-    if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+    CAPF_TRY(check_clock(tx, clock_));
     Sight seen;
     CAPF_LET(seen.phone, tx.phones().find(caller.device));
     if (seen.phone) {
@@ -92,6 +91,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
 }
 
 Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before) {
+  CAPF_TRY(check_clock(tx, clock_));  // a session lasts: the clock may have been set since it began
   CAPF_LET(const auto phone, tx.phones().lock(caller.device));
   std::optional<Operation> operation;
   if (phone) {

@@ -16,6 +16,7 @@ Result<std::optional<Maintenance::Round>> Maintenance::run() {
   CAPF_LET(std::optional<Round> round, in_write(database_, [&](Transaction& tx) -> Result<std::optional<Round>> {
              CAPF_LET(const bool mine, tx.leases().take("maintenance", holder_, kLeaseSeconds));
              if (!mine) return std::nullopt;
+             CAPF_TRY(check_clock(tx, clock_));
              CAPF_LET(const auto overdue, tx.operations().lock_overdue(tx.now() - kOverdueGrace, kOperationsPerRound));
              for (const Operation& operation : overdue) {
                CAPF_TRY(end_operation(tx, Actor{}, operation, OperationState::kExpired, Reason::kDeadlinePassed,
@@ -35,6 +36,7 @@ Result<int> Maintenance::revoke_superseded() {
   int revoked = 0;
   for (;;) {
     CAPF_LET(const int some, in_write(database_, [&](Transaction& tx) -> Result<int> {
+               CAPF_TRY(check_clock(tx, clock_));
                CertificateSelection due;
                due.held = false;
                due.superseded_before = tx.now() - policy_.superseded_grace;

@@ -13,13 +13,14 @@ namespace capf::service {
 class Maintenance {
  public:
   /// @param holder a name of this server that no other one has.
-  Maintenance(Database& database, const SitePolicy& policy, std::string holder)
-      : database_(database), policy_(policy), holder_(std::move(holder)) {}
+  Maintenance(Database& database, const SitePolicy& policy, const Clock& clock, std::string holder)
+      : database_(database), policy_(policy), clock_(clock), holder_(std::move(holder)) {}
   struct Round {
     int expired = 0;  ///< operations
     int revoked = 0;  ///< superseded LSCs
   };
-  /// One round; call it every minute. @return nothing where another server has the lease.
+  /// One round; call it every minute. @return nothing where another server has the lease. Errors: CLOCK_SKEW, since
+  /// what ends here by a clock that is wrong would have ended for good.
   Result<std::optional<Round>> run();
 
  private:
@@ -27,6 +28,7 @@ class Maintenance {
 
   Database& database_;
   const SitePolicy& policy_;
+  const Clock& clock_;
   std::string holder_;
 };
 

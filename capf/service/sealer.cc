@@ -5,6 +5,7 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
+#include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
@@ -88,6 +89,7 @@ Result<bool> Sealer::seal_batch() {
   return in_write(database_, [&](Transaction& tx) -> Result<bool> {
     CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
     if (!mine) return false;
+    CAPF_TRY(check_clock(tx, clock_));
     // The lease may run out while this server stands still; the chain does not fork even then.
     CAPF_TRY(tx.seals().lock());
     CAPF_LET(const auto last, tx.seals().last());

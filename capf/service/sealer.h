@@ -17,12 +17,13 @@ namespace capf::service {
 class Sealer {
  public:
   /// @param key the audit key. @param holder a name of this server that no other one has.
-  Sealer(Database& database, const ca::SigningKey& key, Marks& marks, HighWater& high_water, std::string holder,
-         Botan::RandomNumberGenerator& random)
+  Sealer(Database& database, const ca::SigningKey& key, Marks& marks, HighWater& high_water, const Clock& clock,
+         std::string holder, Botan::RandomNumberGenerator& random)
       : database_(database),
         key_(key),
         marks_(marks),
         high_water_(high_water),
+        clock_(clock),
         holder_(std::move(holder)),
         random_(random) {}
 
@@ -30,7 +31,7 @@ class Sealer {
   /// @return the last seal. Errors: DATABASE_BEHIND, RECORD_BROKEN where a seal is not signed by the audit key.
   Result<std::optional<AuditSeal>> check();
   /// check(), and seals what no running transaction can still precede. Call it every few seconds.
-  /// @return the last seal.
+  /// @return the last seal. Errors: CLOCK_SKEW, as a seal says when it was made.
   Result<std::optional<AuditSeal>> run();
   /// At the end: another server may have the lease at once.
   void leave();
@@ -43,6 +44,7 @@ class Sealer {
   const ca::SigningKey& key_;
   Marks& marks_;
   HighWater& high_water_;
+  const Clock& clock_;
   std::string holder_;
   Botan::RandomNumberGenerator& random_;
 };

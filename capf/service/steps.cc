@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "capf/ca/certificate.h"
+#include "capf/domain/policy.h"
 
 namespace capf::service {
 namespace {
@@ -17,6 +18,12 @@ Status supersede(Transaction& tx, const Actor& actor, const Certificate& certifi
 }
 
 }  // namespace
+
+Status check_clock(const Transaction& tx, const Clock& clock) {
+  const auto skew = tx.now() - clock.now();
+  if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+  return {};
+}
 
 Actor device_actor(const Caller& caller) {
   return {ActorKind::kDevice, caller.device.text(), caller.address.to_string()};

@@ -12,6 +12,9 @@
 
 namespace capf::service {
 
+/// CLOCK_SKEW where this server's clock is too far from the database's: whose is wrong, nobody can say.
+Status check_clock(const Transaction& tx, const Clock& clock);
+
 Actor device_actor(const Caller& caller);
 
 /// One line of the record that says it was done.

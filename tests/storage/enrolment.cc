@@ -335,11 +335,12 @@ TEST_CASE("after the deadline the phone is refused, and after the grace the oper
   const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
   site.sql("update operations set completes_by = now() - interval '1 minute'");
   CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kDeadlinePassed);
-  service::Maintenance maintenance(site.database(), site.policy, "here");
+  const SystemClock clock;
+  service::Maintenance maintenance(site.database(), site.policy, clock, "here");
   CHECK(must(maintenance.run())->expired == 0);
   CHECK(site.last_operation(device).state == OperationState::kPending);
   site.sql("update operations set completes_by = now() - interval '8 days'");
-  service::Maintenance elsewhere(site.database(), site.policy, "elsewhere");
+  service::Maintenance elsewhere(site.database(), site.policy, clock, "elsewhere");
   CHECK_FALSE(must(elsewhere.run()).has_value());  // the lease is another server's
   CHECK(must(maintenance.run())->expired == 1);
   CHECK(site.last_operation(device).state == OperationState::kExpired);
@@ -479,6 +480,7 @@ TEST_CASE("a server whose clock is wrong neither authenticates nor is healthy") 
     CHECK(refused(authenticator.authenticate(caller, service::Need::kOperation)) == Reason::kClockSkew);
     CHECK(refused(service::Monitor(site.database(), clock, site.issuer_keys(), site.high_water).healthy()) ==
           Reason::kClockSkew);
+    CHECK(refused(service::Maintenance(site.database(), site.policy, clock, "here").run()) == Reason::kClockSkew);
   }
   const WrongClock slow{std::chrono::seconds(-50)};
   CHECK(service::Authenticator(site.database(), strings, site.policy, slow, site.high_water, {})

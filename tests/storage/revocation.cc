@@ -163,7 +163,8 @@ TEST_CASE("a superseded LSC proves nothing from the confirmation on, and is revo
   check_stranger(site, device, site.enrolment.pending(by_old), Reason::kSupersededLscUsed);
   CHECK(must(site.phones.show(device)).phone.self_service_stopped_at);
 
-  service::Maintenance maintenance(site.database(), site.policy, "here");
+  const SystemClock clock;
+  service::Maintenance maintenance(site.database(), site.policy, clock, "here");
   CHECK(must(maintenance.run())->revoked == 0);
   site.sql("update certificates set superseded_at = superseded_at - interval '25 hours' where revoked_at is null");
   CHECK(must(maintenance.run())->revoked == 1);
@@ -185,7 +186,7 @@ TEST_CASE("in its grace a superseded LSC can be revoked like any other") {
   must(site.phones.block(site.administrator, device));
   CHECK(record(site, old_lsc).revocation_reason == RevocationReason::kPrivilegeWithdrawn);
   CHECK(site.value("select count(*) from revocations") == "2");
-  CHECK(must(service::Maintenance(site.database(), site.policy, "here").run())->revoked == 0);
+  CHECK(must(service::Maintenance(site.database(), site.policy, SystemClock(), "here").run())->revoked == 0);
 }
 
 TEST_CASE("each property of a selection chooses, and all that are named must fit") {

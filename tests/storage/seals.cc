@@ -14,9 +14,10 @@ namespace {
 /// One server that seals.
 struct Server {
   Server(Database& database, const ca::SigningKey& key, const std::string& name)
-      : sealer(database, key, marks, high_water, name, Botan::system_rng()) {}
+      : sealer(database, key, marks, high_water, clock, name, Botan::system_rng()) {}
   MarksInMemory marks;
   service::HighWater high_water;
+  SystemClock clock;
   service::Sealer sealer;
 };
 
