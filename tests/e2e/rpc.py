@@ -43,10 +43,13 @@ class Refusal(Exception):
         self.details = error.details()
         self.binary = metadata.get("grpc-status-details-bin", b"")
         self.reason = None
+        self.retry_delay = None  # seconds
         for any_detail in status_pb2.Status.FromString(self.binary).details:
-            info = error_details_pb2.ErrorInfo()
+            info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
             if any_detail.Unpack(info):
                 self.reason = info.reason
+            elif any_detail.Unpack(retry):
+                self.retry_delay = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
         # what the transport adds by itself says nothing
         self.whole = (self.code, self.details, self.binary,
                       tuple(sorted(key for key in metadata if key not in ("content-length", "date"))))

@@ -1,0 +1,120 @@
+"""Clocks that jump an hour and a year, forwards and back, one program's at a time. A server that is more than a minute away
+from its database neither authenticates nor signs, and says why; nobody can tell whose clock is wrong. What a phone takes
+for the time is its own affair."""
+
+import time
+import unittest
+import urllib.error
+import urllib.request
+from unittest import mock
+
+import grpc
+
+from e2e import faults, pki, rpc, wire_phone
+from e2e.faults import Fleet, faked, set_clock
+from e2e.site import EndToEnd, eventually
+
+JUMPS = tuple(sign * length for length in (3600, 365 * 86400) for sign in (1, -1))
+CHANGES = "select count(*) from audit_events where actor_kind = 'device'"
+
+
+class Clocks(EndToEnd, rpc.RefusalTests):
+    def ready(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.site.server.endpoints['metrics']}/readyz", timeout=30) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError as error:
+            self.assertEqual(error.code, 503)
+            self.assertIn(b"CLOCK_SKEW", error.read())
+            return False
+
+    def jump(self, clock, seconds):
+        """Phones come; in the middle the clock jumps; then it is right again."""
+        fleets = [Fleet(self.site, 30), Fleet(self.site, 30, wire=True)]
+        waiting = self.site.add_phone(self.device())
+        self.site.schedule(waiting, "install", "null", *faults.EC)
+        self.addCleanup(lambda: [fleet.kill() for fleet in fleets])
+        with wire_phone.Phone(self.site.server.endpoints["wire"], waiting) as session:
+            wanted = session.do(until=wire_phone.KEY_REQUEST)
+            for fleet in fleets:
+                fleet.start()
+            eventually(lambda: sum(fleet.held() for fleet in fleets) > 10, "phones enrol")
+            set_clock(clock, seconds)
+            eventually(lambda: not self.ready(), "the server says that it does not serve")
+            # What began before has ended.
+            before = eventually(self.nothing_changes, "nothing changes any more")
+            # A session that authenticated before gets nothing signed.
+            with self.assertRaises(wire_phone.Closed):
+                session.answer(wire_phone.KEY_REQUEST, wanted)
+                session.hear()
+        with rpc.phone_client(self.site) as phone:
+            refusal = self.refusal(phone.IssueCertificate, credential=rpc.credential(waiting),
+                                   certification_request=pki.request(pki.make_key()))
+        self.assertEqual((refusal.code, refusal.reason), (grpc.StatusCode.UNAVAILABLE, "CLOCK_SKEW"))
+        self.assertIsNotNone(refusal.retry_delay)
+        self.assertSays(self.site.phone(waiting, "--tries", "1", code=1), "CLOCK_SKEW")
+        self.assertIn("NOT_SERVING", self.site.capfctl("check", "health", code=2).stdout)
+        self.assertEqual(self.site.sql(CHANGES), before)
+        set_clock(clock, 0)
+        eventually(self.ready, "ready again")
+        for fleet in fleets:
+            fleet.served()
+        self.site.phone(waiting)
+
+    def nothing_changes(self):
+        before = self.site.sql(CHANGES)
+        time.sleep(0.3)
+        return before if self.site.sql(CHANGES) == before else None
+
+    def account(self):
+        self.assertEqual(faults.account(self.site), [])
+        self.assertEqual(faults.sealed(self.site), [])
+
+
+class ServerTest(Clocks):
+    def test_the_servers_clock(self):
+        self.site = faults.FaultySite(durable=False)
+        self.addCleanup(self.site.close)
+        clock = self.site.folder / "clock"
+        set_clock(clock, 0)
+        self.site.server.stop()
+        with mock.patch.dict("os.environ", faked(clock)):
+            self.site.server.start()
+        for seconds in JUMPS:
+            self.jump(clock, seconds)
+        self.account()
+
+
+class DatabaseTest(Clocks):
+    def test_the_databases_clock(self):
+        self.site = faults.FaultySite(durable=False, clock="clock")
+        self.addCleanup(self.site.close)
+        for seconds in JUMPS:
+            self.jump(self.site.folder / "clock", seconds)
+        self.account()
+
+
+class PhoneTest(Clocks):
+    def test_a_phones_clock(self):
+        """Over gRPC it does not believe a server whose certificate is not valid by its own clock, and nothing has changed;
+        on the wire it knows the very certificate."""
+        self.site = faults.FaultySite(durable=False)
+        self.addCleanup(self.site.close)
+        server = pki.x509.load_pem_x509_certificate((self.site.state / "certificates/server.pem").read_bytes())
+        clock = self.site.folder / "clock"
+        for seconds in JUMPS:
+            set_clock(clock, seconds)
+            believes = server.not_valid_before.timestamp() <= time.time() + seconds <= server.not_valid_after.timestamp()
+            for wire in False, True:
+                device = self.site.add_phone(self.device())
+                self.site.schedule(device, "install", "null", *faults.EC)
+                served = wire or believes
+                self.site.phone(device, *(["--wire"] if wire else ["--tries", "1"]), env=faked(clock), code=0 if served else 3)
+                self.assertEqual(self.site.operation(device)["state"], "succeeded" if served else "pending")
+                if not served:
+                    self.site.phone(device)
+        self.account()
+
+
+if __name__ == "__main__":
+    unittest.main()
