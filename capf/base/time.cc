@@ -85,7 +85,11 @@ Result<TimePoint> parse_rfc3339(std::string_view text) {
   const int offset_minute = take_digits(text, 2);
   if (offset_minute < 0 || offset_minute > 59 || !text.empty()) return fail(Reason::kInvalidTime);
   const Duration offset = hours{offset_hour} + minutes{offset_minute};
-  return ahead ? time - offset : time + offset;
+  time = ahead ? time - offset : time + offset;
+  // The offset may lead out of the first or the last year.
+  if (time < TimePoint{} || time >= TimePoint{sys_days{std::chrono::year{10000} / 1 / 1}})
+    return fail(Reason::kInvalidTime);
+  return time;
 }
 
 }  // namespace capf
