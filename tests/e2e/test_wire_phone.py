@@ -216,7 +216,7 @@ class FleetTest(DeskPhone):
         many = ("--wire", "--count", self.COUNT, "--concurrency", self.COUNT)
         done = self.site.phone(*many)
         self.assertRegex(done.stdout, rf"phones={self.COUNT} done={self.COUNT} seconds=\d+\.\d+ rate=\d+\.\d+/s cpu=\S+\n"
-                                      r"latency p50=\S+ p90=\S+ p99=\S+ max=\S+ seconds\n"
+                                      r"latency p50=\S+ p90=\S+ p99=\S+ p99.9=\S+ max=\S+ seconds\n"
                                       rf"outcome done {self.COUNT}\n")
         keys = {self.installed(device).public_key().public_numbers().n for device in devices}
         self.assertEqual(len(keys), self.COUNT)
