@@ -31,6 +31,7 @@ constexpr milliseconds kFirstPause{250};
 constexpr milliseconds kLongestPause{5000};
 constexpr milliseconds kDrainPatience{2500};
 constexpr std::chrono::seconds kStopLimit{9};
+constexpr int kReservedConnections = 4;  // beside those of the pool
 
 /// Tries again, with growing pauses, while the database cannot be reached. Errors: SHUTTING_DOWN after a signal.
 Status with_patience(Signals& signals, const std::function<Status()>& work) {
@@ -97,6 +98,8 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   settings.conninfo = configuration.database.server;
   settings.connections = configuration.database.pool_size;
   CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
+  settings.connections = kReservedConnections;
+  CAPF_LET(const auto reserved, storage::PostgresDatabase::open(settings));
   const Status found = with_patience(signals, [&]() -> Status {
     CAPF_TRY(storage::check_schema(settings.conninfo));
     CAPF_TRY(check_site(*database));
@@ -113,9 +116,9 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
     const auto use = database->use();
     numbers.set_pool(use.size, use.in_use, use.waiting);
   };
-  CAPF_LET(const auto server,
-           Server::start({configuration, *database, clock, metrics, read_pool, files, opened, *audit_key, tokens},
-                         std::move(secrets)));
+  CAPF_LET(const auto server, Server::start({configuration, *database, *reserved, clock, metrics, read_pool, files,
+                                             opened, *audit_key, tokens},
+                                            std::move(secrets)));
   keys_locked->reset();
   {
     CAPF_LET(const auto endpoints_file, EndpointsFile::write(files.endpoints(), server->endpoints()));

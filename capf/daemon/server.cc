@@ -1,5 +1,6 @@
 #include "capf/daemon/server.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -54,6 +55,7 @@ constexpr std::chrono::seconds kSealingPeriod{5};
 constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
 constexpr int kStatusPortOffset = 3;
 constexpr int kStatusThreads = 2;
+constexpr int kCallsOfOnePhone = 8;
 
 std::string status_url(const Configuration& configuration) {
   if (!configuration.status_url.empty()) return configuration.status_url;
@@ -69,6 +71,12 @@ std::string holder_name() {
   return full_host_name() + ":" + std::to_string(::getpid()) + ":" + to_hex(suffix);
 }
 
+/// An eighth of the places is always left for other addresses.
+rpc::Capacity shared_by_addresses(int running, int waiting) {
+  const int all = running + waiting;
+  return {running, waiting, std::max(1, all - (all + 7) / 8)};
+}
+
 /// What calls end up in, in the order in which it stands on each other.
 class Composition final : public Server {
  public:
@@ -82,48 +90,52 @@ class Composition final : public Server {
         secrets_(std::move(secrets)),
         authenticator_(around.database, secrets_.strings, configuration_.policy, clock_, high_water_,
                        [this](Reason reason) { metrics_.count_refusal(reason); }),
-        phones_(around.database),
-        operations_(around.database, secrets_.strings, configuration_.policy, Botan::system_rng()),
-        certificates_(around.database),
-        trust_(around.database),
+        phones_(around.reserved),
+        operations_(around.reserved, secrets_.strings, configuration_.policy, Botan::system_rng()),
+        certificates_(around.reserved),
+        trust_(around.reserved),
         issuer_files_(around.files, around.passphrase, around.tokens, configuration_.token.module),
-        issuer_service_(around.database, clock_, issuers_, issuer_files_, holder_, status_url(configuration_),
+        issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(configuration_),
                         Botan::system_rng()),
-        administrators_(around.database, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), Botan::system_rng()),
+        administrators_(around.reserved, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), Botan::system_rng()),
         records_(around.database),
-        monitor_(around.database, clock_, issuers_, high_water_),
-        maintenance_(around.database, configuration_.policy, clock_, holder_),
-        checker_(around.database, holder_),
+        admin_records_(around.reserved),
+        monitor_(around.reserved, clock_, issuers_, high_water_),
+        maintenance_(around.reserved, configuration_.policy, clock_, holder_),
+        checker_(around.reserved, holder_),
         marks_(around.files.marks()),
-        sealer_(around.database, around.audit_key, marks_, high_water_, clock_, holder_, Botan::system_rng()),
+        sealer_(around.reserved, around.audit_key, marks_, high_water_, clock_, holder_, Botan::system_rng()),
         readiness_(monitor_),
-        database_(around.database) {}
+        database_(around.database),
+        reserved_(around.reserved) {}
   ~Composition() override { stop(milliseconds{0}); }
 
   Status listen() {
     CAPF_TRY(issuer_service_.start());
     CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
-    recovery_.emplace(database_, *published_, marks_, high_water_);
+    recovery_.emplace(reserved_, *published_, marks_, high_water_);
     hold_against_crls();
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
     tell_expiries();
     // Whether the database is behind is known before anybody comes.
     tell_seal(sealer_.check());
-    const rpc::UseCases use_cases{.enrolment = *enrolment_,
-                                  .phones = phones_,
-                                  .operations = operations_,
-                                  .certificates = certificates_,
-                                  .checker = checker_,
-                                  .trust = trust_,
-                                  .issuers = issuer_service_,
-                                  .administrators = administrators_,
-                                  .records = records_,
-                                  .recovery = *recovery_,
-                                  .monitor = monitor_,
-                                  .readiness = readiness_,
-                                  .metrics = metrics_,
-                                  .clock = clock_,
-                                  .wire_certificate = secrets_.wire.chain.front()};
+    const auto use_cases_with = [this](service::Records& records) {
+      return rpc::UseCases{.enrolment = *enrolment_,
+                           .phones = phones_,
+                           .operations = operations_,
+                           .certificates = certificates_,
+                           .checker = checker_,
+                           .trust = trust_,
+                           .issuers = issuer_service_,
+                           .administrators = administrators_,
+                           .records = records,
+                           .recovery = *recovery_,
+                           .monitor = monitor_,
+                           .readiness = readiness_,
+                           .metrics = metrics_,
+                           .clock = clock_,
+                           .wire_certificate = secrets_.wire.chain.front()};
+    };
     if (configuration_.wire_listener.enabled) {
       std::vector<Bytes> others{secrets_.site_ca.key->public_key(), secrets_.server.key->public_key()};
       for (const auto& issuer : issuers_.all()) others.push_back(issuer->key().public_key());
@@ -134,18 +146,19 @@ class Composition final : public Server {
     if (configuration_.phone.enabled) {
       CAPF_LET(const auto settings, listen_settings(configuration_.phone, configuration_.phone_port()));
       const Limits& limits = configuration_.limits;
-      const rpc::CallLimits call_limits{{limits.calls_in_flight, limits.calls_waiting},
-                                        {limits.unauthenticated_calls_in_flight, limits.unauthenticated_calls_waiting}};
-      CAPF_LET(phone_server_, rpc::Server::start_phone(use_cases, settings, call_limits));
+      const rpc::CallLimits call_limits{
+          {limits.calls_in_flight, limits.calls_waiting, kCallsOfOnePhone},
+          shared_by_addresses(limits.unauthenticated_calls_in_flight, limits.unauthenticated_calls_waiting)};
+      CAPF_LET(phone_server_, rpc::Server::start_phone(use_cases_with(records_), settings, call_limits));
       endpoints_.phone = dial_address(phone_server_->addresses());
     }
     if (configuration_.admin.enabled) {
       CAPF_LET(const auto settings, listen_settings(configuration_.admin, configuration_.admin_port()));
-      CAPF_LET(admin_server_, rpc::Server::start_admin(use_cases, settings));
+      CAPF_LET(admin_server_, rpc::Server::start_admin(use_cases_with(admin_records_), settings));
       endpoints_.admin = dial_address(admin_server_->addresses());
     }
     publisher_.emplace(
-        database_, *published_, clock_, Botan::system_rng(),
+        reserved_, *published_, clock_, Botan::system_rng(),
         service::PublisherSettings{holder_, status_url(configuration_), configuration_.status.crl_interval,
                                    configuration_.status.crl_validity});
     service::ResponderSettings responder;
@@ -284,7 +297,7 @@ class Composition final : public Server {
 
   /// A database that has forgotten a CRL which this server serves was set back: nobody is let in.
   void hold_against_crls() {
-    const Status level = database_.read([this](Transaction& tx) { return published_->check(tx); });
+    const Status level = reserved_.read([this](Transaction& tx) { return published_->check(tx); });
     if (level) return high_water_.report("crls", std::nullopt);
     if (level.error().reason != Reason::kDatabaseBehind) return log_warning("crls.unread", level.error());
     high_water_.report("crls", "it does not have the newest CRL that this server serves");
@@ -361,6 +374,7 @@ class Composition final : public Server {
   service::Issuers issuer_service_;
   service::Administrators administrators_;
   service::Records records_;
+  service::Records admin_records_;
   service::Monitor monitor_;
   service::Maintenance maintenance_;
   service::Checker checker_;
@@ -368,6 +382,7 @@ class Composition final : public Server {
   service::Sealer sealer_;
   rpc::Readiness readiness_;
   Database& database_;
+  Database& reserved_;
   std::optional<service::Enrolment> enrolment_;
   std::unique_ptr<WirePort> wire_port_;
   std::unique_ptr<rpc::Server> phone_server_;

@@ -20,7 +20,8 @@ using PoolReading = std::function<void(Metrics&)>;
 /// What stands around a server and outlives it.
 struct Surroundings {
   const Configuration& configuration;
-  Database& database;
+  Database& database;  ///< for phones and relying parties
+  Database& reserved;  ///< the same one by connections that those cannot use up: for administrators and what is due
   const Clock& clock;
   Metrics& metrics;
   PoolReading read_pool;

@@ -94,8 +94,10 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
     if (!device) return refuse_stranger(call, std::move(device).error());
     call.caller = device->text();
     if (!rest) return refuse_stranger(call, rest.error());
-    Status outcome = handle(service::Caller{*std::move(device), *std::move(auth_string), std::move(call.certificate),
-                                            call.address, "grpc"});
+    service::Caller caller{*std::move(device), *std::move(auth_string), std::move(call.certificate), call.address,
+                           "grpc"};
+    caller.gone = [&context] { return context.IsCancelled(); };
+    Status outcome = handle(caller);
     // Any other error may come before or after the caller was judged.
     if (call.leaf && outcome) proven_.add(*call.leaf);
     if (call.leaf && !outcome && outcome.error().reason == Reason::kAuthenticationFailed) proven_.forget(*call.leaf);
@@ -173,7 +175,10 @@ Result<Limiter::Place> Guard::admit(Call& call) {
   auto presented = presented_certificate(*call.context.auth_context());
   if (presented && *presented) call.leaf = sha256((*presented)->leaf);
   Limiter& limiter = !call.leaf ? strangers_ : proven_.contains(*call.leaf) ? known_ : unproven_;
-  auto place = limiter.enter(std::min(call.context.deadline(), std::chrono::system_clock::now() + kLongestWait));
+  // A device is known by the certificate that proved it; of anybody else nothing but the address is.
+  const std::string caller = &limiter == &known_ ? to_hex(*call.leaf) : call.address.block();
+  auto place =
+      limiter.enter(std::min(call.context.deadline(), std::chrono::system_clock::now() + kLongestWait), caller);
   if (!place) return fail(Reason::kOverloaded);
   if (call.context.IsCancelled()) return fail(Reason::kCallerGone);
   if (!presented) return refuse_stranger(call, std::move(presented).error());

@@ -2,24 +2,32 @@
 
 namespace capf::rpc {
 
-std::optional<Limiter::Place> Limiter::enter(std::chrono::system_clock::time_point deadline) {
+std::optional<Limiter::Place> Limiter::enter(std::chrono::system_clock::time_point deadline,
+                                             const std::string& caller) {
   std::unique_lock lock(mutex_);
+  if (running_ >= capacity_.running && waiting_ >= capacity_.waiting) return std::nullopt;
+  const auto own = by_caller_.try_emplace(caller, 0).first;
+  if (own->second >= capacity_.each) return std::nullopt;
+  ++own->second;
   if (running_ >= capacity_.running) {
-    if (waiting_ >= capacity_.waiting) return std::nullopt;
     ++waiting_;
     const bool free = freed_.wait_until(lock, deadline, [&] { return running_ < capacity_.running; });
     --waiting_;
-    if (!free) return std::nullopt;
+    if (!free) {
+      forget(caller);
+      return std::nullopt;
+    }
   }
   ++running_;
-  return Place(this);
+  return Place(this, caller);
 }
 
 std::optional<Limiter::Place> Limiter::try_enter() {
   const std::lock_guard lock(mutex_);
   if (running_ >= capacity_.running) return std::nullopt;
   ++running_;
-  return Place(this);
+  ++by_caller_[{}];
+  return Place(this, {});
 }
 
 int Limiter::running() const {
@@ -27,10 +35,16 @@ int Limiter::running() const {
   return running_;
 }
 
-void Limiter::leave() {
+void Limiter::forget(const std::string& caller) {
+  const auto own = by_caller_.find(caller);
+  if (--own->second == 0) by_caller_.erase(own);
+}
+
+void Limiter::leave(const std::string& caller) {
   {
     const std::lock_guard lock(mutex_);
     --running_;
+    forget(caller);
   }
   freed_.notify_one();
 }

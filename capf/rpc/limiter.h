@@ -4,6 +4,8 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 namespace capf::rpc {
@@ -11,44 +13,49 @@ namespace capf::rpc {
 struct Capacity {
   int running = 1;
   int waiting = 0;
+  int each = running + waiting;  ///< the most of both that one caller may have
 };
 
 /// Lets so many run at once and so many wait for their turn. Threads: any.
 class Limiter {
  public:
-  explicit Limiter(Capacity capacity) : capacity_(capacity) {}
+  explicit Limiter(const Capacity& capacity) : capacity_(capacity) {}
 
   /// A place among the running, as long as it lives.
   class Place {
    public:
-    Place(Place&& other) noexcept : limiter_(std::exchange(other.limiter_, nullptr)) {}
+    Place(Place&& other) noexcept
+        : limiter_(std::exchange(other.limiter_, nullptr)), caller_(std::move(other.caller_)) {}
     Place& operator=(Place&&) = delete;
     ~Place() {
-      if (limiter_ != nullptr) limiter_->leave();
+      if (limiter_ != nullptr) limiter_->leave(caller_);
     }
 
     const Limiter* limiter() const { return limiter_; }
 
    private:
     friend class Limiter;
-    explicit Place(Limiter* limiter) : limiter_(limiter) {}
+    Place(Limiter* limiter, std::string caller) : limiter_(limiter), caller_(std::move(caller)) {}
     Limiter* limiter_;
+    std::string caller_;
   };
 
-  /// Nothing where too many wait already, or no place became free until `deadline`.
-  std::optional<Place> enter(std::chrono::system_clock::time_point deadline);
+  /// Nothing where too many wait already, or too many of this caller's, or no place became free until `deadline`.
+  std::optional<Place> enter(std::chrono::system_clock::time_point deadline, const std::string& caller = {});
   /// A place if there is one now.
   std::optional<Place> try_enter();
   int running() const;
 
  private:
-  void leave();
+  void leave(const std::string& caller);
+  void forget(const std::string& caller);  ///< one place less; locked
 
   const Capacity capacity_;
   mutable std::mutex mutex_;
   std::condition_variable freed_;
   int running_ = 0;
   int waiting_ = 0;
+  std::unordered_map<std::string, int> by_caller_;
 };
 
 }  // namespace capf::rpc

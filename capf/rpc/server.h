@@ -57,15 +57,16 @@ struct ListenSettings {
 };
 
 /// How many calls run at once and how many wait; those above are refused with OVERLOADED. Answers wait as well, until
-/// their callers take them.
+/// their callers take them. One certificate, or one address of those who have proven nothing, never has all places.
 struct CallLimits {
-  Capacity known;              ///< callers with a client certificate that proved them lately
-  Capacity strangers;          ///< callers that show none
-  Capacity unproven{16, 128};  ///< callers with one that has proven nothing yet: anybody can make one
+  Capacity known;                   ///< callers with a client certificate that proved them lately
+  Capacity strangers;               ///< callers that show none
+  Capacity unproven{16, 128, 128};  ///< callers with one that has proven nothing yet: anybody can make one
   OpenCalls::Patience answers{std::chrono::milliseconds{5000}, 32};
 };
-inline constexpr CallLimits kPhoneCallLimits{{32, 128}, {8, 24}};
-inline constexpr CallLimits kAdminCallLimits{{16, 48}, {2, 4}, {4, 12}, {std::chrono::milliseconds{60'000}, 32}};
+inline constexpr CallLimits kPhoneCallLimits{{32, 128, 8}, {8, 24, 28}};
+inline constexpr CallLimits kAdminCallLimits{
+    {16, 48, 48}, {2, 4, 4}, {4, 12, 12}, {std::chrono::milliseconds{60'000}, 32}};
 
 /// One gRPC server: TLS 1.2 or newer, which asks for a client certificate and judges none; the guard does. Threads:
 /// any.

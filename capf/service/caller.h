@@ -39,6 +39,8 @@ struct Caller {
   std::optional<Error> bad_proof{};  ///< they tried to prove a certificate, and it is no proof
   /// Is told what is on record of the device that they name, before anything is judged; may be empty.
   std::function<void(const Phone&)> on_found{};
+  /// Whether nobody waits for the answer any more; may be empty.
+  std::function<bool()> gone{};
 };
 
 }  // namespace capf::service

@@ -273,6 +273,8 @@ auto Enrolment::perform_as(const Caller& caller, Need need, OperationKind kind, 
   Answer answer = in_write(database_, [&](Transaction& tx) -> Answer {
     ended.reset();
     CAPF_LET(Proven proven, authenticator_.authorise(tx, caller, need, before));
+    // Connection and lock have been waited for; what is expensive comes now.
+    if (caller.gone && caller.gone()) return fail(Reason::kCallerGone);
     CAPF_TRY(settle_credential(tx, caller, proven, policy_.superseded_grace));
     CAPF_TRY(remember_mic(tx, proven));
     // Who knows the string is not locked out for the wrong ones that came before it.

@@ -5,6 +5,7 @@
 
 #include <botan/system_rng.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "capf/base/log.h"
 
@@ -57,6 +58,12 @@ struct QuestionName {
   std::string_view operator()(const HandOver&) const { return "wire/hand_over"; }
   std::string_view operator()(const ReportFailure&) const { return "wire/report_failure"; }
 };
+
+/// Whether the phone has closed its side: whatever it sent before that is still there.
+bool has_gone(int socket) {
+  pollfd watched{socket, POLLRDHUP, 0};
+  return ::poll(&watched, 1, 0) > 0 && (watched.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
 
 }  // namespace
 
@@ -330,7 +337,17 @@ net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& questio
   Desk* const clerk = &desk;
   const Question* const asked = &question;
   std::optional<Answer>* const told = &answer;
-  const auto work = [clerk, asked, told] { told->emplace(clerk->answer(*asked)); };
+  // A phone that has waited in line for too long comes again: what it asked for is not done for nobody. What it has
+  // done itself is written down whether or not it waits.
+  const bool expensive = begins || std::holds_alternative<Issue>(question);
+  const int socket = stream_.socket().native_handle();
+  const auto work = [clerk, asked, told, expensive, socket] {
+    if (expensive && has_gone(socket)) {
+      told->emplace(fail(Reason::kCallerGone).value());
+    } else {
+      told->emplace(clerk->answer(*asked));
+    }
+  };
   asking_ = true;
   co_await net::run_on(authenticated_ ? hall_.pool : hall_.stranger_pool, work);
   asking_ = false;

@@ -182,7 +182,7 @@ class Fleet:
         """Until every phone has been served, or refused for good. @return how many had which outcome"""
         output, _ = self.process.communicate(timeout=10 * PATIENCE)
         self.process = None
-        outcomes = {name: int(count) for name, count in re.findall(r"(?m)^([A-Z_]+|done):?\s+(\d+)$", output)}
+        outcomes = {name: int(count) for name, count in re.findall(r"(?m)^outcome (\w+) (\d+)$", output)}
         self.said = output
         return outcomes
 
@@ -205,6 +205,7 @@ class Fleet:
         if self.process:
             self.process.kill()
             self.process.communicate()
+            self.process = None
 
 
 def account(site):

@@ -59,6 +59,15 @@ TEST_CASE("so many run, so many wait, and the next is turned away") {
   CHECK(limiter.running() == 0);
   CHECK(limiter.try_enter());
 
+  Limiter shared({.running = 3, .waiting = 0, .each = 2});
+  const auto one = shared.enter(now, "192.0.2.7");
+  {
+    const auto another = shared.enter(now, "192.0.2.7");
+    CHECK(another);
+    CHECK_FALSE(shared.enter(now, "192.0.2.7"));
+    CHECK(shared.enter(now, "192.0.2.8"));
+  }
+  CHECK(shared.enter(now, "192.0.2.7"));
   Limiter patient({.running = 1, .waiting = 1});
   const auto place = patient.try_enter();
   CHECK_FALSE(patient.enter(now));  // waits, but the deadline has passed
