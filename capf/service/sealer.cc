@@ -5,6 +5,7 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
+#include "capf/domain/policy.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -100,6 +101,11 @@ Result<bool> Sealer::seal_batch() {
     AuditSeal seal;
     seal.number = last ? last->number + 1 : 1;
     seal.sealed_at = last ? std::max(tx.now(), last->sealed_at) : tx.now();
+    // This transaction may have waited for the lease, while others began and ended. What claims to be of much later is
+    // left to be found.
+    for (const AuditRecord& event : events) {
+      if (event.at - tx.now() < kLargestClockSkew) seal.sealed_at = std::max(seal.sealed_at, event.at);
+    }
     seal.events = static_cast<int>(events.size());
     seal.last = batch.back().place;
     seal.content = content_of(events);

@@ -97,6 +97,26 @@ TEST_CASE("an event of a transaction that still runs is sealed when it has ended
   CHECK(page.batches.front().events.front().detail == "slow");
 }
 
+TEST_CASE("a seal that had to wait for its lease is not older than what it covers") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.add("before");
+  std::thread sealing;
+  in(*record.database, [&](Transaction& other) {
+    good(other.leases().take("audit", "other", 0));
+    sealing = std::thread([&] { record.seal(server, 1); });
+    const std::string waits =
+        "select count(*) from pg_stat_activity where datname = current_database() and "
+        "wait_event_type = 'Lock'";
+    while (record.fresh.sql(waits, "postgres") == "0") std::this_thread::yield();
+    record.add("meanwhile");
+  });
+  sealing.join();
+  record.seal(server, 1);
+  CHECK(record.value("select count(*) from audit_events where at > (select max(sealed_at) from audit_seals)") == "0");
+  CHECK(record.value("select sum(events) from audit_seals") == "2");
+}
+
 TEST_CASE("two servers that seal at once make one chain") {
   Sealed record;
   Server one(*record.database, *record.key, "one");
