@@ -30,7 +30,7 @@ constexpr std::chrono::seconds kDatabasePatience{60};
 constexpr milliseconds kFirstPause{250};
 constexpr milliseconds kLongestPause{5000};
 constexpr milliseconds kDrainPatience{2500};
-constexpr std::chrono::seconds kStopLimit{9};
+constexpr std::chrono::seconds kStopLimit{8};
 constexpr int kReservedConnections = 4;  // beside those of the pool
 
 /// Tries again, with growing pauses, while the database cannot be reached. Errors: SHUTTING_DOWN after a signal.

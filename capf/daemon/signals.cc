@@ -2,10 +2,14 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
+#include <thread>
 
 #include <pthread.h>
 #include <unistd.h>
+
+#include "capf/base/log.h"
 
 namespace capf::daemon {
 namespace {
@@ -46,8 +50,11 @@ void Signals::wait_for_stop() {
 }
 
 void Signals::end_within(std::chrono::seconds time) {
-  ::signal(SIGALRM, SIG_DFL);
-  ::alarm(static_cast<unsigned>(time.count()));
+  std::thread([time] {
+    std::this_thread::sleep_for(time);
+    log_warning("server.stopped_short", {{"words", "something did not answer in time"}});
+    std::_Exit(0);
+  }).detach();
 }
 
 }  // namespace capf::daemon

@@ -12,7 +12,8 @@ class Signals {
   bool stop_within(std::chrono::milliseconds time);
   void wait_for_stop();
 
-  /// From now on the process ends after so many seconds, whatever hangs.
+  /// From now on the process ends after so many seconds, whatever hangs: a database or a token that answers nothing.
+  /// Who waits for an answer hears that the connection broke, as after a power cut; what was answered is stored.
   static void end_within(std::chrono::seconds time);
 };
 
