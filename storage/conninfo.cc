@@ -10,6 +10,8 @@
 namespace capf::storage {
 namespace {
 
+constexpr const char* kPrimaryOnly = "read-write";
+
 using Options = std::map<std::string, std::string>;
 
 Result<Options> parse(const std::string& conninfo) {
@@ -97,12 +99,13 @@ Result<std::string> session_conninfo(const std::string& conninfo, const SessionL
   CAPF_TRY(check(options));
   const auto milliseconds = [](std::chrono::milliseconds limit) { return std::to_string(limit.count()); };
   options.emplace("application_name", "capfd");
-  options.emplace("connect_timeout", "5");
-  options.emplace("target_session_attrs", "read-write");
-  options.emplace("keepalives_idle", "10");
-  options.emplace("keepalives_interval", "5");
+  options.emplace("connect_timeout", "3");  // for each host
+  options.emplace("target_session_attrs", kPrimaryOnly);
+  // A host that is gone is noticed within 6 to 11 seconds, whether or not something was on its way to it.
+  options.emplace("keepalives_idle", "5");
+  options.emplace("keepalives_interval", "2");
   options.emplace("keepalives_count", "3");
-  options.emplace("tcp_user_timeout", "20000");
+  options.emplace("tcp_user_timeout", "6000");
   options.emplace("gssencmode", "disable");  // TLS alone says whom we talk to
   options["client_encoding"] = "UTF8";
   std::string& settings = options["options"];
@@ -114,6 +117,13 @@ Result<std::string> session_conninfo(const std::string& conninfo, const SessionL
              " -c timezone=UTC -c client_min_messages=warning -c enable_seqscan=off -c jit=off" +
              (settings.empty() ? "" : " ") + settings;
   return to_conninfo(options);
+}
+
+bool takes_standby(const std::string& conninfo) {
+  const auto options = parse(conninfo);
+  if (!options) return false;
+  const auto found = options->find("target_session_attrs");
+  return found != options->end() && found->second != kPrimaryOnly && found->second != "primary";
 }
 
 Result<std::string> with_database(const std::string& conninfo, const std::string& name) {

@@ -17,12 +17,16 @@ Status check_conninfo(const std::string& conninfo);
 struct SessionLimits {
   std::chrono::milliseconds statement{15'000};
   std::chrono::milliseconds lock{5'000};  ///< waiting for a row's lock
-  std::chrono::milliseconds idle_in_transaction{60'000};
+  std::chrono::milliseconds idle_in_transaction{20'000};
 };
 
 /// `conninfo` after check_conninfo(), with limits, time zone, keepalives and the primary as target set where it does
 /// not say otherwise.
 Result<std::string> session_conninfo(const std::string& conninfo, const SessionLimits& limits);
+
+/// Whether a session may be one with a standby, by target_session_attrs.
+/// @param conninfo as session_conninfo() makes it.
+bool takes_standby(const std::string& conninfo);
 
 /// `conninfo` with another database's name.
 Result<std::string> with_database(const std::string& conninfo, const std::string& name);

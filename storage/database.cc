@@ -9,11 +9,13 @@ namespace capf::storage {
 namespace {
 
 constexpr int kAttempts = 6;
+constexpr std::chrono::milliseconds kGrace{2000};  ///< for an answer after the server's own limit
 
 class Unit final : public Transaction {
  public:
   explicit Unit(Session& session)
       : now_(session.now()),
+        standby_(session.standby()),
         phones_(session),
         operations_(session),
         certificates_(session),
@@ -32,6 +34,7 @@ class Unit final : public Transaction {
         crls_(session) {}
 
   TimePoint now() const override { return now_; }
+  bool standby() const override { return standby_; }
   PhoneStore& phones() override { return phones_; }
   OperationStore& operations() override { return operations_; }
   CertificateStore& certificates() override { return certificates_; }
@@ -51,6 +54,7 @@ class Unit final : public Transaction {
 
  private:
   TimePoint now_;
+  bool standby_;
   Phones phones_;
   Operations operations_;
   Certificates certificates_;
@@ -89,7 +93,8 @@ Status attempt(Session& session, Access access, const std::function<Status(Trans
   return committed;
 }
 
-Status run(Pool& pool, std::chrono::milliseconds wait, Access access, const std::function<Status(Transaction&)>& work) {
+Status run(Pool& pool, std::chrono::milliseconds wait, bool takes_standby, Access access,
+           const std::function<Status(Transaction&)>& work) {
   for (int count = 1;; ++count) {
     CAPF_LET(auto lease, pool.take(wait));
     Status status;
@@ -99,6 +104,7 @@ Status run(Pool& pool, std::chrono::milliseconds wait, Access access, const std:
       status = attempt(session, access, work);
       if (session.fault()) remedy = session.fault()->remedy;
     }
+    if (remedy == Remedy::kPrimary) remedy = takes_standby ? Remedy::kGiveUp : Remedy::kReconnect;
     if (remedy == Remedy::kReconnect || remedy == Remedy::kAsk) {
       lease.discard();
       pool.close_idle();
@@ -116,18 +122,20 @@ Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const DatabaseS
 }
 
 PostgresDatabase::PostgresDatabase(std::string conninfo, const DatabaseSettings& settings)
-    : pool_(std::move(conninfo), settings.connections), wait_(settings.wait) {}
+    : takes_standby_(storage::takes_standby(conninfo)),
+      pool_(std::move(conninfo), settings.connections, settings.limits.statement + kGrace),
+      wait_(settings.wait) {}
 
 Status PostgresDatabase::write(const std::function<Status(Transaction&)>& work) {
-  return run(pool_, wait_, Access::kWrite, work);
+  return run(pool_, wait_, takes_standby_, Access::kWrite, work);
 }
 
 Status PostgresDatabase::read(const std::function<Status(Transaction&)>& work) {
-  return run(pool_, wait_, Access::kRead, work);
+  return run(pool_, wait_, takes_standby_, Access::kRead, work);
 }
 
 Status PostgresDatabase::ping() {
-  return run(pool_, std::chrono::seconds(1), Access::kRead, [](Transaction&) { return Status{}; });
+  return run(pool_, std::chrono::seconds(1), takes_standby_, Access::kRead, [](Transaction&) { return Status{}; });
 }
 
 }  // namespace capf::storage

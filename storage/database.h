@@ -33,6 +33,7 @@ class PostgresDatabase final : public Database {
  private:
   PostgresDatabase(std::string conninfo, const DatabaseSettings& settings);
 
+  const bool takes_standby_;
   Pool pool_;
   const std::chrono::milliseconds wait_;
 };

@@ -19,7 +19,8 @@ Fault of_state(std::string_view state, const std::string& cause) {
   if (state == "40001" || state == "40P01") return make(Remedy::kRepeat, Reason::kChangedMeanwhile, cause);
   if (state == "55P03") return make(Remedy::kGiveUp, Reason::kOverloaded, cause);           // a lock was not to be had
   if (state == "57014") return make(Remedy::kGiveUp, Reason::kDatabaseUnavailable, cause);  // statement_timeout
-  if (state == "25006") return lost(cause);                                                 // it is no primary any more
+  // A standby cannot be written; of what we ask for, to begin a transaction that writes is all that it does not have.
+  if (state == "25006" || state == "0A000") return make(Remedy::kPrimary, Reason::kDatabaseReadOnly, cause);
   if (kind == "08" || kind == "57" || state == "25P03" || state == "25P04") return lost(cause);         // cut off
   if (kind == "53" || kind == "58") return make(Remedy::kGiveUp, Reason::kDatabaseUnavailable, cause);  // disk, memory
   return make(Remedy::kGiveUp, Reason::kInternal, cause);

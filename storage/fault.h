@@ -12,6 +12,7 @@ enum class Remedy : std::uint8_t {
   kGiveUp,     ///< the error is the answer
   kRepeat,     ///< run it again from its start
   kReconnect,  ///< the same, over another connection
+  kPrimary,    ///< the same, over a connection to the primary; where a standby is what there is to be, the error
   kAsk,        ///< the commit was sent and not answered: nobody knows
 };
 

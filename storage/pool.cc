@@ -1,10 +1,28 @@
 #include "storage/pool.h"
 
+#include <algorithm>
+#include <random>
 #include <utility>
 
 #include "storage/session.h"
 
 namespace capf::storage {
+namespace {
+
+using Moment = std::chrono::steady_clock::time_point;
+
+constexpr std::chrono::milliseconds kFirstPause{50};
+constexpr std::chrono::milliseconds kLongestPause{1000};
+constexpr std::chrono::milliseconds kBetweenLooks{500};
+
+/// Doubled with each failure, times something between a half and one and a half.
+std::chrono::milliseconds pause_after(int failures) {
+  thread_local std::minstd_rand generator{std::random_device{}()};
+  const auto pause = std::min(kFirstPause * (1 << std::min(failures - 1, 8)), kLongestPause);
+  return pause * std::uniform_int_distribution<int>(50, 150)(generator) / 100;
+}
+
+}  // namespace
 
 Pool::Lease::Lease(Pool& pool, std::unique_ptr<Connection> connection)
     : pool_(&pool), connection_(std::move(connection)) {}
@@ -16,13 +34,22 @@ Pool::Lease::~Lease() {
   if (pool_ != nullptr) pool_->give_back(std::move(connection_));
 }
 
-void Pool::Lease::discard() { connection_.reset(); }
+void Pool::Lease::discard() { pool_->discard(std::move(connection_)); }
 
-Pool::Pool(std::string conninfo, int size) : conninfo_(std::move(conninfo)), size_(size) {}
+Pool::Pool(std::string conninfo, int size, std::chrono::milliseconds longest_answer)
+    : conninfo_(std::move(conninfo)), size_(size), longest_answer_(longest_answer), watch_([this] { watch(); }) {}
 
-Pool::~Pool() = default;
+Pool::~Pool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stopped_.notify_all();
+  watch_.join();
+}
 
 Result<Pool::Lease> Pool::take(std::chrono::milliseconds wait) {
+  bool again = false;
   {
     std::unique_lock lock(mutex_);
     ++waiting_;
@@ -32,16 +59,37 @@ Result<Pool::Lease> Pool::take(std::chrono::milliseconds wait) {
     if (!idle_.empty()) {
       auto connection = std::move(idle_.back());
       idle_.pop_back();
+      taken_.insert(connection.get());
       return Lease(*this, std::move(connection));
     }
+    again = failures_ > 0;
+    if (again && (trying_ || Moment::clock::now() < next_attempt_)) {
+      returned_.notify_one();  // whoever waits too is refused too
+      return fail(Reason::kDatabaseUnavailable, std::string(words(Reason::kDatabaseUnavailable)),
+                  "not tried again yet after " + std::to_string(failures_) + " attempts");
+    }
+    trying_ = trying_ || again;
     ++open_;
   }
   auto connection = connect();
+  note_attempt(connection.has_value(), again);
   if (!connection) {
     give_back(nullptr);
     return tl::unexpected<Error>(connection.error());
   }
+  const std::lock_guard lock(mutex_);
+  taken_.insert(connection->get());
   return Lease(*this, *std::move(connection));
+}
+
+void Pool::note_attempt(bool connected, bool again) {
+  const std::lock_guard lock(mutex_);
+  if (again) trying_ = false;
+  if (connected) {
+    failures_ = 0;
+  } else if (again || failures_ == 0) {  // of those that began together the first one counts
+    next_attempt_ = Moment::clock::now() + pause_after(++failures_);
+  }
 }
 
 Result<std::unique_ptr<Connection>> Pool::connect() const {
@@ -57,6 +105,7 @@ void Pool::give_back(std::unique_ptr<Connection> connection) {
   std::unique_ptr<Connection> broken;  // closed outside of the lock
   {
     const std::lock_guard lock(mutex_);
+    taken_.erase(connection.get());
     if (connection != nullptr && connection->link.is_open()) {
       idle_.push_back(std::move(connection));
     } else {
@@ -65,6 +114,23 @@ void Pool::give_back(std::unique_ptr<Connection> connection) {
     }
   }
   returned_.notify_one();
+}
+
+void Pool::discard(std::unique_ptr<Connection> connection) {
+  const std::lock_guard lock(mutex_);
+  taken_.erase(connection.get());
+}
+
+/// A server that holds its sockets and answers nothing is not told apart by TCP.
+void Pool::watch() {
+  std::unique_lock lock(mutex_);
+  while (!stopped_.wait_for(lock, kBetweenLooks, [this] { return stopping_; })) {
+    const Moment now = Moment::clock::now();
+    for (const Connection* connection : taken_) {
+      const Moment asked = connection->asked;
+      if (asked != Moment{} && now - asked > longest_answer_) connection->cut();
+    }
+  }
 }
 
 void Pool::close_idle() {

@@ -4,7 +4,9 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "capf/base/error.h"
@@ -21,7 +23,10 @@ struct PoolUse {
   int waiting = 0;  ///< threads that wait for one
 };
 
-/// Connections to one database, made when they are needed. A connection that broke is thrown away. Threads: any.
+/// Connections to one database, made when they are needed. A connection that broke is thrown away. While the database
+/// cannot be reached one caller at a time tries, after pauses that grow to a second or so and are never quite the same;
+/// the others are refused at once. Who waits for an answer for longer than any answer may take hears that the
+/// connection is lost. Threads: any.
 class Pool {
  public:
   /// A connection that is the caller's alone; it goes back when the lease ends. Must not outlive the pool.
@@ -41,9 +46,11 @@ class Pool {
     std::unique_ptr<Connection> connection_;
   };
 
-  /// @param conninfo as session_conninfo() makes it.
-  Pool(std::string conninfo, int size);
+  /// @param conninfo as session_conninfo() makes it. @param longest_answer after it a connection is cut
+  Pool(std::string conninfo, int size, std::chrono::milliseconds longest_answer);
   ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
 
   /// OVERLOADED where none comes free in `wait`; DATABASE_UNAVAILABLE where the database cannot be reached.
   Result<Lease> take(std::chrono::milliseconds wait);
@@ -53,15 +60,27 @@ class Pool {
 
  private:
   Result<std::unique_ptr<Connection>> connect() const;
+  /// What an attempt to connect shows; `again` where it was the one caller's who tries while others are refused.
+  void note_attempt(bool connected, bool again);
   void give_back(std::unique_ptr<Connection> connection);
+  void discard(std::unique_ptr<Connection> connection);
+  void watch();
 
   const std::string conninfo_;
   const int size_;
+  const std::chrono::milliseconds longest_answer_;
   mutable std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Connection>> idle_;
+  std::set<Connection*> taken_;
   int open_ = 0;
   int waiting_ = 0;
+  int failures_ = 0;  ///< attempts in a row that failed
+  bool trying_ = false;
+  std::chrono::steady_clock::time_point next_attempt_{};
+  bool stopping_ = false;
+  std::condition_variable stopped_;
+  std::thread watch_;
 };
 
 }  // namespace capf::storage

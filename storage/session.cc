@@ -5,7 +5,7 @@
 namespace capf::storage {
 namespace {
 
-/// Begins and asks for the time in one round trip.
+/// Begins and asks for the time, and whether this is a standby, in one round trip.
 class TimedTransaction final : public pqxx::internal::basic_transaction {
  public:
   TimedTransaction(pqxx::connection& link, Access access)
@@ -22,8 +22,10 @@ class TimedTransaction final : public pqxx::internal::basic_transaction {
 
  private:
   static const char* begin_of(Access access) {
-    return access == Access::kWrite ? "begin isolation level read committed read write; select microseconds(now())"
-                                    : "begin isolation level repeatable read read only; select microseconds(now())";
+    return access == Access::kWrite ? "begin isolation level read committed read write; "
+                                      "select microseconds(now()), pg_is_in_recovery()"
+                                    : "begin isolation level repeatable read read only; "
+                                      "select microseconds(now()), pg_is_in_recovery()";
   }
   void do_begin() override { time_ = direct_exec(begin_); }
 
@@ -35,6 +37,7 @@ class TimedTransaction final : public pqxx::internal::basic_transaction {
 
 // What was not committed is rolled back when the transaction goes; that may throw no more than anything else here.
 Session::~Session() {
+  const Asking asking(connection_);
   try {
     transaction_.reset();
   } catch (...) {
@@ -43,13 +46,15 @@ Session::~Session() {
 }
 
 Status Session::begin(Access access) {
-  CAPF_LET(now_, guarded([&] {
-             auto transaction = std::make_unique<TimedTransaction>(connection_.link, access);
-             const pqxx::result time = transaction->time();
-             transaction_ = std::move(transaction);
-             Columns columns(time.front());
-             return columns.time();
-           }));
+  CAPF_TRY(guarded([&] {
+    auto transaction = std::make_unique<TimedTransaction>(connection_.link, access);
+    const pqxx::result time = transaction->time();
+    transaction_ = std::move(transaction);
+    Columns columns(time.front());
+    now_ = columns.time();
+    standby_ = columns.boolean();
+    return true;
+  }));
   return {};
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <set>
@@ -10,6 +12,8 @@
 #include <pqxx/connection>
 #include <pqxx/result>
 #include <pqxx/transaction_base>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "storage/columns.h"
 #include "storage/fault.h"
@@ -25,10 +29,37 @@ struct Statement {
 
 /// A connection with what it has prepared. Belongs to one thread at a time.
 struct Connection {
-  explicit Connection(const std::string& conninfo) : link(conninfo) {}
+  explicit Connection(const std::string& conninfo) : link(conninfo), socket(::dup(link.sock())) {}
+  ~Connection() {
+    if (socket >= 0) ::close(socket);
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// For any thread: whoever waits for the database over this connection hears that it is lost.
+  void cut() const { ::shutdown(socket, SHUT_RDWR); }
 
   pqxx::connection link;
   std::set<std::string> prepared;
+  /// Since when the database has been asked something, by the steady clock; its epoch while nothing is asked.
+  std::atomic<std::chrono::steady_clock::time_point> asked{};
+
+ private:
+  const int socket;  ///< the link's, by a number that stays this one's until the end
+};
+
+/// While it stands, the database is asked something.
+class Asking {
+ public:
+  explicit Asking(Connection& connection) : connection_(connection) {
+    connection_.asked = std::chrono::steady_clock::now();
+  }
+  ~Asking() { connection_.asked = std::chrono::steady_clock::time_point{}; }
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+
+ private:
+  Connection& connection_;
 };
 
 enum class Access { kRead, kWrite };
@@ -48,6 +79,7 @@ class Session {
 
   const std::optional<Fault>& fault() const { return fault_; }
   TimePoint now() const { return now_; }
+  bool standby() const { return standby_; }
 
   Result<pqxx::result> run(const Statement& statement, const Parameters& parameters);
   /// Without preparing it: planned for just these values.
@@ -84,6 +116,7 @@ class Session {
   template <class Action>
   auto guarded(Action action) -> Result<decltype(action())> {
     if (fault_) return tl::unexpected<Error>(fault_->error);
+    const Asking asking(connection_);
     try {
       return action();
     } catch (...) {
@@ -109,6 +142,7 @@ class Session {
   std::unique_ptr<pqxx::transaction_base> transaction_;
   std::optional<Fault> fault_;
   TimePoint now_;
+  bool standby_ = false;
 };
 
 // Readers of rows with one column.

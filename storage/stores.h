@@ -274,6 +274,8 @@ class Leases final : public LeaseStore {
  public:
   explicit Leases(Session& session) : session_(session) {}
   Result<bool> take(const std::string& name, const std::string& holder, int seconds) override;
+  Result<bool> hold(const std::string& name, const std::string& holder, int seconds) override;
+  Status give_back(const std::string& name, const std::string& holder) override;
 
  private:
   Session& session_;

@@ -161,6 +161,8 @@ enum class Code : std::uint8_t {
   X(kChangedMeanwhile, "CHANGED_MEANWHILE", kConflict, "somebody else changed this meanwhile")                         \
   X(kSelectionChanged, "SELECTION_CHANGED", kConflict, "the selection is not what was counted before")                 \
   X(kDatabaseUnavailable, "DATABASE_UNAVAILABLE", kUnavailable, "the database cannot be reached")                      \
+  X(kDatabaseReadOnly, "DATABASE_READ_ONLY", kUnavailable,                                                             \
+    "the database is a standby: this server answers what can be read, and changes nothing")                            \
   X(kOverloaded, "OVERLOADED", kUnavailable, "the server is busy: come again in a moment")                             \
   X(kShuttingDown, "SHUTTING_DOWN", kUnavailable, "the server is stopping")                                            \
   X(kCallerGone, "CALLER_GONE", kUnavailable, "the caller did not wait for the answer")                                \

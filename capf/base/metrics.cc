@@ -48,6 +48,8 @@ struct Metrics::Series {
                                        "Callers refused before they had proven who they are, by the true reason.");
   Gauge& calls = gauge(registry, "capf_calls_in_flight", "Calls that are being answered.");
   Gauge& database_up = gauge(registry, "capf_database_up", "1 while the database answers.");
+  Gauge& read_only = gauge(registry, "capf_database_read_only",
+                           "1 while the database is a standby: what can be read is answered, and nothing is changed.");
   Gauge& pool_size = gauge(registry, "capf_database_pool_size", "Connections that this server may have.");
   Gauge& pool_in_use = gauge(registry, "capf_database_pool_in_use", "Connections that are in use.");
   Gauge& pool_waiting = gauge(registry, "capf_database_pool_waiting", "Calls that wait for a connection.");
@@ -107,6 +109,7 @@ void Metrics::count_refusal(Reason reason) {
 }
 void Metrics::add_call_in_flight(int change) { series_->calls.Increment(change); }
 void Metrics::set_database_up(bool up) { series_->database_up.Set(up ? 1 : 0); }
+void Metrics::set_database_read_only(bool read_only) { series_->read_only.Set(read_only ? 1 : 0); }
 void Metrics::set_pool(std::int64_t size, std::int64_t in_use, std::int64_t waiting) {
   series_->pool_size.Set(static_cast<double>(size));
   series_->pool_in_use.Set(static_cast<double>(in_use));

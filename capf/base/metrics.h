@@ -53,6 +53,8 @@ class Metrics {
 
   /// Whether the database answered when it was last asked, and what it said.
   void set_database_up(bool up);
+  /// Whether the database is a standby, which cannot be written.
+  void set_database_read_only(bool read_only);
   /// @param waiting calls that wait for a connection
   void set_pool(std::int64_t size, std::int64_t in_use, std::int64_t waiting);
 

@@ -24,27 +24,24 @@ namespace capf::daemon {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kDatabasePatience{60};
 constexpr milliseconds kFirstPause{250};
-constexpr milliseconds kLongestPause{5000};
+constexpr milliseconds kLongestPause{2000};
 constexpr milliseconds kDrainPatience{2500};
 constexpr std::chrono::seconds kStopLimit{8};
 constexpr int kReservedConnections = 4;  // beside those of the pool
 
-/// Tries again, with growing pauses, while the database cannot be reached. Errors: SHUTTING_DOWN after a signal.
+/// Tries again, with growing pauses, for as long as the database cannot be reached. Errors: SHUTTING_DOWN after a
+/// signal.
 Status with_patience(Signals& signals, const std::function<Status()>& work) {
-  const auto deadline = steady_clock::now() + kDatabasePatience;
+  bool told = false;
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     const Status status = work();
     if (status || status.error().reason != Reason::kDatabaseUnavailable) return status;
-    if (steady_clock::now() + pause > deadline) {
-      return fail(Reason::kDatabaseUnavailable,
-                  "the database did not answer for " + std::to_string(kDatabasePatience.count()) + " seconds",
-                  status.error().cause);
-    }
-    log_warning("database.waiting", status.error(), {{"next_try_ms", pause.count()}});
+    if (!told) log_warning("database.waiting", status.error());
+    told = true;
+    // The service manager's patience with a start begins anew.
+    notify_service_manager("EXTEND_TIMEOUT_USEC=90000000\nSTATUS=waiting for the database");
     if (signals.stop_within(pause)) return fail(Reason::kShuttingDown);
   }
 }
@@ -100,11 +97,14 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
   settings.connections = kReservedConnections;
   CAPF_LET(const auto reserved, storage::PostgresDatabase::open(settings));
+  bool adopted = true;
   const Status found = with_patience(signals, [&]() -> Status {
     CAPF_TRY(storage::check_schema(settings.conninfo));
     CAPF_TRY(check_site(*database));
-    CAPF_LET(const bool moved, in_write(*database, [](Transaction& tx) { return tx.seals().adopt_cluster(); }));
-    if (moved) log_warning("database.moved");
+    const auto moved = in_write(*database, [](Transaction& tx) { return tx.seals().adopt_cluster(); });
+    adopted = moved.has_value();
+    if (!moved && moved.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(moved.error());
+    if (moved && *moved) log_warning("database.moved");
     return {};
   });
   CAPF_TRY(found);
@@ -117,7 +117,7 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
     numbers.set_pool(use.size, use.in_use, use.waiting);
   };
   CAPF_LET(const auto server, Server::start({configuration, *database, *reserved, clock, metrics, read_pool, files,
-                                             opened, *audit_key, tokens},
+                                             opened, *audit_key, tokens, adopted},
                                             std::move(secrets)));
   keys_locked->reset();
   {
@@ -125,7 +125,7 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
     const std::string line = server->endpoints().ready_line();
     std::printf("%s\n", line.c_str());
     std::fflush(stdout);
-    notify_service_manager("READY=1");
+    notify_service_manager("READY=1\nSTATUS=");
     log_info("server.ready", {{"wire", server->endpoints().wire.value_or("")},
                               {"phone", server->endpoints().phone.value_or("")},
                               {"admin", server->endpoints().admin.value_or("")},

@@ -26,6 +26,7 @@
 #include "capf/service/enrolment.h"
 #include "capf/service/highwater.h"
 #include "capf/service/issuers.h"
+#include "capf/service/lease.h"
 #include "capf/service/maintenance.h"
 #include "capf/service/monitor.h"
 #include "capf/service/operations.h"
@@ -51,7 +52,7 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kMaintenancePeriod{60};
 constexpr std::chrono::seconds kReadingPeriod{15};
 constexpr std::chrono::seconds kRefreshPeriod{5};
-constexpr std::chrono::seconds kSealingPeriod{5};
+constexpr milliseconds kAwaitedPeriod{1000};
 constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
 constexpr int kStatusPortOffset = 3;
 constexpr int kStatusThreads = 2;
@@ -75,6 +76,29 @@ std::string holder_name() {
 rpc::Capacity shared_by_addresses(int running, int waiting) {
   const int all = running + waiting;
   return {running, waiting, std::max(1, all - (all + 7) / 8)};
+}
+
+/// What goes wrong again and again is told when it begins. One thread.
+class Complaint {
+ public:
+  explicit Complaint(const char* event) : event_(event) {}
+
+  void tell(const Status& status) {
+    // That it cannot be written is told once for all.
+    const bool wrong = !status && status.error().reason != Reason::kDatabaseReadOnly;
+    if (wrong && told_ != status.error().reason) log_warning(event_, status.error());
+    told_ = wrong ? std::optional(status.error().reason) : std::nullopt;
+  }
+
+ private:
+  const char* const event_;
+  std::optional<Reason> told_;
+};
+
+template <class T>
+Status status_of(const Result<T>& result) {
+  if (result) return {};
+  return tl::unexpected<Error>(result.error());
 }
 
 /// What calls end up in, in the order in which it stands on each other.
@@ -107,7 +131,8 @@ class Composition final : public Server {
         sealer_(around.reserved, around.audit_key, marks_, high_water_, clock_, holder_, Botan::system_rng()),
         readiness_(monitor_),
         database_(around.database),
-        reserved_(around.reserved) {}
+        reserved_(around.reserved),
+        adopted_(around.adopted) {}
   ~Composition() override { stop(milliseconds{0}); }
 
   Status listen() {
@@ -174,11 +199,11 @@ class Composition final : public Server {
       endpoints_.metrics = dial_address(web_server_->addresses());
     }
     reading_.emplace(kReadingPeriod, [this] { read(); });
-    maintaining_.emplace(kMaintenancePeriod, [this] { maintain(); });
+    maintaining_.emplace(service::kLeaseRenewal, [this] { maintain(); });
     refreshing_.emplace(kRefreshPeriod, [this] { refresh(); });
-    publishing_.emplace(service::Publisher::period(configuration_.status.crl_interval), [this] { publish(); });
+    publishing_.emplace([this] { return publish(); });
     checking_.emplace(kCheckingPeriod, [this] { check(); });
-    sealing_.emplace(kSealingPeriod, [this] { tell_seal(sealer_.run()); });
+    sealing_.emplace(service::kLeaseRenewal, [this] { seal(); });
     return {};
   }
 
@@ -213,7 +238,11 @@ class Composition final : public Server {
       sealing_.reset();
     }
     if (checking_) checking_->stop();
-    if (maintaining_) maintaining_->stop();
+    if (maintaining_) {
+      maintaining_->stop();
+      maintenance_.leave();
+      maintaining_.reset();
+    }
     if (reading_) reading_->stop();
     if (status_server_) status_server_->stop();
     if (responder_) responder_->stop();  // its answers need the server to be there still
@@ -242,8 +271,8 @@ class Composition final : public Server {
     read_pool_(metrics_);
     const auto summary = monitor_.summary();
     if (wire_port_) wire_port_->tick();
-    metrics_.set_database_up(summary.has_value());
-    if (!summary) return log_warning("summary.failed", summary.error());
+    summary_complaint_.tell(status_of(summary));
+    if (!summary) return;
     for (const OperationState state : kOperationStates) {
       const auto found = summary->operations.find(state);
       metrics_.set_operations(to_string(state), found == summary->operations.end() ? 0 : found->second);
@@ -260,16 +289,18 @@ class Composition final : public Server {
     metrics_.set_summary_read(now);
   }
 
-  void refresh() {
-    if (const Status refreshed = issuer_service_.refresh(); !refreshed) {
-      log_warning("issuers.unread", refreshed.error());
-    }
-  }
+  void refresh() { refresh_complaint_.tell(issuer_service_.refresh()); }
 
   void maintain() {
+    const auto held = maintenance_.hold();
+    metrics_.set_lease_held(held && *held);
+    if (!held) maintenance_complaint_.tell(status_of(held));
+    const auto now = steady_clock::now();
+    if (!held || !*held || (maintained_ && now - *maintained_ < kMaintenancePeriod)) return;
+    maintained_ = now;
     const auto round = maintenance_.run();
-    metrics_.set_lease_held(round && *round);
-    if (!round) return log_warning("maintenance.failed", round.error());
+    maintenance_complaint_.tell(status_of(round));
+    if (!round) return;
     if (*round && (*round)->expired + (*round)->revoked > 0) {
       log_info("maintenance.done", {{"expired", (*round)->expired}, {"revoked", (*round)->revoked}});
     }
@@ -288,8 +319,9 @@ class Composition final : public Server {
       if (!issuer) return std::nullopt;
       return issuer->record().der;
     };
-    const web::Publication publication{*published_, certificate, *responder_, configuration_.status.crl_interval,
-                                       metrics_};
+    const web::Publication publication{*published_, certificate,
+                                       *responder_, configuration_.status.crl_interval,
+                                       metrics_,    [this] { return readiness_.recent().has_value(); }};
     CAPF_LET(status_server_, web::Server::start_later(settings, web::publication_route(publication)));
     endpoints_.status = dial_address(status_server_->addresses());
     return {};
@@ -311,20 +343,22 @@ class Composition final : public Server {
     return issuers;
   }
 
-  void publish() {
+  /// @return after how long it is to be called again
+  milliseconds publish() {
+    const milliseconds period = service::Publisher::period(configuration_.status.crl_interval);
     hold_against_crls();
     // Nothing is signed by what a database says that has forgotten something.
     const Status level = high_water_.check();
     if (!level && !told_behind_) log_error("database.behind", level.error());
     told_behind_ = !level;
-    if (!level) return;
+    if (!level) return period;
     const auto generations = issuers_.all();
     const auto issuers = publishing_issuers(generations);
-    const Status certified = responder_->keep(issuers);
-    if (!certified && certified_) log_error("ocsp.not_certified", certified.error());
-    certified_ = certified.has_value();
+    ocsp_complaint_.tell(responder_->keep(issuers));
+    bool awaited = false;
     for (const service::ShardState& state : publisher_->run(issuers)) {
       const CrlShard& shard = state.shard;
+      awaited = awaited || state.awaited;
       if (state.newest) {
         metrics_.set_crl(shard.issuer_id, shard.shard,
                          {state.newest->number, state.newest->entries, state.newest->size, state.newest->this_update,
@@ -340,19 +374,39 @@ class Composition final : public Server {
         log_error("crl.not_published", *state.error, {{"issuer", shard.issuer_id}, {"shard", shard.shard}});
       }
     }
+    return awaited ? std::min(period, kAwaitedPeriod) : period;
   }
 
   void check() {
     const auto findings = checker_.run(configuration_.check_period);
-    if (!findings) return log_warning("check.failed", findings.error());
-    if (*findings) metrics_.set_findings(static_cast<std::int64_t>((*findings)->size()));
+    check_complaint_.tell(status_of(findings));
+    if (findings && *findings) metrics_.set_findings(static_cast<std::int64_t>((*findings)->size()));
+  }
+
+  void seal() {
+    if (!adopted_) {
+      const auto moved = in_write(reserved_, [](Transaction& tx) { return tx.seals().adopt_cluster(); });
+      adopted_ = moved.has_value();
+      if (moved && *moved) log_warning("database.moved");
+      if (!moved) return tell_seal(tl::unexpected<Error>(moved.error()));
+    }
+    tell_seal(sealer_.run());
   }
 
   void tell_seal(const Result<std::optional<AuditSeal>>& last) {
     const Status level = high_water_.check();
     metrics_.set_database_behind(!level);
-    if (!last) return log_error("audit.unsealed", last.error());
-    if (*last) metrics_.set_seal((*last)->number, (*last)->sealed_at);
+    const auto reason = last ? std::nullopt : std::optional(last.error().reason);
+    metrics_.set_database_up(reason != Reason::kDatabaseUnavailable);
+    if (reason != Reason::kDatabaseUnavailable) {
+      const bool read_only = reason == Reason::kDatabaseReadOnly;
+      metrics_.set_database_read_only(read_only);
+      if (read_only && !read_only_) log_warning("database.read_only");
+      if (!read_only && read_only_) log_info("database.writable");
+      read_only_ = read_only;
+    }
+    sealing_complaint_.tell(status_of(last));
+    if (last && *last) metrics_.set_seal((*last)->number, (*last)->sealed_at);
   }
 
   const Configuration& configuration_;
@@ -393,7 +447,15 @@ class Composition final : public Server {
   std::map<CrlShard, Reason> failing_;  ///< what was last said of each shard
   std::optional<service::Responder> responder_;
   bool told_behind_ = false;
-  bool certified_ = true;  ///< the responder's certificates were as they should be
+  bool read_only_ = false;  ///< the database was, when a seal was tried last
+  bool adopted_;
+  std::optional<steady_clock::time_point> maintained_;
+  Complaint summary_complaint_{"summary.failed"};
+  Complaint refresh_complaint_{"issuers.unread"};
+  Complaint maintenance_complaint_{"maintenance.failed"};
+  Complaint ocsp_complaint_{"ocsp.not_certified"};
+  Complaint check_complaint_{"check.failed"};
+  Complaint sealing_complaint_{"audit.unsealed"};
   std::unique_ptr<web::Server> status_server_;
   std::unique_ptr<web::Server> web_server_;
   std::optional<Ticker> reading_;

@@ -29,6 +29,8 @@ struct Surroundings {
   const Secret& passphrase;  ///< of the keys
   const ca::SigningKey& audit_key;
   ca::Tokens& tokens;
+  /// Whether the record is known to go on in this cluster (SealStore::adopt_cluster); not where that is a standby.
+  bool adopted = true;
 };
 
 /// The whole server: services, listeners, and the threads that do what is due. Listens when start() returns.

@@ -16,7 +16,12 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds period) {
 }  // namespace
 
 Ticker::Ticker(std::chrono::milliseconds period, std::function<void()> work)
-    : period_(period), work_(std::move(work)), thread_([this] { loop(); }) {}
+    : Ticker([period, work = std::move(work)] {
+        work();
+        return period;
+      }) {}
+
+Ticker::Ticker(std::function<std::chrono::milliseconds()> work) : work_(std::move(work)), thread_([this] { loop(); }) {}
 
 Ticker::~Ticker() { stop(); }
 
@@ -33,9 +38,9 @@ void Ticker::loop() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    work_();
+    const std::chrono::milliseconds period = work_();
     lock.lock();
-    stopped_.wait_for(lock, jittered(period_), [this] { return stopping_; });
+    stopped_.wait_for(lock, jittered(period), [this] { return stopping_; });
   }
 }
 

@@ -13,6 +13,8 @@ namespace capf::daemon {
 class Ticker {
  public:
   Ticker(std::chrono::milliseconds period, std::function<void()> work);
+  /// @param work returns after how long it is to be called again.
+  explicit Ticker(std::function<std::chrono::milliseconds()> work);
   ~Ticker();
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
@@ -23,8 +25,7 @@ class Ticker {
  private:
   void loop();
 
-  const std::chrono::milliseconds period_;
-  const std::function<void()> work_;
+  const std::function<std::chrono::milliseconds()> work_;
   std::mutex mutex_;
   std::condition_variable stopped_;
   bool stopping_ = false;

@@ -72,16 +72,27 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
       return fail(Reason::kInvalidConfiguration,
                   "legacy_phones needs a key that serves nothing else, but " + files_.key(name).string() + " does");
     }
-    const auto reserved =
-        in_write(database_, [&](Transaction& tx) { return tx.keys().claim(sha256(key), KeyOwner::kSite, 0); });
-    if (!reserved) return tl::unexpected<Error>(reserved.error());
+    unclaimed_.push_back(sha256(key));
     CAPF_LET(net::TlsIdentity tls, tls_identity(identity));
     settings.identities.push_back(std::move(tls));
     if (const auto facts = ca::read_certificate(identity.chain.front())) {
       metrics_.set_certificate_not_after(name, facts->not_after);
     }
   }
+  const Status claimed = claim_keys();
+  // A standby has what was claimed when it was written.
+  if (!claimed && claimed.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(claimed.error());
   return net::TlsContext::make(settings);
+}
+
+Status WirePort::claim_keys() {
+  if (unclaimed_.empty()) return {};
+  CAPF_TRY(database_.write([&](Transaction& tx) -> Status {
+    for (const Sha256& key : unclaimed_) CAPF_TRY(tx.keys().claim(key, KeyOwner::kSite, 0));
+    return {};
+  }));
+  unclaimed_.clear();
+  return {};
 }
 
 std::filesystem::file_time_type WirePort::newest_file() const {
@@ -100,6 +111,8 @@ void WirePort::tick() {
   const wire::ListenerCounts counts = listener_->counts();
   metrics_.set_wire({counts.connections, counts.strangers, counts.handshakes, counts.accepted, counts.over_limit,
                      counts.handshake_failures, counts.sessions, counts.legacy_sessions});
+  const Status claimed = claim_keys();
+  if (!claimed) log_debug("wire.key_unclaimed", {{"reason", claimed.error().reason}});
   if (newest_file() == shown_) return;
   auto tls = open_tls();
   if (!tls) return log_error("wire.certificate_kept", tls.error());

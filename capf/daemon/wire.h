@@ -40,6 +40,7 @@ class WirePort {
         metrics_(metrics) {}
 
   Result<std::shared_ptr<const net::TlsContext>> open_tls();
+  Status claim_keys();
   std::filesystem::file_time_type newest_file() const;
 
   const Configuration& configuration_;
@@ -48,6 +49,7 @@ class WirePort {
   const std::vector<Bytes> others_;
   Database& database_;
   Metrics& metrics_;
+  std::vector<Sha256> unclaimed_;             ///< keys that the record does not reserve for the site yet
   std::filesystem::file_time_type shown_{};   ///< of the files whose certificates are shown
   std::unique_ptr<wire::Listener> listener_;  ///< last: it calls what stands above
 };

@@ -491,11 +491,19 @@ class SummaryStore {
   virtual Result<Summary> summary() = 0;
 };
 
+/// Time is the database's. A transaction that took or holds a lease and then stands still for seconds is ended.
 class LeaseStore {
  public:
   virtual ~LeaseStore() = default;
-  /// Takes or keeps the lease for `seconds` from now. @return false while somebody else has it.
+  /// Takes or keeps the lease for `seconds` from now. @return false while somebody else has it, or a transaction holds
+  /// it; waits for nobody.
   virtual Result<bool> take(const std::string& name, const std::string& holder, int seconds) = 0;
+  /// Keeps a lease that nobody else has taken since, and nobody takes it before this transaction ends.
+  /// @return false where somebody took it, whether or not they have it still: what was begun under it must not be
+  /// finished.
+  virtual Result<bool> hold(const std::string& name, const std::string& holder, int seconds) = 0;
+  /// Others may have it at once, where it is the holder's.
+  virtual Status give_back(const std::string& name, const std::string& holder) = 0;
 };
 
 /// One transaction. Not shared between threads.
@@ -504,6 +512,8 @@ class Transaction {
   virtual ~Transaction() = default;
   /// The database's clock at the start of the transaction.
   virtual TimePoint now() const = 0;
+  /// Whether the database is a standby: what it says may be old, and it cannot be written.
+  virtual bool standby() const = 0;
   virtual PhoneStore& phones() = 0;
   virtual OperationStore& operations() = 0;
   virtual CertificateStore& certificates() = 0;
@@ -528,9 +538,9 @@ class Database {
   virtual ~Database() = default;
   /// Runs `work` in a transaction and commits it, or rolls back where `work` fails. `work` may be run several times:
   /// from its start after a serialization failure, a deadlock or a connection that was lost before the commit was
-  /// sent. COMMIT_IN_DOUBT where the connection was lost during the commit.
+  /// sent. COMMIT_IN_DOUBT where the connection was lost during the commit. DATABASE_READ_ONLY on a standby.
   virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
-  /// The same without the right to write, on the primary.
+  /// The same without the right to write; on a standby where there is no primary and the site's settings allow it.
   virtual Status read(const std::function<Status(Transaction&)>& work) = 0;
 };
 

@@ -48,6 +48,8 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
   const auto look = [&](Transaction& tx) -> Result<Sight> {
     right.reset();
     CAPF_TRY(check_clock(tx, clock_));
+    // A standby may not know yet who was blocked and what was revoked.
+    if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
     Sight seen;
     CAPF_LET(seen.phone, tx.phones().find(caller.device));
     if (seen.phone) {

@@ -241,7 +241,10 @@ Status Issuers::refresh() {
     faults_[record.id] = fault;
     if (able) self.issuers.push_back(record.id);
   }
-  return database_.write([&](Transaction& tx) { return tx.servers().see(self); });
+  const Status seen = database_.write([&](Transaction& tx) { return tx.servers().see(self); });
+  // On a standby there is nobody who would wait for this server's keys.
+  if (!seen && seen.error().reason == Reason::kDatabaseReadOnly) return {};
+  return seen;
 }
 
 void Issuers::leave() {

@@ -1,20 +1,34 @@
 #include "capf/service/maintenance.h"
 
+#include "capf/base/log.h"
+#include "capf/service/lease.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
 
-constexpr int kLeaseSeconds = 90;
+const char* const kLease = "maintenance";
 constexpr std::chrono::hours kRefusalsKept{24 * 90};
 constexpr int kOperationsPerRound = 500;
 constexpr int kSupersededAtOnce = 500;
 
 }  // namespace
 
+Result<bool> Maintenance::hold() {
+  return in_write(database_, [&](Transaction& tx) -> Result<bool> {
+    CAPF_TRY(check_clock(tx, clock_));
+    return tx.leases().take(kLease, holder_, kLeaseSeconds);
+  });
+}
+
+void Maintenance::leave() {
+  const Status left = database_.write([&](Transaction& tx) { return tx.leases().give_back(kLease, holder_); });
+  if (!left) log_warning("maintenance.lease_kept", left.error());
+}
+
 Result<std::optional<Maintenance::Round>> Maintenance::run() {
   CAPF_LET(std::optional<Round> round, in_write(database_, [&](Transaction& tx) -> Result<std::optional<Round>> {
-             CAPF_LET(const bool mine, tx.leases().take("maintenance", holder_, kLeaseSeconds));
+             CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
              if (!mine) return std::nullopt;
              CAPF_TRY(check_clock(tx, clock_));
              CAPF_LET(const auto overdue, tx.operations().lock_overdue(tx.now() - kOverdueGrace, kOperationsPerRound));
@@ -36,6 +50,8 @@ Result<int> Maintenance::revoke_superseded() {
   int revoked = 0;
   for (;;) {
     CAPF_LET(const int some, in_write(database_, [&](Transaction& tx) -> Result<int> {
+               CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
+               if (!mine) return 0;
                CAPF_TRY(check_clock(tx, clock_));
                CertificateSelection due;
                due.held = false;

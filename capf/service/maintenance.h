@@ -19,6 +19,11 @@ class Maintenance {
     int expired = 0;  ///< operations
     int revoked = 0;  ///< superseded LSCs
   };
+  /// Takes the lease or keeps it; call it every kLeaseRenewal. @return whether it is this server's. Errors: CLOCK_SKEW:
+  /// another one is to have it.
+  Result<bool> hold();
+  /// At the end: another server may have the lease at once.
+  void leave();
   /// One round; call it every minute. @return nothing where another server has the lease. Errors: CLOCK_SKEW, since
   /// what ends here by a clock that is wrong would have ended for good.
   Result<std::optional<Round>> run();

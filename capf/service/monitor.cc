@@ -27,6 +27,7 @@ Status Monitor::healthy() {
   CAPF_LET(const auto active, in_read(database_, [&](Transaction& tx) -> Result<std::optional<std::int64_t>> {
              const auto skew = tx.now() - clock_.now();
              if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+             if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
              return tx.issuers().active_id();
            }));
   const auto issuer = active ? issuers_.find(*active) : nullptr;

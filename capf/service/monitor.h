@@ -19,7 +19,8 @@ class Monitor {
   Result<ChangeCursor> end_of_changes();
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit);
   /// Whether the database answers and is as far as the high-water marks, this server's clock agrees with its, and this
-  /// server has the active issuer's key. Errors: DATABASE_UNAVAILABLE, DATABASE_BEHIND, CLOCK_SKEW, ISSUER_KEY_ABSENT.
+  /// server has the active issuer's key. Errors: DATABASE_UNAVAILABLE, DATABASE_READ_ONLY, DATABASE_BEHIND, CLOCK_SKEW,
+  /// ISSUER_KEY_ABSENT.
   Status healthy();
 
  private:

@@ -5,11 +5,11 @@
 #include "capf/base/log.h"
 #include "capf/ca/profile.h"
 #include "capf/domain/policy.h"
+#include "capf/service/lease.h"
 
 namespace capf::service {
 namespace {
 
-constexpr int kLeaseSeconds = 30;  // after a crash nobody publishes for so long
 constexpr int kEntriesAtOnce = 20000;
 constexpr int kChangesAtOnce = 200000;
 constexpr std::size_t kDroppedAtOnce = 1000;
@@ -31,6 +31,7 @@ tl::unexpected<Error> would_lose(const CrlShard& shard, const SerialNumber& seri
 /// What the database says of a shard.
 struct Publisher::Sight {
   TimePoint now;
+  bool standby = false;
   std::optional<CrlRecord> newest;
   bool changed = false;
 };
@@ -63,7 +64,7 @@ void Publisher::leave(const std::vector<PublishingIssuer>& issuers) {
   const Status left = database_.write([&](Transaction& tx) -> Status {
     for (const PublishingIssuer& issuer : issuers) {
       for (int shard = 0; shard < issuer.record.shards; ++shard) {
-        CAPF_TRY(tx.leases().take(lease_name({issuer.record.id, shard}), settings_.holder, 0));
+        CAPF_TRY(tx.leases().give_back(lease_name({issuer.record.id, shard}), settings_.holder));
       }
     }
     return {};
@@ -89,13 +90,16 @@ Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
       forked = !fetched && fetched.error().reason == Reason::kCrlWouldLoseEntries;
       if (!forked) CAPF_TRY(fetched);
     }
-    if (!forked && !due(sight)) return {};
+    if (sight.standby || (!forked && !due(sight))) return {};
     CAPF_LET(const bool mine, in_write(database_, [&](Transaction& tx) {
                return tx.leases().take(lease_name(shard), settings_.holder, kLeaseSeconds);
              }));
+    state.awaited = !mine;
     if (!mine) return {};
+    std::optional<LeaseKeeper> kept(std::in_place, database_, lease_name(shard), settings_.holder);
     CAPF_LET(const Draft draft, build(issuer, shard));
     CAPF_LET(const CrlRecord record, check(issuer, shard, draft.terms));
+    kept.reset();
     CAPF_TRY(publish(record, draft.changes));
     CAPF_TRY(published_.take(shard));
     state.newest = record;
@@ -114,6 +118,7 @@ Result<Publisher::Sight> Publisher::look(const CrlShard& shard) {
     if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
     Sight sight;
     sight.now = tx.now();
+    sight.standby = tx.standby();
     CAPF_LET(sight.newest, tx.crls().newest(shard));
     CAPF_LET(const auto changes, tx.crls().changes(shard, 1));
     sight.changed = !changes.empty();
@@ -268,13 +273,14 @@ Status Publisher::publish(const CrlRecord& record, const std::vector<std::int64_
   CAPF_LET(const File file, File::open(published_.path_aside(record.shard)));
   const Status stored = database_.write([&](Transaction& tx) -> Status {
     // Whoever lost the lease meanwhile has nothing to publish; nobody else gets it before this transaction ends.
-    CAPF_LET(const bool mine, tx.leases().take(lease_name(record.shard), settings_.holder, kLeaseSeconds));
+    CAPF_LET(const bool mine, tx.leases().hold(lease_name(record.shard), settings_.holder, kLeaseSeconds));
     if (!mine) return fail(Reason::kChangedMeanwhile);
     CAPF_TRY(published_.check(tx));
     CAPF_LET(const bool added, tx.crls().add(record));
     if (!added) return fail(Reason::kChangedMeanwhile);
     CAPF_TRY(store_pieces(tx, record, file));
-    return tx.crls().forget_changes(record.shard, changes);
+    CAPF_TRY(tx.crls().forget_changes(record.shard, changes));
+    return tx.leases().give_back(lease_name(record.shard), settings_.holder);
   });
   CAPF_TRY(stored);
   log_info("crl.published", {{"issuer", record.shard.issuer_id},

@@ -32,6 +32,7 @@ struct ShardState {
   CrlShard shard;
   std::optional<CrlRecord> newest;  ///< that this server serves
   bool published = false;           ///< by this server, in this round
+  bool awaited = false;             ///< another server has the lease; if it is dead, not for long
   std::optional<Error> error;
 };
 

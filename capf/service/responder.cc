@@ -76,6 +76,7 @@ Status Responder::keep(const std::vector<PublishingIssuer>& issuers) {
   CAPF_LET(const TimePoint now, in_read(database_, [&](Transaction& tx) -> Result<TimePoint> {
              const auto skew = tx.now() - clock_.now();
              if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+             if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
              return tx.now();
            }));
   std::shared_ptr<const Signers> present;
@@ -206,6 +207,7 @@ void Responder::answer_all(std::vector<Question>& questions) {
     now = tx.now();
     const auto skew = now - clock_.now();
     if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+    if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
     CAPF_TRY(published_.check(tx));
     for (const auto& signer : *signers) {
       std::vector<SerialNumber> serials;

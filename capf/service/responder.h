@@ -50,7 +50,7 @@ class Responder {
   Responder& operator=(const Responder&) = delete;
 
   /// To be called from time to time: makes and renews the responder's certificate of each issuer, on record; of those
-  /// that are not named it answers no more.
+  /// that are not named it answers no more. On a standby DATABASE_READ_ONLY, and tryLater is all that anybody hears.
   Status keep(const std::vector<PublishingIssuer>& issuers);
   /// Calls `reply` once, at once or from another thread; must not block there.
   void answer(BytesView request, Reply reply);

@@ -6,12 +6,12 @@
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
 #include "capf/domain/policy.h"
+#include "capf/service/lease.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
 
-constexpr int kLeaseSeconds = 30;
 const char* const kLease = "audit";
 constexpr int kBatchesPerRound = 40;
 constexpr int kSealsAtOnce = 500;
@@ -119,7 +119,7 @@ Result<bool> Sealer::seal_batch() {
 }
 
 void Sealer::leave() {
-  const auto left = in_write(database_, [&](Transaction& tx) { return tx.leases().take(kLease, holder_, 0); });
+  const Status left = database_.write([&](Transaction& tx) { return tx.leases().give_back(kLease, holder_); });
   if (!left) log_warning("audit.lease_kept", left.error());
 }
 

@@ -30,8 +30,9 @@ class Sealer {
   /// Holds the database against the mark, and brings the mark and the log up to the database.
   /// @return the last seal. Errors: DATABASE_BEHIND, RECORD_BROKEN where a seal is not signed by the audit key.
   Result<std::optional<AuditSeal>> check();
-  /// check(), and seals what no running transaction can still precede. Call it every few seconds.
-  /// @return the last seal. Errors: CLOCK_SKEW, as a seal says when it was made.
+  /// check(), and seals what no running transaction can still precede. Call it every kLeaseRenewal.
+  /// @return the last seal. Errors: those of check(); CLOCK_SKEW, as a seal says when it was made; DATABASE_READ_ONLY
+  /// on a standby.
   Result<std::optional<AuditSeal>> run();
   /// At the end: another server may have the lease at once.
   void leave();

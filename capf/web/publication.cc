@@ -222,10 +222,17 @@ LaterRoute publication_route(const Publication& publication) {
     const bool crl = path.starts_with("/crl/");
     const bool certificate = path.starts_with("/ca/");
     if (path == "/ocsp" || path.starts_with("/ocsp/")) return answer_ocsp(request, reply, publication);
-    if (!crl && !certificate) return reply(not_found());
+    const bool alive = path == "/livez" || path == "/readyz";
+    if (!crl && !certificate && !alive) return reply(not_found());
     if (request.method != "GET" && request.method != "HEAD") {
       Response response = text_response(405, "GET or HEAD");
       response.headers.emplace_back("Allow", "GET, HEAD");
+      return reply(std::move(response));
+    }
+    if (alive) {
+      const bool ready = path == "/livez" || publication.ready();
+      Response response = ready ? text_response(200, "ok") : text_response(503, "not ready");
+      response.headers.emplace_back("Cache-Control", "no-store");
       return reply(std::move(response));
     }
     const auto begun = std::chrono::steady_clock::now();

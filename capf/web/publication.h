@@ -19,11 +19,13 @@ struct Publication {
   service::Responder& responder;
   std::chrono::seconds crl_max_age{60};  ///< how long others may keep a CRL without asking again
   Metrics& metrics;
+  std::function<bool()> ready = [] { return true; };  ///< whether this server serves; must not wait
 };
 
 /// GET and HEAD of /crl/<issuer>/<shard>.crl and /ca/<issuer>.cer, DER; in PEM with .pem in their place, or where
 /// Accept asks for application/x-pem-file; with ETag and If-None-Match. OCSP by POST /ocsp, and by GET /ocsp/ with the
-/// request in base64 behind it (RFC 6960 A.1). `publication` is copied; what it refers to outlives the route.
+/// request in base64 behind it (RFC 6960 A.1). /livez, and /readyz for load balancers on other machines: 503 without
+/// the reason, which is nobody's business here. `publication` is copied; what it refers to outlives the route.
 LaterRoute publication_route(const Publication& publication);
 
 }  // namespace capf::web

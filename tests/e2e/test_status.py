@@ -279,7 +279,7 @@ class OcspTest(StatusTest):
 class BadInputTest(StatusTest):
     def test_a_path_that_climbs_finds_nothing(self):
         for path in ("/../keys/issuer-1.key", "/crl/../../keys/issuer-1.key", "/crl/1/..%2f..%2fkeys%2fissuer-1.key",
-                     "/keys/issuer-1.key", "/crl/1/0.crl/../../../capfd.toml", "/metrics", "/readyz"):
+                     "/keys/issuer-1.key", "/crl/1/0.crl/../../../capfd.toml", "/metrics", "/readyz/"):
             self.assertEqual(self.fetch(path).status, 404, path)
 
     def test_a_large_request_is_refused(self):

@@ -120,19 +120,27 @@ TEST_CASE("every server has the newest CRL, and one at a time publishes") {
   site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
   revoke(site, "SEP000000000001", RevocationReason::kUnspecified);
   // The lease is the first one's.
+  site.sql("update leases set holder = 'one', expires_at = now() + interval '1 minute' where name = 'crl/1/0'");
   const auto seen = two.run_well();
   CHECK_FALSE(seen.published);
+  CHECK(seen.awaited);
   CHECK(two.published->find({1, 0})->sha256 == one.published->find({1, 0})->sha256);
   CHECK(one.run_well().published);
   CHECK_FALSE(two.run_well().published);
   CHECK(two.entries().size() == 1);
 
+  // It gave the lease back with what it published.
+  CHECK(site.value("select count(*) from leases where expires_at > now()") == "0");
+  site.sql("insert into crl_changes (issuer_id, shard) values (1, 0)");
+  CHECK(two.run_well().published);
+
   // It is gone: the other one takes over.
+  site.sql("update leases set holder = 'one'");
   site.sql("update leases set expires_at = now() where name = 'crl/1/0'");
   site.sql("insert into crl_changes (issuer_id, shard) values (1, 0)");
   const auto taken = two.run_well();
   CHECK(taken.published);
-  CHECK(taken.newest->number == 3);
+  CHECK(taken.newest->number == 4);
 }
 
 TEST_CASE("of servers that publish at once each number is used once") {

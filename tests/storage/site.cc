@@ -138,6 +138,44 @@ TEST_CASE("a lease is one server's until it ends") {
   CHECK_FALSE(take("one"));
 }
 
+TEST_CASE("what was begun under a lease is not finished once somebody else has taken it") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  const auto take = [&](const std::string& holder) {
+    return good(in_write(*database, [&](Transaction& tx) { return tx.leases().take("crl", holder, 60); }));
+  };
+  const auto hold = [&](const std::string& holder) {
+    return good(in_write(*database, [&](Transaction& tx) { return tx.leases().hold("crl", holder, 60); }));
+  };
+  CHECK_FALSE(hold("one"));
+  CHECK(take("one"));
+  CHECK(hold("one"));
+  fresh.sql("update leases set expires_at = now()");
+  CHECK(hold("one"));  // nobody was there to take it
+  fresh.sql("update leases set expires_at = now()");
+  CHECK(take("two"));
+  CHECK_FALSE(hold("one"));
+  in(*database, [](Transaction& tx) { good(tx.leases().give_back("crl", "one")); });
+  CHECK_FALSE(take("one"));
+  in(*database, [](Transaction& tx) { good(tx.leases().give_back("crl", "two")); });
+  CHECK_FALSE(hold("one"));
+  CHECK(hold("two"));
+}
+
+TEST_CASE("nobody waits for a lease that a transaction holds, and nobody gets it") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  const auto take = [&](const std::string& holder) {
+    return good(in_write(*database, [&](Transaction& tx) { return tx.leases().take("crl", holder, 0); }));
+  };
+  CHECK(take("one"));  // has run out already
+  in(*database, [&](Transaction& tx) {
+    CHECK(good(tx.leases().hold("crl", "one", 0)));
+    CHECK_FALSE(take("two"));
+  });
+  CHECK(take("two"));
+}
+
 TEST_CASE("the summary counts what is open, what ended lately, what expires and what was refused") {
   const FreshDatabase fresh;
   const auto database = fresh.open();

@@ -1,7 +1,13 @@
+#include <atomic>
 #include <barrier>
 #include <thread>
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include "tests/storage/samples.h"
+#include "tests/support/folder.h"
 
 namespace capf::test {
 namespace {
@@ -198,6 +204,64 @@ TEST_CASE("a database that is away is told, and is no reason not to start") {
   const Status status = database->ping();
   REQUIRE_FALSE(status);
   CHECK(status.error().reason == Reason::kDatabaseUnavailable);
+  CHECK(database->use().open == 0);
+}
+
+/// What looks like PostgreSQL and ends every connection at once. Counts them.
+class BrokenServer {
+ public:
+  BrokenServer() : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = folder_.path() / ".s.PGSQL.5432";
+    REQUIRE(path.size() < sizeof address.sun_path);
+    std::copy(path.begin(), path.end(), address.sun_path);
+    REQUIRE(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(socket_, 128) == 0);
+    thread_ = std::thread([this] {
+      for (int taken = ::accept(socket_, nullptr, nullptr); taken >= 0; taken = ::accept(socket_, nullptr, nullptr)) {
+        ++count_;
+        ::close(taken);
+      }
+    });
+  }
+  ~BrokenServer() {
+    ::shutdown(socket_, SHUT_RDWR);
+    thread_.join();
+    ::close(socket_);
+  }
+  BrokenServer(const BrokenServer&) = delete;
+  BrokenServer& operator=(const BrokenServer&) = delete;
+
+  std::string conninfo() const { return "user=capf_server dbname=capf host=" + folder_.path().string(); }
+  int count() const { return count_; }
+
+ private:
+  Folder folder_;
+  const int socket_;
+  std::atomic<int> count_{0};
+  std::thread thread_;
+};
+
+TEST_CASE("while the database is away few try to reach it, and the others are refused at once") {
+  const BrokenServer server;
+  const auto database = good(storage::PostgresDatabase::open({.conninfo = server.conninfo()}));
+  std::atomic<int> refused{0};
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([&] {
+      while (std::chrono::steady_clock::now() < end) {
+        const Status status = database->ping();
+        if (!status && status.error().reason == Reason::kDatabaseUnavailable) ++refused;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  // Eight at the most together; then pauses of 50, 100, 200, 400, 800, 1000 ms, each halved at the least.
+  CHECK(server.count() >= 4);
+  CHECK(server.count() <= 8 + 10);
+  CHECK(refused > 1000);
   CHECK(database->use().open == 0);
 }
 
