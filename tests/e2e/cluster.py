@@ -14,8 +14,9 @@ PROGRAMS = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
 
 
 def unprivileged(*command):
-    """As whoever PostgreSQL may run as."""
-    return (["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []) + [str(word) for word in command]
+    """As whoever PostgreSQL may run as; the program itself, without another one that waits for it."""
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"] if os.geteuid() == 0 else []
+    return user + [str(word) for word in command]
 
 
 def private_folder(path):

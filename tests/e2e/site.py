@@ -35,14 +35,14 @@ def run(*command, code=0, input=None, timeout=PATIENCE, env=None, text=True):
 
 
 def eventually(condition, what, seconds=PATIENCE):
-    """The first true value of `condition()`, which is asked until then."""
+    """The first true value of `condition()`, which is asked until then. `what` may be a function, for what is known then."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"did not happen within {seconds} s: {what}")
+            raise AssertionError(f"did not happen within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
