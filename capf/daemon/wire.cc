@@ -87,10 +87,11 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
 
 Status WirePort::claim_keys() {
   if (unclaimed_.empty()) return {};
-  CAPF_TRY(database_.write([&](Transaction& tx) -> Status {
+  const Status claimed = database_.write([&](Transaction& tx) -> Status {
     for (const Sha256& key : unclaimed_) CAPF_TRY(tx.keys().claim(key, KeyOwner::kSite, 0));
     return {};
-  }));
+  });
+  CAPF_TRY(claimed);
   unclaimed_.clear();
   return {};
 }
