@@ -93,13 +93,14 @@ class FaultySite(Site):
 
 
 def faked(clock):
-    """The environment of a program that lives by what stands in the file `clock`; time that only passes is not faked."""
-    return dict(os.environ, LD_PRELOAD=FAKETIME, FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_CACHE_DURATION="1",
+    """The environment of a program that lives by what stands in the file `clock`; time that only passes is not faked.
+    Nothing is kept of the file: a backend of PostgreSQL would live by the old time for seconds when others have the new."""
+    return dict(os.environ, LD_PRELOAD=FAKETIME, FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1",
                 FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
 
 
 def set_clock(clock, seconds):
-    """From within a second on, whoever lives by it is that much ahead."""
+    """From now on, whoever lives by it is that much ahead."""
     new = clock.with_suffix(".new")
     new.write_text(f"{seconds:+d}\n")
     new.chmod(0o644)
