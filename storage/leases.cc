@@ -3,10 +3,12 @@
 namespace capf::storage {
 namespace {
 
-// A row that another transaction has locked is being used by whoever has the lease.
+// A row that another transaction has locked is being used by whoever has the lease. One that would last longer than any
+// lease does was taken while the database's clock was ahead.
 const Statement kTake{
     "leases_take",
-    "with free as (select name from leases where name = $1::text and (holder = $2::text or expires_at <= now()) "
+    "with free as (select name from leases where name = $1::text and (holder = $2::text or expires_at <= now() or "
+    "expires_at > now() + ($3::int + 60) * interval '1 second') "
     "for update skip locked), "
     "taken as (update leases l set holder = $2::text, expires_at = now() + $3::int * interval '1 second' from free "
     "where l.name = free.name returning 1), "
