@@ -47,6 +47,23 @@ bool says_ca(const X509_Certificate& certificate) {
   return constraints != nullptr && constraints->get_is_ca();
 }
 
+template <class... Extension>
+bool can_be_read(const Botan::Extensions& extensions) {
+  const auto as = [&]<class T>(const T* read) { return read != nullptr || !extensions.extension_set(T::static_oid()); };
+  return (as(extensions.get_extension_object_as<Extension>()) && ...);
+}
+
+/// What a certificate must not be used for stands in these four. Botan takes one that it cannot decode for one that it
+/// does not know, and passes over it where it is not critical.
+Status check_extensions(const X509_Certificate& certificate) {
+  namespace extension = Botan::Cert_Extension;
+  if (can_be_read<extension::Basic_Constraints, extension::Key_Usage, extension::Extended_Key_Usage,
+                  extension::Name_Constraints>(certificate.v3_extensions())) {
+    return {};
+  }
+  return fail(Reason::kCertificateMalformed, "an extension that says what the certificate is for cannot be read");
+}
+
 /// What a status of RFC 5280 6.1 means for the phone. Worst first: a forged and expired certificate is forged.
 std::optional<Reason> reason_of(Certificate_Status_Code status) {
   if (status < Certificate_Status_Code::FIRST_ERROR_STATUS) return std::nullopt;
@@ -201,6 +218,7 @@ class AnchoredTrust final : public TrustStore {
     } catch (const std::exception& error) {
       return fail(Reason::kCertificateMalformed, std::string(words(Reason::kCertificateMalformed)), error.what());
     }
+    for (const X509_Certificate& certificate : certificates) CAPF_TRY(check_extensions(certificate));
     if (says_ca(certificates[0])) {
       return fail(Reason::kCertificateMalformed, "a CA's own certificate is no device's");
     }
@@ -267,6 +285,7 @@ Result<TrustAnchor> read_anchor(BytesView der) {
   if (!facts) return unfit(facts.error().message, facts.error().cause);
   try {
     const X509_Certificate certificate(der.data(), der.size());
+    if (const Status read = check_extensions(certificate); !read) return unfit(read.error().message);
     const std::string hash = certificate.hash_used_for_signature();
     if (!kHashes.contains(hash)) return unfit("it is signed with " + hash);
     const auto key = read_spki(certificate.subject_public_key_info());

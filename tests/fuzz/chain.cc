@@ -46,13 +46,28 @@ const Trusted& trusted(std::uint8_t choice) {
 void free_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
 using StackPtr = std::unique_ptr<STACK_OF(X509), ca::Freed<free_stack>>;
 
-/// Whether OpenSSL finds a path too.
+/// OpenSSL trusts no certificate with an extension that it cannot read. Ours must be able to read those that say what it is
+/// for: a list of addresses for CRLs may be what it likes.
+bool openssl_cannot_read(X509* certificate) {
+  if ((X509_get_extension_flags(certificate) & EXFLAG_INVALID) == 0) return false;
+  for (const int type : {NID_basic_constraints, NID_key_usage, NID_ext_key_usage, NID_name_constraints}) {
+    int found = 0;
+    void* const read = X509_get_ext_d2i(certificate, type, &found, nullptr);
+    CAPF_INVARIANT(read != nullptr || found == -1);
+    ASN1_item_free(static_cast<ASN1_VALUE*>(read), ASN1_ITEM_ptr(X509V3_EXT_get_nid(type)->it));
+  }
+  return true;
+}
+
+/// Whether OpenSSL finds a path too, or cannot say.
 bool openssl_accepts(X509* leaf, const std::vector<Bytes>& chain, const Trusted& trusted, TimePoint now, bool expired) {
   const std::unique_ptr<X509_STORE, ca::Freed<X509_STORE_free>> store(X509_STORE_new());
   const StackPtr others(sk_X509_new_null());
   std::vector<ca::X509Ptr> owned;
+  bool unreadable = openssl_cannot_read(leaf);
   const auto add = [&](const Bytes& der) {
     if (ca::X509Ptr certificate = ca::parse_x509(der)) {
+      unreadable = openssl_cannot_read(certificate.get()) || unreadable;
       sk_X509_push(others.get(), certificate.get());
       owned.push_back(std::move(certificate));
     }
@@ -73,7 +88,7 @@ bool openssl_accepts(X509* leaf, const std::vector<Bytes>& chain, const Trusted&
       return ok == 1 || (leaf_alone && X509_STORE_CTX_get_error(at) == X509_V_ERR_CERT_HAS_EXPIRED) ? 1 : 0;
     });
   }
-  return X509_verify_cert(context.get()) == 1;
+  return unreadable || X509_verify_cert(context.get()) == 1;
 }
 
 std::string only_common_name(X509* certificate) {
@@ -97,7 +112,8 @@ void check_facts(BytesView der) {
   if (const auto anchor = ca::read_anchor(der)) {
     CAPF_INVARIANT(facts && std::equal(der.begin(), der.end(), anchor->der.begin(), anchor->der.end()));
     const ca::X509Ptr other = ca::parse_x509(der);
-    CAPF_INVARIANT(other && X509_get_version(other.get()) == X509_VERSION_3 && X509_check_ca(other.get()) == 1);
+    CAPF_INVARIANT(other && X509_get_version(other.get()) == X509_VERSION_3);
+    CAPF_INVARIANT(openssl_cannot_read(other.get()) || X509_check_ca(other.get()) == 1);
   }
   if (!facts) return;
   CAPF_INVARIANT(ca::scan_certificate(der));

@@ -156,6 +156,13 @@ TEST_CASE("a certificate that cannot be a MIC is refused as malformed") {
   Case subject;
   SECTION("a CA's") { subject.leaf = "mic/ca.pem"; }
   SECTION("with a critical extension that nobody knows") { subject.leaf = "mic/unknown_critical.pem"; }
+  SECTION("with a usage that cannot be read, though not critical") {
+    subject.leaf = GENERATE("mic/malformed_usage.pem", "mic/malformed_extended_usage.pem");
+  }
+  SECTION("with an issuer alike in its chain") {
+    subject.leaf = "mic/under_malformed.pem";
+    subject.chain = {read_der("mic/sub_malformed_names.pem")};
+  }
   SECTION("with an end after the year 2200") { subject.leaf = "mic/never_expires.pem"; }
   SECTION("with explicit curve parameters") { subject.leaf = "mic/p_256_explicit.pem"; }
   SECTION("with a chain that is too long") { subject.chain.assign(4, read_der("mic/sub.pem")); }
@@ -345,6 +352,8 @@ TEST_CASE("what is no CA certificate is no anchor, and the words say why") {
   CHECK_THAT(message("mic/bare.pem"), Contains("basicConstraints"));
   CHECK_THAT(message("mic/sub_unconstrained.pem"), Contains("basicConstraints"));
   CHECK_THAT(message("mic/no_cert_sign.pem"), Contains("keyCertSign"));
+  CHECK_THAT(message("mic/sub_malformed_usage.pem"), Contains("cannot be read"));
+  CHECK_THAT(message("mic/sub_malformed_names.pem"), Contains("cannot be read"));
   CHECK(reason_of(ca::read_anchor(as_bytes("hello"))) == Reason::kInvalidCertificate);
 }
 
