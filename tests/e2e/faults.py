@@ -13,22 +13,12 @@ import subprocess
 import threading
 
 from e2e import issued
-from e2e.site import PATIENCE, PROGRAMS, SOURCE, Site, eventually, run
+from e2e.site import PATIENCE, PROGRAMS, SOURCE, Site, eventually, free_base_port, run
 
 EC = ("--key-order", "ec", "--ec-size", "256")
 # A program that checks itself keeps what it has freed, and takes its time.
 SANITIZED = any(mark in (PROGRAMS / "capfd").read_bytes() for mark in (b"__asan_init", b"__tsan_init"))
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
-
-
-def free_base_port():
-    """A port below those that the kernel gives out by itself, with the next five free too."""
-    while True:
-        base = random.randrange(20000, 32000)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
-            for port in range(base, base + 6):
-                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return base
 
 
 def processes_in(folder):
@@ -92,10 +82,17 @@ class FaultySite(Site):
         eventually(lambda: not processes_in(data), "PostgreSQL's processes are gone")
 
 
+def sanitizer():
+    """The library that a program which checks itself wants before all others, or nothing."""
+    if not SANITIZED:
+        return ""
+    return next(words[2] for words in map(str.split, run("ldd", PROGRAMS / "capfd").stdout.splitlines()) if "san.so" in words[0])
+
+
 def faked(clock):
     """The environment of a program that lives by what stands in the file `clock`; time that only passes is not faked.
     Nothing is kept of the file: a backend of PostgreSQL would live by the old time for seconds when others have the new."""
-    return dict(os.environ, LD_PRELOAD=FAKETIME, FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1",
+    return dict(os.environ, LD_PRELOAD=f"{sanitizer()} {FAKETIME}", FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1",
                 FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
 
 

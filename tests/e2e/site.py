@@ -2,10 +2,12 @@
 
 CAPF_BIN is the folder of the programs (default: build/release/bin); with CAPF_KEEP set, the folders of sites stay."""
 
+import contextlib
 import itertools
 import json
 import os
 import pathlib
+import random
 import re
 import select
 import shutil
@@ -59,15 +61,12 @@ def passing(check):
 
 def free_base_port():
     """A port below those that the kernel gives out by itself, with the next five free too."""
-    for base in range(20000 + os.getpid() % 5000, 32000, 7):
-        try:
+    while True:
+        base = random.randrange(20000, 32000)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
             for port in range(base, base + 6):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
             return base
-        except OSError:
-            continue
-    raise AssertionError("no free ports")
 
 
 class Server:

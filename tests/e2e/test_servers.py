@@ -1,5 +1,6 @@
 """Several servers over one database, and phones that know all of them."""
 
+import select
 import subprocess
 import unittest
 import urllib.request
@@ -24,9 +25,11 @@ class Servers(EndToEnd):
         return ",".join(server.endpoints[port] for server in (self.site.server, self.other))
 
     def scheduled(self, count):
+        """By whichever server is there."""
         devices = [self.device() for _ in range(count)]
-        self.site.capfctl("phone", "add", *devices)
-        self.site.capfctl("operation", "schedule", "install", *devices, "--auth", "string", "--string", DIGITS, *EC)
+        server = "--server", self.addresses("admin")
+        self.site.capfctl(*server, "phone", "add", *devices)
+        self.site.capfctl(*server, "operation", "schedule", "install", *devices, "--auth", "string", "--string", DIGITS, *EC)
         return devices
 
     def fleet(self, devices, *options):
@@ -76,6 +79,21 @@ class BalanceTest(Servers):
                                     *options)
         self.site.capfctl("--server", f"{gone},{server['admin']}", "phone", "list")
         self.assertSays(self.site.capfctl("--server", f"{gone},{gone}", "phone", "list", code=3), "SERVER_NOT_REACHED")
+
+    def test_whoever_watches_goes_on_at_another_server(self):
+        with subprocess.Popen([PROGRAMS / "capfctl", "--state", self.site.state, "--server", self.addresses("admin"),
+                               "operation", "watch"], stdout=subprocess.PIPE, text=True) as watch:
+            self.addCleanup(watch.kill)
+            # It watches from when it is there; until then nobody hears.
+            while not select.select([watch.stdout], [], [], 0.5)[0]:
+                self.scheduled(1)
+            self.site.server.stop()
+            try:
+                device, = self.scheduled(1)
+                self.assertTrue(any(device in line for line in watch.stdout))
+            finally:
+                self.site.server.start()
+            watch.kill()
 
     def test_what_is_no_list_of_servers_is_wrong(self):
         for server in ("", "localhost", "localhost:", ":1", "localhost:1,", ",".join(["localhost:1"] * 65)):
