@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -18,6 +19,8 @@ constexpr std::chrono::minutes kDeadline{5};  // 100,000 phones in one transacti
 constexpr std::chrono::seconds kHealthDeadline{10};
 constexpr std::chrono::seconds kConnectDeadline{3};  // where there is another server
 constexpr std::chrono::hours kStreamDeadline{1};
+constexpr std::chrono::seconds kBetweenTries{1};
+constexpr int kMostTries = 10;  // longer than an orderly stop takes
 constexpr std::size_t kLargestFile = 65536;
 
 template <class Length>
@@ -102,6 +105,7 @@ CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
 
 capf::Status Server::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
   CAPF_TRY(connect());
+  int tries = 0;  // since the last change that came
   while (true) {
     grpc::ClientContext context;
     set_deadline(context, kStreamDeadline);
@@ -111,6 +115,7 @@ capf::Status Server::watch(std::string cursor, const std::function<bool(const v1
     v1::OperationChange change;
     while (stream->Read(&change)) {
       cursor = change.cursor();
+      tries = 0;
       if (each(change)) continue;
       context.TryCancel();
       stream->Finish();
@@ -118,9 +123,14 @@ capf::Status Server::watch(std::string cursor, const std::function<bool(const v1
     }
     const grpc::Status status = stream->Finish();
     if (status.ok()) return {};
-    if (status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) {
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) continue;
+    // A server that restarts, or another one, goes on where this one ended; without a cursor nobody could say where.
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE || cursor.empty() || ++tries > kMostTries) {
       return tl::unexpected<Error>(client::to_error(status));
     }
+    std::this_thread::sleep_for(kBetweenTries);
+    stubs_.reset();
+    CAPF_TRY(connect());
   }
 }
 

@@ -17,6 +17,7 @@ Result<NewAdministrator> Administrators::add(const Actor& actor, const std::stri
   CAPF_LET(const ca::OfferedKey key, ca::read_request(request));
   CAPF_TRY(ca::check_key(key, false));
   return in_write(database_, [&](Transaction& tx) -> Result<NewAdministrator> {
+    CAPF_TRY(check_clock(tx, clock_));
     CAPF_LET(const auto known, tx.keys().find(key.sha256));
     if (known) return fail(Reason::kKeyReserved, "this key is on record already: make a new one");
     CAPF_TRY(tx.keys().claim(key.sha256, KeyOwner::kAdministrator, 0));

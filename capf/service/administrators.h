@@ -5,6 +5,7 @@
 
 #include <botan/rng.h>
 
+#include "capf/base/time.h"
 #include "capf/ca/site.h"
 #include "capf/domain/store.h"
 
@@ -20,11 +21,12 @@ struct NewAdministrator {
 class Administrators {
  public:
   /// @param site_key, site_certificate of the site CA; they outlive this.
-  Administrators(Database& database, const ca::SigningKey& site_key, BytesView site_certificate,
+  Administrators(Database& database, const ca::SigningKey& site_key, BytesView site_certificate, const Clock& clock,
                  Botan::RandomNumberGenerator& random)
-      : database_(database), site_key_(site_key), site_certificate_(site_certificate), random_(random) {}
+      : database_(database), site_key_(site_key), site_certificate_(site_certificate), clock_(clock), random_(random) {}
 
-  /// @param request PKCS #10, DER. Errors: INVALID_NAME, ADMINISTRATOR_EXISTS, those of the request and the key.
+  /// @param request PKCS #10, DER. Errors: INVALID_NAME, ADMINISTRATOR_EXISTS, CLOCK_SKEW, those of the request and the
+  /// key.
   Result<NewAdministrator> add(const Actor& actor, const std::string& name, Role role, BytesView request);
   Result<std::vector<Administrator>> list();
   /// Errors: UNKNOWN_ADMINISTRATOR, LAST_ADMINISTRATOR.
@@ -37,6 +39,7 @@ class Administrators {
   Database& database_;
   const ca::SigningKey& site_key_;
   BytesView site_certificate_;
+  const Clock& clock_;
   Botan::RandomNumberGenerator& random_;
 };
 

@@ -46,8 +46,8 @@ const Trusted& trusted(std::uint8_t choice) {
 void free_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
 using StackPtr = std::unique_ptr<STACK_OF(X509), ca::Freed<free_stack>>;
 
-/// OpenSSL trusts no certificate with an extension that it cannot read. Ours must be able to read those that say what it is
-/// for: a list of addresses for CRLs may be what it likes.
+/// OpenSSL trusts no certificate with an extension that it cannot read. Ours must be able to read those that say what
+/// it is for: a list of addresses for CRLs may be what it likes.
 bool openssl_cannot_read(X509* certificate) {
   if ((X509_get_extension_flags(certificate) & EXFLAG_INVALID) == 0) return false;
   for (const int type : {NID_basic_constraints, NID_key_usage, NID_ext_key_usage, NID_name_constraints}) {
