@@ -9,10 +9,14 @@
 namespace capf::cli {
 namespace {
 
-std::string trimmed(std::string_view text) {
+std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r");
   if (first == std::string_view::npos) return {};
-  text = text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+std::string unquoted(std::string_view text) {
+  text = trimmed(text);
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
   return std::string(text);
 }
@@ -34,12 +38,12 @@ Result<std::vector<DeviceLine>> parse_device_lines(std::istream& lines) {
   for (std::size_t number = 1; std::getline(lines, line); ++number) {
     std::string_view rest = line;
     if (number == 1 && rest.substr(0, 3) == "\xEF\xBB\xBF") rest.remove_prefix(3);
-    if (trimmed(rest).empty() || trimmed(rest).front() == '#') continue;
+    if (unquoted(rest).empty() || trimmed(rest).front() == '#') continue;
     const auto comma = rest.find_first_of(",;");
-    DeviceLine device{trimmed(rest.substr(0, comma)), {}};
+    DeviceLine device{unquoted(rest.substr(0, comma)), {}};
     if (comma != std::string_view::npos) {
       rest.remove_prefix(comma + 1);
-      device.model = trimmed(rest.substr(0, rest.find_first_of(",;")));
+      device.model = unquoted(rest.substr(0, rest.find_first_of(",;")));
     }
     const bool title = first && is_title(device.device);
     first = false;

@@ -103,15 +103,16 @@ TEST_CASE("times are absolute, or from now on") {
 TEST_CASE("a file of devices may have a title, models, remarks and another system's line ends") {
   std::istringstream lines(
       "\xEF\xBB\xBF"
-      "Device,Model\r\n# the lobby\r\n\r\nSEP1,CP-8861\r\n\"SEP2\";\"CP-7841\";floor 2\r\nSEP3\r\n");
+      "Device,Model\r\n# the lobby\r\n\r\nSEP1,CP-8861\r\n\"SEP2\";\"CP-7841\";floor 2\r\nSEP3\r\n\"#4\"\r\n");
   const auto devices = parse_device_lines(lines);
   REQUIRE(devices);
-  REQUIRE(devices->size() == 3);
+  REQUIRE(devices->size() == 4);
   CHECK((*devices)[0].device == "SEP1");
   CHECK((*devices)[0].model == "CP-8861");
   CHECK((*devices)[1].device == "SEP2");
   CHECK((*devices)[1].model == "CP-7841");
   CHECK((*devices)[2].model.empty());
+  CHECK((*devices)[3].device == "#4");
 }
 
 TEST_CASE("a line of a file without a device is refused with its number") {
