@@ -48,7 +48,7 @@ class FaultySite(Site):
     def start_postgres(self):
         if self.clock and not (self.folder / self.clock).exists():
             set_clock(self.folder / self.clock, 0)
-        environment = faked(self.folder / self.clock) if self.clock else None
+        environment = faked(self.folder / self.clock, ours=False) if self.clock else None
         return run(SOURCE / "scripts/postgres", "start", self.state / "postgres", *([] if self.durable else ["--fast"]),
                    env=environment).stdout.strip()
 
@@ -82,17 +82,15 @@ class FaultySite(Site):
         eventually(lambda: not processes_in(data), "PostgreSQL's processes are gone")
 
 
-def sanitizer():
-    """The library that a program which checks itself wants before all others, or nothing."""
-    if not SANITIZED:
-        return ""
-    return next(words[2] for words in map(str.split, run("ldd", PROGRAMS / "capfd").stdout.splitlines()) if "san.so" in words[0])
-
-
-def faked(clock):
-    """The environment of a program that lives by what stands in the file `clock`; time that only passes is not faked.
-    Nothing is kept of the file: a backend of PostgreSQL would live by the old time for seconds when others have the new."""
-    return dict(os.environ, LD_PRELOAD=f"{sanitizer()} {FAKETIME}", FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1",
+def faked(clock, ours=True):
+    """The environment of a program, ours or another's, that lives by what stands in the file `clock`; time that only passes
+    is not faked. Nothing is kept of the file: a backend of PostgreSQL would live by the old time for seconds when others have
+    the new."""
+    first = []
+    if ours and SANITIZED:  # what checks a program must come before all else
+        libraries = map(str.split, run("ldd", PROGRAMS / "capfd").stdout.splitlines())
+        first = [words[2] for words in libraries if "san.so" in words[0]]
+    return dict(os.environ, LD_PRELOAD=" ".join([*first, FAKETIME]), FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1",
                 FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
 
 
