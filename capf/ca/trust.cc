@@ -13,6 +13,7 @@
 #include "capf/ca/asn1.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/name.h"
+#include "capf/ca/openssl.h"
 #include "capf/ca/spki.h"
 
 namespace capf::ca {
@@ -53,9 +54,12 @@ bool can_be_read(const Botan::Extensions& extensions) {
   return (as(extensions.get_extension_object_as<Extension>()) && ...);
 }
 
-/// What a certificate must not be used for stands in these four. Botan takes one that it cannot decode for one that it
-/// does not know, and passes over it where it is not critical.
-Status check_extensions(const X509_Certificate& certificate) {
+/// What Botan passes over: object identifiers that are none, which OpenSSL refuses; and an extension that it cannot
+/// decode, which it takes for one that it does not know and does not mind where it is not critical. These four say what
+/// a certificate must not be used for.
+Status check_encoding(BytesView der, const X509_Certificate& certificate) {
+  const ErrorQueue errors;
+  if (!parse_x509(der)) return fail(Reason::kCertificateMalformed, "other software could not read it");
   namespace extension = Botan::Cert_Extension;
   if (can_be_read<extension::Basic_Constraints, extension::Key_Usage, extension::Extended_Key_Usage,
                   extension::Name_Constraints>(certificate.v3_extensions())) {
@@ -218,7 +222,8 @@ class AnchoredTrust final : public TrustStore {
     } catch (const std::exception& error) {
       return fail(Reason::kCertificateMalformed, std::string(words(Reason::kCertificateMalformed)), error.what());
     }
-    for (const X509_Certificate& certificate : certificates) CAPF_TRY(check_extensions(certificate));
+    CAPF_TRY(check_encoding(leaf, certificates[0]));
+    for (std::size_t i = 0; i < chain.size(); ++i) CAPF_TRY(check_encoding(chain[i], certificates[i + 1]));
     if (says_ca(certificates[0])) {
       return fail(Reason::kCertificateMalformed, "a CA's own certificate is no device's");
     }
@@ -285,7 +290,7 @@ Result<TrustAnchor> read_anchor(BytesView der) {
   if (!facts) return unfit(facts.error().message, facts.error().cause);
   try {
     const X509_Certificate certificate(der.data(), der.size());
-    if (const Status read = check_extensions(certificate); !read) return unfit(read.error().message);
+    if (const Status read = check_encoding(der, certificate); !read) return unfit(read.error().message);
     const std::string hash = certificate.hash_used_for_signature();
     if (!kHashes.contains(hash)) return unfit("it is signed with " + hash);
     const auto key = read_spki(certificate.subject_public_key_info());

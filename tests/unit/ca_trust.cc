@@ -357,6 +357,17 @@ TEST_CASE("what is no CA certificate is no anchor, and the words say why") {
   CHECK(reason_of(ca::read_anchor(as_bytes("hello"))) == Reason::kInvalidCertificate);
 }
 
+TEST_CASE("what other software could not read is no anchor") {
+  Bytes der = read_der("mic/sub.pem");
+  const Bytes country{0x06, 0x03, 0x55, 0x04, 0x06};
+  const auto at = std::find_end(der.begin(), der.end(), country.begin(), country.end());  // the subject's
+  REQUIRE(at != der.end());
+  at[2] = 0x80;  // X.690 8.19.2: no number begins with it
+  const auto read = ca::read_anchor(der);
+  REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
+  CHECK_THAT(read.error().message, Catch::Matchers::Contains("other software"));
+}
+
 TEST_CASE("the manufacturer's own CA certificates can be imported") {
   const std::string name = GENERATE("crca2048", "cmca", "act2sudica", "crcam1", "crcam2", "cmca2", "crca2099", "hasudi",
                                     "cap-rtp-001", "cap-rtp-002");
