@@ -9,6 +9,7 @@
 #include <botan/x509_ext.h>
 #include <botan/x509cert.h>
 #include <botan/x509path.h>
+#include <openssl/x509v3.h>
 
 #include "capf/ca/asn1.h"
 #include "capf/ca/certificate.h"
@@ -48,21 +49,30 @@ bool says_ca(const X509_Certificate& certificate) {
   return constraints != nullptr && constraints->get_is_ca();
 }
 
-template <class... Extension>
-bool can_be_read(const Botan::Extensions& extensions) {
-  const auto as = [&]<class T>(const T* read) { return read != nullptr || !extensions.extension_set(T::static_oid()); };
-  return (as(extensions.get_extension_object_as<Extension>()) && ...);
+/// Whether both libraries can read that extension, if it is there.
+template <class Extension>
+bool can_be_read(const X509_Certificate& certificate, const X509* other) {
+  const Botan::Extensions& extensions = certificate.v3_extensions();
+  const int type = OBJ_txt2nid(Extension::static_oid().to_string().c_str());
+  int found = 0;
+  void* const read = X509_get_ext_d2i(other, type, &found, nullptr);
+  ASN1_item_free(static_cast<ASN1_VALUE*>(read), ASN1_ITEM_ptr(X509V3_EXT_get_nid(type)->it));
+  if (!extensions.extension_set(Extension::static_oid())) return found == -1;
+  return read != nullptr && extensions.get_extension_object_as<Extension>() != nullptr;
 }
 
 /// What Botan passes over: object identifiers that are none, which OpenSSL refuses; and an extension that it cannot
 /// decode, which it takes for one that it does not know and does not mind where it is not critical. These four say what
-/// a certificate must not be used for.
+/// a certificate must not be used for, and must mean the same to other software.
 Status check_encoding(BytesView der, const X509_Certificate& certificate) {
   const ErrorQueue errors;
-  if (!parse_x509(der)) return fail(Reason::kCertificateMalformed, "other software could not read it");
+  const X509Ptr other = parse_x509(der);
+  if (!other) return fail(Reason::kCertificateMalformed, "other software could not read it");
   namespace extension = Botan::Cert_Extension;
-  if (can_be_read<extension::Basic_Constraints, extension::Key_Usage, extension::Extended_Key_Usage,
-                  extension::Name_Constraints>(certificate.v3_extensions())) {
+  if (can_be_read<extension::Basic_Constraints>(certificate, other.get()) &&
+      can_be_read<extension::Key_Usage>(certificate, other.get()) &&
+      can_be_read<extension::Extended_Key_Usage>(certificate, other.get()) &&
+      can_be_read<extension::Name_Constraints>(certificate, other.get())) {
     return {};
   }
   return fail(Reason::kCertificateMalformed, "an extension that says what the certificate is for cannot be read");
