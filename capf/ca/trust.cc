@@ -61,13 +61,21 @@ bool can_be_read(const X509_Certificate& certificate, const X509* other) {
   return read != nullptr && extensions.get_extension_object_as<Extension>() != nullptr;
 }
 
-/// What Botan passes over: object identifiers that are none, which OpenSSL refuses; and an extension that it cannot
-/// decode, which it takes for one that it does not know and does not mind where it is not critical. These four say what
-/// a certificate must not be used for, and must mean the same to other software.
+/// What Botan passes over: object identifiers that are none, which OpenSSL refuses; a signature whose algorithm is said
+/// with parameters inside and without them outside; and an extension that it cannot decode, which it takes for one that
+/// it does not know and does not mind where it is not critical. These four say what a certificate must not be used for,
+/// and must mean the same to other software.
 Status check_encoding(BytesView der, const X509_Certificate& certificate) {
   const ErrorQueue errors;
   const X509Ptr other = parse_x509(der);
   if (!other) return fail(Reason::kCertificateMalformed, "other software could not read it");
+  // RFC 5280 4.1.1.2
+  //    This field MUST contain the same algorithm identifier as the signature field in the sequence tbsCertificate
+  const X509_ALGOR* outer = nullptr;
+  X509_get0_signature(nullptr, &outer, other.get());
+  if (X509_ALGOR_cmp(outer, X509_get0_tbs_sigalg(other.get())) != 0) {
+    return fail(Reason::kCertificateMalformed, "it names two algorithms for its one signature");
+  }
   namespace extension = Botan::Cert_Extension;
   if (can_be_read<extension::Basic_Constraints>(certificate, other.get()) &&
       can_be_read<extension::Key_Usage>(certificate, other.get()) &&

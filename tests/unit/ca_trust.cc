@@ -368,6 +368,29 @@ TEST_CASE("what other software could not read is no anchor") {
   CHECK_THAT(read.error().message, Catch::Matchers::Contains("other software"));
 }
 
+TEST_CASE("a certificate whose two names of its signature's algorithm differ is none") {
+  const auto without_null = [](const std::string& name) {
+    Bytes der = read_der(name);
+    const Bytes sha256_rsa{0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B, 0x05, 0x00};
+    const auto outer = std::find_end(der.begin(), der.end(), sha256_rsa.begin(), sha256_rsa.end());
+    REQUIRE(outer != der.end());
+    outer[1] -= 2;
+    der.erase(outer + 13, outer + 15);
+    REQUIRE(der[1] == 0x82);
+    const int length = der[2] << 8 | der[3];
+    der[2] = static_cast<std::uint8_t>((length - 2) >> 8);
+    der[3] = static_cast<std::uint8_t>(length - 2);
+    return der;
+  };
+  const auto read = ca::read_anchor(without_null("mic/sub.pem"));
+  REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
+  CHECK_THAT(read.error().message, Catch::Matchers::Contains("two algorithms"));
+  const auto trust = ca::TrustStore::make({anchor("mic/root.pem"), anchor("mic/sub.pem")});
+  REQUIRE(trust->judge_mic(read_der("mic/good.pem"), {}, device(), test_now()));
+  CHECK(reason_of(trust->judge_mic(without_null("mic/good.pem"), {}, device(), test_now())) ==
+        Reason::kCertificateMalformed);
+}
+
 TEST_CASE("the manufacturer's own CA certificates can be imported") {
   const std::string name = GENERATE("crca2048", "cmca", "act2sudica", "crcam1", "crcam2", "cmca2", "crca2099", "hasudi",
                                     "cap-rtp-001", "cap-rtp-002");
