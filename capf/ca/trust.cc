@@ -118,6 +118,23 @@ Status overall(const std::vector<std::set<Certificate_Status_Code>>& found) {
   return {};
 }
 
+/// RFC 5280 6.1.3 (a)(4)
+///    The certificate issuer name is the working_issuer_name.
+/// Botan takes names for equal whose attributes stand in another order; OpenSSL compares as RFC 5280 7.1 says.
+Status check_names(const std::vector<std::shared_ptr<const X509_Certificate>>& path) {
+  const ErrorQueue errors;
+  X509Ptr subject;
+  for (const auto& certificate : path) {
+    X509Ptr issuer = parse_x509(certificate->BER_encode());
+    if (!issuer) return fail(Reason::kCertificateMalformed, "other software could not read it");
+    if (subject && X509_NAME_cmp(X509_get_issuer_name(subject.get()), X509_get_subject_name(issuer.get())) != 0) {
+      return fail(Reason::kCertificateUnknownIssuer, "a certificate's issuer has another name");
+    }
+    subject = std::move(issuer);
+  }
+  return {};
+}
+
 /// The limits of every anchor in the path, on every certificate of it.
 Status check_limits(const std::vector<std::shared_ptr<const X509_Certificate>>& path,
                     const std::vector<const TrustAnchor*>& anchors) {
@@ -266,6 +283,7 @@ class AnchoredTrust final : public TrustStore {
     // Without a path there are no findings; a leaf that is its own anchor is no device's.
     if (found.empty() || path.size() < 2) return refuse(Reason::kCertificateUnknownIssuer, result.result());
     if (path.size() > kLongestChain) return fail(Reason::kCertificateUnknownIssuer, "the chain is too long");
+    CAPF_TRY(check_names(path));
 
     JudgedPath judged{leaf, {}, false};
     for (const auto& certificate : path) {

@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <map>
 
 #include <openssl/x509v3.h>
@@ -88,7 +89,10 @@ bool openssl_accepts(X509* leaf, const std::vector<Bytes>& chain, const Trusted&
       return ok == 1 || (leaf_alone && X509_STORE_CTX_get_error(at) == X509_V_ERR_CERT_HAS_EXPIRED) ? 1 : 0;
     });
   }
-  return unreadable || X509_verify_cert(context.get()) == 1;
+  if (unreadable || X509_verify_cert(context.get()) == 1) return true;
+  const int why = X509_STORE_CTX_get_error(context.get());
+  std::fprintf(stderr, "OpenSSL: %s\n", X509_verify_cert_error_string(why));
+  return false;
 }
 
 std::string only_common_name(X509* certificate) {

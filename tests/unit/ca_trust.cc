@@ -67,6 +67,13 @@ TEST_CASE("the phone may send what stands between its MIC and the anchor") {
   CHECK(subject.judge());
 }
 
+TEST_CASE("an issuer whose name has another order is another one") {
+  Case subject;
+  subject.anchors = {anchor("mic/root.pem")};
+  subject.chain = {read_der("mic/sub_other_order.pem")};
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+}
+
 TEST_CASE("an intermediate alone anchors nothing, and what the phone sends is no anchor") {
   Case subject;
   subject.anchors = {anchor("mic/sub.pem")};
