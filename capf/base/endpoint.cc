@@ -6,33 +6,18 @@
 #include <cstring>
 #include <optional>
 #include <system_error>
-#include <utility>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "capf/base/descriptor.h"
 #include "capf/base/log.h"
 
 namespace capf {
 namespace {
 
 constexpr int kTriesForAPort = 32;
-
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&&) = delete;
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -61,8 +46,8 @@ SocketAddress socket_address(const Endpoint& endpoint) {
 }
 
 /// A bound socket, or errno.
-tl::expected<Socket, int> bind_to(const Endpoint& endpoint) {
-  Socket socket(::socket(endpoint.address.is_ipv4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+tl::expected<Descriptor, int> bind_to(const Endpoint& endpoint) {
+  Descriptor socket(::socket(endpoint.address.is_ipv4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (socket.get() < 0) return tl::unexpected<int>(errno);
   const int on = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -74,7 +59,7 @@ tl::expected<Socket, int> bind_to(const Endpoint& endpoint) {
   return socket;
 }
 
-std::uint16_t port_of(const Socket& socket) {
+std::uint16_t port_of(const Descriptor& socket) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
@@ -97,7 +82,7 @@ tl::unexpected<Error> cannot_listen(const Endpoint& endpoint, int error) {
 /// Binds all of them at the port of the first, and lets go again. @return nothing where another one has that port.
 Result<std::optional<std::vector<Endpoint>>> try_endpoints(std::vector<Endpoint> endpoints) {
   const bool any_port = endpoints.front().port == 0;
-  std::vector<Socket> sockets;
+  std::vector<Descriptor> sockets;
   std::vector<Endpoint> left;
   std::uint16_t port = 0;
   for (Endpoint& endpoint : endpoints) {

@@ -11,24 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "capf/base/descriptor.h"
+
 namespace capf {
 namespace {
 
 constexpr std::size_t kLargestSecret = 4096;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 std::string errno_words() { return std::strerror(errno); }  // NOLINT(concurrency-mt-unsafe): glibc's is
 

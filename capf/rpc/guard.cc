@@ -49,7 +49,7 @@ Error for_the_record(const Error& error) { return {error.reason, to_utf8(error.m
 struct Guard::Call {
   grpc::ServerContext& context;
   Method method;
-  Address address{};
+  Endpoint peer{};
   std::optional<service::PresentedCertificate> certificate{};
   std::optional<Sha256> leaf{};  ///< its SHA-256
   std::string caller{};          ///< the device or the administrator, for the log
@@ -75,8 +75,9 @@ class Guard::JudgedStream final : public Stream {
   steady_clock::time_point judged_;
 };
 
-Guard::Guard(const UseCases& use_cases, const CallLimits& limits)
+Guard::Guard(const UseCases& use_cases, const CallLimits& limits, const ConnectionLimits& connections)
     : use_cases_(use_cases),
+      connections_(connections),
       known_(limits.known),
       unproven_(limits.unproven),
       strangers_(limits.strangers),
@@ -94,12 +95,12 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
     if (!device) return refuse_stranger(call, std::move(device).error());
     call.caller = device->text();
     if (!rest) return refuse_stranger(call, rest.error());
-    service::Caller caller{*std::move(device), *std::move(auth_string), std::move(call.certificate), call.address,
+    service::Caller caller{*std::move(device), *std::move(auth_string), std::move(call.certificate), call.peer.address,
                            "grpc"};
     caller.gone = [&context] { return context.IsCancelled(); };
     Status outcome = handle(caller);
     // Any other error may come before or after the caller was judged.
-    if (call.leaf && outcome) proven_.add(*call.leaf);
+    if (call.leaf && outcome) prove(call);
     if (call.leaf && !outcome && outcome.error().reason == Reason::kAuthenticationFailed) proven_.forget(*call.leaf);
     return outcome;
   });
@@ -171,12 +172,12 @@ grpc::Status Guard::answer(grpc::ServerContext& context, Method method, const Bo
 /// among the calls that run.
 Result<Limiter::Place> Guard::admit(Call& call) {
   if (use_cases_.readiness.draining()) return fail(Reason::kShuttingDown);
-  if (const auto address = peer_address(call.context.peer())) call.address = *address;
+  if (const auto peer = peer_endpoint(call.context.peer())) call.peer = *peer;
   auto presented = presented_certificate(*call.context.auth_context());
   if (presented && *presented) call.leaf = sha256((*presented)->leaf);
   Limiter& limiter = !call.leaf ? strangers_ : proven_.contains(*call.leaf) ? known_ : unproven_;
   // A device is known by the certificate that proved it; of anybody else nothing but the address is.
-  const std::string caller = &limiter == &known_ ? to_hex(*call.leaf) : call.address.block();
+  const std::string caller = &limiter == &known_ ? to_hex(*call.leaf) : call.peer.address.block();
   auto place =
       limiter.enter(std::min(call.context.deadline(), std::chrono::system_clock::now() + kLongestWait), caller);
   if (!place) return fail(Reason::kOverloaded);
@@ -195,8 +196,8 @@ Result<AdminCall> Guard::judge(Call& call) {
     proven_.forget(*call.leaf);
     return refuse_stranger(call, std::move(administrator).error());
   }
-  proven_.add(*call.leaf);
-  AdminCall admin_call{*administrator, {ActorKind::kAdministrator, administrator->name, call.address.to_string()}};
+  prove(call);
+  AdminCall admin_call{*administrator, {ActorKind::kAdministrator, administrator->name, call.peer.address.to_string()}};
   call.caller = administrator->name;
   const Access& access = call.method.access();
   if (Status may = may_call(access.method, administrator->role); !may) {
@@ -206,13 +207,19 @@ Result<AdminCall> Guard::judge(Call& call) {
   return admin_call;
 }
 
+/// The caller's certificate is worth something: they queue, and hold their connection, as no stranger does.
+void Guard::prove(const Call& call) {
+  proven_.add(*call.leaf);
+  connections_.prove(call.peer);
+}
+
 /// Counts a refusal of somebody who has not proven who they are. On the phones' port they do not hear what was wrong
 /// with their credential.
 tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
   use_cases_.metrics.count_refusal(error.reason);
-  use_cases_.records.refused_stranger(call.address, error);
+  use_cases_.records.refused_stranger(call.peer.address, error);
   if (call.method.access().callers == Callers::kPhones && error.code() == Code::kUnauthenticated) {
-    log_info("stranger.refused", {{"address", call.address.to_string()}, {"reason", error.reason}});
+    log_info("stranger.refused", {{"address", call.peer.address.to_string()}, {"reason", error.reason}});
     return fail(Reason::kAuthenticationFailed);
   }
   return tl::unexpected<Error>(std::move(error));
@@ -221,7 +228,7 @@ tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
 void Guard::note(const Call& call, const Status& outcome, Duration took) {
   const std::string_view method = call.method.short_name();
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
-  const std::string address = call.address.to_string();
+  const std::string address = call.peer.address.to_string();
   std::optional<Reason> refused;
   if (!outcome) refused = outcome.error().reason;
   use_cases_.metrics.count_request(method, refused, took);

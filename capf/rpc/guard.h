@@ -12,6 +12,7 @@
 #include "capf/domain/administrator.h"
 #include "capf/domain/audit.h"
 #include "capf/rpc/access.h"
+#include "capf/rpc/connections.h"
 #include "capf/rpc/limiter.h"
 #include "capf/rpc/open_calls.h"
 #include "capf/rpc/proven.h"
@@ -43,8 +44,10 @@ class Stream {
 /// Threads: any.
 class Guard {
  public:
-  Guard(const UseCases& use_cases, const CallLimits& limits);
+  Guard(const UseCases& use_cases, const CallLimits& limits, const ConnectionLimits& connections);
 
+  /// Those of the server whose calls these are.
+  Connections& connections() { return connections_; }
   /// The server must be built with their watch(), and not outlive the guard.
   OpenCalls& open_calls() { return open_calls_; }
 
@@ -75,10 +78,12 @@ class Guard {
   grpc::Status answer(grpc::ServerContext& context, Method method, const Body& body);
   Result<Limiter::Place> admit(Call& call);
   Result<AdminCall> judge(Call& call);
+  void prove(const Call& call);
   tl::unexpected<Error> refuse_stranger(const Call& call, Error error);
   void note(const Call& call, const Status& outcome, Duration took);
 
   const UseCases& use_cases_;
+  Connections connections_;
   Limiter known_;
   Limiter unproven_;
   Limiter strangers_;

@@ -36,16 +36,13 @@ Result<std::vector<Bytes>> certificates_in(const std::vector<grpc::string_ref>& 
 
 }  // namespace
 
-Result<Address> peer_address(std::string_view peer) {
-  const std::size_t colon = peer.rfind(':');
-  if (peer.starts_with("ipv4:") && colon > 4) return Address::parse(peer.substr(5, colon - 5));
-  if (peer.starts_with("ipv6:") && colon > 4) {
-    CAPF_LET(const std::string host, percent_decoded(peer.substr(5, colon - 5)));
-    if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-      return Address::parse(std::string_view(host).substr(1, host.size() - 2));
-    }
-  }
-  return fail(Reason::kInvalidRequest, "not a peer's address");
+Result<Endpoint> peer_endpoint(std::string_view peer) {
+  const bool v4 = peer.starts_with("ipv4:");
+  if (!v4 && !peer.starts_with("ipv6:")) return fail(Reason::kInvalidRequest, "not a peer's address");
+  CAPF_LET(const std::string text, percent_decoded(peer.substr(5)));
+  const auto endpoint = Endpoint::parse(text);
+  if (!endpoint || v4 == text.starts_with('[')) return fail(Reason::kInvalidRequest, "not a peer's address");
+  return *endpoint;
 }
 
 Result<std::optional<service::PresentedCertificate>> presented_certificate(const grpc::AuthContext& context) {

@@ -5,15 +5,15 @@
 
 #include <grpcpp/security/auth_context.h>
 
-#include "capf/base/address.h"
+#include "capf/base/endpoint.h"
 #include "capf/base/error.h"
 #include "capf/service/caller.h"
 
 namespace capf::rpc {
 
-/// The address in what gRPC calls a peer: "ipv4:192.0.2.1:5060", "ipv6:%5B2001:db8::1%5D:5060" (the brackets and the
-/// zone's '%' are percent-encoded). Errors: INVALID_REQUEST.
-Result<Address> peer_address(std::string_view peer);
+/// Address and port in what gRPC calls a peer: "ipv4:192.0.2.1:5060", "ipv6:%5B2001:db8::1%5D:5060" (the brackets and
+/// the zone's '%' are percent-encoded). Errors: INVALID_REQUEST.
+Result<Endpoint> peer_endpoint(std::string_view peer);
 
 /// The client certificate of the TLS connection: TLS has proven its key and judged nothing. Nothing where the client
 /// showed none. Errors: CERTIFICATE_MALFORMED, also for a chain that is too long.

@@ -14,6 +14,8 @@
 
 #include "capf/base/endpoint.h"
 #include "capf/base/log.h"
+#include "capf/net/descriptors.h"
+#include "capf/rpc/acceptor.h"
 #include "capf/rpc/admin.h"
 #include "capf/rpc/guard.h"
 #include "capf/rpc/health.h"
@@ -59,14 +61,10 @@ std::shared_ptr<grpc::ServerCredentials> credentials(const ListenSettings& setti
   return made;
 }
 
-/// gRPC takes 0.0.0.0 and [::] alike for every address of both families, and would bind them twice.
-std::vector<std::string> to_bind(const std::vector<Endpoint>& endpoints) {
-  const auto wildcard =
-      std::find_if(endpoints.begin(), endpoints.end(), [](const Endpoint& e) { return e.is_wildcard(); });
-  if (wildcard != endpoints.end()) return {"[::]:" + std::to_string(wildcard->port)};
-  std::vector<std::string> addresses;
-  for (const Endpoint& endpoint : endpoints) addresses.push_back(endpoint.to_string());
-  return addresses;
+/// Each connection takes two descriptors, and the other ports need some too.
+ConnectionLimits within_descriptors(ConnectionLimits limits) {
+  limits.all = std::min(limits.all, std::max<std::size_t>(net::raise_descriptor_limit() / 8, 1));
+  return limits;
 }
 
 void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const CallLimits& limits) {
@@ -84,8 +82,6 @@ void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const Call
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, milliseconds(profile.idle));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, milliseconds(profile.age));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, milliseconds(profile.age_grace));
-  // Two servers on one port would share the callers between them without anybody knowing.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 
   grpc::ResourceQuota quota;
   int threads = kFurtherThreads;
@@ -107,8 +103,8 @@ void take_library_logs() {
 
 class RunningServer final : public Server {
  public:
-  RunningServer(const UseCases& use_cases, const CallLimits& limits)
-      : use_cases_(use_cases), guard_(use_cases_, limits) {}
+  RunningServer(const UseCases& use_cases, const CallLimits& limits, const ConnectionLimits& connections)
+      : use_cases_(use_cases), guard_(use_cases_, limits, within_descriptors(connections)) {}
   ~RunningServer() override { stop(std::chrono::milliseconds{0}); }
 
   void serve_phones() {
@@ -130,24 +126,28 @@ class RunningServer final : public Server {
 
   Status listen(const ListenSettings& settings, const Profile& profile, const CallLimits& limits) {
     take_library_logs();
-    for (int i = 0; i < kTriesToListen; ++i) {
+    for (int i = 1; !acceptor_; ++i) {
       CAPF_LET(const std::vector<Endpoint> endpoints, plan_endpoints(settings.addresses));
-      grpc::ServerBuilder builder;
-      set_limits(builder, profile, limits);
-      const auto server_credentials = credentials(settings);
-      for (const std::string& address : to_bind(endpoints)) builder.AddListeningPort(address, server_credentials);
-      for (const auto& service : services_) builder.RegisterService(service.get());
-      std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> watches;
-      watches.push_back(guard_.open_calls().watch());
-      builder.experimental().SetInterceptorCreators(std::move(watches));
-      server_ = builder.BuildAndStart();
-      if (!server_) continue;
+      auto acceptor = Acceptor::listen(endpoints, guard_.connections(), use_cases_.metrics);
+      if (!acceptor && i == kTriesToListen) return tl::unexpected<Error>(std::move(acceptor).error());
+      if (!acceptor) continue;  // another one has taken the port meanwhile
+      acceptor_ = *std::move(acceptor);
       port_ = endpoints.front().port;
       for (const Endpoint& endpoint : endpoints) addresses_.push_back(endpoint.to_string());
-      return {};
     }
-    return fail(Reason::kInvalidConfiguration, "cannot listen on " + settings.addresses.front() +
-                                                   ": its port is taken, or certificate and key do not fit");
+    grpc::ServerBuilder builder;
+    set_limits(builder, profile, limits);
+    for (const auto& service : services_) builder.RegisterService(service.get());
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> watches;
+    watches.push_back(guard_.open_calls().watch());
+    auto experimental = builder.experimental();
+    experimental.SetInterceptorCreators(std::move(watches));
+    auto connections = experimental.AddExternalConnectionAcceptor(
+        decltype(experimental)::ExternalConnectionType::FROM_FD, credentials(settings));
+    server_ = builder.BuildAndStart();
+    if (!server_) return fail(Reason::kInvalidConfiguration, "certificate and key of the server do not fit");
+    acceptor_->open(std::move(connections));
+    return {};
   }
 
   int port() const override { return port_; }
@@ -155,6 +155,7 @@ class RunningServer final : public Server {
 
   void stop(std::chrono::milliseconds patience) override {
     if (!server_) return;
+    acceptor_->close();
     server_->Shutdown(std::chrono::system_clock::now() + patience);
     server_->Wait();
   }
@@ -163,6 +164,7 @@ class RunningServer final : public Server {
   const UseCases use_cases_;
   Guard guard_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::string> addresses_;
   int port_ = 0;
@@ -171,16 +173,16 @@ class RunningServer final : public Server {
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start_phone(const UseCases& use_cases, const ListenSettings& settings,
-                                                    const CallLimits& limits) {
-  auto server = std::make_unique<RunningServer>(use_cases, limits);
+                                                    const CallLimits& limits, const ConnectionLimits& connections) {
+  auto server = std::make_unique<RunningServer>(use_cases, limits, connections);
   server->serve_phones();
   CAPF_TRY(server->listen(settings, kPhoneProfile, limits));
   return server;
 }
 
 Result<std::unique_ptr<Server>> Server::start_admin(const UseCases& use_cases, const ListenSettings& settings,
-                                                    const CallLimits& limits) {
-  auto server = std::make_unique<RunningServer>(use_cases, limits);
+                                                    const CallLimits& limits, const ConnectionLimits& connections) {
+  auto server = std::make_unique<RunningServer>(use_cases, limits, connections);
   server->serve_administrators();
   CAPF_TRY(server->listen(settings, kAdminProfile, limits));
   return server;

@@ -9,6 +9,7 @@
 #include "capf/base/metrics.h"
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
+#include "capf/rpc/connections.h"
 #include "capf/rpc/limiter.h"
 #include "capf/rpc/open_calls.h"
 #include "capf/rpc/readiness.h"
@@ -49,8 +50,7 @@ struct UseCases {
 };
 
 struct ListenSettings {
-  /// "127.0.0.1:3805", "[::1]:3805". Port 0 takes a free one, the same for every address. 0.0.0.0 and [::] alike mean
-  /// every address of both families.
+  /// "127.0.0.1:3805", "[::1]:3805". Port 0 takes a free one, the same for every address.
   std::vector<std::string> addresses;
   Bytes certificate_pem;  ///< the server's, with its chain
   Secret key_pem;         ///< PKCS #8, not encrypted
@@ -68,6 +68,13 @@ inline constexpr CallLimits kPhoneCallLimits{{32, 128, 8}, {8, 24, 28}};
 inline constexpr CallLimits kAdminCallLimits{
     {16, 48, 48}, {2, 4, 4}, {4, 12, 12}, {std::chrono::milliseconds{60'000}, 32}};
 
+/// Who comes to either port has 10 s for the handshake. A phone that has only its string stays a stranger, on a
+/// connection that has its own end; an administrator proves who they are with the first call.
+inline constexpr ConnectionLimits kPhoneConnectionLimits{16384, 8192, 4096, std::chrono::seconds{10},
+                                                         std::chrono::seconds{330}};
+inline constexpr ConnectionLimits kAdminConnectionLimits{16384, 8192, 4096, std::chrono::seconds{1},
+                                                         std::chrono::seconds{15}};
+
 /// One gRPC server: TLS 1.2 or newer, which asks for a client certificate and judges none; the guard does. Threads:
 /// any.
 class Server {
@@ -76,10 +83,12 @@ class Server {
 
   /// PhoneService and reflection, for everybody. Errors: INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Server>> start_phone(const UseCases& use_cases, const ListenSettings& settings,
-                                                     const CallLimits& limits = kPhoneCallLimits);
+                                                     const CallLimits& limits = kPhoneCallLimits,
+                                                     const ConnectionLimits& connections = kPhoneConnectionLimits);
   /// AdminService, MonitorService, health and reflection, for administrators. Errors: INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Server>> start_admin(const UseCases& use_cases, const ListenSettings& settings,
-                                                     const CallLimits& limits = kAdminCallLimits);
+                                                     const CallLimits& limits = kAdminCallLimits,
+                                                     const ConnectionLimits& connections = kAdminConnectionLimits);
 
   /// The one it listens on, also where 0 was asked for.
   virtual int port() const = 0;

@@ -8,7 +8,11 @@
 #include <catch2/catch.hpp>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 
+#include "capf/base/descriptor.h"
 #include "capf/rpc/server.h"
 #include "capf/service/administrators.h"
 #include "capf/service/checker.h"
@@ -257,6 +261,44 @@ TEST_CASE("callers whose certificate has proven nothing take no place of those w
   limits.unproven = {0, 0};
   servers.admin = must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), limits));
   CHECK(reason_of(list_phones(*servers.administration(&stranger))) == "OVERLOADED");
+}
+
+TEST_CASE("a connection above the limits is closed at once; strangers are, in the end; who ends one leaves its place") {
+  Servers servers;
+  const rpc::ConnectionLimits limits{8, 2, 2, std::chrono::hours{1}, std::chrono::seconds{4}};
+  servers.admin =
+      must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), rpc::kAdminCallLimits, limits));
+  const auto connect = [&] {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(servers.admin->port()));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    return Descriptor(fd);
+  };
+  const auto ends_within = [](const Descriptor& link, std::chrono::milliseconds time) {
+    pollfd wanted{link.get(), POLLIN, 0};
+    std::uint8_t octet = 0;
+    return ::poll(&wanted, 1, static_cast<int>(time.count())) == 1 && ::recv(link.get(), &octet, 1, 0) <= 0;
+  };
+
+  // A call proves who they are: their connection takes no stranger's place.
+  const auto known = servers.administration(&servers.of(Role::kAdmin));
+  REQUIRE(list_phones(*known).ok());
+  const Descriptor first = connect();
+  {
+    const Descriptor second = connect();
+    const Descriptor third = connect();
+    CHECK(ends_within(third, std::chrono::seconds{2}));
+    CHECK_FALSE(ends_within(second, std::chrono::milliseconds{100}));
+  }
+  bool room = false;
+  for (int i = 0; !room && i < 100; ++i) room = !ends_within(connect(), std::chrono::milliseconds{100});
+  CHECK(room);
+  CHECK(ends_within(first, std::chrono::seconds{8}));  // the handshake would have 10
+  CHECK(list_phones(*known).ok());
+  CHECK_THAT(servers.metrics.text(), Catch::Matchers::Contains("OVERLOADED"));
 }
 
 TEST_CASE("null string needs the role admin") {

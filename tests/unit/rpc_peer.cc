@@ -7,20 +7,21 @@
 using namespace capf;
 using namespace capf::rpc;
 
-TEST_CASE("a peer's address is read from gRPC's text") {
-  CHECK(peer_address("ipv4:192.0.2.1:5060")->to_string() == "192.0.2.1");
-  CHECK(peer_address("ipv6:%5B2001:db8::1%5D:5060")->to_string() == "2001:db8::1");
-  CHECK(peer_address("ipv6:[::1]:5060")->to_string() == "::1");
-  CHECK(peer_address("ipv6:%5Bfe80::1%25eth0%5D:5060")->to_string() == "fe80::1");
-  CHECK(peer_address("ipv6:%5B::ffff:192.0.2.1%5D:5060")->to_string() == "192.0.2.1");
+TEST_CASE("a peer's address and port are read from gRPC's text") {
+  CHECK(peer_endpoint("ipv4:192.0.2.1:5060")->to_string() == "192.0.2.1:5060");
+  CHECK(peer_endpoint("ipv6:%5B2001:db8::1%5D:5060")->to_string() == "[2001:db8::1]:5060");
+  CHECK(peer_endpoint("ipv6:[::1]:5060")->to_string() == "[::1]:5060");
+  CHECK(peer_endpoint("ipv6:%5Bfe80::1%25eth0%5D:5060")->to_string() == "[fe80::1]:5060");
+  CHECK(peer_endpoint("ipv6:%5B::ffff:192.0.2.1%5D:5060")->to_string() == "192.0.2.1:5060");
 }
 
 TEST_CASE("what is no IP address is no peer's address") {
   for (const char* text :
        {"", "ipv4:", "ipv4:192.0.2.1", "ipv4:localhost:1", "ipv6:::1:5", "ipv6:%5B::1:5060", "ipv6:%5B::1%5:5060",
-        "ipv6:%5B::1%ZZ:5060", "unix:/tmp/socket", "unix-abstract:x:1", "vsock:1:2", "192.0.2.1:5060"}) {
+        "ipv6:%5B::1%ZZ:5060", "unix:/tmp/socket", "unix-abstract:x:1", "vsock:1:2", "192.0.2.1:5060",
+        "ipv4:[::1]:5060", "ipv6:192.0.2.1:5060", "ipv4:192.0.2.1:65536"}) {
     CAPTURE(text);
-    CHECK_FALSE(peer_address(text));
+    CHECK_FALSE(peer_endpoint(text));
   }
 }
 

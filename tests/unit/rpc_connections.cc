@@ -1,0 +1,96 @@
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "capf/rpc/connections.h"
+
+using namespace capf;
+using namespace capf::rpc;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kNever{1 << 30};
+
+Endpoint peer(const std::string& text) { return Endpoint::parse(text).value(); }
+
+/// Connections, and which of them were cut off, by their ports.
+struct Hall {
+  explicit Hall(const ConnectionLimits& limits) : connections(limits) {}
+
+  std::optional<Connections::Place> enter(const std::string& from) {
+    return connections.enter(peer(from), [this, port = peer(from).port] { cut.push_back(port); });
+  }
+
+  Connections connections;
+  std::vector<std::uint16_t> cut;
+};
+
+}  // namespace
+
+TEST_CASE("a connection above a limit has no place, until another one goes") {
+  Hall hall({3, 2, 2, kNever, kNever});
+  const auto first = hall.enter("192.0.2.1:1");
+  {
+    const auto second = hall.enter("192.0.2.2:2");
+    REQUIRE((first && second));
+    CHECK_FALSE(hall.enter("192.0.2.3:3"));
+  }
+  CHECK(hall.enter("192.0.2.3:3"));
+  CHECK(hall.cut.empty());
+}
+
+TEST_CASE("strangers of one address leave room for those of others") {
+  Hall hall({9, 9, 1, kNever, kNever});
+  const auto first = hall.enter("192.0.2.1:1");
+  CHECK_FALSE(hall.enter("192.0.2.1:2"));
+  CHECK(hall.enter("192.0.2.2:1"));
+  const auto sixth = hall.enter("[2001:db8::1]:1");
+  CHECK_FALSE(hall.enter("[2001:db8::2]:1"));  // of the same /64
+}
+
+TEST_CASE("who has proven who they are takes no place of strangers, but one of all") {
+  Hall hall({2, 1, 1, kNever, kNever});
+  const auto first = hall.enter("192.0.2.1:1");
+  CHECK_FALSE(hall.enter("192.0.2.1:2"));
+  hall.connections.prove(peer("192.0.2.1:3"));  // not there
+  CHECK_FALSE(hall.enter("192.0.2.1:2"));
+  hall.connections.prove(peer("192.0.2.1:1"));
+  hall.connections.prove(peer("192.0.2.1:1"));
+  const auto second = hall.enter("192.0.2.1:2");
+  REQUIRE(second);
+  hall.connections.prove(peer("192.0.2.1:2"));
+  CHECK_FALSE(hall.enter("192.0.2.1:3"));
+}
+
+TEST_CASE("the oldest stranger gives way after a while, of the neighbours where those are too many") {
+  Hall hall({9, 3, 2, milliseconds{50}, kNever});
+  auto first = hall.enter("192.0.2.1:1");
+  const auto second = hall.enter("192.0.2.2:2");
+  const auto third = hall.enter("192.0.2.2:3");
+  CHECK_FALSE(hall.enter("192.0.2.2:4"));
+  std::this_thread::sleep_for(milliseconds{60});
+  const auto fourth = hall.enter("192.0.2.2:4");
+  REQUIRE(fourth);
+  CHECK(hall.cut == std::vector<std::uint16_t>{2});
+  const auto fifth = hall.enter("192.0.2.3:5");
+  REQUIRE(fifth);
+  CHECK(hall.cut == std::vector<std::uint16_t>{2, 1});
+  first.reset();  // is counted no more
+  CHECK(hall.enter("192.0.2.2:6"));
+  CHECK(hall.cut == std::vector<std::uint16_t>{2, 1, 3});
+}
+
+TEST_CASE("strangers are cut off in the end, once, and nobody else") {
+  Hall hall({9, 9, 9, kNever, milliseconds{50}});
+  const auto known = hall.enter("192.0.2.1:1");
+  const auto stranger = hall.enter("192.0.2.1:2");
+  hall.connections.prove(peer("192.0.2.1:1"));
+  std::this_thread::sleep_for(milliseconds{60});
+  const auto young = hall.enter("192.0.2.1:3");
+  hall.connections.cut_overdue();
+  hall.connections.cut_overdue();
+  CHECK(hall.cut == std::vector<std::uint16_t>{2});
+}
