@@ -134,8 +134,9 @@ class RunningAcceptor final : public Acceptor {
     if (error) return;  // it is gone
     Descriptor second(::fcntl(socket.native_handle(), F_DUPFD_CLOEXEC, 0));
     if (second.get() < 0) return metrics_.count_refusal(Reason::kOverloaded);
-    auto place = connections_.enter({net::peer_of(socket), peer.port()},
-                                    [descriptor = second.get()] { ::shutdown(descriptor, SHUT_RDWR); });
+    auto place = connections_.enter(
+        {net::peer_of(socket), peer.port()}, [descriptor = second.get()] { ::shutdown(descriptor, SHUT_RDWR); },
+        std::chrono::steady_clock::now());
     if (!place) return metrics_.count_refusal(Reason::kOverloaded);
     prepare(socket);
     if (!held_.keep(std::move(second), *std::move(place))) return metrics_.count_refusal(Reason::kOverloaded);
@@ -149,7 +150,7 @@ class RunningAcceptor final : public Acceptor {
     for (;;) {
       pause.expires_after(kBetweenLooks);
       co_await pause.async_wait(asio::use_awaitable);
-      connections_.cut_overdue();
+      connections_.cut_overdue(std::chrono::steady_clock::now());
     }
   }
 

@@ -2,8 +2,7 @@
 
 namespace capf::rpc {
 
-std::optional<Connections::Place> Connections::enter(const Endpoint& peer, std::function<void()> cut) {
-  const Moment now = std::chrono::steady_clock::now();
+std::optional<Connections::Place> Connections::enter(const Endpoint& peer, std::function<void()> cut, Moment now) {
   const std::string block = peer.address.block();
   const std::lock_guard lock(mutex_);
   if (!make_room(block, now)) return std::nullopt;
@@ -26,8 +25,7 @@ void Connections::prove(const Endpoint& peer) {
   }
 }
 
-void Connections::cut_overdue() {
-  const Moment now = std::chrono::steady_clock::now();
+void Connections::cut_overdue(Moment now) {
   const std::lock_guard lock(mutex_);
   while (!strangers_.empty() && now - strangers_.front().since >= limits_.longest) cut(strangers_.begin());
 }

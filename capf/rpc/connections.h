@@ -30,6 +30,8 @@ class Connections {
   using Entries = std::list<Entry>;
 
  public:
+  using Moment = std::chrono::steady_clock::time_point;
+
   explicit Connections(const ConnectionLimits& limits) : limits_(limits) {}
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
@@ -52,15 +54,13 @@ class Connections {
 
   /// @param cut ends the connection. It is called once at most, while the place lives and a lock is held: it must not
   /// come back here. @return nothing where there is no room.
-  std::optional<Place> enter(const Endpoint& peer, std::function<void()> cut);
+  std::optional<Place> enter(const Endpoint& peer, std::function<void()> cut, Moment now);
   /// The one over there is no stranger any more.
   void prove(const Endpoint& peer);
   /// Cuts off the strangers who have been there for too long.
-  void cut_overdue();
+  void cut_overdue(Moment now);
 
  private:
-  using Moment = std::chrono::steady_clock::time_point;
-
   struct Entry {
     Entries* in;  ///< the list that it is in
     std::string peer;

@@ -1,5 +1,4 @@
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -21,10 +20,12 @@ struct Hall {
   explicit Hall(const ConnectionLimits& limits) : connections(limits) {}
 
   std::optional<Connections::Place> enter(const std::string& from) {
-    return connections.enter(peer(from), [this, port = peer(from).port] { cut.push_back(port); });
+    return connections.enter(
+        peer(from), [this, port = peer(from).port] { cut.push_back(port); }, now);
   }
 
   Connections connections;
+  Connections::Moment now{};
   std::vector<std::uint16_t> cut;
 };
 
@@ -71,7 +72,7 @@ TEST_CASE("the oldest stranger gives way after a while, of the neighbours where 
   const auto second = hall.enter("192.0.2.2:2");
   const auto third = hall.enter("192.0.2.2:3");
   CHECK_FALSE(hall.enter("192.0.2.2:4"));
-  std::this_thread::sleep_for(milliseconds{60});
+  hall.now += milliseconds{50};
   const auto fourth = hall.enter("192.0.2.2:4");
   REQUIRE(fourth);
   CHECK(hall.cut == std::vector<std::uint16_t>{2});
@@ -88,9 +89,12 @@ TEST_CASE("strangers are cut off in the end, once, and nobody else") {
   const auto known = hall.enter("192.0.2.1:1");
   const auto stranger = hall.enter("192.0.2.1:2");
   hall.connections.prove(peer("192.0.2.1:1"));
-  std::this_thread::sleep_for(milliseconds{60});
+  hall.now += milliseconds{49};
+  hall.connections.cut_overdue(hall.now);
+  CHECK(hall.cut.empty());
+  hall.now += milliseconds{1};
   const auto young = hall.enter("192.0.2.1:3");
-  hall.connections.cut_overdue();
-  hall.connections.cut_overdue();
+  hall.connections.cut_overdue(hall.now);
+  hall.connections.cut_overdue(hall.now);
   CHECK(hall.cut == std::vector<std::uint16_t>{2});
 }
