@@ -44,10 +44,10 @@ void Connections::leave(Entries::iterator entry) {
 }
 
 bool Connections::make_room(const std::string& block, Moment now) {
-  if (strangers_.size() + known_.size() >= limits_.all) return false;
   const auto found = strangers_by_block_.find(block);
   const bool neighbours_full = found != strangers_by_block_.end() && found->second >= limits_.strangers_of_one;
-  if (!neighbours_full && strangers_.size() < limits_.strangers) return true;
+  const bool full = strangers_.size() >= limits_.strangers || strangers_.size() + known_.size() >= limits_.all;
+  if (!neighbours_full && !full) return true;
   for (auto entry = strangers_.begin(); entry != strangers_.end() && now - entry->since >= limits_.gives_way; ++entry) {
     if (neighbours_full && entry->block != block) continue;
     cut(entry);

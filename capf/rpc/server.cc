@@ -63,7 +63,7 @@ std::shared_ptr<grpc::ServerCredentials> credentials(const ListenSettings& setti
 
 /// Each connection takes two descriptors, and the other ports need some too.
 ConnectionLimits within_descriptors(ConnectionLimits limits) {
-  limits.all = std::min(limits.all, std::max<std::size_t>(net::raise_descriptor_limit() / 8, 1));
+  limits.all = std::min(limits.all, std::max<std::size_t>(net::raise_descriptor_limit() / 4, 1));
   return limits;
 }
 

@@ -66,6 +66,20 @@ TEST_CASE("who has proven who they are takes no place of strangers, but one of a
   CHECK_FALSE(hall.enter("192.0.2.1:3"));
 }
 
+TEST_CASE("a stranger gives way too where all places are taken, and nobody else does") {
+  Hall hall({2, 2, 2, milliseconds{50}, kNever});
+  const auto known = hall.enter("192.0.2.1:1");
+  hall.connections.prove(peer("192.0.2.1:1"));
+  const auto stranger = hall.enter("192.0.2.2:2");
+  hall.now += milliseconds{50};
+  const auto next = hall.enter("192.0.2.3:3");
+  REQUIRE(next);
+  CHECK(hall.cut == std::vector<std::uint16_t>{2});
+  hall.connections.prove(peer("192.0.2.3:3"));
+  hall.now += milliseconds{50};
+  CHECK_FALSE(hall.enter("192.0.2.4:4"));
+}
+
 TEST_CASE("the oldest stranger gives way after a while, of the neighbours where those are too many") {
   Hall hall({9, 3, 2, milliseconds{50}, kNever});
   auto first = hall.enter("192.0.2.1:1");
