@@ -60,26 +60,10 @@ bool openssl_cannot_read(X509* certificate) {
   return true;
 }
 
-/// Whether OpenSSL finds a path too, or cannot say.
-bool openssl_accepts(X509* leaf, const std::vector<Bytes>& chain, const Trusted& trusted, TimePoint now, bool expired) {
-  const std::unique_ptr<X509_STORE, ca::Freed<X509_STORE_free>> store(X509_STORE_new());
-  const StackPtr others(sk_X509_new_null());
-  std::vector<ca::X509Ptr> owned;
-  bool unreadable = openssl_cannot_read(leaf);
-  const auto add = [&](const Bytes& der) {
-    if (ca::X509Ptr certificate = ca::parse_x509(der)) {
-      unreadable = openssl_cannot_read(certificate.get()) || unreadable;
-      sk_X509_push(others.get(), certificate.get());
-      owned.push_back(std::move(certificate));
-    }
-  };
-  for (const Bytes& der : chain) add(der);
-  for (const TrustAnchor& anchor : trusted.anchors) {
-    add(anchor.der);
-    if (X509_self_signed(owned.back().get(), 0) == 1) X509_STORE_add_cert(store.get(), owned.back().get());
-  }
+/// Whether OpenSSL finds a path too over these others, of which it takes the first that fits and no other one.
+bool openssl_finds_path(X509_STORE* store, X509* leaf, STACK_OF(X509) * others, TimePoint now, bool expired) {
   const std::unique_ptr<X509_STORE_CTX, ca::Freed<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
-  X509_STORE_CTX_init(context.get(), store.get(), leaf, others.get());
+  X509_STORE_CTX_init(context.get(), store, leaf, others);
   X509_VERIFY_PARAM* const wanted = X509_STORE_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_time(wanted, std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count());
   X509_VERIFY_PARAM_set_auth_level(wanted, 0);
@@ -89,10 +73,33 @@ bool openssl_accepts(X509* leaf, const std::vector<Bytes>& chain, const Trusted&
       return ok == 1 || (leaf_alone && X509_STORE_CTX_get_error(at) == X509_V_ERR_CERT_HAS_EXPIRED) ? 1 : 0;
     });
   }
-  if (unreadable || X509_verify_cert(context.get()) == 1) return true;
-  const int why = X509_STORE_CTX_get_error(context.get());
-  std::fprintf(stderr, "OpenSSL: %s\n", X509_verify_cert_error_string(why));
+  if (X509_verify_cert(context.get()) == 1) return true;
+  std::fprintf(stderr, "OpenSSL: %s\n", X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get())));
   return false;
+}
+
+/// Whether OpenSSL finds a path too, or cannot say. A phone may send another certificate of an issuer that is known.
+bool openssl_accepts(X509* leaf, const std::vector<Bytes>& chain, const Trusted& trusted, TimePoint now, bool expired) {
+  const std::unique_ptr<X509_STORE, ca::Freed<X509_STORE_free>> store(X509_STORE_new());
+  const StackPtr sent_first(sk_X509_new_null());
+  const StackPtr known_first(sk_X509_new_null());
+  std::vector<ca::X509Ptr> owned;
+  bool unreadable = openssl_cannot_read(leaf);
+  const auto add = [&](const Bytes& der) {
+    if (ca::X509Ptr certificate = ca::parse_x509(der)) {
+      unreadable = openssl_cannot_read(certificate.get()) || unreadable;
+      sk_X509_push(sent_first.get(), certificate.get());
+      sk_X509_unshift(known_first.get(), certificate.get());
+      owned.push_back(std::move(certificate));
+    }
+  };
+  for (const Bytes& der : chain) add(der);
+  for (const TrustAnchor& anchor : trusted.anchors) {
+    add(anchor.der);
+    if (X509_self_signed(owned.back().get(), 0) == 1) X509_STORE_add_cert(store.get(), owned.back().get());
+  }
+  return unreadable || openssl_finds_path(store.get(), leaf, sent_first.get(), now, expired) ||
+         openssl_finds_path(store.get(), leaf, known_first.get(), now, expired);
 }
 
 std::string only_common_name(X509* certificate) {
