@@ -1,7 +1,6 @@
 #include "capf/net/coroutine.h"
 // Asio comes first: see there.
 #include <array>
-#include <cerrno>
 #include <future>
 #include <unordered_map>
 #include <utility>

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "capf/base/descriptor.h"
 #include "capf/net/hello.h"
 #include "capf/net/tls.h"
 #include "capf/wire/listener.h"
@@ -28,6 +29,7 @@ using namespace capf::wire;
 using namespace std::chrono_literals;
 using capf::Bytes;
 using capf::BytesView;
+using capf::Descriptor;
 using capf::Reason;
 using capf::Result;
 using capf::net::TlsContext;
@@ -96,20 +98,6 @@ ListenerSettings settings() {
   settings.io_threads = 2;
   return settings;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Descriptor connect_to(int port) {
   Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
