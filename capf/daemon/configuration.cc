@@ -297,6 +297,10 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   limits.number("calls_waiting", 0, 100000, configuration.limits.calls_waiting);
   limits.number("unauthenticated_calls_in_flight", 1, 10000, configuration.limits.unauthenticated_calls_in_flight);
   limits.number("unauthenticated_calls_waiting", 0, 100000, configuration.limits.unauthenticated_calls_waiting);
+  limits.number("connections", 1, 1000000, configuration.limits.connections);
+  limits.number("unauthenticated_connections", 1, 1000000, configuration.limits.unauthenticated_connections);
+  limits.number("unauthenticated_connections_per_address", 1, 1000000,
+                configuration.limits.unauthenticated_connections_per_address);
   limits.finish();
 
   Section check = top.section("check");
@@ -447,6 +451,10 @@ std::string to_toml(const Configuration& configuration) {
       << "calls_waiting = " << configuration.limits.calls_waiting << '\n'
       << "unauthenticated_calls_in_flight = " << configuration.limits.unauthenticated_calls_in_flight << '\n'
       << "unauthenticated_calls_waiting = " << configuration.limits.unauthenticated_calls_waiting << '\n'
+      << "connections = " << configuration.limits.connections << '\n'
+      << "unauthenticated_connections = " << configuration.limits.unauthenticated_connections << '\n'
+      << "unauthenticated_connections_per_address = " << configuration.limits.unauthenticated_connections_per_address
+      << '\n'
       << "\n[check]\n"
       << "period_hours = " << configuration.check_period.count() << '\n'
       << "\n[archive]\n"

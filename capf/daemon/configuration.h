@@ -22,13 +22,17 @@ struct Listener {
   std::optional<int> port;             ///< absent: from the base port; 0: a free one
 };
 
-/// How many calls of phones run at once on this server, and how many wait for their turn; those above are refused with
-/// OVERLOADED. Callers without a client certificate have places of their own, so that they never delay the others.
+/// What phones may take of this server over gRPC. Calls: so many run at once and so many wait for their turn, those
+/// above are refused with OVERLOADED; callers without a client certificate have places of their own, so that they never
+/// delay the others. Connections above are closed.
 struct Limits {
   int calls_in_flight = 32;
   int calls_waiting = 128;
   int unauthenticated_calls_in_flight = 8;
   int unauthenticated_calls_waiting = 24;
+  int connections = 16384;                             ///< and never more than a quarter of the process's descriptors
+  int unauthenticated_connections = 8192;              ///< of all, those that have not proven a device yet
+  int unauthenticated_connections_per_address = 4096;  ///< of those, from one IPv4 address or IPv6 /64
 };
 
 /// The phones' port that speaks the CAPF protocol.

@@ -175,7 +175,11 @@ class Composition final : public Server {
       const rpc::CallLimits call_limits{
           {limits.calls_in_flight, limits.calls_waiting, kCallsOfOnePhone},
           shared_by_addresses(limits.unauthenticated_calls_in_flight, limits.unauthenticated_calls_waiting)};
-      CAPF_LET(phone_server_, rpc::Server::start_phone(use_cases_with(records_), settings, call_limits));
+      rpc::ConnectionLimits connections = rpc::kPhoneConnectionLimits;
+      connections.all = static_cast<std::size_t>(limits.connections);
+      connections.strangers = static_cast<std::size_t>(limits.unauthenticated_connections);
+      connections.strangers_of_one = static_cast<std::size_t>(limits.unauthenticated_connections_per_address);
+      CAPF_LET(phone_server_, rpc::Server::start_phone(use_cases_with(records_), settings, call_limits, connections));
       endpoints_.phone = dial_address(phone_server_->addresses());
     }
     if (configuration_.admin.enabled) {

@@ -2,6 +2,7 @@
 come again, memory stays, and whoever administers the site is answered meanwhile."""
 
 import contextlib
+import socket
 import subprocess
 import threading
 import time
@@ -169,6 +170,9 @@ class DeadlineTest(Overload):
             credential=rpc.credential(device), certification_request=pki.request(pki.make_key())), timeout=60)
         eventually(self.waits, "the call waits for the phone's row")
         call.cancel()
+        with self.assertRaises(grpc.RpcError):  # what follows on the same connection is read after it
+            rpc.phone_pb2_grpc.PhoneServiceStub(channel).GetPendingOperation(
+                rpc.phone_pb2.GetPendingOperationRequest(), timeout=60)
         self.release(holder)
         eventually(lambda: f"caller={device}" in self.site.server.log_text() and "CALLER_GONE" in
                    self.site.server.log_text(), "the call has ended")
@@ -197,6 +201,33 @@ class DeadlineTest(Overload):
         begun = self.site.sql("select count(*) from audit_events where action = 'operation.begin' and "
                               f"subject = '{devices[4]}'")
         self.assertEqual(begun, ["1"])
+
+
+class ConnectionsTest(EndToEnd):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site(settings=lambda text: text + "\n[limits]\nconnections = 12\nunauthenticated_connections = 8\n"
+                                                     "unauthenticated_connections_per_address = 6\n")
+        cls.addClassCleanup(cls.site.close)
+
+    def connect(self):
+        host, port = self.site.server.endpoints["phone"].rsplit(":", 1)
+        link = socket.create_connection((host.strip("[]"), int(port)), timeout=60)
+        self.addCleanup(link.close)
+        return link
+
+    def test_those_above_the_limit_are_closed_and_phones_are_served_again(self):
+        silent = [self.connect() for _ in range(6)]
+        self.assertEqual(self.connect().recv(1), b"")
+        for link in silent:
+            link.settimeout(0)
+            self.assertRaises(BlockingIOError, link.recv, 1)
+        for link in silent:
+            link.settimeout(60)
+            self.assertEqual(link.recv(1), b"")  # its time for the handshake is over
+        device = self.site.add_phone(self.device())
+        self.site.schedule(device, "install", "null", *faults.EC)
+        self.site.phone(device)
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ TEST_CASE("a value that is out of its bounds or of another type is refused") {
       "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536", "[listen.metrics]\naddresses = [\"0.0.0.0\"]",
       "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0", "[policy]\nallow_rsa_1024 = \"no\"",
       "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]", "[limits]\ncalls_in_flight = 0",
-      "[limits]\nunauthenticated_calls_waiting = -1", "[log]\nlevel = \"loud\"", "base_port = 1\nbase_port = 2",
-      "[policy", "= 3");
+      "[limits]\nunauthenticated_calls_waiting = -1", "[limits]\nconnections = 0", "[log]\nlevel = \"loud\"",
+      "base_port = 1\nbase_port = 2", "[policy", "= 3");
   CAPTURE(bad);
   CHECK(faults_of(bad).size() == 1);
 }
