@@ -174,7 +174,7 @@ class Site:
         """A state directory like the first server's, of its own; that server may run meanwhile."""
         state = self.folder / name
         shutil.copytree(self.state, state, ignore=shutil.ignore_patterns(
-            "postgres", "endpoints.json", "*.log", "*.lock", "*.new"))
+            "postgres", "endpoints.json", "*.log", "*.lock", "*.new", "*.new.*"))
         path = state / "capfd.toml"
         path.write_text(re.sub(re.escape(str(self.state)) + r"/(?!postgres)", f"{state}/", path.read_text()))
         return state
