@@ -1,5 +1,7 @@
 #include "capf/net/asio.h"
 
+#include <poll.h>
+
 namespace capf::net {
 
 tcp::endpoint to_asio(const Endpoint& endpoint) {
@@ -11,6 +13,11 @@ Address peer_of(const tcp::socket& socket) {
   const tcp::endpoint endpoint = socket.remote_endpoint(error);
   if (error) return {};
   return Address::parse(endpoint.address().to_string()).value_or(Address());
+}
+
+bool has_gone(int socket) {
+  pollfd watched{socket, POLLRDHUP, 0};
+  return ::poll(&watched, 1, 0) > 0 && (watched.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint) {

@@ -33,6 +33,8 @@ using boost::system::error_code;
 tcp::endpoint to_asio(const Endpoint& endpoint);
 /// Where the other side is; the unspecified address where it is gone.
 Address peer_of(const tcp::socket& socket);
+/// Whether the other side has closed the connection, or broken it: it sends nothing beyond what is there.
+bool has_gone(int socket);
 /// A listening socket: SO_REUSEADDR, IPv6 alone on an IPv6 address. Errors: INVALID_CONFIGURATION.
 Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint);
 

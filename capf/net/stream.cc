@@ -1,7 +1,6 @@
 #include "capf/net/stream.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -13,75 +12,174 @@
 namespace capf::net {
 namespace {
 
-/// A record header and the header of the message in it: what there is to know of a ClientHello first.
-constexpr std::size_t kFirstLook = 9;
+using SteadyClock = asio::steady_timer::clock_type;
+
+/// A twentieth of a processor, after a tenth of a second of it: many times what a session takes.
+constexpr std::chrono::milliseconds kBurst{100};
+constexpr int kSlowness = 20;
+/// A handshake in records of a few octets, and what there may be between two records with data: TLS 1.0 puts one
+/// before each.
+constexpr int kMostHandshakeRecords = 4096;
+constexpr int kMostRecordsWithoutData = 64;
+/// Key updates, alerts and attempts to renegotiate, of a whole connection.
+constexpr int kMostMessages = 32;
+/// Where a wake-up brought nothing: the system may send them while it is short of memory.
+constexpr std::chrono::milliseconds kAfterNothing{20};
 
 void set_low_water(tcp::socket& socket, std::size_t octets) {
   error_code ignored;
   socket.set_option(asio::socket_base::receive_low_watermark(static_cast<int>(octets)), ignored);
 }
 
+/// How much of a ClientHello has arrived.
+struct Look {
+  bool broken = false;  ///< the connection
+  std::size_t have = 0;
+  std::size_t needs = 0;  ///< 0: it is whole, or none
+};
+
+// The octets on the stack of the call, not in the coroutine: ten thousand of them wait.
+Look look_at_hello(int socket) {
+  std::array<std::uint8_t, kMostOctetsForHello> octets;
+  const auto got = ::recv(socket, octets.data(), octets.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (got == 0) return {true};
+  if (got < 0) return {errno != EAGAIN && errno != EINTR, 0, hello_needs({})};
+  const BytesView seen(octets.data(), static_cast<std::size_t>(got));
+  return {false, seen.size(), hello_needs(seen)};
+}
+
 }  // namespace
 
 /// What a timer may still know of a stream when it fires: it outlives the stream.
 struct TlsStream::Watch {
+  struct Wait {
+    std::uint64_t number = 0;  ///< of the wait that goes on
+    bool timed_out = false;
+  };
   tcp::socket* socket = nullptr;  ///< null once the stream is gone
-  std::uint64_t wait = 0;         ///< the number of the wait that goes on
-  bool timed_out = false;
+  std::array<Wait, 2> waits;
   bool cancelled = false;
 };
 
 TlsStream::TlsStream(tcp::socket socket, SSL_CTX* context)
     : socket_(std::move(socket)),
+      ciphertext_(socket_.native_handle()),
       ssl_(SSL_new(context)),
-      timer_(socket_.get_executor()),
-      watch_(std::make_shared<Watch>()) {
+      timers_{asio::steady_timer(socket_.get_executor()), asio::steady_timer(socket_.get_executor())},
+      watch_(std::make_shared<Watch>()),
+      pace_(kBurst, kSlowness) {
   CAPF_INVARIANT(ssl_);
   error_code ignored;
   socket_.non_blocking(true, ignored);
   socket_.set_option(tcp::no_delay(true), ignored);
-  SSL_set_fd(ssl_.get(), socket_.native_handle());
+  BIO* const bio = ciphertext_.make_bio();
+  SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_msg_callback(ssl_.get(), on_message);
+  SSL_set_msg_callback_arg(ssl_.get(), this);
   watch_->socket = &socket_;
 }
 
 TlsStream::~TlsStream() { watch_->socket = nullptr; }
 
-asio::awaitable<TlsStream::End> TlsStream::wait(tcp::socket::wait_type what, Moment until) {
+void TlsStream::on_message(int sent, int, int type, const void*, std::size_t, SSL*, void* self) {
+  if (sent == 0) static_cast<TlsStream*>(self)->count_message(type);
+}
+
+void TlsStream::count_message(int type) {
+  if (type == SSL3_RT_HEADER) {
+    if (++records_ > (shaken_ ? kMostRecordsWithoutData : kMostHandshakeRecords))
+      breach_ = "too many records without data";
+  } else if (shaken_ && (type == SSL3_RT_HANDSHAKE || type == SSL3_RT_ALERT)) {
+    if (++messages_ > kMostMessages) breach_ = "too many messages without data";
+  }
+  if (breach_ != nullptr) ciphertext_.stop();
+}
+
+void TlsStream::charge(Pace::Duration work) {
+  if (shaken_ && !trusted_) pace_.spend(work, SteadyClock::now());
+}
+
+asio::awaitable<TlsStream::End> TlsStream::wait(Who who, tcp::socket::wait_type what, Moment until) {
   Watch& watch = *watch_;
-  if (watch.cancelled) co_return End::kCancelled;
-  watch.timed_out = false;
-  timer_.expires_at(until);
-  timer_.async_wait([shared = watch_, number = ++watch.wait](const error_code& error) {
-    if (error || shared->socket == nullptr || shared->wait != number) return;
-    shared->timed_out = true;
-    error_code ignored;
-    shared->socket->cancel(ignored);
-  });
-  error_code error;
-  co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, error));
-  ++watch.wait;
-  timer_.cancel();
-  if (watch.cancelled) co_return End::kCancelled;
-  if (watch.timed_out) co_return End::kTimeout;
-  co_return error ? End::kClosed : End::kDone;
+  Watch::Wait& own = watch.waits[who];
+  asio::steady_timer& timer = timers_[who];
+  for (;;) {
+    if (watch.cancelled) co_return End::kCancelled;
+    own.timed_out = false;
+    timer.expires_at(until);
+    timer.async_wait([shared = watch_, who, number = ++own.number](const error_code& error) {
+      Watch::Wait& wait = shared->waits[who];
+      if (error || shared->socket == nullptr || wait.number != number) return;
+      wait.timed_out = true;
+      error_code ignored;
+      shared->socket->cancel(ignored);
+    });
+    error_code error;
+    co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, error));
+    ++own.number;
+    timer.cancel();
+    ciphertext_.renew();
+    if (watch.cancelled) co_return End::kCancelled;
+    if (own.timed_out) co_return End::kTimeout;
+    if (!error) co_return End::kDone;
+    // A socket is cancelled for all who wait, also when the time of one of them is over.
+    if (error != asio::error::operation_aborted || !socket_.is_open()) co_return End::kClosed;
+  }
+}
+
+asio::awaitable<TlsStream::End> TlsStream::next_portion(Who who, Moment until) {
+  co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+  ciphertext_.renew();
+  if (watch_->cancelled) co_return End::kCancelled;
+  const Moment now = SteadyClock::now();
+  if (now >= until) co_return End::kTimeout;
+  if (who == kReader && must_rest(now)) co_return co_await sleep(pace_.ready(), until);
+  co_return End::kDone;
+}
+
+asio::awaitable<TlsStream::End> TlsStream::sleep(Moment wake, Moment until) {
+  const bool in_time = wake < until;
+  timers_[kReader].expires_at(std::min(wake, until));
+  error_code ignored;
+  co_await timers_[kReader].async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  ciphertext_.renew();
+  if (watch_->cancelled) co_return End::kCancelled;
+  co_return in_time ? End::kDone : End::kTimeout;
 }
 
 template <class Operation>
-asio::awaitable<TlsStream::End> TlsStream::drive(Operation operation, Moment until) {
+asio::awaitable<TlsStream::End> TlsStream::drive(Who who, Operation operation, Moment until) {
   for (;;) {
     if (watch_->cancelled) co_return End::kCancelled;
     ERR_clear_error();
+    const bool counts = shaken_ && !trusted_;
+    const auto before = counts ? thread_work() : Pace::Duration::zero();
     const int result = operation();
-    if (result > 0) co_return End::kDone;
+    if (counts) charge(thread_work() - before);
+    const int error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+    const unsigned long code = result > 0 ? 0 : ERR_get_error();
+    ERR_clear_error();
+    if (breach_ != nullptr && result <= 0) {
+      fault_ = breach_;
+      co_return End::kFailed;
+    }
+    if (ciphertext_.has_unsent() && !shaken_) {
+      const End end = co_await send_unsent(who, until);
+      if (end != End::kDone) co_return end;
+    }
     End end = End::kDone;
-    switch (SSL_get_error(ssl_.get(), result)) {
-      case SSL_ERROR_WANT_READ: end = co_await wait(tcp::socket::wait_read, until); break;
-      case SSL_ERROR_WANT_WRITE: end = co_await wait(tcp::socket::wait_write, until); break;
+    switch (error) {
+      case SSL_ERROR_NONE: co_return End::kDone;
+      case SSL_ERROR_WANT_READ:
+        if (ciphertext_.used_up()) {
+          end = co_await next_portion(who, until);
+        } else {
+          end = co_await wait(who, tcp::socket::wait_read, until);
+        }
+        break;
       case SSL_ERROR_ZERO_RETURN:
       case SSL_ERROR_SYSCALL: co_return End::kClosed;
       default: {
-        const unsigned long code = ERR_get_error();
-        ERR_clear_error();
         if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
           co_return End::kClosed;
         }
@@ -94,27 +192,39 @@ asio::awaitable<TlsStream::End> TlsStream::drive(Operation operation, Moment unt
   }
 }
 
-asio::awaitable<TlsStream::End> TlsStream::wait_for_hello(Moment until) {
-  Bytes seen;
-  std::size_t needed = kFirstLook;
-  bool waited = false;
-  while (needed > seen.size()) {
-    seen.resize(needed);
-    const auto got = ::recv(socket_.native_handle(), seen.data(), seen.size(), MSG_PEEK | MSG_DONTWAIT);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) co_return End::kClosed;
-    seen.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
-    if (seen.size() == needed) {
-      needed = hello_needs(seen);
-      waited = false;
-      continue;
+asio::awaitable<TlsStream::End> TlsStream::send_unsent(Who who, Moment until) {
+  for (;;) {
+    switch (ciphertext_.send_unsent()) {
+      case Ciphertext::Sent::kAll: co_return End::kDone;
+      case Ciphertext::Sent::kBroken: co_return End::kClosed;
+      case Ciphertext::Sent::kLater: break;
     }
-    // Fewer than were waited for: no more will come.
-    if (waited && got > 0) co_return End::kClosed;
-    if (!seen.empty() && hello_needs(seen) == 0) break;  // not TLS at all
-    set_low_water(socket_, needed);
-    const End end = co_await wait(tcp::socket::wait_read, until);
+    const End end = co_await wait(who, tcp::socket::wait_write, until);
     if (end != End::kDone) co_return end;
-    waited = true;
+  }
+}
+
+asio::awaitable<TlsStream::End> TlsStream::wait_for_hello(Moment until) {
+  const int socket = socket_.native_handle();
+  Look before;
+  bool gone = false;
+  for (;;) {
+    const Look look = look_at_hello(socket);
+    if (look.broken) co_return End::kClosed;
+    if (look.have >= look.needs) break;
+    if (gone) co_return End::kClosed;  // it had closed before this look: no more will come
+    // A wake-up with less than was waited for says nothing: the part before it may have caused it.
+    End end = End::kDone;
+    if (before.needs == look.needs && before.have == look.have) {
+      end = co_await sleep(SteadyClock::now() + kAfterNothing, until);
+      before = {};
+    } else {
+      set_low_water(socket_, look.needs);
+      end = co_await wait(kReader, tcp::socket::wait_read, until);
+      before = look;
+    }
+    if (end != End::kDone) co_return end;
+    gone = has_gone(socket);
   }
   set_low_water(socket_, 1);
   co_return End::kDone;
@@ -124,57 +234,85 @@ asio::awaitable<TlsStream::End> TlsStream::accept(Moment until) {
   SSL* const ssl = ssl_.get();
   if (SSL_in_before(ssl)) SSL_set_accept_state(ssl);
   const auto shake = [ssl] { return SSL_do_handshake(ssl); };
-  co_return co_await drive(shake, until);
+  const End end = co_await drive(kReader, shake, until);
+  if (end == End::kDone) shaken_ = true;
+  records_ = 0;
+  co_return end;
 }
 
 asio::awaitable<TlsStream::End> TlsStream::connect(Moment until) {
   SSL* const ssl = ssl_.get();
   SSL_set_connect_state(ssl);
+  trusted_ = true;
   const auto shake = [ssl] { return SSL_do_handshake(ssl); };
-  co_return co_await drive(shake, until);
+  const End end = co_await drive(kReader, shake, until);
+  if (end == End::kDone) shaken_ = true;
+  records_ = 0;
+  co_return end;
 }
 
 asio::awaitable<TlsStream::End> TlsStream::read(Bytes& into, Moment until) {
+  const Moment now = SteadyClock::now();
+  if (now >= until) co_return End::kTimeout;
+  if (must_rest(now)) {
+    const End end = co_await sleep(pace_.ready(), until);
+    if (end != End::kDone) co_return end;
+  }
   SSL* const ssl = ssl_.get();
   Bytes* const all = &into;
   // On the stack of the call, not in the coroutine: ten thousand of them wait.
   const auto read = [ssl, all] {
-    std::array<std::uint8_t, 4096> octets;
+    std::array<std::uint8_t, 16384> octets;
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl, octets.data(), octets.size(), &got);
     if (result > 0) all->insert(all->end(), octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(got));
     return result;
   };
-  co_return co_await drive(read, until);
+  const End end = co_await drive(kReader, read, until);
+  records_ = 0;
+  ciphertext_.send_unsent();  // the answer to a key update, where nobody writes; it may fail again
+  co_return end;
 }
 
 asio::awaitable<TlsStream::End> TlsStream::write(BytesView data, Moment until) {
-  SSL* const ssl = ssl_.get();
-  const auto write = [ssl, data] {
-    std::size_t written = 0;
-    return SSL_write_ex(ssl, data.data(), data.size(), &written);
-  };
-  co_return co_await drive(write, until);
+  while (!data.empty()) {
+    const BytesView piece = data.first(std::min<std::size_t>(data.size(), SSL3_RT_MAX_PLAIN_LENGTH));
+    data = data.subspan(piece.size());
+    SSL* const ssl = ssl_.get();
+    const auto write = [ssl, piece] {
+      std::size_t written = 0;
+      return SSL_write_ex(ssl, piece.data(), piece.size(), &written);
+    };
+    End end = co_await drive(kWriter, write, until);
+    if (end == End::kDone && ciphertext_.has_unsent()) end = co_await send_unsent(kWriter, until);
+    if (end == End::kDone && !data.empty()) end = co_await next_portion(kWriter, until);
+    if (end != End::kDone) co_return end;
+  }
+  co_return End::kDone;
 }
 
 asio::awaitable<void> TlsStream::close(Moment until) {
   ERR_clear_error();
   SSL_shutdown(ssl_.get());
   error_code error;
+  if (ciphertext_.has_unsent()) co_await send_unsent(kWriter, until);
   socket_.shutdown(tcp::socket::shutdown_send, error);
   // What still arrives is thrown away: closing with octets unread would reset the connection.
-  std::array<std::uint8_t, 2048> octets;
   std::size_t left = 256 * 1024;
   while (!error && left > 0) {
+    std::array<std::uint8_t, 2048> octets;
     const auto got = ::recv(socket_.native_handle(), octets.data(), octets.size(), MSG_DONTWAIT);
     if (got == 0) break;
+    End end = End::kDone;
     if (got > 0) {
       left -= std::min(left, static_cast<std::size_t>(got));
+      end = co_await next_portion(kWriter, until);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
       break;
-    } else if (co_await wait(tcp::socket::wait_read, until) != End::kDone) {
-      break;
+    } else {
+      end = co_await wait(kReader, tcp::socket::wait_read, until);
     }
+    if (end != End::kDone) break;
   }
   socket_.close(error);
 }
@@ -183,6 +321,14 @@ void TlsStream::cancel() {
   watch_->cancelled = true;
   error_code ignored;
   socket_.cancel(ignored);
+  for (asio::steady_timer& timer : timers_) timer.cancel();
+}
+
+std::string_view TlsStream::protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return as_text(BytesView(name, size));
 }
 
 }  // namespace capf::net

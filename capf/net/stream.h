@@ -1,17 +1,25 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "capf/base/bytes.h"
+#include "capf/net/ciphertext.h"
 #include "capf/net/coroutine.h"
+#include "capf/net/pace.h"
 #include "capf/net/tls.h"
 
 namespace capf::net {
 
 /// TLS straight on a TCP socket, without a buffer of its own. Everything happens on the socket's executor, which must
-/// be one thread or a strand.
+/// be one thread or a strand. One coroutine may read while another one writes.
+///
+/// Whatever arrives, the thread goes back to the event loop after each 16 KiB of it, and looks at the deadline before
+/// the next ones. A peer that is not trusted gets a twentieth of a processor; one that sends much TLS and no data is
+/// kFailed.
 class TlsStream {
  public:
   enum class End : std::uint8_t {
@@ -33,31 +41,56 @@ class TlsStream {
   /// A server's handshake, or a client's. A server's may be called again after kTimeout: it goes on where it was.
   asio::awaitable<End> accept(Moment until);
   asio::awaitable<End> connect(Moment until);
-  /// Appends what has arrived: 1 to 4,096 octets.
+  /// Appends what has arrived: 1 to 16,384 octets. After kTimeout nothing is lost.
   asio::awaitable<End> read(Bytes& into, Moment until);
-  /// Everything; up to 16,384 octets leave in one record.
+  /// Everything; up to 16,384 octets leave in one record. After anything but kDone nothing may be written any more.
   asio::awaitable<End> write(BytesView data, Moment until);
-  /// Says goodbye, and waits until the other side has closed too, so that it can read what was said last.
+  /// Says goodbye, and waits until the other side has closed too, so that it can read what was said last. Nobody reads
+  /// or writes any more.
   asio::awaitable<void> close(Moment until);
   /// Ends whatever waits, and lets nothing wait any more. On the executor.
   void cancel();
 
+  /// The peer has proven who it is: it is read as fast as it sends. A server that connect() has found is trusted.
+  void trust() { trusted_ = true; }
+  /// Counts the owner's own work on what was read into the share of a peer that is not trusted.
+  void charge(Pace::Duration work);
+
+  /// The protocol that ALPN chose; empty where it chose none.
+  std::string_view protocol() const;
   SSL* ssl() const { return ssl_.get(); }
   tcp::socket& socket() { return socket_; }
-  /// OpenSSL's words for kFailed.
+  /// OpenSSL's words for kFailed, or ours.
   const std::string& fault() const { return fault_; }
 
  private:
+  /// Who waits; each has a timer.
+  enum Who : std::size_t { kReader, kWriter };
   struct Watch;
 
+  static void on_message(int sent, int version, int type, const void* data, std::size_t size, SSL* ssl, void* self);
+  void count_message(int type);
+
   template <class Operation>
-  asio::awaitable<End> drive(Operation operation, Moment until);
-  asio::awaitable<End> wait(tcp::socket::wait_type what, Moment until);
+  asio::awaitable<End> drive(Who who, Operation operation, Moment until);
+  asio::awaitable<End> wait(Who who, tcp::socket::wait_type what, Moment until);
+  asio::awaitable<End> next_portion(Who who, Moment until);
+  asio::awaitable<End> send_unsent(Who who, Moment until);
+  /// Until then, of the one who reads.
+  asio::awaitable<End> sleep(Moment wake, Moment until);
+  bool must_rest(Moment now) const { return shaken_ && !trusted_ && pace_.ready() > now; }
 
   tcp::socket socket_;
+  Ciphertext ciphertext_;
   SslPtr ssl_;
-  asio::steady_timer timer_;
+  std::array<asio::steady_timer, 2> timers_;
   std::shared_ptr<Watch> watch_;
+  Pace pace_;
+  bool shaken_ = false;  ///< the handshake is over
+  bool trusted_ = false;
+  int records_ = 0;   ///< of the peer, since it last sent data
+  int messages_ = 0;  ///< of TLS itself, after the handshake
+  const char* breach_ = nullptr;
   std::string fault_;
 };
 

@@ -65,6 +65,83 @@ int key_kind(const TlsIdentity& identity) {
   return key ? EVP_PKEY_get_base_id(key.get()) : EVP_PKEY_NONE;
 }
 
+/// What a client may show: far more than any chain of a phone needs.
+constexpr long kLongestChain = 64 * 1024;
+constexpr int kMostCertificates = 10;
+
+bool is_long(X509_STORE_CTX* shown) {
+  if (sk_X509_num(X509_STORE_CTX_get0_untrusted(shown)) <= kMostCertificates) return false;
+  X509_STORE_CTX_set_error(shown, X509_V_ERR_CERT_CHAIN_TOO_LONG);
+  return true;
+}
+
+/// Builds no chain: that the client has the key is all that the handshake proves.
+int take_any(X509_STORE_CTX* shown, void*) {
+  if (is_long(shown)) return 0;
+  X509_STORE_CTX_set_error(shown, X509_V_OK);
+  return 1;
+}
+
+int take_known(X509_STORE_CTX* shown, void*) { return is_long(shown) ? 0 : X509_verify_cert(shown); }
+
+Status use_authorities(SSL_CTX* context, BytesView pem) {
+  X509_STORE* const store = SSL_CTX_get_cert_store(context);
+  const BioPtr file = reader(pem);
+  int count = 0;
+  while (X509Ptr authority{PEM_read_bio_X509(file.get(), nullptr, no_passphrase, nullptr)}) {
+    if (X509_STORE_add_cert(store, authority.get()) != 1) return refuse("a client authority cannot be used");
+    ++count;
+  }
+  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  if (count == 0 || !at_end) return refuse("the client authorities cannot be read");
+  ERR_clear_error();
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+  return {};
+}
+
+Status ask_clients(SSL_CTX* context, const TlsSettings& settings) {
+  using Client = TlsSettings::Client;
+  SSL_CTX_set_max_cert_list(context, kLongestChain);
+  switch (settings.client) {
+    case Client::kNone: SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nullptr); break;
+    case Client::kAsked:
+      SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+      SSL_CTX_set_cert_verify_callback(context, take_any, nullptr);
+      break;
+    case Client::kRequired:
+      CAPF_TRY(use_authorities(context, settings.client_authorities_pem));
+      SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+      SSL_CTX_set_cert_verify_callback(context, take_known, nullptr);
+      break;
+  }
+  return {};
+}
+
+// The protocol's name is the context's: a connection may outlive its TlsContext, and never this.
+void free_name(void*, void* name, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<std::string*>(name); }
+
+int name_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_name);
+  return index;
+}
+
+/// RFC 7301 3.2
+///    In the event that the server supports no protocols that the client advertises, then the server SHALL respond with
+///    a fatal "no_application_protocol" alert.
+int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
+                    unsigned offered_size, void*) {
+  const auto* const name = static_cast<const std::string*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), name_index()));
+  for (unsigned at = 0; at < offered_size; at += 1U + offered[at]) {
+    const unsigned length = offered[at];
+    if (length > offered_size - at - 1) break;
+    if (as_text(BytesView(offered + at + 1, length)) != *name) continue;
+    *chosen = offered + at + 1;
+    *size = offered[at];
+    return SSL_TLSEXT_ERR_OK;
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 /// The newest version that the client offers. RFC 8446 4.2.1: supported_versions where it is sent, legacy_version
 /// otherwise.
 bool offers_tls_1_2(SSL* ssl) {
@@ -109,7 +186,13 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   SSL_CTX_set_num_tickets(context.get(), 0);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+  CAPF_TRY(ask_clients(context.get(), settings));
+  if (!settings.alpn.empty()) {
+    auto name = std::make_unique<std::string>(settings.alpn);
+    if (SSL_CTX_set_ex_data(context.get(), name_index(), name.get()) != 1) return refuse("TLS cannot be set up");
+    name.release();
+    SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol, nullptr);
+  }
 
   bool has_rsa = false;
   bool has_ec = false;
@@ -125,6 +208,23 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
     SSL_CTX_set_client_hello_cb(context.get(), admit_legacy, nullptr);
   }
   return std::shared_ptr<const TlsContext>(new TlsContext(std::move(context)));
+}
+
+std::vector<Bytes> client_certificates(const SSL* ssl) {
+  std::vector<Bytes> all;
+  const auto add = [&all](X509* certificate) {
+    unsigned char* data = nullptr;
+    const int size = i2d_X509(certificate, &data);
+    if (size <= 0) return;
+    all.emplace_back(data, data + size);
+    OPENSSL_free(data);
+  };
+  X509* const own = SSL_get0_peer_certificate(ssl);
+  if (own == nullptr) return all;
+  add(own);
+  const STACK_OF(X509)* const others = SSL_get_peer_cert_chain(ssl);  // a server's is without the client's own
+  for (int i = 0; i < sk_X509_num(others); ++i) add(sk_X509_value(others, i));
+  return all;
 }
 
 }  // namespace capf::net

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <openssl/ssl.h>
@@ -21,6 +23,18 @@ struct TlsSettings {
   std::vector<TlsIdentity> identities;  ///< one RSA, one EC, or one of each
   /// Also TLS 1.0 with AES128-SHA and RSA key exchange, for clients that have nothing better: 7900 series phones.
   bool legacy_phones = false;
+  /// The certificate of a client. Its key is proven in the handshake in any case.
+  enum class Client : std::uint8_t {
+    kNone,      ///< is not asked for one
+    kAsked,     ///< may show one; nobody judges it here
+    kRequired,  ///< must show one under client_authorities, of any date: the owner says in words what is wrong with
+                ///< that
+  };
+  Client client = Client::kNone;
+  Bytes client_authorities_pem;  ///< for kRequired: one at least
+  /// The one protocol of ALPN, e.g. "h2": a client that offers others is turned away. One that offers none at all is
+  /// let in: see TlsStream::protocol().
+  std::string alpn;
 };
 
 struct FreeSslContext {
@@ -32,13 +46,13 @@ struct FreeSsl {
 using SslContextPtr = std::unique_ptr<SSL_CTX, FreeSslContext>;
 using SslPtr = std::unique_ptr<SSL, FreeSsl>;
 
-/// For a server that asks for no client certificate: TLS 1.2 with forward secrecy and TLS 1.3, no session is resumed.
+/// For a server: TLS 1.2 with forward secrecy and TLS 1.3, no session is resumed.
 /// Connections share it; one that is to be replaced lives as long as its last connection. Threads: any.
 class TlsContext {
  public:
   /// From then on SIGPIPE is ignored: OpenSSL writes to sockets whose other side may be gone.
   /// Errors: INVALID_CONFIGURATION where a certificate and its key do not fit, two identities have the same kind of
-  /// key, or legacy phones are allowed without an RSA key.
+  /// key, legacy phones are allowed without an RSA key, or client authorities are missing or cannot be read.
   static Result<std::shared_ptr<const TlsContext>> make(const TlsSettings& settings);
 
   SSL_CTX* get() const { return context_.get(); }
@@ -47,5 +61,9 @@ class TlsContext {
   explicit TlsContext(SslContextPtr context) : context_(std::move(context)) {}
   SslContextPtr context_;
 };
+
+/// What the client has shown, DER: its own certificate, then its chain as it was sent; ten at most, 64 KiB in all.
+/// Nothing where it has shown none.
+std::vector<Bytes> client_certificates(const SSL* ssl);
 
 }  // namespace capf::net

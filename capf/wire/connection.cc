@@ -5,7 +5,6 @@
 
 #include <botan/system_rng.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 
 #include "capf/base/log.h"
 
@@ -58,12 +57,6 @@ struct QuestionName {
   std::string_view operator()(const HandOver&) const { return "wire/hand_over"; }
   std::string_view operator()(const ReportFailure&) const { return "wire/report_failure"; }
 };
-
-/// Whether the phone has closed its side: whatever it sent before that is still there.
-bool has_gone(int socket) {
-  pollfd watched{socket, POLLRDHUP, 0};
-  return ::poll(&watched, 1, 0) > 0 && (watched.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
 
 }  // namespace
 
@@ -342,7 +335,7 @@ net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& questio
   const bool expensive = begins || std::holds_alternative<Issue>(question);
   const int socket = stream_.socket().native_handle();
   const auto work = [clerk, asked, told, expensive, socket] {
-    if (expensive && has_gone(socket)) {
+    if (expensive && net::has_gone(socket)) {
       told->emplace(fail(Reason::kCallerGone).value());
     } else {
       told->emplace(clerk->answer(*asked));
