@@ -175,7 +175,7 @@ class Composition final : public Server {
       const rpc::CallLimits call_limits{
           {limits.calls_in_flight, limits.calls_waiting, kCallsOfOnePhone},
           shared_by_addresses(limits.unauthenticated_calls_in_flight, limits.unauthenticated_calls_waiting)};
-      rpc::ConnectionLimits connections = rpc::kPhoneConnectionLimits;
+      net::ConnectionLimits connections = rpc::kPhoneConnectionLimits;
       connections.all = static_cast<std::size_t>(limits.connections);
       connections.strangers = static_cast<std::size_t>(limits.unauthenticated_connections);
       connections.strangers_of_one = static_cast<std::size_t>(limits.unauthenticated_connections_per_address);

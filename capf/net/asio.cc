@@ -20,7 +20,7 @@ bool has_gone(int socket) {
   return ::poll(&watched, 1, 0) > 0 && (watched.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint) {
+Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint, int backlog) {
   const tcp::endpoint local = to_asio(endpoint);
   tcp::acceptor acceptor(context);
   error_code error;
@@ -28,7 +28,7 @@ Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpo
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error && local.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
   if (!error) acceptor.bind(local, error);
-  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) acceptor.listen(backlog, error);
   if (error) {
     return fail(Reason::kInvalidConfiguration, "cannot listen on " + endpoint.to_string() + ": " + error.message());
   }

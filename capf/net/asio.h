@@ -36,6 +36,7 @@ Address peer_of(const tcp::socket& socket);
 /// Whether the other side has closed the connection, or broken it: it sends nothing beyond what is there.
 bool has_gone(int socket);
 /// A listening socket: SO_REUSEADDR, IPv6 alone on an IPv6 address. Errors: INVALID_CONFIGURATION.
-Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint);
+Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint,
+                                int backlog = asio::socket_base::max_listen_connections);
 
 }  // namespace capf::net

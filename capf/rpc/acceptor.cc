@@ -43,7 +43,7 @@ class Held {
   explicit Held(asio::io_context& context) : epoll_(context, ::epoll_create1(EPOLL_CLOEXEC)) {}
 
   /// @return whether its end will be seen.
-  bool keep(Descriptor second, Connections::Place place) {
+  bool keep(Descriptor second, net::Connections::Place place) {
     const int descriptor = second.get();
     epoll_event none{};  // the end is told of without being asked for
     none.data.fd = descriptor;
@@ -64,10 +64,10 @@ class Held {
 
  private:
   struct Connection {
-    Connection(Descriptor&& second, Connections::Place&& kept)
+    Connection(Descriptor&& second, net::Connections::Place&& kept)
         : descriptor(std::move(second)), place(std::move(kept)) {}
     Descriptor descriptor;
-    Connections::Place place;  ///< left before the descriptor is closed: nobody cuts another one's
+    net::Connections::Place place;  ///< left before the descriptor is closed: nobody cuts another one's
   };
 
   asio::posix::stream_descriptor epoll_;
@@ -76,7 +76,7 @@ class Held {
 
 class RunningAcceptor final : public Acceptor {
  public:
-  RunningAcceptor(Connections& connections, Metrics& metrics)
+  RunningAcceptor(net::Connections& connections, Metrics& metrics)
       : connections_(connections), metrics_(metrics), held_(threads_.context()) {}
   ~RunningAcceptor() override { threads_.stop(); }
 
@@ -133,10 +133,9 @@ class RunningAcceptor final : public Acceptor {
     if (error) return;  // it is gone
     Descriptor second(::fcntl(socket.native_handle(), F_DUPFD_CLOEXEC, 0));
     if (second.get() < 0) return metrics_.count_refusal(Reason::kOverloaded);
-    auto place = connections_.enter(
-        {net::peer_of(socket), peer.port()}, [descriptor = second.get()] { ::shutdown(descriptor, SHUT_RDWR); },
-        std::chrono::steady_clock::now());
+    auto place = connections_.enter({net::peer_of(socket), peer.port()}, std::chrono::steady_clock::now());
     if (!place) return metrics_.count_refusal(Reason::kOverloaded);
+    place->on_cut([descriptor = second.get()] { ::shutdown(descriptor, SHUT_RDWR); });
     prepare(socket);
     if (!held_.keep(std::move(second), *std::move(place))) return metrics_.count_refusal(Reason::kOverloaded);
     ExternalServer::NewConnectionParameters connection;
@@ -153,7 +152,7 @@ class RunningAcceptor final : public Acceptor {
     }
   }
 
-  Connections& connections_;
+  net::Connections& connections_;
   Metrics& metrics_;
   std::unique_ptr<ExternalServer> server_;
   net::IoThreads threads_{1};
@@ -163,8 +162,8 @@ class RunningAcceptor final : public Acceptor {
 
 }  // namespace
 
-Result<std::unique_ptr<Acceptor>> Acceptor::listen(const std::vector<Endpoint>& endpoints, Connections& connections,
-                                                   Metrics& metrics) {
+Result<std::unique_ptr<Acceptor>> Acceptor::listen(const std::vector<Endpoint>& endpoints,
+                                                   net::Connections& connections, Metrics& metrics) {
   auto acceptor = std::make_unique<RunningAcceptor>(connections, metrics);
   CAPF_TRY(acceptor->bind(endpoints));
   return acceptor;

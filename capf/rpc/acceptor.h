@@ -8,7 +8,7 @@
 #include "capf/base/endpoint.h"
 #include "capf/base/error.h"
 #include "capf/base/metrics.h"
-#include "capf/rpc/connections.h"
+#include "capf/net/connections.h"
 
 namespace capf::rpc {
 
@@ -17,7 +17,7 @@ namespace capf::rpc {
 class Acceptor {
  public:
   /// Listens, and takes nothing yet. @param connections outlive it. Errors: INVALID_CONFIGURATION.
-  static Result<std::unique_ptr<Acceptor>> listen(const std::vector<Endpoint>& endpoints, Connections& connections,
+  static Result<std::unique_ptr<Acceptor>> listen(const std::vector<Endpoint>& endpoints, net::Connections& connections,
                                                   Metrics& metrics);
   virtual ~Acceptor() = default;
 

@@ -75,7 +75,7 @@ class Guard::JudgedStream final : public Stream {
   steady_clock::time_point judged_;
 };
 
-Guard::Guard(const UseCases& use_cases, const CallLimits& limits, const ConnectionLimits& connections)
+Guard::Guard(const UseCases& use_cases, const CallLimits& limits, const net::ConnectionLimits& connections)
     : use_cases_(use_cases),
       connections_(connections),
       known_(limits.known),

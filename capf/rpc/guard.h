@@ -11,8 +11,8 @@
 #include "capf/base/error.h"
 #include "capf/domain/administrator.h"
 #include "capf/domain/audit.h"
+#include "capf/net/connections.h"
 #include "capf/rpc/access.h"
-#include "capf/rpc/connections.h"
 #include "capf/rpc/limiter.h"
 #include "capf/rpc/open_calls.h"
 #include "capf/rpc/proven.h"
@@ -44,10 +44,10 @@ class Stream {
 /// Threads: any.
 class Guard {
  public:
-  Guard(const UseCases& use_cases, const CallLimits& limits, const ConnectionLimits& connections);
+  Guard(const UseCases& use_cases, const CallLimits& limits, const net::ConnectionLimits& connections);
 
   /// Those of the server whose calls these are.
-  Connections& connections() { return connections_; }
+  net::Connections& connections() { return connections_; }
   /// The server must be built with their watch(), and not outlive the guard.
   OpenCalls& open_calls() { return open_calls_; }
 
@@ -83,7 +83,7 @@ class Guard {
   void note(const Call& call, const Status& outcome, Duration took);
 
   const UseCases& use_cases_;
-  Connections connections_;
+  net::Connections connections_;
   Limiter known_;
   Limiter unproven_;
   Limiter strangers_;

@@ -62,7 +62,7 @@ std::shared_ptr<grpc::ServerCredentials> credentials(const ListenSettings& setti
 }
 
 /// Each connection takes two descriptors, and the other ports need some too.
-ConnectionLimits within_descriptors(ConnectionLimits limits) {
+net::ConnectionLimits within_descriptors(net::ConnectionLimits limits) {
   limits.all = std::min(limits.all, std::max<std::size_t>(net::raise_descriptor_limit() / 4, 1));
   return limits;
 }
@@ -103,7 +103,7 @@ void take_library_logs() {
 
 class RunningServer final : public Server {
  public:
-  RunningServer(const UseCases& use_cases, const CallLimits& limits, const ConnectionLimits& connections)
+  RunningServer(const UseCases& use_cases, const CallLimits& limits, const net::ConnectionLimits& connections)
       : use_cases_(use_cases), guard_(use_cases_, limits, within_descriptors(connections)) {}
   ~RunningServer() override { stop(std::chrono::milliseconds{0}); }
 
@@ -173,7 +173,8 @@ class RunningServer final : public Server {
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start_phone(const UseCases& use_cases, const ListenSettings& settings,
-                                                    const CallLimits& limits, const ConnectionLimits& connections) {
+                                                    const CallLimits& limits,
+                                                    const net::ConnectionLimits& connections) {
   auto server = std::make_unique<RunningServer>(use_cases, limits, connections);
   server->serve_phones();
   CAPF_TRY(server->listen(settings, kPhoneProfile, limits));
@@ -181,7 +182,8 @@ Result<std::unique_ptr<Server>> Server::start_phone(const UseCases& use_cases, c
 }
 
 Result<std::unique_ptr<Server>> Server::start_admin(const UseCases& use_cases, const ListenSettings& settings,
-                                                    const CallLimits& limits, const ConnectionLimits& connections) {
+                                                    const CallLimits& limits,
+                                                    const net::ConnectionLimits& connections) {
   auto server = std::make_unique<RunningServer>(use_cases, limits, connections);
   server->serve_administrators();
   CAPF_TRY(server->listen(settings, kAdminProfile, limits));

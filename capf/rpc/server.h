@@ -9,7 +9,7 @@
 #include "capf/base/metrics.h"
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
-#include "capf/rpc/connections.h"
+#include "capf/net/connections.h"
 #include "capf/rpc/limiter.h"
 #include "capf/rpc/open_calls.h"
 #include "capf/rpc/readiness.h"
@@ -70,10 +70,10 @@ inline constexpr CallLimits kAdminCallLimits{
 
 /// Who comes to either port has 10 s for the handshake. A phone that has only its string stays a stranger, on a
 /// connection that has its own end; an administrator proves who they are with the first call.
-inline constexpr ConnectionLimits kPhoneConnectionLimits{16384, 8192, 4096, std::chrono::seconds{10},
-                                                         std::chrono::seconds{330}};
-inline constexpr ConnectionLimits kAdminConnectionLimits{16384, 8192, 4096, std::chrono::seconds{1},
-                                                         std::chrono::seconds{15}};
+inline constexpr net::ConnectionLimits kPhoneConnectionLimits{
+    16384, 16384, 8192, 4096, std::chrono::seconds{10}, std::chrono::seconds{330}};
+inline constexpr net::ConnectionLimits kAdminConnectionLimits{
+    16384, 16384, 8192, 4096, std::chrono::seconds{1}, std::chrono::seconds{15}};
 
 /// One gRPC server: TLS 1.2 or newer, which asks for a client certificate and judges none; the guard does. Threads:
 /// any.
@@ -84,11 +84,11 @@ class Server {
   /// PhoneService and reflection, for everybody. Errors: INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Server>> start_phone(const UseCases& use_cases, const ListenSettings& settings,
                                                      const CallLimits& limits = kPhoneCallLimits,
-                                                     const ConnectionLimits& connections = kPhoneConnectionLimits);
+                                                     const net::ConnectionLimits& connections = kPhoneConnectionLimits);
   /// AdminService, MonitorService, health and reflection, for administrators. Errors: INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Server>> start_admin(const UseCases& use_cases, const ListenSettings& settings,
                                                      const CallLimits& limits = kAdminCallLimits,
-                                                     const ConnectionLimits& connections = kAdminConnectionLimits);
+                                                     const net::ConnectionLimits& connections = kAdminConnectionLimits);
 
   /// The one it listens on, also where 0 was asked for.
   virtual int port() const = 0;

@@ -265,7 +265,7 @@ TEST_CASE("callers whose certificate has proven nothing take no place of those w
 
 TEST_CASE("a connection above the limits is closed at once; strangers are, in the end; who ends one leaves its place") {
   Servers servers;
-  const rpc::ConnectionLimits limits{8, 2, 2, std::chrono::hours{1}, std::chrono::seconds{4}};
+  const net::ConnectionLimits limits{8, 8, 2, 2, std::chrono::hours{1}, std::chrono::seconds{4}};
   servers.admin =
       must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), rpc::kAdminCallLimits, limits));
   const auto connect = [&] {

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capf/net/asio.h"
+#include "capf/net/connections.h"
+
+namespace capf::net {
+
+/// Listens for a port, and hands on the connections for which there is a place.
+class Acceptor {
+ public:
+  struct Settings {
+    /// "127.0.0.1:3804", "[::1]:3804". Port 0 takes a free one, the same for every address.
+    std::vector<std::string> addresses;
+    int backlog = asio::socket_base::max_listen_connections;  ///< that the system holds before they are taken
+  };
+  /// Where the next connection is to live; its socket's executor. Called on the context.
+  using Next = std::function<asio::any_io_executor()>;
+  /// Takes a connection over, on the context. What it throws is logged, and the connection closed. The place must be
+  /// left before the socket is closed only where Place::on_cut() uses its descriptor.
+  using Take = std::function<void(tcp::socket socket, Connections::Place place, const Endpoint& peer)>;
+
+  /// Listens, and takes nothing yet. @param context runs the accepting, on one thread or several.
+  /// @param connections outlive the context's handlers. Errors: INVALID_CONFIGURATION.
+  static Result<std::unique_ptr<Acceptor>> listen(asio::io_context& context, const Settings& settings,
+                                                  Connections& connections);
+  virtual ~Acceptor() = default;
+
+  /// Takes connections from now on, and cuts off the strangers who stay for too long. @param refused is called on the
+  /// context for each connection that has no place; may be absent.
+  virtual void open(Next next, Take take, std::function<void()> refused = {}) = 0;
+  /// Listens no more, and returns when nothing more will be taken. Not on the context, whose threads must run.
+  virtual void close() = 0;
+
+  virtual int port() const = 0;
+  /// As they were asked for, with that port.
+  virtual const std::vector<std::string>& addresses() const = 0;
+};
+
+}  // namespace capf::net

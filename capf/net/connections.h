@@ -1,0 +1,121 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "capf/base/endpoint.h"
+
+namespace capf::net {
+
+/// How many connections a port holds at once. Whoever has not proven who they are is a stranger.
+struct ConnectionLimits {
+  std::size_t all;
+  std::size_t of_one;            ///< of all, from one IPv4 address or one IPv6 /64
+  std::size_t strangers;         ///< of all
+  std::size_t strangers_of_one;  ///< of those, from one IPv4 address or one IPv6 /64
+  /// A stranger who has been there for that long gives way to the next one where there is no room.
+  std::chrono::milliseconds gives_way;
+  std::chrono::milliseconds longest;  ///< a stranger may stay
+};
+
+/// Numbers of one port since its start.
+struct ConnectionCounts {
+  std::size_t all = 0;        ///< now
+  std::size_t strangers = 0;  ///< now, of those
+  std::int64_t came = 0;      ///< in total
+  std::int64_t refused = 0;   ///< in total, of those: there was no room
+  std::int64_t cut = 0;       ///< in total, of those: strangers who gave way or stayed for too long
+};
+
+/// The connections of a port. Threads: any.
+class Connections {
+  struct Entry;
+  using Entries = std::list<Entry>;
+
+ public:
+  using Moment = std::chrono::steady_clock::time_point;
+
+  explicit Connections(const ConnectionLimits& limits) : limits_(limits) {}
+  Connections(const Connections&) = delete;
+  Connections& operator=(const Connections&) = delete;
+
+  /// A place, as long as it lives; not longer than the Connections. A stranger's at first.
+  class Place {
+   public:
+    Place(Place&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), entry_(other.entry_) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (owner_ != nullptr) owner_->leave(entry_);
+    }
+
+    /// @param cut ends the connection. It is called once at most, while the place lives and a lock is held: it must not
+    /// come back here. At once, where the place has been cut already.
+    void on_cut(std::function<void()> cut);
+    /// It is a stranger's no more.
+    void prove();
+    /// It is a stranger's again, of one who has come now.
+    void lapse(Moment now);
+
+   private:
+    friend class Connections;
+    Place(Connections* owner, Entries::iterator entry) : owner_(owner), entry_(entry) {}
+    Connections* owner_;
+    Entries::iterator entry_;
+  };
+
+  /// @return nothing where there is no room.
+  std::optional<Place> enter(const Endpoint& peer, Moment now);
+  /// The one over there is no stranger any more.
+  void prove(const Endpoint& peer);
+  /// Cuts off the strangers who have been there for too long.
+  void cut_overdue(Moment now);
+  /// @return whether nobody is left.
+  bool wait_until_empty(std::chrono::microseconds patience);
+  ConnectionCounts counts() const;
+
+ private:
+  struct Block {
+    std::size_t all = 0;
+    std::list<Entries::iterator> strangers;  ///< oldest first
+  };
+  using Blocks = std::unordered_map<std::string, Block>;
+
+  struct Entry {
+    Entries* in;                                   ///< the list that it is in
+    Blocks::value_type* from;                      ///< null once it is cut
+    std::list<Entries::iterator>::iterator among;  ///< the strangers from there, while it is one
+    std::string peer;
+    Moment since;
+    std::function<void()> cut;
+  };
+
+  // What follows is locked.
+  void leave(Entries::iterator entry);
+  void prove(Entries::iterator entry);
+  bool make_room(const std::string& block, Moment now);
+  void cut(Entries::iterator stranger);
+  void leave_block(Entry& entry);
+
+  const ConnectionLimits limits_;
+  mutable std::mutex mutex_;
+  std::condition_variable emptied_;
+  Entries strangers_;  ///< oldest first
+  Entries known_;
+  Entries cut_;  ///< on their way out, counted no more
+  Blocks blocks_;
+  std::unordered_multimap<std::string, Entries::iterator> by_peer_;  ///< one peer may call several addresses of ours
+  std::int64_t came_ = 0;
+  std::int64_t refused_ = 0;
+  std::int64_t all_cut_ = 0;
+};
+
+}  // namespace capf::net
