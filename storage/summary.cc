@@ -23,6 +23,16 @@ Summary read_figures(Columns& columns) {
   return summary;
 }
 
+Expiry read_expiry(Columns& columns) {
+  Expiry expiry;
+  expiry.kind = columns.word(parse_expiry_kind);
+  expiry.name = columns.text();
+  expiry.role = columns.optional_word(parse_role);
+  expiry.not_after = columns.time();
+  expiry.spare = columns.boolean();
+  return expiry;
+}
+
 // Each part reads a partial index, or a window of one.
 const Statement kOpen{"summary_open",
                       "select state, count(*) from operations where finished_at is null group by state"};
@@ -50,6 +60,13 @@ const Statement kFigures{
     "count(*) filter (where not_after < now() + interval '1 day') as in_1 from certificates where kind = 'lsc' "
     "and revoked_at is null and superseded_at is null and not_after >= now() and "
     "not_after < now() + interval '30 days') e"};
+// An issuer that is not active and has ended leaves nothing behind that is still good.
+const Statement kExpiries{
+    "summary_expiries",
+    "select 'administrator', name, role, microseconds(certificate_not_after), row_number() over (partition by role "
+    "order by certificate_not_after desc, name) > 1 from administrators where disabled_at is null "
+    "union all select 'issuer', subject, null, microseconds(not_after), not active from issuers where retired_at is "
+    "null and (active or not_after > now()) order by 4, 1, 2"};
 
 }  // namespace
 
@@ -66,6 +83,7 @@ Result<Summary> Overview::summary() {
   summary.reasons.insert(reasons.begin(), reasons.end());
   CAPF_LET(const auto refusals, session_.all(kRefusals, Parameters(), read_count));
   summary.refusals.insert(refusals.begin(), refusals.end());
+  CAPF_LET(summary.expiries, session_.all(kExpiries, Parameters(), read_expiry));
   return summary;
 }
 

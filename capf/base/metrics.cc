@@ -64,6 +64,12 @@ struct Metrics::Series {
   Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
   Family<Gauge>& not_after = gauges(registry, "capf_certificate_not_after_seconds",
                                     "When the server's own certificates expire, in seconds since 1970.");
+  Family<Gauge>& administrators =
+      gauges(registry, "capf_administrators", "Administrators, by role, who are neither disabled nor expired.");
+  Family<Gauge>& administrator_not_after =
+      gauges(registry, "capf_administrator_not_after_seconds",
+             "When the first and the last certificate of the administrators who are not disabled expires, by role, in "
+             "seconds since 1970.");
   Family<Gauge>& crl_number = gauges(registry, "capf_crl_number", "CRL number, by issuer and shard.");
   Family<Gauge>& crl_entries = gauges(registry, "capf_crl_entries", "Entries of the CRL, by issuer and shard.");
   Family<Gauge>& crl_size = gauges(registry, "capf_crl_bytes", "Size of the CRL, by issuer and shard.");
@@ -131,6 +137,19 @@ void Metrics::set_lscs_expiring(std::int64_t within_30_days, std::int64_t within
 }
 void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_after) {
   series_->not_after.Add({{"certificate", std::string(which)}}).Set(seconds_of(not_after));
+}
+void Metrics::set_administrators(std::string_view role, const AdministratorNumbers& numbers) {
+  series_->administrators.Add({{"role", std::string(role)}}).Set(static_cast<double>(numbers.usable));
+  const auto tell = [&](const char* which, std::optional<TimePoint> end) {
+    Gauge& gauge = series_->administrator_not_after.Add({{"role", std::string(role)}, {"which", which}});
+    if (end) {
+      gauge.Set(seconds_of(*end));
+    } else {
+      series_->administrator_not_after.Remove(&gauge);
+    }
+  };
+  tell("first", numbers.first);
+  tell("last", numbers.last);
 }
 void Metrics::set_crl(std::int64_t issuer, int shard, const CrlNumbers& numbers) {
   const prometheus::Labels labels{{"issuer", std::to_string(issuer)}, {"shard", std::to_string(shard)}};

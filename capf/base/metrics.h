@@ -33,6 +33,14 @@ struct CrlNumbers {
   TimePoint next_update;
 };
 
+/// Of the administrators of one role.
+struct AdministratorNumbers {
+  std::int64_t usable = 0;  ///< neither disabled nor expired
+  /// When the certificates end of those who are not disabled; both absent where all are.
+  std::optional<TimePoint> first;
+  std::optional<TimePoint> last;
+};
+
 /// What Prometheus reads of this server. Every label has a bounded set of values that the program itself chose: no
 /// device, no address, no name of a person. Counters and calls are this server's; what is counted in the database
 /// is the same on every server of a site. Threads: any.
@@ -67,8 +75,10 @@ class Metrics {
   void set_lscs_unconfirmed(std::int64_t count);
   /// Live LSCs that expire within 30, 7 and 1 day; each includes the next.
   void set_lscs_expiring(std::int64_t within_30_days, std::int64_t within_7_days, std::int64_t within_1_day);
-  /// @param which "issuer", "site_ca", "server", "wire"
+  /// @param which "issuer", "site_ca", "server", "wire", "wire-ec", "ocsp"
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
+  /// @param role "admin", "operator", "auditor", "monitor"
+  void set_administrators(std::string_view role, const AdministratorNumbers& numbers);
   /// What this server serves of a shard's CRL.
   void set_crl(std::int64_t issuer, int shard, const CrlNumbers& numbers);
   /// Why the next CRL of a shard is not published; nothing where it is.

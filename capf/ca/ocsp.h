@@ -77,7 +77,7 @@ class OcspSigner {
   std::int64_t issuer_id() const { return issuer_id_; }
   const Bytes& certificate() const { return certificate_; }
   const Bytes& public_key() const { return public_key_; }  ///< SubjectPublicKeyInfo, DER
-  /// Half of its life is over.
+  TimePoint renew_at() const { return renew_at_; }         ///< when half of its life is over
   bool due(TimePoint now) const { return now >= renew_at_; }
   /// Whether a certificate of this issuer is asked about, by SHA-1 or SHA-256.
   bool answers_for(const OcspRequest::CertId& id) const;

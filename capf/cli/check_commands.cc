@@ -31,12 +31,7 @@ Result<int> pending(const Arguments& arguments, Server& server) {
 Result<int> expiry(const Arguments& arguments, Server& server) {
   const auto summary = server.call(v1::GetSummaryRequest());
   if (!summary) return print(judge_error("EXPIRY", summary.error()));
-  Expiries expiries{
-      {}, summary->lscs_expiring_1_day(), summary->lscs_expiring_7_days(), summary->lscs_expiring_30_days()};
-  if (summary->has_issuer_not_after()) {
-    expiries.issuer_not_after = TimePoint(std::chrono::seconds(summary->issuer_not_after().seconds()));
-  }
-  return print(judge_expiry(expiries, SystemClock().now(), thresholds(arguments)));
+  return print(judge_expiry(*summary, SystemClock().now(), thresholds(arguments)));
 }
 
 Result<int> health(const Arguments&, Server& server) {
@@ -59,7 +54,7 @@ std::vector<Command> check_commands() {
        pending,
        true},
       {"check expiry",
-       "Monitoring plugin: the issuer's certificate and LSCs that expire",
+       "Monitoring plugin: certificates of issuers, administrators and the server, and LSCs, that expire",
        "capfctl check expiry --warning 30 --critical 7",
        {number("--warning", "WARNING where something expires within so many days (default: 30)"),
         number("--critical", "CRITICAL where something expires within so many days (default: 7)")},

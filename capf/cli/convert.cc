@@ -275,6 +275,15 @@ Json to_json(const v1::OperationChange& change) {
 }
 
 Json to_json(const v1::GetSummaryResponse& summary) {
+  Json::Array expiries;
+  for (const v1::Expiry& expiry : summary.expiries()) {
+    expiries.emplace_back(Json::Object{{"kind", expiry.kind()},
+                                       {"name", text_or_null(expiry.name())},
+                                       {"role", text_or_null(expiry.role())},
+                                       {"not_after", CAPF_TIME(expiry, not_after)},
+                                       {"renews_at", CAPF_TIME(expiry, renews_at)},
+                                       {"spare", expiry.spare()}});
+  }
   return Json::Object{{"phones", summary.phones()},
                       {"operations", counts(summary.operations())},
                       {"overdue", summary.overdue()},
@@ -285,7 +294,8 @@ Json to_json(const v1::GetSummaryResponse& summary) {
                       {"lscs_expiring_7_days", summary.lscs_expiring_7_days()},
                       {"lscs_expiring_1_day", summary.lscs_expiring_1_day()},
                       {"lscs_unconfirmed", summary.lscs_unconfirmed()},
-                      {"issuer_not_after", CAPF_TIME(summary, issuer_not_after)}};
+                      {"issuer_not_after", CAPF_TIME(summary, issuer_not_after)},
+                      {"expiries", std::move(expiries)}};
 }
 
 }  // namespace capf::cli

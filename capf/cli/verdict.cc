@@ -1,6 +1,9 @@
 #include "capf/cli/verdict.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "capf/client/text.h"
 
@@ -8,6 +11,44 @@ namespace capf::cli {
 namespace {
 
 std::string threshold(const std::optional<std::int64_t>& value) { return value ? std::to_string(*value) : ""; }
+
+constexpr std::size_t kMostFindings = 5;
+
+std::int64_t days_until(const google::protobuf::Timestamp& time, TimePoint now) {
+  return std::chrono::floor<std::chrono::days>(TimePoint(std::chrono::seconds(time.seconds())) - now).count();
+}
+
+std::string expires_in(std::int64_t days) {
+  if (days < 0) return "has expired";
+  return "expires in " + std::to_string(days) + (days == 1 ? " day" : " days");
+}
+
+struct KindWords {
+  std::string_view kind;
+  std::string_view words;
+};
+constexpr KindWords kKinds[]{{"issuer", "the inactive issuer"},
+                             {"administrator", "administrator"},
+                             {"site_ca", "the site CA's certificate"},
+                             {"server", "the server's certificate"},
+                             {"wire", "the certificate on the phones' port"},
+                             {"wire-ec", "the EC certificate on the phones' port"},
+                             {"ocsp", "the certificate of the OCSP responder for"}};
+
+bool is_known(const std::string& kind) {
+  return std::any_of(std::begin(kKinds), std::end(kKinds), [&](const KindWords& each) { return each.kind == kind; });
+}
+
+/// "administrator olga (admin), the last of this role,"
+std::string description(const v1::Expiry& expiry) {
+  std::string words = "the certificate";
+  for (const KindWords& each : kKinds) {
+    if (each.kind == expiry.kind()) words = each.words;
+  }
+  if (!expiry.name().empty()) words += " " + expiry.name();
+  if (!expiry.role().empty()) words += " (" + expiry.role() + (expiry.spare() ? ")" : "), the last of this role,");
+  return words;
+}
 
 /// Words of the server must not end the line or begin the perfdata.
 std::string one_line(const std::string& words) {
@@ -42,39 +83,55 @@ Verdict judge_pending(std::int64_t pending, std::int64_t overdue, Thresholds lim
   return verdict;
 }
 
-Verdict judge_expiry(const Expiries& expiries, TimePoint now, Thresholds limits) {
+Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits) {
   const std::int64_t warning = limits.warning.value_or(30);
   const std::int64_t critical = limits.critical.value_or(7);
   Verdict verdict;
   verdict.check = "EXPIRY";
-  std::optional<std::int64_t> nearest;
-  const auto consider = [&](std::int64_t days) { nearest = std::min(nearest.value_or(days), days); };
+  verdict.level = Level::kOk;
+  const auto consider = [&](std::int64_t days, bool spare = false) {
+    const bool near = days <= std::max(warning, critical);
+    const Level level = days <= critical && !spare ? Level::kCritical : near ? Level::kWarning : Level::kOk;
+    verdict.level = std::max(verdict.level, level);
+    return level != Level::kOk;
+  };
   std::string issuer = "no issuer";
-  std::string issuer_days;
-  if (expiries.issuer_not_after) {
-    const auto days = std::chrono::floor<std::chrono::days>(*expiries.issuer_not_after - now).count();
+  if (summary.has_issuer_not_after()) {
+    const auto days = days_until(summary.issuer_not_after(), now);
     consider(days);
-    issuer = "the issuer expires in " + std::to_string(days) + " days";
-    issuer_days =
+    issuer = "the issuer " + expires_in(days);
+    verdict.perfdata =
         "issuer_days=" + std::to_string(days) + ";" + std::to_string(warning) + ":;" + std::to_string(critical) + ": ";
   }
-  if (expiries.lscs_30_days > 0) consider(30);
-  if (expiries.lscs_7_days > 0) consider(7);
-  if (expiries.lscs_1_day > 0) consider(1);
-  if (!expiries.issuer_not_after) {
-    verdict.level = Level::kUnknown;
-  } else if (*nearest <= critical) {
-    verdict.level = Level::kCritical;
-  } else if (*nearest <= warning) {
-    verdict.level = Level::kWarning;
-  } else {
-    verdict.level = Level::kOk;
+  std::vector<std::string> findings;
+  std::map<std::string, std::int64_t> first;  // by what it is called in the perfdata
+  for (const v1::Expiry& expiry : summary.expiries()) {
+    if (expiry.kind() == "issuer" && !expiry.spare()) continue;  // see above
+    const auto days = days_until(expiry.not_after(), now);
+    const bool last_admin = expiry.role() == "admin" && !expiry.spare();
+    if (is_known(expiry.kind()) && (!expiry.spare() || expiry.kind() == "administrator")) {
+      const auto [at, added] = first.emplace(last_admin ? "last_admin" : expiry.kind(), days);
+      if (!added) at->second = std::min(at->second, days);
+    }
+    if (expiry.has_renews_at()) continue;
+    if (consider(days, expiry.spare())) findings.push_back(description(expiry) + " " + expires_in(days));
   }
-  verdict.words = issuer + "; LSCs expiring within 1, 7, 30 days: " + std::to_string(expiries.lscs_1_day) + ", " +
-                  std::to_string(expiries.lscs_7_days) + ", " + std::to_string(expiries.lscs_30_days);
-  verdict.perfdata = issuer_days + "lscs_1_day=" + std::to_string(expiries.lscs_1_day) +
-                     ";;;0 lscs_7_days=" + std::to_string(expiries.lscs_7_days) +
-                     ";;;0 lscs_30_days=" + std::to_string(expiries.lscs_30_days) + ";;;0";
+  if (summary.lscs_expiring_30_days() > 0) consider(30);
+  if (summary.lscs_expiring_7_days() > 0) consider(7);
+  if (summary.lscs_expiring_1_day() > 0) consider(1);
+  if (!summary.has_issuer_not_after()) verdict.level = Level::kUnknown;
+
+  for (std::size_t i = 0; i < std::min(findings.size(), kMostFindings); ++i) verdict.words += findings[i] + "; ";
+  if (findings.size() > kMostFindings) {
+    verdict.words += std::to_string(findings.size() - kMostFindings) + " more, see 'capfctl summary'; ";
+  }
+  const std::int64_t lscs[]{summary.lscs_expiring_1_day(), summary.lscs_expiring_7_days(),
+                            summary.lscs_expiring_30_days()};
+  verdict.words += issuer + "; LSCs expiring within 1, 7, 30 days: " + std::to_string(lscs[0]) + ", " +
+                   std::to_string(lscs[1]) + ", " + std::to_string(lscs[2]);
+  for (const auto& [name, days] : first) verdict.perfdata += name + "_days=" + std::to_string(days) + " ";
+  verdict.perfdata += "lscs_1_day=" + std::to_string(lscs[0]) + ";;;0 lscs_7_days=" + std::to_string(lscs[1]) +
+                      ";;;0 lscs_30_days=" + std::to_string(lscs[2]) + ";;;0";
   return verdict;
 }
 

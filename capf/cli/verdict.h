@@ -6,6 +6,7 @@
 
 #include "capf/base/error.h"
 #include "capf/base/time.h"
+#include "capf/v1/monitor.pb.h"
 
 namespace capf::cli {
 
@@ -31,14 +32,9 @@ struct Thresholds {
 /// @param limits hold for the number of open operations; more overdue ones than `overdue_allowed` are a warning.
 Verdict judge_pending(std::int64_t pending, std::int64_t overdue, Thresholds limits, std::int64_t overdue_allowed);
 
-struct Expiries {
-  std::optional<TimePoint> issuer_not_after;
-  std::int64_t lscs_1_day = 0;
-  std::int64_t lscs_7_days = 0;
-  std::int64_t lscs_30_days = 0;
-};
-/// @param limits days (default 30 and 7): what expires within so many is a warning, or critical.
-Verdict judge_expiry(const Expiries& expiries, TimePoint now, Thresholds limits);
+/// Of every certificate that the site lives by, and of the LSCs. @param limits days (default 30 and 7): what expires
+/// within so many is a warning, or critical; without what is `spare` nothing stands still, so it is a warning at most.
+Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits);
 
 /// @param status grpc.health.v1's word.
 Verdict judge_health(const std::string& status);

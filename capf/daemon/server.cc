@@ -24,6 +24,7 @@
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/enrolment.h"
+#include "capf/service/expiry.h"
 #include "capf/service/highwater.h"
 #include "capf/service/issuers.h"
 #include "capf/service/lease.h"
@@ -125,7 +126,7 @@ class Composition final : public Server {
                         Botan::system_rng()),
         records_(around.database),
         admin_records_(around.reserved),
-        monitor_(around.reserved, clock_, issuers_, high_water_),
+        monitor_(around.reserved, clock_, issuers_, high_water_, own_certificates_),
         maintenance_(around.reserved, configuration_.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         marks_(around.files.marks()),
@@ -142,7 +143,7 @@ class Composition final : public Server {
     recovery_.emplace(reserved_, *published_, marks_, high_water_);
     hold_against_crls();
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
-    tell_expiries();
+    take_note_of_own();
     // Whether the database is behind is known before anybody comes.
     tell_seal(sealer_.check());
     const auto use_cases_with = [this](service::Records& records) {
@@ -166,7 +167,7 @@ class Composition final : public Server {
       std::vector<Bytes> others{secrets_.site_ca.key->public_key(), secrets_.server.key->public_key()};
       for (const auto& issuer : issuers_.all()) others.push_back(issuer->key().public_key());
       CAPF_LET(wire_port_, WirePort::start(configuration_, files_, passphrase_, others, database_, metrics_,
-                                           wire::open_clerks(*enrolment_, records_, &metrics_)));
+                                           own_certificates_, wire::open_clerks(*enrolment_, records_, &metrics_)));
       endpoints_.wire = dial_address(wire_port_->addresses());
     }
     if (configuration_.phone.enabled) {
@@ -263,12 +264,43 @@ class Composition final : public Server {
     return settings;
   }
 
-  void tell_expiries() {
-    const std::pair<const char*, BytesView> certificates[]{{"site_ca", secrets_.site_ca.chain.front()},
-                                                           {"server", secrets_.server.chain.front()},
-                                                           {"wire", secrets_.wire.chain.front()}};
-    for (const auto& [name, der] : certificates) {
-      if (const auto facts = ca::read_certificate(der)) metrics_.set_certificate_not_after(name, facts->not_after);
+  /// The wire port and the responder tell of theirs themselves.
+  void take_note_of_own() {
+    const std::pair<ExpiryKind, BytesView> certificates[]{{ExpiryKind::kSiteCa, secrets_.site_ca.chain.front()},
+                                                          {ExpiryKind::kServer, secrets_.server.chain.front()}};
+    for (const auto& [kind, der] : certificates) {
+      const auto facts = ca::read_certificate(der);
+      if (!facts) continue;
+      own_certificates_.set(kind, {Expiry{.kind = kind, .name = {}, .role = {}, .not_after = facts->not_after}});
+    }
+  }
+
+  /// @param complete whether the list has what is in the database, which may not have answered
+  void tell_expiries(const std::vector<Expiry>& expiries, bool complete) {
+    const TimePoint now = clock_.now();
+    std::map<ExpiryKind, TimePoint> first;
+    std::map<Role, AdministratorNumbers> roles;
+    for (const Expiry& expiry : expiries) {
+      if (expiry.role) {
+        AdministratorNumbers& numbers = roles[*expiry.role];
+        if (expiry.not_after > now) ++numbers.usable;
+        numbers.first = std::min(numbers.first.value_or(expiry.not_after), expiry.not_after);
+        numbers.last = std::max(numbers.last.value_or(expiry.not_after), expiry.not_after);
+      } else if (!expiry.spare) {
+        const auto [at, added] = first.emplace(expiry.kind, expiry.not_after);
+        if (!added) at->second = std::min(at->second, expiry.not_after);
+      }
+    }
+    for (const auto& [kind, end] : first) metrics_.set_certificate_not_after(to_string(kind), end);
+    if (!complete) return;
+    for (const Role role : kRoles) metrics_.set_administrators(to_string(role), roles[role]);
+    for (const Expiry& expiry : expiry_warnings_.due(expiries, now)) {
+      log_warning("certificate.ends", {{"certificate", to_string(expiry.kind)},
+                                       {"name", expiry.name},
+                                       {"role", expiry.role ? to_string(*expiry.role) : ""},
+                                       {"not_after", to_rfc3339(expiry.not_after)},
+                                       {"days", std::chrono::floor<std::chrono::days>(expiry.not_after - now).count()},
+                                       {"words", expiry.not_after > now ? "it ends soon" : "it has ended"}});
     }
   }
 
@@ -277,6 +309,7 @@ class Composition final : public Server {
     const auto summary = monitor_.summary();
     if (wire_port_) wire_port_->tick();
     summary_complaint_.tell(status_of(summary));
+    tell_expiries(summary ? summary->expiries : own_certificates_.list(), summary.has_value());
     if (!summary) return;
     for (const OperationState state : kOperationStates) {
       const auto found = summary->operations.find(state);
@@ -290,7 +323,6 @@ class Composition final : public Server {
     metrics_.set_lscs_unconfirmed(summary->lscs_unconfirmed);
     metrics_.set_lscs_expiring(summary->lscs_expiring_30_days, summary->lscs_expiring_7_days,
                                summary->lscs_expiring_1_day);
-    if (summary->issuer_not_after) metrics_.set_certificate_not_after("issuer", *summary->issuer_not_after);
     metrics_.set_summary_read(now);
   }
 
@@ -360,6 +392,7 @@ class Composition final : public Server {
     const auto generations = issuers_.all();
     const auto issuers = publishing_issuers(generations);
     ocsp_complaint_.tell(responder_->keep(issuers));
+    own_certificates_.set(ExpiryKind::kOcsp, responder_->expiries());
     bool awaited = false;
     for (const service::ShardState& state : publisher_->run(issuers)) {
       const CrlShard& shard = state.shard;
@@ -424,6 +457,8 @@ class Composition final : public Server {
   Secrets secrets_;
   ca::Issuers issuers_;
   service::HighWater high_water_;
+  service::OwnCertificates own_certificates_;
+  service::ExpiryWarnings expiry_warnings_;
   service::Authenticator authenticator_;
   service::Phones phones_;
   service::Operations operations_;

@@ -1,6 +1,7 @@
 #include "capf/daemon/wire.h"
 
 #include <algorithm>
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -11,7 +12,7 @@
 namespace capf::daemon {
 namespace {
 
-constexpr const char* kNames[]{"wire", "wire-ec"};
+constexpr std::pair<const char*, ExpiryKind> kShown[]{{"wire", ExpiryKind::kWire}, {"wire-ec", ExpiryKind::kWireEc}};
 
 Result<net::TlsIdentity> tls_identity(const Identity& identity) {
   net::TlsIdentity tls;
@@ -46,8 +47,9 @@ wire::ListenerSettings listener_settings(const Configuration& configuration) {
 
 Result<std::unique_ptr<WirePort>> WirePort::start(const Configuration& configuration, const SiteFiles& files,
                                                   const Secret& passphrase, const std::vector<Bytes>& others,
-                                                  Database& database, Metrics& metrics, wire::OpenDesk open_desk) {
-  std::unique_ptr<WirePort> port(new WirePort(configuration, files, passphrase, others, database, metrics));
+                                                  Database& database, Metrics& metrics, service::OwnCertificates& own,
+                                                  wire::OpenDesk open_desk) {
+  std::unique_ptr<WirePort> port(new WirePort(configuration, files, passphrase, others, database, metrics, own));
   CAPF_LET(auto tls, port->open_tls());
   if (configuration.wire.legacy_phones) {
     log_warning("wire.legacy_phones", {{"words", "TLS 1.0 with AES128-SHA is spoken on the phones' port"}});
@@ -60,9 +62,10 @@ Result<std::unique_ptr<WirePort>> WirePort::start(const Configuration& configura
 
 Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
   shown_ = newest_file();
+  std::map<ExpiryKind, std::vector<Expiry>> shown;
   net::TlsSettings settings;
   settings.legacy_phones = configuration_.wire.legacy_phones;
-  for (const char* name : kNames) {
+  for (const auto& [name, kind] : kShown) {
     std::error_code error;
     if (!settings.identities.empty() && !std::filesystem::exists(files_.key(name), error)) continue;
     CAPF_LET(const Identity identity, open_identity(files_, name, passphrase_));
@@ -76,13 +79,15 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
     CAPF_LET(net::TlsIdentity tls, tls_identity(identity));
     settings.identities.push_back(std::move(tls));
     if (const auto facts = ca::read_certificate(identity.chain.front())) {
-      metrics_.set_certificate_not_after(name, facts->not_after);
+      shown[kind] = {Expiry{.kind = kind, .name = {}, .role = {}, .not_after = facts->not_after}};
     }
   }
   const Status claimed = claim_keys();
   // A standby has what was claimed when it was written.
   if (!claimed && claimed.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(claimed.error());
-  return net::TlsContext::make(settings);
+  CAPF_LET(auto tls, net::TlsContext::make(settings));
+  for (const auto& [name, kind] : kShown) own_.set(kind, shown[kind]);
+  return tls;
 }
 
 Status WirePort::claim_keys() {
@@ -98,7 +103,7 @@ Status WirePort::claim_keys() {
 
 std::filesystem::file_time_type WirePort::newest_file() const {
   auto newest = std::filesystem::file_time_type::min();  // its epoch lies in the future
-  for (const char* name : kNames) {
+  for (const auto& [name, kind] : kShown) {
     for (const auto& path : {files_.key(name), files_.certificate(name)}) {
       std::error_code error;
       const auto time = std::filesystem::last_write_time(path, error);

@@ -9,6 +9,7 @@
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/site.h"
 #include "capf/domain/store.h"
+#include "capf/service/expiry.h"
 #include "capf/wire/listener.h"
 
 namespace capf::daemon {
@@ -18,11 +19,13 @@ class WirePort {
  public:
   /// Opens `wire` of the site and, where there is one, `wire-ec`, and listens.
   /// @param passphrase of the keys; it outlives the port, which opens them again when their files change.
+  /// @param own hears of the certificates that are shown.
   /// @param others public keys, SubjectPublicKeyInfo, that must not be this port's where legacy phones are allowed.
   /// Errors: INVALID_CONFIGURATION, those of opening keys, and of the database, which reserves the keys.
   static Result<std::unique_ptr<WirePort>> start(const Configuration& configuration, const SiteFiles& files,
                                                  const Secret& passphrase, const std::vector<Bytes>& others,
-                                                 Database& database, Metrics& metrics, wire::OpenDesk open_desk);
+                                                 Database& database, Metrics& metrics, service::OwnCertificates& own,
+                                                 wire::OpenDesk open_desk);
 
   const std::vector<std::string>& addresses() const { return listener_->addresses(); }
   /// To be called from time to time: tells the metrics, and shows certificates that have been replaced.
@@ -31,13 +34,14 @@ class WirePort {
 
  private:
   WirePort(const Configuration& configuration, SiteFiles files, const Secret& passphrase, std::vector<Bytes> others,
-           Database& database, Metrics& metrics)
+           Database& database, Metrics& metrics, service::OwnCertificates& own)
       : configuration_(configuration),
         files_(std::move(files)),
         passphrase_(passphrase),
         others_(std::move(others)),
         database_(database),
-        metrics_(metrics) {}
+        metrics_(metrics),
+        own_(own) {}
 
   Result<std::shared_ptr<const net::TlsContext>> open_tls();
   Status claim_keys();
@@ -49,6 +53,7 @@ class WirePort {
   const std::vector<Bytes> others_;
   Database& database_;
   Metrics& metrics_;
+  service::OwnCertificates& own_;
   std::vector<Sha256> unclaimed_;             ///< keys that the record does not reserve for the site yet
   std::filesystem::file_time_type shown_{};   ///< of the files whose certificates are shown
   std::unique_ptr<wire::Listener> listener_;  ///< last: it calls what stands above

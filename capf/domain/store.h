@@ -16,6 +16,7 @@
 #include "capf/domain/audit.h"
 #include "capf/domain/certificate.h"
 #include "capf/domain/crl.h"
+#include "capf/domain/expiry.h"
 #include "capf/domain/issuer.h"
 #include "capf/domain/operation.h"
 #include "capf/domain/phone.h"
@@ -483,6 +484,7 @@ struct Summary {
   std::int64_t lscs_expiring_1_day = 0;
   std::int64_t lscs_unconfirmed = 0;          ///< their operation ended without a confirmation
   std::optional<TimePoint> issuer_not_after;  ///< of the active one
+  std::vector<Expiry> expiries;               ///< issuers and administrators, the first end first
 };
 
 class SummaryStore {

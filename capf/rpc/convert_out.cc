@@ -320,6 +320,15 @@ void to_proto(const Summary& summary, v1::GetSummaryResponse& out) {
   out.set_lscs_expiring_1_day(summary.lscs_expiring_1_day);
   out.set_lscs_unconfirmed(summary.lscs_unconfirmed);
   if (summary.issuer_not_after) to_proto(*summary.issuer_not_after, *out.mutable_issuer_not_after());
+  for (const Expiry& expiry : summary.expiries) {
+    v1::Expiry& each = *out.add_expiries();
+    each.set_kind(text(to_string(expiry.kind)));
+    each.set_name(to_utf8(expiry.name));
+    if (expiry.role) each.set_role(text(to_string(*expiry.role)));
+    to_proto(expiry.not_after, *each.mutable_not_after());
+    if (expiry.renews_at) to_proto(*expiry.renews_at, *each.mutable_renews_at());
+    each.set_spare(expiry.spare);
+  }
 }
 
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out) {

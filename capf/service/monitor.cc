@@ -3,9 +3,19 @@
 #include "capf/domain/policy.h"
 
 namespace capf::service {
+namespace {
+
+constexpr std::chrono::hours kRenewalGrace{24};
+
+}  // namespace
 
 Result<Summary> Monitor::summary() {
-  return in_read(database_, [](Transaction& tx) { return tx.summary().summary(); });
+  CAPF_LET(Summary summary, in_read(database_, [](Transaction& tx) { return tx.summary().summary(); }));
+  for (Expiry& own : own_.list()) {
+    if (own.renews_at && clock_.now() > *own.renews_at + kRenewalGrace) own.renews_at.reset();
+    summary.expiries.push_back(std::move(own));
+  }
+  return summary;
 }
 
 Result<std::vector<Operation>> Monitor::pending(const OperationFilter& filter, const Page& page) {

@@ -4,6 +4,7 @@
 
 #include "capf/ca/issuers.h"
 #include "capf/domain/store.h"
+#include "capf/service/expiry.h"
 #include "capf/service/highwater.h"
 
 namespace capf::service {
@@ -11,9 +12,11 @@ namespace capf::service {
 /// What monitoring polls. Threads: any.
 class Monitor {
  public:
-  Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers, const HighWater& high_water)
-      : database_(database), clock_(clock), issuers_(issuers), high_water_(high_water) {}
+  Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers, const HighWater& high_water,
+          const OwnCertificates& own)
+      : database_(database), clock_(clock), issuers_(issuers), high_water_(high_water), own_(own) {}
 
+  /// The expiries in it are the site's and those of this server.
   Result<Summary> summary();
   Result<std::vector<Operation>> pending(const OperationFilter& filter, const Page& page);
   Result<ChangeCursor> end_of_changes();
@@ -28,6 +31,7 @@ class Monitor {
   const Clock& clock_;
   const ca::Issuers& issuers_;
   const HighWater& high_water_;
+  const OwnCertificates& own_;
 };
 
 }  // namespace capf::service

@@ -106,6 +106,26 @@ Status Responder::keep(const std::vector<PublishingIssuer>& issuers) {
   return status;
 }
 
+std::vector<Expiry> Responder::expiries() const {
+  std::shared_ptr<const Signers> present;
+  {
+    const std::lock_guard lock(mutex_);
+    present = signers_;
+  }
+  std::vector<Expiry> expiries;
+  for (const auto& signer : *present) {
+    const auto facts = ca::read_certificate(signer->certificate());
+    if (!facts) continue;
+    Expiry expiry;
+    expiry.kind = ExpiryKind::kOcsp;
+    expiry.name = facts->issuer;
+    expiry.not_after = facts->not_after;
+    expiry.renews_at = signer->renew_at();
+    expiries.push_back(std::move(expiry));
+  }
+  return expiries;
+}
+
 // The certificate is on record before anybody sees it.
 Result<std::shared_ptr<const ca::OcspSigner>> Responder::renew(const PublishingIssuer& issuer, TimePoint now) {
   CAPF_LET(auto signer, ca::OcspSigner::make(issuer.record, issuer.key, now, settings_.certificate, random_));

@@ -14,6 +14,7 @@
 #include <botan/rng.h>
 
 #include "capf/ca/ocsp.h"
+#include "capf/domain/expiry.h"
 #include "capf/service/highwater.h"
 #include "capf/service/publisher.h"
 
@@ -52,6 +53,8 @@ class Responder {
   /// To be called from time to time: makes and renews the responder's certificate of each issuer, on record; of those
   /// that are not named it answers no more. On a standby DATABASE_READ_ONLY, and tryLater is all that anybody hears.
   Status keep(const std::vector<PublishingIssuer>& issuers);
+  /// Of the responder's certificates, after keep().
+  std::vector<Expiry> expiries() const;
   /// Calls `reply` once, at once or from another thread; must not block there.
   void answer(BytesView request, Reply reply);
   /// What waits hears tryLater.
@@ -81,7 +84,7 @@ class Responder {
   const Clock& clock_;
   Botan::RandomNumberGenerator& random_;
   const ResponderSettings settings_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable asked_;
   bool stopping_ = false;
   std::deque<Question> questions_;

@@ -106,13 +106,34 @@ TEST_CASE("a server without the active issuer's key refuses for now, and says th
   CHECK(refused(other.activate(site.administrator, 2, false)) == Reason::kIssuerNotReady);
   must(other.activate(site.administrator, 2, true));
   CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kIssuerKeyAbsent);
-  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water);
+  const service::OwnCertificates own;
+  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, own);
   CHECK(refused(monitor.healthy()) == Reason::kIssuerKeyAbsent);
   // Nothing happened to the operation.
   site.key_folder.copy(elsewhere, 2);
   must(site.issuers.refresh());
   CHECK(issuer_of(site, must(site.enrolment.issue(caller, PhoneKey().request())).certificate) == 2);
   CHECK(monitor.healthy().has_value());
+}
+
+TEST_CASE(
+    "the summary has the server's own certificates, and one that it has not renewed is like the others a day later") {
+  Site site;
+  const SystemClock clock;
+  service::OwnCertificates own;
+  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, own);
+  Expiry ocsp;
+  ocsp.kind = ExpiryKind::kOcsp;
+  ocsp.not_after = clock.now() + std::chrono::days(6);
+  for (const auto& [hours, renewed_by_itself] : {std::pair{-1, true}, {23, true}, {25, false}}) {
+    ocsp.renews_at = clock.now() - std::chrono::hours(hours);
+    own.set(ExpiryKind::kOcsp, {ocsp});
+    const auto expiries = must(monitor.summary()).expiries;
+    REQUIRE(expiries.size() == 2);
+    CHECK(expiries[0].kind == ExpiryKind::kIssuer);
+    CHECK(expiries[1].not_after == ocsp.not_after);
+    CHECK(expiries[1].renews_at.has_value() == renewed_by_itself);
+  }
 }
 
 TEST_CASE("retiring by force revokes what is left") {

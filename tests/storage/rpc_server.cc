@@ -92,7 +92,8 @@ struct Servers {
   service::Administrators administrators{site.database(), *site_key, site_certificate, clock, Botan::system_rng()};
   service::Records records{site.database()};
   service::Checker checker{site.database(), "test"};
-  service::Monitor monitor{site.database(), clock, site.issuer_keys(), site.high_water};
+  service::OwnCertificates own;
+  service::Monitor monitor{site.database(), clock, site.issuer_keys(), site.high_water, own};
   rpc::Readiness readiness{monitor};
   Folder folder;
   std::unique_ptr<service::PublishedCrls> published = must(service::PublishedCrls::open(folder.path() / "crls"));

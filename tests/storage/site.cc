@@ -225,5 +225,43 @@ TEST_CASE("the summary counts what is open, what ended lately, what expires and 
   CHECK(summary.issuer_not_after == sample_issuer().not_after);
 }
 
+TEST_CASE("the summary has the ends of issuers that count, and of administrators who are not disabled") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const auto add_issuer = [&](const std::string& subject, int days) {
+      IssuerRecord issuer = sample_issuer(subject);
+      issuer.not_after = tx.now() + hours(24 * days);
+      return good(tx.issuers().add(issuer));
+    };
+    add_issuer("CN=over", -1);
+    add_issuer("CN=former", 5);
+    add_issuer("CN=retired", 6);
+    add_issuer("CN=active", -2);
+    const auto add = [&](const std::string& name, Role role, int days) {
+      Administrator administrator{.name = name, .role = role, .certificate_sha256 = digest(name)};
+      administrator.certificate_not_after = tx.now() + hours(24 * days);
+      administrator.created_by = "capfd init";
+      CHECK(good(tx.administrators().add(administrator)));
+    };
+    add("last", Role::kAdmin, 30);
+    add("first", Role::kAdmin, 20);
+    add("gone", Role::kAdmin, 40);
+    add("nagios", Role::kMonitor, -3);
+    good(tx.administrators().disable("gone"));
+  });
+  fresh.sql("update issuers set retired_at = now() where subject = 'CN=retired'");
+  const Summary summary = good(in_read(*database, [](Transaction& tx) { return tx.summary().summary(); }));
+  std::vector<std::string> seen;
+  for (const Expiry& expiry : summary.expiries) {
+    CHECK_FALSE(expiry.renews_at);
+    seen.push_back(std::string(to_string(expiry.kind)) + " " + expiry.name + " " +
+                   std::string(expiry.role ? to_string(*expiry.role) : "-") + (expiry.spare ? " spare" : ""));
+  }
+  CHECK(seen == std::vector<std::string>{"administrator nagios monitor", "issuer CN=active -",
+                                         "issuer CN=former - spare", "administrator first admin spare",
+                                         "administrator last admin"});
+}
+
 }  // namespace
 }  // namespace capf::test

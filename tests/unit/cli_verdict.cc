@@ -9,8 +9,43 @@ namespace {
 
 const TimePoint kNow{std::chrono::sys_days{std::chrono::year{2030} / 1 / 31}};
 
-Expiries in_days(int issuer, int day, int week, int month) {
-  return {kNow + std::chrono::hours(24 * issuer), day, week, month};
+void set(google::protobuf::Timestamp& time, int days) {
+  time.set_seconds(std::chrono::duration_cast<std::chrono::seconds>(kNow.time_since_epoch()).count() + 86400L * days);
+}
+
+capf::v1::GetSummaryResponse in_days(int issuer, int day, int week, int month) {
+  capf::v1::GetSummaryResponse summary;
+  set(*summary.mutable_issuer_not_after(), issuer);
+  summary.set_lscs_expiring_1_day(day);
+  summary.set_lscs_expiring_7_days(week);
+  summary.set_lscs_expiring_30_days(month);
+  return summary;
+}
+
+capf::v1::Expiry& add(capf::v1::GetSummaryResponse& summary, const std::string& kind, int days) {
+  capf::v1::Expiry& expiry = *summary.add_expiries();
+  expiry.set_kind(kind);
+  set(*expiry.mutable_not_after(), days);
+  return expiry;
+}
+
+capf::v1::Expiry& add_administrator(capf::v1::GetSummaryResponse& summary, const std::string& name,
+                                    const std::string& role, int days, bool spare = false) {
+  capf::v1::Expiry& expiry = add(summary, "administrator", days);
+  expiry.set_name(name);
+  expiry.set_role(role);
+  expiry.set_spare(spare);
+  return expiry;
+}
+
+/// Of a site that was made five years ago, or so: nothing is near its end.
+capf::v1::GetSummaryResponse good_site() {
+  auto summary = in_days(2000, 0, 0, 0);
+  add(summary, "issuer", 2000);
+  add_administrator(summary, "admin", "admin", 400);
+  for (const char* kind : {"site_ca", "server", "wire"}) add(summary, kind, 1825);
+  set(*add(summary, "ocsp", 8).mutable_renews_at(), 1);
+  return summary;
 }
 
 }  // namespace
@@ -40,7 +75,76 @@ TEST_CASE("what expires next decides") {
   CHECK(judge_expiry(in_days(400, 0, 0, 2), kNow, {}).level == Level::kWarning);
   CHECK(judge_expiry(in_days(400, 0, 2, 2), kNow, {}).level == Level::kCritical);
   CHECK(judge_expiry(in_days(400, 0, 2, 2), kNow, {7, 1}).level == Level::kWarning);
+  CHECK(judge_expiry(in_days(8, 0, 0, 0), kNow, {5, 10}).level == Level::kCritical);
   CHECK(judge_expiry({}, kNow, {}).level == Level::kUnknown);
+}
+
+TEST_CASE("a certificate that a server renews by itself is its own affair until it has not") {
+  const Verdict verdict = judge_expiry(good_site(), kNow, {});
+  CHECK(verdict.line() ==
+        "CAPF EXPIRY OK - the issuer expires in 2000 days; LSCs expiring within 1, 7, 30 days: 0, 0, 0 | "
+        "issuer_days=2000;30:;7: last_admin_days=400 ocsp_days=8 server_days=1825 site_ca_days=1825 wire_days=1825 "
+        "lscs_1_day=0;;;0 lscs_7_days=0;;;0 lscs_30_days=0;;;0");
+  auto late = good_site();
+  late.mutable_expiries()->rbegin()->clear_renews_at();
+  CHECK(judge_expiry(late, kNow, {}).level == Level::kWarning);
+}
+
+TEST_CASE("whatever the site lives by is named when it ends") {
+  const auto [kind, words] =
+      GENERATE(table<std::string, std::string>({{"site_ca", "the site CA's certificate"},
+                                                {"server", "the server's certificate"},
+                                                {"wire", "the certificate on the phones' port"},
+                                                {"wire-ec", "the EC certificate on the phones' port"},
+                                                {"ocsp", "the certificate of the OCSP responder for"},
+                                                {"something that comes later | x", "the certificate"}}));
+  CAPTURE(kind);
+  for (const auto& [days, level, when] : {std::tuple{31, Level::kOk, ""},
+                                          {30, Level::kWarning, " expires in 30 days; "},
+                                          {8, Level::kWarning, " expires in 8 days; "},
+                                          {7, Level::kCritical, " expires in 7 days; "},
+                                          {-1, Level::kCritical, " has expired; "}}) {
+    auto summary = good_site();
+    add(summary, kind, days);
+    const Verdict verdict = judge_expiry(summary, kNow, {});
+    CHECK(verdict.level == level);
+    CHECK(verdict.words.starts_with(level == Level::kOk ? "the issuer expires in 2000 days" : words + when));
+    CHECK(std::count(verdict.perfdata.begin(), verdict.perfdata.end(), '|') == 0);
+  }
+}
+
+TEST_CASE("the last administrator of a role is told apart from one who is not") {
+  auto summary = good_site();
+  add_administrator(summary, "nagios", "monitor", 6);
+  Verdict verdict = judge_expiry(summary, kNow, {});
+  CHECK(verdict.level == Level::kCritical);
+  CHECK(verdict.words.starts_with("administrator nagios (monitor), the last of this role, expires in 6 days; "));
+  summary = good_site();
+  add_administrator(summary, "olga", "admin", -200, true);
+  verdict = judge_expiry(summary, kNow, {});
+  CHECK(verdict.level == Level::kWarning);
+  CHECK(verdict.words.starts_with("administrator olga (admin) has expired; the issuer"));
+  CHECK(verdict.perfdata.find("last_admin_days=400 ") != std::string::npos);
+  CHECK(verdict.perfdata.find("administrator_days=-200 ") != std::string::npos);
+}
+
+TEST_CASE("an issuer that is not the active one is a warning at most") {
+  auto summary = good_site();
+  capf::v1::Expiry& former = add(summary, "issuer", 1);
+  former.set_name("CN=CAPF-2020");
+  former.set_spare(true);
+  const Verdict verdict = judge_expiry(summary, kNow, {});
+  CHECK(verdict.level == Level::kWarning);
+  CHECK(verdict.words.starts_with("the inactive issuer CN=CAPF-2020 expires in 1 day; the issuer"));
+}
+
+TEST_CASE("a check's line names five certificates, and how many more there are") {
+  auto summary = good_site();
+  for (int i = 0; i < 1000; ++i) add_administrator(summary, "a" + std::to_string(i), "auditor", 20, i > 0);
+  const Verdict verdict = judge_expiry(summary, kNow, {});
+  CHECK(verdict.words.find("administrator a4 (auditor) expires in 20 days; 995 more, see 'capfctl summary'; ") !=
+        std::string::npos);
+  CHECK(verdict.words.size() < 1000);
 }
 
 TEST_CASE("a check that could not be made is unknown, and critical where nobody answers or can") {

@@ -8,6 +8,7 @@
 
 namespace {
 
+using capf::TimePoint;
 using Catch::Contains;
 using namespace std::chrono_literals;
 
@@ -46,6 +47,7 @@ TEST_CASE("the alerts ask for metrics that there are") {
   metrics.count_refusal(capf::Reason::kMicChanged);
   metrics.set_lscs_expiring(0, 0, 0);
   metrics.set_certificate_not_after("issuer", {});
+  metrics.set_administrators("admin", {1, TimePoint{}, TimePoint{}});
   metrics.set_crl(1, 0, {});
   metrics.set_crl_failing(1, 0, capf::Reason::kCrlWouldLoseEntries);
   const std::string text = metrics.text();
@@ -54,6 +56,21 @@ TEST_CASE("the alerts ask for metrics that there are") {
     CAPTURE(found->str());
     CHECK_THAT(text, Contains("\n" + found->str() + " ") || Contains("\n" + found->str() + "{"));
   }
+}
+
+TEST_CASE("administrators are told by their role, and the ends of none where there is none") {
+  const TimePoint first = *capf::parse_rfc3339("2030-01-01T00:00:00Z");
+  capf::Metrics metrics;
+  metrics.set_administrators("admin", {2, first, first + std::chrono::hours(24)});
+  metrics.set_administrators("auditor", {});
+  const std::string end = "capf_administrator_not_after_seconds{role=";
+  CHECK_THAT(metrics.text(), Contains("capf_administrators{role=\"admin\"} 2\n") &&
+                                 Contains("capf_administrators{role=\"auditor\"} 0\n") &&
+                                 Contains(end + "\"admin\",which=\"first\"} 1893456000\n") &&
+                                 Contains(end + "\"admin\",which=\"last\"} 1893542400\n") &&
+                                 !Contains(end + "\"auditor\""));
+  metrics.set_administrators("admin", {});
+  CHECK_THAT(metrics.text(), Contains("capf_administrators{role=\"admin\"} 0\n") && !Contains(end + "\"admin\""));
 }
 
 TEST_CASE("what hinders a CRL is told by its reason until it is over") {

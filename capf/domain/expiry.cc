@@ -1,0 +1,26 @@
+#include "capf/domain/expiry.h"
+
+namespace capf {
+
+std::string_view to_string(ExpiryKind kind) {
+  switch (kind) {
+    case ExpiryKind::kIssuer: return "issuer";
+    case ExpiryKind::kAdministrator: return "administrator";
+    case ExpiryKind::kSiteCa: return "site_ca";
+    case ExpiryKind::kServer: return "server";
+    case ExpiryKind::kWire: return "wire";
+    case ExpiryKind::kWireEc: return "wire-ec";
+    case ExpiryKind::kOcsp: return "ocsp";
+  }
+  CAPF_INVARIANT(false);
+}
+
+std::optional<ExpiryKind> parse_expiry_kind(std::string_view text) {
+  for (const ExpiryKind kind : {ExpiryKind::kIssuer, ExpiryKind::kAdministrator, ExpiryKind::kSiteCa,
+                                ExpiryKind::kServer, ExpiryKind::kWire, ExpiryKind::kWireEc, ExpiryKind::kOcsp}) {
+    if (to_string(kind) == text) return kind;
+  }
+  return std::nullopt;
+}
+
+}  // namespace capf
