@@ -1,63 +1,33 @@
 #include <filesystem>
 #include <iostream>
 
-#include <unistd.h>
-
 #include "capf/cli/pages.h"
-#include "capf/client/key.h"
+#include "capf/client/administrator.h"
 
 namespace capf::cli {
 namespace {
-
-namespace fs = std::filesystem;
-
-bool is_file_name(const std::string& name) {
-  return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
-         name.find('\0') == std::string::npos;
-}
-
-Result<fs::path> make_folder(const fs::path& folder) {
-  std::error_code error;
-  if (fs::is_directory(folder, error)) return folder;
-  fs::create_directories(folder, error);
-  if (!error) fs::permissions(folder, fs::perms::owner_all, error);
-  if (error) return fail(Reason::kInvalidRequest, folder.string() + ": " + error.message());
-  return folder;
-}
 
 /// The key is made and stays here; the server sees its certification request alone.
 Result<int> add(const Arguments& arguments, Server& server) {
   v1::AddAdministratorRequest request;
   request.set_name(arguments.text("NAME"));
   request.set_role(arguments.text("--role"));
-  if (!is_file_name(request.name())) return report_usage("this name cannot be the name of a file");
-  const fs::path out =
-      arguments.has("--out") ? fs::path(arguments.text("--out")) : fs::path(server.place().state) / "admin";
-  CAPF_LET(const fs::path folder, make_folder(out));
-  const fs::path key_path = folder / (request.name() + ".key");
-  const fs::path certificate_path = folder / (request.name() + ".pem");
-  std::error_code error;
-  if (fs::exists(certificate_path, error)) {
-    return fail(Reason::kAdministratorExists, certificate_path.string() + " exists already; nothing is overwritten");
-  }
-  CAPF_LET(const auto key, client::PrivateKey::generate({client::KeyKind::Type::kEc, 256}));
-  CAPF_LET(const Bytes certification_request, key.certification_request(request.name()));
-  request.set_certification_request(std::string(as_text(certification_request)));
-  if (auto written = write_new_secret_file(key_path, key.pem().view()); !written) {
-    return fail(Reason::kAdministratorExists, written.error().message);
-  }
-  const auto response = server.call(request);
-  if (!response) {
-    fs::remove(key_path, error);
-    return tl::unexpected<Error>(response.error());
-  }
-  std::string chain = client::certificate_pem(as_bytes(response->certificate()));
-  for (const std::string& above : response->chain()) chain += client::certificate_pem(as_bytes(above));
-  CAPF_TRY(write_new_file(certificate_path, as_bytes(chain)));
-  Json administrator = to_json(response->administrator());
+  const std::filesystem::path state(server.place().state);
+  const auto folder = arguments.has("--out") ? std::filesystem::path(arguments.text("--out")) : state / "admin";
+  v1::AddAdministratorResponse response;
+  CAPF_LET(const auto files,
+           client::make_administrator(folder, request.name(), [&](BytesView csr) -> Result<std::vector<Bytes>> {
+             request.set_certification_request(std::string(as_text(csr)));
+             CAPF_LET(response, server.call(request));
+             const auto octets = [](const std::string& der) { return Bytes(der.begin(), der.end()); };
+             std::vector<Bytes> certificates{octets(response.certificate())};
+             for (const std::string& above : response.chain()) certificates.push_back(octets(above));
+             return certificates;
+           }));
+  Json administrator = to_json(response.administrator());
   Json::Object members = *administrator.object();
-  members.emplace_back("certificate", certificate_path.string());
-  members.emplace_back("key", key_path.string());
+  members.emplace_back("certificate", files.certificate.string());
+  members.emplace_back("key", files.key.string());
   show(std::cout, arguments.format(), members);
   return 0;
 }

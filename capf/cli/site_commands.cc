@@ -95,7 +95,8 @@ std::vector<std::string> changes(const v1::Site& before, const v1::Site& now) {
   for (const v1::Administrator& one : now.administrators()) {
     const auto found = enabled.find(one.certificate_sha256());
     if (found == enabled.end()) {
-      words.push_back("administrator who was not there: " + one.name());
+      words.push_back("administrator who was not there: " + one.name() + " (" + one.role() + "), added by " +
+                      one.created_by());
     } else if (found->second == one.has_disabled_at()) {
       words.push_back("administrator " + one.name() + " is " + (one.has_disabled_at() ? "disabled" : "enabled") +
                       " now");

@@ -456,7 +456,8 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   return "A site for " + records->host + " is made in " + files.root.string() + ".\n" + "  issuer         " +
          records->issuer.subject + ", until " + to_rfc3339(records->issuer.not_after) + "\n" +
          "                 SHA-256 " + to_hex(records->issuer.sha256) + "\n" + "  administrator  " +
-         (files.administrators() / records->administrator.name).string() + ".pem and .key\n" +
+         (files.administrators() / records->administrator.name).string() + ".pem and .key, until " +
+         to_rfc3339(records->administrator.certificate_not_after) + "\n" +
          "                 the record's seals are checked with " + files.audit_public_key().string() + "\n" +
          "Keep copies of keys/, certificates/ and the passphrase where nobody else reads them: without them the issuer "
          "is lost.\n";

@@ -10,6 +10,7 @@
 #include "capf/base/secret.h"
 #include "capf/base/version.h"
 #include "capf/ca/memory.h"
+#include "capf/daemon/administrator.h"
 #include "capf/daemon/archive.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/init.h"
@@ -106,6 +107,23 @@ void add_init(CLI::App& app, InitOptions& options, std::string& key) {
   pkcs12->excludes(certificate);
 }
 
+void add_administrator_options(CLI::App& command, AdministratorOptions& options, std::string& role) {
+  command.add_option("NAME", options.name, "of the administrator, which nobody had before")->required();
+  command.add_option("--role", role, "what it may do: admin, operator, auditor or monitor")
+      ->required()
+      ->check([](const std::string& text) { return parse_role(text) ? "" : "admin, operator, auditor or monitor"; });
+  command.add_option("--out", options.out, "folder for the files; default: admin in the state directory");
+  command.add_option("--passphrase", options.passphrase,
+                     "where the passphrase is, in place of what the configuration says: file:PATH, fd:N, env:NAME or "
+                     "credential:NAME");
+}
+
+Status appoint(const Configuration& configuration, const AdministratorOptions& options) {
+  CAPF_LET(const std::string words, add_administrator(configuration, options, SystemClock(), Botan::system_rng()));
+  std::cout << words;
+  return {};
+}
+
 Status check_config(const Place& place, bool print) {
   const auto loaded = load_configuration(place.path());
   for (const std::string& fault : loaded.faults) std::cout << fault << '\n';
@@ -164,6 +182,16 @@ int dispatch(int argc, char** argv) {
       ->add_option("--new-passphrase", next_passphrase,
                    "where the new one is: file:PATH, fd:N, env:NAME or credential:NAME")
       ->required();
+  auto* administrator = app.add_subcommand("administrator", "appoints administrators on this machine");
+  administrator->require_subcommand(1);
+  auto* appointing = administrator->add_subcommand(
+      "add",
+      "makes a key and a certificate for a new administrator, on record, without another administrator: where all of\n"
+      "them have expired or lost their keys. Run it as the owner of the state directory; the server may run");
+  place.add_options(*appointing);
+  AdministratorOptions appointed;
+  std::string role;
+  add_administrator_options(*appointing, appointed, role);
   auto* checking = app.add_subcommand("check-config", "says ok, or every fault of the configuration");
   place.add_options(*checking);
   bool print = false;
@@ -185,6 +213,10 @@ int dispatch(int argc, char** argv) {
   set_log_level(configuration->log_level);
   if (migrating->parsed()) return report(migrate(*configuration, signals));
   if (archiving->parsed()) return report(archive(*configuration));
+  if (appointing->parsed()) {
+    appointed.role = parse_role(role).value();
+    return report(appoint(*configuration, appointed));
+  }
   if (rekeying->parsed()) return report(change_passphrase(*configuration, passphrase, next_passphrase));
   const Status status = run(*configuration, passphrase, signals);
   if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;

@@ -11,8 +11,8 @@ constexpr std::chrono::hours kAdministratorValidity{24 * 730};
 
 }  // namespace
 
-Result<NewAdministrator> Administrators::add(const Actor& actor, const std::string& name, Role role,
-                                             BytesView request) {
+Result<NewAdministrator> Administrators::add(const Actor& actor, const std::string& name, Role role, BytesView request,
+                                             const std::string& detail) {
   CAPF_TRY(check_administrator_name(name));
   CAPF_LET(const ca::OfferedKey key, ca::read_request(request));
   CAPF_TRY(ca::check_key(key, false));
@@ -30,7 +30,9 @@ Result<NewAdministrator> Administrators::add(const Actor& actor, const std::stri
     answer.chain.emplace_back(site_certificate_.begin(), site_certificate_.end());
     CAPF_LET(const bool added, tx.administrators().add(answer.administrator));
     if (!added) return fail(Reason::kAdministratorExists);
-    CAPF_TRY(tx.audit().add(done(actor, "administrator.add", name, "role " + std::string(to_string(role)))));
+    std::string words = "role " + std::string(to_string(role));
+    if (!detail.empty()) words += ", " + detail;
+    CAPF_TRY(tx.audit().add(done(actor, "administrator.add", name, words)));
     return answer;
   });
 }

@@ -25,9 +25,10 @@ class Administrators {
                  Botan::RandomNumberGenerator& random)
       : database_(database), site_key_(site_key), site_certificate_(site_certificate), clock_(clock), random_(random) {}
 
-  /// @param request PKCS #10, DER. Errors: INVALID_NAME, ADMINISTRATOR_EXISTS, CLOCK_SKEW, those of the request and the
-  /// key.
-  Result<NewAdministrator> add(const Actor& actor, const std::string& name, Role role, BytesView request);
+  /// @param request PKCS #10, DER. @param detail for the record, besides the role. Errors: INVALID_NAME,
+  /// ADMINISTRATOR_EXISTS, CLOCK_SKEW, those of the request and the key.
+  Result<NewAdministrator> add(const Actor& actor, const std::string& name, Role role, BytesView request,
+                               const std::string& detail = {});
   Result<std::vector<Administrator>> list();
   /// Errors: UNKNOWN_ADMINISTRATOR, LAST_ADMINISTRATOR.
   Status disable(const Actor& actor, const std::string& name);

@@ -7,7 +7,7 @@ import re
 import shutil
 import unittest
 
-from e2e.site import SOURCE, EndToEnd, Site, eventually, passing, run
+from e2e.site import PROGRAMS, SOURCE, EndToEnd, Site, eventually, passing, run
 
 INTERVAL = 1
 
@@ -139,6 +139,26 @@ class Recovery(EndToEnd):
         self.site.schedule(unknown, "install", "lsc")
         self.site.phone(unknown, code=1)
         self.assertEqual(self.site.last_attempt(unknown), "CERTIFICATE_UNKNOWN_ISSUER")
+
+    def test_without_an_administrator_one_is_made_on_the_machine_who_recovers(self):
+        device = self.site.add_phone(self.device())
+        self.site.schedule(device, "install", "null")
+        self.all_sealed()
+        dump = self.site.folder / "capf.dump"
+        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+        self.site.add_phone(self.device())
+        self.all_sealed()
+        self.site.server.stop()
+        self.psql("drop database capf with (force)")
+        self.psql("create database capf owner capf_owner")
+        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        command = [PROGRAMS / "capfd", "administrator", "add", "--state", self.site.state, "--role", "admin"]
+        run(*command, "before")
+        self.start_behind(device)
+        run(*command, "back")
+        done = self.site.capfctl("--administrator", "back", "site", "recover", "--yes")
+        self.assertSays(done, "administrator before (admin)", "administrator back (admin)")
+        self.works_again(device)
 
     def test_of_two_servers_each_recovers_what_it_has_published(self):
         first, second = self.device(), self.device()

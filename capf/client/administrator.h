@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/error.h"
+
+namespace capf::client {
+
+struct AdministratorFiles {
+  std::filesystem::path certificate;  ///< PEM, with its chain
+  std::filesystem::path key;          ///< PKCS #8, PEM, 0600
+};
+
+/// Has a PKCS #10 request (DER) certified and put on record. @return DER: the certificate, then what stands above it.
+using Certify = std::function<Result<std::vector<Bytes>>(BytesView request)>;
+
+/// Makes an administrator's key, has it certified, and writes NAME.key and NAME.pem into a folder, which is made (0700)
+/// where there is none. Nothing is overwritten, and no key stays that was not certified.
+/// Errors: INVALID_NAME where the name cannot be a file's, ADMINISTRATOR_EXISTS where there is such a file,
+/// INVALID_REQUEST, and those of `certify`.
+Result<AdministratorFiles> make_administrator(const std::filesystem::path& folder, const std::string& name,
+                                              const Certify& certify);
+
+}  // namespace capf::client
