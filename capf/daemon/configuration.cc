@@ -152,6 +152,8 @@ void read_wire(Section section, WireSettings& wire) {
   section.number("connections", 1, 1000000, wire.connections);
   section.number("connections_per_address", 1, 1000000, wire.connections_per_address);
   section.number("unauthenticated_connections", 1, 1000000, wire.unauthenticated_connections);
+  wire.unauthenticated_connections_per_address = (wire.unauthenticated_connections + 1) / 2;
+  section.number("unauthenticated_connections_per_address", 1, 1000000, wire.unauthenticated_connections_per_address);
   section.number("handshakes", 1, 10000, wire.handshakes);
   section.number("backlog", 1, 65535, wire.backlog);
   section.finish();
@@ -427,6 +429,7 @@ std::string to_toml(const Configuration& configuration) {
       << "connections = " << wire.connections << '\n'
       << "connections_per_address = " << wire.connections_per_address << '\n'
       << "unauthenticated_connections = " << wire.unauthenticated_connections << '\n'
+      << "unauthenticated_connections_per_address = " << wire.unauthenticated_connections_per_address << '\n'
       << "handshakes = " << wire.handshakes << '\n'
       << "backlog = " << wire.backlog << '\n';
   const StatusSettings& status = configuration.status;

@@ -46,7 +46,8 @@ struct WireSettings {
   std::chrono::minutes keep_alive{15};
   int connections = 20000;
   int connections_per_address = 20000;
-  int unauthenticated_connections = 10000;  ///< of all, those that have not proven a device yet
+  int unauthenticated_connections = 10000;             ///< of all, those that have not proven a device yet
+  int unauthenticated_connections_per_address = 5000;  ///< of those, from one address; half of them by default
   int handshakes = 64;
   int backlog = 4096;
 };

@@ -38,6 +38,7 @@ wire::ListenerSettings listener_settings(const Configuration& configuration) {
   settings.connections = wanted.connections;
   settings.connections_per_address = wanted.connections_per_address;
   settings.strangers = wanted.unauthenticated_connections;
+  settings.strangers_per_address = wanted.unauthenticated_connections_per_address;
   settings.handshakes = wanted.handshakes;
   settings.backlog = wanted.backlog;
   return settings;

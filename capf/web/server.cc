@@ -1,17 +1,15 @@
 #include "capf/web/server.h"
 
 #include <algorithm>
-#include <atomic>
-#include <mutex>
 #include <optional>
-#include <unordered_map>
+#include <utility>
 
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
 #include "capf/base/endpoint.h"
 #include "capf/base/log.h"
-#include "capf/net/asio.h"
+#include "capf/net/acceptor.h"
 #include "capf/net/threads.h"
 
 namespace capf::web {
@@ -24,37 +22,30 @@ using net::tcp;
 
 constexpr std::size_t kLongestTarget = 2048;
 constexpr std::size_t kPiece = 65536;
-constexpr int kTriesToListen = 5;
-constexpr std::chrono::milliseconds kAfterFailedAccept{100};
 
 using Parser = http::request_parser<http::string_body>;
 using Message = http::response<http::string_body>;
 
+net::ConnectionLimits limits_of(const ServerSettings& settings) {
+  const auto all = static_cast<std::size_t>(settings.connections);
+  const auto of_one = static_cast<std::size_t>(settings.connections_per_address);
+  // Nobody proves anything here: a stranger is a connection on which nothing is being answered.
+  return {.all = all,
+          .of_one = of_one,
+          .strangers = all,
+          .strangers_of_one = of_one,
+          .gives_way = std::chrono::milliseconds{0},
+          .longest = 2 * settings.timeout};
+}
+
 /// What a connection needs of its server; outlives every connection.
 struct Shared {
-  ServerSettings settings;
-  LaterRoute route;
-  std::atomic<int> connections{0};
+  explicit Shared(const ServerSettings& wanted, LaterRoute answers)
+      : settings(wanted), route(std::move(answers)), connections(limits_of(wanted)) {}
 
-  /// Whether one more may come from there.
-  bool admit(const std::string& block) {
-    const std::lock_guard lock(mutex);
-    int& count = of_address[block];
-    if (count >= settings.connections_per_address) {
-      if (count == 0) of_address.erase(block);
-      return false;
-    }
-    ++count;
-    return true;
-  }
-  void leave(const std::string& block) {
-    const std::lock_guard lock(mutex);
-    const auto found = of_address.find(block);
-    if (found != of_address.end() && --found->second == 0) of_address.erase(found);
-  }
-
-  std::mutex mutex;
-  std::unordered_map<std::string, int> of_address;
+  const ServerSettings settings;
+  const LaterRoute route;
+  net::Connections connections;
 };
 
 std::string text_of(beast::string_view text) { return {text.data(), text.size()}; }
@@ -97,16 +88,17 @@ std::optional<Request> request_of(const Parser::value_type& message, const Addre
 /// One connection: reads a request, answers it, and again. Each runs in a strand of its own.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(tcp::socket socket, const Address& peer, Shared& shared)
-      : peer_(peer), stream_(std::move(socket)), shared_(shared) {}
-  ~Connection() {
-    --shared_.connections;
-    shared_.leave(peer_.block());
-  }
+  Connection(tcp::socket socket, net::Connections::Place place, const Address& peer, Shared& shared)
+      : place_(std::move(place)), peer_(peer), stream_(std::move(socket)), shared_(shared) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   void start() {
+    place_.on_cut([executor = stream_.get_executor(), weak = weak_from_this()] {
+      net::asio::post(executor, [weak] {
+        if (const auto self = weak.lock()) self->close();
+      });
+    });
     net::asio::dispatch(stream_.get_executor(), [self = shared_from_this()] { self->read(); });
   }
 
@@ -126,6 +118,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       if (!status) return close();
       return write(text_response(*status, "this request is not answered"), false, false);
     }
+    place_.prove();  // it does not give way while it is answered
     const auto& message = parser_->get();
     const bool keep_alive = message.keep_alive();
     const bool head = message.method() == http::verb::head;
@@ -192,6 +185,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     source_.reset();
     piece_ = {};
     if (!keep_alive_) return close();
+    place_.lapse(std::chrono::steady_clock::now());
     read();
   }
 
@@ -201,6 +195,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     stream_.close();
   }
 
+  net::Connections::Place place_;
   Address peer_;
   beast::tcp_stream stream_;
   Shared& shared_;
@@ -215,87 +210,44 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::chrono::steady_clock::time_point answer_until_;
 };
 
-class Listener : public std::enable_shared_from_this<Listener> {
- public:
-  Listener(tcp::acceptor acceptor, Shared& shared)
-      : acceptor_(std::move(acceptor)), pause_(acceptor_.get_executor()), shared_(shared) {}
-
-  void accept() {
-    acceptor_.async_accept(net::asio::make_strand(acceptor_.get_executor()),
-                           [self = shared_from_this()](error_code error, tcp::socket socket) {
-                             self->on_accept(error, std::move(socket));
-                           });
-  }
-
- private:
-  void on_accept(error_code error, tcp::socket socket) {
-    if (error == net::asio::error::operation_aborted) return;
-    if (error) {  // no descriptors left, say: not at once again
-      pause_.expires_after(kAfterFailedAccept);
-      pause_.async_wait([self = shared_from_this()](error_code cancelled) {
-        if (!cancelled) self->accept();
-      });
-      return;
-    }
-    const Address peer = net::peer_of(socket);
-    if (++shared_.connections > shared_.settings.connections || !shared_.admit(peer.block())) {
-      --shared_.connections;
-      socket.close(error);
-    } else {
-      error_code ignored;
-      socket.set_option(tcp::no_delay(true), ignored);
-      std::make_shared<Connection>(std::move(socket), peer, shared_)->start();
-    }
-    accept();
-  }
-
-  tcp::acceptor acceptor_;
-  net::asio::steady_timer pause_;
-  Shared& shared_;
-};
-
 class RunningServer final : public Server {
  public:
-  RunningServer(const ServerSettings& settings, LaterRoute route) : threads_(std::max(1, settings.threads)) {
-    shared_.settings = settings;
-    shared_.route = std::move(route);
-  }
+  RunningServer(const ServerSettings& settings, LaterRoute route)
+      : shared_(settings, std::move(route)), threads_(std::max(1, settings.threads)) {}
   ~RunningServer() override { stop(); }
 
   Status listen() {
-    for (int i = 1;; ++i) {
-      CAPF_LET(const std::vector<Endpoint> endpoints, plan_endpoints(shared_.settings.addresses));
-      const Status bound = bind(endpoints);
-      if (bound) return {};
-      if (i == kTriesToListen) return bound;
-    }
-  }
-
-  int port() const override { return port_; }
-  const std::vector<std::string>& addresses() const override { return addresses_; }
-  void stop() override { threads_.stop(); }
-
- private:
-  Status bind(const std::vector<Endpoint>& endpoints) {
-    std::vector<tcp::acceptor> acceptors;
-    for (const Endpoint& endpoint : endpoints) {
+    for (const std::string& text : shared_.settings.addresses) {
+      CAPF_LET(const Endpoint endpoint, Endpoint::parse(text));
       if (shared_.settings.loopback_only && !endpoint.is_loopback()) {
         return fail(Reason::kInvalidConfiguration,
                     endpoint.to_string() + " is not loopback: what is served there is for this machine alone");
       }
-      CAPF_LET(tcp::acceptor acceptor, net::listen_on(threads_.context(), endpoint));
-      acceptors.push_back(std::move(acceptor));
     }
-    port_ = endpoints.front().port;
-    for (const Endpoint& endpoint : endpoints) addresses_.push_back(endpoint.to_string());
-    for (tcp::acceptor& acceptor : acceptors) std::make_shared<Listener>(std::move(acceptor), shared_)->accept();
+    CAPF_LET(acceptor_,
+             net::Acceptor::listen(threads_.context(), {.addresses = shared_.settings.addresses}, shared_.connections));
+    acceptor_->open([this] { return net::asio::make_strand(threads_.context()); },
+                    [this](tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
+                      error_code ignored;
+                      socket.set_option(tcp::no_delay(true), ignored);
+                      std::make_shared<Connection>(std::move(socket), std::move(place), peer.address, shared_)->start();
+                    });
     return {};
   }
 
+  int port() const override { return acceptor_->port(); }
+  const std::vector<std::string>& addresses() const override { return acceptor_->addresses(); }
+  void stop() override {
+    if (std::exchange(stopped_, true)) return;
+    if (acceptor_) acceptor_->close();
+    threads_.stop();
+  }
+
+ private:
   Shared shared_;  ///< before the threads, whose io_context owns the connections
   net::IoThreads threads_;
-  std::vector<std::string> addresses_;
-  int port_ = 0;
+  std::unique_ptr<net::Acceptor> acceptor_;
+  bool stopped_ = false;
 };
 
 }  // namespace

@@ -59,7 +59,8 @@ struct ServerSettings {
   std::vector<std::string> addresses;
   bool loopback_only = true;  ///< refuses to listen anywhere else
   int threads = 2;
-  int connections = 64;              ///< further ones are closed at once
+  /// For one more than these, the one closes that has been idle for longest; where none is idle, the new one.
+  int connections = 64;
   int connections_per_address = 64;  ///< the same for one IPv4 address or IPv6 /64
   std::size_t largest_header = 8192;
   std::size_t largest_body = 0;  ///< 0: requests have none

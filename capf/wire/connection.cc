@@ -27,6 +27,21 @@ constexpr std::string_view kToPhone = "to_phone";
 /// A phone that was not served begins again after 30 s: until then it may stand in line for its handshake.
 constexpr std::chrono::seconds kInLine{30};
 
+/// A stranger may take until then where there is room for others only without: an honest phone is done with it.
+constexpr std::chrono::milliseconds kGivesWay{5000};
+
+net::ConnectionLimits limits_of(const ListenerSettings& settings) {
+  const auto count = [](int number) { return static_cast<std::size_t>(number); };
+  // Every wait of a stranger has an end of its own; this is the end of all of them.
+  const Duration longest = 2 * settings.handshake + kInLine + settings.session.first_answer + settings.session.answer;
+  return {.all = count(settings.connections),
+          .of_one = count(settings.connections_per_address),
+          .strangers = count(settings.strangers),
+          .strangers_of_one = count(settings.strangers_per_address),
+          .gives_way = kGivesWay,
+          .longest = std::chrono::duration_cast<std::chrono::milliseconds>(longest)};
+}
+
 Moment after(Duration duration) { return SteadyClock::now() + duration; }
 
 /// The id is what a fresh proof signs, so nobody may foresee it.
@@ -62,79 +77,72 @@ struct QuestionName {
 
 /// Stands in the line as long as it lives.
 struct Places::Waiter {
-  Waiter(Places& where, const net::asio::any_io_executor& executor, Moment until)
-      : places(where), timer(executor, until), at(places.waiters_.insert(places.waiters_.end(), this)) {}
+  Waiter(Places& where, std::string from, const net::asio::any_io_executor& executor, Moment until)
+      : places(where), block(std::move(from)), timer(executor, until) {
+    const auto [line, is_new] = places.lines_.try_emplace(block);
+    if (is_new) line->second.turn = places.turns_.insert(places.turns_.end(), &line->first);
+    at = line->second.waiters.insert(line->second.waiters.end(), this);
+  }
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
   ~Waiter() {
-    if (!has_place) places.waiters_.erase(at);
+    if (!has_place) places.leave(*this);
   }
 
   Places& places;
+  const std::string block;
   net::asio::steady_timer timer;
   std::list<Waiter*>::iterator at;
   bool has_place = false;
 };
 
-net::asio::awaitable<bool> Places::take(Moment until) {
+net::asio::awaitable<bool> Places::take(std::string block, Moment until) {
   if (closed_) co_return false;
   if (free_ > 0) {
     --free_;
     co_return true;
   }
-  Waiter waiter(*this, co_await net::asio::this_coro::executor, until);
+  Waiter waiter(*this, std::move(block), co_await net::asio::this_coro::executor, until);
   net::error_code error;
   co_await waiter.timer.async_wait(net::asio::redirect_error(net::asio::use_awaitable, error));
   co_return waiter.has_place;
 }
 
 void Places::give() {
-  if (waiters_.empty()) {
+  if (turns_.empty()) {
     ++free_;
     return;
   }
-  Waiter& next = *waiters_.front();
-  waiters_.pop_front();
+  turns_.splice(turns_.end(), turns_, turns_.begin());  // the next time it is the turn of all others first
+  Waiter& next = *lines_.find(*turns_.back())->second.waiters.front();
+  leave(next);
   next.has_place = true;
   next.timer.cancel();
 }
 
+void Places::leave(Waiter& waiter) {
+  const auto line = lines_.find(waiter.block);
+  line->second.waiters.erase(waiter.at);
+  if (!line->second.waiters.empty()) return;
+  turns_.erase(line->second.turn);
+  lines_.erase(line);
+}
+
 void Places::close() {
   closed_ = true;
-  for (Waiter* waiter : waiters_) waiter->timer.cancel();
+  for (const auto& [block, line] : lines_) {
+    for (Waiter* waiter : line.waiters) waiter->timer.cancel();
+  }
 }
 
 Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext> tls, OpenDesk open, Metrics* counted)
     : settings(wanted),
       open_desk(std::move(open)),
       metrics(counted),
+      connections(limits_of(wanted)),
       stranger_pool(static_cast<std::size_t>(std::max(1, wanted.stranger_workers))),
       pool(static_cast<std::size_t>(std::max(1, wanted.workers))),
       tls_(std::move(tls)) {}
-
-bool Hall::enter(const std::string& block) {
-  const std::lock_guard lock(mutex_);
-  ++accepted_;
-  const auto found = by_address_.find(block);
-  const int neighbours = found == by_address_.end() ? 0 : found->second;
-  if (draining || connections_ >= settings.connections || strangers_ >= settings.strangers ||
-      neighbours >= settings.connections_per_address) {
-    ++over_limit_;
-    return false;
-  }
-  ++connections_;
-  ++strangers_;
-  ++by_address_[block];
-  return true;
-}
-
-void Hall::leave(const std::string& block, bool stranger) {
-  const std::lock_guard lock(mutex_);
-  if (stranger) --strangers_;
-  const auto found = by_address_.find(block);
-  if (--found->second == 0) by_address_.erase(found);
-  if (--connections_ == 0) emptied_.notify_all();
-}
 
 void Hall::join(Connection& connection) {
   const std::lock_guard lock(mutex_);
@@ -151,11 +159,6 @@ void Hall::dismiss(bool all) {
   for (Connection* connection : present_) connection->dismiss(all);
 }
 
-bool Hall::wait_until_empty(Duration patience) {
-  std::unique_lock lock(mutex_);
-  return emptied_.wait_for(lock, patience, [&] { return connections_ == 0; });
-}
-
 std::shared_ptr<const net::TlsContext> Hall::tls() const {
   const std::lock_guard lock(mutex_);
   return tls_;
@@ -167,18 +170,38 @@ void Hall::replace(std::shared_ptr<const net::TlsContext> tls) {
 }
 
 ListenerCounts Hall::counts() const {
-  const std::lock_guard lock(mutex_);
-  return {connections_, strangers_, handshakes, accepted_, over_limit_, handshake_failures, sessions, legacy_sessions};
+  const net::ConnectionCounts now = connections.counts();
+  return {static_cast<std::int64_t>(now.all),
+          static_cast<std::int64_t>(now.strangers),
+          handshakes,
+          now.came,
+          now.refused,
+          handshake_failures,
+          sessions,
+          legacy_sessions};
 }
 
-Connection::Connection(net::tcp::socket socket, const Address& peer, Hall& hall, Worker& worker)
-    : peer_(peer), block_(peer.block()), hall_(hall), worker_(worker), stream_(std::move(socket), hall.tls()->get()) {
+Connection::Connection(net::tcp::socket socket, net::Connections::Place place, const Address& peer, Hall& hall,
+                       Worker& worker)
+    : place_(std::move(place)),
+      peer_(peer),
+      hall_(hall),
+      worker_(worker),
+      stream_(std::move(socket), hall.tls()->get()) {
   keep_alive(stream_.socket(), hall.settings.keep_alive);
 }
 
-Connection::~Connection() { hall_.leave(block_, !authenticated_); }
-
 void Connection::start() {
+  place_.on_cut([&context = worker_.threads.context(), weak = weak_from_this()] {
+    net::asio::post(context, [weak] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->stream_.cancel();
+      // For its question, if it waits in line for the service: see has_gone().
+      net::error_code ignored;
+      self->stream_.socket().shutdown(net::tcp::socket::shutdown_both, ignored);
+    });
+  });
   net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()), [](std::exception_ptr failure) {
     if (!failure) return;
     try {
@@ -216,7 +239,7 @@ net::asio::awaitable<bool> Connection::shake_hands() {
   const Duration patience = hall_.settings.handshake;
   End end = co_await stream_.wait_for_hello(after(patience));
   if (end == End::kDone) {
-    if (!co_await worker_.places.take(after(kInLine))) co_return false;
+    if (!co_await worker_.places.take(peer_.block(), after(kInLine))) co_return false;
     struct Place {
       Connection& connection;
       explicit Place(Connection& who) : connection(who) { ++connection.hall_.handshakes; }
@@ -276,7 +299,8 @@ net::asio::awaitable<void> Connection::converse() {
         step = session.answer(answer);
         if (session.authenticated() && !authenticated_) {
           authenticated_ = true;
-          hall_.authenticated();
+          place_.prove();
+          stream_.trust();
         }
         break;
       }
@@ -304,11 +328,11 @@ net::asio::awaitable<Step> Connection::listen(Session& session, std::size_t used
   if (arrived_.empty()) {
     arrived_.shrink_to_fit();
   } else if (used > 0) {
-    co_return session.receive(arrived_);
+    co_return receive(session);
   }
   switch (co_await stream_.read(arrived_, until)) {
     case End::kDone: {
-      Step step = session.receive(arrived_);
+      Step step = receive(session);
       if (step.used > 0 && step.then == Step::Then::kWait) trace_message(kFromPhone, arrived_);
       co_return step;
     }
@@ -320,6 +344,13 @@ net::asio::awaitable<Step> Connection::listen(Session& session, std::size_t used
   Step gone;
   gone.then = Step::Then::kClose;
   co_return gone;
+}
+
+Step Connection::receive(Session& session) {
+  const auto before = net::thread_work();
+  Step step = session.receive(arrived_, SteadyClock::now());
+  stream_.charge(net::thread_work() - before);
+  return step;
 }
 
 net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& question) {

@@ -1,14 +1,14 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <list>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <unordered_map>
 
+#include "capf/net/connections.h"
 #include "capf/net/stream.h"
 #include "capf/net/threads.h"
 #include "capf/wire/listener.h"
@@ -17,22 +17,32 @@
 
 namespace capf::wire {
 
-/// Places for what only so many may do at once; who comes first gets the next. Threads: one.
+/// Places for what only so many may do at once. The addresses that wait for one get the next in turn, and among those
+/// of one address who came first. Threads: one.
 class Places {
  public:
   explicit Places(int count) : free_(count) {}
 
+  /// @param block the neighbours among whom the caller waits: Address::block()
   /// @return whether there is a place for the caller now; one that there was must be given back.
-  net::asio::awaitable<bool> take(net::Moment until);
+  net::asio::awaitable<bool> take(std::string block, net::Moment until);
   void give();
   /// Nobody gets a place any more.
   void close();
 
  private:
   struct Waiter;
+  /// Those who wait from one block; there is one at least.
+  struct Line {
+    std::list<Waiter*> waiters;
+    std::list<const std::string*>::iterator turn;
+  };
+  void leave(Waiter& waiter);
+
   int free_;
   bool closed_ = false;
-  std::list<Waiter*> waiters_;
+  std::unordered_map<std::string, Line> lines_;
+  std::list<const std::string*> turns_;  ///< whose is next, by keys of lines_
 };
 
 /// One thread and the connections that live on it.
@@ -51,18 +61,10 @@ class Hall {
   Hall(const ListenerSettings& settings, std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
        Metrics* metrics);
 
-  /// Counts a connection of this address in. @return whether there is room for it.
-  bool enter(const std::string& block);
-  void leave(const std::string& block, bool stranger);
-  void authenticated() { --strangers_; }
-
   void join(Connection& connection);
   void part(Connection& connection);
   /// Asks every connection to end: strangers at once, the others too where `all` is set.
   void dismiss(bool all);
-  /// @return whether nobody is left.
-  bool wait_until_empty(Duration patience);
-
   std::shared_ptr<const net::TlsContext> tls() const;
   void replace(std::shared_ptr<const net::TlsContext> tls);
   ListenerCounts counts() const;
@@ -70,6 +72,7 @@ class Hall {
   const ListenerSettings settings;
   const OpenDesk open_desk;
   Metrics* const metrics;  ///< may be absent
+  net::Connections connections;
   net::asio::thread_pool stranger_pool;
   net::asio::thread_pool pool;
   std::atomic<bool> draining{false};
@@ -80,22 +83,14 @@ class Hall {
 
  private:
   mutable std::mutex mutex_;
-  std::condition_variable emptied_;
   std::shared_ptr<const net::TlsContext> tls_;
-  std::map<std::string, int> by_address_;
   std::set<Connection*> present_;
-  std::int64_t connections_ = 0;
-  std::atomic<std::int64_t> strangers_{0};
-  std::int64_t accepted_ = 0;
-  std::int64_t over_limit_ = 0;
 };
 
 /// One connection from its first octet to its end. It keeps itself alive while it runs.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  /// The hall has let it in: it leaves when it goes.
-  Connection(net::tcp::socket socket, const Address& peer, Hall& hall, Worker& worker);
-  ~Connection();
+  Connection(net::tcp::socket socket, net::Connections::Place place, const Address& peer, Hall& hall, Worker& worker);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -107,6 +102,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static net::asio::awaitable<void> run(std::shared_ptr<Connection> self);
   net::asio::awaitable<bool> shake_hands();
   net::asio::awaitable<void> converse();
+  Step receive(Session& session);
   net::asio::awaitable<Answer> ask(Desk& desk, const Question& question);
   /// @return what the phone did, for the session.
   net::asio::awaitable<Step> listen(Session& session, std::size_t used, net::Moment until);
@@ -116,8 +112,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void trace_message(std::string_view direction, BytesView octets);
   void trace_answer(const Question& question, const Answer& answer);
 
+  net::Connections::Place place_;  ///< before all else: when it is left, the connection is gone
   const Address peer_;
-  const std::string block_;
   Hall& hall_;
   Worker& worker_;
   net::TlsStream stream_;

@@ -4,8 +4,8 @@
 #include <thread>
 #include <utility>
 
-#include "capf/base/endpoint.h"
 #include "capf/base/log.h"
+#include "capf/net/acceptor.h"
 #include "capf/net/descriptors.h"
 #include "capf/wire/connection.h"
 
@@ -15,8 +15,6 @@ namespace {
 namespace asio = net::asio;
 using net::tcp;
 
-constexpr int kTriesToListen = 5;
-constexpr std::chrono::milliseconds kAfterFailedAccept{100};
 /// Descriptors for all else: the database, the other listeners, files.
 constexpr int kOtherDescriptors = 256;
 /// For calls of the service that run when the patience is over; the database has limits of its own.
@@ -49,34 +47,31 @@ class RunningListener final : public Listener {
   ~RunningListener() override { stop(Duration::zero()); }
 
   Status listen() {
-    for (int i = 1;; ++i) {
-      CAPF_LET(const std::vector<Endpoint> endpoints, plan_endpoints(hall_.settings.addresses));
-      const Status bound = bind(endpoints);
-      if (bound) return {};
-      acceptors_.clear();
-      if (i == kTriesToListen) return bound;
-    }
+    CAPF_LET(acceptor_, net::Acceptor::listen(workers_.front()->threads.context(),
+                                              {hall_.settings.addresses, hall_.settings.backlog}, hall_.connections));
+    acceptor_->open([this] { return workers_[next_++ % workers_.size()]->threads.context().get_executor(); },
+                    [this](tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
+                      admit(std::move(socket), std::move(place), peer.address);
+                    });
+    return {};
   }
 
-  int port() const override { return port_; }
-  const std::vector<std::string>& addresses() const override { return addresses_; }
+  int port() const override { return acceptor_->port(); }
+  const std::vector<std::string>& addresses() const override { return acceptor_->addresses(); }
   void replace(std::shared_ptr<const net::TlsContext> tls) override { hall_.replace(std::move(tls)); }
   ListenerCounts counts() const override { return hall_.counts(); }
 
   void stop(Duration patience) override {
     if (std::exchange(stopped_, true)) return;
     hall_.draining = true;
-    asio::post(workers_.front()->threads.context(), [this] {
-      net::error_code ignored;
-      for (tcp::acceptor& acceptor : acceptors_) acceptor.close(ignored);
-    });
+    if (acceptor_) acceptor_->close();
     for (const auto& worker : workers_) {
       asio::post(worker->threads.context(), [&places = worker->places] { places.close(); });
     }
     hall_.dismiss(false);
-    if (!hall_.wait_until_empty(patience)) {
+    if (!hall_.connections.wait_until_empty(patience)) {
       hall_.dismiss(true);
-      hall_.wait_until_empty(kLastCalls);
+      hall_.connections.wait_until_empty(kLastCalls);
     }
     hall_.stranger_pool.stop();
     hall_.pool.stop();
@@ -86,58 +81,23 @@ class RunningListener final : public Listener {
   }
 
  private:
-  Status bind(const std::vector<Endpoint>& endpoints) {
-    for (const Endpoint& endpoint : endpoints) {
-      CAPF_LET(tcp::acceptor acceptor, net::listen_on(workers_.front()->threads.context(), endpoint));
-      net::error_code error;
-      acceptor.listen(hall_.settings.backlog, error);
-      acceptors_.push_back(std::move(acceptor));
-    }
-    port_ = endpoints.front().port;
-    for (const Endpoint& endpoint : endpoints) addresses_.push_back(endpoint.to_string());
-    for (tcp::acceptor& acceptor : acceptors_) {
-      asio::co_spawn(acceptor.get_executor(), accept(acceptor), asio::detached);
-    }
-    return {};
+  Worker& worker_of(tcp::socket& socket) const {
+    const auto& context = asio::query(socket.get_executor(), asio::execution::context);
+    const auto found = std::find_if(workers_.begin(), workers_.end(),
+                                    [&](const auto& worker) { return &worker->threads.context() == &context; });
+    CAPF_INVARIANT(found != workers_.end());
+    return **found;
   }
 
-  asio::awaitable<void> accept(tcp::acceptor& acceptor) {
-    asio::steady_timer pause(acceptor.get_executor());
-    while (!hall_.draining) {
-      Worker& worker = *workers_[next_++ % workers_.size()];
-      net::error_code error;
-      tcp::socket socket =
-          co_await acceptor.async_accept(worker.threads.context(), asio::redirect_error(asio::use_awaitable, error));
-      if (error == asio::error::operation_aborted) co_return;
-      if (error) {  // no descriptors left, say: not at once again
-        pause.expires_after(kAfterFailedAccept);
-        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
-        continue;
-      }
-      admit(std::move(socket), worker);
-    }
-  }
-
-  void admit(tcp::socket socket, Worker& worker) {
-    const Address peer = net::peer_of(socket);
-    const std::string block = peer.block();
-    if (!hall_.enter(block)) return;
-    std::shared_ptr<Connection> connection;
-    try {
-      connection = std::make_shared<Connection>(std::move(socket), peer, hall_, worker);
-      connection->start();
-    } catch (const std::exception& error) {  // no memory left, say
-      if (!connection) hall_.leave(block, true);
-      log_error("connection.failed", {{"cause", error.what()}});
-    }
+  void admit(tcp::socket socket, net::Connections::Place place, const Address& peer) {
+    Worker& worker = worker_of(socket);
+    std::make_shared<Connection>(std::move(socket), std::move(place), peer, hall_, worker)->start();
   }
 
   Hall hall_;  ///< before the workers, whose contexts own the connections
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<tcp::acceptor> acceptors_;  ///< on the first worker
-  std::vector<std::string> addresses_;
+  std::unique_ptr<net::Acceptor> acceptor_;  ///< on the first worker
   std::size_t next_ = 0;
-  int port_ = 0;
   bool stopped_ = false;
 };
 

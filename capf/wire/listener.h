@@ -23,11 +23,14 @@ struct ListenerSettings {
   int connections = 20000;                            ///< in all; further ones are closed at once, as with all limits
   int connections_per_address = 20000;                ///< an IPv4 address or an IPv6 /64: many phones may share one
   int strangers = 10000;                              ///< of all, those that have not authenticated yet
-  int handshakes = 64;                                ///< at once; further ones wait, but not for silent phones
-  int backlog = 4096;                                 ///< connections that the system holds before they are taken
-  int io_threads = 0;                                 ///< 0: as many as the machine has cores
-  int stranger_workers = 4;                           ///< threads that authenticate phones
-  int workers = 8;                                    ///< threads that serve those that have authenticated
+  /// Of strangers, those from one such address. Where there is no room, the oldest stranger gives way after some
+  /// seconds.
+  int strangers_per_address = 5000;
+  int handshakes = 64;       ///< at once; further ones wait, but not for silent phones
+  int backlog = 4096;        ///< connections that the system holds before they are taken
+  int io_threads = 0;        ///< 0: as many as the machine has cores
+  int stranger_workers = 4;  ///< threads that authenticate phones
+  int workers = 8;           ///< threads that serve those that have authenticated
 };
 
 /// Numbers of one listener since its start.

@@ -3,6 +3,15 @@
 #include <utility>
 
 namespace capf::wire {
+namespace {
+
+/// *Request in progress* of a phone that has not said who it is.
+constexpr int kMostInProgress = 3;
+/// And of one that has: one in each second, and so many at once.
+constexpr std::chrono::seconds kOneInProgress{1};
+constexpr std::chrono::seconds kInProgressAtOnce{10};
+
+}  // namespace
 
 /// What happened, as far as the table tells events apart.
 enum class Session::Input : std::uint8_t {
@@ -113,14 +122,18 @@ Step Session::take(Input input) {
   return break_off();
 }
 
+Session::Session(std::uint32_t id, const SessionSettings& settings)
+    : id_(id), settings_(settings), in_progress_pace_(kInProgressAtOnce, 1) {}
+
 Step Session::start() {
   Message auth = request(Command::kAuthRequest);
   auth.version = kVersion3;
   return say(auth, settings_.first_answer);
 }
 
-Step Session::receive(BytesView data) {
+Step Session::receive(BytesView data, net::Pace::Moment now) {
   if (state_ == State::kEnded) return nothing();
+  now_ = now;
   message_ = Message{};
   const Taken taken = take_frame(data, kLongestAccepted);
   if (std::holds_alternative<More>(taken)) return keep_waiting();
@@ -188,7 +201,7 @@ Session::Input Session::classify(const Message& message) {
       if (input != Input::kCertificate || message.certificate) return input;
       return refuse_as(Reason::kMessageMalformed, "fetch_response without a certificate");
     }
-    case Command::kRequestInProgress: return Input::kInProgress;
+    case Command::kRequestInProgress: return classify_in_progress();
     case Command::kAuthRequest:
     case Command::kKeyGenerateRequest:
     case Command::kStoreRequest:
@@ -197,6 +210,18 @@ Session::Input Session::classify(const Message& message) {
     case Command::kEndSession: break;
   }
   return refuse_as(Reason::kMessageUnexpected, "a phone does not send " + describe(message.command));
+}
+
+Session::Input Session::classify_in_progress() {
+  bool too_often = false;
+  if (authenticated()) {
+    in_progress_pace_.spend(kOneInProgress, now_);
+    too_often = in_progress_pace_.ready() > now_;
+  } else {
+    too_often = ++in_progress_ > kMostInProgress;
+  }
+  if (!too_often) return Input::kInProgress;
+  return refuse_as(Reason::kMessageUnexpected, "the phone sent " + describe(message_.command) + " too often");
 }
 
 Session::Input Session::classify_auth(const Message& message) {

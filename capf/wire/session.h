@@ -11,6 +11,7 @@
 #include "capf/base/time.h"
 #include "capf/domain/device.h"
 #include "capf/domain/operation.h"
+#include "capf/net/pace.h"
 #include "capf/wire/message.h"
 
 // The dialogue with one phone, without sockets and without a clock: octets of the phone, answers of the service and the
@@ -114,13 +115,13 @@ enum class State : std::uint8_t {
 class Session {
  public:
   /// @param id drawn from a cryptographic generator: it is the challenge that a fresh proof signs.
-  Session(std::uint32_t id, const SessionSettings& settings) : id_(id), settings_(settings) {}
+  Session(std::uint32_t id, const SessionSettings& settings);
 
   /// The server speaks first.
   Step start();
   /// @param data everything that the phone has sent and that is not done with. To be called again with the rest, if
-  /// there is any, where the step is to wait.
-  Step receive(BytesView data);
+  /// there is any, where the step is to wait. @param now by which *request in progress* is rationed
+  Step receive(BytesView data, net::Pace::Moment now);
   /// To the question of the last step.
   Step answer(const Answer& answer);
   /// The wait is over and the phone has not said enough.
@@ -139,6 +140,7 @@ class Session {
   static const Transition kTransitions[];
 
   Input classify(const Message& message);
+  Input classify_in_progress();
   Input classify_auth(const Message& message);
   Input classify(const Answer& answer);
   Input refuse_as(Reason reason, std::string words);
@@ -176,8 +178,11 @@ class Session {
   State state_ = State::kAuth;
   std::uint8_t version_ = 0;
   std::optional<Begun> begun_;
+  int in_progress_ = 0;         ///< messages before the phone was authenticated
+  net::Pace in_progress_pace_;  ///< of those after it: seconds of a phone's waiting
 
   // Of the event that is being taken.
+  net::Pace::Moment now_{};
   Message message_;
   std::optional<DeviceName> device_;
   const Answer* answer_ = nullptr;

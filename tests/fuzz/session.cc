@@ -80,7 +80,7 @@ class Dialogue {
 
   void receive() {
     while (waiting() && !arrived_.empty()) {
-      take(session_.receive(arrived_));
+      take(session_.receive(arrived_, {}));
       if (!waiting()) return;
       if (step_.used == 0) return;
       drop();

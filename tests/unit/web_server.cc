@@ -1,3 +1,4 @@
+#include <future>
 #include <string>
 
 #include <catch2/catch.hpp>
@@ -98,6 +99,47 @@ TEST_CASE("a connection above the limit is closed at once") {
   limited.connections = 0;
   const auto server = Server::start(limited, status_route(metrics, [] { return Status(); })).value();
   CHECK(get(server->port(), "/livez").empty());
+}
+
+TEST_CASE("where there is no room the connection closes that has been idle for longest, and none that is answered") {
+  std::promise<Reply> asked;
+  auto two = settings();
+  two.connections = 2;
+  const auto server = Server::start_later(two, [&](const Request& request, Reply reply) {
+                        if (request.path != "/slow") return reply(text_response(200, "ok"));
+                        asked.set_value(std::move(reply));
+                      }).value();
+  asio::io_context context;
+  const auto connect = [&] {
+    asio::ip::tcp::socket socket(context);
+    socket.connect({asio::ip::make_address("127.0.0.1"), static_cast<std::uint16_t>(server->port())});
+    return socket;
+  };
+  const auto ask = [](asio::ip::tcp::socket& socket, const std::string& path) {
+    asio::write(socket, asio::buffer("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"));
+  };
+  const auto hear = [](asio::ip::tcp::socket& socket) {
+    std::string answer;
+    boost::system::error_code error;
+    while (!error && !answer.ends_with("ok\n")) {
+      char octet = 0;
+      asio::read(socket, asio::buffer(&octet, 1), error);
+      if (!error) answer += octet;
+    }
+    return answer;
+  };
+  auto slow = connect();
+  ask(slow, "/slow");
+  const Reply reply = asked.get_future().get();
+  auto used = connect();
+  ask(used, "/");
+  CHECK(has_status(hear(used), 200));
+  auto idle = connect();
+  CHECK(hear(used).empty());
+  CHECK(has_status(get(server->port(), "/"), 200));
+  CHECK(hear(idle).empty());
+  reply(text_response(200, "ok"));
+  CHECK(has_status(hear(slow), 200));
 }
 
 TEST_CASE("without TLS nothing is served beyond loopback") {

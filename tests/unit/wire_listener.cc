@@ -99,12 +99,15 @@ ListenerSettings settings() {
   return settings;
 }
 
-Descriptor connect_to(int port) {
+/// @param from the last octet of a loopback address that the connection comes from.
+Descriptor connect_to(int port, std::uint32_t from = 1) {
   Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval patience{10, 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(0x7F000000 + from);
+  REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
@@ -120,13 +123,14 @@ bool is_closed(const Descriptor& fd) {
 struct ClientOptions {
   int version = 0;  ///< 0: the best
   const char* ciphers = nullptr;
+  std::uint32_t from = 1;
 };
 
 /// A phone that blocks.
 class Phone {
  public:
   explicit Phone(int port, ClientOptions options = {})
-      : fd_(connect_to(port)), context_(SSL_CTX_new(TLS_client_method())) {
+      : fd_(connect_to(port, options.from)), context_(SSL_CTX_new(TLS_client_method())) {
     SSL_CTX_set_security_level(context_.get(), 0);
     SSL_CTX_set_min_proto_version(context_.get(), options.version == 0 ? TLS1_VERSION : options.version);
     SSL_CTX_set_max_proto_version(context_.get(), options.version);
@@ -378,6 +382,50 @@ TEST_CASE("who has not proven a device has a total of its own, and those who hav
     CHECK(next.hears(Command::kAuthRequest));
   }
   CHECK(listener->counts().over_limit == 1);
+}
+
+TEST_CASE("strangers of one address have a share, and those of others are served") {
+  Office office;
+  ListenerSettings few = settings();
+  few.strangers_per_address = 2;
+  const auto listener = start(office, few);
+  const Descriptor silent = connect_to(listener->port());
+  const Descriptor half = connect_to(listener->port());
+  CHECK(is_closed(connect_to(listener->port())));
+  Phone other(listener->port(), {.from = 2});
+  install(other);
+  CHECK(listener->counts().over_limit == 1);
+}
+
+TEST_CASE("who floods a session is let go, and holds up nobody meanwhile") {
+  Office office;
+  ListenerSettings one = settings();
+  one.io_threads = 1;
+  const auto listener = start(office, one);
+  Phone patient(listener->port());
+  REQUIRE(patient.hears(Command::kAuthRequest));
+  for (int i = 0; i < 3; ++i) patient.say(Message{Command::kRequestInProgress});
+  patient.say(Message{Command::kRequestInProgress});
+  CHECK(patient.hears(Command::kEndSession, 7));
+
+  Phone updating(listener->port(), {TLS1_3_VERSION});
+  REQUIRE(updating.hears(Command::kAuthRequest));
+  int updates = 0;
+  while (updates < 100000 && SSL_key_update(updating.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+         SSL_do_handshake(updating.ssl()) == 1) {
+    ++updates;
+  }
+  CHECK(updates < 100000);
+
+  Phone known(listener->port());
+  REQUIRE(known.hears(Command::kAuthRequest));
+  known.say_name();
+  REQUIRE(known.hears(Command::kKeyGenerateRequest));
+  for (int i = 0; i < 11; ++i) known.say(Message{Command::kRequestInProgress});
+  CHECK(known.hears(Command::kEndSession, 7));
+  listener->stop(5s);
+  CHECK(office.refusals() ==
+        std::vector{Reason::kMessageUnexpected, Reason::kPhoneCommunication, Reason::kMessageUnexpected});
 }
 
 TEST_CASE("a breach ends the session with reason 7 and is on record") {

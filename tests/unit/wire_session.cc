@@ -177,7 +177,7 @@ class Player {
 
  private:
   static bool is_input(const std::string& line) {
-    for (const char* input : {"conceal", "start", "<", "answer", "time", "closed"}) {
+    for (const char* input : {"conceal", "start", "<", "answer", "later", "time", "closed"}) {
       if (line.starts_with(input)) return true;
     }
     return false;
@@ -198,6 +198,8 @@ class Player {
       const Answer answer = answer_of(rest(7));
       drop();
       take(session_.answer(answer));
+    } else if (line.starts_with("later ")) {
+      now_ += std::chrono::seconds(std::stoi(line.substr(6)));
     } else if (line == "time") {
       take(session_.timeout());
     } else {
@@ -211,7 +213,7 @@ class Player {
   void receive() {
     std::size_t seen = one_by_one_ ? 1 : arrived_.size();
     while (seen <= arrived_.size() && session_.state() != State::kEnded) {
-      const Step step = session_.receive(BytesView(arrived_).first(seen));
+      const Step step = session_.receive(BytesView(arrived_).first(seen), now_);
       used_ = step.used;
       take(step);
       if (step.then != Step::Then::kWait) return;
@@ -230,6 +232,7 @@ class Player {
   Session session_{kSessionId, settings_};
   Bytes arrived_;
   std::size_t used_ = 0;
+  capf::net::Pace::Moment now_{std::chrono::hours{1}};
   Lines happened_;
 };
 
@@ -278,7 +281,7 @@ TEST_CASE("whatever the phone sends that is no answer to the question ends the s
       session.start();
       if (stage.state != State::kAuth) {
         const Bytes said = octets(auth);
-        session.receive(said);
+        session.receive(said, {});
         Begun begun;
         if (stage.state == State::kFetch) begun.kind = capf::OperationKind::kTroubleshoot;
         if (stage.state == State::kDelete) begun.kind = capf::OperationKind::kDelete;
@@ -286,7 +289,7 @@ TEST_CASE("whatever the phone sends that is no answer to the question ends the s
       }
       if (stage.state == State::kStore) {
         const Bytes said = octets(key);
-        session.receive(said);
+        session.receive(said, {});
         session.answer(Issued{kCertificate});
       }
       REQUIRE(session.state() == stage.state);
@@ -295,7 +298,7 @@ TEST_CASE("whatever the phone sends that is no answer to the question ends the s
       other.command = command;
       other.reason = 1;
       const Bytes said = octets(other);
-      const Step step = session.receive(said);
+      const Step step = session.receive(said, {});
       CHECK(session.state() == State::kEnded);
       CHECK(step.send == capf::parse_hex("550fc0ffee42000401000107").value());
       REQUIRE(step.refused);
@@ -310,7 +313,7 @@ TEST_CASE("a session that has ended does nothing more") {
   session.start();
   session.closed();
   const Bytes said = capf::test::wire_sample("auth response with null string");
-  for (const Step& step : {session.receive(said), session.answer(Done{}), session.timeout(), session.closed()}) {
+  for (const Step& step : {session.receive(said, {}), session.answer(Done{}), session.timeout(), session.closed()}) {
     CHECK(step.then == Step::Then::kClose);
     CHECK(step.send.empty());
     CHECK_FALSE(step.refused);
