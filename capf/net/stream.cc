@@ -14,9 +14,11 @@ namespace {
 
 using SteadyClock = asio::steady_timer::clock_type;
 
-/// A twentieth of a processor, after a tenth of a second of it: many times what a session takes.
-constexpr std::chrono::milliseconds kBurst{100};
+/// A twentieth of a processor, after a fiftieth of a second of it: many times what a session takes. Whoever has to rest
+/// does so for a while, since it is the wake-ups that cost.
+constexpr std::chrono::milliseconds kBurst{20};
 constexpr int kSlowness = 20;
+constexpr std::chrono::milliseconds kRest{100};
 /// A handshake in records of a few octets, and what there may be between two records with data: TLS 1.0 puts one
 /// before each.
 constexpr int kMostHandshakeRecords = 4096;
@@ -133,7 +135,7 @@ asio::awaitable<TlsStream::End> TlsStream::next_portion(Who who, Moment until) {
   if (watch_->cancelled) co_return End::kCancelled;
   const Moment now = SteadyClock::now();
   if (now >= until) co_return End::kTimeout;
-  if (who == kReader && must_rest(now)) co_return co_await sleep(pace_.ready(), until);
+  if (who == kReader && must_rest(now)) co_return co_await sleep(pace_.ready() + kRest, until);
   co_return End::kDone;
 }
 
@@ -255,7 +257,7 @@ asio::awaitable<TlsStream::End> TlsStream::read(Bytes& into, Moment until) {
   const Moment now = SteadyClock::now();
   if (now >= until) co_return End::kTimeout;
   if (must_rest(now)) {
-    const End end = co_await sleep(pace_.ready(), until);
+    const End end = co_await sleep(pace_.ready() + kRest, until);
     if (end != End::kDone) co_return end;
   }
   SSL* const ssl = ssl_.get();
