@@ -16,6 +16,8 @@ class Descriptor {
     if (fd_ >= 0) ::close(fd_);
   }
   int get() const { return fd_; }
+  /// It is the caller's to close from now on.
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;

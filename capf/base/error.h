@@ -47,6 +47,7 @@ enum class Code : std::uint8_t {
   X(kInvalidConfiguration, "INVALID_CONFIGURATION", kInvalidArgument, "the configuration is not usable")               \
   X(kMessageMalformed, "MESSAGE_MALFORMED", kInvalidArgument, "the phone's message breaks the protocol")               \
   X(kMessageUnexpected, "MESSAGE_UNEXPECTED", kInvalidArgument, "the phone's message does not fit the dialogue")       \
+  X(kHttp2Limit, "HTTP2_LIMIT", kInvalidArgument, "the connection asks for more of HTTP/2 than is allowed")            \
   /* the key that a phone offers */                                                                                    \
   X(kKeyEncoding, "KEY_ENCODING", kInvalidArgument, "the public key is not encoded as it must be")                     \
   X(kKeyTypeRefused, "KEY_TYPE_REFUSED", kInvalidArgument, "the key is neither RSA nor P-256, P-384 or P-521")         \

@@ -184,7 +184,8 @@ class Composition final : public Server {
       endpoints_.phone = dial_address(phone_server_->addresses());
     }
     if (configuration_.admin.enabled) {
-      CAPF_LET(const auto settings, listen_settings(configuration_.admin, configuration_.admin_port()));
+      CAPF_LET(auto settings, listen_settings(configuration_.admin, configuration_.admin_port()));
+      settings.client_authorities_pem = chain_pem(secrets_.site_ca.chain);
       CAPF_LET(admin_server_, rpc::Server::start_admin(use_cases_with(admin_records_), settings));
       endpoints_.admin = dial_address(admin_server_->addresses());
     }

@@ -1,171 +1,133 @@
-#include "capf/net/coroutine.h"
-// Asio comes first: see there.
-#include <array>
-#include <future>
-#include <unordered_map>
+#include "capf/rpc/acceptor.h"
+
+#include <algorithm>
+#include <thread>
 #include <utility>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <fcntl.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
+#include <malloc.h>
 
-#include "capf/base/descriptor.h"
-#include "capf/base/log.h"
+#include "capf/net/acceptor.h"
 #include "capf/net/threads.h"
-#include "capf/rpc/acceptor.h"
 
 namespace capf::rpc {
 namespace {
 
 namespace asio = net::asio;
-using net::tcp;
-using ExternalServer = grpc::experimental::ExternalConnectionAcceptor;
 
-constexpr std::chrono::milliseconds kAfterFailedAccept{100};
-constexpr std::chrono::seconds kBetweenLooks{1};
-constexpr unsigned kUnacknowledged = 20'000;  ///< milliseconds until a peer that acknowledges nothing is gone
+constexpr std::chrono::seconds kBetweenTicks{1};
+/// So many connections that have ended leave enough memory behind to be worth giving back to the system.
+constexpr std::size_t kEndedForTrim = 64;
 
-/// As gRPC has the connections that it accepts itself.
-void prepare(tcp::socket& socket) {
-  net::error_code ignored;
-  socket.native_non_blocking(true, ignored);
-  socket.set_option(tcp::no_delay(true), ignored);
-  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnacknowledged, sizeof kUnacknowledged);
-}
-
-/// The connections that the server has, each with a second descriptor of its socket and its place, until it has ended:
-/// both sides have shut it down, as gRPC does before it closes, or one has reset it. An epoll of its own, since Asio's
-/// would tell of every octet that arrives. Threads: one.
-class Held {
+/// A thread, and the connections that live on it.
+class Worker {
  public:
-  explicit Held(asio::io_context& context) : epoll_(context, ::epoll_create1(EPOLL_CLOEXEC)) {}
+  asio::io_context& context() { return threads_.context(); }
 
-  /// @return whether its end will be seen.
-  bool keep(Descriptor second, net::Connections::Place place) {
-    const int descriptor = second.get();
-    epoll_event none{};  // the end is told of without being asked for
-    none.data.fd = descriptor;
-    const auto kept = held_.try_emplace(descriptor, std::move(second), std::move(place)).first;
-    if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, descriptor, &none) == 0) return true;
-    held_.erase(kept);
-    return false;
-  }
+  void start() { asio::co_spawn(context(), tick(), asio::detached); }
+  void stop() { threads_.stop(); }
+  /// On the thread.
+  void add(std::weak_ptr<Connection> connection) { connections_.push_back(std::move(connection)); }
 
-  asio::awaitable<void> release_the_ended() {
-    std::array<epoll_event, 64> ended{};
-    for (;;) {
-      co_await epoll_.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
-      const int count = ::epoll_wait(epoll_.native_handle(), ended.data(), static_cast<int>(ended.size()), 0);
-      for (int i = 0; i < count; ++i) held_.erase(ended.at(static_cast<std::size_t>(i)).data.fd);
-    }
+  template <class Action>
+  void post_each(Action action) {
+    asio::post(context(), [this, action] { each(action); });
   }
 
  private:
-  struct Connection {
-    Connection(Descriptor&& second, net::Connections::Place&& kept)
-        : descriptor(std::move(second)), place(std::move(kept)) {}
-    Descriptor descriptor;
-    net::Connections::Place place;  ///< left before the descriptor is closed: nobody cuts another one's
-  };
+  template <class Action>
+  void each(Action action) {
+    std::erase_if(connections_, [](const auto& connection) { return connection.expired(); });
+    for (const auto& weak : connections_) {
+      if (const auto connection = weak.lock()) action(*connection);
+    }
+  }
 
-  asio::posix::stream_descriptor epoll_;
-  std::unordered_map<int, Connection> held_;
+  asio::awaitable<void> tick() {
+    asio::steady_timer pause(context());
+    for (;;) {
+      pause.expires_after(kBetweenTicks);
+      co_await pause.async_wait(asio::use_awaitable);
+      const std::size_t before = connections_.size();
+      each([](Connection& connection) { connection.tick(); });
+      ended_ += before - connections_.size();
+      if (ended_ >= kEndedForTrim && before == connections_.size()) {
+        ::malloc_trim(0);  // glibc keeps what is free between what is not
+        ended_ = 0;
+      }
+    }
+  }
+
+  std::vector<std::weak_ptr<Connection>> connections_;
+  std::size_t ended_ = 0;  ///< since memory was given back
+  net::IoThreads threads_{1};
 };
 
 class RunningAcceptor final : public Acceptor {
  public:
-  RunningAcceptor(net::Connections& connections, Metrics& metrics)
-      : connections_(connections), metrics_(metrics), held_(threads_.context()) {}
-  ~RunningAcceptor() override { threads_.stop(); }
+  RunningAcceptor(const net::ConnectionLimits& limits, Doorway& doorway, Metrics& metrics)
+      : doorway_(doorway), metrics_(metrics), connections_(limits) {
+    const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+    for (unsigned i = 0; i < cores; ++i) workers_.push_back(std::make_unique<Worker>());
+  }
+  ~RunningAcceptor() override {
+    for (const auto& worker : workers_) worker->stop();
+  }
 
-  Status bind(const std::vector<Endpoint>& endpoints) {
-    for (const Endpoint& endpoint : endpoints) {
-      CAPF_LET(tcp::acceptor acceptor, net::listen_on(threads_.context(), endpoint));
-      acceptors_.push_back(std::move(acceptor));
-    }
+  Status listen(const std::vector<std::string>& addresses) {
+    net::Acceptor::Settings settings;
+    settings.addresses = addresses;
+    CAPF_LET(acceptor_, net::Acceptor::listen(workers_.front()->context(), settings, connections_));
     return {};
   }
 
-  void open(std::unique_ptr<ExternalServer> server) override {
-    server_ = std::move(server);
-    for (tcp::acceptor& acceptor : acceptors_) {
-      asio::co_spawn(threads_.context(), accept(acceptor), asio::detached);
-    }
-    asio::co_spawn(threads_.context(), held_.release_the_ended(), asio::detached);
-    asio::co_spawn(threads_.context(), look_around(), asio::detached);
+  void open(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server) override {
+    doorway_.server = std::move(server);
+    for (const auto& worker : workers_) worker->start();
+    acceptor_->open([this] { return workers_[next_++ % workers_.size()]->context().get_executor(); },
+                    [this](net::tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
+                      take(std::move(socket), std::move(place), peer);
+                    },
+                    [this] { metrics_.count_refusal(Reason::kOverloaded); });
   }
 
   void close() override {
-    std::promise<void> closed;
-    asio::post(threads_.context(), [this, &closed] {
-      net::error_code ignored;
-      for (tcp::acceptor& acceptor : acceptors_) acceptor.close(ignored);
-      closed.set_value();
-    });
-    closed.get_future().wait();
+    acceptor_->close();
+    for (const auto& worker : workers_) worker->post_each([](Connection& connection) { connection.shut_down(); });
   }
+
+  void wait(std::chrono::milliseconds patience) override { connections_.wait_until_empty(patience); }
+
+  int port() const override { return acceptor_->port(); }
+  const std::vector<std::string>& addresses() const override { return acceptor_->addresses(); }
 
  private:
-  asio::awaitable<void> accept(tcp::acceptor& acceptor) {
-    asio::steady_timer pause(threads_.context());
-    while (acceptor.is_open()) {
-      net::error_code error;
-      tcp::socket socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
-      if (error == asio::error::operation_aborted) co_return;
-      if (error) {  // no descriptors left, say: not at once again
-        pause.expires_after(kAfterFailedAccept);
-        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
-        continue;
-      }
-      try {
-        admit(std::move(socket));
-      } catch (const std::exception& failure) {  // no memory left, say
-        log_error("connection.failed", {{"cause", failure.what()}});
-      }
-    }
+  void take(net::tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
+    const auto executor = socket.get_executor();
+    const auto connection = std::make_shared<Connection>(std::move(socket), std::move(place), peer, doorway_);
+    Worker& worker = **std::find_if(workers_.begin(), workers_.end(), [&](const auto& candidate) {
+      return candidate->context().get_executor() == executor;
+    });
+    asio::post(executor, [connection, &worker] {
+      worker.add(connection);
+      connection->start();
+    });
   }
 
-  void admit(tcp::socket socket) {
-    net::error_code error;
-    const tcp::endpoint peer = socket.remote_endpoint(error);
-    if (error) return;  // it is gone
-    Descriptor second(::fcntl(socket.native_handle(), F_DUPFD_CLOEXEC, 0));
-    if (second.get() < 0) return metrics_.count_refusal(Reason::kOverloaded);
-    auto place = connections_.enter({net::peer_of(socket), peer.port()}, std::chrono::steady_clock::now());
-    if (!place) return metrics_.count_refusal(Reason::kOverloaded);
-    place->on_cut([descriptor = second.get()] { ::shutdown(descriptor, SHUT_RDWR); });
-    prepare(socket);
-    if (!held_.keep(std::move(second), *std::move(place))) return metrics_.count_refusal(Reason::kOverloaded);
-    ExternalServer::NewConnectionParameters connection;
-    connection.fd = socket.release();
-    server_->HandleNewConnection(&connection);
-  }
-
-  asio::awaitable<void> look_around() {
-    asio::steady_timer pause(threads_.context());
-    for (;;) {
-      pause.expires_after(kBetweenLooks);
-      co_await pause.async_wait(asio::use_awaitable);
-      connections_.cut_overdue(std::chrono::steady_clock::now());
-    }
-  }
-
-  net::Connections& connections_;
+  Doorway& doorway_;
   Metrics& metrics_;
-  std::unique_ptr<ExternalServer> server_;
-  net::IoThreads threads_{1};
-  Held held_;
-  std::vector<tcp::acceptor> acceptors_;
+  net::Connections connections_;
+  std::vector<std::unique_ptr<Worker>> workers_;  ///< whose contexts own the connections
+  std::unique_ptr<net::Acceptor> acceptor_;
+  std::size_t next_ = 0;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Acceptor>> Acceptor::listen(const std::vector<Endpoint>& endpoints,
-                                                   net::Connections& connections, Metrics& metrics) {
-  auto acceptor = std::make_unique<RunningAcceptor>(connections, metrics);
-  CAPF_TRY(acceptor->bind(endpoints));
+Result<std::unique_ptr<Acceptor>> Acceptor::listen(const std::vector<std::string>& addresses,
+                                                   const net::ConnectionLimits& limits, Doorway& doorway,
+                                                   Metrics& metrics) {
+  auto acceptor = std::make_unique<RunningAcceptor>(limits, doorway, metrics);
+  CAPF_TRY(acceptor->listen(addresses));
   return acceptor;
 }
 

@@ -1,30 +1,36 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "capf/rpc/connection.h"
+// gRPC comes last: see Asio.
 #include <grpcpp/server_builder.h>
 
-#include "capf/base/endpoint.h"
 #include "capf/base/error.h"
 #include "capf/base/metrics.h"
-#include "capf/net/connections.h"
 
 namespace capf::rpc {
 
-/// Listens for a gRPC server, which by itself takes every connection that comes, and hands it those for which there is
-/// a place. Costs a thread, and a second descriptor for each connection, by which its end is seen.
+/// Listens for a gRPC server, and stands with a gate between it and each of its clients. Threads: any.
 class Acceptor {
  public:
-  /// Listens, and takes nothing yet. @param connections outlive it. Errors: INVALID_CONFIGURATION.
-  static Result<std::unique_ptr<Acceptor>> listen(const std::vector<Endpoint>& endpoints, net::Connections& connections,
+  /// Listens, and takes nothing yet. @param addresses as in net::Acceptor. Errors: INVALID_CONFIGURATION.
+  static Result<std::unique_ptr<Acceptor>> listen(const std::vector<std::string>& addresses,
+                                                  const net::ConnectionLimits& limits, Doorway& doorway,
                                                   Metrics& metrics);
   virtual ~Acceptor() = default;
 
   /// Takes connections from now on, for a server that has started.
   virtual void open(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server) = 0;
-  /// Listens no more. The connections that there are stay the server's.
+  /// Listens no more; no connection takes a further call.
   virtual void close() = 0;
+  /// Waits until the connections have ended, which those of gRPC do after it.
+  virtual void wait(std::chrono::milliseconds patience) = 0;
+
+  virtual int port() const = 0;
+  virtual const std::vector<std::string>& addresses() const = 0;
 };
 
 }  // namespace capf::rpc

@@ -7,7 +7,6 @@
 #include "capf/base/log.h"
 #include "capf/rpc/convert.h"
 #include "capf/rpc/cutoff.h"
-#include "capf/rpc/peer.h"
 #include "capf/rpc/status.h"
 #include "capf/service/administrators.h"
 #include "capf/service/records.h"
@@ -20,6 +19,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kLongestWait{5};
 constexpr std::chrono::seconds kJudgedAgain{5};
 constexpr std::size_t kLongestDetail = 500;
+/// What a refusal counts in the share of the processor that a stranger's connection has.
+constexpr std::chrono::milliseconds kForNothing{10};
 constexpr std::size_t kMostProven = 100'000;  // certificates, of some 100 octets each
 
 /// Whether the server, not the caller, is the cause: then the log gets the cause and nobody's record the refusal.
@@ -49,10 +50,30 @@ Error for_the_record(const Error& error) { return {error.reason, to_utf8(error.m
 struct Guard::Call {
   grpc::ServerContext& context;
   Method method;
-  Endpoint peer{};
-  std::optional<service::PresentedCertificate> certificate{};
-  std::optional<Sha256> leaf{};  ///< its SHA-256
-  std::string caller{};          ///< the device or the administrator, for the log
+  std::shared_ptr<Peer> peer;  ///< null: its connection has ended
+  std::string caller{};        ///< the device or the administrator, for the log
+
+  Address address() const { return peer ? peer->endpoint().address : Address(); }
+};
+
+/// Tells the connection that a call runs, as long as it lives.
+class Guard::Running {
+ public:
+  Running(const grpc::ServerContext& context, std::shared_ptr<Peer> peer) : peer_(std::move(peer)) {
+    const auto field = context.client_metadata().find(Gate::kCallField);
+    if (!peer_ || field == context.client_metadata().end()) return;
+    call_ = std::strtoull(std::string(field->second.data(), field->second.size()).c_str(), nullptr, 10);
+    peer_->call_started(call_);
+  }
+  ~Running() {
+    if (peer_) peer_->call_ended(call_);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  const std::shared_ptr<Peer> peer_;
+  Gate::CallId call_ = 0;
 };
 
 class Guard::JudgedStream final : public Stream {
@@ -75,9 +96,8 @@ class Guard::JudgedStream final : public Stream {
   steady_clock::time_point judged_;
 };
 
-Guard::Guard(const UseCases& use_cases, const CallLimits& limits, const net::ConnectionLimits& connections)
+Guard::Guard(const UseCases& use_cases, const CallLimits& limits)
     : use_cases_(use_cases),
-      connections_(connections),
       known_(limits.known),
       unproven_(limits.unproven),
       strangers_(limits.strangers),
@@ -95,13 +115,17 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
     if (!device) return refuse_stranger(call, std::move(device).error());
     call.caller = device->text();
     if (!rest) return refuse_stranger(call, rest.error());
-    service::Caller caller{*std::move(device), *std::move(auth_string), std::move(call.certificate), call.peer.address,
+    service::Caller caller{*std::move(device), *std::move(auth_string), *call.peer->certificate(), call.address(),
                            "grpc"};
     caller.gone = [&context] { return context.IsCancelled(); };
     Status outcome = handle(caller);
     // Any other error may come before or after the caller was judged.
-    if (call.leaf && outcome) prove(call);
-    if (call.leaf && !outcome && outcome.error().reason == Reason::kAuthenticationFailed) proven_.forget(*call.leaf);
+    const auto& leaf = call.peer->leaf();
+    if (leaf && outcome) prove(*call.peer);
+    if (!outcome && outcome.error().reason == Reason::kAuthenticationFailed) {
+      call.peer->charge(kForNothing);
+      if (leaf) proven_.forget(*leaf);
+    }
     return outcome;
   });
 }
@@ -153,7 +177,8 @@ grpc::Status Guard::short_stream(grpc::ServerContext& context, Method method, Au
 
 grpc::Status Guard::answer(grpc::ServerContext& context, Method method, const Body& body) {
   const auto started = steady_clock::now();
-  Call call{context, method};
+  Call call{context, method, peers_.find(context.peer())};
+  const Running running(context, call.peer);
   Status outcome;
   use_cases_.metrics.add_call_in_flight(1);
   try {
@@ -168,36 +193,55 @@ grpc::Status Guard::answer(grpc::ServerContext& context, Method method, const Bo
   return outcome ? grpc::Status::OK : to_grpc(outcome.error());
 }
 
-/// Where the call comes from and which certificate the connection shows, of which nothing is judged yet; then a place
-/// among the calls that run.
+/// A place among the calls that run. Of the certificate that the connection shows nothing is judged yet.
 Result<Limiter::Place> Guard::admit(Call& call) {
   if (use_cases_.readiness.draining()) return fail(Reason::kShuttingDown);
-  if (const auto peer = peer_endpoint(call.context.peer())) call.peer = *peer;
-  auto presented = presented_certificate(*call.context.auth_context());
-  if (presented && *presented) call.leaf = sha256((*presented)->leaf);
-  Limiter& limiter = !call.leaf ? strangers_ : proven_.contains(*call.leaf) ? known_ : unproven_;
+  if (!call.peer) return fail(Reason::kCallerGone);
+  const auto& leaf = call.peer->leaf();
+  Limiter& limiter = !leaf ? strangers_ : proven_.contains(*leaf) ? known_ : unproven_;
   // A device is known by the certificate that proved it; of anybody else nothing but the address is.
-  const std::string caller = &limiter == &known_ ? to_hex(*call.leaf) : call.peer.address.block();
+  const std::string caller = &limiter == &known_ ? to_hex(*leaf) : call.address().block();
   auto place =
       limiter.enter(std::min(call.context.deadline(), std::chrono::system_clock::now() + kLongestWait), caller);
   if (!place) return fail(Reason::kOverloaded);
   if (call.context.IsCancelled()) return fail(Reason::kCallerGone);
-  if (!presented) return refuse_stranger(call, std::move(presented).error());
-  call.certificate = *std::move(presented);
+  if (!call.peer->certificate()) return refuse_stranger(call, call.peer->certificate().error());
   return *std::move(place);
 }
 
-/// Who the administrator is, by what stands in the database now, and whether their role may call the method.
+/// Who the administrator is, by what stands in the database now. Errors: also those of the database.
+Result<Administrator> Guard::administrator_of(const Peer& peer) {
+  CAPF_TRY(peer.certificate());
+  if (!peer.leaf()) return fail(Reason::kClientCertificateRequired);
+  auto administrator = use_cases_.administrators.recognise(*peer.leaf());
+  if (!administrator && !is_ours(administrator.error())) proven_.forget(*peer.leaf());
+  return administrator;
+}
+
+Status Guard::recognise(const Peer& peer) {
+  const auto administrator = administrator_of(peer);
+  if (administrator) {
+    proven_.add(*peer.leaf());
+    return {};
+  }
+  if (!is_ours(administrator.error())) note_breach(peer.endpoint(), administrator.error());
+  return tl::unexpected<Error>(administrator.error());
+}
+
+void Guard::note_breach(const Endpoint& endpoint, const Error& breach) {
+  use_cases_.metrics.count_refusal(breach.reason);
+  use_cases_.records.refused_stranger(endpoint.address, breach);
+}
+
+/// Who the administrator is, and whether their role may call the method.
 Result<AdminCall> Guard::judge(Call& call) {
-  if (!call.certificate) return refuse_stranger(call, fail(Reason::kClientCertificateRequired).value());
-  auto administrator = use_cases_.administrators.recognise(*call.leaf);
+  auto administrator = administrator_of(*call.peer);
   if (!administrator) {
     if (is_ours(administrator.error())) return tl::unexpected<Error>(std::move(administrator).error());
-    proven_.forget(*call.leaf);
     return refuse_stranger(call, std::move(administrator).error());
   }
-  prove(call);
-  AdminCall admin_call{*administrator, {ActorKind::kAdministrator, administrator->name, call.peer.address.to_string()}};
+  prove(*call.peer);
+  AdminCall admin_call{*administrator, {ActorKind::kAdministrator, administrator->name, call.address().to_string()}};
   call.caller = administrator->name;
   const Access& access = call.method.access();
   if (Status may = may_call(access.method, administrator->role); !may) {
@@ -208,18 +252,18 @@ Result<AdminCall> Guard::judge(Call& call) {
 }
 
 /// The caller's certificate is worth something: they queue, and hold their connection, as no stranger does.
-void Guard::prove(const Call& call) {
-  proven_.add(*call.leaf);
-  connections_.prove(call.peer);
+void Guard::prove(Peer& peer) {
+  proven_.add(*peer.leaf());
+  peer.prove();
 }
 
 /// Counts a refusal of somebody who has not proven who they are. On the phones' port they do not hear what was wrong
 /// with their credential.
 tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
-  use_cases_.metrics.count_refusal(error.reason);
-  use_cases_.records.refused_stranger(call.peer.address, error);
+  note_breach(call.peer->endpoint(), error);
+  call.peer->charge(kForNothing);
   if (call.method.access().callers == Callers::kPhones && error.code() == Code::kUnauthenticated) {
-    log_info("stranger.refused", {{"address", call.peer.address.to_string()}, {"reason", error.reason}});
+    log_info("stranger.refused", {{"address", call.address().to_string()}, {"reason", error.reason}});
     return fail(Reason::kAuthenticationFailed);
   }
   return tl::unexpected<Error>(std::move(error));
@@ -228,7 +272,7 @@ tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
 void Guard::note(const Call& call, const Status& outcome, Duration took) {
   const std::string_view method = call.method.short_name();
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
-  const std::string address = call.peer.address.to_string();
+  const std::string address = call.address().to_string();
   std::optional<Reason> refused;
   if (!outcome) refused = outcome.error().reason;
   use_cases_.metrics.count_request(method, refused, took);

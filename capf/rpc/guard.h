@@ -7,14 +7,13 @@
 
 #include <grpcpp/server_context.h>
 
-#include "capf/base/address.h"
 #include "capf/base/error.h"
 #include "capf/domain/administrator.h"
 #include "capf/domain/audit.h"
-#include "capf/net/connections.h"
 #include "capf/rpc/access.h"
 #include "capf/rpc/limiter.h"
 #include "capf/rpc/open_calls.h"
+#include "capf/rpc/peer.h"
 #include "capf/rpc/proven.h"
 #include "capf/rpc/server.h"
 #include "capf/service/caller.h"
@@ -44,12 +43,18 @@ class Stream {
 /// Threads: any.
 class Guard {
  public:
-  Guard(const UseCases& use_cases, const CallLimits& limits, const net::ConnectionLimits& connections);
+  Guard(const UseCases& use_cases, const CallLimits& limits);
 
-  /// Those of the server whose calls these are.
-  net::Connections& connections() { return connections_; }
+  /// Those of the server whose calls these are: one from anywhere else is refused.
+  Peers& peers() { return peers_; }
   /// The server must be built with their watch(), and not outlive the guard.
   OpenCalls& open_calls() { return open_calls_; }
+
+  /// Whether an administrator's certificate is on record, before a connection's first call is read. What is refused is
+  /// put on record.
+  Status recognise(const Peer& peer);
+  /// What a stranger did wrong below the calls.
+  void note_breach(const Endpoint& endpoint, const Error& breach);
 
   /// A phone's call. The client certificate and the credential become the caller; the authentication string is wiped
   /// from the message. Who the caller is, the handler's use case judges. An error in `rest`, what the rest of the
@@ -73,17 +78,19 @@ class Guard {
  private:
   struct Call;
   class JudgedStream;
+  class Running;
   using Body = std::function<Status(Call&)>;
 
   grpc::Status answer(grpc::ServerContext& context, Method method, const Body& body);
   Result<Limiter::Place> admit(Call& call);
   Result<AdminCall> judge(Call& call);
-  void prove(const Call& call);
+  void prove(Peer& peer);
+  Result<Administrator> administrator_of(const Peer& peer);
   tl::unexpected<Error> refuse_stranger(const Call& call, Error error);
   void note(const Call& call, const Status& outcome, Duration took);
 
   const UseCases& use_cases_;
-  net::Connections connections_;
+  Peers peers_;
   Limiter known_;
   Limiter unproven_;
   Limiter strangers_;

@@ -1,63 +1,54 @@
 #include "capf/rpc/peer.h"
 
-#include <string>
+#include <array>
 
-#include "capf/ca/certificate.h"
+#include <botan/system_rng.h>
 
 namespace capf::rpc {
 namespace {
 
 constexpr std::size_t kLongestChain = 4;  ///< with the leaf
-
-/// RFC 3986 2.1: %XX is the octet XX.
-Result<std::string> percent_decoded(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    if (text[0] != '%') {
-      out += text[0];
-      text.remove_prefix(1);
-      continue;
-    }
-    if (text.size() < 3) return fail(Reason::kInvalidRequest, "not a peer's address");
-    CAPF_LET(const Bytes octet, parse_hex(text.substr(1, 2)));
-    out += as_text(octet);
-    text.remove_prefix(3);
-  }
-  return out;
-}
-
-/// The certificates in a property of the connection: PEM, one after the other.
-Result<std::vector<Bytes>> certificates_in(const std::vector<grpc::string_ref>& property, std::size_t limit) {
-  const std::string_view pem(property.front().data(), property.front().size());
-  auto certificates = ca::split_certificates(as_bytes(pem), limit);
-  if (property.size() != 1 || !certificates || certificates->empty()) return fail(Reason::kCertificateMalformed);
-  return certificates;
-}
+constexpr std::string_view kScheme = "unix-abstract:";
 
 }  // namespace
 
-Result<Endpoint> peer_endpoint(std::string_view peer) {
-  const bool v4 = peer.starts_with("ipv4:");
-  if (!v4 && !peer.starts_with("ipv6:")) return fail(Reason::kInvalidRequest, "not a peer's address");
-  CAPF_LET(const std::string text, percent_decoded(peer.substr(5)));
-  const auto endpoint = Endpoint::parse(text);
-  if (!endpoint || v4 == text.starts_with('[')) return fail(Reason::kInvalidRequest, "not a peer's address");
-  return *endpoint;
+Result<std::optional<service::PresentedCertificate>> presented_certificate(std::vector<Bytes> certificates) {
+  if (certificates.empty()) return std::nullopt;
+  service::PresentedCertificate presented;
+  presented.leaf = std::move(certificates.front());
+  certificates.erase(certificates.begin());
+  std::erase(certificates, presented.leaf);
+  if (certificates.size() >= kLongestChain) return fail(Reason::kCertificateMalformed, "the chain is too long");
+  presented.chain = std::move(certificates);
+  return presented;
 }
 
-Result<std::optional<service::PresentedCertificate>> presented_certificate(const grpc::AuthContext& context) {
-  const auto leaf = context.FindPropertyValues("x509_pem_cert");
-  if (leaf.empty()) return std::nullopt;
-  service::PresentedCertificate presented;
-  CAPF_LET(auto leaves, certificates_in(leaf, 1));
-  presented.leaf = std::move(leaves.front());
-  const auto chain = context.FindPropertyValues("x509_pem_cert_chain");
-  if (!chain.empty()) {
-    CAPF_LET(presented.chain, certificates_in(chain, kLongestChain));
-    std::erase(presented.chain, presented.leaf);
-    if (presented.chain.size() >= kLongestChain) return fail(Reason::kCertificateMalformed, "the chain is too long");
-  }
-  return presented;
+Peer::Peer(const Endpoint& endpoint, std::vector<Bytes> certificates)
+    : endpoint_(endpoint), certificate_(presented_certificate(std::move(certificates))) {
+  if (certificate_ && *certificate_) leaf_ = sha256((*certificate_)->leaf);
+}
+
+std::string Peers::new_name() {
+  std::array<std::uint8_t, 16> octets{};
+  Botan::system_rng().randomize(octets.data(), octets.size());
+  return "capf-" + to_hex(octets);
+}
+
+void Peers::enter(const std::string& name, std::shared_ptr<Peer> peer) {
+  const std::lock_guard lock(mutex_);
+  peers_.emplace(name, std::move(peer));
+}
+
+void Peers::leave(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  peers_.erase(name);
+}
+
+std::shared_ptr<Peer> Peers::find(std::string_view grpc_peer) const {
+  if (!grpc_peer.starts_with(kScheme)) return nullptr;
+  const std::lock_guard lock(mutex_);
+  const auto found = peers_.find(std::string(grpc_peer.substr(kScheme.size())));
+  return found == peers_.end() ? nullptr : found->second;
 }
 
 }  // namespace capf::rpc

@@ -1,22 +1,69 @@
 #pragma once
 
+#include <chrono>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
-
-#include <grpcpp/security/auth_context.h>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "capf/base/endpoint.h"
 #include "capf/base/error.h"
+#include "capf/rpc/gate.h"
 #include "capf/service/caller.h"
 
 namespace capf::rpc {
 
-/// Address and port in what gRPC calls a peer: "ipv4:192.0.2.1:5060", "ipv6:%5B2001:db8::1%5D:5060" (the brackets and
-/// the zone's '%' are percent-encoded). Errors: INVALID_REQUEST.
-Result<Endpoint> peer_endpoint(std::string_view peer);
+/// The certificate of a TLS connection and its chain: TLS has proven its key and judged nothing. Nothing where the
+/// client showed none. Errors: CERTIFICATE_MALFORMED for a chain of more than four.
+/// @param certificates DER, the leaf first
+Result<std::optional<service::PresentedCertificate>> presented_certificate(std::vector<Bytes> certificates);
 
-/// The client certificate of the TLS connection: TLS has proven its key and judged nothing. Nothing where the client
-/// showed none. Errors: CERTIFICATE_MALFORMED, also for a chain that is too long.
-Result<std::optional<service::PresentedCertificate>> presented_certificate(const grpc::AuthContext& context);
+/// The other end of a connection, as its calls know it. Threads: any.
+class Peer {
+ public:
+  /// @param certificates as in presented_certificate()
+  Peer(const Endpoint& endpoint, std::vector<Bytes> certificates);
+  virtual ~Peer() = default;
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  const Endpoint& endpoint() const { return endpoint_; }
+  const Result<std::optional<service::PresentedCertificate>>& certificate() const { return certificate_; }
+  /// The SHA-256 of the leaf, where there is one that can be judged.
+  const std::optional<Sha256>& leaf() const { return leaf_; }
+
+  /// It is no stranger any more.
+  virtual void prove() = 0;
+  /// A stranger caused work for nothing: the connection rests for it.
+  virtual void charge(std::chrono::nanoseconds work) = 0;
+  virtual void call_started(Gate::CallId call) = 0;
+  virtual void call_ended(Gate::CallId call) = 0;
+
+ private:
+  const Endpoint endpoint_;
+  const Result<std::optional<service::PresentedCertificate>> certificate_;
+  std::optional<Sha256> leaf_;
+};
+
+/// Who is behind the connections that gRPC has: it knows each by the name of a Unix socket in the abstract namespace,
+/// to which the server's end of the pair is bound. Threads: any.
+class Peers {
+ public:
+  /// Of 128 random bits, so that none comes twice: neither nobody's nor another one's.
+  static std::string new_name();
+
+  void enter(const std::string& name, std::shared_ptr<Peer> peer);
+  void leave(const std::string& name);
+  /// @param grpc_peer "unix-abstract:NAME". @return null where the connection is gone, or was never one of ours.
+  std::shared_ptr<Peer> find(std::string_view grpc_peer) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<Peer>> peers_;
+};
 
 }  // namespace capf::rpc

@@ -1,9 +1,11 @@
 #include "capf/rpc/server.h"
 
+#include "capf/net/coroutine.h"
+// Asio comes first: see there.
 #include <algorithm>
+#include <climits>
 #include <utility>
 
-#include <botan/mem_ops.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
@@ -26,7 +28,10 @@
 namespace capf::rpc {
 namespace {
 
-constexpr int kTriesToListen = 5;
+/// For answers that gRPC has given to reach those who wait for them, after it has stopped.
+constexpr std::chrono::milliseconds kLastAnswers{500};
+/// Threads that look up who an administrator is when they connect.
+constexpr std::size_t kJudges = 2;
 /// Threads beside those of the calls that run and wait: streams, pollers, and the refusals.
 constexpr int kFurtherThreads = 96;
 
@@ -34,36 +39,44 @@ constexpr int kFurtherThreads = 96;
 struct Profile {
   int largest_request;
   int largest_answer;
-  int streams_per_connection;
-  std::chrono::seconds idle;
-  /// A connection is that old at most: who holds a thread by not reading an answer loses it then.
-  std::chrono::seconds age;
-  std::chrono::seconds age_grace;
+  bool for_administrators;
+  std::uint32_t known_streams;
+  GateLimits gate;  ///< of a stranger
 };
-// HandOverCertificates carries four certificates of 16 KiB each. A connection on which nothing is asked holds its place
-// for 10 s; a phone that was busy with its key connects again, and it makes one call at a time.
-constexpr Profile kPhoneProfile{
-    80 * 1024, 256 * 1024, 4, std::chrono::seconds{10}, std::chrono::seconds{300}, std::chrono::seconds{30}};
-// ScheduleOperations names 100,000 devices, and its answer has an operation for each.
-constexpr Profile kAdminProfile{
-    16 << 20, 64 << 20, 64, std::chrono::seconds{600}, std::chrono::seconds{3600}, std::chrono::seconds{60}};
 
-constexpr int milliseconds(std::chrono::seconds seconds) { return static_cast<int>(seconds.count() * 1000); }
-
-/// Asks every client for a certificate and verifies none: what one is worth, the guard and the authenticator say.
-std::shared_ptr<grpc::ServerCredentials> credentials(const ListenSettings& settings) {
-  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY);
-  options.pem_key_cert_pairs.push_back(
-      {std::string(settings.key_pem.text()), std::string(as_text(settings.certificate_pem))});
-  auto made = grpc::SslServerCredentials(options);
-  std::string& key = options.pem_key_cert_pairs.front().private_key;
-  Botan::secure_scrub_memory(key.data(), key.size());
-  return made;
+GateLimits gate_limits(std::uint32_t streams, std::chrono::seconds idle, std::chrono::seconds age,
+                       std::chrono::seconds age_grace) {
+  GateLimits limits;
+  limits.streams = streams;
+  limits.idle = idle;
+  limits.age = age;
+  limits.age_grace = age_grace;
+  return limits;
 }
 
-/// Each connection takes two descriptors, and the other ports need some too.
+// HandOverCertificates carries four certificates of 16 KiB each. A connection on which nothing is asked holds its place
+// for 10 s; a phone that was busy with its key connects again, and it makes one call at a time.
+const Profile kPhoneProfile{
+    80 * 1024, 256 * 1024, false, 4,
+    gate_limits(1, std::chrono::seconds{10}, std::chrono::seconds{300}, std::chrono::seconds{30})};
+// ScheduleOperations names 100,000 devices, and its answer has an operation for each. Nobody has a stream to gRPC
+// before they are recognised.
+const Profile kAdminProfile{
+    16 << 20, 64 << 20, true, 64,
+    gate_limits(64, std::chrono::seconds{600}, std::chrono::seconds{3600}, std::chrono::seconds{60})};
+
+Result<std::shared_ptr<const net::TlsContext>> tls_context(const ListenSettings& settings, const Profile& profile) {
+  net::TlsSettings tls;
+  tls.identities.push_back({settings.certificate_pem, settings.key_pem});
+  tls.alpn = "h2";
+  tls.client = profile.for_administrators ? net::TlsSettings::Client::kRequired : net::TlsSettings::Client::kAsked;
+  tls.client_authorities_pem = settings.client_authorities_pem;
+  return net::TlsContext::make(tls);
+}
+
+/// A connection takes one descriptor, and three once it has called; the other ports need some too.
 net::ConnectionLimits within_descriptors(net::ConnectionLimits limits) {
-  limits.all = std::min(limits.all, std::max<std::size_t>(net::raise_descriptor_limit() / 4, 1));
+  limits.all = std::min(limits.all, std::max<std::size_t>(net::raise_descriptor_limit() / 5, 1));
   return limits;
 }
 
@@ -74,14 +87,10 @@ void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const Call
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8192);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, profile.streams_per_connection);
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, milliseconds(profile.idle));
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, milliseconds(profile.age));
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, milliseconds(profile.age_grace));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(profile.known_streams));
+  // Whether the client is there, and how long its connection lasts, the gate sees to.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, INT_MAX);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // a pair of sockets has no delay
 
   grpc::ResourceQuota quota;
   int threads = kFurtherThreads;
@@ -104,8 +113,11 @@ void take_library_logs() {
 class RunningServer final : public Server {
  public:
   RunningServer(const UseCases& use_cases, const CallLimits& limits, const net::ConnectionLimits& connections)
-      : use_cases_(use_cases), guard_(use_cases_, limits, within_descriptors(connections)) {}
-  ~RunningServer() override { stop(std::chrono::milliseconds{0}); }
+      : use_cases_(use_cases), guard_(use_cases_, limits), connections_(within_descriptors(connections)) {}
+  ~RunningServer() override {
+    stop(std::chrono::milliseconds{0});
+    judges_.join();
+  }
 
   void serve_phones() {
     services_.push_back(std::make_unique<PhoneService>(guard_, use_cases_.enrolment));
@@ -126,15 +138,12 @@ class RunningServer final : public Server {
 
   Status listen(const ListenSettings& settings, const Profile& profile, const CallLimits& limits) {
     take_library_logs();
-    for (int i = 1; !acceptor_; ++i) {
-      CAPF_LET(const std::vector<Endpoint> endpoints, plan_endpoints(settings.addresses));
-      auto acceptor = Acceptor::listen(endpoints, guard_.connections(), use_cases_.metrics);
-      if (!acceptor && i == kTriesToListen) return tl::unexpected<Error>(std::move(acceptor).error());
-      if (!acceptor) continue;  // another one has taken the port meanwhile
-      acceptor_ = *std::move(acceptor);
-      port_ = endpoints.front().port;
-      for (const Endpoint& endpoint : endpoints) addresses_.push_back(endpoint.to_string());
-    }
+    doorway_.limits = profile.gate;
+    doorway_.known_streams = profile.known_streams;
+    if (profile.for_administrators) doorway_.judge = [this](Peer& peer) { return guard_.recognise(peer); };
+    doorway_.note_breach = [this](const Endpoint& peer, const Error& breach) { guard_.note_breach(peer, breach); };
+    CAPF_LET(doorway_.tls, tls_context(settings, profile));
+    CAPF_LET(acceptor_, Acceptor::listen(settings.addresses, connections_, doorway_, use_cases_.metrics));
     grpc::ServerBuilder builder;
     set_limits(builder, profile, limits);
     for (const auto& service : services_) builder.RegisterService(service.get());
@@ -142,32 +151,35 @@ class RunningServer final : public Server {
     watches.push_back(guard_.open_calls().watch());
     auto experimental = builder.experimental();
     experimental.SetInterceptorCreators(std::move(watches));
+    // TLS ends at the gate; what gRPC has is a pair of sockets that nobody else can reach.
     auto connections = experimental.AddExternalConnectionAcceptor(
-        decltype(experimental)::ExternalConnectionType::FROM_FD, credentials(settings));
+        decltype(experimental)::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
     server_ = builder.BuildAndStart();
-    if (!server_) return fail(Reason::kInvalidConfiguration, "certificate and key of the server do not fit");
+    if (!server_) return fail_internal("gRPC does not start");
     acceptor_->open(std::move(connections));
     return {};
   }
 
-  int port() const override { return port_; }
-  const std::vector<std::string>& addresses() const override { return addresses_; }
+  int port() const override { return acceptor_->port(); }
+  const std::vector<std::string>& addresses() const override { return acceptor_->addresses(); }
 
   void stop(std::chrono::milliseconds patience) override {
     if (!server_) return;
     acceptor_->close();
     server_->Shutdown(std::chrono::system_clock::now() + patience);
     server_->Wait();
+    acceptor_->wait(kLastAnswers);
   }
 
  private:
   const UseCases use_cases_;
   Guard guard_;
+  const net::ConnectionLimits connections_;
+  net::asio::thread_pool judges_{kJudges};
+  Doorway doorway_{.peers = guard_.peers(), .judges = judges_};
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
-  std::vector<std::string> addresses_;
-  int port_ = 0;
 };
 
 }  // namespace

@@ -54,6 +54,8 @@ struct ListenSettings {
   std::vector<std::string> addresses;
   Bytes certificate_pem;  ///< the server's, with its chain
   Secret key_pem;         ///< PKCS #8, not encrypted
+  /// For administrators: the site CAs under one of which their certificates are, PEM.
+  Bytes client_authorities_pem{};
 };
 
 /// How many calls run at once and how many wait; those above are refused with OVERLOADED. Answers wait as well, until
@@ -75,8 +77,8 @@ inline constexpr net::ConnectionLimits kPhoneConnectionLimits{
 inline constexpr net::ConnectionLimits kAdminConnectionLimits{
     16384, 16384, 8192, 4096, std::chrono::seconds{1}, std::chrono::seconds{15}};
 
-/// One gRPC server: TLS 1.2 or newer, which asks for a client certificate and judges none; the guard does. Threads:
-/// any.
+/// One gRPC server behind a gate: TLS 1.2 or newer. On the phones' port it asks for a client certificate and judges
+/// none, on the administrators' it must be under the site CA; what it is worth, the guard says. Threads: any.
 class Server {
  public:
   virtual ~Server() = default;

@@ -1,5 +1,7 @@
 #include "capf/rpc/status.h"
 
+#include <botan/base64.h>
+
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -75,6 +77,24 @@ grpc::Status to_grpc(const Error& error) {
     details.add_details()->PackFrom(retry);
   }
   return {code, message, details.SerializeAsString()};
+}
+
+Gate::Fields trailers_of(const grpc::Status& status) {
+  std::string words;
+  for (const char c : status.error_message()) {
+    if (c >= ' ' && c <= '~' && c != '%') {
+      words += c;
+    } else {
+      const auto octet = static_cast<std::uint8_t>(c);
+      words += '%' + to_hex({&octet, 1});
+    }
+  }
+  const std::string octets = status.error_details();
+  std::string details = Botan::base64_encode(as_bytes(octets).data(), octets.size());
+  while (details.ends_with('=')) details.pop_back();  // "emit un-padded values"
+  return {{"grpc-status", std::to_string(static_cast<int>(status.error_code()))},
+          {"grpc-message", words},
+          {"grpc-status-details-bin", details}};
 }
 
 std::string to_utf8(std::string_view text, std::size_t limit) {

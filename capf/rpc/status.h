@@ -6,6 +6,7 @@
 #include <grpcpp/support/status.h>
 
 #include "capf/base/error.h"
+#include "capf/rpc/gate.h"
 
 namespace capf::rpc {
 
@@ -18,6 +19,10 @@ namespace capf::rpc {
 ///   outcome unknown          UNAVAILABLE: every request may be repeated, and finds out
 ///   others                   the code of the same name
 grpc::Status to_grpc(const Error& error);
+
+/// The same as the trailers of an answer without a message: what gRPC would send.
+/// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+Gate::Fields trailers_of(const grpc::Status& status);
 
 /// The text as protobuf takes it: what is not UTF-8 becomes U+FFFD, and so does every control character. At most
 /// `limit` octets, cut between characters.

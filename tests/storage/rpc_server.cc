@@ -35,8 +35,15 @@ using namespace capf::test;
 
 namespace {
 
-/// A key with a self-signed certificate: nobody's, or an administrator's once it is on record.
+/// A key with a certificate: of its own making, or under the site CA; an administrator's once it is on record.
 struct Identity {
+  Identity(const std::string& name, const ca::SiteAuthority& authority) {
+    const PhoneKey key;
+    der = must(ca::make_administrator_certificate(authority, key.botan().subject_public_key(), name,
+                                                  SystemClock().now(), std::chrono::hours{24}, Botan::system_rng()));
+    certificate_pem = ca::to_pem(der);
+    key_pem = Botan::PKCS8::PEM_encode(key.botan());
+  }
   explicit Identity(const std::string& name) {
     const PhoneKey key;
     Botan::X509_Cert_Options options(name + "/XX/Tests");
@@ -82,6 +89,8 @@ struct Servers {
   auto monitoring(const Identity* client) const { return v1::MonitorService::NewStub(channel(*admin, client)); }
   auto health(const Identity* client) const { return grpc::health::v1::Health::NewStub(channel(*admin, client)); }
 
+  /// Under the site CA; on record nowhere.
+  Identity identity(const std::string& name) const { return {name, {*site_key, site_certificate}}; }
   const Identity& of(Role role) const { return administrators_by_role.at(role); }
 
   Site site;
@@ -109,14 +118,16 @@ struct Servers {
     const std::string pem =
         ca::to_pem(must(ca::make_server_certificate({*site_key, site_certificate}, key->public_key(), {"localhost"},
                                                     clock.now(), std::chrono::hours{24}, Botan::system_rng())));
-    return {{address}, Bytes(pem.begin(), pem.end()), must(key->private_pem())};
+    const std::string authority = ca::to_pem(site_certificate);
+    return {
+        {address}, Bytes(pem.begin(), pem.end()), must(key->private_pem()), Bytes(authority.begin(), authority.end())};
   }
   std::unique_ptr<rpc::Server> phone = must(rpc::Server::start_phone(use_cases, listen("127.0.0.1:0")));
   std::unique_ptr<rpc::Server> admin = must(rpc::Server::start_admin(use_cases, listen("127.0.0.1:0")));
 
  private:
   void enlist(Role role) {
-    const Identity& made = administrators_by_role.emplace(role, "administrator").first->second;
+    const Identity& made = administrators_by_role.emplace(role, identity("administrator")).first->second;
     const Administrator administrator{std::string(to_string(role)),
                                       role,
                                       sha256(made.der),
@@ -153,14 +164,15 @@ TEST_CASE("the administrators' port takes listed certificates and no others") {
   const Servers servers;
   CHECK(list_phones(*servers.administration(&servers.of(Role::kAdmin))).ok());
 
-  const auto nobody = list_phones(*servers.administration(nullptr));
-  CHECK(nobody.error_code() == grpc::UNAUTHENTICATED);
-  CHECK(reason_of(nobody) == "CLIENT_CERTIFICATE_REQUIRED");
-
-  const Identity stranger("admin");
-  const auto refused = list_phones(*servers.administration(&stranger));
+  const Identity unlisted = servers.identity("admin");
+  const auto refused = list_phones(*servers.administration(&unlisted));
   CHECK(refused.error_code() == grpc::UNAUTHENTICATED);
   CHECK(reason_of(refused) == "ADMINISTRATOR_UNKNOWN");
+
+  // Others do not come as far as a call.
+  const Identity stranger("admin");
+  CHECK(list_phones(*servers.administration(&stranger)).error_code() == grpc::UNAVAILABLE);
+  CHECK(list_phones(*servers.administration(nullptr)).error_code() == grpc::UNAVAILABLE);
 
   const auto denied = list_phones(*servers.administration(&servers.of(Role::kMonitor)));
   CHECK(denied.error_code() == grpc::PERMISSION_DENIED);
@@ -184,7 +196,8 @@ TEST_CASE("refusals of administrators are on record with their names, those of s
   const auto stub = servers.administration(&servers.of(Role::kOperator));
   CHECK(reason_of(stub->RemovePhone(&context, request, &response)) == "UNKNOWN_DEVICE");
   list_phones(*servers.administration(&servers.of(Role::kMonitor)));
-  list_phones(*servers.administration(nullptr));
+  const Identity unlisted = servers.identity("nobody");
+  list_phones(*servers.administration(&unlisted));
 
   const auto events = must(servers.records.list({}, {}));
   const auto recorded = [&](const std::string& actor, const std::string& action, Reason reason) {
@@ -197,7 +210,7 @@ TEST_CASE("refusals of administrators are on record with their names, those of s
   CHECK(recorded("monitor", "phone.list", Reason::kRoleDenied));
   const auto refusals = must(servers.records.refusals({}, 10));
   REQUIRE(refusals.size() == 1);
-  CHECK(refusals.front().reason == Reason::kClientCertificateRequired);
+  CHECK(refusals.front().reason == Reason::kAdministratorUnknown);
   CHECK(refusals.front().address_block == "127.0.0.1");
 }
 
@@ -250,18 +263,28 @@ TEST_CASE("answers that nobody takes hold no places, and the oldest of too many 
 
 TEST_CASE("callers whose certificate has proven nothing take no place of those whose certificate has") {
   Servers servers;
-  rpc::CallLimits limits{{1, 0}, {0, 0}, {1, 0}};
+  const rpc::CallLimits limits{{1, 0}, {0, 0}, {0, 0}};
   servers.admin = must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), limits));
-  const Identity stranger("stranger");
+  const Identity unlisted = servers.identity("stranger");
   const auto known = servers.administration(&servers.of(Role::kAdmin));
-  const auto unknown = servers.administration(&stranger);
   REQUIRE(list_phones(*known).ok());
-  CHECK(reason_of(list_phones(*unknown)) == "ADMINISTRATOR_UNKNOWN");
-  CHECK(reason_of(list_phones(*servers.administration(nullptr))) == "OVERLOADED");
+  CHECK(reason_of(list_phones(*servers.administration(&unlisted))) == "ADMINISTRATOR_UNKNOWN");
 
-  limits.unproven = {0, 0};
-  servers.admin = must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), limits));
-  CHECK(reason_of(list_phones(*servers.administration(&stranger))) == "OVERLOADED");
+  const auto pending = [&](const Identity* client) {
+    grpc::ClientContext context;
+    v1::GetPendingOperationRequest request;
+    request.mutable_credential()->set_device("SEP001122334455");
+    v1::GetPendingOperationResponse response;
+    return reason_of(servers.phones(client)->GetPendingOperation(&context, request, &response));
+  };
+  servers.phone =
+      must(rpc::Server::start_phone(servers.use_cases, servers.listen("127.0.0.1:0"), {{1, 0}, {1, 0}, {0, 0}}));
+  const Identity stranger("stranger");
+  CHECK(pending(nullptr).empty());
+  CHECK(pending(&stranger) == "OVERLOADED");
+  servers.phone =
+      must(rpc::Server::start_phone(servers.use_cases, servers.listen("127.0.0.1:0"), {{1, 0}, {0, 0}, {1, 0}}));
+  CHECK(pending(nullptr) == "OVERLOADED");
 }
 
 TEST_CASE("a connection above the limits is closed at once; strangers are, in the end; who ends one leaves its place") {
@@ -418,7 +441,8 @@ TEST_CASE("reflection is for everybody at the phones' port and for administrator
                      file.file_descriptor_response().file_descriptor_proto_size()};
   };
   CHECK(services(*servers.phone, nullptr) == std::pair{2, 3});  // phone, types, timestamp
-  CHECK(services(*servers.admin, nullptr) == std::pair{0, 0});
+  const Identity unlisted = servers.identity("nobody");
+  CHECK(services(*servers.admin, &unlisted) == std::pair{0, 0});
   CHECK(services(*servers.admin, &servers.of(Role::kMonitor)) == std::pair{4, 3});
 }
 
@@ -437,7 +461,8 @@ TEST_CASE("health is told to administrators, and turns when the server drains") 
   CHECK(check(&monitor, "") == "SERVING");
   CHECK(check(&monitor, "capf.v1.PhoneService") == "SERVING");
   CHECK(check(&monitor, "capf.v1.Nothing") == "UNKNOWN_SERVICE");
-  CHECK(check(nullptr, "") == "CLIENT_CERTIFICATE_REQUIRED");
+  const Identity unlisted = servers.identity("nobody");
+  CHECK(check(&unlisted, "") == "ADMINISTRATOR_UNKNOWN");
 
   grpc::ClientContext context;
   const auto stub = servers.health(&monitor);

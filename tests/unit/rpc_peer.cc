@@ -7,22 +7,44 @@
 using namespace capf;
 using namespace capf::rpc;
 
-TEST_CASE("a peer's address and port are read from gRPC's text") {
-  CHECK(peer_endpoint("ipv4:192.0.2.1:5060")->to_string() == "192.0.2.1:5060");
-  CHECK(peer_endpoint("ipv6:%5B2001:db8::1%5D:5060")->to_string() == "[2001:db8::1]:5060");
-  CHECK(peer_endpoint("ipv6:[::1]:5060")->to_string() == "[::1]:5060");
-  CHECK(peer_endpoint("ipv6:%5Bfe80::1%25eth0%5D:5060")->to_string() == "[fe80::1]:5060");
-  CHECK(peer_endpoint("ipv6:%5B::ffff:192.0.2.1%5D:5060")->to_string() == "192.0.2.1:5060");
+namespace {
+
+class Silent final : public Peer {
+ public:
+  using Peer::Peer;
+  void prove() override {}
+  void charge(std::chrono::nanoseconds) override {}
+  void call_started(Gate::CallId) override {}
+  void call_ended(Gate::CallId) override {}
+};
+
+}  // namespace
+
+TEST_CASE("gRPC's name of a connection leads to who is behind it, as long as the connection is there") {
+  Peers peers;
+  const std::string name = Peers::new_name();
+  CHECK(name.size() == 5 + 32);
+  CHECK(Peers::new_name() != name);
+  const auto peer = std::make_shared<Silent>(Endpoint::parse("192.0.2.1:5060").value(), std::vector<Bytes>{});
+  peers.enter(name, peer);
+  CHECK(peers.find("unix-abstract:" + name) == peer);
+  for (const std::string& other : std::vector<std::string>{"", name, "unix:" + name, "unix-abstract:" + name + "0",
+                                                           "unix-abstract:", "unix:", "ipv4:192.0.2.1:5060"}) {
+    CAPTURE(other);
+    CHECK_FALSE(peers.find(other));
+  }
+  peers.leave(name);
+  CHECK_FALSE(peers.find("unix-abstract:" + name));
 }
 
-TEST_CASE("what is no IP address is no peer's address") {
-  for (const char* text :
-       {"", "ipv4:", "ipv4:192.0.2.1", "ipv4:localhost:1", "ipv6:::1:5", "ipv6:%5B::1:5060", "ipv6:%5B::1%5:5060",
-        "ipv6:%5B::1%ZZ:5060", "unix:/tmp/socket", "unix-abstract:x:1", "vsock:1:2", "192.0.2.1:5060",
-        "ipv4:[::1]:5060", "ipv6:192.0.2.1:5060", "ipv4:192.0.2.1:65536"}) {
-    CAPTURE(text);
-    CHECK_FALSE(peer_endpoint(text));
-  }
+TEST_CASE("a client's certificates are its own and three more at most, each once") {
+  const Bytes leaf{1};
+  CHECK_FALSE(presented_certificate({})->has_value());
+  CHECK(presented_certificate({leaf}).value()->leaf == leaf);
+  CHECK(presented_certificate({leaf, {2}, leaf, {3}, {4}}).value()->chain == std::vector<Bytes>{{2}, {3}, {4}});
+  CHECK(presented_certificate({leaf, {2}, {3}, {4}, {5}}).error().reason == Reason::kCertificateMalformed);
+  const Silent stranger(Endpoint::parse("192.0.2.1:5060").value(), {leaf});
+  CHECK(stranger.leaf() == sha256(leaf));
 }
 
 TEST_CASE("an endpoint is an address with a port") {

@@ -1,0 +1,284 @@
+#include "capf/rpc/connection.h"
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "capf/base/descriptor.h"
+#include "capf/base/log.h"
+#include "capf/rpc/status.h"
+
+namespace capf::rpc {
+namespace {
+
+namespace asio = net::asio;
+using End = net::TlsStream::End;
+using net::Moment;
+
+constexpr std::chrono::seconds kHandshake{10};
+constexpr std::chrono::seconds kWrite{30};  ///< for 16 KiB to leave
+/// For the client to close after the last that it hears.
+constexpr std::chrono::seconds kGoodbye{2};
+constexpr std::size_t kPortion = 16384;
+constexpr unsigned kUnacknowledged = 20'000;  ///< milliseconds until a peer that acknowledges nothing is gone
+
+Moment now() { return std::chrono::steady_clock::now(); }
+
+void log_failure(std::exception_ptr failure) {
+  if (!failure) return;
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {  // no memory left, say
+    log_error("connection.failed", {{"cause", error.what()}});
+  }
+}
+
+}  // namespace
+
+/// What calls know of the connection, wherever they run.
+class Connection::Remote final : public Peer {
+ public:
+  Remote(std::weak_ptr<Connection> connection, asio::any_io_executor executor, const Endpoint& endpoint,
+         std::vector<Bytes> certificates)
+      : Peer(endpoint, std::move(certificates)), connection_(std::move(connection)), executor_(std::move(executor)) {}
+
+  void prove() override {
+    if (proven_.exchange(true)) return;
+    tell([](Connection& connection) { connection.prove(); });
+  }
+  void charge(std::chrono::nanoseconds work) override {
+    tell([work](Connection& connection) { connection.stream_.charge(work); });
+  }
+  void call_started(Gate::CallId call) override {
+    tell([call](Connection& connection) { connection.gate_->call_started(call); });
+  }
+  void call_ended(Gate::CallId call) override {
+    tell([call](Connection& connection) {
+      connection.gate_->call_ended(call);
+      connection.go_on();
+    });
+  }
+
+ private:
+  template <class Message>
+  void tell(Message message) {
+    asio::post(executor_, [weak = connection_, message] {
+      if (const auto connection = weak.lock()) message(*connection);
+    });
+  }
+
+  const std::weak_ptr<Connection> connection_;
+  const asio::any_io_executor executor_;
+  std::atomic<bool> proven_{false};
+};
+
+Connection::Connection(net::tcp::socket socket, net::Connections::Place place, const Endpoint& endpoint,
+                       Doorway& doorway)
+    : endpoint_(endpoint),
+      doorway_(doorway),
+      stream_(std::move(socket), doorway.tls->get()),
+      server_(stream_.socket().get_executor()),
+      place_(std::move(place)) {
+  ::setsockopt(stream_.socket().native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnacknowledged,
+               sizeof kUnacknowledged);
+}
+
+Connection::~Connection() {
+  if (!name_.empty()) doorway_.peers.leave(name_);
+}
+
+void Connection::start() {
+  place_.on_cut([weak = weak_from_this(), executor = stream_.socket().get_executor()] {
+    asio::post(executor, [weak] {
+      if (const auto self = weak.lock()) self->stream_.cancel();
+    });
+  });
+  asio::co_spawn(stream_.socket().get_executor(), run(shared_from_this()), log_failure);
+}
+
+void Connection::shut_down() {
+  if (!gate_) return stream_.cancel();
+  gate_->shut_down(now());
+  go_on();
+}
+
+void Connection::tick() {
+  if (!gate_) return;
+  if (goodbye_ && now() - *goodbye_ >= kGoodbye) return stream_.cancel();
+  gate_->tick(now());
+  go_on();
+}
+
+asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
+  if (!co_await self->shake_hands()) co_return;
+  self->peer_ = std::make_shared<Remote>(self->weak_from_this(), self->stream_.socket().get_executor(), self->endpoint_,
+                                         net::client_certificates(self->stream_.ssl()));
+  self->gate_ = Gate::make(self->doorway_.limits, now());
+  self->go_on();
+  for (;;) {
+    Bytes arrived;
+    if (co_await self->stream_.read(arrived, Moment::max()) != End::kDone) break;
+    const auto before = net::thread_work();
+    self->gate_->take_from_client(arrived, now());
+    self->go_on();
+    self->stream_.charge(net::thread_work() - before);
+  }
+  // gRPC cancels the calls of a client that has gone.
+  net::error_code ignored;
+  self->server_.close(ignored);
+  self->stream_.cancel();
+  self->stream_.socket().close(ignored);
+}
+
+asio::awaitable<bool> Connection::shake_hands() {
+  const Moment until = now() + kHandshake;
+  End end = co_await stream_.wait_for_hello(until);
+  if (end == End::kDone) end = co_await stream_.accept(until);
+  if (end == End::kDone && stream_.protocol() == "h2") co_return true;
+  log_debug("handshake.failed", {{"peer", endpoint_.to_string()},
+                                 {"cause", end == End::kTimeout ? "too late"
+                                           : end == End::kDone  ? "not HTTP/2"
+                                                                : stream_.fault()}});
+  co_return false;
+}
+
+void Connection::go_on() {
+  if (gate_->breach() && !std::exchange(noted_, true)) doorway_.note_breach(endpoint_, *gate_->breach());
+  if (gate_->asks() && !std::exchange(judging_, true)) {
+    if (!doorway_.judge) return admit({});
+    asio::co_spawn(server_.get_executor(), judge(shared_from_this()), log_failure);
+  }
+  if (to_client_.empty()) {
+    to_client_ = gate_->for_client(kPortion);
+    if (!to_client_.empty()) {
+      asio::co_spawn(server_.get_executor(), write_to_client(shared_from_this()), log_failure);
+    } else if (gate_->over()) {
+      say_goodbye();
+    }
+  }
+  if (server_.is_open() && to_server_.empty()) {
+    to_server_ = gate_->for_server(kPortion);
+    if (!to_server_.empty()) {
+      asio::co_spawn(server_.get_executor(), write_to_server(shared_from_this()), log_failure);
+    }
+  }
+}
+
+asio::awaitable<void> Connection::judge(std::shared_ptr<Connection> self) {
+  Status verdict = fail(Reason::kOverloaded);
+  Peer* const peer = self->peer_.get();
+  const auto work = [peer, &verdict, &doorway = self->doorway_] { verdict = doorway.judge(*peer); };
+  co_await net::run_on(self->doorway_.judges, work);
+  if (verdict) self->prove();
+  self->admit(verdict);
+}
+
+void Connection::admit(const Status& verdict) {
+  if (verdict && hand_over()) {
+    gate_->admit();
+  } else {
+    gate_->refuse(trailers_of(to_grpc(verdict ? fail(Reason::kOverloaded).value() : verdict.error())));
+  }
+  go_on();
+}
+
+/// @return whether gRPC has an end of the connection: not where there are no descriptors left.
+bool Connection::hand_over() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) return false;
+  Descriptor ours(ends[0]);
+  Descriptor theirs(ends[1]);
+  const std::string name = Peers::new_name();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path + 1, sizeof address.sun_path - 1);  // behind the zero that makes it abstract
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (::bind(ours.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return false;
+  net::error_code error;
+  server_.assign(Local(), ours.get(), error);
+  if (error) return false;
+  ours.release();
+  name_ = name;
+  doorway_.peers.enter(name_, peer_);  // before gRPC knows the connection
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+  connection.fd = theirs.release();
+  doorway_.server->HandleNewConnection(&connection);
+  asio::co_spawn(server_.get_executor(), read_from_server(shared_from_this()), log_failure);
+  return true;
+}
+
+asio::awaitable<void> Connection::write_to_client(std::shared_ptr<Connection> self) {
+  while (!self->to_client_.empty()) {
+    const End end = co_await self->stream_.write(self->to_client_, now() + kWrite);
+    if (end != End::kDone) {
+      self->stream_.cancel();
+      co_return;
+    }
+    self->to_client_ = self->gate_->for_client(kPortion);
+    self->go_on();  // what has left opens windows
+  }
+}
+
+asio::awaitable<void> Connection::write_to_server(std::shared_ptr<Connection> self) {
+  for (std::size_t sent = 0; !self->to_server_.empty();) {
+    const auto count = ::send(self->server_.native_handle(), self->to_server_.data() + sent,
+                              self->to_server_.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count < 0 && errno != EINTR) {
+      if (errno != EAGAIN && errno != EWOULDBLOCK) co_return;  // who reads from gRPC sees the same
+      net::error_code error;
+      co_await self->server_.async_wait(Local::socket::wait_write, asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return;
+    }
+    if (count > 0) sent += static_cast<std::size_t>(count);
+    if (sent < self->to_server_.size()) continue;
+    sent = 0;
+    self->to_server_ = self->gate_->for_server(kPortion);
+    self->go_on();
+  }
+}
+
+asio::awaitable<void> Connection::read_from_server(std::shared_ptr<Connection> self) {
+  for (bool open = true; open;) {
+    net::error_code error;
+    co_await self->server_.async_wait(Local::socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    open = self->take_from_server();
+    if (!open) self->gate_->server_closed(now());
+    self->go_on();
+  }
+}
+
+/// @return whether gRPC may say more. The octets are on the stack of the call, not in the coroutine.
+bool Connection::take_from_server() {
+  std::array<std::uint8_t, kPortion> octets;
+  const auto count = ::recv(server_.native_handle(), octets.data(), octets.size(), MSG_DONTWAIT);
+  if (count > 0) gate_->take_from_server({octets.data(), static_cast<std::size_t>(count)}, now());
+  return count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
+}
+
+/// Everything is said. What the client still sends is read for a moment and thrown away: a socket that is closed with
+/// octets unread takes back what was said last.
+void Connection::say_goodbye() {
+  if (goodbye_) return;
+  goodbye_ = now();
+  ERR_clear_error();
+  SSL_shutdown(stream_.ssl());
+  net::error_code ignored;
+  stream_.socket().shutdown(net::tcp::socket::shutdown_send, ignored);
+}
+
+void Connection::prove() {
+  stream_.trust();
+  place_.prove();
+  gate_->allow(doorway_.known_streams);
+  go_on();
+}
+
+}  // namespace capf::rpc

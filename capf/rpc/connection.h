@@ -1,0 +1,87 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "capf/net/coroutine.h"
+// Asio comes first: see there.
+#include <boost/asio/local/stream_protocol.hpp>
+#include <grpcpp/server_builder.h>
+
+#include "capf/base/error.h"
+#include "capf/net/connections.h"
+#include "capf/net/stream.h"
+#include "capf/rpc/gate.h"
+#include "capf/rpc/peer.h"
+
+namespace capf::rpc {
+
+/// What the connections of one server share; outlives them. Threads: any.
+struct Doorway {
+  std::shared_ptr<const net::TlsContext> tls{};
+  GateLimits limits{};              ///< of a stranger
+  std::uint32_t known_streams = 1;  ///< of somebody who has proven who they are
+  Peers& peers;
+  net::asio::thread_pool& judges;
+  /// Whether a peer may come in: asked by one of `judges` before anything that the peer sends is read. It may block.
+  /// What it refuses with, the peer hears. Empty: everybody may come in, as a stranger.
+  std::function<Status(Peer&)> judge{};
+  /// Counts what a stranger did wrong, and puts it on record.
+  std::function<void(const Endpoint&, const Error&)> note_breach{};
+  /// gRPC's own, from when the server has started.
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server{};
+};
+
+/// One connection to a gRPC server from its first octet to its end: TLS, the gate, and behind it, from the first
+/// request on, a pair of sockets of which gRPC has one. It keeps itself alive while it runs. Threads: its socket's,
+/// where nothing else is said.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  /// @param place is given back when the connection has ended.
+  Connection(net::tcp::socket socket, net::Connections::Place place, const Endpoint& endpoint, Doorway& doorway);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void start();
+  /// Does what is due. To be called about once a second.
+  void tick();
+  /// Takes no further request, and ends when those that run have ended.
+  void shut_down();
+
+ private:
+  using Local = net::asio::local::stream_protocol;
+  class Remote;
+
+  static net::asio::awaitable<void> run(std::shared_ptr<Connection> self);
+  static net::asio::awaitable<void> judge(std::shared_ptr<Connection> self);
+  static net::asio::awaitable<void> write_to_client(std::shared_ptr<Connection> self);
+  static net::asio::awaitable<void> write_to_server(std::shared_ptr<Connection> self);
+  static net::asio::awaitable<void> read_from_server(std::shared_ptr<Connection> self);
+  net::asio::awaitable<bool> shake_hands();
+  /// Sends what the gate has to say, and does what it asks for.
+  void go_on();
+  void admit(const Status& verdict);
+  bool hand_over();
+  bool take_from_server();
+  void say_goodbye();
+  void prove();
+
+  const Endpoint endpoint_;
+  Doorway& doorway_;
+  net::TlsStream stream_;
+  Local::socket server_;
+  std::unique_ptr<Gate> gate_;
+  std::shared_ptr<Remote> peer_;
+  std::string name_;  ///< of the pair; empty until there is one
+  net::Connections::Place place_;
+  std::optional<net::Moment> goodbye_;
+  bool judging_ = false;
+  Bytes to_client_;  ///< on its way; empty: nothing is
+  Bytes to_server_;
+  bool noted_ = false;
+};
+
+}  // namespace capf::rpc
