@@ -216,7 +216,19 @@ TEST_CASE("refusals of administrators are on record with their names, those of s
 
 TEST_CASE("answers that nobody takes hold no places, and the oldest of too many is cut off") {
   Servers servers;
-  for (int i = 100; i < 130; ++i) servers.site.add_phone("SEP001122334" + std::to_string(i));
+  // More than the gate takes before its client does.
+  std::vector<DeviceName> devices;
+  for (int i = 1000; i < 2000; ++i) {
+    devices.push_back(must(DeviceName::parse("SEP" + std::string(43, 'x') + std::to_string(i))));
+  }
+  for (std::size_t at = 0; at < devices.size(); at += 500) {
+    const std::vector<DeviceName> some(devices.begin() + static_cast<std::ptrdiff_t>(at),
+                                       devices.begin() + static_cast<std::ptrdiff_t>(at + 500));
+    must(servers.site.phones.add(servers.site.administrator, some, std::string(40, 'm')));
+  }
+  v1::ListPhonesRequest all;
+  all.mutable_page()->set_size(1000);
+  const std::string all_octets = all.SerializeAsString();
   const rpc::CallLimits limits{{1, 1}, {1, 1}, {1, 1}, {std::chrono::milliseconds{60'000}, 2}};
   servers.admin = must(rpc::Server::start_admin(servers.use_cases, servers.listen("127.0.0.1:0"), limits));
   const Identity& admin = servers.of(Role::kAdmin);
@@ -239,8 +251,8 @@ TEST_CASE("answers that nobody takes hold no places, and the oldest of too many 
     calls.push_back(idle.PrepareCall(&context, "/capf.v1.AdminService/ListPhones", &queue));
     calls.back()->StartCall(nullptr);
     REQUIRE(next());
-    const grpc::Slice nothing;
-    calls.back()->WriteLast(grpc::ByteBuffer(&nothing, 1), {}, nullptr);
+    const grpc::Slice request(all_octets);
+    calls.back()->WriteLast(grpc::ByteBuffer(&request, 1), {}, nullptr);
     REQUIRE(next());
     calls.back()->ReadInitialMetadata(nullptr);
     REQUIRE(next());  // its handler has returned
