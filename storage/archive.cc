@@ -100,7 +100,7 @@ Result<std::unique_ptr<Archive>> Archive::open(const std::string& owner_conninfo
   try {
     archive.reset(new Archive(conninfo));
   } catch (...) {
-    return tl::unexpected<Error>(fault_of(std::current_exception(), false).error);
+    return tl::unexpected<Error>(fault_of(std::current_exception(), false, Phase::kBegin).error);
   }
   bool mine = false;
   CAPF_TRY(archive->write([&](Session& session) -> Status {

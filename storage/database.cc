@@ -3,6 +3,7 @@
 #include <random>
 #include <thread>
 
+#include "capf/base/log.h"
 #include "storage/stores.h"
 
 namespace capf::storage {
@@ -80,8 +81,7 @@ void pause_before_attempt(int attempt) {
       std::chrono::milliseconds(std::uniform_int_distribution<int>(1, 4 << attempt)(generator)));
 }
 
-/// One attempt. What it is worth stands in session.fault().
-Status attempt(Session& session, Access access, const std::function<Status(Transaction&)>& work) {
+Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {
   CAPF_TRY(session.begin(access));
   Unit unit(session);
   CAPF_TRY(work(unit));
@@ -93,23 +93,40 @@ Status attempt(Session& session, Access access, const std::function<Status(Trans
   return committed;
 }
 
+struct Outcome {
+  Status status;
+  Remedy remedy = Remedy::kGiveUp;
+  std::string cause;  ///< of the fault
+};
+
+Outcome attempt(Connection& connection, Access access, const std::function<Status(Transaction&)>& work) {
+  Session session(connection);
+  Outcome outcome;
+  outcome.status = work_through(session, access, work);
+  if (session.fault()) {
+    outcome.remedy = session.fault()->remedy;
+    outcome.cause = session.fault()->error.cause;
+  }
+  return outcome;
+}
+
 Status run(Pool& pool, std::chrono::milliseconds wait, bool takes_standby, Access access,
            const std::function<Status(Transaction&)>& work) {
   for (int count = 1;; ++count) {
     CAPF_LET(auto lease, pool.take(wait));
-    Status status;
-    Remedy remedy = Remedy::kGiveUp;
-    {
-      Session session(lease.connection());
-      status = attempt(session, access, work);
-      if (session.fault()) remedy = session.fault()->remedy;
+    Outcome outcome = attempt(lease.connection(), access, work);
+    if (!outcome.status && outcome.remedy == Remedy::kRenew && lease.pooled()) {
+      log_info("database.session_renewed", {{"cause", outcome.cause}});
+      CAPF_TRY(lease.renew());
+      outcome = attempt(lease.connection(), access, work);
     }
+    Remedy remedy = outcome.remedy;
     if (remedy == Remedy::kPrimary) remedy = takes_standby ? Remedy::kGiveUp : Remedy::kReconnect;
-    if (remedy == Remedy::kReconnect || remedy == Remedy::kAsk) {
-      lease.discard();
-      pool.close_idle();
-    }
-    if (status || remedy == Remedy::kGiveUp || remedy == Remedy::kAsk || count == kAttempts) return status;
+    const bool lost = remedy == Remedy::kReconnect || remedy == Remedy::kAsk;
+    if (lost || remedy == Remedy::kRenew) lease.discard();
+    if (lost) pool.close_idle();
+    const bool again = remedy == Remedy::kRepeat || remedy == Remedy::kReconnect;
+    if (outcome.status || !again || count == kAttempts) return outcome.status;
     pause_before_attempt(count);
   }
 }
@@ -123,7 +140,7 @@ Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const DatabaseS
 
 PostgresDatabase::PostgresDatabase(std::string conninfo, const DatabaseSettings& settings)
     : takes_standby_(storage::takes_standby(conninfo)),
-      pool_(std::move(conninfo), settings.connections, settings.limits.statement + kGrace),
+      pool_(std::move(conninfo), {settings.connections, settings.limits.statement + kGrace, settings.life}),
       wait_(settings.wait) {}
 
 Status PostgresDatabase::write(const std::function<Status(Transaction&)>& work) {

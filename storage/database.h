@@ -12,7 +12,8 @@ namespace capf::storage {
 struct DatabaseSettings {
   std::string conninfo;
   int connections = 16;
-  std::chrono::milliseconds wait{5'000};  ///< for a free connection
+  std::chrono::milliseconds wait{5'000};    ///< for a free connection
+  std::chrono::milliseconds life{300'000};  ///< of a connection, about
   SessionLimits limits;
 };
 

@@ -29,12 +29,12 @@ Status over_connection(const std::string& conninfo, Action action) {
     return action(connection->link);
   } catch (...) {
     const bool connected = connection != nullptr && connection->link.is_open();
-    return tl::unexpected<Error>(fault_of(std::current_exception(), connected).error);
+    return tl::unexpected<Error>(fault_of(std::current_exception(), connected, Phase::kWork).error);
   }
 }
 
 /// What the database has; nothing where it is new.
-std::vector<Applied> read_applied(pqxx::connection& link) {
+std::vector<Applied> read_applied(Link& link) {
   pqxx::nontransaction query(link);
   std::vector<Applied> applied;
   if (query.exec1("select to_regclass('schema_migrations') is null")[0].as<bool>()) return applied;
@@ -66,7 +66,7 @@ constexpr char kMakeTable[] =
     "null, "
     "sha256 text not null, applied_at timestamptz not null default now())";
 
-Status apply_missing(pqxx::connection& link, std::span<const Migration> steps) {
+Status apply_missing(Link& link, std::span<const Migration> steps) {
   {
     // Held until the connection closes.
     pqxx::nontransaction(link).exec("select pg_advisory_lock(hashtext('capf'), hashtext('migrate'))");
@@ -84,7 +84,7 @@ Status apply_missing(pqxx::connection& link, std::span<const Migration> steps) {
   return {};
 }
 
-Status compare(pqxx::connection& link, std::span<const Migration> steps) {
+Status compare(Link& link, std::span<const Migration> steps) {
   const auto applied = read_applied(link);
   CAPF_TRY(check_known(applied, steps));
   if (applied.size() < steps.size()) {
@@ -99,13 +99,13 @@ Status compare(pqxx::connection& link, std::span<const Migration> steps) {
 Status migrate(const std::string& owner_conninfo) { return migrate(owner_conninfo, migrations()); }
 
 Status migrate(const std::string& owner_conninfo, std::span<const Migration> steps) {
-  return over_connection(owner_conninfo, [&](pqxx::connection& link) { return apply_missing(link, steps); });
+  return over_connection(owner_conninfo, [&](Link& link) { return apply_missing(link, steps); });
 }
 
 Status check_schema(const std::string& conninfo) { return check_schema(conninfo, migrations()); }
 
 Status check_schema(const std::string& conninfo, std::span<const Migration> steps) {
-  return over_connection(conninfo, [&](pqxx::connection& link) { return compare(link, steps); });
+  return over_connection(conninfo, [&](Link& link) { return compare(link, steps); });
 }
 
 }  // namespace capf::storage

@@ -15,20 +15,29 @@ constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{1000};
 constexpr std::chrono::milliseconds kBetweenLooks{500};
 
-/// Doubled with each failure, times something between a half and one and a half.
-std::chrono::milliseconds pause_after(int failures) {
+/// Something between a half and one and a half of it, so that those who began together do not go on together.
+std::chrono::milliseconds about(std::chrono::milliseconds time) {
   thread_local std::minstd_rand generator{std::random_device{}()};
-  const auto pause = std::min(kFirstPause * (1 << std::min(failures - 1, 8)), kLongestPause);
-  return pause * std::uniform_int_distribution<int>(50, 150)(generator) / 100;
+  return time * std::uniform_int_distribution<int>(50, 150)(generator) / 100;
+}
+
+/// Doubled with each failure.
+std::chrono::milliseconds pause_after(int failures) {
+  return about(std::min(kFirstPause * (1 << std::min(failures - 1, 8)), kLongestPause));
+}
+
+/// PostgreSQL rolls back what is open in a session that is closed, and forgets everything else about it.
+bool is_reusable(const Connection& connection) {
+  return connection.link.is_open() && connection.link.is_idle() && Moment::clock::now() < connection.end;
 }
 
 }  // namespace
 
-Pool::Lease::Lease(Pool& pool, std::unique_ptr<Connection> connection)
-    : pool_(&pool), connection_(std::move(connection)) {}
+Pool::Lease::Lease(Pool& pool, std::unique_ptr<Connection> connection, bool pooled)
+    : pool_(&pool), connection_(std::move(connection)), pooled_(pooled) {}
 
 Pool::Lease::Lease(Lease&& other) noexcept
-    : pool_(std::exchange(other.pool_, nullptr)), connection_(std::move(other.connection_)) {}
+    : pool_(std::exchange(other.pool_, nullptr)), connection_(std::move(other.connection_)), pooled_(other.pooled_) {}
 
 Pool::Lease::~Lease() {
   if (pool_ != nullptr) pool_->give_back(std::move(connection_));
@@ -36,8 +45,20 @@ Pool::Lease::~Lease() {
 
 void Pool::Lease::discard() { pool_->discard(std::move(connection_)); }
 
-Pool::Pool(std::string conninfo, int size, std::chrono::milliseconds longest_answer)
-    : conninfo_(std::move(conninfo)), size_(size), longest_answer_(longest_answer), watch_([this] { watch(); }) {}
+Status Pool::Lease::renew() {
+  discard();
+  auto connection = pool_->connect();
+  pool_->note_attempt(connection.has_value(), false);
+  if (!connection) return tl::unexpected<Error>(connection.error());
+  connection_ = *std::move(connection);
+  pooled_ = false;
+  const std::lock_guard lock(pool_->mutex_);
+  pool_->taken_.insert(connection_.get());
+  return {};
+}
+
+Pool::Pool(std::string conninfo, const Limits& limits)
+    : conninfo_(std::move(conninfo)), limits_(limits), watch_([this] { watch(); }) {}
 
 Pool::~Pool() {
   {
@@ -53,14 +74,14 @@ Result<Pool::Lease> Pool::take(std::chrono::milliseconds wait) {
   {
     std::unique_lock lock(mutex_);
     ++waiting_;
-    const bool free = returned_.wait_for(lock, wait, [&] { return !idle_.empty() || open_ < size_; });
+    const bool free = returned_.wait_for(lock, wait, [&] { return !idle_.empty() || open_ < limits_.connections; });
     --waiting_;
     if (!free) return fail(Reason::kOverloaded);
     if (!idle_.empty()) {
       auto connection = std::move(idle_.back());
       idle_.pop_back();
       taken_.insert(connection.get());
-      return Lease(*this, std::move(connection));
+      return Lease(*this, std::move(connection), true);
     }
     again = failures_ > 0;
     if (again && (trying_ || Moment::clock::now() < next_attempt_)) {
@@ -79,7 +100,7 @@ Result<Pool::Lease> Pool::take(std::chrono::milliseconds wait) {
   }
   const std::lock_guard lock(mutex_);
   taken_.insert(connection->get());
-  return Lease(*this, *std::move(connection));
+  return Lease(*this, *std::move(connection), false);
 }
 
 void Pool::note_attempt(bool connected, bool again) {
@@ -94,22 +115,24 @@ void Pool::note_attempt(bool connected, bool again) {
 
 Result<std::unique_ptr<Connection>> Pool::connect() const {
   try {
-    return std::make_unique<Connection>(conninfo_);
+    auto connection = std::make_unique<Connection>(conninfo_);
+    connection->end = Moment::clock::now() + about(limits_.life);
+    return connection;
   } catch (...) {
-    Error error = fault_of(std::current_exception(), false).error;
+    Error error = fault_of(std::current_exception(), false, Phase::kBegin).error;
     return tl::unexpected<Error>(std::move(error));
   }
 }
 
 void Pool::give_back(std::unique_ptr<Connection> connection) {
-  std::unique_ptr<Connection> broken;  // closed outside of the lock
+  std::unique_ptr<Connection> closing;  // outside of the lock
   {
     const std::lock_guard lock(mutex_);
     taken_.erase(connection.get());
-    if (connection != nullptr && connection->link.is_open()) {
+    if (connection != nullptr && is_reusable(*connection)) {
       idle_.push_back(std::move(connection));
     } else {
-      broken = std::move(connection);
+      closing = std::move(connection);
       --open_;
     }
   }
@@ -121,15 +144,23 @@ void Pool::discard(std::unique_ptr<Connection> connection) {
   taken_.erase(connection.get());
 }
 
-/// A server that holds its sockets and answers nothing is not told apart by TCP.
+/// A server that holds its sockets and answers nothing is not told apart by TCP. Idle connections end here.
 void Pool::watch() {
+  std::vector<std::unique_ptr<Connection>> closing;
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, kBetweenLooks, [this] { return stopping_; })) {
     const Moment now = Moment::clock::now();
     for (const Connection* connection : taken_) {
       const Moment asked = connection->asked;
-      if (asked != Moment{} && now - asked > longest_answer_) connection->cut();
+      if (asked != Moment{} && now - asked > limits_.answer) connection->cut();
     }
+    const auto old = std::partition(idle_.begin(), idle_.end(), [&](const auto& idle) { return now < idle->end; });
+    closing.assign(std::move_iterator(old), std::move_iterator(idle_.end()));
+    idle_.erase(old, idle_.end());
+    open_ -= static_cast<int>(closing.size());
+    lock.unlock();
+    closing.clear();
+    lock.lock();
   }
 }
 
@@ -145,7 +176,7 @@ void Pool::close_idle() {
 
 PoolUse Pool::use() const {
   const std::lock_guard lock(mutex_);
-  return {size_, open_, open_ - static_cast<int>(idle_.size()), waiting_};
+  return {limits_.connections, open_, open_ - static_cast<int>(idle_.size()), waiting_};
 }
 
 }  // namespace capf::storage

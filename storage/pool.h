@@ -23,31 +23,44 @@ struct PoolUse {
   int waiting = 0;  ///< threads that wait for one
 };
 
-/// Connections to one database, made when they are needed. A connection that broke is thrown away. While the database
-/// cannot be reached one caller at a time tries, after pauses that grow to a second or so and are never quite the same;
-/// the others are refused at once. Who waits for an answer for longer than any answer may take hears that the
-/// connection is lost. Threads: any.
+/// Connections to one database, made when they are needed. Only one that is open, idle and younger than its longest
+/// life goes back into the pool; any other is closed, so that nothing of a session outlives what went wrong in it, and
+/// no setting of the role or the database its change by more than that life. While the database cannot be reached one
+/// caller at a time tries, after pauses that grow to a second or so and are never quite the same; the others are
+/// refused at once. Who waits for an answer for longer than any answer may take hears that the connection is lost.
+/// Threads: any.
 class Pool {
  public:
   /// A connection that is the caller's alone; it goes back when the lease ends. Must not outlive the pool.
   class Lease {
    public:
-    Lease(Pool& pool, std::unique_ptr<Connection> connection);
+    Lease(Pool& pool, std::unique_ptr<Connection> connection, bool pooled);
     Lease(Lease&&) noexcept;
     Lease& operator=(Lease&&) = delete;
     ~Lease();
 
     Connection& connection() { return *connection_; }
+    /// Whether others had the connection before.
+    bool pooled() const { return pooled_; }
+    /// Another connection, a new one, takes the place of this one. After an error there is none.
+    Status renew();
     /// The connection is not to be used again.
     void discard();
 
    private:
     Pool* pool_;
     std::unique_ptr<Connection> connection_;
+    bool pooled_;
   };
 
-  /// @param conninfo as session_conninfo() makes it. @param longest_answer after it a connection is cut
-  Pool(std::string conninfo, int size, std::chrono::milliseconds longest_answer);
+  struct Limits {
+    int connections = 16;
+    std::chrono::milliseconds answer;  ///< after it a connection is cut
+    std::chrono::milliseconds life;    ///< of a connection, about
+  };
+
+  /// @param conninfo as session_conninfo() makes it.
+  Pool(std::string conninfo, const Limits& limits);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -67,8 +80,7 @@ class Pool {
   void watch();
 
   const std::string conninfo_;
-  const int size_;
-  const std::chrono::milliseconds longest_answer_;
+  const Limits limits_;
   mutable std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Connection>> idle_;

@@ -1,55 +1,33 @@
 #include "storage/session.h"
 
-#include <pqxx/transaction>
-
 namespace capf::storage {
 namespace {
 
-/// Begins and asks for the time, and whether this is a standby, in one round trip.
-class TimedTransaction final : public pqxx::internal::basic_transaction {
- public:
-  TimedTransaction(pqxx::connection& link, Access access)
-      : pqxx::internal::namedclass("transaction"),
-        basic_transaction(link, "", pqxx::read_write),
-        begin_(begin_of(access)) {
-    Begin();
-  }
-  ~TimedTransaction() override { End(); }
-  TimedTransaction(const TimedTransaction&) = delete;
-  TimedTransaction& operator=(const TimedTransaction&) = delete;
-
-  const pqxx::result& time() const { return time_; }
-
- private:
-  static const char* begin_of(Access access) {
-    return access == Access::kWrite ? "begin isolation level read committed read write; "
-                                      "select microseconds(now()), pg_is_in_recovery()"
-                                    : "begin isolation level repeatable read read only; "
-                                      "select microseconds(now()), pg_is_in_recovery()";
-  }
-  void do_begin() override { time_ = direct_exec(begin_); }
-
-  const char* const begin_;
-  pqxx::result time_;
-};
+/// One round trip begins, and asks for the time and whether this is a standby.
+const char* begin_of(Access access) {
+  return access == Access::kWrite ? "begin isolation level read committed read write; "
+                                    "select microseconds(now()), pg_is_in_recovery()"
+                                  : "begin isolation level repeatable read read only; "
+                                    "select microseconds(now()), pg_is_in_recovery()";
+}
 
 }  // namespace
 
-// What was not committed is rolled back when the transaction goes; that may throw no more than anything else here.
 Session::~Session() {
+  const Link& link = connection_.link;
+  if (!statements_ || link.is_idle() || !link.is_open()) return;
   const Asking asking(connection_);
   try {
-    transaction_.reset();
-  } catch (...) {
-    fault_ = fault_of(std::current_exception(), connection_.link.is_open());
+    statements_->exec("rollback");
+  } catch (const std::exception&) {
+    // The connection is not idle then, and is closed.
   }
 }
 
 Status Session::begin(Access access) {
-  CAPF_TRY(guarded([&] {
-    auto transaction = std::make_unique<TimedTransaction>(connection_.link, access);
-    const pqxx::result time = transaction->time();
-    transaction_ = std::move(transaction);
+  CAPF_TRY(guarded(Phase::kBegin, [&] {
+    statements_.emplace(connection_.link);
+    const pqxx::result time = statements_->exec(begin_of(access));
     Columns columns(time.front());
     now_ = columns.time();
     standby_ = columns.boolean();
@@ -59,23 +37,24 @@ Status Session::begin(Access access) {
 }
 
 Status Session::commit() {
-  CAPF_TRY(guarded([&] {
-    transaction_->commit();
+  CAPF_TRY(guarded(Phase::kCommit, [&] {
+    statements_->exec("commit");
     return true;
   }));
   return {};
 }
 
 Result<pqxx::result> Session::run(const Statement& statement, const Parameters& parameters) {
-  return guarded([&] {
+  return guarded(Phase::kWork, [&] {
     if (connection_.prepared.insert(statement.name).second) connection_.link.prepare(statement.name, statement.text);
-    return transaction_->exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(parameters.pointers()));
+    return statements_->exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(parameters.pointers()));
   });
 }
 
 Result<pqxx::result> Session::run_once(const std::string& text, const Parameters& parameters) {
-  return guarded(
-      [&] { return transaction_->exec_params(text, pqxx::prepare::make_dynamic_params(parameters.pointers())); });
+  return guarded(Phase::kWork, [&] {
+    return statements_->exec_params(text, pqxx::prepare::make_dynamic_params(parameters.pointers()));
+  });
 }
 
 Status Session::execute(const Statement& statement, const Parameters& parameters) {

@@ -2,21 +2,20 @@
 
 #include <atomic>
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <pqxx/connection>
+#include <pqxx/nontransaction>
 #include <pqxx/result>
-#include <pqxx/transaction_base>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "storage/columns.h"
 #include "storage/fault.h"
+#include "storage/link.h"
 #include "storage/parameters.h"
 
 namespace capf::storage {
@@ -39,7 +38,8 @@ struct Connection {
   /// For any thread: whoever waits for the database over this connection hears that it is lost.
   void cut() const { ::shutdown(socket, SHUT_RDWR); }
 
-  pqxx::connection link;
+  Link link;
+  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max();  ///< of its life in a pool
   std::set<std::string> prepared;
   /// Since when the database has been asked something, by the steady clock; its epoch while nothing is asked.
   std::atomic<std::chrono::steady_clock::time_point> asked{};
@@ -65,7 +65,8 @@ class Asking {
 enum class Access { kRead, kWrite };
 
 /// An open transaction on a connection. Stores run their statements through it; no exception of libpqxx leaves it.
-/// After a fault nothing reaches the server any more: every statement answers with the same error.
+/// After a fault nothing reaches the server any more: every statement answers with the same error. At the end it rolls
+/// back what was not committed; where that fails too, the connection is not idle afterwards.
 class Session {
  public:
   explicit Session(Connection& connection) : connection_(connection) {}
@@ -114,20 +115,20 @@ class Session {
 
  private:
   template <class Action>
-  auto guarded(Action action) -> Result<decltype(action())> {
+  auto guarded(Phase phase, Action action) -> Result<decltype(action())> {
     if (fault_) return tl::unexpected<Error>(fault_->error);
     const Asking asking(connection_);
     try {
       return action();
     } catch (...) {
-      fault_ = fault_of(std::current_exception(), connection_.link.is_open());
+      fault_ = fault_of(std::current_exception(), connection_.link.is_open(), phase);
       return tl::unexpected<Error>(fault_->error);
     }
   }
   template <class T>
   Result<std::vector<T>> mapped(Result<pqxx::result> result, T (*map)(Columns&)) {
     CAPF_LET(const auto rows, std::move(result));
-    return guarded([&] {
+    return guarded(Phase::kWork, [&] {
       std::vector<T> values;
       values.reserve(rows.size());
       for (const pqxx::row& row : rows) {
@@ -139,7 +140,7 @@ class Session {
   }
 
   Connection& connection_;
-  std::unique_ptr<pqxx::transaction_base> transaction_;
+  std::optional<pqxx::nontransaction> statements_;  ///< begin and commit are statements of ours too
   std::optional<Fault> fault_;
   TimePoint now_;
   bool standby_ = false;

@@ -1,0 +1,257 @@
+#include <thread>
+
+#include "storage/session.h"
+#include "tests/storage/samples.h"
+
+// In which state a session goes back into the pool, and what its next user meets.
+
+namespace capf::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Sessions of the server in a transaction, good or aborted, although nobody uses them.
+std::string open_transactions(const FreshDatabase& fresh) {
+  return fresh.sql(
+      "select count(*) from pg_stat_activity where datname = current_database() and usename = 'capf_server' "
+      "and state like 'idle in transaction%'",
+      "postgres");
+}
+
+/// Does `action` after the insert into leases, in the server's own session.
+void after_lease(const FreshDatabase& fresh, const std::string& action) {
+  fresh.sql("create function act() returns trigger language plpgsql as $$ begin " + action +
+            "; return null; end $$; "
+            "create trigger act after insert on leases for each row execute function act()");
+}
+
+Status take_lease(Database& database, int& runs) {
+  return database.write([&](Transaction& tx) -> Status {
+    ++runs;
+    CAPF_TRY(tx.leases().take("l", "h", 60));
+    return {};
+  });
+}
+
+TEST_CASE("what fails as a transaction begins does not stay when the cause is gone") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  good(database->ping());
+  fresh.sql("alter function microseconds(timestamptz) rename to microseconds_away");
+  for (int i = 0; i < 8; ++i) {
+    const Status status = database->ping();
+    REQUIRE_FALSE(status);
+    CHECK(status.error().reason == Reason::kInternal);
+    CHECK(status.error().cause.find("microseconds") != std::string::npos);
+  }
+  CHECK(open_transactions(fresh) == "0");
+  fresh.sql("alter function microseconds_away(timestamptz) rename to microseconds");
+  for (int i = 0; i < 8; ++i) good(database->ping());
+  CHECK(open_transactions(fresh) == "0");
+}
+
+TEST_CASE("only an idle session goes back into the pool") {
+  const FreshDatabase fresh;
+  const auto conninfo = good(storage::session_conninfo(fresh.conninfo(), {}));
+  const auto open_after = [&](const std::string& statements) {
+    storage::Pool pool(conninfo, {1, milliseconds(10'000), milliseconds(600'000)});
+    {
+      auto lease = good(pool.take(milliseconds(1000)));
+      CHECK_FALSE(lease.pooled());
+      pqxx::nontransaction session(lease.connection().link);
+      try {
+        session.exec(statements);
+      } catch (const pqxx::sql_error&) {
+      }
+    }
+    CHECK(pool.use().in_use == 0);
+    const int open = pool.use().open;
+    const auto next = good(pool.take(milliseconds(1000)));
+    CHECK(next.pooled() == (open == 1));
+    return open;
+  };
+  CHECK(open_after("select 1") == 1);
+  CHECK(open_after("select 1 / 0") == 1);  // a transaction of its own, which has ended
+  CHECK(open_after("begin; select 1") == 0);
+  CHECK(open_after("begin; select 1 / 0") == 0);
+  CHECK(open_after("begin; rollback") == 1);
+}
+
+TEST_CASE("work that fails by itself leaves its session as it was") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open(1);
+  CHECK_FALSE(database->write([](Transaction& tx) -> Status {
+    added_phone(tx);
+    return fail(Reason::kDeviceExists);
+  }));
+  CHECK(database->use().open == 1);
+  CHECK(open_transactions(fresh) == "0");
+}
+
+TEST_CASE("work that throws leaves no transaction open") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open(1);
+  CHECK_THROWS(database->write([](Transaction& tx) -> Status {
+    added_phone(tx);
+    throw std::runtime_error("work");
+  }));
+  CHECK(open_transactions(fresh) == "0");
+  CHECK(fresh.sql("select count(*) from phones") == "0");
+  in(*database, [](Transaction& tx) { added_phone(tx); });
+}
+
+TEST_CASE("what a table refuses is not asked again, and its session serves on") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open(1);
+  good(database->ping());
+  const std::string before =
+      fresh.sql("select max(pid) from pg_stat_activity where usename = 'capf_server' and datname = current_database()",
+                "postgres");
+  int runs = 0;
+  const Status status = database->write([&](Transaction& tx) -> Status {
+    ++runs;
+    CAPF_TRY(tx.keys().claim(digest("k"), KeyOwner::kPhone, 4711));  // no such phone
+    return {};
+  });
+  REQUIRE_FALSE(status);
+  CHECK(runs == 1);
+  CHECK(database->use().open == 1);
+  good(database->ping());
+  CHECK(
+      before ==
+      fresh.sql("select max(pid) from pg_stat_activity where usename = 'capf_server' and datname = current_database()",
+                "postgres"));
+}
+
+TEST_CASE("an error that every session has is the answer after one new session") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open(1);
+  good(database->ping());
+  fresh.sql("alter table leases rename to leases_away");
+  int runs = 0;
+  CHECK_FALSE(take_lease(*database, runs));
+  CHECK(runs == 2);
+  runs = 0;
+  CHECK_FALSE(take_lease(*database, runs));
+  CHECK(runs == 1);  // over a session that was new already
+  fresh.sql("alter table leases_away rename to leases");
+  good(take_lease(*database, runs));
+}
+
+TEST_CASE("a prepared statement whose columns have changed is prepared again in another session") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open(1);
+  const auto list = [&] {
+    good(database->read([](Transaction& tx) -> Status {
+      CAPF_TRY(tx.administrators().list());
+      return {};
+    }));
+  };
+  list();
+  fresh.sql(
+      "alter table administrators alter column name type varchar(64)");  // cached plan must not change result type
+  list();
+  list();
+}
+
+TEST_CASE("tables and functions that were dropped and made again are found") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open(1);
+  int runs = 0;
+  good(take_lease(*database, runs));
+  fresh.sql(
+      "create table kept (like leases including all); insert into kept select * from leases; drop table leases; "
+      "alter table kept rename to leases; grant select, insert, update, delete on leases to capf_server");
+  const std::string microseconds = fresh.sql("select pg_get_functiondef('microseconds(timestamptz)'::regprocedure)");
+  fresh.sql("alter function microseconds(timestamptz) rename to microseconds_away");
+  fresh.sql(microseconds);
+  runs = 0;
+  good(take_lease(*database, runs));
+  good(database->ping());
+}
+
+TEST_CASE("what a session was left with ends with it") {
+  const FreshDatabase fresh;
+  const std::string role = "other_" + fresh.sql("select current_database()");
+  const auto [what, action] = GENERATE(table<const char*, const char*>({
+      {"prepared statements that are gone", "execute 'deallocate all'"},
+      {"another search_path", "perform set_config('search_path', 'pg_catalog', false)"},
+      {"another role", "perform set_config('role', 'other_' || current_database(), false)"},
+      {"another form of values", "perform set_config('intervalstyle', 'sql_standard', false)"},
+  }));
+  INFO(what);
+  fresh.sql("create role " + role + "; grant " + role + " to capf_server", "postgres");
+  after_lease(fresh, action);
+  {
+    const auto database = fresh.open(1);
+    int runs = 0;
+    good(take_lease(*database, runs));
+    fresh.sql("drop trigger act on leases");
+    runs = 0;
+    good(take_lease(*database, runs));
+    CHECK(runs <= 2);
+    in(*database, [](Transaction& tx) { added_phone(tx); });
+  }
+  fresh.sql("drop role " + role, "postgres");
+}
+
+TEST_CASE("a setting of the role that an administrator has set right fails nobody any more") {
+  const FreshDatabase fresh;
+  const std::string setting = GENERATE(as<std::string>(), "search_path = 'pg_catalog'", "bytea_output = 'escape'",
+                                       "default_transaction_read_only = on", "standard_conforming_strings = off");
+  INFO(setting);
+  const std::string role = "alter role capf_server in database " + fresh.sql("select current_database()");
+  const auto database = fresh.open(3);
+  const auto use = [&] {  // three sessions at once, a statement with octets in each
+    const auto list = [](Transaction& tx) -> Status {
+      CAPF_TRY(tx.administrators().list());
+      return {};
+    };
+    return database->read([&](Transaction& one) -> Status {
+      CAPF_TRY(list(one));
+      return database->read([&](Transaction& two) -> Status {
+        CAPF_TRY(list(two));
+        return database->read(list);
+      });
+    });
+  };
+  in(*database, [](Transaction& tx) {
+    Administrator administrator;
+    administrator.name = "alice";
+    administrator.certificate_sha256 = digest("alice");
+    administrator.certificate_not_after = tx.now() + std::chrono::hours(24);
+    administrator.created_by = "init";
+    REQUIRE(good(tx.administrators().add(administrator)));
+  });
+  fresh.sql(role + " set " + setting, "postgres");
+  fresh.sql(
+      "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity "
+      "where datname = current_database() and usename = 'capf_server'",
+      "postgres");
+  for (int i = 0; i < 3; ++i) static_cast<void>(use());
+  fresh.sql(role + " reset all", "postgres");
+  for (int i = 0; i < 3; ++i) good(use());
+  CHECK(open_transactions(fresh) == "0");
+}
+
+TEST_CASE("a session ends after its longest life, used or not") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open({.connections = 2, .life = milliseconds(100)});
+  const auto pid = [&] {
+    return fresh.sql(
+        "select coalesce(max(pid), 0) from pg_stat_activity where usename = 'capf_server' "
+        "and datname = current_database()",
+        "postgres");
+  };
+  good(database->ping());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (database->use().open != 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  CHECK(database->use().open == 0);
+  good(database->ping());
+  const std::string first = pid();
+  while (pid() == first && std::chrono::steady_clock::now() < deadline) good(database->ping());
+  CHECK(pid() != first);
+}
+
+}  // namespace
+}  // namespace capf::test
