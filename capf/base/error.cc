@@ -1,9 +1,10 @@
 #include "capf/base/error.h"
 
 #include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <utility>
+
+#include "capf/base/log.h"
 
 namespace capf {
 namespace {
@@ -62,7 +63,8 @@ tl::unexpected<Error> fail_internal(std::string cause) {
 }
 
 void broken_invariant(const char* condition, const char* file, int line) {
-  std::fprintf(stderr, "capf: broken invariant: %s at %s:%d\n", condition, file, line);
+  say_error(std::string("capf: broken invariant: ") + condition + " at " + file + ':' + std::to_string(line));
+  flush_log(std::chrono::milliseconds{200});
   std::abort();
 }
 

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
-#include <memory>
+#include <cstdlib>
 #include <utility>
 
-#include <spdlog/logger.h>
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
+
+#include "capf/base/lines.h"
 
 namespace capf {
 namespace {
@@ -20,40 +21,34 @@ bool is_bare(char c) {
          std::string_view("._:/@+-").find(c) != std::string_view::npos;
 }
 
-spdlog::level::level_enum spdlog_level(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
-  }
-  CAPF_INVARIANT(false);
-}
+constexpr std::size_t kRoom = 1 << 20;  // octets: several thousand lines
+constexpr std::chrono::milliseconds kPatienceAtExit{1000};
+
+struct Log {
+  LineQueue queue{STDERR_FILENO, kRoom};
+  std::atomic<LogLevel> lowest{LogLevel::kInfo};
+};
 
 // Made at first use and never destroyed: the last lines of a program may come from the destructors of its statics.
-spdlog::logger& logger() {
+// At an orderly end those that wait get a second.
+Log& log() {
   static auto* const instance = [] {
-    auto* made = new spdlog::logger("capf", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_formatter(
-        std::make_unique<spdlog::pattern_formatter>("%v", spdlog::pattern_time_type::utc, std::string("\n")));
-    made->set_level(spdlog::level::info);
-    made->flush_on(spdlog::level::debug);
-    made->set_error_handler([](const std::string&) {});
+    auto* made = new Log;
+    std::atexit([] { flush_log(kPatienceAtExit); });
     return made;
   }();
   return *instance;
 }
 
 void write(LogLevel level, std::string_view event, LogFields fields, const Error* error = nullptr) {
-  const auto spdlogs = spdlog_level(level);
-  if (!logger().should_log(spdlogs)) return;
+  if (level < log().lowest) return;
   std::string line = log_line(SystemClock().now(), level, event, fields);
   if (error != nullptr) {
     line += ' ' + LogField("reason", error->reason).text();
     line += ' ' + LogField("message", error->message).text();
     if (!error->cause.empty()) line += ' ' + LogField("cause", error->cause).text();
   }
-  logger().log(spdlogs, spdlog::string_view_t(line.data(), line.size()));
+  log().queue.push(std::move(line));
 }
 
 }  // namespace
@@ -129,6 +124,12 @@ std::optional<int> LogLimit::admit(std::chrono::steady_clock::time_point now) {
   return std::exchange(left_out_, 0);
 }
 
-void set_log_level(LogLevel level) { logger().set_level(spdlog_level(level)); }
+void set_log_level(LogLevel level) { log().lowest = level; }
+
+void say_error(std::string words) { log().queue.push(std::move(words)); }
+
+bool flush_log(std::chrono::milliseconds patience) { return log().queue.flush(patience); }
+
+std::uint64_t log_lines_dropped() { return log().queue.dropped(); }
 
 }  // namespace capf

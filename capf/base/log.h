@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstdint>
 #include <initializer_list>
 #include <mutex>
 #include <optional>
@@ -54,7 +55,7 @@ std::string log_line(TimePoint time, LogLevel level, std::string_view event, Log
 
 // One line each to standard error. `event` is object and past participle, a constant of the program:
 //   log_info("operation.scheduled", {{"device", device.text()}, {"count", 3}});
-// Threads: any. Never fails.
+// The lines wait in a LineQueue of 1 MiB. Threads: any. Never fails, and never waits for whoever reads.
 void log_debug(std::string_view event, LogFields fields = {});
 void log_info(std::string_view event, LogFields fields = {});
 void log_warning(std::string_view event, LogFields fields = {});
@@ -80,5 +81,15 @@ class LogLimit {
 
 /// What is below `level` is not written. At the start: info.
 void set_log_level(LogLevel level);
+
+/// A line to standard error as it is, behind those of the log: for the last words of a program that must not wait.
+void say_error(std::string words);
+
+/// Waits until every line is written. exit() does so for a second; a program that ends in another way does it itself.
+/// @return whether that came within `patience`
+bool flush_log(std::chrono::milliseconds patience);
+
+/// Lines that were dropped since the start because nobody read.
+std::uint64_t log_lines_dropped();
 
 }  // namespace capf

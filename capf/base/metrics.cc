@@ -10,6 +10,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include "capf/base/log.h"
 #include "capf/base/version.h"
 
 namespace capf {
@@ -92,6 +93,10 @@ struct Metrics::Series {
       gauges(registry, "capf_wire_connections", "Connections of the phones' port: all, strangers, handshakes.");
   Family<Counter>& wire_total = counters(registry, "capf_wire_connections_total",
                                          "What became of connections of the phones' port since the start.");
+  std::mutex log_mutex;
+  Counter& log_dropped = counters(registry, "capf_log_lines_dropped_total",
+                                  "Lines of the log that were dropped because nobody read standard error.")
+                             .Add({});
   std::mutex failing_mutex;
   std::map<std::pair<std::int64_t, int>, std::optional<Reason>> failing;  ///< what was told last of each shard
   Gauge& summary_read = gauge(registry, "capf_summary_read_seconds",
@@ -203,6 +208,12 @@ void Metrics::set_wire(const WireNumbers& numbers) {
 }
 void Metrics::set_summary_read(TimePoint at) { series_->summary_read.Set(seconds_of(at)); }
 
-std::string Metrics::text() const { return prometheus::TextSerializer().Serialize(series_->registry.Collect()); }
+std::string Metrics::text() const {
+  {
+    const std::lock_guard lock(series_->log_mutex);
+    series_->log_dropped.Increment(static_cast<double>(log_lines_dropped()) - series_->log_dropped.Value());
+  }
+  return prometheus::TextSerializer().Serialize(series_->registry.Collect());
+}
 
 }  // namespace capf

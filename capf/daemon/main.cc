@@ -1,5 +1,6 @@
-#include <cstdio>
+#include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <string>
 
@@ -49,9 +50,23 @@ struct Place {
 int report(const Status& status) {
   if (status) return EXIT_SUCCESS;
   const Error& error = status.error();
-  std::cerr << "capfd: " << to_string(error.reason) << ": " << error.message << '\n';
-  if (!error.cause.empty()) std::cerr << "capfd: cause: " << log_value(error.cause) << '\n';
+  say_error("capfd: " + std::string(to_string(error.reason)) + ": " + error.message);
+  if (!error.cause.empty()) say_error("capfd: cause: " + log_value(error.cause));
   return EXIT_FAILURE;
+}
+
+/// An exception that nobody caught ends the program, also where nobody reads what it was.
+[[noreturn]] void end_by_exception() {
+  std::string words = "not a std::exception";
+  try {
+    if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    words = error.what();
+  } catch (...) {
+  }
+  log_error("server.aborted", {{"words", words}});
+  flush_log(std::chrono::milliseconds{200});
+  std::abort();
 }
 
 void add_init(CLI::App& app, InitOptions& options, std::string& key) {
@@ -153,6 +168,7 @@ Status change_passphrase(const Configuration& configuration, const std::optional
 }
 
 int dispatch(int argc, char** argv) {
+  std::set_terminate(end_by_exception);
   Signals signals;
   forbid_core_dumps();
 
@@ -231,7 +247,7 @@ int main(int argc, char** argv) {
   try {
     return dispatch(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "capfd: %s\n", error.what());
+    say_error(std::string("capfd: ") + error.what());
     return EXIT_FAILURE;
   }
 }

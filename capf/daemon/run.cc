@@ -1,11 +1,11 @@
 #include "capf/daemon/run.h"
 
-#include <cstdio>
 #include <functional>
 
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "capf/base/lines.h"
 #include "capf/base/log.h"
 #include "capf/base/metrics.h"
 #include "capf/base/secret.h"
@@ -29,7 +29,9 @@ constexpr milliseconds kFirstPause{250};
 constexpr milliseconds kLongestPause{2000};
 constexpr milliseconds kDrainPatience{2500};
 constexpr std::chrono::seconds kStopLimit{8};
-constexpr int kReservedConnections = 4;  // beside those of the pool
+constexpr std::size_t kLongestReadyLine = 4096;
+constexpr milliseconds kPatienceWithReader{1000};  // nobody has to read standard output either
+constexpr int kReservedConnections = 4;            // beside those of the pool
 
 /// Tries again, with growing pauses, for as long as the database cannot be reached. Errors: SHUTTING_DOWN after a
 /// signal.
@@ -122,9 +124,9 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   keys_locked->reset();
   {
     CAPF_LET(const auto endpoints_file, EndpointsFile::write(files.endpoints(), server->endpoints()));
-    const std::string line = server->endpoints().ready_line();
-    std::printf("%s\n", line.c_str());
-    std::fflush(stdout);
+    LineQueue output(STDOUT_FILENO, kLongestReadyLine);
+    output.push(server->endpoints().ready_line());
+    output.flush(kPatienceWithReader);
     notify_service_manager("READY=1\nSTATUS=");
     log_info("server.ready", {{"wire", server->endpoints().wire.value_or("")},
                               {"phone", server->endpoints().phone.value_or("")},
@@ -133,9 +135,9 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
                               {"metrics", server->endpoints().metrics.value_or("")}});
     signals.wait_for_stop();
   }
+  Signals::end_within(kStopLimit);
   notify_service_manager("STOPPING=1");
   log_info("server.stopping");
-  Signals::end_within(kStopLimit);
   server->stop(kDrainPatience);
   log_info("server.stopped");
   return {};

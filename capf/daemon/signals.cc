@@ -53,6 +53,7 @@ void Signals::end_within(std::chrono::seconds time) {
   std::thread([time] {
     std::this_thread::sleep_for(time);
     log_warning("server.stopped_short", {{"words", "something did not answer in time"}});
+    flush_log(std::chrono::seconds{1});
     std::_Exit(0);
   }).detach();
 }

@@ -77,10 +77,11 @@ class Server:
         self.log = self.state / "capfd.log"
         self.process = None
 
-    def start(self):
+    def start(self, stderr=None):
+        """`stderr` takes the log in place of the file."""
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", self.state],
-                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", self.state], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=log if stderr is None else stderr)
         line = self._first_line()
         if not line.startswith("capfd ready"):
             self.kill()
