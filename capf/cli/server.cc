@@ -125,7 +125,10 @@ capf::Status Server::watch(std::string cursor, const std::function<bool(const v1
     if (status.ok()) return {};
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) continue;
     // A server that restarts, or another one, goes on where this one ended; without a cursor nobody could say where.
-    if (status.error_code() != grpc::StatusCode::UNAVAILABLE || cursor.empty() || ++tries > kMostTries) {
+    // CANCELLED: nothing was read for a while, because whoever reads this program's output did not either.
+    const bool goes_on =
+        status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::CANCELLED;
+    if (!goes_on || cursor.empty() || ++tries > kMostTries) {
       return tl::unexpected<Error>(client::to_error(status));
     }
     std::this_thread::sleep_for(kBetweenTries);

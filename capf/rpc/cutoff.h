@@ -5,6 +5,7 @@
 
 #include <grpcpp/alarm.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/sync_stream.h>
 
 namespace capf::rpc {
 
@@ -24,5 +25,16 @@ class Cutoff {
   std::shared_ptr<Target> target_;
   grpc::Alarm alarm_;
 };
+
+/// A stream's caller who takes nothing for so long loses it.
+inline constexpr std::chrono::seconds kLongestUnread{5};
+
+/// The next message of a stream. gRPC waits until the caller's side has room for it.
+/// @return false where the call has ended; it ends too where that takes longer than kLongestUnread.
+template <class Message>
+bool write_soon(grpc::ServerContextBase& context, grpc::ServerWriter<Message>& writer, const Message& message) {
+  const Cutoff cutoff(context, kLongestUnread);
+  return writer.Write(message);
+}
 
 }  // namespace capf::rpc

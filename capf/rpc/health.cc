@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "capf/rpc/cutoff.h"
+
 namespace capf::rpc {
 namespace {
 
@@ -42,7 +44,7 @@ grpc::Status HealthService::Watch(grpc::ServerContext* context, const HealthChec
       HealthCheckResponse now;
       now.set_status(status_of(request->service()));
       if (wait.count() == 0 || now.status() != last.status()) {
-        if (!writer->Write(now)) return fail(Reason::kCallerGone);
+        if (!write_soon(*context, *writer, now)) return fail(Reason::kCallerGone);
         last = now;
       }
       CAPF_TRY(open);

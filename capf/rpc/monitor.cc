@@ -1,6 +1,7 @@
 #include "capf/rpc/monitor.h"
 
 #include "capf/rpc/convert.h"
+#include "capf/rpc/cutoff.h"
 #include "capf/service/monitor.h"
 
 namespace capf::rpc {
@@ -37,11 +38,11 @@ grpc::Status MonitorService::GetSummary(grpc::ServerContext* context, const v1::
 grpc::Status MonitorService::WatchOperations(grpc::ServerContext* context, const v1::WatchOperationsRequest* request,
                                              grpc::ServerWriter<v1::OperationChange>* writer) {
   return guard_.admin_stream(*context, {kService, __func__}, streams_,
-                             [&](Stream& stream) { return watch(*request, stream, *writer); });
+                             [&](Stream& stream) { return watch(*context, *request, stream, *writer); });
 }
 
 /// Looks for changes now and then: what a notification of the database could only speed up.
-Status MonitorService::watch(const v1::WatchOperationsRequest& request, Stream& stream,
+Status MonitorService::watch(grpc::ServerContext& context, const v1::WatchOperationsRequest& request, Stream& stream,
                              grpc::ServerWriter<v1::OperationChange>& writer) {
   ChangeCursor cursor;
   if (request.cursor().empty()) {
@@ -50,14 +51,17 @@ Status MonitorService::watch(const v1::WatchOperationsRequest& request, Stream& 
     CAPF_LET(cursor, cursor_from(request.cursor()));
   }
   // From here on the caller misses nothing, and may know it before anything changes.
-  writer.SendInitialMetadata();
+  {
+    const Cutoff cutoff(context, kLongestUnread);
+    writer.SendInitialMetadata();
+  }
   for (std::chrono::milliseconds wait{0};;) {
     CAPF_TRY(stream.pause(wait));
     CAPF_LET(const std::vector<OperationChange> changes, use_cases_.monitor.changes(cursor, kChangesAtOnce));
     for (const OperationChange& change : changes) {
       v1::OperationChange out;
       to_proto(change, use_cases_.clock.now(), out);
-      if (!writer.Write(out)) return fail(Reason::kCallerGone);
+      if (!write_soon(context, writer, out)) return fail(Reason::kCallerGone);
       cursor = change.cursor;
     }
     wait = static_cast<int>(changes.size()) < kChangesAtOnce ? kBetweenLooks : std::chrono::milliseconds{0};

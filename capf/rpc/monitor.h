@@ -18,7 +18,7 @@ class MonitorService final : public v1::MonitorService::Service {
                                grpc::ServerWriter<v1::OperationChange>* writer) override;
 
  private:
-  Status watch(const v1::WatchOperationsRequest& request, Stream& stream,
+  Status watch(grpc::ServerContext& context, const v1::WatchOperationsRequest& request, Stream& stream,
                grpc::ServerWriter<v1::OperationChange>& writer);
 
   Guard& guard_;

@@ -490,6 +490,44 @@ TEST_CASE("health is told to administrators, and turns when the server drains") 
   CHECK(check(&monitor, "") == "SHUTTING_DOWN");
 }
 
+TEST_CASE("a stream whose caller reads nothing gives its place back") {
+  Servers servers;
+  for (int i = 0; i < 4; ++i) {
+    const std::string device = "SEP00112233445" + std::to_string(i);
+    servers.site.add_phone(device);
+    servers.site.schedule(must(DeviceName::parse(device)), OperationKind::kInstall, AuthMode::kString);
+  }
+  const Identity& monitor = servers.of(Role::kMonitor);
+  const auto idle = v1::MonitorService::NewStub(servers.channel(*servers.admin, &monitor, 5));
+  v1::WatchOperationsRequest request;
+  request.set_cursor("0.0");
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::OperationChange>>> streams;
+  for (int i = 0; i < 16; ++i) {  // as many as there are
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    streams.push_back(idle->WatchOperations(contexts.back().get(), request));
+    streams.back()->WaitForInitialMetadata();
+  }
+  const auto stub = servers.monitoring(&monitor);
+  const auto begun = std::chrono::steady_clock::now();
+  const auto tried = [&] {
+    grpc::ClientContext context;
+    const auto stream = stub->WatchOperations(&context, request);
+    v1::OperationChange change;
+    const bool read = stream->Read(&change);
+    if (read) context.TryCancel();
+    const std::string reason = reason_of(stream->Finish());
+    return read ? "" : reason;
+  };
+  CHECK(tried() == "OVERLOADED");
+  std::string reason;
+  do {
+    reason = tried();
+  } while (reason == "OVERLOADED" && std::chrono::steady_clock::now() - begun < std::chrono::seconds{20});
+  CHECK(reason.empty());
+  for (const auto& stream : streams) CHECK(stream->Finish().error_code() == grpc::StatusCode::CANCELLED);
+}
+
 TEST_CASE("changes are streamed as they are committed, and the stream ends with the caller's authority") {
   Servers servers;
   servers.site.add_phone("SEP001122334455");
