@@ -93,8 +93,9 @@ struct Stream {
   bool answered = false;       ///< the answer's is
   bool closed_at_client = false;
   bool closed_at_server = false;
-  Flow up;    ///< to gRPC
-  Flow down;  ///< to the client
+  Flow up;                  ///< to gRPC
+  Flow down;                ///< to the client
+  Gate::Moment taken_at{};  ///< when the client last took something, or could first have
 };
 
 std::vector<nghttp2_nv> name_values(const Gate::Fields& fields) {
@@ -368,6 +369,11 @@ void NghttpGate::tick(Moment now) {
     return !running_.contains(entry.first) && now - entry.second >= kUntilStart;
   });
   serve_waiting();
+  for (const auto& [call, stream] : streams_) {
+    const bool waits = !stream->closed_at_client && stream->down.size() > 0;
+    if (!waits || now - stream->taken_at < limits_.unread) continue;
+    nghttp2_submit_rst_stream(client_.get(), NGHTTP2_FLAG_NONE, stream->at_client, NGHTTP2_CANCEL);
+  }
   if (closing_ && now - *closing_ >= kLastRequests) finish_shutdown();
   if (closing_ && now - *closing_ >= limits_.age_grace) gone_ = true;
   if (!has_calls() && now - idle_since_ >= limits_.idle) shut_down(now);
@@ -555,6 +561,7 @@ void NghttpGate::server_data(std::uint8_t, std::int32_t id, const std::uint8_t* 
     nghttp2_session_consume(server_.get(), id, size);
     return;
   }
+  if (stream->down.size() == 0) stream->taken_at = now_;
   stream->down.add({octets, size});
   nghttp2_session_resume_data(client_.get(), stream->at_client);
 }
@@ -579,7 +586,10 @@ ssize_t NghttpGate::read_down(nghttp2_session* session, std::int32_t id, std::ui
   auto& gate = *static_cast<NghttpGate*>(self);
   auto& stream = *static_cast<Stream*>(source->ptr);
   const ssize_t count = gate.read_flow(session, id, stream.down, into, most, flags);
-  if (count > 0) nghttp2_session_consume(gate.server_.get(), stream.at_server, static_cast<std::size_t>(count));
+  if (count > 0) {
+    stream.taken_at = gate.now_;
+    nghttp2_session_consume(gate.server_.get(), stream.at_server, static_cast<std::size_t>(count));
+  }
   return count;
 }
 

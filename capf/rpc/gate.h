@@ -25,8 +25,9 @@ struct GateLimits {
   /// PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty DATA: so many at once, 50 more a second
   /// and 4 more for each frame of an answer, which clients acknowledge with some.
   int control_frames = 1000;
-  std::chrono::milliseconds idle{10'000};       ///< without a call; then the connection ends
-  std::chrono::milliseconds age{300'000};       ///< of the connection; then it takes no further call
+  std::chrono::milliseconds unread{5'000};  ///< an answer waits for the client to take some of it; then its call ends
+  std::chrono::milliseconds idle{10'000};   ///< without a call; then the connection ends
+  std::chrono::milliseconds age{300'000};   ///< of the connection; then it takes no further call
   std::chrono::milliseconds age_grace{30'000};  ///< for the calls that are still open then
   std::chrono::milliseconds keepalive{60'000};  ///< of silence; then the client is asked whether it is there
   std::chrono::milliseconds keepalive_answer{20'000};

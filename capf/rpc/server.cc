@@ -44,10 +44,11 @@ struct Profile {
   GateLimits gate;  ///< of a stranger
 };
 
-GateLimits gate_limits(std::uint32_t streams, std::chrono::seconds idle, std::chrono::seconds age,
-                       std::chrono::seconds age_grace) {
+GateLimits gate_limits(std::uint32_t streams, std::chrono::seconds unread, std::chrono::seconds idle,
+                       std::chrono::seconds age, std::chrono::seconds age_grace) {
   GateLimits limits;
   limits.streams = streams;
+  limits.unread = unread;
   limits.idle = idle;
   limits.age = age;
   limits.age_grace = age_grace;
@@ -56,14 +57,14 @@ GateLimits gate_limits(std::uint32_t streams, std::chrono::seconds idle, std::ch
 
 // HandOverCertificates carries four certificates of 16 KiB each. A connection on which nothing is asked holds its place
 // for 10 s; a phone that was busy with its key connects again, and it makes one call at a time.
-const Profile kPhoneProfile{
-    80 * 1024, 256 * 1024, false, 4,
-    gate_limits(1, std::chrono::seconds{10}, std::chrono::seconds{300}, std::chrono::seconds{30})};
+const Profile kPhoneProfile{80 * 1024, 256 * 1024, false, 4,
+                            gate_limits(1, std::chrono::seconds{5}, std::chrono::seconds{10}, std::chrono::seconds{300},
+                                        std::chrono::seconds{30})};
 // ScheduleOperations names 100,000 devices, and its answer has an operation for each. Nobody has a stream to gRPC
 // before they are recognised.
-const Profile kAdminProfile{
-    16 << 20, 64 << 20, true, 64,
-    gate_limits(64, std::chrono::seconds{600}, std::chrono::seconds{3600}, std::chrono::seconds{60})};
+const Profile kAdminProfile{16 << 20, 64 << 20, true, 64,
+                            gate_limits(64, std::chrono::seconds{10}, std::chrono::seconds{600},
+                                        std::chrono::seconds{3600}, std::chrono::seconds{60})};
 
 Result<std::shared_ptr<const net::TlsContext>> tls_context(const ListenSettings& settings, const Profile& profile) {
   net::TlsSettings tls;

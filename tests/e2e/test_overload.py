@@ -74,7 +74,8 @@ class AdministratorTest(Overload):
         self.site.schedule(device, "install", "string")
         request = pki.request(pki.make_key())
         identity = pki.Manufacturer.root().mic("SEP001122334455")
-        clients = [rpc.phone_client(self.site, who) for who in (None, identity) for _ in range(8)]
+        # A stranger has one call at a time on a connection, so they are many.
+        clients = [rpc.phone_client(self.site, who) for who in (None, identity) for _ in range(48)]
         before = self.memory()
         numbers = iter(range(1 << 30))
 

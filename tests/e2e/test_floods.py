@@ -1,0 +1,190 @@
+"""Strangers at the phones' port, TCP 3804: hellos in pieces, floods inside TLS and inside the protocol, connections by the
+thousand. Honest phones are served meanwhile, and none is reset."""
+
+import concurrent.futures
+import multiprocessing
+import os
+import random
+import resource
+import socket
+import ssl
+import statistics
+import struct
+import subprocess
+import time
+import unittest
+
+from e2e import wire_phone
+from e2e.site import LONG, EndToEnd, Site
+
+NOISE = 0.05  # seconds that other work on the machine may take
+STRANGERS = 10_000 if LONG else 400
+
+
+def _context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def setUpModule():
+    global _site
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unittest.addModuleCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else 1 << 16, hard))
+    _site = Site(settings=None if LONG else lambda text: text + f"\n[wire]\nunauthenticated_connections = {STRANGERS}\n")
+    unittest.addModuleCleanup(_site.close)
+
+
+def hello():
+    """A ClientHello of either of two lengths."""
+    octets = ssl.MemoryBIO()
+    client = _context().wrap_bio(ssl.MemoryBIO(), octets, server_hostname="capf" * random.choice((1, 60)))
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return octets.read()
+
+
+def _again(attack, address, seconds):
+    """In a process of its own, at the lowest priority; comes again once a second at most."""
+    os.nice(19)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        begun = time.monotonic()
+        try:
+            attack(address, until)
+        except (OSError, wire_phone.Closed):
+            pass
+        time.sleep(max(0.0, begun + 1 - time.monotonic()))
+
+
+def in_progress(address, until):
+    """*request in progress* without end, before the auth response."""
+    with _context().wrap_socket(socket.create_connection(address, timeout=20)) as link:
+        request = link.recv(100)
+        session = struct.unpack_from(">I", request, 2)[0]
+        piece = wire_phone.message(wire_phone.IN_PROGRESS, session) * 1000
+        while time.monotonic() < until:
+            link.sendall(piece)
+
+
+def key_updates(address, until):
+    """TLS 1.3 KeyUpdate without end: they are answered inside the library."""
+    host, port = address
+    client = subprocess.Popen(["openssl", "s_client", "-connect", f"{host}:{port}", "-tls1_3"], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while time.monotonic() < until and client.poll() is None:
+            client.stdin.write(b"k\n" * 500)
+            client.stdin.flush()
+    finally:
+        client.kill()
+        client.wait()
+        client.stdin.close()
+
+
+def half_hellos(address, until):
+    """So many halves of a ClientHello in a second, and nothing more."""
+    octets, links = hello(), []
+    while time.monotonic() < until:
+        begun = time.monotonic()
+        for _ in range(160 if LONG else 40):
+            link = socket.create_connection(address, timeout=20)
+            link.sendall(octets[:len(octets) // 2])
+            links.append(link)
+        while len(links) > 2000:
+            links.pop(0).close()
+        time.sleep(max(0.0, begun + 0.1 - time.monotonic()))
+    for link in links:
+        link.close()
+
+
+class FloodsTest(EndToEnd):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = _site
+        host, port = cls.site.server.endpoints["wire"].rsplit(":", 1)
+        cls.address = host, int(port)
+
+    def handshake(self):
+        """@return seconds until the server has asked an honest phone who it is"""
+        begun = time.monotonic()
+        with _context().wrap_socket(socket.create_connection(self.address, timeout=30)) as link:
+            self.assertTrue(link.recv(100))
+        return time.monotonic() - begun
+
+    def beside(self, attacks, seconds):
+        """The handshakes of an honest phone, alone and beside these attackers."""
+        alone = [self.handshake() for _ in range(20)]
+        processes = [multiprocessing.Process(target=_again, args=(attack, self.address, seconds)) for attack in attacks]
+        for process in processes:
+            process.start()
+        taken, until = [], time.monotonic() + seconds
+        while time.monotonic() < until:
+            taken.append(self.handshake())
+            time.sleep(0.02)
+        for process in processes:
+            process.join(30)
+            process.kill()
+        print(f"alone {1000 * statistics.median(alone):.1f} ms, beside {1000 * statistics.median(taken):.1f} ms, "
+              f"at most {1000 * max(taken):.0f} ms", flush=True)
+        return statistics.median(alone), taken
+
+    def test_a_hello_in_two_pieces(self):
+        """Cut anywhere, with any pause between the parts: nobody is reset."""
+        def connect(number):
+            octets = hello()
+            cut = random.choice((1, 5, 9, 60, len(octets) - 1, random.randrange(1, len(octets))))
+            with socket.create_connection(self.address, timeout=30) as link:
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if number % 2:
+                    time.sleep(random.choice((0, 0.02)))
+                link.sendall(octets[:cut])
+                time.sleep(random.choice((0, 0, 0.001, 0.002, 0.02, 0.2)))
+                try:
+                    link.sendall(octets[cut:])
+                    return link.recv(1) == b"\x16"
+                except OSError:
+                    return False
+        with concurrent.futures.ThreadPoolExecutor(32) as crowd:
+            served = list(crowd.map(connect, range(10_000 if LONG else 1000)))
+        self.assertEqual(served.count(False), 0)
+
+    def test_ten_who_flood(self):
+        alone, taken = self.beside([in_progress, key_updates] * 5, 60 if LONG else 12)
+        self.assertLess(statistics.median(taken), 2 * alone + NOISE)
+
+    def test_who_floods_is_cut_off(self):
+        for attack in (in_progress, key_updates):
+            with self.subTest(attack=attack.__name__):
+                begun = time.monotonic()
+                try:
+                    attack(self.address, begun + 30)
+                except (OSError, wire_phone.Closed):
+                    pass
+                self.assertLess(time.monotonic() - begun, 12)
+
+    def test_half_hellos_delay_nobody(self):
+        alone, taken = self.beside([half_hellos], 20 if LONG else 6)
+        self.assertLess(statistics.median(taken), alone + 0.25)
+
+    def test_one_address_leaves_places_for_others(self):
+        """More connections than there are places, opened again when they are closed; another address is served."""
+        links = []
+        for _ in range(STRANGERS + 50):
+            link = socket.socket()
+            self.addCleanup(link.close)
+            link.settimeout(20)
+            link.bind(("127.0.0.2", 0))
+            link.connect(self.address)
+            links.append(link)
+        begun = time.monotonic()
+        served = [self.handshake() for _ in range(8)]
+        self.assertEqual(len(served), 8)
+        self.assertLess(time.monotonic() - begun, 8)
+
+
+if __name__ == "__main__":
+    unittest.main()
