@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include <netinet/tcp.h>
@@ -57,13 +59,26 @@ class Connection::Remote final : public Peer {
     tell([work](Connection& connection) { connection.stream_.charge(work); });
   }
   void call_started(Gate::CallId call) override {
-    tell([call](Connection& connection) { connection.gate_->call_started(call); });
+    const std::lock_guard lock(mutex_);
+    running_.insert(call);
+    if (watched_) tell([call](Connection& connection) { connection.gate_->call_started(call); });
   }
   void call_ended(Gate::CallId call) override {
+    const std::lock_guard lock(mutex_);
+    running_.erase(call);
+    if (!watched_) return;
     tell([call](Connection& connection) {
       connection.gate_->call_ended(call);
       connection.go_on();
     });
+  }
+
+  /// Whether the connection is told of calls from now on: to wake its thread for each costs more than anything else.
+  /// @return those that run, where that has changed to yes.
+  std::set<Gate::CallId> watch(bool on) {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(watched_, on) || !on) return {};
+    return running_;
   }
 
  private:
@@ -77,6 +92,9 @@ class Connection::Remote final : public Peer {
   const std::weak_ptr<Connection> connection_;
   const asio::any_io_executor executor_;
   std::atomic<bool> proven_{false};
+  std::mutex mutex_;
+  std::set<Gate::CallId> running_;
+  bool watched_ = false;
 };
 
 Connection::Connection(net::tcp::socket socket, net::Connections::Place place, const Endpoint& endpoint,
@@ -151,6 +169,7 @@ asio::awaitable<bool> Connection::shake_hands() {
 
 void Connection::go_on() {
   if (gate_->breach() && !std::exchange(noted_, true)) doorway_.note_breach(endpoint_, *gate_->breach());
+  for (const Gate::CallId call : peer_->watch(gate_->lingers())) gate_->call_started(call);
   if (gate_->asks() && !std::exchange(judging_, true)) {
     if (!doorway_.judge) return admit({});
     asio::co_spawn(server_.get_executor(), judge(shared_from_this()), log_failure);

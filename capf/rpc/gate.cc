@@ -129,6 +129,7 @@ class NghttpGate final : public Gate {
   void admit() override;
   void refuse(Fields trailers) override;
   void allow(std::uint32_t streams) override;
+  bool lingers() const override { return !lingering_.empty(); }
   void call_started(CallId call) override;
   void call_ended(CallId call) override;
   void shut_down(Moment now) override;
@@ -347,6 +348,7 @@ void NghttpGate::call_started(CallId call) {
 void NghttpGate::call_ended(CallId call) {
   running_.erase(call);
   lingering_.erase(call);
+  if (lingering_.empty()) running_.clear();  // of the others nothing more is heard
   serve_waiting();
 }
 
@@ -368,6 +370,7 @@ void NghttpGate::tick(Moment now) {
   std::erase_if(lingering_, [&](const auto& entry) {
     return !running_.contains(entry.first) && now - entry.second >= kUntilStart;
   });
+  if (lingering_.empty()) running_.clear();
   serve_waiting();
   for (const auto& [call, stream] : streams_) {
     const bool waits = !stream->closed_at_client && stream->down.size() > 0;

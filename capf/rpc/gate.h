@@ -70,7 +70,10 @@ class Gate {
   /// The client may have so many streams open from now on.
   virtual void allow(std::uint32_t streams) = 0;
 
-  /// The handler of a call begins, and has returned.
+  /// Whether calls whose streams the client has reset still have their places. Only then does the gate need to hear of
+  /// handlers: of those that run at that moment, and from then on until no call has its place so.
+  virtual bool lingers() const = 0;
+  /// The handler of a call runs, and has returned.
   virtual void call_started(CallId call) = 0;
   virtual void call_ended(CallId call) = 0;
 

@@ -15,6 +15,7 @@
 #include <catch2/catch.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "capf/base/descriptor.h"
@@ -106,12 +107,17 @@ class Client {
     const auto size = static_cast<std::size_t>(BIO_get_mem_data(out, &data));
     const std::size_t first = std::min(cut, size - 1);
     if (!send_all({data, first})) return false;
-    std::this_thread::sleep_for(pause);
+    if (hears_something_within(pause)) return false;  // there is nothing to answer yet
     if (!send_all({data + first, size - first})) return false;
     SSL_set_fd(ssl_.get(), fd_.get());
     return SSL_do_handshake(ssl_.get()) == 1;
   }
 
+  /// Whether octets, or an end, arrive in that time.
+  bool hears_something_within(std::chrono::milliseconds time) const {
+    pollfd wanted{fd_.get(), POLLIN, 0};
+    return ::poll(&wanted, 1, static_cast<int>(time.count())) > 0;
+  }
   SSL* ssl() { return ssl_.get(); }
   int socket() const { return fd_.get(); }
   bool shake() { return SSL_connect(ssl_.get()) == 1; }
@@ -270,7 +276,7 @@ TEST_CASE("keys are updated while a write waits for the peer to read") {
   for (int i = 0; i < kPieces; ++i) {
     REQUIRE(client.update_key());
     REQUIRE(client.write(Bytes(1000, 9)));
-    std::this_thread::sleep_for(5ms);  // until the server's write is full again
+    CHECK(client.hears_something_within(10s));  // the server's write goes on
     for (int record = 0; record < 12; ++record) REQUIRE(client.read().size() == 16384);
   }
   while (client.read().size() == 16384) {
