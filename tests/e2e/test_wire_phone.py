@@ -1,11 +1,14 @@
 """capf-phone on the wire: every operation, every way to authenticate, every way to break off; and the trace of it."""
 
 import base64
+import contextlib
 import re
+import ssl
+import time
 import unittest
 
 from e2e import pki, wire_phone
-from e2e.site import EndToEnd, Site, eventually
+from e2e.site import LONG, EndToEnd, Site, eventually
 
 EC = ("--key-order", "ec", "--ec-size", "256")
 
@@ -330,8 +333,23 @@ class TraceTest(DeskPhone):
         self.site.capfctl("phone", "trace", device)
         with wire_phone.Phone(self.site.server.endpoints["wire"], device) as phone:
             phone.do(digits, until=wire_phone.KEY_REQUEST)
-            for _ in range(1000):
+            with contextlib.suppress(ConnectionError, ssl.SSLError):  # the server closes meanwhile
+                for _ in range(1000):
+                    phone.say(wire_phone.IN_PROGRESS)
+            self.assertEqual(phone.ended(), 7)
+        found, _ = self.traced(device)
+        self.assertLess(len(found), 20)
+        self.assertIn("too often", found[-1][1])
+
+    @unittest.skipUnless(LONG, "three and a half minutes")
+    def test_a_phone_that_talks_as_often_as_it_may_does_not_fill_the_log(self):
+        device, digits = self.scheduled("install", "string", *EC)
+        self.site.capfctl("phone", "trace", device)
+        with wire_phone.Phone(self.site.server.endpoints["wire"], device) as phone:
+            phone.do(digits, until=wire_phone.KEY_REQUEST)
+            for _ in range(210):
                 phone.say(wire_phone.IN_PROGRESS)
+                time.sleep(1)
             phone.say(wire_phone.STORE_RESPONSE, wire_phone.element(wire_phone.REASON, 1))
             self.assertEqual(phone.ended(), 7)
         found, _ = self.traced(device)
