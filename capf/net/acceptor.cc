@@ -88,7 +88,7 @@ class RunningAcceptor final : public Acceptor {
     const tcp::endpoint there = socket.remote_endpoint(error);
     if (error) return;  // it is gone
     const Endpoint peer{peer_of(socket), there.port()};
-    auto place = connections_.enter(peer, SteadyClock::now());
+    auto place = connections_.enter(peer.address, SteadyClock::now());
     if (place) return take_(std::move(socket), *std::move(place), peer);
     if (refused_) refused_();
   }

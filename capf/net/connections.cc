@@ -2,8 +2,8 @@
 
 namespace capf::net {
 
-std::optional<Connections::Place> Connections::enter(const Endpoint& peer, Moment now) {
-  const std::string block = peer.address.block();
+std::optional<Connections::Place> Connections::enter(const Address& peer, Moment now) {
+  const std::string block = peer.block();
   const std::lock_guard lock(mutex_);
   ++came_;
   if (!make_room(block, now)) {
@@ -11,11 +11,10 @@ std::optional<Connections::Place> Connections::enter(const Endpoint& peer, Momen
     return std::nullopt;
   }
   const auto from = blocks_.try_emplace(block).first;
-  strangers_.push_back({&strangers_, &*from, {}, peer.to_string(), now, {}});
+  strangers_.push_back({&strangers_, &*from, {}, now, {}});
   const auto entry = std::prev(strangers_.end());
   ++from->second.all;
   entry->among = from->second.strangers.insert(from->second.strangers.end(), entry);
-  by_peer_.emplace(entry->peer, entry);
   return Place(this, entry);
 }
 
@@ -26,8 +25,12 @@ void Connections::Place::on_cut(std::function<void()> cut) {
 }
 
 void Connections::Place::prove() {
-  const std::lock_guard lock(owner_->mutex_);
-  owner_->prove(entry_);
+  Connections& all = *owner_;
+  const std::lock_guard lock(all.mutex_);
+  if (entry_->in != &all.strangers_) return;
+  entry_->from->second.strangers.erase(entry_->among);
+  all.known_.splice(all.known_.end(), all.strangers_, entry_);
+  entry_->in = &all.known_;
 }
 
 void Connections::Place::lapse(Moment now) {
@@ -41,19 +44,6 @@ void Connections::Place::lapse(Moment now) {
   entry_->among = neighbours.insert(neighbours.end(), entry_);
 }
 
-void Connections::prove(const Endpoint& peer) {
-  const std::lock_guard lock(mutex_);
-  const auto [begin, end] = by_peer_.equal_range(peer.to_string());
-  for (auto found = begin; found != end; ++found) prove(found->second);
-}
-
-void Connections::prove(Entries::iterator entry) {
-  if (entry->in != &strangers_) return;
-  entry->from->second.strangers.erase(entry->among);
-  known_.splice(known_.end(), strangers_, entry);
-  entry->in = &known_;
-}
-
 void Connections::cut_overdue(Moment now) {
   const std::lock_guard lock(mutex_);
   while (!strangers_.empty() && now - strangers_.front().since >= limits_.longest) cut(strangers_.begin());
@@ -61,7 +51,7 @@ void Connections::cut_overdue(Moment now) {
 
 bool Connections::wait_until_empty(std::chrono::microseconds patience) {
   std::unique_lock lock(mutex_);
-  return emptied_.wait_for(lock, patience, [&] { return by_peer_.empty(); });
+  return emptied_.wait_for(lock, patience, [&] { return is_empty(); });
 }
 
 ConnectionCounts Connections::counts() const {
@@ -71,16 +61,9 @@ ConnectionCounts Connections::counts() const {
 
 void Connections::leave(Entries::iterator entry) {
   const std::lock_guard lock(mutex_);
-  const auto [begin, end] = by_peer_.equal_range(entry->peer);
-  for (auto found = begin; found != end; ++found) {
-    if (found->second == entry) {
-      by_peer_.erase(found);
-      break;
-    }
-  }
   leave_block(*entry);
   entry->in->erase(entry);
-  if (by_peer_.empty()) emptied_.notify_all();
+  if (is_empty()) emptied_.notify_all();
 }
 
 bool Connections::make_room(const std::string& block, Moment now) {

@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "capf/base/endpoint.h"
+#include "capf/base/address.h"
 
 namespace capf::net {
 
@@ -73,9 +73,7 @@ class Connections {
   };
 
   /// @return nothing where there is no room.
-  std::optional<Place> enter(const Endpoint& peer, Moment now);
-  /// The one over there is no stranger any more.
-  void prove(const Endpoint& peer);
+  std::optional<Place> enter(const Address& peer, Moment now);
   /// Cuts off the strangers who have been there for too long.
   void cut_overdue(Moment now);
   /// @return whether nobody is left.
@@ -93,17 +91,16 @@ class Connections {
     Entries* in;                                   ///< the list that it is in
     Blocks::value_type* from;                      ///< null once it is cut
     std::list<Entries::iterator>::iterator among;  ///< the strangers from there, while it is one
-    std::string peer;
     Moment since;
     std::function<void()> cut;
   };
 
   // What follows is locked.
   void leave(Entries::iterator entry);
-  void prove(Entries::iterator entry);
   bool make_room(const std::string& block, Moment now);
   void cut(Entries::iterator stranger);
   void leave_block(Entry& entry);
+  bool is_empty() const { return strangers_.empty() && known_.empty() && cut_.empty(); }
 
   const ConnectionLimits limits_;
   mutable std::mutex mutex_;
@@ -112,7 +109,6 @@ class Connections {
   Entries known_;
   Entries cut_;  ///< on their way out, counted no more
   Blocks blocks_;
-  std::unordered_multimap<std::string, Entries::iterator> by_peer_;  ///< one peer may call several addresses of ours
   std::int64_t came_ = 0;
   std::int64_t refused_ = 0;
   std::int64_t all_cut_ = 0;

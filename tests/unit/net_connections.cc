@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/base/endpoint.h"
 #include "capf/net/connections.h"
 
 using namespace capf;
@@ -20,7 +21,7 @@ struct Hall {
   explicit Hall(const ConnectionLimits& limits) : connections(limits) {}
 
   std::optional<Connections::Place> enter(const std::string& from) {
-    auto place = connections.enter(peer(from), now);
+    auto place = connections.enter(peer(from).address, now);
     if (place) place->on_cut([this, port = peer(from).port] { cut.push_back(port); });
     return place;
   }
@@ -55,28 +56,26 @@ TEST_CASE("strangers of one address leave room for those of others") {
 
 TEST_CASE("who has proven who they are takes no place of strangers, but one of all") {
   Hall hall({2, 2, 1, 1, kNever, kNever});
-  const auto first = hall.enter("192.0.2.1:1");
+  auto first = hall.enter("192.0.2.1:1");
   CHECK_FALSE(hall.enter("192.0.2.1:2"));
-  hall.connections.prove(peer("192.0.2.1:3"));  // not there
-  CHECK_FALSE(hall.enter("192.0.2.1:2"));
-  hall.connections.prove(peer("192.0.2.1:1"));
-  hall.connections.prove(peer("192.0.2.1:1"));
-  const auto second = hall.enter("192.0.2.1:2");
+  first->prove();
+  first->prove();
+  auto second = hall.enter("192.0.2.1:2");
   REQUIRE(second);
-  hall.connections.prove(peer("192.0.2.1:2"));
+  second->prove();
   CHECK_FALSE(hall.enter("192.0.2.1:3"));
 }
 
 TEST_CASE("a stranger gives way too where all places are taken, and nobody else does") {
   Hall hall({2, 2, 2, 2, milliseconds{50}, kNever});
-  const auto known = hall.enter("192.0.2.1:1");
-  hall.connections.prove(peer("192.0.2.1:1"));
+  auto known = hall.enter("192.0.2.1:1");
+  known->prove();
   const auto stranger = hall.enter("192.0.2.2:2");
   hall.now += milliseconds{50};
-  const auto next = hall.enter("192.0.2.3:3");
+  auto next = hall.enter("192.0.2.3:3");
   REQUIRE(next);
   CHECK(hall.cut == std::vector<std::uint16_t>{2});
-  hall.connections.prove(peer("192.0.2.3:3"));
+  next->prove();
   hall.now += milliseconds{50};
   CHECK_FALSE(hall.enter("192.0.2.4:4"));
 }
@@ -101,9 +100,9 @@ TEST_CASE("the oldest stranger gives way after a while, of the neighbours where 
 
 TEST_CASE("strangers are cut off in the end, once, and nobody else") {
   Hall hall({9, 9, 9, 9, kNever, milliseconds{50}});
-  const auto known = hall.enter("192.0.2.1:1");
+  auto known = hall.enter("192.0.2.1:1");
   const auto stranger = hall.enter("192.0.2.1:2");
-  hall.connections.prove(peer("192.0.2.1:1"));
+  known->prove();
   hall.now += milliseconds{49};
   hall.connections.cut_overdue(hall.now);
   CHECK(hall.cut.empty());
@@ -151,8 +150,8 @@ TEST_CASE("a place that lapses is the youngest stranger's") {
 
 TEST_CASE("a place that was cut before anybody could say how is cut then") {
   Connections connections({1, 1, 1, 1, milliseconds{0}, kNever});
-  auto first = connections.enter(peer("192.0.2.1:1"), {});
-  const auto second = connections.enter(peer("192.0.2.1:2"), {});
+  auto first = connections.enter(peer("192.0.2.1:1").address, {});
+  const auto second = connections.enter(peer("192.0.2.1:1").address, {});
   REQUIRE((first && second));
   int cuts = 0;
   first->on_cut([&] { ++cuts; });
@@ -163,8 +162,8 @@ TEST_CASE("a place that was cut before anybody could say how is cut then") {
 
 TEST_CASE("nobody is left when those who were cut have gone too") {
   Connections connections({1, 1, 1, 1, milliseconds{0}, kNever});
-  auto first = connections.enter(peer("192.0.2.1:1"), {});
-  auto second = connections.enter(peer("192.0.2.1:2"), {});
+  auto first = connections.enter(peer("192.0.2.1:1").address, {});
+  auto second = connections.enter(peer("192.0.2.1:1").address, {});
   second.reset();
   CHECK_FALSE(connections.wait_until_empty(milliseconds{1}));
   first.reset();
