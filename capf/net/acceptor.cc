@@ -14,6 +14,9 @@ using SteadyClock = asio::steady_timer::clock_type;
 constexpr int kTriesToListen = 5;
 constexpr std::chrono::milliseconds kAfterFailedAccept{100};
 constexpr std::chrono::seconds kBetweenLooks{1};
+/// Connections that are taken before the context's other work has its turn: one at a time would leave the rest waiting
+/// behind all of that work, the longer the more there are.
+constexpr int kAtOnce = 64;
 
 class RunningAcceptor final : public Acceptor {
  public:
@@ -56,6 +59,8 @@ class RunningAcceptor final : public Acceptor {
   Status bind(const std::vector<Endpoint>& endpoints, int backlog) {
     for (const Endpoint& endpoint : endpoints) {
       CAPF_LET(tcp::acceptor acceptor, listen_on(context_, endpoint, backlog));
+      error_code error;
+      acceptor.non_blocking(true, error);
       acceptors_.push_back(std::move(acceptor));
     }
     port_ = endpoints.front().port;
@@ -74,11 +79,14 @@ class RunningAcceptor final : public Acceptor {
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
         continue;
       }
-      if (!acceptor.is_open()) co_return;
-      try {
-        admit(std::move(socket));
-      } catch (const std::exception& failure) {  // no memory left, say
-        log_error("connection.failed", {{"cause", failure.what()}});
+      for (int taken = 1; !error && acceptor.is_open(); ++taken) {
+        try {
+          admit(std::move(socket));
+        } catch (const std::exception& failure) {  // no memory left, say
+          log_error("connection.failed", {{"cause", failure.what()}});
+        }
+        if (taken == kAtOnce) break;
+        socket = acceptor.accept(next_(), error);
       }
     }
   }

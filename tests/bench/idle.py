@@ -1,4 +1,4 @@
-"""Keeps connections open that send nothing: `python3 -m bench.idle HOST PORT COUNT`. What the server closes is opened
+"""Keeps connections open that send nothing: `python3 -m bench.idle HOST PORT COUNT [FROM]`. What the server closes is opened
 again. Says "ready" when all of them are there; ends, and says how often one was opened again, when standard input does."""
 
 import selectors
@@ -6,12 +6,12 @@ import socket
 import sys
 
 
-def main(host, port, count):
+def main(host, port, count, source=""):
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
 
     def connect():
-        selector.register(socket.create_connection((host, int(port))), selectors.EVENT_READ)
+        selector.register(socket.create_connection((host, int(port)), source_address=(source, 0)), selectors.EVENT_READ)
 
     for _ in range(int(count)):
         connect()
