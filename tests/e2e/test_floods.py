@@ -3,6 +3,7 @@ thousand. Honest phones are served meanwhile, and none is reset."""
 
 import concurrent.futures
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import random
@@ -74,18 +75,24 @@ def in_progress(address, until):
 
 
 def key_updates(address, until):
-    """TLS 1.3 KeyUpdate without end: they are answered inside the library."""
-    host, port = address
-    client = subprocess.Popen(["openssl", "s_client", "-connect", f"{host}:{port}", "-tls1_3"], stdin=subprocess.PIPE,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    """TLS 1.3 KeyUpdate without end: they are answered inside the library. Python's `ssl` cannot send them."""
+    library = ctypes.CDLL("libssl.so.3")
+    for name in "TLS_client_method", "SSL_CTX_new", "SSL_new":
+        getattr(library, name).restype = ctypes.c_void_p
+    context = ctypes.c_void_p(library.SSL_CTX_new(ctypes.c_void_p(library.TLS_client_method())))
+    client = ctypes.c_void_p(library.SSL_new(context))
     try:
-        while time.monotonic() < until and client.poll() is None:
-            client.stdin.write(b"k\n" * 500)
-            client.stdin.flush()
+        with socket.create_connection(address) as link:  # without a timeout: OpenSSL has the descriptor
+            library.SSL_set_fd(client, link.fileno())
+            if library.SSL_connect(client) != 1:
+                raise ConnectionError("the handshake failed")
+            while time.monotonic() < until:
+                for _ in range(1000):
+                    if library.SSL_key_update(client, 0) != 1 or library.SSL_do_handshake(client) != 1:
+                        raise ConnectionError("cut off")
     finally:
-        client.kill()
-        client.wait()
-        client.stdin.close()
+        library.SSL_free(client)
+        library.SSL_CTX_free(context)
 
 
 def half_hellos(address, until):
@@ -173,7 +180,8 @@ class FloodsTest(EndToEnd):
 
     def test_ten_who_flood(self):
         alone, taken = self.beside([in_progress, key_updates] * 5, 60 if LONG else 12)
-        self.assertLess(statistics.median(taken), 2 * alone + NOISE)
+        self.assertLess(statistics.median(taken), 2 * alone + NOISE / 10)
+        self.assertLess(most(taken), 2 * alone + NOISE)
 
     def test_who_floods_is_cut_off(self):
         for attack in (in_progress, key_updates):

@@ -505,6 +505,7 @@ TEST_CASE("a stream whose caller reads nothing gives its place back") {
   std::vector<std::unique_ptr<grpc::ClientReader<v1::OperationChange>>> streams;
   for (int i = 0; i < 16; ++i) {  // as many as there are
     contexts.push_back(std::make_unique<grpc::ClientContext>());
+    contexts.back()->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{30});
     streams.push_back(idle->WatchOperations(contexts.back().get(), request));
     streams.back()->WaitForInitialMetadata();
   }
@@ -525,6 +526,10 @@ TEST_CASE("a stream whose caller reads nothing gives its place back") {
     reason = tried();
   } while (reason == "OVERLOADED" && std::chrono::steady_clock::now() - begun < std::chrono::seconds{20});
   CHECK(reason.empty());
+  v1::OperationChange change;
+  while (streams.front()->Read(&change)) {  // what had arrived before the stream was ended
+  }
+  CHECK(streams.front()->Finish().error_code() == grpc::StatusCode::CANCELLED);
   for (const auto& context : contexts) context->TryCancel();
 }
 
