@@ -22,6 +22,8 @@ namespace {
 
 /// What a line costs beside its octets.
 constexpr std::size_t kOverhead = 64;
+/// After the queue's end: to be woken for each line costs more than the line.
+constexpr std::chrono::milliseconds kRest{5};
 
 std::size_t cost(const std::string& line) { return line.size() + kOverhead; }
 
@@ -55,7 +57,7 @@ struct LineQueue::State {
     } else {
       drop(1);
     }
-    changed.notify_one();
+    if (!resting) changed.notify_one();
   }
 
   void drop(std::size_t count) {
@@ -91,7 +93,11 @@ struct LineQueue::State {
         lines.clear();
         waiting = 0;
       }
-      if (!has_work()) idle.notify_all();
+      if (has_work()) continue;
+      idle.notify_all();
+      resting = true;
+      changed.wait_for(lock, kRest, [this] { return ended || hurried; });
+      resting = false;
     }
   }
 
@@ -106,6 +112,8 @@ struct LineQueue::State {
   std::uint64_t dropped = 0;  ///< in all
   bool failing = false;       ///< the last line could not be written: the next try comes with the next line
   bool writing = false;
+  bool resting = false;  ///< a line that comes waits for the rest's end
+  bool hurried = false;  ///< somebody waits for the queue's end
   bool ended = false;
 };
 
@@ -134,7 +142,11 @@ void LineQueue::push(std::string line) { state_->push(std::move(line)); }
 
 bool LineQueue::flush(std::chrono::milliseconds patience) {
   std::unique_lock lock(state_->mutex);
-  return state_->idle.wait_for(lock, patience, [&] { return !state_->writing && !state_->has_work(); });
+  state_->hurried = true;
+  state_->changed.notify_one();
+  const bool is_empty = state_->idle.wait_for(lock, patience, [&] { return !state_->writing && !state_->has_work(); });
+  state_->hurried = false;
+  return is_empty;
 }
 
 std::uint64_t LineQueue::dropped() const {
