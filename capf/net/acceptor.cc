@@ -1,8 +1,12 @@
 #include "capf/net/acceptor.h"
 
+#include <cerrno>
 #include <future>
 #include <utility>
 
+#include <sys/socket.h>
+
+#include "capf/base/descriptor.h"
 #include "capf/base/log.h"
 #include "capf/net/coroutine.h"
 
@@ -72,33 +76,51 @@ class RunningAcceptor final : public Acceptor {
     asio::steady_timer pause(strand_);
     while (acceptor.is_open()) {
       error_code error;
-      tcp::socket socket = co_await acceptor.async_accept(next_(), asio::redirect_error(asio::use_awaitable, error));
+      co_await acceptor.async_wait(tcp::acceptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
       if (error == asio::error::operation_aborted) co_return;
-      if (error) {  // no descriptors left, say: not at once again
-        pause.expires_after(kAfterFailedAccept);
-        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
-        continue;
-      }
-      for (int taken = 1; !error && acceptor.is_open(); ++taken) {
-        try {
-          admit(std::move(socket));
-        } catch (const std::exception& failure) {  // no memory left, say
-          log_error("connection.failed", {{"cause", failure.what()}});
-        }
-        if (taken == kAtOnce) break;
-        socket = acceptor.accept(next_(), error);
-      }
+      for (int i = 0; !error && i < kAtOnce; ++i) error = take_one(acceptor);
+      if (!error || error == asio::error::would_block) continue;
+      pause.expires_after(kAfterFailedAccept);  // no descriptors left, say: not at once again
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
     }
   }
 
-  void admit(tcp::socket socket) {
-    error_code error;
-    const tcp::endpoint there = socket.remote_endpoint(error);
-    if (error) return;  // it is gone
-    const Endpoint peer{peer_of(socket), there.port()};
+  /// Takes the system's descriptor alone: a socket of Asio's is made on the connection's own thread, which wakes once.
+  error_code take_one(tcp::acceptor& acceptor) {
+    tcp::endpoint there;
+    auto size = static_cast<socklen_t>(there.capacity());
+    Descriptor socket(::accept4(acceptor.native_handle(), there.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket.get() < 0) {
+      const bool is_gone = errno == ECONNABORTED || errno == EINTR;
+      return is_gone ? error_code() : error_code(errno, asio::error::get_system_category());
+    }
+    there.resize(size);
+    try {
+      admit(std::move(socket), there);
+    } catch (const std::exception& failure) {  // no memory left, say
+      log_error("connection.failed", {{"cause", failure.what()}});
+    }
+    return {};
+  }
+
+  void admit(Descriptor descriptor, const tcp::endpoint& there) {
+    const Endpoint peer = from_asio(there);
     auto place = connections_.enter(peer.address, SteadyClock::now());
-    if (place) return take_(std::move(socket), *std::move(place), peer);
-    if (refused_) refused_();
+    if (!place) {
+      if (refused_) refused_();
+      return;
+    }
+    const asio::any_io_executor executor = next_();
+    asio::post(executor, [this, executor, peer, protocol = there.protocol(), place = *std::move(place),
+                          descriptor = std::move(descriptor)]() mutable {
+      try {
+        tcp::socket socket(executor, protocol, descriptor.get());
+        descriptor.release();
+        take_(std::move(socket), std::move(place), peer);
+      } catch (const std::exception& failure) {
+        log_error("connection.failed", {{"cause", failure.what()}});
+      }
+    });
   }
 
   asio::awaitable<void> look_around() {

@@ -20,8 +20,9 @@ class Acceptor {
   };
   /// Where the next connection is to live; its socket's executor. Called on the context.
   using Next = std::function<asio::any_io_executor()>;
-  /// Takes a connection over, on the context. What it throws is logged, and the connection closed. The place must be
-  /// left before the socket is closed only where Place::on_cut() uses its descriptor.
+  /// Takes a connection over, on the socket's executor. What it throws is logged, and the connection closed. The place
+  /// must be left before the socket is closed only where Place::on_cut() uses its descriptor. It may be called after
+  /// close() has returned, for a connection that was there before; not after the executor's context has stopped.
   using Take = std::function<void(tcp::socket socket, Connections::Place place, const Endpoint& peer)>;
 
   /// Listens, and takes nothing yet. @param context runs the accepting, on one thread or several.

@@ -8,11 +8,8 @@ tcp::endpoint to_asio(const Endpoint& endpoint) {
   return {asio::ip::make_address(endpoint.address.to_string()), endpoint.port};
 }
 
-Address peer_of(const tcp::socket& socket) {
-  error_code error;
-  const tcp::endpoint endpoint = socket.remote_endpoint(error);
-  if (error) return {};
-  return Address::parse(endpoint.address().to_string()).value_or(Address());
+Endpoint from_asio(const tcp::endpoint& endpoint) {
+  return {Address::parse(endpoint.address().to_string()).value_or(Address()), endpoint.port()};
 }
 
 bool has_gone(int socket) {

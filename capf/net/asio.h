@@ -29,10 +29,9 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-/// The same address for Asio.
+/// The same address for Asio, and for us.
 tcp::endpoint to_asio(const Endpoint& endpoint);
-/// Where the other side is; the unspecified address where it is gone.
-Address peer_of(const tcp::socket& socket);
+Endpoint from_asio(const tcp::endpoint& endpoint);
 /// Whether the other side has closed the connection, or broken it: it sends nothing beyond what is there.
 bool has_gone(int socket);
 /// A listening socket: SO_REUSEADDR, IPv6 alone on an IPv6 address. Errors: INVALID_CONFIGURATION.

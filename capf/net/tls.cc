@@ -186,6 +186,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   SSL_CTX_set_num_tickets(context.get(), 0);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_read_ahead(context.get(), 1);  // a record's head and its body in one call of the system
   CAPF_TRY(ask_clients(context.get(), settings));
   if (!settings.alpn.empty()) {
     auto name = std::make_unique<std::string>(settings.alpn);

@@ -107,10 +107,8 @@ class RunningAcceptor final : public Acceptor {
     Worker& worker = **std::find_if(workers_.begin(), workers_.end(), [&](const auto& candidate) {
       return candidate->context().get_executor() == executor;
     });
-    asio::post(executor, [connection, &worker] {
-      worker.add(connection);
-      connection->start();
-    });
+    worker.add(connection);
+    connection->start();
   }
 
   Doorway& doorway_;

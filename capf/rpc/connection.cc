@@ -139,7 +139,8 @@ asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
   self->peer_ = std::make_shared<Remote>(self->weak_from_this(), self->stream_.socket().get_executor(), self->endpoint_,
                                          net::client_certificates(self->stream_.ssl()));
   self->gate_ = Gate::make(self->doorway_.limits, now());
-  self->go_on();
+  // Behind the first look at what the client says, so that one record has the answer too where it has spoken already.
+  asio::post(self->stream_.socket().get_executor(), [self] { self->go_on(); });
   for (;;) {
     Bytes arrived;
     if (co_await self->stream_.read(arrived, Moment::max()) != End::kDone) break;
@@ -202,6 +203,7 @@ asio::awaitable<void> Connection::judge(std::shared_ptr<Connection> self) {
 void Connection::admit(const Status& verdict) {
   if (verdict && hand_over()) {
     gate_->admit();
+    take_from_server();  // gRPC has said what it says first: the answer leaves with the request
   } else {
     gate_->refuse(trailers_of(to_grpc(verdict ? fail(Reason::kOverloaded).value() : verdict.error())));
   }

@@ -6,6 +6,7 @@
 #include <climits>
 #include <utility>
 
+#include <absl/synchronization/mutex.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
@@ -102,6 +103,9 @@ void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const Call
   builder.SetResourceQuota(quota);
 }
 
+/// Debian's Abseil looks for deadlocks at every lock of every mutex, in all of gRPC.
+void trust_library_locks() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
+
 /// The libraries write a line for whatever a stranger sends, a handshake that fails and a text that is none: a flood of
 /// them would fill the disk. In the log they stand where somebody looks for them.
 void take_library_logs() {
@@ -139,6 +143,7 @@ class RunningServer final : public Server {
 
   Status listen(const ListenSettings& settings, const Profile& profile, const CallLimits& limits) {
     take_library_logs();
+    trust_library_locks();
     doorway_.limits = profile.gate;
     doorway_.known_streams = profile.known_streams;
     if (profile.for_administrators) doorway_.judge = [this](Peer& peer) { return guard_.recognise(peer); };
