@@ -18,6 +18,7 @@ using BasicPtr = std::unique_ptr<OCSP_BASICRESP, Freed<OCSP_BASICRESP_free>>;
 using TimePtr = std::unique_ptr<ASN1_GENERALIZEDTIME, Freed<ASN1_GENERALIZEDTIME_free>>;
 
 const char* const kOcspSigning = "1.3.6.1.5.5.7.3.9";
+constexpr std::chrono::minutes kBackdate{5};  ///< for clocks that are behind, as LSCs are
 
 std::time_t seconds_of(TimePoint time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
@@ -47,6 +48,21 @@ bool is_nonce(const X509_EXTENSION* extension) {
   DerReader reader(octets);
   const auto nonce = reader.take(kOctetString);
   return nonce && reader.at_end() && !nonce->content.empty() && nonce->content.size() <= kLongestOcspNonce;
+}
+
+// RFC 6960 4.4, RFC 5280 4.2
+//    A certificate-using system MUST reject the certificate if it encounters a critical extension it does not recognize
+/// @return whether the extension is one that may be passed over, or is known.
+bool may_stand(const X509_EXTENSION* extension) {
+  if (X509_EXTENSION_get_critical(extension) == 0) return true;
+  return OBJ_obj2nid(X509_EXTENSION_get_object(const_cast<X509_EXTENSION*>(extension))) == NID_id_pkix_OCSP_Nonce;
+}
+
+/// The nonce of the request, not critical whatever it is there: nobody has to understand it.
+bool copy_nonce(OCSP_BASICRESP* answer, OCSP_REQUEST* request) {
+  if (OCSP_copy_nonce(answer, request) != 1) return false;
+  const int at = OCSP_BASICRESP_get_ext_by_NID(answer, NID_id_pkix_OCSP_Nonce, -1);
+  return at >= 0 && X509_EXTENSION_set_critical(OCSP_BASICRESP_get_ext(answer, at), 0) == 1;
 }
 
 Bytes digest_of(const EVP_MD* digest, BytesView data) {
@@ -85,13 +101,21 @@ std::optional<OcspRequest> OcspRequest::parse(BytesView der) {
   const int count = OCSP_request_onereq_count(request);
   if (count < 1 || count > kMostOcspSerials) return std::nullopt;
   for (int i = 0; i < count; ++i) {
-    OCSP_CERTID* id = OCSP_onereq_get0_id(OCSP_request_onereq_get0(request, i));
+    OCSP_ONEREQ* one = OCSP_request_onereq_get0(request, i);
+    for (int j = 0; j < OCSP_ONEREQ_get_ext_count(one); ++j) {
+      const X509_EXTENSION* extension = OCSP_ONEREQ_get_ext(one, j);
+      if (X509_EXTENSION_get_critical(extension) != 0) return std::nullopt;
+    }
+    OCSP_CERTID* id = OCSP_onereq_get0_id(one);
     ASN1_OCTET_STRING* name = nullptr;
     ASN1_OBJECT* hash = nullptr;
     ASN1_OCTET_STRING* key = nullptr;
     ASN1_INTEGER* serial = nullptr;
     if (OCSP_id_get0_info(&name, &hash, &key, &serial, id) != 1) return std::nullopt;
     parsed.ids_.push_back({OBJ_obj2nid(hash), octets_of(name), octets_of(key), serial_of(serial)});
+  }
+  for (int i = 0; i < OCSP_REQUEST_get_ext_count(request); ++i) {
+    if (!may_stand(OCSP_REQUEST_get_ext(request, i))) return std::nullopt;
   }
   const int nonce = OCSP_REQUEST_get_ext_by_NID(request, NID_id_pkix_OCSP_Nonce, -1);
   if (nonce >= 0) {
@@ -130,7 +154,7 @@ Result<std::shared_ptr<const OcspSigner>> OcspSigner::make(const IssuerRecord& i
     plan.serial = make_serial(random);
     plan.public_key = signer->public_key_;
     const auto start = std::chrono::floor<std::chrono::seconds>(now);
-    plan.not_before = std::max<TimePoint>(start - std::chrono::minutes{5}, issuer.not_before);
+    plan.not_before = std::max<TimePoint>(start - kBackdate, issuer.not_before);
     plan.not_after = std::min<TimePoint>(start + validity, issuer.not_after);
     signer->renew_at_ = start + (plan.not_after - start) / 2;
     CertificateSigner issuer_signer(key.botan(), random);
@@ -158,9 +182,13 @@ bool OcspSigner::answers_for(const OcspRequest::CertId& id) const {
          (id.hash == NID_sha256 && id.issuer_name_hash == name_sha256_ && id.issuer_key_hash == key_sha256_);
 }
 
-Result<Bytes> OcspSigner::sign(const OcspRequest& request, std::span<const OcspStatus> statuses, TimePoint this_update,
+Result<Bytes> OcspSigner::sign(const OcspRequest& request, std::span<const OcspStatus> statuses, TimePoint produced_at,
                                TimePoint next_update) const {
   CAPF_INVARIANT(statuses.size() == request.ids().size());
+  TimePoint this_update = produced_at - kBackdate;
+  for (const OcspStatus& status : statuses) {
+    if (status.state == OcspStatus::State::kRevoked) this_update = std::max(this_update, status.revoked_at);
+  }
   const ErrorQueue errors;
   const auto failed = [&](const char* what) { return fail_internal(std::string(what) + ": " + errors.text()); };
   const BasicPtr basic(OCSP_BASICRESP_new());
@@ -187,10 +215,10 @@ Result<Bytes> OcspSigner::sign(const OcspRequest& request, std::span<const OcspS
       return failed("OCSP_basic_add1_status");
     }
   }
-  if (request.has_nonce() && OCSP_copy_nonce(basic.get(), asked) != 1) return failed("OCSP_copy_nonce");
+  if (request.has_nonce() && !copy_nonce(basic.get(), asked)) return failed("OCSP_copy_nonce");
   // OpenSSL would take the machine's clock, and has no other way to set this field.
-  auto* produced_at = const_cast<ASN1_GENERALIZEDTIME*>(OCSP_resp_get0_produced_at(basic.get()));
-  if (ASN1_GENERALIZEDTIME_set(produced_at, seconds_of(this_update)) == nullptr ||
+  auto* produced = const_cast<ASN1_GENERALIZEDTIME*>(OCSP_resp_get0_produced_at(basic.get()));
+  if (ASN1_GENERALIZEDTIME_set(produced, seconds_of(produced_at)) == nullptr ||
       OCSP_basic_sign(basic.get(), keys_->certificate.get(), keys_->key.get(), EVP_sha256(), nullptr,
                       OCSP_RESPID_KEY | OCSP_NOTIME) != 1) {
     return failed("OCSP_basic_sign");

@@ -82,8 +82,9 @@ class OcspSigner {
   /// Whether a certificate of this issuer is asked about, by SHA-1 or SHA-256.
   bool answers_for(const OcspRequest::CertId& id) const;
 
-  /// The answer to a request, in DER: one status for each of its ids.
-  Result<Bytes> sign(const OcspRequest& request, std::span<const OcspStatus> statuses, TimePoint this_update,
+  /// The answer to a request, in DER: one status for each of its ids. Its thisUpdate lies up to five minutes before
+  /// `produced_at`, for relying parties whose clocks are behind, and never before a revocation that it tells of.
+  Result<Bytes> sign(const OcspRequest& request, std::span<const OcspStatus> statuses, TimePoint produced_at,
                      TimePoint next_update) const;
 
  private:

@@ -250,14 +250,14 @@ void Responder::answer_all(std::vector<Question>& questions) {
     return {};
   });
   if (!seen) log_debug("ocsp.unanswered", {{"reason", seen.error().reason}, {"cause", seen.error().cause}});
-  const TimePoint this_update = std::chrono::floor<std::chrono::seconds>(now);
+  const TimePoint produced = std::chrono::floor<std::chrono::seconds>(now);
   for (const Pending& one : pending) {
     const Question& question = questions[one.question];
     if (!seen) {
       question.reply(error_answer(ca::OcspError::kTryLater));
       continue;
     }
-    auto der = one.signer->sign(one.request, one.statuses, this_update, this_update + settings_.validity);
+    auto der = one.signer->sign(one.request, one.statuses, produced, produced + settings_.validity);
     if (!der) {
       log_error("ocsp.unsigned", der.error());
       question.reply(error_answer(ca::OcspError::kInternalError));

@@ -60,9 +60,23 @@ std::optional<int> status_for(error_code error) {
   return std::nullopt;
 }
 
+// RFC 9112 3.2.2
+//    A server MUST accept the absolute-form in requests even though most HTTP/1.1 clients will only send the
+//    absolute-form to a proxy.
+/// The origin-form of a target: without scheme and authority.
+std::string origin_form(std::string target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!beast::iequals(beast::string_view(target).substr(0, scheme.size()), {scheme.data(), scheme.size()})) continue;
+    const std::size_t path = target.find_first_of("/?", scheme.size());
+    std::string rest = path == std::string::npos ? "" : target.substr(path);
+    return rest.starts_with('/') ? rest : '/' + rest;
+  }
+  return target;
+}
+
 /// Nothing where the request is none; then `refusal` says why.
 std::optional<Request> request_of(const Parser::value_type& message, const Address& peer, Response& refusal) {
-  const std::string target = text_of(message.target());
+  const std::string target = origin_form(text_of(message.target()));
   if (target.size() > kLongestTarget) {
     refusal = text_response(414, "the path is too long");
     return std::nullopt;
@@ -108,6 +122,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
     parser_->header_limit(static_cast<std::uint32_t>(shared_.settings.largest_header));
     parser_->body_limit(shared_.settings.largest_body);
     stream_.expires_after(shared_.settings.timeout);
+    http::async_read_header(stream_, buffer_, *parser_,
+                            [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
+  }
+
+  /// RFC 9110 10.1.1: whoever expects it sends no content before 100 (Continue), or for a second or so.
+  void on_header(error_code error) {
+    if (error || parser_->is_done()) return on_read(error);
+    const auto& message = parser_->get();
+    if (message.version() < 11 || !beast::iequals(message[http::field::expect], "100-continue")) return read_content();
+    go_on_ = http::response<http::empty_body>(http::status::continue_, 11);
+    http::async_write(stream_, go_on_, [self = shared_from_this()](error_code failed, std::size_t) {
+      if (failed) return self->close();
+      self->read_content();
+    });
+  }
+
+  void read_content() {
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](error_code error, std::size_t) { self->on_read(error); });
   }
@@ -203,6 +234,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<Parser> parser_;
   Message message_;
   bool keep_alive_ = false;
+  http::response<http::empty_body> go_on_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
   std::shared_ptr<const Source> source_;
   std::uint64_t sent_ = 0;

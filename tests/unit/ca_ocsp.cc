@@ -86,7 +86,7 @@ TEST_CASE("openssl accepts the answer of the delegated key, by issuers of every 
     OCSP_CERTID* id = OCSP_onereq_get0_id(OCSP_request_onereq_get0(again.get(), i));
     REQUIRE(OCSP_resp_find_status(basic.get(), id, &status, &reason, &revoked, &from, &until) == 1);
     CHECK(status == expected[i]);
-    CHECK(std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(from))) == "20260601120000Z");
+    CHECK(std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(from))) == "20260601115500Z");
     CHECK(std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(until))) == "20260601120500Z");
     if (i != 1) continue;
     CHECK(reason == OCSP_REVOKED_STATUS_KEYCOMPROMISE);
@@ -94,6 +94,56 @@ TEST_CASE("openssl accepts the answer of the delegated key, by issuers of every 
   }
   CHECK(std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(OCSP_resp_get0_produced_at(basic.get())))) ==
         "20260601120000Z");
+}
+
+TEST_CASE("an answer is dated back, and never to before a revocation that it tells of") {
+  const auto parsed = ca::OcspRequest::parse(request(1));
+  using State = ca::OcspStatus::State;
+  const ca::OcspStatus revoked{State::kRevoked, test_now() - std::chrono::minutes{2}, RevocationReason::kKeyCompromise};
+  const Bytes der =
+      value_of(signer()->sign(*parsed, std::span(&revoked, 1), test_now(), test_now() + std::chrono::minutes{5}));
+  const std::string text(as_text(der));
+  CHECK(text.find("20260601115800Z") != std::string::npos);
+  CHECK(text.find("20260601115500Z") == std::string::npos);
+}
+
+TEST_CASE("a critical nonce is answered by one that is not critical, and no other critical extension is known") {
+  const unsigned char* at = nullptr;
+  const auto changed = [&](auto change) {
+    const Bytes plain = request(1, EVP_sha1(), 16);
+    at = plain.data();
+    const RequestPtr made(d2i_OCSP_REQUEST(nullptr, &at, static_cast<long>(plain.size())));
+    change(made.get());
+    return ca::encode_der(i2d_OCSP_REQUEST, made.get());
+  };
+  const Bytes critical =
+      changed([](OCSP_REQUEST* made) { X509_EXTENSION_set_critical(OCSP_REQUEST_get_ext(made, 0), 1); });
+  const auto parsed = ca::OcspRequest::parse(critical);
+  REQUIRE(parsed);
+  const ca::OcspStatus good{ca::OcspStatus::State::kGood, {}, {}};
+  const Bytes der =
+      value_of(signer()->sign(*parsed, std::span(&good, 1), test_now(), test_now() + std::chrono::minutes{5}));
+  at = der.data();
+  const ResponsePtr response(d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(der.size())));
+  const BasicPtr basic(OCSP_response_get1_basic(response.get()));
+  REQUIRE(OCSP_BASICRESP_get_ext_count(basic.get()) == 1);
+  CHECK(X509_EXTENSION_get_critical(OCSP_BASICRESP_get_ext(basic.get(), 0)) == 0);
+
+  const auto with_unknown = [](int is_critical) {
+    const std::unique_ptr<ASN1_OCTET_STRING, ca::Freed<ASN1_OCTET_STRING_free>> value(ASN1_OCTET_STRING_new());
+    const std::unique_ptr<ASN1_OBJECT, ca::Freed<ASN1_OBJECT_free>> name(OBJ_txt2obj("1.3.6.1.4.1.55555.1", 1));
+    return X509_EXTENSION_create_by_OBJ(nullptr, name.get(), is_critical, value.get());
+  };
+  for (const int is_critical : {0, 1}) {
+    CAPTURE(is_critical);
+    const std::unique_ptr<X509_EXTENSION, ca::Freed<X509_EXTENSION_free>> extension(with_unknown(is_critical));
+    CHECK(ca::OcspRequest::parse(changed([&](OCSP_REQUEST* made) {
+            OCSP_REQUEST_add_ext(made, extension.get(), -1);
+          })).has_value() == (is_critical == 0));
+    CHECK(ca::OcspRequest::parse(changed([&](OCSP_REQUEST* made) {
+            OCSP_ONEREQ_add_ext(OCSP_request_onereq_get0(made, 0), extension.get(), -1);
+          })).has_value() == (is_critical == 0));
+  }
 }
 
 TEST_CASE("the responder's certificate may answer, is not asked about, and is renewed after half of its life") {

@@ -75,6 +75,41 @@ TEST_CASE("what is not there, not allowed or not HTTP gets the status that says 
   CHECK(has_status(talk(site.port(), "GET /metrics HTTP/3.7\r\n\r\n"), 505));
 }
 
+TEST_CASE("a target may name the server, as a proxy's does") {
+  Site site;
+  const std::string host = "HTTP://127.0.0.1:" + std::to_string(site.port());
+  CHECK(has_status(get(site.port(), host + "/livez"), 200));
+  CHECK(has_status(get(site.port(), host + "/readyz?verbose"), 200));
+  CHECK(has_status(get(site.port(), host), 404));
+  CHECK(has_status(get(site.port(), "ftp://127.0.0.1/livez"), 400));
+}
+
+TEST_CASE("whoever waits for it is told to go on before the content is read") {
+  ServerSettings with_body = settings();
+  with_body.largest_body = 100;
+  const auto server = Server::start(with_body, [](const Request& request) {
+                        return text_response(200, "got " + std::to_string(request.body.size()));
+                      }).value();
+  asio::io_context context;
+  asio::ip::tcp::socket socket(context);
+  socket.connect({asio::ip::make_address("127.0.0.1"), static_cast<std::uint16_t>(server->port())});
+  const auto head = [](int size) {
+    return "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nConnection: close\r\nContent-Length: " +
+           std::to_string(size) + "\r\n\r\n";
+  };
+  asio::write(socket, asio::buffer(head(5)));
+  std::string answer(25, ' ');
+  asio::read(socket, asio::buffer(answer));
+  CHECK(answer == "HTTP/1.1 100 Continue\r\n\r\n");
+  asio::write(socket, asio::buffer(std::string("hello")));
+  boost::system::error_code error;
+  answer.clear();
+  asio::read(socket, asio::dynamic_buffer(answer), error);
+  CHECK(has_status(answer, 200));
+  CHECK(answer.find("got 5") != std::string::npos);
+  CHECK(has_status(talk(server->port(), head(101)), 413));  // before it has sent any of it
+}
+
 TEST_CASE("requests have their limits") {
   Site site;
   CHECK(has_status(talk(site.port(), "GET /livez HTTP/1.1\r\nX: " + std::string(9000, 'a') + "\r\n\r\n"), 431));
