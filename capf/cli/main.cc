@@ -10,10 +10,9 @@ namespace {
 
 std::string or_else(const std::string& text, const char* otherwise) { return text.empty() ? otherwise : text; }
 
-}  // namespace
+using namespace capf::cli;
 
-int main(int argc, char** argv) {
-  using namespace capf::cli;
+int dispatch(int argc, char** argv) {
   const std::vector<std::string> words = capf::client::take_arguments(argc, argv, "--string");
   capf::forbid_core_dumps();
   std::ios::sync_with_stdio(false);
@@ -32,10 +31,14 @@ int main(int argc, char** argv) {
   Server server({or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
                  given.text("--certificate"), given.text("--key"), or_else(given.text("--administrator"), "admin")});
   const capf::Result<int> code = parsed.command->run(parsed.arguments, server);
-  if (!code) return report(code.error());
-  if (!std::cout.flush()) {
-    warn("standard output cannot be written");
-    return 1;
-  }
-  return *code;
+  return code ? *code : report(code.error());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int code = dispatch(argc, argv);
+  if (std::cout.flush()) return code;
+  warn("standard output cannot be written");
+  return code == 0 ? 1 : code;
 }

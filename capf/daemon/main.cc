@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <map>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -179,18 +181,20 @@ int dispatch(int argc, char** argv) {
   std::string key;
   add_init(app, options, key);
 
-  Place place;
+  // CLI11 reads the environment for the subcommands that were not named too: each has a place of its own.
+  std::map<const CLI::App*, Place> places;
+  const auto add_place = [&places](CLI::App* command) { places[command].add_options(*command); };
   auto* migrating = app.add_subcommand("migrate", "brings the database's schema up to this program's");
-  place.add_options(*migrating);
+  add_place(migrating);
   auto* archiving = app.add_subcommand(
       "archive", "moves old events, expired certificates and ended operations from the database into files");
-  place.add_options(*archiving);
+  add_place(archiving);
   auto* running = app.add_subcommand("run", "serves until SIGTERM or SIGINT");
-  place.add_options(*running);
+  add_place(running);
   std::optional<std::string> passphrase;
   running->add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
   auto* rekeying = app.add_subcommand("rekey-passphrase", "encrypts every key of the site under a new passphrase");
-  place.add_options(*rekeying);
+  add_place(rekeying);
   rekeying->add_option("--passphrase", passphrase,
                        "where the present passphrase is, in place of what the configuration says");
   std::string next_passphrase;
@@ -204,12 +208,12 @@ int dispatch(int argc, char** argv) {
       "add",
       "makes a key and a certificate for a new administrator, on record, without another administrator: where all of\n"
       "them have expired or lost their keys. Run it as the owner of the state directory; the server may run");
-  place.add_options(*appointing);
+  add_place(appointing);
   AdministratorOptions appointed;
   std::string role;
   add_administrator_options(*appointing, appointed, role);
   auto* checking = app.add_subcommand("check-config", "says ok, or every fault of the configuration");
-  place.add_options(*checking);
+  add_place(checking);
   bool print = false;
   checking->add_flag("--print", print, "prints every setting with its value");
 
@@ -219,12 +223,14 @@ int dispatch(int argc, char** argv) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
   }
 
-  if (checking->parsed()) return report(check_config(place, print));
+  if (checking->parsed()) return report(check_config(places.at(checking), print));
   if (!ca::protect_key_memory()) {
     log_warning("keys.not_locked", {{"words", "private keys may be swapped out: raise RLIMIT_MEMLOCK to 8 MiB"}});
   }
   if (app.got_subcommand("init")) return report(make_site(options, key));
-  const auto configuration = place.read();
+  const auto named = std::find_if(places.begin(), places.end(), [](const auto& each) { return each.first->parsed(); });
+  CAPF_INVARIANT(named != places.end());
+  const auto configuration = named->second.read();
   if (!configuration) return report(tl::unexpected<Error>(configuration.error()));
   set_log_level(configuration->log_level);
   if (migrating->parsed()) return report(migrate(*configuration, signals));
@@ -245,7 +251,10 @@ int dispatch(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return dispatch(argc, argv);
+    const int code = dispatch(argc, argv);
+    if (std::cout.flush()) return code;
+    say_error("capfd: standard output cannot be written");
+    return code == EXIT_SUCCESS ? EXIT_FAILURE : code;
   } catch (const std::exception& error) {
     say_error(std::string("capfd: ") + error.what());
     return EXIT_FAILURE;

@@ -175,9 +175,7 @@ int run_many(const Options& options, const phone::Phone& common, const phone::Fo
   return tally.count(std::string(to_string(Reason::kServerNotReached))) == load.count ? 3 : 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int dispatch(int argc, char** argv) {
   const std::vector<std::string> words = client::take_arguments(argc, argv, "--string");
   forbid_core_dumps();
   const phone::ParsedOptions parsed = phone::parse_options(words);
@@ -215,4 +213,13 @@ int main(int argc, char** argv) {
   const phone::Line* wire = line ? &*line : nullptr;
   return options.count == 0 ? run_one(options, std::move(phone), *folder, wire)
                             : run_many(options, phone, *folder, wire);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int code = dispatch(argc, argv);
+  if (std::cout.flush()) return code;
+  std::cerr << "capf-phone: standard output cannot be written\n";
+  return code == 0 ? 1 : code;
 }

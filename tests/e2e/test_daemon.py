@@ -121,6 +121,28 @@ class StartTest(DaemonTest):
         self.assertEqual(run(CAPFD, "check-config", "--state", self.site.state).stdout, "ok\n")
         self.refused(state, "INVALID_CONFIGURATION", "frob")
 
+    def test_the_option_says_which_site_whatever_the_environment_says(self):
+        empty = self.site.folder / "no site"
+        environment = {**os.environ, "CAPF_STATE": str(self.site.state)}
+        for command in (("migrate",), ("archive",), ("run",), ("check-config",),
+                        ("rekey-passphrase", "--new-passphrase", "file:/nope"),
+                        ("administrator", "add", "olga", "--role", "admin")):
+            with self.subTest(command):
+                done = run(CAPFD, *command, "--state", empty, code=1, env=environment)
+                self.assertIn(str(empty / "capfd.toml"), done.stdout + done.stderr)
+        run(CAPFD, "check-config", env=environment)
+
+    def test_output_that_cannot_be_written_is_no_success(self):
+        for program in "capfd", "capfctl", "capf-phone":
+            for words in (["--help"], ["--version"],
+                          *{"capfd": [["check-config", "--print", "--state", self.site.state]],
+                            "capfctl": [["completion", "bash"], ["phone", "add", "--help"],
+                                        ["--state", self.site.state, "summary"]]}.get(program, [])):
+                with self.subTest(program=program, words=words), open("/dev/full", "w") as full:
+                    done = subprocess.run([PROGRAMS / program, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn("standard output cannot be written", done.stderr)
+
     def test_a_wrong_command_line_ends_with_2(self):
         run(CAPFD, code=2)
         run(CAPFD, "frob", code=2)

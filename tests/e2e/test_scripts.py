@@ -17,8 +17,8 @@ from e2e.site import PATIENCE, PROGRAMS, SOURCE, eventually, free_base_port, run
 class Run:
     """scripts/run in the background."""
 
-    def __init__(self, *arguments, cwd=None):
-        self.process = subprocess.Popen([SOURCE / "scripts/run", "--programs", PROGRAMS, *arguments], cwd=cwd,
+    def __init__(self, *arguments, cwd=None, env=None):
+        self.process = subprocess.Popen([SOURCE / "scripts/run", "--programs", PROGRAMS, *arguments], cwd=cwd, env=env,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.output = ""
 
@@ -103,6 +103,10 @@ class RunTest(unittest.TestCase):
         self.assertLess(seconds, 10)
         self.assertEqual(run(SOURCE / "scripts/postgres", "status", state / "postgres", code=None).returncode, 3)
 
+        other = self.start("--state", state, "--base-port", str(base + 100))
+        rest, _ = other.process.communicate(timeout=PATIENCE)
+        self.assertEqual(other.process.returncode, 2, rest)
+        self.assertIn(f"has the base port {base}", rest.decode())
         again = self.start("--state", state, "--base-port", str(base))
         self.assertEqual(again.ready(), line)
         self.assertNotIn("DEMO", again.output)
@@ -134,7 +138,8 @@ class RunTest(unittest.TestCase):
 
     def test_one_of_several_servers_is_not_missed(self):
         state = self.folder / "site"
-        site = self.start("--state", state, "--base-port", "0", "--no-demo", "--servers", "3")
+        site = self.start("--state", state, "--base-port", "0", "--no-demo", "--servers", "3",
+                          env={**os.environ, "CAPF_STATE": str(state)})
         site.ready(servers=3)
         first, other = (json.loads((state / place / "endpoints.json").read_text()) for place in ("", "servers/2"))
         self.assertNotEqual(first["phone"], other["phone"])
