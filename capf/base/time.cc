@@ -55,7 +55,7 @@ Result<TimePoint> parse_rfc3339(std::string_view text) {
                             std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) return fail(Reason::kInvalidTime);
   TimePoint time{sys_days{date}};
-  if (text.empty()) return time + hours{24} - seconds{1};
+  if (text.empty()) return time;
 
   if (!take_one_of(text, "Tt ")) return fail(Reason::kInvalidTime);
   const int hour = take_digits(text, 2);

@@ -28,7 +28,7 @@ class SystemClock final : public Clock {
 /// RFC 3339 in UTC with whole seconds: 2030-12-31T23:59:59Z.
 std::string to_rfc3339(TimePoint time);
 /// Takes what to_rfc3339() makes, also with a fraction of up to six digits, an offset such as +01:00 in place of Z,
-/// or a date alone (its last second). Years 1970 to 9999. Errors: INVALID_TIME.
+/// or a date alone (its beginning). Years 1970 to 9999. Errors: INVALID_TIME.
 Result<TimePoint> parse_rfc3339(std::string_view text);
 
 }  // namespace capf

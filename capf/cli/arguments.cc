@@ -34,8 +34,14 @@ std::string check_number(const std::string& text) {
 }
 
 std::string check_time(const std::string& text) {
-  const auto time = parse_time(text, SystemClock().now());
+  const auto time = parse_time(text, SystemClock().now(), Day::kBegins);
   return time ? "" : time.error().message;
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  std::replace(text.begin(), text.end(), '|', '/');  // it begins the performance data
+  return text;
 }
 
 std::string joined(const std::vector<std::string>& words, const char* between) {
@@ -69,9 +75,12 @@ class Grammar {
         return parsed;
       }
       const CLI::App* at = innermost();
+      const bool plugin = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0;
+      // Monitoring shows the first line of standard output, whatever happens.
+      if (plugin) parsed.out = "CAPF CHECK UNKNOWN - " + one_line(client::printable(stop.what())) + '\n';
       parsed.error = std::string("capfctl: INVALID_REQUEST: ") + client::printable(stop.what()) + " ('" + path_of(at) +
                      " --help' says more)\n";
-      parsed.exit_code = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0 ? kPluginUnknown : kWrongUsage;
+      parsed.exit_code = plugin ? kPluginUnknown : kWrongUsage;
       return parsed;
     }
     parsed.command = commands_.at(innermost());
@@ -123,7 +132,8 @@ class Grammar {
     slot.option->expected(spec.many ? -1 : 1)->allow_extra_args(spec.many);
     switch (spec.kind) {
       case Option::Kind::kNumber: slot.option->check(check_number)->type_name("N"); break;
-      case Option::Kind::kTime: slot.option->check(check_time)->type_name("TIME"); break;
+      case Option::Kind::kTime:
+      case Option::Kind::kDeadline: slot.option->check(check_time)->type_name("TIME"); break;
       case Option::Kind::kFile: slot.option->type_name("FILE"); break;
       case Option::Kind::kFolder: slot.option->type_name("DIR"); break;
       case Option::Kind::kText: slot.option->type_name("TEXT"); break;

@@ -28,25 +28,50 @@ std::optional<std::int64_t> Arguments::number(const std::string& name) const {
 }
 
 std::optional<TimePoint> Arguments::time(const std::string& name) const {
-  const auto parsed = parse_time(text(name), SystemClock().now());
+  const auto parsed = parse_time(text(name), SystemClock().now(), Day::kBegins);
   return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
-Result<TimePoint> parse_time(std::string_view text, TimePoint now) {
-  if (text.empty() || text.front() != '+') return parse_rfc3339(text);
-  int count = 0;
+std::optional<TimePoint> Arguments::deadline(const std::string& name) const {
+  const auto parsed = parse_time(text(name), SystemClock().now(), Day::kEnds);
+  return parsed ? std::optional(*parsed) : std::nullopt;
+}
+
+namespace {
+
+constexpr std::size_t kLengthOfDate = 10;  // 2030-12-31
+
+/// The time that lies so many units, "90m", after `now`, or before it.
+std::optional<TimePoint> count_from(TimePoint now, std::string_view text, bool forward) {
+  std::int64_t count = 0;
   const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data() + 1, end, count);
-  if (parsed.ec != std::errc{} || parsed.ptr + 1 != end || count < 0 || count > 1'000'000) {
-    return fail(Reason::kInvalidTime,
-                "a time is written as 2030-12-31T23:59:59Z, or from now on as +90m, +12h or +10d");
-  }
+  const auto parsed = std::from_chars(text.data(), end, count);
+  if (parsed.ec != std::errc{} || parsed.ptr + 1 != end || count < 0 || count > 1'000'000) return std::nullopt;
+  const std::int64_t signed_count = forward ? count : -count;
   switch (*parsed.ptr) {
-    case 'm': return now + std::chrono::minutes(count);
-    case 'h': return now + std::chrono::hours(count);
-    case 'd': return now + std::chrono::hours(24) * count;
-    default: return fail(Reason::kInvalidTime);
+    case 'm': return now + std::chrono::minutes(signed_count);
+    case 'h': return now + std::chrono::hours(signed_count);
+    case 'd': return now + std::chrono::days(signed_count);
+    case 'w': return now + std::chrono::weeks(signed_count);
+    default: return std::nullopt;
   }
+}
+
+}  // namespace
+
+Result<TimePoint> parse_time(std::string_view text, TimePoint now, Day day) {
+  const TimePoint end{std::chrono::sys_days{std::chrono::year{9999} / 1 / 1}};
+  std::optional<TimePoint> time;
+  if (text.starts_with('+') || text.starts_with('-')) {
+    time = count_from(now, text.substr(1), text.front() == '+');
+  } else if (const auto written = parse_rfc3339(text)) {
+    time = *written;
+    if (text.size() == kLengthOfDate && day == Day::kEnds) *time += std::chrono::hours{24} - std::chrono::seconds{1};
+  }
+  if (time && *time >= TimePoint{} && *time < end) return *time;
+  return fail(Reason::kInvalidTime,
+              "a time is written as 2030-12-31, as 2030-12-31T23:59:59Z or 2030-12-31T23:59:59+01:00, or is counted "
+              "from now: +90m, +12h, +10d, +2w, -24h");
 }
 
 std::optional<int> confirm(const Arguments& arguments, const std::string& question) {

@@ -15,7 +15,7 @@ class Server;
 
 /// An option ("--auth") or, where the name does not begin with a dash, an argument by position ("DEVICE").
 struct Option {
-  enum class Kind : std::uint8_t { kFlag, kText, kNumber, kTime, kFile, kFolder, kChoice };
+  enum class Kind : std::uint8_t { kFlag, kText, kNumber, kTime, kDeadline, kFile, kFolder, kChoice };
   std::string name;
   Kind kind = Kind::kText;
   std::string help;
@@ -35,14 +35,18 @@ class Arguments {
   std::vector<std::string> list(const std::string& name) const;
   std::optional<std::int64_t> number(const std::string& name) const;
   std::optional<TimePoint> time(const std::string& name) const;
+  std::optional<TimePoint> deadline(const std::string& name) const;
   Format format() const { return text("--output") == "json" ? Format::kJson : Format::kTable; }
 
  private:
   std::map<std::string, std::vector<std::string>> values_;
 };
 
-/// RFC 3339, or from now on: "+90m", "+12h", "+10d". Errors: INVALID_TIME.
-Result<TimePoint> parse_time(std::string_view text, TimePoint now);
+/// What a date without a time of day means.
+enum class Day : std::uint8_t { kBegins, kEnds };
+
+/// RFC 3339, a date, or counted from now: "+90m", "+12h", "+10d", "+2w", "-24h". Errors: INVALID_TIME.
+Result<TimePoint> parse_time(std::string_view text, TimePoint now, Day day);
 
 struct Command {
   std::string path;  ///< "phone add"

@@ -25,7 +25,7 @@ Result<int> schedule(const Arguments& arguments, Server& server) {
                                                                 : v1::KEY_ORDER_RSA);
   request.mutable_key()->set_rsa_bits(static_cast<std::int32_t>(arguments.number("--rsa-size").value_or(0)));
   request.mutable_key()->set_ec_bits(static_cast<std::int32_t>(arguments.number("--ec-size").value_or(0)));
-  if (const auto time = arguments.time("--completes-by")) set_time(*request.mutable_completes_by(), *time);
+  if (const auto time = arguments.deadline("--completes-by")) set_time(*request.mutable_completes_by(), *time);
 
   CAPF_LET(const auto response, server.call(request));
   for (const std::string& warning : response.warnings()) warn("warning: " + warning);
@@ -120,7 +120,7 @@ std::vector<Command> operation_commands() {
         {"--key-order", Option::Kind::kChoice, "the key to make (default: rsa)", false, false, {"rsa", "ec", "ec-rsa"}},
         {"--rsa-size", Option::Kind::kChoice, "bits (default: 2048)", false, false, {"1024", "2048", "3072", "4096"}},
         {"--ec-size", Option::Kind::kChoice, "bits (default: 384)", false, false, {"256", "384", "521"}},
-        {"--completes-by", Option::Kind::kTime, "2030-12-31T23:59:59Z, or +12h, +10d (default: +10d)"},
+        {"--completes-by", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +12h, +10d (default: +10d)"},
         output_option()},
        schedule},
       {"operation list",

@@ -85,7 +85,7 @@ Result<int> trace(const Arguments& arguments, Server& server) {
   v1::TracePhoneRequest request;
   request.set_device(arguments.text("DEVICE"));
   request.set_off(arguments.has("--off"));
-  const auto until = arguments.time("--until");
+  const auto until = arguments.deadline("--until");
   if (until && request.off()) return report_usage("either --until or --off");
   if (until) set_time(*request.mutable_until(), *until);
   CAPF_LET(const auto response, server.call(request));
@@ -145,7 +145,7 @@ std::vector<Command> phone_commands() {
        "Logs the phone's dialogues on the wire, at whichever server it comes to; never an authentication string",
        "capfctl phone trace SEP001122334455 --until +2h",
        {device,
-        {"--until", Option::Kind::kTime, "2030-12-31T23:59:59Z, or +90m, +12h (default: +30m; at most +24h)"},
+        {"--until", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +90m, +12h (default: +30m; at most +24h)"},
         {"--off", Option::Kind::kFlag, "no longer"},
         output_option()},
        trace},

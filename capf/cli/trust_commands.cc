@@ -24,9 +24,9 @@ Result<int> add(const Arguments& arguments, Server& server) {
   request.set_models(arguments.text("--models"));
   request.set_allow_sha1(arguments.has("--allow-sha1"));
   request.set_min_rsa_bits(static_cast<std::int32_t>(arguments.number("--min-rsa-bits").value_or(0)));
-  if (const auto time = arguments.time("--allow-expired-until"))
+  if (const auto time = arguments.deadline("--allow-expired-until"))
     set_time(*request.mutable_allow_expired_until(), *time);
-  if (const auto time = arguments.time("--ends")) set_time(*request.mutable_ends_at(), *time);
+  if (const auto time = arguments.deadline("--ends")) set_time(*request.mutable_ends_at(), *time);
 
   CAPF_LET(const auto response, server.call(request));
   List list(std::cout, arguments.format(),
@@ -93,8 +93,8 @@ std::vector<Command> trust_commands() {
          false,
          false,
          {"1024", "2048", "3072", "4096"}},
-        {"--allow-expired-until", Option::Kind::kTime, "until then an expired MIC gets its first LSC"},
-        {"--ends", Option::Kind::kTime, "trusted until then (default: until it expires)"},
+        {"--allow-expired-until", Option::Kind::kDeadline, "until then an expired MIC gets its first LSC"},
+        {"--ends", Option::Kind::kDeadline, "trusted until then (default: until it expires)"},
         output_option()},
        add},
       {"trust list", "Lists the trust stores", "capfctl trust list", {output_option()}, list},

@@ -38,8 +38,13 @@ void check_serial(const std::string& text) {
 
 void check_time(const std::string& text) {
   const TimePoint now = parse_rfc3339("2026-06-01T12:00:00Z").value();
-  const auto time = cli::parse_time(text, now);
-  CAPF_INVARIANT(!time || text[0] != '+' || *time >= now);
+  const auto begins = cli::parse_time(text, now, cli::Day::kBegins);
+  const auto ends = cli::parse_time(text, now, cli::Day::kEnds);
+  CAPF_INVARIANT(begins.has_value() == ends.has_value());
+  if (!begins) return;
+  CAPF_INVARIANT(text[0] != '+' || *begins >= now);
+  CAPF_INVARIANT(text[0] != '-' || *begins <= now);
+  CAPF_INVARIANT(*ends == *begins || *ends - *begins == std::chrono::hours{24} - std::chrono::seconds{1});
 }
 
 void check_anchors(const std::string& text) {

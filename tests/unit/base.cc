@@ -65,7 +65,7 @@ TEST_CASE("a time may have a fraction, an offset, or be a date alone") {
   CHECK(to_rfc3339(*parse_rfc3339("2029-12-31T19:30:00-04:30")) == "2030-01-01T00:00:00Z");
   CHECK(*parse_rfc3339("2030-01-01T00:00:00.25Z") - *parse_rfc3339("2030-01-01T00:00:00Z") ==
         std::chrono::milliseconds{250});
-  CHECK(to_rfc3339(*parse_rfc3339("2030-06-30")) == "2030-06-30T23:59:59Z");
+  CHECK(to_rfc3339(*parse_rfc3339("2030-06-30")) == "2030-06-30T00:00:00Z");
 }
 
 TEST_CASE("what is no time is refused") {

@@ -51,7 +51,10 @@ TEST_CASE("wrong usage is exit code 2, and unknown (3) for a monitoring plugin")
     CHECK(result.exit_code == 2);
     CHECK(result.error.rfind("capfctl: INVALID_REQUEST: ", 0) == 0);
   }
-  CHECK(parsed(commands, "check pending --warning many").exit_code == 3);
+  const Parsed wrong = parsed(commands, "check pending --warning many");
+  CHECK(wrong.exit_code == 3);
+  CHECK_THAT(wrong.out, Catch::StartsWith("CAPF CHECK UNKNOWN - "));
+  CHECK(std::count(wrong.out.begin(), wrong.out.end(), '\n') == 1);
 }
 
 TEST_CASE("every command has help with an example") {
@@ -91,12 +94,17 @@ TEST_CASE("the completion script knows every command and option") {
 }
 
 TEST_CASE("times are absolute, or from now on") {
-  CHECK(to_rfc3339(*parse_time("+10d", kNow)) == "2030-02-10T00:00:00Z");
-  CHECK(to_rfc3339(*parse_time("+90m", kNow)) == "2030-01-31T01:30:00Z");
-  CHECK(to_rfc3339(*parse_time("2030-05-01T12:00:00Z", kNow)) == "2030-05-01T12:00:00Z");
-  for (const char* text : {"", "+", "+d", "+10", "+10w", "+10dd", "+-1d", "+9999999999d", "10d"}) {
+  CHECK(to_rfc3339(*parse_time("+10d", kNow, Day::kBegins)) == "2030-02-10T00:00:00Z");
+  CHECK(to_rfc3339(*parse_time("+90m", kNow, Day::kBegins)) == "2030-01-31T01:30:00Z");
+  CHECK(to_rfc3339(*parse_time("2030-05-01T12:00:00Z", kNow, Day::kBegins)) == "2030-05-01T12:00:00Z");
+  CHECK(to_rfc3339(*parse_time("+2w", kNow, Day::kEnds)) == "2030-02-14T00:00:00Z");
+  CHECK(to_rfc3339(*parse_time("-24h", kNow, Day::kBegins)) == "2030-01-30T00:00:00Z");
+  CHECK(to_rfc3339(*parse_time("2030-05-01", kNow, Day::kBegins)) == "2030-05-01T00:00:00Z");
+  CHECK(to_rfc3339(*parse_time("2030-05-01", kNow, Day::kEnds)) == "2030-05-01T23:59:59Z");
+  for (const char* text : {"", "+", "-", "+d", "+10", "+10y", "+10dd", "+-1d", "+9999999999d", "10d", "-100000d",
+                           "+1000000w", "2030-13-01"}) {
     CAPTURE(text);
-    CHECK_FALSE(parse_time(text, kNow));
+    CHECK_FALSE(parse_time(text, kNow, Day::kBegins));
   }
 }
 
