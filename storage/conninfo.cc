@@ -11,6 +11,11 @@ namespace capf::storage {
 namespace {
 
 constexpr const char* kPrimaryOnly = "read-write";
+/// What our statements and our reading of the answers rest on, whatever the role, the database or the cluster has.
+constexpr const char* kForm =
+    " -c search_path=public,pg_temp -c bytea_output=hex -c standard_conforming_strings=on -c datestyle=ISO "
+    "-c intervalstyle=postgres -c extra_float_digits=1 -c timezone=UTC -c transform_null_equals=off -c array_nulls=on "
+    "-c default_transaction_read_only=off -c default_transaction_deferrable=off -c row_security=on";
 
 using Options = std::map<std::string, std::string>;
 
@@ -114,8 +119,8 @@ Result<std::string> session_conninfo(const std::string& conninfo, const SessionL
   settings = "-c statement_timeout=" + milliseconds(limits.statement) +
              " -c lock_timeout=" + milliseconds(limits.lock) +
              " -c idle_in_transaction_session_timeout=" + milliseconds(limits.idle_in_transaction) +
-             " -c timezone=UTC -c client_min_messages=warning -c enable_seqscan=off -c jit=off" +
-             (settings.empty() ? "" : " ") + settings;
+             " -c client_min_messages=warning -c enable_seqscan=off -c jit=off" + (settings.empty() ? "" : " ") +
+             settings + kForm;
   return to_conninfo(options);
 }
 

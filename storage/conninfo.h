@@ -20,8 +20,8 @@ struct SessionLimits {
   std::chrono::milliseconds idle_in_transaction{20'000};
 };
 
-/// `conninfo` after check_conninfo(), with limits, time zone, keepalives and the primary as target set where it does
-/// not say otherwise.
+/// `conninfo` after check_conninfo(), with limits, keepalives and the primary as target set where it does not say
+/// otherwise, and with the settings on which the form of answers depends.
 Result<std::string> session_conninfo(const std::string& conninfo, const SessionLimits& limits);
 
 /// Whether a session may be one with a standby, by target_session_attrs.

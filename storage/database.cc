@@ -151,6 +151,16 @@ Status PostgresDatabase::read(const std::function<Status(Transaction&)>& work) {
   return run(pool_, wait_, takes_standby_, Access::kRead, work);
 }
 
+Result<std::vector<std::string>> PostgresDatabase::not_durable() {
+  static const Statement kNotDurable{"database_not_durable",
+                                     "select name from pg_settings where name in ('fsync', 'full_page_writes') and "
+                                     "setting = 'off' order by name"};
+  CAPF_LET(auto lease, pool_.take(wait_));
+  Session session(lease.connection());
+  CAPF_TRY(session.begin(Access::kRead));
+  return session.all(kNotDurable, Parameters(), read_text);
+}
+
 Status PostgresDatabase::ping() {
   return run(pool_, std::chrono::seconds(1), takes_standby_, Access::kRead, [](Transaction&) { return Status{}; });
 }

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "capf/domain/store.h"
 #include "storage/conninfo.h"
@@ -29,6 +30,8 @@ class PostgresDatabase final : public Database {
 
   /// Whether the database answers. OVERLOADED where no connection is free for a second.
   Status ping();
+  /// Settings of the cluster with which a crash may lose what was committed; no session can change them.
+  Result<std::vector<std::string>> not_durable();
   PoolUse use() const { return pool_.use(); }
 
  private:

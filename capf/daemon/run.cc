@@ -107,6 +107,11 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
     adopted = moved.has_value();
     if (!moved && moved.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(moved.error());
     if (moved && *moved) log_warning("database.moved");
+    CAPF_LET(const auto settings_off, database->not_durable());
+    for (const std::string& setting : settings_off) {
+      log_warning("database.not_durable",
+                  {{"setting", setting}, {"words", "what was committed may be lost by a crash"}});
+    }
     return {};
   });
   CAPF_TRY(found);

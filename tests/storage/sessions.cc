@@ -256,5 +256,26 @@ TEST_CASE("a session ends after its longest life, used or not") {
   CHECK(pid() != first);
 }
 
+TEST_CASE("a commit waits for the disk, or for more where the cluster says so") {
+  const FreshDatabase fresh;
+  const auto [set, used] = GENERATE(table<std::string, std::string>(
+      {{"off", "on"}, {"on", "on"}, {"local", "local"}, {"remote_apply", "remote_apply"}}));
+  fresh.sql("alter role capf_server in database " + fresh.sql("select current_database()") +
+                " set synchronous_commit = " + set,
+            "postgres");
+  storage::Link link(good(storage::session_conninfo(fresh.conninfo(), {})));
+  CHECK(pqxx::nontransaction(link).exec("show synchronous_commit").front()[0].as<std::string>() == used);
+}
+
+TEST_CASE("nothing runs where the record's triggers would not") {
+  const FreshDatabase fresh;
+  fresh.sql("alter role capf_server in database " + fresh.sql("select current_database()") +
+                " set session_replication_role = replica",
+            "postgres");
+  const Status status = fresh.open()->ping();
+  REQUIRE_FALSE(status);
+  CHECK(status.error().cause.find("session_replication_role") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace capf::test
