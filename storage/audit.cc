@@ -77,7 +77,8 @@ const Statement kPruneMinutes{"audit_prune_minutes", "delete from refusal_minute
 const Statement kRefusals{
     "audit_refusals",
     "select microseconds(minute), address_block, reason, device, count from refusals "
-    "where minute >= date_trunc('minute', $1::timestamptz) order by minute desc, count desc limit $2::int"};
+    "where minute >= date_trunc('minute', $1::timestamptz) and ($2::text is null or device = $2::text) "
+    "order by minute, address_block, reason, device offset $3::bigint limit $4::int"};
 
 }  // namespace
 
@@ -139,8 +140,9 @@ Status Audit::count_refusal(const std::string& address_block, Reason reason, con
   return session_.execute(kCountRefusal, Parameters(address_block, to_string(reason), device, kLargestRefusals));
 }
 
-Result<std::vector<RefusalCount>> Audit::refusals(TimePoint since, int limit) {
-  return session_.all(kRefusals, Parameters(since, limit), read_refusal);
+Result<std::vector<RefusalCount>> Audit::refusals(TimePoint since, const std::optional<std::string>& device,
+                                                  const Page& page) {
+  return session_.all(kRefusals, Parameters(since, device, page.after, page.limit), read_refusal);
 }
 
 Status Audit::prune_refusals(TimePoint until) {

@@ -36,9 +36,9 @@ const Statement kFindBeginning{"blocks_find_beginning",
 const Statement kRemove{"blocks_remove", "delete from blocked_certificates where id = $1::bigint"};
 const Statement kList{"blocks_list", kSelect + " where id > $1::bigint order by id limit $2::int"};
 const Statement kRefuses{"blocks_refuses",
-                         "select exists (select from blocked_certificates where sha256 = $1::bytea) or "
-                         "exists (select from blocked_certificates where key_sha256 = $2::bytea) or "
-                         "exists (select from public_keys where sha256 = $2::bytea and compromised)"};
+                         "select exists (select from blocked_certificates where sha256 = any ($1::bytea[])) or "
+                         "exists (select from blocked_certificates where key_sha256 = any ($2::bytea[])) or "
+                         "exists (select from public_keys where sha256 = any ($2::bytea[]) and compromised)"};
 
 }  // namespace
 
@@ -64,8 +64,8 @@ Result<std::vector<BlockedCertificate>> Blocks::list(const Page& page) {
   return session_.all(kList, Parameters(page.after, page.limit), read);
 }
 
-Result<bool> Blocks::refuses(const Sha256& certificate, const Sha256& key) {
-  return session_.value(kRefuses, Parameters(certificate, key), read_boolean);
+Result<bool> Blocks::refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) {
+  return session_.value(kRefuses, Parameters(certificates, keys), read_boolean);
 }
 
 }  // namespace capf::storage

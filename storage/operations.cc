@@ -50,6 +50,9 @@ const Statement kFind{"operations_find", kSelect + " where o.id = $1::bigint"};
 const Statement kFindOpen{"operations_find_open", kSelect + " where o.phone_id = $1::bigint and o.finished_at is null"};
 const Statement kFindLast{"operations_find_last",
                           kSelect + " where o.phone_id = $1::bigint order by o.id desc limit 1"};
+const Statement kFindBefore{
+    "operations_find_before",
+    kSelect + " where o.phone_id = $1::bigint and o.id < $2::bigint order by o.id desc limit 1"};
 const Statement kAdvance{
     "operations_advance",
     "update operations set state = $2::text, authenticated_by = $3::text, authenticated_certificate = $4::bytea, "
@@ -108,6 +111,10 @@ Result<std::optional<Operation>> Operations::find_open(std::int64_t phone_id) {
 
 Result<std::optional<Operation>> Operations::find_last(std::int64_t phone_id) {
   return session_.first(kFindLast, Parameters(phone_id), read_operation);
+}
+
+Result<std::optional<Operation>> Operations::find_before(std::int64_t phone_id, std::int64_t id) {
+  return session_.first(kFindBefore, Parameters(phone_id, id), read_operation);
 }
 
 Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, const Page& page) {

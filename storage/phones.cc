@@ -48,6 +48,9 @@ const Statement kLock{"phones_lock", kFind.text + " for no key update of p"};
 const Statement kFindId{"phones_find_id", "select " + kColumns + kTables + " where p.id = $1::bigint"};
 const Statement kLockAll{"phones_lock_all",
                          "select id from phones where id = any ($1::bigint[]) order by id for no key update"};
+const Statement kLockDevices{"phones_lock_devices", "select " + kColumns + kTables +
+                                                        " where p.device = any ($1::text[]) and p.removed_at is null "
+                                                        "order by p.id for no key update of p"};
 const Statement kBlockAll{"phones_block_all",
                           "update phones set blocked_at = now() where id = any ($1::bigint[]) and blocked_at is null "
                           "and removed_at is null returning device"};
@@ -74,13 +77,17 @@ const Statement kRecordAttempt{
     "set at = excluded.at, address = excluded.address, transport = excluded.transport, kind = excluded.kind, "
     "reason = excluded.reason, message = excluded.message"};
 
+/// A device name has nothing that an array's text would have to escape; the quotes keep "null" a name.
+std::string array_of(std::span<const DeviceName> devices) {
+  std::string names = "{";
+  for (const DeviceName& device : devices) names += (names.size() > 1 ? ",\"" : "\"") + device.text() + "\"";
+  return names + "}";
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> Phones::add(std::span<const DeviceName> devices, const std::string& model) {
-  // A device name has nothing that an array's text would have to escape; the quotes keep "null" a name.
-  std::string names = "{";
-  for (const DeviceName& device : devices) names += (names.size() > 1 ? ",\"" : "\"") + device.text() + "\"";
-  return session_.all(kAdd, Parameters(names + "}", model), read_text);
+  return session_.all(kAdd, Parameters(array_of(devices), model), read_text);
 }
 
 Result<std::optional<Phone>> Phones::find(const DeviceName& device) {
@@ -89,6 +96,10 @@ Result<std::optional<Phone>> Phones::find(const DeviceName& device) {
 
 Result<std::optional<Phone>> Phones::lock(const DeviceName& device) {
   return session_.first(kLock, Parameters(device), read);
+}
+
+Result<std::vector<Phone>> Phones::lock_all(std::span<const DeviceName> devices) {
+  return session_.all(kLockDevices, Parameters(array_of(devices)), read);
 }
 
 Status Phones::lock_all(std::span<const std::int64_t> ids) { return session_.execute(kLockAll, Parameters(ids)); }

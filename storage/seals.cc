@@ -40,6 +40,14 @@ PlacedRecord read_record(Columns& columns) {
 
 Bytes read_octets(Columns& columns) { return columns.bytes(); }
 
+UnsealedEvents read_unsealed(Columns& columns) {
+  UnsealedEvents events;
+  events.count = columns.number();
+  events.oldest = columns.optional_time();
+  events.made_up = columns.number();
+  return events;
+}
+
 const Statement kAdopt{"seals_adopt", "select adopt_cluster()"};
 const Statement kLock{"seals_lock", "select pg_advisory_xact_lock(hashtext('capf'), hashtext('audit_seals'))"};
 const Statement kLast{"seals_last", "select " + kColumns + " from audit_seals order by number desc limit 1"};
@@ -59,8 +67,10 @@ const Statement kEvents{"seals_events",
                         "select " + kRecordColumns +
                             " from audit_events where (xid, id) > ($1::text::xid8, $2::bigint) "
                             "and (xid, id) <= ($3::text::xid8, $4::bigint) order by xid, id limit $5::int"};
-const Statement kCount{"seals_count",
-                       "select count(*) from audit_events where (xid, id) > ($1::text::xid8, $2::bigint)"};
+const Statement kAfter{"seals_after",
+                       "select count(*), microseconds(min(at)), count(*) filter (where xid >= (select "
+                       "record_transaction(pg_snapshot_xmax(pg_current_snapshot())))) from audit_events where "
+                       "(xid, id) > ($1::text::xid8, $2::bigint)"};
 const Statement kKey{"seals_key", "select spki from audit_key"};
 const Statement kSetKey{"seals_set_key", "insert into audit_key (spki) values ($1::bytea) on conflict do nothing"};
 
@@ -93,8 +103,8 @@ Result<std::vector<PlacedRecord>> Seals::events(const ChangeCursor& after, const
   return session_.all(kEvents, Parameters(after.transaction, after.id, last.transaction, last.id, limit), read_record);
 }
 
-Result<std::int64_t> Seals::count_after(const ChangeCursor& cursor) {
-  return session_.value(kCount, Parameters(cursor.transaction, cursor.id), read_number);
+Result<UnsealedEvents> Seals::after(const ChangeCursor& cursor) {
+  return session_.value(kAfter, Parameters(cursor.transaction, cursor.id), read_unsealed);
 }
 
 Result<std::optional<Bytes>> Seals::key() { return session_.first(kKey, Parameters(), read_octets); }

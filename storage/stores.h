@@ -34,6 +34,7 @@ class Phones final : public PhoneStore {
   Result<std::optional<Phone>> find(const DeviceName& device) override;
   Result<std::optional<Phone>> lock(const DeviceName& device) override;
   Status lock_all(std::span<const std::int64_t> ids) override;
+  Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) override;
   Result<std::optional<Phone>> find(std::int64_t id) override;
   Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) override;
   Status set_blocked(std::int64_t id, bool blocked) override;
@@ -57,6 +58,7 @@ class Operations final : public OperationStore {
   Result<std::optional<Operation>> find(std::int64_t id) override;
   Result<std::optional<Operation>> find_open(std::int64_t phone_id) override;
   Result<std::optional<Operation>> find_last(std::int64_t phone_id) override;
+  Result<std::optional<Operation>> find_before(std::int64_t phone_id, std::int64_t id) override;
   Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) override;
   Result<std::optional<std::int64_t>> advance(std::int64_t id, OperationState to, CredentialKind by,
                                               const std::optional<Sha256>& certificate, bool expired_mic) override;
@@ -122,7 +124,7 @@ class Blocks final : public BlockStore {
   Result<std::vector<BlockedCertificate>> find_beginning(const std::string& hexadecimal) override;
   Status remove(std::int64_t id) override;
   Result<std::vector<BlockedCertificate>> list(const Page& page) override;
-  Result<bool> refuses(const Sha256& certificate, const Sha256& key) override;
+  Result<bool> refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) override;
 
  private:
   Session& session_;
@@ -206,7 +208,8 @@ class Audit final : public AuditStore {
   Result<ChangeCursor> end() override;
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) override;
   Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) override;
-  Result<std::vector<RefusalCount>> refusals(TimePoint since, int limit) override;
+  Result<std::vector<RefusalCount>> refusals(TimePoint since, const std::optional<std::string>& device,
+                                             const Page& page) override;
   Status prune_refusals(TimePoint until) override;
 
  private:
@@ -224,7 +227,7 @@ class Seals final : public SealStore {
   Status add(const AuditSeal& seal) override;
   Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) override;
   Result<std::vector<PlacedRecord>> events(const ChangeCursor& after, const ChangeCursor& last, int limit) override;
-  Result<std::int64_t> count_after(const ChangeCursor& cursor) override;
+  Result<UnsealedEvents> after(const ChangeCursor& cursor) override;
   Result<std::optional<Bytes>> key() override;
   Result<bool> set_key(BytesView spki) override;
 
@@ -245,7 +248,7 @@ class Checks final : public CheckStore {
 class Overview final : public SummaryStore {
  public:
   explicit Overview(Session& session) : session_(session) {}
-  Result<Summary> summary() override;
+  Result<Summary> summary(std::span<const int> days) override;
 
  private:
   Session& session_;

@@ -10,14 +10,17 @@ Count read_count(Columns& columns) {
   return {std::move(name), columns.number()};
 }
 
+std::pair<int, std::int64_t> read_within(Columns& columns) {
+  const int days = columns.integer();
+  return {days, columns.number()};
+}
+
 Summary read_figures(Columns& columns) {
   Summary summary;
   summary.overdue = columns.number();
   summary.oldest_pending = columns.optional_time();
   summary.phones = columns.number();
-  summary.lscs_expiring_30_days = columns.number();
-  summary.lscs_expiring_7_days = columns.number();
-  summary.lscs_expiring_1_day = columns.number();
+  summary.lscs_expired = columns.number();
   summary.lscs_unconfirmed = columns.number();
   summary.issuer_not_after = columns.optional_time();
   return summary;
@@ -51,15 +54,19 @@ const Statement kFigures{
     "summary_figures",
     "select (select count(*) from operations where finished_at is null and completes_by < now()), "
     "(select microseconds(min(created_at)) from operations where finished_at is null), "
-    "(select phones from totals), e.in_30, e.in_7, e.in_1, "
+    "(select phones from totals), "
+    "(select count(*) from certificates c join phones p on p.id = c.phone_id where c.kind = 'lsc' "
+    "and c.revoked_at is null and c.superseded_at is null and c.confirmed_at is not null and c.not_after < now() and "
+    "p.removed_at is null and not exists (select from certificates n where n.phone_id = c.phone_id and "
+    "n.confirmed_at is not null and n.id > c.id)), "
     "(select count(*) from certificates c join operations o on o.id = c.operation_id where c.kind = 'lsc' "
     "and c.revoked_at is null and c.superseded_at is null and c.confirmed_at is null and c.not_after >= now() and "
     "o.finished_at is not null), "
-    "(select microseconds(not_after) from issuers where active) "
-    "from (select count(*) as in_30, count(*) filter (where not_after < now() + interval '7 days') as in_7, "
-    "count(*) filter (where not_after < now() + interval '1 day') as in_1 from certificates where kind = 'lsc' "
-    "and revoked_at is null and superseded_at is null and not_after >= now() and "
-    "not_after < now() + interval '30 days') e"};
+    "(select microseconds(not_after) from issuers where active)"};
+const Statement kExpiring{"summary_expiring",
+                          "select days, (select count(*) from certificates where kind = 'lsc' and revoked_at is null "
+                          "and superseded_at is null and not_after >= now() and not_after < now() + "
+                          "make_interval(days => days)) from unnest($1::int[]) as asked (days)"};
 // An issuer that is not active and has ended leaves nothing behind that is still good.
 const Statement kExpiries{
     "summary_expiries",
@@ -70,8 +77,12 @@ const Statement kExpiries{
 
 }  // namespace
 
-Result<Summary> Overview::summary() {
+Result<Summary> Overview::summary(std::span<const int> days) {
   CAPF_LET(auto summary, session_.value(kFigures, Parameters(), read_figures));
+  std::vector<std::int64_t> asked(kExpiryDays.begin(), kExpiryDays.end());
+  asked.insert(asked.end(), days.begin(), days.end());
+  CAPF_LET(const auto expiring, session_.all(kExpiring, Parameters(std::span<const std::int64_t>(asked)), read_within));
+  summary.lscs_expiring.insert(expiring.begin(), expiring.end());
   for (const OperationState state : kOperationStates) summary.operations[state] = 0;
   for (const Statement& statement : {kOpen, kEnded}) {
     CAPF_LET(const auto counts, session_.all(statement, Parameters(), read_count));

@@ -63,6 +63,8 @@ struct Metrics::Series {
   Gauge& unconfirmed = gauge(registry, "capf_lscs_unconfirmed",
                              "LSCs whose operation ended before the phone confirmed that it has them.");
   Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
+  Gauge& expired =
+      gauge(registry, "capf_lscs_expired", "LSCs that expired and have no successor, of phones on record.");
   Family<Gauge>& not_after = gauges(registry, "capf_certificate_not_after_seconds",
                                     "When the server's own certificates expire, in seconds since 1970.");
   Family<Gauge>& administrators =
@@ -99,7 +101,7 @@ struct Metrics::Series {
                              .Add({});
   std::mutex failing_mutex;
   std::map<std::pair<std::int64_t, int>, std::optional<Reason>> failing;  ///< what was told last of each shard
-  Gauge& summary_read = gauge(registry, "capf_summary_read_seconds",
+  Gauge& summary_read = gauge(registry, "capf_figures_read_seconds",
                               "When the numbers from the database were last read, in seconds since 1970.");
 };
 
@@ -135,11 +137,10 @@ void Metrics::set_oldest_pending_age(std::chrono::seconds age) {
 }
 void Metrics::set_phones(std::int64_t count) { series_->phones.Set(static_cast<double>(count)); }
 void Metrics::set_lscs_unconfirmed(std::int64_t count) { series_->unconfirmed.Set(static_cast<double>(count)); }
-void Metrics::set_lscs_expiring(std::int64_t within_30_days, std::int64_t within_7_days, std::int64_t within_1_day) {
-  series_->expiring.Add({{"days", "30"}}).Set(static_cast<double>(within_30_days));
-  series_->expiring.Add({{"days", "7"}}).Set(static_cast<double>(within_7_days));
-  series_->expiring.Add({{"days", "1"}}).Set(static_cast<double>(within_1_day));
+void Metrics::set_lscs_expiring(int days, std::int64_t count) {
+  series_->expiring.Add({{"days", std::to_string(days)}}).Set(static_cast<double>(count));
 }
+void Metrics::set_lscs_expired(std::int64_t count) { series_->expired.Set(static_cast<double>(count)); }
 void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_after) {
   series_->not_after.Add({{"certificate", std::string(which)}}).Set(seconds_of(not_after));
 }

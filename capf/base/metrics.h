@@ -74,7 +74,8 @@ class Metrics {
   void set_phones(std::int64_t count);
   void set_lscs_unconfirmed(std::int64_t count);
   /// Live LSCs that expire within 30, 7 and 1 day; each includes the next.
-  void set_lscs_expiring(std::int64_t within_30_days, std::int64_t within_7_days, std::int64_t within_1_day);
+  void set_lscs_expiring(int days, std::int64_t count);
+  void set_lscs_expired(std::int64_t count);
   /// @param which "issuer", "site_ca", "server", "wire", "wire-ec", "ocsp"
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
   /// @param role "admin", "operator", "auditor", "monitor"

@@ -39,6 +39,7 @@ struct Store {
 struct JudgedPath {
   CertificateOutline leaf;  ///< refers to the octets of the leaf
   std::vector<const TrustAnchor*> anchors;
+  std::vector<PathCertificate> issuers;
   bool expired = false;
 };
 
@@ -226,6 +227,7 @@ class AnchoredTrust final : public TrustStore {
     mic.sha256 = capf::sha256(leaf);
     mic.key_sha256 = capf::sha256(path.leaf.public_key);
     mic.expired = path.expired;
+    mic.issuers = path.issuers;
     return mic;
   }
 
@@ -239,7 +241,7 @@ class AnchoredTrust final : public TrustStore {
     for (const TrustAnchor* anchor : path.anchors) {
       if (!anchor->devices.matches(device.text())) return fail(Reason::kCertificateOutsideAnchor);
     }
-    return JudgedLsc{capf::sha256(leaf), capf::sha256(path.leaf.public_key)};
+    return JudgedLsc{capf::sha256(leaf), capf::sha256(path.leaf.public_key), path.issuers};
   }
 
  private:
@@ -285,9 +287,13 @@ class AnchoredTrust final : public TrustStore {
     if (path.size() > kLongestChain) return fail(Reason::kCertificateUnknownIssuer, "the chain is too long");
     CAPF_TRY(check_names(path));
 
-    JudgedPath judged{leaf, {}, false};
+    JudgedPath judged{leaf, {}, {}, false};
     for (const auto& certificate : path) {
-      const auto anchor = store.anchors.find(capf::sha256(certificate->BER_encode()));
+      const Sha256 digest = capf::sha256(certificate->BER_encode());
+      if (certificate != path.front()) {
+        judged.issuers.push_back({digest, capf::sha256(certificate->subject_public_key_info())});
+      }
+      const auto anchor = store.anchors.find(digest);
       if (anchor != store.anchors.end()) judged.anchors.push_back(&anchor->second);
     }
     const auto all = [&judged](auto condition) {

@@ -12,19 +12,27 @@
 
 namespace capf::ca {
 
+/// A certificate of a path, and its key: SHA-256 of the DER and of its SubjectPublicKeyInfo.
+struct PathCertificate {
+  Sha256 sha256{};
+  Sha256 key_sha256{};
+};
+
 /// A MIC that chains to an anchor, is in time (or expired as its anchor allows), strong enough, and the device's.
 struct JudgedMic {
   Sha256 sha256{};
   Sha256 key_sha256{};
-  std::string model;          ///< what stands before the last hyphen of the CN
-  std::string serial_number;  ///< the subject's serialNumber; may be empty
-  bool expired = false;       ///< counts only because every anchor in its path lets it, until a date
+  std::string model;                     ///< what stands before the last hyphen of the CN
+  std::string serial_number;             ///< the subject's serialNumber; may be empty
+  bool expired = false;                  ///< counts only because every anchor in its path lets it, until a date
+  std::vector<PathCertificate> issuers;  ///< the CAs above it, up to and with the root
 };
 
 /// Another site's LSC that chains to an anchor of the store lsc and is the device's.
 struct JudgedLsc {
   Sha256 sha256{};
   Sha256 key_sha256{};
+  std::vector<PathCertificate> issuers;  ///< as in JudgedMic
 };
 
 /// The anchors of one moment, parsed once. Immutable. Threads: any.

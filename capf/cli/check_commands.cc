@@ -16,6 +16,8 @@ Thresholds thresholds(const Arguments& arguments) {
   return {arguments.number("--warning"), arguments.number("--critical")};
 }
 
+constexpr std::int64_t kMostDays = 36500;
+
 Result<int> pending(const Arguments& arguments, Server& server) {
   const auto summary = server.call(v1::GetSummaryRequest());
   if (!summary) return print(judge_error("PENDING", summary.error()));
@@ -29,9 +31,17 @@ Result<int> pending(const Arguments& arguments, Server& server) {
 }
 
 Result<int> expiry(const Arguments& arguments, Server& server) {
-  const auto summary = server.call(v1::GetSummaryRequest());
+  const Thresholds days = expiry_days(thresholds(arguments));
+  if (*days.critical > *days.warning || *days.warning > kMostDays) {
+    return print(judge_error(
+        "EXPIRY",
+        fail(Reason::kInvalidRequest, "--critical is at most --warning, which is at most 36500 days").value()));
+  }
+  v1::GetSummaryRequest request;
+  for (const auto& each : {days.warning, days.critical}) request.add_lsc_days(static_cast<std::int32_t>(*each));
+  const auto summary = server.call(request);
   if (!summary) return print(judge_error("EXPIRY", summary.error()));
-  return print(judge_expiry(*summary, SystemClock().now(), thresholds(arguments)));
+  return print(judge_expiry(*summary, SystemClock().now(), days));
 }
 
 Result<int> health(const Arguments&, Server& server) {

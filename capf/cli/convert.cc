@@ -293,6 +293,7 @@ Json to_json(const v1::GetSummaryResponse& summary) {
                       {"lscs_expiring_30_days", summary.lscs_expiring_30_days()},
                       {"lscs_expiring_7_days", summary.lscs_expiring_7_days()},
                       {"lscs_expiring_1_day", summary.lscs_expiring_1_day()},
+                      {"lscs_expired", summary.lscs_expired()},
                       {"lscs_unconfirmed", summary.lscs_unconfirmed()},
                       {"issuer_not_after", CAPF_TIME(summary, issuer_not_after)},
                       {"expiries", std::move(expiries)}};

@@ -45,8 +45,8 @@ Result<int> list_audit(const Arguments& arguments, Server& server) {
       [](const auto& response) -> auto& { return response.events(); });
 }
 
-/// What the server has, from `after` on. @return events behind the last seal.
-Result<std::int64_t> verify_server(Server& server, std::int64_t after, SealVerifier& verifier) {
+/// What the server has, from `after` on. @return the last answer, which has no batches.
+Result<v1::ListSealsResponse> verify_server(Server& server, std::int64_t after, SealVerifier& verifier) {
   v1::ListSealsRequest request;
   request.set_after(after);
   while (true) {
@@ -57,7 +57,7 @@ Result<std::int64_t> verify_server(Server& server, std::int64_t after, SealVerif
       verifier.take(batch);
       request.set_after(batch.seal().number());
     }
-    if (response.batches().empty()) return response.unsealed();
+    if (response.batches().empty()) return response;
   }
 }
 
@@ -96,9 +96,10 @@ Result<int> verify_audit(const Arguments& arguments, Server& server) {
   CAPF_LET(Anchors anchors, anchors_of(arguments.text("--anchor")));
   SealVerifier verifier(key, std::move(anchors));
   for (const std::string& path : archives) CAPF_TRY(verify_archive(path, verifier));
-  std::int64_t unsealed = 0;
+  v1::ListSealsResponse rest;
   if (!arguments.has("--offline")) {
-    CAPF_LET(unsealed, verify_server(server, verifier.last(), verifier));
+    CAPF_LET(rest, verify_server(server, verifier.last(), verifier));
+    verifier.take_unsealed(rest, SystemClock().now());
   }
   verifier.finish();
   Json::Array findings;
@@ -107,7 +108,7 @@ Result<int> verify_audit(const Arguments& arguments, Server& server) {
        Json::Object{{"first_seal", verifier.first()},
                     {"last_seal", verifier.last()},
                     {"events", verifier.events()},
-                    {"unsealed", unsealed},
+                    {"unsealed", rest.unsealed()},
                     {"anchor", text_or_null(verifier.anchor())},
                     {"findings", findings}});
   if (verifier.findings().empty()) return 0;

@@ -10,6 +10,8 @@ namespace {
 
 /// An event may be written down so long after the time that stands in it: its transaction took so long.
 constexpr std::int64_t kLongestTransaction = 3600LL * 1'000'000;
+/// A server seals every few seconds what no running transaction can precede.
+constexpr std::int64_t kLongestUnsealed = 600LL * 1'000'000;
 
 std::string big_endian(std::uint64_t value, int octets) {
   std::string text;
@@ -40,7 +42,11 @@ std::string hex(const std::string& octets) { return to_hex(as_bytes(octets)); }
 }  // namespace
 
 Anchors read_anchors(std::string_view text) {
-  static const std::regex pattern("number=([0-9]{1,18}) sha256=([0-9a-f]{64})(?![0-9a-f])");
+  // A server's line, whose values may quote anything; this command's own output, as a table and as JSON.
+  static const std::string seal = "number=([0-9]{1,18}) sha256=([0-9a-f]{64})";
+  static const std::regex patterns[]{std::regex("^[^\"=]*audit\\.sealed " + seal + "(?![0-9a-f])"),
+                                     std::regex("^\\s*(?:anchor\\s+)?" + seal + "\\s*$"),
+                                     std::regex("^[^\\\\]*\"anchor\": ?\"" + seal + "\"")};
   static const std::regex recovered("^[^\"=]*audit\\.recovered number=([0-9]{1,18})(?![0-9])");
   Anchors anchors;
   std::size_t start = 0;
@@ -48,7 +54,9 @@ Anchors read_anchors(std::string_view text) {
     const std::size_t end = std::min(text.find('\n', start), text.size());
     const std::string line(text.substr(start, std::min<std::size_t>(end - start, 4096)));
     std::smatch found;
-    if (std::regex_search(line, found, pattern)) anchors[std::stoll(found[1])] = found[2];
+    for (const std::regex& pattern : patterns) {
+      if (std::regex_search(line, found, pattern)) anchors[std::stoll(found[1])] = found[2];
+    }
     if (std::regex_search(line, found, recovered))
       anchors.erase(anchors.upper_bound(std::stoll(found[1])), anchors.end());
     start = end + 1;
@@ -97,6 +105,18 @@ void SealVerifier::take(const v1::SealedBatch& batch) {
   last_sha256_ = hex(digest(text));
   if (const auto anchor = anchors_.find(last_); anchor != anchors_.end() && anchor->second != last_sha256_) {
     find(last_, "is not the one that the anchor names");
+  }
+}
+
+void SealVerifier::take_unsealed(const v1::ListSealsResponse& rest, TimePoint now) {
+  if (rest.made_up() > 0) {
+    findings_.push_back(std::to_string(rest.made_up()) + " events are of transactions that have not begun yet");
+  }
+  if (!rest.has_oldest_unsealed()) return;
+  const std::int64_t age = now.time_since_epoch().count() - microseconds(rest.oldest_unsealed());
+  if (age > kLongestUnsealed) {
+    findings_.push_back(std::to_string(rest.unsealed()) + " events are not sealed, the oldest for " +
+                        std::to_string(age / 60'000'000) + " minutes");
   }
 }
 

@@ -83,9 +83,16 @@ Verdict judge_pending(std::int64_t pending, std::int64_t overdue, Thresholds lim
   return verdict;
 }
 
+Thresholds expiry_days(Thresholds asked) { return {asked.warning.value_or(30), asked.critical.value_or(7)}; }
+
 Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits) {
-  const std::int64_t warning = limits.warning.value_or(30);
-  const std::int64_t critical = limits.critical.value_or(7);
+  const std::int64_t warning = *limits.warning;
+  const std::int64_t critical = *limits.critical;
+  const auto& within = summary.lscs_expiring();
+  const auto lscs = [&within](std::int64_t days) {
+    const auto found = within.find(static_cast<std::int32_t>(days));
+    return found == within.end() ? std::optional<std::int64_t>() : found->second;
+  };
   Verdict verdict;
   verdict.check = "EXPIRY";
   verdict.level = Level::kOk;
@@ -116,22 +123,31 @@ Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thres
     if (expiry.has_renews_at()) continue;
     if (consider(days, expiry.spare())) findings.push_back(description(expiry) + " " + expires_in(days));
   }
-  if (summary.lscs_expiring_30_days() > 0) consider(30);
-  if (summary.lscs_expiring_7_days() > 0) consider(7);
-  if (summary.lscs_expiring_1_day() > 0) consider(1);
-  if (!summary.has_issuer_not_after()) verdict.level = Level::kUnknown;
+  if (lscs(warning).value_or(0) > 0) verdict.level = std::max(verdict.level, Level::kWarning);
+  if (lscs(critical).value_or(0) > 0 || summary.lscs_expired() > 0) verdict.level = Level::kCritical;
+  if (!summary.has_issuer_not_after() || !lscs(warning) || !lscs(critical)) verdict.level = Level::kUnknown;
 
   for (std::size_t i = 0; i < std::min(findings.size(), kMostFindings); ++i) verdict.words += findings[i] + "; ";
   if (findings.size() > kMostFindings) {
     verdict.words += std::to_string(findings.size() - kMostFindings) + " more, see 'capfctl summary'; ";
   }
-  const std::int64_t lscs[]{summary.lscs_expiring_1_day(), summary.lscs_expiring_7_days(),
-                            summary.lscs_expiring_30_days()};
-  verdict.words += issuer + "; LSCs expiring within 1, 7, 30 days: " + std::to_string(lscs[0]) + ", " +
-                   std::to_string(lscs[1]) + ", " + std::to_string(lscs[2]);
+  verdict.words += issuer + "; ";
+  if (!lscs(warning) || !lscs(critical))
+    verdict.words += "the server is older than this program and does not tell of all; ";
+  if (summary.lscs_expired() > 0) {
+    verdict.words += std::to_string(summary.lscs_expired()) + " LSCs have expired without a successor; ";
+  }
+  std::string days_words;
+  std::string count_words;
+  std::string figures;
+  for (const auto& [days, count] : std::map<std::int32_t, std::int64_t>(within.begin(), within.end())) {
+    days_words += (days_words.empty() ? "" : ", ") + std::to_string(days);
+    count_words += (count_words.empty() ? "" : ", ") + std::to_string(count);
+    figures += "lscs_" + std::to_string(days) + (days == 1 ? "_day=" : "_days=") + std::to_string(count) + ";;;0 ";
+  }
+  verdict.words += "LSCs expiring within " + days_words + " days: " + count_words;
   for (const auto& [name, days] : first) verdict.perfdata += name + "_days=" + std::to_string(days) + " ";
-  verdict.perfdata += "lscs_1_day=" + std::to_string(lscs[0]) + ";;;0 lscs_7_days=" + std::to_string(lscs[1]) +
-                      ";;;0 lscs_30_days=" + std::to_string(lscs[2]) + ";;;0";
+  verdict.perfdata += figures + "lscs_expired=" + std::to_string(summary.lscs_expired()) + ";;0;0";
   return verdict;
 }
 

@@ -32,8 +32,11 @@ struct Thresholds {
 /// @param limits hold for the number of open operations; more overdue ones than `overdue_allowed` are a warning.
 Verdict judge_pending(std::int64_t pending, std::int64_t overdue, Thresholds limits, std::int64_t overdue_allowed);
 
-/// Of every certificate that the site lives by, and of the LSCs. @param limits days (default 30 and 7): what expires
-/// within so many is a warning, or critical; without what is `spare` nothing stands still, so it is a warning at most.
+/// Days: 30 and 7 where nothing else is asked for.
+Thresholds expiry_days(Thresholds asked);
+/// Of every certificate that the site lives by, and of the LSCs. @param limits expiry_days(), of which the summary says
+/// how many LSCs expire: what expires within so many is a warning, or critical; without what is `spare` nothing stands
+/// still, so it is a warning at most. An LSC that has expired without a successor is critical.
 Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits);
 
 /// @param status grpc.health.v1's word.

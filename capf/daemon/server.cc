@@ -322,8 +322,8 @@ class Composition final : public Server {
     metrics_.set_overdue(summary->overdue);
     metrics_.set_phones(summary->phones);
     metrics_.set_lscs_unconfirmed(summary->lscs_unconfirmed);
-    metrics_.set_lscs_expiring(summary->lscs_expiring_30_days, summary->lscs_expiring_7_days,
-                               summary->lscs_expiring_1_day);
+    metrics_.set_lscs_expired(summary->lscs_expired);
+    for (const auto& [days, count] : summary->lscs_expiring) metrics_.set_lscs_expiring(days, count);
     metrics_.set_summary_read(now);
   }
 

@@ -50,6 +50,8 @@ class PhoneStore {
   virtual Result<std::optional<Phone>> lock(const DeviceName& device) = 0;
   /// The same for some of them by their ids, in the one order in which several phones are ever locked.
   virtual Status lock_all(std::span<const std::int64_t> ids) = 0;
+  /// Those of these names that are on record, each locked as lock() does it.
+  virtual Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) = 0;
   virtual Result<std::optional<Phone>> find(std::int64_t id) = 0;
   virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) = 0;
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
@@ -94,6 +96,8 @@ class OperationStore {
   virtual Result<std::optional<Operation>> find_open(std::int64_t phone_id) = 0;
   /// The phone's newest one, open or not.
   virtual Result<std::optional<Operation>> find_last(std::int64_t phone_id) = 0;
+  /// The phone's operation before that one.
+  virtual Result<std::optional<Operation>> find_before(std::int64_t phone_id, std::int64_t id) = 0;
   virtual Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) = 0;
   /// Records how the phone authenticated and moves to `to`: in_progress, which begins another session, or issued,
   /// which counts a certificate. @return the number of the session; nothing where the operation is not open any more.
@@ -303,8 +307,8 @@ class BlockStore {
   virtual Result<std::vector<BlockedCertificate>> find_beginning(const std::string& hexadecimal) = 0;
   virtual Status remove(std::int64_t id) = 0;
   virtual Result<std::vector<BlockedCertificate>> list(const Page& page) = 0;
-  /// Whether the certificate is blocked, or its key is, or was revoked as compromised.
-  virtual Result<bool> refuses(const Sha256& certificate, const Sha256& key) = 0;
+  /// Whether one of the certificates is blocked, or one of the keys is, or was revoked as compromised.
+  virtual Result<bool> refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) = 0;
 };
 
 /// Limits on wrong authentication strings, over all servers, by the database's clock.
@@ -434,7 +438,9 @@ class AuditStore {
   /// Counts a refusal before authentication. @param device empty for a name that is not known. Beyond 400 rows
   /// in one minute, or 800 in ten, further ones go into one row for each reason, with the address block "*".
   virtual Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) = 0;
-  virtual Result<std::vector<RefusalCount>> refusals(TimePoint since, int limit) = 0;
+  /// The oldest first. @param device empty: of all. @param page behind its first `after` rows
+  virtual Result<std::vector<RefusalCount>> refusals(TimePoint since, const std::optional<std::string>& device,
+                                                     const Page& page) = 0;
   /// Drops counted refusals of before `until`, some thousands at a time.
   virtual Status prune_refusals(TimePoint until) = 0;
 };
@@ -443,6 +449,14 @@ class AuditStore {
 struct PlacedRecord {
   ChangeCursor place;
   AuditRecord record;
+};
+
+/// Events that no seal covers.
+struct UnsealedEvents {
+  std::int64_t count = 0;
+  std::optional<TimePoint> oldest;
+  /// Those whose transactions have numbers that the database has not given out yet: somebody has made them up.
+  std::int64_t made_up = 0;
 };
 
 class SealStore {
@@ -462,7 +476,7 @@ class SealStore {
   virtual Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) = 0;
   /// Events after `after`, up to and with `last`, in order.
   virtual Result<std::vector<PlacedRecord>> events(const ChangeCursor& after, const ChangeCursor& last, int limit) = 0;
-  virtual Result<std::int64_t> count_after(const ChangeCursor& cursor) = 0;
+  virtual Result<UnsealedEvents> after(const ChangeCursor& cursor) = 0;
   /// SubjectPublicKeyInfo of the site's audit key.
   virtual Result<std::optional<Bytes>> key() = 0;
   /// @return false where there is one already.
@@ -470,6 +484,9 @@ class SealStore {
 };
 
 class CheckStore;  // capf/domain/check.h
+
+/// For which Summary::lscs_expiring is always told.
+inline constexpr std::array<int, 3> kExpiryDays{1, 7, 30};
 
 /// What monitoring asks at once.
 struct Summary {
@@ -479,9 +496,8 @@ struct Summary {
   std::int64_t overdue = 0;
   std::optional<TimePoint> oldest_pending;  ///< created_at
   std::int64_t phones = 0;
-  std::int64_t lscs_expiring_30_days = 0;  ///< live LSCs; includes those below
-  std::int64_t lscs_expiring_7_days = 0;
-  std::int64_t lscs_expiring_1_day = 0;
+  std::map<int, std::int64_t> lscs_expiring;  ///< by days: live LSCs that expire within so many
+  std::int64_t lscs_expired = 0;              ///< their phones, which are on record, have no live one
   std::int64_t lscs_unconfirmed = 0;          ///< their operation ended without a confirmation
   std::optional<TimePoint> issuer_not_after;  ///< of the active one
   std::vector<Expiry> expiries;               ///< issuers and administrators, the first end first
@@ -490,7 +506,8 @@ struct Summary {
 class SummaryStore {
  public:
   virtual ~SummaryStore() = default;
-  virtual Result<Summary> summary() = 0;
+  /// @param days for lscs_expiring; it also has those of kExpiryDays.
+  virtual Result<Summary> summary(std::span<const int> days) = 0;
 };
 
 /// Time is the database's. A transaction that took or holds a lease and then stands still for seconds is ended.
@@ -508,7 +525,9 @@ class LeaseStore {
   virtual Status give_back(const std::string& name, const std::string& holder) = 0;
 };
 
-/// One transaction. Not shared between threads.
+/// One transaction. Not shared between threads. Whoever locks takes, in this order: phones, several of them at once by
+/// lock_all(), which goes by id; the trust anchors' lock; keys; operations and certificates of these phones; counts of
+/// authentication strings, which are locked for one statement where nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;

@@ -22,7 +22,7 @@ constexpr std::string_view kService = "capf.v1.AdminService/";
 
 grpc::Status AdminService::AddPhones(grpc::ServerContext* context, const v1::AddPhonesRequest* request,
                                      v1::AddPhonesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const std::vector<service::NewPhone> phones, phones_from(*request));
     CAPF_TRY(use_cases_.phones.add(call.actor, phones));
     response->set_added(static_cast<int>(phones.size()));
@@ -32,7 +32,7 @@ grpc::Status AdminService::AddPhones(grpc::ServerContext* context, const v1::Add
 
 grpc::Status AdminService::ListPhones(grpc::ServerContext* context, const v1::ListPhonesRequest* request,
                                       v1::ListPhonesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const PhoneFilter filter, filter_from(*request));
     CAPF_LET(const std::vector<Phone> phones, use_cases_.phones.list(filter, page));
@@ -44,7 +44,7 @@ grpc::Status AdminService::ListPhones(grpc::ServerContext* context, const v1::Li
 
 grpc::Status AdminService::GetPhone(grpc::ServerContext* context, const v1::GetPhoneRequest* request,
                                     v1::GetPhoneResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_LET(const service::PhoneView view, use_cases_.phones.show(device));
     const TimePoint now = use_cases_.clock.now();
@@ -60,7 +60,7 @@ grpc::Status AdminService::GetPhone(grpc::ServerContext* context, const v1::GetP
 
 grpc::Status AdminService::RemovePhone(grpc::ServerContext* context, const v1::RemovePhoneRequest* request,
                                        v1::RemovePhoneResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_LET(const int revoked, use_cases_.phones.remove(call.actor, device));
     response->set_revoked(revoked);
@@ -70,7 +70,7 @@ grpc::Status AdminService::RemovePhone(grpc::ServerContext* context, const v1::R
 
 grpc::Status AdminService::BlockPhone(grpc::ServerContext* context, const v1::BlockPhoneRequest* request,
                                       v1::BlockPhoneResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_LET(const int revoked, use_cases_.phones.block(call.actor, device));
     response->set_revoked(revoked);
@@ -80,7 +80,7 @@ grpc::Status AdminService::BlockPhone(grpc::ServerContext* context, const v1::Bl
 
 grpc::Status AdminService::UnblockPhone(grpc::ServerContext* context, const v1::UnblockPhoneRequest* request,
                                         v1::UnblockPhoneResponse*) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     return use_cases_.phones.unblock(call.actor, device);
   });
@@ -88,7 +88,7 @@ grpc::Status AdminService::UnblockPhone(grpc::ServerContext* context, const v1::
 
 grpc::Status AdminService::UnlockPhone(grpc::ServerContext* context, const v1::UnlockPhoneRequest* request,
                                        v1::UnlockPhoneResponse*) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     return use_cases_.phones.unlock(call.actor, device, request->forget_mic());
   });
@@ -96,7 +96,7 @@ grpc::Status AdminService::UnlockPhone(grpc::ServerContext* context, const v1::U
 
 grpc::Status AdminService::TracePhone(grpc::ServerContext* context, const v1::TracePhoneRequest* request,
                                       v1::TracePhoneResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     if (request->off()) return use_cases_.phones.stop_trace(call.actor, device);
     std::optional<TimePoint> wanted;
@@ -112,7 +112,7 @@ grpc::Status AdminService::TracePhone(grpc::ServerContext* context, const v1::Tr
 grpc::Status AdminService::ScheduleOperations(grpc::ServerContext* context,
                                               const v1::ScheduleOperationsRequest* request,
                                               v1::ScheduleOperationsResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const service::ScheduleRequest schedule, schedule_from(*request));
     CAPF_TRY(may_schedule(call.administrator.role, schedule.auth));
     CAPF_LET(const service::ScheduleAnswer answer, use_cases_.operations.schedule(call.actor, schedule));
@@ -129,7 +129,7 @@ grpc::Status AdminService::ScheduleOperations(grpc::ServerContext* context,
 
 grpc::Status AdminService::ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,
                                           v1::ListOperationsResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const OperationFilter filter, filter_from(*request));
     CAPF_LET(const std::vector<Operation> operations, use_cases_.operations.list(filter, page));
@@ -142,7 +142,7 @@ grpc::Status AdminService::ListOperations(grpc::ServerContext* context, const v1
 
 grpc::Status AdminService::GetOperation(grpc::ServerContext* context, const v1::GetOperationRequest* request,
                                         v1::GetOperationResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_LET(const Operation operation, use_cases_.operations.show(device));
     to_proto(operation, use_cases_.clock.now(), *response->mutable_operation());
@@ -152,7 +152,7 @@ grpc::Status AdminService::GetOperation(grpc::ServerContext* context, const v1::
 
 grpc::Status AdminService::CancelOperation(grpc::ServerContext* context, const v1::CancelOperationRequest* request,
                                            v1::CancelOperationResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_LET(const Operation operation, use_cases_.operations.cancel(call.actor, device));
     to_proto(operation, use_cases_.clock.now(), *response->mutable_operation());
@@ -162,7 +162,7 @@ grpc::Status AdminService::CancelOperation(grpc::ServerContext* context, const v
 
 grpc::Status AdminService::ListCertificates(grpc::ServerContext* context, const v1::ListCertificatesRequest* request,
                                             v1::ListCertificatesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const CertificateFilter filter, filter_from(*request));
     CAPF_LET(const std::vector<Certificate> certificates, use_cases_.certificates.list(filter, page));
@@ -177,7 +177,7 @@ grpc::Status AdminService::ListCertificates(grpc::ServerContext* context, const 
 
 grpc::Status AdminService::GetCertificate(grpc::ServerContext* context, const v1::GetCertificateRequest* request,
                                           v1::GetCertificateResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const std::string name, certificate_name_from(request->serial_or_device()));
     CAPF_LET(const service::CertificateView view, use_cases_.certificates.show(name));
     to_proto(view.certificate, use_cases_.clock.now(), WithDer::kYes, *response->mutable_certificate());
@@ -189,7 +189,7 @@ grpc::Status AdminService::GetCertificate(grpc::ServerContext* context, const v1
 grpc::Status AdminService::RevokeCertificates(grpc::ServerContext* context,
                                               const v1::RevokeCertificatesRequest* request,
                                               v1::RevokeCertificatesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const std::string name, certificate_name_from(request->serial_or_device()));
     CAPF_LET(const RevocationReason reason, revocation_reason_from(request->reason()));
     CAPF_LET(const service::RevokeAnswer answer, use_cases_.certificates.revoke(call.actor, name, reason));
@@ -205,7 +205,7 @@ grpc::Status AdminService::RevokeCertificates(grpc::ServerContext* context,
 grpc::Status AdminService::SelectCertificates(grpc::ServerContext* context,
                                               const v1::SelectCertificatesRequest* request,
                                               v1::SelectCertificatesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const CertificateSelection selection, selection_from(request->selection(), request->reason()));
     CAPF_LET(const service::SelectionView view, use_cases_.certificates.select(selection, page));
@@ -222,7 +222,7 @@ grpc::Status AdminService::SelectCertificates(grpc::ServerContext* context,
 
 grpc::Status AdminService::RevokeSelection(grpc::ServerContext* context, const v1::RevokeSelectionRequest* request,
                                            v1::RevokeSelectionResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const service::SelectionRequest selection, selection_from(*request));
     CAPF_LET(const service::SelectionAnswer answer, use_cases_.certificates.revoke_selection(call.actor, selection));
     response->set_revoked(answer.revoked);
@@ -235,7 +235,7 @@ grpc::Status AdminService::RevokeSelection(grpc::ServerContext* context, const v
 
 grpc::Status AdminService::RevokeKey(grpc::ServerContext* context, const v1::RevokeKeyRequest* request,
                                      v1::RevokeKeyResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const Sha256 key, digest_from(request->key_sha256()));
     CAPF_LET(const service::RevokeKeyAnswer answer, use_cases_.certificates.revoke_key(call.actor, key));
     const TimePoint now = use_cases_.clock.now();
@@ -250,7 +250,7 @@ grpc::Status AdminService::RevokeKey(grpc::ServerContext* context, const v1::Rev
 grpc::Status AdminService::ReleaseCertificates(grpc::ServerContext* context,
                                                const v1::ReleaseCertificatesRequest* request,
                                                v1::ReleaseCertificatesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const std::string name, certificate_name_from(request->serial_or_device()));
     CAPF_LET(const service::RevokeAnswer answer, use_cases_.certificates.release(call.actor, name));
     const TimePoint now = use_cases_.clock.now();
@@ -263,7 +263,7 @@ grpc::Status AdminService::ReleaseCertificates(grpc::ServerContext* context,
 
 grpc::Status AdminService::BlockCertificates(grpc::ServerContext* context, const v1::BlockCertificatesRequest* request,
                                              v1::BlockCertificatesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     std::vector<Bytes> files;
     for (const std::string& file : request->certificates()) {
       files.emplace_back(as_bytes(file).begin(), as_bytes(file).end());
@@ -277,7 +277,7 @@ grpc::Status AdminService::BlockCertificates(grpc::ServerContext* context, const
 grpc::Status AdminService::UnblockCertificate(grpc::ServerContext* context,
                                               const v1::UnblockCertificateRequest* request,
                                               v1::UnblockCertificateResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const BlockedCertificate certificate, use_cases_.trust.unblock(call.actor, request->sha256()));
     to_proto(certificate, *response->mutable_certificate());
     return {};
@@ -287,7 +287,7 @@ grpc::Status AdminService::UnblockCertificate(grpc::ServerContext* context,
 grpc::Status AdminService::ListBlockedCertificates(grpc::ServerContext* context,
                                                    const v1::ListBlockedCertificatesRequest* request,
                                                    v1::ListBlockedCertificatesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const auto blocked, use_cases_.trust.blocked(page));
     for (const BlockedCertificate& certificate : blocked) to_proto(certificate, *response->add_certificates());
@@ -299,7 +299,7 @@ grpc::Status AdminService::ListBlockedCertificates(grpc::ServerContext* context,
 grpc::Status AdminService::VerifyCertificates(grpc::ServerContext* context,
                                               const v1::VerifyCertificatesRequest* request,
                                               v1::VerifyCertificatesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const service::CheckCursor cursor, cursor_from(*request));
     CAPF_LET(const service::CheckPage page, use_cases_.checker.check(cursor));
     to_proto(page, *response);
@@ -307,9 +307,9 @@ grpc::Status AdminService::VerifyCertificates(grpc::ServerContext* context,
   });
 }
 
-grpc::Status AdminService::ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest*,
+grpc::Status AdminService::ListIssuers(grpc::ServerContext* context, const v1::ListIssuersRequest* request,
                                        v1::ListIssuersResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(std::vector<IssuerRecord> issuers, use_cases_.issuers.list());
     std::stable_partition(issuers.begin(), issuers.end(), [](const IssuerRecord& issuer) { return issuer.active; });
     for (const IssuerRecord& issuer : issuers) to_proto(issuer, *response->add_issuers());
@@ -320,7 +320,7 @@ grpc::Status AdminService::ListIssuers(grpc::ServerContext* context, const v1::L
 
 grpc::Status AdminService::GetIssuer(grpc::ServerContext* context, const v1::GetIssuerRequest* request,
                                      v1::GetIssuerResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const service::IssuerView view, use_cases_.issuers.show(request->id()));
     to_proto(view, *response);
     return {};
@@ -329,7 +329,7 @@ grpc::Status AdminService::GetIssuer(grpc::ServerContext* context, const v1::Get
 
 grpc::Status AdminService::AddIssuer(grpc::ServerContext* context, const v1::AddIssuerRequest* request,
                                      v1::AddIssuerResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(service::IssuerRequest wanted, take_issuer(*request));
     if (request->request_only()) {
       CAPF_LET(const Bytes der, use_cases_.issuers.make_request(call.actor, wanted));
@@ -344,7 +344,7 @@ grpc::Status AdminService::AddIssuer(grpc::ServerContext* context, const v1::Add
 
 grpc::Status AdminService::ActivateIssuer(grpc::ServerContext* context, const v1::ActivateIssuerRequest* request,
                                           v1::ActivateIssuerResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const IssuerRecord issuer, use_cases_.issuers.activate(call.actor, request->id(), request->force()));
     to_proto(issuer, *response->mutable_issuer());
     return {};
@@ -353,7 +353,7 @@ grpc::Status AdminService::ActivateIssuer(grpc::ServerContext* context, const v1
 
 grpc::Status AdminService::RetireIssuer(grpc::ServerContext* context, const v1::RetireIssuerRequest* request,
                                         v1::RetireIssuerResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const IssuerRecord issuer, use_cases_.issuers.retire(call.actor, request->id(), request->force()));
     to_proto(issuer, *response->mutable_issuer());
     return {};
@@ -362,7 +362,7 @@ grpc::Status AdminService::RetireIssuer(grpc::ServerContext* context, const v1::
 
 grpc::Status AdminService::AddAnchors(grpc::ServerContext* context, const v1::AddAnchorsRequest* request,
                                       v1::AddAnchorsResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const service::AnchorRequest anchors, anchors_from(*request));
     CAPF_LET(const auto outcomes, use_cases_.trust.add(call.actor, anchors));
     for (const service::AnchorOutcome& outcome : outcomes) to_proto(outcome, *response->add_outcomes());
@@ -370,9 +370,9 @@ grpc::Status AdminService::AddAnchors(grpc::ServerContext* context, const v1::Ad
   });
 }
 
-grpc::Status AdminService::ListAnchors(grpc::ServerContext* context, const v1::ListAnchorsRequest*,
+grpc::Status AdminService::ListAnchors(grpc::ServerContext* context, const v1::ListAnchorsRequest* request,
                                        v1::ListAnchorsResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const std::vector<TrustAnchor> anchors, use_cases_.trust.list());
     for (const TrustAnchor& anchor : anchors) to_proto(anchor, *response->add_anchors());
     return {};
@@ -381,7 +381,7 @@ grpc::Status AdminService::ListAnchors(grpc::ServerContext* context, const v1::L
 
 grpc::Status AdminService::RemoveAnchor(grpc::ServerContext* context, const v1::RemoveAnchorRequest* request,
                                         v1::RemoveAnchorResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const TrustAnchor anchor, use_cases_.trust.remove(call.actor, request->sha256()));
     to_proto(anchor, *response->mutable_anchor());
     return {};
@@ -390,7 +390,7 @@ grpc::Status AdminService::RemoveAnchor(grpc::ServerContext* context, const v1::
 
 grpc::Status AdminService::AddAdministrator(grpc::ServerContext* context, const v1::AddAdministratorRequest* request,
                                             v1::AddAdministratorResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const Role role, role_from(request->role()));
     const BytesView octets = as_bytes(request->certification_request());
     CAPF_LET(const auto added, use_cases_.administrators.add(call.actor, request->name(), role, octets));
@@ -401,9 +401,10 @@ grpc::Status AdminService::AddAdministrator(grpc::ServerContext* context, const 
   });
 }
 
-grpc::Status AdminService::ListAdministrators(grpc::ServerContext* context, const v1::ListAdministratorsRequest*,
+grpc::Status AdminService::ListAdministrators(grpc::ServerContext* context,
+                                              const v1::ListAdministratorsRequest* request,
                                               v1::ListAdministratorsResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const std::vector<Administrator> administrators, use_cases_.administrators.list());
     for (const Administrator& administrator : administrators) to_proto(administrator, *response->add_administrators());
     return {};
@@ -413,15 +414,15 @@ grpc::Status AdminService::ListAdministrators(grpc::ServerContext* context, cons
 grpc::Status AdminService::DisableAdministrator(grpc::ServerContext* context,
                                                 const v1::DisableAdministratorRequest* request,
                                                 v1::DisableAdministratorResponse*) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_TRY(check_administrator_name(request->name()));
     return use_cases_.administrators.disable(call.actor, request->name());
   });
 }
 
-grpc::Status AdminService::GetSite(grpc::ServerContext* context, const v1::GetSiteRequest*,
+grpc::Status AdminService::GetSite(grpc::ServerContext* context, const v1::GetSiteRequest* request,
                                    v1::GetSiteResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const service::SiteState state, use_cases_.recovery.look());
     to_proto(state, *response);
     return {};
@@ -430,7 +431,7 @@ grpc::Status AdminService::GetSite(grpc::ServerContext* context, const v1::GetSi
 
 grpc::Status AdminService::RecoverSite(grpc::ServerContext* context, const v1::RecoverSiteRequest* request,
                                        v1::RecoverSiteResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall& call) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const service::Confirmed confirmed, confirmed_from(*request));
     CAPF_LET(const service::Recovered recovered, use_cases_.recovery.run(call.actor, confirmed));
     to_proto(recovered, *response);
@@ -440,12 +441,15 @@ grpc::Status AdminService::RecoverSite(grpc::ServerContext* context, const v1::R
 
 grpc::Status AdminService::ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
                                      v1::ListAuditResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const AuditFilter filter, filter_from(*request));
     if (request->refusals()) {
-      CAPF_LET(const auto refusals, use_cases_.records.refusals(filter.since, page.limit));
+      CAPF_LET(const auto refusals, use_cases_.records.refusals(filter, page));
       for (const RefusalCount& refusal : refusals) to_proto(refusal, *response->add_refusals());
+      if (refusals.size() == static_cast<std::size_t>(page.limit)) {
+        response->set_next_page_token(std::to_string(page.after + page.limit));
+      }
       return {};
     }
     CAPF_LET(const std::vector<AuditEvent> events, use_cases_.records.list(filter, page));
@@ -457,10 +461,12 @@ grpc::Status AdminService::ListAudit(grpc::ServerContext* context, const v1::Lis
 
 grpc::Status AdminService::ListSeals(grpc::ServerContext* context, const v1::ListSealsRequest* request,
                                      v1::ListSealsResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const service::SealedPage page, use_cases_.records.seals(request->after()));
     for (const service::SealedBatch& batch : page.batches) to_proto(batch, *response->add_batches());
-    response->set_unsealed(page.unsealed);
+    response->set_unsealed(page.unsealed.count);
+    response->set_made_up(page.unsealed.made_up);
+    if (page.unsealed.oldest) to_proto(*page.unsealed.oldest, *response->mutable_oldest_unsealed());
     return {};
   });
 }

@@ -116,6 +116,11 @@ void to_proto(const service::CheckPage& page, v1::VerifyCertificatesResponse& ou
 void to_proto(const service::SealedBatch& batch, v1::SealedBatch& out);
 void to_proto(const RefusalCount& refusal, v1::RefusalCount& out);
 void to_proto(const Summary& summary, v1::GetSummaryResponse& out);
+/// What a request is about: the device, certificate, anchor or administrator that it names; empty where it names
+/// several or none.
+std::string subject_of(const google::protobuf::Message& request);
+/// Errors: INVALID_REQUEST.
+Result<std::vector<int>> days_from(const v1::GetSummaryRequest& request);
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);
 std::string to_text(const ChangeCursor& cursor);
 std::string to_text(const service::SelectionCursor& cursor);

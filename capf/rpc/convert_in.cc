@@ -12,6 +12,8 @@ namespace {
 constexpr std::int64_t kLastSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
 constexpr std::int64_t kLongestSeconds = 10LL * 366 * 24 * 3600;
 constexpr int kLargestPage = 1000;
+constexpr int kMostDays = 36500;
+constexpr int kMostNumbersOfDays = 16;
 constexpr int kMostAnchorFiles = 1000;
 constexpr std::size_t kLargestAnchorFile = 1 << 20;
 
@@ -296,6 +298,27 @@ Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimeP
     filter.created_before = now - age;
   }
   return filter;
+}
+
+std::string subject_of(const google::protobuf::Message& request) {
+  const google::protobuf::Descriptor& descriptor = *request.GetDescriptor();
+  const google::protobuf::Reflection& reflection = *request.GetReflection();
+  for (const char* name : {"device", "devices", "serial_or_device", "sha256", "name"}) {
+    const google::protobuf::FieldDescriptor* field = descriptor.FindFieldByName(name);
+    if (field == nullptr || field->type() != google::protobuf::FieldDescriptor::TYPE_STRING) continue;
+    if (!field->is_repeated()) return reflection.GetString(request, field);
+    if (reflection.FieldSize(request, field) == 1) return reflection.GetRepeatedString(request, field, 0);
+  }
+  return {};
+}
+
+Result<std::vector<int>> days_from(const v1::GetSummaryRequest& request) {
+  const auto& days = request.lsc_days();
+  const bool fit = std::all_of(days.begin(), days.end(), [](int each) { return each >= 0 && each <= kMostDays; });
+  if (!fit || days.size() > kMostNumbersOfDays) {
+    return fail(Reason::kInvalidRequest, "up to 16 numbers of days can be asked for, each from 0 to 36500");
+  }
+  return std::vector<int>(days.begin(), days.end());
 }
 
 Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request) {

@@ -315,9 +315,11 @@ void to_proto(const Summary& summary, v1::GetSummaryResponse& out) {
   out.set_overdue(summary.overdue);
   if (summary.oldest_pending) to_proto(*summary.oldest_pending, *out.mutable_oldest_pending());
   out.set_phones(summary.phones);
-  out.set_lscs_expiring_30_days(summary.lscs_expiring_30_days);
-  out.set_lscs_expiring_7_days(summary.lscs_expiring_7_days);
-  out.set_lscs_expiring_1_day(summary.lscs_expiring_1_day);
+  out.set_lscs_expiring_30_days(summary.lscs_expiring.at(30));
+  out.set_lscs_expiring_7_days(summary.lscs_expiring.at(7));
+  out.set_lscs_expiring_1_day(summary.lscs_expiring.at(1));
+  out.mutable_lscs_expiring()->insert(summary.lscs_expiring.begin(), summary.lscs_expiring.end());
+  out.set_lscs_expired(summary.lscs_expired);
   out.set_lscs_unconfirmed(summary.lscs_unconfirmed);
   if (summary.issuer_not_after) to_proto(*summary.issuer_not_after, *out.mutable_issuer_not_after());
   for (const Expiry& expiry : summary.expiries) {

@@ -52,6 +52,7 @@ struct Guard::Call {
   Method method;
   std::shared_ptr<Peer> peer;  ///< null: its connection has ended
   std::string caller{};        ///< the device or the administrator, for the log
+  bool known = false;          ///< they have proven to be that
 
   Address address() const { return peer ? peer->endpoint().address : Address(); }
 };
@@ -84,7 +85,7 @@ class Guard::JudgedStream final : public Stream {
     if (guard_.use_cases_.readiness.wait_for_drain(pause)) return fail(Reason::kShuttingDown);
     if (call_.context.IsCancelled()) return fail(Reason::kCallerGone);
     if (steady_clock::now() - judged_ >= kJudgedAgain) {
-      CAPF_TRY(guard_.judge(call_));
+      CAPF_TRY(guard_.judge(call_, {}));
       judged_ = steady_clock::now();
     }
     return {};
@@ -122,6 +123,7 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
     // Any other error may come before or after the caller was judged.
     const auto& leaf = call.peer->leaf();
     if (leaf && outcome) prove(*call.peer);
+    call.known = outcome && (leaf || method.access().effect == Effect::kChanges);
     if (!outcome && outcome.error().reason == Reason::kAuthenticationFailed) {
       call.peer->charge(kForNothing);
       if (leaf) proven_.forget(*leaf);
@@ -130,16 +132,18 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
   });
 }
 
-grpc::Status Guard::admin(grpc::ServerContext& context, Method method,
+grpc::Status Guard::admin(grpc::ServerContext& context, Method method, const google::protobuf::Message& request,
                           const std::function<Status(const AdminCall&)>& handle) {
   return answer(context, method, [&](Call& call) -> Status {
     CAPF_LET(Limiter::Place place, admit(call));
     open_calls_.keep(context, std::move(place));
-    CAPF_LET(const AdminCall admin_call, judge(call));
+    const std::string subject = subject_of(request);
+    CAPF_LET(const AdminCall admin_call, judge(call, subject));
     Status outcome = handle(admin_call);
     const Access& access = method.access();
     if (!outcome && access.effect == Effect::kChanges && !is_ours(outcome.error())) {
-      use_cases_.records.refused(admin_call.actor, std::string(access.action), for_the_record(outcome.error()));
+      use_cases_.records.refused(admin_call.actor, std::string(access.action), subject,
+                                 for_the_record(outcome.error()));
     }
     return outcome;
   });
@@ -150,7 +154,7 @@ grpc::Status Guard::admin_stream(grpc::ServerContext& context, Method method, Li
   return answer(context, method, [&](Call& call) -> Status {
     {
       CAPF_LET(const Limiter::Place place, admit(call));
-      CAPF_TRY(judge(call));
+      CAPF_TRY(judge(call, {}));
     }
     auto place = streams.try_enter();
     if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
@@ -165,7 +169,7 @@ grpc::Status Guard::short_stream(grpc::ServerContext& context, Method method, Au
   return answer(context, method, [&](Call& call) -> Status {
     {
       CAPF_LET(const Limiter::Place place, admit(call));
-      if (audience == Audience::kAdministrators) CAPF_TRY(judge(call));
+      if (audience == Audience::kAdministrators) CAPF_TRY(judge(call, {}));
     }
     auto place = streams.try_enter();
     if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
@@ -234,7 +238,7 @@ void Guard::note_breach(const Endpoint& endpoint, const Error& breach) {
 }
 
 /// Who the administrator is, and whether their role may call the method.
-Result<AdminCall> Guard::judge(Call& call) {
+Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
   auto administrator = administrator_of(*call.peer);
   if (!administrator) {
     if (is_ours(administrator.error())) return tl::unexpected<Error>(std::move(administrator).error());
@@ -243,9 +247,10 @@ Result<AdminCall> Guard::judge(Call& call) {
   prove(*call.peer);
   AdminCall admin_call{*administrator, {ActorKind::kAdministrator, administrator->name, call.address().to_string()}};
   call.caller = administrator->name;
+  call.known = true;
   const Access& access = call.method.access();
   if (Status may = may_call(access.method, administrator->role); !may) {
-    use_cases_.records.refused(admin_call.actor, std::string(access.action), may.error());
+    use_cases_.records.refused(admin_call.actor, std::string(access.action), subject, may.error());
     return tl::unexpected<Error>(std::move(may).error());
   }
   return admin_call;
@@ -263,32 +268,48 @@ tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
   note_breach(call.peer->endpoint(), error);
   call.peer->charge(kForNothing);
   if (call.method.access().callers == Callers::kPhones && error.code() == Code::kUnauthenticated) {
-    log_info("stranger.refused", {{"address", call.address().to_string()}, {"reason", error.reason}});
+    if (const auto left_out = stranger_refusals_.admit(steady_clock::now())) {
+      log_info("stranger.refused",
+               {{"address", call.address().to_string()}, {"reason", error.reason}, {"left_out", *left_out}});
+    }
     return fail(Reason::kAuthenticationFailed);
   }
   return tl::unexpected<Error>(std::move(error));
 }
 
 void Guard::note(const Call& call, const Status& outcome, Duration took) {
+  std::optional<Reason> refused;
+  if (!outcome) refused = outcome.error().reason;
+  use_cases_.metrics.count_request(call.method.short_name(), refused, took);
+  if (call.known) return log(call, outcome, took, 0);
+  if (const auto left_out = stranger_calls_.admit(steady_clock::now())) log(call, outcome, took, *left_out);
+}
+
+void Guard::log(const Call& call, const Status& outcome, Duration took, int left_out) {
   const std::string_view method = call.method.short_name();
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
   const std::string address = call.address().to_string();
-  std::optional<Reason> refused;
-  if (!outcome) refused = outcome.error().reason;
-  use_cases_.metrics.count_request(method, refused, took);
   if (outcome) {
-    log_info("call.answered",
-             {{"method", method}, {"caller", call.caller}, {"address", address}, {"ms", milliseconds}});
+    log_info("call.answered", {{"method", method},
+                               {"caller", call.caller},
+                               {"address", address},
+                               {"ms", milliseconds},
+                               {"left_out", left_out}});
   } else if (is_ours(outcome.error())) {
     log_warning("call.failed", outcome.error(),
-                {{"method", method}, {"caller", call.caller}, {"address", address}, {"ms", milliseconds}});
+                {{"method", method},
+                 {"caller", call.caller},
+                 {"address", address},
+                 {"ms", milliseconds},
+                 {"left_out", left_out}});
   } else {
     log_info("call.refused", {{"method", method},
                               {"caller", call.caller},
                               {"address", address},
                               {"ms", milliseconds},
                               {"reason", outcome.error().reason},
-                              {"message", outcome.error().message}});
+                              {"message", outcome.error().message},
+                              {"left_out", left_out}});
   }
 }
 

@@ -5,9 +5,11 @@
 #include <optional>
 #include <string>
 
+#include <google/protobuf/message.h>
 #include <grpcpp/server_context.h>
 
 #include "capf/base/error.h"
+#include "capf/base/log.h"
 #include "capf/domain/administrator.h"
 #include "capf/domain/audit.h"
 #include "capf/rpc/access.h"
@@ -62,9 +64,9 @@ class Guard {
   grpc::Status phone(grpc::ServerContext& context, Method method, const v1::Credential& credential,
                      const std::function<Status(const service::Caller&)>& handle, const Status& rest = {});
 
-  /// An administrator's call: their certificate's SHA-256 is on record, and their role may call the method. Refusals
-  /// of what would change something are recorded with their name.
-  grpc::Status admin(grpc::ServerContext& context, Method method,
+  /// An administrator's call: their certificate's SHA-256 is on record, and their role may call the method. A refusal
+  /// of what would change something is recorded with their name, under what the request names.
+  grpc::Status admin(grpc::ServerContext& context, Method method, const google::protobuf::Message& request,
                      const std::function<Status(const AdminCall&)>& handle);
 
   /// An administrator's stream; it takes a place in `streams`.
@@ -83,11 +85,14 @@ class Guard {
 
   grpc::Status answer(grpc::ServerContext& context, Method method, const Body& body);
   Result<Limiter::Place> admit(Call& call);
-  Result<AdminCall> judge(Call& call);
+  /// @param subject what the call is about, for the record
+  Result<AdminCall> judge(Call& call, const std::string& subject);
   void prove(Peer& peer);
   Result<Administrator> administrator_of(const Peer& peer);
   tl::unexpected<Error> refuse_stranger(const Call& call, Error error);
   void note(const Call& call, const Status& outcome, Duration took);
+  /// @param left_out lines of strangers since the last one
+  static void log(const Call& call, const Status& outcome, Duration took, int left_out);
 
   const UseCases& use_cases_;
   Peers peers_;
@@ -95,6 +100,8 @@ class Guard {
   Limiter unproven_;
   Limiter strangers_;
   ProvenCertificates proven_;
+  LogLimit stranger_calls_{20};     ///< lines in a second
+  LogLimit stranger_refusals_{20};  ///< the same, of their true reasons
   OpenCalls open_calls_;
 };
 

@@ -27,7 +27,7 @@ HealthCheckResponse::ServingStatus HealthService::status_of(const std::string& s
 
 grpc::Status HealthService::Check(grpc::ServerContext* context, const HealthCheckRequest* request,
                                   HealthCheckResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     const auto status = status_of(request->service());
     if (status == HealthCheckResponse::SERVICE_UNKNOWN) return fail(Reason::kUnknownService);
     response->set_status(status);

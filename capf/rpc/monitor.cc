@@ -15,7 +15,7 @@ constexpr int kChangesAtOnce = 500;
 
 grpc::Status MonitorService::ListPending(grpc::ServerContext* context, const v1::ListPendingRequest* request,
                                          v1::ListPendingResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     const TimePoint now = use_cases_.clock.now();
     CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const OperationFilter filter, filter_from(*request, now));
@@ -26,10 +26,11 @@ grpc::Status MonitorService::ListPending(grpc::ServerContext* context, const v1:
   });
 }
 
-grpc::Status MonitorService::GetSummary(grpc::ServerContext* context, const v1::GetSummaryRequest*,
+grpc::Status MonitorService::GetSummary(grpc::ServerContext* context, const v1::GetSummaryRequest* request,
                                         v1::GetSummaryResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Summary summary, use_cases_.monitor.summary());
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    CAPF_LET(const std::vector<int> days, days_from(*request));
+    CAPF_LET(const Summary summary, use_cases_.monitor.summary(days));
     to_proto(summary, *response);
     return {};
   });

@@ -26,6 +26,39 @@ tl::unexpected<Error> conceal(const Error& error) {
                                      error.message, error.reason});
 }
 
+/// Whether the certificate, or one of the CAs that vouch for it, is blocked, or its key is.
+template <class Judged>
+Result<bool> is_blocked(Transaction& tx, const Judged& judged) {
+  std::vector<Sha256> certificates{judged.sha256};
+  std::vector<Sha256> keys{judged.key_sha256};
+  for (const ca::PathCertificate& issuer : judged.issuers) {
+    certificates.push_back(issuer.sha256);
+    keys.push_back(issuer.key_sha256);
+  }
+  return tx.blocks().refuses(certificates, keys);
+}
+
+/// Which certificate it was, for whoever has to find out what is wrong with it: a stranger has written it.
+std::string described(BytesView certificate) {
+  constexpr std::size_t kLongestName = 150;
+  const auto cut = [](const std::string& name) {
+    return name.size() <= kLongestName ? name : name.substr(0, kLongestName) + "...";
+  };
+  const std::string digest = "SHA-256 " + to_hex(sha256(certificate));
+  const auto facts = ca::read_certificate(certificate);
+  if (!facts) return digest + ", which cannot be read";
+  return "subject " + cut(facts->subject) + ", issuer " + cut(facts->issuer) + ", serial " + to_hex(facts->serial) +
+         ", valid from " + to_rfc3339(facts->not_before) + " to " + to_rfc3339(facts->not_after) + ", " + digest;
+}
+
+/// The message of a refusal with the certificates that the caller has shown.
+std::string with_shown(const Error& error, const Caller& caller) {
+  if (!caller.certificate) return error.message;
+  std::string words = error.message + "; shown: " + described(caller.certificate->leaf);
+  if (caller.certificate->second) words += "; and: " + described(*caller.certificate->second);
+  return words;
+}
+
 Result<PhoneFacts> facts_of(Transaction& tx, const Phone& phone) {
   CAPF_LET(const LscHistory history, tx.certificates().history(phone.id));
   return PhoneFacts{.valid_lsc_on_record = history.valid,
@@ -84,6 +117,8 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
   CAPF_LET(Sight sight, std::move(looked));
 
   if (sight.limit) {
+    // In a transaction of its own: the phone's lock comes before those of the counts. The next try would do it again.
+    if (sight.limit == Reason::kAuthStringExhausted) CAPF_TRY(end_exhausted(caller, *sight.operation));
     strings_.mac(0, caller.device, caller.auth_string->text());  // as long as a comparison takes
     return refuse(caller, {fail(*sight.limit).value(), sight.phone, sight.operation});
   }
@@ -116,13 +151,17 @@ Result<std::optional<Reason>> Authenticator::count_string(Transaction& tx, const
                                                           const std::optional<Operation>& operation) {
   const std::string block = caller.address.block();
   if (!phone || !operation) return tx.strings().count_stranger(block);
-  CAPF_LET(const std::optional<Reason> limit, tx.strings().count(phone->id, operation->id, block));
-  if (limit == Reason::kAuthStringExhausted) {
-    const Actor actor = device_actor(caller);
+  return tx.strings().count(phone->id, operation->id, block);
+}
+
+Status Authenticator::end_exhausted(const Caller& caller, const Operation& operation) {
+  return in_write(database_, [&](Transaction& tx) -> Status {
     CAPF_TRY(tx.phones().lock(caller.device));
-    CAPF_TRY(end_operation(tx, actor, *operation, OperationState::kFailed, limit, std::string(words(*limit))));
-  }
-  return limit;
+    constexpr Reason kReason = Reason::kAuthStringExhausted;
+    CAPF_TRY(end_operation(tx, device_actor(caller), operation, OperationState::kFailed, kReason,
+                           std::string(words(kReason))));
+    return {};
+  });
 }
 
 Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Caller& caller, Need need,
@@ -200,7 +239,7 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   if (presented.second) {
     Result<ca::JudgedMic> mic = trust.store->judge_mic(*presented.second, {}, caller.device, tx.now());
     if (!mic) return Judgement(refused(mic.error(), proven));
-    CAPF_LET(const bool blocked, tx.blocks().refuses(mic->sha256, mic->key_sha256));
+    CAPF_LET(const bool blocked, is_blocked(tx, *mic));
     if (blocked) return Judgement(refused(Reason::kCertificateBlocked, proven));
     proven.fresh_mic = *std::move(mic);
   }
@@ -221,10 +260,10 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
     return judge_freshness(presented, std::move(proven));
   }
 
-  Sha256 key{};
+  bool blocked = false;
   Result<ca::JudgedMic> mic = trust.store->judge_mic(presented.leaf, presented.chain, caller.device, tx.now());
   if (mic) {
-    key = mic->key_sha256;
+    CAPF_LET(blocked, is_blocked(tx, *mic));
     proven.by = CredentialKind::kMic;
     proven.mic = *std::move(mic);
     if (presented.fresh) proven.fresh_mic = proven.mic;
@@ -235,12 +274,11 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
     if (!lsc) return Judgement(refused(lsc.error(), proven));
     // It serves one install, so without an operation it proves nothing.
     if (!proven.operation) return Judgement(refused(Reason::kCredentialMode, proven));
-    key = lsc->key_sha256;
+    CAPF_LET(blocked, is_blocked(tx, *lsc));
     proven.by = CredentialKind::kForeignLsc;
   } else {
     return Judgement(refused(mic.error(), proven));
   }
-  CAPF_LET(const bool blocked, tx.blocks().refuses(*proven.certificate, key));
   if (blocked) return Judgement(refused(Reason::kCertificateBlocked, proven));
   return judge_freshness(presented, std::move(proven));
 }
@@ -273,12 +311,14 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
   if (error.reason == Reason::kNoPendingOperation && caller.transport == kWireTransport) return conceal(error);
   if (on_refusal_) on_refusal_(error.reason);
   if (const auto left_out = refusals_.admit(std::chrono::steady_clock::now())) {
-    log_info("authentication.refused", {{"device", caller.device.text()},
-                                        {"address", caller.address.to_string()},
-                                        {"transport", caller.transport},
-                                        {"reason", error.reason},
-                                        {"message", error.message},
-                                        {"left_out", *left_out}});
+    log_info("authentication.refused",
+             {{"device", caller.device.text()},
+              {"address", caller.address.to_string()},
+              {"transport", caller.transport},
+              {"reason", error.reason},
+              {"message", error.message},
+              {"shown", caller.certificate ? to_hex(sha256(caller.certificate->leaf)) : "nothing"},
+              {"left_out", *left_out}});
   }
   const Status recorded = database_.write([&](Transaction& tx) -> Status {
     const std::string device = refusal.phone ? refusal.phone->device.text() : "";
@@ -286,7 +326,7 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
     if (!refusal.phone) return {};
     Attempt attempt{tx.now(),         caller.address.to_string(),
                     caller.transport, refusal.operation ? refusal.operation->kind : OperationKind::kInstall,
-                    error.reason,     error.message};
+                    error.reason,     with_shown(error, caller)};
     CAPF_TRY(tx.phones().record_attempt(refusal.phone->id, attempt));
     // Two hold one key, or somebody has an old one: only an administrator can tell. The key was proven in this session.
     const bool proven_now = caller.certificate && caller.certificate->fresh;

@@ -72,6 +72,8 @@ class Authenticator {
   Judgement judge_freshness(const PresentedCertificate& presented, Proven proven) const;
   Result<std::optional<Reason>> count_string(Transaction& tx, const Caller& caller, const std::optional<Phone>& phone,
                                              const std::optional<Operation>& operation);
+  /// The operation's strings are used up: it fails, unless it has ended meanwhile.
+  Status end_exhausted(const Caller& caller, const Operation& operation);
   tl::unexpected<Error> refuse(const Caller& caller, const Refusal& refusal);
 
   Database& database_;

@@ -220,13 +220,10 @@ Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const Sha25
         meanwhile = true;  // a phone has shown it
         return fail(Reason::kChangedMeanwhile);
       }
-      if (record.owner == KeyOwner::kIssuer || record.owner == KeyOwner::kSite ||
-          record.owner == KeyOwner::kAdministrator) {
-        return fail(Reason::kKeyReserved, "the key is an issuer's, a server's or an administrator's");
-      }
+      CAPF_TRY(check_takes_back(record.owner));
       std::vector<Certificate> live;
       std::vector<std::int64_t> phones;
-      if (record.owner == KeyOwner::kPhone) {
+      if (owner != 0) {  // its LSC's key or its MIC's
         phones.push_back(owner);
         CAPF_LET(live, tx.certificates().live(owner));
       }

@@ -234,6 +234,26 @@ FailureRule rule_of(PhoneFailure failure) {
   CAPF_INVARIANT(false);
 }
 
+/// What the phone says that it has not stored is of no use to anybody.
+Status revoke_unstored(Transaction& tx, const Actor& actor, const Operation& operation) {
+  if (operation.certificates == 0) return {};
+  CAPF_LET(const auto live, tx.certificates().live(operation.phone_id));
+  for (const Certificate& certificate : live) {
+    if (certificate.operation_id != operation.id || certificate.confirmed_at) continue;
+    CAPF_TRY(revoke(tx, actor, certificate, RevocationReason::kCessationOfOperation));
+  }
+  return {};
+}
+
+/// A phone whose renewals fail begins again by itself; after two in a row it waits for an administrator.
+Status stop_after_two(Transaction& tx, const Actor& actor, const Operation& operation) {
+  if (!operation.self_service) return {};
+  CAPF_LET(const auto before, tx.operations().find_before(operation.phone_id, operation.id));
+  if (!before || !before->self_service || before->state != OperationState::kFailed) return {};
+  CAPF_TRY(tx.phones().set_self_service_stopped(operation.phone_id, true));
+  return tx.audit().add(done(actor, "phone.stop_renewal", operation, "two renewals in a row have failed"));
+}
+
 Status fail_in(Transaction& tx, const Caller& caller, const Proven& proven, PhoneFailure failure,
                const std::string& detail) {
   const Operation& operation = *proven.operation;
@@ -246,8 +266,9 @@ Status fail_in(Transaction& tx, const Caller& caller, const Proven& proven, Phon
                                  "time " + std::to_string(failures) + (detail.empty() ? "" : ", " + detail))));
     if (failures < kLargestKeyGenerationFailures) return {};
   }
+  if (failure == PhoneFailure::kStore) CAPF_TRY(revoke_unstored(tx, actor, operation));
   CAPF_TRY(end_operation(tx, actor, operation, OperationState::kFailed, rule.reason, message));
-  return {};
+  return stop_after_two(tx, actor, operation);
 }
 
 }  // namespace

@@ -179,9 +179,10 @@ Result<IssuerRecord> Issuers::retire(const Actor& actor, std::int64_t id, bool f
                  CAPF_LET(const IssuerUse use, tx.issuers().use(id));
                  return fail(Reason::kIssuerInUse, "phones still have " + count_words(use.valid) + " of this issuer");
                }
+               std::vector<std::int64_t> phones;
+               for (const Certificate& lsc : live) phones.push_back(lsc.phone_id);
+               CAPF_TRY(tx.phones().lock_all(phones));
                for (const Certificate& lsc : live) {
-                 CAPF_LET(const DeviceName device, DeviceName::parse(lsc.device));
-                 CAPF_TRY(tx.phones().lock(device));
                  CAPF_TRY(revoke(tx, actor, lsc, RevocationReason::kCessationOfOperation));
                }
                more = live.size() == kRevokedAtOnce;

@@ -9,8 +9,8 @@ constexpr std::chrono::hours kRenewalGrace{24};
 
 }  // namespace
 
-Result<Summary> Monitor::summary() {
-  CAPF_LET(Summary summary, in_read(database_, [](Transaction& tx) { return tx.summary().summary(); }));
+Result<Summary> Monitor::summary(std::span<const int> days) {
+  CAPF_LET(Summary summary, in_read(database_, [&](Transaction& tx) { return tx.summary().summary(days); }));
   for (Expiry& own : own_.list()) {
     if (own.renews_at && clock_.now() > *own.renews_at + kRenewalGrace) own.renews_at.reset();
     summary.expiries.push_back(std::move(own));

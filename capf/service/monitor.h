@@ -17,7 +17,8 @@ class Monitor {
       : database_(database), clock_(clock), issuers_(issuers), high_water_(high_water), own_(own) {}
 
   /// The expiries in it are the site's and those of this server.
-  Result<Summary> summary();
+  /// @param days as for SummaryStore::summary().
+  Result<Summary> summary(std::span<const int> days = {});
   Result<std::vector<Operation>> pending(const OperationFilter& filter, const Page& page);
   Result<ChangeCursor> end_of_changes();
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit);

@@ -1,6 +1,7 @@
 #include "capf/service/operations.h"
 
 #include <algorithm>
+#include <map>
 
 #include "capf/service/steps.h"
 
@@ -53,9 +54,14 @@ Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRe
           "null string proves nothing: whoever calls from a null-string network first gets the certificate, until " +
           to_rfc3339(completes_by));
     }
+    CAPF_LET(const std::vector<Phone> locked, tx.phones().lock_all(devices));
+    std::map<DeviceName, const Phone*> phones;
+    for (const Phone& phone : locked) phones[phone.device] = &phone;
     for (const DeviceName& device : devices) {
-      CAPF_LET(const std::optional<Phone> phone, tx.phones().lock(device));
-      if (!phone) return fail(Reason::kUnknownDevice, "nothing was scheduled: there is no device " + device.text());
+      const auto found = phones.find(device);
+      const Phone* const phone = found == phones.end() ? nullptr : found->second;
+      if (phone == nullptr)
+        return fail(Reason::kUnknownDevice, "nothing was scheduled: there is no device " + device.text());
       if (phone->blocked_at)
         return fail(Reason::kDeviceBlocked, "nothing was scheduled: " + device.text() + " is blocked");
       Operation operation{.phone_id = phone->id, .device = device};

@@ -11,9 +11,13 @@ Result<std::vector<AuditEvent>> Records::list(const AuditFilter& filter, const P
   return in_read(database_, [&](Transaction& tx) { return tx.audit().list(filter, page); });
 }
 
-Result<std::vector<RefusalCount>> Records::refusals(std::optional<TimePoint> since, int limit) {
+Result<std::vector<RefusalCount>> Records::refusals(const AuditFilter& filter, const Page& page) {
+  if (filter.actor || filter.action) {
+    return fail(Reason::kInvalidRequest,
+                "refusals of strangers are counted by address, device and reason: they have no actor and no action");
+  }
   return in_read(database_, [&](Transaction& tx) {
-    return tx.audit().refusals(since.value_or(tx.now() - std::chrono::hours{24}), limit);
+    return tx.audit().refusals(filter.since.value_or(tx.now() - std::chrono::hours{24}), filter.subject, page);
   });
 }
 
@@ -36,15 +40,15 @@ Result<SealedPage> Records::seals(std::int64_t after) {
       place = seal.last;
     }
     if (page.batches.empty()) {
-      CAPF_LET(page.unsealed, tx.seals().count_after(place));
+      CAPF_LET(page.unsealed, tx.seals().after(place));
     }
     return page;
   });
 }
 
-void Records::refused(const Actor& actor, const std::string& action, const Error& error) {
+void Records::refused(const Actor& actor, const std::string& action, const std::string& subject, const Error& error) {
   const Status recorded = database_.write([&](Transaction& tx) {
-    AuditEvent event = done(actor, action, actor.name, error.message);
+    AuditEvent event = done(actor, action, subject.empty() ? actor.name : subject, error.message);
     event.outcome = "refused";
     event.reason = error.reason;
     return tx.audit().add(event);

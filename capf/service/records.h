@@ -14,7 +14,7 @@ struct SealedBatch {
 };
 struct SealedPage {
   std::vector<SealedBatch> batches;
-  std::int64_t unsealed = 0;  ///< events behind the last seal, where `batches` is empty
+  UnsealedEvents unsealed;  ///< events behind the last seal, where `batches` is empty
 };
 
 /// The record, to read; and refusals that no other use case writes down. Threads: any.
@@ -23,11 +23,11 @@ class Records {
   explicit Records(Database& database) : database_(database) {}
 
   Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page);
-  Result<std::vector<RefusalCount>> refusals(std::optional<TimePoint> since, int limit);
+  Result<std::vector<RefusalCount>> refusals(const AuditFilter& filter, const Page& page);
   /// Seals with a greater number than `after`, in order, some hundred events at once; none where there are no more.
   Result<SealedPage> seals(std::int64_t after);
-  /// An administrator was refused something: one event.
-  void refused(const Actor& actor, const std::string& action, const Error& error);
+  /// An administrator was refused something: one event, about `subject`, or else about themselves.
+  void refused(const Actor& actor, const std::string& action, const std::string& subject, const Error& error);
   /// Somebody without a name was refused: counted.
   void refused_stranger(const Address& address, const Error& error);
 

@@ -25,6 +25,23 @@ Status check_clock(const Transaction& tx, const Clock& clock) {
   return {};
 }
 
+Status check_takes_back(KeyOwner owner) {
+  switch (owner) {
+    case KeyOwner::kPhone:
+    case KeyOwner::kMic:
+    case KeyOwner::kBlocked: return {};
+    case KeyOwner::kIssuer:
+      return fail(Reason::kKeyReserved,
+                  "the key is a trust anchor's or an issuer's: 'capfctl trust remove' and 'capfctl issuer retire' end "
+                  "what it vouches for");
+    case KeyOwner::kSite: return fail(Reason::kKeyReserved, "the key is one of the site's own servers");
+    case KeyOwner::kAdministrator:
+      return fail(Reason::kKeyReserved,
+                  "the key is an administrator's: 'capfctl administrator disable' refuses its certificate");
+  }
+  CAPF_INVARIANT(false);
+}
+
 Actor device_actor(const Caller& caller) {
   return {ActorKind::kDevice, caller.device.text(), caller.address.to_string()};
 }
@@ -109,7 +126,9 @@ Result<bool> end_operation(Transaction& tx, const Actor& actor, const Operation&
       last = &certificate;
     }
   }
-  AuditEvent event = done(actor, "operation." + std::string(to_string(to)), operation, message);
+  // What an administrator does has the name that its refusal has.
+  const std::string word = to == OperationState::kCancelled ? "cancel" : std::string(to_string(to));
+  AuditEvent event = done(actor, "operation." + word, operation, message);
   event.reason = reason;
   CAPF_TRY(tx.audit().add(event));
   return true;
@@ -127,7 +146,7 @@ Result<int> cancel_all(Transaction& tx, const Actor& actor, std::span<const std:
   CAPF_LET(const auto cancelled, tx.operations().cancel_all(phone_ids, message));
   std::vector<AuditEvent> events;
   for (const EndedOperation& operation : cancelled) {
-    events.push_back(done(actor, "operation.cancelled", operation.device, message));
+    events.push_back(done(actor, "operation.cancel", operation.device, message));
     events.back().operation_id = operation.id;
   }
   CAPF_TRY(tx.audit().add_all(events));

@@ -29,6 +29,10 @@ RevocableLsc revocable(const Certificate& certificate);
 /// The issuer's certificate and what stands above it, DER; nothing for a certificate that is not ours, whose id is 0.
 Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id);
 
+/// Errors: KEY_RESERVED, with what to do instead, where the key is not to be taken back: an issuer's, a trust anchor's,
+/// a server's or an administrator's.
+Status check_takes_back(KeyOwner owner);
+
 /// Revokes one LSC and writes it down; one on hold, for good. @return false where it was revoked already.
 Result<bool> revoke(Transaction& tx, const Actor& actor, const Certificate& certificate, RevocationReason reason);
 /// The same for many at once, whose phones are locked.

@@ -1,6 +1,7 @@
 #include "capf/service/trust.h"
 
 #include <algorithm>
+#include <set>
 
 #include "capf/ca/certificate.h"
 #include "capf/service/steps.h"
@@ -23,16 +24,40 @@ Result<std::string> beginning_of(std::string text, std::string_view what) {
 
 /// Whether the key of a foreign certificate may be refused everywhere.
 Status check_blockable(const KeyRecord& key) {
-  switch (key.owner) {
-    case KeyOwner::kMic:
-    case KeyOwner::kBlocked: return {};
-    case KeyOwner::kPhone:
-      if (key.compromised) return {};
-      return fail(Reason::kKeyOfAnotherDevice,
-                  "its key is that of a phone's LSC: 'capfctl certificate revoke --key' takes both back");
-    case KeyOwner::kIssuer:
+  if (key.owner == KeyOwner::kPhone && !key.compromised) {
+    return fail(Reason::kKeyOfAnotherDevice,
+                "its key is that of a phone's LSC: 'capfctl certificate revoke --key' takes both back");
+  }
+  return check_takes_back(key.owner);
+}
+
+/// The keys of the site's own CAs: what they sign counts already, and differently.
+Result<std::set<Sha256>> own_keys(Transaction& tx) {
+  std::set<Sha256> keys;
+  CAPF_LET(const auto issuers, tx.issuers().list());
+  for (const IssuerRecord& issuer : issuers) {
+    CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(issuer.der));
+    keys.insert(facts.key_sha256);
+  }
+  return keys;
+}
+
+/// Whether an anchor may have this key.
+Status check_anchor_key(Transaction& tx, const Sha256& key, const std::set<Sha256>& own) {
+  if (own.contains(key)) {
+    return fail(Reason::kInvalidCertificate, "it is an issuer of this site: its LSCs count without an anchor");
+  }
+  CAPF_LET(const KeyRecord record, tx.keys().claim(key, KeyOwner::kIssuer, 0));
+  switch (record.owner) {
+    case KeyOwner::kIssuer: return {};
     case KeyOwner::kSite:
-    case KeyOwner::kAdministrator: return fail(Reason::kKeyReserved);
+      return fail(Reason::kInvalidCertificate, "it is one of this site's own certificates, which vouch for no phone");
+    case KeyOwner::kMic:
+      if (record.phone_id == 0) return {};  // it was blocked once as a CA's
+      [[fallthrough]];
+    case KeyOwner::kAdministrator:
+    case KeyOwner::kPhone: return fail(Reason::kInvalidCertificate, "its key is that of a phone or an administrator");
+    case KeyOwner::kBlocked: return fail(Reason::kInvalidCertificate, "its key was revoked as compromised");
   }
   CAPF_INVARIANT(false);
 }
@@ -70,7 +95,8 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
   if (certificates.empty()) return fail(Reason::kInvalidCertificate, "there is no certificate in what was given");
 
   return in_write(database_, [&](Transaction& tx) -> Result<std::vector<AnchorOutcome>> {
-    CAPF_TRY(tx.anchors().lock_revision());
+    CAPF_TRY(tx.blocks().lock());
+    CAPF_LET(const std::set<Sha256> own, own_keys(tx));
     std::vector<AnchorOutcome> outcomes;
     bool any = false;
     for (const Bytes& der : certificates) {
@@ -78,6 +104,12 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
       if (!anchor) {
         const auto facts = ca::read_certificate(der);
         outcomes.push_back({facts ? facts->subject : "", sha256(der), anchor.error()});
+        continue;
+      }
+      CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
+      if (const Status fits = check_anchor_key(tx, facts.key_sha256, own); !fits) {
+        if (fits.error().reason != Reason::kInvalidCertificate) return tl::unexpected<Error>(fits.error());
+        outcomes.push_back({anchor->subject, anchor->sha256, fits.error()});
         continue;
       }
       anchor->store = request.store;
@@ -96,8 +128,6 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
         continue;
       }
       any = true;
-      CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
-      CAPF_TRY(tx.keys().claim(facts.key_sha256, KeyOwner::kIssuer, 0));
       CAPF_TRY(tx.audit().add(done(
           actor, "anchor.add", to_hex(anchor->sha256),
           std::string(to_string(anchor->store)) + ": " + anchor->subject + ", devices " + anchor->devices.text() +
@@ -119,7 +149,7 @@ Result<std::vector<TrustAnchor>> Trust::list() {
 Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256) {
   CAPF_LET(const std::string beginning, beginning_of(sha256, "an anchor"));
   return in_write(database_, [&](Transaction& tx) -> Result<TrustAnchor> {
-    CAPF_TRY(tx.anchors().lock_revision());
+    CAPF_TRY(tx.blocks().lock());  // the lock for those who change: two who shared one would wait for each other
     CAPF_LET(const auto anchors, tx.anchors().list());
     std::optional<TrustAnchor> chosen;
     for (const TrustAnchor& anchor : anchors) {

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 import unittest
 import urllib.request
 
@@ -33,6 +34,13 @@ class PhoneCommandsTest(EndToEnd):
         lines = f"{fourth},CP-8861\n{second},CP-7841\n"
         self.assertSays(self.site.capfctl("phone", "add", "--file", "-", input=lines, code=1), "DEVICE_EXISTS", second)
         self.assertSays(self.site.capfctl("phone", "show", fourth, code=1), "UNKNOWN_DEVICE")
+
+    def test_a_model_may_have_blanks_and_a_bad_one_is_called_a_model(self):
+        device = self.device()
+        self.assertSays(self.site.capfctl("phone", "add", device, "--model", "CP/8861", code=1), "INVALID_REQUEST",
+                        "is no model")
+        self.site.capfctl("phone", "add", device, "--model", "CP 8861")
+        self.assertEqual(self.site.json("phone", "show", device)["model"], "CP 8861")
 
     def test_list_and_show_are_json_for_programs(self):
         device = self.site.add_phone(self.device())
@@ -371,6 +379,44 @@ class RecordTest(EndToEnd):
         for event in events:
             self.assertRegex(event["at"], RFC3339)
             self.assertTrue(event["address"])
+
+    def test_what_was_refused_stands_under_the_device_and_under_the_name_that_it_has_when_it_is_done(self):
+        device = self.site.add_phone(self.device())
+        self.site.capfctl("phone", "add", device, code=1)
+        self.site.capfctl("operation", "cancel", device, code=1)
+        self.site.schedule(device, "install", "string")
+        self.site.capfctl("operation", "cancel", device)
+        events = self.site.json("audit", "list", "--subject", device)
+        outcomes = [(event["action"], event["outcome"]) for event in events]
+        self.assertEqual(outcomes, [("phone.add", "done"), ("phone.add", "refused"), ("operation.cancel", "refused"),
+                                    ("operation.schedule", "done"), ("operation.cancel", "done")])
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        self.assertEqual(len(self.site.json("audit", "list", "--subject", device, "--since", today)), 5)
+        self.assertEqual(self.site.json("audit", "list", "--subject", device, "--since", "+1d"), [])
+
+    def test_counted_refusals_are_those_of_the_device_and_all_of_them(self):
+        device = self.site.add_phone(self.device())
+        self.site.sql("insert into refusals (minute, address_block, reason, device, count) select "
+                      f"date_trunc('minute', now()), 'x' || n, 'MIC_CHANGED', '{device}', 1 "
+                      "from generate_series(1, 2500) n", "postgres")
+        self.addCleanup(self.site.sql, f"delete from refusals where device = '{device}'", "postgres")
+        found = self.site.json("audit", "list", "--refusals", "--subject", device)
+        self.assertEqual(len({each["address_block"] for each in found}), 2500)
+        self.assertEqual({each["device"] for each in found}, {device})
+        self.assertEqual(self.site.json("audit", "list", "--refusals", "--subject", self.device()), [])
+        for option in "--actor", "--action":
+            self.assertSays(self.site.capfctl("audit", "list", "--refusals", option, "x", code=1), "INVALID_REQUEST")
+
+    def test_a_day_as_a_lower_bound_begins_with_the_day(self):
+        device = self.device()
+        self.site.enrol(device)
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        for bound, count in ((today, 1), ("-24h", 1), ("-2w", 1), ("+1d", 0)):
+            with self.subTest(bound):
+                said = self.site.capfctl("certificate", "revoke", "--device", device, "--issued-after", bound,
+                                         "--reason", "superseded", "--dry-run").stderr
+                self.assertIn(f"{count} certificate", said)
+        self.assertSays(self.site.capfctl("audit", "list", "--since", "yesterday", code=2), "-24h")
 
     def test_the_record_can_only_grow(self):
         for statement in ("update audit_events set actor = 'nobody'", "delete from audit_events",

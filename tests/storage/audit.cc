@@ -70,6 +70,37 @@ TEST_CASE("audit events are never changed, not even by the schema's owner") {
   CHECK(fresh.sql("select detail from audit_events") == "install by string");
 }
 
+TEST_CASE("the server says what happened, and neither when nor in which place") {
+  const FreshDatabase fresh;
+  const std::string rest =
+      "actor_kind, actor, address, action, subject, outcome, detail) values (%, 'system', 'x', '', 'a.b', '', 'done', "
+      "'')";
+  for (const auto& [column, value] :
+       {std::pair{"xid", "'4611686018427387904'"}, {"at", "now() - interval '100 days'"}}) {
+    std::string text = "insert into audit_events (" + std::string(column) + ", " + rest;
+    text.replace(text.find('%'), 1, value);
+    CAPTURE(text);
+    CHECK_THROWS_WITH(fresh.sql(text, "capf_server"), Catch::Contains("permission denied"));
+  }
+}
+
+TEST_CASE("an event that somebody made up shows among those without a seal") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) { good(tx.audit().add(sample_event())); });
+  const auto behind = [&] {
+    return good(in_read(*database, [](Transaction& tx) { return tx.seals().after(ChangeCursor{}); }));
+  };
+  CHECK(behind().count == 1);
+  CHECK(behind().oldest);
+  CHECK(behind().made_up == 0);
+  fresh.sql(
+      "insert into audit_events (xid, actor_kind, actor, address, action, subject, outcome, detail) "
+      "values ('4611686018427387904', 'system', 'x', '', 'a.b', '', 'done', '')");
+  CHECK(behind().count == 2);
+  CHECK(behind().made_up == 1);
+}
+
 TEST_CASE("a reader of changes loses no event of a transaction that ends late") {
   const FreshDatabase fresh;
   const auto database = fresh.open();
@@ -142,16 +173,18 @@ TEST_CASE("refusals are one row a minute for address block, reason and device") 
   in(*database, [&](Transaction& tx) {
     for (int i = 0; i < 3; ++i) good(tx.audit().count_refusal("192.0.2.1", Reason::kUnknownDevice, ""));
     good(tx.audit().count_refusal("192.0.2.1", Reason::kMicChanged, "SEP1"));
-    const auto refusals = good(tx.audit().refusals(tx.now() - hours(1), 10));
+    const auto refusals = good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {0, 10}));
     REQUIRE(refusals.size() == 2);
-    CHECK(refusals[0].count == 3);
-    CHECK(refusals[0].address_block == "192.0.2.1");
-    CHECK(refusals[0].reason == Reason::kUnknownDevice);
-    CHECK(refusals[0].device.empty());
-    CHECK(refusals[0].minute <= tx.now());
-    CHECK(refusals[1].device == "SEP1");
-    CHECK(good(tx.audit().refusals(tx.now() + hours(1), 10)).empty());
-    CHECK(good(tx.audit().refusals(tx.now() - hours(1), 1)).size() == 1);
+    CHECK(refusals[0].device == "SEP1");
+    CHECK(refusals[1].count == 3);
+    CHECK(refusals[1].address_block == "192.0.2.1");
+    CHECK(refusals[1].reason == Reason::kUnknownDevice);
+    CHECK(refusals[1].device.empty());
+    CHECK(refusals[1].minute <= tx.now());
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), "SEP1", {0, 10})).size() == 1);
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {1, 10})).size() == 1);
+    CHECK(good(tx.audit().refusals(tx.now() + hours(1), std::nullopt, {0, 10})).empty());
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {0, 1})).size() == 1);
   });
 }
 

@@ -75,6 +75,27 @@ TEST_CASE("a phone that renews by itself with ever new keys is stopped") {
   CHECK_FALSE(must(site.enrolment.pending(caller)).operation);
 }
 
+TEST_CASE("what a phone could not store is revoked, and two renewals that fail in a row are the last") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  const auto caller = Site::with_certificate(device, site.enrol(device, PhoneKey()));
+  site.sql("update certificates set not_before = now() - interval '300 days', not_after = now() + interval '50 days'");
+  const auto fail_to_renew = [&](service::PhoneFailure failure) {
+    const auto issued = must(site.enrolment.issue(caller, PhoneKey().request()));
+    must(site.enrolment.report_failure(caller, failure));
+    return site.state_of(issued.certificate);
+  };
+  CHECK(fail_to_renew(service::PhoneFailure::kStore) == CertificateState::kRevoked);
+  CHECK(must(site.enrolment.pending(caller)).operation);
+  CHECK(fail_to_renew(service::PhoneFailure::kStore) == CertificateState::kRevoked);
+  CHECK_FALSE(must(site.enrolment.pending(caller)).operation);
+  CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kSelfServiceRefused);
+  CHECK(must(site.phones.show(device)).phone.self_service_stopped_at);
+  CHECK(site.value("select count(*) from certificates where revoked_at is null") == "1");
+  must(site.phones.unlock(site.administrator, device, false));
+  CHECK(must(site.enrolment.pending(caller)).operation);
+}
+
 TEST_CASE("a key that is compromised takes everything with it that the phone holds") {
   Site site;
   const DeviceName device = site.add_phone("SEP1");

@@ -208,7 +208,7 @@ TEST_CASE("refusals of administrators are on record with their names, those of s
   };
   CHECK(recorded("operator", "phone.remove", Reason::kUnknownDevice));
   CHECK(recorded("monitor", "phone.list", Reason::kRoleDenied));
-  const auto refusals = must(servers.records.refusals({}, 10));
+  const auto refusals = must(servers.records.refusals({}, {0, 10}));
   REQUIRE(refusals.size() == 1);
   CHECK(refusals.front().reason == Reason::kAdministratorUnknown);
   CHECK(refusals.front().address_block == "127.0.0.1");
@@ -422,7 +422,7 @@ TEST_CASE("a stranger's malformed request is refused with its reason and counted
   CHECK(ask("SEP 1", "") == "INVALID_DEVICE_NAME");
   CHECK(ask("SEP001122334455", "12") == "INVALID_AUTH_STRING");
   CHECK(ask("SEP001122334455", "12345678") == "AUTHENTICATION_FAILED");
-  CHECK(must(servers.records.refusals({}, 10)).size() == 3);
+  CHECK(must(servers.records.refusals({}, {0, 10})).size() == 3);
 
   grpc::ClientContext context;
   v1::IssueCertificateRequest request;

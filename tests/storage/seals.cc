@@ -79,7 +79,7 @@ TEST_CASE("seals cover every event once, in a chain that is signed") {
   CHECK(details == "0 1 2 last ");
   const auto end = good(records.seals(last));
   CHECK(end.batches.empty());
-  CHECK(end.unsealed == 0);
+  CHECK(end.unsealed.count == 0);
   CHECK(server.marks.marks["seal"] == std::to_string(last) + ' ' + to_hex(previous));
 }
 

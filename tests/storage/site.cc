@@ -200,14 +200,16 @@ TEST_CASE("the summary counts what is open, what ended lately, what expires and 
     const Operation unconfirmed = ended(OperationState::kExpired, Reason::kDeadlinePassed);
     const Operation succeeded = ended(OperationState::kSucceeded, std::nullopt);
     good(tx.certificates().add(sample_lsc(tx, unconfirmed, issuer, "unconfirmed")));
-    for (const int days : {0, 3, 20, 40}) {
+    for (const int days : {0, 3, 20, 40, -3}) {
       Certificate lsc = sample_lsc(tx, succeeded, issuer, std::to_string(days));
       lsc.not_after = tx.now() + hours(24 * days + 1);
       good(tx.certificates().confirm(good(tx.certificates().add(lsc))));
     }
     for (int i = 0; i < 3; ++i) good(tx.audit().count_refusal("192.0.2.1", Reason::kMicChanged, "SEP1"));
   });
-  const Summary summary = good(in_read(*database, [](Transaction& tx) { return tx.summary().summary(); }));
+  const Summary summary = good(in_read(*database, [](Transaction& tx) {
+    return tx.summary().summary(std::array{60, 2});
+  }));
   CHECK(summary.operations.at(OperationState::kPending) == 2);
   CHECK(summary.operations.at(OperationState::kInProgress) == 0);
   CHECK(summary.operations.at(OperationState::kFailed) == 3);
@@ -218,9 +220,7 @@ TEST_CASE("the summary counts what is open, what ended lately, what expires and 
   CHECK(summary.overdue == 1);
   CHECK(summary.oldest_pending);
   CHECK(summary.phones == 7);
-  CHECK(summary.lscs_expiring_30_days == 3);
-  CHECK(summary.lscs_expiring_7_days == 2);
-  CHECK(summary.lscs_expiring_1_day == 1);
+  CHECK(summary.lscs_expiring == std::map<int, std::int64_t>{{1, 1}, {2, 1}, {7, 2}, {30, 3}, {60, 4}});
   CHECK(summary.lscs_unconfirmed == 1);
   CHECK(summary.issuer_not_after == sample_issuer().not_after);
 }
@@ -251,7 +251,7 @@ TEST_CASE("the summary has the ends of issuers that count, and of administrators
     good(tx.administrators().disable("gone"));
   });
   fresh.sql("update issuers set retired_at = now() where subject = 'CN=retired'");
-  const Summary summary = good(in_read(*database, [](Transaction& tx) { return tx.summary().summary(); }));
+  const Summary summary = good(in_read(*database, [](Transaction& tx) { return tx.summary().summary({}); }));
   std::vector<std::string> seen;
   for (const Expiry& expiry : summary.expiries) {
     CHECK_FALSE(expiry.renews_at);

@@ -47,21 +47,33 @@ class Manufacturer {
     root_ = std::make_unique<Botan::X509_Certificate>(
         Botan::X509::create_self_signed_cert(options, key_, "SHA-256", Botan::system_rng()));
   }
+  /// A CA below another one.
+  Manufacturer(const std::string& name, const Manufacturer& above)
+      : key_(Botan::system_rng(), Botan::EC_Group("secp256r1")) {
+    Botan::X509_Cert_Options options(name + "/XX/" + name);
+    options.CA_key(0);
+    const auto request = Botan::X509::create_cert_req(options, key_, "SHA-256", Botan::system_rng());
+    root_ = std::make_unique<Botan::X509_Certificate>(above.sign(request, -24, 24 * 300));
+  }
+  /// Its own certificate.
   Bytes root() const { return root_->BER_encode(); }
+  Sha256 key_sha256() const { return sha256(root_->subject_public_key_info()); }
 
   /// @param from, to in hours from now.
   Bytes mic(const PhoneKey& key, const std::string& common_name, int from = -1, int to = 24 * 30) const {
     const Botan::X509_Cert_Options options(common_name + "/XX/Phones");
     const auto request = Botan::X509::create_cert_req(options, key.botan(), "SHA-256", Botan::system_rng());
-    const Botan::X509_CA authority(*root_, key_, "SHA-256", Botan::system_rng());
-    const auto now = std::chrono::system_clock::now();
-    return authority
-        .sign_request(request, Botan::system_rng(), Botan::X509_Time(now + std::chrono::hours{from}),
-                      Botan::X509_Time(now + std::chrono::hours{to}))
-        .BER_encode();
+    return sign(request, from, to).BER_encode();
   }
 
  private:
+  Botan::X509_Certificate sign(const Botan::PKCS10_Request& request, int from, int to) const {
+    const Botan::X509_CA authority(*root_, key_, "SHA-256", Botan::system_rng());
+    const auto now = std::chrono::system_clock::now();
+    return authority.sign_request(request, Botan::system_rng(), Botan::X509_Time(now + std::chrono::hours{from}),
+                                  Botan::X509_Time(now + std::chrono::hours{to}));
+  }
+
   Botan::ECDSA_PrivateKey key_;
   std::unique_ptr<Botan::X509_Certificate> root_;
 };

@@ -80,8 +80,8 @@ class Site {
  public:
   Database& database() { return *database_; }
   ca::Issuers& issuer_keys() { return *issuers_; }
-  /// Runs SQL as the owner of the schema.
-  void sql(const std::string& text) { fresh_.sql(text); }
+  /// Runs SQL, as the owner of the schema unless another role is named.
+  void sql(const std::string& text, const std::string& role = "capf_owner") { fresh_.sql(text, role); }
   std::string value(const std::string& query) { return fresh_.sql(query); }
 
   DeviceName add_phone(const std::string& name) {
@@ -177,5 +177,17 @@ class Site {
   service::Issuers issuers{database(),         clock_, *issuers_, key_folder, "this server", "http://capf.example:3807",
                            Botan::system_rng()};
 };
+
+/// Waits until so many sessions wait for locks.
+inline void await_waiting(Site& site, int sessions) {
+  // What a session waits for is its own role's to see; that it waits is everybody's.
+  const std::string waiting =
+      "select count(*) from pg_locks join pg_stat_activity using (pid) where not granted and "
+      "datname = current_database()";
+  int looks = 0;
+  while (std::stoi(site.value(waiting)) < sessions) {
+    if (++looks == 10'000) throw std::runtime_error("nobody waits");
+  }
+}
 
 }  // namespace capf::test

@@ -212,6 +212,24 @@ TEST_CASE("a record that begins after the archive is whole where the anchor is t
   CHECK_FALSE(chain.verified({{2, chain.hashes[2]}}).findings().empty());
 }
 
+TEST_CASE("events that stay without a seal, or come from a transaction that has not begun, are found") {
+  const Chain chain;
+  const TimePoint now{std::chrono::sys_days{std::chrono::year{2030} / 1 / 1}};
+  const auto findings = [&](std::chrono::minutes age, int made_up) {
+    SealVerifier verifier = chain.verified({});
+    v1::ListSealsResponse rest;
+    rest.set_unsealed(3);
+    rest.set_made_up(made_up);
+    rest.mutable_oldest_unsealed()->set_seconds(
+        std::chrono::duration_cast<std::chrono::seconds>((now - age).time_since_epoch()).count());
+    verifier.take_unsealed(rest, now);
+    return verifier.findings();
+  };
+  CHECK(findings(std::chrono::minutes{10}, 0).empty());
+  CHECK(findings(std::chrono::minutes{11}, 0).size() == 1);
+  CHECK(findings(std::chrono::minutes{1}, 2).size() == 1);
+}
+
 TEST_CASE("anchors are read from logs, and nothing else of them") {
   const std::string hash(64, 'a');
   const auto anchors = read_anchors(
@@ -225,8 +243,20 @@ TEST_CASE("anchors are read from logs, and nothing else of them") {
       "number=14 sha256=" +
       hash +
       "a\n"
+      "anchor      number=16 sha256=" +
+      hash +
+      "\n"
+      "info issuer.added subject=\"CN=x audit.sealed number=17 sha256=" +
+      hash +
+      "\"\n"
+      "warning phone.traced words=\"{\\\"anchor\\\":\\\"number=18 sha256=" +
+      hash +
+      "\\\"}\"\n"
+      "info call.refused caller=x number=19 sha256=" +
+      hash +
+      "\n"
       "number=15 sha256=short");
-  CHECK(anchors == Anchors{{12, hash}, {13, hash}});
+  CHECK(anchors == Anchors{{12, hash}, {13, hash}, {16, hash}});
   CHECK(read_anchors("").empty());
 }
 

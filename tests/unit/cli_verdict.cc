@@ -13,14 +13,14 @@ void set(google::protobuf::Timestamp& time, int days) {
   time.set_seconds(std::chrono::duration_cast<std::chrono::seconds>(kNow.time_since_epoch()).count() + 86400L * days);
 }
 
-capf::v1::GetSummaryResponse in_days(int issuer, int day, int week, int month) {
+capf::v1::GetSummaryResponse in_days(int issuer, std::map<int, int> lscs = {{1, 0}, {7, 0}, {30, 0}}) {
   capf::v1::GetSummaryResponse summary;
   set(*summary.mutable_issuer_not_after(), issuer);
-  summary.set_lscs_expiring_1_day(day);
-  summary.set_lscs_expiring_7_days(week);
-  summary.set_lscs_expiring_30_days(month);
+  summary.mutable_lscs_expiring()->insert(lscs.begin(), lscs.end());
   return summary;
 }
+
+const Thresholds kUsual = expiry_days({});
 
 capf::v1::Expiry& add(capf::v1::GetSummaryResponse& summary, const std::string& kind, int days) {
   capf::v1::Expiry& expiry = *summary.add_expiries();
@@ -40,7 +40,7 @@ capf::v1::Expiry& add_administrator(capf::v1::GetSummaryResponse& summary, const
 
 /// Of a site that was made five years ago, or so: nothing is near its end.
 capf::v1::GetSummaryResponse good_site() {
-  auto summary = in_days(2000, 0, 0, 0);
+  auto summary = in_days(2000);
   add(summary, "issuer", 2000);
   add_administrator(summary, "admin", "admin", 400);
   for (const char* kind : {"site_ca", "server", "wire"}) add(summary, kind, 1825);
@@ -68,26 +68,39 @@ TEST_CASE("a plugin's line has the status, the words and the performance data") 
 }
 
 TEST_CASE("what expires next decides") {
-  CHECK(judge_expiry(in_days(400, 0, 0, 0), kNow, {}).level == Level::kOk);
-  CHECK(judge_expiry(in_days(30, 0, 0, 0), kNow, {}).level == Level::kWarning);
-  CHECK(judge_expiry(in_days(7, 0, 0, 0), kNow, {}).level == Level::kCritical);
-  CHECK(judge_expiry(in_days(-1, 0, 0, 0), kNow, {}).level == Level::kCritical);
-  CHECK(judge_expiry(in_days(400, 0, 0, 2), kNow, {}).level == Level::kWarning);
-  CHECK(judge_expiry(in_days(400, 0, 2, 2), kNow, {}).level == Level::kCritical);
-  CHECK(judge_expiry(in_days(400, 0, 2, 2), kNow, {7, 1}).level == Level::kWarning);
-  CHECK(judge_expiry(in_days(8, 0, 0, 0), kNow, {5, 10}).level == Level::kCritical);
-  CHECK(judge_expiry({}, kNow, {}).level == Level::kUnknown);
+  CHECK(judge_expiry(in_days(400), kNow, kUsual).level == Level::kOk);
+  CHECK(judge_expiry(in_days(30), kNow, kUsual).level == Level::kWarning);
+  CHECK(judge_expiry(in_days(7), kNow, kUsual).level == Level::kCritical);
+  CHECK(judge_expiry(in_days(-1), kNow, kUsual).level == Level::kCritical);
+  CHECK(judge_expiry(in_days(400, {{7, 0}, {30, 2}}), kNow, kUsual).level == Level::kWarning);
+  CHECK(judge_expiry(in_days(400, {{7, 2}, {30, 2}}), kNow, kUsual).level == Level::kCritical);
+  CHECK(judge_expiry({}, kNow, kUsual).level == Level::kUnknown);
+}
+
+TEST_CASE("thresholds of LSCs are exact, and what the server does not tell is unknown") {
+  const auto ten_days = in_days(400, {{1, 0}, {7, 0}, {10, 3}, {14, 3}, {30, 3}});
+  CHECK(judge_expiry(ten_days, kNow, {14, 7}).level == Level::kWarning);
+  CHECK(judge_expiry(ten_days, kNow, {30, 10}).level == Level::kCritical);
+  CHECK(judge_expiry(ten_days, kNow, {60, 10}).level == Level::kUnknown);
+}
+
+TEST_CASE("an LSC that expired without a successor is critical whatever the thresholds") {
+  auto summary = in_days(400, {{0, 0}});
+  summary.set_lscs_expired(16);
+  const Verdict verdict = judge_expiry(summary, kNow, {0, 0});
+  CHECK(verdict.level == Level::kCritical);
+  CHECK(verdict.words.find("16 LSCs have expired without a successor") != std::string::npos);
 }
 
 TEST_CASE("a certificate that a server renews by itself is its own affair until it has not") {
-  const Verdict verdict = judge_expiry(good_site(), kNow, {});
+  const Verdict verdict = judge_expiry(good_site(), kNow, kUsual);
   CHECK(verdict.line() ==
         "CAPF EXPIRY OK - the issuer expires in 2000 days; LSCs expiring within 1, 7, 30 days: 0, 0, 0 | "
         "issuer_days=2000;30:;7: last_admin_days=400 ocsp_days=8 server_days=1825 site_ca_days=1825 wire_days=1825 "
-        "lscs_1_day=0;;;0 lscs_7_days=0;;;0 lscs_30_days=0;;;0");
+        "lscs_1_day=0;;;0 lscs_7_days=0;;;0 lscs_30_days=0;;;0 lscs_expired=0;;0;0");
   auto late = good_site();
   late.mutable_expiries()->rbegin()->clear_renews_at();
-  CHECK(judge_expiry(late, kNow, {}).level == Level::kWarning);
+  CHECK(judge_expiry(late, kNow, kUsual).level == Level::kWarning);
 }
 
 TEST_CASE("whatever the site lives by is named when it ends") {
@@ -106,7 +119,7 @@ TEST_CASE("whatever the site lives by is named when it ends") {
                                           {-1, Level::kCritical, " has expired; "}}) {
     auto summary = good_site();
     add(summary, kind, days);
-    const Verdict verdict = judge_expiry(summary, kNow, {});
+    const Verdict verdict = judge_expiry(summary, kNow, kUsual);
     CHECK(verdict.level == level);
     CHECK(verdict.words.starts_with(level == Level::kOk ? "the issuer expires in 2000 days" : words + when));
     CHECK(std::count(verdict.perfdata.begin(), verdict.perfdata.end(), '|') == 0);
@@ -116,12 +129,12 @@ TEST_CASE("whatever the site lives by is named when it ends") {
 TEST_CASE("the last administrator of a role is told apart from one who is not") {
   auto summary = good_site();
   add_administrator(summary, "nagios", "monitor", 6);
-  Verdict verdict = judge_expiry(summary, kNow, {});
+  Verdict verdict = judge_expiry(summary, kNow, kUsual);
   CHECK(verdict.level == Level::kCritical);
   CHECK(verdict.words.starts_with("administrator nagios (monitor), the last of this role, expires in 6 days; "));
   summary = good_site();
   add_administrator(summary, "olga", "admin", -200, true);
-  verdict = judge_expiry(summary, kNow, {});
+  verdict = judge_expiry(summary, kNow, kUsual);
   CHECK(verdict.level == Level::kWarning);
   CHECK(verdict.words.starts_with("administrator olga (admin) has expired; the issuer"));
   CHECK(verdict.perfdata.find("last_admin_days=400 ") != std::string::npos);
@@ -133,7 +146,7 @@ TEST_CASE("an issuer that is not the active one is a warning at most") {
   capf::v1::Expiry& former = add(summary, "issuer", 1);
   former.set_name("CN=CAPF-2020");
   former.set_spare(true);
-  const Verdict verdict = judge_expiry(summary, kNow, {});
+  const Verdict verdict = judge_expiry(summary, kNow, kUsual);
   CHECK(verdict.level == Level::kWarning);
   CHECK(verdict.words.starts_with("the inactive issuer CN=CAPF-2020 expires in 1 day; the issuer"));
 }
@@ -141,7 +154,7 @@ TEST_CASE("an issuer that is not the active one is a warning at most") {
 TEST_CASE("a check's line names five certificates, and how many more there are") {
   auto summary = good_site();
   for (int i = 0; i < 1000; ++i) add_administrator(summary, "a" + std::to_string(i), "auditor", 20, i > 0);
-  const Verdict verdict = judge_expiry(summary, kNow, {});
+  const Verdict verdict = judge_expiry(summary, kNow, kUsual);
   CHECK(verdict.words.find("administrator a4 (auditor) expires in 20 days; 995 more, see 'capfctl summary'; ") !=
         std::string::npos);
   CHECK(verdict.words.size() < 1000);

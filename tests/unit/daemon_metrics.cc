@@ -20,7 +20,7 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   metrics.count_refusal(capf::Reason::kAuthStringMismatch);
   metrics.set_operations("in_progress", 7);
   metrics.set_pool(16, 5, 2);
-  metrics.set_lscs_expiring(30, 7, 1);
+  metrics.set_lscs_expiring(7, 7);
   metrics.set_certificate_not_after("issuer", *capf::parse_rfc3339("2030-01-01T00:00:00Z"));
   metrics.set_oldest_pending_age(90s);
 
@@ -45,7 +45,7 @@ TEST_CASE("the alerts ask for metrics that there are") {
   capf::Metrics metrics;
   metrics.count_request("PhoneService/Install", std::nullopt, 3ms);
   metrics.count_refusal(capf::Reason::kMicChanged);
-  metrics.set_lscs_expiring(0, 0, 0);
+  metrics.set_lscs_expiring(7, 0);
   metrics.set_certificate_not_after("issuer", {});
   metrics.set_administrators("admin", {1, TimePoint{}, TimePoint{}});
   metrics.set_crl(1, 0, {});
