@@ -83,12 +83,12 @@ class RestoredTest(EndToEnd):
         self.well_soon()
 
     def test_a_setting_of_the_role_that_is_taken_back(self):
-        self.as_postgres("alter role capf_server set search_path = 'pg_catalog'")
+        self.as_postgres("alter role capf_server set session_replication_role = replica")
         self.as_postgres("select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'capf_server'")
-        self.addCleanup(self.as_postgres, "alter role capf_server reset search_path")
+        self.addCleanup(self.as_postgres, "alter role capf_server reset session_replication_role")
         with Traffic(self.site) as traffic:
             eventually(lambda: traffic.refused >= CALLERS, "callers are refused")
-        self.as_postgres("alter role capf_server reset search_path")
+        self.as_postgres("alter role capf_server reset session_replication_role")
         self.well_soon()
 
     def restore(self, dump, database):

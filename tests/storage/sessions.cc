@@ -197,8 +197,9 @@ TEST_CASE("what a session was left with ends with it") {
 
 TEST_CASE("a setting of the role that an administrator has set right fails nobody any more") {
   const FreshDatabase fresh;
-  const std::string setting = GENERATE(as<std::string>(), "search_path = 'pg_catalog'", "bytea_output = 'escape'",
-                                       "default_transaction_read_only = on", "standard_conforming_strings = off");
+  const std::string setting =
+      GENERATE(as<std::string>(), "session_replication_role = replica", "search_path = 'pg_catalog'",
+               "bytea_output = 'escape'", "standard_conforming_strings = off");
   INFO(setting);
   const std::string role = "alter role capf_server in database " + fresh.sql("select current_database()");
   const auto database = fresh.open(3);
