@@ -154,7 +154,7 @@ class AdministratorTest(Doubt):
             self.assertEqual("OPERATION_PENDING" in again.stderr + again.stdout, outcome == "done", again)
             self.assertEqual(self.site.operation(device)["state"], "pending")
             self.assertEqual(self.site.sql("select count(*) from audit_events where action = 'operation.schedule' and "
-                                           f"subject = '{device}'"), ["1"])
+                                           f"outcome = 'done' and subject = '{device}'"), ["1"])
 
     def test_a_revocation(self):
         for outcome, device in self.both():
@@ -167,7 +167,7 @@ class AdministratorTest(Doubt):
             self.site.capfctl(*revoke, code=1 if outcome == "done" else 0, server=self.server)
             self.assertEqual(self.certificates(device)[0]["state"], "revoked")
             self.assertEqual(self.site.sql("select count(*) from audit_events where action = 'certificate.revoke' and "
-                                           f"subject = '{device}'"), ["1"])
+                                           f"outcome = 'done' and subject = '{device}'"), ["1"])
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto& [name, value] : before) {
     if (name != "options" && name != "client_encoding") CAPF_INVARIANT(after[name] == value);
   }
-  CAPF_INVARIANT(after["options"].ends_with(before["options"]));
+  // The form of answers is set behind an administrator's own options.
+  CAPF_INVARIANT(after["options"].find(before["options"]) != std::string::npos);
   before = read(*other);
   CAPF_INVARIANT(before["dbname"] == "it's \\ another");
   return 0;
