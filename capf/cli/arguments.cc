@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "capf/base/version.h"
+#include "capf/cli/verdict.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -36,12 +37,6 @@ std::string check_number(const std::string& text) {
 std::string check_time(const std::string& text) {
   const auto time = parse_time(text, SystemClock().now(), Day::kBegins);
   return time ? "" : time.error().message;
-}
-
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  std::replace(text.begin(), text.end(), '|', '/');  // it begins the performance data
-  return text;
 }
 
 std::string joined(const std::vector<std::string>& words, const char* between) {
@@ -77,7 +72,7 @@ class Grammar {
       const CLI::App* at = innermost();
       const bool plugin = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0;
       // Monitoring shows the first line of standard output, whatever happens.
-      if (plugin) parsed.out = "CAPF CHECK UNKNOWN - " + one_line(client::printable(stop.what())) + '\n';
+      if (plugin) parsed.out = judge_error("CHECK", fail(Reason::kInvalidRequest, stop.what()).value()).line() + '\n';
       parsed.error = std::string("capfctl: INVALID_REQUEST: ") + client::printable(stop.what()) + " ('" + path_of(at) +
                      " --help' says more)\n";
       parsed.exit_code = plugin ? kPluginUnknown : kWrongUsage;

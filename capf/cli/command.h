@@ -42,7 +42,7 @@ class Arguments {
   std::map<std::string, std::vector<std::string>> values_;
 };
 
-/// What a date without a time of day means.
+/// The moment that a date without a time of day means.
 enum class Day : std::uint8_t { kBegins, kEnds };
 
 /// RFC 3339, a date, or counted from now: "+90m", "+12h", "+10d", "+2w", "-24h". Errors: INVALID_TIME.

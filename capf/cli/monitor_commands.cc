@@ -45,7 +45,7 @@ Result<int> list_audit(const Arguments& arguments, Server& server) {
       [](const auto& response) -> auto& { return response.events(); });
 }
 
-/// What the server has, from `after` on. @return the last answer, which has no batches.
+/// Verifies the server's seals after `after`. @return the last answer, which has no batches.
 Result<v1::ListSealsResponse> verify_server(Server& server, std::int64_t after, SealVerifier& verifier) {
   v1::ListSealsRequest request;
   request.set_after(after);

@@ -31,8 +31,8 @@ class SealVerifier {
 
   /// The next one, in order.
   void take(const v1::SealedBatch& batch);
-  /// What the server says of the events behind its last seal: they wait for seconds, and belong to transactions that
-  /// have begun.
+  /// Judges the events behind the server's last seal: they wait for seconds, and belong to transactions that have
+  /// begun.
   void take_unsealed(const v1::ListSealsResponse& rest, TimePoint now);
   /// After the last one: whether the chain is as long as the anchors say, and begins where it should.
   void finish();

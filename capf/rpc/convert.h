@@ -116,7 +116,7 @@ void to_proto(const service::CheckPage& page, v1::VerifyCertificatesResponse& ou
 void to_proto(const service::SealedBatch& batch, v1::SealedBatch& out);
 void to_proto(const RefusalCount& refusal, v1::RefusalCount& out);
 void to_proto(const Summary& summary, v1::GetSummaryResponse& out);
-/// What a request is about: the device, certificate, anchor or administrator that it names; empty where it names
+/// Finds the subject of a request: the device, certificate, anchor or administrator that it names; empty where it names
 /// several or none.
 std::string subject_of(const google::protobuf::Message& request);
 /// Errors: INVALID_REQUEST.

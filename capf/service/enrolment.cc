@@ -234,7 +234,7 @@ FailureRule rule_of(PhoneFailure failure) {
   CAPF_INVARIANT(false);
 }
 
-/// What the phone says that it has not stored is of no use to anybody.
+/// Revokes the unconfirmed certificates of an operation: the phone says that it has not stored them.
 Status revoke_unstored(Transaction& tx, const Actor& actor, const Operation& operation) {
   if (operation.certificates == 0) return {};
   CAPF_LET(const auto live, tx.certificates().live(operation.phone_id));

@@ -126,7 +126,7 @@ Result<bool> end_operation(Transaction& tx, const Actor& actor, const Operation&
       last = &certificate;
     }
   }
-  // What an administrator does has the name that its refusal has.
+  // An act of an administrator has one name, done or refused.
   const std::string word = to == OperationState::kCancelled ? "cancel" : std::string(to_string(to));
   AuditEvent event = done(actor, "operation." + word, operation, message);
   event.reason = reason;
