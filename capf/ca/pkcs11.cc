@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kLongestUri = 1024;
 constexpr std::chrono::milliseconds kBeginAgainPatience{1000};
 constexpr CK_ULONG kMostSlots = 256;
+/// For closing sessions and the library: nothing depends on it.
+constexpr std::chrono::milliseconds kFarewellPatience{1000};
 
 /// A fixed field of PKCS #11, padded with blanks.
 template <std::size_t kSize>
@@ -83,46 +85,79 @@ tl::unexpected<Error> unavailable(std::string cause) {
   return fail(Reason::kTokenUnavailable, std::string(words(Reason::kTokenUnavailable)), std::move(cause));
 }
 
-Result<std::shared_ptr<Module>> Module::load(const std::string& path) {
+Result<std::shared_ptr<Module>> Module::load(const std::string& path, std::chrono::milliseconds limit) {
   std::error_code error;
   if (!std::filesystem::path(path).is_absolute() || !std::filesystem::is_regular_file(path, error)) {
     return fail(Reason::kInvalidConfiguration,
                 path.empty() ? "no PKCS #11 library is named: 'token.module', or module-path in the key's URI"
                              : "the PKCS #11 library '" + path + "' is no file with an absolute path");
   }
-  CK_FUNCTION_LIST* functions = p11_kit_module_load(path.c_str(), P11_KIT_MODULE_UNMANAGED);
-  if (functions == nullptr) {
-    const char* why = p11_kit_message();
-    return fail(Reason::kInvalidConfiguration, path + " cannot be loaded as a PKCS #11 library",
-                why == nullptr ? "" : why);
-  }
-  auto module = std::shared_ptr<Module>(new Module(functions));
-  if (const CK_RV code = module->initialize(); code != CKR_OK) {
-    return fail(Reason::kInvalidConfiguration, path + " cannot be initialised", Refused{"C_Initialize", code}.text());
+  auto module = std::shared_ptr<Module>(new Module(path));
+  const auto loaded = module->loading_.run(limit, [module, limit] {
+    const Calls::Call call(module->loading_, limit);
+    return module->open();
+  });
+  if (!loaded) {
+    log_warning("token.loading", {{"library", path}, {"words", "it does not return; it is used when it has"}});
+  } else if (!*loaded) {
+    return tl::unexpected<Error>(loaded->error());
   }
   return module;
 }
 
+Status Module::open() {
+  CK_FUNCTION_LIST* functions = p11_kit_module_load(path_.c_str(), P11_KIT_MODULE_UNMANAGED);
+  if (functions == nullptr) {
+    const char* why = p11_kit_message();
+    const std::string cause = why == nullptr ? "" : why;
+    const std::lock_guard lock(load_mutex_);
+    loaded_ = unavailable("the library cannot be loaded: " + cause);
+    return fail(Reason::kInvalidConfiguration, path_ + " cannot be loaded as a PKCS #11 library", cause);
+  }
+  functions_ = functions;
+  const CK_RV code = initialize();
+  // One that fails so late that nobody waits for it is begun again when its token is looked for.
+  const std::lock_guard lock(load_mutex_);
+  loaded_ = Status();
+  if (code == CKR_OK) return {};
+  return fail(Reason::kInvalidConfiguration, path_ + " cannot be initialised", Refused{"C_Initialize", code}.text());
+}
+
+Status Module::ready() const {
+  const std::lock_guard lock(load_mutex_);
+  return loaded_;
+}
+
 Module::~Module() {
-  if (initialized_) functions_->C_Finalize(nullptr);
-  p11_kit_module_release(functions_);
+  CK_FUNCTION_LIST* const functions = functions_;
+  if (functions == nullptr) return;
+  Calls::run_aside(kFarewellPatience, [functions, initialized = initialized_] {
+    if (initialized) functions->C_Finalize(nullptr);
+    p11_kit_module_release(functions);
+  });
 }
 
 void Module::begin_again() {
   const std::unique_lock lock(calls_, kBeginAgainPatience);
   if (!lock || connected_ > 0) return;
   ++generation_;
-  if (initialized_) functions_->C_Finalize(nullptr);
+  if (initialized_) (*this)->C_Finalize(nullptr);
   initialize();
 }
 
 CK_RV Module::initialize() {
   CK_C_INITIALIZE_ARGS arguments{};
   arguments.flags = CKF_OS_LOCKING_OK;
-  const CK_RV code = functions_->C_Initialize(&arguments);
+  const CK_RV code = (*this)->C_Initialize(&arguments);
   // Somebody else's in this process ends it too.
   initialized_ = code == CKR_OK;
   return code == CKR_CRYPTOKI_ALREADY_INITIALIZED ? CKR_OK : code;
+}
+
+Token::~Token() {
+  auto gone = disconnect();
+  if (gone.empty()) return;
+  Calls::run_aside(kFarewellPatience, [module = module_, gone = std::move(gone)] { close(*module, gone); });
 }
 
 bool Token::busy() {
@@ -162,7 +197,7 @@ Result<Token::Session> Token::take() {
 }
 
 CK_RV Token::open(Session& session) {
-  const auto use = module_->use();
+  const Use used = use();
   if (session.generation != module_->generation()) return CKR_SESSION_CLOSED;
   return (*module_)->C_OpenSession(session.slot, CKF_SERIAL_SESSION, nullptr, nullptr, &session.handle);
 }
@@ -209,12 +244,15 @@ Status Token::connect_once(std::unique_lock<std::mutex>& lock) {
 Result<Token::Connection> Token::connect() {
   try {
     for (bool again = false;; again = true) {
-      {
-        const auto use = module_->use();
+      try {
+        const Use used = use();
         CAPF_LET(const auto slot, find_slot());
         if (slot) return connect_to(*slot);
+        if (again) return unavailable("the token is not there");
+      } catch (const Refused& refused) {
+        if (again || refused.code != CKR_CRYPTOKI_NOT_INITIALIZED) throw;
       }
-      if (again) return unavailable("the token is not there");
+      const Calls::Call call(calls_, access_.limit);
       module_->begin_again();
     }
   } catch (const Refused& refused) {
@@ -359,9 +397,14 @@ std::vector<Token::Session> Token::disconnect() {
 }
 
 void Token::close(const std::vector<Session>& sessions) {
-  const auto use = module_->use();
+  const Calls::Call call(calls_, access_.limit);
+  close(*module_, sessions);
+}
+
+void Token::close(Module& module, const std::vector<Session>& sessions) {
+  const auto use = module.use();
   for (const Session& session : sessions) {
-    if (session.generation == module_->generation()) (*module_)->C_CloseSession(session.handle);
+    if (session.generation == module.generation()) module->C_CloseSession(session.handle);
   }
 }
 

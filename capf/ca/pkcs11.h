@@ -16,6 +16,7 @@
 #include <p11-kit/pkcs11.h>
 #include <p11-kit/uri.h>
 
+#include "capf/ca/calls.h"
 #include "capf/ca/signature.h"
 #include "capf/ca/token.h"
 
@@ -51,15 +52,19 @@ inline void must(const char* function, CK_RV code) {
 bool is_lost(CK_RV code);
 tl::unexpected<Error> unavailable(std::string cause);
 
-/// A PKCS #11 library, initialised as long as this is there. Threads: any.
+/// A PKCS #11 library, initialised as long as this is there. Every call of it may hang, so it is called on threads of
+/// Calls alone. Threads: any.
 class Module {
  public:
+  /// A library that takes longer than `limit` goes on with it by itself, and is not ready until then.
   /// Errors: INVALID_CONFIGURATION.
-  static Result<std::shared_ptr<Module>> load(const std::string& path);
+  static Result<std::shared_ptr<Module>> load(const std::string& path, std::chrono::milliseconds limit);
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
   ~Module();
 
+  /// Whether it may be called. Errors: TOKEN_UNAVAILABLE.
+  Status ready() const;
   const CK_FUNCTION_LIST* operator->() const { return functions_; }
 
   /// Held by whoever calls into the library.
@@ -77,18 +82,24 @@ class Module {
   std::map<std::string, Secret> refused_pins;
 
  private:
-  explicit Module(CK_FUNCTION_LIST* functions) : functions_(functions) {}
+  explicit Module(std::string path) : path_(std::move(path)), loading_(path_, 1) {}
+  Status open();
   CK_RV initialize();
 
-  CK_FUNCTION_LIST* const functions_;
+  const std::string path_;
+  Calls loading_;
+  mutable std::mutex load_mutex_;
+  Status loaded_ = unavailable("the library is being loaded");
+  std::atomic<CK_FUNCTION_LIST*> functions_{nullptr};
   std::shared_timed_mutex calls_;
   std::atomic<unsigned> generation_{0};
   bool initialized_ = false;
   std::atomic<int> connected_{0};
 };
 
-/// One token: found, logged in to, and a bounded number of sessions with it. Threads: any.
-class Token {
+/// One token: found, logged in to, and a bounded number of sessions with it. Where a call of its library does not
+/// return within TokenAccess::limit, the token counts as away until it does. Threads: any.
+class Token : public std::enable_shared_from_this<Token> {
  public:
   struct Session {
     CK_SESSION_HANDLE handle = 0;
@@ -99,27 +110,71 @@ class Token {
 
   /// @param uri of any key in it
   Token(std::shared_ptr<Module> module, KeyUri uri, const TokenAccess& access)
-      : module_(std::move(module)), uri_(std::move(uri)), access_(access) {}
+      : module_(std::move(module)), uri_(std::move(uri)), access_(access), calls_(uri_.text, access.sessions) {}
   Token(const Token&) = delete;
   Token& operator=(const Token&) = delete;
-  ~Token() { close(disconnect()); }
-
-  const Module& module() const { return *module_; }
+  ~Token();
 
   /// Lends `work` a session, for it alone. Where the token turns out to be lost, everything is begun anew, once.
-  /// `work` may throw Refused.
+  /// `work` may throw Refused. It runs on another thread, to its end even where nobody waits for it any more: it owns
+  /// what it uses.
+  /// @return nothing where it has not ended within `patience`, or as soon as the token hangs
   template <class Work>
-  std::invoke_result_t<Work&, const Session&> perform(Work work) {
+  std::optional<std::invoke_result_t<Work&, const Module&, const Session&>> perform_within(
+      std::chrono::milliseconds patience, Work work) {
+    return calls_.run(patience, [self = shared_from_this(), patience, work = std::move(work)]() mutable {
+      return self->perform_here(std::max(patience, self->access_.limit), work);
+    });
+  }
+  /// The same, and TOKEN_UNAVAILABLE in place of nothing.
+  template <class Work>
+  auto perform(Work work) {
+    return perform_for(access_.limit, std::move(work));
+  }
+  /// The same for what takes its time.
+  template <class Work>
+  std::invoke_result_t<Work&, const Module&, const Session&> perform_for(std::chrono::milliseconds limit, Work work) {
+    if (auto done = perform_within(limit, std::move(work))) return *std::move(done);
+    return no_answer();
+  }
+
+  /// Errors: TOKEN_UNAVAILABLE while a call hangs.
+  Status answers() const {
+    if (calls_.hang()) return no_answer();
+    return {};
+  }
+  /// Whether every session is at work.
+  bool busy();
+
+ private:
+  struct Connection {
+    Session first;
+    int limit = 1;
+    std::string name;
+  };
+  /// A call of the library, for as long as this is there.
+  struct Use {
+    std::shared_lock<std::shared_timed_mutex> lock;
+    Calls::Call call;
+  };
+
+  Use use(std::chrono::milliseconds limit) { return {module_->use(), {calls_, limit}}; }
+  Use use() { return use(access_.limit); }
+  static tl::unexpected<Error> no_answer() { return unavailable("a call of the PKCS #11 library has not returned"); }
+
+  template <class Work>
+  std::invoke_result_t<Work&, const Module&, const Session&> perform_here(std::chrono::milliseconds limit, Work& work) {
+    CAPF_TRY(module_->ready());
     for (bool again = false;; again = true) {
       CAPF_LET(const Session session, take());
       std::optional<Refused> refused;
-      std::optional<std::invoke_result_t<Work&, const Session&>> done;
+      std::optional<std::invoke_result_t<Work&, const Module&, const Session&>> done;
       {
-        const auto use = module_->use();
+        const Use used = use(limit);
         try {
           // The library may have begun again since: the handle is nobody's, or somebody else's.
           if (session.generation != module_->generation()) throw Refused{"C_OpenSession", CKR_SESSION_CLOSED};
-          done.emplace(work(session));
+          done.emplace(work(*module_, session));
         } catch (const Refused& answer) {
           refused = answer;
         }
@@ -134,16 +189,6 @@ class Token {
       if (!lost || again) return unavailable(refused->text());
     }
   }
-
-  /// Whether every session is at work.
-  bool busy();
-
- private:
-  struct Connection {
-    Session first;
-    int limit = 1;
-    std::string name;
-  };
 
   Result<Session> take();
   CK_RV open(Session& session);
@@ -160,10 +205,12 @@ class Token {
   /// Sessions that are lent are closed when they come back. @return those that are not
   std::vector<Session> disconnect();
   void close(const std::vector<Session>& sessions);
+  static void close(Module& module, const std::vector<Session>& sessions);
 
   const std::shared_ptr<Module> module_;
   const KeyUri uri_;
   const TokenAccess access_;
+  Calls calls_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool connected_ = false;

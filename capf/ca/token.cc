@@ -25,6 +25,7 @@ using Session = Token::Session;
 
 constexpr std::size_t kLargestAttribute = 1024;
 const char* const kProofHash = "SHA-256";
+constexpr std::chrono::milliseconds kGlance{1000};
 
 /// What may not be read, or is not there, is nothing.
 std::optional<Bytes> attribute(const Module& module, const Session& session, CK_OBJECT_HANDLE object,
@@ -120,8 +121,10 @@ Status check_kind(BytesView public_key) {
   return {};
 }
 
+}  // namespace
+
 /// A key with its token: what signatures are made by, as long as any of them is there.
-class TokenSigner {
+class TokenSigner : public std::enable_shared_from_this<TokenSigner> {
  public:
   TokenSigner(std::shared_ptr<Token> token, KeyUri uri, std::unique_ptr<Botan::Public_Key> half)
       : token_(std::move(token)),
@@ -135,30 +138,46 @@ class TokenSigner {
 
   /// @param digest made with `hash`
   Result<Bytes> sign(const std::string& hash, BytesView digest) {
-    return token_->perform([&](const Session& session) -> Result<Bytes> {
-      CAPF_LET(const CK_OBJECT_HANDLE key, handle(session));
-      return sign_with(session, key, hash, digest);
+    return token_->perform([self = shared_from_this(), hash, digest = Bytes(digest.begin(), digest.end())](
+                               const Module& module, const Session& session) -> Result<Bytes> {
+      CAPF_LET(const CK_OBJECT_HANDLE key, self->handle(module, session));
+      return self->sign_with(module, session, key, hash, digest);
     });
   }
 
-  Status ready() {
-    if (token_->busy()) return {};
-    return token_->perform([&](const Session& session) -> Status {
-      CK_SESSION_INFO info{};
-      must("C_GetSessionInfo", token_->module()->C_GetSessionInfo(session.handle, &info));
-      CAPF_TRY(handle(session));
-      return {};
+  /// Shows that the token has the key, by a signature where it has been away.
+  Status prove() {
+    return token_->perform([self = shared_from_this()](const Module& module, const Session& session) {
+      return self->look(module, session);
     });
+  }
+
+  /// The same as far as it is known at once: a token that is busy or slow is there until it hangs.
+  Status ready() {
+    CAPF_TRY(token_->answers());
+    if (token_->busy()) return {};
+    const auto seen =
+        token_->perform_within(kGlance, [self = shared_from_this()](const Module& module, const Session& session) {
+          return self->look(module, session);
+        });
+    return seen ? *seen : token_->answers();
   }
 
  private:
-  Bytes sign_with(const Session& session, CK_OBJECT_HANDLE key, const std::string& hash, BytesView digest) {
+  Status look(const Module& module, const Session& session) {
+    CK_SESSION_INFO info{};
+    must("C_GetSessionInfo", module->C_GetSessionInfo(session.handle, &info));
+    CAPF_TRY(handle(module, session));
+    return {};
+  }
+
+  Bytes sign_with(const Module& module, const Session& session, CK_OBJECT_HANDLE key, const std::string& hash,
+                  BytesView digest) {
     Bytes input;
     // RFC 8017 9.2: the digest stands in a DigestInfo; the token pads it.
     if (rsa_) input = Botan::pkcs_hash_id(hash);
     input.insert(input.end(), digest.begin(), digest.end());
     CK_MECHANISM mechanism{rsa_ ? CKM_RSA_PKCS : CKM_ECDSA, nullptr, 0};
-    const Module& module = token_->module();
     must("C_SignInit", module->C_SignInit(session.handle, &mechanism, key));
     Bytes signature(size_);
     CK_ULONG size = signature.size();
@@ -168,15 +187,15 @@ class TokenSigner {
   }
 
   /// Found once for each login; then a signature shows that it is the key whose certificate we have.
-  Result<CK_OBJECT_HANDLE> handle(const Session& session) {
+  Result<CK_OBJECT_HANDLE> handle(const Module& module, const Session& session) {
     const std::lock_guard lock(mutex_);
     if (epoch_ == session.epoch) return handle_;
-    CAPF_LET(const CK_OBJECT_HANDLE found, find_private(token_->module(), session, uri_));
+    CAPF_LET(const CK_OBJECT_HANDLE found, find_private(module, session, uri_));
     Bytes challenge(32);
     random_.randomize(challenge.data(), challenge.size());
     const auto hash = Botan::HashFunction::create_or_throw(kProofHash);
     const auto digest = hash->process(challenge.data(), challenge.size());
-    const Bytes proof = sign_with(session, found, kProofHash, {digest.data(), digest.size()});
+    const Bytes proof = sign_with(module, session, found, kProofHash, {digest.data(), digest.size()});
     Botan::PK_Verifier verifier(*half_, std::string(rsa_ ? "EMSA3(" : "EMSA1(") + kProofHash + ")");
     if (!verifier.verify_message(challenge.data(), challenge.size(), proof.data(), proof.size())) {
       return fail(Reason::kInvalidConfiguration,
@@ -197,6 +216,8 @@ class TokenSigner {
   unsigned epoch_ = 0;
   CK_OBJECT_HANDLE handle_ = 0;
 };
+
+namespace {
 
 class TokenSignature final : public Botan::PK_Ops::Signature {
  public:
@@ -323,7 +344,23 @@ std::string token_name(const KeyUri& uri) {
   return name;
 }
 
+/// For work that may outlive whoever asked for it.
+Result<std::shared_ptr<const KeyUri>> shared(const std::string& text) {
+  CAPF_LET(KeyUri uri, parse_uri(text));
+  return std::make_shared<const KeyUri>(std::move(uri));
+}
+
+Result<std::unique_ptr<SigningKey>> make_key(std::shared_ptr<TokenSigner> signer, BytesView public_key) {
+  try {
+    return std::make_unique<TokenKey>(std::move(signer), public_key);
+  } catch (const std::exception& error) {
+    return fail(Reason::kInvalidConfiguration, "the key cannot be used", error.what());
+  }
+}
+
 }  // namespace
+
+bool token_calls_left() { return Calls::left_behind(); }
 
 Status check_token_uri(const std::string& uri) {
   CAPF_TRY(parse_uri(uri));
@@ -343,7 +380,7 @@ Result<std::shared_ptr<Token>> Tokens::token_of(const KeyUri& uri) {
   const std::string path = uri.module.empty() ? access_.module : uri.module;
   auto& module = modules_[path];
   if (!module) {
-    CAPF_LET(module, Module::load(path));
+    CAPF_LET(module, Module::load(path, access_.limit));
   }
   auto& token = tokens_[path + '\n' + token_name(uri)];
   if (!token) {
@@ -353,12 +390,12 @@ Result<std::shared_ptr<Token>> Tokens::token_of(const KeyUri& uri) {
   return token;
 }
 
-Result<std::unique_ptr<SigningKey>> Tokens::make_key(KeyUri uri, std::shared_ptr<Token> token, BytesView public_key) {
+Result<std::shared_ptr<TokenSigner>> Tokens::make_signer(KeyUri uri, std::shared_ptr<Token> token,
+                                                         BytesView public_key) {
   CAPF_TRY(check_kind(public_key));
   try {
     std::unique_ptr<Botan::Public_Key> half(Botan::X509::load_key(Bytes(public_key.begin(), public_key.end())));
-    auto signer = std::make_shared<TokenSigner>(std::move(token), std::move(uri), std::move(half));
-    return std::make_unique<TokenKey>(std::move(signer), public_key);
+    return std::make_shared<TokenSigner>(std::move(token), std::move(uri), std::move(half));
   } catch (const std::exception& error) {
     return fail(Reason::kInvalidConfiguration, "the key cannot be used", error.what());
   }
@@ -367,37 +404,39 @@ Result<std::unique_ptr<SigningKey>> Tokens::make_key(KeyUri uri, std::shared_ptr
 Result<std::unique_ptr<SigningKey>> Tokens::open(const std::string& text, BytesView public_key) {
   CAPF_LET(KeyUri uri, parse_uri(text));
   CAPF_LET(auto token, token_of(uri));
-  CAPF_LET(auto key, make_key(std::move(uri), std::move(token), public_key));
-  const Status ready = key->ready();
-  if (!ready && ready.error().reason != Reason::kTokenUnavailable) return tl::unexpected<Error>(ready.error());
-  return key;
+  CAPF_LET(auto signer, make_signer(std::move(uri), std::move(token), public_key));
+  const Status proven = signer->prove();
+  if (!proven && proven.error().reason != Reason::kTokenUnavailable) return tl::unexpected<Error>(proven.error());
+  return make_key(std::move(signer), public_key);
 }
 
 Result<std::unique_ptr<SigningKey>> Tokens::find(const std::string& text) {
   CAPF_LET(KeyUri uri, parse_uri(text));
   CAPF_LET(auto token, token_of(uri));
-  CAPF_LET(const Bytes public_key, token->perform([&](const Session& session) -> Result<Bytes> {
-    CAPF_LET(const CK_OBJECT_HANDLE key, find_private(token->module(), session, uri));
-    return read_public(token->module(), session, uri, key);
-  }));
-  CAPF_LET(auto key, make_key(std::move(uri), std::move(token), public_key));
-  CAPF_TRY(key->ready());
-  return key;
+  CAPF_LET(auto wanted, shared(text));
+  CAPF_LET(const Bytes public_key,
+           token->perform([wanted](const Module& module, const Session& session) -> Result<Bytes> {
+             CAPF_LET(const CK_OBJECT_HANDLE key, find_private(module, session, *wanted));
+             return read_public(module, session, *wanted, key);
+           }));
+  CAPF_LET(auto signer, make_signer(std::move(uri), std::move(token), public_key));
+  CAPF_TRY(signer->prove());
+  return make_key(std::move(signer), public_key);
 }
 
 Result<std::unique_ptr<SigningKey>> Tokens::generate(const std::string& text, KeyAlgorithm algorithm) {
-  CAPF_LET(const KeyUri uri, parse_uri(text));
-  CAPF_LET(auto token, token_of(uri));
-  CAPF_TRY(token->perform([&](const Session& session) -> Status {
-    const Module& module = token->module();
-    if (!find_objects(module, session, CKO_PRIVATE_KEY, attributes_of(uri)).empty()) {
-      return bad_uri(uri.text,
-                     "names a private key that is in the token already; without a kind of key, that one is used");
-    }
-    const WritableSession writable(module, session.slot);
-    generate_pair(module, writable.handle(), uri, algorithm);
-    return {};
-  }));
+  CAPF_LET(const auto uri, shared(text));
+  CAPF_LET(auto token, token_of(*uri));
+  CAPF_TRY(
+      token->perform_for(access_.make_limit, [uri, algorithm](const Module& module, const Session& session) -> Status {
+        if (!find_objects(module, session, CKO_PRIVATE_KEY, attributes_of(*uri)).empty()) {
+          return bad_uri(uri->text,
+                         "names a private key that is in the token already; without a kind of key, that one is used");
+        }
+        const WritableSession writable(module, session.slot);
+        generate_pair(module, writable.handle(), *uri, algorithm);
+        return {};
+      }));
   return find(text);
 }
 

@@ -22,6 +22,8 @@ struct TokenAccess {
   int sessions = 8;                          ///< with one token at once, at the most
   std::chrono::milliseconds patience{5000};  ///< until one of them is free
   std::chrono::milliseconds pause{1000};     ///< between two looks for a token that is away, whoever asks
+  std::chrono::milliseconds limit{5000};     ///< of a call: a token that takes longer counts as away until it returns
+  std::chrono::milliseconds make_limit{120'000};  ///< the same for making a key pair, which takes cards a minute
 };
 
 /// Whether it names a key in a token. Errors: INVALID_CONFIGURATION.
@@ -31,10 +33,16 @@ std::string module_of(const std::string& uri);
 
 class Module;
 class Token;
+class TokenSigner;
 struct KeyUri;
 
+/// Whether a thread of this process is in a PKCS #11 library, which may hang. Then the process ends by _Exit(): exit()
+/// might wait for that thread in a destructor of the library.
+bool token_calls_left();
+
 /// The tokens that this process has keys in. A token may go away and come back: its keys say TOKEN_UNAVAILABLE
-/// meanwhile, and log in again by themselves. Keys: RSA 2048 to 4096, P-256, P-384. Threads: any.
+/// meanwhile, and log in again by themselves. Its library may hang: nobody waits longer than TokenAccess::limit, and
+/// what it was asked meanwhile is TOKEN_UNAVAILABLE at once. Keys: RSA 2048 to 4096, P-256, P-384. Threads: any.
 class Tokens {
  public:
   explicit Tokens(TokenAccess access);
@@ -50,7 +58,7 @@ class Tokens {
 
  private:
   Result<std::shared_ptr<Token>> token_of(const KeyUri& uri);
-  Result<std::unique_ptr<SigningKey>> make_key(KeyUri uri, std::shared_ptr<Token> token, BytesView public_key);
+  Result<std::shared_ptr<TokenSigner>> make_signer(KeyUri uri, std::shared_ptr<Token> token, BytesView public_key);
 
   const TokenAccess access_;
   std::mutex mutex_;

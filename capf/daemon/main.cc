@@ -13,6 +13,7 @@
 #include "capf/base/secret.h"
 #include "capf/base/version.h"
 #include "capf/ca/memory.h"
+#include "capf/ca/token.h"
 #include "capf/daemon/administrator.h"
 #include "capf/daemon/archive.h"
 #include "capf/daemon/configuration.h"
@@ -251,10 +252,14 @@ int dispatch(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    const int code = dispatch(argc, argv);
-    if (std::cout.flush()) return code;
-    say_error("capfd: standard output cannot be written");
-    return code == EXIT_SUCCESS ? EXIT_FAILURE : code;
+    int code = dispatch(argc, argv);
+    if (!std::cout.flush()) {
+      say_error("capfd: standard output cannot be written");
+      if (code == EXIT_SUCCESS) code = EXIT_FAILURE;
+    }
+    if (!ca::token_calls_left()) return code;
+    flush_log(std::chrono::seconds{1});
+    std::_Exit(code);
   } catch (const std::exception& error) {
     say_error(std::string("capfd: ") + error.what());
     return EXIT_FAILURE;

@@ -1,11 +1,13 @@
 """Where the CA's key is: in a token that goes away and comes back, under a passphrase that changes, under a root that signs
 offline; and that nothing of it is seen."""
 
+import concurrent.futures
 import os
 import pathlib
 import re
 import shutil
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -131,6 +133,81 @@ class TokenTest(EndToEnd):
             self.token.take_back("removed")
         eventually(lambda: self.site.phone(*ask, code=None).returncode == 0, "the phone is served")
         self.assertEqual(self.site.operation(device)["state"], "succeeded")
+
+    def test_a_token_that_hangs_holds_no_phone_for_long_and_is_used_again_when_it_answers(self):
+        devices = [self.device() for _ in range(12)]
+        self.site.capfctl("phone", "add", *devices)
+        strings = {device: self.site.schedule(device, "install", "string") for device in devices}
+        process = self.site.server.process.pid
+        hangs_before = self.site.server.log_text().count(" token.hangs ")
+        self.token.say("hang-C_Sign")
+
+        def refused(device):
+            begun = time.monotonic()
+            said = self.site.phone(device, "--string", strings[device], "--tries", "1", code=1)
+            return said.stderr, time.monotonic() - begun
+
+        try:
+            with concurrent.futures.ThreadPoolExecutor(len(devices)) as phones:
+                answers = list(phones.map(refused, devices))
+            for words, seconds in answers:
+                self.assertIn("TOKEN_UNAVAILABLE", words)
+                self.assertLess(seconds, 15)  # 5 s by the server
+            # The next ones do not wait.
+            words, seconds = refused(devices[0])
+            self.assertIn("TOKEN_UNAVAILABLE", words)
+            self.assertLess(seconds, 5)
+            self.assertIn("TOKEN_UNAVAILABLE", self.ready())
+            self.site.capfctl("check", "health", code=2)
+            # What needs no signature is served.
+            self.assertIn(self.site.operation(devices[0])["state"], ("pending", "in_progress"))
+            self.assertEqual(self.site.server.log_text().count(" token.hangs "), hangs_before + 1)
+        finally:
+            self.token.take_back("hang-C_Sign")
+        self.becomes_ready()
+        for device in devices:
+            self.site.phone(device, "--string", strings[device])
+            rows = self.site.json("certificate", "list", "--device", device)
+            self.assertEqual([row["state"] for row in rows], ["confirmed"])
+        self.assertEqual(self.site.server.process.pid, process)
+
+    def test_a_server_starts_and_ends_in_time_while_its_token_hangs(self):
+        for function in ("C_Initialize", "C_Login", "C_Sign"):
+            with self.subTest(function=function):
+                self.site.server.stop()
+                self.token.say(f"hang-{function}")
+                try:
+                    self.site.server.start()
+                    eventually(lambda: "TOKEN_UNAVAILABLE" in self.ready(), "the token is missed")
+                    begun = time.monotonic()
+                    self.assertEqual(self.site.server.stop(), 0)
+                    self.assertLess(time.monotonic() - begun, 10)
+                    self.assertNotIn(" server.stopped_short ", self.site.server.log_text())
+                    self.site.server.start()
+                finally:
+                    self.token.take_back(f"hang-{function}")
+                self.becomes_ready()
+                self.site.enrol(self.device())
+
+    def test_a_server_under_load_ends_in_time_while_its_token_hangs(self):
+        for function in ("C_Sign", "C_CloseSession", "C_Finalize"):
+            with self.subTest(function=function):
+                device = self.site.add_phone(self.device())
+                digits = self.site.schedule(device, "install", "string")
+                self.token.say(f"hang-{function}")
+                try:
+                    with concurrent.futures.ThreadPoolExecutor(1) as phones:
+                        phone = phones.submit(self.site.phone, device, "--string", digits, "--tries", "1", code=None)
+                        if function == "C_Sign":
+                            eventually(lambda: (self.token.folder / "hung").read_text().count("C_Sign"), "a signature")
+                        begun = time.monotonic()
+                        self.assertEqual(self.site.server.stop(), 0)
+                        self.assertLess(time.monotonic() - begun, 10)
+                        phone.result()
+                finally:
+                    self.token.take_back(f"hang-{function}")
+                    self.site.server.start()
+                self.becomes_ready()
 
     def test_a_wrong_pin_is_tried_once_and_the_last_try_never(self):
         before = self.token.logins()

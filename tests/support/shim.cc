@@ -3,8 +3,9 @@
 //   removed     the token is out of its slot: every session is gone, nobody is logged in
 //   sign-N      it is pulled out after N further signatures: "removed" appears
 //   final-try   the token says that the next wrong PIN locks it
+//   hang-NAME   the function NAME, C_Sign for one, does not return before the file is gone
 // What it has seen stands in the same folder: "logins" has a line for each PIN, "most-sessions" how many were open at
-// once at the most.
+// once at the most, "hung" the name of each function that hangs, once for each call.
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,8 @@
 
 #include <dlfcn.h>
 #include <p11-kit/pkcs11.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
 namespace {
 
@@ -56,15 +59,65 @@ bool removed() {
   return true;
 }
 
-CK_RV initialize(CK_VOID_PTR arguments) { return real->C_Initialize(arguments); }
+void hang(const char* function) {
+  const std::string file = std::string("hang-") + function;
+  if (!says(file.c_str())) return;
+  {
+    const std::lock_guard lock(mutex);
+    note("hung", function, std::ios::app);
+  }
+  const int gone = inotify_init1(IN_CLOEXEC);
+  inotify_add_watch(gone, folder().c_str(), IN_DELETE);
+  std::array<char, 4096> events{};
+  while (says(file.c_str()) && read(gone, events.data(), events.size()) > 0) {
+  }
+  close(gone);
+}
+
+CK_RV initialize(CK_VOID_PTR arguments) {
+  hang("C_Initialize");
+  return real->C_Initialize(arguments);
+}
+
+CK_RV finalize(CK_VOID_PTR reserved) {
+  hang("C_Finalize");
+  return real->C_Finalize(reserved);
+}
+
+CK_RV get_info(CK_INFO_PTR info) {
+  hang("C_GetInfo");
+  return real->C_GetInfo(info);
+}
+
+CK_RV get_slot_info(CK_SLOT_ID slot, CK_SLOT_INFO_PTR info) {
+  hang("C_GetSlotInfo");
+  return real->C_GetSlotInfo(slot, info);
+}
+
+CK_RV find_objects_final(CK_SESSION_HANDLE session) {
+  hang("C_FindObjectsFinal");
+  const std::shared_lock use(calls);
+  return real->C_FindObjectsFinal(session);
+}
+
+CK_RV generate_key_pair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR of_public,
+                        CK_ULONG public_count, CK_ATTRIBUTE_PTR of_private, CK_ULONG private_count,
+                        CK_OBJECT_HANDLE_PTR public_key, CK_OBJECT_HANDLE_PTR private_key) {
+  hang("C_GenerateKeyPair");
+  const std::shared_lock use(calls);
+  return real->C_GenerateKeyPair(session, mechanism, of_public, public_count, of_private, private_count, public_key,
+                                 private_key);
+}
 
 CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID_PTR slots, CK_ULONG_PTR count) {
+  hang("C_GetSlotList");
   if (!removed()) return real->C_GetSlotList(present, slots, count);
   *count = 0;
   return CKR_OK;
 }
 
 CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info) {
+  hang("C_GetTokenInfo");
   if (removed()) return CKR_TOKEN_NOT_PRESENT;
   const CK_RV code = real->C_GetTokenInfo(slot, info);
   if (code == CKR_OK && says("final-try")) info->flags |= CKF_USER_PIN_FINAL_TRY;
@@ -73,6 +126,7 @@ CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info) {
 
 CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
                    CK_SESSION_HANDLE_PTR session) {
+  hang("C_OpenSession");
   if (removed()) return CKR_TOKEN_NOT_PRESENT;
   std::shared_lock use(calls);
   const CK_RV code = real->C_OpenSession(slot, flags, application, notify, session);
@@ -86,6 +140,7 @@ CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_
 }
 
 CK_RV close_session(CK_SESSION_HANDLE session) {
+  hang("C_CloseSession");
   if (removed()) return CKR_SESSION_HANDLE_INVALID;
   std::shared_lock use(calls);
   const CK_RV code = real->C_CloseSession(session);
@@ -95,30 +150,35 @@ CK_RV close_session(CK_SESSION_HANDLE session) {
 }
 
 CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR info) {
+  hang("C_GetSessionInfo");
   if (removed()) return CKR_SESSION_HANDLE_INVALID;
   const std::shared_lock use(calls);
   return real->C_GetSessionInfo(session, info);
 }
 
 CK_RV find_objects_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR like, CK_ULONG count) {
+  hang("C_FindObjectsInit");
   if (removed()) return CKR_DEVICE_REMOVED;
   const std::shared_lock use(calls);
   return real->C_FindObjectsInit(session, like, count);
 }
 
 CK_RV find_objects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE_PTR objects, CK_ULONG most, CK_ULONG_PTR count) {
+  hang("C_FindObjects");
   if (removed()) return CKR_DEVICE_REMOVED;
   const std::shared_lock use(calls);
   return real->C_FindObjects(session, objects, most, count);
 }
 
 CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR values, CK_ULONG count) {
+  hang("C_GetAttributeValue");
   if (removed()) return CKR_DEVICE_REMOVED;
   const std::shared_lock use(calls);
   return real->C_GetAttributeValue(session, object, values, count);
 }
 
 CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG size) {
+  hang("C_Login");
   if (removed()) return CKR_DEVICE_REMOVED;
   std::shared_lock use(calls);
   const CK_RV code = real->C_Login(session, user, pin, size);
@@ -128,6 +188,7 @@ CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, C
 }
 
 CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key) {
+  hang("C_SignInit");
   if (removed()) return CKR_DEVICE_REMOVED;
   const std::shared_lock use(calls);
   return real->C_SignInit(session, mechanism, key);
@@ -147,6 +208,7 @@ void count_signature() {
 }
 
 CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG size, CK_BYTE_PTR signature, CK_ULONG_PTR length) {
+  hang("C_Sign");
   if (removed()) return CKR_DEVICE_REMOVED;
   const auto signed_by = [&] {
     const std::shared_lock use(calls);
@@ -166,6 +228,9 @@ CK_FUNCTION_LIST* make_list() {
   static CK_FUNCTION_LIST list;
   list = *real;
   list.C_Initialize = initialize;
+  list.C_Finalize = finalize;
+  list.C_GetInfo = get_info;
+  list.C_GetSlotInfo = get_slot_info;
   list.C_GetSlotList = get_slot_list;
   list.C_GetTokenInfo = get_token_info;
   list.C_OpenSession = open_session;
@@ -174,6 +239,8 @@ CK_FUNCTION_LIST* make_list() {
   list.C_Login = login;
   list.C_FindObjectsInit = find_objects_init;
   list.C_FindObjects = find_objects;
+  list.C_FindObjectsFinal = find_objects_final;
+  list.C_GenerateKeyPair = generate_key_pair;
   list.C_GetAttributeValue = get_attribute_value;
   list.C_SignInit = sign_init;
   list.C_Sign = sign;
@@ -183,6 +250,7 @@ CK_FUNCTION_LIST* make_list() {
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
+  hang("C_GetFunctionList");
   static CK_FUNCTION_LIST* const own = make_list();
   *list = own;
   return own == nullptr ? CKR_GENERAL_ERROR : CKR_OK;

@@ -49,7 +49,7 @@ class SoftToken {
   }
   static std::string uri(const std::string& object) { return "pkcs11:token=capf;object=" + object; }
 
-  /// What the shim is to do from now on: "removed", "sign-3", "final-try".
+  /// What the shim is to do from now on: "removed", "sign-3", "final-try", "hang-C_Sign".
   void say(const std::string& what) const { std::ofstream(folder_.path() / what).flush(); }
   void take_back(const std::string& what) const { std::filesystem::remove(folder_.path() / what); }
   /// What the token was told for PINs: "taken", "refused".
@@ -57,6 +57,13 @@ class SoftToken {
     std::vector<std::string> lines;
     std::ifstream file(folder_.path() / "logins");
     for (std::string line; std::getline(file, line);) lines.push_back(line);
+    return lines;
+  }
+  /// How many calls have hung until now.
+  std::size_t hung() const {
+    std::size_t lines = 0;
+    std::ifstream file(folder_.path() / "hung");
+    for (std::string line; std::getline(file, line);) ++lines;
     return lines;
   }
   int most_sessions() const {

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -23,6 +25,22 @@ Result<Bytes> sign_once(const ca::SigningKey& key) {
 Reason reason_of(const auto& result) {
   REQUIRE_FALSE(result);
   return result.error().reason;
+}
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kLimit{300};
+constexpr milliseconds kSlack{3000};  ///< for a busy machine
+
+/// Whether it comes true before long.
+bool comes(const std::function<bool()>& condition) {
+  const auto deadline = steady_clock::now() + std::chrono::seconds{20};
+  while (!condition()) {
+    if (steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
 }
 
 /// A key that is in the token, and known by its public half.
@@ -204,6 +222,91 @@ TEST_CASE("the last try before a token locks is nobody's but the administrator's
   CHECK(reason_of(refused) == Reason::kWrongPin);
   CHECK_THAT(refused.error().message, Catch::Contains("one more PIN"));
   CHECK(token.logins() == before);
+}
+
+// Each of them is called on the way from a library that is not loaded yet to a signature.
+TEST_CASE("a function of the library that hangs holds nobody longer than the limit, and all go on when it returns") {
+  const std::string function =
+      GENERATE("C_GetFunctionList", "C_Initialize", "C_GetSlotList", "C_GetInfo", "C_GetSlotInfo", "C_GetTokenInfo",
+               "C_OpenSession", "C_GetSessionInfo", "C_Login", "C_FindObjectsInit", "C_FindObjects",
+               "C_FindObjectsFinal", "C_SignInit", "C_Sign");
+  CAPTURE(function);
+  const SoftToken token;
+  const Bytes half = make_key(token, "a");
+  ca::TokenAccess access = token.access();
+  access.limit = kLimit;
+  token.say("hang-" + function);
+  ca::Tokens tokens(access);
+  const auto key = tokens.open(SoftToken::uri("a"), half);
+  REQUIRE(key);
+  CHECK(reason_of((*key)->ready()) == Reason::kTokenUnavailable);
+  const auto asked = steady_clock::now();
+  CHECK(reason_of(sign_once(**key)) == Reason::kTokenUnavailable);
+  CHECK(steady_clock::now() - asked < kLimit);  // it is refused without another try
+  CHECK(token.hung() <= static_cast<std::size_t>(access.sessions));
+  token.take_back("hang-" + function);
+  CHECK(comes([&] { return sign_once(**key).has_value() && (*key)->ready().has_value(); }));
+}
+
+TEST_CASE("a token that hangs under a running server is not ready, and ends nobody's shut-down") {
+  const std::string function = GENERATE("C_Sign", "C_SignInit", "C_GetSessionInfo", "C_CloseSession", "C_Finalize");
+  CAPTURE(function);
+  const SoftToken token;
+  const Bytes half = make_key(token, "a");
+  ca::TokenAccess access = token.access();
+  access.limit = kLimit;
+  steady_clock::time_point ended;
+  {
+    ca::Tokens tokens(access);
+    const auto key = tokens.open(SoftToken::uri("a"), half).value();
+    REQUIRE(sign_once(*key));
+    REQUIRE(key->ready());
+    token.say("hang-" + function);
+    if (function == "C_Sign" || function == "C_SignInit") {
+      // More of them than there are sessions.
+      std::vector<std::thread> threads;
+      std::atomic<int> told{0};
+      const auto begun = steady_clock::now();
+      for (int t = 0; t < 12; ++t) {
+        threads.emplace_back([&] {
+          const auto made = sign_once(*key);
+          if (!made && made.error().reason == Reason::kTokenUnavailable) ++told;
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      CHECK(steady_clock::now() - begun < kLimit + kSlack);
+      CHECK(told == 12);
+      CHECK(reason_of(key->ready()) == Reason::kTokenUnavailable);
+    }
+    if (function == "C_GetSessionInfo") {
+      CHECK(comes([&] { return !key->ready(); }));
+      CHECK(reason_of(sign_once(*key)) == Reason::kTokenUnavailable);
+    }
+    ended = steady_clock::now();
+  }
+  CHECK(steady_clock::now() - ended < kSlack);
+  CHECK(token.hung() >= 1);
+  CHECK(token.hung() <= static_cast<std::size_t>(access.sessions));
+  CHECK(ca::token_calls_left());
+  token.take_back("hang-" + function);
+  CHECK(comes([] { return !ca::token_calls_left(); }));
+}
+
+TEST_CASE("making a key and looking for one end where the library hangs") {
+  const std::string function = GENERATE("C_GenerateKeyPair", "C_GetAttributeValue");
+  CAPTURE(function);
+  const SoftToken token;
+  make_key(token, "a");
+  ca::TokenAccess access = token.access();
+  access.limit = kLimit;
+  access.make_limit = kLimit;
+  token.say("hang-" + function);
+  {
+    ca::Tokens tokens(access);
+    CHECK(reason_of(tokens.generate(SoftToken::uri("b"), KeyAlgorithm::kP256)) == Reason::kTokenUnavailable);
+  }
+  token.take_back("hang-" + function);
+  CHECK(comes([] { return !ca::token_calls_left(); }));
 }
 
 TEST_CASE("a key that is not its certificate's does not sign") {
