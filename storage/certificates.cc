@@ -84,6 +84,10 @@ const Statement kHistory{
     "select exists (select from certificates where phone_id = $1::bigint and kind = 'lsc' and revoked_at is null "
     "and superseded_at is null and confirmed_at is not null and now() between not_before and not_after), "
     "exists (select from certificates where phone_id = $1::bigint and confirmed_at is not null)"};
+const Statement kPhonesWithLsc{
+    "certificates_phones_with_lsc",
+    "select distinct phone_id from certificates where kind = 'lsc' and phone_id = any ($1::bigint[]) and "
+    "revoked_at is null and superseded_at is null and now() between not_before and not_after"};
 const Statement kLiveOfIssuer{"certificates_live_of_issuer",
                               kSelect +
                                   " where c.kind = 'lsc' and c.issuer_id = $1::bigint and "
@@ -223,6 +227,10 @@ Result<std::vector<Certificate>> Certificates::live(std::int64_t phone_id) {
 
 Result<LscHistory> Certificates::history(std::int64_t phone_id) {
   return session_.value(kHistory, Parameters(phone_id), read_history);
+}
+
+Result<std::vector<std::int64_t>> Certificates::phones_with_lsc(std::span<const std::int64_t> phone_ids) {
+  return session_.all(kPhonesWithLsc, Parameters(phone_ids), read_number);
 }
 
 Result<std::vector<Certificate>> Certificates::live_of_issuer(std::int64_t issuer_id, int limit) {

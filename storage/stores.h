@@ -82,6 +82,7 @@ class Certificates final : public CertificateStore {
   Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) override;
   Result<std::vector<Certificate>> live(std::int64_t phone_id) override;
   Result<LscHistory> history(std::int64_t phone_id) override;
+  Result<std::vector<std::int64_t>> phones_with_lsc(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) override;
   Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) override;
   Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) override;

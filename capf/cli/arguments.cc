@@ -9,6 +9,7 @@
 
 #include "capf/base/version.h"
 #include "capf/cli/verdict.h"
+#include "capf/client/argument.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -62,6 +63,9 @@ class Grammar {
     Parsed parsed;
     try {
       app_.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+      if (const auto encoding = client::check_encoding(words); !encoding) {
+        throw CLI::ValidationError(encoding.error().message);
+      }
     } catch (const CLI::ParseError& stop) {
       std::ostringstream out;
       std::ostringstream error;

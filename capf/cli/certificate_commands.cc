@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <set>
 
@@ -84,14 +83,12 @@ Result<std::vector<v1::CertificateSelection>> selections(const Arguments& argume
   if (!arguments.has("--serials")) return std::vector{selection};
 
   const std::string path = arguments.text("--serials");
-  std::ifstream file;
-  if (path != "-") {
-    file.open(path);
-    if (!file) return fail(Reason::kInvalidRequest, path + " cannot be read");
-  }
-  CAPF_LET(const auto lines, parse_device_lines(path == "-" ? std::cin : file));
+  CAPF_LET(const std::string text, read_input(path));
+  static const std::vector<SheetColumn> columns{{"serial", {"serial number"}}};
+  const Sheet sheet = read_sheet(text, columns);
+  CAPF_TRY(report_faults(sheet.faults, path));
   std::set<std::string> serials;
-  for (const DeviceLine& line : lines) serials.insert(serial_or_device(line.device));
+  for (const Sheet::Row& row : sheet.rows) serials.insert(serial_or_device(row.cells.front()));
   if (serials.empty()) return fail(Reason::kInvalidSelection, path + " has no serial number");
   std::vector<v1::CertificateSelection> slices;
   std::size_t count = 0;

@@ -1,83 +1,142 @@
 #include "capf/cli/devices.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
-#include <fstream>
 #include <iostream>
-#include <unordered_set>
+#include <unordered_map>
+
+#include "capf/client/site.h"
+#include "capf/domain/device.h"
 
 namespace capf::cli {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
-
-std::string unquoted(std::string_view text) {
-  text = trimmed(text);
-  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
-  return std::string(text);
-}
-
-bool is_title(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text == "device" || text == "device name" || text == "device_name";
-}
+constexpr std::size_t kLargestInput = std::size_t{16} << 20U;
+constexpr std::size_t kRemarksShown = 5;
+constexpr std::size_t kMacDigits = 12;
+constexpr std::array<std::string_view, 2> kPrefixes{"SEP", "ATA"};
 
 bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+/// The twelve digits of "00:11:22:33:44:55", "00-11-22-33-44-55", "00 11 ...", "0011.2233.4455", "001122-334455",
+/// "001122334455": groups of one length with one sign between them.
+std::optional<std::string> digits_of_mac(std::string_view text) {
+  std::string digits;
+  std::size_t group = 0;   // the length of the first one
+  std::size_t length = 0;  // of this one
+  char between = 0;
+  for (const char c : text) {
+    if (is_hex(c)) {
+      digits += upper(c);
+      ++length;
+      continue;
+    }
+    if ((c != ':' && c != '-' && c != '.' && c != ' ') || (between != 0 && c != between)) return std::nullopt;
+    if (length == 0 || (group != 0 && length != group)) return std::nullopt;
+    between = c;
+    group = length;
+    length = 0;
+  }
+  const bool even = group == 0 || (length == group && (group == 2 || group == 4 || group == 6));
+  if (digits.size() != kMacDigits || !even) return std::nullopt;
+  return digits;
+}
+
+std::string place_of(std::size_t line) { return line == 0 ? "the command line" : "line " + std::to_string(line); }
 
 }  // namespace
 
-Result<std::vector<DeviceLine>> parse_device_lines(std::istream& lines) {
-  std::vector<DeviceLine> devices;
-  std::string line;
-  bool first = true;
-  for (std::size_t number = 1; std::getline(lines, line); ++number) {
-    std::string_view rest = line;
-    if (number == 1 && rest.substr(0, 3) == "\xEF\xBB\xBF") rest.remove_prefix(3);
-    if (unquoted(rest).empty() || trimmed(rest).front() == '#') continue;
-    const auto comma = rest.find_first_of(",;");
-    DeviceLine device{unquoted(rest.substr(0, comma)), {}};
-    if (comma != std::string_view::npos) {
-      rest.remove_prefix(comma + 1);
-      device.model = unquoted(rest.substr(0, rest.find_first_of(",;")));
-    }
-    const bool title = first && is_title(device.device);
-    first = false;
-    if (title) continue;
-    if (device.device.empty()) {
-      return fail(Reason::kInvalidRequest, "line " + std::to_string(number) + " names no device");
-    }
-    devices.push_back(std::move(device));
+std::optional<std::string> name_of_mac(std::string_view text) {
+  std::string_view prefix = kPrefixes.front();
+  for (const std::string_view each : kPrefixes) {
+    const bool begins = text.size() > each.size() && std::equal(each.begin(), each.end(), text.begin(),
+                                                                [](char a, char b) { return a == upper(b); });
+    if (!begins) continue;
+    prefix = each;
+    text.remove_prefix(each.size());
+    break;
   }
-  return devices;
+  auto digits = digits_of_mac(text);
+  if (!digits) return std::nullopt;
+  return std::string(prefix) + *digits;
+}
+
+DeviceList read_devices(const std::vector<std::string>& names, std::string_view file, bool as_written) {
+  static const std::vector<SheetColumn> columns{{"device", {"device name", "mac", "mac address"}}, {"model"}};
+  DeviceList list;
+  for (const std::string& name : names) list.devices.push_back({name, {}, 0});
+  Sheet sheet = read_sheet(file, columns);
+  list.faults = std::move(sheet.faults);
+  for (Sheet::Row& row : sheet.rows) {
+    list.devices.push_back({std::move(row.cells[0]), std::move(row.cells[1]), row.line});
+  }
+
+  std::unordered_map<std::string_view, std::size_t> seen;  // the line
+  std::size_t renamed = 0;
+  for (DeviceLine& line : list.devices) {
+    const auto name = as_written ? std::nullopt : name_of_mac(line.device);
+    if (name && *name != line.device) {
+      if (++renamed <= kRemarksShown) {
+        list.remarks.push_back(line.device + " is taken as " + *name + ", the name that this phone comes by");
+      }
+      line.device = *name;
+    }
+    if (line.line != 0) {  // of those on the command line the server speaks by itself
+      const auto device = DeviceName::parse(line.device);
+      if (!device) list.faults.add(line.line, sheet.places[0], line.device, device.error().message);
+      const auto model = check_model(line.model);
+      if (!model) list.faults.add(line.line, sheet.places[1], line.model, model.error().message);
+    }
+    const auto [before, added] = seen.emplace(line.device, line.line);
+    if (added) continue;
+    list.faults.add(line.device + " stands twice: " + place_of(before->second) + ", " + place_of(line.line));
+  }
+  if (renamed > kRemarksShown) {
+    list.remarks.push_back(std::to_string(renamed - kRemarksShown) + " more MAC addresses likewise");
+  }
+  return list;
+}
+
+Result<std::string> read_input(const std::string& path) {
+  if (path != "-") return client::read_file(path, kLargestInput);
+  std::string text(kLargestInput + 1, '\0');
+  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::cin.gcount()));
+  if (text.size() > kLargestInput) {
+    return fail(Reason::kInvalidRequest, "standard input is larger than " + std::to_string(kLargestInput) + " octets");
+  }
+  return text;
+}
+
+capf::Status report_faults(const Faults& faults, const std::string& path) {
+  if (faults.count() == 0) return {};
+  const std::string file = path == "-" ? "standard input" : path;
+  for (const std::string& words : faults.words()) warn(file + ": " + words);
+  if (faults.count() == 1) return fail(Reason::kInvalidRequest, "nothing was done: " + file + " has a fault");
+  return fail(Reason::kInvalidRequest,
+              "nothing was done: " + file + " has " + std::to_string(faults.count()) + " faults" +
+                  (faults.count() > faults.words().size() ? ", of which the first are shown" : ""));
 }
 
 Result<std::vector<DeviceLine>> named_devices(const Arguments& arguments) {
-  std::vector<DeviceLine> devices;
-  for (const std::string& name : arguments.list("DEVICE")) devices.push_back({name, {}});
+  const std::string path = arguments.text("--file");
+  std::string file;
   if (arguments.has("--file")) {
-    const std::string path = arguments.text("--file");
-    std::ifstream file;
-    if (path != "-") {
-      file.open(path);
-      if (!file) return fail(Reason::kInvalidRequest, path + " cannot be read");
-    }
-    CAPF_LET(const auto lines, parse_device_lines(path == "-" ? std::cin : file));
-    devices.insert(devices.end(), lines.begin(), lines.end());
+    CAPF_LET(file, read_input(path));
   }
-  std::unordered_set<std::string> seen;
-  std::vector<DeviceLine> unique;
-  for (DeviceLine& device : devices) {
-    if (!seen.insert(device.device).second) continue;
+  DeviceList list = read_devices(arguments.list("DEVICE"), file, arguments.has("--as-written"));
+  CAPF_TRY(report_faults(list.faults, arguments.has("--file") ? path : "the command line"));
+  for (const std::string& remark : list.remarks) warn(remark);
+  if (list.devices.empty()) {
+    return fail(Reason::kInvalidRequest,
+                arguments.has("--file") ? path + " names no device" : "name at least one DEVICE, or a --file of them");
+  }
+  for (DeviceLine& device : list.devices) {
     if (device.model.empty()) device.model = arguments.text("--model");
-    unique.push_back(std::move(device));
   }
-  if (unique.empty()) return fail(Reason::kInvalidRequest, "name at least one DEVICE, or a --file of them");
-  return unique;
+  return std::move(list.devices);
 }
 
 std::string serial_or_device(std::string_view text) {
@@ -101,7 +160,12 @@ std::string serial_or_device(std::string_view text) {
 }
 
 Option devices_file_option() {
-  return {"--file", Option::Kind::kFile, "CSV file with one device a line, '-' for standard input"};
+  return {"--file", Option::Kind::kFile,
+          "CSV file with one device a line, or the columns device and model; '-' for standard input"};
+}
+
+Option as_written_option() {
+  return {"--as-written", Option::Kind::kFlag, "take names as they are; else a MAC address is the phone's: SEP..."};
 }
 
 }  // namespace capf::cli

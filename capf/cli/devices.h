@@ -1,33 +1,51 @@
 #pragma once
 
-#include <istream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "capf/base/error.h"
 #include "capf/cli/command.h"
+#include "capf/cli/sheet.h"
 
 namespace capf::cli {
 
 struct DeviceLine {
   std::string device;
-  std::string model;  ///< empty where the line has none
+  std::string model;     ///< empty where the line has none
+  std::size_t line = 0;  ///< of the file; 0: the command line
 };
 
-/// One device a line: its name, and after a comma or semicolon its model. Empty lines, lines that begin with '#', a
-/// first line "device…" and what follows the second column are passed over; quotes around a field are removed.
-/// Errors: INVALID_REQUEST with the number of the line that has no name.
-Result<std::vector<DeviceLine>> parse_device_lines(std::istream& lines);
+struct DeviceList {
+  std::vector<DeviceLine> devices;
+  std::vector<std::string> remarks;  ///< names that were put right
+  Faults faults;
+};
 
-/// The devices named on the command line and those of --file ("-": standard input), without repetitions; lines
-/// without a model get --model. Errors: INVALID_REQUEST, also where there is none.
+/// The devices of the command line, and of a CSV file with the columns device (or device name, MAC, MAC address) and
+/// model. What is wrong with a name or a model of the file, and names that stand twice, are faults.
+/// @param as_written leaves names as they are; otherwise a MAC address becomes the name that its phone comes by.
+DeviceList read_devices(const std::vector<std::string>& names, std::string_view file, bool as_written);
+
+/// The name that a desk phone comes by, where the text is its MAC address in any usual writing, or such a name in
+/// another case: "SEP001122334455" for "0011.2233.4455", "00:11:22:33:44:55" and "sep001122334455".
+std::optional<std::string> name_of_mac(std::string_view text);
+
+/// The devices named on the command line and those of --file ("-": standard input); lines without a model get --model.
+/// Remarks and faults go to standard error. Errors: INVALID_REQUEST, also where there is none.
 Result<std::vector<DeviceLine>> named_devices(const Arguments& arguments);
+
+/// A file that an option names, or standard input for "-", of 16 MiB at most. Errors: INVALID_REQUEST.
+Result<std::string> read_input(const std::string& path);
+/// Tells the faults on standard error. @return INVALID_REQUEST where there are any.
+capf::Status report_faults(const Faults& faults, const std::string& path);
 
 /// What people paste as a serial number ("0A:1B:2C", "0x0a1b2c", upper case) as the services spell it; everything else,
 /// above all a device name, unchanged.
 std::string serial_or_device(std::string_view text);
 
 Option devices_file_option();
+Option as_written_option();
 
 }  // namespace capf::cli

@@ -25,6 +25,12 @@ Result<int> schedule(const Arguments& arguments, Server& server) {
                                                                 : v1::KEY_ORDER_RSA);
   request.mutable_key()->set_rsa_bits(static_cast<std::int32_t>(arguments.number("--rsa-size").value_or(0)));
   request.mutable_key()->set_ec_bits(static_cast<std::int32_t>(arguments.number("--ec-size").value_or(0)));
+  if (arguments.has("--ec-size") && request.key().order() == v1::KEY_ORDER_RSA) {
+    warn("warning: --ec-size means nothing with --key-order rsa");
+  }
+  if (arguments.has("--rsa-size") && request.key().order() == v1::KEY_ORDER_EC) {
+    warn("warning: --rsa-size means nothing with --key-order ec");
+  }
   if (const auto time = arguments.deadline("--completes-by")) set_time(*request.mutable_completes_by(), *time);
 
   CAPF_LET(const auto response, server.call(request));
@@ -115,6 +121,7 @@ std::vector<Command> operation_commands() {
        {{"KIND", Option::Kind::kChoice, "what the phone shall do", true, false, kKinds},
         {"DEVICE", Option::Kind::kText, "device names", false, true},
         devices_file_option(),
+        as_written_option(),
         {"--auth", Option::Kind::kChoice, "how the phone proves itself", true, false, {"string", "null", "lsc", "mic"}},
         {"--string", Option::Kind::kText, "4 to 10 digits, '-' reads them from standard input (default: generated)"},
         {"--key-order", Option::Kind::kChoice, "the key to make (default: rsa)", false, false, {"rsa", "ec", "ec-rsa"}},

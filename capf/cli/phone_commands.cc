@@ -103,6 +103,7 @@ std::vector<Command> phone_commands() {
        "capfctl phone add SEP001122334455 SEP001122334456 --model CP-8861",
        {{"DEVICE", Option::Kind::kText, "device names", false, true},
         devices_file_option(),
+        as_written_option(),
         {"--model", Option::Kind::kText, "the model, where the file has no second column with it"},
         output_option()},
        add},

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <iostream>
 
+#include "capf/client/text.h"
+
 namespace capf::client {
 namespace {
 
@@ -26,6 +28,15 @@ std::vector<std::string> take_arguments(int argc, char** argv, std::string_view 
     }
   }
   return arguments;
+}
+
+Status check_encoding(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (!find_not_utf8(arguments[i])) continue;
+    return fail(Reason::kInvalidRequest, "argument " + std::to_string(i + 1) + " is not UTF-8; the terminal, or the " +
+                                             "program that made it, is to use a UTF-8 locale");
+  }
+  return {};
 }
 
 Result<Secret> read_auth_string(const std::string& argument) {

@@ -37,6 +37,16 @@ char32_t take_code_point(std::string_view& text) {
   return ok ? code_point : kReplacement;
 }
 
+std::optional<std::size_t> find_not_utf8(std::string_view text) {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view before = rest;
+    // U+FFFD itself is three octets.
+    if (take_code_point(rest) == kReplacement && before.size() - rest.size() == 1) return text.size() - before.size();
+  }
+  return std::nullopt;
+}
+
 void append_utf8(std::string& out, char32_t c) {
   const auto tail = [&](unsigned shift) { out += static_cast<char>(0x80U | ((c >> shift) & 0x3FU)); };
   if (c < 0x80) {

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <botan/system_rng.h>
@@ -14,6 +15,7 @@
 #include "capf/base/version.h"
 #include "capf/ca/memory.h"
 #include "capf/ca/token.h"
+#include "capf/client/argument.h"
 #include "capf/daemon/administrator.h"
 #include "capf/daemon/archive.h"
 #include "capf/daemon/configuration.h"
@@ -220,6 +222,8 @@ int dispatch(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
+    const auto encoding = client::check_encoding(std::vector<std::string>(argv + 1, argv + argc));
+    if (!encoding) throw CLI::ValidationError(encoding.error().message);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
   }

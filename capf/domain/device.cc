@@ -18,6 +18,15 @@ Result<DeviceName> DeviceName::parse(std::string_view text) {
   return DeviceName(std::string(text));
 }
 
+Status check_model(std::string_view model) {
+  const auto may_stand = [](char c) { return is_name_character(c) || c == ' '; };
+  const bool is_model = model.size() <= 50 && std::all_of(model.begin(), model.end(), may_stand) &&
+                        (model.empty() || (model.front() != ' ' && model.back() != ' '));
+  if (is_model) return {};
+  return fail(Reason::kInvalidRequest,
+              "no model: it has up to 50 letters, digits, '.', '_', '-' and blanks between them");
+}
+
 Result<Pattern> Pattern::parse(std::string_view text) {
   const auto accepted = [](char c) { return is_name_character(c) || c == '*'; };
   if (text.empty() || text.size() > 64 || !std::all_of(text.begin(), text.end(), accepted)) {

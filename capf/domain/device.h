@@ -23,6 +23,10 @@ class DeviceName {
   std::string text_;
 };
 
+/// A model as makers write it, "CP-8861", "CP 8861": up to 50 of letters, digits, '.', '_', '-', and blanks between
+/// them; or none. Errors: INVALID_REQUEST.
+Status check_model(std::string_view model);
+
 /// Which device names or models somebody may speak for: the characters of a device name, and '*' for any run of them.
 class Pattern {
  public:

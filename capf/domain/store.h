@@ -180,6 +180,8 @@ class CertificateStore {
   /// and in their grace.
   virtual Result<std::vector<Certificate>> live(std::int64_t phone_id) = 0;
   virtual Result<LscHistory> history(std::int64_t phone_id) = 0;
+  /// Those of these phones that have an LSC that is in time, not revoked, not on hold and not superseded.
+  virtual Result<std::vector<std::int64_t>> phones_with_lsc(std::span<const std::int64_t> phone_ids) = 0;
   /// The issuer's LSCs that are neither expired nor revoked for good, by phone, at most `limit`.
   virtual Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) = 0;
   /// The phone's certificates of every kind and state, newest first, at most `limit`.

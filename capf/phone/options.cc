@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "capf/base/version.h"
+#include "capf/client/argument.h"
 #include "capf/phone/line.h"
 
 namespace capf::phone {
@@ -119,7 +120,8 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
   std::string why;
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
-    why = contradiction(options);
+    const auto encoding = client::check_encoding(words);
+    why = encoding ? contradiction(options) : encoding.error().message;
   } catch (const CLI::ParseError& stop) {
     std::ostringstream out;
     std::ostringstream error;

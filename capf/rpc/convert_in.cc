@@ -200,8 +200,12 @@ Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtr
   std::vector<DeviceName> devices;
   devices.reserve(static_cast<std::size_t>(names.size()));
   for (const std::string& name : names) {
-    CAPF_LET(DeviceName device, DeviceName::parse(name));
-    devices.push_back(std::move(device));
+    auto device = DeviceName::parse(name);
+    if (!device) {
+      constexpr std::size_t kShown = 60;
+      return fail(Reason::kInvalidDeviceName, "\"" + name.substr(0, kShown) + "\": " + device.error().message);
+    }
+    devices.push_back(*std::move(device));
   }
   return devices;
 }

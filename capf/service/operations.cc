@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
+#include "capf/service/prospects.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -17,6 +19,22 @@ int strings_limit(std::size_t digits) {
   int limit = 1;
   for (std::size_t i = 3; i < digits && limit < 100; ++i) limit *= 10;
   return std::min(limit, 100);
+}
+
+/// What the records say against the operations ever succeeding.
+Status warn_of_hopeless(Transaction& tx, const ScheduleRequest& request, const std::vector<Phone>& phones,
+                        std::vector<std::string>& warnings) {
+  const bool by_certificate = request.auth == AuthMode::kLsc || request.auth == AuthMode::kMic;
+  if (!by_certificate && request.kind != OperationKind::kDelete) return {};
+  std::vector<std::int64_t> ids;
+  for (const Phone& phone : phones) ids.push_back(phone.id);
+  CAPF_LET(const std::vector<std::int64_t> found, tx.certificates().phones_with_lsc(ids));
+  const std::unordered_set<std::int64_t> with_lsc(found.begin(), found.end());
+  CAPF_LET(const std::vector<TrustAnchor> anchors, tx.anchors().list());
+  for (std::string& words : warn_of({request.kind, request.auth, phones, with_lsc, anchors, tx.now()})) {
+    warnings.push_back(std::move(words));
+  }
+  return {};
 }
 
 }  // namespace
@@ -55,6 +73,7 @@ Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRe
           to_rfc3339(completes_by));
     }
     CAPF_LET(const std::vector<Phone> locked, tx.phones().lock_all(devices));
+    CAPF_TRY(warn_of_hopeless(tx, request, locked, answer.warnings));
     std::map<DeviceName, const Phone*> phones;
     for (const Phone& phone : locked) phones[phone.device] = &phone;
     for (const DeviceName& device : devices) {

@@ -17,20 +17,6 @@ Result<Phone> lock(Transaction& tx, const DeviceName& device) {
   return *std::move(phone);
 }
 
-/// As makers write it: "CP-8861", "CP 8861".
-Status check_model(const std::string& model) {
-  constexpr std::size_t kLongestModel = 50;
-  const auto may_stand = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-' || c == ' ';
-  };
-  const bool is_model = model.size() <= kLongestModel && std::all_of(model.begin(), model.end(), may_stand) &&
-                        model.front() != ' ' && model.back() != ' ';
-  if (is_model) return {};
-  return fail(Reason::kInvalidRequest,
-              "\"" + model + "\" is no model: it has up to 50 letters, digits, '.', '_', '-' and blanks between them");
-}
-
 }  // namespace
 
 Status Phones::add(const Actor& actor, std::vector<NewPhone> phones) {
@@ -46,7 +32,8 @@ Status Phones::add(const Actor& actor, std::vector<NewPhone> phones) {
     by_model[model].push_back(device);
   }
   for (const auto& [model, devices] : by_model) {
-    if (!model.empty()) CAPF_TRY(check_model(model));
+    const Status good = check_model(model);
+    if (!good) return fail(Reason::kInvalidRequest, "\"" + model + "\" is " + good.error().message);
   }
   return database_.write([&](Transaction& tx) -> Status {
     std::vector<std::string> existing;

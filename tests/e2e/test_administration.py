@@ -42,6 +42,64 @@ class PhoneCommandsTest(EndToEnd):
         self.site.capfctl("phone", "add", device, "--model", "CP 8861")
         self.assertEqual(self.site.json("phone", "show", device)["model"], "CP 8861")
 
+    def test_a_file_with_faults_adds_nothing_and_tells_all_of_them(self):
+        device = self.device()
+        cases = [
+            (f"name,mac\n{device},CP-8861\n".encode(), "standard input: line 1, column 1, \"name\": an unknown column"),
+            (f"device\n{device}\n{device}\n".encode(), f"{device} stands twice: line 2, line 3"),
+            (f"device,model\n{device},M".encode() + b"\xfcller\n", "line 2 is not UTF-8"),
+            (f"device\n{device}\n".encode("utf-16"), "it is in UTF-16"),
+            (f"{device}\nSEP/1\nSEP/2\n".encode(), "line 2, column 1, \"SEP/1\"", "line 3, column 1, \"SEP/2\"",
+             "2 faults"),
+            (f"{device},\"CP\n".encode(), "line 1: a quote"),
+            (b"", "names no device"),
+        ]
+        program = [PROGRAMS / "capfctl", "--state", self.site.server.state]
+        for command in (["phone", "add"], ["operation", "schedule", "install", "--auth", "string"]):
+            for content, *words in cases:
+                with self.subTest(command=command, content=content):
+                    done = run(*program, *command, "--file", "-", input=content, text=False, code=2)
+                    for each in words:
+                        self.assertIn(each, done.stderr.decode())
+        self.assertSays(self.site.capfctl("phone", "add", "--file", "/", code=2), "folder")
+        self.assertSays(self.site.capfctl("phone", "show", device, code=1), "UNKNOWN_DEVICE")
+
+    def test_a_file_of_a_spreadsheet(self):
+        first, second = self.device(), self.device()
+        content = f'"Model";"Device Name"\r\n"CP 8861";"{first}"\r\n"CP-7841";{second}\r\n'
+        run(PROGRAMS / "capfctl", "--state", self.site.server.state, "phone", "add", "--file", "-", text=False,
+            input=content.encode("utf-8-sig"))
+        self.assertEqual([self.site.json("phone", "show", each)["model"] for each in (first, second)],
+                         ["CP 8861", "CP-7841"])
+
+    def test_a_mac_address_becomes_the_name_that_the_phone_comes_by(self):
+        digits = self.device().removeprefix("SEP")
+        written = ":".join(digits[i:i + 2] for i in range(0, 12, 2)).lower()
+        added = self.site.capfctl("phone", "add", written)
+        self.assertIn(f"{written} is taken as SEP{digits}", added.stderr)
+        scheduled = self.site.json("operation", "schedule", "install", f"sep{digits.lower()}", "--auth", "string")
+        self.assertEqual(scheduled[0]["device"], f"SEP{digits}")
+        self.site.capfctl("phone", "add", digits.lower(), "--as-written")
+        self.assertEqual(self.site.json("phone", "show", digits.lower())["device"], digits.lower())
+
+    def test_arguments_that_are_not_utf_8_are_wrong_usage_of_every_program(self):
+        bad = os.fsdecode(b"M\xfcller")
+        for command in (["capfctl", "phone", "show"], ["capfctl", "phone", "add"], ["capfctl", "audit", "list", "--actor"],
+                        ["capfctl", "phone", "list", "--devices"],
+                        ["capfctl", "administrator", "add", "--role", "admin"], ["capf-phone"],
+                        ["capfd", "administrator", "add", "--role", "admin"]):
+            with self.subTest(command):
+                done = run(PROGRAMS / command[0], *command[1:], bad, "--state", self.site.server.state, code=2)
+                self.assertIn("is not UTF-8", done.stderr)
+        done = run(PROGRAMS / "capfctl", "check", "health", "--state", bad, code=3)
+        self.assertRegex(done.stdout, r"^CAPF CHECK UNKNOWN - .*is not UTF-8.*\n$")
+
+    def test_schedules_that_cannot_succeed_are_warned_of(self):
+        device = self.site.add_phone(self.device())
+        done = self.site.capfctl("operation", "schedule", "delete", device, "--auth", "string", "--ec-size", "256")
+        self.assertIn(f"no LSC on record that could be deleted: {device}", done.stderr)
+        self.assertIn("--ec-size means nothing with --key-order rsa", done.stderr)
+
     def test_list_and_show_are_json_for_programs(self):
         device = self.site.add_phone(self.device())
         listed = self.site.json("phone", "list")

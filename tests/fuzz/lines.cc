@@ -1,32 +1,51 @@
-#include <sstream>
-
 #include "capf/cli/devices.h"
 #include "capf/cli/seals.h"
+#include "capf/domain/device.h"
 
 using namespace capf;
 
 namespace {
 
-bool is_sorted_out(const std::string& field) { return field.find_first_of("\n,;") == std::string::npos; }
+std::string in_quotes(const std::string& cell) {
+  std::string quoted = "\"";
+  for (const char c : cell) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
 
+bool is_title(const std::string& cell) {
+  return cell.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ -_") == std::string::npos;
+}
+
+/// A sheet says where each fault is, and its rows are the same when they are written by the book.
+void check_sheet(const std::string& text) {
+  const std::vector<cli::SheetColumn> columns{{"device", {"mac"}}, {"model"}};
+  const cli::Sheet sheet = cli::read_sheet(text, columns);
+  CAPF_INVARIANT(sheet.faults.words().size() <= std::min<std::size_t>(sheet.faults.count(), 20));
+  std::string written = "model;device\r\n";
+  std::size_t last = 0;
+  for (const cli::Sheet::Row& row : sheet.rows) {
+    CAPF_INVARIANT(row.cells.size() == 2 && !row.cells[0].empty() && row.line > last);
+    last = row.line;
+    written += in_quotes(row.cells[1]) + ';' + in_quotes(row.cells[0]) + "\r\n";
+  }
+  const cli::Sheet again = cli::read_sheet(written, columns);
+  CAPF_INVARIANT(again.faults.count() == 0 && again.rows.size() == sheet.rows.size());
+  for (std::size_t i = 0; i < again.rows.size(); ++i) CAPF_INVARIANT(again.rows[i].cells == sheet.rows[i].cells);
+}
+
+/// Of a file without a fault every name is one that the server takes, and stands once.
 void check_devices(const std::string& text) {
-  std::istringstream lines(text);
-  const auto devices = cli::parse_device_lines(lines);
-  if (!devices) {
-    CAPF_INVARIANT(devices.error().reason == Reason::kInvalidRequest);
-    return;
+  check_sheet(text);
+  const cli::DeviceList list = cli::read_devices({}, text, false);
+  if (list.faults.count() > 0) return;
+  std::string written;
+  for (const cli::DeviceLine& line : list.devices) {
+    CAPF_INVARIANT(DeviceName::parse(line.device) && check_model(line.model));
+    written += line.device + ',' + line.model + '\n';
   }
-  std::string written = "device,model\n";
-  for (const cli::DeviceLine& line : *devices) {
-    CAPF_INVARIANT(!line.device.empty() && is_sorted_out(line.device) && is_sorted_out(line.model));
-    written += '"' + line.device + "\",\"" + line.model + "\"\r\n";
-  }
-  std::istringstream again(written);
-  const auto read = cli::parse_device_lines(again);
-  CAPF_INVARIANT(read && read->size() == devices->size());
-  for (std::size_t i = 0; i < read->size(); ++i) {
-    CAPF_INVARIANT((*read)[i].device == (*devices)[i].device && (*read)[i].model == (*devices)[i].model);
-  }
+  if (list.devices.empty() || is_title(list.devices.front().device) || is_title(list.devices.front().model)) return;
+  const cli::DeviceList again = cli::read_devices({}, written, false);
+  CAPF_INVARIANT(again.faults.count() == 0 && again.remarks.empty() && again.devices.size() == list.devices.size());
 }
 
 void check_serial(const std::string& text) {

@@ -75,6 +75,49 @@ TEST_CASE("an anchor that goes takes its MICs with it, also between two calls") 
   check_stranger(site, device, site.enrolment.pending(caller), Reason::kCertificateUnknownIssuer);
 }
 
+TEST_CASE("an operation that nothing can make succeed is warned of when it is scheduled") {
+  Site site;
+  const Manufacturer maker("Maker");
+  const DeviceName bare = site.add_phone("SEP1");
+  const DeviceName served = site.add_phone("SEP2");
+  site.enrol(served, PhoneKey());
+  const auto warnings = [&](OperationKind kind, AuthMode auth) {
+    service::ScheduleRequest request;
+    request.devices = {bare, served};
+    request.kind = kind;
+    request.auth = auth;
+    const auto answer = must(site.operations.schedule(site.administrator, request));
+    for (const auto& device : request.devices) must(site.operations.cancel(site.administrator, device));
+    return answer.warnings;
+  };
+  const auto names = [](const std::vector<std::string>& list, const char* device) {
+    return std::count_if(list.begin(), list.end(),
+                         [&](const std::string& words) { return words.find(device) != std::string::npos; });
+  };
+  CHECK(warnings(kInstall, AuthMode::kString).empty());
+  const auto by_lsc = warnings(kInstall, AuthMode::kLsc);
+  CHECK(names(by_lsc, "SEP1") == 1);
+  CHECK(names(by_lsc, "SEP2") == 0);
+  const auto by_mic = warnings(kInstall, AuthMode::kMic);
+  CHECK(names(by_mic, "SEP1, SEP2") == 1);
+  const auto deletes = warnings(OperationKind::kDelete, AuthMode::kLsc);
+  CHECK(names(deletes, "SEP1") == 2);
+  CHECK(names(deletes, "SEP2") == 0);
+
+  service::AnchorRequest anchor;
+  anchor.files = {maker.root()};
+  anchor.devices = must(Pattern::parse("SEP2*"));
+  const auto added = must(site.trust.add(site.administrator, anchor));
+  CHECK(names(warnings(kInstall, AuthMode::kMic), "SEP1") == 1);
+  CHECK(names(warnings(kInstall, AuthMode::kMic), "SEP2") == 0);
+  must(site.trust.remove(site.administrator, to_hex(added.front().sha256)));
+  anchor.devices = Pattern::any();
+  must(site.trust.add(site.administrator, anchor));
+  CHECK(warnings(kInstall, AuthMode::kMic).empty());
+  CHECK(warnings(kInstall, AuthMode::kLsc).empty());
+  CHECK(warnings(OperationKind::kDelete, AuthMode::kMic).size() == 1);
+}
+
 TEST_CASE("an expired MIC counts only where its anchor says so, for a first LSC, and is on record") {
   Site site;
   const Manufacturer maker("Maker");

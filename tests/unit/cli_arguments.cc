@@ -108,26 +108,121 @@ TEST_CASE("times are absolute, or from now on") {
   }
 }
 
-TEST_CASE("a file of devices may have a title, models, remarks and another system's line ends") {
-  std::istringstream lines(
-      "\xEF\xBB\xBF"
-      "Device,Model\r\n# the lobby\r\n\r\nSEP1,CP-8861\r\n\"SEP2\";\"CP-7841\";floor 2\r\nSEP3\r\n\"#4\"\r\n");
-  const auto devices = parse_device_lines(lines);
-  REQUIRE(devices);
-  REQUIRE(devices->size() == 4);
-  CHECK((*devices)[0].device == "SEP1");
-  CHECK((*devices)[0].model == "CP-8861");
-  CHECK((*devices)[1].device == "SEP2");
-  CHECK((*devices)[1].model == "CP-7841");
-  CHECK((*devices)[2].model.empty());
-  CHECK((*devices)[3].device == "#4");
+TEST_CASE("a file of devices may have titles, models, remarks and another system's line ends") {
+  const DeviceList list = read_devices({},
+                                       "\xEF\xBB\xBF"
+                                       "\"Device Name\";MODEL\r\n# the lobby\r\n\r\nSEP1;CP-8861\r\n"
+                                       "\"SEP2\" ; \"CP 7841\"\r\nSEP3\r\n;;\r\n",
+                                       false);
+  CHECK(list.faults.words() == std::vector<std::string>{});
+  REQUIRE(list.devices.size() == 3);
+  CHECK(list.devices[0].device == "SEP1");
+  CHECK(list.devices[0].model == "CP-8861");
+  CHECK(list.devices[0].line == 4);
+  CHECK(list.devices[1].device == "SEP2");
+  CHECK(list.devices[1].model == "CP 7841");
+  CHECK(list.devices[2].model.empty());
+  CHECK(list.devices[2].line == 6);
 }
 
-TEST_CASE("a line of a file without a device is refused with its number") {
-  std::istringstream lines("SEP1\n,CP-8861\n");
-  const auto devices = parse_device_lines(lines);
-  REQUIRE_FALSE(devices);
-  CHECK(devices.error().message == "line 2 names no device");
+TEST_CASE("titles say what stands where") {
+  for (const char* file : {"model,device\nCP-8861,SEP1\n", "Model\tMAC Address\nCP-8861\tSEP1\n",
+                           "\"model\";\"mac\"\n\"CP-8861\";\"SEP1\"", "device,model\rSEP1,CP-8861\r", "SEP1,CP-8861"}) {
+    CAPTURE(file);
+    const DeviceList list = read_devices({}, file, false);
+    CHECK(list.faults.words() == std::vector<std::string>{});
+    REQUIRE(list.devices.size() == 1);
+    CHECK(list.devices[0].device == "SEP1");
+    CHECK(list.devices[0].model == "CP-8861");
+  }
+}
+
+TEST_CASE("every fault of a file is told with its line, its column and its value") {
+  struct Case {
+    const char* file;
+    std::vector<const char*> faults;  // how they begin
+  };
+  const std::string latin1 = "device,model\nSEP1,CP\nSEP2,M\xFCller\n";
+  const Case cases[]{
+      {"name,mac\nSEP1,CP-8861\n", {"line 1, column 1, \"name\": an unknown column; known are device, model"}},
+      {"device,description\nSEP1,Lobby\n", {"line 1, column 2, \"description\": an unknown column"}},
+      {"\"Device Name\",\"Description\"\n\"SEP1\",\"Miller, Hans\"\n",
+       {"line 1, column 2, \"Description\": an unknown"}},
+      {"Phone;Type\nSEP1;CP\n",
+       {"line 1, column 1, \"Phone\": an unknown", "line 1, column 2, \"Type\": an unknown",
+        "line 1: no column is called device"}},
+      {"model\nCP-8861\n", {"line 1: no column is called device"}},
+      {"device,mac\nSEP1,SEP2\n", {"line 1, column 2, \"mac\": column 1 is the device already"}},
+      {"SEP1\n,CP-8861\n", {"line 2 names no device"}},
+      {"SEP1,CP,Lobby\n", {"line 1, column 3, \"Lobby\": nothing says what this is"}},
+      {"device\nSEP1\nSEP 2\n\nSEP/3\n",
+       {"line 3, column 1, \"SEP 2\": a device name has", "line 5, column 1, \"SEP/3\": a device name has"}},
+      {"model,device\nCP/1,SEP1\n", {"line 2, column 1, \"CP/1\": no model"}},
+      {"device\nSEP1\n\"a\nb\"\nSEP2\nSEP1\n",
+       {"line 3, column 1, \"a\nb\": a device name", "SEP1 stands twice: line 2, line 6"}},
+      {"SEP001122334455\n0011.2233.4455\n", {"SEP001122334455 stands twice: line 1, line 2"}},
+      {"SEP1,\"CP\nSEP2,CP\n", {"line 1: a quote that opens nothing"}},
+      {"SEP1,CP\nSEP2,C\"P\n", {"line 2: a quote that opens nothing"}},
+      {latin1.c_str(), {"line 3 is not UTF-8, but perhaps Latin-1: save it as UTF-8"}},
+      {"\xFF\xFES", {"it is in UTF-16, or no text"}},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.file);
+    const auto words = read_devices({}, each.file, false).faults.words();
+    REQUIRE(words.size() == each.faults.size());
+    for (std::size_t i = 0; i < words.size(); ++i) CHECK_THAT(words[i], Catch::StartsWith(each.faults[i]));
+  }
+  CHECK(read_devices({}, std::string_view("S\0E\0P\0", 6), false).faults.count() == 1);
+  CHECK(read_devices({"SEP1"}, "SEP2\nSEP1\n", false).faults.words() ==
+        std::vector<std::string>{"SEP1 stands twice: the command line, line 2"});
+}
+
+TEST_CASE("a file full of faults is told of in twenty lines, and long values are cut off") {
+  std::string file;
+  for (int i = 0; i < 1000; ++i) file += "no/name" + std::string(1000, 'x') + std::to_string(i) + "\n";
+  const DeviceList list = read_devices({}, file, false);
+  CHECK(list.faults.count() == 1000);
+  REQUIRE(list.faults.words().size() == 20);
+  for (const std::string& words : list.faults.words()) CHECK(words.size() < 200);
+}
+
+TEST_CASE("a MAC address in any usual writing is the name that the phone comes by") {
+  for (const char* mac :
+       {"00:1a:22:33:44:55", "00-1A-22-33-44-55", "001a.2233.4455", "001a22334455", "00 1a 22 33 44 55",
+        "001a22-334455", "sep001a22334455", "Sep001A22334455", "SEP00:1A:22:33:44:55"}) {
+    CAPTURE(mac);
+    CHECK(name_of_mac(mac) == "SEP001A22334455");
+  }
+  CHECK(name_of_mac("ata001a22334455") == "ATA001A22334455");
+  for (const char* other : {"", "SEP", "SEP1", "00:1a:22:33:44", "00:1a:22:33:44:5g", "0:1a:22:33:44:55", "lobby",
+                            "CSFhans", "00:1a-22:33:44:55", "001a:22:33:44:55",
+                            "00:1a:22:33:44:55:", ":00:1a:22:33:44:55", "00:1a:22:33:44:55:66", "x001a22334455"}) {
+    CAPTURE(other);
+    CHECK_FALSE(name_of_mac(other));
+  }
+  const DeviceList list = read_devices({"00:1a:22:33:44:55", "SEP1", "SEP001A22334456"}, "", false);
+  CHECK(list.devices[0].device == "SEP001A22334455");
+  CHECK(list.remarks.size() == 1);
+  CHECK(read_devices({"00:1a:22:33:44:55"}, "", true).devices[0].device == "00:1a:22:33:44:55");
+  std::vector<std::string> many;
+  for (char c = 'a'; c <= 'f'; ++c) many.push_back(std::string("00112233445") + c);
+  CHECK(read_devices(many, "", false).remarks.back() == "1 more MAC addresses likewise");
+}
+
+TEST_CASE("an argument that is not UTF-8 is wrong usage of every command, and its value is not shown") {
+  const auto commands = all_commands();
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"phone", "show", "M\xFCller"},
+        {"audit", "list", "--subject", "\xC0\xAF"},
+        {"operation", "schedule", "install", "SEP1", "--auth", "string", "--string", "1234\xFF"},
+        {"--state", "\xED\xA0\x80", "phone", "list"}}) {
+    const Parsed result = parse(words, commands);
+    CHECK(result.command == nullptr);
+    CHECK(result.exit_code == 2);
+    CHECK_THAT(result.error, Catch::Contains("is not UTF-8") && !Catch::Contains("1234"));
+  }
+  CHECK(parse({"check", "health", "--state", "\xFF"}, commands).exit_code == 3);
+  CHECK(parse({"phone", "show", "M\xC3\xBCller\xEF\xBF\xBD"}, commands).command != nullptr);
 }
 
 TEST_CASE("enumerations are spelled as the contract has them") {
