@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
 #include <map>
 #include <sstream>
 
@@ -10,6 +11,7 @@
 #include "capf/base/version.h"
 #include "capf/cli/verdict.h"
 #include "capf/client/argument.h"
+#include "capf/client/site.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -21,7 +23,7 @@ constexpr int kPluginUnknown = 3;
 const std::vector<Option>& global_options() {
   static const std::vector<Option> options{
       {"--state", Option::Kind::kFolder, "the site's state directory (default: $CAPF_STATE, or var)"},
-      {"--server", Option::Kind::kText,
+      {"--server", Option::Kind::kServers,
        "HOST:PORT of the administrators' port, several with commas (default: the site's own)"},
       {"--trust", Option::Kind::kFile, "PEM of the site CA (default: the site's own)"},
       {"--certificate", Option::Kind::kFile, "PEM of the administrator's certificate (default: the site's own)"},
@@ -38,6 +40,21 @@ std::string check_number(const std::string& text) {
 std::string check_time(const std::string& text) {
   const auto time = parse_time(text, SystemClock().now(), Day::kBegins);
   return time ? "" : time.error().message;
+}
+
+std::string check_age(const std::string& text) {
+  const bool counted = !text.empty() && text.front() >= '0' && text.front() <= '9' && check_time("-" + text).empty();
+  return counted ? "" : "an age is written as 90m, 12h, 10d or 2w";
+}
+
+std::string check_range(const std::string& text) {
+  const auto range = Range::parse(text);
+  return range ? "" : range.error().message;
+}
+
+std::string check_servers(const std::string& text) {
+  const auto addresses = client::parse_addresses(text);
+  return addresses ? "" : addresses.error().message;
 }
 
 std::string joined(const std::vector<std::string>& words, const char* between) {
@@ -63,6 +80,9 @@ class Grammar {
     Parsed parsed;
     try {
       app_.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+      for (const Slot& slot : slots_) {
+        if (slot.app == innermost() && hides_place(*slot.app, *slot.spec)) check_shared(slot);
+      }
       if (const auto encoding = client::check_encoding(words); !encoding) {
         throw CLI::ValidationError(encoding.error().message);
       }
@@ -84,9 +104,12 @@ class Grammar {
     }
     parsed.command = commands_.at(innermost());
     for (const Slot& slot : slots_) {
-      if (slot.option->count() == 0) continue;
+      if (slot.option->count() == 0 || hides_place(*slot.app, *slot.spec)) continue;
       if (slot.app == &app_) parsed.place.set(slot.spec->name, slot.values);
       if (slot.app == innermost()) parsed.arguments.set(slot.spec->name, slot.values);
+    }
+    for (const Slot& slot : slots_) {
+      if (slot.app == innermost() && hides_place(*slot.app, *slot.spec)) share_out(slot, parsed);
     }
     return parsed;
   }
@@ -122,15 +145,23 @@ class Grammar {
 
   void add_option(CLI::App& app, const Option& spec) {
     Slot& slot = slots_.emplace_back(Slot{&app, &spec, nullptr});
+    const std::string names = spec.letter.empty() ? spec.name : spec.letter + "," + spec.name;
     if (spec.kind == Option::Kind::kFlag) {
-      slot.option = app.add_flag(spec.name, spec.help);
+      slot.option = app.add_flag(names, spec.help);
       return;
     }
-    slot.option = app.add_option(spec.name, slot.values, spec.help);
+    slot.option = app.add_option(names, slot.values, spec.help);
     slot.option->required(spec.required);
+    if (hides_place(app, spec)) {
+      slot.option->type_name(joined(spec.choices, "|"))->expected(-1)->allow_extra_args(false);
+      return;
+    }
     slot.option->expected(spec.many ? -1 : 1)->allow_extra_args(spec.many);
     switch (spec.kind) {
       case Option::Kind::kNumber: slot.option->check(check_number)->type_name("N"); break;
+      case Option::Kind::kRange: slot.option->check(check_range)->type_name("RANGE"); break;
+      case Option::Kind::kAge: slot.option->check(check_age)->type_name("AGE"); break;
+      case Option::Kind::kServers: slot.option->check(check_servers)->type_name("HOST:PORT"); break;
       case Option::Kind::kTime:
       case Option::Kind::kDeadline: slot.option->check(check_time)->type_name("TIME"); break;
       case Option::Kind::kFile: slot.option->type_name("FILE"); break;
@@ -146,6 +177,39 @@ class Grammar {
         break;
       }
       case Option::Kind::kFlag: break;
+    }
+  }
+
+  /// A command's own --state stands before the program's: of what it is given, the states are the command's, and a
+  /// folder is the site's.
+  bool hides_place(const CLI::App& app, const Option& spec) const {
+    if (&app == &app_ || spec.kind != Option::Kind::kChoice) return false;
+    const auto& globals = global_options();
+    return std::any_of(globals.begin(), globals.end(), [&](const Option& each) { return each.name == spec.name; });
+  }
+
+  static bool is_choice(const Option& spec, const std::string& text) {
+    return std::find(spec.choices.begin(), spec.choices.end(), text) != spec.choices.end();
+  }
+
+  static void check_shared(const Slot& slot) {
+    std::size_t states = 0;
+    std::size_t folders = 0;
+    for (const std::string& value : slot.values) {
+      std::error_code error;
+      const bool state = is_choice(*slot.spec, value);
+      if (!state && !std::filesystem::is_directory(value, error)) {
+        throw CLI::ValidationError(slot.spec->name, "choose one of " + joined(slot.spec->choices, ", ") +
+                                                        ", or name a site's state directory");
+      }
+      ++(state ? states : folders);
+    }
+    if (states > 1 || folders > 1) throw CLI::ValidationError(slot.spec->name, "one state, and one state directory");
+  }
+
+  static void share_out(const Slot& slot, Parsed& parsed) {
+    for (const std::string& value : slot.values) {
+      (is_choice(*slot.spec, value) ? parsed.arguments : parsed.place).set(slot.spec->name, {value});
     }
   }
 

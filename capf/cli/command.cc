@@ -37,6 +37,12 @@ std::optional<TimePoint> Arguments::deadline(const std::string& name) const {
   return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
+std::optional<std::chrono::seconds> Arguments::age(const std::string& name) const {
+  const TimePoint now = SystemClock().now();
+  const auto parsed = parse_time("-" + text(name), now, Day::kBegins);
+  return parsed ? std::optional(std::chrono::round<std::chrono::seconds>(now - *parsed)) : std::nullopt;
+}
+
 namespace {
 
 constexpr std::size_t kLengthOfDate = 10;  // 2030-12-31

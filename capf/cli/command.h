@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,13 +16,26 @@ class Server;
 
 /// An option ("--auth") or, where the name does not begin with a dash, an argument by position ("DEVICE").
 struct Option {
-  enum class Kind : std::uint8_t { kFlag, kText, kNumber, kTime, kDeadline, kFile, kFolder, kChoice };
+  enum class Kind : std::uint8_t {
+    kFlag,
+    kText,
+    kNumber,
+    kRange,
+    kTime,
+    kDeadline,
+    kAge,
+    kServers,
+    kFile,
+    kFolder,
+    kChoice
+  };
   std::string name;
   Kind kind = Kind::kText;
   std::string help;
   bool required = false;
   bool many = false;
   std::vector<std::string> choices = {};
+  std::string letter = {};  ///< "-w", beside the name; may be empty
 };
 
 /// What was given on the command line, checked as far as the options' kinds say.
@@ -36,6 +50,8 @@ class Arguments {
   std::optional<std::int64_t> number(const std::string& name) const;
   std::optional<TimePoint> time(const std::string& name) const;
   std::optional<TimePoint> deadline(const std::string& name) const;
+  /// "90m", "12h", "10d", "2w".
+  std::optional<std::chrono::seconds> age(const std::string& name) const;
   Format format() const { return text("--output") == "json" ? Format::kJson : Format::kTable; }
 
  private:

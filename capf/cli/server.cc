@@ -1,7 +1,9 @@
 #include "capf/cli/server.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include <grpcpp/channel.h>
@@ -16,21 +18,15 @@ namespace capf::cli {
 namespace {
 
 constexpr std::chrono::minutes kDeadline{5};  // 100,000 phones in one transaction
-constexpr std::chrono::seconds kHealthDeadline{10};
+constexpr std::chrono::seconds kHealthDeadline{4};
 constexpr std::chrono::seconds kConnectDeadline{3};  // where there is another server
 constexpr std::chrono::hours kStreamDeadline{1};
 constexpr std::chrono::seconds kBetweenTries{1};
 constexpr int kMostTries = 10;  // longer than an orderly stop takes
 constexpr std::size_t kLargestFile = 65536;
 
-template <class Length>
-void set_deadline(grpc::ClientContext& context, Length length) {
-  context.set_deadline(std::chrono::system_clock::now() + length);
-}
-
 /// Whether a connection comes about.
-bool answers(grpc::Channel& channel) {
-  const auto deadline = std::chrono::system_clock::now() + kConnectDeadline;
+bool answers(grpc::Channel& channel, std::chrono::system_clock::time_point deadline) {
   grpc_connectivity_state state = channel.GetState(true);
   while (state == GRPC_CHANNEL_IDLE || state == GRPC_CHANNEL_CONNECTING) {
     if (!channel.WaitForStateChange(state, deadline)) return false;
@@ -43,12 +39,9 @@ bool answers(grpc::Channel& channel) {
 
 struct Server::Stubs {
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : admin(v1::AdminService::NewStub(channel)),
-        monitor(v1::MonitorService::NewStub(channel)),
-        health(grpc::health::v1::Health::NewStub(channel)) {}
+      : admin(v1::AdminService::NewStub(channel)), monitor(v1::MonitorService::NewStub(channel)) {}
   std::unique_ptr<v1::AdminService::Stub> admin;
   std::unique_ptr<v1::MonitorService::Stub> monitor;
-  std::unique_ptr<grpc::health::v1::Health::Stub> health;
 };
 
 Result<client::Endpoint> find_endpoint(const Place& place) {
@@ -84,7 +77,7 @@ capf::Status Server::connect() {
   for (const std::string& address : endpoint.addresses) {
     channel = client::make_channel(endpoint, address);
     if (&address == &endpoint.addresses.back()) break;  // what is wrong with it the call will say
-    if (answers(*channel)) break;
+    if (answers(*channel, until(kConnectDeadline))) break;
   }
   stubs_ = std::make_unique<Stubs>(channel);
   return {};
@@ -94,7 +87,7 @@ capf::Status Server::connect() {
   Result<v1::method##Response> Server::call(const v1::method##Request& request) {      \
     CAPF_TRY(connect());                                                               \
     grpc::ClientContext context;                                                       \
-    set_deadline(context, kDeadline);                                                  \
+    context.set_deadline(until(kDeadline));                                            \
     v1::method##Response response;                                                     \
     const grpc::Status status = stubs_->service->method(&context, request, &response); \
     if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));          \
@@ -108,7 +101,7 @@ capf::Status Server::watch(std::string cursor, const std::function<bool(const v1
   int tries = 0;  // since the last change that came
   while (true) {
     grpc::ClientContext context;
-    set_deadline(context, kStreamDeadline);
+    context.set_deadline(until(kStreamDeadline));
     v1::WatchOperationsRequest request;
     request.set_cursor(cursor);
     const auto stream = stubs_->monitor->WatchOperations(&context, request);
@@ -137,14 +130,30 @@ capf::Status Server::watch(std::string cursor, const std::function<bool(const v1
   }
 }
 
-Result<std::string> Server::health() {
-  CAPF_TRY(connect());
-  grpc::ClientContext context;
-  set_deadline(context, kHealthDeadline);
-  grpc::health::v1::HealthCheckResponse response;
-  const grpc::Status status = stubs_->health->Check(&context, {}, &response);
-  if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));
-  return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status());
+Result<std::vector<Health>> Server::health() {
+  CAPF_LET(const client::Endpoint endpoint, find_endpoint(place_));
+  const auto deadline = until(kHealthDeadline);
+  std::vector<std::future<Result<std::string>>> asked;
+  for (const std::string& address : endpoint.addresses) {
+    const auto ask = [&endpoint, address, deadline]() -> Result<std::string> {
+      const auto stub = grpc::health::v1::Health::NewStub(client::make_channel(endpoint, address));
+      grpc::ClientContext context;
+      context.set_deadline(deadline);
+      grpc::health::v1::HealthCheckResponse response;
+      const grpc::Status status = stub->Check(&context, {}, &response);
+      if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));
+      return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status());
+    };
+    asked.push_back(std::async(std::launch::async, ask));
+  }
+  std::vector<Health> answers;
+  for (std::size_t i = 0; i < asked.size(); ++i) answers.push_back({endpoint.addresses[i], asked[i].get()});
+  return answers;
+}
+
+std::chrono::system_clock::time_point Server::until(std::chrono::milliseconds length) const {
+  const auto end = std::chrono::system_clock::now() + length;
+  return give_up_at_ ? std::min(end, *give_up_at_) : end;
 }
 
 }  // namespace capf::cli

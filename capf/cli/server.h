@@ -1,10 +1,14 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "capf/base/error.h"
+#include "capf/cli/verdict.h"
 #include "capf/client/site.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
@@ -24,7 +28,7 @@
   X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor)                                        \
   X(admin, AddAdministrator) X(admin, ListAdministrators)                                                  \
   X(admin, DisableAdministrator) X(admin, GetSite) X(admin, RecoverSite)                                   \
-  X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary)
+  X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary) X(monitor, ListPending)
 // clang-format on
 
 namespace capf::cli {
@@ -57,16 +61,21 @@ class Server {
   /// Calls `each` for every change until it returns false, the stream breaks, or the server ends it. A stream that has
   /// lasted an hour is taken up again where it ended.
   capf::Status watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each);
-  /// What the server says of itself, by grpc.health.v1: "SERVING", "NOT_SERVING", ...
-  Result<std::string> health();
+  /// What each server of the place says of itself, asked at once. Errors: those of find_endpoint().
+  Result<std::vector<Health>> health();
+  /// From now on every call together with the connecting ends within this time.
+  void set_patience(std::chrono::milliseconds patience) { give_up_at_ = std::chrono::system_clock::now() + patience; }
 
   const Place& place() const { return place_; }
 
  private:
   struct Stubs;
   capf::Status connect();
+  /// The time at which a call that may take so long is given up.
+  std::chrono::system_clock::time_point until(std::chrono::milliseconds length) const;
 
   Place place_;
+  std::optional<std::chrono::system_clock::time_point> give_up_at_;
   std::unique_ptr<Stubs> stubs_;
 };
 

@@ -1,6 +1,7 @@
 #include "capf/cli/verdict.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <string>
 #include <vector>
@@ -10,7 +11,18 @@
 namespace capf::cli {
 namespace {
 
-std::string threshold(const std::optional<std::int64_t>& value) { return value ? std::to_string(*value) : ""; }
+std::string text_of(const std::optional<Range>& range) { return range ? range->text() : ""; }
+
+constexpr std::int64_t kLargestBound = 1'000'000'000'000;
+
+/// The whole of the text as a bound of a range.
+std::optional<std::int64_t> bound(std::string_view text) {
+  std::int64_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = !text.empty() && parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+  if (!whole || value > kLargestBound || value < -kLargestBound) return std::nullopt;
+  return value;
+}
 
 constexpr std::size_t kMostFindings = 5;
 
@@ -66,26 +78,70 @@ std::string Verdict::line() const {
   return text;
 }
 
-Verdict judge_pending(std::int64_t pending, std::int64_t overdue, Thresholds limits, std::int64_t overdue_allowed) {
+Result<Range> Range::parse(std::string_view text) {
+  const auto wrong = [] {
+    return fail(Reason::kInvalidRequest, "a range is written as 10, 10:, ~:10, 10:20 or @10:20, in whole numbers");
+  };
+  Range range;
+  if (text.starts_with('@')) {
+    range.inside_ = true;
+    text.remove_prefix(1);
+  }
+  const std::size_t colon = text.find(':');
+  const std::string_view low = colon == std::string_view::npos ? "0" : text.substr(0, colon);
+  const std::string_view high = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  if (low != "~") {
+    range.low_ = bound(low);
+    if (!range.low_) return wrong();
+  }
+  if (!high.empty()) {
+    range.high_ = bound(high);
+    if (!range.high_) return wrong();
+  } else if (colon == std::string_view::npos) {
+    return wrong();
+  }
+  if (range.low_ && range.high_ && *range.low_ > *range.high_) return wrong();
+  return range;
+}
+
+bool Range::alerts(std::int64_t value) const {
+  const bool within_range = (!low_ || value >= *low_) && (!high_ || value <= *high_);
+  return within_range == inside_;
+}
+
+std::string Range::text() const {
+  std::string text = inside_ ? "@" : "";
+  if (low_ != std::optional<std::int64_t>(0) || !high_) text += (low_ ? std::to_string(*low_) : "~") + ":";
+  return text + (high_ ? std::to_string(*high_) : "");
+}
+
+std::optional<std::int64_t> Range::within() const {
+  const bool up_to = high_ && *high_ >= 0 && (low_ == std::optional<std::int64_t>(0) || (inside_ && !low_));
+  if (up_to) return high_;
+  if (!inside_ && !high_ && low_ && *low_ >= 0) return low_;
+  return std::nullopt;
+}
+
+Verdict judge_pending(std::int64_t pending, std::int64_t overdue, const Ranges& limits, const Range& overdue_limit) {
   Verdict verdict;
   verdict.check = "PENDING";
-  if (limits.critical && pending > *limits.critical) {
+  if (limits.critical && limits.critical->alerts(pending)) {
     verdict.level = Level::kCritical;
-  } else if ((limits.warning && pending > *limits.warning) || overdue > overdue_allowed) {
+  } else if ((limits.warning && limits.warning->alerts(pending)) || overdue_limit.alerts(overdue)) {
     verdict.level = Level::kWarning;
   } else {
     verdict.level = Level::kOk;
   }
   verdict.words = std::to_string(pending) + " pending, " + std::to_string(overdue) + " overdue";
-  verdict.perfdata = "pending=" + std::to_string(pending) + ";" + threshold(limits.warning) + ";" +
-                     threshold(limits.critical) + ";0 overdue=" + std::to_string(overdue) + ";" +
-                     std::to_string(overdue_allowed) + ";;0";
+  verdict.perfdata = "pending=" + std::to_string(pending) + ";" + text_of(limits.warning) + ";" +
+                     text_of(limits.critical) + ";0 overdue=" + std::to_string(overdue) + ";" + overdue_limit.text() +
+                     ";;0";
   return verdict;
 }
 
 Thresholds expiry_days(Thresholds asked) { return {asked.warning.value_or(30), asked.critical.value_or(7)}; }
 
-Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits) {
+Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits, bool verbose) {
   const std::int64_t warning = *limits.warning;
   const std::int64_t critical = *limits.critical;
   const auto& within = summary.lscs_expiring();
@@ -127,9 +183,10 @@ Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thres
   if (lscs(critical).value_or(0) > 0 || summary.lscs_expired() > 0) verdict.level = Level::kCritical;
   if (!summary.has_issuer_not_after() || !lscs(warning) || !lscs(critical)) verdict.level = Level::kUnknown;
 
-  for (std::size_t i = 0; i < std::min(findings.size(), kMostFindings); ++i) verdict.words += findings[i] + "; ";
-  if (findings.size() > kMostFindings) {
-    verdict.words += std::to_string(findings.size() - kMostFindings) + " more, see 'capfctl summary'; ";
+  const std::size_t shown = verbose ? findings.size() : std::min(findings.size(), kMostFindings);
+  for (std::size_t i = 0; i < shown; ++i) verdict.words += findings[i] + "; ";
+  if (findings.size() > shown) {
+    verdict.words += std::to_string(findings.size() - shown) + " more, see 'capfctl summary'; ";
   }
   verdict.words += issuer + "; ";
   if (!lscs(warning) || !lscs(critical))
@@ -151,11 +208,40 @@ Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thres
   return verdict;
 }
 
-Verdict judge_health(const std::string& status) {
+namespace {
+
+Verdict judge_one(const Health& health) {
+  if (!health.status) return judge_error("HEALTH", health.status.error());
+  Verdict verdict;
+  verdict.words = "the server says " + *health.status;
+  if (*health.status == "SERVING") verdict.level = Level::kOk;
+  if (*health.status == "NOT_SERVING") verdict.level = Level::kCritical;
+  return verdict;
+}
+
+}  // namespace
+
+Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
   Verdict verdict;
   verdict.check = "HEALTH";
-  verdict.level = status == "SERVING" ? Level::kOk : status == "NOT_SERVING" ? Level::kCritical : Level::kUnknown;
-  verdict.words = "the server says " + status;
+  std::int64_t serving = 0;
+  Level worst = Level::kOk;
+  std::vector<std::string> said;
+  for (const Health& each : servers) {
+    const bool serves = each.status && *each.status == "SERVING";
+    if (serves) ++serving;
+    const Verdict said_by = judge_one(each);
+    const bool critical = worst == Level::kCritical || said_by.level == Level::kCritical;
+    worst = critical ? Level::kCritical : std::max(worst, said_by.level);
+    if (serves && servers.size() > 1 && !verbose) continue;
+    said.push_back(servers.size() > 1 || verbose ? each.address + ": " + said_by.words : said_by.words);
+  }
+  verdict.level = worst == Level::kOk ? Level::kOk : serving > 0 ? Level::kWarning : worst;
+  if (servers.size() > 1) {
+    verdict.words = std::to_string(serving) + " of " + std::to_string(servers.size()) + " servers serve";
+  }
+  for (const std::string& words : said) verdict.words += (verdict.words.empty() ? "" : "; ") + words;
+  verdict.perfdata = "serving=" + std::to_string(serving) + ";;;0;" + std::to_string(servers.size());
   return verdict;
 }
 

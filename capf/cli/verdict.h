@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "capf/base/error.h"
 #include "capf/base/time.h"
@@ -23,24 +25,58 @@ struct Verdict {
   std::string line() const;
 };
 
-/// Above these numbers it is a warning, or critical; nothing: never.
+/// A range as the monitoring plugins' guidelines write it: "10" alerts outside of 0 to 10, "10:" below 10, "~:10" above
+/// 10, "10:20" outside of 10 to 20, and "@10:20" inside.
+class Range {
+ public:
+  Range(std::int64_t high) : low_(0), high_(high) {}
+  /// Errors: INVALID_REQUEST.
+  static Result<Range> parse(std::string_view text);
+
+  bool alerts(std::int64_t value) const;
+  /// "10:20"
+  std::string text() const;
+  /// Of a range for days that are left, up to how many it alerts: "30", "30:" and "@30" say 30.
+  std::optional<std::int64_t> within() const;
+
+ private:
+  Range() = default;
+  bool inside_ = false;
+  std::optional<std::int64_t> low_;  ///< nothing: without end
+  std::optional<std::int64_t> high_;
+};
+
+/// Nothing: never.
+struct Ranges {
+  std::optional<Range> warning;
+  std::optional<Range> critical;
+};
+
+/// @param limits hold for the number of open operations; `overdue_limit` for that of the overdue ones, which are a
+/// warning at most.
+Verdict judge_pending(std::int64_t pending, std::int64_t overdue, const Ranges& limits, const Range& overdue_limit);
+
+/// Of days: what expires within so many is a warning, or critical.
 struct Thresholds {
   std::optional<std::int64_t> warning;
   std::optional<std::int64_t> critical;
 };
-
-/// @param limits hold for the number of open operations; more overdue ones than `overdue_allowed` are a warning.
-Verdict judge_pending(std::int64_t pending, std::int64_t overdue, Thresholds limits, std::int64_t overdue_allowed);
 
 /// Days: 30 and 7 where nothing else is asked for.
 Thresholds expiry_days(Thresholds asked);
 /// Of every certificate that the site lives by, and of the LSCs. @param limits expiry_days(), of which the summary says
 /// how many LSCs expire: what expires within so many is a warning, or critical; without what is `spare` nothing stands
 /// still, so it is a warning at most. An LSC that has expired without a successor is critical.
-Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits);
+/// @param verbose names every finding, not the first ones alone.
+Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits, bool verbose = false);
 
-/// @param status grpc.health.v1's word.
-Verdict judge_health(const std::string& status);
+/// What one of the addresses of a site says.
+struct Health {
+  std::string address;
+  Result<std::string> status;  ///< grpc.health.v1's word
+};
+/// Critical where no server serves; a warning where one of several does not. @param verbose names all of them.
+Verdict judge_health(const std::vector<Health>& servers, bool verbose);
 
 /// A check that could not be made: critical where the server is not there or cannot serve, or else unknown.
 Verdict judge_error(const std::string& check, const Error& error);

@@ -76,6 +76,46 @@ TEST_CASE("the state of operations is not the state directory") {
   CHECK(result.arguments.text("--state") == "pending");
 }
 
+TEST_CASE("a list's own --state leaves the program's to those who name a folder by it") {
+  const auto commands = all_commands();
+  for (const char* line : {"operation list --state / --state pending", "operation list --state pending --state /",
+                           "--state / operation list --state pending", "certificate list --state / --state issued"}) {
+    CAPTURE(line);
+    const Parsed result = parsed(commands, line);
+    REQUIRE(result.command != nullptr);
+    CHECK(result.place.text("--state") == "/");
+    CHECK((result.arguments.text("--state") == "pending" || result.arguments.text("--state") == "issued"));
+  }
+  const Parsed folder = parsed(commands, "operation list --state /");
+  REQUIRE(folder.command != nullptr);
+  CHECK(folder.place.text("--state") == "/");
+  CHECK_FALSE(folder.arguments.has("--state"));
+  for (const char* line : {"operation list --state pending --state failed", "operation list --state / --state /tmp",
+                           "operation list --state none", "operation list --state"}) {
+    CAPTURE(line);
+    CHECK(parsed(commands, line).exit_code == 2);
+  }
+}
+
+TEST_CASE("a plugin takes the short options and the ranges of its kind, and a wrong one is told in its line") {
+  const auto commands = all_commands();
+  const Parsed short_ones = parsed(commands, "check pending -w 10 -c @10:20 -t 5 -v");
+  REQUIRE(short_ones.command != nullptr);
+  CHECK(short_ones.arguments.text("--warning") == "10");
+  CHECK(short_ones.arguments.text("--critical") == "@10:20");
+  CHECK(short_ones.arguments.number("--timeout") == 5);
+  CHECK(short_ones.arguments.has("--verbose"));
+  for (const char* line : {"check pending -w 20:10", "check pending -x", "check health -t soon", "check expiry -w",
+                           "check health --server localhost"}) {
+    CAPTURE(line);
+    const Parsed wrong = parsed(commands, line);
+    CHECK(wrong.exit_code == 3);
+    CHECK_THAT(wrong.out, Catch::StartsWith("CAPF CHECK UNKNOWN - "));
+    CHECK(std::count(wrong.out.begin(), wrong.out.end(), '\n') == 1);
+  }
+  CHECK(parsed(commands, "phone list --server localhost").exit_code == 2);
+}
+
 TEST_CASE("a device may be called like a command") {
   const auto commands = all_commands();
   const Parsed result = parsed(commands, "phone show audit");

@@ -63,8 +63,62 @@ TEST_CASE("pending operations alert above their thresholds, overdue ones above t
 TEST_CASE("a plugin's line has the status, the words and the performance data") {
   CHECK(judge_pending(3, 1, {5, 10}, 0).line() ==
         "CAPF PENDING WARNING - 3 pending, 1 overdue | pending=3;5;10;0 overdue=1;0;;0");
-  CHECK(judge_health("NOT_SERVING").line() == "CAPF HEALTH CRITICAL - the server says NOT_SERVING");
-  CHECK(judge_health("SERVING").level == Level::kOk);
+  CHECK(judge_health({{"a:1", "NOT_SERVING"}}, false).line() ==
+        "CAPF HEALTH CRITICAL - the server says NOT_SERVING | serving=0;;;0;1");
+  CHECK(judge_health({{"a:1", "SERVING"}}, false).line() ==
+        "CAPF HEALTH OK - the server says SERVING | serving=1;;;0;1");
+}
+
+TEST_CASE("ranges are those of the monitoring plugins' guidelines") {
+  struct Case {
+    const char* text;
+    std::vector<std::int64_t> alerts;
+    std::vector<std::int64_t> silent;
+  };
+  const Case cases[]{{"10", {-1, 11}, {0, 10}},    {"10:", {9, -5}, {10, 1000000}}, {"~:10", {11}, {-1000, 10}},
+                     {"10:20", {9, 21}, {10, 20}}, {"@10:20", {10, 20}, {9, 21}},   {"0", {-1, 1}, {0}},
+                     {"@5", {0, 5}, {-1, 6}},      {"-5:5", {-6, 6}, {-5, 0, 5}},   {"~:", {}, {-9, 9}},
+                     {"@~:0", {-3, 0}, {1}}};
+  for (const Case& each : cases) {
+    CAPTURE(each.text);
+    const auto range = Range::parse(each.text);
+    REQUIRE(range);
+    for (const auto value : each.alerts) CHECK(range->alerts(value));
+    for (const auto value : each.silent) CHECK_FALSE(range->alerts(value));
+    CHECK(range->text() == each.text);
+  }
+  for (const char* text : {"", "@", "x", "10:x", "20:10", ":", "~", "1.5", "10::", "10:20:30", "@@1", "--1", " 1",
+                           "99999999999999999999"}) {
+    CAPTURE(text);
+    CHECK_FALSE(Range::parse(text));
+  }
+  CHECK(Range::parse("30")->within() == 30);
+  CHECK(Range::parse("30:")->within() == 30);
+  CHECK(Range::parse("@30")->within() == 30);
+  CHECK(Range::parse("@~:30")->within() == 30);
+  for (const char* text : {"10:20", "~:30", "@10:20", "@30:", "-5:"}) CHECK_FALSE(Range::parse(text)->within());
+}
+
+TEST_CASE("open operations may be judged by any range") {
+  CHECK(judge_pending(0, 0, {*Range::parse("1:"), {}}, 0).level == Level::kWarning);
+  CHECK(judge_pending(15, 0, {*Range::parse("20"), *Range::parse("@10:20")}, 0).level == Level::kCritical);
+  CHECK(judge_pending(15, 7, {}, *Range::parse("~:7")).line() ==
+        "CAPF PENDING OK - 15 pending, 7 overdue | pending=15;;;0 overdue=7;~:7;;0");
+}
+
+TEST_CASE("one server of two that does not serve is a warning, and none that serves is critical") {
+  const auto away = [] { return tl::unexpected<Error>(Error{Reason::kServerNotReached, "nobody there", {}}); };
+  Verdict verdict = judge_health({{"a:1", "SERVING"}, {"b:2", away()}}, false);
+  CHECK(verdict.line() ==
+        "CAPF HEALTH WARNING - 1 of 2 servers serve; b:2: SERVER_NOT_REACHED: nobody there | serving=1;;;0;2");
+  CHECK(judge_health({{"a:1", "SERVING"}, {"b:2", "NOT_SERVING"}}, false).level == Level::kWarning);
+  CHECK(judge_health({{"a:1", away()}, {"b:2", away()}}, false).level == Level::kCritical);
+  CHECK(judge_health({{"a:1", away()}}, false).level == Level::kCritical);
+  const auto stranger = [] { return tl::unexpected<Error>(Error{Reason::kAuthenticationFailed, "no", {}}); };
+  CHECK(judge_health({{"a:1", stranger()}}, false).level == Level::kUnknown);
+  CHECK(judge_health({{"a:1", stranger()}, {"b:2", away()}}, false).level == Level::kCritical);
+  CHECK(judge_health({{"a:1", "SERVING"}, {"b:2", "SERVING"}}, true).words ==
+        "2 of 2 servers serve; a:1: the server says SERVING; b:2: the server says SERVING");
 }
 
 TEST_CASE("what expires next decides") {
