@@ -18,9 +18,11 @@ const Statement kAllow{"archive_allow", "select set_config('capf.archiving', 'on
 const Statement kOld{"archive_seals",
                      "select number, to_char(sealed_at at time zone 'UTC', 'YYYY-MM') from audit_seals "
                      "where sealed_at < now() - $1::int * interval '1 day' "
-                     "and number < (select max(number) from audit_seals) order by number limit $2::int"};
+                     "and number < (select max(number) from audit_seals s where not exists (select from seal_remarks r "
+                     "where r.number = s.number and r.kind = 'made_up')) order by number limit $2::int"};
 const Statement kRemoveEvents{"archive_remove_events",
                               "delete from audit_events where (xid, id) <= ($1::text::xid8, $2::bigint)"};
+const Statement kRemoveRemarks{"archive_remove_remarks", "delete from seal_remarks where number <= $1::bigint"};
 const Statement kRemoveSeals{"archive_remove_seals", "delete from audit_seals where number <= $1::bigint"};
 
 // The month is that of the later of expiry and issue, so that nothing is added to the past.
@@ -111,7 +113,14 @@ Result<std::unique_ptr<Archive>> Archive::open(const std::string& owner_conninfo
   return archive;
 }
 
-Result<std::vector<Archive::Sealed>> Archive::seals(std::chrono::days age) {
+Result<std::optional<Bytes>> Archive::audit_key() {
+  Session session(connection_);
+  CAPF_TRY(session.begin(Access::kRead));
+  return Seals(session).key();
+}
+
+Result<std::vector<Archive::Sealed>> Archive::seals(std::chrono::days age,
+                                                    const std::function<bool(const AuditSeal&)>& is_good) {
   Session session(connection_);
   CAPF_TRY(session.begin(Access::kRead));
   Seals seals(session);
@@ -121,13 +130,18 @@ Result<std::vector<Archive::Sealed>> Archive::seals(std::chrono::days age) {
   for (const OldSeal& one : old) {
     CAPF_LET(const auto seal, seals.find(one.number));
     if (!seal) return fail_internal("a seal is gone while it is read");
+    CAPF_LET(auto remarks, seals.remarks(one.number, one.number));
+    if (!is_good(*seal) && !remarks.empty()) {
+      batch.push_back({*seal, one.month, {}, std::move(remarks), place});
+      continue;
+    }
     CAPF_LET(const auto events, seals.events(place, seal->last, kLargestBatch + 1));
     // What was tampered with stays where it is, for those who look into it.
     if (static_cast<int>(events.size()) != seal->events) {
       return fail(Reason::kRecordBroken, "seal " + std::to_string(one.number) +
                                              " does not cover what is there: 'capfctl audit verify' says more");
     }
-    Sealed sealed{*seal, one.month, {}};
+    Sealed sealed{*seal, one.month, {}, std::move(remarks), seal->last};
     for (const PlacedRecord& event : events) sealed.events.push_back(event.record);
     if (content_of(sealed.events) != seal->content) {
       return fail(Reason::kRecordBroken, "the events of seal " + std::to_string(one.number) +
@@ -139,10 +153,11 @@ Result<std::vector<Archive::Sealed>> Archive::seals(std::chrono::days age) {
   return batch;
 }
 
-Status Archive::remove_seals(const AuditSeal& last) {
+Status Archive::remove_seals(const Sealed& last) {
   return write([&](Session& session) -> Status {
-    CAPF_TRY(session.execute(kRemoveEvents, Parameters(last.last.transaction, last.last.id)));
-    return session.execute(kRemoveSeals, Parameters(last.number));
+    CAPF_TRY(session.execute(kRemoveEvents, Parameters(last.place.transaction, last.place.id)));
+    CAPF_TRY(session.execute(kRemoveRemarks, Parameters(last.seal.number)));
+    return session.execute(kRemoveSeals, Parameters(last.seal.number));
   });
 }
 

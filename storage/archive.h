@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,12 +22,17 @@ class Archive {
   /// A seal of `days` ago or before, with what it covers; never the last one.
   struct Sealed {
     AuditSeal seal;
-    std::string month;  ///< in which it was sealed: "2030-12"
-    std::vector<AuditRecord> events;
+    std::string month;                ///< in which it was sealed: "2030-12"
+    std::vector<AuditRecord> events;  ///< none for a seal that is made up, and has a remark that says so
+    std::vector<SealRemark> remarks;
+    ChangeCursor place;  ///< of the last event that this seal and those before cover
   };
-  Result<std::vector<Sealed>> seals(std::chrono::days age);
+  /// @param is_good whether the audit key has signed it.
+  Result<std::vector<Sealed>> seals(std::chrono::days age, const std::function<bool(const AuditSeal&)>& is_good);
   /// The seals up to and with this one, and their events.
-  Status remove_seals(const AuditSeal& last);
+  Status remove_seals(const Sealed& last);
+  /// SubjectPublicKeyInfo of the audit key.
+  Result<std::optional<Bytes>> audit_key();
 
   /// A row as JSON, with every column.
   struct Row {

@@ -20,6 +20,15 @@ AuditSeal read(Columns& columns) {
   return seal;
 }
 
+SealRemark read_remark(Columns& columns) {
+  SealRemark remark;
+  remark.number = columns.number();
+  remark.kind = columns.word(parse_remark_kind);
+  remark.words = columns.text();
+  remark.signature = columns.bytes();
+  return remark;
+}
+
 const std::string kRecordColumns =
     "xid, id, microseconds(at), actor_kind, actor, address, action, subject, coalesce(operation_id, 0), outcome, "
     "coalesce(reason, ''), detail";
@@ -58,6 +67,14 @@ const Statement kAdd{"seals_add",
                      "insert into audit_seals (number, sealed_at, events, last_xid, last_id, content, previous, "
                      "sha256, signature) values ($1::bigint, $2::timestamptz, $3::int, $4::text::xid8, $5::bigint, "
                      "$6::bytea, $7::bytea, $8::bytea, $9::bytea)"};
+const Statement kAddRemark{"seals_add_remark",
+                           "insert into seal_remarks (number, kind, words, signature) values ($1::bigint, $2::text, "
+                           "$3::text, $4::bytea)"};
+const Statement kRemarks{"seals_remarks",
+                         "select number, kind, words, signature from (select number, kind, words, signature, "
+                         "row_number() over (partition by number order by made_at) as place from seal_remarks "
+                         "where number between $1::bigint and $2::bigint) r where place <= 4 order by number, place"};
+const Statement kTryPlace{"seals_try_place", "select record_transaction(pg_current_xact_id()) is not null"};
 const Statement kUnsealed{"seals_unsealed",
                           "select " + kRecordColumns +
                               " from audit_events where (xid, id) > ($1::text::xid8, $2::bigint) "
@@ -93,6 +110,20 @@ Result<std::vector<AuditSeal>> Seals::list(std::int64_t after, int limit) {
 Status Seals::add(const AuditSeal& seal) {
   return session_.execute(kAdd, Parameters(seal.number, seal.sealed_at, seal.events, seal.last.transaction,
                                            seal.last.id, seal.content, seal.previous, seal.sha256, seal.signature));
+}
+
+Status Seals::add_remark(const SealRemark& remark) {
+  return session_.execute(
+      kAddRemark, Parameters(remark.number, to_string(remark.kind), shortened(remark.words, 500), remark.signature));
+}
+
+Result<std::vector<SealRemark>> Seals::remarks(std::int64_t first, std::int64_t last) {
+  return session_.all(kRemarks, Parameters(first, last), read_remark);
+}
+
+Status Seals::try_place() {
+  CAPF_TRY(session_.value(kTryPlace, Parameters(), read_boolean));
+  return {};
 }
 
 Result<std::vector<PlacedRecord>> Seals::unsealed(const ChangeCursor& after, int limit) {

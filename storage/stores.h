@@ -226,6 +226,9 @@ class Seals final : public SealStore {
   Result<std::optional<AuditSeal>> find(std::int64_t number) override;
   Result<std::vector<AuditSeal>> list(std::int64_t after, int limit) override;
   Status add(const AuditSeal& seal) override;
+  Status add_remark(const SealRemark& remark) override;
+  Result<std::vector<SealRemark>> remarks(std::int64_t first, std::int64_t last) override;
+  Status try_place() override;
   Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) override;
   Result<std::vector<PlacedRecord>> events(const ChangeCursor& after, const ChangeCursor& last, int limit) override;
   Result<UnsealedEvents> after(const ChangeCursor& cursor) override;

@@ -12,11 +12,19 @@ namespace capf {
 using TimePoint = std::chrono::sys_time<std::chrono::microseconds>;
 using Duration = std::chrono::microseconds;
 
+/// The present is not before `at`, because `what` is of then: "the last seal".
+struct TimeBound {
+  TimePoint at{};
+  std::string what;
+};
+
 /// The only source of time of the services; below them `now` is an argument.
 class Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint now() const = 0;
+  /// What is known of the present from elsewhere.
+  virtual TimeBound bound() const { return {}; }
 };
 
 /// The machine's clock. Threads: any.

@@ -28,6 +28,11 @@ bool is_sealed(BytesView spki, BytesView text, BytesView signature) {
   }
 }
 
+bool is_good(BytesView spki, const AuditSeal& seal) {
+  const Bytes text = seal_text(seal);
+  return sha256(text) == seal.sha256 && is_sealed(spki, text, seal.signature);
+}
+
 std::string public_key_pem(BytesView spki) { return Botan::PEM_Code::encode(spki.data(), spki.size(), "PUBLIC KEY"); }
 
 }  // namespace capf::ca

@@ -120,7 +120,8 @@ Json to_json(const v1::RecoverSiteResponse& recovered) {
                       {"unknown", recovered.unknown()},
                       {"operations", recovered.operations()},
                       {"phones", recovered.phones()},
-                      {"seal", recovered.seal()}};
+                      {"seal", recovered.seal()},
+                      {"made_up", recovered.made_up()}};
 }
 
 Json to_json(const v1::Operation& operation) {

@@ -104,12 +104,15 @@ Result<int> verify_audit(const Arguments& arguments, Server& server) {
   verifier.finish();
   Json::Array findings;
   for (const std::string& finding : verifier.findings()) findings.emplace_back(finding);
+  Json::Array remarks;
+  for (const std::string& remark : verifier.remarks()) remarks.emplace_back(remark);
   show(std::cout, arguments.format(),
        Json::Object{{"first_seal", verifier.first()},
                     {"last_seal", verifier.last()},
                     {"events", verifier.events()},
                     {"unsealed", rest.unsealed()},
                     {"anchor", text_or_null(verifier.anchor())},
+                    {"remarks", remarks},
                     {"findings", findings}});
   if (verifier.findings().empty()) return 0;
   return fail(Reason::kRecordBroken, std::to_string(verifier.findings().size()) + " findings");

@@ -70,20 +70,58 @@ void SealVerifier::find(std::int64_t number, const std::string& what) {
   findings_.push_back("seal " + std::to_string(number) + ": " + what);
 }
 
+/// The words of a remark that the audit key has signed.
+std::optional<std::string> SealVerifier::remark(const v1::SealedBatch& batch, const std::string& kind) const {
+  for (const v1::SealRemark& remark : batch.remarks()) {
+    const std::string text = field(std::string("capf audit remark 1")) + field(batch.seal().number()) +
+                             field(digest(encoded(batch.seal()))) + field(remark.kind()) + field(remark.words());
+    if (remark.kind() == kind && client::is_signature(public_key_, as_bytes(text), as_bytes(remark.signature())))
+      return remark.words();
+  }
+  return std::nullopt;
+}
+
+/// By the time of the seal before, which a dated event cannot move.
+std::vector<std::string> SealVerifier::faults_of_times(const v1::SealedBatch& batch) const {
+  std::vector<std::string> faults;
+  const std::int64_t sealed_at = microseconds(batch.seal().sealed_at());
+  if (sealed_at < last_at_) faults.emplace_back("was made before the one before it");
+  bool after = false;
+  bool before = false;
+  for (const v1::AuditEvent& event : batch.events()) {
+    const std::int64_t at = microseconds(event.at());
+    after = after || at > sealed_at;
+    before = before || at < last_at_ - kLongestTransaction;
+  }
+  if (after) faults.emplace_back("covers an event of after it");
+  if (before) faults.emplace_back("covers an event that was dated back");
+  return faults;
+}
+
 void SealVerifier::take(const v1::SealedBatch& batch) {
   const v1::AuditSeal& seal = batch.seal();
   const std::string text = encoded(seal);
-  if (last_ == 0) {
-    first_ = seal.number();
+  const bool is_signed = client::is_signature(public_key_, as_bytes(text), as_bytes(seal.signature()));
+  if (!is_signed) {
+    if (const auto words = remark(batch, "made_up"); words && batch.events().empty()) {
+      remarks_.push_back("seal " + std::to_string(seal.number()) + ": is made up: " + *words);
+      if (last_ != 0 && seal.number() != last_ + 1) find(seal.number(), "seals before it are missing");
+      if (last_ == 0) first_ = seal.number();
+      last_ = seal.number();
+      return;
+    }
+  }
+  if (last_ == 0) first_ = seal.number();
+  if (last_ != 0 && seal.number() != last_ + 1) {
+    find(seal.number(), "follows " + std::to_string(last_) + ": seals are missing");
+  }
+  if (chained_ == 0) {
     first_previous_ = hex(seal.previous());
-    if (first_ == 1 && seal.previous() != std::string(32, '\0')) find(1, "is said to follow another one");
-  } else {
-    if (seal.number() != last_ + 1) find(seal.number(), "follows " + std::to_string(last_) + ": seals are missing");
-    if (hex(seal.previous()) != last_sha256_) find(seal.number(), "does not continue the chain");
+    if (first_ == 1 && seal.previous() != std::string(32, '\0')) find(seal.number(), "is said to follow another one");
+  } else if (hex(seal.previous()) != last_sha256_) {
+    find(seal.number(), "does not continue the chain");
   }
-  if (!client::is_signature(public_key_, as_bytes(text), as_bytes(seal.signature()))) {
-    find(seal.number(), "is not signed by the audit key");
-  }
+  if (!is_signed) find(seal.number(), "is not signed by the audit key");
   std::string content;
   for (const v1::AuditEvent& event : batch.events()) content += field(encoded(event));
   if (batch.events_size() != seal.events()) {
@@ -92,16 +130,17 @@ void SealVerifier::take(const v1::SealedBatch& batch) {
   } else if (digest(content) != seal.content()) {
     find(seal.number(), "its events are not those that were sealed");
   }
-  std::int64_t newest = newest_;
-  for (const v1::AuditEvent& event : batch.events()) {
-    const std::int64_t at = microseconds(event.at());
-    if (at > microseconds(seal.sealed_at())) find(seal.number(), "covers an event of after it");
-    if (at < newest_ - kLongestTransaction) find(seal.number(), "covers an event that was dated back");
-    newest = std::max(newest, at);
+  if (const auto faults = faults_of_times(batch); !faults.empty()) {
+    if (const auto words = remark(batch, "times")) {
+      remarks_.push_back("seal " + std::to_string(seal.number()) + ": a clock was wrong: " + *words);
+    } else {
+      for (const std::string& fault : faults) find(seal.number(), fault);
+    }
   }
-  newest_ = newest;
+  last_at_ = microseconds(seal.sealed_at());
   events_ += batch.events_size();
   last_ = seal.number();
+  chained_ = seal.number();
   last_sha256_ = hex(digest(text));
   if (const auto anchor = anchors_.find(last_); anchor != anchors_.end() && anchor->second != last_sha256_) {
     find(last_, "is not the one that the anchor names");
@@ -136,7 +175,7 @@ void SealVerifier::finish() {
 }
 
 std::string SealVerifier::anchor() const {
-  return last_ == 0 ? std::string() : "number=" + std::to_string(last_) + " sha256=" + last_sha256_;
+  return chained_ == 0 ? std::string() : "number=" + std::to_string(chained_) + " sha256=" + last_sha256_;
 }
 
 }  // namespace capf::cli

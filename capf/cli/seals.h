@@ -39,24 +39,30 @@ class SealVerifier {
 
   /// What is wrong, in words.
   const std::vector<std::string>& findings() const { return findings_; }
+  /// What was wrong, and the audit key has signed that it is known.
+  const std::vector<std::string>& remarks() const { return remarks_; }
   std::int64_t first() const { return first_; }  ///< 0: there is none
   std::int64_t last() const { return last_; }
   std::int64_t events() const { return events_; }
-  /// "number=12 sha256=<64 digits>" of the last one; empty without one.
+  /// "number=12 sha256=<64 digits>" of the last one that is not made up; empty without one.
   std::string anchor() const;
 
  private:
   void find(std::int64_t number, const std::string& what);
+  std::optional<std::string> remark(const v1::SealedBatch& batch, const std::string& kind) const;
+  std::vector<std::string> faults_of_times(const v1::SealedBatch& batch) const;
 
   const std::string public_key_;
   const Anchors anchors_;
   std::vector<std::string> findings_;
+  std::vector<std::string> remarks_;
   std::int64_t first_ = 0;
   std::int64_t last_ = 0;
   std::int64_t events_ = 0;
   std::string first_previous_;
   std::string last_sha256_;
-  std::int64_t newest_ = 0;  ///< the latest time of an event so far
+  std::int64_t chained_ = 0;  ///< the last one that is not made up
+  std::int64_t last_at_ = 0;  ///< when that was made, in microseconds
 };
 
 }  // namespace capf::cli

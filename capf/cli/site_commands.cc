@@ -128,6 +128,23 @@ Result<int> recover(const Arguments& arguments, Server& server) {
   CAPF_LET(const auto response, server.call(v1::GetSiteRequest()));
   const v1::Site& site = response.site();
   v1::RecoverSiteRequest request;
+  if (!response.clock().empty()) {
+    warn(response.clock());
+    request.set_clock_is_right(arguments.has("--clock-is-right"));
+    if (!request.clock_is_right()) {
+      return fail(
+          Reason::kClockSkew,
+          "where a clock was ahead and is right now, '--clock-is-right' goes on; where the clocks are wrong now, set "
+          "them");
+    }
+  }
+  if (!response.record().empty()) {
+    warn(response.record());
+    if (const auto code = confirm(arguments, "Are those seals made up, and is the record to go on after them?")) {
+      return *code;
+    }
+    request.set_seals_are_made_up(true);
+  }
   if (response.behind().empty()) {
     if (const auto code = confirm(arguments, "Bring back revocations that the CRLs have and the database has lost?")) {
       return *code;
@@ -174,7 +191,9 @@ std::vector<Command> site_commands() {
       {"site recover",
        "Goes on from a database that was restored and is behind what this server has published or sealed",
        "capfctl site recover",
-       {yes_option(), output_option()},
+       {{"--clock-is-right", Option::Kind::kFlag, "a clock was ahead when the site signed something, and is right now"},
+        yes_option(),
+        output_option()},
        recover},
   };
 }

@@ -6,10 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "capf/base/version.h"
+#include "capf/ca/audit.h"
 #include "capf/client/administrator.h"
 #include "capf/daemon/rekey.h"
 #include "capf/daemon/site.h"
 #include "capf/service/administrators.h"
+#include "capf/service/siteclock.h"
 #include "storage/database.h"
 #include "storage/migrate.h"
 
@@ -65,7 +68,15 @@ Result<std::string> add_administrator(const Configuration& configuration, const 
   CAPF_LET(const auto database, storage::PostgresDatabase::open(settings));
   CAPF_TRY(check_database(*database, settings.conninfo, site_ca));
 
-  service::Administrators administrators(*database, *site_ca.key, site_ca.chain.front(), clock, random);
+  service::SiteClock site_clock(clock, built_at());
+  const Status looked = database->read([&](Transaction& tx) -> Status {
+    CAPF_LET(const auto key, tx.seals().key());
+    CAPF_LET(const auto seal, tx.seals().last());
+    if (seal && key && ca::is_good(*key, *seal)) site_clock.set("the last seal", seal->sealed_at);
+    return {};
+  });
+  CAPF_TRY(looked);
+  service::Administrators administrators(*database, *site_ca.key, site_ca.chain.front(), site_clock, random);
   service::NewAdministrator made;
   const auto certify = [&](BytesView request) -> Result<std::vector<Bytes>> {
     const Actor actor{ActorKind::kSystem, kCommand, ""};

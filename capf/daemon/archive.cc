@@ -10,6 +10,7 @@
 
 #include "capf/base/log.h"
 #include "capf/base/secret.h"
+#include "capf/ca/audit.h"
 #include "capf/daemon/site.h"
 #include "capf/rpc/archive.h"
 #include "storage/archive.h"
@@ -61,20 +62,22 @@ Result<std::int64_t> move_events(MonthFiles& files, storage::Archive& database, 
   if (!last.empty()) {
     CAPF_LET(written, rpc::archived_seal(last));
   }
+  CAPF_LET(const auto key, database.audit_key());
+  const auto is_good = [&](const AuditSeal& seal) { return !key || ca::is_good(*key, seal); };
   std::int64_t moved = 0;
   while (true) {
-    CAPF_LET(const auto batch, database.seals(age));
+    CAPF_LET(const auto batch, database.seals(age, is_good));
     if (batch.empty()) return moved;
     for (const storage::Archive::Sealed& sealed : batch) {
       // Written before, and the deletion was cut off.
       if (sealed.seal.number <= written) continue;
-      CAPF_LET(const std::string line, rpc::archive_line({sealed.seal, sealed.events}));
+      CAPF_LET(const std::string line, rpc::archive_line({sealed.seal, sealed.events, sealed.remarks}));
       CAPF_TRY(files.append("audit", sealed.month, line));
       written = sealed.seal.number;
       moved += static_cast<std::int64_t>(sealed.events.size());
     }
     CAPF_TRY(files.sync());
-    CAPF_TRY(database.remove_seals(batch.back().seal));
+    CAPF_TRY(database.remove_seals(batch.back()));
   }
 }
 

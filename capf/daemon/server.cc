@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "capf/base/log.h"
+#include "capf/base/version.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuers.h"
 #include "capf/daemon/issuers.h"
@@ -38,6 +39,7 @@
 #include "capf/service/recovery.h"
 #include "capf/service/responder.h"
 #include "capf/service/sealer.h"
+#include "capf/service/siteclock.h"
 #include "capf/service/trust.h"
 #include "capf/web/publication.h"
 #include "capf/web/server.h"
@@ -108,7 +110,7 @@ class Composition final : public Server {
   Composition(const Surroundings& around, Secrets secrets)
       : configuration_(around.configuration),
         metrics_(around.metrics),
-        clock_(around.clock),
+        clock_(around.clock, built_at()),
         read_pool_(around.read_pool),
         files_(around.files),
         passphrase_(around.passphrase),
@@ -126,11 +128,11 @@ class Composition final : public Server {
                         Botan::system_rng()),
         records_(around.database),
         admin_records_(around.reserved),
-        monitor_(around.reserved, clock_, issuers_, high_water_, own_certificates_),
+        monitor_(around.reserved, clock_, issuers_, high_water_, record_, own_certificates_),
         maintenance_(around.reserved, configuration_.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         marks_(around.files.marks()),
-        sealer_(around.reserved, around.audit_key, marks_, high_water_, clock_, holder_, Botan::system_rng()),
+        sealer_(around.reserved, around.audit_key, marks_, high_water_, record_, clock_, holder_, Botan::system_rng()),
         readiness_(monitor_),
         database_(around.database),
         reserved_(around.reserved),
@@ -140,8 +142,9 @@ class Composition final : public Server {
   Status listen() {
     CAPF_TRY(issuer_service_.start());
     CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
-    recovery_.emplace(reserved_, *published_, marks_, high_water_);
+    recovery_.emplace(reserved_, *published_, marks_, high_water_, clock_, sealer_);
     hold_against_crls();
+    hold_against_issuer();
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
     take_note_of_own();
     // Whether the database is behind is known before anybody comes.
@@ -327,7 +330,19 @@ class Composition final : public Server {
     metrics_.set_summary_read(now);
   }
 
-  void refresh() { refresh_complaint_.tell(issuer_service_.refresh()); }
+  void refresh() {
+    refresh_complaint_.tell(issuer_service_.refresh());
+    hold_against_issuer();
+  }
+
+  /// The present is not before the issuer that signs for the site.
+  void hold_against_issuer() {
+    const auto issuers = issuer_service_.list();
+    if (!issuers) return;
+    for (const IssuerRecord& issuer : *issuers) {
+      if (issuer.active) clock_.set("the active issuer", issuer.not_before);
+    }
+  }
 
   void maintain() {
     const auto held = maintenance_.hold();
@@ -367,6 +382,9 @@ class Composition final : public Server {
 
   /// A database that has forgotten a CRL which this server serves was set back: nobody is let in.
   void hold_against_crls() {
+    TimePoint newest;
+    for (const auto& crl : published_->all()) newest = std::max(newest, crl->terms.this_update);
+    clock_.set("the last CRL", newest);
     const Status level = reserved_.read([this](Transaction& tx) { return published_->check(tx); });
     if (level) return high_water_.report("crls", std::nullopt);
     if (level.error().reason != Reason::kDatabaseBehind) return log_warning("crls.unread", level.error());
@@ -445,12 +463,14 @@ class Composition final : public Server {
       read_only_ = read_only;
     }
     sealing_complaint_.tell(status_of(last));
-    if (last && *last) metrics_.set_seal((*last)->number, (*last)->sealed_at);
+    if (!last || !*last) return;
+    metrics_.set_seal((*last)->number, (*last)->sealed_at);
+    clock_.set("the last seal", (*last)->sealed_at);
   }
 
   const Configuration& configuration_;
   Metrics& metrics_;
-  const Clock& clock_;
+  service::SiteClock clock_;
   const PoolReading read_pool_;
   const SiteFiles& files_;
   const Secret& passphrase_;
@@ -458,6 +478,7 @@ class Composition final : public Server {
   Secrets secrets_;
   ca::Issuers issuers_;
   service::HighWater high_water_;
+  service::RecordState record_;
   service::OwnCertificates own_certificates_;
   service::ExpiryWarnings expiry_warnings_;
   service::Authenticator authenticator_;

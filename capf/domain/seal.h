@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
@@ -15,6 +17,7 @@
 //   seal     "capf audit seal 1" | number | sealed_at | events | last transaction | last id | content | previous
 //   sha256   SHA-256 over the seal: the next one's `previous`. The first one's is 32 zero octets.
 //   signature  ECDSA on P-256 with SHA-256 over the seal, in DER
+//   remark   "capf audit remark 1" | number | SHA-256 of the seal | kind | words; signed in the same way
 
 namespace capf {
 
@@ -42,7 +45,7 @@ struct ChangeCursor {
 
 struct AuditSeal {
   std::int64_t number = 0;  ///< 1, 2, … without gaps
-  TimePoint sealed_at;      ///< by the database's clock; never before that of the seal before
+  TimePoint sealed_at;      ///< by the database's clock; before that of the seal before only with a remark
   int events = 0;
   ChangeCursor last;  ///< the last event that it covers
   Sha256 content{};
@@ -51,11 +54,34 @@ struct AuditSeal {
   Bytes signature;
 };
 
+/// kTimes: the seal, or events that it covers, are of a time at which a clock was wrong. kMadeUp: the audit key has not
+/// signed it, so that it covers nothing and the chain goes past it.
+enum class RemarkKind : std::uint8_t { kTimes, kMadeUp };
+std::string_view to_string(RemarkKind kind);
+std::optional<RemarkKind> parse_remark_kind(std::string_view text);
+
+/// What the holder of the audit key says of one seal beside the chain, so that a verifier tells a fault that is known
+/// from a new one. A remark that is not signed says nothing.
+struct SealRemark {
+  std::int64_t number = 0;  ///< of the seal
+  RemarkKind kind = RemarkKind::kTimes;
+  std::string words;  ///< up to 500 characters
+  Bytes signature;
+};
+
+/// A transaction is so long at most: an event that was sealed later than that after its time was dated back.
+inline constexpr std::chrono::hours kLongestTransaction{1};
+/// What the times of a seal and of its events say against it, in words; nothing where they are in order.
+/// @param previous when the seal before was made; absent for the first one.
+std::optional<std::string> fault_of_times(const AuditSeal& seal, std::span<const AuditRecord> events,
+                                          const std::optional<TimePoint>& previous);
+
 /// A batch is at most so large, so that it fits into one message.
 inline constexpr int kLargestBatch = 500;
 
 Sha256 content_of(std::span<const AuditRecord> events);
 /// What is signed, and what `sha256` is made of.
 Bytes seal_text(const AuditSeal& seal);
+Bytes remark_text(const SealRemark& remark, const AuditSeal& seal);
 
 }  // namespace capf

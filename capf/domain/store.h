@@ -473,7 +473,13 @@ class SealStore {
   virtual Result<std::optional<AuditSeal>> find(std::int64_t number) = 0;
   /// Those with a greater number, in order.
   virtual Result<std::vector<AuditSeal>> list(std::int64_t after, int limit) = 0;
+  /// @param seal its number follows the greatest one on record.
   virtual Status add(const AuditSeal& seal) = 0;
+  virtual Status add_remark(const SealRemark& remark) = 0;
+  /// Those of seals `first` to `last`, by number, a few of each at most.
+  virtual Result<std::vector<SealRemark>> remarks(std::int64_t first, std::int64_t last) = 0;
+  /// Whether an event could be written now. Errors: INTERNAL where its place in the record cannot be given.
+  virtual Status try_place() = 0;
   /// Events after `after` that no running transaction can still precede, in order.
   virtual Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) = 0;
   /// Events after `after`, up to and with `last`, in order.

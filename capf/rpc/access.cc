@@ -23,6 +23,8 @@ Status may_call(std::string_view method, Role role) {
   return fail(Reason::kRoleDenied, "the role " + std::string(to_string(role)) + " does not allow this");
 }
 
+Status may_change(Effect effect, const Status& clock) { return effect == Effect::kChanges ? clock : Status(); }
+
 Status may_schedule(Role role, AuthMode auth) {
   if (auth != AuthMode::kNull || role == Role::kAdmin) return {};
   return fail(Reason::kRoleDenied, "scheduling with null string needs the role admin");

@@ -25,7 +25,8 @@ constexpr bool includes(Callers callers, Callers one) {
   return (static_cast<std::uint8_t>(callers) & static_cast<std::uint8_t>(one)) != 0;
 }
 
-enum class Effect : std::uint8_t { kReads, kChanges };
+/// kTakesBack also changes something, and nobody is better off without it while a clock is wrong.
+enum class Effect : std::uint8_t { kReads, kTakesBack, kChanges };
 
 struct Access {
   std::string_view method;  ///< as in the call's path: "capf.v1.AdminService/AddPhones"
@@ -53,7 +54,7 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/ListPhones", kReaders, "phone.list", Effect::kReads},
     Access{"capf.v1.AdminService/GetPhone", kReaders, "phone.show", Effect::kReads},
     Access{"capf.v1.AdminService/RemovePhone", kOperators, "phone.remove", Effect::kChanges},
-    Access{"capf.v1.AdminService/BlockPhone", kOperators, "phone.block", Effect::kChanges},
+    Access{"capf.v1.AdminService/BlockPhone", kOperators, "phone.block", Effect::kTakesBack},
     Access{"capf.v1.AdminService/UnblockPhone", kOperators, "phone.unblock", Effect::kChanges},
     Access{"capf.v1.AdminService/UnlockPhone", kOperators, "phone.unlock", Effect::kChanges},
     Access{"capf.v1.AdminService/TracePhone", kOperators, "phone.trace", Effect::kChanges},
@@ -61,7 +62,7 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/ScheduleOperations", kOperators, "operation.schedule", Effect::kChanges},
     Access{"capf.v1.AdminService/ListOperations", kReaders, "operation.list", Effect::kReads},
     Access{"capf.v1.AdminService/GetOperation", kReaders, "operation.show", Effect::kReads},
-    Access{"capf.v1.AdminService/CancelOperation", kOperators, "operation.cancel", Effect::kChanges},
+    Access{"capf.v1.AdminService/CancelOperation", kOperators, "operation.cancel", Effect::kTakesBack},
 
     Access{"capf.v1.AdminService/ListCertificates", kReaders, "certificate.list", Effect::kReads},
     Access{"capf.v1.AdminService/GetCertificate", kReaders, "certificate.show", Effect::kReads},
@@ -70,7 +71,7 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/RevokeSelection", kOperators, "certificate.revoke_selection", Effect::kChanges},
     Access{"capf.v1.AdminService/RevokeKey", kOperators, "certificate.revoke_key", Effect::kChanges},
     Access{"capf.v1.AdminService/ReleaseCertificates", kOperators, "certificate.release", Effect::kChanges},
-    Access{"capf.v1.AdminService/BlockCertificates", kOperators, "certificate.block", Effect::kChanges},
+    Access{"capf.v1.AdminService/BlockCertificates", kOperators, "certificate.block", Effect::kTakesBack},
     Access{"capf.v1.AdminService/UnblockCertificate", kOperators, "certificate.unblock", Effect::kChanges},
     Access{"capf.v1.AdminService/ListBlockedCertificates", kReaders, "certificate.list_blocked", Effect::kReads},
     Access{"capf.v1.AdminService/VerifyCertificates", kAuditors, "certificate.verify", Effect::kReads},
@@ -86,10 +87,10 @@ inline constexpr std::array kAccessTable{
 
     Access{"capf.v1.AdminService/AddAdministrator", Callers::kAdmin, "administrator.add", Effect::kChanges},
     Access{"capf.v1.AdminService/ListAdministrators", kAuditors, "administrator.list", Effect::kReads},
-    Access{"capf.v1.AdminService/DisableAdministrator", Callers::kAdmin, "administrator.disable", Effect::kChanges},
+    Access{"capf.v1.AdminService/DisableAdministrator", Callers::kAdmin, "administrator.disable", Effect::kTakesBack},
 
     Access{"capf.v1.AdminService/GetSite", kAuditors, "site.show", Effect::kReads},
-    Access{"capf.v1.AdminService/RecoverSite", Callers::kAdmin, "site.recover", Effect::kChanges},
+    Access{"capf.v1.AdminService/RecoverSite", Callers::kAdmin, "site.recover", Effect::kTakesBack},
 
     Access{"capf.v1.AdminService/ListAudit", kAuditors, "audit.list", Effect::kReads},
     Access{"capf.v1.AdminService/ListSeals", kAuditors, "audit.verify", Effect::kReads},
@@ -138,6 +139,8 @@ class Method {
 
 /// ROLE_DENIED unless the table lets the role call the method.
 Status may_call(std::string_view method, Role role);
+/// While a clock is wrong, what is taken back is taken, and nothing else changes. @param clock of the site, judged now
+Status may_change(Effect effect, const Status& clock);
 /// Null string is for the role admin. Errors: ROLE_DENIED.
 Status may_schedule(Role role, AuthMode auth);
 

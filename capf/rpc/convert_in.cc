@@ -418,6 +418,8 @@ Result<service::Confirmed> confirmed_from(const v1::RecoverSiteRequest& request)
     std::copy(octets->begin(), octets->end(), sha256.begin());
     confirmed.anchors.push_back(sha256);
   }
+  confirmed.clock_is_right = request.clock_is_right();
+  confirmed.seals_are_made_up = request.seals_are_made_up();
   return confirmed;
 }
 

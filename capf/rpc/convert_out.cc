@@ -185,6 +185,8 @@ void to_proto(const service::SiteState& state, v1::GetSiteResponse& out) {
     site.set_last_seal_sha256(to_hex(state.last_seal->sha256));
   }
   out.set_behind(state.behind.value_or(""));
+  out.set_clock(state.clock.value_or(""));
+  out.set_record(state.record.value_or(""));
 }
 
 void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out) {
@@ -193,6 +195,7 @@ void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out)
   out.set_operations(recovered.operations);
   out.set_phones(recovered.phones);
   out.set_seal(recovered.seal);
+  out.set_made_up(recovered.made_up);
 }
 
 void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out) {
@@ -284,6 +287,12 @@ void to_proto(const service::SealedBatch& batch, v1::SealedBatch& out) {
   seal.set_content(to_octets(batch.seal.content));
   seal.set_previous(to_octets(batch.seal.previous));
   seal.set_signature(to_octets(batch.seal.signature));
+  for (const SealRemark& remark : batch.remarks) {
+    v1::SealRemark& one = *out.add_remarks();
+    one.set_kind(text(to_string(remark.kind)));
+    one.set_words(to_utf8(remark.words));
+    one.set_signature(to_octets(remark.signature));
+  }
   for (const AuditRecord& record : batch.events) {
     v1::AuditEvent& event = *out.add_events();
     event.set_id(record.id);

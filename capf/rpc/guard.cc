@@ -8,7 +8,6 @@
 #include "capf/rpc/convert.h"
 #include "capf/rpc/cutoff.h"
 #include "capf/rpc/status.h"
-#include "capf/service/administrators.h"
 #include "capf/service/records.h"
 
 namespace capf::rpc {
@@ -141,7 +140,7 @@ grpc::Status Guard::admin(grpc::ServerContext& context, Method method, const goo
     CAPF_LET(const AdminCall admin_call, judge(call, subject));
     Status outcome = handle(admin_call);
     const Access& access = method.access();
-    if (!outcome && access.effect == Effect::kChanges && !is_ours(outcome.error())) {
+    if (!outcome && access.effect != Effect::kReads && !is_ours(outcome.error())) {
       use_cases_.records.refused(admin_call.actor, std::string(access.action), subject,
                                  for_the_record(outcome.error()));
     }
@@ -214,7 +213,7 @@ Result<Limiter::Place> Guard::admit(Call& call) {
 }
 
 /// Who the administrator is, by what stands in the database now. Errors: also those of the database.
-Result<Administrator> Guard::administrator_of(const Peer& peer) {
+Result<service::Recognised> Guard::administrator_of(const Peer& peer) {
   CAPF_TRY(peer.certificate());
   if (!peer.leaf()) return fail(Reason::kClientCertificateRequired);
   auto administrator = use_cases_.administrators.recognise(*peer.leaf());
@@ -239,20 +238,22 @@ void Guard::note_breach(const Endpoint& endpoint, const Error& breach) {
 
 /// Who the administrator is, and whether their role may call the method.
 Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
-  auto administrator = administrator_of(*call.peer);
-  if (!administrator) {
-    if (is_ours(administrator.error())) return tl::unexpected<Error>(std::move(administrator).error());
-    return refuse_stranger(call, std::move(administrator).error());
+  auto recognised = administrator_of(*call.peer);
+  if (!recognised) {
+    if (is_ours(recognised.error())) return tl::unexpected<Error>(std::move(recognised).error());
+    return refuse_stranger(call, std::move(recognised).error());
   }
   prove(*call.peer);
-  AdminCall admin_call{*administrator, {ActorKind::kAdministrator, administrator->name, call.address().to_string()}};
-  call.caller = administrator->name;
+  const Administrator& administrator = recognised->administrator;
+  AdminCall admin_call{administrator, {ActorKind::kAdministrator, administrator.name, call.address().to_string()}};
+  call.caller = administrator.name;
   call.known = true;
   const Access& access = call.method.access();
-  if (Status may = may_call(access.method, administrator->role); !may) {
+  if (Status may = may_call(access.method, administrator.role); !may) {
     use_cases_.records.refused(admin_call.actor, std::string(access.action), subject, may.error());
     return tl::unexpected<Error>(std::move(may).error());
   }
+  CAPF_TRY(may_change(access.effect, recognised->clock));
   return admin_call;
 }
 

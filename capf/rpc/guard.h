@@ -18,6 +18,7 @@
 #include "capf/rpc/peer.h"
 #include "capf/rpc/proven.h"
 #include "capf/rpc/server.h"
+#include "capf/service/administrators.h"
 #include "capf/service/caller.h"
 #include "capf/v1/phone.pb.h"
 
@@ -88,7 +89,7 @@ class Guard {
   /// @param subject what the call is about, for the record
   Result<AdminCall> judge(Call& call, const std::string& subject);
   void prove(Peer& peer);
-  Result<Administrator> administrator_of(const Peer& peer);
+  Result<service::Recognised> administrator_of(const Peer& peer);
   tl::unexpected<Error> refuse_stranger(const Call& call, Error error);
   void note(const Call& call, const Status& outcome, Duration took);
   /// @param left_out lines of strangers since the last one

@@ -55,15 +55,15 @@ Status Administrators::disable(const Actor& actor, const std::string& name) {
   });
 }
 
-Result<Administrator> Administrators::recognise(const Sha256& certificate) {
-  return in_read(database_, [&](Transaction& tx) -> Result<Administrator> {
+Result<Recognised> Administrators::recognise(const Sha256& certificate) {
+  return in_read(database_, [&](Transaction& tx) -> Result<Recognised> {
     CAPF_LET(std::optional<Administrator> administrator, tx.administrators().find_certificate(certificate));
     if (!administrator) return fail(Reason::kAdministratorUnknown);
     if (administrator->disabled_at) return fail(Reason::kAdministratorDisabled);
     if (tx.now() > administrator->certificate_not_after) {
       return fail(Reason::kCertificateExpired, "this administrator's certificate has expired");
     }
-    return *std::move(administrator);
+    return Recognised{*std::move(administrator), check_clock(tx, clock_)};
   });
 }
 

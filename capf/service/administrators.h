@@ -17,6 +17,11 @@ struct NewAdministrator {
   std::vector<Bytes> chain;  ///< DER: the site CA
 };
 
+struct Recognised {
+  Administrator administrator;
+  Status clock;  ///< CLOCK_SKEW where the time is in doubt
+};
+
 /// Who administers the site. Threads: any.
 class Administrators {
  public:
@@ -34,7 +39,7 @@ class Administrators {
   Status disable(const Actor& actor, const std::string& name);
   /// Who that certificate is, judged now: by its SHA-256 on record alone.
   /// Errors: ADMINISTRATOR_UNKNOWN, ADMINISTRATOR_DISABLED, CERTIFICATE_EXPIRED.
-  Result<Administrator> recognise(const Sha256& certificate);
+  Result<Recognised> recognise(const Sha256& certificate);
 
  private:
   Database& database_;

@@ -14,7 +14,7 @@ constexpr std::size_t kMostFindings = 1000;
 /// LSCs start so long before they are issued, and what the transaction took.
 constexpr std::chrono::minutes kBackdate{10};
 
-std::vector<ca::Fault> beside(const IssuedRecord& record, const std::optional<TimePoint>& oldest_event) {
+std::vector<ca::Fault> beside(const IssuedRecord& record, const std::optional<TimePoint>& oldest_event, TimePoint now) {
   const Certificate& lsc = record.certificate;
   std::vector<ca::Fault> faults;
   const auto find = [&](const char* what, const char* words) { faults.push_back({what, words}); };
@@ -36,6 +36,7 @@ std::vector<ca::Fault> beside(const IssuedRecord& record, const std::optional<Ti
   if (lsc.not_before > lsc.issued_at || lsc.not_before < lsc.issued_at - kBackdate) {
     find("VALIDITY", "it does not begin when it was issued");
   }
+  if (lsc.not_before > now) find("VALIDITY", "it begins in the future: a clock was ahead when it was issued");
   if (!record.issue_event && oldest_event && lsc.issued_at >= *oldest_event) {
     find("AUDIT", "the record does not tell that it was issued");
   }
@@ -81,7 +82,9 @@ std::vector<ca::Fault> inside(const IssuedRecord& record) {
 Result<CheckPage> Checker::check(const CheckCursor& from) {
   std::vector<IssuedRecord> records;
   std::optional<TimePoint> oldest_event;
+  TimePoint now;
   CAPF_TRY(database_.read([&](Transaction& tx) -> Status {
+    now = tx.now();
     CAPF_LET(records, tx.checks().issued(from.issued_at, from.id, kAtOnce));
     CAPF_LET(oldest_event, tx.checks().oldest_event());
     return {};
@@ -90,7 +93,7 @@ Result<CheckPage> Checker::check(const CheckCursor& from) {
   for (const IssuedRecord& record : records) {
     const Certificate& lsc = record.certificate;
     auto faults = inside(record);
-    for (ca::Fault& fault : beside(record, oldest_event)) faults.push_back(std::move(fault));
+    for (ca::Fault& fault : beside(record, oldest_event, now)) faults.push_back(std::move(fault));
     for (ca::Fault& fault : faults) {
       page.findings.push_back({lsc.id, serial_text(lsc.serial), lsc.device, fault.what, fault.words});
     }

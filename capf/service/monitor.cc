@@ -1,6 +1,6 @@
 #include "capf/service/monitor.h"
 
-#include "capf/domain/policy.h"
+#include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
@@ -35,14 +35,14 @@ Result<std::vector<OperationChange>> Monitor::changes(const ChangeCursor& cursor
 Status Monitor::healthy() {
   CAPF_TRY(high_water_.check());
   CAPF_LET(const auto active, in_read(database_, [&](Transaction& tx) -> Result<std::optional<std::int64_t>> {
-             const auto skew = tx.now() - clock_.now();
-             if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+             CAPF_TRY(check_clock(tx, clock_));
              if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
              return tx.issuers().active_id();
            }));
   const auto issuer = active ? issuers_.find(*active) : nullptr;
   if (!issuer) return fail(Reason::kIssuerKeyAbsent);
-  return issuer->key().ready();
+  CAPF_TRY(issuer->key().ready());
+  return record_.check();
 }
 
 }  // namespace capf::service

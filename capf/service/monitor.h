@@ -6,6 +6,7 @@
 #include "capf/domain/store.h"
 #include "capf/service/expiry.h"
 #include "capf/service/highwater.h"
+#include "capf/service/recordstate.h"
 
 namespace capf::service {
 
@@ -13,8 +14,8 @@ namespace capf::service {
 class Monitor {
  public:
   Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers, const HighWater& high_water,
-          const OwnCertificates& own)
-      : database_(database), clock_(clock), issuers_(issuers), high_water_(high_water), own_(own) {}
+          const RecordState& record, const OwnCertificates& own)
+      : database_(database), clock_(clock), issuers_(issuers), high_water_(high_water), record_(record), own_(own) {}
 
   /// The expiries in it are the site's and those of this server.
   /// @param days as for SummaryStore::summary().
@@ -22,9 +23,9 @@ class Monitor {
   Result<std::vector<Operation>> pending(const OperationFilter& filter, const Page& page);
   Result<ChangeCursor> end_of_changes();
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit);
-  /// Whether the database answers and is as far as the high-water marks, this server's clock agrees with its, and this
-  /// server has the active issuer's key. Errors: DATABASE_UNAVAILABLE, DATABASE_READ_ONLY, DATABASE_BEHIND, CLOCK_SKEW,
-  /// ISSUER_KEY_ABSENT.
+  /// Whether the database answers and is as far as the high-water marks, the record can be written and sealed, the
+  /// clocks agree with each other and with what the site has signed, and this server has the active issuer's key.
+  /// Errors: DATABASE_UNAVAILABLE, DATABASE_READ_ONLY, DATABASE_BEHIND, CLOCK_SKEW, ISSUER_KEY_ABSENT, RECORD_BROKEN.
   Status healthy();
 
  private:
@@ -32,6 +33,7 @@ class Monitor {
   const Clock& clock_;
   const ca::Issuers& issuers_;
   const HighWater& high_water_;
+  const RecordState& record_;
   const OwnCertificates& own_;
 };
 

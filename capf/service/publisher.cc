@@ -6,6 +6,7 @@
 #include "capf/ca/profile.h"
 #include "capf/domain/policy.h"
 #include "capf/service/lease.h"
+#include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
@@ -114,8 +115,7 @@ Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
 
 Result<Publisher::Sight> Publisher::look(const CrlShard& shard) {
   return in_read(database_, [&](Transaction& tx) -> Result<Sight> {
-    const auto skew = tx.now() - clock_.now();
-    if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+    CAPF_TRY(check_clock(tx, clock_));
     Sight sight;
     sight.now = tx.now();
     sight.standby = tx.standby();

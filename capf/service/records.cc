@@ -1,8 +1,10 @@
 #include "capf/service/records.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "capf/base/log.h"
+#include "capf/ca/audit.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -25,19 +27,33 @@ Result<SealedPage> Records::seals(std::int64_t after) {
   constexpr int kSealsAtOnce = 50;
   return in_read(database_, [&](Transaction& tx) -> Result<SealedPage> {
     SealedPage page;
-    CAPF_LET(const auto before, tx.seals().find(after));
+    CAPF_LET(const auto key, tx.seals().key());
+    // A made-up seal covers nothing: events follow those of the one before.
+    const auto is_good = [&](const AuditSeal& seal) { return !key || ca::is_good(*key, seal); };
+    CAPF_LET(auto before, tx.seals().find(after));
+    while (before && !is_good(*before)) {
+      CAPF_LET(before, tx.seals().find(before->number - 1));
+    }
     ChangeCursor place = before ? before->last : ChangeCursor{};
     CAPF_LET(const auto seals, tx.seals().list(after, kSealsAtOnce));
+    std::vector<SealRemark> remarks;
+    if (!seals.empty()) {
+      CAPF_LET(remarks, tx.seals().remarks(seals.front().number, seals.back().number));
+    }
     int events = 0;
     for (const AuditSeal& seal : seals) {
-      events += seal.events;
-      if (!page.batches.empty() && events > kLargestBatch) break;
-      const int limit = std::min(seal.events, kLargestBatch) + 1;
-      CAPF_LET(const auto placed, tx.seals().events(place, seal.last, limit));
-      SealedBatch batch{seal, {}};
-      for (const PlacedRecord& event : placed) batch.events.push_back(event.record);
+      SealedBatch batch{seal, {}, {}};
+      std::copy_if(remarks.begin(), remarks.end(), std::back_inserter(batch.remarks),
+                   [&](const SealRemark& remark) { return remark.number == seal.number; });
+      if (is_good(seal)) {
+        events += seal.events;
+        if (!page.batches.empty() && events > kLargestBatch) break;
+        const int limit = std::min(seal.events, kLargestBatch) + 1;
+        CAPF_LET(const auto placed, tx.seals().events(place, seal.last, limit));
+        for (const PlacedRecord& event : placed) batch.events.push_back(event.record);
+        place = seal.last;
+      }
       page.batches.push_back(std::move(batch));
-      place = seal.last;
     }
     if (page.batches.empty()) {
       CAPF_LET(page.unsealed, tx.seals().after(place));

@@ -10,7 +10,8 @@ namespace capf::service {
 /// A seal with the events that are in its place now.
 struct SealedBatch {
   AuditSeal seal;
-  std::vector<AuditRecord> events;  ///< one more than the seal counts at most
+  std::vector<AuditRecord> events;  ///< one more than the seal counts at most; none for one that is made up
+  std::vector<SealRemark> remarks;  ///< of whomever: their signatures are the verifier's to check
 };
 struct SealedPage {
   std::vector<SealedBatch> batches;

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "capf/base/log.h"
-#include "capf/service/sealer.h"
+#include "capf/domain/policy.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -34,7 +34,17 @@ Result<SiteState> Recovery::look() {
     }
     CAPF_LET(state.administrators, tx.administrators().list());
     CAPF_LET(state.anchors, tx.anchors().list());
-    CAPF_LET(state.last_seal, tx.seals().last());
+    // The two clocks are judged apart: which of them is wrong, nobody can confirm here.
+    const TimeBound bound = clock_.bound();
+    if (tx.now() < bound.at - kLargestClockSkew) {
+      state.clock = bound.what + " is of " + to_rfc3339(bound.at) + ", and the clocks say " + to_rfc3339(tx.now());
+    }
+    auto last = sealer_.end_of_chain(tx);
+    if (!last && last.error().reason == Reason::kRecordBroken) {
+      state.record = last.error().message;
+      return {};
+    }
+    CAPF_LET(state.last_seal, std::move(last));
     return {};
   });
   CAPF_TRY(read);
@@ -45,6 +55,10 @@ Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) 
   const bool behind = !high_water_.check();
   if (behind) CAPF_TRY(check_confirmed(confirmed));
   Recovered done;
+  if (confirmed.clock_is_right) clock_.confirm();
+  if (confirmed.seals_are_made_up) {
+    CAPF_LET(done.made_up, sealer_.disown());
+  }
   const auto crls = published_.all();
   if (behind) CAPF_TRY(cancel_operations(actor, done));
   std::vector<CrlRecord> records;
@@ -52,17 +66,21 @@ Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) 
     CAPF_LET(const CrlRecord record, bring_back(actor, *crl, done));
     records.push_back(record);
   }
-  if (!behind && done.revocations == 0) return fail(Reason::kNothingToRecover);
+  if (!behind && !confirmed.clock_is_right && done.made_up == 0 && done.revocations == 0) {
+    return fail(Reason::kNothingToRecover);
+  }
   // Last: a server whose CRL is on record may let phones in.
   for (std::size_t i = 0; i < crls.size(); ++i) CAPF_TRY(put_back(*crls[i], records[i]));
 
   std::optional<AuditSeal> last;
   const Status written = database_.write([&](Transaction& tx) -> Status {
-    CAPF_LET(last, tx.seals().last());
-    return tx.audit().add(service::done(actor, "site.recover", "site",
-                                        "the record goes on after seal " + std::to_string(last ? last->number : 0) +
-                                            "; " + std::to_string(done.revocations) + " revocations brought back, " +
-                                            std::to_string(done.operations) + " operations cancelled"));
+    CAPF_LET(last, sealer_.end_of_chain(tx));
+    std::string words = "the record goes on after seal " + std::to_string(last ? last->number : 0) + "; " +
+                        std::to_string(done.revocations) + " revocations brought back, " +
+                        std::to_string(done.operations) + " operations cancelled";
+    if (done.made_up > 0) words += ", " + std::to_string(done.made_up) + " made-up seals left behind";
+    if (confirmed.clock_is_right) words += "; the clock was ahead and is right now";
+    return tx.audit().add(service::done(actor, "site.recover", "site", words));
   });
   CAPF_TRY(written);
   done.seal = last ? last->number : 0;

@@ -7,6 +7,8 @@
 #include "capf/domain/store.h"
 #include "capf/service/highwater.h"
 #include "capf/service/published.h"
+#include "capf/service/sealer.h"
+#include "capf/service/siteclock.h"
 
 namespace capf::service {
 
@@ -18,13 +20,18 @@ struct SiteState {
   std::vector<Administrator> administrators;
   std::vector<TrustAnchor> anchors;
   std::optional<AuditSeal> last_seal;
-  std::optional<std::string> behind;  ///< what the database lacks, in words; absent: nothing that this server knows of
+  // What run() is for, in words; absent: nothing that this server knows of.
+  std::optional<std::string> behind;  ///< what the database lacks
+  std::optional<std::string> clock;   ///< what is on record of a time that is yet to come
+  std::optional<std::string> record;  ///< seals that the audit key has not signed
 };
 
 /// Who may do something again because the database is an older one: an administrator has looked at them.
 struct Confirmed {
   std::vector<std::string> administrators;  ///< names of the enabled ones
   std::vector<Sha256> anchors;
+  bool clock_is_right = false;     ///< it was ahead when what is on record of a time to come was written
+  bool seals_are_made_up = false;  ///< those at the end of the record that the audit key has not signed
 };
 
 struct Recovered {
@@ -33,19 +40,28 @@ struct Recovered {
   std::int64_t operations = 0;   ///< cancelled
   std::int64_t phones = 0;       ///< blocked, since a key of theirs was revoked as compromised
   std::int64_t seal = 0;         ///< with which the chain goes on; 0: it begins anew
+  std::int64_t made_up = 0;      ///< seals after which it goes on
 };
 
 /// Takes a database that was set back on from where it is, with what this server keeps beside it: its CRLs and its
-/// marks. Of several servers each does it for itself: one may have served what another one has not. Threads: any.
+/// marks. Of several servers each does it for itself: one may have served what another one has not. Takes a site on
+/// whose clock was ahead, and one whose record has seals that are made up. Threads: any.
 class Recovery {
  public:
-  Recovery(Database& database, const PublishedCrls& published, Marks& marks, const HighWater& high_water)
-      : database_(database), published_(published), marks_(marks), high_water_(high_water) {}
+  Recovery(Database& database, const PublishedCrls& published, Marks& marks, const HighWater& high_water,
+           SiteClock& clock, Sealer& sealer)
+      : database_(database),
+        published_(published),
+        marks_(marks),
+        high_water_(high_water),
+        clock_(clock),
+        sealer_(sealer) {}
 
   Result<SiteState> look();
   /// Brings back the revocations of this server's CRLs, cancels every open operation, and sets the marks back: phones
   /// are let in again when the database is held against them next. Where it is not behind, only revocations that it has
-  /// lost are brought back. What was cut off is done by the next one.
+  /// lost are brought back. What was cut off is done by the next one. Where a clock was ahead or seals are made up and
+  /// that is confirmed, the site goes on from there; phones may have more to bring back then.
   /// Errors: NOTHING_TO_RECOVER; CHANGED_MEANWHILE where administrators or anchors are not those that were confirmed;
   /// UNKNOWN_ISSUER for a CRL whose issuer is not on record.
   Result<Recovered> run(const Actor& actor, const Confirmed& confirmed);
@@ -60,6 +76,8 @@ class Recovery {
   const PublishedCrls& published_;
   Marks& marks_;
   const HighWater& high_water_;
+  SiteClock& clock_;
+  Sealer& sealer_;
 };
 
 }  // namespace capf::service

@@ -74,8 +74,7 @@ Responder::Responder(Database& database, const PublishedCrls& published, const H
 
 Status Responder::keep(const std::vector<PublishingIssuer>& issuers) {
   CAPF_LET(const TimePoint now, in_read(database_, [&](Transaction& tx) -> Result<TimePoint> {
-             const auto skew = tx.now() - clock_.now();
-             if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+             CAPF_TRY(check_clock(tx, clock_));
              if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
              return tx.now();
            }));
@@ -225,8 +224,7 @@ void Responder::answer_all(std::vector<Question>& questions) {
   TimePoint now;
   const Status seen = pending.empty() ? Status() : database_.read([&](Transaction& tx) -> Status {
     now = tx.now();
-    const auto skew = now - clock_.now();
-    if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+    CAPF_TRY(check_clock(tx, clock_));
     if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
     CAPF_TRY(published_.check(tx));
     for (const auto& signer : *signers) {

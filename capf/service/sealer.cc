@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
@@ -15,6 +16,7 @@ namespace {
 const char* const kLease = "audit";
 constexpr int kBatchesPerRound = 40;
 constexpr int kSealsAtOnce = 500;
+constexpr int kMostMadeUp = 1000;
 const char* const kMark = "seal";
 
 /// "12 <SHA-256>"; "0 -" where the chain is to begin anew.
@@ -46,7 +48,45 @@ std::optional<std::string> missing(const SealMark& mark, const std::optional<Aud
   return std::nullopt;
 }
 
+tl::unexpected<Error> broken(const AuditSeal& seal) {
+  return fail(Reason::kRecordBroken, "seal " + std::to_string(seal.number) +
+                                         " is not the audit key's: 'capfctl audit verify' says more, and 'capfctl site "
+                                         "recover' goes on after it");
+}
+
 }  // namespace
+
+bool Sealer::is_good(const AuditSeal& seal) const { return ca::is_good(key_.public_key(), seal); }
+
+/// Those of these seals that a remark of the audit key calls made up.
+Result<std::set<std::int64_t>> Sealer::made_up(Transaction& tx, std::span<const AuditSeal> seals) const {
+  std::set<std::int64_t> numbers;
+  if (seals.empty()) return numbers;
+  const auto [first, last] = std::minmax(seals.front().number, seals.back().number);
+  CAPF_LET(const auto remarks, tx.seals().remarks(first, last));
+  for (const SealRemark& remark : remarks) {
+    if (remark.kind != RemarkKind::kMadeUp) continue;
+    for (const AuditSeal& seal : seals) {
+      if (seal.number == remark.number &&
+          ca::is_sealed(key_.public_key(), remark_text(remark, seal), remark.signature)) {
+        numbers.insert(seal.number);
+      }
+    }
+  }
+  return numbers;
+}
+
+/// The end of the chain: the last seal that is not made up. Errors: RECORD_BROKEN.
+Result<std::optional<AuditSeal>> Sealer::end_of_chain(Transaction& tx) const {
+  CAPF_LET(std::optional<AuditSeal> seal, tx.seals().last());
+  for (int made_up_ones = 0; seal; ++made_up_ones) {
+    if (is_good(*seal)) return seal;
+    CAPF_LET(const auto skipped, made_up(tx, {&*seal, 1}));
+    if (skipped.empty() || made_up_ones == kMostMadeUp) return broken(*seal);
+    CAPF_LET(seal, tx.seals().find(seal->number - 1));
+  }
+  return std::nullopt;
+}
 
 Result<std::optional<AuditSeal>> Sealer::check() {
   std::optional<SealMark> mark;
@@ -54,53 +94,96 @@ Result<std::optional<AuditSeal>> Sealer::check() {
   if (text) {
     CAPF_LET(mark, parse_mark(*text));
   }
+  std::optional<AuditSeal> end;
   std::optional<AuditSeal> last;
   std::optional<AuditSeal> marked;
   std::vector<AuditSeal> unseen;
+  std::set<std::int64_t> skipped;
+  std::optional<std::int64_t> seen;
   do {
     CAPF_TRY(database_.read([&](Transaction& tx) -> Status {
       CAPF_LET(last, tx.seals().last());
-      // A server that has no mark yet begins with the last one.
-      const std::int64_t seen = mark ? mark->number : (last ? last->number - 1 : 0);
       if (mark) {
         CAPF_LET(marked, tx.seals().find(mark->number));
       }
-      CAPF_LET(unseen, tx.seals().list(seen, kSealsAtOnce));
+      // A server that has no mark yet begins with the last one.
+      if (!seen && !mark) {
+        CAPF_LET(end, end_of_chain(tx));
+        seen = end ? end->number - 1 : 0;
+      }
+      CAPF_LET(unseen, tx.seals().list(seen ? *seen : mark->number, kSealsAtOnce));
+      CAPF_LET(skipped, made_up(tx, unseen));
       return {};
     }));
     const auto lacking = mark ? missing(*mark, last, marked) : std::nullopt;
     high_water_.report(kMark, lacking);
     if (lacking) return fail(Reason::kDatabaseBehind, *lacking);
+    if (marked && !end) end = marked;
+    const std::int64_t before = mark ? mark->number : 0;
+    const AuditSeal* not_ours = nullptr;
     for (const AuditSeal& seal : unseen) {
-      if (sha256(seal_text(seal)) != seal.sha256 || !ca::is_sealed(key_.public_key(), seal_text(seal), seal.signature))
-        return fail(Reason::kRecordBroken, "seal " + std::to_string(seal.number) + " is not the audit key's");
+      seen = seal.number;
+      if (skipped.contains(seal.number)) continue;
+      if (!is_good(seal)) {
+        not_ours = &seal;
+        break;
+      }
       log_info("audit.sealed", {{"number", seal.number}, {"sha256", to_hex(seal.sha256)}, {"events", seal.events}});
       mark = SealMark{seal.number, to_hex(seal.sha256)};
+      end = seal;
     }
-    if (!unseen.empty()) CAPF_TRY(marks_.set(kMark, to_text(unseen.back())));
+    if (mark && mark->number != before) CAPF_TRY(marks_.set(kMark, to_text(*end)));
+    if (not_ours != nullptr) return broken(*not_ours);
   } while (!unseen.empty());
-  return last;
+  return end;
 }
 
-Status set_seal_mark(Marks& marks, const std::optional<AuditSeal>& last) {
-  return marks.set(kMark, last ? to_text(*last) : "0 -");
+Result<int> Sealer::disown() {
+  int count = 0;
+  const Status written = database_.write([&](Transaction& tx) -> Status {
+    count = 0;
+    CAPF_TRY(tx.seals().lock());
+    CAPF_LET(std::optional<AuditSeal> seal, tx.seals().last());
+    for (; seal && !is_good(*seal); ++count) {
+      CAPF_LET(const auto skipped, made_up(tx, {&*seal, 1}));
+      if (count == kMostMadeUp) return broken(*seal);
+      if (skipped.empty()) {
+        CAPF_TRY(remark(tx, *seal, RemarkKind::kMadeUp, "the audit key has not signed it; the site went on after it"));
+      }
+      CAPF_LET(seal, tx.seals().find(seal->number - 1));
+    }
+    return {};
+  });
+  CAPF_TRY(written);
+  return count;
+}
+
+Status Sealer::remark(Transaction& tx, const AuditSeal& seal, RemarkKind kind, const std::string& words) {
+  SealRemark remark{seal.number, kind, words, {}};
+  CAPF_LET(remark.signature, ca::sign_seal(key_, remark_text(remark, seal), random_));
+  return tx.seals().add_remark(remark);
 }
 
 Result<bool> Sealer::seal_batch() {
   return in_write(database_, [&](Transaction& tx) -> Result<bool> {
+    CAPF_TRY(tx.seals().try_place());
     CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
     if (!mine) return false;
     CAPF_TRY(check_clock(tx, clock_));
     // The lease may run out while this server stands still; the chain does not fork even then.
     CAPF_TRY(tx.seals().lock());
-    CAPF_LET(const auto last, tx.seals().last());
+    CAPF_LET(const auto newest, tx.seals().last());
+    CAPF_LET(const auto last, end_of_chain(tx));
     CAPF_LET(const auto batch, tx.seals().unsealed(last ? last->last : ChangeCursor{}, kLargestBatch));
     if (batch.empty()) return false;
     std::vector<AuditRecord> events;
     for (const PlacedRecord& placed : batch) events.push_back(placed.record);
     AuditSeal seal;
-    seal.number = last ? last->number + 1 : 1;
-    seal.sealed_at = last ? std::max(tx.now(), last->sealed_at) : tx.now();
+    seal.number = newest ? newest->number + 1 : 1;
+    // Transactions that overlap make times go back a little. The clock lets nobody come here who is further back,
+    // unless an administrator has confirmed that it was ahead before.
+    const bool back = last && tx.now() < last->sealed_at - kLargestClockSkew;
+    seal.sealed_at = last && !back ? std::max(tx.now(), last->sealed_at) : tx.now();
     // This transaction may have waited for the lease, while others began and ended. What claims to be of much later is
     // left to be found.
     for (const AuditRecord& event : events) {
@@ -114,6 +197,11 @@ Result<bool> Sealer::seal_batch() {
     seal.sha256 = sha256(text);
     CAPF_LET(seal.signature, ca::sign_seal(key_, text, random_));
     CAPF_TRY(tx.seals().add(seal));
+    const auto fault = fault_of_times(seal, events, last ? std::optional(last->sealed_at) : std::nullopt);
+    if (fault) {
+      log_warning("audit.times", {{"number", seal.number}, {"words", *fault}});
+      CAPF_TRY(remark(tx, seal, RemarkKind::kTimes, *fault));
+    }
     return seal.events == kLargestBatch;
   });
 }
@@ -124,12 +212,27 @@ void Sealer::leave() {
 }
 
 Result<std::optional<AuditSeal>> Sealer::run() {
+  auto last = seal_all();
+  // What keeps anybody from doing anything is not the record's fault.
+  const auto reason = last ? std::nullopt : std::optional(last.error().reason);
+  const bool the_records =
+      reason == Reason::kRecordBroken || reason == Reason::kInternal || reason == Reason::kInvalidConfiguration;
+  if (the_records) record_.report(tl::unexpected<Error>(last.error()));
+  if (last) record_.report({});
+  return last;
+}
+
+Result<std::optional<AuditSeal>> Sealer::seal_all() {
   CAPF_TRY(check());
   bool more = true;
   for (int batch = 0; more && batch < kBatchesPerRound; ++batch) {
     CAPF_LET(more, seal_batch());
   }
   return check();
+}
+
+Status set_seal_mark(Marks& marks, const std::optional<AuditSeal>& last) {
+  return marks.set(kMark, last ? to_text(*last) : "0 -");
 }
 
 }  // namespace capf::service

@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 
 #include <botan/rng.h>
@@ -9,6 +11,7 @@
 #include "capf/ca/key.h"
 #include "capf/domain/store.h"
 #include "capf/service/highwater.h"
+#include "capf/service/recordstate.h"
 
 namespace capf::service {
 
@@ -17,27 +20,38 @@ namespace capf::service {
 class Sealer {
  public:
   /// @param key the audit key. @param holder a name of this server that no other one has.
-  Sealer(Database& database, const ca::SigningKey& key, Marks& marks, HighWater& high_water, const Clock& clock,
-         std::string holder, Botan::RandomNumberGenerator& random)
+  Sealer(Database& database, const ca::SigningKey& key, Marks& marks, HighWater& high_water, RecordState& record,
+         const Clock& clock, std::string holder, Botan::RandomNumberGenerator& random)
       : database_(database),
         key_(key),
         marks_(marks),
         high_water_(high_water),
+        record_(record),
         clock_(clock),
         holder_(std::move(holder)),
         random_(random) {}
 
   /// Holds the database against the mark, and brings the mark and the log up to the database.
-  /// @return the last seal. Errors: DATABASE_BEHIND, RECORD_BROKEN where a seal is not signed by the audit key.
+  /// @return the end of the chain. Errors: DATABASE_BEHIND, RECORD_BROKEN where a seal is not signed by the audit key.
   Result<std::optional<AuditSeal>> check();
-  /// check(), and seals what no running transaction can still precede. Call it every kLeaseRenewal.
-  /// @return the last seal. Errors: those of check(); CLOCK_SKEW, as a seal says when it was made; DATABASE_READ_ONLY
-  /// on a standby.
+  /// check(), and seals what no running transaction can still precede; reports whether the record can be written and
+  /// sealed. Call it every kLeaseRenewal. Times of a wrong clock get a remark of the audit key.
+  /// @return the end of the chain. Errors: those of check(); CLOCK_SKEW, as a seal says when it was made;
+  /// DATABASE_READ_ONLY on a standby.
   Result<std::optional<AuditSeal>> run();
+  /// Says by remarks that the last seals on record, as far as the audit key has not signed them, are made up: the chain
+  /// goes on after them. Threads: any. @return how many. Errors: RECORD_BROKEN where there are more than 1000.
+  Result<int> disown();
+  /// The end of the chain by what is on record. Threads: any. Errors: RECORD_BROKEN.
+  Result<std::optional<AuditSeal>> end_of_chain(Transaction& tx) const;
   /// At the end: another server may have the lease at once.
   void leave();
 
  private:
+  bool is_good(const AuditSeal& seal) const;
+  Result<std::set<std::int64_t>> made_up(Transaction& tx, std::span<const AuditSeal> seals) const;
+  Status remark(Transaction& tx, const AuditSeal& seal, RemarkKind kind, const std::string& words);
+  Result<std::optional<AuditSeal>> seal_all();
   /// @return whether there may be more.
   Result<bool> seal_batch();
 
@@ -45,6 +59,7 @@ class Sealer {
   const ca::SigningKey& key_;
   Marks& marks_;
   HighWater& high_water_;
+  RecordState& record_;
   const Clock& clock_;
   std::string holder_;
   Botan::RandomNumberGenerator& random_;

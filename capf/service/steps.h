@@ -12,7 +12,8 @@
 
 namespace capf::service {
 
-/// CLOCK_SKEW where this server's clock is too far from the database's: whose is wrong, nobody can say.
+/// CLOCK_SKEW where this server's clock is too far from the database's, because nobody can say whose is wrong, and
+/// where both are before what the site has signed already.
 Status check_clock(const Transaction& tx, const Clock& clock);
 
 Actor device_actor(const Caller& caller);

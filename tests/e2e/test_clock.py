@@ -2,6 +2,7 @@
 from its database neither authenticates nor signs, and says why; nobody can tell whose clock is wrong. What a phone takes
 for the time is its own affair."""
 
+import json
 import time
 import unittest
 import urllib.error
@@ -92,6 +93,94 @@ class DatabaseTest(Clocks):
         for seconds in JUMPS:
             self.jump(self.site.folder / "clock", seconds)
         self.account()
+
+
+class MachineTest(Clocks):
+    """Server and database agree, and both are wrong: what the site has signed bounds the present from below."""
+
+    def setUp(self):
+        self.site = faults.FaultySite(durable=False, clock="clock", settings=lambda text: text + "\n[status]\ncrl_interval_seconds = 10\n")
+        self.clock = self.site.folder / "clock"
+        self.site.server.stop()
+        with mock.patch.dict("os.environ", faked(self.clock)):
+            self.site.server.start()
+        eventually(self.ready, "ready")
+
+    def numbers(self):
+        """What has been published and sealed."""
+        return self.site.sql("select (select max(number) from crls), (select max(number) from audit_seals)")
+
+    def reason(self):
+        try:
+            urllib.request.urlopen(f"http://{self.site.server.endpoints['metrics']}/readyz", timeout=30)
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        return ""
+
+    def audit(self):
+        def whole():
+            done = self.site.capfctl("audit", "verify", "--output", "json", code=None)
+            answer = json.loads(done.stdout)
+            return answer if answer["unsealed"] == 0 else None
+        return eventually(whole, "the record is sealed")
+
+    def test_a_machine_that_starts_before_its_clock_is_set(self):
+        self.addCleanup(self.site.close)
+        device, other = (self.site.enrol(self.device()).stem for _ in range(2))
+        self.site.capfctl("certificate", "revoke", other, "--reason", "superseded", "--yes")
+        self.assertEqual(self.audit()["findings"], [])
+        self.site.server.stop()
+        set_clock(self.clock, -40 * 86400)
+        with mock.patch.dict("os.environ", faked(self.clock)):
+            self.site.server.start()
+        eventually(lambda: "CLOCK_SKEW" in self.reason(), "not ready")
+        eventually(lambda: "the last seal is of " in self.site.server.log_text(), "the log has the words why")
+        before = self.numbers()
+        refused = self.site.capfctl("phone", "add", self.device(), code=1)
+        self.assertSays(refused, "CLOCK_SKEW")
+        self.assertSays(self.site.capfctl("issuer", "add", "--csr-only", code=1), "CLOCK_SKEW")
+        self.assertSays(self.site.capfctl("site", "recover", "--yes", code=1), "CLOCK_SKEW")
+        # What is taken back is taken.
+        self.site.capfctl("phone", "block", device)
+        time.sleep(12)  # CRLs are made every ten seconds
+        self.assertEqual(self.numbers(), before)
+        set_clock(self.clock, 0)
+        eventually(self.ready, "it goes on by itself")
+        answer = self.audit()
+        self.assertEqual(answer["findings"], [])
+        self.assertEqual(len(answer["remarks"]), 1)
+        self.site.enrol(self.device())
+
+    def test_a_machine_whose_clock_was_ahead(self):
+        self.addCleanup(self.site.close, check=False)  # what it has signed is of that clock
+        set_clock(self.clock, 2 * 3600)
+        ahead = self.site.enrol(self.device()).stem
+        other = self.site.enrol(self.device()).stem
+        published = self.site.sql("select max(number) from crls")
+        self.site.capfctl("certificate", "revoke", other, "--reason", "superseded", "--yes")
+        eventually(lambda: self.site.sql("select max(number) from crls") != published, "a CRL is published")
+        self.assertEqual(self.audit()["findings"], [])
+        set_clock(self.clock, 0)
+        eventually(lambda: "CLOCK_SKEW" in self.reason(), "not ready")
+        self.assertSays(self.site.capfctl("site", "recover", "--yes", code=1), "--clock-is-right")
+        self.assertFalse(self.ready())
+        self.site.capfctl("site", "recover", "--yes", "--clock-is-right")
+        eventually(self.ready, "ready again")
+        eventually(lambda: self.site.sql("select this_update < now() from crls order by number desc limit 1") == ["t"],
+                   "a CRL of today")
+        self.site.enrol(self.device())
+        answer = self.audit()
+        self.assertEqual(answer["findings"], [])
+        self.assertGreaterEqual(len(answer["remarks"]), 1)
+        # It stays so when what was confirmed is forgotten.
+        self.site.server.stop()
+        with mock.patch.dict("os.environ", faked(self.clock)):
+            self.site.server.start()
+        eventually(self.ready, "ready after a start")
+        self.assertEqual(self.audit()["remarks"], answer["remarks"])
+        found = self.site.capfctl("certificate", "verify", "--output", "json", code=1).stdout
+        self.assertIn("begins in the future", found)
+        self.assertIn(ahead, found)
 
 
 class PhoneTest(Clocks):

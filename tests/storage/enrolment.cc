@@ -478,7 +478,7 @@ TEST_CASE("a server whose clock is wrong neither authenticates nor is healthy") 
     const WrongClock clock{std::chrono::seconds(seconds)};
     service::Authenticator authenticator(site.database(), strings, site.policy, clock, site.high_water, {});
     CHECK(refused(authenticator.authenticate(caller, service::Need::kOperation)) == Reason::kClockSkew);
-    CHECK(refused(service::Monitor(site.database(), clock, site.issuer_keys(), site.high_water, {}).healthy()) ==
+    CHECK(refused(service::Monitor(site.database(), clock, site.issuer_keys(), site.high_water, {}, {}).healthy()) ==
           Reason::kClockSkew);
     CHECK(refused(service::Maintenance(site.database(), site.policy, clock, "here").run()) == Reason::kClockSkew);
   }

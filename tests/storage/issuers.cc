@@ -107,7 +107,8 @@ TEST_CASE("a server without the active issuer's key refuses for now, and says th
   must(other.activate(site.administrator, 2, true));
   CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kIssuerKeyAbsent);
   const service::OwnCertificates own;
-  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, own);
+  const service::RecordState record;
+  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, record, own);
   CHECK(refused(monitor.healthy()) == Reason::kIssuerKeyAbsent);
   // Nothing happened to the operation.
   site.key_folder.copy(elsewhere, 2);
@@ -121,7 +122,8 @@ TEST_CASE(
   Site site;
   const SystemClock clock;
   service::OwnCertificates own;
-  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, own);
+  const service::RecordState record;
+  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, record, own);
   Expiry ocsp;
   ocsp.kind = ExpiryKind::kOcsp;
   ocsp.not_after = clock.now() + std::chrono::days(6);

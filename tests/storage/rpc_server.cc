@@ -102,12 +102,17 @@ struct Servers {
   service::Records records{site.database()};
   service::Checker checker{site.database(), "test"};
   service::OwnCertificates own;
-  service::Monitor monitor{site.database(), clock, site.issuer_keys(), site.high_water, own};
+  service::RecordState record;
+  service::Monitor monitor{site.database(), clock, site.issuer_keys(), site.high_water, record, own};
   rpc::Readiness readiness{monitor};
   Folder folder;
   std::unique_ptr<service::PublishedCrls> published = must(service::PublishedCrls::open(folder.path() / "crls"));
   MarksInMemory marks;
-  service::Recovery recovery{site.database(), *published, marks, site.high_water};
+  std::unique_ptr<ca::SigningKey> audit_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+  service::SiteClock site_clock{clock, TimePoint()};
+  service::Sealer sealer{site.database(), *audit_key, marks,  site.high_water,
+                         record,          site_clock, "test", Botan::system_rng()};
+  service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer};
   rpc::UseCases use_cases{site.enrolment,    site.phones,    site.operations,
                           site.certificates, checker,        site.trust,
                           site.issuers,      administrators, records,

@@ -5,6 +5,7 @@
 #include "capf/ca/audit.h"
 #include "capf/service/records.h"
 #include "capf/service/sealer.h"
+#include "capf/service/siteclock.h"
 #include "tests/storage/samples.h"
 #include "tests/support/marks.h"
 
@@ -14,10 +15,12 @@ namespace {
 /// One server that seals.
 struct Server {
   Server(Database& database, const ca::SigningKey& key, const std::string& name)
-      : sealer(database, key, marks, high_water, clock, name, Botan::system_rng()) {}
+      : sealer(database, key, marks, high_water, record, clock, name, Botan::system_rng()) {}
   MarksInMemory marks;
   service::HighWater high_water;
-  SystemClock clock;
+  service::RecordState record;
+  SystemClock system;
+  service::SiteClock clock{system, TimePoint()};
   service::Sealer sealer;
 };
 
@@ -191,20 +194,140 @@ TEST_CASE("a seal that somebody else signed is not taken over into the mark") {
   record.add();
   record.seal(server, 1);
   const auto other = good(ca::generate_key(ca::KeyAlgorithm::kP256));
-  Server forger(*record.database, *other, "forger");
-  record.add();
-  record.fresh.sql("update leases set expires_at = now()");
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (record.value("select count(*) from audit_seals") == "1" && std::chrono::steady_clock::now() < deadline) {
-    // It refuses to go on from what is not its own; with a mark it does not look back.
-    forger.marks.marks["seal"] = server.marks.marks["seal"];
-    static_cast<void>(forger.sealer.run());
-  }
+  AuditSeal forged = *good(server.sealer.check());
+  forged.previous = forged.sha256;
+  ++forged.number;
+  forged.sha256 = sha256(seal_text(forged));
+  forged.signature = good(ca::sign_seal(*other, seal_text(forged), Botan::system_rng()));
+  in(*record.database, [&](Transaction& tx) { good(tx.seals().add(forged)); });
   REQUIRE(record.value("select count(*) from audit_seals") == "2");
   const auto checked = server.sealer.check();
   REQUIRE_FALSE(checked);
   CHECK(checked.error().reason == Reason::kRecordBroken);
   CHECK(server.marks.marks["seal"].starts_with("1 "));
+}
+
+Reason refusal(const Status& status) { return status ? Reason::kInternal : status.error().reason; }
+
+TEST_CASE("a made-up seal stops sealing and readiness, until somebody says so and the chain goes on after it") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  in(*record.database, [&](Transaction& tx) { good(tx.seals().set_key(record.key->public_key())); });
+  record.add("first");
+  record.seal(server, 1);
+  good(server.record.check());
+  const std::string made_up =
+      "insert into audit_seals (number, sealed_at, events, last_xid, last_id, content, previous, sha256, signature) "
+      "values (NUMBER, now() + interval '9 years', 1, '4611686018427387904', 9, sha256('a'), sha256('b'), "
+      "sha256(random()::text::bytea), sha256('c'))";
+  const auto insert = [&](const std::string& number) {
+    std::string statement = made_up;
+    statement.replace(statement.find("NUMBER"), 6, number);
+    record.fresh.sql(statement, "capf_server");
+  };
+  CHECK_THROWS_WITH(insert("9223372036854775807"), Catch::Contains("seals have no gaps"));
+  insert("2");
+  insert("3");
+  record.add("second");
+  const auto stopped = server.sealer.run();
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().reason == Reason::kRecordBroken);
+  CHECK(refusal(server.record.check()) == Reason::kRecordBroken);
+
+  CHECK(good(server.sealer.disown()) == 2);
+  CHECK(good(server.sealer.disown()) == 2);  // and no remark twice
+  CHECK(record.value("select count(*) from seal_remarks") == "2");
+  record.seal(server, 4);
+  good(server.record.check());
+  Server later(*record.database, *record.key, "later");
+  CHECK(good(later.sealer.check())->number >= 4);
+
+  // What is on record is the chain without them.
+  std::string details;
+  Sha256 previous{};
+  for (std::int64_t number = 0;;) {
+    const auto page = good(service::Records(*record.database).seals(number));
+    if (page.batches.empty()) break;
+    for (const service::SealedBatch& batch : page.batches) {
+      CHECK(batch.seal.number == ++number);
+      CHECK(batch.remarks.size() == (number == 2 || number == 3 ? 1 : 0));
+      if (!batch.remarks.empty()) continue;
+      CHECK(batch.seal.previous == previous);
+      previous = batch.seal.sha256;
+      for (const AuditRecord& event : batch.events) details += event.detail + ' ';
+    }
+  }
+  CHECK(details == "first second ");
+  // A restart gives out numbers as before.
+  CHECK_FALSE(good(in_write(*record.database, [](Transaction& tx) { return tx.seals().adopt_cluster(); })));
+}
+
+TEST_CASE("a remark that the audit key has not signed makes no seal made up") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.add();
+  record.seal(server, 1);
+  record.fresh.sql(
+      "insert into seal_remarks (number, kind, words, signature) values (1, 'made_up', 'x', '\\x0102030405060708')",
+      "capf_server");
+  record.add();
+  record.seal(server, 2);
+  CHECK(record.value("select previous = (select sha256 from audit_seals where number = 1) from audit_seals "
+                     "where number = 2") == "t");
+}
+
+TEST_CASE(
+    "a record that cannot be written is not ready, and an event of a transaction that nobody gives out moves nothing") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.fresh.sql(
+      "insert into audit_events (xid, actor_kind, actor, address, action, subject, outcome, detail) "
+      "values ('9223372036854775806', 'system', 'a', '', 'phone.add', 'SEP1', 'done', 'made up')");
+  CHECK_FALSE(good(in_write(*record.database, [](Transaction& tx) { return tx.seals().adopt_cluster(); })));
+  record.add();
+  record.seal(server, 1);
+  good(server.record.check());
+  record.fresh.sql("update transaction_offset set value = 9223372036854775807");
+  CHECK_FALSE(server.sealer.run());
+  CHECK_FALSE(server.record.check());
+  record.fresh.sql("update transaction_offset set value = 0");
+  good(server.sealer.run());
+  good(server.record.check());
+}
+
+TEST_CASE("events of a clock that was ahead get a remark, and what follows them none") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.add("before");
+  record.seal(server, 1);
+  record.fresh.sql(
+      "insert into audit_events (at, actor_kind, actor, address, action, subject, outcome, detail) "
+      "values (now() + interval '2 hours', 'system', 'a', '', 'phone.add', 'SEP1', 'done', 'ahead')");
+  record.seal(server, 2);
+  record.add("after");
+  record.seal(server, 3);
+  while (record.value("select sum(events) from audit_seals") != "3") good(server.sealer.run());
+  const std::string of_ahead =
+      "(select min(number) from audit_seals where last_xid >= (select xid from audit_events where detail = 'ahead'))";
+  CHECK(record.value("select count(*) || '|' || (min(number) = " + of_ahead + ") from seal_remarks") == "1|true");
+}
+
+TEST_CASE(
+    "a site whose clock was ahead stands still until the clock has passed it, or somebody says that it is right") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.add();
+  record.seal(server, 1);
+  const auto seal = *good(server.sealer.check());
+  server.clock.set("the last seal", seal.sealed_at + std::chrono::hours{2});
+  record.add();
+  const auto skewed = server.sealer.run();
+  REQUIRE_FALSE(skewed);
+  CHECK(skewed.error().reason == Reason::kClockSkew);
+  CHECK_THAT(skewed.error().message, Catch::Contains("the last seal is of"));
+  good(server.record.check());  // it is the clock's fault
+  server.clock.confirm();
+  record.seal(server, 2);
 }
 
 TEST_CASE("a dump that was restored into a younger cluster goes on where it ended") {

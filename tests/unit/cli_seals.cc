@@ -78,6 +78,38 @@ class Chain {
     out.set_previous(std::string(as_text(seal.previous)));
     out.set_signature(std::string(as_text(signature)));
   }
+  AuditSeal seal_of(const v1::SealedBatch& batch) const {
+    const auto digest = [](const std::string& octets) {
+      Sha256 value{};
+      std::copy(octets.begin(), octets.end(), value.begin());
+      return value;
+    };
+    const v1::AuditSeal& in = batch.seal();
+    AuditSeal seal;
+    seal.number = in.number();
+    seal.sealed_at = TimePoint(Duration(in.sealed_at().seconds() * 1'000'000 + in.sealed_at().nanos() / 1000));
+    seal.events = static_cast<int>(in.events());
+    seal.last = {in.last_transaction(), in.last_id()};
+    seal.content = digest(in.content());
+    seal.previous = digest(in.previous());
+    return seal;
+  }
+  /// Signs the seals from this one on anew, each after the one before it.
+  void sign_again(std::size_t first) {
+    for (std::size_t i = first; i < batches.size(); ++i) {
+      AuditSeal seal = seal_of(batches[i]);
+      if (i > 0) seal.previous = sha256(seal_text(seal_of(batches[i - 1])));
+      sign(seal, batches[i]);
+    }
+  }
+  void remark(v1::SealedBatch& batch, RemarkKind kind, const ca::SigningKey& by) const {
+    const SealRemark remark{batch.seal().number(), kind, "words", {}};
+    v1::SealRemark& out = *batch.add_remarks();
+    out.set_kind(std::string(to_string(kind)));
+    out.set_words(remark.words);
+    out.set_signature(
+        std::string(as_text(ca::sign_seal(by, remark_text(remark, seal_of(batch)), Botan::system_rng()).value())));
+  }
   SealVerifier verified(const Anchors& anchors = {}) const {
     SealVerifier verifier(ca::public_key_pem(key->public_key()), anchors);
     for (const v1::SealedBatch& batch : batches) verifier.take(batch);
@@ -202,6 +234,64 @@ TEST_CASE("an event that is written down late and dated back shows, though it wa
   const auto findings = chain.verified().findings();
   REQUIRE(findings.size() == 2);
   CHECK(findings[1] == "seal 5: covers an event that was dated back");
+}
+
+TEST_CASE("times of a wrong clock are known where the audit key says so of that seal, and found elsewhere") {
+  Chain chain;
+  const auto other = ca::generate_key(ca::KeyAlgorithm::kP256).value();
+  v1::SealedBatch& batch = chain.batches[3];
+  if (GENERATE(true, false)) {  // a seal of before the one before it; an event of later than its seal
+    batch.mutable_seal()->mutable_sealed_at()->set_seconds(chain.batches[2].seal().sealed_at().seconds() - 7200);
+  } else {
+    batch.mutable_seal()->mutable_sealed_at()->set_seconds(batch.events(0).at().seconds() - 1);
+  }
+  chain.sign_again(3);
+  const auto found = [&] {
+    const SealVerifier verifier = chain.verified();
+    return std::pair(verifier.findings().size(), verifier.remarks().size());
+  };
+  CHECK(found().first > 0);
+  SECTION("by nobody") {}
+  SECTION("by another key") { chain.remark(chain.batches[3], RemarkKind::kTimes, *other); }
+  SECTION("of another seal") {
+    chain.remark(chain.batches[2], RemarkKind::kTimes, *chain.key);
+    *chain.batches[3].mutable_remarks() = chain.batches[2].remarks();
+    chain.batches[2].clear_remarks();
+  }
+  SECTION("of another kind") { chain.remark(chain.batches[3], RemarkKind::kMadeUp, *chain.key); }
+  CHECK(found().first > 0);
+  CHECK(found().second == 0);
+  chain.remark(chain.batches[3], RemarkKind::kTimes, *chain.key);
+  CHECK(found() == std::pair<std::size_t, std::size_t>(0, 1));
+}
+
+TEST_CASE("the chain goes past a seal that the audit key calls made up, and past no other") {
+  Chain chain;
+  const auto other = ca::generate_key(ca::KeyAlgorithm::kP256).value();
+  // The second seal is somebody else's; the third one follows the first.
+  chain.batches[1].clear_events();
+  chain.batches[1].mutable_seal()->set_content(std::string(32, 'x'));
+  AuditSeal third = chain.seal_of(chain.batches[2]);
+  third.previous = sha256(seal_text(chain.seal_of(chain.batches[0])));
+  chain.sign(third, chain.batches[2]);
+  chain.sign_again(3);
+  CHECK_FALSE(chain.verified().findings().empty());
+  chain.remark(chain.batches[1], RemarkKind::kMadeUp, *other);
+  CHECK_FALSE(chain.verified().findings().empty());
+  chain.remark(chain.batches[1], RemarkKind::kMadeUp, *chain.key);
+  const SealVerifier verifier = chain.verified();
+  CHECK(verifier.findings().empty());
+  REQUIRE(verifier.remarks().size() == 1);
+  CHECK_THAT(verifier.remarks().front(), Catch::Contains("seal 2: is made up"));
+  CHECK(verifier.events() == 12);
+  SECTION("a seal that the key has signed is not made up by a remark") {
+    chain.remark(chain.batches[4], RemarkKind::kMadeUp, *chain.key);
+    CHECK(chain.verified().events() == 12);
+  }
+  SECTION("a made-up seal covers nothing") {
+    *chain.batches[1].add_events() = chain.batches[0].events(0);
+    CHECK_FALSE(chain.verified().findings().empty());
+  }
 }
 
 TEST_CASE("a record that begins after the archive is whole where the anchor is the seal before") {

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <mutex>
+
+#include "capf/base/error.h"
+
+namespace capf::service {
+
+/// Whether the record can be written and sealed: a server whose record cannot is not ready. Threads: any.
+class RecordState {
+ public:
+  void report(Status state) {
+    const std::lock_guard lock(mutex_);
+    state_ = std::move(state);
+  }
+  /// Errors: RECORD_BROKEN, with what is wrong; INTERNAL, INVALID_CONFIGURATION.
+  Status check() const {
+    const std::lock_guard lock(mutex_);
+    return state_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Status state_;
+};
+
+}  // namespace capf::service
