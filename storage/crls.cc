@@ -13,6 +13,7 @@ CrlRecord read(Columns& columns) {
   crl.sha256 = columns.digest();
   crl.size = columns.number();
   crl.entries = columns.number();
+  crl.published_at = columns.time();
   return crl;
 }
 
@@ -28,8 +29,9 @@ Bytes read_bytes(Columns& columns) { return columns.bytes(); }
 
 const Statement kNewest{
     "crls_newest",
-    "select issuer_id, shard, number, microseconds(this_update), microseconds(next_update), sha256, size, entries "
-    "from crls where issuer_id = $1::bigint and shard = $2::int order by number desc limit 1"};
+    "select issuer_id, shard, number, microseconds(this_update), microseconds(next_update), sha256, size, entries, "
+    "microseconds(published_at) from crls where issuer_id = $1::bigint and shard = $2::int order by number desc limit "
+    "1"};
 const Statement kBehind{
     "crls_behind",
     "select exists (select from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as mark (issuer, shard, number) "

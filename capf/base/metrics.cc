@@ -77,7 +77,7 @@ struct Metrics::Series {
   Family<Gauge>& crl_entries = gauges(registry, "capf_crl_entries", "Entries of the CRL, by issuer and shard.");
   Family<Gauge>& crl_size = gauges(registry, "capf_crl_bytes", "Size of the CRL, by issuer and shard.");
   Family<Gauge>& crl_this_update =
-      gauges(registry, "capf_crl_this_update_seconds", "When the CRL was made, in seconds since 1970.");
+      gauges(registry, "capf_crl_this_update_seconds", "The CRL's thisUpdate, in seconds since 1970.");
   Family<Gauge>& crl_next_update =
       gauges(registry, "capf_crl_next_update_seconds", "Until when the CRL counts, in seconds since 1970.");
   Family<Gauge>& crl_failing =

@@ -15,7 +15,7 @@ namespace capf::ca {
 
 /// An LSC is at most this large: phones have little room.
 inline constexpr std::size_t kLargestLsc = 2048;
-/// LSCs start this long before they are made, for phones whose clocks are slow.
+/// LSCs, CRLs and OCSP answers hold from so long before they are made, for clocks that are behind.
 inline constexpr std::chrono::minutes kBackdate{5};
 
 /// What an LSC is made from. Nothing comes from the phone's request but the key.

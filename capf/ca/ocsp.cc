@@ -7,6 +7,7 @@
 
 #include "capf/ca/asn1.h"
 #include "capf/ca/build.h"
+#include "capf/ca/issuer.h"
 #include "capf/ca/openssl.h"
 
 namespace capf::ca {
@@ -18,7 +19,6 @@ using BasicPtr = std::unique_ptr<OCSP_BASICRESP, Freed<OCSP_BASICRESP_free>>;
 using TimePtr = std::unique_ptr<ASN1_GENERALIZEDTIME, Freed<ASN1_GENERALIZEDTIME_free>>;
 
 const char* const kOcspSigning = "1.3.6.1.5.5.7.3.9";
-constexpr std::chrono::minutes kBackdate{5};  ///< for clocks that are behind, as LSCs are
 
 std::time_t seconds_of(TimePoint time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();

@@ -65,6 +65,7 @@ struct CrlRecord {
   Sha256 sha256{};  ///< of the DER
   std::int64_t size = 0;
   std::int64_t entries = 0;
+  TimePoint published_at;  ///< by the database's clock; given by the store
 };
 
 }  // namespace capf

@@ -1,8 +1,10 @@
 #include "capf/service/publisher.h"
 
 #include <algorithm>
+#include <set>
 
 #include "capf/base/log.h"
+#include "capf/ca/issuer.h"
 #include "capf/ca/profile.h"
 #include "capf/domain/policy.h"
 #include "capf/service/lease.h"
@@ -13,7 +15,7 @@ namespace {
 
 constexpr int kEntriesAtOnce = 20000;
 constexpr int kChangesAtOnce = 200000;
-constexpr std::size_t kDroppedAtOnce = 1000;
+constexpr std::size_t kStatusesAtOnce = 1000;
 constexpr std::chrono::milliseconds kLongestPeriod{5000};
 /// Transactions that revoked, and began before the last CRL was read, have ended after so long.
 constexpr std::chrono::hours kLongestTransaction{1};
@@ -42,6 +44,53 @@ struct Publisher::Draft {
   ca::CrlTerms terms;
   std::vector<std::int64_t> changes;  ///< that it has
 };
+
+// The CRL holds from five minutes ago, for relying parties whose clocks are behind, but from no earlier than the ones
+// before it. A predecessor from the future is a mistake of a clock, which the next CRL puts right.
+TimePoint Publisher::holds_from(TimePoint now, const CrlShard& shard, const std::optional<CrlRecord>& previous) const {
+  TimePoint from = std::chrono::floor<std::chrono::seconds>(now) - ca::kBackdate;
+  const auto follow = [&](TimePoint last) {
+    if (last <= now) from = std::max(from, last);
+  };
+  if (previous) follow(previous->this_update);
+  if (const auto own = published_.find(shard)) follow(own->terms.this_update);
+  return from;
+}
+
+// RFC 5280 5.3.2
+//    the revocation date SHOULD NOT precede the date of issue of earlier CRLs.
+/// Gives revocations that are later than thisUpdate its date: some relying parties (Java's) pass over an entry whose
+/// date their clock has not reached. A hold that followed a release keeps its time, and thisUpdate is raised to it,
+/// because check_dropped() and recovery tell by the times whether a release was that of this hold.
+Status Publisher::date_back(Transaction& tx, const CrlShard& shard, std::vector<Revocation>& entries, TimePoint from,
+                            TimePoint& this_update) {
+  std::vector<SerialNumber> holds;
+  std::set<SerialNumber> again;
+  const auto find_again = [&]() -> Status {
+    if (holds.empty()) return {};
+    CAPF_LET(const auto statuses, tx.certificates().statuses(shard.issuer_id, holds));
+    for (const SerialStatus& status : statuses) {
+      if (status.released_at && *status.released_at >= from) again.insert(status.serial);
+    }
+    holds.clear();
+    return {};
+  };
+  for (const Revocation& entry : entries) {
+    if (entry.revoked_at <= from || entry.reason != RevocationReason::kCertificateHold) continue;
+    holds.push_back(entry.serial);
+    if (holds.size() == kStatusesAtOnce) CAPF_TRY(find_again());
+  }
+  CAPF_TRY(find_again());
+  for (Revocation& entry : entries) {
+    if (entry.revoked_at <= from) continue;
+    if (again.contains(entry.serial)) {
+      this_update = std::max(this_update, entry.revoked_at);
+    } else {
+      entry.revoked_at = from;
+    }
+  }
+  return {};
+}
 
 std::chrono::milliseconds Publisher::period(std::chrono::seconds interval) {
   return std::min(std::chrono::milliseconds(interval) / 6, kLongestPeriod);
@@ -129,8 +178,8 @@ Result<Publisher::Sight> Publisher::look(const CrlShard& shard) {
 bool Publisher::due(const Sight& sight) const {
   if (!sight.newest) return true;
   // A clock that went back makes it due too: what was said before may lie in the future.
-  const Duration age = sight.now - sight.newest->this_update;
-  if (age < Duration{0} || age * 4 >= settings_.validity) return true;
+  const Duration age = sight.now - sight.newest->published_at;
+  if (age < Duration{0} || sight.newest->this_update > sight.now || age * 4 >= settings_.validity) return true;
   return sight.changed && age * 2 >= settings_.interval;
 }
 
@@ -167,8 +216,9 @@ Result<Publisher::Draft> Publisher::build(const PublishingIssuer& issuer, const 
     CAPF_LET(draft.changes, tx.crls().changes(shard, kChangesAtOnce));
     const auto now = std::chrono::floor<std::chrono::seconds>(tx.now());
     draft.terms.number = previous ? previous->number + 1 : 1;
-    draft.terms.this_update = now;
     draft.terms.next_update = now + settings_.validity;
+    const TimePoint from = holds_from(now, shard, previous);
+    draft.terms.this_update = from;
     if (issuer.record.shards > 1) {
       draft.terms.url = ca::crl_url(settings_.status_url, shard.issuer_id, shard.shard);
     }
@@ -179,7 +229,8 @@ Result<Publisher::Draft> Publisher::build(const PublishingIssuer& issuer, const 
         (previous ? std::min<TimePoint>(previous->this_update, now) : now) - kLongestTransaction;
     std::optional<SerialNumber> last;
     for (;;) {
-      CAPF_LET(const auto entries, tx.crls().revocations(shard, expires_after, last, kEntriesAtOnce));
+      CAPF_LET(auto entries, tx.crls().revocations(shard, expires_after, last, kEntriesAtOnce));
+      CAPF_TRY(date_back(tx, shard, entries, from, draft.terms.this_update));
       for (const Revocation& entry : entries) CAPF_TRY(builder->add(entry));
       if (entries.size() < kEntriesAtOnce) return {};
       last = entries.back().serial;
@@ -217,7 +268,7 @@ Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShar
   const auto drop_until = [&](const SerialNumber* serial) -> Status {
     while (old && (serial == nullptr || old->serial < *serial)) {
       dropped.push_back(*old);
-      if (dropped.size() == kDroppedAtOnce) {
+      if (dropped.size() == kStatusesAtOnce) {
         CAPF_TRY(check_dropped(shard, own->terms.this_update, dropped));
         dropped.clear();
       }

@@ -62,6 +62,9 @@ class Publisher {
   Status run_shard(const PublishingIssuer& issuer, ShardState& state);
   Result<Sight> look(const CrlShard& shard);
   Status fetch(const PublishingIssuer& issuer, const CrlRecord& record);
+  TimePoint holds_from(TimePoint now, const CrlShard& shard, const std::optional<CrlRecord>& previous) const;
+  static Status date_back(Transaction& tx, const CrlShard& shard, std::vector<Revocation>& entries, TimePoint from,
+                          TimePoint& this_update);
   Result<Draft> build(const PublishingIssuer& issuer, const CrlShard& shard);
   /// Holds the file aside against what it must be, and against the one that it is to replace.
   Result<CrlRecord> check(const PublishingIssuer& issuer, const CrlShard& shard, const ca::CrlTerms& terms);

@@ -193,6 +193,12 @@ def entry_time_choice(c):
 
 
 @rule
+def revoked_before_it_was_said(c):
+    """Ours: no revocation date is later than thisUpdate."""
+    return c.entry_fault(lambda entry: common.when(entry.date) > common.when(c.this_update) and "revoked later")
+
+
+@rule
 def entry_extensions_are_there(c):
     """RFC 5280 5.1: a list of extensions of an entry has at least one."""
     return c.entry_fault(lambda entry: entry.extension_list is not None and not entry.extensions.all and "none")

@@ -210,6 +210,7 @@ CRLS = {
     "entry_time_form": lambda d: entry(d)[1].__setattr__("content", b"231131120000Z"),
     "entry_time_choice": lambda d: (entry(d)[1].__setattr__("tag", der.GENERALIZED_TIME),
                                     entry(d)[1].__setattr__("content", b"20231123120000Z")),
+    "revoked_before_it_was_said": lambda d: entry(d)[1].__setattr__("content", b"231123120001Z"),
     "entry_extensions_are_there": set_entry,
     "entry_extensions_are_unique": lambda d: set_entry(d, reason(1), reason(1)),
     "entry_extensions_are_not_critical": lambda d: set_entry(d, reason(1, True)),

@@ -96,7 +96,7 @@ TEST_CASE("within half an interval there is one CRL, however many are revoked") 
   site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
   revoke(site, "SEP000000000001", RevocationReason::kSuperseded);
   CHECK_FALSE(node.run_well().published);
-  site.sql("update crls set this_update = this_update - interval '31 minutes'");
+  site.sql("update crls set published_at = published_at - interval '31 minutes'");
   CHECK(node.run_well().published);
 }
 
@@ -104,12 +104,57 @@ TEST_CASE("a CRL is made anew long before it ends, and after a clock that went b
   Site site;
   Node node(site, "one", std::chrono::seconds{3600});
   node.run_well();
-  site.sql("update crls set this_update = this_update - interval '43 hours'");
+  site.sql("update crls set published_at = published_at - interval '43 hours'");
   CHECK(node.run_well().published);
   CHECK_FALSE(node.run_well().published);
   site.sql(
       "update crls set this_update = this_update + interval '1 hour', next_update = next_update + interval '1 hour'");
-  CHECK(node.run_well().newest->number == 3);
+  const auto third = node.run_well();
+  CHECK(third.newest->number == 3);
+  CHECK(third.newest->this_update < SystemClock().now());
+}
+
+/// Seconds between a CRL's thisUpdate and the publication that the database has of it.
+std::string backdate(Site& site, int number) {
+  return site.value("select round(extract(epoch from published_at - this_update)) from crls where number = " +
+                    std::to_string(number));
+}
+
+TEST_CASE("a CRL holds from five minutes ago, its entries from no later, and never from before its predecessor") {
+  Site site;
+  site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
+  site.enrol(site.add_phone("SEP000000000002"), PhoneKey());
+  Node node(site, "one");
+  node.run_well();
+  CHECK_THAT(backdate(site, 1), Catch::Matchers::Equals("300") || Catch::Matchers::Equals("301"));
+
+  revoke(site, "SEP000000000001", RevocationReason::kKeyCompromise);
+  const auto second = node.run_well();
+  CHECK_THAT(backdate(site, 2), Catch::Matchers::Equals("300") || Catch::Matchers::Equals("301"));
+  REQUIRE(node.entries().size() == 1);
+  CHECK(node.entries().front().revoked_at == second.newest->this_update);
+
+  // As a server of before this rule has left it: the next one does not begin earlier.
+  const auto undated = std::chrono::floor<std::chrono::seconds>(SystemClock().now());
+  site.sql("update crls set this_update = date_trunc('second', now()) where number = 2");
+  revoke(site, "SEP000000000002", RevocationReason::kCertificateHold);
+  const auto third = node.run_well();
+  CHECK(third.newest->this_update >= undated);
+  for (const Revocation& entry : node.entries()) CHECK(entry.revoked_at <= third.newest->this_update);
+
+  // A hold that follows a release keeps its time: the release before it must not count as its own.
+  must(site.certificates.release(site.administrator, "SEP000000000002"));
+  node.run_well();
+  CHECK(node.entries().size() == 1);
+  site.sql("update crls set this_update = this_update - interval '5 minutes'");
+  revoke(site, "SEP000000000002", RevocationReason::kCertificateHold);
+  const auto last = node.run_well();
+  for (const Revocation& entry : node.entries()) {
+    CHECK(entry.revoked_at <= last.newest->this_update);
+    if (entry.reason != RevocationReason::kCertificateHold) continue;
+    CHECK(entry.revoked_at >= undated);
+  }
+  CHECK(node.entries().size() == 2);
 }
 
 TEST_CASE("every server has the newest CRL, and one at a time publishes") {
@@ -194,6 +239,8 @@ TEST_CASE("a CRL that would lose an entry is not published, and the old one stay
   site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
   site.enrol(site.add_phone("SEP000000000002"), PhoneKey());
   revoke(site, "SEP000000000001", RevocationReason::kKeyCompromise);
+  // It was released from an earlier hold before this one.
+  site.sql("update certificates set released_at = now() - interval '1 minute'");
   revoke(site, "SEP000000000002", RevocationReason::kCertificateHold);
   node.run_well();
   const auto before = node.published->find({1, 0})->sha256;
@@ -219,11 +266,11 @@ TEST_CASE("a CRL that would lose an entry is not published, and the old one stay
   }
   SECTION("that was on hold and was never released") {
     forget("6");
+    site.sql("update certificates set released_at = null");
     CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
   }
   SECTION("that was released before it was put on hold again") {
     forget("6");
-    site.sql("update certificates set released_at = now() - interval '1 minute'");
     CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
   }
   SECTION("but one on hold may be released") {
