@@ -31,7 +31,7 @@ IssuedRecord read(Columns& columns) {
 const Statement kIssued{
     "checks_issued",
     "select " + std::string(kCertificateColumns) +
-        ", coalesce(i.der, ''), coalesce(i.shards, 1), "
+        ", coalesce(i.der || i.chain_der, ''), coalesce(i.shards, 1), "
         "exists (select from audit_events a where a.operation_id = c.operation_id and a.subject = p.device and "
         "a.action = 'certificate.issue' "
         "and a.outcome = 'done' and a.detail like 'serial ' || encode(ltrim(c.serial, '\\x00'::bytea), 'hex') || "

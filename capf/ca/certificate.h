@@ -1,7 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <botan/x509cert.h>
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
@@ -30,9 +33,20 @@ struct CertificateFacts {
 /// Scans and parses. Errors: CERTIFICATE_MALFORMED.
 Result<CertificateFacts> read_certificate(BytesView der);
 
+/// The certificate with dates that Botan 2.19 can read, which knows no year after 2200: a later date, like the 9999 of
+/// devices without an end, becomes the last second of 2200. The signature of such a copy is wrong; is_signed_by()
+/// judges the original. Nothing where Botan can read the certificate itself. Errors: CERTIFICATE_MALFORMED, with words
+/// for a date that RFC 5280 forbids or that lies before 1950.
+Result<std::optional<Bytes>> within_botan(BytesView der);
+/// The certificate, or its copy of within_botan(). Throws where it cannot be parsed.
+Botan::X509_Certificate parse_botan(BytesView der);
+/// Whether the issuer's name is the other one's subject, and its key has signed it: RFC 5280 6.1.3 (a)(1), (4).
+bool is_signed_by(BytesView subject, BytesView issuer);
+
 std::string to_pem(BytesView der);
-/// The certificates of a PEM file (anything between them is passed over) or of one or more concatenated DER, at most
-/// `limit`. Only their outlines are looked at. Errors: INVALID_CERTIFICATE.
-Result<std::vector<Bytes>> split_certificates(BytesView pem_or_der, std::size_t limit = 100);
+/// The certificates of a file that an administrator brings, at most `limit`: PEM in its kinds (what stands between is
+/// passed over), also as UTF-16; one or more DER; PKCS #7. Only their outlines are looked at.
+/// Errors: INVALID_CERTIFICATE, with words for what the file is instead.
+Result<std::vector<Bytes>> split_certificates(BytesView file, std::size_t limit = 100);
 
 }  // namespace capf::ca

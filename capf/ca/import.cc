@@ -1,6 +1,9 @@
+#include <algorithm>
+
 #include <openssl/provider.h>
 
 #include "capf/ca/certificate.h"
+#include "capf/ca/container.h"
 #include "capf/ca/filekey.h"
 #include "capf/ca/key.h"
 #include "capf/ca/openssl.h"
@@ -19,15 +22,18 @@ void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
 using StackPtr = std::unique_ptr<STACK_OF(X509), Freed<free_stack>>;
 
 bool issued_by(X509* subject, X509* issuer) {
-  return X509_NAME_cmp(X509_get_issuer_name(subject), X509_get_subject_name(issuer)) == 0 &&
-         X509_verify(subject, X509_get0_pubkey(issuer)) == 1;
+  EVP_PKEY* const key = X509_get0_pubkey(issuer);
+  return key != nullptr && X509_NAME_cmp(X509_get_issuer_name(subject), X509_get_subject_name(issuer)) == 0 &&
+         X509_verify(subject, key) == 1;
 }
 
 /// Finds the key's certificate, and puts what stands above it in order.
 Result<ImportedAuthority> assemble(std::unique_ptr<SigningKey> key, const std::vector<Bytes>& certificates) {
   const ErrorQueue errors;
   std::vector<X509Ptr> rest;
-  for (const Bytes& der : certificates) {
+  for (auto at = certificates.begin(); at != certificates.end(); ++at) {
+    const Bytes& der = *at;
+    if (std::find(certificates.begin(), at, der) != at) continue;  // exports have the root twice
     CAPF_TRY(scan_certificate(der).map_error([](const Error& error) {
       return Error{Reason::kInvalidCertificate, error.message, error.cause};
     }));
@@ -99,12 +105,20 @@ Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphra
   const unsigned char* at = pkcs12.data();
   // Where it fails, d2i frees what it was given.
   const Pkcs12Ptr parsed(d2i_PKCS12(&file, &at, static_cast<long>(pkcs12.size())));
-  if (!parsed) return fail(Reason::kInvalidCertificate, "this is no PKCS #12 file", errors.text());
+  if (!parsed) {
+    return fail(Reason::kInvalidCertificate, "this is no PKCS #12 file but " + describe_file(pkcs12), errors.text());
+  }
   const std::string secret(passphrase.text());  // PKCS12_parse wants it to end in a NUL
   struct Wiped {
     const std::string& text;
     ~Wiped() { OPENSSL_cleanse(const_cast<char*>(text.data()), text.size()); }
   } const wiped{secret};
+  // RFC 7292 4: a file may have no MAC, and OpenSSL 3.0 opens none without. It gets one, of the passphrase that is
+  // given: a wrong one shows when nothing can be decrypted, or nothing had to be.
+  const bool sealed = PKCS12_mac_present(parsed.get()) == 1;
+  if (!sealed && PKCS12_set_mac(parsed.get(), secret.c_str(), -1, nullptr, 0, 1, EVP_sha256()) != 1) {
+    return fail_internal("PKCS12_set_mac: " + errors.text());
+  }
   if (PKCS12_verify_mac(parsed.get(), secret.c_str(), -1) != 1 &&
       !(secret.empty() && PKCS12_verify_mac(parsed.get(), nullptr, 0) == 1)) {
     return fail(Reason::kWrongPassphrase, "the passphrase does not open the PKCS #12 file", errors.text());
@@ -116,6 +130,11 @@ Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphra
   const PkeyPtr owned_key(key);
   const X509Ptr owned_certificate(certificate);
   const StackPtr owned_others(others);
+  if (!opened && !sealed) {
+    return fail(Reason::kWrongPassphrase,
+                "the passphrase does not open the PKCS #12 file, or it is damaged: it has no MAC that would tell",
+                errors.text());
+  }
   if (!opened) return fail(Reason::kInvalidCertificate, "the PKCS #12 file cannot be opened", errors.text());
   if (!owned_key || !owned_certificate) {
     return fail(Reason::kInvalidCertificate, "the PKCS #12 file must hold a private key and its certificate");

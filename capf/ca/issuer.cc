@@ -125,9 +125,10 @@ Result<std::unique_ptr<Issuer>> Issuer::make(IssuerRecord record, std::unique_pt
   if (!record.chain_der.empty()) {
     CAPF_LET(const std::vector<Bytes> above, split_certificates(record.chain_der, kLongestChain));
     chain.insert(chain.end(), above.begin(), above.end());
+    if (chain.size() + 1 > kLongestChain) chain.pop_back();  // the root, which whoever trusts it has
   }
   try {
-    profile.issuer = Botan::X509_Certificate(record.der);
+    profile.issuer = parse_botan(record.der);
     if (profile.issuer.subject_public_key_info() != key->public_key())
       return unusable("the key is not its certificate's: the keys or the database are another site's");
     if (!profile.issuer.is_CA_cert() || profile.issuer.x509_version() != 3) return unusable("it is no CA certificate");

@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include "capf/ca/container.h"
 #include "capf/ca/filekey.h"
 #include "capf/ca/openssl.h"
 #include "capf/ca/signature.h"
@@ -163,7 +164,11 @@ Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase) {
 
 Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& passphrase) {
   if (passphrase.view().size() > kLongestPassphrase) return fail(Reason::kWrongPassphrase);
-  if (pem.empty()) return fail(Reason::kInvalidConfiguration, "this is no private key in PEM");
+  const auto no_key = [pem](std::string cause) {
+    return fail(Reason::kInvalidConfiguration, "this is no private key in PEM but " + describe_file(pem),
+                std::move(cause));
+  };
+  if (pem.empty()) return no_key({});
   const ErrorQueue errors;
   PassphrasePrompt prompt{passphrase};
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
@@ -174,7 +179,7 @@ Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& pas
     if (passphrase.empty()) return fail(Reason::kWrongPassphrase, "the key is encrypted and needs a passphrase");
     return fail(Reason::kWrongPassphrase, std::string(words(Reason::kWrongPassphrase)), errors.text());
   }
-  if (!key) return fail(Reason::kInvalidConfiguration, "this is no private key in PEM", errors.text());
+  if (!key) return no_key(errors.text());
   return adopt_key(std::move(key));
 }
 

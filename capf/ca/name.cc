@@ -40,20 +40,60 @@ std::optional<std::string> dotted(BytesView oid) {
   return text;
 }
 
-/// RFC 3629, without control characters.
+struct ShownType {
+  std::string_view name;
+  std::string_view oid;
+};
+// RFC 4514 3, and RFC 4519 and PKCS #9 where people know a name
+constexpr std::array kShownTypes{
+    ShownType{"CN", "2.5.4.3"},
+    ShownType{"SN", "2.5.4.4"},
+    ShownType{"serialNumber", "2.5.4.5"},
+    ShownType{"C", "2.5.4.6"},
+    ShownType{"L", "2.5.4.7"},
+    ShownType{"ST", "2.5.4.8"},
+    ShownType{"STREET", "2.5.4.9"},
+    ShownType{"O", "2.5.4.10"},
+    ShownType{"OU", "2.5.4.11"},
+    ShownType{"title", "2.5.4.12"},
+    ShownType{"description", "2.5.4.13"},
+    ShownType{"postalCode", "2.5.4.17"},
+    ShownType{"name", "2.5.4.41"},
+    ShownType{"givenName", "2.5.4.42"},
+    ShownType{"initials", "2.5.4.43"},
+    ShownType{"generationQualifier", "2.5.4.44"},
+    ShownType{"dnQualifier", "2.5.4.46"},
+    ShownType{"pseudonym", "2.5.4.65"},
+    ShownType{"organizationIdentifier", "2.5.4.97"},
+    ShownType{"UID", "0.9.2342.19200300.100.1.1"},
+    ShownType{"DC", "0.9.2342.19200300.100.1.25"},
+    ShownType{"emailAddress", "1.2.840.113549.1.9.1"},
+    ShownType{"unstructuredName", "1.2.840.113549.1.9.2"},
+};
+
+/// What can be shown as it is: neither a control character nor one that hides or turns round what stands beside it.
+bool is_shown(std::uint32_t point) {
+  const bool control = point < 0x20 || (point >= 0x7F && point < 0xA0);
+  const bool direction = (point >= 0x200E && point <= 0x200F) || (point >= 0x202A && point <= 0x202E) ||
+                         (point >= 0x2066 && point <= 0x2069) || point == 0x061C;
+  const bool unseen = point == 0x200B || point == 0x2028 || point == 0x2029 || point == 0x2060 || point == 0xFEFF;
+  return !control && !direction && !unseen && point <= 0x10FFFF && (point < 0xD800 || point > 0xDFFF);
+}
+
+/// RFC 3629, of characters that can be shown.
 bool is_plain_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto octet = static_cast<std::uint8_t>(text[i]);
     std::size_t more = 0;
     std::uint32_t point = octet;
-    std::uint32_t least = 0x20;
+    std::uint32_t least = 0;
     if (octet >= 0xF0 && octet < 0xF5) {
       more = 3, point = octet & 0x07, least = 0x10000;
     } else if (octet >= 0xE0 && octet < 0xF0) {
       more = 2, point = octet & 0x0F, least = 0x800;
     } else if (octet >= 0xC2 && octet < 0xE0) {
-      more = 1, point = octet & 0x1F, least = 0xA0;
-    } else if (octet >= 0x7F) {
+      more = 1, point = octet & 0x1F, least = 0x80;
+    } else if (octet >= 0x80) {
       return false;
     }
     if (text.size() - i <= more) return false;
@@ -62,7 +102,7 @@ bool is_plain_utf8(std::string_view text) {
       if ((next & 0xC0) != 0x80) return false;
       point = point << 6 | (next & 0x3F);
     }
-    if (point < least || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000)) return false;
+    if (point < least || !is_shown(point)) return false;
     i += more + 1;
   }
   return true;
@@ -83,15 +123,47 @@ std::string escaped(const std::string& value) {
   return text;
 }
 
-std::string attribute_text(const NameAttribute& attribute) {
-  std::string name = attribute.oid;
-  for (const AttributeType& type : kAttributeTypes) {
-    if (attribute.oid == type.oid) name = type.name;
+void append_utf8(std::string& text, std::uint32_t point) {
+  const auto tail = [&](int shift) { text += static_cast<char>(0x80 | (point >> shift & 0x3F)); };
+  if (point < 0x80) {
+    text += static_cast<char>(point);
+  } else if (point < 0x800) {
+    text += static_cast<char>(0xC0 | point >> 6);
+    tail(0);
+  } else if (point < 0x10000) {
+    text += static_cast<char>(0xE0 | point >> 12);
+    tail(6), tail(0);
+  } else {
+    text += static_cast<char>(0xF0 | point >> 18);
+    tail(12), tail(6), tail(0);
   }
-  if (attribute.oid == kSerialNumber) name = "serialNumber";
-  const bool known = name != attribute.oid;
-  const bool text = attribute.tag != 0x1E && attribute.tag != 0x1C && is_plain_utf8(attribute.value);
-  return name + '=' + (known && text ? escaped(attribute.value) : '#' + to_hex(attribute.value_der));
+}
+
+/// The characters of a string whose units have `width` octets; surrogates stand for nothing in UCS-2 (X.690 8.23.7).
+std::optional<std::string> from_units(BytesView octets, std::size_t width) {
+  if (octets.size() % width != 0) return std::nullopt;
+  std::string text;
+  for (std::size_t i = 0; i < octets.size(); i += width) {
+    std::uint32_t point = 0;
+    for (std::size_t k = 0; k < width; ++k) point = point << 8 | octets[i + k];
+    if (!is_shown(point)) return std::nullopt;
+    append_utf8(text, point);
+  }
+  return text;
+}
+
+// RFC 4514 2.3
+//    If the AttributeType is defined to have a short name (descriptor) and that short name is known to be registered,
+//    that short name ... is used. Otherwise the dotted-decimal encoding
+// RFC 4514 2.4
+//    If the AttributeType is of the dotted-decimal form, the AttributeValue is represented by an number sign ('#'
+//    U+0023) character followed by the hexadecimal encoding of each of the octets of the BER encoding of the value.
+std::string attribute_text(const NameAttribute& attribute) {
+  const auto type = std::find_if(kShownTypes.begin(), kShownTypes.end(),
+                                 [&](const ShownType& shown) { return shown.oid == attribute.oid; });
+  const auto text = text_of(attribute);
+  const std::string name = type == kShownTypes.end() ? attribute.oid : std::string(type->name);
+  return name + '=' + (type != kShownTypes.end() && text ? escaped(*text) : '#' + to_hex(attribute.value_der));
 }
 
 int hex_digit(char c) {
@@ -172,10 +244,27 @@ std::optional<std::vector<NameAttribute>> read_name(BytesView name) {
   return attributes;
 }
 
-std::vector<std::string> values_of(const std::vector<NameAttribute>& attributes, const std::string& oid) {
-  std::vector<std::string> values;
+std::optional<std::string> text_of(const NameAttribute& attribute) {
+  constexpr std::uint8_t kTeletexString = 0x14;
+  constexpr std::uint8_t kUniversalString = 0x1C;
+  constexpr std::uint8_t kBmpString = 0x1E;
+  const BytesView octets = as_bytes(attribute.value);
+  switch (attribute.tag) {
+    case kBmpString: return from_units(octets, 2);
+    case kUniversalString: return from_units(octets, 4);
+    // T.61 is Latin-1 wherever it is written today.
+    case kTeletexString: return from_units(octets, 1);
+    default: break;
+  }
+  if (!is_plain_utf8(attribute.value)) return std::nullopt;
+  return attribute.value;
+}
+
+std::vector<std::optional<std::string>> values_of(const std::vector<NameAttribute>& attributes,
+                                                  const std::string& oid) {
+  std::vector<std::optional<std::string>> values;
   for (const NameAttribute& attribute : attributes) {
-    if (attribute.oid == oid) values.push_back(attribute.value);
+    if (attribute.oid == oid) values.push_back(text_of(attribute));
   }
   return values;
 }

@@ -26,9 +26,12 @@ inline constexpr const char* kSerialNumber = "2.5.4.5";
 
 /// The attributes of a Name in the order of its octets; nothing where it is malformed.
 std::optional<std::vector<NameAttribute>> read_name(BytesView name);
-/// The values of one kind of attribute.
-std::vector<std::string> values_of(const std::vector<NameAttribute>& attributes, const std::string& oid);
-/// RFC 4514: the last relative name first. What cannot be shown as text is shown as # and hexadecimal digits.
+/// The value as UTF-8, whatever its kind of string; nothing where it is none, or has characters that cannot be shown as
+/// they are: controls, and those that hide others or turn their direction round.
+std::optional<std::string> text_of(const NameAttribute& attribute);
+/// The values of one kind of attribute, as text_of() has them.
+std::vector<std::optional<std::string>> values_of(const std::vector<NameAttribute>& attributes, const std::string& oid);
+/// RFC 4514: the last relative name first. What text_of() has no text for is shown as # and hexadecimal digits.
 std::string name_text(BytesView name);
 
 /// Reads RFC 4514 text with CN, O, OU, L, ST and C. Errors: INVALID_CONFIGURATION.

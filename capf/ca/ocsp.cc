@@ -7,8 +7,10 @@
 
 #include "capf/ca/asn1.h"
 #include "capf/ca/build.h"
+#include "capf/ca/certificate.h"
 #include "capf/ca/issuer.h"
 #include "capf/ca/openssl.h"
+#include "capf/ca/profile.h"
 
 namespace capf::ca {
 namespace {
@@ -144,10 +146,10 @@ Result<std::shared_ptr<const OcspSigner>> OcspSigner::make(const IssuerRecord& i
   const X509Ptr above = parse_x509(issuer.der);
   if (!above) return fail_internal("the issuer's certificate: " + errors.text());
   try {
-    const Botan::X509_Certificate certificate(issuer.der);
+    const Botan::X509_Certificate certificate = parse_botan(issuer.der);
     plan.issuer = certificate.subject_dn();
     plan.authority_key_id = certificate.subject_key_id();
-    plan.subject.add_attribute("X520.CommonName", "OCSP responder");
+    plan.subject = subject_below(plan.issuer, "OCSP responder");
     plan.extended_key_usage = {Botan::OID(kOcspSigning)};
     plan.key_usage = Botan::DIGITAL_SIGNATURE;
     plan.ocsp_nocheck = true;

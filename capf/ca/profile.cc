@@ -25,24 +25,6 @@ bool is_printable(const std::string& text) {
   });
 }
 
-/// The issuer's own subject with the device's name in place of its common name, and no more than O, OU, L, ST, C of it.
-Botan::X509_DN plain_subject(const Botan::X509_DN& issuer, const std::string& device) {
-  constexpr std::array kKept{"2.5.4.10", "2.5.4.11", "2.5.4.7", "2.5.4.8", "2.5.4.6"};
-  Botan::X509_DN subject;
-  bool named = false;
-  for (const auto& [oid, value] : issuer.dn_info()) {
-    const std::string type = oid.to_string();
-    if (type == kCommonName && !named) {
-      subject.add_attribute(oid, Botan::ASN1_String(device));
-      named = true;
-    } else if (std::find(kKept.begin(), kKept.end(), type) != kKept.end()) {
-      subject.add_attribute(oid, value);
-    }
-  }
-  if (!named) subject.add_attribute(Botan::OID(kCommonName), Botan::ASN1_String(device));
-  return subject;
-}
-
 /// As Cisco's own LSCs have it: serialNumber, C, O, OU, CN=<model>-<device>.
 Botan::X509_DN cisco_subject(const Botan::X509_DN& issuer, const LscRequest& request) {
   Botan::X509_DN subject;
@@ -63,14 +45,31 @@ Botan::X509_DN subject_for(const Botan::X509_DN& issuer, const LscRequest& reque
   const bool named = !request.model.empty() && is_printable(request.model) &&
                      request.model.size() + 1 + request.device.text().size() <= kLongestCommonName;
   switch (request.form) {
-    case SubjectForm::kPlain: return plain_subject(issuer, request.device.text());
+    case SubjectForm::kPlain: return subject_below(issuer, request.device.text());
     case SubjectForm::kCisco:
-      return named ? cisco_subject(issuer, request) : plain_subject(issuer, request.device.text());
+      return named ? cisco_subject(issuer, request) : subject_below(issuer, request.device.text());
   }
   CAPF_INVARIANT(false);
 }
 
 }  // namespace
+
+Botan::X509_DN subject_below(const Botan::X509_DN& issuer, const std::string& common_name) {
+  constexpr std::array kKept{"2.5.4.10", "2.5.4.11", "2.5.4.7", "2.5.4.8", "2.5.4.6"};
+  Botan::X509_DN subject;
+  bool named = false;
+  for (const auto& [oid, value] : issuer.dn_info()) {
+    const std::string type = oid.to_string();
+    if (type == kCommonName && !named) {
+      subject.add_attribute(oid, Botan::ASN1_String(common_name));
+      named = true;
+    } else if (std::find(kKept.begin(), kKept.end(), type) != kKept.end()) {
+      subject.add_attribute(oid, value);
+    }
+  }
+  if (!named) subject.add_attribute(Botan::OID(kCommonName), Botan::ASN1_String(common_name));
+  return subject;
+}
 
 std::string crl_url(const std::string& status_url, std::int64_t issuer_id, int shard) {
   return status_url + "/crl/" + std::to_string(issuer_id) + '/' + std::to_string(shard) + ".crl";

@@ -17,6 +17,10 @@ struct LscProfile {
   std::string status_url;  ///< without a slash at its end
 };
 
+/// The issuer's own subject with another common name, and no more than O, OU, L, ST, C of it: what name constraints
+/// allow the issuer itself they mostly allow such a name.
+Botan::X509_DN subject_below(const Botan::X509_DN& issuer, const std::string& common_name);
+
 /// The LSC for a request: every field of the profile, nothing of the phone's but its key.
 /// Errors: ISSUER_EXPIRED, INTERNAL.
 Result<CertificatePlan> plan_lsc(const LscProfile& profile, const LscRequest& request, Bytes serial);

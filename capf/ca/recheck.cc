@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "capf/ca/openssl.h"
+#include "capf/ca/path.h"
 
 namespace capf::ca {
 namespace {
@@ -257,6 +258,14 @@ std::vector<Fault> recheck_lsc(BytesView der, const ExpectedLsc& expected) {
   if (!lsc) return {{"UNREADABLE", "it is not a certificate in DER"}};
   const X509Ptr issuer = expected.issuer.empty() ? X509Ptr() : parse_x509(expected.issuer);
   auto faults = Reading(lsc.get(), issuer.get(), expected).faults();
+  if (faults.empty()) {
+    std::vector<Bytes> above{expected.issuer};
+    above.insert(above.end(), expected.above.begin(), expected.above.end());
+    for (const PathPurpose purpose : {PathPurpose::kTlsServer, PathPurpose::kTlsClient}) {
+      const auto why = path_fault(der, above, purpose, std::nullopt);
+      if (why && faults.empty()) faults.push_back({"PATH", "it " + *why});
+    }
+  }
   if (der.size() > kLargest) faults.push_back({"SIZE", "it is larger than phones can hold"});
   return faults;
 }

@@ -10,7 +10,8 @@ namespace capf::ca {
 
 /// What an LSC on record must say.
 struct ExpectedLsc {
-  Bytes issuer;  ///< DER; empty: unknown
+  Bytes issuer;              ///< DER; empty: unknown
+  std::vector<Bytes> above;  ///< what stands above the issuer, to the root; nothing: it is the root
   std::int64_t issuer_id = 0;
   int shards = 1;
   std::string device;
@@ -33,7 +34,7 @@ struct Fault {
 /// number, validity, key, and the whole profile (extensions, each once and with its criticality; no others).
 /// @return everything that is not as it must be: SIGNATURE, ISSUER, SUBJECT, SERIAL, VALIDITY, KEY, KEY_POLICY,
 /// EXTENSIONS, BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE, KEY_IDENTIFIER, ADDRESSES, SHARD, VERSION, SIZE, or
-/// UNREADABLE.
+/// PATH (a relying party does not take it, because of a constraint of the chain), or UNREADABLE.
 std::vector<Fault> recheck_lsc(BytesView der, const ExpectedLsc& expected);
 
 }  // namespace capf::ca

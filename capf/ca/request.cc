@@ -111,8 +111,17 @@ Status check_key(const OfferedKey& key, bool allow_rsa_1024) {
 Status check_wanted(const OfferedKey& key, const KeyPolicy& wanted) {
   const bool rsa = key.type == KeyType::kRsa && wanted.order != KeyOrder::kEc && key.bits == wanted.rsa_bits;
   const bool ec = key.type == KeyType::kEc && wanted.order != KeyOrder::kRsa && key.bits == wanted.ec_bits;
-  if (!rsa && !ec) return fail(Reason::kKeySizeMismatch);
-  return {};
+  if (rsa || ec) return {};
+  if (key.type == KeyType::kRsa && wanted.order != KeyOrder::kEc) {
+    return fail(Reason::kKeySizeMismatch, "the RSA key has " + std::to_string(key.bits) +
+                                              " bits; the operation asks for " + std::to_string(wanted.rsa_bits));
+  }
+  if (key.type == KeyType::kEc && wanted.order != KeyOrder::kRsa) {
+    return fail(Reason::kKeySizeMismatch, "the EC key has " + std::to_string(key.bits) +
+                                              " bits; the operation asks for " + std::to_string(wanted.ec_bits));
+  }
+  return fail(Reason::kKeySizeMismatch, std::string("the key is ") + (key.type == KeyType::kRsa ? "an RSA" : "an EC") +
+                                            " key; the operation asks for the other type");
 }
 
 }  // namespace capf::ca

@@ -11,6 +11,9 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuer.h"
 #include "capf/ca/name.h"
+#include "capf/ca/ocsp.h"
+#include "capf/ca/path.h"
+#include "capf/ca/profile.h"
 #include "capf/ca/request.h"
 #include "capf/ca/spki.h"
 #include "capf/domain/administrator.h"
@@ -90,6 +93,10 @@ Result<CertificatePlan> plan_under(const SiteAuthority& authority, BytesView pub
   return plan;
 }
 
+/// A root, a policy CA and an issuing CA. With the LSC and its issuer that is one more than phones are given, who need
+/// no root from us: Issuer::make() leaves it out then.
+constexpr std::size_t kMostAbove = 3;
+
 tl::unexpected<Error> unfit(std::string why, std::string cause = {}) {
   return fail(Reason::kInvalidCertificate, "the certificate cannot be a CAPF issuer: " + std::move(why),
               std::move(cause));
@@ -109,6 +116,42 @@ Status check_authority(const Botan::X509_Certificate& certificate, BytesView der
   const auto key = read_spki(certificate.subject_public_key_info());
   if (!key) return unfit(name + ": " + key.error().message);
   if (key->type == KeyType::kRsa && key->bits < 2048) return unfit(name + " has an RSA key of less than 2048 bits");
+  return {};
+}
+
+/// Makes an LSC and an OCSP responder's certificate, which go nowhere, and lets another library judge them: only it
+/// knows what name constraints, policies and purposes of a chain mean for them.
+Status check_products(const ImportedAuthority& authority, TimePoint now, Botan::RandomNumberGenerator& random) {
+  CAPF_LET(const CertificateFacts facts, read_certificate(authority.certificate));
+  IssuerRecord record;
+  record.id = 1;
+  record.der = authority.certificate;
+  record.not_before = facts.not_before;
+  record.not_after = facts.not_after;
+  CAPF_LET(const auto phone, generate_key(KeyAlgorithm::kP256));
+  const auto device = DeviceName::parse("SEP001122334455");
+  CAPF_INVARIANT(device);
+  Bytes lsc;
+  try {
+    const LscProfile profile{parse_botan(record.der), record.not_before, record.not_after, 1, 1,
+                             "http://status.invalid"};
+    LscRequest request{*device, {}, {}, phone->public_key(), now, std::chrono::hours{24}, SubjectForm::kPlain};
+    CAPF_LET(const CertificatePlan plan, plan_lsc(profile, request, make_serial(random)));
+    CertificateSigner signer(authority.key->botan(), random);
+    CAPF_LET(lsc, build_certificate(plan, signer, random));
+  } catch (const std::exception& error) {
+    return signing_failed("making an LSC on trial", error);
+  }
+  CAPF_LET(const auto responder, OcspSigner::make(record, *authority.key, now, std::chrono::hours{24}, random));
+
+  std::vector<Bytes> above{authority.certificate};
+  above.insert(above.end(), authority.chain.begin(), authority.chain.end());
+  for (const PathPurpose purpose : {PathPurpose::kTlsServer, PathPurpose::kTlsClient}) {
+    if (const auto why = path_fault(lsc, above, purpose, now)) return unfit("an LSC under it " + *why);
+  }
+  if (const auto why = path_fault(responder->certificate(), above, PathPurpose::kOcspResponder, now)) {
+    return unfit("an OCSP responder under it " + *why);
+  }
   return {};
 }
 
@@ -149,19 +192,27 @@ Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subjec
   }
 }
 
-Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now) {
-  // The LSC, this certificate, and what stands above it.
-  if (authority.chain.size() + 2 > kLongestChain) return unfit("its chain is too long");
+Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now, Botan::RandomNumberGenerator& random) {
+  if (authority.chain.size() > kMostAbove) {
+    return unfit("more than " + std::to_string(kMostAbove) + " CAs stand above it, the root among them");
+  }
   try {
-    std::vector<Botan::X509_Certificate> path{Botan::X509_Certificate(authority.certificate)};
-    for (const Bytes& der : authority.chain) path.emplace_back(der);
+    std::vector<Bytes> ders{authority.certificate};
+    ders.insert(ders.end(), authority.chain.begin(), authority.chain.end());
+    std::vector<Botan::X509_Certificate> path;
+    for (const Bytes& der : ders) {
+      CAPF_TRY(read_certificate(der).map_error([](const Error& error) {
+        return Error{Reason::kInvalidCertificate, error.message, error.cause};
+      }));
+      path.push_back(parse_botan(der));
+    }
     for (std::size_t i = 0; i < path.size(); ++i) {
-      CAPF_TRY(check_authority(path[i], i == 0 ? authority.certificate : authority.chain[i - 1], i, now));
+      CAPF_TRY(check_authority(path[i], ders[i], i, now));
       const bool last = i + 1 == path.size();
-      if (last && !path[i].is_self_signed()) return unfit("its chain does not end at a self-signed certificate");
-      const Botan::X509_Certificate& issuer = last ? path[i] : path[i + 1];
-      if (!path[i].check_signature(*issuer.load_subject_public_key()))
-        return unfit("a signature in its chain is wrong");
+      if (last && path[i].subject_dn() != path[i].issuer_dn()) {
+        return unfit("its chain does not end at a self-signed certificate");
+      }
+      if (!is_signed_by(ders[i], last ? ders[i] : ders[i + 1])) return unfit("a signature in its chain is wrong");
       const std::string hash = path[i].hash_used_for_signature();
       if (!last && !hash.starts_with("SHA-2") && hash != "SHA-384" && hash != "SHA-512") {
         return unfit("a certificate of its chain is signed with " + (hash == "SHA-160" ? "SHA-1" : hash));
@@ -173,7 +224,7 @@ Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now)
   } catch (const std::exception& error) {
     return unfit("it cannot be read", error.what());
   }
-  return {};
+  return check_products(authority, now, random);
 }
 
 Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request,

@@ -28,11 +28,28 @@ constexpr std::size_t kLeastStrength = 80;  // RSA-1024, by Botan's estimate
 const std::set<std::string> kHashes{"SHA-160", "SHA-224", "SHA-256", "SHA-384", "SHA-512"};
 const std::string kSha1 = "SHA-160";
 
+/// A certificate as Botan reads it, which may be by a copy (within_botan()), and the certificate itself.
+struct Link {
+  std::shared_ptr<const X509_Certificate> certificate;
+  Bytes der;
+  bool copied = false;
+};
+
+/// Throws where Botan cannot read it.
+Link make_link(BytesView der) {
+  const auto copy = within_botan(der);
+  const bool copied = copy && *copy;
+  const BytesView read = copied ? BytesView(**copy) : der;
+  return {std::make_shared<const X509_Certificate>(read.data(), read.size()), Bytes(der.begin(), der.end()), copied};
+}
+
 /// The anchors of one store.
 struct Store {
   Botan::Certificate_Store_In_Memory roots;
   std::vector<X509_Certificate> intermediates;
-  std::map<Sha256, TrustAnchor> anchors;  ///< both kinds
+  std::vector<Link> links;                ///< every anchor
+  bool copied = false;                    ///< one of them is a copy
+  std::map<Sha256, TrustAnchor> anchors;  ///< of all of them
 };
 
 /// A leaf whose path is good but for its name.
@@ -119,14 +136,108 @@ Status overall(const std::vector<std::set<Certificate_Status_Code>>& found) {
   return {};
 }
 
+/// The path of RFC 5280 6.1, and the findings on each certificate of it; without a path there are none.
+struct Findings {
+  std::vector<Link> path;
+  std::vector<std::set<Certificate_Status_Code>> statuses;
+  Certificate_Status_Code result = Certificate_Status_Code::CERT_ISSUER_NOT_FOUND;  ///< where there is no path
+};
+
+Findings judge_originals(const std::vector<Link>& shown, const Store& store, TimePoint now) {
+  std::vector<X509_Certificate> certificates;
+  for (const Link& link : shown) certificates.push_back(*link.certificate);
+  certificates.insert(certificates.end(), store.intermediates.begin(), store.intermediates.end());
+  const Botan::Path_Validation_Restrictions restrictions(false, kLeastStrength, false, kHashes);
+  const auto result =
+      Botan::x509_path_validate(certificates, restrictions, store.roots, "", Botan::Usage_Type::UNSPECIFIED,
+                                std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
+  Findings found{{}, result.all_statuses(), result.result()};
+  for (const auto& certificate : result.cert_path()) found.path.push_back({certificate, certificate->BER_encode()});
+  return found;
+}
+
+void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
+using StackPtr = std::unique_ptr<STACK_OF(X509), Freed<free_stack>>;
+using ContextPtr = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX_free>>;
+
+void push(const StackPtr& stack, const Link& link) {
+  X509Ptr certificate = parse_x509(link.der);
+  if (certificate && sk_X509_push(stack.get(), certificate.get()) > 0) static_cast<void>(certificate.release());
+}
+
+/// What OpenSSL's callback finds on the certificates of the path: their dates are noted, all else ends it.
+struct Noted {
+  std::map<int, Certificate_Status_Code> by_depth;
+  std::optional<Certificate_Status_Code> end;
+
+  static int note(int good, X509_STORE_CTX* context) {
+    if (good == 1) return 1;
+    auto& noted = *static_cast<Noted*>(X509_STORE_CTX_get_app_data(context));
+    switch (X509_STORE_CTX_get_error(context)) {
+      case X509_V_ERR_CERT_HAS_EXPIRED:
+        noted.by_depth[X509_STORE_CTX_get_error_depth(context)] = Certificate_Status_Code::CERT_HAS_EXPIRED;
+        return 1;
+      case X509_V_ERR_CERT_NOT_YET_VALID:
+        noted.by_depth[X509_STORE_CTX_get_error_depth(context)] = Certificate_Status_Code::CERT_NOT_YET_VALID;
+        return 1;
+      case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
+        noted.end = Certificate_Status_Code::UNKNOWN_CRITICAL_EXTENSION;
+        return 0;
+      default: noted.end = Certificate_Status_Code::CERT_ISSUER_NOT_FOUND; return 0;
+    }
+  }
+};
+
+/// A path with a copy in it: Botan would find its signature wrong, and looks at nothing behind a wrong signature. So
+/// OpenSSL judges the certificates themselves, and here is what Botan asks for beyond that.
+Findings judge_copies(const std::vector<Link>& shown, const Store& store, TimePoint now) {
+  const ErrorQueue errors;
+  const StackPtr sent(sk_X509_new_null());
+  const StackPtr anchors(sk_X509_new_null());
+  const ContextPtr context(X509_STORE_CTX_new());
+  CAPF_INVARIANT(sent && anchors && context);
+  for (const Link& link : shown) push(sent, link);
+  for (const Link& link : store.links) push(anchors, link);
+  Findings found;
+  if (sk_X509_num(sent.get()) == 0 ||
+      X509_STORE_CTX_init(context.get(), nullptr, sk_X509_value(sent.get(), 0), sent.get()) != 1) {
+    return found;
+  }
+  Noted noted;
+  X509_STORE_CTX_set0_trusted_stack(context.get(), anchors.get());
+  X509_STORE_CTX_set_app_data(context.get(), &noted);
+  X509_STORE_CTX_set_verify_cb(context.get(), &Noted::note);
+  X509_VERIFY_PARAM* const parameters = X509_STORE_CTX_get0_param(context.get());
+  X509_VERIFY_PARAM_set_time(parameters, std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count());
+  X509_VERIFY_PARAM_set_depth(parameters, kLongestChain);
+  if (X509_verify_cert(context.get()) != 1) {
+    found.result = noted.end.value_or(Certificate_Status_Code::CERT_ISSUER_NOT_FOUND);
+    return found;
+  }
+  const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
+  for (int i = 0; i < sk_X509_num(chain); ++i) {
+    found.path.push_back(make_link(encode_der(i2d_X509, sk_X509_value(chain, i))));
+    const X509_Certificate& certificate = *found.path.back().certificate;
+    std::set<Certificate_Status_Code>& statuses = found.statuses.emplace_back();
+    if (const auto date = noted.by_depth.find(i); date != noted.by_depth.end()) statuses.insert(date->second);
+    const bool root = i + 1 == sk_X509_num(chain);
+    if (!root && !kHashes.contains(certificate.hash_used_for_signature())) {
+      statuses.insert(Certificate_Status_Code::UNTRUSTED_HASH);
+    }
+    // OpenSSL takes a CA for one that has keyCertSign alone.
+    if (i > 0 && !certificate.is_CA_cert()) statuses.insert(Certificate_Status_Code::CA_CERT_NOT_FOR_CERT_ISSUER);
+  }
+  return found;
+}
+
 /// RFC 5280 6.1.3 (a)(4)
 ///    The certificate issuer name is the working_issuer_name.
 /// Botan takes names for equal whose attributes stand in another order; OpenSSL compares as RFC 5280 7.1 says.
-Status check_names(const std::vector<std::shared_ptr<const X509_Certificate>>& path) {
+Status check_names(const std::vector<Link>& path) {
   const ErrorQueue errors;
   X509Ptr subject;
-  for (const auto& certificate : path) {
-    X509Ptr issuer = parse_x509(certificate->BER_encode());
+  for (const Link& link : path) {
+    X509Ptr issuer = parse_x509(link.der);
     if (!issuer) return fail(Reason::kCertificateMalformed, "other software could not read it");
     if (subject && X509_NAME_cmp(X509_get_issuer_name(subject.get()), X509_get_subject_name(issuer.get())) != 0) {
       return fail(Reason::kCertificateUnknownIssuer, "a certificate's issuer has another name");
@@ -137,8 +248,7 @@ Status check_names(const std::vector<std::shared_ptr<const X509_Certificate>>& p
 }
 
 /// The limits of every anchor in the path, on every certificate of it.
-Status check_limits(const std::vector<std::shared_ptr<const X509_Certificate>>& path,
-                    const std::vector<const TrustAnchor*>& anchors) {
+Status check_limits(const std::vector<Link>& path, const std::vector<const TrustAnchor*>& anchors) {
   int least_bits = 1024;
   bool sha1 = true;
   for (const TrustAnchor* anchor : anchors) {
@@ -148,10 +258,11 @@ Status check_limits(const std::vector<std::shared_ptr<const X509_Certificate>>& 
   for (std::size_t i = 0; i < path.size(); ++i) {
     // Nobody relies on a root's own signature.
     const bool root = i + 1 == path.size();
-    if (!root && !sha1 && path[i]->hash_used_for_signature() == kSha1) {
+    const X509_Certificate& certificate = *path[i].certificate;
+    if (!root && !sha1 && certificate.hash_used_for_signature() == kSha1) {
       return fail(Reason::kCertificateWeak, "a certificate of the chain is signed with SHA-1");
     }
-    const auto key = read_spki(path[i]->subject_public_key_info());
+    const auto key = read_spki(certificate.subject_public_key_info());
     if (!key) return fail(Reason::kCertificateMalformed, key.error().message);
     if (key->type == KeyType::kRsa && key->bits < least_bits) {
       return fail(Reason::kCertificateWeak, "a certificate of the chain has an RSA key of " +
@@ -164,25 +275,26 @@ Status check_limits(const std::vector<std::shared_ptr<const X509_Certificate>>& 
 
 /// The one common name, of characters that a name can have.
 Result<std::string> read_common_name(const std::vector<NameAttribute>& subject) {
-  const std::vector<std::string> names = values_of(subject, kCommonName);
+  const auto names = values_of(subject, kCommonName);
   if (names.size() != 1) {
     return fail(Reason::kCertificateNameMismatch, "the certificate must have exactly one common name");
   }
   const auto is_visible = [](char c) { return c >= ' ' && c <= '~'; };
-  if (!std::all_of(names[0].begin(), names[0].end(), is_visible)) {
+  if (!names[0] || !std::all_of(names[0]->begin(), names[0]->end(), is_visible)) {
     return fail(Reason::kCertificateNameMismatch, "the certificate's common name has characters that no name has");
   }
-  return names[0];
+  return *names[0];
 }
 
 /// The subject's serialNumber where it is one, in printable characters and no longer than RFC 5280 lets it be.
 std::string read_serial_number(const std::vector<NameAttribute>& subject) {
-  const std::vector<std::string> numbers = values_of(subject, kSerialNumber);
+  const auto numbers = values_of(subject, kSerialNumber);
   const auto is_visible = [](char c) { return c >= ' ' && c <= '~'; };
-  if (numbers.size() != 1 || numbers[0].size() > 64 || !std::all_of(numbers[0].begin(), numbers[0].end(), is_visible)) {
+  if (numbers.size() != 1 || !numbers[0] || numbers[0]->size() > 64 ||
+      !std::all_of(numbers[0]->begin(), numbers[0]->end(), is_visible)) {
     return {};
   }
-  return numbers[0];
+  return *numbers[0];
 }
 
 class AnchoredTrust final : public TrustStore {
@@ -192,13 +304,16 @@ class AnchoredTrust final : public TrustStore {
       // One that was refused today would not be an anchor: rules may have become stricter since it was added.
       if (!read_anchor(anchor.der)) continue;
       try {
-        const X509_Certificate certificate(anchor.der);
         Store& store = anchor.store == TrustStoreName::kMic ? mic_ : lsc_;
-        if (certificate.is_self_signed()) {
-          store.roots.add_certificate(certificate);
+        Link link = make_link(anchor.der);
+        if (link.copied) {
+          store.copied = true;
+        } else if (link.certificate->is_self_signed()) {
+          store.roots.add_certificate(*link.certificate);
         } else {
-          store.intermediates.push_back(certificate);
+          store.intermediates.push_back(*link.certificate);
         }
+        store.links.push_back(std::move(link));
         store.anchors.emplace(capf::sha256(anchor.der), anchor);
       } catch (const std::exception&) {
         continue;
@@ -252,20 +367,21 @@ class AnchoredTrust final : public TrustStore {
     for (const Bytes& der : chain) CAPF_TRY(scan_certificate(der));
     const auto outline = read_outline(leaf);
     if (!outline) return fail(Reason::kCertificateMalformed);
-    std::vector<X509_Certificate> certificates;
+    CAPF_TRY(within_botan(leaf));
+    for (const Bytes& der : chain) CAPF_TRY(within_botan(der));
+    std::vector<Link> shown;
     try {
-      certificates.emplace_back(leaf.data(), leaf.size());
-      for (const Bytes& der : chain) certificates.emplace_back(der);
+      shown.push_back(make_link(leaf));
+      for (const Bytes& der : chain) shown.push_back(make_link(der));
     } catch (const std::exception& error) {
       return fail(Reason::kCertificateMalformed, std::string(words(Reason::kCertificateMalformed)), error.what());
     }
-    CAPF_TRY(check_encoding(leaf, certificates[0]));
-    for (std::size_t i = 0; i < chain.size(); ++i) CAPF_TRY(check_encoding(chain[i], certificates[i + 1]));
-    if (says_ca(certificates[0])) {
+    for (const Link& link : shown) CAPF_TRY(check_encoding(link.der, *link.certificate));
+    if (says_ca(*shown[0].certificate)) {
       return fail(Reason::kCertificateMalformed, "a CA's own certificate is no device's");
     }
     try {
-      return validate(store, *outline, std::move(certificates), now, may_be_expired);
+      return validate(store, *outline, shown, now, may_be_expired);
     } catch (const std::exception& error) {
       return fail(Reason::kCertificateMalformed, std::string(words(Reason::kCertificateMalformed)), error.what());
     }
@@ -273,26 +389,25 @@ class AnchoredTrust final : public TrustStore {
 
   /// RFC 5280 6.1 at `now`. What an anchor allows is taken off the findings on the leaf afterwards, so that it covers
   /// the leaf's end alone and no other fault.
-  static Result<JudgedPath> validate(const Store& store, const CertificateOutline& leaf,
-                                     std::vector<X509_Certificate> certificates, TimePoint now, bool may_be_expired) {
-    certificates.insert(certificates.end(), store.intermediates.begin(), store.intermediates.end());
-    const Botan::Path_Validation_Restrictions restrictions(false, kLeastStrength, false, kHashes);
-    const auto result =
-        Botan::x509_path_validate(certificates, restrictions, store.roots, "", Botan::Usage_Type::UNSPECIFIED,
-                                  std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
-    const auto& path = result.cert_path();
-    auto found = result.all_statuses();
+  static Result<JudgedPath> validate(const Store& store, const CertificateOutline& leaf, const std::vector<Link>& shown,
+                                     TimePoint now, bool may_be_expired) {
+    const bool copied = std::any_of(shown.begin(), shown.end(), [](const Link& link) { return link.copied; });
+    Findings findings;
+    if (!copied) findings = judge_originals(shown, store, now);
+    if (copied || (findings.statuses.empty() && store.copied)) findings = judge_copies(shown, store, now);
+    const std::vector<Link>& path = findings.path;
+    auto& found = findings.statuses;
     // Without a path there are no findings; a leaf that is its own anchor is no device's.
-    if (found.empty() || path.size() < 2) return refuse(Reason::kCertificateUnknownIssuer, result.result());
+    if (found.empty() || path.size() < 2) {
+      return refuse(reason_of(findings.result).value_or(Reason::kCertificateUnknownIssuer), findings.result);
+    }
     if (path.size() > kLongestChain) return fail(Reason::kCertificateUnknownIssuer, "the chain is too long");
     CAPF_TRY(check_names(path));
 
     JudgedPath judged{leaf, {}, {}, false};
-    for (const auto& certificate : path) {
-      const Sha256 digest = capf::sha256(certificate->BER_encode());
-      if (certificate != path.front()) {
-        judged.issuers.push_back({digest, capf::sha256(certificate->subject_public_key_info())});
-      }
+    for (std::size_t i = 0; i < path.size(); ++i) {
+      const Sha256 digest = capf::sha256(path[i].der);
+      if (i > 0) judged.issuers.push_back({digest, capf::sha256(path[i].certificate->subject_public_key_info())});
       const auto anchor = store.anchors.find(digest);
       if (anchor != store.anchors.end()) judged.anchors.push_back(&anchor->second);
     }
@@ -331,7 +446,7 @@ Result<TrustAnchor> read_anchor(BytesView der) {
   const auto facts = read_certificate(der);
   if (!facts) return unfit(facts.error().message, facts.error().cause);
   try {
-    const X509_Certificate certificate(der.data(), der.size());
+    const X509_Certificate certificate = parse_botan(der);
     if (const Status read = check_encoding(der, certificate); !read) return unfit(read.error().message);
     const std::string hash = certificate.hash_used_for_signature();
     if (!kHashes.contains(hash)) return unfit("it is signed with " + hash);
@@ -349,7 +464,7 @@ Result<TrustAnchor> read_anchor(BytesView der) {
       return unfit("it belongs to a device or a server, not to a CA (CA:FALSE)");
     }
     if (!certificate.is_CA_cert()) return unfit("its key usage does not include keyCertSign");
-    if (certificate.is_self_signed() && !certificate.check_signature(*certificate.load_subject_public_key())) {
+    if (certificate.subject_dn() == certificate.issuer_dn() && !is_signed_by(der, der)) {
       return unfit("its own signature is wrong");
     }
   } catch (const std::exception& error) {

@@ -162,7 +162,8 @@ bool has_close_primes(const BigInt& n) {
 Status check_rsa(BytesView modulus, BytesView exponent, int least_bits) {
   const int bits = count_bits(modulus);
   if (bits < least_bits || bits > kMostBits) {
-    return fail(Reason::kKeySizeRefused, "RSA keys must have " + std::to_string(least_bits) + " to 4096 bits");
+    return fail(Reason::kKeySizeRefused, "RSA keys must have " + std::to_string(least_bits) +
+                                             " to 4096 bits, and this one has " + std::to_string(bits));
   }
   CAPF_TRY(check_exponent(exponent));
   try {

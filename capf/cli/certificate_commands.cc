@@ -359,7 +359,7 @@ std::vector<Command> certificate_commands() {
       {"certificate block",
        "Refuses other issuers' certificates, MICs above all, and their keys",
        "capfctl certificate block stolen-mic.pem",
-       {{"FILE", Option::Kind::kFile, "PEM or DER, one certificate in each", true, true}, output_option()},
+       {{"FILE", Option::Kind::kFile, "PEM, DER or PKCS #7, one certificate in each", true, true}, output_option()},
        block},
       {"certificate unblock",
        "Lets a blocked certificate count again",

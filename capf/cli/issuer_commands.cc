@@ -106,9 +106,6 @@ Result<int> add(const Arguments& arguments, Server& server) {
   if (imports) CAPF_TRY(read_import(arguments, request));
   if (answers) {
     CAPF_LET(*request.mutable_certificates(), client::read_file(arguments.text("--certificate"), kLargestFile));
-    if (request.certificates().find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-      return report_usage(arguments.text("--certificate") + " holds no certificate in PEM");
-    }
   }
   request.set_token(arguments.text("--key-uri"));
   request.set_request_only(arguments.has("--csr-only"));

@@ -83,7 +83,7 @@ std::vector<Command> trust_commands() {
        "Adds issuers of MICs, or of other sites' LSCs",
        "capfctl trust add mic cmca.pem crca2048.pem --devices 'SEP*' --allow-sha1",
        {{"STORE", Option::Kind::kChoice, "whose certificates they issue", true, false, {"mic", "lsc"}},
-        {"FILE", Option::Kind::kFile, "PEM or DER, each may hold several", true, true},
+        {"FILE", Option::Kind::kFile, "PEM, DER or PKCS #7, each may hold several", true, true},
         {"--devices", Option::Kind::kText, "pattern of the devices they may speak for (default: all)"},
         {"--models", Option::Kind::kText, "pattern of the models they may speak for (default: all)"},
         {"--allow-sha1", Option::Kind::kFlag, "take SHA-1 signatures below them"},

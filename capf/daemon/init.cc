@@ -79,12 +79,12 @@ Result<ca::ImportedAuthority> issuer_authority(const InitOptions& options, const
     CAPF_LET(auto key, open_waiting_key(options, passphrase));
     CAPF_LET(const Bytes certificates, read_file(options.certificate));
     CAPF_LET(auto answered, ca::import_certificates(certificates, std::move(key)));
-    CAPF_TRY(ca::check_capf_certificate(answered, now));
+    CAPF_TRY(ca::check_capf_certificate(answered, now, random));
     return answered;
   }
   if (!options.import_certificate.empty() || !options.import_pkcs12.empty()) {
     CAPF_LET(auto imported, import_authority(options));
-    CAPF_TRY(ca::check_capf_certificate(imported, now));
+    CAPF_TRY(ca::check_capf_certificate(imported, now, random));
     return imported;
   }
   ca::ImportedAuthority made;

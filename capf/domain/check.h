@@ -15,7 +15,7 @@ namespace capf {
 /// An LSC as it stands on record, with what must stand beside it.
 struct IssuedRecord {
   Certificate certificate;
-  Bytes issuer_der;  ///< of the issuer on record; empty where there is none
+  Bytes issuer_der;  ///< of the issuer on record, and behind it of what stands above it; empty where there is none
   int shards = 1;    ///< of that issuer
   std::optional<Operation> operation;
   bool issue_event = false;  ///< whether the record of the operation tells that it was issued

@@ -3,6 +3,7 @@
 
 #include <botan/mem_ops.h>
 
+#include "capf/ca/container.h"
 #include "capf/ca/site.h"
 #include "capf/rpc/convert.h"
 
@@ -185,7 +186,7 @@ Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request) 
       request.request_only()) {
     return malformed("a certificate that is brought has its key, subject and validity already");
   }
-  if (key.empty() && passphrase.empty() && certificates.text().find("-----BEGIN") != std::string_view::npos) {
+  if (key.empty() && passphrase.empty() && !ca::is_pkcs12(certificates.view())) {
     wanted.certificates.assign(certificates.view().begin(), certificates.view().end());
   } else if (key.empty()) {
     CAPF_LET(wanted.imported, ca::import_pkcs12(certificates.view(), passphrase));

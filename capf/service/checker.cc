@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "capf/base/log.h"
+#include "capf/ca/certificate.h"
 #include "capf/ca/recheck.h"
 #include "capf/service/steps.h"
 
@@ -60,7 +61,10 @@ std::vector<ca::Fault> beside(const IssuedRecord& record, const std::optional<Ti
 std::vector<ca::Fault> inside(const IssuedRecord& record) {
   const Certificate& lsc = record.certificate;
   ca::ExpectedLsc expected;
-  expected.issuer = record.issuer_der;
+  if (auto path = ca::split_certificates(record.issuer_der); path) {
+    expected.issuer = std::move(path->front());
+    expected.above.assign(std::make_move_iterator(path->begin() + 1), std::make_move_iterator(path->end()));
+  }
   expected.issuer_id = lsc.issuer_id;
   expected.shards = record.shards;
   expected.device = lsc.device;

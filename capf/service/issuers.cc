@@ -100,7 +100,7 @@ Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
   const bool imports = request.imported.has_value();
   if (imports) {
     authority = *std::move(request.imported);
-    CAPF_TRY(ca::check_capf_certificate(authority, clock_.now()));
+    CAPF_TRY(ca::check_capf_certificate(authority, clock_.now(), random_));
   } else {
     CAPF_LET(authority, make_authority(request, folder_, clock_.now(), random_));
   }

@@ -12,7 +12,7 @@ namespace capf::service {
 
 struct AnchorRequest {
   TrustStoreName store = TrustStoreName::kMic;
-  std::vector<Bytes> files;  ///< PEM or DER; each may hold several certificates
+  std::vector<Bytes> files;  ///< as ca::split_certificates takes them; each may hold several
   Pattern devices = Pattern::any();
   Pattern models = Pattern::any();
   bool allow_sha1 = false;
@@ -42,7 +42,7 @@ class Trust {
   Result<TrustAnchor> remove(const Actor& actor, const std::string& sha256);
 
   /// Another issuer's certificates, MICs above all, and their keys are refused from now on; what is blocked already
-  /// stays so. All or nothing. @param files PEM or DER, one certificate in each. Errors: INVALID_REQUEST,
+  /// stays so. All or nothing. @param files one certificate in each. Errors: INVALID_REQUEST,
   /// INVALID_CERTIFICATE, also for an LSC of ours; KEY_RESERVED, KEY_OF_ANOTHER_DEVICE where its key is another's here.
   Result<std::vector<BlockedCertificate>> block(const Actor& actor, const std::vector<Bytes>& files);
   /// @param sha256 as for remove(). Errors: UNKNOWN_CERTIFICATE, INVALID_REQUEST.

@@ -1,9 +1,14 @@
 """Replacing the CA with the fleet in service: the next issuer is added, activated, and the former one retired."""
 
+import json
+import pathlib
 import shutil
 
 from e2e import pki
 from e2e.site import EndToEnd, eventually, passing
+
+
+DATA = pathlib.Path(__file__).parent.parent / "data"
 
 
 class IssuersTest(EndToEnd):
@@ -90,6 +95,47 @@ class IssuersTest(EndToEnd):
         again = self.site.capfctl(*import_it, "--import-passphrase", f"file:{folder}/passphrase", code=1)
         self.assertIn("ISSUER_EXISTS", again.stderr)
         self.assertNotIn("secret", self.site.server.log_text())
+
+    def test_under_name_constraints_an_issuer_makes_what_relying_parties_take(self):
+        folder = self.site.folder / "constrained"
+        folder.mkdir()
+        key = folder / "capf.key"
+        shutil.copy(DATA / "keys/rsa-2048.key", key)
+        key.chmod(0o600)
+
+        def bring(name, code=0):
+            return self.site.capfctl("issuer", "add", "--import-certificate", DATA / f"constraints/{name}.pem",
+                                     "--import-key", key, "--output", "json", code=code)
+        for name, words in (("permitted_another", "name constraints"), ("explicit_policy", "certificate policy"),
+                            ("purposes_server_alone", "extended key usage")):
+            with self.subTest(name):
+                self.assertSays(bring(name, code=1), "INVALID_CERTIFICATE", words)
+
+        (former,) = [row for row in self.site.json("issuer", "list") if row["active"]]
+        added = json.loads(bring("permitted_own").stdout)
+        self.site.capfctl("issuer", "activate", str(added["id"]))
+        device = self.device()
+        self.site.enrol(device)
+        self.site.capfctl("issuer", "activate", str(former["id"]))
+
+        text = (DATA / "constraints/permitted_own.pem").read_text()
+        below, root = (folder / name for name in ("capf.pem", "root.pem"))
+        end = text.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----\n")
+        below.write_text(text[:end])
+        root.write_text(text[end:])
+        certificate = self.site.phones / f"{device}.pem"
+        pki.openssl("verify", "-CAfile", root, "-untrusted", below, certificate)
+        chain = folder / "chain.pem"
+        lsc = certificate.read_text()
+        chain.write_text(lsc[:lsc.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----\n")] + text[:end])
+        pki.certtool("--verify", "--load-ca-certificate", root, "--infile", chain)
+        url = f"http://{self.site.server.endpoints['status']}/ocsp"
+
+        def good():
+            done = pki.openssl("ocsp", "-issuer", below, "-cert", certificate, "-CAfile", root, "-url", url)
+            return "Response verify OK" in done.stdout + done.stderr and ": good" in done.stdout
+        eventually(passing(lambda: self.assertTrue(good())), "the answer of OCSP is taken")
+        self.site.capfctl("certificate", "verify", "--since", "1970-01-01")
 
     def test_wrong_usage_gets_a_clear_answer(self):
         for arguments, code, words in (

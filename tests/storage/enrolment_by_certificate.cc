@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/data.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 
@@ -181,4 +182,28 @@ TEST_CASE("another site's LSC serves one install, until an LSC of ours is confir
   must(site.enrolment.confirm(Site::with_certificate(device, issued.certificate), sha256(issued.certificate)));
   site.schedule(device, kInstall, AuthMode::kLsc);
   check_stranger(site, device, site.enrolment.issue(caller, PhoneKey().request()), Reason::kCredentialMode);
+}
+
+TEST_CASE("a MIC without an end enrols its phone, and its dates stand in the record as they are") {
+  Site site;
+  service::AnchorRequest anchor;
+  anchor.files = {read_data("dates/root_9999.pem"), read_data("dates/sub_9999.pem"), read_data("dates/root.pem")};
+  CHECK(must(site.trust.add(site.administrator, anchor)).size() == 3);
+  int endless = 0;
+  for (const TrustAnchor& listed : must(site.trust.list())) {
+    if (to_rfc3339(listed.not_after) == "9999-12-31T23:59:59Z") ++endless;
+  }
+  CHECK(endless == 2);
+
+  const DeviceName device = site.add_phone("SEP001122334455");
+  site.schedule(device, kInstall, AuthMode::kMic);
+  const std::string file = GENERATE(as<std::string>{}, "dates/mic_9999_below_9999.pem", "dates/mic_9999.pem");
+  const Bytes mic = read_der(file);
+  CHECK(site.enrolment.issue(Site::with_certificate(device, mic), PhoneKey().request()));
+  CHECK(must(site.phones.show(device)).phone.mic_sha256 == sha256(mic));
+
+  const auto blocked = must(site.trust.block(site.administrator, {mic}));
+  CHECK(to_rfc3339(blocked.front().not_after) == "9999-12-31T23:59:59Z");
+  check_stranger(site, device, site.enrolment.issue(Site::with_certificate(device, mic), PhoneKey().request()),
+                 Reason::kCertificateBlocked);
 }

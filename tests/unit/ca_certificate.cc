@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "capf/ca/asn1.h"
@@ -18,10 +20,23 @@ TEST_CASE("a certificate's facts are what openssl says they are") {
   CHECK(facts.key_sha256 == sha256(read_key("phone")->public_key()));
 }
 
-TEST_CASE("dates that cannot be handled are refused in words") {
-  const auto facts = ca::read_certificate(read_der("mic/never_expires.pem"));
+TEST_CASE("dates up to the year 9999 are read") {
+  for (const std::string year : {"2050", "2200", "2201", "9999"}) {
+    const Bytes der = read_der("dates/mic_" + year + ".pem");
+    const auto facts = ca::read_certificate(der).value();
+    CHECK(to_rfc3339(facts.not_after) == year + "-12-31T23:59:59Z");
+    CHECK(facts.sha256 == sha256(der));
+  }
+}
+
+TEST_CASE("dates before 1950 are refused in words") {
+  Bytes der = read_der("dates/mic_9999.pem");
+  const auto date = std::search(der.begin(), der.end(), std::begin("99991231"), std::end("99991231") - 1);
+  REQUIRE(date != der.end());
+  std::copy_n("00010101", 8, date);
+  const auto facts = ca::read_certificate(der);
   REQUIRE(reason_of(facts) == Reason::kCertificateMalformed);
-  CHECK_THAT(facts.error().message, Catch::Matchers::Contains("2200"));
+  CHECK_THAT(facts.error().message, Catch::Matchers::Contains("1950"));
 }
 
 TEST_CASE("dates with fractions of a second are refused in words") {
@@ -77,6 +92,60 @@ TEST_CASE("certificates are split from PEM with text between them, and from DER"
   CHECK(ca::split_certificates(der).value() == std::vector{one, two});
   CHECK(reason_of(ca::split_certificates(der, 1)) == Reason::kInvalidCertificate);
   CHECK(reason_of(ca::split_certificates(as_bytes(pem), 1)) == Reason::kInvalidCertificate);
+}
+
+TEST_CASE("certificates are taken out of every kind of file that people have them in") {
+  const Bytes self = read_der("authority/self.pem");
+  const std::string one = GENERATE(as<std::string>{}, "trusted.pem", "x509_label.pem", "utf_16_little.pem",
+                                   "utf_16_big.pem", "utf_16_without_mark.pem");
+  CAPTURE(one);
+  CHECK(ca::split_certificates(read_data("containers/" + one)).value() == std::vector<Bytes>{self});
+
+  const std::string chain = GENERATE(as<std::string>{}, "chain.p7b", "chain_der.p7b", "chain_p7b_as_certificate.pem");
+  CAPTURE(chain);
+  auto found = ca::split_certificates(read_data("containers/" + chain)).value();
+  std::vector wanted{read_der("authority/capf.pem"), read_der("authority/policy.pem"), read_der("authority/root.pem")};
+  std::sort(found.begin(), found.end());
+  std::sort(wanted.begin(), wanted.end());
+  CHECK(found == wanted);
+  CHECK(reason_of(ca::split_certificates(read_data("containers/" + chain), 2)) == Reason::kInvalidCertificate);
+}
+
+TEST_CASE("a file that holds something else is called by its name") {
+  const auto words_for = [](BytesView file) {
+    const auto found = ca::split_certificates(file);
+    REQUIRE(reason_of(found) == Reason::kInvalidCertificate);
+    return found.error().message;
+  };
+  using Catch::Matchers::Contains;
+  CHECK_THAT(words_for(read_data("containers/with_mac.p12")), Contains("PKCS #12") && Contains("openssl pkcs12"));
+  CHECK_THAT(words_for(read_data("containers/base64.txt")), Contains("Base64") && Contains("openssl base64"));
+  CHECK_THAT(words_for(read_data("containers/request.pem")), Contains("certification request"));
+  CHECK_THAT(words_for(read_data("keys/rsa-2048.key")), Contains("private key"));
+  CHECK_THAT(words_for(Bytes{0xFE, 0xED, 0xFE, 0xED, 0, 0, 0, 2}), Contains("keytool"));
+  CHECK_THAT(words_for(as_bytes("<html>")), Contains("HTML"));
+  CHECK_THAT(words_for(Bytes{}), Contains("empty"));
+  CHECK_THAT(words_for(as_bytes("hello")), Contains("neither PEM nor DER"));
+}
+
+TEST_CASE("PKCS #7 that is cut short is refused wherever it is cut") {
+  const Bytes whole = read_data("containers/chain_der.p7b");
+  for (std::size_t size = 0; size < whole.size(); size += 7) {
+    CAPTURE(size);
+    CHECK_FALSE(ca::split_certificates(BytesView(whole).first(size)));
+  }
+}
+
+TEST_CASE("names are shown as people read them, whatever kind of string they are") {
+  const auto subject = [](const std::string& file) {
+    return ca::read_certificate(read_der("containers/" + file + ".pem")).value().subject;
+  };
+  CHECK(subject("name_bmp") == "CN=Zertifizierungsstelle Müller,C=DE");
+  CHECK(subject("name_t61") == "CN=Zürich");
+  CHECK(subject("name_utf8") == "CN=CA,O=株式会社例");
+  CHECK(subject("name_dc") == "emailAddress=pki@corp.test,CN=Corp CA,DC=corp,DC=test");
+  CHECK_THAT(subject("name_turned"), Catch::Matchers::StartsWith("CN=#0c"));
+  CHECK_THAT(subject("name_escape"), Catch::Matchers::StartsWith("CN=#0c"));
 }
 
 TEST_CASE("what holds no certificate is refused") {

@@ -115,3 +115,34 @@ TEST_CASE("an authority is imported from PKCS #12, as it is encrypted now and as
         Reason::kInvalidCertificate);
   CHECK(reason_of(ca::import_pkcs12(as_bytes("hello"), Secret())) == Reason::kInvalidCertificate);
 }
+
+TEST_CASE("a PKCS #12 file without a MAC is taken, with its passphrase alone") {
+  const auto imported = ca::import_pkcs12(read_data("containers/without_mac.p12"), Secret("opensesame")).value();
+  CHECK(imported.certificate == read_der("authority/self.pem"));
+  CHECK(imported.key->public_key() == read_key("rsa-2048")->public_key());
+  for (const std::string other : {"wrong", ""}) {
+    const auto refused = ca::import_pkcs12(read_data("containers/without_mac.p12"), Secret(other));
+    REQUIRE(reason_of(refused) == Reason::kWrongPassphrase);
+    CHECK_THAT(refused.error().message, Catch::Matchers::Contains("no MAC"));
+  }
+  CHECK(ca::import_pkcs12(read_data("containers/without_mac_plain.p12"), Secret()).value().certificate ==
+        read_der("authority/self.pem"));
+}
+
+TEST_CASE("a root that is in the file twice counts once") {
+  const auto imported = ca::import_certificates(read_data("containers/root_twice.pem"), read_key("rsa-2048")).value();
+  CHECK(imported.chain == std::vector{read_der("authority/policy.pem"), read_der("authority/root.pem")});
+}
+
+TEST_CASE("a file that holds no private key in PEM is called by its name") {
+  const auto words_for = [](const std::string& file) {
+    const auto key = ca::decrypt_key(read_data(file), Secret());
+    REQUIRE_FALSE(key);
+    return key.error().message;
+  };
+  using Catch::Matchers::Contains;
+  CHECK_THAT(words_for("containers/key_utf_16.key"), Contains("UTF-16"));
+  CHECK_THAT(words_for("containers/key_openssh.key"), Contains("ssh-keygen"));
+  CHECK_THAT(words_for("containers/with_mac.p12"), Contains("PKCS #12"));
+  CHECK_THAT(words_for("authority/self.pem"), Contains("a certificate"));
+}

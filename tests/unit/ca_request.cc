@@ -181,7 +181,9 @@ TEST_CASE("the size of an RSA key is bounded, and 1024 bits are the site's choic
   CHECK(reason_of(judge(small)) == Reason::kKeySizeRefused);
   CHECK(judge(small, 65537, true));
   CHECK(reason_of(judge(prime(256) * prime(256), 65537, true)) == Reason::kKeySizeRefused);
-  CHECK(reason_of(judge(good_modulus() >> 1)) == Reason::kKeySizeRefused);
+  const auto shorter = judge(good_modulus() >> 1);
+  REQUIRE(reason_of(shorter) == Reason::kKeySizeRefused);
+  CHECK_THAT(shorter.error().message, Catch::Matchers::Contains("has 2047"));
   CHECK(reason_of(ca::read_public_key(rsa_spki(BigInt(1) << 4096, 65537))) == Reason::kKeySizeRefused);
 }
 
@@ -235,4 +237,12 @@ TEST_CASE("an operation gets the key that it asks for") {
   CHECK(reason_of(ca::check_wanted(rsa, {KeyOrder::kEc, 2048, 384})) == Reason::kKeySizeMismatch);
   CHECK(reason_of(ca::check_wanted(ec, {KeyOrder::kRsa, 2048, 384})) == Reason::kKeySizeMismatch);
   CHECK(reason_of(ca::check_wanted(ec, {KeyOrder::kEcRsa, 2048, 256})) == Reason::kKeySizeMismatch);
+  const auto words = [](const ca::OfferedKey& key, const KeyPolicy& wanted) {
+    return ca::check_wanted(key, wanted).error().message;
+  };
+  CHECK_THAT(words(rsa, {KeyOrder::kRsa, 3072, 384}),
+             Catch::Matchers::Contains("2048 bits; the operation asks for 3072"));
+  CHECK_THAT(words(ec, {KeyOrder::kEcRsa, 2048, 256}),
+             Catch::Matchers::Contains("384 bits; the operation asks for 256"));
+  CHECK_THAT(words(ec, {KeyOrder::kRsa, 2048, 384}), Catch::Matchers::Contains("an EC key"));
 }

@@ -1,7 +1,10 @@
 #include <botan/auto_rng.h>
+#include <botan/system_rng.h>
 #include <catch2/catch.hpp>
 #include <openssl/x509v3.h>
 
+#include "capf/ca/issuer.h"
+#include "capf/ca/ocsp.h"
 #include "capf/ca/openssl.h"
 #include "capf/ca/site.h"
 #include "tests/support/data.h"
@@ -55,7 +58,7 @@ TEST_CASE("a CAPF certificate is a CA that signs LSCs and CRLs, and has none bel
   CHECK(facts.issuer == facts.subject);
   CHECK(facts.not_before == test_now() - std::chrono::minutes{5});
   CHECK(facts.not_after == test_now() + std::chrono::hours{24 * 3650});
-  CHECK(ca::check_capf_certificate({read_key(algorithm), der, {}}, test_now()));
+  CHECK(ca::check_capf_certificate({read_key(algorithm), der, {}}, test_now(), Botan::system_rng()));
 }
 
 TEST_CASE("without a subject a CAPF certificate is called CAPF and eight digits") {
@@ -88,8 +91,9 @@ TEST_CASE("an imported authority that will do is taken") {
   const ca::ImportedAuthority whole{read_key("rsa-2048"),
                                     read_der("authority/capf.pem"),
                                     {read_der("authority/policy.pem"), read_der("authority/root.pem")}};
-  CHECK(ca::check_capf_certificate(whole, test_now()));
-  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), read_der("authority/self.pem"), {}}, test_now()));
+  CHECK(ca::check_capf_certificate(whole, test_now(), Botan::system_rng()));
+  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), read_der("authority/self.pem"), {}}, test_now(),
+                                   Botan::system_rng()));
 }
 
 TEST_CASE("an imported authority that will not do is refused, and the words say why") {
@@ -139,7 +143,7 @@ TEST_CASE("an imported authority that will not do is refused, and the words say 
     authority.chain = {read_der("mic/sub.pem"), read_der("mic/root.pem")};
     words = "below";
   }
-  const Status status = ca::check_capf_certificate(authority, now);
+  const Status status = ca::check_capf_certificate(authority, now, Botan::system_rng());
   REQUIRE(reason_of(status) == Reason::kInvalidCertificate);
   CHECK_THAT(status.error().message, Catch::Matchers::Contains(words));
 }
@@ -202,5 +206,75 @@ TEST_CASE("the wire listener's certificate is self-signed and no CA") {
   CHECK(extension_text(der, NID_key_usage) == "critical: Digital Signature, Key Encipherment");
   CHECK(extension_text(der, NID_ext_key_usage) == "TLS Web Server Authentication");
   CHECK_THAT(ca::read_certificate(der).value().subject, Catch::Matchers::Matches("CN=CAPF-[0-9A-F]{8},O=CAPF"));
-  CHECK_FALSE(ca::check_capf_certificate({read_key("rsa-2048"), der, {}}, test_now()));
+  CHECK_FALSE(ca::check_capf_certificate({read_key("rsa-2048"), der, {}}, test_now(), Botan::system_rng()));
+}
+
+TEST_CASE("a CAPF certificate that another CA made may end late or never") {
+  const std::string year = GENERATE(as<std::string>{}, "2050", "2200", "2201", "9999");
+  CAPTURE(year);
+  const Bytes own = read_der("dates/capf_self_" + year + ".pem");
+  const Bytes below = read_der("dates/capf_" + year + ".pem");
+  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), own, {}}, test_now(), Botan::system_rng()));
+  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), below, {read_der("dates/root_9999.pem")}}, test_now(),
+                                   Botan::system_rng()));
+  CHECK_FALSE(ca::check_capf_certificate({read_key("rsa-2048"), below, {read_der("dates/root.pem")}}, test_now(),
+                                         Botan::system_rng()));
+
+  IssuerRecord record;
+  record.id = 1;
+  record.der = own;
+  CHECK(ca::Issuer::make(record, read_key("rsa-2048"), "http://capf.example:3807"));
+  record.not_before = test_now() - std::chrono::hours{1};
+  record.not_after = test_now() + std::chrono::hours{24 * 365 * 7000};
+  Botan::AutoSeeded_RNG random;
+  CHECK(ca::OcspSigner::make(record, *read_key("rsa-2048"), test_now(), std::chrono::hours{24}, random));
+}
+
+TEST_CASE("an issuer under constraints is taken where what it makes is good, and refused in words where not") {
+  struct Row {
+    std::string file;
+    std::string words;  // none: it is taken
+  };
+  const Row row = GENERATE(values<Row>(
+      {{"none", ""},
+       {"permitted_own", ""},
+       {"permitted_own_by_root", ""},
+       {"permitted_email", ""},
+       {"policies", ""},
+       {"purposes_all", ""},
+       {"purposes_of_root", ""},
+       {"permitted_itself_alone", "an LSC under it is not allowed by the name constraints"},
+       {"permitted_another", "an LSC under it is not allowed by the name constraints"},
+       {"excluded_own", "an LSC under it is not allowed by the name constraints"},
+       {"permitted_dns", "an LSC under it is not allowed by the name constraints"},
+       {"explicit_policy", "an LSC under it has no certificate policy"},
+       {"purposes_server_alone", "an LSC under it is for what the extended key usage of a CA"},
+       {"purposes_without_ocsp", "an OCSP responder under it is for what the extended key usage of a CA"}}));
+  CAPTURE(row.file);
+  const auto authority =
+      ca::import_certificates(read_data("constraints/" + row.file + ".pem"), read_key("rsa-2048")).value();
+  const Status status = ca::check_capf_certificate(authority, test_now(), Botan::system_rng());
+  if (row.words.empty()) {
+    CHECK(status);
+  } else {
+    REQUIRE(reason_of(status) == Reason::kInvalidCertificate);
+    CHECK_THAT(status.error().message, Catch::Matchers::Contains(row.words));
+  }
+}
+
+TEST_CASE("three CAs above the CAPF are taken, and phones hear of all but the root") {
+  const auto chain = ca::import_certificates(read_data("containers/three_tiers.pem"), read_key("rsa-2048")).value();
+  CHECK(chain.chain.size() == 3);
+  CHECK(ca::check_capf_certificate(chain, test_now(), Botan::system_rng()));
+  IssuerRecord record;
+  record.id = 1;
+  record.der = chain.certificate;
+  for (const Bytes& above : chain.chain) record.chain_der.insert(record.chain_der.end(), above.begin(), above.end());
+  const auto issuer = ca::Issuer::make(record, read_key("rsa-2048"), "http://capf.example:3807").value();
+  CHECK(issuer->chain() == std::vector{chain.certificate, chain.chain[0], chain.chain[1]});
+
+  const auto longer = ca::import_certificates(read_data("containers/four_tiers.pem"), read_key("rsa-2048")).value();
+  const Status status = ca::check_capf_certificate(longer, test_now(), Botan::system_rng());
+  REQUIRE(reason_of(status) == Reason::kInvalidCertificate);
+  CHECK_THAT(status.error().message, Catch::Matchers::Contains("more than 3 CAs"));
 }

@@ -170,11 +170,129 @@ TEST_CASE("a certificate that cannot be a MIC is refused as malformed") {
     subject.leaf = "mic/under_malformed.pem";
     subject.chain = {read_der("mic/sub_malformed_names.pem")};
   }
-  SECTION("with an end after the year 2200") { subject.leaf = "mic/never_expires.pem"; }
   SECTION("with explicit curve parameters") { subject.leaf = "mic/p_256_explicit.pem"; }
   SECTION("with a chain that is too long") { subject.chain.assign(4, read_der("mic/sub.pem")); }
   SECTION("with rubbish in its chain") { subject.chain = {Bytes{0x30, 0x03, 0x02, 0x01, 0x00}}; }
   CHECK(reason_of(subject.judge()) == Reason::kCertificateMalformed);
+}
+
+TEST_CASE("a certificate without an end, or with a late one, is judged as any other") {
+  Case subject;
+  subject.anchors = {anchor("dates/root.pem")};
+  SECTION("a MIC's") {
+    subject.leaf = "dates/mic_" + GENERATE(as<std::string>{}, "2050", "2200", "2201", "9999") + ".pem";
+    CAPTURE(subject.leaf);
+    const auto mic = subject.judge().value();
+    CHECK(mic.sha256 == sha256(read_der(subject.leaf)));
+    CHECK(mic.issuers.size() == 1);
+    subject.anchors = {anchor("mic/root.pem")};
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  }
+  SECTION("a MIC's, which the manufacturer's sub-CA signed") {
+    subject.anchors = {anchor("mic/root.pem"), anchor("mic/sub.pem")};
+    subject.leaf = "mic/never_expires.pem";
+    CHECK(subject.judge().value().issuers.size() == 2);
+  }
+  SECTION("another site's LSC's") {
+    LscCase other;
+    other.anchors = {anchor("dates/root.pem", TrustStoreName::kLsc)};
+    other.leaf = "dates/lsc_" + GENERATE(as<std::string>{}, "2050", "2200", "2201", "9999") + ".pem";
+    CAPTURE(other.leaf);
+    CHECK(other.judge());
+  }
+  SECTION("those of all CAs above it") {
+    subject.leaf = GENERATE("dates/mic_9999_below_9999.pem", "dates/mic_2044_below_9999.pem");
+    CAPTURE(subject.leaf);
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+    subject.anchors = {anchor("dates/root_9999.pem"), anchor("dates/sub_9999.pem")};
+    const auto mic = subject.judge().value();
+    REQUIRE(mic.issuers.size() == 2);
+    CHECK(mic.issuers[0].sha256 == sha256(read_der("dates/sub_9999.pem")));
+    CHECK(mic.issuers[1].sha256 == sha256(read_der("dates/root_9999.pem")));
+    subject.anchors = {anchor("dates/root_9999.pem")};
+    subject.chain = {read_der("dates/root_9999.pem"), read_der("dates/sub_9999.pem")};
+    CHECK(subject.judge());
+  }
+  SECTION("that of a CA in between alone") {
+    subject.leaf = "dates/mic_2044_below_9999.pem";
+    subject.chain = {read_der("dates/sub_9999_under_root.pem")};
+    CHECK(subject.judge());
+    subject.chain.clear();
+    subject.anchors.push_back(anchor("dates/sub_9999_under_root.pem"));
+    CHECK(subject.judge());
+  }
+}
+
+TEST_CASE("a certificate without an end is refused for whatever else is wrong with it") {
+  Case subject;
+  subject.anchors = {anchor("dates/root.pem")};
+  subject.leaf = "dates/mic_9999.pem";
+  SECTION("a signature that is forged") {
+    subject.leaf = "dates/mic_9999_forged.pem";
+    subject.name = device("SEP001122334457");
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  }
+  SECTION("another device's name") {
+    subject.leaf = "dates/mic_9999_other_device.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateNameMismatch);
+  }
+  SECTION("a critical extension that nobody knows") {
+    subject.leaf = "dates/mic_9999_unknown_critical.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateMalformed);
+  }
+  SECTION("a weak hash") {
+    subject.leaf = "dates/mic_9999_sha1.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateWeak);
+    subject.anchors[0].allow_sha1 = true;
+    CHECK(subject.judge());
+  }
+  SECTION("an issuer that does not say that it is a CA") {
+    subject.leaf = "dates/mic_9999_below_no_ca.pem";
+    subject.chain = {read_der("dates/no_ca.pem")};
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  }
+  SECTION("no anchor above it") {
+    subject.chain = {read_der("dates/root.pem")};
+    subject.anchors = {anchor("mic/root.pem")};
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  }
+  SECTION("a beginning in the future") {
+    subject.leaf = "dates/mic_from_2250.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateNotYetValid);
+  }
+  SECTION("a CA's certificate") {
+    subject.leaf = "dates/mic_9999_ca.pem";
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateMalformed);
+  }
+  SECTION("an anchor's limits") {
+    subject.anchors[0].models = Pattern::parse("ATA*").value();
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateOutsideAnchor);
+  }
+  SECTION("an anchor whose trust has ended") {
+    subject.anchors[0].ends_at = test_now();
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
+  }
+  SECTION("an issuer that has expired") {
+    subject.now += std::chrono::years{20};
+    CHECK(reason_of(subject.judge()) == Reason::kCertificateExpired);
+  }
+}
+
+TEST_CASE("a common name may be a BMPString, and must have the device's characters then too") {
+  Case subject;
+  subject.anchors = {anchor("containers/name_bmp.pem")};
+  subject.leaf = "containers/mic_bmp.pem";
+  CHECK(subject.judge().value().model == "CP-8861");
+  subject.leaf = "containers/mic_bmp_other.pem";
+  CHECK(reason_of(subject.judge()) == Reason::kCertificateNameMismatch);
+}
+
+TEST_CASE("a date that cannot be read is named in the refusal") {
+  Case subject;
+  subject.leaf = "cisco/eccroot.pem";
+  const auto judged = subject.judge();
+  REQUIRE(reason_of(judged) == Reason::kCertificateMalformed);
+  CHECK_THAT(judged.error().message, Catch::Matchers::Contains("dates"));
 }
 
 TEST_CASE("a path of five certificates is too long, wherever they come from") {

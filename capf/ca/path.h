@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
+
+namespace capf::ca {
+
+/// What a certificate under an issuer is for.
+enum class PathPurpose : std::uint8_t { kTlsServer, kTlsClient, kOcspResponder };
+
+/// Whether a relying party that trusts the last of `above` takes the certificate: RFC 5280 6.1 by OpenSSL, with name
+/// constraints, policies, and the extended key usage of every CA of the path.
+/// @param above its issuer first, then what stands above it, to the root.
+/// @param now nothing: no date is looked at.
+/// @return why not, in words that follow the certificate's name; nothing where it is taken.
+std::optional<std::string> path_fault(BytesView certificate, std::span<const Bytes> above, PathPurpose purpose,
+                                      std::optional<TimePoint> now);
+
+}  // namespace capf::ca
