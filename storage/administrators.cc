@@ -23,9 +23,10 @@ const Statement kAdd{
     "administrators_add",
     "insert into administrators (name, role, certificate_sha256, certificate_not_after, created_by) values ($1::text, "
     "$2::text, $3::bytea, $4::timestamptz, $5::text) on conflict do nothing"};
-const Statement kFind{"administrators_find", kSelect + " where name = $1::text"};
+const Statement kFind{"administrators_find",
+                      kSelect + " where name = $1::text order by disabled_at desc nulls first, id desc limit 1"};
 const Statement kFindCertificate{"administrators_find_certificate", kSelect + " where certificate_sha256 = $1::bytea"};
-const Statement kList{"administrators_list", kSelect + " order by name"};
+const Statement kList{"administrators_list", kSelect + " order by name, id"};
 const Statement kDisable{"administrators_disable",
                          "update administrators set disabled_at = now() where name = $1::text and disabled_at is null"};
 const Statement kLockAdmins{"administrators_lock_admins",

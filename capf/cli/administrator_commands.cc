@@ -3,12 +3,45 @@
 
 #include "capf/cli/pages.h"
 #include "capf/client/administrator.h"
+#include "capf/client/key.h"
+#include "capf/client/site.h"
 
 namespace capf::cli {
 namespace {
 
+std::vector<Bytes> certificates_of(const v1::AddAdministratorResponse& response) {
+  const auto octets = [](const std::string& der) { return Bytes(der.begin(), der.end()); };
+  std::vector<Bytes> certificates{octets(response.certificate())};
+  for (const std::string& above : response.chain()) certificates.push_back(octets(above));
+  return certificates;
+}
+
+/// For a key that stays where it was made: the server certifies the request that came from there.
+Result<int> certify(const Arguments& arguments, Server& server) {
+  constexpr std::size_t kLargestRequest = 65536;
+  v1::AddAdministratorRequest request;
+  request.set_name(arguments.text("NAME"));
+  request.set_role(arguments.text("--role"));
+  CAPF_LET(const std::string text, client::read_file(arguments.text("--request"), kLargestRequest));
+  const auto der = client::parse_request(text);
+  request.set_certification_request(der ? std::string(as_text(*der)) : text);  // where it is no PEM, it may be DER
+  const std::filesystem::path state(server.place().state);
+  const auto folder = arguments.has("--out") ? std::filesystem::path(arguments.text("--out")) : state / "admin";
+  v1::AddAdministratorResponse response;
+  CAPF_LET(const auto path, client::write_administrator(folder, request.name(), [&]() -> Result<std::vector<Bytes>> {
+             CAPF_LET(response, server.call(request));
+             return certificates_of(response);
+           }));
+  Json administrator = to_json(response.administrator());
+  Json::Object members = *administrator.object();
+  members.emplace_back("certificate", path.string());
+  show(std::cout, arguments.format(), members);
+  return 0;
+}
+
 /// The key is made and stays here; the server sees its certification request alone.
 Result<int> add(const Arguments& arguments, Server& server) {
+  if (arguments.has("--request")) return certify(arguments, server);
   v1::AddAdministratorRequest request;
   request.set_name(arguments.text("NAME"));
   request.set_role(arguments.text("--role"));
@@ -19,10 +52,7 @@ Result<int> add(const Arguments& arguments, Server& server) {
            client::make_administrator(folder, request.name(), [&](BytesView csr) -> Result<std::vector<Bytes>> {
              request.set_certification_request(std::string(as_text(csr)));
              CAPF_LET(response, server.call(request));
-             const auto octets = [](const std::string& der) { return Bytes(der.begin(), der.end()); };
-             std::vector<Bytes> certificates{octets(response.certificate())};
-             for (const std::string& above : response.chain()) certificates.push_back(octets(above));
-             return certificates;
+             return certificates_of(response);
            }));
   Json administrator = to_json(response.administrator());
   Json::Object members = *administrator.object();
@@ -58,10 +88,12 @@ Result<int> disable(const Arguments& arguments, Server& server) {
 std::vector<Command> administrator_commands() {
   return {
       {"administrator add",
-       "Makes a key here and a certificate for it: NAME.key and NAME.pem",
+       "Makes a key here and a certificate for it, NAME.key and NAME.pem; or a certificate for a key made elsewhere",
        "capfctl administrator add monitoring --role monitor --out /etc/capf-monitoring",
        {{"NAME", Option::Kind::kText, "letters, digits, '.', '_', '-' or '@'", true},
         {"--role", Option::Kind::kChoice, "what it may do", true, false, {"admin", "operator", "auditor", "monitor"}},
+        {"--request", Option::Kind::kFile,
+         "PKCS #10, PEM or DER, of a key that stays with its owner: only NAME.pem is written"},
         {"--out", Option::Kind::kFolder, "folder for the files (default: admin in the state directory)"},
         output_option()},
        add},

@@ -124,6 +124,16 @@ Json to_json(const v1::RecoverSiteResponse& recovered) {
                       {"made_up", recovered.made_up()}};
 }
 
+namespace {
+
+/// In Cisco's words, which for a cancelled operation are those of a phone without one: "None".
+Json status_of(const v1::Operation& operation) {
+  if (operation.state() == v1::OPERATION_STATE_CANCELLED) return "Operation Cancelled";
+  return text_or_null(operation.status());
+}
+
+}  // namespace
+
 Json to_json(const v1::Operation& operation) {
   return Json::Object{{"device", operation.device()},
                       {"kind", spell(operation.kind())},
@@ -143,7 +153,7 @@ Json to_json(const v1::Operation& operation) {
                       {"overdue", operation.overdue()},
                       {"authenticated_by", text_or_null(operation.authenticated_by())},
                       {"expired_mic", operation.expired_mic()},
-                      {"status", text_or_null(operation.status())}};
+                      {"status", status_of(operation)}};
 }
 
 Json to_json(const v1::Certificate& certificate) {
@@ -205,6 +215,7 @@ Json to_json(const v1::GetIssuerResponse& issuer) {
     servers.emplace_back(Json::Object{{"name", server.name()},
                                       {"version", server.version()},
                                       {"started_at", CAPF_TIME(server, started_at)},
+                                      {"seen_at", CAPF_TIME(server, seen_at)},
                                       {"has_key", has_key}});
   }
   members.emplace_back("servers", std::move(servers));

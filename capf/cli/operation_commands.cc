@@ -53,25 +53,44 @@ Result<int> schedule(const Arguments& arguments, Server& server) {
   return 0;
 }
 
+std::vector<Column> operation_columns() {
+  return {{"DEVICE", "device"},
+          {"KIND", "kind"},
+          {"STATE", "state"},
+          {"AUTH", "auth"},
+          {"OVERDUE", "overdue"},
+          {"CREATED AT", "created_at"},
+          {"COMPLETES BY", "completes_by"},
+          {"FINISHED AT", "finished_at"},
+          {"STATUS", "status"}};
+}
+
+/// What every role may read, monitor too.
+Result<int> list_pending(const Arguments& arguments, Server& server) {
+  v1::ListPendingRequest request;
+  request.set_overdue(arguments.text("--state") == "overdue");
+  request.set_kind(kind_of(arguments.text("--kind")));
+  if (const auto age = arguments.age("--older-than")) request.mutable_older_than()->set_seconds(age->count());
+  return print_pages(
+      arguments, server, request, operation_columns(),
+      [](const auto& response) -> auto& { return response.operations(); });
+}
+
 Result<int> list(const Arguments& arguments, Server& server) {
   v1::ListOperationsRequest request;
   const std::string state = arguments.text("--state");
+  const bool open = state == "pending" || state == "overdue";
+  if (open && !arguments.has("--device")) return list_pending(arguments, server);
+  if (arguments.has("--older-than")) {
+    return report_usage("--older-than belongs to --state pending or overdue, without --device");
+  }
   request.set_open(state == "pending");
   request.set_overdue(state == "overdue");
   if (!request.open() && !request.overdue()) request.set_state(state_of(state));
   request.set_kind(kind_of(arguments.text("--kind")));
   request.set_device(arguments.text("--device"));
   return print_pages(
-      arguments, server, request,
-      {{"DEVICE", "device"},
-       {"KIND", "kind"},
-       {"STATE", "state"},
-       {"AUTH", "auth"},
-       {"OVERDUE", "overdue"},
-       {"CREATED AT", "created_at"},
-       {"COMPLETES BY", "completes_by"},
-       {"FINISHED AT", "finished_at"},
-       {"STATUS", "status"}},
+      arguments, server, request, operation_columns(),
       [](const auto& response) -> auto& { return response.operations(); });
 }
 
@@ -141,6 +160,7 @@ std::vector<Command> operation_commands() {
          {"pending", "overdue", "in_progress", "issued", "succeeded", "failed", "expired", "cancelled"}},
         {"--kind", Option::Kind::kChoice, "only these", false, false, kKinds},
         {"--device", Option::Kind::kText, "only those of this device"},
+        {"--older-than", Option::Kind::kAge, "only open ones that were scheduled so long ago: 90m, 12h, 10d"},
         limit_option(),
         output_option()},
        list},

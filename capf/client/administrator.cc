@@ -22,16 +22,29 @@ Status make_folder(const fs::path& folder) {
   return {};
 }
 
+/// Where the certificate goes, in a folder that is there now.
+Result<fs::path> free_place(const fs::path& folder, const std::string& name) {
+  if (!is_file_name(name)) return fail(Reason::kInvalidName, "this name cannot be the name of a file");
+  CAPF_TRY(make_folder(folder));
+  fs::path path = folder / (name + ".pem");
+  std::error_code error;
+  if (fs::exists(path, error)) {
+    return fail(Reason::kAdministratorExists, path.string() + " exists already; nothing is overwritten");
+  }
+  return path;
+}
+
+Status write_chain(const fs::path& path, const std::vector<Bytes>& certificates) {
+  std::string chain;
+  for (const Bytes& certificate : certificates) chain += certificate_pem(certificate);
+  return write_new_file(path, as_bytes(chain));
+}
+
 }  // namespace
 
 Result<AdministratorFiles> make_administrator(const fs::path& folder, const std::string& name, const Certify& certify) {
-  if (!is_file_name(name)) return fail(Reason::kInvalidName, "this name cannot be the name of a file");
-  CAPF_TRY(make_folder(folder));
-  const AdministratorFiles files{folder / (name + ".pem"), folder / (name + ".key")};
-  std::error_code error;
-  if (fs::exists(files.certificate, error)) {
-    return fail(Reason::kAdministratorExists, files.certificate.string() + " exists already; nothing is overwritten");
-  }
+  CAPF_LET(const fs::path certificate, free_place(folder, name));
+  const AdministratorFiles files{certificate, folder / (name + ".key")};
   CAPF_LET(const auto key, PrivateKey::generate({KeyKind::Type::kEc, 256}));
   CAPF_LET(const Bytes request, key.certification_request(name));
   if (auto written = write_new_secret_file(files.key, key.pem().view()); !written) {
@@ -40,13 +53,20 @@ Result<AdministratorFiles> make_administrator(const fs::path& folder, const std:
   }
   const auto certificates = certify(request);
   if (!certificates) {
+    std::error_code error;
     fs::remove(files.key, error);
     return tl::unexpected<Error>(certificates.error());
   }
-  std::string chain;
-  for (const Bytes& certificate : *certificates) chain += certificate_pem(certificate);
-  CAPF_TRY(write_new_file(files.certificate, as_bytes(chain)));
+  CAPF_TRY(write_chain(files.certificate, *certificates));
   return files;
+}
+
+Result<fs::path> write_administrator(const fs::path& folder, const std::string& name,
+                                     const std::function<Result<std::vector<Bytes>>()>& certify) {
+  CAPF_LET(fs::path path, free_place(folder, name));
+  CAPF_LET(const std::vector<Bytes> certificates, certify());
+  CAPF_TRY(write_chain(path, certificates));
+  return path;
 }
 
 }  // namespace capf::client

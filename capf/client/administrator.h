@@ -25,4 +25,8 @@ using Certify = std::function<Result<std::vector<Bytes>>(BytesView request)>;
 Result<AdministratorFiles> make_administrator(const std::filesystem::path& folder, const std::string& name,
                                               const Certify& certify);
 
+/// The same for a key that is elsewhere: writes NAME.pem alone. @param certify as Certify, of a request that it has.
+Result<std::filesystem::path> write_administrator(const std::filesystem::path& folder, const std::string& name,
+                                                  const std::function<Result<std::vector<Bytes>>()>& certify);
+
 }  // namespace capf::client

@@ -1,7 +1,9 @@
 """Administrators: every command of capfctl, its JSON and exit codes, who may do what, and the monitoring plugin."""
 
+import json
 import os
 import re
+import signal
 import time
 import unittest
 import urllib.request
@@ -417,6 +419,50 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
         self.assertIsNotNone([each for each in self.site.json("administrator", "list")
                               if each["name"] == "leaver"][0]["disabled_at"])
 
+    def test_the_name_of_a_disabled_administrator_is_free_for_another_certificate(self):
+        def added(*options, code=0):
+            return self.site.capfctl("administrator", "add", "olga", *options, code=code)
+        added("--role", "operator")
+        former = rpc.admin_identity(self.site, "olga")
+        self.assertSays(added("--role", "operator", "--out", self.site.folder / "twice", code=1), "ADMINISTRATOR_EXISTS")
+        self.site.capfctl("administrator", "disable", "olga", "--yes")
+        key, csr = self.site.folder / "olga.key", self.site.folder / "olga.csr"
+        run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+            "/CN=olga", "-keyout", key, "-out", csr)
+        folder = self.site.folder / "again"
+        added("--role", "auditor", "--request", csr, "--out", folder)
+        self.assertEqual(sorted(path.name for path in folder.iterdir()), ["olga.pem"], "no key was made here")
+        self.site.capfctl("--certificate", folder / "olga.pem", "--key", key, "phone", "list")
+        with rpc.admin_client(self.site, former) as client:
+            self.assertEqual(self.refusal(client.ListPhones).code, grpc.StatusCode.UNAUTHENTICATED)
+        both = [each for each in self.site.json("administrator", "list") if each["name"] == "olga"]
+        self.assertEqual([(each["role"], each["disabled_at"] is None) for each in both],
+                         [("operator", False), ("auditor", True)])
+        # It is the one in service who is disabled by the name, and the key is nobody else's for ever.
+        der = self.site.folder / "olga.der"
+        run("openssl", "req", "-in", csr, "-outform", "DER", "-out", der)
+        self.site.capfctl("administrator", "disable", "olga", "--yes")
+        self.assertSays(added("--role", "auditor", "--request", der, "--out", self.site.folder / "third", code=1),
+                        "KEY_RESERVED")
+        self.site.capfctl("--certificate", folder / "olga.pem", "--key", key, "phone", "list", code=1)
+
+    def test_monitoring_reads_what_is_pending_by_the_same_command(self):
+        device = self.site.add_phone(self.device())
+        self.site.schedule(device, "install", "string")
+
+        def pending(*options):
+            return [each["device"] for each in
+                    json.loads(self.as_("monitor", "operation", "list", *options, "--output", "json").stdout)]
+        self.assertIn(device, pending("--state", "pending"))
+        self.assertIn(device, pending("--state", "pending", "--kind", "install", "--older-than", "0m"))
+        self.assertNotIn(device, pending("--state", "pending", "--older-than", "1h"))
+        self.assertNotIn(device, pending("--state", "overdue"))
+        self.assertSays(self.as_("monitor", "operation", "list", code=1), "ROLE_DENIED")
+        self.site.capfctl("operation", "list", "--older-than", "1h", code=2)
+        self.site.capfctl("operation", "cancel", device)
+        shown = self.site.json("operation", "show", device)
+        self.assertEqual((shown["state"], shown["status"]), ("cancelled", "Operation Cancelled"))
+
     def test_the_last_admin_cannot_be_disabled(self):
         self.as_("admin", "administrator", "disable", "admin", "--yes")
         self.addCleanup(self.site.sql, "update administrators set disabled_at = null where name = 'admin'", "postgres")
@@ -497,6 +543,48 @@ class CheckTest(EndToEnd):
         self.site.schedule(device, "install", "string")
         self.site.capfctl("check", "pending", "--warning", "0", "--critical", "1000000", code=1)
         self.site.capfctl("check", "pending", "--warning", "0", "--critical", "0", code=2)
+
+    def test_the_plugin_takes_short_options_and_ranges(self):
+        device = self.site.add_phone(self.device())
+        self.site.schedule(device, "install", "string")
+        self.site.capfctl("check", "pending", "-w", "1:", "-v", code=0)
+        self.site.capfctl("check", "pending", "-w", "0", "-c", "@0:1000000", code=2)
+        self.site.capfctl("check", "pending", "--overdue", "1:", code=1)
+        self.site.capfctl("check", "expiry", "-w", "30:", "-c", "@7")
+        done = self.site.capfctl("check", "expiry", "-w", "10:20", code=3)
+        self.assertRegex(done.stdout, r"^CAPF EXPIRY UNKNOWN - .*\n$")
+
+    def test_the_plugin_has_a_line_in_time_where_the_server_hangs(self):
+        os.kill(self.site.server.process.pid, signal.SIGSTOP)
+        try:
+            for what in ("pending", "expiry", "health"):
+                with self.subTest(what):
+                    begun = time.monotonic()
+                    done = self.site.capfctl("check", what, "-t", "3", code=2)
+                    self.assertLess(time.monotonic() - begun, 7)
+                    self.assertRegex(done.stdout, rf"^CAPF {what.upper()} CRITICAL - .*\n$")
+        finally:
+            os.kill(self.site.server.process.pid, signal.SIGCONT)
+
+    def test_one_server_of_two_that_is_gone_is_a_warning(self):
+        address = self.site.server.endpoints["admin"]
+        there = address if isinstance(address, str) else address[0]
+        done = self.site.capfctl("--server", f"127.0.0.1:1,{there}", "check", "health", code=1)
+        self.assertRegex(done.stdout, r"^CAPF HEALTH WARNING - 1 of 2 servers serve; 127.0.0.1:1: SERVER_NOT_REACHED")
+        done = self.site.capfctl("--server", "127.0.0.1:1,127.0.0.1:2", "check", "health", code=2)
+        self.assertRegex(done.stdout, r"^CAPF HEALTH CRITICAL - 0 of 2 servers serve; ")
+
+    def test_a_lists_own_state_leaves_the_programs_alone(self):
+        device = self.site.add_phone(self.device())
+        self.site.schedule(device, "install", "string")
+        state = self.site.server.state
+        for arguments in (("--state", state), ("--state", state, "--state", "pending")):
+            done = run(PROGRAMS / "capfctl", "operation", "list", *arguments)
+            self.assertIn(device, done.stdout)
+        run(PROGRAMS / "capfctl", "certificate", "list", "--state", "issued", "--state", state)
+
+    def test_a_server_without_a_port_is_wrong_usage(self):
+        self.site.capfctl("--server", "localhost", "phone", "list", code=2)
 
     def test_a_server_that_is_not_there_is_3(self):
         nowhere = ("--server", "127.0.0.1:1", "phone", "list")

@@ -164,9 +164,11 @@ class TheWayBackTest(EndToEnd):
         self.assertSays(administrator_add(self.site, "twice", "--role", "admin", "--out", other, code=1), "ADMINISTRATOR_EXISTS")
         self.assertEqual([path for path in self.files("twice", other) if path.exists()], [])
         self.assertEqual(self.files("twice")[1].read_bytes(), with_key)
-        # A disabled one's name is not given again.
+        # A disabled one's name is free for another certificate, and its files stay.
         self.site.capfctl("administrator", "disable", "twice", "--yes")
-        self.assertSays(administrator_add(self.site, "twice", "--role", "admin", "--out", other, code=1), "ADMINISTRATOR_EXISTS")
+        administrator_add(self.site, "twice", "--role", "auditor", "--out", other)
+        self.assertEqual(self.files("twice")[1].read_bytes(), with_key)
+        self.assertTrue(all(path.exists() for path in self.files("twice", other)))
 
     def test_without_the_passphrase_nobody_is_made(self):
         wrong = self.site.folder / "wrong"

@@ -116,6 +116,16 @@ TEST_CASE("a plugin takes the short options and the ranges of its kind, and a wr
   CHECK(parsed(commands, "phone list --server localhost").exit_code == 2);
 }
 
+TEST_CASE("an age is counted back from now") {
+  const auto commands = all_commands();
+  const Parsed result = parsed(commands, "operation list --state pending --older-than 90m");
+  REQUIRE(result.command != nullptr);
+  CHECK(result.arguments.age("--older-than") == std::chrono::minutes(90));
+  for (const char* age : {"90", "+90m", "-90m", "2030-01-01", "m"}) {
+    CHECK(parsed(commands, std::string("operation list --state pending --older-than ") + age).exit_code == 2);
+  }
+}
+
 TEST_CASE("a device may be called like a command") {
   const auto commands = all_commands();
   const Parsed result = parsed(commands, "phone show audit");
