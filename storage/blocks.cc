@@ -27,6 +27,11 @@ const Statement kAdd{"blocks_add",
                      "insert into blocked_certificates (sha256, key_sha256, serial, subject, issuer, not_after, "
                      "blocked_by) values ($1::bytea, $2::bytea, $3::bytea, $4::text, $5::text, $6::timestamptz, "
                      "$7::text) on conflict (sha256) do nothing"};
+const Statement kBringBack{
+    "blocks_bring_back",
+    "insert into blocked_certificates (sha256, key_sha256, serial, subject, issuer, not_after, blocked_by) "
+    "select sha256, key_sha256, serial, subject, issuer, not_after, blocked_by "
+    "from jsonb_populate_record(null::blocked_certificates, $1::text::jsonb) on conflict (sha256) do nothing"};
 const Statement kFind{"blocks_find", kSelect + " where sha256 = $1::bytea"};
 // Digests are compared octet by octet, so what begins alike lies together.
 const Statement kFindBeginning{"blocks_find_beginning",
@@ -49,6 +54,8 @@ Result<bool> Blocks::add(const BlockedCertificate& certificate) {
       kAdd, Parameters(certificate.sha256, certificate.key_sha256, certificate.serial, certificate.subject,
                        certificate.issuer, certificate.not_after, certificate.blocked_by));
 }
+
+Result<bool> Blocks::bring_back(const std::string& row) { return session_.changes(kBringBack, Parameters(row)); }
 
 Result<std::optional<BlockedCertificate>> Blocks::find(const Sha256& sha256) {
   return session_.first(kFind, Parameters(sha256), read);

@@ -29,6 +29,7 @@ class Unit final : public Transaction {
         administrators_(session),
         audit_(session),
         seals_(session),
+        withdrawals_(session),
         checks_(session),
         summary_(session),
         leases_(session),
@@ -48,6 +49,7 @@ class Unit final : public Transaction {
   AdministratorStore& administrators() override { return administrators_; }
   AuditStore& audit() override { return audit_; }
   SealStore& seals() override { return seals_; }
+  WithdrawalStore& withdrawals() override { return withdrawals_; }
   CheckStore& checks() override { return checks_; }
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
@@ -68,6 +70,7 @@ class Unit final : public Transaction {
   Administrators administrators_;
   Audit audit_;
   Seals seals_;
+  Withdrawals withdrawals_;
   Checks checks_;
   Overview summary_;
   Leases leases_;

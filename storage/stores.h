@@ -125,6 +125,7 @@ class Blocks final : public BlockStore {
   Result<std::vector<BlockedCertificate>> find_beginning(const std::string& hexadecimal) override;
   Status remove(std::int64_t id) override;
   Result<std::vector<BlockedCertificate>> list(const Page& page) override;
+  Result<bool> bring_back(const std::string& row) override;
   Result<bool> refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) override;
 
  private:
@@ -234,6 +235,16 @@ class Seals final : public SealStore {
   Result<UnsealedEvents> after(const ChangeCursor& cursor) override;
   Result<std::optional<Bytes>> key() override;
   Result<bool> set_key(BytesView spki) override;
+
+ private:
+  Session& session_;
+};
+
+class Withdrawals final : public WithdrawalStore {
+ public:
+  explicit Withdrawals(Session& session) : session_(session) {}
+  Result<std::vector<Withdrawal>> list(const ChangeCursor& after, int limit) override;
+  Result<bool> has(const ChangeCursor& place) override;
 
  private:
   Session& session_;

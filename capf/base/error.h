@@ -102,6 +102,9 @@ enum class Code : std::uint8_t {
   X(kAdministratorUnknown, "ADMINISTRATOR_UNKNOWN", kUnauthenticated, "this certificate is no administrator's")        \
   X(kAdministratorDisabled, "ADMINISTRATOR_DISABLED", kUnauthenticated, "this administrator is disabled")              \
   X(kRoleDenied, "ROLE_DENIED", kPermissionDenied, "the administrator's role does not allow this")                     \
+  X(kDeviceNameRefused, "DEVICE_NAME_REFUSED", kInvalidArgument, "the site has no devices of such names")              \
+  X(kRecoveryWordRequired, "RECOVERY_WORD_REQUIRED", kPermissionDenied,                                                \
+    "while the database is behind, only an administrator on the server's machine changes anything")                    \
   /* things that are not there, or there already */                                                                    \
   X(kUnknownDevice, "UNKNOWN_DEVICE", kNotFound, "no such device")                                                     \
   X(kUnknownCertificate, "UNKNOWN_CERTIFICATE", kNotFound, "no such certificate")                                      \

@@ -28,6 +28,12 @@ Result<File> File::create(const std::filesystem::path& path) {
   return file;
 }
 
+Result<File> File::open_to_append(const std::filesystem::path& path) {
+  File file(path, ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file.fd_ < 0) return failed_at(path);
+  return file;
+}
+
 File& File::operator=(File&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(fd_, other.fd_);

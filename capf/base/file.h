@@ -17,6 +17,8 @@ class File {
   static Result<File> open(const std::filesystem::path& path);
   /// Empty, with mode 0600, in place of what stood there. It can be read too.
   static Result<File> create(const std::filesystem::path& path);
+  /// Writes go behind what is there; made with mode 0600 where it is not. It cannot be read.
+  static Result<File> open_to_append(const std::filesystem::path& path);
   File(File&& other) noexcept : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
   File& operator=(File&& other) noexcept;
   ~File();

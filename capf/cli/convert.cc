@@ -121,7 +121,8 @@ Json to_json(const v1::RecoverSiteResponse& recovered) {
                       {"operations", recovered.operations()},
                       {"phones", recovered.phones()},
                       {"seal", recovered.seal()},
-                      {"made_up", recovered.made_up()}};
+                      {"made_up", recovered.made_up()},
+                      {"withdrawn", recovered.withdrawn()}};
 }
 
 namespace {

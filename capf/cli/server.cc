@@ -24,6 +24,7 @@ constexpr std::chrono::hours kStreamDeadline{1};
 constexpr std::chrono::seconds kBetweenTries{1};
 constexpr int kMostTries = 10;  // longer than an orderly stop takes
 constexpr std::size_t kLargestFile = 65536;
+const char* const kRecoveryWordField = "capf-recovery-word";
 
 /// Whether a connection comes about.
 bool answers(grpc::Channel& channel, std::chrono::system_clock::time_point deadline) {
@@ -80,6 +81,8 @@ capf::Status Server::connect() {
     if (answers(*channel, until(kConnectDeadline))) break;
   }
   stubs_ = std::make_unique<Stubs>(channel);
+  // It is this machine's servers' and nobody else's.
+  if (place_.server.empty()) words_ = client::read_recovery_words(place_.state);
   return {};
 }
 
@@ -88,6 +91,9 @@ capf::Status Server::connect() {
     CAPF_TRY(connect());                                                               \
     grpc::ClientContext context;                                                       \
     context.set_deadline(until(kDeadline));                                            \
+    for (const Secret& word : words_) {                                                \
+      context.AddMetadata(kRecoveryWordField, std::string(word.text()));               \
+    }                                                                                  \
     v1::method##Response response;                                                     \
     const grpc::Status status = stubs_->service->method(&context, request, &response); \
     if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));          \

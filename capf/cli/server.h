@@ -77,6 +77,7 @@ class Server {
   Place place_;
   std::optional<std::chrono::system_clock::time_point> give_up_at_;
   std::unique_ptr<Stubs> stubs_;
+  std::vector<Secret> words_;  ///< of the state directory, for changes while a database is behind
 };
 
 }  // namespace capf::cli

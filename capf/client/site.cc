@@ -97,6 +97,16 @@ Result<Listeners> read_listeners(const std::filesystem::path& state) {
   return listeners;
 }
 
+std::vector<Secret> read_recovery_words(const std::filesystem::path& state) {
+  constexpr std::size_t kMostWords = 8;
+  std::vector<Secret> words;
+  for (const auto& file : endpoint_files(state)) {
+    auto word = read_secret_file(file.parent_path() / "recovery-word", 128);
+    if (word && words.size() < kMostWords) words.push_back(*std::move(word));
+  }
+  return words;
+}
+
 Result<std::string> read_site_ca(const std::filesystem::path& state) {
   auto text = read_file(state / "certificates" / "site-ca.pem", kLargestFile);
   if (!text) return fail(Reason::kNoSite, text.error().message);

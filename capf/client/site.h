@@ -39,6 +39,10 @@ Result<std::string> read_site_ca(const std::filesystem::path& state);
 /// is one. Errors: NO_SITE.
 Result<std::string> read_wire_certificates(const std::filesystem::path& state);
 
+/// DIR/recovery-word and those of the site's other servers on this machine, as far as they can be read: each server
+/// takes changes from its own machine alone while its database is behind.
+std::vector<Secret> read_recovery_words(const std::filesystem::path& state);
+
 /// The whole file, at most `limit` octets. Errors: INVALID_REQUEST, with the file's name.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit);
 

@@ -69,6 +69,7 @@ Result<std::string> add_administrator(const Configuration& configuration, const 
   CAPF_TRY(check_database(*database, settings.conninfo, site_ca));
 
   service::SiteClock site_clock(clock, built_at());
+  const service::HighWater level;
   const Status looked = database->read([&](Transaction& tx) -> Status {
     CAPF_LET(const auto key, tx.seals().key());
     CAPF_LET(const auto seal, tx.seals().last());
@@ -76,7 +77,7 @@ Result<std::string> add_administrator(const Configuration& configuration, const 
     return {};
   });
   CAPF_TRY(looked);
-  service::Administrators administrators(*database, *site_ca.key, site_ca.chain.front(), site_clock, random);
+  service::Administrators administrators(*database, *site_ca.key, site_ca.chain.front(), site_clock, level, random);
   service::NewAdministrator made;
   const auto certify = [&](BytesView request) -> Result<std::vector<Bytes>> {
     const Actor actor{ActorKind::kSystem, kCommand, ""};

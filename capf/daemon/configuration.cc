@@ -169,6 +169,12 @@ void read_status(Section section, StatusSettings& status) {
   section.finish();
 }
 
+std::vector<std::string> texts_of(const std::vector<Pattern>& patterns) {
+  std::vector<std::string> texts;
+  for (const Pattern& pattern : patterns) texts.push_back(pattern.text());
+  return texts;
+}
+
 void read_policy(Section section, SitePolicy& policy) {
   int days = static_cast<int>(policy.lsc_validity.count()) / kHoursOfDay;
   section.number("lsc_validity_days", 1, 1825, days);
@@ -186,6 +192,18 @@ void read_policy(Section section, SitePolicy& policy) {
   section.flag("self_service_upgrade", policy.self_service_upgrade);
   section.flag("require_fresh_proof", policy.require_fresh_proof);
   read_time(section, "superseded_grace_hours", 0, 8760, policy.superseded_grace);
+  std::vector<std::string> names = texts_of(policy.device_names);
+  section.texts("device_names", names);
+  policy.device_names.clear();
+  for (const std::string& text : names) {
+    const auto pattern = Pattern::parse(text);
+    if (pattern) {
+      policy.device_names.push_back(*pattern);
+    } else {
+      section.fault("device_names", "has " + pattern.error().message);
+    }
+  }
+  if (policy.device_names.empty()) section.fault("device_names", "names none: no device could be added");
   std::vector<std::string> networks;
   for (const Network& network : policy.null_string_networks) networks.push_back(network.to_string());
   section.texts("null_string_networks", networks);
@@ -348,7 +366,10 @@ void write_listener(std::ostream& out, const char* name, const Listener& listene
 
 }  // namespace
 
-Configuration::Configuration() { policy.null_string_networks = loopback(); }
+Configuration::Configuration() {
+  policy.null_string_networks = loopback();
+  policy.device_names = usual_device_names();
+}
 
 LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name) {
   LoadedConfiguration loaded;
@@ -448,6 +469,7 @@ std::string to_toml(const Configuration& configuration) {
       << "self_service_upgrade = " << flag(configuration.policy.self_service_upgrade) << '\n'
       << "require_fresh_proof = " << flag(configuration.policy.require_fresh_proof) << '\n'
       << "superseded_grace_hours = " << configuration.policy.superseded_grace.count() << '\n'
+      << "device_names = " << toml_list(texts_of(configuration.policy.device_names)) << '\n'
       << "null_string_networks = " << toml_list(networks) << '\n'
       << "\n[limits]\n"
       << "calls_in_flight = " << configuration.limits.calls_in_flight << '\n'

@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "capf/base/file.h"
 #include "capf/base/secret.h"
 #include "capf/daemon/site.h"
 
@@ -44,6 +45,55 @@ Status MarksFile::set(const std::string& name, const std::string& value) {
   std::filesystem::rename(fresh, path_, error);
   if (error) return fail(Reason::kInvalidConfiguration, path_.string() + ": " + error.message());
   return sync_folder(path_.parent_path());
+}
+
+Result<std::vector<std::string>> JournalFile::read() {
+  std::vector<std::string> lines;
+  std::error_code error;
+  if (!std::filesystem::exists(path_, error)) return lines;
+  CAPF_TRY(check_private(path_));
+  CAPF_LET(const Bytes data, read_file(path_));
+  const std::string_view text = as_text(data);
+  std::size_t start = 0;
+  for (std::size_t end; (end = text.find('\n', start)) != std::string_view::npos; start = end + 1) {
+    lines.emplace_back(text.substr(start, end - start));
+  }
+  if (start != text.size()) std::filesystem::resize_file(path_, start, error);
+  if (error) return fail(Reason::kInvalidConfiguration, path_.string() + ": " + error.message());
+  return lines;
+}
+
+Status JournalFile::append(std::span<const std::string> lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + '\n';
+  CAPF_LET(File file, File::open_to_append(path_));
+  CAPF_LET(const std::uint64_t before, file.size());
+  Status written = file.write(as_bytes(text));
+  if (written) written = file.sync();
+  if (!written) {
+    // A line that is there in part would spoil the next one.
+    std::error_code error;
+    std::filesystem::resize_file(path_, before, error);
+    return written;
+  }
+  return sync_folder(path_.parent_path());
+}
+
+Status JournalFile::clear() {
+  std::error_code error;
+  std::filesystem::remove(path_, error);
+  if (error) return fail(Reason::kInvalidConfiguration, path_.string() + ": " + error.message());
+  return sync_folder(path_.parent_path());
+}
+
+Result<Secret> make_recovery_word(const std::filesystem::path& path, Botan::RandomNumberGenerator& random) {
+  Bytes octets(16);
+  random.randomize(octets.data(), octets.size());
+  const Secret word(to_hex(octets));
+  std::error_code error;
+  std::filesystem::remove(path, error);
+  CAPF_TRY(write_new_secret_file(path, word.view()));
+  return word;
 }
 
 }  // namespace capf::daemon

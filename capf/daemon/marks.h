@@ -2,8 +2,15 @@
 
 #include <filesystem>
 #include <mutex>
+#include <span>
+#include <string>
+#include <vector>
 
+#include <botan/rng.h>
+
+#include "capf/base/secret.h"
 #include "capf/service/highwater.h"
+#include "capf/service/journal.h"
 
 namespace capf::daemon {
 
@@ -22,5 +29,22 @@ class MarksFile final : public service::Marks {
   std::filesystem::path path_;
   std::mutex mutex_;
 };
+
+/// The journal of withdrawals in a file beside the keys. A line that a crash has cut off goes.
+class JournalFile final : public service::Lines {
+ public:
+  /// @param path in a folder of this server's own
+  explicit JournalFile(std::filesystem::path path) : path_(std::move(path)) {}
+
+  Result<std::vector<std::string>> read() override;
+  Status append(std::span<const std::string> lines) override;
+  Status clear() override;
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Draws the word and writes it into its file, in place of that of an earlier start. Errors: INVALID_CONFIGURATION.
+Result<Secret> make_recovery_word(const std::filesystem::path& path, Botan::RandomNumberGenerator& random);
 
 }  // namespace capf::daemon

@@ -117,14 +117,14 @@ class Composition final : public Server {
         secrets_(std::move(secrets)),
         authenticator_(around.database, secrets_.strings, configuration_.policy, clock_, high_water_,
                        [this](Reason reason) { metrics_.count_refusal(reason); }),
-        phones_(around.reserved),
+        phones_(around.reserved, configuration_.policy),
         operations_(around.reserved, secrets_.strings, configuration_.policy, Botan::system_rng()),
         certificates_(around.reserved),
         trust_(around.reserved),
         issuer_files_(around.files, around.passphrase, around.tokens, configuration_.token.module),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(configuration_),
                         Botan::system_rng()),
-        administrators_(around.reserved, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), clock_,
+        administrators_(around.reserved, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), clock_, high_water_,
                         Botan::system_rng()),
         records_(around.database),
         admin_records_(around.reserved),
@@ -132,6 +132,8 @@ class Composition final : public Server {
         maintenance_(around.reserved, configuration_.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         marks_(around.files.marks()),
+        journal_file_(around.files.journal()),
+        journal_(around.reserved, journal_file_, high_water_),
         sealer_(around.reserved, around.audit_key, marks_, high_water_, record_, clock_, holder_, Botan::system_rng()),
         readiness_(monitor_),
         database_(around.database),
@@ -142,12 +144,15 @@ class Composition final : public Server {
   Status listen() {
     CAPF_TRY(issuer_service_.start());
     CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
-    recovery_.emplace(reserved_, *published_, marks_, high_water_, clock_, sealer_);
+    recovery_.emplace(reserved_, *published_, marks_, high_water_, clock_, sealer_, journal_);
     hold_against_crls();
     hold_against_issuer();
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
     take_note_of_own();
     // Whether the database is behind is known before anybody comes.
+    CAPF_LET(recovery_word_, make_recovery_word(files_.recovery_word(), Botan::system_rng()));
+    CAPF_TRY(journal_.open());
+    journal_complaint_.tell(journal_.follow());
     tell_seal(sealer_.check());
     const auto use_cases_with = [this](service::Records& records) {
       return rpc::UseCases{.enrolment = *enrolment_,
@@ -164,7 +169,8 @@ class Composition final : public Server {
                            .readiness = readiness_,
                            .metrics = metrics_,
                            .clock = clock_,
-                           .wire_certificate = secrets_.wire.chain.front()};
+                           .wire_certificate = secrets_.wire.chain.front(),
+                           .recovery_word = recovery_word_};
     };
     if (configuration_.wire_listener.enabled) {
       std::vector<Bytes> others{secrets_.site_ca.key->public_key(), secrets_.server.key->public_key()};
@@ -447,6 +453,7 @@ class Composition final : public Server {
       if (moved && *moved) log_warning("database.moved");
       if (!moved) return tell_seal(tl::unexpected<Error>(moved.error()));
     }
+    journal_complaint_.tell(journal_.follow());
     tell_seal(sealer_.run());
   }
 
@@ -495,6 +502,9 @@ class Composition final : public Server {
   service::Maintenance maintenance_;
   service::Checker checker_;
   MarksFile marks_;
+  JournalFile journal_file_;
+  service::Journal journal_;
+  Secret recovery_word_;
   service::Sealer sealer_;
   rpc::Readiness readiness_;
   Database& database_;
@@ -518,6 +528,7 @@ class Composition final : public Server {
   Complaint ocsp_complaint_{"ocsp.not_certified"};
   Complaint check_complaint_{"check.failed"};
   Complaint sealing_complaint_{"audit.unsealed"};
+  Complaint journal_complaint_{"journal.not_followed"};
   std::unique_ptr<web::Server> status_server_;
   std::unique_ptr<web::Server> web_server_;
   std::optional<Ticker> reading_;

@@ -36,6 +36,10 @@ struct SiteFiles {
   std::filesystem::path audit_public_key() const { return certificates() / "audit.pub"; }
   /// What this server has seen signed, apart from the database.
   std::filesystem::path marks() const { return keys() / "high-water"; }
+  /// What this server has seen withdrawn, apart from the database.
+  std::filesystem::path journal() const { return keys() / "journal"; }
+  /// Made at each start: a caller who says it has access to this machine.
+  std::filesystem::path recovery_word() const { return root / "recovery-word"; }
   /// 32 octets, under which authentication strings are hashed.
   std::filesystem::path string_key() const { return keys() / "strings.key"; }
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ struct Actor {
   ActorKind kind = ActorKind::kSystem;
   std::string name;     ///< the administrator's or the device's
   std::string address;  ///< empty for the system
+  /// Whether nobody waits for the answer any more, so that the act is given up before it is committed; may be empty.
+  std::function<bool()> gone{};
 };
 
 /// One line of the record. Written in the transaction of the change; never changed afterwards.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "capf/base/address.h"
+#include "capf/domain/device.h"
 #include "capf/domain/operation.h"
 
 namespace capf {
@@ -24,7 +25,14 @@ struct SitePolicy {
   bool require_fresh_proof = false;           ///< refuses proofs on the wire that somebody may have recorded
   std::chrono::hours superseded_grace{0};     ///< until a superseded LSC is revoked; 0: at once
   std::vector<Network> null_string_networks;  ///< default: loopback
+  std::vector<Pattern> device_names;          ///< of devices that may be added; default: usual_device_names()
 };
+
+/// The names that makers give their devices, by their beginnings: an LSC is a TLS server's certificate too, so that
+/// nobody adds a device with the name of some other machine.
+std::vector<Pattern> usual_device_names();
+/// Errors: DEVICE_NAME_REFUSED, with the patterns.
+Status check_device_name(const SitePolicy& policy, const DeviceName& device);
 
 /// A null-string operation works this long at most, whatever its deadline.
 inline constexpr std::chrono::hours kNullStringLifetime{24};

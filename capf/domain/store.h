@@ -21,6 +21,7 @@
 #include "capf/domain/operation.h"
 #include "capf/domain/phone.h"
 #include "capf/domain/seal.h"
+#include "capf/domain/withdrawal.h"
 
 // The records as the services see them; `storage/` keeps them in PostgreSQL. Every method may also fail with
 // DATABASE_UNAVAILABLE, CHANGED_MEANWHILE (the transaction is run again from its start) or INTERNAL. A change that is
@@ -309,6 +310,8 @@ class BlockStore {
   virtual Result<std::vector<BlockedCertificate>> find_beginning(const std::string& hexadecimal) = 0;
   virtual Status remove(std::int64_t id) = 0;
   virtual Result<std::vector<BlockedCertificate>> list(const Page& page) = 0;
+  /// Blocks it by its row, as a withdrawal has it. @return false where it is blocked already.
+  virtual Result<bool> bring_back(const std::string& row) = 0;
   /// Whether one of the certificates is blocked, or one of the keys is, or was revoked as compromised.
   virtual Result<bool> refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) = 0;
 };
@@ -491,6 +494,15 @@ class SealStore {
   virtual Result<bool> set_key(BytesView spki) = 0;
 };
 
+class WithdrawalStore {
+ public:
+  virtual ~WithdrawalStore() = default;
+  /// Withdrawals after `after` that no running transaction can still precede, in order.
+  virtual Result<std::vector<Withdrawal>> list(const ChangeCursor& after, int limit) = 0;
+  /// Whether the one of that place is on record.
+  virtual Result<bool> has(const ChangeCursor& place) = 0;
+};
+
 class CheckStore;  // capf/domain/check.h
 
 /// For which Summary::lscs_expiring is always told.
@@ -555,6 +567,7 @@ class Transaction {
   virtual AdministratorStore& administrators() = 0;
   virtual AuditStore& audit() = 0;
   virtual SealStore& seals() = 0;
+  virtual WithdrawalStore& withdrawals() = 0;
   virtual CheckStore& checks() = 0;
   virtual SummaryStore& summary() = 0;
   virtual LeaseStore& leases() = 0;

@@ -23,7 +23,14 @@ Status may_call(std::string_view method, Role role) {
   return fail(Reason::kRoleDenied, "the role " + std::string(to_string(role)) + " does not allow this");
 }
 
-Status may_change(Effect effect, const Status& clock) { return effect == Effect::kChanges ? clock : Status(); }
+Status may_change(Effect effect, const SiteState& state) {
+  if (effect == Effect::kReads) return {};
+  if (!state.level && !state.on_machine) {
+    return fail(Reason::kRecoveryWordRequired,
+                std::string(words(Reason::kRecoveryWordRequired)) + "; " + state.level.error().message);
+  }
+  return effect == Effect::kChanges ? state.clock : Status();
+}
 
 Status may_schedule(Role role, AuthMode auth) {
   if (auth != AuthMode::kNull || role == Role::kAdmin) return {};

@@ -139,8 +139,16 @@ class Method {
 
 /// ROLE_DENIED unless the table lets the role call the method.
 Status may_call(std::string_view method, Role role);
-/// While a clock is wrong, what is taken back is taken, and nothing else changes. @param clock of the site, judged now
-Status may_change(Effect effect, const Status& clock);
+/// In what state the site is when somebody wants to change something.
+struct SiteState {
+  Status clock;             ///< CLOCK_SKEW where the time is in doubt
+  Status level;             ///< DATABASE_BEHIND where the database has forgotten something
+  bool on_machine = false;  ///< the caller has the word that this server keeps in its state directory
+};
+/// While a clock is wrong, what is taken back is taken, and nothing else changes. A database that was restored may name
+/// as administrators those who were dismissed since: then whoever changes something has access to the machine too.
+/// Errors: RECOVERY_WORD_REQUIRED, CLOCK_SKEW.
+Status may_change(Effect effect, const SiteState& state);
 /// Null string is for the role admin. Errors: ROLE_DENIED.
 Status may_schedule(Role role, AuthMode auth);
 

@@ -196,6 +196,7 @@ void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out)
   out.set_phones(recovered.phones);
   out.set_seal(recovered.seal);
   out.set_made_up(recovered.made_up);
+  out.set_withdrawn(recovered.withdrawn);
 }
 
 void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out) {

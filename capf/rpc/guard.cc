@@ -20,6 +20,8 @@ constexpr std::chrono::seconds kJudgedAgain{5};
 constexpr std::size_t kLongestDetail = 500;
 /// What a refusal counts in the share of the processor that a stranger's connection has.
 constexpr std::chrono::milliseconds kForNothing{10};
+/// Metadata of a call from the server's own machine.
+const char* const kRecoveryWordField = "capf-recovery-word";
 constexpr std::size_t kMostProven = 100'000;  // certificates, of some 100 octets each
 
 /// Whether the server, not the caller, is the cause: then the log gets the cause and nobody's record the refusal.
@@ -236,6 +238,18 @@ void Guard::note_breach(const Endpoint& endpoint, const Error& breach) {
   use_cases_.records.refused_stranger(endpoint.address, breach);
 }
 
+/// Whether the caller has read it in the state directory. A client may send several, because it does not know which
+/// server it reaches.
+bool Guard::knows_word(const grpc::ServerContext& context) const {
+  bool known = false;
+  const auto [first, last] = context.client_metadata().equal_range(kRecoveryWordField);
+  for (auto field = first; field != last; ++field) {
+    const BytesView shown = as_bytes({field->second.data(), field->second.size()});
+    known |= equal_in_constant_time(shown, use_cases_.recovery_word.view());
+  }
+  return known && !use_cases_.recovery_word.empty();
+}
+
 /// Who the administrator is, and whether their role may call the method.
 Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
   auto recognised = administrator_of(*call.peer);
@@ -246,6 +260,7 @@ Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
   prove(*call.peer);
   const Administrator& administrator = recognised->administrator;
   AdminCall admin_call{administrator, {ActorKind::kAdministrator, administrator.name, call.address().to_string()}};
+  admin_call.actor.gone = [&context = call.context] { return context.IsCancelled(); };
   call.caller = administrator.name;
   call.known = true;
   const Access& access = call.method.access();
@@ -253,7 +268,13 @@ Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
     use_cases_.records.refused(admin_call.actor, std::string(access.action), subject, may.error());
     return tl::unexpected<Error>(std::move(may).error());
   }
-  CAPF_TRY(may_change(access.effect, recognised->clock));
+  const SiteState state{recognised->clock, recognised->level, knows_word(call.context)};
+  if (Status may = may_change(access.effect, state); !may) {
+    if (!is_ours(may.error())) {
+      use_cases_.records.refused(admin_call.actor, std::string(access.action), subject, for_the_record(may.error()));
+    }
+    return tl::unexpected<Error>(std::move(may).error());
+  }
   return admin_call;
 }
 

@@ -90,6 +90,7 @@ class Guard {
   Result<AdminCall> judge(Call& call, const std::string& subject);
   void prove(Peer& peer);
   Result<service::Recognised> administrator_of(const Peer& peer);
+  bool knows_word(const grpc::ServerContext& context) const;
   tl::unexpected<Error> refuse_stranger(const Call& call, Error error);
   void note(const Call& call, const Status& outcome, Duration took);
   /// @param left_out lines of strangers since the last one

@@ -47,6 +47,8 @@ struct UseCases {
   Metrics& metrics;
   const Clock& clock;
   Bytes wire_certificate;  ///< DER, for ListIssuers; empty where there is no wire listener
+  /// It stands in the state directory: a caller who says it has access to the machine. Empty: nobody can say it.
+  const Secret& recovery_word;
 };
 
 struct ListenSettings {

@@ -16,7 +16,7 @@ Result<NewAdministrator> Administrators::add(const Actor& actor, const std::stri
   CAPF_TRY(check_administrator_name(name));
   CAPF_LET(const ca::OfferedKey key, ca::read_request(request));
   CAPF_TRY(ca::check_key(key, false));
-  return in_write(database_, [&](Transaction& tx) -> Result<NewAdministrator> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<NewAdministrator> {
     CAPF_TRY(check_clock(tx, clock_));
     CAPF_LET(const auto known, tx.keys().find(key.sha256));
     if (known) return fail(Reason::kKeyReserved, "this key is on record already: make a new one");
@@ -42,7 +42,7 @@ Result<std::vector<Administrator>> Administrators::list() {
 }
 
 Status Administrators::disable(const Actor& actor, const std::string& name) {
-  return database_.write([&](Transaction& tx) -> Status {
+  return in_write(database_, actor, [&](Transaction& tx) -> Status {
     CAPF_LET(const int admins, tx.administrators().lock_admins());
     CAPF_LET(const auto administrator, tx.administrators().find(name));
     if (!administrator) return fail(Reason::kUnknownAdministrator, "there is no administrator " + name);
@@ -59,11 +59,13 @@ Result<Recognised> Administrators::recognise(const Sha256& certificate) {
   return in_read(database_, [&](Transaction& tx) -> Result<Recognised> {
     CAPF_LET(std::optional<Administrator> administrator, tx.administrators().find_certificate(certificate));
     if (!administrator) return fail(Reason::kAdministratorUnknown);
-    if (administrator->disabled_at) return fail(Reason::kAdministratorDisabled);
+    if (administrator->disabled_at || high_water_.withdrawn().has_administrator(certificate)) {
+      return fail(Reason::kAdministratorDisabled);
+    }
     if (tx.now() > administrator->certificate_not_after) {
       return fail(Reason::kCertificateExpired, "this administrator's certificate has expired");
     }
-    return Recognised{*std::move(administrator), check_clock(tx, clock_)};
+    return Recognised{*std::move(administrator), check_clock(tx, clock_), high_water_.check()};
   });
 }
 

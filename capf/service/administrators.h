@@ -8,6 +8,7 @@
 #include "capf/base/time.h"
 #include "capf/ca/site.h"
 #include "capf/domain/store.h"
+#include "capf/service/highwater.h"
 
 namespace capf::service {
 
@@ -20,6 +21,7 @@ struct NewAdministrator {
 struct Recognised {
   Administrator administrator;
   Status clock;  ///< CLOCK_SKEW where the time is in doubt
+  Status level;  ///< DATABASE_BEHIND where the database has forgotten something
 };
 
 /// Who administers the site. Threads: any.
@@ -27,8 +29,13 @@ class Administrators {
  public:
   /// @param site_key, site_certificate of the site CA; they outlive this.
   Administrators(Database& database, const ca::SigningKey& site_key, BytesView site_certificate, const Clock& clock,
-                 Botan::RandomNumberGenerator& random)
-      : database_(database), site_key_(site_key), site_certificate_(site_certificate), clock_(clock), random_(random) {}
+                 const HighWater& high_water, Botan::RandomNumberGenerator& random)
+      : database_(database),
+        site_key_(site_key),
+        site_certificate_(site_certificate),
+        clock_(clock),
+        high_water_(high_water),
+        random_(random) {}
 
   /// @param request PKCS #10, DER. @param detail for the record, besides the role. Errors: INVALID_NAME,
   /// ADMINISTRATOR_EXISTS, CLOCK_SKEW, those of the request and the key.
@@ -37,8 +44,8 @@ class Administrators {
   Result<std::vector<Administrator>> list();
   /// Errors: UNKNOWN_ADMINISTRATOR, LAST_ADMINISTRATOR.
   Status disable(const Actor& actor, const std::string& name);
-  /// Who that certificate is, judged now: by its SHA-256 on record alone.
-  /// Errors: ADMINISTRATOR_UNKNOWN, ADMINISTRATOR_DISABLED, CERTIFICATE_EXPIRED.
+  /// Who that certificate is, judged now: by its SHA-256 on record alone. One that this server has seen disabled stays
+  /// so, whatever an older database says. Errors: ADMINISTRATOR_UNKNOWN, ADMINISTRATOR_DISABLED, CERTIFICATE_EXPIRED.
   Result<Recognised> recognise(const Sha256& certificate);
 
  private:
@@ -46,6 +53,7 @@ class Administrators {
   const ca::SigningKey& site_key_;
   BytesView site_certificate_;
   const Clock& clock_;
+  const HighWater& high_water_;
   Botan::RandomNumberGenerator& random_;
 };
 

@@ -28,13 +28,14 @@ tl::unexpected<Error> conceal(const Error& error) {
 
 /// Whether the certificate, or one of the CAs that vouch for it, is blocked, or its key is.
 template <class Judged>
-Result<bool> is_blocked(Transaction& tx, const Judged& judged) {
+Result<bool> is_blocked(Transaction& tx, const Withdrawn& withdrawn, const Judged& judged) {
   std::vector<Sha256> certificates{judged.sha256};
   std::vector<Sha256> keys{judged.key_sha256};
   for (const ca::PathCertificate& issuer : judged.issuers) {
     certificates.push_back(issuer.sha256);
     keys.push_back(issuer.key_sha256);
   }
+  if (withdrawn.has_certificate(certificates) || withdrawn.has_key(keys)) return true;
   return tx.blocks().refuses(certificates, keys);
 }
 
@@ -170,10 +171,15 @@ Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Cal
   // One HMAC whatever comes of it: the time tells no name from another.
   const Bytes mac = strings_.mac(operation ? operation->id : 0, caller.device,
                                  caller.auth_string ? caller.auth_string->text() : std::string_view{});
-  if (!phone) return Judgement(tl::unexpected<Refusal>(Refusal{fail(Reason::kUnknownDevice).value(), {}, {}}));
+  // What this server has seen withdrawn stays so, whatever an older database says.
+  const Withdrawn& withdrawn = high_water_.withdrawn();
+  if (!phone || withdrawn.has_phone(phone->id, phone->device)) {
+    return Judgement(tl::unexpected<Refusal>(Refusal{fail(Reason::kUnknownDevice).value(), {}, {}}));
+  }
 
   Proven proven{*phone, operation, CredentialKind::kNone, {}, {}, {}, {}};
-  if (phone->blocked_at) return Judgement(refused(Reason::kDeviceBlocked, proven));
+  if (phone->blocked_at || withdrawn.has_blocked(phone->id, phone->device))
+    return Judgement(refused(Reason::kDeviceBlocked, proven));
 
   const bool on_wire = caller.transport == kWireTransport;
   const auto idle = [&] {
@@ -239,7 +245,7 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   if (presented.second) {
     Result<ca::JudgedMic> mic = trust.store->judge_mic(*presented.second, {}, caller.device, tx.now());
     if (!mic) return Judgement(refused(mic.error(), proven));
-    CAPF_LET(const bool blocked, is_blocked(tx, *mic));
+    CAPF_LET(const bool blocked, is_blocked(tx, high_water_.withdrawn(), *mic));
     if (blocked) return Judgement(refused(Reason::kCertificateBlocked, proven));
     proven.fresh_mic = *std::move(mic);
   }
@@ -263,7 +269,7 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   bool blocked = false;
   Result<ca::JudgedMic> mic = trust.store->judge_mic(presented.leaf, presented.chain, caller.device, tx.now());
   if (mic) {
-    CAPF_LET(blocked, is_blocked(tx, *mic));
+    CAPF_LET(blocked, is_blocked(tx, high_water_.withdrawn(), *mic));
     proven.by = CredentialKind::kMic;
     proven.mic = *std::move(mic);
     if (presented.fresh) proven.fresh_mic = proven.mic;
@@ -274,7 +280,7 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
     if (!lsc) return Judgement(refused(lsc.error(), proven));
     // It serves one install, so without an operation it proves nothing.
     if (!proven.operation) return Judgement(refused(Reason::kCredentialMode, proven));
-    CAPF_LET(blocked, is_blocked(tx, *lsc));
+    CAPF_LET(blocked, is_blocked(tx, high_water_.withdrawn(), *lsc));
     proven.by = CredentialKind::kForeignLsc;
   } else {
     return Judgement(refused(mic.error(), proven));

@@ -61,6 +61,8 @@ class Authenticator {
   /// nothing. @return the phone and its operation as they are now.
   /// Errors: OPERATION_ENDED where it is not the operation any more that `before` had; AUTHENTICATION_FAILED.
   Result<Proven> authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before);
+  /// Whether this server has seen the key compromised, whatever an older database says.
+  bool has_withdrawn(const Sha256& key) const { return high_water_.withdrawn().has_key({&key, 1}); }
 
  private:
   using Judgement = tl::expected<Proven, Refusal>;

@@ -130,7 +130,7 @@ Result<CertificateView> Certificates::show(const std::string& serial_or_device) 
 
 Result<RevokeAnswer> Certificates::revoke(const Actor& actor, const std::string& serial_or_device,
                                           RevocationReason reason) {
-  return in_write(database_, [&](Transaction& tx) -> Result<RevokeAnswer> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<RevokeAnswer> {
     std::vector<Certificate> chosen;
     CAPF_LET(std::optional<Phone> phone, find_phone(tx, serial_or_device, true));
     if (phone) {
@@ -176,7 +176,7 @@ Result<RevokeAnswer> Certificates::revoke(const Actor& actor, const std::string&
 }
 
 Result<RevokeAnswer> Certificates::release(const Actor& actor, const std::string& serial_or_device) {
-  return in_write(database_, [&](Transaction& tx) -> Result<RevokeAnswer> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<RevokeAnswer> {
     std::vector<Certificate> held;
     CAPF_LET(const std::optional<Phone> phone, find_phone(tx, serial_or_device, true));
     if (phone) {
@@ -208,7 +208,7 @@ Result<RevokeAnswer> Certificates::release(const Actor& actor, const std::string
 Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const Sha256& key_sha256) {
   for (int attempt = 1;; ++attempt) {
     bool meanwhile = false;
-    Result<RevokeKeyAnswer> answer = in_write(database_, [&](Transaction& tx) -> Result<RevokeKeyAnswer> {
+    Result<RevokeKeyAnswer> answer = in_write(database_, actor, [&](Transaction& tx) -> Result<RevokeKeyAnswer> {
       meanwhile = false;
       CAPF_LET(const auto before, tx.keys().find(key_sha256));
       const std::int64_t owner = before ? before->phone_id : 0;
@@ -259,7 +259,7 @@ Result<SelectionView> Certificates::select(const CertificateSelection& selection
 }
 
 Result<SelectionAnswer> Certificates::revoke_selection(const Actor& actor, const SelectionRequest& request) {
-  return in_write(database_, [&](Transaction& tx) -> Result<SelectionAnswer> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<SelectionAnswer> {
     CertificateSelection selection = request.selection;
     selection.held = request.reason != RevocationReason::kCertificateHold;
     SelectionCursor place;

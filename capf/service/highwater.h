@@ -6,6 +6,7 @@
 #include <string>
 
 #include "capf/base/error.h"
+#include "capf/service/withdrawn.h"
 
 namespace capf::service {
 
@@ -21,17 +22,21 @@ class Marks {
 
 /// Whether the database is as far as the marks. One that is behind them was restored, or is a standby too far back: it
 /// has forgotten revocations and used strings, so nobody authenticates and nothing is issued until
-/// `capfctl site recover`. The one place that says so. Threads: any.
+/// `capfctl site recover`. The one place that says so. With what was withdrawn, which counts also where the database
+/// has forgotten it. Threads: any.
 class HighWater {
  public:
   /// @param mark its name; @param behind what is missing, in words; nothing where the database is as far as it.
   void report(const std::string& mark, std::optional<std::string> behind);
   /// Errors: DATABASE_BEHIND, with what is missing.
   Status check() const;
+  Withdrawn& withdrawn() { return withdrawn_; }
+  const Withdrawn& withdrawn() const { return withdrawn_; }
 
  private:
   mutable std::mutex mutex_;
   std::map<std::string, std::string> behind_;
+  Withdrawn withdrawn_;
 };
 
 }  // namespace capf::service

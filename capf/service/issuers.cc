@@ -107,7 +107,7 @@ Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
   CAPF_LET(IssuerRecord record, record_of(authority, request.shards));
   const Sha256 key = sha256(authority.key->public_key());
   // The key is on disk before the record says that there is such an issuer.
-  CAPF_LET(record, in_write(database_, [&](Transaction& tx) -> Result<IssuerRecord> {
+  CAPF_LET(record, in_write(database_, actor, [&](Transaction& tx) -> Result<IssuerRecord> {
              CAPF_LET(const std::int64_t id, tx.issuers().lock());
              CAPF_LET(const auto issuers, tx.issuers().list());
              const auto same = [&](const IssuerRecord& other) { return other.sha256 == record.sha256; };
@@ -139,14 +139,14 @@ Result<Bytes> Issuers::make_request(const Actor& actor, const IssuerRequest& req
   CAPF_LET(const auto key, make_key(request, folder_));
   CAPF_LET(Bytes der, ca::make_capf_request(*key, request.subject, random_));
   CAPF_TRY(folder_.keep_waiting(*key));
-  CAPF_TRY(database_.write([&](Transaction& tx) {
+  CAPF_TRY(in_write(database_, actor, [&](Transaction& tx) {
     return tx.audit().add(done(actor, "issuer.request", server_, "key SHA-256 " + to_hex(sha256(key->public_key()))));
   }));
   return der;
 }
 
 Result<IssuerRecord> Issuers::activate(const Actor& actor, std::int64_t id, bool force) {
-  return in_write(database_, [&](Transaction& tx) -> Result<IssuerRecord> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<IssuerRecord> {
     CAPF_TRY(tx.issuers().lock());
     CAPF_LET(const IssuerRecord record, find(tx, id));
     if (record.active) return record;
@@ -168,7 +168,7 @@ Result<IssuerRecord> Issuers::activate(const Actor& actor, std::int64_t id, bool
 Result<IssuerRecord> Issuers::retire(const Actor& actor, std::int64_t id, bool force) {
   for (;;) {
     bool more = false;
-    CAPF_LET(const IssuerRecord retired, in_write(database_, [&](Transaction& tx) -> Result<IssuerRecord> {
+    CAPF_LET(const IssuerRecord retired, in_write(database_, actor, [&](Transaction& tx) -> Result<IssuerRecord> {
                more = false;
                CAPF_TRY(tx.issuers().lock());
                CAPF_LET(const IssuerRecord record, find(tx, id));

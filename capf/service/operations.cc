@@ -59,7 +59,7 @@ Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRe
     return fail(Reason::kInvalidRequest, twice->text() + " is named twice");
   }
 
-  return in_write(database_, [&](Transaction& tx) -> Result<ScheduleAnswer> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<ScheduleAnswer> {
     ScheduleAnswer answer;
     const TimePoint now = tx.now();
     TimePoint completes_by = request.completes_by.value_or(now + kDefaultDeadline);
@@ -131,7 +131,7 @@ Result<Operation> Operations::show(const DeviceName& device) {
 }
 
 Result<Operation> Operations::cancel(const Actor& actor, const DeviceName& device) {
-  return in_write(database_, [&](Transaction& tx) -> Result<Operation> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<Operation> {
     CAPF_LET(const std::optional<Phone> phone, tx.phones().lock(device));
     if (!phone) return fail(Reason::kUnknownDevice, "there is no device " + device.text());
     CAPF_LET(const std::optional<Operation> cancelled, cancel_open(tx, actor, *phone, "cancelled by " + actor.name));

@@ -29,13 +29,14 @@ Status Phones::add(const Actor& actor, std::vector<NewPhone> phones) {
     const auto& [device, model] = phones[i];
     if (i > 0 && phones[i - 1].device == device)
       return fail(Reason::kInvalidRequest, device.text() + " is named twice");
+    CAPF_TRY(check_device_name(policy_, device));
     by_model[model].push_back(device);
   }
   for (const auto& [model, devices] : by_model) {
     const Status good = check_model(model);
     if (!good) return fail(Reason::kInvalidRequest, "\"" + model + "\" is " + good.error().message);
   }
-  return database_.write([&](Transaction& tx) -> Status {
+  return in_write(database_, actor, [&](Transaction& tx) -> Status {
     std::vector<std::string> existing;
     for (const auto& [model, devices] : by_model) {
       CAPF_LET(const auto found, tx.phones().add(devices, model));
@@ -78,7 +79,7 @@ Result<PhoneView> Phones::show(const DeviceName& device) {
 }
 
 Result<int> Phones::remove(const Actor& actor, const DeviceName& device) {
-  return in_write(database_, [&](Transaction& tx) -> Result<int> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<int> {
     CAPF_LET(const Phone phone, lock(tx, device));
     CAPF_TRY(cancel_open(tx, actor, phone, "the phone was removed"));
     CAPF_LET(const int revoked, revoke_all(tx, actor, phone, RevocationReason::kCessationOfOperation));
@@ -89,7 +90,7 @@ Result<int> Phones::remove(const Actor& actor, const DeviceName& device) {
 }
 
 Result<int> Phones::block(const Actor& actor, const DeviceName& device) {
-  return in_write(database_, [&](Transaction& tx) -> Result<int> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<int> {
     CAPF_LET(const Phone phone, lock(tx, device));
     CAPF_TRY(tx.phones().set_blocked(phone.id, true));
     CAPF_TRY(cancel_open(tx, actor, phone, "the phone was blocked"));
@@ -100,7 +101,7 @@ Result<int> Phones::block(const Actor& actor, const DeviceName& device) {
 }
 
 Status Phones::unblock(const Actor& actor, const DeviceName& device) {
-  return database_.write([&](Transaction& tx) -> Status {
+  return in_write(database_, actor, [&](Transaction& tx) -> Status {
     CAPF_LET(const Phone phone, lock(tx, device));
     if (!phone.blocked_at) return fail(Reason::kDeviceNotBlocked);
     CAPF_TRY(tx.phones().set_blocked(phone.id, false));
@@ -109,7 +110,7 @@ Status Phones::unblock(const Actor& actor, const DeviceName& device) {
 }
 
 Status Phones::unlock(const Actor& actor, const DeviceName& device, bool forget_mic) {
-  return database_.write([&](Transaction& tx) -> Status {
+  return in_write(database_, actor, [&](Transaction& tx) -> Status {
     CAPF_LET(const Phone phone, lock(tx, device));
     CAPF_TRY(tx.strings().unlock(phone.id));
     CAPF_TRY(tx.phones().set_self_service_stopped(phone.id, false));
@@ -119,7 +120,7 @@ Status Phones::unlock(const Actor& actor, const DeviceName& device, bool forget_
 }
 
 Result<TimePoint> Phones::trace(const Actor& actor, const DeviceName& device, std::optional<TimePoint> until) {
-  return in_write(database_, [&](Transaction& tx) -> Result<TimePoint> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<TimePoint> {
     const TimePoint end = until.value_or(tx.now() + kUsualTrace);
     if (end <= tx.now() || end > tx.now() + kLongestTrace) {
       return fail(Reason::kInvalidRequest, "a trace ends within 24 hours from now");
@@ -132,7 +133,7 @@ Result<TimePoint> Phones::trace(const Actor& actor, const DeviceName& device, st
 }
 
 Status Phones::stop_trace(const Actor& actor, const DeviceName& device) {
-  return database_.write([&](Transaction& tx) -> Status {
+  return in_write(database_, actor, [&](Transaction& tx) -> Status {
     CAPF_LET(const Phone phone, lock(tx, device));
     CAPF_TRY(tx.phones().set_traced(phone.id, std::nullopt));
     return tx.audit().add(done(actor, "phone.trace", device.text(), "off"));

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "capf/domain/policy.h"
 #include "capf/domain/store.h"
 
 namespace capf::service {
@@ -27,7 +28,7 @@ struct NewPhone {
 /// What administrators do with phones. Threads: any.
 class Phones {
  public:
-  explicit Phones(Database& database) : database_(database) {}
+  Phones(Database& database, const SitePolicy& policy) : database_(database), policy_(policy) {}
 
   /// All or nothing. Errors: DEVICE_EXISTS (the message names them), INVALID_REQUEST for none, too many or doubles.
   Status add(const Actor& actor, std::vector<NewPhone> phones);
@@ -49,6 +50,7 @@ class Phones {
 
  private:
   Database& database_;
+  const SitePolicy& policy_;
 };
 
 }  // namespace capf::service

@@ -33,6 +33,10 @@ Result<SiteState> Recovery::look() {
       }
     }
     CAPF_LET(state.administrators, tx.administrators().list());
+    for (Administrator& one : state.administrators) {
+      if (!one.disabled_at && high_water_.withdrawn().has_administrator(one.certificate_sha256))
+        one.disabled_at = tx.now();
+    }
     CAPF_LET(state.anchors, tx.anchors().list());
     // The two clocks are judged apart: which of them is wrong, nobody can confirm here.
     const TimeBound bound = clock_.bound();
@@ -66,6 +70,8 @@ Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) 
     CAPF_LET(const CrlRecord record, bring_back(actor, *crl, done));
     records.push_back(record);
   }
+  // After the revocations, which have their reasons.
+  if (behind) CAPF_TRY(withdraw_again(actor, done));
   if (!behind && !confirmed.clock_is_right && done.made_up == 0 && done.revocations == 0) {
     return fail(Reason::kNothingToRecover);
   }
@@ -78,6 +84,7 @@ Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) 
     std::string words = "the record goes on after seal " + std::to_string(last ? last->number : 0) + "; " +
                         std::to_string(done.revocations) + " revocations brought back, " +
                         std::to_string(done.operations) + " operations cancelled";
+    if (done.withdrawn > 0) words += ", " + std::to_string(done.withdrawn) + " withdrawals brought back";
     if (done.made_up > 0) words += ", " + std::to_string(done.made_up) + " made-up seals left behind";
     if (confirmed.clock_is_right) words += "; the clock was ahead and is right now";
     return tx.audit().add(service::done(actor, "site.recover", "site", words));
@@ -86,6 +93,7 @@ Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) 
   done.seal = last ? last->number : 0;
   if (!behind) return done;
   CAPF_TRY(set_seal_mark(marks_, last));
+  CAPF_TRY(journal_.begin_anew());
   // What a log named before is void from here on, for verifiers of the chain.
   log_warning("audit.recovered", {{"number", done.seal}, {"by", actor.name}});
   return done;
@@ -97,7 +105,8 @@ Status Recovery::check_confirmed(const Confirmed& confirmed) {
   const Status read = database_.read([&](Transaction& tx) -> Status {
     CAPF_LET(const auto all, tx.administrators().list());
     for (const Administrator& administrator : all) {
-      if (!administrator.disabled_at) administrators.insert(administrator.name);
+      const bool withdrawn = high_water_.withdrawn().has_administrator(administrator.certificate_sha256);
+      if (!administrator.disabled_at && !withdrawn) administrators.insert(administrator.name);
     }
     CAPF_LET(const auto trusted, tx.anchors().list());
     for (const TrustAnchor& anchor : trusted) anchors.insert(anchor.sha256);
@@ -183,6 +192,84 @@ Status Recovery::put_back(const PublishedCrl& crl, const CrlRecord& record) {
     CAPF_LET(const bool added, tx.crls().add(record));
     return added ? store_pieces(tx, record, crl.file) : Status{};
   });
+}
+
+/// What this server has seen withdrawn, and the database has forgotten.
+Status Recovery::withdraw_again(const Actor& actor, Recovered& done) {
+  using Batch = std::span<const Withdrawal>;
+  constexpr std::size_t kBatch = 500;
+  const std::string why = "it was withdrawn before the database was restored";
+  const auto batches = [&](WithdrawalKind kind, const auto& bring_back) -> Status {
+    const std::vector<Withdrawal> all = high_water_.withdrawn().list(kind);
+    for (std::size_t start = 0; start < all.size(); start += kBatch) {
+      const Batch batch(&all[start], std::min(kBatch, all.size() - start));
+      std::int64_t count = 0;
+      const Status written = database_.write([&](Transaction& tx) -> Status {
+        count = 0;
+        return bring_back(tx, batch, count);
+      });
+      CAPF_TRY(written);
+      done.withdrawn += count;
+    }
+    return {};
+  };
+  const auto disable = [&](Transaction& tx, Batch batch, std::int64_t& count) -> Status {
+    for (const Withdrawal& one : batch) {
+      CAPF_LET(const auto administrator, tx.administrators().find_certificate(one.sha256));
+      if (!administrator || administrator->disabled_at) continue;
+      CAPF_TRY(tx.administrators().disable(administrator->name));
+      CAPF_TRY(tx.audit().add(service::done(actor, "administrator.disable", administrator->name, why)));
+      ++count;
+    }
+    return {};
+  };
+  const auto block_certificates = [&](Transaction& tx, Batch batch, std::int64_t& count) -> Status {
+    CAPF_TRY(tx.blocks().lock());
+    for (const Withdrawal& one : batch) {
+      CAPF_LET(const bool blocked, tx.blocks().bring_back(one.block));
+      if (!blocked) continue;
+      CAPF_TRY(tx.audit().add(service::done(actor, "certificate.block", to_hex(one.sha256), why)));
+      ++count;
+    }
+    return {};
+  };
+  const auto block_keys = [&](Transaction& tx, Batch batch, std::int64_t& count) -> Status {
+    std::vector<Sha256> keys;
+    for (const Withdrawal& one : batch) {
+      CAPF_LET(const auto record, tx.keys().find(one.sha256));
+      if (record && record->compromised) continue;
+      keys.push_back(one.sha256);
+      CAPF_TRY(tx.audit().add(service::done(actor, "key.block", to_hex(one.sha256), why)));
+    }
+    count = static_cast<std::int64_t>(keys.size());
+    return tx.keys().mark_compromised(keys);
+  };
+  const auto end_phones = [&](Transaction& tx, Batch batch, std::int64_t& count) -> Status {
+    std::vector<std::int64_t> ids;
+    for (const Withdrawal& one : batch) ids.push_back(one.phone_id);
+    CAPF_TRY(tx.phones().lock_all(ids));
+    for (const Withdrawal& one : batch) {
+      const auto device = DeviceName::parse(one.device);
+      if (!device) continue;
+      CAPF_LET(const auto phone, tx.phones().find(*device));
+      // The name may be another phone's now.
+      if (!phone || phone->id != one.phone_id) continue;
+      const bool removes = one.kind == WithdrawalKind::kRemovedPhone;
+      if (!removes && phone->blocked_at) continue;
+      CAPF_TRY(cancel_open(tx, actor, *phone, why));
+      const auto reason = removes ? RevocationReason::kCessationOfOperation : RevocationReason::kPrivilegeWithdrawn;
+      CAPF_LET([[maybe_unused]] const int revoked, revoke_all(tx, actor, *phone, reason));
+      CAPF_TRY(removes ? tx.phones().remove(phone->id) : tx.phones().set_blocked(phone->id, true));
+      CAPF_TRY(tx.audit().add(service::done(actor, removes ? "phone.remove" : "phone.block", one.device, why)));
+      ++count;
+    }
+    return {};
+  };
+  CAPF_TRY(batches(WithdrawalKind::kAdministrator, disable));
+  CAPF_TRY(batches(WithdrawalKind::kCertificate, block_certificates));
+  CAPF_TRY(batches(WithdrawalKind::kKey, block_keys));
+  CAPF_TRY(batches(WithdrawalKind::kRemovedPhone, end_phones));
+  return batches(WithdrawalKind::kBlockedPhone, end_phones);
 }
 
 /// Their authentication strings were perhaps used since; what a phone did in one may be forgotten.

@@ -6,6 +6,7 @@
 
 #include "capf/domain/store.h"
 #include "capf/service/highwater.h"
+#include "capf/service/journal.h"
 #include "capf/service/published.h"
 #include "capf/service/sealer.h"
 #include "capf/service/siteclock.h"
@@ -41,35 +42,39 @@ struct Recovered {
   std::int64_t phones = 0;       ///< blocked, since a key of theirs was revoked as compromised
   std::int64_t seal = 0;         ///< with which the chain goes on; 0: it begins anew
   std::int64_t made_up = 0;      ///< seals after which it goes on
+  std::int64_t withdrawn = 0;    ///< administrators, certificates, keys and phones that this server saw withdrawn
 };
 
 /// Takes a database that was set back on from where it is, with what this server keeps beside it: its CRLs and its
-/// marks. Of several servers each does it for itself: one may have served what another one has not. Takes a site on
-/// whose clock was ahead, and one whose record has seals that are made up. Threads: any.
+/// marks and its journal of what was withdrawn. Of several servers each does it for itself: one may have served what
+/// another one has not. Takes a site on whose clock was ahead, and one whose record has seals that are made up.
+/// Threads: any.
 class Recovery {
  public:
   Recovery(Database& database, const PublishedCrls& published, Marks& marks, const HighWater& high_water,
-           SiteClock& clock, Sealer& sealer)
+           SiteClock& clock, Sealer& sealer, Journal& journal)
       : database_(database),
         published_(published),
         marks_(marks),
         high_water_(high_water),
         clock_(clock),
-        sealer_(sealer) {}
+        sealer_(sealer),
+        journal_(journal) {}
 
   Result<SiteState> look();
-  /// Brings back the revocations of this server's CRLs, cancels every open operation, and sets the marks back: phones
-  /// are let in again when the database is held against them next. Where it is not behind, only revocations that it has
-  /// lost are brought back. What was cut off is done by the next one. Where a clock was ahead or seals are made up and
-  /// that is confirmed, the site goes on from there; phones may have more to bring back then.
-  /// Errors: NOTHING_TO_RECOVER; CHANGED_MEANWHILE where administrators or anchors are not those that were confirmed;
-  /// UNKNOWN_ISSUER for a CRL whose issuer is not on record.
+  /// Brings back the revocations of this server's CRLs and what it has seen withdrawn, cancels every open operation,
+  /// and sets the marks back: phones are let in again when the database is held against them next. Where it is not
+  /// behind, only revocations that it has lost are brought back. What was cut off is done by the next one. Where a
+  /// clock was ahead or seals are made up and that is confirmed, the site goes on from there; phones may have more to
+  /// bring back then. Errors: NOTHING_TO_RECOVER; CHANGED_MEANWHILE where administrators or anchors are not those that
+  /// were confirmed; UNKNOWN_ISSUER for a CRL whose issuer is not on record.
   Result<Recovered> run(const Actor& actor, const Confirmed& confirmed);
 
  private:
   Status check_confirmed(const Confirmed& confirmed);
   Result<CrlRecord> bring_back(const Actor& actor, const PublishedCrl& crl, Recovered& done);
   Status put_back(const PublishedCrl& crl, const CrlRecord& record);
+  Status withdraw_again(const Actor& actor, Recovered& done);
   Status cancel_operations(const Actor& actor, Recovered& done);
 
   Database& database_;
@@ -78,6 +83,7 @@ class Recovery {
   const HighWater& high_water_;
   SiteClock& clock_;
   Sealer& sealer_;
+  Journal& journal_;
 };
 
 }  // namespace capf::service

@@ -16,6 +16,17 @@ namespace capf::service {
 /// where both are before what the site has signed already.
 Status check_clock(const Transaction& tx, const Clock& clock);
 
+/// in_write() for an administrator's act: strings that nobody hears, or a key whose certificate nobody gets, are worse
+/// than nothing done. Errors: CALLER_GONE besides.
+template <class Work>
+auto in_write(Database& database, const Actor& actor, Work work) {
+  return capf::in_write(database, [&](Transaction& tx) -> decltype(work(tx)) {
+    auto result = work(tx);
+    if (result && actor.gone && actor.gone()) return fail(Reason::kCallerGone);
+    return result;
+  });
+}
+
 Actor device_actor(const Caller& caller);
 
 /// One line of the record that says it was done.

@@ -94,7 +94,7 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
   }
   if (certificates.empty()) return fail(Reason::kInvalidCertificate, "there is no certificate in what was given");
 
-  return in_write(database_, [&](Transaction& tx) -> Result<std::vector<AnchorOutcome>> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<std::vector<AnchorOutcome>> {
     CAPF_TRY(tx.blocks().lock());
     CAPF_LET(const std::set<Sha256> own, own_keys(tx));
     std::vector<AnchorOutcome> outcomes;
@@ -148,7 +148,7 @@ Result<std::vector<TrustAnchor>> Trust::list() {
 
 Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256) {
   CAPF_LET(const std::string beginning, beginning_of(sha256, "an anchor"));
-  return in_write(database_, [&](Transaction& tx) -> Result<TrustAnchor> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<TrustAnchor> {
     CAPF_TRY(tx.blocks().lock());  // the lock for those who change: two who shared one would wait for each other
     CAPF_LET(const auto anchors, tx.anchors().list());
     std::optional<TrustAnchor> chosen;
@@ -175,7 +175,7 @@ Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const s
     certificate.blocked_by = actor.name;
     wanted.push_back(std::move(certificate));
   }
-  return in_write(database_, [&](Transaction& tx) -> Result<std::vector<BlockedCertificate>> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<std::vector<BlockedCertificate>> {
     CAPF_TRY(tx.blocks().lock());
     std::vector<BlockedCertificate> blocked;
     for (const BlockedCertificate& certificate : wanted) {
@@ -200,7 +200,7 @@ Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const s
 
 Result<BlockedCertificate> Trust::unblock(const Actor& actor, const std::string& sha256) {
   CAPF_LET(const std::string beginning, beginning_of(sha256, "a blocked certificate"));
-  return in_write(database_, [&](Transaction& tx) -> Result<BlockedCertificate> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<BlockedCertificate> {
     CAPF_TRY(tx.blocks().lock());
     CAPF_LET(const auto found, tx.blocks().find_beginning(beginning));
     if (found.empty()) return fail(Reason::kUnknownCertificate, "no blocked certificate's SHA-256 begins so");

@@ -23,6 +23,8 @@ class PhoneCommandsTest(EndToEnd):
     def test_phones_are_added_all_or_none(self):
         first, second, third = self.device(), self.device(), self.device()
         self.site.capfctl("phone", "add", first, second)
+        self.assertSays(self.site.capfctl("phone", "add", self.device(), "pbx.example.com", code=1), "DEVICE_NAME_REFUSED",
+                        "policy.device_names")
         self.assertSays(self.site.capfctl("phone", "add", third, second, code=1), "DEVICE_EXISTS", second)
         self.assertSays(self.site.capfctl("phone", "show", third, code=1), "UNKNOWN_DEVICE")
 

@@ -144,14 +144,14 @@ class ForeignLscTest(EndToEnd, rpc.RefusalTests):
         cls.other_site = pki.Manufacturer.root("CAPF-0badcafe")
         path, _ = cls.other_site.write(cls.site.folder / "other-site", "issuer")
         until = (pki.now() + 90 * pki.DAY).isoformat() + "Z"
-        cls.site.trust("lsc", path, "--devices", "MOVE*", "--ends", until)
+        cls.site.trust("lsc", path, "--devices", "BOT*", "--ends", until)
 
     def issue(self, device, identity):
         with rpc.phone_client(self.site, identity) as phone:
             return phone.IssueCertificate(credential=rpc.credential(device),
                                           certification_request=pki.request(pki.make_key()))
 
-    def scheduled(self, kind="install", prefix="MOVE", auth="lsc"):
+    def scheduled(self, kind="install", prefix="BOT", auth="lsc"):
         device = self.site.add_phone(self.device(prefix))
         self.site.schedule(device, kind, auth, "--key-order", "ec", "--ec-size", "256")
         return device
@@ -176,7 +176,7 @@ class ForeignLscTest(EndToEnd, rpc.RefusalTests):
                 self.assertStranger(self.refusal(getattr(phone, method), credential=rpc.credential(device), **fields))
 
     def test_it_speaks_for_the_named_devices_only(self):
-        device = self.scheduled(prefix="STAY")
+        device = self.scheduled(prefix="TAB")
         self.assertStranger(self.refusal(self.issue, device, self.other_site.mic(device, common_names=[device])))
         self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_OUTSIDE_ANCHOR")
 

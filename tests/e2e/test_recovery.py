@@ -140,6 +140,67 @@ class Recovery(EndToEnd):
         self.site.phone(unknown, code=1)
         self.assertEqual(self.site.last_attempt(unknown), "CERTIFICATE_UNKNOWN_ISSUER")
 
+    def test_a_dismissed_administrator_takes_no_site_from_its_backup(self):
+        device, removed, blocked = (self.device() for _ in range(3))
+        for phone in (removed, blocked):
+            self.site.enrol(phone)
+        self.site.add_phone(device)
+        self.site.schedule(device, "install", "null")
+        self.site.capfctl("administrator", "add", "former", "--role", "admin")
+        self.site.capfctl("administrator", "add", "elsewhere", "--role", "admin")
+        self.all_sealed()
+        dump = self.site.folder / "capf.dump"
+        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+        other = self.site.add_server()  # with a copy of the state directory, as the guide has it
+        self.site.capfctl("administrator", "disable", "former", "--yes")
+        self.site.capfctl("phone", "remove", removed, "--yes")
+        self.site.capfctl("phone", "block", blocked)
+        stranger = self.site.folder / "stranger.pem"
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=SEP001122334455",
+            "-out", stranger)
+        self.site.capfctl("certificate", "block", stranger)
+        self.all_sealed()
+        for server in (self.site.server, other):
+            eventually(lambda: " administrator done " in (server.state / "keys/journal").read_text() and
+                       " certificate done " in (server.state / "keys/journal").read_text(), "its journal has it")
+            self.assertEqual((server.state / "keys/journal").stat().st_mode & 0o777, 0o600)
+            self.assertEqual((server.state / "recovery-word").stat().st_mode & 0o777, 0o600)
+            server.stop()
+        self.psql("drop database capf with (force)")
+        self.psql("create database capf owner capf_owner")
+        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        other.start()
+        self.start_behind(device)
+        for server in (self.site.server, other):
+            for command in (("site", "recover", "--yes"), ("administrator", "add", "friend", "--role", "admin"),
+                            ("administrator", "disable", "admin", "--yes"), ("phone", "list")):
+                self.assertSays(self.site.capfctl("--administrator", "former", *command, code=1, server=server),
+                                "ADMINISTRATOR_DISABLED")
+
+        # A true one who has no access to the machine reads, and changes nothing.
+        def from_elsewhere(*command, code=1):
+            return run(PROGRAMS / "capfctl", "--server", self.site.server.endpoints["admin"], "--trust",
+                       self.site.state / "certificates/site-ca.pem", "--certificate", self.site.state / "admin/elsewhere.pem",
+                       "--key", self.site.state / "admin/elsewhere.key", *command, code=code)
+        from_elsewhere("phone", "list", code=0)
+        for command in (("phone", "add", self.device()), ("phone", "block", device), ("site", "recover", "--yes"),
+                        ("administrator", "disable", "admin", "--yes")):
+            self.assertSays(from_elsewhere(*command), "RECOVERY_WORD_REQUIRED")
+        self.assertEqual(self.site.json("audit", "list", "--action", "site.recover")[-1]["reason"], "RECOVERY_WORD_REQUIRED")
+
+        done = self.site.capfctl("site", "recover", "--yes", "--output", "json")
+        self.assertNotIn("former", done.stderr)
+        self.assertEqual(json.loads(done.stdout)["withdrawn"], 3, done.stdout)  # the blocked phone's LSC was on the CRL
+        self.recover(other)
+        administrators = {one["name"]: one["disabled_at"] for one in self.site.json("administrator", "list")}
+        self.assertTrue(administrators["former"])
+        self.assertFalse(administrators["elsewhere"])
+        self.assertSays(self.site.capfctl("phone", "show", removed, code=1), "UNKNOWN_DEVICE")
+        self.assertTrue(self.site.json("phone", "show", blocked)["blocked"])
+        self.assertEqual(len(self.site.json("certificate", "blocked")), 1)
+        from_elsewhere("phone", "add", self.device(), code=0)
+        self.works_again(device)
+
     def test_without_an_administrator_one_is_made_on_the_machine_who_recovers(self):
         device = self.site.add_phone(self.device())
         self.site.schedule(device, "install", "null")

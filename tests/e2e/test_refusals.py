@@ -311,11 +311,11 @@ class OperationTest(Refusals):
     def test_an_anchor_speaks_for_its_own_devices_only(self):
         maker = pki.Manufacturer.root("Small Maker CA")
         path, _ = maker.write(self.site.folder / "small-maker", "maker")
-        self.site.trust("mic", path, "--devices", "SMALL*")
+        self.site.trust("mic", path, "--devices", "TAB*")
         device, _ = self.scheduled("mic")
         self.assertStranger(self.refusal(self.issue, device, maker.mic(device)))
         self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_OUTSIDE_ANCHOR")
-        small, _ = self.scheduled("mic", device=self.device("SMALL"))
+        small, _ = self.scheduled("mic", device=self.device("TAB"))
         self.issue(small, maker.mic(small))
 
     def test_a_removed_anchor_speaks_for_nobody(self):

@@ -98,7 +98,8 @@ struct Servers {
   Metrics metrics;
   std::unique_ptr<ca::SigningKey> site_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
   Bytes site_certificate = must(ca::make_site_ca(*site_key, {"CN=Site CA", clock.now()}, Botan::system_rng()));
-  service::Administrators administrators{site.database(), *site_key, site_certificate, clock, Botan::system_rng()};
+  service::Administrators administrators{site.database(), *site_key,       site_certificate,
+                                         clock,           site.high_water, Botan::system_rng()};
   service::Records records{site.database()};
   service::Checker checker{site.database(), "test"};
   service::OwnCertificates own;
@@ -112,12 +113,16 @@ struct Servers {
   service::SiteClock site_clock{clock, TimePoint()};
   service::Sealer sealer{site.database(), *audit_key, marks,  site.high_water,
                          record,          site_clock, "test", Botan::system_rng()};
-  service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer};
+  LinesInMemory lines;
+  service::Journal journal{site.database(), lines, site.high_water};
+  Secret recovery_word{std::string_view("word of the machine")};
+  service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer, journal};
   rpc::UseCases use_cases{site.enrolment,    site.phones,    site.operations,
                           site.certificates, checker,        site.trust,
                           site.issuers,      administrators, records,
                           recovery,          monitor,        readiness,
-                          metrics,           clock,          {}};
+                          metrics,           clock,          {},
+                          recovery_word};
   rpc::ListenSettings listen(const char* address) const {
     const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
     const std::string pem =

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "capf/service/highwater.h"
+#include "capf/service/journal.h"
 
 namespace capf::test {
 
@@ -19,6 +20,20 @@ class MarksInMemory final : public service::Marks {
     return {};
   }
   std::map<std::string, std::string> marks;
+};
+
+class LinesInMemory final : public service::Lines {
+ public:
+  Result<std::vector<std::string>> read() override { return lines; }
+  Status append(std::span<const std::string> more) override {
+    lines.insert(lines.end(), more.begin(), more.end());
+    return {};
+  }
+  Status clear() override {
+    lines.clear();
+    return {};
+  }
+  std::vector<std::string> lines;
 };
 
 }  // namespace capf::test

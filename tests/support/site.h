@@ -135,6 +135,7 @@ class Site {
   SitePolicy policy = [] {
     SitePolicy made;
     made.null_string_networks = {*Network::parse("127.0.0.0/8")};
+    made.device_names = {Pattern::any()};
     return made;
   }();
 
@@ -169,7 +170,7 @@ class Site {
   service::HighWater high_water;
   service::Authenticator authenticator{database(), strings_, policy, clock_, high_water, {}};
   service::Enrolment enrolment{database(), authenticator, *issuers_, policy, Botan::system_rng()};
-  service::Phones phones{database()};
+  service::Phones phones{database(), policy};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};
   service::Trust trust{database()};

@@ -7,6 +7,7 @@
 #include "capf/domain/certificate.h"
 #include "capf/domain/device.h"
 #include "capf/domain/operation.h"
+#include "capf/domain/policy.h"
 #include "capf/domain/store.h"
 
 using namespace capf;
@@ -218,4 +219,25 @@ TEST_CASE("operation by authentication mode by credential: a phone whose LSC has
   const PhoneFacts facts{false, true, false};
   check_table(OperationKind::kInstall, facts,
               {{"lsc", {kNothing, kOther, "yes", kOther, "yes"}}, {"mic", {kNothing, kOther, "yes", kOther, "yes"}}});
+}
+
+TEST_CASE("a device is added under a name as makers give it, or as the site says") {
+  SitePolicy policy;
+  policy.device_names = usual_device_names();
+  const auto check = [&](const char* name) { return check_device_name(policy, DeviceName::parse(name).value()); };
+  for (const char* name :
+       {"SEP001122334455", "ATA001122334455", "CSFalice", "TCT-bob", "BOTcarol", "TABdave", "CIPC1"}) {
+    CAPTURE(name);
+    CHECK(check(name));
+  }
+  for (const char* name : {"pbx.example.com", "sep001122334455", "www", "XSEP001122334455"}) {
+    CAPTURE(name);
+    const auto refused = check(name);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().reason == Reason::kDeviceNameRefused);
+    CHECK_THAT(refused.error().message, Catch::Contains("SEP*"));
+  }
+  policy.device_names = {Pattern::parse("door-*").value()};
+  CHECK(check("door-12"));
+  CHECK_FALSE(check("SEP001122334455"));
 }

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "capf/base/bytes.h"
+#include "capf/domain/seal.h"
+
+namespace capf {
+
+enum class WithdrawalKind : std::uint8_t { kAdministrator, kCertificate, kKey, kRemovedPhone, kBlockedPhone };
+std::string_view to_string(WithdrawalKind kind);
+std::optional<WithdrawalKind> parse_withdrawal_kind(std::string_view text);
+
+/// Something that was taken away for good, or given back: a disabled administrator, a blocked certificate, a
+/// compromised key, a removed or blocked phone. It stands in the database and, as far as a server has seen it, beside
+/// its keys.
+struct Withdrawal {
+  ChangeCursor place;
+  WithdrawalKind kind = WithdrawalKind::kAdministrator;
+  bool undone = false;
+  Sha256 sha256{};            ///< of the certificate or key; zero for phones
+  std::int64_t phone_id = 0;  ///< of phones
+  std::string device;         ///< of phones
+  std::string block;          ///< of a certificate: its row of the database, as JSON in one line
+
+  /// One line: "<transaction> <id> <kind> done|undone <SHA-256> -", or with the phone's id and name in their place; for
+  /// a certificate its row follows.
+  std::string to_line() const;
+  /// Nothing for anything else.
+  static std::optional<Withdrawal> parse_line(std::string_view line);
+};
+
+}  // namespace capf

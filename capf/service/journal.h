@@ -1,0 +1,50 @@
+#pragma once
+
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "capf/domain/store.h"
+#include "capf/service/highwater.h"
+
+namespace capf::service {
+
+/// A file of lines that grows. Threads: one.
+class Lines {
+ public:
+  virtual ~Lines() = default;
+  /// Every whole line. Errors: INVALID_CONFIGURATION.
+  virtual Result<std::vector<std::string>> read() = 0;
+  /// On disk when it returns.
+  virtual Status append(std::span<const std::string> lines) = 0;
+  /// No line is left.
+  virtual Status clear() = 0;
+};
+
+/// Follows the withdrawals of every server into a file beside the keys. The database must have what the file ends with.
+/// Threads: any.
+class Journal {
+ public:
+  Journal(Database& database, Lines& lines, HighWater& high_water)
+      : database_(database), lines_(lines), high_water_(high_water) {}
+
+  /// Reads the file, at the start. Errors: INVALID_CONFIGURATION.
+  Status open();
+  /// Takes over what the database has more. Call it every few seconds.
+  /// Errors: DATABASE_BEHIND, reported as a mark, where the database lacks what the file ends with.
+  Status follow();
+  /// The database has everything that was in the file: what it says counts from its beginning on.
+  Status begin_anew();
+
+ private:
+  Status follow_locked();
+
+  Database& database_;
+  Lines& lines_;
+  HighWater& high_water_;
+  std::mutex mutex_;
+  ChangeCursor last_;
+};
+
+}  // namespace capf::service

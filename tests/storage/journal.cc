@@ -1,0 +1,222 @@
+#include "capf/service/journal.h"
+
+#include <botan/system_rng.h>
+#include <catch2/catch.hpp>
+
+#include "capf/service/administrators.h"
+#include "capf/service/recovery.h"
+#include "tests/support/expect.h"
+#include "tests/support/folder.h"
+#include "tests/support/marks.h"
+#include "tests/support/site.h"
+
+// What a server has seen withdrawn, beside its keys: followed over all servers, kept when the database is set back, and
+// brought back by a recovery.
+
+using namespace capf;
+using namespace capf::test;
+
+namespace {
+
+constexpr Role kRole = Role::kOperator;
+
+/// A site with one of everything that can be withdrawn.
+class Withdrawing {
+ public:
+  Withdrawing() {
+    for (const char* name : {"REMOVED", "BLOCKED", "STOLEN"}) site.add_phone(name);
+    const DeviceName stolen = device("STOLEN");
+    site.enrol(stolen, key);
+    must(site.trust.add(site.administrator, anchor()));
+    add_administrator("dismissed", 1);
+    add_administrator("present", 2);
+  }
+  void withdraw() {
+    must(site.phones.remove(site.administrator, device("REMOVED")));
+    must(site.phones.block(site.administrator, device("BLOCKED")));
+    must(site.certificates.revoke(site.administrator, "STOLEN", RevocationReason::kKeyCompromise));
+    must(site.trust.block(site.administrator, {blocked}));
+    must(administrators.disable(site.administrator, "dismissed"));
+  }
+  /// As a dump of before brings it.
+  void restore() {
+    const std::string tables[]{"administrators", "phones",      "blocked_certificates",
+                               "public_keys",    "withdrawals", "certificates"};
+    std::string statements;
+    for (const std::string& table : tables) statements += "alter table " + table + " disable trigger user; ";
+    statements +=
+        "update administrators set disabled_at = null; update phones set removed_at = null, blocked_at = null; "
+        "delete from blocked_certificates; update public_keys set compromised = false; delete from withdrawals; ";
+    for (const std::string& table : tables) statements += "alter table " + table + " enable trigger user; ";
+    site.sql(statements);
+  }
+  static DeviceName device(const std::string& name) { return must(DeviceName::parse(name)); }
+  Sha256 certificate(const std::string& name) {
+    return must(in_read(site.database(), [&](Transaction& tx) -> Result<Sha256> {
+      CAPF_LET(const auto found, tx.administrators().find(name));
+      if (!found) return fail(Reason::kUnknownAdministrator);
+      return found->certificate_sha256;
+    }));
+  }
+
+  Site site;
+  Manufacturer maker{"Maker"};
+  Bytes blocked = maker.mic(PhoneKey(), "SEP5");
+  PhoneKey key;
+  SystemClock clock;
+  std::unique_ptr<ca::SigningKey> site_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+  Bytes site_certificate = must(ca::make_site_ca(*site_key, {"CN=Site CA", clock.now()}, Botan::system_rng()));
+  service::Administrators administrators{site.database(), *site_key,       site_certificate,
+                                         clock,           site.high_water, Botan::system_rng()};
+  LinesInMemory lines;
+  service::Journal journal{site.database(), lines, site.high_water};
+
+ private:
+  service::AnchorRequest anchor() const {
+    service::AnchorRequest request;
+    request.files = {maker.root()};
+    return request;
+  }
+  void add_administrator(const std::string& name, std::uint8_t octet) {
+    Administrator administrator{name, kRole, {}, clock.now() + std::chrono::hours{24}, clock.now(), "test", {}};
+    administrator.certificate_sha256.fill(octet);
+    must(in_write(site.database(), [&](Transaction& tx) { return tx.administrators().add(administrator); }));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("withdrawals have one form on a line, and nothing else is one") {
+  Withdrawal certificate{{7, 9}, WithdrawalKind::kCertificate, false, sha256(as_bytes("x")), 0, "", "{\"a\": \"b c\"}"};
+  Withdrawal phone{{18446744073709551615U, 1}, WithdrawalKind::kBlockedPhone, true, {}, 12, "SEP1", ""};
+  for (const Withdrawal& withdrawal : {certificate, phone}) {
+    const auto read = Withdrawal::parse_line(withdrawal.to_line());
+    REQUIRE(read);
+    CHECK(read->to_line() == withdrawal.to_line());
+  }
+  CHECK(Withdrawal::parse_line(certificate.to_line())->block == certificate.block);
+  for (const char* line :
+       {"", "7", "7 9 phone done 1 SEP1", "7 9 key done 00 -", "7 9 blocked_phone done x SEP1",
+        "7 9 blocked_phone done 1 ", "x 9 removed_phone done 1 SEP1", "7 9 removed_phone ended 1 SEP1"}) {
+    CAPTURE(line);
+    CHECK_FALSE(Withdrawal::parse_line(line));
+  }
+}
+
+TEST_CASE("a server follows what is withdrawn and given back, and finds it again when it starts") {
+  Withdrawing one;
+  must(one.journal.open());
+  one.withdraw();
+  must(one.journal.follow());
+  const service::Withdrawn& withdrawn = one.site.high_water.withdrawn();
+  const auto key = sha256(one.key.botan().subject_public_key());
+  CHECK(withdrawn.has_administrator(one.certificate("dismissed")));
+  CHECK_FALSE(withdrawn.has_administrator(one.certificate("present")));
+  CHECK(withdrawn.has_key({&key, 1}));
+  CHECK(withdrawn.list(WithdrawalKind::kCertificate).size() == 1);
+  CHECK(withdrawn.list(WithdrawalKind::kRemovedPhone).size() == 1);
+  CHECK(withdrawn.list(WithdrawalKind::kBlockedPhone).size() == 2);  // and the stolen one
+  must(one.journal.follow());
+  const std::size_t count = one.lines.lines.size();
+  CHECK(count == 6);
+
+  must(one.site.phones.unblock(one.site.administrator, Withdrawing::device("BLOCKED")));
+  must(one.journal.follow());
+  CHECK(one.lines.lines.size() == count + 1);
+  CHECK(withdrawn.list(WithdrawalKind::kBlockedPhone).size() == 1);
+
+  service::HighWater other;
+  service::Journal later(one.site.database(), one.lines, other);
+  must(later.open());
+  CHECK(other.withdrawn().has_administrator(one.certificate("dismissed")));
+  CHECK(other.withdrawn().list(WithdrawalKind::kBlockedPhone).size() == 1);
+  must(later.follow());
+  CHECK(one.lines.lines.size() == count + 1);
+  // A phone that is added again is another one.
+  const DeviceName again = one.site.add_phone("REMOVED");
+  one.site.enrol(again, PhoneKey());
+
+  // A state directory of before: it takes over what it lacks.
+  LinesInMemory old;
+  old.lines.assign(one.lines.lines.begin(), one.lines.lines.begin() + 2);
+  service::HighWater older;
+  service::Journal restored(one.site.database(), old, older);
+  must(restored.open());
+  must(restored.follow());
+  CHECK(old.lines == one.lines.lines);
+
+  one.lines.lines.emplace_back("nonsense");
+  CHECK(refused(service::Journal(one.site.database(), one.lines, other).open()) == Reason::kInvalidConfiguration);
+}
+
+TEST_CASE("what was withdrawn stays so when the database is set back, and a recovery brings it back") {
+  Withdrawing one;
+  Site& site = one.site;
+  must(one.journal.open());
+  one.withdraw();
+  must(one.journal.follow());
+  const Sha256 dismissed = one.certificate("dismissed");
+  one.restore();
+
+  CHECK(refused(one.journal.follow()) == Reason::kDatabaseBehind);
+  CHECK(refused(site.high_water.check()) == Reason::kDatabaseBehind);
+  CHECK(refused(one.administrators.recognise(dismissed)) == Reason::kAdministratorDisabled);
+  CHECK(must(one.administrators.recognise(one.certificate("present"))).level.error().reason == Reason::kDatabaseBehind);
+  // Even where nothing said so.
+  site.high_water.report("journal", std::nullopt);
+  for (const auto& [name, reason] :
+       {std::pair("BLOCKED", Reason::kDeviceBlocked), std::pair("STOLEN", Reason::kDeviceBlocked)}) {
+    const DeviceName device = Withdrawing::device(name);
+    const std::string digits = site.schedule(device, OperationKind::kInstall, AuthMode::kString);
+    CHECK(refused(site.enrolment.issue(Site::with_string(device, digits), PhoneKey().request())) ==
+          Reason::kAuthenticationFailed);
+    CHECK(site.last_attempt(device)->reason == reason);
+  }
+  const DeviceName removed = Withdrawing::device("REMOVED");
+  const std::string digits = site.schedule(removed, OperationKind::kInstall, AuthMode::kString);
+  CHECK(refused(site.enrolment.issue(Site::with_string(removed, digits), PhoneKey().request())) ==
+        Reason::kAuthenticationFailed);
+  const DeviceName innocent = site.add_phone("SEP9");
+  const std::string string = site.schedule(innocent, OperationKind::kInstall, AuthMode::kString);
+  CHECK(refused(site.enrolment.issue(Site::with_string(innocent, string), one.key.request())) ==
+        Reason::kKeyCompromised);
+
+  CHECK(refused(one.journal.follow()) == Reason::kDatabaseBehind);
+  Folder folder;
+  const auto published = must(service::PublishedCrls::open(folder.path() / "crls"));
+  MarksInMemory marks;
+  service::RecordState record;
+  service::SiteClock clock(one.clock, TimePoint());
+  const auto audit_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+  service::Sealer sealer(site.database(), *audit_key, marks, site.high_water, record, clock, "test",
+                         Botan::system_rng());
+  service::Recovery recovery(site.database(), *published, marks, site.high_water, clock, sealer, one.journal);
+  const auto state = must(recovery.look());
+  service::Confirmed confirmed;
+  for (const Administrator& one_of_them : state.administrators) {
+    if (!one_of_them.disabled_at) confirmed.administrators.push_back(one_of_them.name);
+  }
+  CHECK(confirmed.administrators == std::vector<std::string>{"present"});
+  for (const TrustAnchor& anchor : state.anchors) confirmed.anchors.push_back(anchor.sha256);
+  const auto done = must(recovery.run(site.administrator, confirmed));
+  CHECK(done.withdrawn == 6);
+  CHECK(site.value("select disabled_at is not null from administrators where name = 'dismissed'") == "t");
+  CHECK(site.value("select count(*) from blocked_certificates") == "1");
+  CHECK(site.value("select count(*) from public_keys where compromised") == "1");
+  CHECK(site.value("select string_agg(device, ' ' order by device) from phones where removed_at is not null") ==
+        "REMOVED");
+  CHECK(site.value("select string_agg(device, ' ' order by device) from phones where blocked_at is not null") ==
+        "BLOCKED STOLEN");
+  must(site.high_water.check());
+  must(one.journal.follow());
+  CHECK(site.high_water.withdrawn().has_administrator(dismissed));
+  CHECK(one.lines.lines.size() == 6);
+}
+
+TEST_CASE("the server's role makes up no withdrawal") {
+  Site site;
+  CHECK_THROWS_WITH(
+      site.sql("insert into withdrawals (kind, phone_id, device) values ('removed_phone', 1, 'SEP1')", "capf_server"),
+      Catch::Contains("permission denied"));
+  CHECK_THROWS_WITH(site.sql("delete from withdrawals"), Catch::Contains("never changed"));
+}
