@@ -35,7 +35,7 @@ Result<bool> is_blocked(Transaction& tx, const Withdrawn& withdrawn, const Judge
     certificates.push_back(issuer.sha256);
     keys.push_back(issuer.key_sha256);
   }
-  if (withdrawn.has_certificate(certificates) || withdrawn.has_key(keys)) return true;
+  if (withdrawn.has_key(keys)) return true;
   return tx.blocks().refuses(certificates, keys);
 }
 
@@ -171,15 +171,15 @@ Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Cal
   // One HMAC whatever comes of it: the time tells no name from another.
   const Bytes mac = strings_.mac(operation ? operation->id : 0, caller.device,
                                  caller.auth_string ? caller.auth_string->text() : std::string_view{});
-  // What this server has seen withdrawn stays so, whatever an older database says.
+  // What this server has seen withdrawn for ever stays so, whatever an older database says. A block may have been taken
+  // back by another server a moment ago: only the database knows.
   const Withdrawn& withdrawn = high_water_.withdrawn();
   if (!phone || withdrawn.has_phone(phone->id, phone->device)) {
     return Judgement(tl::unexpected<Refusal>(Refusal{fail(Reason::kUnknownDevice).value(), {}, {}}));
   }
 
   Proven proven{*phone, operation, CredentialKind::kNone, {}, {}, {}, {}};
-  if (phone->blocked_at || withdrawn.has_blocked(phone->id, phone->device))
-    return Judgement(refused(Reason::kDeviceBlocked, proven));
+  if (phone->blocked_at) return Judgement(refused(Reason::kDeviceBlocked, proven));
 
   const bool on_wire = caller.transport == kWireTransport;
   const auto idle = [&] {

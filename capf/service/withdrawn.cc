@@ -65,13 +65,6 @@ bool Withdrawn::has_administrator(const Sha256& certificate) const {
   return found != by_digest_.end() && found->second.contains(certificate);
 }
 
-bool Withdrawn::has_certificate(std::span<const Sha256> certificates) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = by_digest_.find(WithdrawalKind::kCertificate);
-  return found != by_digest_.end() && std::any_of(certificates.begin(), certificates.end(),
-                                                  [&](const Sha256& one) { return found->second.contains(one); });
-}
-
 bool Withdrawn::has_key(std::span<const Sha256> keys) const {
   const std::lock_guard lock(mutex_);
   const auto found = by_digest_.find(WithdrawalKind::kKey);
@@ -82,12 +75,6 @@ bool Withdrawn::has_key(std::span<const Sha256> keys) const {
 bool Withdrawn::has_phone(std::int64_t id, const DeviceName& device) const {
   const std::lock_guard lock(mutex_);
   const auto found = phones_.find(WithdrawalKind::kRemovedPhone);
-  return found != phones_.end() && found->second.contains({id, device.text()});
-}
-
-bool Withdrawn::has_blocked(std::int64_t id, const DeviceName& device) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = phones_.find(WithdrawalKind::kBlockedPhone);
   return found != phones_.end() && found->second.contains({id, device.text()});
 }
 

@@ -18,11 +18,9 @@ namespace capf::service {
 class Withdrawn {
  public:
   bool has_administrator(const Sha256& certificate) const;
-  bool has_certificate(std::span<const Sha256> certificates) const;
   bool has_key(std::span<const Sha256> keys) const;
   /// A phone that was added again under the same name has another id.
   bool has_phone(std::int64_t id, const DeviceName& device) const;
-  bool has_blocked(std::int64_t id, const DeviceName& device) const;
 
   void take(const Withdrawal& withdrawal);
   void clear();

@@ -167,7 +167,7 @@ class SelectionTest(RevocationTest):
         self.assertEqual(self.ocsp(path), "good")
 
     def test_what_is_selected_is_revoked_and_nothing_else(self):
-        prefix = "BATCH"
+        prefix = "TABBATCH"
         phones = []
         for number in range(3):
             device = f"{prefix}{number}"

@@ -103,7 +103,8 @@ class BalanceTest(Servers):
                         continue
                     call = self.site.capfctl if program == "capfctl" else self.site.phone
                     words = ("phone", "list") if program == "capfctl" else (self.device(),)
-                    self.assertSays(call("--server", server, *words, code=1), "INVALID_REQUEST")
+                    code = 2 if program == "capfctl" else 1  # wrong usage is told from a refusal
+                    self.assertSays(call("--server", server, *words, code=code), "INVALID_REQUEST")
 
 
 class RollingRestartTest(Servers):

@@ -16,7 +16,7 @@ TEST_CASE("a phone lives as ever whatever was set for the role") {
                "default_transaction_isolation = 'serializable'", "default_transaction_read_only = on",
                "default_transaction_deferrable = on", "row_security = off", "client_min_messages = 'debug1'",
                "enable_indexscan = off", "jit = on", "statement_timeout = 1", "lock_timeout = 1",
-               "idle_in_transaction_session_timeout = 1", "idle_session_timeout = 1", "quote_all_identifiers = on");
+               "idle_in_transaction_session_timeout = 1", "idle_session_timeout = '1s'", "quote_all_identifiers = on");
   INFO(setting);
   Site site;
   const std::string role = "alter role capf_server in database " + site.value("select current_database()");
