@@ -155,6 +155,9 @@ class DiskTest(Rounds):
         cls.other = cls.site.add_server()
         cls.disk = faults.SmallDisk(cls.site)
         cls.site.at_the_end(cls.disk.close)
+        # Its database was away for a moment: they try again after a pause.
+        for server in cls.site.servers:
+            eventually(lambda: cls.site.capfctl("phone", "list", code=None, server=server).returncode == 0, "back again")
 
     def test_a_disk_that_is_full(self):
         for _ in range(OTHERS):
