@@ -23,7 +23,7 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint now() const = 0;
-  /// What is known of the present from elsewhere.
+  /// Bounds the present from below by what is known elsewhere; the epoch where nothing is.
   virtual TimeBound bound() const { return {}; }
 };
 

@@ -32,7 +32,7 @@ class Calls {
     using Done = std::invoke_result_t<Job&>;
     if (hang()) return std::nullopt;
     const auto task = std::make_shared<std::packaged_task<Done()>>([owned = std::optional(std::move(job))]() mutable {
-      // What it owns has gone when the caller goes on.
+      // The job goes before the caller goes on, with everything that it owns.
       const std::unique_ptr<decltype(owned), void (*)(decltype(owned)*)> gone(&owned,
                                                                               [](auto* left) { left->reset(); });
       return (*owned)();

@@ -101,10 +101,7 @@ bool is_signed_by(BytesView subject, BytesView issuer) {
   const ErrorQueue errors;
   const X509Ptr below = parse_x509(subject);
   const X509Ptr above = parse_x509(issuer);
-  EVP_PKEY* const key = above ? X509_get0_pubkey(above.get()) : nullptr;
-  return below && key != nullptr &&
-         X509_NAME_cmp(X509_get_issuer_name(below.get()), X509_get_subject_name(above.get())) == 0 &&
-         X509_verify(below.get(), key) == 1;
+  return below && above && is_issued_by(below.get(), above.get());
 }
 
 std::string to_pem(BytesView der) { return Botan::PEM_Code::encode(der.data(), der.size(), "CERTIFICATE"); }

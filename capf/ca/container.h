@@ -11,8 +11,9 @@ namespace capf::ca {
 /// RFC 7292 4: a PFX, by its version.
 bool is_pkcs12(BytesView file);
 
-/// What a file that is not what was asked for seems to be, and how to make the right one of it, in words that follow
-/// "this is": "a Java keystore, which 'keytool …' turns into PKCS #12". Nothing of the content but a label of PEM.
+/// Names what a file seems to be that is not what was asked for, and how to make the right one of it, in words that
+/// follow "this is": "a Java keystore, which 'keytool …' turns into PKCS #12". Nothing of the content but a label of
+/// PEM.
 std::string describe_file(BytesView file);
 
 }  // namespace capf::ca

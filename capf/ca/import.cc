@@ -18,15 +18,6 @@ using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Freed<PKCS8_PRIV_KEY_INFO_
 
 constexpr std::size_t kMostCertificates = 10;
 
-void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
-using StackPtr = std::unique_ptr<STACK_OF(X509), Freed<free_stack>>;
-
-bool issued_by(X509* subject, X509* issuer) {
-  EVP_PKEY* const key = X509_get0_pubkey(issuer);
-  return key != nullptr && X509_NAME_cmp(X509_get_issuer_name(subject), X509_get_subject_name(issuer)) == 0 &&
-         X509_verify(subject, key) == 1;
-}
-
 /// Finds the key's certificate, and puts what stands above it in order.
 Result<ImportedAuthority> assemble(std::unique_ptr<SigningKey> key, const std::vector<Bytes>& certificates) {
   const ErrorQueue errors;
@@ -59,8 +50,8 @@ Result<ImportedAuthority> assemble(std::unique_ptr<SigningKey> key, const std::v
   ImportedAuthority authority;
   authority.key = std::move(key);
   authority.certificate = encode_der(i2d_X509, at.get());
-  while (!issued_by(at.get(), at.get())) {
-    at = take([subject = at.get()](X509* candidate) { return issued_by(subject, candidate); });
+  while (!is_issued_by(at.get(), at.get())) {
+    at = take([subject = at.get()](X509* candidate) { return is_issued_by(subject, candidate); });
     if (!at) break;
     authority.chain.push_back(encode_der(i2d_X509, at.get()));
   }
@@ -129,7 +120,7 @@ Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphra
   const bool opened = PKCS12_parse(parsed.get(), secret.c_str(), &key, &certificate, &others) == 1;
   const PkeyPtr owned_key(key);
   const X509Ptr owned_certificate(certificate);
-  const StackPtr owned_others(others);
+  const X509StackPtr owned_others(others);
   if (!opened && !sealed) {
     return fail(Reason::kWrongPassphrase,
                 "the passphrase does not open the PKCS #12 file, or it is damaged: it has no MAC that would tell",

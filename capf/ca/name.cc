@@ -5,6 +5,7 @@
 
 #include <botan/der_enc.h>
 
+#include "capf/base/utf8.h"
 #include "capf/ca/asn1.h"
 
 namespace capf::ca {
@@ -71,8 +72,8 @@ constexpr std::array kShownTypes{
     ShownType{"unstructuredName", "1.2.840.113549.1.9.2"},
 };
 
-/// What can be shown as it is: neither a control character nor one that hides or turns round what stands beside it.
-bool is_shown(std::uint32_t point) {
+/// Whether the character is shown as it is: no control character, and none that hides or turns round its neighbours.
+bool is_shown(char32_t point) {
   const bool control = point < 0x20 || (point >= 0x7F && point < 0xA0);
   const bool direction = (point >= 0x200E && point <= 0x200F) || (point >= 0x202A && point <= 0x202E) ||
                          (point >= 0x2066 && point <= 0x2069) || point == 0x061C;
@@ -80,30 +81,11 @@ bool is_shown(std::uint32_t point) {
   return !control && !direction && !unseen && point <= 0x10FFFF && (point < 0xD800 || point > 0xDFFF);
 }
 
-/// RFC 3629, of characters that can be shown.
+/// UTF-8 of characters that can be shown.
 bool is_plain_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto octet = static_cast<std::uint8_t>(text[i]);
-    std::size_t more = 0;
-    std::uint32_t point = octet;
-    std::uint32_t least = 0;
-    if (octet >= 0xF0 && octet < 0xF5) {
-      more = 3, point = octet & 0x07, least = 0x10000;
-    } else if (octet >= 0xE0 && octet < 0xF0) {
-      more = 2, point = octet & 0x0F, least = 0x800;
-    } else if (octet >= 0xC2 && octet < 0xE0) {
-      more = 1, point = octet & 0x1F, least = 0x80;
-    } else if (octet >= 0x80) {
-      return false;
-    }
-    if (text.size() - i <= more) return false;
-    for (std::size_t k = 1; k <= more; ++k) {
-      const auto next = static_cast<std::uint8_t>(text[i + k]);
-      if ((next & 0xC0) != 0x80) return false;
-      point = point << 6 | (next & 0x3F);
-    }
-    if (point < least || !is_shown(point)) return false;
-    i += more + 1;
+  if (find_not_utf8(text)) return false;
+  while (!text.empty()) {
+    if (!is_shown(take_code_point(text))) return false;
   }
   return true;
 }
@@ -123,28 +105,12 @@ std::string escaped(const std::string& value) {
   return text;
 }
 
-void append_utf8(std::string& text, std::uint32_t point) {
-  const auto tail = [&](int shift) { text += static_cast<char>(0x80 | (point >> shift & 0x3F)); };
-  if (point < 0x80) {
-    text += static_cast<char>(point);
-  } else if (point < 0x800) {
-    text += static_cast<char>(0xC0 | point >> 6);
-    tail(0);
-  } else if (point < 0x10000) {
-    text += static_cast<char>(0xE0 | point >> 12);
-    tail(6), tail(0);
-  } else {
-    text += static_cast<char>(0xF0 | point >> 18);
-    tail(12), tail(6), tail(0);
-  }
-}
-
 /// The characters of a string whose units have `width` octets; surrogates stand for nothing in UCS-2 (X.690 8.23.7).
 std::optional<std::string> from_units(BytesView octets, std::size_t width) {
   if (octets.size() % width != 0) return std::nullopt;
   std::string text;
   for (std::size_t i = 0; i < octets.size(); i += width) {
-    std::uint32_t point = 0;
+    char32_t point = 0;
     for (std::size_t k = 0; k < width; ++k) point = point << 8 | octets[i + k];
     if (!is_shown(point)) return std::nullopt;
     append_utf8(text, point);

@@ -26,6 +26,8 @@ struct Freed {
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free>>;
 using PkeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using X509Ptr = std::unique_ptr<X509, Freed<X509_free>>;
+inline void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
+using X509StackPtr = std::unique_ptr<STACK_OF(X509), Freed<free_stack>>;
 using X509ReqPtr = std::unique_ptr<X509_REQ, Freed<X509_REQ_free>>;
 
 /// Empties the queue of errors when it goes.
@@ -48,6 +50,13 @@ inline X509Ptr parse_x509(BytesView der) {
   X509Ptr certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
   if (certificate && at != der.data() + der.size()) certificate.reset();
   return certificate;
+}
+
+/// Whether the issuer's name is the other one's issuer, and its key has signed it: RFC 5280 6.1.3 (a)(1), (4).
+inline bool is_issued_by(X509* subject, X509* issuer) {
+  EVP_PKEY* const key = X509_get0_pubkey(issuer);
+  return key != nullptr && X509_NAME_cmp(X509_get_issuer_name(subject), X509_get_subject_name(issuer)) == 0 &&
+         X509_verify(subject, key) == 1;
 }
 
 /// What `encode` (an i2d function) makes of the object; empty where it fails.

@@ -12,9 +12,6 @@ using StorePtr = std::unique_ptr<X509_STORE, Freed<X509_STORE_free>>;
 using ConstraintsPtr = std::unique_ptr<NAME_CONSTRAINTS, Freed<NAME_CONSTRAINTS_free>>;
 using ContextPtr = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX_free>>;
 
-void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
-using StackPtr = std::unique_ptr<STACK_OF(X509), Freed<free_stack>>;
-
 int purpose_of(PathPurpose purpose) {
   switch (purpose) {
     case PathPurpose::kTlsServer: return X509_PURPOSE_SSL_SERVER;
@@ -105,7 +102,7 @@ std::optional<std::string> path_fault(BytesView certificate, std::span<const Byt
   const ErrorQueue errors;
   if (above.empty()) return "has no issuer";
   const X509Ptr leaf = parse_x509(certificate);
-  const StackPtr between(sk_X509_new_null());
+  const X509StackPtr between(sk_X509_new_null());
   const StorePtr store(X509_STORE_new());
   const ContextPtr context(X509_STORE_CTX_new());
   CAPF_INVARIANT(between && store && context);

@@ -9,7 +9,7 @@
 
 namespace capf::ca {
 
-/// What a certificate under an issuer is for.
+/// The purpose of a certificate under an issuer.
 enum class PathPurpose : std::uint8_t { kTlsServer, kTlsClient, kOcspResponder };
 
 /// Whether a relying party that trusts the last of `above` takes the certificate: RFC 5280 6.1 by OpenSSL, with name

@@ -156,16 +156,14 @@ Findings judge_originals(const std::vector<Link>& shown, const Store& store, Tim
   return found;
 }
 
-void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
-using StackPtr = std::unique_ptr<STACK_OF(X509), Freed<free_stack>>;
 using ContextPtr = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX_free>>;
 
-void push(const StackPtr& stack, const Link& link) {
+void push(const X509StackPtr& stack, const Link& link) {
   X509Ptr certificate = parse_x509(link.der);
   if (certificate && sk_X509_push(stack.get(), certificate.get()) > 0) static_cast<void>(certificate.release());
 }
 
-/// What OpenSSL's callback finds on the certificates of the path: their dates are noted, all else ends it.
+/// Takes the findings of OpenSSL's callback on the certificates of the path: dates are noted, all else ends it.
 struct Noted {
   std::map<int, Certificate_Status_Code> by_depth;
   std::optional<Certificate_Status_Code> end;
@@ -192,8 +190,8 @@ struct Noted {
 /// OpenSSL judges the certificates themselves, and here is what Botan asks for beyond that.
 Findings judge_copies(const std::vector<Link>& shown, const Store& store, TimePoint now) {
   const ErrorQueue errors;
-  const StackPtr sent(sk_X509_new_null());
-  const StackPtr anchors(sk_X509_new_null());
+  const X509StackPtr sent(sk_X509_new_null());
+  const X509StackPtr anchors(sk_X509_new_null());
   const ContextPtr context(X509_STORE_CTX_new());
   CAPF_INVARIANT(sent && anchors && context);
   for (const Link& link : shown) push(sent, link);

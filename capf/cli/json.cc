@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "capf/base/utf8.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -16,7 +17,7 @@ void append_escape(std::string& out, unsigned unit) {
 void append_string(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
-    const char32_t c = client::take_code_point(text);
+    const char32_t c = take_code_point(text);
     switch (c) {
       case U'"': out += "\\\""; break;
       case U'\\': out += "\\\\"; break;
@@ -28,7 +29,7 @@ void append_string(std::string& out, std::string_view text) {
         if (client::is_control(c))
           append_escape(out, static_cast<unsigned>(c));
         else
-          client::append_utf8(out, c);
+          append_utf8(out, c);
     }
   }
   out += '"';

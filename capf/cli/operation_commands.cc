@@ -65,7 +65,7 @@ std::vector<Column> operation_columns() {
           {"STATUS", "status"}};
 }
 
-/// What every role may read, monitor too.
+/// Asks for the list that every role may read, monitor too.
 Result<int> list_pending(const Arguments& arguments, Server& server) {
   v1::ListPendingRequest request;
   request.set_overdue(arguments.text("--state") == "overdue");

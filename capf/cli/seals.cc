@@ -102,18 +102,15 @@ void SealVerifier::take(const v1::SealedBatch& batch) {
   const v1::AuditSeal& seal = batch.seal();
   const std::string text = encoded(seal);
   const bool is_signed = client::is_signature(public_key_, as_bytes(text), as_bytes(seal.signature()));
-  if (!is_signed) {
-    if (const auto words = remark(batch, "made_up"); words && batch.events().empty()) {
-      remarks_.push_back("seal " + std::to_string(seal.number()) + ": is made up: " + *words);
-      if (last_ != 0 && seal.number() != last_ + 1) find(seal.number(), "seals before it are missing");
-      if (last_ == 0) first_ = seal.number();
-      last_ = seal.number();
-      return;
-    }
-  }
   if (last_ == 0) first_ = seal.number();
   if (last_ != 0 && seal.number() != last_ + 1) {
     find(seal.number(), "follows " + std::to_string(last_) + ": seals are missing");
+  }
+  last_ = seal.number();
+  const auto made_up = is_signed ? std::nullopt : remark(batch, "made_up");
+  if (made_up && batch.events().empty()) {
+    remarks_.push_back("seal " + std::to_string(seal.number()) + ": is made up: " + *made_up);
+    return;
   }
   if (chained_ == 0) {
     first_previous_ = hex(seal.previous());
@@ -139,7 +136,6 @@ void SealVerifier::take(const v1::SealedBatch& batch) {
   }
   last_at_ = microseconds(seal.sealed_at());
   events_ += batch.events_size();
-  last_ = seal.number();
   chained_ = seal.number();
   last_sha256_ = hex(digest(text));
   if (const auto anchor = anchors_.find(last_); anchor != anchors_.end() && anchor->second != last_sha256_) {

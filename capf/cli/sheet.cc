@@ -8,6 +8,7 @@
 
 #include <csv.h>
 
+#include "capf/base/utf8.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -25,7 +26,7 @@ constexpr std::array<std::string_view, 24> kUsualTitles{
 
 std::string shortened(std::string_view value) {
   std::string_view rest = value;
-  for (std::size_t i = 0; i < kLongestValue && !rest.empty(); ++i) client::take_code_point(rest);
+  for (std::size_t i = 0; i < kLongestValue && !rest.empty(); ++i) take_code_point(rest);
   return std::string(value.substr(0, value.size() - rest.size())) + (rest.empty() ? "" : "...");
 }
 
@@ -61,7 +62,7 @@ std::optional<std::string> wrong_encoding(std::string_view text) {
   if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") || text.find('\0') != std::string_view::npos) {
     return std::string("it is in UTF-16, or no text") + kSaveAs;
   }
-  if (const auto at = client::find_not_utf8(text)) {
+  if (const auto at = find_not_utf8(text)) {
     return "line " + std::to_string(line_at(text, *at)) + " is not UTF-8, but perhaps Latin-1" + kSaveAs;
   }
   return std::nullopt;

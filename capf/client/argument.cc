@@ -4,7 +4,7 @@
 #include <cstring>
 #include <iostream>
 
-#include "capf/client/text.h"
+#include "capf/base/utf8.h"
 
 namespace capf::client {
 namespace {

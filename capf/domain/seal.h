@@ -5,8 +5,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "capf/base/bytes.h"
+#include "capf/base/error.h"
 #include "capf/base/time.h"
 
 // How the record is sealed. Every field is its length in octets (4, big-endian) and its octets; numbers and times
@@ -71,7 +73,7 @@ struct SealRemark {
 
 /// A transaction is so long at most: an event that was sealed later than that after its time was dated back.
 inline constexpr std::chrono::hours kLongestTransaction{1};
-/// What the times of a seal and of its events say against it, in words; nothing where they are in order.
+/// Judges the times of a seal and of its events. @return what is wrong, in words; nothing where they are in order.
 /// @param previous when the seal before was made; absent for the first one.
 std::optional<std::string> fault_of_times(const AuditSeal& seal, std::span<const AuditRecord> events,
                                           const std::optional<TimePoint>& previous);
@@ -83,5 +85,49 @@ Sha256 content_of(std::span<const AuditRecord> events);
 /// What is signed, and what `sha256` is made of.
 Bytes seal_text(const AuditSeal& seal);
 Bytes remark_text(const SealRemark& remark, const AuditSeal& seal);
+
+/// An event with its place in the record.
+struct PlacedRecord {
+  ChangeCursor place;
+  AuditRecord record;
+};
+
+/// Events that no seal covers.
+struct UnsealedEvents {
+  std::int64_t count = 0;
+  std::optional<TimePoint> oldest;
+  /// Those whose transactions have numbers that the database has not given out yet: somebody has made them up.
+  std::int64_t made_up = 0;
+};
+
+class SealStore {
+ public:
+  virtual ~SealStore() = default;
+  /// At the start, before anything is written: places in the record go on from the greatest one, also where the
+  /// database was restored into another cluster. @return whether it was.
+  virtual Result<bool> adopt_cluster() = 0;
+  /// Nobody else adds a seal before this transaction ends.
+  virtual Status lock() = 0;
+  virtual Result<std::optional<AuditSeal>> last() = 0;
+  virtual Result<std::optional<AuditSeal>> find(std::int64_t number) = 0;
+  /// Those with a greater number, in order.
+  virtual Result<std::vector<AuditSeal>> list(std::int64_t after, int limit) = 0;
+  /// @param seal its number follows the greatest one on record.
+  virtual Status add(const AuditSeal& seal) = 0;
+  virtual Status add_remark(const SealRemark& remark) = 0;
+  /// Those of seals `first` to `last`, by number, a few of each at most.
+  virtual Result<std::vector<SealRemark>> remarks(std::int64_t first, std::int64_t last) = 0;
+  /// Whether an event could be written now. Errors: INTERNAL where its place in the record cannot be given.
+  virtual Status try_place() = 0;
+  /// Events after `after` that no running transaction can still precede, in order.
+  virtual Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) = 0;
+  /// Events after `after`, up to and with `last`, in order.
+  virtual Result<std::vector<PlacedRecord>> events(const ChangeCursor& after, const ChangeCursor& last, int limit) = 0;
+  virtual Result<UnsealedEvents> after(const ChangeCursor& cursor) = 0;
+  /// SubjectPublicKeyInfo of the site's audit key.
+  virtual Result<std::optional<Bytes>> key() = 0;
+  /// @return false where there is one already.
+  virtual Result<bool> set_key(BytesView spki) = 0;
+};
 
 }  // namespace capf

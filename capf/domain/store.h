@@ -450,59 +450,6 @@ class AuditStore {
   virtual Status prune_refusals(TimePoint until) = 0;
 };
 
-/// An event with its place in the record.
-struct PlacedRecord {
-  ChangeCursor place;
-  AuditRecord record;
-};
-
-/// Events that no seal covers.
-struct UnsealedEvents {
-  std::int64_t count = 0;
-  std::optional<TimePoint> oldest;
-  /// Those whose transactions have numbers that the database has not given out yet: somebody has made them up.
-  std::int64_t made_up = 0;
-};
-
-class SealStore {
- public:
-  virtual ~SealStore() = default;
-  /// At the start, before anything is written: places in the record go on from the greatest one, also where the
-  /// database was restored into another cluster. @return whether it was.
-  virtual Result<bool> adopt_cluster() = 0;
-  /// Nobody else adds a seal before this transaction ends.
-  virtual Status lock() = 0;
-  virtual Result<std::optional<AuditSeal>> last() = 0;
-  virtual Result<std::optional<AuditSeal>> find(std::int64_t number) = 0;
-  /// Those with a greater number, in order.
-  virtual Result<std::vector<AuditSeal>> list(std::int64_t after, int limit) = 0;
-  /// @param seal its number follows the greatest one on record.
-  virtual Status add(const AuditSeal& seal) = 0;
-  virtual Status add_remark(const SealRemark& remark) = 0;
-  /// Those of seals `first` to `last`, by number, a few of each at most.
-  virtual Result<std::vector<SealRemark>> remarks(std::int64_t first, std::int64_t last) = 0;
-  /// Whether an event could be written now. Errors: INTERNAL where its place in the record cannot be given.
-  virtual Status try_place() = 0;
-  /// Events after `after` that no running transaction can still precede, in order.
-  virtual Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) = 0;
-  /// Events after `after`, up to and with `last`, in order.
-  virtual Result<std::vector<PlacedRecord>> events(const ChangeCursor& after, const ChangeCursor& last, int limit) = 0;
-  virtual Result<UnsealedEvents> after(const ChangeCursor& cursor) = 0;
-  /// SubjectPublicKeyInfo of the site's audit key.
-  virtual Result<std::optional<Bytes>> key() = 0;
-  /// @return false where there is one already.
-  virtual Result<bool> set_key(BytesView spki) = 0;
-};
-
-class WithdrawalStore {
- public:
-  virtual ~WithdrawalStore() = default;
-  /// Withdrawals after `after` that no running transaction can still precede, in order.
-  virtual Result<std::vector<Withdrawal>> list(const ChangeCursor& after, int limit) = 0;
-  /// Whether the one of that place is on record.
-  virtual Result<bool> has(const ChangeCursor& place) = 0;
-};
-
 class CheckStore;  // capf/domain/check.h
 
 /// For which Summary::lscs_expiring is always told.

@@ -12,10 +12,6 @@ namespace {
 constexpr std::array kKinds{WithdrawalKind::kAdministrator, WithdrawalKind::kCertificate, WithdrawalKind::kKey,
                             WithdrawalKind::kRemovedPhone, WithdrawalKind::kBlockedPhone};
 
-bool is_of_phone(WithdrawalKind kind) {
-  return kind == WithdrawalKind::kRemovedPhone || kind == WithdrawalKind::kBlockedPhone;
-}
-
 /// The text up to the next space, which goes too.
 std::string_view take_word(std::string_view& line) {
   const std::size_t end = std::min(line.find(' '), line.size());
@@ -48,6 +44,10 @@ std::optional<WithdrawalKind> parse_withdrawal_kind(std::string_view text) {
     if (to_string(kind) == text) return kind;
   }
   return std::nullopt;
+}
+
+bool is_of_phone(WithdrawalKind kind) {
+  return kind == WithdrawalKind::kRemovedPhone || kind == WithdrawalKind::kBlockedPhone;
 }
 
 std::string Withdrawal::to_line() const {

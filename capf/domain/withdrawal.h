@@ -4,8 +4,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "capf/base/bytes.h"
+#include "capf/base/error.h"
 #include "capf/domain/seal.h"
 
 namespace capf {
@@ -13,6 +15,8 @@ namespace capf {
 enum class WithdrawalKind : std::uint8_t { kAdministrator, kCertificate, kKey, kRemovedPhone, kBlockedPhone };
 std::string_view to_string(WithdrawalKind kind);
 std::optional<WithdrawalKind> parse_withdrawal_kind(std::string_view text);
+/// Whether it is about a phone, not about a certificate or key.
+bool is_of_phone(WithdrawalKind kind);
 
 /// Something that was taken away for good, or given back: a disabled administrator, a blocked certificate, a
 /// compromised key, a removed or blocked phone. It stands in the database and, as far as a server has seen it, beside
@@ -31,6 +35,15 @@ struct Withdrawal {
   std::string to_line() const;
   /// Nothing for anything else.
   static std::optional<Withdrawal> parse_line(std::string_view line);
+};
+
+class WithdrawalStore {
+ public:
+  virtual ~WithdrawalStore() = default;
+  /// Withdrawals after `after` that no running transaction can still precede, in order.
+  virtual Result<std::vector<Withdrawal>> list(const ChangeCursor& after, int limit) = 0;
+  /// Whether the one of that place is on record.
+  virtual Result<bool> has(const ChangeCursor& place) = 0;
 };
 
 }  // namespace capf

@@ -23,7 +23,7 @@ Status may_call(std::string_view method, Role role) {
   return fail(Reason::kRoleDenied, "the role " + std::string(to_string(role)) + " does not allow this");
 }
 
-Status may_change(Effect effect, const SiteState& state) {
+Status may_change(Effect effect, const Standing& state) {
   if (effect == Effect::kReads) return {};
   if (!state.level && !state.on_machine) {
     return fail(Reason::kRecoveryWordRequired,

@@ -140,7 +140,7 @@ class Method {
 /// ROLE_DENIED unless the table lets the role call the method.
 Status may_call(std::string_view method, Role role);
 /// In what state the site is when somebody wants to change something.
-struct SiteState {
+struct Standing {
   Status clock;             ///< CLOCK_SKEW where the time is in doubt
   Status level;             ///< DATABASE_BEHIND where the database has forgotten something
   bool on_machine = false;  ///< the caller has the word that this server keeps in its state directory
@@ -148,7 +148,7 @@ struct SiteState {
 /// While a clock is wrong, what is taken back is taken, and nothing else changes. A database that was restored may name
 /// as administrators those who were dismissed since: then whoever changes something has access to the machine too.
 /// Errors: RECOVERY_WORD_REQUIRED, CLOCK_SKEW.
-Status may_change(Effect effect, const SiteState& state);
+Status may_change(Effect effect, const Standing& state);
 /// Null string is for the role admin. Errors: ROLE_DENIED.
 Status may_schedule(Role role, AuthMode auth);
 

@@ -268,7 +268,7 @@ Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
     use_cases_.records.refused(admin_call.actor, std::string(access.action), subject, may.error());
     return tl::unexpected<Error>(std::move(may).error());
   }
-  const SiteState state{recognised->clock, recognised->level, knows_word(call.context)};
+  const Standing state{recognised->clock, recognised->level, knows_word(call.context)};
   if (Status may = may_change(access.effect, state); !may) {
     if (!is_ours(may.error())) {
       use_cases_.records.refused(admin_call.actor, std::string(access.action), subject, for_the_record(may.error()));

@@ -381,8 +381,8 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   }
 
   CAPF_TRY(ca::check_wanted(key, operation.key));
-  // first, so that its own key is seen to be a MIC's
   if (authenticator_.has_withdrawn(key.sha256)) return fail(Reason::kKeyCompromised);
+  // first, so that its own key is seen to be a MIC's
   CAPF_TRY(claim_key(tx, proven.phone, key));
   if (operation.certificates >= kLargestCertificatesPerOperation) {
     // A phone that renews by itself would begin again for ever.

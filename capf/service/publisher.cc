@@ -17,8 +17,6 @@ constexpr int kEntriesAtOnce = 20000;
 constexpr int kChangesAtOnce = 200000;
 constexpr std::size_t kStatusesAtOnce = 1000;
 constexpr std::chrono::milliseconds kLongestPeriod{5000};
-/// Transactions that revoked, and began before the last CRL was read, have ended after so long.
-constexpr std::chrono::hours kLongestTransaction{1};
 
 std::string lease_name(const CrlShard& shard) {
   return "crl/" + std::to_string(shard.issuer_id) + '/' + std::to_string(shard.shard);

@@ -4,7 +4,6 @@
 #include <set>
 
 #include "capf/base/log.h"
-#include "capf/domain/policy.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -38,11 +37,7 @@ Result<SiteState> Recovery::look() {
         one.disabled_at = tx.now();
     }
     CAPF_LET(state.anchors, tx.anchors().list());
-    // The two clocks are judged apart: which of them is wrong, nobody can confirm here.
-    const TimeBound bound = clock_.bound();
-    if (tx.now() < bound.at - kLargestClockSkew) {
-      state.clock = bound.what + " is of " + to_rfc3339(bound.at) + ", and the clocks say " + to_rfc3339(tx.now());
-    }
+    state.clock = signed_of_later(tx.now(), clock_);
     auto last = sealer_.end_of_chain(tx);
     if (!last && last.error().reason == Reason::kRecordBroken) {
       state.record = last.error().message;
@@ -194,7 +189,7 @@ Status Recovery::put_back(const PublishedCrl& crl, const CrlRecord& record) {
   });
 }
 
-/// What this server has seen withdrawn, and the database has forgotten.
+/// Withdraws again what this server has seen withdrawn and the database has forgotten.
 Status Recovery::withdraw_again(const Actor& actor, Recovered& done) {
   using Batch = std::span<const Withdrawal>;
   constexpr std::size_t kBatch = 500;

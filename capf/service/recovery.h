@@ -21,7 +21,7 @@ struct SiteState {
   std::vector<Administrator> administrators;
   std::vector<TrustAnchor> anchors;
   std::optional<AuditSeal> last_seal;
-  // What run() is for, in words; absent: nothing that this server knows of.
+  // The reasons for run(), in words; absent: none that this server knows of.
   std::optional<std::string> behind;  ///< what the database lacks
   std::optional<std::string> clock;   ///< what is on record of a time that is yet to come
   std::optional<std::string> record;  ///< seals that the audit key has not signed

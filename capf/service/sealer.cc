@@ -58,12 +58,11 @@ tl::unexpected<Error> broken(const AuditSeal& seal) {
 
 bool Sealer::is_good(const AuditSeal& seal) const { return ca::is_good(key_.public_key(), seal); }
 
-/// Those of these seals that a remark of the audit key calls made up.
+/// Those of these seals, which are in order, that a remark of the audit key calls made up.
 Result<std::set<std::int64_t>> Sealer::made_up(Transaction& tx, std::span<const AuditSeal> seals) const {
   std::set<std::int64_t> numbers;
   if (seals.empty()) return numbers;
-  const auto [first, last] = std::minmax(seals.front().number, seals.back().number);
-  CAPF_LET(const auto remarks, tx.seals().remarks(first, last));
+  CAPF_LET(const auto remarks, tx.seals().remarks(seals.front().number, seals.back().number));
   for (const SealRemark& remark : remarks) {
     if (remark.kind != RemarkKind::kMadeUp) continue;
     for (const AuditSeal& seal : seals) {
@@ -76,7 +75,6 @@ Result<std::set<std::int64_t>> Sealer::made_up(Transaction& tx, std::span<const 
   return numbers;
 }
 
-/// The end of the chain: the last seal that is not made up. Errors: RECORD_BROKEN.
 Result<std::optional<AuditSeal>> Sealer::end_of_chain(Transaction& tx) const {
   CAPF_LET(std::optional<AuditSeal> seal, tx.seals().last());
   for (int made_up_ones = 0; seal; ++made_up_ones) {
@@ -213,7 +211,7 @@ void Sealer::leave() {
 
 Result<std::optional<AuditSeal>> Sealer::run() {
   auto last = seal_all();
-  // What keeps anybody from doing anything is not the record's fault.
+  // A database that is away or behind, and a clock that is wrong, are not the record's fault.
   const auto reason = last ? std::nullopt : std::optional(last.error().reason);
   const bool the_records =
       reason == Reason::kRecordBroken || reason == Reason::kInternal || reason == Reason::kInvalidConfiguration;

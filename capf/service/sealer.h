@@ -42,7 +42,8 @@ class Sealer {
   /// Says by remarks that the last seals on record, as far as the audit key has not signed them, are made up: the chain
   /// goes on after them. Threads: any. @return how many. Errors: RECORD_BROKEN where there are more than 1000.
   Result<int> disown();
-  /// The end of the chain by what is on record. Threads: any. Errors: RECORD_BROKEN.
+  /// The end of the chain by what is on record: the last seal that is not made up. Threads: any.
+  /// Errors: RECORD_BROKEN.
   Result<std::optional<AuditSeal>> end_of_chain(Transaction& tx) const;
   /// At the end: another server may have the lease at once.
   void leave();

@@ -22,10 +22,16 @@ Status supersede(Transaction& tx, const Actor& actor, const Certificate& certifi
 Status check_clock(const Transaction& tx, const Clock& clock) {
   const auto skew = tx.now() - clock.now();
   if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
+  const auto later = signed_of_later(tx.now(), clock);
+  if (later) return fail(Reason::kClockSkew, *later);
+  return {};
+}
+
+std::optional<std::string> signed_of_later(TimePoint now, const Clock& clock) {
   const TimeBound bound = clock.bound();
-  if (tx.now() >= bound.at - kLargestClockSkew) return {};
-  return fail(Reason::kClockSkew, "the clocks of the server and of its database say " + to_rfc3339(tx.now()) +
-                                      ", and " + bound.what + " is of " + to_rfc3339(bound.at));
+  if (now >= bound.at - kLargestClockSkew) return std::nullopt;
+  return "the clocks of the server and of its database say " + to_rfc3339(now) + ", and " + bound.what + " is of " +
+         to_rfc3339(bound.at);
 }
 
 Status check_takes_back(KeyOwner owner) {

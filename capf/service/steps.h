@@ -15,6 +15,8 @@ namespace capf::service {
 /// CLOCK_SKEW where this server's clock is too far from the database's, because nobody can say whose is wrong, and
 /// where both are before what the site has signed already.
 Status check_clock(const Transaction& tx, const Clock& clock);
+/// The part of it that two clocks which agree cannot tell: what the site has signed of later than `now`, in words.
+std::optional<std::string> signed_of_later(TimePoint now, const Clock& clock);
 
 /// in_write() for an administrator's act: strings that nobody hears, or a key whose certificate nobody gets, are worse
 /// than nothing done. Errors: CALLER_GONE besides.

@@ -3,13 +3,6 @@
 #include <algorithm>
 
 namespace capf::service {
-namespace {
-
-bool is_of_phone(WithdrawalKind kind) {
-  return kind == WithdrawalKind::kRemovedPhone || kind == WithdrawalKind::kBlockedPhone;
-}
-
-}  // namespace
 
 void Withdrawn::take(const Withdrawal& withdrawal) {
   const std::lock_guard lock(mutex_);

@@ -4,6 +4,7 @@
 
 #include "capf/base/endpoint.h"
 #include "capf/base/time.h"
+#include "capf/base/utf8.h"
 #include "capf/ca/name.h"
 #include "capf/domain/device.h"
 
@@ -84,7 +85,7 @@ void check_name(std::string_view octets) {
   const std::string text = ca::name_text(der);
   CAPF_INVARIANT(attributes || text.empty());
   std::string_view rest = text;
-  while (!rest.empty()) CAPF_INVARIANT(client::take_code_point(rest) >= 0x20);
+  while (!rest.empty()) CAPF_INVARIANT(take_code_point(rest) >= 0x20);
   if (!attributes) return;
   const unsigned char* at = der.data();
   X509_NAME* const other = d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size()));
@@ -99,9 +100,9 @@ void check_printable(std::string_view text) {
   std::string_view rest = shown;
   std::string again;
   while (!rest.empty()) {
-    const char32_t point = client::take_code_point(rest);
+    const char32_t point = take_code_point(rest);
     CAPF_INVARIANT(!client::is_control(point));
-    client::append_utf8(again, point);
+    append_utf8(again, point);
   }
   CAPF_INVARIANT(again == shown);
 }

@@ -32,8 +32,8 @@ TEST_CASE("every reason has a spelling of its own, in upper case, and leads back
   CHECK(parse_reason("NO_SUCH_REASON") == Reason::kInternal);
 }
 
-TEST_CASE("the README tells every reason with its code and words") {
-  std::ifstream file(CAPF_README);
+TEST_CASE("the integrator's page tells every reason with its code and words") {
+  std::ifstream file(CAPF_REASONS_PAGE);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   for (int i = 0; i <= static_cast<int>(Reason::kInternal); ++i) {
     const auto reason = static_cast<Reason>(i);
