@@ -8,10 +8,33 @@ constexpr int kLargestStrangers = 1000;
 
 std::optional<Reason> read(Columns& columns) { return columns.optional_reason(); }
 
+LimitedAddress read_limited(Columns& columns) {
+  LimitedAddress limited;
+  limited.address_block = columns.text();
+  limited.device = columns.text();
+  limited.strings = columns.integer();
+  limited.until = columns.time();
+  return limited;
+}
+
 const Statement kCount{"strings_count",
-                       "select count_string($1::bigint, $2::bigint, $3::text, $4::int, $5::int * interval '1 minute', "
-                       "$6::int, $7::int)"};
-const Statement kCountStranger{"strings_count_stranger", "select count_strangers_string($1::text, $2::int, $3::int)"};
+                       "select count_string($1::bigint, $2::bigint, $3::text, $4::bigint, $5::int, "
+                       "$6::int * interval '1 minute', $7::int, $8::int)"};
+const Statement kCountStranger{"strings_count_stranger",
+                               "select count_strangers_string($1::text, $2::bigint, $3::int, $4::int)"};
+// Rows of the last hour: however many phones there are, few addresses have reached a limit.
+const Statement kLimited{
+    "strings_limited",
+    "select address_block, device, count, microseconds(since + interval '1 hour') from ("
+    "select address_block, '' as device, count, since from address_strings where count >= $1::int "
+    "union all select s.address_block, p.device, s.count, s.since from address_device_strings s "
+    "join phones p on p.id = s.phone_id where s.count >= $2::int) as reached "
+    "where since > now() - interval '1 hour' order by count desc, address_block, device limit 1000"};
+const Statement kUnlockAddress{
+    "strings_unlock_address",
+    "with address as (delete from address_strings where address_block = $1::text returning 1), "
+    "pairs as (delete from address_device_strings where address_block = $1::text returning 1) "
+    "select exists (select from address) or exists (select from pairs)"};
 const Statement kForgive{"strings_forgive", "delete from device_strings where phone_id = $1::bigint"};
 const Statement kUnlockAddresses{"strings_unlock_addresses",
                                  "delete from address_device_strings where phone_id = $1::bigint"};
@@ -32,17 +55,25 @@ const Statement kPruneAddresses{
 
 }  // namespace
 
-Result<std::optional<Reason>> Strings::count(std::int64_t phone_id, std::int64_t operation_id,
-                                             const std::string& address_block) {
+Result<std::optional<Reason>> Strings::count(std::int64_t phone_id, std::int64_t operation_id, const StringTry& said) {
   return session_.value(
       kCount,
-      Parameters(phone_id, operation_id, address_block, kStringsPerDevice, static_cast<int>(kStringLock.count()),
-                 kStringsPerAddressAndDevice, kStringsPerAddress),
+      Parameters(phone_id, operation_id, said.address_block, said.string, kStringsPerDevice,
+                 static_cast<int>(kStringLock.count()), kStringsPerAddressAndDevice, said.per_address),
       read);
 }
 
-Result<std::optional<Reason>> Strings::count_stranger(const std::string& address_block) {
-  return session_.value(kCountStranger, Parameters(address_block, kStringsPerAddress, kLargestStrangers), read);
+Result<std::optional<Reason>> Strings::count_stranger(const StringTry& said) {
+  return session_.value(kCountStranger,
+                        Parameters(said.address_block, said.string, said.per_address, kLargestStrangers), read);
+}
+
+Result<std::vector<LimitedAddress>> Strings::limited(int strings) {
+  return session_.all(kLimited, Parameters(strings, kStringsPerAddressAndDevice), read_limited);
+}
+
+Result<bool> Strings::unlock_address(const std::string& address_block) {
+  return session_.value(kUnlockAddress, Parameters(address_block), read_boolean);
 }
 
 Status Strings::forgive(std::int64_t phone_id) { return session_.execute(kForgive, Parameters(phone_id)); }

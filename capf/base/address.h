@@ -36,6 +36,8 @@ class Network {
   static Result<Network> parse(std::string_view text);
   bool contains(const Address& address) const;
   std::string to_string() const;
+  /// Of two networks that contain an address, the one with more bits is the narrower one. 0 to 128, IPv4 from 96.
+  int bits() const { return prefix_; }
 
  private:
   Network() = default;

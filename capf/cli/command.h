@@ -83,6 +83,7 @@ Option limit_option();
 Option yes_option();
 
 std::vector<Command> phone_commands();
+std::vector<Command> address_commands();
 std::vector<Command> operation_commands();
 std::vector<Command> certificate_commands();
 std::vector<Command> issuer_commands();

@@ -184,6 +184,14 @@ Json to_json(const v1::BlockedCertificate& certificate) {
                       {"blocked_by", certificate.blocked_by()}};
 }
 
+Json to_json(const v1::LimitedAddress& address) {
+  return Json::Object{{"address", address.address()},
+                      {"device", text_or_null(address.device())},
+                      {"strings", address.strings()},
+                      {"limit", address.limit()},
+                      {"until", CAPF_TIME(address, until)}};
+}
+
 namespace {
 
 Json::Object issuer_members(const v1::Issuer& issuer) {

@@ -28,6 +28,7 @@ Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
 Json to_json(const v1::Certificate& certificate);
 Json to_json(const v1::BlockedCertificate& certificate);
+Json to_json(const v1::LimitedAddress& address);
 Json to_json(const v1::CertificateFinding& finding);
 Json to_json(const v1::Issuer& issuer);
 Json to_json(const v1::GetIssuerResponse& issuer);

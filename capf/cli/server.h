@@ -18,6 +18,7 @@
 #define CAPF_CLI_CALLS(X)                                                                                  \
   X(admin, AddPhones) X(admin, ListPhones) X(admin, GetPhone) X(admin, RemovePhone) X(admin, BlockPhone)   \
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
+  X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \
   X(admin, VerifyCertificates) X(admin, SelectCertificates) X(admin, RevokeSelection) X(admin, RevokeKey)  \

@@ -72,6 +72,25 @@ class Section {
     values = std::move(found);
   }
 
+  /// A table whose keys are the file's own, each with a number. @return them in the order of the keys.
+  std::vector<std::pair<std::string, int>> numbers(const std::string& key, int least, int most) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return {};
+    const toml::table* table = node->as_table();
+    if (table == nullptr) {
+      fault(*node, key, "is a table: [" + path_ + key + "]");
+      return {};
+    }
+    Section section(file_, path_ + key + ".", table, faults_);
+    std::vector<std::pair<std::string, int>> values;
+    for (const auto& [name, value] : *table) {
+      int number = 0;
+      section.number(std::string(name.str()), least, most, number);
+      values.emplace_back(name.str(), number);
+    }
+    return values;
+  }
+
   /// A fault in the value of `key`, with the line where it stands.
   void fault(const std::string& key, const std::string& words) {
     const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
@@ -255,6 +274,19 @@ void check_ports(const Configuration& configuration, const std::string& file, st
   }
 }
 
+void read_string_limits(Section& limits, SitePolicy& policy) {
+  constexpr int kMostStrings = 1'000'000;
+  limits.number("wrong_strings_per_address", 1, kMostStrings, policy.wrong_strings_per_address);
+  for (const auto& [text, strings] : limits.numbers("wrong_strings_networks", 1, kMostStrings)) {
+    const auto network = Network::parse(text);
+    if (network) {
+      policy.wrong_strings_networks.push_back({*network, strings});
+    } else {
+      limits.fault("wrong_strings_networks", "has " + network.error().message);
+    }
+  }
+}
+
 /// Where a secret is: files relative to the state directory.
 void read_source(Section& section, const std::string& key, const std::filesystem::path& state, std::string& source) {
   section.text(key, source);
@@ -313,6 +345,7 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   read_policy(top.section("policy"), configuration.policy);
 
   Section limits = top.section("limits");
+  read_string_limits(limits, configuration.policy);
   limits.number("calls_in_flight", 1, 10000, configuration.limits.calls_in_flight);
   limits.number("calls_waiting", 0, 100000, configuration.limits.calls_waiting);
   limits.number("unauthenticated_calls_in_flight", 1, 10000, configuration.limits.unauthenticated_calls_in_flight);
@@ -480,7 +513,12 @@ std::string to_toml(const Configuration& configuration) {
       << "unauthenticated_connections = " << configuration.limits.unauthenticated_connections << '\n'
       << "unauthenticated_connections_per_address = " << configuration.limits.unauthenticated_connections_per_address
       << '\n'
-      << "\n[check]\n"
+      << "wrong_strings_per_address = " << configuration.policy.wrong_strings_per_address << '\n'
+      << "\n[limits.wrong_strings_networks]\n";
+  for (const StringLimit& limit : configuration.policy.wrong_strings_networks) {
+    out << toml_text(limit.network.to_string()) << " = " << limit.strings << '\n';
+  }
+  out << "\n[check]\n"
       << "period_hours = " << configuration.check_period.count() << '\n'
       << "\n[archive]\n"
       << "directory = " << toml_text(configuration.archive.directory.string()) << '\n'

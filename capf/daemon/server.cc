@@ -20,6 +20,7 @@
 #include "capf/daemon/wire.h"
 #include "capf/rpc/readiness.h"
 #include "capf/rpc/server.h"
+#include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
@@ -118,6 +119,7 @@ class Composition final : public Server {
         authenticator_(around.database, secrets_.strings, configuration_.policy, clock_, high_water_,
                        [this](Reason reason) { metrics_.count_refusal(reason); }),
         phones_(around.reserved, configuration_.policy),
+        addresses_(around.reserved, configuration_.policy),
         operations_(around.reserved, secrets_.strings, configuration_.policy, Botan::system_rng()),
         certificates_(around.reserved),
         trust_(around.reserved),
@@ -157,6 +159,7 @@ class Composition final : public Server {
     const auto use_cases_with = [this](service::Records& records) {
       return rpc::UseCases{.enrolment = *enrolment_,
                            .phones = phones_,
+                           .addresses = addresses_,
                            .operations = operations_,
                            .certificates = certificates_,
                            .checker = checker_,
@@ -490,6 +493,7 @@ class Composition final : public Server {
   service::ExpiryWarnings expiry_warnings_;
   service::Authenticator authenticator_;
   service::Phones phones_;
+  service::Addresses addresses_;
   service::Operations operations_;
   service::Certificates certificates_;
   service::Trust trust_;

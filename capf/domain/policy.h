@@ -16,6 +16,15 @@ enum class SubjectForm : std::uint8_t {
   kCisco,  ///< serialNumber=PID:<model> SN:<…>, C, O, OU, CN=<model>-<device name>, where the model is known
 };
 
+/// How many wrong authentication strings one address has in an hour, in all.
+inline constexpr int kStringsPerAddress = 50;
+
+/// A network with a limit of its own, for each of its addresses: many phones stand behind one there.
+struct StringLimit {
+  Network network;
+  int strings = kStringsPerAddress;
+};
+
 /// What the site allows. Made once, from the configuration; checked there.
 struct SitePolicy {
   std::chrono::hours lsc_validity{24 * 1825};  ///< 1 to 1825 days
@@ -26,6 +35,18 @@ struct SitePolicy {
   std::chrono::hours superseded_grace{0};     ///< until a superseded LSC is revoked; 0: at once
   std::vector<Network> null_string_networks;  ///< default: loopback
   std::vector<Pattern> device_names;          ///< of devices that may be added; default: usual_device_names()
+  int wrong_strings_per_address = kStringsPerAddress;
+  std::vector<StringLimit> wrong_strings_networks;
+
+  /// The limit of the narrowest network that has the address, or else that of all addresses.
+  int wrong_strings_of(const Address& address) const {
+    const StringLimit* narrowest = nullptr;
+    for (const StringLimit& limit : wrong_strings_networks) {
+      if (!limit.network.contains(address)) continue;
+      if (narrowest == nullptr || limit.network.bits() > narrowest->network.bits()) narrowest = &limit;
+    }
+    return narrowest == nullptr ? wrong_strings_per_address : narrowest->strings;
+  }
 };
 
 /// The names that makers give their devices, by their beginnings: an LSC is a TLS server's certificate too, so that

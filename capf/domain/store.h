@@ -20,6 +20,7 @@
 #include "capf/domain/issuer.h"
 #include "capf/domain/operation.h"
 #include "capf/domain/phone.h"
+#include "capf/domain/policy.h"
 #include "capf/domain/seal.h"
 #include "capf/domain/withdrawal.h"
 
@@ -320,19 +321,38 @@ class BlockStore {
 inline constexpr int kStringsPerDevice = 10;  ///< then locked for kStringLock
 inline constexpr std::chrono::minutes kStringLock{10};
 inline constexpr int kStringsPerAddressAndDevice = 5;  ///< in an hour
-inline constexpr int kStringsPerAddress = 50;          ///< in an hour
+
+/// A string that somebody says, as the limits know it.
+struct StringTry {
+  std::string address_block;
+  std::int64_t string = 0;  ///< of its keyed hash over device and digits: tells it from the device's others
+  int per_address = kStringsPerAddress;  ///< the limit of that address in an hour
+};
+
+/// Wrong strings of one address that reached a limit.
+struct LimitedAddress {
+  std::string address_block;
+  std::string device;  ///< empty: for all devices
+  int strings = 0;
+  TimePoint until;  ///< when it may try again
+};
 
 class StringStore {
  public:
   virtual ~StringStore() = default;
-  /// Counts a string before it is compared: for the address, the address on this device, the device and the operation.
+  /// Counts a string before it is compared: for the address, unless it has said this one within the hour, the address
+  /// on this device, the device and the operation.
   /// @return nothing where it may be compared; else ADDRESS_LIMITED (then nothing is counted for the device),
   /// AUTH_STRING_LOCKED or AUTH_STRING_EXHAUSTED (the operation's limit is used up: the caller fails it).
   virtual Result<std::optional<Reason>> count(std::int64_t phone_id, std::int64_t operation_id,
-                                              const std::string& address_block) = 0;
+                                              const StringTry& said) = 0;
   /// The same for a string that is compared with nothing, since there is no such device or operation.
   /// @return nothing or ADDRESS_LIMITED.
-  virtual Result<std::optional<Reason>> count_stranger(const std::string& address_block) = 0;
+  virtual Result<std::optional<Reason>> count_stranger(const StringTry& said) = 0;
+  /// Addresses that said `strings` or more in all, or used up one device's, those with the most first, at most 1,000.
+  virtual Result<std::vector<LimitedAddress>> limited(int strings) = 0;
+  /// *address unlock*: clears the counts of the address, for all devices. @return whether there were any.
+  virtual Result<bool> unlock_address(const std::string& address_block) = 0;
   /// A string was right: clears the device's count of the wrong ones. What was counted for that one is taken back by
   /// rolling its transaction back.
   virtual Status forgive(std::int64_t phone_id) = 0;

@@ -58,6 +58,8 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/UnblockPhone", kOperators, "phone.unblock", Effect::kChanges},
     Access{"capf.v1.AdminService/UnlockPhone", kOperators, "phone.unlock", Effect::kChanges},
     Access{"capf.v1.AdminService/TracePhone", kOperators, "phone.trace", Effect::kChanges},
+    Access{"capf.v1.AdminService/ListLimitedAddresses", kReaders, "address.list", Effect::kReads},
+    Access{"capf.v1.AdminService/UnlockAddress", kOperators, "address.unlock", Effect::kChanges},
 
     Access{"capf.v1.AdminService/ScheduleOperations", kOperators, "operation.schedule", Effect::kChanges},
     Access{"capf.v1.AdminService/ListOperations", kReaders, "operation.list", Effect::kReads},

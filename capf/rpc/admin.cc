@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "capf/rpc/convert.h"
+#include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
@@ -91,6 +92,27 @@ grpc::Status AdminService::UnlockPhone(grpc::ServerContext* context, const v1::U
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     return use_cases_.phones.unlock(call.actor, device, request->forget_mic());
+  });
+}
+
+grpc::Status AdminService::ListLimitedAddresses(grpc::ServerContext* context,
+                                                const v1::ListLimitedAddressesRequest* request,
+                                                v1::ListLimitedAddressesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    CAPF_LET(const auto addresses, use_cases_.addresses.limited());
+    for (const service::AddressView& view : addresses) to_proto(view, *response->add_addresses());
+    return {};
+  });
+}
+
+grpc::Status AdminService::UnlockAddress(grpc::ServerContext* context, const v1::UnlockAddressRequest* request,
+                                         v1::UnlockAddressResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const Address address, address_from(request->address()));
+    response->set_address(address.block());
+    CAPF_LET(const bool limited, use_cases_.addresses.unlock(call.actor, address));
+    response->set_limited(limited);
+    return {};
   });
 }
 

@@ -22,6 +22,10 @@ class AdminService final : public v1::AdminService::Service {
                           v1::BlockPhoneResponse* response) override;
   grpc::Status UnblockPhone(grpc::ServerContext* context, const v1::UnblockPhoneRequest* request,
                             v1::UnblockPhoneResponse* response) override;
+  grpc::Status ListLimitedAddresses(grpc::ServerContext* context, const v1::ListLimitedAddressesRequest* request,
+                                    v1::ListLimitedAddressesResponse* response) override;
+  grpc::Status UnlockAddress(grpc::ServerContext* context, const v1::UnlockAddressRequest* request,
+                             v1::UnlockAddressResponse* response) override;
   grpc::Status UnlockPhone(grpc::ServerContext* context, const v1::UnlockPhoneRequest* request,
                            v1::UnlockPhoneResponse* response) override;
   grpc::Status TracePhone(grpc::ServerContext* context, const v1::TracePhoneRequest* request,

@@ -8,6 +8,7 @@
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
 #include "capf/domain/store.h"
+#include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
@@ -66,6 +67,8 @@ Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtr
 Result<std::vector<service::NewPhone>> phones_from(const v1::AddPhonesRequest& request);
 /// A text of at most kLargestText octets without control characters. @param what names it. Errors: INVALID_REQUEST.
 Result<std::string> text_from(const std::string& text, std::string_view what);
+/// "192.0.2.1", "2001:db8::1", or the block of one: "2001:db8::/64". Errors: INVALID_REQUEST.
+Result<Address> address_from(const std::string& text);
 /// A serial number or a device name, as text. Errors: INVALID_REQUEST.
 Result<std::string> certificate_name_from(const std::string& text);
 /// Errors: INVALID_REQUEST.
@@ -104,6 +107,7 @@ void to_proto(const Phone& phone, v1::Phone& out);
 enum class WithDer : bool { kNo, kYes };
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out);
 void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out);
+void to_proto(const service::AddressView& view, v1::LimitedAddress& out);
 void to_proto(const IssuerRecord& issuer, v1::Issuer& out);
 void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out);
 void to_proto(const service::SiteState& state, v1::GetSiteResponse& out);

@@ -238,6 +238,13 @@ Result<std::string> text_from(const std::string& text, std::string_view what) {
   return text;
 }
 
+Result<Address> address_from(const std::string& text) {
+  constexpr std::string_view kBlock = "/64";
+  auto address = Address::parse(text.ends_with(kBlock) ? text.substr(0, text.size() - kBlock.size()) : text);
+  if (!address) return malformed("an address is written as 192.0.2.1, 2001:db8::1 or 2001:db8::/64");
+  return address;
+}
+
 Result<std::string> certificate_name_from(const std::string& text) {
   // a serial number's digits are also those of a device name
   if (!DeviceName::parse(text)) return malformed("a certificate is named by its serial number or its device");

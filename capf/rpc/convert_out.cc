@@ -152,6 +152,14 @@ void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out
   out.set_blocked_by(certificate.blocked_by);
 }
 
+void to_proto(const service::AddressView& view, v1::LimitedAddress& out) {
+  out.set_address(view.reached.address_block);
+  out.set_device(view.reached.device);
+  out.set_strings(view.reached.strings);
+  out.set_limit(view.limit);
+  to_proto(view.reached.until, *out.mutable_until());
+}
+
 void to_proto(const IssuerRecord& issuer, v1::Issuer& out) {
   out.set_id(issuer.id);
   out.set_subject(to_utf8(issuer.subject));

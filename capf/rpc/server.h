@@ -15,6 +15,7 @@
 #include "capf/rpc/readiness.h"
 
 namespace capf::service {
+class Addresses;
 class Administrators;
 class Certificates;
 class Checker;
@@ -34,6 +35,7 @@ namespace capf::rpc {
 struct UseCases {
   service::Enrolment& enrolment;
   service::Phones& phones;
+  service::Addresses& addresses;
   service::Operations& operations;
   service::Certificates& certificates;
   service::Checker& checker;

@@ -52,6 +52,14 @@ std::string described(BytesView certificate) {
          ", valid from " + to_rfc3339(facts->not_before) + " to " + to_rfc3339(facts->not_after) + ", " + digest;
 }
 
+/// The number by which a device's string is known again: the first eight octets of its keyed hash, which is none of
+/// those that are compared, since no operation has the number 0.
+std::int64_t known_again(const Bytes& mac) {
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < 8; ++i) number = number << 8 | mac[i];
+  return static_cast<std::int64_t>(number);
+}
+
 /// The message of a refusal with the certificates that the caller has shown.
 std::string with_shown(const Error& error, const Caller& caller) {
   if (!caller.certificate) return error.message;
@@ -150,9 +158,10 @@ Result<Proven> Authenticator::authorise(Transaction& tx, const Caller& caller, N
 Result<std::optional<Reason>> Authenticator::count_string(Transaction& tx, const Caller& caller,
                                                           const std::optional<Phone>& phone,
                                                           const std::optional<Operation>& operation) {
-  const std::string block = caller.address.block();
-  if (!phone || !operation) return tx.strings().count_stranger(block);
-  return tx.strings().count(phone->id, operation->id, block);
+  const StringTry said{caller.address.block(), known_again(strings_.mac(0, caller.device, caller.auth_string->text())),
+                       policy_.wrong_strings_of(caller.address)};
+  if (!phone || !operation) return tx.strings().count_stranger(said);
+  return tx.strings().count(phone->id, operation->id, said);
 }
 
 Status Authenticator::end_exhausted(const Caller& caller, const Operation& operation) {

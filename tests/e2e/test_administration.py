@@ -334,7 +334,7 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
         table = {
             "AddPhones": operators, "ListPhones": readers, "GetPhone": readers, "RemovePhone": operators,
             "BlockPhone": operators, "UnblockPhone": operators, "UnlockPhone": operators,
-            "TracePhone": operators,
+            "TracePhone": operators, "ListLimitedAddresses": readers, "UnlockAddress": operators,
             "ScheduleOperations": operators, "ListOperations": readers, "GetOperation": readers,
             "CancelOperation": operators, "ListCertificates": readers, "GetCertificate": readers,
             "RevokeCertificates": operators, "SelectCertificates": readers, "RevokeSelection": operators,

@@ -345,6 +345,33 @@ class WrongStringTest(Refusals):
         self.site.capfctl("phone", "unlock", device)
         self.issue(device, auth_string=digits)
 
+    def test_a_branch_behind_one_address_is_not_locked_out_by_phones_that_repeat_an_old_string(self):
+        self.site.capfctl("address", "unlock", "127.0.0.1")
+        for _ in range(13):
+            device, digits = self.scheduled("string")
+            old = "1" * 8 if digits != "1" * 8 else "2" * 8
+            for _ in range(4):
+                self.assertStranger(self.refusal(self.issue, device, auth_string=old))
+                self.assertEqual(self.site.last_attempt(device), "AUTH_STRING_MISMATCH")
+        for _ in range(5):
+            device, digits = self.scheduled("string")
+            self.issue(device, auth_string=digits)
+
+    def test_an_address_that_is_limited_is_shown_and_unlocked(self):
+        self.site.capfctl("address", "unlock", "127.0.0.1")
+        device, digits = self.scheduled("string")
+        for number in range(50):
+            self.assertStranger(self.refusal(self.issue, f"SEP{number:012X}", auth_string=f"{number:08d}"))
+        self.assertStranger(self.refusal(self.issue, device, auth_string=digits))
+        self.assertEqual(self.site.last_attempt(device), "ADDRESS_LIMITED")
+        limited = [each for each in self.site.json("address", "list") if each["device"] is None]
+        self.assertEqual([(each["address"], each["strings"], each["limit"]) for each in limited], [("127.0.0.1", 50, 50)])
+        self.assertSays(self.site.capfctl("address", "unlock", "nowhere", code=1), "INVALID_REQUEST")
+        self.site.capfctl("address", "unlock", "127.0.0.1")
+        self.assertEqual([each for each in self.site.json("address", "list") if each["device"] is None], [])
+        self.assertEqual(self.site.json("audit", "list", "--subject", "127.0.0.1")[-1]["action"], "address.unlock")
+        self.issue(device, auth_string=digits)
+
     def test_a_short_string_is_exhausted_sooner(self):
         device = self.site.add_phone(self.device())
         self.site.capfctl("operation", "schedule", "install", device, "--auth", "string", "--string", "4711")

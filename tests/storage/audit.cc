@@ -204,7 +204,7 @@ TEST_CASE("ten minutes of a flood from ever new addresses stay below a megabyte"
         "do $$ begin for i in 1..1500 loop "
         "perform count_refusal('2001:db8:' || to_hex(nextval('flood')) || '::/64', 'AUTH_STRING_MISMATCH', "
         "'SEP001122334455', 400); "
-        "perform count_strangers_string('2001:db8:' || to_hex(currval('flood')) || '::/64', 50, 1000); "
+        "perform count_strangers_string('2001:db8:' || to_hex(currval('flood')) || '::/64', i, 50, 1000); "
         "commit; end loop; end $$",
         "capf_server");
     CHECK(std::stoi(fresh.sql("select max(count) from (select count(*) from refusals group by minute) as m")) <= 401);

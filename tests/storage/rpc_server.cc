@@ -117,7 +117,7 @@ struct Servers {
   service::Journal journal{site.database(), lines, site.high_water};
   Secret recovery_word{std::string_view("word of the machine")};
   service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer, journal};
-  rpc::UseCases use_cases{site.enrolment,    site.phones,    site.operations,
+  rpc::UseCases use_cases{site.enrolment,    site.phones,  site.addresses,  site.operations,
                           site.certificates, checker,        site.trust,
                           site.issuers,      administrators, records,
                           recovery,          monitor,        readiness,

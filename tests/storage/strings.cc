@@ -11,6 +11,7 @@ struct Site {
   std::unique_ptr<storage::PostgresDatabase> database = fresh.open();
   std::int64_t phone = 0;
   std::int64_t operation = 0;
+  std::int64_t next_string = 0;
 
   explicit Site(int strings_limit = 100) {
     in(*database, [&](Transaction& tx) {
@@ -18,8 +19,17 @@ struct Site {
       operation = added_operation(tx, *good(tx.phones().find(device())), strings_limit).id;
     });
   }
-  std::optional<Reason> count(const std::string& block) {
-    return good(in_write(*database, [&](Transaction& tx) { return tx.strings().count(phone, operation, block); }));
+  /// Each string is another one unless the test says so.
+  std::optional<Reason> count(const std::string& block) { return count(block, ++next_string); }
+  std::optional<Reason> count(const std::string& block, std::int64_t string) {
+    return good(in_write(*database, [&](Transaction& tx) {
+      return tx.strings().count(phone, operation, {block, string});
+    }));
+  }
+  std::optional<Reason> stranger(const std::string& block, std::int64_t string, int per_address = kStringsPerAddress) {
+    return good(in_write(*database, [&](Transaction& tx) {
+      return tx.strings().count_stranger({block, string, per_address});
+    }));
   }
   std::optional<TimePoint> locked_until() {
     return good(in_read(*database, [&](Transaction& tx) { return tx.phones().find(device()); }))->string_locked_until;
@@ -39,8 +49,9 @@ TEST_CASE("of a thousand strings at once over two servers exactly ten are compar
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&, &database = *(i % 2 == 0 ? one : two)] {
       for (int number = next++; number < 1000; number = next++) {
-        const auto refusal = in_write(
-            database, [&](Transaction& tx) { return tx.strings().count(site.phone, site.operation, address(number)); });
+        const auto refusal = in_write(database, [&](Transaction& tx) {
+          return tx.strings().count(site.phone, site.operation, {address(number), number});
+        });
         if (refusal && !*refusal) ++compared;
         if (refusal && *refusal == Reason::kAuthStringLocked) ++locked;
       }
@@ -76,9 +87,7 @@ TEST_CASE("an address has five strings for one device in an hour, and then nothi
 
 TEST_CASE("an address has fifty strings in an hour in all, whatever they were for") {
   Site site;
-  const auto stranger = [&] {
-    return good(in_write(*site.database, [](Transaction& tx) { return tx.strings().count_stranger("192.0.2.1"); }));
-  };
+  const auto stranger = [&] { return site.stranger("192.0.2.1", ++site.next_string); };
   for (int i = 0; i < 50; ++i) REQUIRE_FALSE(stranger());
   CHECK(stranger() == Reason::kAddressLimited);
   CHECK(site.count("192.0.2.1") == Reason::kAddressLimited);
@@ -104,7 +113,7 @@ TEST_CASE("what is counted in a transaction that is rolled back is not counted")
   Site site;
   for (int i = 0; i < 3; ++i) CHECK_FALSE(site.count("192.0.2.1"));
   const Status rolled_back = site.database->write([&](Transaction& tx) -> Status {
-    CHECK_FALSE(good(tx.strings().count(site.phone, site.operation, "192.0.2.1")));
+    CHECK_FALSE(good(tx.strings().count(site.phone, site.operation, {"192.0.2.1", 4711})));
     return fail(Reason::kChangedMeanwhile);
   });
   CHECK(rolled_back.error().reason == Reason::kChangedMeanwhile);
@@ -135,6 +144,87 @@ TEST_CASE("unlocking a device clears its counts from every address") {
   in(*site.database, [&](Transaction& tx) { good(tx.strings().unlock(site.phone)); });
   CHECK_FALSE(site.locked_until());
   CHECK_FALSE(site.count("192.0.2.1"));
+}
+
+TEST_CASE(
+    "one string repeated for a device counts once for its address, and each time for the device and the operation") {
+  Site site(12);
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(site.count("192.0.2.1", -7));
+  CHECK(site.fresh.sql("select count from address_strings") == "1");
+  CHECK(site.fresh.sql("select count from address_device_strings") == "5");
+  CHECK(site.fresh.sql("select count from device_strings") == "5");
+  CHECK(site.fresh.sql("select count from operation_strings") == "5");
+  // Refused further, it is still nothing new; another string is.
+  for (int i = 0; i < 20; ++i) CHECK(site.count("192.0.2.1", -7) == Reason::kAddressLimited);
+  CHECK(site.fresh.sql("select count from address_strings") == "1");
+  CHECK(site.count("192.0.2.1", 8) == Reason::kAddressLimited);
+  CHECK(site.fresh.sql("select count from address_strings") == "2");
+  // From another address it is new there.
+  CHECK_FALSE(site.count("192.0.2.2", -7));
+  CHECK(site.fresh.sql("select count from address_strings where address_block = '192.0.2.2'") == "1");
+  // After the hour it counts again.
+  site.fresh.sql("update address_device_strings set since = since - interval '1 hour'");
+  CHECK_FALSE(site.count("192.0.2.1", -7));
+  CHECK(site.fresh.sql("select count from address_strings where address_block = '192.0.2.1'") == "3");
+}
+
+TEST_CASE("13 phones with an old string, four tries each, do not use their address up") {
+  Site site;
+  in(*site.database, [&](Transaction& tx) {
+    for (int i = 0; i < 13; ++i) {
+      const Phone phone = added_phone(tx, device("SEP" + std::to_string(i)));
+      const Operation operation = added_operation(tx, phone);
+      for (int attempt = 0; attempt < 4; ++attempt)
+        CHECK_FALSE(good(tx.strings().count(phone.id, operation.id, {"192.0.2.1", i})));
+    }
+  });
+  CHECK(site.fresh.sql("select count from address_strings") == "13");
+  // Whose operation has ended meanwhile is known again too.
+  for (int attempt = 0; attempt < 4; ++attempt)
+    for (int i = 0; i < 13; ++i) CHECK_FALSE(site.stranger("192.0.2.1", 100 + i));
+  CHECK(site.fresh.sql("select count from address_strings") == "26");
+  CHECK_FALSE(site.count("192.0.2.1"));
+}
+
+TEST_CASE("different strings use an address up, and what is known of them is bounded") {
+  Site site;
+  for (int i = 0; i < 200; ++i) CHECK_FALSE(site.stranger("192.0.2.1", i, 200));
+  CHECK(site.stranger("192.0.2.1", 1000, 200) == Reason::kAddressLimited);
+  CHECK(site.stranger("192.0.2.1", 199, 200) == Reason::kAddressLimited);
+  CHECK(site.fresh.sql("select cardinality(known) from address_strings") == "64");
+  CHECK_FALSE(site.stranger("192.0.2.1", 1000, 500));
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(site.count("192.0.2.2"));
+  CHECK(site.fresh.sql("select cardinality(known) from address_device_strings") == "5");
+}
+
+TEST_CASE("an address is shown as limited, in all or for one device, until somebody unlocks it") {
+  Site site;
+  for (int i = 0; i < 50; ++i) CHECK_FALSE(site.stranger("192.0.2.1", i));
+  for (int i = 0; i < 49; ++i) CHECK_FALSE(site.stranger("192.0.2.2", i));
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(site.count("2001:db8::/64"));
+  const auto limited = [&] {
+    return good(in_read(*site.database, [](Transaction& tx) { return tx.strings().limited(kStringsPerAddress); }));
+  };
+  const auto found = limited();
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].address_block == "192.0.2.1");
+  CHECK(found[0].device.empty());
+  CHECK(found[0].strings == 50);
+  CHECK(found[1].address_block == "2001:db8::/64");
+  CHECK(found[1].device == "SEP001122334455");
+  CHECK(found[1].strings == 5);
+  const auto unlock = [&](const std::string& block) {
+    return good(in_write(*site.database, [&](Transaction& tx) { return tx.strings().unlock_address(block); }));
+  };
+  CHECK_FALSE(unlock("192.0.2.9"));
+  CHECK(unlock("192.0.2.1"));
+  CHECK(unlock("2001:db8::/64"));
+  CHECK(limited().empty());
+  CHECK_FALSE(site.stranger("192.0.2.1", 99));
+  CHECK_FALSE(site.count("2001:db8::/64"));
+  // The device's own count is its own.
+  CHECK(site.fresh.sql("select count from device_strings") == "6");
+  CHECK(site.fresh.sql("select count from address_strings where address_block = '192.0.2.2'") == "49");
 }
 
 TEST_CASE("only counts that are older than their window are pruned") {

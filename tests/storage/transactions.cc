@@ -179,7 +179,7 @@ TEST_CASE("who holds a phone too long makes others come again later") {
       const Phone phone = *good(stranger.phones().find(device()));
       good(stranger.phones().record_attempt(
           phone.id, {stranger.now(), "192.0.2.1", "grpc", OperationKind::kInstall, Reason::kAuthStringMismatch, ""}));
-      good(stranger.strings().count(phone.id, 1, "192.0.2.1"));
+      good(stranger.strings().count(phone.id, 1, {"192.0.2.1"}));
     });
   });
 }

@@ -13,6 +13,7 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuers.h"
 #include "capf/ca/site.h"
+#include "capf/service/addresses.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
 #include "capf/service/enrolment.h"
@@ -171,6 +172,7 @@ class Site {
   service::Authenticator authenticator{database(), strings_, policy, clock_, high_water, {}};
   service::Enrolment enrolment{database(), authenticator, *issuers_, policy, Botan::system_rng()};
   service::Phones phones{database(), policy};
+  service::Addresses addresses{database(), policy};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};
   service::Trust trust{database()};

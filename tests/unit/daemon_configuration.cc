@@ -66,11 +66,27 @@ TEST_CASE("a value that is out of its bounds or of another type is refused") {
       "[listen.phone]\naddresses = [\"localhost\"]", "[listen.phone]\naddresses = [\"::\", \"::\"]",
       "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536", "[listen.metrics]\naddresses = [\"0.0.0.0\"]",
       "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0", "[policy]\nallow_rsa_1024 = \"no\"",
-      "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]", "[limits]\ncalls_in_flight = 0",
+      "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]", "[limits]\nwrong_strings_per_address = 0",
+      "[limits]\nwrong_strings_networks = 500", "[limits.wrong_strings_networks]\n\"10.0.0.0/8\" = 0",
+      "[limits.wrong_strings_networks]\n\"10.0.0.0/33\" = 500", "[limits]\ncalls_in_flight = 0",
       "[limits]\nunauthenticated_calls_waiting = -1", "[limits]\nconnections = 0", "[log]\nlevel = \"loud\"",
       "base_port = 1\nbase_port = 2", "[policy", "= 3");
   CAPTURE(bad);
   CHECK(faults_of(bad).size() == 1);
+}
+
+TEST_CASE("an address has the limit of wrong strings of the narrowest network that has it") {
+  const auto policy = parse_configuration("[limits]\nwrong_strings_per_address = 40\n[limits.wrong_strings_networks]\n"
+                                          "\"10.0.0.0/8\" = 100\n\"10.1.0.0/16\" = 7\n\"2001:db8::/48\" = 60",
+                                          "capfd.toml")
+                          .configuration.policy;
+  const auto limit = [&](const char* address) { return policy.wrong_strings_of(*capf::Address::parse(address)); };
+  CHECK(limit("192.0.2.1") == 40);
+  CHECK(limit("10.2.0.1") == 100);
+  CHECK(limit("::ffff:10.2.0.1") == 100);
+  CHECK(limit("10.1.2.3") == 7);
+  CHECK(limit("2001:db8:0:7::1") == 60);
+  CHECK(limit("2001:db8:1::1") == 40);
 }
 
 TEST_CASE("a configuration that was written reads back as it was") {
@@ -86,6 +102,8 @@ TEST_CASE("a configuration that was written reads back as it was") {
   configuration.metrics.port = 17;
   configuration.policy.lsc_subject = capf::SubjectForm::kCisco;
   configuration.policy.null_string_networks.clear();
+  configuration.policy.wrong_strings_networks = {{*capf::Network::parse("198.51.100.7"), 500},
+                                                 {*capf::Network::parse("2001:db8::/48"), 60}};
   const std::string written = to_toml(configuration);
   const auto loaded = parse_configuration(written, "/etc/capf/capfd.toml");
   CHECK(loaded.faults.empty());

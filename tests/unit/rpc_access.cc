@@ -36,6 +36,8 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/UnblockPhone", "ao"},
     {"capf.v1.AdminService/UnlockPhone", "ao"},
     {"capf.v1.AdminService/TracePhone", "ao"},
+    {"capf.v1.AdminService/ListLimitedAddresses", "aou"},
+    {"capf.v1.AdminService/UnlockAddress", "ao"},
     {"capf.v1.AdminService/ScheduleOperations", "ao"},
     {"capf.v1.AdminService/ListOperations", "aou"},
     {"capf.v1.AdminService/GetOperation", "aou"},
