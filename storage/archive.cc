@@ -97,10 +97,11 @@ Status Archive::write(Work work) {
 }
 
 Result<std::unique_ptr<Archive>> Archive::open(const std::string& owner_conninfo) {
-  CAPF_LET(const auto conninfo, session_conninfo(owner_conninfo, kLimits));
+  CAPF_LET(const auto settings, link_settings(owner_conninfo, kLimits));
   std::unique_ptr<Archive> archive;
   try {
-    archive.reset(new Archive(conninfo));
+    archive.reset(new Archive(settings));
+    CAPF_TRY(check_pooler(archive->connection_.link, settings));
   } catch (...) {
     return tl::unexpected<Error>(fault_of(std::current_exception(), false, Phase::kBegin).error);
   }

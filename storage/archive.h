@@ -58,7 +58,7 @@ class Archive {
   Status record(const AuditEvent& event);
 
  private:
-  explicit Archive(const std::string& conninfo) : connection_(conninfo) {}
+  explicit Archive(const LinkSettings& settings) : connection_(settings) {}
   template <class Work>
   Status write(Work work);
 

@@ -10,12 +10,36 @@
 namespace capf::storage {
 namespace {
 
-constexpr const char* kPrimaryOnly = "read-write";
+/// Whether what connects may also be written is set by the session itself: libpq would look before that.
+constexpr const char* kPrimaryOnly = "primary";
+constexpr const char* kStandbyOnly = "standby";
+
+struct Setting {
+  std::string name;
+  std::string value;
+};
+
 /// What our statements and our reading of the answers rest on, whatever the role, the database or the cluster has.
-constexpr const char* kForm =
-    " -c search_path=public,pg_temp -c bytea_output=hex -c standard_conforming_strings=on -c datestyle=ISO "
-    "-c intervalstyle=postgres -c extra_float_digits=1 -c timezone=UTC -c transform_null_equals=off -c array_nulls=on "
-    "-c default_transaction_read_only=off -c default_transaction_deferrable=off -c row_security=on";
+const Setting kForm[]{{"search_path", "public,pg_temp"},
+                      {"bytea_output", "hex"},
+                      {"standard_conforming_strings", "on"},
+                      {"datestyle", "ISO"},
+                      {"intervalstyle", "postgres"},
+                      {"extra_float_digits", "1"},
+                      {"timezone", "UTC"},
+                      {"transform_null_equals", "off"},
+                      {"array_nulls", "on"},
+                      {"default_transaction_read_only", "off"},
+                      {"default_transaction_deferrable", "off"},
+                      {"row_security", "on"}};
+
+/// An acknowledged LSC must outlast a crash, and the triggers that guard the record must run. A cluster that waits for
+/// more than its own disk keeps doing so.
+constexpr const char* kLasting =
+    "case when pg_catalog.current_setting('synchronous_commit') = 'off' then "
+    "pg_catalog.set_config('synchronous_commit', 'on', false) end";
+constexpr const char* kTold =
+    "pg_catalog.current_setting('session_replication_role') = 'origin', pg_catalog.pg_backend_pid()";
 
 using Options = std::map<std::string, std::string>;
 
@@ -92,6 +116,34 @@ Status check(const Options& options) {
   return {};
 }
 
+/// Whether an administrator's `options` set it: "-c statement_timeout=5s", "--statement-timeout=5s".
+bool sets(std::string options, const std::string& name) {
+  for (char& c : options) {
+    if (c == '-') c = '_';
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return options.find(name + "=") != std::string::npos;
+}
+
+/// The limit of the role may be shorter than setting another one takes: it does not count meanwhile.
+std::string statements_for(const std::string& options, const SessionLimits& limits) {
+  const auto milliseconds = [](std::chrono::milliseconds limit) { return std::to_string(limit.count()); };
+  // Plans are kept: one that reads a small table from end to end would still do so when a fleet has filled it.
+  std::vector<Setting> settings{{"statement_timeout", milliseconds(limits.statement)},
+                                {"lock_timeout", milliseconds(limits.lock)},
+                                {"idle_in_transaction_session_timeout", milliseconds(limits.idle_in_transaction)},
+                                {"client_min_messages", "warning"},
+                                {"enable_seqscan", "off"},
+                                {"jit", "off"}};
+  std::erase_if(settings, [&](const Setting& setting) { return sets(options, setting.name); });
+  settings.insert(settings.end(), std::begin(kForm), std::end(kForm));
+  std::string calls;
+  for (const Setting& setting : settings) {
+    calls += "pg_catalog.set_config('" + setting.name + "', '" + setting.value + "', false), ";
+  }
+  return "set local statement_timeout = 0; select " + calls + kLasting + ", " + kTold;
+}
+
 }  // namespace
 
 Status check_conninfo(const std::string& conninfo) {
@@ -99,13 +151,14 @@ Status check_conninfo(const std::string& conninfo) {
   return check(options);
 }
 
-Result<std::string> session_conninfo(const std::string& conninfo, const SessionLimits& limits) {
+Result<LinkSettings> link_settings(const std::string& conninfo, const SessionLimits& limits) {
   CAPF_LET(auto options, parse(conninfo));
   CAPF_TRY(check(options));
-  const auto milliseconds = [](std::chrono::milliseconds limit) { return std::to_string(limit.count()); };
   options.emplace("application_name", "capfd");
   options.emplace("connect_timeout", "3");  // for each host
-  options.emplace("target_session_attrs", kPrimaryOnly);
+  std::string& target = options["target_session_attrs"];
+  if (target.empty() || target == "read-write") target = kPrimaryOnly;
+  if (target == "read-only") target = kStandbyOnly;
   // A host that is gone is noticed within 6 to 11 seconds, whether or not something was on its way to it.
   options.emplace("keepalives_idle", "5");
   options.emplace("keepalives_interval", "2");
@@ -113,22 +166,16 @@ Result<std::string> session_conninfo(const std::string& conninfo, const SessionL
   options.emplace("tcp_user_timeout", "6000");
   options.emplace("gssencmode", "disable");  // TLS alone says whom we talk to
   options["client_encoding"] = "UTF8";
-  std::string& settings = options["options"];
-  // Ours come first, so that an administrator's own win. Plans are kept: one that reads a small table from end to end
-  // would still do so when a fleet has filled it.
-  settings = "-c statement_timeout=" + milliseconds(limits.statement) +
-             " -c lock_timeout=" + milliseconds(limits.lock) +
-             " -c idle_in_transaction_session_timeout=" + milliseconds(limits.idle_in_transaction) +
-             " -c client_min_messages=warning -c enable_seqscan=off -c jit=off" + (settings.empty() ? "" : " ") +
-             settings + kForm;
-  return to_conninfo(options);
+  const std::string& own = options["options"];  // empty, it keeps PGOPTIONS out
+  std::string statements = statements_for(own, limits);
+  return LinkSettings{to_conninfo(options), std::move(statements)};
 }
 
 bool takes_standby(const std::string& conninfo) {
   const auto options = parse(conninfo);
   if (!options) return false;
   const auto found = options->find("target_session_attrs");
-  return found != options->end() && found->second != kPrimaryOnly && found->second != "primary";
+  return found != options->end() && found->second != kPrimaryOnly;
 }
 
 Result<std::string> with_database(const std::string& conninfo, const std::string& name) {

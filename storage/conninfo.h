@@ -20,12 +20,21 @@ struct SessionLimits {
   std::chrono::milliseconds idle_in_transaction{20'000};
 };
 
-/// `conninfo` after check_conninfo(), with limits, keepalives and the primary as target set where it does not say
-/// otherwise, and with the settings on which the form of answers depends.
-Result<std::string> session_conninfo(const std::string& conninfo, const SessionLimits& limits);
+/// How a session is begun.
+struct LinkSettings {
+  std::string conninfo;
+  /// SQL that sets, once connected, whatever the session rests on; not in `options` when connecting, since poolers
+  /// refuse that. One row, whose last two columns are whether triggers run and the session's backend.
+  std::string statements;
+};
+
+/// `conninfo` after check_conninfo(), with keepalives and the primary as target set where it does not say otherwise;
+/// and the statements for the limits, where its `options` do not set them, and for whatever the form of answers depends
+/// on.
+Result<LinkSettings> link_settings(const std::string& conninfo, const SessionLimits& limits);
 
 /// Whether a session may be one with a standby, by target_session_attrs.
-/// @param conninfo as session_conninfo() makes it.
+/// @param conninfo as link_settings() makes it.
 bool takes_standby(const std::string& conninfo);
 
 /// `conninfo` with another database's name.

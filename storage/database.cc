@@ -137,13 +137,13 @@ Status run(Pool& pool, std::chrono::milliseconds wait, bool takes_standby, Acces
 }  // namespace
 
 Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const DatabaseSettings& settings) {
-  CAPF_LET(auto conninfo, session_conninfo(settings.conninfo, settings.limits));
-  return std::unique_ptr<PostgresDatabase>(new PostgresDatabase(std::move(conninfo), settings));
+  CAPF_LET(auto link, link_settings(settings.conninfo, settings.limits));
+  return std::unique_ptr<PostgresDatabase>(new PostgresDatabase(std::move(link), settings));
 }
 
-PostgresDatabase::PostgresDatabase(std::string conninfo, const DatabaseSettings& settings)
-    : takes_standby_(storage::takes_standby(conninfo)),
-      pool_(std::move(conninfo), {settings.connections, settings.limits.statement + kGrace, settings.life}),
+PostgresDatabase::PostgresDatabase(LinkSettings link, const DatabaseSettings& settings)
+    : takes_standby_(storage::takes_standby(link.conninfo)),
+      pool_(std::move(link), {settings.connections, settings.limits.statement + kGrace, settings.life}),
       wait_(settings.wait) {}
 
 Status PostgresDatabase::write(const std::function<Status(Transaction&)>& work) {

@@ -35,7 +35,7 @@ class PostgresDatabase final : public Database {
   PoolUse use() const { return pool_.use(); }
 
  private:
-  PostgresDatabase(std::string conninfo, const DatabaseSettings& settings);
+  PostgresDatabase(LinkSettings link, const DatabaseSettings& settings);
 
   const bool takes_standby_;
   Pool pool_;

@@ -1,10 +1,12 @@
 #include "storage/link.h"
 
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <string_view>
 
 #include <pqxx/except>
+#include <pqxx/nontransaction>
 
 #include "capf/base/log.h"
 
@@ -13,24 +15,20 @@ namespace {
 
 /// libpq writes warnings of PostgreSQL to standard error, which may stand still.
 void log_notice(void*, const char* words) { log_warning("database.warned", {{"words", words}}); }
+/// Until the session says which ones it wants.
+void drop_notice(void*, const char*) {}
 
-/// An acknowledged LSC must outlast a crash, and the triggers that guard the record must run. A cluster that waits for
-/// more than its own disk keeps doing so.
-constexpr const char* kAdapt =
-    "select case when current_setting('synchronous_commit') = 'off' then "
-    "set_config('synchronous_commit', 'on', false) end, current_setting('session_replication_role') = 'origin'";
+constexpr int kAttempts = 3;
+constexpr const char* kCancelled = "57014";
 
-void adapt(PGconn* link) {
-  const std::unique_ptr<PGresult, void (*)(PGresult*)> result(::PQexec(link, kAdapt), ::PQclear);
-  if (::PQresultStatus(result.get()) != PGRES_TUPLES_OK) throw pqxx::broken_connection(::PQerrorMessage(link));
-  if (std::string_view(::PQgetvalue(result.get(), 0, 1)) != "t") {
-    throw pqxx::broken_connection("session_replication_role is set for the role or the database: triggers do not run");
-  }
+std::string_view state_of(const PGresult* result) {
+  const char* state = ::PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  return state == nullptr ? "" : state;
 }
 
 }  // namespace
 
-Link::Link(const std::string& conninfo) : connection_base(policy_), policy_(conninfo) { init(); }
+Link::Link(const LinkSettings& settings) : connection_base(policy_), policy_(settings) { init(); }
 
 Link::~Link() { close(); }
 
@@ -46,20 +44,70 @@ Link::Once::handle Link::Once::do_startconnect(handle present) {
     link_ = nullptr;
     throw pqxx::broken_connection(words);
   }
-  ::PQsetNoticeProcessor(link_, log_notice, nullptr);
+  ::PQsetNoticeProcessor(link_, drop_notice, nullptr);
   try {
-    adapt(link_);
+    adapt();
   } catch (...) {
     ::PQfinish(link_);
     link_ = nullptr;
     throw;
   }
+  ::PQsetNoticeProcessor(link_, log_notice, nullptr);
   return link_;
+}
+
+void Link::Once::adapt() {
+  for (int attempt = 1;; ++attempt) {
+    const std::unique_ptr<PGresult, void (*)(PGresult*)> result(::PQexec(link_, statements_.c_str()), ::PQclear);
+    if (::PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
+      // The role's own limit, of a millisecond for instance, counts until the first statement has set another.
+      if (state_of(result.get()) == kCancelled && attempt < kAttempts) continue;
+      throw pqxx::broken_connection(::PQerrorMessage(link_));
+    }
+    const int columns = ::PQnfields(result.get());
+    if (std::string_view(::PQgetvalue(result.get(), 0, columns - 2)) != "t") {
+      throw pqxx::broken_connection(
+          "session_replication_role is set for the role or the database: triggers do not run");
+    }
+    backend_ = std::atoi(::PQgetvalue(result.get(), 0, columns - 1));
+    return;
+  }
 }
 
 Link::Once::handle Link::Once::do_disconnect(handle present) noexcept {
   link_ = nullptr;
   return connectionpolicy::do_disconnect(present);
+}
+
+Status check_pooler(Link& link, const LinkSettings& settings) {
+  if (!link.is_pooled()) return {};
+  const auto refuse = [] {
+    return fail(Reason::kInvalidConfiguration,
+                "the database's connection string leads to a pooler that gives every transaction another session of "
+                "PostgreSQL (PgBouncer: pool_mode transaction or statement); capfd needs pool_mode session, or the "
+                "database itself");
+  };
+  // Others use the same pooler, and may have the session that would have told.
+  constexpr int kRounds = 5;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string mark = std::to_string(link.backend()) + "/" + std::to_string(round);
+    pqxx::nontransaction(link).exec("select set_config('capf.mark', '" + mark + "', false)");
+    Link other(settings);
+    if (other.backend() == link.backend()) return refuse();
+    pqxx::nontransaction held(other);
+    try {
+      // While another one holds a session, this one has kept its own.
+      const auto backend = held.exec("begin; select pg_backend_pid()").front()[0].as<int>();
+      if (backend == link.backend() || backend != other.backend()) return refuse();
+    } catch (const std::exception& error) {
+      if (std::string_view(error.what()).find("pooling mode") != std::string_view::npos) return refuse();
+      throw;
+    }
+    const auto kept = pqxx::nontransaction(link).exec("select current_setting('capf.mark', true)").front();
+    if (kept[0].is_null() || kept[0].as<std::string>() != mark) return refuse();
+    held.exec("rollback");
+  }
+  return {};
 }
 
 }  // namespace capf::storage

@@ -6,6 +6,9 @@
 #include <pqxx/connection_base>
 #include <pqxx/connectionpolicy>
 
+#include "capf/base/error.h"
+#include "storage/conninfo.h"
+
 namespace capf::storage {
 
 /// libpqxx's connection over one of libpq that can be looked at. It connects once: libpqxx 6 connects again by itself,
@@ -14,27 +17,42 @@ namespace capf::storage {
 class Link final : public pqxx::connection_base {
  public:
   /// Throws pqxx::broken_connection.
-  explicit Link(const std::string& conninfo);
+  explicit Link(const LinkSettings& settings);
   ~Link();
 
   /// Whether no transaction is open, as far as PostgreSQL has told: neither a good nor an aborted one.
   bool is_idle() const { return policy_.state() == PQTRANS_IDLE; }
+  /// PostgreSQL's process behind the session, as it said when the session began.
+  int backend() const { return policy_.backend(); }
+  /// Whether something answers between here and PostgreSQL: a pooler tells a process of its own making.
+  bool is_pooled() const { return backendpid() != backend(); }
 
  private:
   class Once final : public pqxx::connectionpolicy {
    public:
-    using connectionpolicy::connectionpolicy;
+    explicit Once(const LinkSettings& settings)
+        : connectionpolicy(settings.conninfo), statements_(settings.statements) {}
     PGTransactionStatusType state() const { return ::PQtransactionStatus(link_); }
+    int backend() const { return backend_; }
 
     handle do_startconnect(handle present) override;
     handle do_disconnect(handle present) noexcept override;
 
    private:
+    void adapt();
+
+    const std::string statements_;
     PGconn* link_ = nullptr;
+    int backend_ = 0;
     bool used_ = false;
   };
 
   Once policy_;
 };
+
+/// INVALID_CONFIGURATION where a pooler gives each transaction, or each statement, any session of PostgreSQL that is
+/// free: what a session has set and prepared is then another's. Throws what libpqxx throws.
+/// @param link an idle one, which was made with these settings.
+Status check_pooler(Link& link, const LinkSettings& settings);
 
 }  // namespace capf::storage

@@ -22,10 +22,11 @@ struct Applied {
 
 template <class Action>
 Status over_connection(const std::string& conninfo, Action action) {
-  CAPF_LET(const auto session, session_conninfo(conninfo, kLimits));
+  CAPF_LET(const auto settings, link_settings(conninfo, kLimits));
   std::unique_ptr<Connection> connection;
   try {
-    connection = std::make_unique<Connection>(session);
+    connection = std::make_unique<Connection>(settings);
+    CAPF_TRY(check_pooler(connection->link, settings));
     return action(connection->link);
   } catch (...) {
     const bool connected = connection != nullptr && connection->link.is_open();

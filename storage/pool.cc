@@ -57,8 +57,8 @@ Status Pool::Lease::renew() {
   return {};
 }
 
-Pool::Pool(std::string conninfo, const Limits& limits)
-    : conninfo_(std::move(conninfo)), limits_(limits), watch_([this] { watch(); }) {}
+Pool::Pool(LinkSettings settings, const Limits& limits)
+    : settings_(std::move(settings)), limits_(limits), watch_([this] { watch(); }) {}
 
 Pool::~Pool() {
   {
@@ -115,7 +115,7 @@ void Pool::note_attempt(bool connected, bool again) {
 
 Result<std::unique_ptr<Connection>> Pool::connect() const {
   try {
-    auto connection = std::make_unique<Connection>(conninfo_);
+    auto connection = std::make_unique<Connection>(settings_);
     connection->end = Moment::clock::now() + about(limits_.life);
     return connection;
   } catch (...) {

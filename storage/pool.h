@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "capf/base/error.h"
+#include "storage/conninfo.h"
 
 namespace capf::storage {
 
@@ -59,8 +60,8 @@ class Pool {
     std::chrono::milliseconds life;    ///< of a connection, about
   };
 
-  /// @param conninfo as session_conninfo() makes it.
-  Pool(std::string conninfo, const Limits& limits);
+  /// @param settings as link_settings() makes them.
+  Pool(LinkSettings settings, const Limits& limits);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -79,7 +80,7 @@ class Pool {
   void discard(std::unique_ptr<Connection> connection);
   void watch();
 
-  const std::string conninfo_;
+  const LinkSettings settings_;
   const Limits limits_;
   mutable std::mutex mutex_;
   std::condition_variable returned_;

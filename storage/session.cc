@@ -1,14 +1,16 @@
 #include "storage/session.h"
 
+#include <pqxx/except>
+
 namespace capf::storage {
 namespace {
 
-/// One round trip begins, and asks for the time and whether this is a standby.
+/// One round trip begins, and asks for the time, whether this is a standby, and whose session it is.
 const char* begin_of(Access access) {
   return access == Access::kWrite ? "begin isolation level read committed read write; "
-                                    "select microseconds(now()), pg_is_in_recovery()"
+                                    "select microseconds(now()), pg_is_in_recovery(), pg_backend_pid()"
                                   : "begin isolation level repeatable read read only; "
-                                    "select microseconds(now()), pg_is_in_recovery()";
+                                    "select microseconds(now()), pg_is_in_recovery(), pg_backend_pid()";
 }
 
 }  // namespace
@@ -31,6 +33,9 @@ Status Session::begin(Access access) {
     Columns columns(time.front());
     now_ = columns.time();
     standby_ = columns.boolean();
+    if (columns.integer() != connection_.link.backend()) {
+      throw pqxx::broken_connection("a pooler between this server and PostgreSQL has changed the session");
+    }
     return true;
   }));
   return {};

@@ -28,7 +28,7 @@ struct Statement {
 
 /// A connection with what it has prepared. Belongs to one thread at a time.
 struct Connection {
-  explicit Connection(const std::string& conninfo) : link(conninfo), socket(::dup(link.sock())) {}
+  explicit Connection(const LinkSettings& settings) : link(settings), socket(::dup(link.sock())) {}
   ~Connection() {
     if (socket >= 0) ::close(socket);
   }

@@ -52,7 +52,7 @@ TEST_CASE("what fails as a transaction begins does not stay when the cause is go
 
 TEST_CASE("only an idle session goes back into the pool") {
   const FreshDatabase fresh;
-  const auto conninfo = good(storage::session_conninfo(fresh.conninfo(), {}));
+  const auto conninfo = good(storage::link_settings(fresh.conninfo(), {}));
   const auto open_after = [&](const std::string& statements) {
     storage::Pool pool(conninfo, {1, milliseconds(10'000), milliseconds(600'000)});
     {
@@ -264,8 +264,49 @@ TEST_CASE("a commit waits for the disk, or for more where the cluster says so") 
   fresh.sql("alter role capf_server in database " + fresh.sql("select current_database()") +
                 " set synchronous_commit = " + set,
             "postgres");
-  storage::Link link(good(storage::session_conninfo(fresh.conninfo(), {})));
+  storage::Link link(good(storage::link_settings(fresh.conninfo(), {})));
   CHECK(pqxx::nontransaction(link).exec("show synchronous_commit").front()[0].as<std::string>() == used);
+}
+
+TEST_CASE("a limit of the role that is shorter than beginning a session does not keep it from beginning") {
+  const FreshDatabase fresh;
+  const std::string role = "alter role capf_server in database " + fresh.sql("select current_database()") + " set ";
+  for (const char* setting : {"statement_timeout = 1", "default_transaction_read_only = on"})
+    fresh.sql(role + setting, "postgres");
+  for (int i = 0; i < 20; ++i) {
+    storage::Link link(good(storage::link_settings(fresh.conninfo(), {})));
+    pqxx::nontransaction session(link);
+    CHECK(session.exec("show statement_timeout").front()[0].as<std::string>() == "15s");
+    CHECK(session.exec("show transaction_read_only").front()[0].as<std::string>() == "off");
+    CHECK_FALSE(link.is_pooled());
+  }
+}
+
+TEST_CASE("an administrator's own limits are kept, however they are written") {
+  const FreshDatabase fresh;
+  const std::string own = GENERATE(as<std::string>(), "-c statement_timeout=7s", "--statement-timeout=7s",
+                                   "-c jit=on -c Statement_Timeout=7s");
+  const auto settings = good(storage::link_settings(fresh.conninfo() + " options='" + own + "'", {}));
+  storage::Link link(settings);
+  pqxx::nontransaction session(link);
+  CHECK(session.exec("show statement_timeout").front()[0].as<std::string>() == "7s");
+  CHECK(session.exec("show lock_timeout").front()[0].as<std::string>() == "5s");
+}
+
+TEST_CASE("a session that another one has taken the place of is not used") {
+  const FreshDatabase fresh;
+  // As behind a pooler that gives each transaction any session that is free: it is not the one that was adapted.
+  auto settings = good(storage::link_settings(fresh.conninfo(), {}));
+  const auto end = settings.statements.rfind("pg_catalog.pg_backend_pid()");
+  REQUIRE(end != std::string::npos);
+  settings.statements.replace(end, std::string::npos, "pg_catalog.pg_backend_pid() + 1");
+  storage::Connection connection(settings);
+  CHECK(connection.link.is_pooled());
+  storage::Session session(connection);
+  const Status begun = session.begin(storage::Access::kRead);
+  REQUIRE_FALSE(begun);
+  CHECK(begun.error().reason == Reason::kDatabaseUnavailable);
+  CHECK(begun.error().cause.find("pooler") != std::string::npos);
 }
 
 TEST_CASE("nothing runs where the record's triggers would not") {
