@@ -54,11 +54,12 @@ std::string Address::block() const { return is_ipv4() ? to_string() : ipv6_text(
 Result<Network> Network::parse(std::string_view text) {
   const auto slash = text.find('/');
   const auto address = Address::parse(text.substr(0, slash));
+  const bool zoned = text.find('%') != std::string_view::npos;  // a network has the same hosts on every link
   const auto refuse = [&] {
     return fail(Reason::kInvalidConfiguration,
                 "'" + std::string(text) + "' is no network such as 10.0.0.0/8 or 2001:db8::/32");
   };
-  if (!address) return refuse();
+  if (!address || zoned) return refuse();
   Network network;
   network.address_ = *address;
   if (slash != std::string_view::npos) {

@@ -21,6 +21,8 @@ class Address {
   /// Who counts as one neighbour in limits: an IPv4 address itself, the /64 of an IPv6 address. "2001:db8::/64".
   std::string block() const;
   bool is_ipv4() const;
+  /// fe80::/10, which is an address only together with a link.
+  bool is_link_local() const { return octets_[0] == 0xfe && (octets_[1] & 0xc0) == 0x80; }
 
   bool operator==(const Address&) const = default;
 

@@ -140,6 +140,11 @@ bool Endpoint::is_wildcard() const {
   return host == "0.0.0.0" || host == "::";
 }
 
+bool is_of_this_machine(const Address& address) {
+  const auto socket = bind_to({address, 0});
+  return socket || socket.error() != EADDRNOTAVAIL || without_ipv6({address, 0}, socket.error());
+}
+
 Result<std::vector<Endpoint>> plan_endpoints(const std::vector<std::string>& addresses) {
   if (addresses.empty()) return fail(Reason::kInvalidConfiguration, "a listener has at least one address");
   std::vector<Endpoint> endpoints;

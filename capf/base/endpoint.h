@@ -31,4 +31,7 @@ struct Endpoint {
 /// Errors: INVALID_CONFIGURATION where nothing is left, or an address is not this machine's, or a port is taken.
 Result<std::vector<Endpoint>> plan_endpoints(const std::vector<std::string>& addresses);
 
+/// Whether a server can listen on it now: DHCP, a floating address and IPv6's search for doubles may bring it later.
+bool is_of_this_machine(const Address& address);
+
 }  // namespace capf

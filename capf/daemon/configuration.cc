@@ -13,13 +13,16 @@
 #include <unistd.h>
 
 #include "capf/base/address.h"
+#include "capf/base/endpoint.h"
 #include "capf/base/secret.h"
+#include "capf/daemon/endpoints.h"
 
 namespace capf::daemon {
 namespace {
 
 constexpr std::uintmax_t kLargestFile = 1024 * 1024;
 constexpr int kHoursOfDay = 24;
+constexpr int kStatusPortOffset = 3;
 
 /// Takes the keys of one table, and knows which ones were never asked for.
 class Section {
@@ -143,6 +146,12 @@ void read_listener(Section& listen, const std::string& name, Listener& listener)
     const auto address = Address::parse(text);
     if (!address) {
       section.fault("addresses", "has '" + text + "', which is no IP address");
+    } else if (address->is_link_local()) {
+      section.fault("addresses", "has " + text +
+                                     ", an address of one link, which is not listened on by itself; \"::\" "
+                                     "takes what comes to it");
+    } else if (text.find('%') != std::string::npos) {
+      section.fault("addresses", "has " + text + ": only link-local addresses have a zone");
     } else if (!seen.insert(text).second) {
       section.fault("addresses", "has " + text + " twice");
     } else if (name == "metrics" && !is_loopback(*address)) {
@@ -238,19 +247,17 @@ void read_policy(Section section, SitePolicy& policy) {
   section.finish();
 }
 
-bool is_host(const std::string& text) {
-  const auto accepted = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
-  };
-  if (Address::parse(text)) return text.find('%') == std::string::npos;  // a zone says nothing elsewhere
-  return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), accepted) &&
-         text.front() != '-' && text.front() != '.';
-}
-
 bool is_status_url(const std::string& text) {
   const auto accepted = [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\'; };
   return text.starts_with("http://") && text.size() > 7 && text.size() <= 200 && text.back() != '/' &&
          std::all_of(text.begin(), text.end(), accepted);
+}
+
+/// RFC 6761 6.3; and as distributions write it.
+bool is_localhost(std::string host) {
+  std::transform(host.begin(), host.end(), host.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; });
+  return host == "localhost" || host == "localhost.localdomain" || host.ends_with(".localhost");
 }
 
 void check_ports(const Configuration& configuration, const std::string& file, std::vector<std::string>& faults) {
@@ -317,7 +324,7 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   top.number("base_port", 0, 65530, configuration.base_port);
   top.text("public_host", configuration.public_host);
   if (!configuration.public_host.empty() && !is_host(configuration.public_host)) {
-    top.fault("public_host", "is neither a host name nor an IP address");
+    top.fault("public_host", "is neither a host name (letters, digits, '-' and '.') nor an IP address without a zone");
   }
   top.text("status_url", configuration.status_url);
   if (!configuration.status_url.empty() && !is_status_url(configuration.status_url)) {
@@ -338,6 +345,7 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   read_listener(listen, "admin", configuration.admin);
   read_listener(listen, "status", configuration.status_listener);
   read_listener(listen, "metrics", configuration.metrics);
+  read_time(listen, "patience_seconds", 0, 86400, configuration.listen_patience);
   listen.finish();
 
   read_wire(top.section("wire"), configuration.wire);
@@ -403,6 +411,16 @@ Configuration::Configuration() {
   policy.null_string_networks = loopback();
   policy.device_names = usual_device_names();
 }
+bool is_host(const std::string& text) {
+  const auto accepted = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+  };
+  if (Address::parse(text)) return text.find('%') == std::string::npos;  // a zone says nothing elsewhere
+  return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), accepted) &&
+         text.front() != '-' && text.front() != '.';
+}
+
+Configuration::Configuration() { policy.null_string_networks = loopback(); }
 
 LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name) {
   LoadedConfiguration loaded;
@@ -465,7 +483,9 @@ std::string to_toml(const Configuration& configuration) {
       << "\n[database]\n"
       << "server = " << toml_text(configuration.database.server) << '\n'
       << "owner = " << toml_text(configuration.database.owner) << '\n'
-      << "pool_size = " << configuration.database.pool_size << '\n';
+      << "pool_size = " << configuration.database.pool_size << '\n'
+      << "\n[listen]\n"
+      << "patience_seconds = " << configuration.listen_patience.count() << '\n';
   write_listener(out, "wire", configuration.wire_listener, configuration.wire_port());
   write_listener(out, "phone", configuration.phone, configuration.phone_port());
   write_listener(out, "admin", configuration.admin, configuration.admin_port());
@@ -549,6 +569,30 @@ std::string toml_text(const std::string& text) {
     }
   }
   return quoted + '"';
+}
+
+std::string status_url(const Configuration& configuration) {
+  if (!configuration.status_url.empty()) return configuration.status_url;
+  const std::string host = configuration.public_host.empty() ? full_host_name() : configuration.public_host;
+  const int base = configuration.base_port == 0 ? kBasePort : configuration.base_port;
+  return "http://" + with_port(host, base + kStatusPortOffset);
+}
+
+std::vector<std::string> doubts_of(const Configuration& configuration) {
+  std::vector<std::string> doubts;
+  const std::string url = status_url(configuration);
+  std::string host = url.substr(std::string_view("http://").size());
+  host = host.front() == '[' ? host.substr(1, host.find(']') - 1) : host.substr(0, host.find_first_of(":/"));
+  const auto address = Address::parse(host);
+  if (address ? Endpoint{*address}.is_loopback() || Endpoint{*address}.is_wildcard() : is_localhost(host)) {
+    doubts.push_back("every LSC will name " + url +
+                     " for its status, for as long as it is valid, and only this machine "
+                     "reaches that: set public_host, or status_url, to what relying parties know");
+  }
+  if (configuration.public_host.empty() && !is_host(full_host_name())) {
+    doubts.push_back("this machine is called '" + full_host_name() + "', which is no host name: set public_host");
+  }
+  return doubts;
 }
 
 std::string full_host_name() {

@@ -91,6 +91,8 @@ struct Configuration {
   std::string status_url;                      ///< default: http://<public_host>:<base port + 3>
   std::string passphrase = "file:passphrase";  ///< of the keys, as read_secret() takes it; files relative to the state
   DatabaseSettings database;
+  /// How long a start waits for an address that the machine does not have yet.
+  std::chrono::seconds listen_patience{120};
   Listener wire_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener phone{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener admin{.enabled = true, .addresses = {"127.0.0.1", "::1"}, .port = {}};
@@ -137,6 +139,13 @@ Result<Configuration> read_configuration(const std::filesystem::path& file);
 std::string to_toml(const Configuration& configuration);
 /// A TOML basic string, with its quotes.
 std::string toml_text(const std::string& text);
+
+/// A host name by RFC 952 and 1123, without an underscore, or an IP address without a zone.
+bool is_host(const std::string& text);
+/// Under which address LSCs say that their status is: "http://capf.example.com:3807".
+std::string status_url(const Configuration& configuration);
+/// What is allowed and hardly meant, in words: LSCs that name a host which nobody else reaches.
+std::vector<std::string> doubts_of(const Configuration& configuration);
 
 /// The machine's full name, or its short one where nobody knows a full one.
 std::string full_host_name();

@@ -94,6 +94,24 @@ Result<ca::ImportedAuthority> issuer_authority(const InitOptions& options, const
   return made;
 }
 
+std::string host_of(const InitOptions& options) {
+  return options.public_host.empty() ? full_host_name() : options.public_host;
+}
+
+/// It goes into certificates and addresses, which have no underscore and no zone.
+Status check_host(const InitOptions& options) {
+  if (is_host(host_of(options))) return {};
+  const std::string wanted =
+      "no host name (letters, digits, '-' and '.') and no IP address without a zone, as certificates and addresses "
+      "need";
+  if (!options.public_host.empty()) {
+    return fail(Reason::kInvalidConfiguration, "--public-host '" + options.public_host + "' is " + wanted);
+  }
+  return fail(Reason::kInvalidConfiguration,
+              "this machine is called '" + full_host_name() + "', which is " + wanted +
+                  ": say --public-host NAME, by which phones and relying parties reach it");
+}
+
 Status check_options(const InitOptions& options) {
   if (options.base_port < 0 || options.base_port > 65530) {
     return fail(Reason::kInvalidConfiguration, "a base port is a number from 0 to 65530");
@@ -119,6 +137,7 @@ Status check_options(const InitOptions& options) {
   if (answers && (options.key || !options.key_uri.empty() || !options.subject.empty())) {
     return fail(Reason::kInvalidConfiguration, "the certificate of a request has its key and subject already");
   }
+  if (!options.csr_only) CAPF_TRY(check_host(options));
   if (!options.key_uri.empty()) CAPF_TRY(ca::check_token_uri(options.key_uri));
   if (!options.subject.empty()) CAPF_TRY(ca::check_subject(options.subject));
   return check_administrator_name(options.administrator);
@@ -166,7 +185,7 @@ std::string configuration_text(const InitOptions& options, const std::string& ho
 std::vector<std::string> server_hosts(const std::string& public_host) {
   std::vector<std::string> hosts{"localhost", "127.0.0.1", "::1"};
   for (const std::string& host : {full_host_name(), public_host}) {
-    if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
+    if (is_host(host) && std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
   }
   return hosts;
 }
@@ -236,7 +255,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
   const ca::SiteAuthority site{*site_key, site_certificate};
 
   SiteRecords records;
-  records.host = options.public_host.empty() ? full_host_name() : options.public_host;
+  records.host = host_of(options);
   CAPF_LET(const auto server_key, ca::generate_key(ca::KeyAlgorithm::kP256));
   CAPF_LET(const Bytes server_certificate,
            ca::make_server_certificate(site, server_key->public_key(), server_hosts(records.host), now, kServerValidity,
@@ -453,14 +472,21 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   }
   CAPF_TRY(move_in(files));
   CAPF_TRY(remove_folder(waiting(files.root).root));
-  return "A site for " + records->host + " is made in " + files.root.string() + ".\n" + "  issuer         " +
-         records->issuer.subject + ", until " + to_rfc3339(records->issuer.not_after) + "\n" +
-         "                 SHA-256 " + to_hex(records->issuer.sha256) + "\n" + "  administrator  " +
+  CAPF_LET(const Configuration made, read_configuration(files.configuration()));
+  std::string doubts;
+  for (const std::string& doubt : doubts_of(made)) doubts += "Warning: " + doubt + "\n";
+  return "A site for " + records->host + " is made in " + files.root.string() + ".\n" + "  public host    " +
+         records->host +
+         (options.public_host.empty() ? ", this machine's name; --public-host NAME takes another" : "") +
+         "\n                 LSCs will name " + status_url(made) + "\n  issuer         " + records->issuer.subject +
+         ", until " + to_rfc3339(records->issuer.not_after) + "\n" + "                 SHA-256 " +
+         to_hex(records->issuer.sha256) + "\n" + "  administrator  " +
          (files.administrators() / records->administrator.name).string() + ".pem and .key, until " +
          to_rfc3339(records->administrator.certificate_not_after) + "\n" +
          "                 the record's seals are checked with " + files.audit_public_key().string() + "\n" +
          "Keep copies of keys/, certificates/ and the passphrase where nobody else reads them: without them the issuer "
-         "is lost.\n";
+         "is lost.\n" +
+         doubts;
 }
 
 }  // namespace capf::daemon

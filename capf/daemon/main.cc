@@ -150,6 +150,7 @@ Status check_config(const Place& place, bool print) {
   if (!loaded.faults.empty()) {
     return fail(Reason::kInvalidConfiguration, std::to_string(loaded.faults.size()) + " faults");
   }
+  for (const std::string& doubt : doubts_of(loaded.configuration)) say_error("capfd: warning: " + doubt);
   std::cout << (print ? to_toml(loaded.configuration) : "ok\n");
   return {};
 }

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "capf/base/endpoint.h"
 #include "capf/base/lines.h"
 #include "capf/base/log.h"
 #include "capf/base/metrics.h"
@@ -46,6 +47,33 @@ Status with_patience(Signals& signals, const std::function<Status()>& work) {
     notify_service_manager("EXTEND_TIMEOUT_USEC=90000000\nSTATUS=waiting for the database");
     if (signals.stop_within(pause)) return fail(Reason::kShuttingDown);
   }
+}
+
+/// A machine may get its addresses later than its server starts.
+Status wait_for_addresses(const Configuration& configuration, Signals& signals) {
+  const auto end = std::chrono::steady_clock::now() + configuration.listen_patience;
+  for (const Listener* listener : {&configuration.wire_listener, &configuration.phone, &configuration.admin,
+                                   &configuration.status_listener, &configuration.metrics}) {
+    if (!listener->enabled) continue;
+    for (const std::string& text : listener->addresses) {
+      CAPF_LET(const Address address, Address::parse(text));
+      bool told = false;
+      while (!is_of_this_machine(address)) {
+        const std::string seconds = std::to_string(configuration.listen_patience.count()) + " s";
+        if (std::chrono::steady_clock::now() >= end) {
+          return fail(Reason::kInvalidConfiguration, "cannot listen on " + text +
+                                                         ": this machine does not have it, after " + seconds +
+                                                         " (listen.patience_seconds)");
+        }
+        if (!told)
+          log_warning("listen.waiting", {{"address", text}, {"words", "not this machine's yet: up to " + seconds}});
+        told = true;
+        notify_service_manager("EXTEND_TIMEOUT_USEC=90000000\nSTATUS=waiting for the address " + text);
+        if (signals.stop_within(kFirstPause)) return fail(Reason::kShuttingDown);
+      }
+    }
+  }
+  return {};
 }
 
 /// Thousands of phones hold a descriptor each.
@@ -117,6 +145,9 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   CAPF_TRY(found);
   CAPF_LET(Secrets secrets, open_secrets(files, opened));
   CAPF_LET(const auto audit_key, open_audit_key(files, opened, *database));
+
+  for (const std::string& doubt : doubts_of(configuration)) log_warning("configuration.doubtful", {{"words", doubt}});
+  CAPF_TRY(wait_for_addresses(configuration, signals));
 
   ca::Tokens tokens(std::move(access));
   const PoolReading read_pool = [&database](Metrics& numbers) {

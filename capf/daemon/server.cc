@@ -58,16 +58,8 @@ constexpr std::chrono::seconds kReadingPeriod{15};
 constexpr std::chrono::seconds kRefreshPeriod{5};
 constexpr milliseconds kAwaitedPeriod{1000};
 constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
-constexpr int kStatusPortOffset = 3;
 constexpr int kStatusThreads = 2;
 constexpr int kCallsOfOnePhone = 8;
-
-std::string status_url(const Configuration& configuration) {
-  if (!configuration.status_url.empty()) return configuration.status_url;
-  const std::string host = configuration.public_host.empty() ? full_host_name() : configuration.public_host;
-  const int base = configuration.base_port == 0 ? kBasePort : configuration.base_port;
-  return "http://" + with_port(host, base + kStatusPortOffset);
-}
 
 /// A name for leases that no other server has: of this process, and of no later one with its number.
 std::string holder_name() {

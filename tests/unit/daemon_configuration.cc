@@ -64,21 +64,54 @@ TEST_CASE("a value that is out of its bounds or of another type is refused") {
       "status_url = \"http://x/\"", "passphrase = \"hunter2\"", "passphrase = \"file:\"", "database = 1",
       "[database]\nserver = \"\"", "[database]\npool_size = 0", "[listen.phone]\naddresses = []",
       "[listen.phone]\naddresses = [\"localhost\"]", "[listen.phone]\naddresses = [\"::\", \"::\"]",
-      "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536", "[listen.metrics]\naddresses = [\"0.0.0.0\"]",
-      "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0", "[policy]\nallow_rsa_1024 = \"no\"",
-      "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]", "[limits]\nwrong_strings_per_address = 0",
-      "[limits]\nwrong_strings_networks = 500", "[limits.wrong_strings_networks]\n\"10.0.0.0/8\" = 0",
-      "[limits.wrong_strings_networks]\n\"10.0.0.0/33\" = 500", "[limits]\ncalls_in_flight = 0",
-      "[limits]\nunauthenticated_calls_waiting = -1", "[limits]\nconnections = 0", "[log]\nlevel = \"loud\"",
-      "base_port = 1\nbase_port = 2", "[policy", "= 3");
+      "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536", "[listen]\npatience_seconds = -1",
+      "[listen.metrics]\naddresses = [\"0.0.0.0\"]", "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0",
+      "[policy]\nallow_rsa_1024 = \"no\"", "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]",
+      "[limits]\nwrong_strings_per_address = 0", "[limits]\nwrong_strings_networks = 500",
+      "[limits.wrong_strings_networks]\n\"10.0.0.0/8\" = 0", "[limits.wrong_strings_networks]\n\"10.0.0.0/33\" = 500",
+      "[limits]\ncalls_in_flight = 0", "[limits]\nunauthenticated_calls_waiting = -1", "[limits]\nconnections = 0",
+      "[log]\nlevel = \"loud\"", "base_port = 1\nbase_port = 2", "[policy", "= 3");
   CAPTURE(bad);
   CHECK(faults_of(bad).size() == 1);
 }
 
+TEST_CASE("an address with a zone, or of one link, is refused in words") {
+  for (const char* address : {"fe80::1%eth0", "fe80::1", "febf::1", "2001:db8::1%eth0", "::1%lo"}) {
+    const auto faults = faults_of(std::string("[listen.phone]\naddresses = [\"") + address + "\"]");
+    CAPTURE(address);
+    REQUIRE(faults.size() == 1);
+    CHECK_THAT(faults.front(),
+               Catch::Contains("/etc/capf/capfd.toml:2: listen.phone.addresses has ") && Catch::Contains("link"));
+  }
+  CHECK(faults_of("[listen.phone]\naddresses = [\"fec0::1\"]").empty());
+  CHECK(faults_of("[policy]\nnull_string_networks = [\"fe80::1%eth0/64\"]").size() == 1);
+}
+
+TEST_CASE("what LSCs would name and nobody else reaches is doubtful") {
+  const auto doubts = [](const char* toml) {
+    return doubts_of(parse_configuration(toml, "capfd.toml").configuration).size();
+  };
+  for (const char* local : {"public_host = \"localhost\"", "public_host = \"LocalHost\"",
+                            "public_host = \"a.localhost\"", "public_host = \"127.0.0.1\"", "public_host = \"::1\"",
+                            "public_host = \"0.0.0.0\"", "public_host = \"localhost.localdomain\"",
+                            "public_host = \"a.example\"\nstatus_url = \"http://localhost:80/x\"",
+                            "public_host = \"a.example\"\nstatus_url = \"http://[::1]:80\""}) {
+    CAPTURE(local);
+    CHECK(doubts(local) == 1);
+  }
+  for (const char* fine :
+       {"public_host = \"capf.example\"", "public_host = \"192.0.2.1\"", "public_host = \"2001:db8::1\"",
+        "public_host = \"localhosts\"", "public_host = \"localhost\"\nstatus_url = \"http://a.example\""}) {
+    CAPTURE(fine);
+    CHECK(doubts(fine) == 0);
+  }
+}
+
 TEST_CASE("an address has the limit of wrong strings of the narrowest network that has it") {
-  const auto policy = parse_configuration("[limits]\nwrong_strings_per_address = 40\n[limits.wrong_strings_networks]\n"
-                                          "\"10.0.0.0/8\" = 100\n\"10.1.0.0/16\" = 7\n\"2001:db8::/48\" = 60",
-                                          "capfd.toml")
+  const auto policy = parse_configuration(
+                          "[limits]\nwrong_strings_per_address = 40\n[limits.wrong_strings_networks]\n"
+                          "\"10.0.0.0/8\" = 100\n\"10.1.0.0/16\" = 7\n\"2001:db8::/48\" = 60",
+                          "capfd.toml")
                           .configuration.policy;
   const auto limit = [&](const char* address) { return policy.wrong_strings_of(*capf::Address::parse(address)); };
   CHECK(limit("192.0.2.1") == 40);
