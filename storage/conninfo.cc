@@ -178,6 +178,27 @@ bool takes_standby(const std::string& conninfo) {
   return found != options->end() && found->second != kPrimaryOnly;
 }
 
+bool has_password(const std::string& conninfo) {
+  const auto options = parse(conninfo);
+  if (!options) return true;
+  for (const char* name : {"password", "sslpassword"}) {
+    const auto found = options->find(name);
+    if (found != options->end() && !found->second.empty()) return true;
+  }
+  return false;
+}
+
+std::vector<std::string> trusted_files(const std::string& conninfo) {
+  std::vector<std::string> files;
+  const auto options = parse(conninfo);
+  if (!options) return files;
+  for (const char* name : {"sslrootcert", "sslcrl", "sslcrldir", "sslcert"}) {
+    const auto found = options->find(name);
+    if (found != options->end() && found->second.starts_with('/')) files.push_back(found->second);
+  }
+  return files;
+}
+
 Result<std::string> with_database(const std::string& conninfo, const std::string& name) {
   CAPF_LET(auto options, parse(conninfo));
   options["dbname"] = name;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "capf/base/error.h"
 
@@ -36,6 +37,12 @@ Result<LinkSettings> link_settings(const std::string& conninfo, const SessionLim
 /// Whether a session may be one with a standby, by target_session_attrs.
 /// @param conninfo as link_settings() makes it.
 bool takes_standby(const std::string& conninfo);
+
+/// What an administrator must keep to themselves: whether a password stands in the string, in any of its forms.
+/// True for one that cannot be read.
+bool has_password(const std::string& conninfo);
+/// The files that the string names by which the server is known: sslrootcert, sslcrl and its own certificate.
+std::vector<std::string> trusted_files(const std::string& conninfo);
 
 /// `conninfo` with another database's name.
 Result<std::string> with_database(const std::string& conninfo, const std::string& name);

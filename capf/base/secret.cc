@@ -33,6 +33,35 @@ Status check_private(int fd, const std::string& name) {
   return {};
 }
 
+Status check_trusted(const struct stat& status, const std::string& name) {
+  if (status.st_uid != ::geteuid() && status.st_uid != 0) {
+    return fail(Reason::kInvalidConfiguration,
+                name + " belongs to somebody else, who could say with it what this program does");
+  }
+  // In a folder with the sticky bit everybody may add a file, and touch none of others.
+  const bool sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky) {
+    return fail(Reason::kInvalidConfiguration,
+                name +
+                    " may be written by its group or by everybody, who could say with it "
+                    "what this program does; 'chmod go-w " +
+                    name + "' mends it");
+  }
+  return {};
+}
+
+Status check_trusted(int fd, const std::string& name) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return fail(Reason::kInvalidConfiguration, name + ": " + errno_words());
+  return check_trusted(status, name);
+}
+
+Status check_unreadable(const struct stat& status, const std::string& name) {
+  if ((status.st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH)) == 0) return {};
+  return fail(Reason::kSecretExposed,
+              name + " may be read or written by its group or by everybody; 'chmod go-rw " + name + "' mends it");
+}
+
 Result<Secret> read_all(int fd, const std::string& name, std::size_t limit) {
   Botan::secure_vector<std::uint8_t> data(limit + 1);
   std::size_t filled = 0;
@@ -88,6 +117,51 @@ Status check_private(const std::filesystem::path& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
   return check_private(file.get(), path.string());
+}
+
+Status check_trusted(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0)
+    return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  return check_trusted(status, path.string());
+}
+
+Status check_trusted_library(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto real = std::filesystem::canonical(path, error);
+  if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
+  CAPF_TRY(check_trusted(real.parent_path()));
+  return check_trusted(real);
+}
+
+Result<Bytes> read_trusted_file(const std::filesystem::path& path, std::size_t limit) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  CAPF_TRY(check_trusted(file.get(), path.string()));
+  CAPF_LET(const Secret data, read_all(file.get(), path.string(), limit));
+  return Bytes(data.view().begin(), data.view().end());
+}
+
+Status check_own_folder(const std::filesystem::path& folder) {
+  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.get() < 0 && errno == ENOENT) return {};
+  struct stat status {};
+  if (opened.get() < 0 || ::fstat(opened.get(), &status) != 0) {
+    return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());
+  }
+  if (status.st_uid != ::geteuid()) {
+    return fail(Reason::kInvalidConfiguration, folder.string() + " belongs to somebody else: run this as its owner");
+  }
+  CAPF_TRY(check_unreadable(status, folder.string()));
+  if ((status.st_mode & (S_IXGRP | S_IXOTH)) == 0) return {};  // nobody else reaches what is in it
+  std::error_code error;
+  for (std::filesystem::directory_iterator each(folder, error), end; !error && each != end; each.increment(error)) {
+    // One that has gone meanwhile is nobody's to read.
+    if (::lstat(each->path().c_str(), &status) != 0 || S_ISLNK(status.st_mode)) continue;
+    CAPF_TRY(check_unreadable(status, each->path().string()));
+  }
+  if (error) return fail(Reason::kInvalidConfiguration, folder.string() + ": " + error.message());
+  return {};
 }
 
 Result<Secret> read_secret(const std::string& source) {

@@ -42,6 +42,19 @@ Result<Secret> read_secret_file(const std::filesystem::path& path, std::size_t l
 /// SECRET_EXPOSED where group or others may do anything with the file or folder.
 Status check_private(const std::filesystem::path& path);
 
+/// A file that says what a program does, or is part of it: it belongs to the caller or to root, and nobody else may
+/// write it. Errors: INVALID_CONFIGURATION.
+Status check_trusted(const std::filesystem::path& path);
+/// The same for a library, and for the folder in which somebody else might put another one in its place.
+Status check_trusted_library(const std::filesystem::path& path);
+/// Whole file after the same check, at most `limit` octets. Errors: INVALID_CONFIGURATION.
+Result<Bytes> read_trusted_file(const std::filesystem::path& path, std::size_t limit);
+
+/// The folder of a program's own files, if it is there: the caller's, and others may at most pass through (0711), where
+/// nothing in it is theirs to read or write. Errors: INVALID_CONFIGURATION for a folder of somebody else;
+/// SECRET_EXPOSED.
+Status check_own_folder(const std::filesystem::path& folder);
+
 /// Makes a new file with mode 0600 that holds `data`, synced to disk. Errors: SITE_EXISTS where there is one.
 Status write_new_secret_file(const std::filesystem::path& path, BytesView data);
 /// Makes a new file with mode 0644, synced to disk. Errors: SITE_EXISTS where there is one.

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "capf/base/log.h"
+#include "capf/base/secret.h"
 
 namespace capf::ca {
 
@@ -92,6 +93,7 @@ Result<std::shared_ptr<Module>> Module::load(const std::string& path, std::chron
                 path.empty() ? "no PKCS #11 library is named: 'token.module', or module-path in the key's URI"
                              : "the PKCS #11 library '" + path + "' is no file with an absolute path");
   }
+  CAPF_TRY(check_trusted_library(path));  // its code runs in this process, with every key
   auto module = std::shared_ptr<Module>(new Module(path));
   const auto loaded = module->loading_.run(limit, [module, limit] {
     const Calls::Call call(module->loading_, limit);

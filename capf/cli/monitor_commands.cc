@@ -92,7 +92,7 @@ Result<int> verify_audit(const Arguments& arguments, Server& server) {
   if (arguments.has("--offline") && archives.empty()) return report_usage("--offline needs --archive FILE");
   std::string key_file = arguments.text("--audit-key");
   if (key_file.empty()) key_file = server.place().state + "/certificates/audit.pub";
-  CAPF_LET(const std::string key, client::read_file(key_file, kLargestKey));
+  CAPF_LET(const std::string key, client::read_trusted(key_file, kLargestKey));
   CAPF_LET(Anchors anchors, anchors_of(arguments.text("--anchor")));
   SealVerifier verifier(key, std::move(anchors));
   for (const std::string& path : archives) CAPF_TRY(verify_archive(path, verifier));

@@ -59,7 +59,7 @@ Result<client::Endpoint> find_endpoint(const Place& place) {
     CAPF_LET(endpoint.addresses, client::parse_addresses(place.server));
   }
   CAPF_LET(endpoint.trust_pem,
-           place.trust.empty() ? client::read_site_ca(state) : client::read_file(place.trust, kLargestFile));
+           place.trust.empty() ? client::read_site_ca(state) : client::read_trusted(place.trust, kLargestFile));
   const auto certificate =
       place.certificate.empty() ? folder / (place.administrator + ".pem") : std::filesystem::path(place.certificate);
   const auto key = place.key.empty() ? folder / (place.administrator + ".key") : std::filesystem::path(place.key);

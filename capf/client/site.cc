@@ -8,6 +8,8 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include "capf/base/secret.h"
+
 namespace capf::client {
 namespace {
 
@@ -58,6 +60,12 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
   return data;
 }
 
+Result<std::string> read_trusted(const std::filesystem::path& path, std::size_t limit) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) CAPF_TRY(check_trusted(path));
+  return read_file(path, limit);
+}
+
 Result<std::vector<std::string>> parse_addresses(std::string_view list) {
   std::vector<std::string> addresses;
   while (true) {
@@ -85,7 +93,7 @@ Result<Listeners> read_listeners(const std::filesystem::path& state) {
   if (files.empty()) return fail(Reason::kServerNotReached, "no server runs for the site in " + state.string());
   Listeners listeners;
   for (const auto& path : files) {
-    CAPF_LET(const std::string text, read_file(path, kLargestFile));
+    CAPF_LET(const std::string text, read_trusted(path, kLargestFile));
     google::protobuf::Struct object;
     if (!google::protobuf::util::JsonStringToMessage(text, &object).ok()) {
       return fail(Reason::kServerNotReached, path.string() + " is not what a server writes");
@@ -108,18 +116,20 @@ std::vector<Secret> read_recovery_words(const std::filesystem::path& state) {
 }
 
 Result<std::string> read_site_ca(const std::filesystem::path& state) {
-  auto text = read_file(state / "certificates" / "site-ca.pem", kLargestFile);
+  auto text = read_trusted(state / "certificates" / "site-ca.pem", kLargestFile);
+  if (!text && text.error().reason != Reason::kInvalidRequest) return text;
   if (!text) return fail(Reason::kNoSite, text.error().message);
   return text;
 }
 
 Result<std::string> read_wire_certificates(const std::filesystem::path& state) {
   const auto folder = state / "certificates";
-  auto text = read_file(folder / "wire.pem", kLargestFile);
+  auto text = read_trusted(folder / "wire.pem", kLargestFile);
+  if (!text && text.error().reason != Reason::kInvalidRequest) return text;
   if (!text) return fail(Reason::kNoSite, text.error().message);
   std::error_code error;
   if (std::filesystem::exists(folder / "wire-ec.pem", error)) {
-    CAPF_LET(const std::string other, read_file(folder / "wire-ec.pem", kLargestFile));
+    CAPF_LET(const std::string other, read_trusted(folder / "wire-ec.pem", kLargestFile));
     *text += other;
   }
   return text;

@@ -45,5 +45,8 @@ std::vector<Secret> read_recovery_words(const std::filesystem::path& state);
 
 /// The whole file, at most `limit` octets. Errors: INVALID_REQUEST, with the file's name.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit);
+/// The same for what says which server is the right one: nobody but the caller and root may write it.
+/// Errors: also INVALID_CONFIGURATION.
+Result<std::string> read_trusted(const std::filesystem::path& path, std::size_t limit);
 
 }  // namespace capf::client

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -16,6 +14,7 @@
 #include "capf/base/endpoint.h"
 #include "capf/base/secret.h"
 #include "capf/daemon/endpoints.h"
+#include "storage/conninfo.h"
 
 namespace capf::daemon {
 namespace {
@@ -438,6 +437,31 @@ LoadedConfiguration parse_configuration(const std::string& toml, const std::file
   return loaded;
 }
 
+namespace {
+
+/// Owner and mode of whatever the configuration names and the server then relies on; secrets are looked at where they
+/// are read.
+std::vector<Status> check_files(const Configuration& configuration, const std::filesystem::path& file) {
+  std::vector<Status> checks{check_own_folder(configuration.state_directory)};
+  std::error_code error;
+  if (!configuration.token.module.empty() && std::filesystem::exists(configuration.token.module, error)) {
+    checks.push_back(check_trusted_library(configuration.token.module));
+  }
+  for (const std::string& conninfo : {configuration.database.server, configuration.database.owner}) {
+    if (storage::has_password(conninfo)) {
+      auto kept = check_private(file);
+      if (!kept) kept = fail(kept.error().reason, "it has a database's password, and " + kept.error().message);
+      checks.push_back(std::move(kept));
+    }
+    for (const std::string& named : storage::trusted_files(conninfo)) {
+      if (std::filesystem::exists(named, error)) checks.push_back(check_trusted(named));
+    }
+  }
+  return checks;
+}
+
+}  // namespace
+
 LoadedConfiguration load_configuration(const std::filesystem::path& file) {
   const auto refuse = [&](const std::string& words) {
     LoadedConfiguration loaded;
@@ -446,18 +470,14 @@ LoadedConfiguration load_configuration(const std::filesystem::path& file) {
   };
   std::error_code error;
   if (!std::filesystem::exists(file, error)) return refuse("there is no such file; 'capfd init' makes a site");
-  const auto size = std::filesystem::file_size(file, error);
-  if (error) return refuse(error.message());
-  if (size > kLargestFile) return refuse("is larger than a configuration ever is");
-  std::ifstream in(file, std::ios::binary);
-  const std::string toml{std::istreambuf_iterator<char>(in), {}};
-  if (!in) return refuse("cannot be read");
-  LoadedConfiguration loaded = parse_configuration(toml, file);
-  const auto& database = loaded.configuration.database;
-  if ((database.server + database.owner).find("password") != std::string::npos) {
-    if (const auto status = check_private(file); !status) {
-      loaded.faults.push_back(file.string() + ": has a database's password, and " + status.error().message);
-    }
+  const auto toml = read_trusted_file(file, kLargestFile);
+  if (!toml) return refuse(toml.error().message);
+  LoadedConfiguration loaded = parse_configuration(std::string(as_text(*toml)), file);
+  const bool parsed = loaded.faults.empty();
+  for (const Status& checked : check_files(loaded.configuration, file)) {
+    if (!checked && parsed && loaded.faults.empty()) loaded.reason = checked.error().reason;
+    if (!checked && checked.error().reason != loaded.reason) loaded.reason = Reason::kInvalidConfiguration;
+    if (!checked) loaded.faults.push_back(file.string() + ": " + checked.error().message);
   }
   return loaded;
 }
@@ -467,7 +487,7 @@ Result<Configuration> read_configuration(const std::filesystem::path& file) {
   if (loaded.faults.empty()) return std::move(loaded.configuration);
   std::string words;
   for (const std::string& fault : loaded.faults) words += (words.empty() ? "" : "\n") + fault;
-  return fail(Reason::kInvalidConfiguration, words);
+  return fail(loaded.reason, words);
 }
 
 std::string to_toml(const Configuration& configuration) {

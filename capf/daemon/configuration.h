@@ -125,14 +125,15 @@ struct Configuration {
 /// What became of reading a file: where there are faults, the configuration is not to be used.
 struct LoadedConfiguration {
   Configuration configuration;
-  std::vector<std::string> faults;  ///< "FILE:LINE: words", all of them where the file can be parsed
+  std::vector<std::string> faults;                ///< "FILE:LINE: words", all of them where the file can be parsed
+  Reason reason = Reason::kInvalidConfiguration;  ///< SECRET_EXPOSED where that is all that is wrong
 };
 
 /// Reads TOML. Every key is checked, one that is not known is a fault.
 /// @param name of the file, for the faults and for what is relative to its folder.
 LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name);
 LoadedConfiguration load_configuration(const std::filesystem::path& file);
-/// The same with INVALID_CONFIGURATION, whose message has every fault on a line of its own.
+/// The same with that reason, and a message that has every fault on a line of its own.
 Result<Configuration> read_configuration(const std::filesystem::path& file);
 
 /// The whole configuration as a file that parses to it, every key with its value.

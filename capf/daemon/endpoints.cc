@@ -51,7 +51,7 @@ Result<EndpointsFile> EndpointsFile::write(const std::filesystem::path& path, co
   aside += ".new";
   std::error_code error;
   std::filesystem::remove(aside, error);
-  CAPF_TRY(write_new_file(aside, as_bytes(endpoints.json(::getpid()))));
+  CAPF_TRY(write_new_secret_file(aside, as_bytes(endpoints.json(::getpid()))));
   std::filesystem::rename(aside, path, error);
   if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
   return EndpointsFile(path);

@@ -244,7 +244,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
   CAPF_LET(const auto issuer, issuer_authority(options, passphrase, now, random));
   const SiteFiles files{folder};
   CAPF_TRY(make_folder(files.keys(), 0700));
-  CAPF_TRY(make_folder(files.certificates(), 0755));
+  CAPF_TRY(make_folder(files.certificates(), 0700));
   CAPF_TRY(make_folder(files.administrators(), 0700));
   CAPF_TRY(write_identity(files, issuer_name(kFirstIssuer), *issuer.key, issuer.certificate, issuer.chain, passphrase));
 
@@ -381,8 +381,12 @@ Result<Beginning> begin(const InitOptions& options) {
   CAPF_TRY(check_options(options));
   const SiteFiles files{std::filesystem::absolute(options.state).lexically_normal()};
   std::error_code error;
-  std::filesystem::create_directories(files.root, error);
+  std::filesystem::create_directories(files.root.parent_path(), error);
   CAPF_TRY(as_status(error, files.root));
+  if (::mkdir(files.root.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail(Reason::kInvalidConfiguration, "the folder " + files.root.string() + " cannot be made");
+  }
+  CAPF_TRY(check_own_folder(files.root));
   CAPF_LET(FolderLock lock, FolderLock::take(files.root));
   CAPF_LET(const bool is_prepared, clear_leftovers(files));
   return Beginning{files, std::move(lock), is_prepared};
@@ -472,7 +476,8 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   }
   CAPF_TRY(move_in(files));
   CAPF_TRY(remove_folder(waiting(files.root).root));
-  CAPF_LET(const Configuration made, read_configuration(files.configuration()));
+  const Configuration made =
+      parse_configuration(configuration_text(options, records->host), files.configuration()).configuration;
   std::string doubts;
   for (const std::string& doubt : doubts_of(made)) doubts += "Warning: " + doubt + "\n";
   return "A site for " + records->host + " is made in " + files.root.string() + ".\n" + "  public host    " +

@@ -43,7 +43,7 @@ Result<client::Endpoint> find_server(const Options& options) {
     CAPF_LET(endpoint.addresses, client::parse_addresses(options.server));
   }
   const auto trusted = [&] {
-    if (!options.trust.empty()) return client::read_file(options.trust, kLargestFile);
+    if (!options.trust.empty()) return client::read_trusted(options.trust, kLargestFile);
     return options.wire ? client::read_wire_certificates(options.state) : client::read_site_ca(options.state);
   };
   CAPF_LET(endpoint.trust_pem, trusted());

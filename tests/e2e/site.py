@@ -69,6 +69,11 @@ def free_base_port():
             return base
 
 
+def private(path, flags):
+    """The opener of a file that nobody else reads, as everything in a state directory."""
+    return os.open(path, flags, 0o600)
+
+
 class Server:
     """One capfd over a state directory."""
 
@@ -79,7 +84,7 @@ class Server:
 
     def start(self, stderr=None):
         """`stderr` takes the log in place of the file."""
-        with open(self.log, "ab") as log:
+        with open(self.log, "ab", opener=private) as log:
             self.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", self.state], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=log if stderr is None else stderr)
         line = self._first_line()
@@ -133,7 +138,7 @@ class Site:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="capf-e2e-"))
         self.folder.chmod(0o711)  # the account that PostgreSQL runs under must get through
         self.state = self.folder / "site"
-        self.state.mkdir()
+        self.state.mkdir(mode=0o711)
         self.phones = self.folder / "phones"
         self.servers = []
         self.changed = set()  # devices whose records a test changed on purpose

@@ -11,7 +11,7 @@ from e2e import network
 
 network.enter()
 
-from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, run  # noqa: E402: in that network
+from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, private, run  # noqa: E402: in that network
 
 ADDRESS = "192.0.2.7"  # RFC 5737: nobody's
 
@@ -43,7 +43,7 @@ class AddressTest(EndToEnd):
     def test_a_start_waits_for_an_address_that_comes_later(self):
         server = Server(self.listening("later", 100))
         self.site.servers.append(server)
-        with open(server.log, "wb") as log:
+        with open(server.log, "wb", opener=private) as log:
             server.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", server.state], stdout=subprocess.PIPE,
                                               stdin=subprocess.DEVNULL, stderr=log)
         eventually(lambda: f"listen.waiting address={ADDRESS}" in server.log_text(), server.log_text)
@@ -60,7 +60,7 @@ class AddressTest(EndToEnd):
 
     def test_a_start_that_waits_ends_on_a_signal_and_after_its_patience(self):
         server = Server(self.listening("stopped", 3600))
-        with open(server.log, "wb") as log:
+        with open(server.log, "wb", opener=private) as log:
             server.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", server.state], stdout=subprocess.PIPE,
                                               stdin=subprocess.DEVNULL, stderr=log)
         eventually(lambda: "listen.waiting" in server.log_text(), server.log_text)
@@ -87,7 +87,7 @@ class NameTest(EndToEnd):
 
     def init(self, machine, name, *options, code=0):
         state = self.site.folder / name
-        state.mkdir(exist_ok=True)
+        state.mkdir(mode=0o700, exist_ok=True)
         secret = state / "passphrase"
         secret.touch(mode=0o600)
         secret.write_text("correct horse")

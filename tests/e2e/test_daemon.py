@@ -56,7 +56,7 @@ class DaemonTest(EndToEnd):
 
     def new_state(self, name):
         state = self.site.folder / name
-        state.mkdir()
+        state.mkdir(mode=0o700)
         self.addCleanup(shutil.rmtree, state)
         passphrase = state / "passphrase"
         passphrase.touch(mode=0o600)
@@ -79,6 +79,53 @@ class StartTest(DaemonTest):
                 path.chmod(mode | 0o040)
                 self.refused(state, "SECRET_EXPOSED", str(path))
                 path.chmod(mode)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root gives files away")
+    def test_what_belongs_to_somebody_else_is_not_relied_on(self):
+        state = self.copy("strangers")
+        library = state / "token.so"
+        library.touch(mode=0o700)
+        self.settings(state, lambda text: text + f'\n[token]\nmodule = "{library}"\n')
+        for path in (state, state / "capfd.toml", library):
+            with self.subTest(path.name):
+                os.chown(path, 65534, 65534)
+                for command in ("check-config", "run", "migrate", "archive"):
+                    done = run(CAPFD, command, "--state", state, code=1)
+                    self.assertIn(f"{path} belongs to somebody else", done.stdout + done.stderr)
+                os.chown(path, 0, 0)
+        self.assertEqual(run(CAPFD, "check-config", "--state", state).stdout, "ok\n")
+
+    def test_a_state_directory_that_others_may_read_is_refused_in_words(self):
+        state = self.copy("open")
+        for path, mode in ((state, 0o755), (state / "capfd.log", 0o644)):
+            with self.subTest(path.name):
+                path.touch()
+                before = path.stat().st_mode
+                path.chmod(mode)
+                self.refused(state, "SECRET_EXPOSED", f"'chmod go-rw {path}' mends it")
+                path.chmod(before & 0o711)
+        fresh = self.new_state("fresh")
+        fresh.chmod(0o755)
+        self.assertSays(self.init(fresh, "--database", "x=1", "--database-owner", "x=1", code=1), "SECRET_EXPOSED",
+                        f"'chmod go-rw {fresh}' mends it")
+
+    def test_clients_take_nobodys_word_for_which_server_is_right(self):
+        state = self.copy("hinted")
+        authority = self.site.folder / "authority.pem"
+        shutil.copy(state / "certificates/site-ca.pem", authority)
+        shutil.copy(self.site.state / "endpoints.json", state)
+        for path, command in ((state / "certificates/site-ca.pem", ("--state", state)),
+                              (state / "endpoints.json", ("--state", state)),
+                              (authority, ("--state", state, "--trust", authority))):
+            before = path.stat().st_mode
+            path.chmod(0o666)
+            with self.subTest(path.name):
+                self.assertSays(run(PROGRAMS / "capfctl", *command, "phone", "list", code=1), f"'chmod go-w {path}'")
+                server = ("--server", self.site.server.endpoints["phone"]) if path == authority else ()
+                options = ("--trust", authority) if path == authority else ("--state", state)
+                self.assertSays(run(PROGRAMS / "capf-phone", "SEP1", *server, *options, "--string", "12345678", code=1),
+                                f"'chmod go-w {path}'")
+            path.chmod(before)
 
     def test_a_wrong_passphrase_is_told(self):
         self.refused(self.copy("wrong"), "WRONG_PASSPHRASE", options=("--passphrase", "env:CAPF_TEST_PASSPHRASE"),

@@ -14,7 +14,7 @@ from e2e import network
 network.enter()
 
 from e2e import cluster, rpc  # noqa: E402
-from e2e.site import LONG, PROGRAMS, EndToEnd, Site, eventually  # noqa: E402
+from e2e.site import LONG, PROGRAMS, EndToEnd, Site, eventually, private  # noqa: E402
 
 EC = ("--key-order", "ec", "--ec-size", "256")
 RED = 5  # seconds until /readyz is red
@@ -120,7 +120,7 @@ class ReconnectionTest(EndToEnd, rpc.RefusalTests):
         self.site.server.stop()
         self.site.postgres.stop()
         server = self.site.server
-        log = open(server.log, "ab")
+        log = open(server.log, "ab", opener=private)
         self.addCleanup(log.close)
         begun = len(server.log_text())
         server.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", server.state],

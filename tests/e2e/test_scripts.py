@@ -98,9 +98,16 @@ class RunTest(unittest.TestCase):
         issuer.write_text(self.capfctl(state, "issuer", "export").stdout)
         pki.openssl("verify", "-CAfile", issuer, self.folder / "phone/SEP001122334455.pem")
 
+        self.assertEqual(state.stat().st_mode & 0o777, 0o711)
+        open_to_others = [path.name for path in state.iterdir() if path.lstat().st_mode & 0o066]
+        self.assertEqual(open_to_others, [])
+
         status, seconds = site.stop()
         self.assertEqual(status, 0, site.output)
         self.assertLess(seconds, 10)
+        # As a version before left it.
+        for name, mode in (("", 0o755), ("capfd.log", 0o644), ("certificates", 0o755)):
+            (state / name).chmod(mode)
         self.assertEqual(run(SOURCE / "scripts/postgres", "status", state / "postgres", code=None).returncode, 3)
 
         other = self.start("--state", state, "--base-port", str(base + 100))
@@ -115,6 +122,28 @@ class RunTest(unittest.TestCase):
         self.assertEqual(certificate["device"], "SEP001122334455")
         status, _ = again.stop(signal.SIGINT)
         self.assertEqual(status, 0, again.output)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root gives files away")
+    def test_nothing_of_somebody_else_is_used_or_written(self):
+        strangers, victim = self.folder / "strangers", self.folder / "victim"
+        strangers.mkdir()
+        (strangers / "capfd.log").symlink_to(victim)
+        os.chown(strangers, 65534, 65534)
+        link = self.folder / "link"
+        link.symlink_to(self.folder / "mine")
+        os.chown(link, 65534, 65534, follow_symlinks=False)
+        shared = self.folder / "shared"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        for state, words in ((strangers, "is not a folder of yours"), (link, "somebody else's symbolic link"),
+                             (link / "below", "somebody else's symbolic link"), (shared, "may be written by others")):
+            with self.subTest(state.name):
+                site = self.start("--state", state, "--base-port", "0", "--no-demo")
+                rest, _ = site.process.communicate(timeout=PATIENCE)
+                self.assertEqual(site.process.returncode, 1, rest)
+                self.assertIn(words, rest.decode())
+        self.assertFalse(victim.exists())
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["link", "shared", "strangers"])
 
     def test_two_sites_run_side_by_side_and_a_relative_folder_is_the_callers(self):
         first = self.start("--state", "one", "--base-port", "0", "--no-demo", cwd=self.folder)

@@ -1,6 +1,7 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -165,11 +166,72 @@ TEST_CASE("the example configuration has every key with its default") {
 TEST_CASE("a database's password needs a configuration that is private") {
   const capf::test::Folder folder;
   const auto file = folder.path() / "capfd.toml";
-  std::ofstream(file) << "[database]\nserver = \"host=/run/x password=hunter2\"\n";
+  const std::string server =
+      GENERATE(as<std::string>(), "host=/run/x password=hunter2", "postgresql://u:hunter2@/x",
+               "postgres://u@/x?host=/run/x&pass%77ord=hunter2", "host=/run/x password = 'hunter2'",
+               "postgresql://u@/x?sslpassword=hunter2", "postgresql://u:hunter2@/x?frob=1");
+  CAPTURE(server);
+  std::ofstream(file) << "[database]\n" << GENERATE("server", "owner") << " = \"" << server << "\"\n";
   std::filesystem::permissions(file, std::filesystem::perms{0640});
   REQUIRE(load_configuration(file).faults.size() == 1);
   CHECK_THAT(load_configuration(file).faults.front(), !Catch::Contains("hunter2"));
   std::filesystem::permissions(file, std::filesystem::perms{0600});
+  CHECK(load_configuration(file).faults.empty());
+}
+
+TEST_CASE("a configuration without a password may be read by others") {
+  const capf::test::Folder folder;
+  const auto file = folder.path() / "capfd.toml";
+  for (const char* server : {"host=/run/x user=password", "postgresql://u@/password?passfile=/x"}) {
+    std::ofstream(file) << "[database]\nserver = \"" << server << "\"\n";
+    std::filesystem::permissions(file, std::filesystem::perms{0644});
+    CHECK(load_configuration(file).faults.empty());
+  }
+}
+
+TEST_CASE("what others may write is not relied on") {
+  const capf::test::Folder folder;
+  const auto perms = [](int mode) { return static_cast<std::filesystem::perms>(mode); };
+  const auto state = folder.path() / "state";
+  const auto library = folder.path() / "lib" / "token.so";
+  const auto file = state / "capfd.toml";
+  const auto root = folder.path() / "root.pem";
+  for (const auto& made : {state, library.parent_path()}) std::filesystem::create_directory(made);
+  std::filesystem::permissions(state, perms(0711));
+  std::filesystem::permissions(library.parent_path(), perms(0755));
+  std::ofstream(library) << "code";
+  std::ofstream(root) << "certificate";
+  std::ofstream(file) << "[token]\nmodule = \"" << library.string()
+                      << "\"\n[database]\nserver = \"host=/run/x sslrootcert=" << root.string() << "\"\n";
+  std::filesystem::permissions(file, perms(0600));
+  REQUIRE(load_configuration(file).faults.empty());
+
+  // Each one, opened in one way, is one fault that names it.
+  const auto refused = [&](const std::filesystem::path& path, int mode) {
+    const auto before = std::filesystem::status(path).permissions();
+    std::filesystem::permissions(path, perms(mode));
+    const auto faults = load_configuration(file).faults;
+    std::filesystem::permissions(path, before);
+    CAPTURE(path, mode);
+    REQUIRE(faults.size() == 1);
+    CHECK_THAT(faults.front(), Catch::Contains("'chmod go") && Catch::Contains(path.string() + "' mends it"));
+  };
+  for (const auto& [path, modes] :
+       std::vector<std::pair<std::filesystem::path, std::vector<int>>>{{file, {0620, 0602, 0666}},
+                                                                       {library, {0775, 0757}},
+                                                                       {library.parent_path(), {0775, 0757}},
+                                                                       {root, {0664, 0646}},
+                                                                       {state, {0755, 0750, 0721, 0712}}}) {
+    for (const int mode : modes) refused(path, mode);
+  }
+  CHECK(load_configuration(file).faults.empty());
+
+  const auto log = state / "capfd.log";
+  std::ofstream(log) << "a line";
+  refused(log, 0644);
+  refused(log, 0622);
+  std::filesystem::permissions(log, perms(0644));
+  std::filesystem::permissions(state, perms(0700));  // nobody else gets to it
   CHECK(load_configuration(file).faults.empty());
 }
 
