@@ -41,6 +41,14 @@ Result<Address> Address::parse(std::string_view text) {
   return fail(Reason::kInvalidRequest, "not an IP address");
 }
 
+Address Address::from_octets(std::span<const std::uint8_t> octets) {
+  Address address;
+  CAPF_INVARIANT(octets.size() == 4 || octets.size() == address.octets_.size());
+  if (octets.size() == 4) std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), address.octets_.begin());
+  std::copy(octets.begin(), octets.end(), address.octets_.end() - static_cast<std::ptrdiff_t>(octets.size()));
+  return address;
+}
+
 bool Address::is_ipv4() const { return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), octets_.begin()); }
 
 std::string Address::to_string() const {

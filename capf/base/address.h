@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,8 @@ class Address {
  public:
   /// "192.0.2.1", "2001:db8::1", also with a zone ("fe80::1%eth0", which is dropped). Errors: INVALID_REQUEST.
   static Result<Address> parse(std::string_view text);
+  /// Of 4 or 16 octets, in the order of the network.
+  static Address from_octets(std::span<const std::uint8_t> octets);
   /// The unspecified IPv6 address, for what did not come over the network.
   Address() = default;
 

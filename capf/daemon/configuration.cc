@@ -280,6 +280,21 @@ void check_ports(const Configuration& configuration, const std::string& file, st
   }
 }
 
+void read_proxies(Section& listen, std::vector<Network>& proxies) {
+  std::vector<std::string> texts;
+  listen.texts("trusted_proxies", texts);
+  for (const std::string& text : texts) {
+    const auto network = Network::parse(text);
+    if (!network) {
+      listen.fault("trusted_proxies", "has " + network.error().message);
+    } else if (network->to_string().ends_with("/0")) {
+      listen.fault("trusted_proxies", "has " + text + ": everybody would be believed");
+    } else {
+      proxies.push_back(*network);
+    }
+  }
+}
+
 void read_string_limits(Section& limits, SitePolicy& policy) {
   constexpr int kMostStrings = 1'000'000;
   limits.number("wrong_strings_per_address", 1, kMostStrings, policy.wrong_strings_per_address);
@@ -344,6 +359,7 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
   read_listener(listen, "admin", configuration.admin);
   read_listener(listen, "status", configuration.status_listener);
   read_listener(listen, "metrics", configuration.metrics);
+  read_proxies(listen, configuration.trusted_proxies);
   read_time(listen, "patience_seconds", 0, 86400, configuration.listen_patience);
   listen.finish();
 
@@ -397,6 +413,12 @@ std::string toml_list(const std::vector<std::string>& texts) {
   return "[" + list + "]";
 }
 
+std::vector<std::string> texts_of(const std::vector<Network>& networks) {
+  std::vector<std::string> texts;
+  for (const Network& network : networks) texts.push_back(network.to_string());
+  return texts;
+}
+
 void write_listener(std::ostream& out, const char* name, const Listener& listener, int port) {
   out << "\n[listen." << name << "]\n"
       << "enabled = " << (listener.enabled ? "true" : "false") << '\n'
@@ -419,7 +441,6 @@ bool is_host(const std::string& text) {
          text.front() != '-' && text.front() != '.';
 }
 
-Configuration::Configuration() { policy.null_string_networks = loopback(); }
 
 LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name) {
   LoadedConfiguration loaded;
@@ -491,8 +512,6 @@ Result<Configuration> read_configuration(const std::filesystem::path& file) {
 }
 
 std::string to_toml(const Configuration& configuration) {
-  std::vector<std::string> networks;
-  for (const Network& network : configuration.policy.null_string_networks) networks.push_back(network.to_string());
   const auto flag = [](bool value) { return value ? "true" : "false"; };
   std::ostringstream out;
   out << "state_directory = " << toml_text(configuration.state_directory.string()) << '\n'
@@ -505,6 +524,7 @@ std::string to_toml(const Configuration& configuration) {
       << "owner = " << toml_text(configuration.database.owner) << '\n'
       << "pool_size = " << configuration.database.pool_size << '\n'
       << "\n[listen]\n"
+      << "trusted_proxies = " << toml_list(texts_of(configuration.trusted_proxies)) << '\n'
       << "patience_seconds = " << configuration.listen_patience.count() << '\n';
   write_listener(out, "wire", configuration.wire_listener, configuration.wire_port());
   write_listener(out, "phone", configuration.phone, configuration.phone_port());
@@ -543,7 +563,7 @@ std::string to_toml(const Configuration& configuration) {
       << "require_fresh_proof = " << flag(configuration.policy.require_fresh_proof) << '\n'
       << "superseded_grace_hours = " << configuration.policy.superseded_grace.count() << '\n'
       << "device_names = " << toml_list(texts_of(configuration.policy.device_names)) << '\n'
-      << "null_string_networks = " << toml_list(networks) << '\n'
+      << "null_string_networks = " << toml_list(texts_of(configuration.policy.null_string_networks)) << '\n'
       << "\n[limits]\n"
       << "calls_in_flight = " << configuration.limits.calls_in_flight << '\n'
       << "calls_waiting = " << configuration.limits.calls_waiting << '\n'

@@ -93,6 +93,8 @@ struct Configuration {
   DatabaseSettings database;
   /// How long a start waits for an address that the machine does not have yet.
   std::chrono::seconds listen_patience{120};
+  /// Who speaks for others on the phones' and administrators' ports, by a PROXY header.
+  std::vector<Network> trusted_proxies;
   Listener wire_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener phone{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener admin{.enabled = true, .addresses = {"127.0.0.1", "::1"}, .port = {}};

@@ -264,6 +264,7 @@ class Composition final : public Server {
   Result<rpc::ListenSettings> listen_settings(const Listener& listener, int port) {
     rpc::ListenSettings settings;
     settings.addresses = with_port(listener.addresses, port);
+    settings.proxies = configuration_.trusted_proxies;
     settings.certificate_pem = chain_pem(secrets_.server.chain);
     CAPF_LET(settings.key_pem, secrets_.server.key->private_pem());
     return settings;

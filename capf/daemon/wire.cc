@@ -41,6 +41,7 @@ wire::ListenerSettings listener_settings(const Configuration& configuration) {
   settings.strangers_per_address = wanted.unauthenticated_connections_per_address;
   settings.handshakes = wanted.handshakes;
   settings.backlog = wanted.backlog;
+  settings.proxies = configuration.trusted_proxies;
   return settings;
 }
 

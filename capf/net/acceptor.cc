@@ -1,7 +1,12 @@
 #include "capf/net/acceptor.h"
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <future>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include <sys/socket.h>
@@ -9,6 +14,7 @@
 #include "capf/base/descriptor.h"
 #include "capf/base/log.h"
 #include "capf/net/coroutine.h"
+#include "capf/net/proxy.h"
 
 namespace capf::net {
 namespace {
@@ -22,10 +28,108 @@ constexpr std::chrono::seconds kBetweenLooks{1};
 /// behind all of that work, the longer the more there are.
 constexpr int kAtOnce = 64;
 
+constexpr std::chrono::milliseconds kBetweenTicks{200};
+/// Whether the port is closed is seen within one tick. What is wrong with a proxy is told once in a second.
+constexpr int kComplaintsInASecond = 1;
+
+/// A connection of a trusted proxy until it has said for whom it stands. On the socket's executor.
+class Introduction final : public std::enable_shared_from_this<Introduction> {
+ public:
+  /// What becomes of it: takes the socket, the proxy's place and the header.
+  using Done = std::function<void(tcp::socket socket, Connections::Place place, const ProxyHeader& header)>;
+  /// Whether it is to end: the port is closed.
+  using IsOver = std::function<bool()>;
+  /// Is told what is wrong with it.
+  using Complain = std::function<void(const Error& error)>;
+
+  Introduction(tcp::socket socket, Connections::Place place, std::chrono::milliseconds patience)
+      : socket_(std::move(socket)),
+        place_(std::move(place)),
+        timer_(socket_.get_executor()),
+        end_(SteadyClock::now() + patience) {}
+
+  void start(Done done, IsOver is_over, Complain complain) {
+    done_ = std::move(done);
+    is_over_ = std::move(is_over);
+    complain_ = std::move(complain);
+    place_->on_cut([socket = socket_.native_handle()] { ::shutdown(socket, SHUT_RDWR); });
+    tick();
+    wait();
+  }
+
+ private:
+  void tick() {
+    timer_.expires_after(kBetweenTicks);
+    timer_.async_wait([self = shared_from_this()](const error_code& cancelled) {
+      if (cancelled || !self->place_) return;
+      if (self->is_over_()) return self->end();
+      if (SteadyClock::now() < self->end_) return self->tick();
+      self->complain_(Error{Reason::kMessageMalformed, "the PROXY header does not come", {}, {}});
+      self->end();
+    });
+  }
+
+  void wait() {
+    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+      if (!self->place_) return;
+      if (error) return self->end();
+      self->read();
+    });
+  }
+
+  /// Not an octet beyond the header: what follows is the client's.
+  void read() {
+    for (;;) {
+      const auto header = read_proxy_header({buffer_.data(), size_});
+      if (!header) {
+        complain_(header.error());
+        return end();
+      }
+      if (header->needs == 0) return finish(*header);
+      const ssize_t count =
+          ::recv(socket_.native_handle(), buffer_.data() + size_, header->needs - size_, MSG_DONTWAIT);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return wait();
+      if (count <= 0) return end();  // a proxy that looks whether anybody listens says nothing
+      size_ += static_cast<std::size_t>(count);
+    }
+  }
+
+  void finish(const ProxyHeader& header) {
+    timer_.cancel();
+    place_->on_cut([] {});
+    Connections::Place place = *std::move(place_);
+    place_.reset();
+    if (!is_over_()) done_(std::move(socket_), std::move(place), header);
+  }
+
+  void end() {
+    timer_.cancel();
+    place_.reset();
+    error_code ignored;
+    socket_.close(ignored);
+  }
+
+  tcp::socket socket_;
+  std::optional<Connections::Place> place_;  ///< left before the socket is closed; absent once it is over
+  asio::steady_timer timer_;
+  const SteadyClock::time_point end_;
+  std::array<std::uint8_t, kLargestProxyHeader> buffer_;
+  std::size_t size_ = 0;
+  Done done_;
+  IsOver is_over_;
+  Complain complain_;
+};
+
 class RunningAcceptor final : public Acceptor {
  public:
-  RunningAcceptor(asio::io_context& context, Connections& connections)
-      : strand_(asio::make_strand(context)), context_(context), connections_(connections), look_(strand_) {}
+  RunningAcceptor(asio::io_context& context, const Settings& settings, Connections& connections)
+      : strand_(asio::make_strand(context)),
+        context_(context),
+        proxies_(settings.proxies),
+        header_(settings.header),
+        connections_(connections),
+        look_(strand_) {}
 
   Status listen(const Settings& settings) {
     for (int i = 1;; ++i) {
@@ -46,6 +150,7 @@ class RunningAcceptor final : public Acceptor {
   }
 
   void close() override {
+    closed_ = true;
     std::promise<void> closed;
     asio::post(strand_, [&] {
       error_code ignored;
@@ -116,11 +221,38 @@ class RunningAcceptor final : public Acceptor {
       try {
         tcp::socket socket(executor, protocol, descriptor.get());
         descriptor.release();
-        take_(std::move(socket), std::move(place), peer);
+        if (!is_proxy(peer.address)) return take_(std::move(socket), std::move(place), peer);
+        std::make_shared<Introduction>(std::move(socket), std::move(place), header_)
+            ->start(
+                [this, peer](tcp::socket introduced, Connections::Place of_proxy, const ProxyHeader& header) {
+                  introduce(std::move(introduced), std::move(of_proxy), peer, header);
+                },
+                [this] { return closed_.load(); }, [this, peer](const Error& error) { complain(peer, error); });
       } catch (const std::exception& failure) {
         log_error("connection.failed", {{"cause", failure.what()}});
       }
     });
+  }
+
+  bool is_proxy(const Address& address) const {
+    return std::any_of(proxies_.begin(), proxies_.end(),
+                       [&](const Network& network) { return network.contains(address); });
+  }
+
+  /// The place of the one for whom the proxy stands is another one; the proxy's is left when that is taken.
+  void introduce(tcp::socket socket, Connections::Place of_proxy, const Endpoint& proxy, const ProxyHeader& header) {
+    // Loopback is where a proxy on another machine was called from, and not ours.
+    const bool elsewhere = header.source && header.source->is_loopback() && !proxy.is_loopback();
+    if (!header.source || elsewhere) return take_(std::move(socket), std::move(of_proxy), proxy);
+    auto place = connections_.enter(header.source->address, SteadyClock::now());
+    if (place) return take_(std::move(socket), *std::move(place), *header.source);
+    if (refused_) refused_();
+  }
+
+  void complain(const Endpoint& proxy, const Error& error) {
+    if (const auto left_out = complaints_.admit(SteadyClock::now())) {
+      log_warning("proxy.refused", {{"peer", proxy.to_string()}, {"cause", error.message}, {"left_out", *left_out}});
+    }
   }
 
   asio::awaitable<void> look_around() {
@@ -135,6 +267,10 @@ class RunningAcceptor final : public Acceptor {
 
   asio::any_io_executor strand_;
   asio::io_context& context_;
+  const std::vector<Network> proxies_;
+  const std::chrono::milliseconds header_;
+  std::atomic<bool> closed_ = false;
+  LogLimit complaints_{kComplaintsInASecond};
   Connections& connections_;
   asio::steady_timer look_;
   std::vector<tcp::acceptor> acceptors_;
@@ -149,7 +285,7 @@ class RunningAcceptor final : public Acceptor {
 
 Result<std::unique_ptr<Acceptor>> Acceptor::listen(asio::io_context& context, const Settings& settings,
                                                    Connections& connections) {
-  auto acceptor = std::make_unique<RunningAcceptor>(context, connections);
+  auto acceptor = std::make_unique<RunningAcceptor>(context, settings, connections);
   CAPF_TRY(acceptor->listen(settings));
   return acceptor;
 }

@@ -73,9 +73,10 @@ class RunningAcceptor final : public Acceptor {
     for (const auto& worker : workers_) worker->stop();
   }
 
-  Status listen(const std::vector<std::string>& addresses) {
+  Status listen(const std::vector<std::string>& addresses, const std::vector<Network>& proxies) {
     net::Acceptor::Settings settings;
     settings.addresses = addresses;
+    settings.proxies = proxies;
     CAPF_LET(acceptor_, net::Acceptor::listen(workers_.front()->context(), settings, connections_));
     return {};
   }
@@ -122,10 +123,11 @@ class RunningAcceptor final : public Acceptor {
 }  // namespace
 
 Result<std::unique_ptr<Acceptor>> Acceptor::listen(const std::vector<std::string>& addresses,
+                                                   const std::vector<Network>& proxies,
                                                    const net::ConnectionLimits& limits, Doorway& doorway,
                                                    Metrics& metrics) {
   auto acceptor = std::make_unique<RunningAcceptor>(limits, doorway, metrics);
-  CAPF_TRY(acceptor->listen(addresses));
+  CAPF_TRY(acceptor->listen(addresses, proxies));
   return acceptor;
 }
 

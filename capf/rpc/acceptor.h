@@ -16,8 +16,9 @@ namespace capf::rpc {
 /// Listens for a gRPC server, and stands with a gate between it and each of its clients. Threads: any.
 class Acceptor {
  public:
-  /// Listens, and takes nothing yet. @param addresses as in net::Acceptor. Errors: INVALID_CONFIGURATION.
+  /// Listens, and takes nothing yet. @param addresses, proxies as in net::Acceptor. Errors: INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Acceptor>> listen(const std::vector<std::string>& addresses,
+                                                  const std::vector<Network>& proxies,
                                                   const net::ConnectionLimits& limits, Doorway& doorway,
                                                   Metrics& metrics);
   virtual ~Acceptor() = default;

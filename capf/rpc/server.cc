@@ -149,7 +149,8 @@ class RunningServer final : public Server {
     if (profile.for_administrators) doorway_.judge = [this](Peer& peer) { return guard_.recognise(peer); };
     doorway_.note_breach = [this](const Endpoint& peer, const Error& breach) { guard_.note_breach(peer, breach); };
     CAPF_LET(doorway_.tls, tls_context(settings, profile));
-    CAPF_LET(acceptor_, Acceptor::listen(settings.addresses, connections_, doorway_, use_cases_.metrics));
+    CAPF_LET(acceptor_,
+             Acceptor::listen(settings.addresses, settings.proxies, connections_, doorway_, use_cases_.metrics));
     grpc::ServerBuilder builder;
     set_limits(builder, profile, limits);
     for (const auto& service : services_) builder.RegisterService(service.get());

@@ -60,6 +60,7 @@ struct ListenSettings {
   Secret key_pem;         ///< PKCS #8, not encrypted
   /// For administrators: the site CAs under one of which their certificates are, PEM.
   Bytes client_authorities_pem{};
+  std::vector<Network> proxies{};  ///< connections from there begin with a PROXY header
 };
 
 /// How many calls run at once and how many wait; those above are refused with OVERLOADED. Answers wait as well, until

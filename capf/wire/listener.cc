@@ -47,8 +47,11 @@ class RunningListener final : public Listener {
   ~RunningListener() override { stop(Duration::zero()); }
 
   Status listen() {
-    CAPF_LET(acceptor_, net::Acceptor::listen(workers_.front()->threads.context(),
-                                              {hall_.settings.addresses, hall_.settings.backlog}, hall_.connections));
+    net::Acceptor::Settings settings;
+    settings.addresses = hall_.settings.addresses;
+    settings.backlog = hall_.settings.backlog;
+    settings.proxies = hall_.settings.proxies;
+    CAPF_LET(acceptor_, net::Acceptor::listen(workers_.front()->threads.context(), settings, hall_.connections));
     acceptor_->open([this] { return workers_[next_++ % workers_.size()]->threads.context().get_executor(); },
                     [this](tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
                       admit(std::move(socket), std::move(place), peer.address);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "capf/base/address.h"
 #include "capf/base/metrics.h"
 #include "capf/base/time.h"
 #include "capf/net/tls.h"
@@ -26,11 +27,12 @@ struct ListenerSettings {
   /// Of strangers, those from one such address. Where there is no room, the oldest stranger gives way after some
   /// seconds.
   int strangers_per_address = 5000;
-  int handshakes = 64;       ///< at once; further ones wait, but not for silent phones
-  int backlog = 4096;        ///< connections that the system holds before they are taken
-  int io_threads = 0;        ///< 0: as many as the machine has cores
-  int stranger_workers = 4;  ///< threads that authenticate phones
-  int workers = 8;           ///< threads that serve those that have authenticated
+  int handshakes = 64;             ///< at once; further ones wait, but not for silent phones
+  int backlog = 4096;              ///< connections that the system holds before they are taken
+  int io_threads = 0;              ///< 0: as many as the machine has cores
+  int stranger_workers = 4;        ///< threads that authenticate phones
+  int workers = 8;                 ///< threads that serve those that have authenticated
+  std::vector<Network> proxies{};  ///< connections from there begin with a PROXY header
 };
 
 /// Numbers of one listener since its start.
