@@ -52,6 +52,13 @@ const Statement kAdd{
     "audit_add",
     "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, reason, detail) "
     "values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text)"};
+const Statement kAddRepeated{
+    "audit_add_repeated",
+    "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, reason, detail) "
+    "select $1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text "
+    "where admit_repeated_act($1::text, $2::text, $4::text, $7::text, coalesce($8::text, ''), $3::text, $5::text, "
+    "$10::int)"};
+const Statement kTellRepeated{"audit_tell_repeated", "select tell_repeated_acts($1::int)"};
 const Statement kAddAll{
     "audit_add_all",
     "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, reason, detail) "
@@ -80,16 +87,24 @@ const Statement kRefusals{
     "where minute >= date_trunc('minute', $1::timestamptz) and ($2::text is null or device = $2::text) "
     "order by minute, address_block, reason, device offset $3::bigint limit $4::int"};
 
-}  // namespace
-
-Status Audit::add(const AuditEvent& event) {
+template <class... More>
+Parameters parameters_of(const AuditEvent& event, const More&... more) {
   std::optional<std::string> reason;
   if (event.reason) reason = to_string(*event.reason);
-  return session_.execute(kAdd, Parameters(to_string(event.actor.kind), shortened(event.actor.name, 128),
-                                           shortened(event.actor.address, 64), event.action,
-                                           shortened(event.subject, 256), unless_zero(event.operation_id),
-                                           event.outcome, reason, shortened(event.detail, kLongestMessage)));
+  return Parameters(to_string(event.actor.kind), shortened(event.actor.name, 128), shortened(event.actor.address, 64),
+                    event.action, shortened(event.subject, 256), unless_zero(event.operation_id), event.outcome, reason,
+                    shortened(event.detail, kLongestMessage), more...);
 }
+
+}  // namespace
+
+Status Audit::add(const AuditEvent& event) { return session_.execute(kAdd, parameters_of(event)); }
+
+Result<bool> Audit::add_repeated(const AuditEvent& event) {
+  return session_.changes(kAddRepeated, parameters_of(event, kActsInAMinute));
+}
+
+Status Audit::tell_repeated() { return session_.execute(kTellRepeated, Parameters(kActsInAMinute)); }
 
 Status Audit::add_all(std::span<const AuditEvent> events) {
   if (events.empty()) return {};

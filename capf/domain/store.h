@@ -449,12 +449,21 @@ struct OperationChange {
   ChangeCursor cursor;
 };
 
+/// Events of one kind by one actor in a minute.
+inline constexpr int kActsInAMinute = 5;
+
 class AuditStore {
  public:
   virtual ~AuditStore() = default;
   virtual Status add(const AuditEvent& event) = 0;
   /// All of them at once, in their order.
   virtual Status add_all(std::span<const AuditEvent> events) = 0;
+  /// Adds what one who is known can do again and again: kActsInAMinute of an actor, action and reason in one minute,
+  /// over all servers. The others are counted, and one event says how many they were, when the minute is over.
+  /// @return whether it is an event of its own
+  virtual Result<bool> add_repeated(const AuditEvent& event) = 0;
+  /// Adds the events for the minutes that are over.
+  virtual Status tell_repeated() = 0;
   virtual Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) = 0;
   /// Where the record ends now.
   virtual Result<ChangeCursor> end() = 0;

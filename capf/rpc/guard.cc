@@ -20,9 +20,11 @@ constexpr std::chrono::seconds kJudgedAgain{5};
 constexpr std::size_t kLongestDetail = 500;
 /// What a refusal counts in the share of the processor that a stranger's connection has.
 constexpr std::chrono::milliseconds kForNothing{10};
+constexpr int kLinesOfDevice = 10;                   // in a second
+constexpr std::size_t kMostDevicesCounted = 10'000;  // whose lines are counted
 /// Metadata of a call from the server's own machine.
 const char* const kRecoveryWordField = "capf-recovery-word";
-constexpr std::size_t kMostProven = 100'000;  // certificates, of some 100 octets each
+constexpr std::size_t kMostProven = 100'000;         // certificates, of some 100 octets each
 
 /// Whether the server, not the caller, is the cause: then the log gets the cause and nobody's record the refusal.
 bool is_ours(const Error& error) {
@@ -303,8 +305,17 @@ void Guard::note(const Call& call, const Status& outcome, Duration took) {
   std::optional<Reason> refused;
   if (!outcome) refused = outcome.error().reason;
   use_cases_.metrics.count_request(call.method.short_name(), refused, took);
-  if (call.known) return log(call, outcome, took, 0);
-  if (const auto left_out = stranger_calls_.admit(steady_clock::now())) log(call, outcome, took, *left_out);
+  const bool of_phone = call.method.access().callers == Callers::kPhones;
+  if (call.known && !of_phone) return log(call, outcome, took, 0);
+  const auto now = steady_clock::now();
+  const auto left_out = call.known ? admit_line(call.caller, now) : stranger_calls_.admit(now);
+  if (left_out) log(call, outcome, took, *left_out);
+}
+
+std::optional<int> Guard::admit_line(const std::string& device, steady_clock::time_point now) {
+  const std::lock_guard lock(device_lines_mutex_);
+  if (device_lines_.size() >= kMostDevicesCounted && !device_lines_.contains(device)) device_lines_.clear();
+  return device_lines_.try_emplace(device, kLinesOfDevice).first->second.admit(now);
 }
 
 void Guard::log(const Call& call, const Status& outcome, Duration took, int left_out) {

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -93,7 +95,9 @@ class Guard {
   bool knows_word(const grpc::ServerContext& context) const;
   tl::unexpected<Error> refuse_stranger(const Call& call, Error error);
   void note(const Call& call, const Status& outcome, Duration took);
-  /// @param left_out lines of strangers since the last one
+  /// As LogLimit::admit(), for the lines of one device.
+  std::optional<int> admit_line(const std::string& device, std::chrono::steady_clock::time_point now);
+  /// @param left_out lines of strangers, or of this device, since the last one
   static void log(const Call& call, const Status& outcome, Duration took, int left_out);
 
   const UseCases& use_cases_;
@@ -104,6 +108,8 @@ class Guard {
   ProvenCertificates proven_;
   LogLimit stranger_calls_{20};     ///< lines in a second
   LogLimit stranger_refusals_{20};  ///< the same, of their true reasons
+  std::mutex device_lines_mutex_;
+  std::map<std::string, LogLimit> device_lines_;  ///< of each device that has proven itself
   OpenCalls open_calls_;
 };
 

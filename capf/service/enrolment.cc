@@ -97,23 +97,25 @@ bool is_fault(const Error& error) {
   CAPF_INVARIANT(false);
 }
 
-/// Refusals after authentication are recorded one by one.
+/// Refusals after authentication are recorded one by one, the first few of a minute.
 void record_refusal(Database& database, const Caller& caller, const Proven& proven, OperationKind kind,
                     const Error& error) {
-  log_info("phone.refused", {{"device", caller.device.text()},
-                             {"address", caller.address.to_string()},
-                             {"reason", error.true_reason()},
-                             {"message", error.message},
-                             {"cause", error.cause}});
-  const Status recorded = database.write([&](Transaction& tx) -> Status {
+  const auto recorded = in_write(database, [&](Transaction& tx) -> Result<bool> {
     AuditEvent event = done(device_actor(caller), "phone.request", proven.phone.device.text(), error.message);
     event.operation_id = proven.operation ? proven.operation->id : 0;
     event.outcome = "refused";
     event.reason = error.true_reason();
-    CAPF_TRY(tx.audit().add(event));
-    return tx.phones().record_attempt(proven.phone.id, {tx.now(), caller.address.to_string(), caller.transport, kind,
-                                                        error.true_reason(), error.message});
+    CAPF_TRY(tx.phones().record_attempt(proven.phone.id, {tx.now(), caller.address.to_string(), caller.transport, kind,
+                                                          error.true_reason(), error.message}));
+    return tx.audit().add_repeated(event);
   });
+  if (recorded && *recorded) {
+    log_info("phone.refused", {{"device", caller.device.text()},
+                               {"address", caller.address.to_string()},
+                               {"reason", error.true_reason()},
+                               {"message", error.message},
+                               {"cause", error.cause}});
+  }
   if (!recorded)
     log_error("record.failed",
               {{"reason", std::string(to_string(recorded.error().reason))}, {"cause", recorded.error().cause}});
@@ -495,7 +497,7 @@ Result<Proven> Enrolment::begin(const Caller& caller) {
                    if (!proven.operation) return fail(Reason::kNoPendingOperation);
                    CAPF_TRY(check_pending(proven, proven.operation->kind, tx.now()));
                    CAPF_TRY(start(tx, proven));
-                   CAPF_TRY(tx.audit().add(
+                   CAPF_TRY(tx.audit().add_repeated(
                        done(device_actor(caller), "operation.begin", *proven.operation, proof_words(caller, proven))));
                    return proven;
                  });

@@ -63,11 +63,11 @@ Result<SealedPage> Records::seals(std::int64_t after) {
 }
 
 void Records::refused(const Actor& actor, const std::string& action, const std::string& subject, const Error& error) {
-  const Status recorded = database_.write([&](Transaction& tx) {
+  const auto recorded = in_write(database_, [&](Transaction& tx) {
     AuditEvent event = done(actor, action, subject.empty() ? actor.name : subject, error.message);
     event.outcome = "refused";
     event.reason = error.reason;
-    return tx.audit().add(event);
+    return tx.audit().add_repeated(event);
   });
   if (!recorded) log_error("record.failed", {{"cause", recorded.error().cause}});
 }

@@ -1,4 +1,8 @@
+#include <atomic>
 #include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "tests/storage/samples.h"
 
@@ -186,6 +190,73 @@ TEST_CASE("refusals are one row a minute for address block, reason and device") 
     CHECK(good(tx.audit().refusals(tx.now() + hours(1), std::nullopt, {0, 10})).empty());
     CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {0, 1})).size() == 1);
   });
+}
+
+TEST_CASE("acts that are repeated are a few events a minute and one with their count, over all servers") {
+  const FreshDatabase fresh;
+  const auto one = fresh.open();
+  const auto other = fresh.open();
+  const auto act = [](const std::string& actor, Reason reason) {
+    AuditEvent event = sample_event(actor);
+    event.actor = {ActorKind::kDevice, actor, "192.0.2.7"};
+    event.action = "phone.request";
+    event.outcome = "refused";
+    event.reason = reason;
+    return event;
+  };
+  int told = 0;
+  const auto repeat = [&](Database& server, const AuditEvent& event) {
+    in(server, [&](Transaction& tx) { told += good(tx.audit().add_repeated(event)) ? 1 : 0; });
+  };
+  for (int i = 0; i < 60; ++i) repeat(i % 2 == 0 ? *one : *other, act("SEP1", Reason::kCertificateLimit));
+  const int began_again = told > kActsInAMinute ? 1 : 0;  // the clock may have gone on to the next minute
+  CHECK(told <= (1 + began_again) * kActsInAMinute);
+  repeat(*one, act("SEP1", Reason::kKeyCompromised));
+  repeat(*one, act("SEP2", Reason::kCertificateLimit));
+  CHECK(std::stoi(fresh.sql("select count(*) from audit_events where reason = 'KEY_COMPROMISED' or actor = 'SEP2'")) ==
+        2);
+  if (began_again == 0) {
+    in(*one, [&](Transaction& tx) { good(tx.audit().tell_repeated()); });
+    CHECK(fresh.sql("select count(*) from audit_events") == "7");  // the minute is not over
+    // The minute is over: whether somebody comes again, or maintenance comes.
+    const auto pass = [&] { fresh.sql("update repeated_acts set minute = minute - interval '1 minute'", "postgres"); };
+    pass();
+    repeat(*other, act("SEP1", Reason::kCertificateLimit));
+    CHECK(fresh.sql(
+              "select actor || ' ' || action || ' ' || outcome || ' ' || reason || ' ' || split_part(detail, ' ', 1) "
+              "from audit_events where detail like '%more like this%'") ==
+          "SEP1 phone.request refused CERTIFICATE_LIMIT 55");
+    for (int i = 0; i < 6; ++i) repeat(*one, act("SEP1", Reason::kCertificateLimit));
+    pass();
+    in(*one, [&](Transaction& tx) { good(tx.audit().tell_repeated()); });
+    CHECK(fresh.sql("select string_agg(split_part(detail, ' ', 1), ' ' order by id) from audit_events "
+                    "where detail like '%more like this%'") == "55 2");
+    CHECK(fresh.sql("select count(*) from repeated_acts") == "0");
+  }
+}
+
+TEST_CASE("servers that repeat one act at once lose none") {
+  const FreshDatabase fresh;
+  std::atomic<int> told{0};
+  std::vector<std::thread> servers;
+  for (int s = 0; s < 4; ++s) {
+    servers.emplace_back([&] {
+      const auto database = fresh.open();
+      for (int i = 0; i < 50; ++i) {
+        const auto added = in_write(*database, [](Transaction& tx) { return tx.audit().add_repeated(sample_event()); });
+        if (added && *added) ++told;
+        const auto swept = database->write([](Transaction& tx) { return tx.audit().tell_repeated(); });
+        if (!added || !swept) told = 1000;
+      }
+    });
+  }
+  for (std::thread& server : servers) server.join();
+  CHECK(told <= 2 * kActsInAMinute);
+  fresh.sql("update repeated_acts set minute = minute - interval '1 minute'", "postgres");
+  in(*fresh.open(), [](Transaction& tx) { good(tx.audit().tell_repeated()); });
+  CHECK(
+      fresh.sql("select sum(case when detail like '%more like this%' then split_part(detail, ' ', 1)::int else 1 end) "
+                "from audit_events") == "200");
 }
 
 TEST_CASE("ten minutes of a flood from ever new addresses stay below a megabyte") {

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/service/records.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 
@@ -151,4 +152,32 @@ TEST_CASE("an address uses up its budget on whatever name it tries") {
   const std::string digits = site.schedule(own, kInstall, AuthMode::kString);
   for (int i = 0; i < 51; ++i) CHECK_FALSE(site.enrolment.pending(Site::with_string(waiting, "00000000")));
   check_stranger(site, own, site.enrolment.pending(Site::with_string(own, digits)), Reason::kAddressLimited);
+}
+
+TEST_CASE("a phone that is refused, or begins, again and again does not fill the record") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  site.schedule(device, kInstall, AuthMode::kNull);
+  const auto caller = Site::caller(device, "127.0.0.1");
+  for (int i = 0; i < 40; ++i) {
+    const auto begun = must(site.enrolment.begin(caller));
+    site.enrolment.broke_off(caller, begun, fail(Reason::kPhoneCommunication).value());
+    CHECK(refused(site.enrolment.hand_over(caller, {})) == Reason::kOperationKind);
+  }
+  // Five in each of the minutes that it took, and a count for each that is over.
+  const std::string few =
+      "select count(*) between 5 and 12 from audit_events where actor_kind = 'device' and action = ";
+  CHECK(site.value(few + "'operation.begin'") == "t");
+  CHECK(site.value(few + "'phone.request' and reason = 'OPERATION_KIND'") == "t");
+  CHECK(site.value(few + "'phone.request' and reason = 'PHONE_COMMUNICATION'") == "t");
+}
+
+TEST_CASE("an administrator who is refused again and again does not fill the record") {
+  Site site;
+  service::Records records(site.database());
+  for (int i = 0; i < 40; ++i) {
+    records.refused(site.administrator, "phone.add", "SEP" + std::to_string(i), fail(Reason::kRoleDenied).value());
+  }
+  CHECK(site.value("select count(*) between 5 and 12 from audit_events where action = 'phone.add' and "
+                   "outcome = 'refused'") == "t");
 }
