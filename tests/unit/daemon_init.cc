@@ -286,6 +286,7 @@ TEST_CASE("an init that was cut off while its files moved in can be finished") {
   const SiteFiles files{folder.path()};
   const auto aside = folder.path() / ".prepared";
   std::filesystem::create_directory(aside);
+  std::filesystem::permissions(aside, std::filesystem::perms::owner_all);
   InitOptions options = good_options(folder.path());
   REQUIRE(make_site_files(options, kPassphrase, aside, kNow, Botan::system_rng()));
   std::filesystem::rename(aside / "keys", files.keys());
