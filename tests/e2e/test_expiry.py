@@ -189,8 +189,10 @@ class TheWayBackTest(EndToEnd):
         # Root itself, where the server is not root's.
         state = self.site.copy_state("not-roots")
         run("chown", "-R", "nobody", state)
-        refused = run(PROGRAMS / "capfd", "administrator", "add", "root", "--role", "admin", "--state", state, code=1)
-        self.assertSays(refused, "run this as the owner of", str(state / "keys"))
+        command = (PROGRAMS / "capfd", "administrator", "add", "root", "--role", "admin", "--state", state)
+        self.assertSays(run(*command, code=1), "capfd.toml belongs to somebody else")
+        run("chown", "root", state, state / "capfd.toml")
+        self.assertSays(run(*command, code=1), "run this as the owner of", str(state / "keys"))
         self.assertNothing("root", state / "admin")
 
     def test_the_database_of_another_site_is_refused(self):
