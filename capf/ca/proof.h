@@ -10,7 +10,7 @@ namespace capf::ca {
 
 enum class ProofHash : std::uint8_t { kSha1, kSha256, kSha512 };
 
-/// How a phone proves a certificate on the wire (`specs/capf-wire-protocol.md`, "Proof of a certificate"). Views into
+/// How a phone proves a certificate on the wire (`capf/wire/README.md`, "Proof of a certificate"). Views into
 /// what a stranger sent; an empty one was not sent.
 struct ProofClaim {
   /// The same over the session's id: the part that cannot be repeated.

@@ -7,7 +7,7 @@
 
 #include "capf/base/bytes.h"
 
-// The CAPF protocol's outer form, versions 2 and 3: what `specs/capf-wire-protocol.md` calls a message, before its
+// The CAPF protocol's outer form, versions 2 and 3: what `capf/wire/README.md` calls a message, before its
 // elements mean anything. Nothing here copies, allocates or throws.
 
 namespace capf::wire {

@@ -10,7 +10,7 @@
 #include "capf/base/error.h"
 #include "capf/wire/frame.h"
 
-// What the messages of the CAPF protocol say. Codes and sizes are those of `specs/capf-wire-protocol.md`; what it calls
+// What the messages of the CAPF protocol say. Codes and sizes are those of `capf/wire/README.md`; what it calls
 // "not observed" has no meaning here either.
 
 namespace capf::wire {

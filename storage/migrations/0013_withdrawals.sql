@@ -68,8 +68,7 @@ insert into withdrawals (kind, phone_id, device)
 insert into withdrawals (kind, phone_id, device)
   select 'blocked_phone', id, device from phones where removed_at is null and blocked_at is not null order by id;
 
--- Places of withdrawals go on as those of events do. No cluster gives out transactions of 2^62 and more: an event of one is
--- made up, and nothing goes on behind it.
+-- Places of withdrawals go on as those of events do.
 create or replace function adopt_cluster() returns boolean language plpgsql security definer
   set search_path = public, pg_temp as $$
 declare
