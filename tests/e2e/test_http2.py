@@ -4,6 +4,7 @@ and honest callers do not notice. Each attack by its name."""
 import multiprocessing
 import os
 import statistics
+import threading
 import time
 import unittest
 
@@ -22,9 +23,15 @@ def setUpModule():
     unittest.addModuleCleanup(_site.close)
 
 
-def _attack(attack, address, seconds):
-    """In a process of its own, at the lowest priority: comes again once a second at most."""
+def _attack(attack, address, seconds, count=1):
+    """In a process of its own, at the lowest priority: `count` at once. Each comes again once a second at most."""
     os.nice(19)
+    for _ in range(count - 1):
+        threading.Thread(target=_again, args=(attack, address, seconds), daemon=True).start()
+    _again(attack, address, seconds)
+
+
+def _again(attack, address, seconds):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         begun = time.monotonic()
@@ -161,6 +168,9 @@ class Http2Test(EndToEnd):
         with open(f"/proc/{self.site.server.process.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) * 1024
 
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.site.server.process.pid}/fd"))
+
     def work(self):
         """Seconds of a processor that the server has taken so far."""
         with open(f"/proc/{self.site.server.process.pid}/stat") as stat:
@@ -182,10 +192,10 @@ class Http2Test(EndToEnd):
         self.assertTrue(ended)
         return time.monotonic() - begun
 
-    def under_attack(self, attacks, seconds, watch):
-        """Runs the attacks, each in a process of its own, and `watch` again and again meanwhile."""
+    def under_attack(self, attacks, seconds, watch, count=1):
+        """Runs the attacks, each `count` times in a process of its own, and `watch` again and again meanwhile."""
         address = self.address("phone")
-        processes = [multiprocessing.Process(target=_attack, args=(attack, address, seconds)) for attack in attacks]
+        processes = [multiprocessing.Process(target=_attack, args=(attack, address, seconds, count)) for attack in attacks]
         for process in processes:
             process.start()
         try:
@@ -216,6 +226,28 @@ class Http2Test(EndToEnd):
                     self.assertLess(most - memory, count * EACH + SLACK)
                     # A tenth each, and what the server does by itself.
                     self.assertLess(work, 0.1 * count * seconds + 0.5)
+        self.call()
+
+    def test_what_many_connections_cost_that_go_on(self):
+        processes, each, seconds = (8, 125, 60) if LONG else (4, 50, 15)
+        for attack in (never_acknowledged, small_frames):
+            with self.subTest(attack=attack.__name__):
+                self.site.server.restart()  # memory that another attack has left would be taken for nothing
+                self.call()
+                before, idle, most, open_at_once = self.memory(), self.descriptors(), 0, 0
+
+                def watch():
+                    nonlocal most, open_at_once
+                    time.sleep(0.1)
+                    most = max(most, self.memory())
+                    open_at_once = max(open_at_once, self.descriptors() - idle)
+                self.under_attack([attack] * processes, seconds, watch, each)
+                self.assertGreaterEqual(open_at_once, processes * each)
+                cost = most - before
+                print(f"{attack.__name__}: {cost / processes / each / 1024:.0f} KiB each", flush=True)
+                if not faults.SANITIZED:
+                    self.assertLess(cost, processes * each * EACH)
+                    eventually(lambda: self.memory() - before < cost / 4 + SLACK, "their memory is given back", 30)
         self.call()
 
     def test_an_honest_phone_beside_ten_attackers(self):
