@@ -5,6 +5,7 @@
 
 #include <botan/pkcs10.h>
 #include <botan/x509_ext.h>
+#include <openssl/x509v3.h>
 
 #include "capf/ca/asn1.h"
 #include "capf/ca/build.h"
@@ -12,6 +13,7 @@
 #include "capf/ca/issuer.h"
 #include "capf/ca/name.h"
 #include "capf/ca/ocsp.h"
+#include "capf/ca/openssl.h"
 #include "capf/ca/path.h"
 #include "capf/ca/profile.h"
 #include "capf/ca/request.h"
@@ -261,6 +263,14 @@ Result<Bytes> make_server_certificate(const SiteAuthority& authority, BytesView 
     return fail(Reason::kInvalidConfiguration, "the host cannot stand in a certificate", error.what());
   }
   return sign_and_check(plan, authority.key, random);
+}
+
+bool names_host(BytesView certificate, const std::string& host) {
+  const ErrorQueue errors;
+  const X509Ptr read = parse_x509(certificate);
+  if (!read) return false;
+  return X509_check_ip_asc(read.get(), host.c_str(), 0) == 1 ||
+         X509_check_host(read.get(), host.c_str(), host.size(), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1;
 }
 
 Result<Bytes> make_administrator_certificate(const SiteAuthority& authority, BytesView public_key,

@@ -51,6 +51,8 @@ struct SiteAuthority {
 Result<Bytes> make_server_certificate(const SiteAuthority& authority, BytesView public_key,
                                       const std::vector<std::string>& hosts, TimePoint now, std::chrono::hours validity,
                                       Botan::RandomNumberGenerator& random);
+/// Whether a server's certificate is for this DNS name or IP address, as clients judge it.
+bool names_host(BytesView certificate, const std::string& host);
 /// clientAuth; CN=<name>, OU=Administrators.
 Result<Bytes> make_administrator_certificate(const SiteAuthority& authority, BytesView public_key,
                                              const std::string& name, TimePoint now, std::chrono::hours validity,

@@ -78,6 +78,11 @@ struct Command {
 /// a terminal to ask on.
 std::optional<int> confirm(const Arguments& arguments, const std::string& question);
 
+/// Goes on as capfd, which stands beside this program: it knows the keys, which are files of the server's. Its exit
+/// code is ours. @param command "wire-certificate add". @param options those of `arguments` that it is given
+Result<int> run_capfd(const std::string& command, const std::vector<std::string>& options, const Arguments& arguments,
+                      Server& server);
+
 Option output_option();
 Option limit_option();
 Option yes_option();
@@ -87,6 +92,7 @@ std::vector<Command> address_commands();
 std::vector<Command> operation_commands();
 std::vector<Command> certificate_commands();
 std::vector<Command> issuer_commands();
+std::vector<Command> wire_commands();
 std::vector<Command> trust_commands();
 std::vector<Command> administrator_commands();
 std::vector<Command> monitor_commands();

@@ -212,6 +212,15 @@ Json::Object issuer_members(const v1::Issuer& issuer) {
 
 Json to_json(const v1::Issuer& issuer) { return issuer_members(issuer); }
 
+Json to_json(const v1::WireCertificate& certificate) {
+  return Json::Object{{"name", certificate.name()},
+                      {"shown", certificate.shown()},
+                      {"subject", certificate.subject()},
+                      {"sha256", certificate.sha256()},
+                      {"not_before", CAPF_TIME(certificate, not_before)},
+                      {"not_after", CAPF_TIME(certificate, not_after)}};
+}
+
 Json to_json(const v1::GetIssuerResponse& issuer) {
   Json::Object members = issuer_members(issuer.issuer());
   members.emplace_back("valid", issuer.valid());

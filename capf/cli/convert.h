@@ -31,6 +31,7 @@ Json to_json(const v1::BlockedCertificate& certificate);
 Json to_json(const v1::LimitedAddress& address);
 Json to_json(const v1::CertificateFinding& finding);
 Json to_json(const v1::Issuer& issuer);
+Json to_json(const v1::WireCertificate& certificate);
 Json to_json(const v1::GetIssuerResponse& issuer);
 Json to_json(const v1::Anchor& anchor);
 Json to_json(const v1::RecoverSiteResponse& recovered);

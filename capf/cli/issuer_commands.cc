@@ -1,13 +1,8 @@
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <iostream>
-#include <system_error>
 
 #include <botan/mem_ops.h>
 #include <botan/pem.h>
-#include <unistd.h>
 
 #include "capf/base/secret.h"
 #include "capf/cli/pages.h"
@@ -43,6 +38,7 @@ Result<int> export_certificates(const Arguments& arguments, Server& server) {
       return fail(Reason::kUnknownCertificate, "this server has no certificate for the wire protocol");
     }
     add(response.wire_certificate());
+    for (const auto& other : response.wire_certificates()) add(other.der());
   } else {
     for (const bool active : {true, false}) {
       for (const auto& issuer : response.issuers()) {
@@ -130,24 +126,8 @@ Result<int> add(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-/// The keys are files of the server's: capfd, which stands beside this program, knows them. Its exit code is ours.
 Result<int> rekey_passphrase(const Arguments& arguments, Server& server) {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string capfd = (self.parent_path() / "capfd").string();
-  std::vector<std::string> words{capfd, "rekey-passphrase", "--state", server.place().state};
-  for (const char* option : {"--passphrase", "--new-passphrase"}) {
-    if (!arguments.has(option)) continue;
-    words.emplace_back(option);
-    words.push_back(arguments.text(option));
-  }
-  std::vector<char*> pointers;
-  pointers.reserve(words.size() + 1);
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  ::execv(capfd.c_str(), pointers.data());
-  return fail(Reason::kNoSite, capfd + " cannot be run, and the keys are on the server: 'capfd rekey-passphrase' there",
-              std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
+  return run_capfd("rekey-passphrase", {"--passphrase", "--new-passphrase"}, arguments, server);
 }
 
 Result<int> activate(const Arguments& arguments, Server& server) {
@@ -180,7 +160,7 @@ std::vector<Command> issuer_commands() {
        "Prints the issuers as PEM: the active one, former ones, what stands above them",
        "capfctl issuer export > capf.pem && openssl verify -CAfile capf.pem SEP001122334455.pem",
        {{"--wire", Option::Kind::kFlag,
-         "the certificate of the wire protocol's port instead, for phones' trust lists"}},
+         "the certificates of the wire protocol's port instead, now and next, for phones' trust lists"}},
        export_certificates},
       {"issuer show",
        "Shows an issuer, what is left under it, and which servers have its key",

@@ -124,13 +124,18 @@ Result<std::string> read_site_ca(const std::filesystem::path& state) {
 
 Result<std::string> read_wire_certificates(const std::filesystem::path& state) {
   const auto folder = state / "certificates";
-  auto text = read_trusted(folder / "wire.pem", kLargestFile);
-  if (!text && text.error().reason != Reason::kInvalidRequest) return text;
-  if (!text) return fail(Reason::kNoSite, text.error().message);
   std::error_code error;
-  if (std::filesystem::exists(folder / "wire-ec.pem", error)) {
-    CAPF_LET(const std::string other, read_trusted(folder / "wire-ec.pem", kLargestFile));
-    *text += other;
+  std::vector<std::filesystem::path> files;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().stem().string();
+    if (at->path().extension() == ".pem" && (name == "wire" || name.starts_with("wire-"))) files.push_back(at->path());
+  }
+  if (files.empty()) return fail(Reason::kNoSite, "there is no certificate of the phones' port in " + folder.string());
+  std::sort(files.begin(), files.end());
+  std::string text;
+  for (const auto& file : files) {
+    CAPF_LET(const std::string one, read_trusted(file, kLargestFile));
+    text += one;
   }
   return text;
 }

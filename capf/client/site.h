@@ -35,8 +35,8 @@ Result<Listeners> read_listeners(const std::filesystem::path& state);
 /// DIR/certificates/site-ca.pem. Errors: NO_SITE.
 Result<std::string> read_site_ca(const std::filesystem::path& state);
 
-/// The certificates that the phones' port on the wire may show: DIR/certificates/wire.pem, and wire-ec.pem where there
-/// is one. Errors: NO_SITE.
+/// The certificates that the phones' port on the wire may show, now and next: wire.pem, wire-2.pem, wire-ec.pem in
+/// DIR/certificates. Errors: NO_SITE.
 Result<std::string> read_wire_certificates(const std::filesystem::path& state);
 
 /// DIR/recovery-word and those of the site's other servers on this machine, as far as they can be read: each server

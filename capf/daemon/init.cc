@@ -12,6 +12,7 @@
 #include "capf/ca/token.h"
 #include "capf/daemon/audit_key.h"
 #include "capf/daemon/issuers.h"
+#include "capf/daemon/renewal.h"
 #include "capf/domain/administrator.h"
 #include "storage/database.h"
 #include "storage/migrate.h"
@@ -22,8 +23,6 @@ namespace {
 using std::chrono::hours;
 
 constexpr hours kDay{24};
-constexpr hours kSiteCaValidity = kDay * 7300;
-constexpr hours kServerValidity = kDay * 3650;
 constexpr hours kAdministratorValidity = kDay * 1825;
 constexpr std::size_t kStringKeySize = 32;
 constexpr std::int64_t kFirstIssuer = 1;
@@ -180,14 +179,6 @@ std::string configuration_text(const InitOptions& options, const std::string& ho
          "\n"
          "owner = " +
          toml_text(options.database_owner) + "\n" + token_text(options);
-}
-
-std::vector<std::string> server_hosts(const std::string& public_host) {
-  std::vector<std::string> hosts{"localhost", "127.0.0.1", "::1"};
-  for (const std::string& host : {full_host_name(), public_host}) {
-    if (is_host(host) && std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
-  }
-  return hosts;
 }
 
 std::filesystem::path unfinished(const SiteFiles& files) { return files.root / ".new"; }

@@ -21,7 +21,9 @@
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/init.h"
 #include "capf/daemon/rekey.h"
+#include "capf/daemon/renewal.h"
 #include "capf/daemon/run.h"
+#include "capf/daemon/wire_certificates.h"
 
 namespace {
 
@@ -144,6 +146,57 @@ Status appoint(const Configuration& configuration, const AdministratorOptions& o
   return {};
 }
 
+void add_certificate_options(CLI::App& command, std::string& what, std::optional<std::string>& passphrase) {
+  command.add_option("WHAT", what, "server: what the gRPC ports show; site-ca: what signs it and administrators")
+      ->required()
+      ->check(CLI::IsMember({"server", "site-ca"}));
+  command.add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
+}
+
+/// The commands on wire certificates.
+struct WireCommands {
+  CLI::App* add = nullptr;
+  CLI::App* activate = nullptr;
+  CLI::App* remove = nullptr;
+  std::string name{};
+  int days = 3650;
+
+  void add_to(CLI::App& app, std::optional<std::string>& passphrase) {
+    auto* group = app.add_subcommand("wire-certificate", "what the phones' port shows, and what it is to show next");
+    group->require_subcommand(1);
+    add =
+        group->add_subcommand("add", "makes the next certificate, with a key of its own, beside the one that is shown");
+    add->add_option("--days", days, "how long it is valid")->capture_default_str();
+    activate = group->add_subcommand("activate", "shows that certificate from now on");
+    remove = group->add_subcommand("remove", "takes one away that is not shown, with its key");
+    for (auto* command : {activate, remove}) {
+      command->add_option("NAME", name, "of the certificate: \"wire-2\"")->required();
+    }
+    for (auto* command : {add, activate, remove}) {
+      command->add_option("--passphrase", passphrase,
+                          "where the passphrase is, in place of what the configuration says");
+    }
+  }
+  bool parsed() const { return add->parsed() || activate->parsed() || remove->parsed(); }
+  Status run(const Configuration& configuration, const std::optional<std::string>& passphrase) const {
+    const SystemClock clock;
+    const WireCertificates certificates(configuration, passphrase, clock);
+    CAPF_LET(const std::string words, add->parsed()        ? certificates.add(days, Botan::system_rng())
+                                      : activate->parsed() ? certificates.activate(name)
+                                                           : certificates.remove(name));
+    std::cout << words;
+    return {};
+  }
+};
+
+Status renew(const Configuration& configuration, const std::string& what,
+             const std::optional<std::string>& passphrase) {
+  CAPF_LET(const std::string words,
+           renew_certificate(configuration, what, passphrase, SystemClock(), Botan::system_rng()));
+  std::cout << words;
+  return {};
+}
+
 Status check_config(const Place& place, bool print) {
   const auto loaded = load_configuration(place.path());
   for (const std::string& fault : loaded.faults) std::cout << fault << '\n';
@@ -152,6 +205,7 @@ Status check_config(const Place& place, bool print) {
   }
   for (const std::string& doubt : doubts_of(loaded.configuration)) say_error("capfd: warning: " + doubt);
   std::cout << (print ? to_toml(loaded.configuration) : "ok\n");
+  if (const auto words = foreign_names(loaded.configuration)) say_error("capfd: warning: " + *words);
   return {};
 }
 
@@ -216,6 +270,18 @@ int dispatch(int argc, char** argv) {
   AdministratorOptions appointed;
   std::string role;
   add_administrator_options(*appointing, appointed, role);
+  auto* certificates = app.add_subcommand("certificate", "renews the site's own certificates on this machine");
+  certificates->require_subcommand(1);
+  auto* renewing = certificates->add_subcommand(
+      "renew",
+      "makes a certificate again for the same key, on record; a server that runs shows it. Run it as the owner of\n"
+      "the state directory");
+  add_place(renewing);
+  std::string renewed;
+  add_certificate_options(*renewing, renewed, passphrase);
+  WireCommands wire;
+  wire.add_to(app, passphrase);
+  for (auto* command : {wire.add, wire.activate, wire.remove}) add_place(command);
   auto* checking = app.add_subcommand("check-config", "says ok, or every fault of the configuration");
   add_place(checking);
   bool print = false;
@@ -245,6 +311,8 @@ int dispatch(int argc, char** argv) {
     appointed.role = parse_role(role).value();
     return report(appoint(*configuration, appointed));
   }
+  if (renewing->parsed()) return report(renew(*configuration, renewed, passphrase));
+  if (wire.parsed()) return report(wire.run(*configuration, passphrase));
   if (rekeying->parsed()) return report(change_passphrase(*configuration, passphrase, next_passphrase));
   const Status status = run(*configuration, passphrase, signals);
   if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;

@@ -16,6 +16,7 @@
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/notify.h"
 #include "capf/daemon/rekey.h"
+#include "capf/daemon/renewal.h"
 #include "capf/daemon/server.h"
 #include "capf/daemon/site.h"
 #include "storage/database.h"
@@ -147,6 +148,7 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   CAPF_LET(const auto audit_key, open_audit_key(files, opened, *database));
 
   for (const std::string& doubt : doubts_of(configuration)) log_warning("configuration.doubtful", {{"words", doubt}});
+  if (const auto words = foreign_names(configuration)) log_warning("server.certificate_names", {{"words", *words}});
   CAPF_TRY(wait_for_addresses(configuration, signals));
 
   ca::Tokens tokens(std::move(access));

@@ -16,8 +16,10 @@
 #include "capf/ca/issuers.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/marks.h"
+#include "capf/daemon/renewal.h"
 #include "capf/daemon/ticker.h"
 #include "capf/daemon/wire.h"
+#include "capf/daemon/wire_certificates.h"
 #include "capf/rpc/readiness.h"
 #include "capf/rpc/server.h"
 #include "capf/service/addresses.h"
@@ -57,6 +59,7 @@ constexpr std::chrono::seconds kMaintenancePeriod{60};
 constexpr std::chrono::seconds kReadingPeriod{15};
 constexpr std::chrono::seconds kRefreshPeriod{5};
 constexpr milliseconds kAwaitedPeriod{1000};
+constexpr std::chrono::hours kRenewalPause{1};
 constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
 constexpr int kStatusThreads = 2;
 constexpr int kCallsOfOnePhone = 8;
@@ -142,6 +145,7 @@ class Composition final : public Server {
     hold_against_crls();
     hold_against_issuer();
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
+    shown_ = stamp();
     take_note_of_own();
     // Whether the database is behind is known before anybody comes.
     CAPF_LET(recovery_word_, make_recovery_word(files_.recovery_word(), Botan::system_rng()));
@@ -164,7 +168,7 @@ class Composition final : public Server {
                            .readiness = readiness_,
                            .metrics = metrics_,
                            .clock = clock_,
-                           .wire_certificate = secrets_.wire.chain.front(),
+                           .wire_certificates = [this] { return trusted_wire(files_); },
                            .recovery_word = recovery_word_};
     };
     if (configuration_.wire_listener.enabled) {
@@ -188,8 +192,7 @@ class Composition final : public Server {
       endpoints_.phone = dial_address(phone_server_->addresses());
     }
     if (configuration_.admin.enabled) {
-      CAPF_LET(auto settings, listen_settings(configuration_.admin, configuration_.admin_port()));
-      settings.client_authorities_pem = chain_pem(secrets_.site_ca.chain);
+      CAPF_LET(const auto settings, admin_settings(configuration_.admin_port()));
       CAPF_LET(admin_server_, rpc::Server::start_admin(use_cases_with(admin_records_), settings));
       endpoints_.admin = dial_address(admin_server_->addresses());
     }
@@ -270,15 +273,89 @@ class Composition final : public Server {
     return settings;
   }
 
+  Result<rpc::ListenSettings> admin_settings(int port) {
+    CAPF_LET(auto settings, listen_settings(configuration_.admin, port));
+    settings.client_authorities_pem = chain_pem(secrets_.site_ca.chain);
+    return settings;
+  }
+
   /// The wire port and the responder tell of theirs themselves.
   void take_note_of_own() {
-    const std::pair<ExpiryKind, BytesView> certificates[]{{ExpiryKind::kSiteCa, secrets_.site_ca.chain.front()},
-                                                          {ExpiryKind::kServer, secrets_.server.chain.front()}};
+    const BytesView site_ca = secrets_.site_ca.chain.front();
+    const BytesView server = secrets_.server.chain.front();
+    const std::pair<ExpiryKind, BytesView> certificates[]{{ExpiryKind::kSiteCa, site_ca},
+                                                          {ExpiryKind::kServer, server}};
     for (const auto& [kind, der] : certificates) {
       const auto facts = ca::read_certificate(der);
       if (!facts) continue;
-      own_certificates_.set(kind, {Expiry{.kind = kind, .name = {}, .role = {}, .not_after = facts->not_after}});
+      Expiry expiry{.kind = kind, .name = {}, .role = {}, .not_after = facts->not_after};
+      if (kind == ExpiryKind::kServer) expiry.renews_at = renews_at(server, site_ca);
+      own_certificates_.set(kind, {expiry});
     }
+  }
+
+  std::string stamp() const {
+    return stamp_of({files_.certificate("site-ca"), files_.certificate("server"), files_.key("server")});
+  }
+
+  /// Renews the certificate of the gRPC ports in its last third, and shows there what the files have.
+  void keep_certificates() {
+    show_certificates();
+    const auto now = steady_clock::now();
+    const auto due = renews_at(secrets_.server.chain.front(), secrets_.site_ca.chain.front());
+    if (!due || clock_.now() < *due || now < next_renewal_) return;
+    const auto lock = FolderLock::take(files_.keys());
+    if (!lock) return;  // a command that works with the keys, or this server's own start, is soon done
+    next_renewal_ = now + kRenewalPause;
+    renewal_complaint_.tell(renew_server_here());
+    show_certificates();
+  }
+
+  void show_certificates() {
+    std::string files = stamp();
+    if (files == shown_) return;
+    shown_ = std::move(files);
+    if (const Status taken = take_certificates(); !taken) return log_error("server.certificate_kept", taken.error());
+    log_info("server.certificate_replaced");
+  }
+
+  Status renew_server_here() {
+    // A database that has forgotten something gets no event that it may lose.
+    CAPF_TRY(high_water_.check());
+    const Renewal renewal{files_, reserved_, clock_, {ActorKind::kSystem, "capfd", ""}, Botan::system_rng()};
+    CAPF_TRY(renew_server(renewal, secrets_.site_ca, *secrets_.server.key, public_host(configuration_)));
+    return {};
+  }
+
+  /// From now on connections see the certificates of the files; those that are open stay as they are.
+  Status take_certificates() {
+    const auto belongs = [](const std::vector<Bytes>& chain, const ca::SigningKey& key) {
+      const auto facts = ca::read_certificate(chain.front());
+      return facts && facts->key_sha256 == sha256(key.public_key());
+    };
+    CAPF_LET(auto site_ca, read_chain(files_, "site-ca"));
+    if (!belongs(site_ca, *secrets_.site_ca.key)) {
+      return fail(Reason::kInvalidConfiguration, "the site CA has another key: start the server again");
+    }
+    CAPF_LET(auto server, read_chain(files_, "server"));
+    // A renewal keeps the key, whose file may have another passphrase by now.
+    if (belongs(server, *secrets_.server.key)) {
+      secrets_.server.chain = std::move(server);
+    } else {
+      CAPF_LET(secrets_.server, open_identity(files_, "server", passphrase_));
+    }
+    secrets_.site_ca.chain = std::move(site_ca);
+    administrators_.set_site_certificate(secrets_.site_ca.chain.front());
+    take_note_of_own();
+    if (phone_server_) {
+      CAPF_LET(const auto settings, listen_settings(configuration_.phone, 0));
+      CAPF_TRY(phone_server_->replace_certificate(settings));
+    }
+    if (admin_server_) {
+      CAPF_LET(const auto settings, admin_settings(0));
+      CAPF_TRY(admin_server_->replace_certificate(settings));
+    }
+    return {};
   }
 
   /// @param complete whether the list has what is in the database, which may not have answered
@@ -314,6 +391,7 @@ class Composition final : public Server {
     read_pool_(metrics_);
     const auto summary = monitor_.summary();
     if (wire_port_) wire_port_->tick();
+    keep_certificates();
     summary_complaint_.tell(status_of(summary));
     tell_expiries(summary ? summary->expiries : own_certificates_.list(), summary.has_value());
     if (!summary) return;
@@ -520,6 +598,9 @@ class Composition final : public Server {
   bool adopted_;
   std::optional<steady_clock::time_point> maintained_;
   Complaint summary_complaint_{"summary.failed"};
+  std::string shown_;  ///< stamp of the files whose certificates the gRPC ports show
+  steady_clock::time_point next_renewal_{};
+  Complaint renewal_complaint_{"server.certificate_not_renewed"};
   Complaint refresh_complaint_{"issuers.unread"};
   Complaint maintenance_complaint_{"maintenance.failed"};
   Complaint ocsp_complaint_{"ocsp.not_certified"};

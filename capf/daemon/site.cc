@@ -8,9 +8,11 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "capf/ca/certificate.h"
+#include "capf/daemon/wire_certificates.h"
 
 namespace capf::daemon {
 namespace {
@@ -34,12 +36,7 @@ Result<Identity> open_identity(const SiteFiles& files, const std::string& name, 
   identity.key = *std::move(key);
 
   const auto certificate_path = files.certificate(name);
-  CAPF_LET(const Bytes certificates, read_file(certificate_path));
-  auto chain = ca::split_certificates(certificates, ca::kLongestChain);
-  if (!chain || chain->empty()) {
-    return fail(Reason::kInvalidConfiguration, certificate_path.string() + " holds no certificate in PEM");
-  }
-  identity.chain = *std::move(chain);
+  CAPF_LET(identity.chain, read_chain(files, name));
   const auto facts = ca::read_certificate(identity.chain.front());
   if (!facts) return fail(Reason::kInvalidConfiguration, certificate_path.string() + ": " + facts.error().message);
   if (facts->key_sha256 != sha256(identity.key->public_key())) {
@@ -47,6 +44,14 @@ Result<Identity> open_identity(const SiteFiles& files, const std::string& name, 
                 key_path.string() + " is not the key of the certificate in " + certificate_path.string());
   }
   return identity;
+}
+
+Result<std::vector<Bytes>> read_chain(const SiteFiles& files, const std::string& name) {
+  const auto path = files.certificate(name);
+  CAPF_LET(const Bytes pem, read_file(path));
+  auto chain = ca::split_certificates(pem, ca::kLongestChain);
+  if (chain && !chain->empty()) return *std::move(chain);
+  return fail(Reason::kInvalidConfiguration, path.string() + " holds no certificate in PEM");
 }
 
 std::string issuer_name(std::int64_t id) { return "issuer-" + std::to_string(id); }
@@ -98,7 +103,8 @@ Result<Secrets> open_secrets(const SiteFiles& files, const Secret& passphrase) {
   CAPF_LET(auto strings, ca::StringKey::make(std::move(string_key)));
   CAPF_LET(Identity site_ca, open_identity(files, "site-ca", passphrase));
   CAPF_LET(Identity server, open_identity(files, "server", passphrase));
-  CAPF_LET(Identity wire, open_identity(files, "wire", passphrase));
+  CAPF_LET(const std::string shown, shown_wire(files));
+  CAPF_LET(Identity wire, open_identity(files, shown, passphrase));
   return Secrets{std::move(site_ca), std::move(server), std::move(wire), std::move(strings)};
 }
 
@@ -111,6 +117,20 @@ Result<Bytes> read_file(const std::filesystem::path& path) {
   Bytes data{std::istreambuf_iterator<char>(in), {}};
   if (!in) return fail(Reason::kInvalidConfiguration, path.string() + " cannot be read");
   return data;
+}
+
+std::string stamp_of(const std::vector<std::filesystem::path>& files) {
+  std::string stamp;
+  for (const auto& path : files) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) status = {};
+    for (const std::int64_t each :
+         {static_cast<std::int64_t>(status.st_ino), static_cast<std::int64_t>(status.st_size),
+          static_cast<std::int64_t>(status.st_mtim.tv_sec), static_cast<std::int64_t>(status.st_mtim.tv_nsec)}) {
+      stamp += std::to_string(each) + ' ';
+    }
+  }
+  return stamp;
 }
 
 Result<FolderLock> FolderLock::take(const std::filesystem::path& folder) {

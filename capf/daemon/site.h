@@ -28,6 +28,8 @@ struct SiteFiles {
   /// @param name "issuer-1", "site-ca", "server", "wire", "audit": encrypted PKCS #8, PEM
   std::filesystem::path key(const std::string& name) const { return keys() / (name + ".key"); }
   std::filesystem::path certificate(const std::string& name) const { return certificates() / (name + ".pem"); }
+  /// The name of the wire certificate that this server shows; absent: "wire".
+  std::filesystem::path wire_shown() const { return certificates() / "wire.shown"; }
   /// Of a key that is in a token, in place of key(): an RFC 7512 URI
   std::filesystem::path uri(const std::string& name) const { return keys() / (name + ".uri"); }
   /// PKCS #10, PEM, for a key that waits for its certificate
@@ -65,6 +67,8 @@ struct Secrets {
 /// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, INVALID_CONFIGURATION.
 Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase);
 
+/// The certificates of `name`, its own first: one at least. Errors: INVALID_CONFIGURATION.
+Result<std::vector<Bytes>> read_chain(const SiteFiles& files, const std::string& name);
 /// The certificates, in PEM.
 Bytes chain_pem(const std::vector<Bytes>& chain);
 /// Writes a new key, encrypted; of one in a token, its URI.
@@ -82,6 +86,9 @@ Result<Secrets> open_secrets(const SiteFiles& files, const Secret& passphrase);
 
 /// A file that is not secret, at most 1 MiB. Errors: INVALID_CONFIGURATION.
 Result<Bytes> read_file(const std::filesystem::path& path);
+
+/// Which files these are, by number, size and time: another text when one of them was replaced, made or taken away.
+std::string stamp_of(const std::vector<std::filesystem::path>& files);
 
 /// Holds a folder for this process alone, until it goes.
 class FolderLock {

@@ -8,11 +8,18 @@
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
 #include "capf/daemon/endpoints.h"
+#include "capf/daemon/wire_certificates.h"
 
 namespace capf::daemon {
 namespace {
 
-constexpr std::pair<const char*, ExpiryKind> kShown[]{{"wire", ExpiryKind::kWire}, {"wire-ec", ExpiryKind::kWireEc}};
+/// Names of files.
+using Shown = std::vector<std::pair<std::string, ExpiryKind>>;
+
+Result<Shown> shown_identities(const SiteFiles& files) {
+  CAPF_LET(std::string wire, shown_wire(files));
+  return Shown{{std::move(wire), ExpiryKind::kWire}, {"wire-ec", ExpiryKind::kWireEc}};
+}
 
 Result<net::TlsIdentity> tls_identity(const Identity& identity) {
   net::TlsIdentity tls;
@@ -63,11 +70,12 @@ Result<std::unique_ptr<WirePort>> WirePort::start(const Configuration& configura
 }
 
 Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
-  shown_ = newest_file();
+  std::string files = stamp();
   std::map<ExpiryKind, std::vector<Expiry>> shown;
   net::TlsSettings settings;
   settings.legacy_phones = configuration_.wire.legacy_phones;
-  for (const auto& [name, kind] : kShown) {
+  CAPF_LET(const auto identities, shown_identities(files_));
+  for (const auto& [name, kind] : identities) {
     std::error_code error;
     if (!settings.identities.empty() && !std::filesystem::exists(files_.key(name), error)) continue;
     CAPF_LET(const Identity identity, open_identity(files_, name, passphrase_));
@@ -88,7 +96,8 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
   // A standby has what was claimed when it was written.
   if (!claimed && claimed.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(claimed.error());
   CAPF_LET(auto tls, net::TlsContext::make(settings));
-  for (const auto& [name, kind] : kShown) own_.set(kind, shown[kind]);
+  for (const auto& [name, kind] : identities) own_.set(kind, shown[kind]);
+  shown_ = std::move(files);
   return tls;
 }
 
@@ -103,16 +112,13 @@ Status WirePort::claim_keys() {
   return {};
 }
 
-std::filesystem::file_time_type WirePort::newest_file() const {
-  auto newest = std::filesystem::file_time_type::min();  // its epoch lies in the future
-  for (const auto& [name, kind] : kShown) {
-    for (const auto& path : {files_.key(name), files_.certificate(name)}) {
-      std::error_code error;
-      const auto time = std::filesystem::last_write_time(path, error);
-      if (!error) newest = std::max(newest, time);
-    }
+std::string WirePort::stamp() const {
+  std::vector<std::filesystem::path> paths{files_.wire_shown()};
+  for (const auto& [name, kind] : shown_identities(files_).value_or(Shown{})) {
+    paths.push_back(files_.key(name));
+    paths.push_back(files_.certificate(name));
   }
-  return newest;
+  return stamp_of(paths);
 }
 
 void WirePort::tick() {
@@ -121,9 +127,16 @@ void WirePort::tick() {
                      counts.handshake_failures, counts.sessions, counts.legacy_sessions});
   const Status claimed = claim_keys();
   if (!claimed) log_debug("wire.key_unclaimed", {{"reason", claimed.error().reason}});
-  if (newest_file() == shown_) return;
+  const std::string files = stamp();
+  if (files == shown_ || files == refused_) return;
   auto tls = open_tls();
-  if (!tls) return log_error("wire.certificate_kept", tls.error());
+  if (!tls && tls.error().reason == Reason::kDatabaseUnavailable) {
+    return log_debug("wire.certificate_waits", {{"reason", tls.error().reason}});
+  }
+  if (!tls) {
+    refused_ = files;
+    return log_error("wire.certificate_kept", tls.error());
+  }
   listener_->replace(*std::move(tls));
   log_info("wire.certificate_replaced");
 }

@@ -17,7 +17,7 @@ namespace capf::daemon {
 /// The port that phones speak the CAPF protocol on, with the certificates that it shows.
 class WirePort {
  public:
-  /// Opens `wire` of the site and, where there is one, `wire-ec`, and listens.
+  /// Opens the site's wire certificate that is to be shown and, where there is one, `wire-ec`, and listens.
   /// @param passphrase of the keys; it outlives the port, which opens them again when their files change.
   /// @param own hears of the certificates that are shown.
   /// @param others public keys, SubjectPublicKeyInfo, that must not be this port's where legacy phones are allowed.
@@ -45,7 +45,7 @@ class WirePort {
 
   Result<std::shared_ptr<const net::TlsContext>> open_tls();
   Status claim_keys();
-  std::filesystem::file_time_type newest_file() const;
+  std::string stamp() const;
 
   const Configuration& configuration_;
   const SiteFiles files_;
@@ -55,7 +55,8 @@ class WirePort {
   Metrics& metrics_;
   service::OwnCertificates& own_;
   std::vector<Sha256> unclaimed_;             ///< keys that the record does not reserve for the site yet
-  std::filesystem::file_time_type shown_{};   ///< of the files whose certificates are shown
+  std::string shown_;                         ///< stamp of the files whose certificates are shown
+  std::string refused_;                       ///< stamp of files that cannot be shown
   std::unique_ptr<wire::Listener> listener_;  ///< last: it calls what stands above
 };
 

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <openssl/ssl.h>
@@ -60,6 +62,26 @@ class TlsContext {
  private:
   explicit TlsContext(SslContextPtr context) : context_(std::move(context)) {}
   SslContextPtr context_;
+};
+
+/// What a listener shows to connections from now on. Threads: any.
+class CurrentTls {
+ public:
+  CurrentTls() = default;
+  explicit CurrentTls(std::shared_ptr<const TlsContext> tls) : tls_(std::move(tls)) {}
+
+  std::shared_ptr<const TlsContext> get() const {
+    const std::lock_guard lock(mutex_);
+    return tls_;
+  }
+  void replace(std::shared_ptr<const TlsContext> tls) {
+    const std::lock_guard lock(mutex_);
+    tls_ = std::move(tls);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const TlsContext> tls_;
 };
 
 /// What the client has shown, DER: its own certificate, then its chain as it was sent; ten at most, 64 KiB in all.

@@ -335,7 +335,10 @@ grpc::Status AdminService::ListIssuers(grpc::ServerContext* context, const v1::L
     CAPF_LET(std::vector<IssuerRecord> issuers, use_cases_.issuers.list());
     std::stable_partition(issuers.begin(), issuers.end(), [](const IssuerRecord& issuer) { return issuer.active; });
     for (const IssuerRecord& issuer : issuers) to_proto(issuer, *response->add_issuers());
-    response->set_wire_certificate(to_octets(use_cases_.wire_certificate));
+    for (const WireCertificate& certificate : use_cases_.wire_certificates()) {
+      if (response->wire_certificate().empty()) response->set_wire_certificate(to_octets(certificate.der));
+      CAPF_TRY(to_proto(certificate, *response->add_wire_certificates()));
+    }
     return {};
   });
 }

@@ -101,7 +101,7 @@ Connection::Connection(net::tcp::socket socket, net::Connections::Place place, c
                        Doorway& doorway)
     : endpoint_(endpoint),
       doorway_(doorway),
-      stream_(std::move(socket), doorway.tls->get()),
+      stream_(std::move(socket), doorway.tls.get()->get()),
       server_(stream_.socket().get_executor()),
       place_(std::move(place)) {
   ::setsockopt(stream_.socket().native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnacknowledged,

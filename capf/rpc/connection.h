@@ -20,7 +20,7 @@ namespace capf::rpc {
 
 /// What the connections of one server share; outlives them. Threads: any.
 struct Doorway {
-  std::shared_ptr<const net::TlsContext> tls{};
+  net::CurrentTls tls{};
   GateLimits limits{};              ///< of a stranger
   std::uint32_t known_streams = 1;  ///< of somebody who has proven who they are
   Peers& peers;

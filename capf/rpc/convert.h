@@ -8,6 +8,7 @@
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
 #include "capf/domain/store.h"
+#include "capf/rpc/server.h"
 #include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
@@ -109,6 +110,8 @@ void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v
 void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out);
 void to_proto(const service::AddressView& view, v1::LimitedAddress& out);
 void to_proto(const IssuerRecord& issuer, v1::Issuer& out);
+/// Errors: CERTIFICATE_MALFORMED.
+Status to_proto(const WireCertificate& certificate, v1::WireCertificate& out);
 void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out);
 void to_proto(const service::SiteState& state, v1::GetSiteResponse& out);
 void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out);

@@ -176,6 +176,18 @@ void to_proto(const IssuerRecord& issuer, v1::Issuer& out) {
   add_certificates(issuer.chain_der, *out.mutable_chain());
 }
 
+Status to_proto(const WireCertificate& certificate, v1::WireCertificate& out) {
+  CAPF_LET(const auto facts, ca::read_certificate(certificate.der));
+  out.set_name(certificate.name);
+  out.set_shown(certificate.shown);
+  out.set_subject(to_utf8(facts.subject));
+  out.set_sha256(to_hex(facts.sha256));
+  to_proto(facts.not_before, *out.mutable_not_before());
+  to_proto(facts.not_after, *out.mutable_not_after());
+  out.set_der(to_octets(certificate.der));
+  return {};
+}
+
 void to_proto(const service::SiteState& state, v1::GetSiteResponse& out) {
   v1::Site& site = *out.mutable_site();
   to_proto(state.at, *site.mutable_at());

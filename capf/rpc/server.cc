@@ -67,11 +67,11 @@ const Profile kAdminProfile{16 << 20, 64 << 20, true, 64,
                             gate_limits(64, std::chrono::seconds{10}, std::chrono::seconds{600},
                                         std::chrono::seconds{3600}, std::chrono::seconds{60})};
 
-Result<std::shared_ptr<const net::TlsContext>> tls_context(const ListenSettings& settings, const Profile& profile) {
+Result<std::shared_ptr<const net::TlsContext>> tls_context(const ListenSettings& settings, bool for_administrators) {
   net::TlsSettings tls;
   tls.identities.push_back({settings.certificate_pem, settings.key_pem});
   tls.alpn = "h2";
-  tls.client = profile.for_administrators ? net::TlsSettings::Client::kRequired : net::TlsSettings::Client::kAsked;
+  tls.client = for_administrators ? net::TlsSettings::Client::kRequired : net::TlsSettings::Client::kAsked;
   tls.client_authorities_pem = settings.client_authorities_pem;
   return net::TlsContext::make(tls);
 }
@@ -148,7 +148,8 @@ class RunningServer final : public Server {
     doorway_.known_streams = profile.known_streams;
     if (profile.for_administrators) doorway_.judge = [this](Peer& peer) { return guard_.recognise(peer); };
     doorway_.note_breach = [this](const Endpoint& peer, const Error& breach) { guard_.note_breach(peer, breach); };
-    CAPF_LET(doorway_.tls, tls_context(settings, profile));
+    for_administrators_ = profile.for_administrators;
+    CAPF_TRY(replace_certificate(settings));
     CAPF_LET(acceptor_,
              Acceptor::listen(settings.addresses, settings.proxies, connections_, doorway_, use_cases_.metrics));
     grpc::ServerBuilder builder;
@@ -170,6 +171,12 @@ class RunningServer final : public Server {
   int port() const override { return acceptor_->port(); }
   const std::vector<std::string>& addresses() const override { return acceptor_->addresses(); }
 
+  Status replace_certificate(const ListenSettings& settings) override {
+    CAPF_LET(auto tls, tls_context(settings, for_administrators_));
+    doorway_.tls.replace(std::move(tls));
+    return {};
+  }
+
   void stop(std::chrono::milliseconds patience) override {
     if (!server_) return;
     acceptor_->close();
@@ -182,6 +189,7 @@ class RunningServer final : public Server {
   const UseCases use_cases_;
   Guard guard_;
   const net::ConnectionLimits connections_;
+  bool for_administrators_ = false;
   net::asio::thread_pool judges_{kJudges};
   Doorway doorway_{.peers = guard_.peers(), .judges = judges_};
   std::vector<std::unique_ptr<grpc::Service>> services_;

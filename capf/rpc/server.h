@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,13 @@ class Trust;
 
 namespace capf::rpc {
 
+/// A certificate of the phones' port.
+struct WireCertificate {
+  std::string name;  ///< of its files: "wire", "wire-2", "wire-ec"
+  bool shown = false;
+  Bytes der;
+};
+
 /// What calls end up in. Everything outlives the servers.
 struct UseCases {
   service::Enrolment& enrolment;
@@ -48,7 +56,8 @@ struct UseCases {
   Readiness& readiness;
   Metrics& metrics;
   const Clock& clock;
-  Bytes wire_certificate;  ///< DER, for ListIssuers; empty where there is no wire listener
+  /// For ListIssuers: what phones are to trust on the wire, those that are shown first.
+  std::function<std::vector<WireCertificate>()> wire_certificates{[] { return std::vector<WireCertificate>{}; }};
   /// It stands in the state directory: a caller who says it has access to the machine. Empty: nobody can say it.
   const Secret& recovery_word;
 };
@@ -101,6 +110,8 @@ class Server {
   virtual int port() const = 0;
   /// As they were asked for, with that port.
   virtual const std::vector<std::string>& addresses() const = 0;
+  /// Shows another certificate to whoever connects from now on. The addresses stay. Errors: INVALID_CONFIGURATION.
+  virtual Status replace_certificate(const ListenSettings& settings) = 0;
   /// Takes no more calls, lets the running ones end, and cuts off what is left after `patience`. The destructor does
   /// so at once. Call Readiness::drain() first, so that streams end.
   virtual void stop(std::chrono::milliseconds patience) = 0;

@@ -21,13 +21,17 @@ Result<NewAdministrator> Administrators::add(const Actor& actor, const std::stri
     CAPF_LET(const auto known, tx.keys().find(key.sha256));
     if (known) return fail(Reason::kKeyReserved, "this key is on record already: make a new one");
     CAPF_TRY(tx.keys().claim(key.sha256, KeyOwner::kAdministrator, 0));
-    const ca::SiteAuthority authority{site_key_, site_certificate_};
+    const Bytes site_certificate = [this] {
+      const std::lock_guard lock(mutex_);
+      return site_certificate_;
+    }();
+    const ca::SiteAuthority authority{site_key_, site_certificate};
     NewAdministrator answer;
     CAPF_LET(answer.certificate, ca::make_administrator_certificate(authority, key.public_key, name, tx.now(),
                                                                     kAdministratorValidity, random_));
     CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(answer.certificate));
     answer.administrator = {name, role, facts.sha256, facts.not_after, tx.now(), actor.name, {}};
-    answer.chain.emplace_back(site_certificate_.begin(), site_certificate_.end());
+    answer.chain.push_back(site_certificate);
     CAPF_LET(const bool added, tx.administrators().add(answer.administrator));
     if (!added) return fail(Reason::kAdministratorExists);
     std::string words = "role " + std::string(to_string(role));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,15 +28,18 @@ struct Recognised {
 /// Who administers the site. Threads: any.
 class Administrators {
  public:
-  /// @param site_key, site_certificate of the site CA; they outlive this.
+  /// @param site_key of the site CA; it outlives this.
   Administrators(Database& database, const ca::SigningKey& site_key, BytesView site_certificate, const Clock& clock,
                  const HighWater& high_water, Botan::RandomNumberGenerator& random)
-      : database_(database),
-        site_key_(site_key),
-        site_certificate_(site_certificate),
-        clock_(clock),
-        high_water_(high_water),
-        random_(random) {}
+      : database_(database), site_key_(site_key), clock_(clock), high_water_(high_water), random_(random) {
+    set_site_certificate(site_certificate);
+  }
+
+  /// The site CA has another certificate for the same key.
+  void set_site_certificate(BytesView certificate) {
+    const std::lock_guard lock(mutex_);
+    site_certificate_.assign(certificate.begin(), certificate.end());
+  }
 
   /// @param request PKCS #10, DER. @param detail for the record, besides the role. Errors: INVALID_NAME,
   /// ADMINISTRATOR_EXISTS, CLOCK_SKEW, those of the request and the key.
@@ -51,10 +55,11 @@ class Administrators {
  private:
   Database& database_;
   const ca::SigningKey& site_key_;
-  BytesView site_certificate_;
   const Clock& clock_;
   const HighWater& high_water_;
   Botan::RandomNumberGenerator& random_;
+  std::mutex mutex_;
+  Bytes site_certificate_;
 };
 
 }  // namespace capf::service

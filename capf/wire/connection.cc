@@ -142,14 +142,15 @@ void Places::close() {
   }
 }
 
-Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext> tls, OpenDesk open, Metrics* counted)
+Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext> context, OpenDesk open,
+           Metrics* counted)
     : settings(wanted),
       open_desk(std::move(open)),
       metrics(counted),
       connections(limits_of(wanted)),
       stranger_pool(static_cast<std::size_t>(std::max(1, wanted.stranger_workers))),
       pool(static_cast<std::size_t>(std::max(1, wanted.workers))),
-      tls_(std::move(tls)) {}
+      tls(std::move(context)) {}
 
 void Hall::join(Connection& connection) {
   const std::lock_guard lock(mutex_);
@@ -164,16 +165,6 @@ void Hall::part(Connection& connection) {
 void Hall::dismiss(bool all) {
   const std::lock_guard lock(mutex_);
   for (Connection* connection : present_) connection->dismiss(all);
-}
-
-std::shared_ptr<const net::TlsContext> Hall::tls() const {
-  const std::lock_guard lock(mutex_);
-  return tls_;
-}
-
-void Hall::replace(std::shared_ptr<const net::TlsContext> tls) {
-  const std::lock_guard lock(mutex_);
-  tls_ = std::move(tls);
 }
 
 ListenerCounts Hall::counts() const {
@@ -194,7 +185,7 @@ Connection::Connection(net::tcp::socket socket, net::Connections::Place place, c
       peer_(peer),
       hall_(hall),
       worker_(worker),
-      stream_(std::move(socket), hall.tls()->get()) {
+      stream_(std::move(socket), hall.tls.get()->get()) {
   keep_alive(stream_.socket(), hall.settings.keep_alive);
 }
 

@@ -65,8 +65,6 @@ class Hall {
   void part(Connection& connection);
   /// Asks every connection to end: strangers at once, the others too where `all` is set.
   void dismiss(bool all);
-  std::shared_ptr<const net::TlsContext> tls() const;
-  void replace(std::shared_ptr<const net::TlsContext> tls);
   ListenerCounts counts() const;
 
   const ListenerSettings settings;
@@ -75,6 +73,7 @@ class Hall {
   net::Connections connections;
   net::asio::thread_pool stranger_pool;
   net::asio::thread_pool pool;
+  net::CurrentTls tls;
   std::atomic<bool> draining{false};
   std::atomic<std::int64_t> handshakes{0};
   std::atomic<std::int64_t> handshake_failures{0};
@@ -83,7 +82,6 @@ class Hall {
 
  private:
   mutable std::mutex mutex_;
-  std::shared_ptr<const net::TlsContext> tls_;
   std::set<Connection*> present_;
 };
 

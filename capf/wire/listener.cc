@@ -61,7 +61,7 @@ class RunningListener final : public Listener {
 
   int port() const override { return acceptor_->port(); }
   const std::vector<std::string>& addresses() const override { return acceptor_->addresses(); }
-  void replace(std::shared_ptr<const net::TlsContext> tls) override { hall_.replace(std::move(tls)); }
+  void replace(std::shared_ptr<const net::TlsContext> tls) override { hall_.tls.replace(std::move(tls)); }
   ListenerCounts counts() const override { return hall_.counts(); }
 
   void stop(Duration patience) override {

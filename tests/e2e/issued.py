@@ -67,12 +67,19 @@ class Lint:
     def lint_own(self):
         """The site's own: what stands beside its keys."""
         folder = self.site.state / "certificates"
-        site_ca = Certificate(certificates_in(folder / "site-ca.pem")[0], roles.SITE_CA)
-        self.lint_one(site_ca.octets, roles.SITE_CA)
+        site_cas = [Certificate(octets, roles.SITE_CA) for octets in certificates_in(folder / "site-ca.pem")]
+        for site_ca in site_cas:
+            self.lint_one(site_ca.octets, roles.SITE_CA)
         for role, path in ((roles.SERVER, folder / "server.pem"), *(
                 (roles.ADMINISTRATOR, path) for path in sorted((self.site.state / "admin").glob("*.pem")))):
-            self.lint_one(certificates_in(path)[0], role, site_ca, path.name)
-        self.lint_one(certificates_in(folder / "wire.pem")[0], roles.WIRE)
+            # A renewed site CA has the former one's key: what was signed before is under the former one.
+            octets = certificates_in(path)[0]
+            begins = common.when(Certificate(octets, role).not_before)
+            above = next((ca for ca in site_cas if common.when(ca.not_before) <= begins), site_cas[-1])
+            self.lint_one(octets, role, above, path.name)
+        for path in [folder / "wire.pem", *sorted(folder.glob("wire-[0-9]*.pem"))]:
+            if path.exists():  # a former one may have been taken away; wire-ec is an administrator's own
+                self.lint_one(certificates_in(path)[0], roles.WIRE, what=path.name)
 
     def lint_crls(self):
         pieces = collections.defaultdict(bytes)

@@ -116,12 +116,12 @@ struct Servers {
   LinesInMemory lines;
   service::Journal journal{site.database(), lines, site.high_water};
   Secret recovery_word{std::string_view("word of the machine")};
+  std::vector<rpc::WireCertificate> wire_certificates;
   service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer, journal};
-  rpc::UseCases use_cases{site.enrolment,    site.phones,  site.addresses,  site.operations,
-                          site.certificates, checker,        site.trust,
-                          site.issuers,      administrators, records,
-                          recovery,          monitor,        readiness,
-                          metrics,           clock,          {},
+  rpc::UseCases use_cases{site.enrolment,    site.phones, site.addresses, site.operations,
+                          site.certificates, checker,     site.trust,     site.issuers,
+                          administrators,    records,     recovery,       monitor,
+                          readiness,         metrics,     clock,          [this] { return wire_certificates; },
                           recovery_word};
   rpc::ListenSettings listen(const char* address) const {
     const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
@@ -195,6 +195,68 @@ TEST_CASE("an administrator who is disabled is refused in the next call, on the 
   REQUIRE(list_phones(*stub).ok());
   must(servers.administrators.disable(servers.site.administrator, "operator"));
   CHECK(reason_of(list_phones(*stub)) == "ADMINISTRATOR_DISABLED");
+}
+
+TEST_CASE("a port shows another certificate to whoever connects from then on, and who is connected stays so") {
+  Servers servers;
+  const Identity& admin = servers.of(Role::kAdmin);
+  const auto before = servers.administration(&admin);
+  REQUIRE(list_phones(*before).ok());
+  // Under another site CA: a client that trusts the first one alone tells which certificate it is shown.
+  const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+  const Bytes other_ca = must(ca::make_site_ca(*key, {"CN=Other", servers.clock.now()}, Botan::system_rng()));
+  const std::string pem =
+      ca::to_pem(must(ca::make_server_certificate({*key, other_ca}, key->public_key(), {"localhost"},
+                                                  servers.clock.now(), std::chrono::hours{24}, Botan::system_rng())));
+  auto settings = servers.listen("127.0.0.1:0");
+  settings.certificate_pem = Bytes(pem.begin(), pem.end());
+  settings.key_pem = must(key->private_pem());
+  const int port = servers.admin->port();
+  must(servers.admin->replace_certificate(settings));
+  CHECK(servers.admin->port() == port);
+  CHECK(list_phones(*before).ok());
+  CHECK(list_phones(*servers.administration(&admin)).error_code() == grpc::UNAVAILABLE);
+  must(servers.admin->replace_certificate(servers.listen("127.0.0.1:0")));
+  CHECK(list_phones(*servers.administration(&admin)).ok());
+
+  settings.key_pem = must(servers.site_key->private_pem());
+  const Status refused = servers.admin->replace_certificate(settings);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == Reason::kInvalidConfiguration);
+  CHECK(list_phones(*servers.administration(&admin)).ok());
+}
+
+TEST_CASE("whoever may see the issuers sees the certificates of the wire, those that are shown first") {
+  Servers servers;
+  const auto made = [&](const std::string& name, bool shown) {
+    const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+    servers.wire_certificates.push_back(
+        {name, shown, must(ca::make_wire_certificate(*key, {"", servers.clock.now()}, Botan::system_rng()))});
+  };
+  const auto stub = servers.administration(&servers.of(Role::kAuditor));
+  const auto ask = [&] {
+    grpc::ClientContext context;
+    v1::ListIssuersResponse response;
+    REQUIRE(stub->ListIssuers(&context, {}, &response).ok());
+    return response;
+  };
+  CHECK(ask().wire_certificate().empty());
+  made("wire-2", true);
+  made("wire", false);
+  const auto response = ask();
+  REQUIRE(response.wire_certificates_size() == 2);
+  for (int i = 0; i < 2; ++i) {
+    const rpc::WireCertificate& wanted = servers.wire_certificates[static_cast<std::size_t>(i)];
+    const auto facts = must(ca::read_certificate(wanted.der));
+    const v1::WireCertificate& found = response.wire_certificates(i);
+    CHECK(found.name() == wanted.name);
+    CHECK(found.shown() == wanted.shown);
+    CHECK(found.subject() == facts.subject);
+    CHECK(found.sha256() == to_hex(facts.sha256));
+    CHECK(found.der() == as_text(wanted.der));
+    CHECK(found.not_after().seconds() == std::chrono::system_clock::to_time_t(facts.not_after));
+  }
+  CHECK(response.wire_certificate() == response.wire_certificates(0).der());
 }
 
 TEST_CASE("refusals of administrators are on record with their names, those of strangers are counted") {

@@ -197,6 +197,31 @@ TEST_CASE("the site CA signs servers and administrators") {
   }
 }
 
+TEST_CASE("a site CA that is made again vouches for what the former one signed, and the other way round") {
+  Bench bench;
+  const auto key = read_key("p-256");
+  bench.request.subject = "CN=CAPF site CA,O=CAPF";
+  const Bytes former = ca::make_site_ca(*key, bench.request, bench.random).value();
+  const auto facts = ca::read_certificate(former).value();
+  const ca::AuthorityRequest again{facts.subject, test_now() + std::chrono::hours{24 * 3000}, bench.request.validity};
+  const Bytes renewed = ca::make_site_ca(*key, again, bench.random).value();
+  CHECK(ca::read_certificate(renewed).value().serial != facts.serial);
+  CHECK(ca::read_certificate(renewed).value().not_after > facts.not_after);
+  // Go and Java compare names octet by octet.
+  CHECK(ca::parse_botan(renewed).raw_subject_dn() == ca::parse_botan(former).raw_subject_dn());
+  CHECK(extension_text(renewed, NID_subject_key_identifier) == extension_text(former, NID_subject_key_identifier));
+  const auto server_key = read_key("phone")->public_key();
+  const std::chrono::hours year{24 * 365};
+  const Bytes early =
+      ca::make_server_certificate({*key, former}, server_key, {"a"}, test_now(), year, bench.random).value();
+  const Bytes late =
+      ca::make_server_certificate({*key, renewed}, server_key, {"a"}, again.now, year, bench.random).value();
+  for (const Bytes& authority : {former, renewed}) {
+    CHECK(is_signed_by(early, authority));
+    CHECK(is_signed_by(late, authority));
+  }
+}
+
 TEST_CASE("the wire listener's certificate is self-signed and no CA") {
   Bench bench;
   bench.request.subject.clear();

@@ -1,0 +1,89 @@
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include <unistd.h>
+
+#include "capf/cli/pages.h"
+
+namespace capf::cli {
+
+Result<int> run_capfd(const std::string& command, const std::vector<std::string>& options, const Arguments& arguments,
+                      Server& server) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string capfd = (self.parent_path() / "capfd").string();
+  std::vector<std::string> words{capfd};
+  for (std::size_t at = 0; at < command.size();) {
+    const std::size_t end = std::min(command.find(' ', at), command.size());
+    words.push_back(command.substr(at, end - at));
+    at = end + 1;
+  }
+  words.insert(words.end(), {"--state", server.place().state});
+  for (const std::string& option : options) {
+    if (!arguments.has(option)) continue;
+    if (option.starts_with("--")) words.push_back(option);
+    words.push_back(arguments.text(option));
+  }
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  ::execv(capfd.c_str(), pointers.data());
+  return fail(Reason::kNoSite, capfd + " cannot be run, and the keys are on the server: 'capfd " + command + "' there",
+              std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
+}
+
+namespace {
+
+Result<int> list(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
+  return print_rows(arguments,
+                    {{"NAME", "name"},
+                     {"SHOWN", "shown"},
+                     {"SUBJECT", "subject"},
+                     {"NOT BEFORE", "not_before"},
+                     {"NOT AFTER", "not_after"},
+                     {"SHA-256", "sha256"}},
+                    response.wire_certificates());
+}
+
+}  // namespace
+
+std::vector<Command> wire_commands() {
+  const Option name{"NAME", Option::Kind::kText, "as 'wire-certificate list' shows it", true};
+  const Option passphrase{"--passphrase", Option::Kind::kText,
+                          "where it is: file:PATH, fd:N, env:NAME or credential:NAME (default: as capfd.toml says)"};
+  return {
+      {"wire-certificate add",
+       "Makes the next certificate of the phones' port, beside the present one; run it on the server",
+       "capfctl wire-certificate add --days 3650",
+       {{"--days", Option::Kind::kNumber, "how long it is valid (default: 3650)"}, passphrase},
+       [](const Arguments& arguments, Server& server) {
+         return run_capfd("wire-certificate add", {"--days", "--passphrase"}, arguments, server);
+       }},
+      {"wire-certificate activate",
+       "Shows that certificate from now on, which every phone trusts by then; run it on each server",
+       "capfctl wire-certificate activate wire-2",
+       {name, passphrase},
+       [](const Arguments& arguments, Server& server) {
+         return run_capfd("wire-certificate activate", {"NAME", "--passphrase"}, arguments, server);
+       }},
+      {"wire-certificate remove",
+       "Takes one away that is not shown, with its key; run it on each server",
+       "capfctl wire-certificate remove wire",
+       {name, passphrase},
+       [](const Arguments& arguments, Server& server) {
+         return run_capfd("wire-certificate remove", {"NAME", "--passphrase"}, arguments, server);
+       }},
+      {"wire-certificate list",
+       "Lists the certificates that the server has for the phones' port, and says which it shows",
+       "capfctl wire-certificate list",
+       {output_option()},
+       list},
+  };
+}
+
+}  // namespace capf::cli
