@@ -94,16 +94,20 @@ unsigned char separator_of(std::string_view line) {
 /// libcsv, which is fed with a line at a time so that each row knows where it begins.
 class Reader {
  public:
-  explicit Reader(Faults& faults) : faults_(faults) {
-    if (csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
-  }
+  explicit Reader(Faults& faults) : faults_(faults) { begin(); }
   ~Reader() { csv_free(&parser_); }
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
+  /// A row that is none costs its first line: reading goes on behind that, so that one quote hides no other fault.
   std::vector<Sheet::Row> read(std::string_view text) {
     bool first = true;
-    for (std::size_t number = 1; !text.empty(); ++number) {
+    for (std::size_t number = 1;; ++number) {
+      if (text.empty()) {
+        if (csv_fini(&parser_, take_cell, end_row, this) == 0) break;
+        if (!recover(text, number)) break;
+        continue;
+      }
       const std::string_view line = take_line(text);
       if (!in_row_) {
         const auto begin = line.find_first_not_of(" \t\r\n");
@@ -112,21 +116,37 @@ class Reader {
         first = false;
         row_.line = number;
         in_row_ = true;
+        rest_ = text;
       }
-      if (csv_parse(&parser_, line.data(), line.size(), take_cell, end_row, this) != line.size()) return fail(number);
+      if (csv_parse(&parser_, line.data(), line.size(), take_cell, end_row, this) == line.size()) continue;
+      if (!recover(text, number)) break;
     }
-    if (csv_fini(&parser_, take_cell, end_row, this) != 0) return fail(row_.line);
     return std::move(rows_);
   }
 
  private:
-  std::vector<Sheet::Row> fail(std::size_t number) {
-    const bool memory = csv_error(&parser_) == CSV_ENOMEM;
-    faults_.add("line " + std::to_string(number) +
-                (memory ? ": out of memory"
-                        : ": a quote that opens nothing, or that nothing closes; a cell with a quote in it is written "
-                          "\"like \"\"this\"\"\""));
-    return std::move(rows_);
+  /// Reports the fault of the row, and goes back to the line behind its first one. @return whether to go on.
+  bool recover(std::string_view& text, std::size_t& number) {
+    if (csv_error(&parser_) == CSV_ENOMEM) {
+      faults_.add("line " + std::to_string(row_.line) + ": out of memory");
+      return false;
+    }
+    faults_.add("line " + std::to_string(row_.line) +
+                ": a quote that opens nothing, or that nothing closes; a cell with a quote in it is written "
+                "\"like \"\"this\"\"\"");
+    const unsigned char separator = csv_get_delim(&parser_);
+    csv_free(&parser_);
+    begin();
+    csv_set_delim(&parser_, separator);
+    text = rest_;
+    number = row_.line;
+    row_ = {};
+    in_row_ = false;
+    return true;
+  }
+
+  void begin() {
+    if (csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
   }
 
   static void take_cell(void* data, std::size_t size, void* self) {
@@ -147,6 +167,7 @@ class Reader {
   std::vector<Sheet::Row> rows_;
   Sheet::Row row_;
   bool in_row_ = false;
+  std::string_view rest_;  ///< behind the row's first line
 };
 
 std::string names_of(std::span<const SheetColumn> columns) {
@@ -211,6 +232,7 @@ Sheet read_sheet(std::string_view text, std::span<const SheetColumn> columns) {
                                                    [&](const SheetColumn& each) { return is_title_of(each, cell); });
       });
   std::vector<std::optional<std::size_t>> known;
+  const std::size_t faults = sheet.faults.count();
   if (titled) {
     known = read_titles(sheet, rows.front(), columns);
     rows.erase(rows.begin());
@@ -220,7 +242,7 @@ Sheet read_sheet(std::string_view text, std::span<const SheetColumn> columns) {
       sheet.places[i] = i + 1;
     }
   }
-  if (sheet.faults.count() > 0) return sheet;  // every row would repeat it
+  if (sheet.faults.count() > faults) return sheet;  // every row would repeat it
 
   for (Sheet::Row& row : rows) {
     std::vector<std::string> cells(columns.size());

@@ -213,6 +213,12 @@ TEST_CASE("every fault of a file is told with its line, its column and its value
       {"SEP001122334455\n0011.2233.4455\n", {"SEP001122334455 stands twice: line 1, line 2"}},
       {"SEP1,\"CP\nSEP2,CP\n", {"line 1: a quote that opens nothing"}},
       {"SEP1,CP\nSEP2,C\"P\n", {"line 2: a quote that opens nothing"}},
+      {"SEP/1\nSEP2,\"CP\nSEP/3\nSEP 4,\"CP\"\nSEP5,C\"P\nSEP6,\"C\nSEP/7\n",
+       {"line 2: a quote that opens nothing", "line 5: a quote that opens nothing",
+        "line 6: a quote that opens nothing", "line 1, column 1, \"SEP/1\"", "line 3, column 1, \"SEP/3\"",
+        "line 4, column 1, \"SEP 4\"", "line 7, column 1, \"SEP/7\""}},
+      {"device;model\nSEP1;\"CP\nSEP/2;CP,1\n",
+       {"line 2: a quote that opens nothing", "line 3, column 1, \"SEP/2\"", "line 3, column 2, \"CP,1\": no model"}},
       {latin1.c_str(), {"line 3 is not UTF-8, but perhaps Latin-1: save it as UTF-8"}},
       {"\xFF\xFES", {"it is in UTF-16, or no text"}},
   };
