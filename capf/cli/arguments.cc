@@ -94,10 +94,11 @@ class Grammar {
         return parsed;
       }
       const CLI::App* at = innermost();
+      const std::string wrong = unknown_word(*at).value_or(stop.what());
       const bool plugin = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0;
       // Monitoring shows the first line of standard output, whatever happens.
-      if (plugin) parsed.out = judge_error("CHECK", fail(Reason::kInvalidRequest, stop.what()).value()).line() + '\n';
-      parsed.error = std::string("capfctl: INVALID_REQUEST: ") + client::printable(stop.what()) + " ('" + path_of(at) +
+      if (plugin) parsed.out = judge_error("CHECK", fail(Reason::kInvalidRequest, wrong).value()).line() + '\n';
+      parsed.error = std::string("capfctl: INVALID_REQUEST: ") + client::printable(wrong) + " ('" + path_of(at) +
                      " --help' says more)\n";
       parsed.exit_code = plugin ? kPluginUnknown : kWrongUsage;
       return parsed;
@@ -218,6 +219,18 @@ class Grammar {
     const CLI::App* at = &app_;
     while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
     return at;
+  }
+
+  /// Of words that end before a command: the first that is none, and those that there are.
+  std::optional<std::string> unknown_word(const CLI::App& at) const {
+    if (commands_.count(&at) != 0) return std::nullopt;
+    const std::vector<std::string> left = app_.remaining(true);
+    if (left.empty() || left.front().rfind('-', 0) == 0) return std::nullopt;
+    std::vector<std::string> known;
+    for (const CLI::App* child : at.get_subcommands([](const CLI::App*) { return true; })) {
+      known.push_back(child->get_name());
+    }
+    return "there is no '" + path_of(&at) + " " + left.front() + "'; there are " + joined(known, ", ");
   }
 
   std::string path_of(const CLI::App* app) const {

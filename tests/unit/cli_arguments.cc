@@ -126,6 +126,27 @@ TEST_CASE("an age is counted back from now") {
   }
 }
 
+TEST_CASE("a word that is no command is named, and those that there are") {
+  const auto commands = all_commands();
+  const std::vector<std::pair<const char*, const char*>> lines{
+      {"phon list", "there is no 'capfctl phon'; there are phone, "},
+      {"--state / phon list --output json", "there is no 'capfctl phon'; there are phone, "},
+      {"phone lst", "there is no 'capfctl phone lst'; there are add, list, show, "},
+      {"phone lst SEP1 --state /", "there is no 'capfctl phone lst'; there are add, list, show, "}};
+  for (const auto& [line, words] : lines) {
+    const Parsed result = parsed(commands, line);
+    CAPTURE(line, result.error);
+    CHECK(result.exit_code == 2);
+    CHECK_THAT(result.error, Catch::StartsWith(std::string("capfctl: INVALID_REQUEST: ") + words));
+  }
+  const Parsed check = parsed(commands, "check bogus");
+  CHECK(check.exit_code == 3);
+  CHECK_THAT(check.out, Catch::StartsWith("CAPF CHECK UNKNOWN - INVALID_REQUEST: there is no 'capfctl check bogus'; "
+                                          "there are pending, expiry, health"));
+  CHECK_THAT(parsed(commands, "phone").error, !Catch::Contains("there is no"));
+  CHECK_THAT(parsed(commands, "phone show").error, !Catch::Contains("there is no"));
+}
+
 TEST_CASE("a device may be called like a command") {
   const auto commands = all_commands();
   const Parsed result = parsed(commands, "phone show audit");
