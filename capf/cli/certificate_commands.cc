@@ -23,7 +23,7 @@ const std::vector<Column> kColumns{{"SERIAL", "serial"},
 
 Result<int> list(const Arguments& arguments, Server& server) {
   v1::ListCertificatesRequest request;
-  request.set_device(arguments.text("--device"));
+  request.set_device(named_device(arguments, "--device"));
   request.set_state(arguments.text("--state"));
   if (const auto issuer = arguments.number("--issuer")) request.set_issuer(*issuer);
   if (const auto time = arguments.time("--expires-before")) set_time(*request.mutable_expires_before(), *time);
@@ -33,7 +33,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
 
 Result<v1::GetCertificateResponse> get(const Arguments& arguments, Server& server) {
   v1::GetCertificateRequest request;
-  request.set_serial_or_device(serial_or_device(arguments.text("SERIAL|DEVICE")));
+  request.set_serial_or_device(named_certificate(arguments));
   return server.call(request);
 }
 
@@ -73,7 +73,7 @@ constexpr int kLargestPage = 1000;
 /// Errors: INVALID_SELECTION for a file without serial numbers, INVALID_REQUEST.
 Result<std::vector<v1::CertificateSelection>> selections(const Arguments& arguments) {
   v1::CertificateSelection selection;
-  selection.set_devices(arguments.text("--device"));
+  selection.set_devices(named_device(arguments, "--device"));
   selection.set_models(arguments.text("--model"));
   selection.set_state(arguments.text("--state"));
   if (const auto issuer = arguments.number("--issuer")) selection.set_issuer(*issuer);
@@ -221,7 +221,7 @@ Result<int> revoke(const Arguments& arguments, Server& server) {
   if (reason.empty()) return report_usage("--reason is required");
   if (!named) return revoke_selection(arguments, server);
   v1::RevokeCertificatesRequest request;
-  request.set_serial_or_device(serial_or_device(arguments.text("SERIAL|DEVICE")));
+  request.set_serial_or_device(named_certificate(arguments));
   request.set_reason(reason);
   const std::string question = "Revoke " + request.serial_or_device() + " for " + request.reason() + "?";
   if (const auto code = confirm(arguments, question)) return *code;
@@ -232,7 +232,7 @@ Result<int> revoke(const Arguments& arguments, Server& server) {
 
 Result<int> release(const Arguments& arguments, Server& server) {
   v1::ReleaseCertificatesRequest request;
-  request.set_serial_or_device(serial_or_device(arguments.text("SERIAL|DEVICE")));
+  request.set_serial_or_device(named_certificate(arguments));
   CAPF_LET(const auto response, server.call(request));
   return print_rows(arguments, kColumns, response.certificates());
 }
@@ -297,6 +297,7 @@ std::vector<Command> certificate_commands() {
        "Lists certificates",
        "capfctl certificate list --expires-before +30d --state confirmed",
        {{"--device", Option::Kind::kText, "only those of this device"},
+        as_written_option(),
         {"--state",
          Option::Kind::kChoice,
          "only these",
@@ -311,12 +312,13 @@ std::vector<Command> certificate_commands() {
       {"certificate show",
        "Shows a certificate",
        "capfctl certificate show SEP001122334455 --output json",
-       {which, output_option()},
+       {which, as_written_option(), output_option()},
        show_certificate},
       {"certificate export",
        "Writes a certificate as PEM or DER",
        "capfctl certificate export SEP001122334455 --chain --out SEP001122334455.pem",
        {which,
+        as_written_option(),
         {"--format", Option::Kind::kChoice, "the encoding (default: pem)", false, false, {"pem", "der"}},
         {"--chain", Option::Kind::kFlag, "with its issuer and what stands above it"},
         {"--out", Option::Kind::kFile, "a new file (default: standard output)"}},
@@ -335,6 +337,7 @@ std::vector<Command> certificate_commands() {
         {"--key", Option::Kind::kFile,
          "a public key, certificate or request, or the SHA-256 of the public key: blocked for ever"},
         {"--device", Option::Kind::kText, "selects those of devices that match this pattern: 'SEP0011*'"},
+        as_written_option(),
         {"--model", Option::Kind::kText, "selects those of models that match this pattern"},
         {"--issuer", Option::Kind::kNumber, "selects those of this issuer, by its id"},
         {"--issued-after", Option::Kind::kTime, "selects those issued then or later"},
@@ -354,7 +357,9 @@ std::vector<Command> certificate_commands() {
       {"certificate release",
        "Takes certificateHold back, of a certificate or all of a device",
        "capfctl certificate release SEP001122334455",
-       {{"SERIAL|DEVICE", Option::Kind::kText, "a serial number, or a device", true}, output_option()},
+       {{"SERIAL|DEVICE", Option::Kind::kText, "a serial number, or a device", true},
+        as_written_option(),
+        output_option()},
        release},
       {"certificate block",
        "Refuses other issuers' certificates, MICs above all, and their keys",

@@ -44,6 +44,10 @@ std::optional<std::string> digits_of_mac(std::string_view text) {
   return digits;
 }
 
+std::string taken_as(const std::string& text, const std::string& name) {
+  return text + " is taken as " + name + ", the name that this phone comes by";
+}
+
 std::string place_of(std::size_t line) { return line == 0 ? "the command line" : "line " + std::to_string(line); }
 
 }  // namespace
@@ -63,6 +67,18 @@ std::optional<std::string> name_of_mac(std::string_view text) {
   return std::string(prefix) + *digits;
 }
 
+std::string named_device(const Arguments& arguments, const std::string& option) {
+  const std::string text = arguments.text(option);
+  const auto name = arguments.has("--as-written") ? std::nullopt : name_of_mac(text);
+  if (!name || *name == text) return text;
+  warn(taken_as(text, *name));
+  return *name;
+}
+
+std::string named_certificate(const Arguments& arguments) {
+  return serial_or_device(named_device(arguments, "SERIAL|DEVICE"));
+}
+
 DeviceList read_devices(const std::vector<std::string>& names, std::string_view file, bool as_written) {
   static const std::vector<SheetColumn> columns{{"device", {"device name", "mac", "mac address"}}, {"model"}};
   DeviceList list;
@@ -79,7 +95,7 @@ DeviceList read_devices(const std::vector<std::string>& names, std::string_view 
     const auto name = as_written ? std::nullopt : name_of_mac(line.device);
     if (name && *name != line.device) {
       if (++renamed <= kRemarksShown) {
-        list.remarks.push_back(line.device + " is taken as " + *name + ", the name that this phone comes by");
+        list.remarks.push_back(taken_as(line.device, *name));
       }
       line.device = *name;
     }

@@ -36,6 +36,12 @@ std::optional<std::string> name_of_mac(std::string_view text);
 /// Remarks and faults go to standard error. Errors: INVALID_REQUEST, also where there is none.
 Result<std::vector<DeviceLine>> named_devices(const Arguments& arguments);
 
+/// The device that the option names: as it stands, or by the name that the phone comes by where it is its MAC address.
+/// Says so on standard error; --as-written leaves it.
+std::string named_device(const Arguments& arguments, const std::string& option = "DEVICE");
+/// The same of SERIAL|DEVICE, where twelve digits are a MAC address; else as serial_or_device().
+std::string named_certificate(const Arguments& arguments);
+
 /// A file that an option names, or standard input for "-", of 16 MiB at most. Errors: INVALID_REQUEST.
 Result<std::string> read_input(const std::string& path);
 /// Tells the faults on standard error. @return INVALID_REQUEST where there are any.

@@ -88,7 +88,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
   request.set_overdue(state == "overdue");
   if (!request.open() && !request.overdue()) request.set_state(state_of(state));
   request.set_kind(kind_of(arguments.text("--kind")));
-  request.set_device(arguments.text("--device"));
+  request.set_device(named_device(arguments, "--device"));
   return print_pages(
       arguments, server, request, operation_columns(),
       [](const auto& response) -> auto& { return response.operations(); });
@@ -96,7 +96,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
 
 Result<int> show_operation(const Arguments& arguments, Server& server) {
   v1::GetOperationRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), to_json(response.operation()));
   return 0;
@@ -104,7 +104,7 @@ Result<int> show_operation(const Arguments& arguments, Server& server) {
 
 Result<int> cancel(const Arguments& arguments, Server& server) {
   v1::CancelOperationRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), to_json(response.operation()));
   return 0;
@@ -160,6 +160,7 @@ std::vector<Command> operation_commands() {
          {"pending", "overdue", "in_progress", "issued", "succeeded", "failed", "expired", "cancelled"}},
         {"--kind", Option::Kind::kChoice, "only these", false, false, kKinds},
         {"--device", Option::Kind::kText, "only those of this device"},
+        as_written_option(),
         {"--older-than", Option::Kind::kAge, "only open ones that were scheduled so long ago: 90m, 12h, 10d"},
         limit_option(),
         output_option()},
@@ -167,12 +168,12 @@ std::vector<Command> operation_commands() {
       {"operation show",
        "Shows the open operation of a device, or its last one",
        "capfctl operation show SEP001122334455",
-       {device, output_option()},
+       {device, as_written_option(), output_option()},
        show_operation},
       {"operation cancel",
        "Cancels the open operation of a device",
        "capfctl operation cancel SEP001122334455",
-       {device, output_option()},
+       {device, as_written_option(), output_option()},
        cancel},
       {"operation watch",
        "Prints the changes of operations as they happen",

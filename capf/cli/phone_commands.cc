@@ -26,7 +26,7 @@ Result<int> add(const Arguments& arguments, Server& server) {
 
 Result<int> list(const Arguments& arguments, Server& server) {
   v1::ListPhonesRequest request;
-  request.set_devices(arguments.text("--devices"));
+  request.set_devices(named_device(arguments, "--devices"));
   request.set_blocked(arguments.has("--blocked"));
   return print_pages(
       arguments, server, request,
@@ -40,7 +40,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
 
 Result<int> show_phone(const Arguments& arguments, Server& server) {
   v1::GetPhoneRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), to_json(response));
   return 0;
@@ -48,7 +48,7 @@ Result<int> show_phone(const Arguments& arguments, Server& server) {
 
 Result<int> remove(const Arguments& arguments, Server& server) {
   v1::RemovePhoneRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   if (const auto code = confirm(arguments, "Remove " + request.device() + " and revoke its certificates?"))
     return *code;
   CAPF_LET(const auto response, server.call(request));
@@ -58,7 +58,7 @@ Result<int> remove(const Arguments& arguments, Server& server) {
 
 Result<int> block(const Arguments& arguments, Server& server) {
   v1::BlockPhoneRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), Json::Object{{"blocked", request.device()}, {"revoked", response.revoked()}});
   return 0;
@@ -66,7 +66,7 @@ Result<int> block(const Arguments& arguments, Server& server) {
 
 Result<int> unblock(const Arguments& arguments, Server& server) {
   v1::UnblockPhoneRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   CAPF_TRY(server.call(request));
   show(std::cout, arguments.format(), Json::Object{{"unblocked", request.device()}});
   return 0;
@@ -74,7 +74,7 @@ Result<int> unblock(const Arguments& arguments, Server& server) {
 
 Result<int> unlock(const Arguments& arguments, Server& server) {
   v1::UnlockPhoneRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   request.set_forget_mic(arguments.has("--forget-mic"));
   CAPF_TRY(server.call(request));
   show(std::cout, arguments.format(), Json::Object{{"unlocked", request.device()}});
@@ -83,7 +83,7 @@ Result<int> unlock(const Arguments& arguments, Server& server) {
 
 Result<int> trace(const Arguments& arguments, Server& server) {
   v1::TracePhoneRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   request.set_off(arguments.has("--off"));
   const auto until = arguments.deadline("--until");
   if (until && request.off()) return report_usage("either --until or --off");
@@ -111,6 +111,7 @@ std::vector<Command> phone_commands() {
        "Lists phones",
        "capfctl phone list --devices 'SEP0011*'",
        {{"--devices", Option::Kind::kText, "only names that match this pattern"},
+        as_written_option(),
         {"--blocked", Option::Kind::kFlag, "only blocked ones"},
         limit_option(),
         output_option()},
@@ -118,27 +119,28 @@ std::vector<Command> phone_commands() {
       {"phone show",
        "Shows a phone, its operation, its certificates and its last attempt",
        "capfctl phone show SEP001122334455",
-       {device, output_option()},
+       {device, as_written_option(), output_option()},
        show_phone},
       {"phone remove",
        "Removes a phone and revokes its certificates",
        "capfctl phone remove SEP001122334455 --yes",
-       {device, yes_option(), output_option()},
+       {device, as_written_option(), yes_option(), output_option()},
        remove},
       {"phone block",
        "Cancels, revokes, and refuses every way to authenticate until 'phone unblock'",
        "capfctl phone block SEP001122334455",
-       {device, output_option()},
+       {device, as_written_option(), output_option()},
        block},
       {"phone unblock",
        "Lets a blocked phone come again",
        "capfctl phone unblock SEP001122334455",
-       {device, output_option()},
+       {device, as_written_option(), output_option()},
        unblock},
       {"phone unlock",
        "Clears the counts of wrong authentication strings and a stop of self-service",
        "capfctl phone unlock SEP001122334455",
        {device,
+        as_written_option(),
         {"--forget-mic", Option::Kind::kFlag, "also forget its MIC: the next one that authenticates is remembered"},
         output_option()},
        unlock},
@@ -146,6 +148,7 @@ std::vector<Command> phone_commands() {
        "Logs the phone's dialogues on the wire, at whichever server it comes to; never an authentication string",
        "capfctl phone trace SEP001122334455 --until +2h",
        {device,
+        as_written_option(),
         {"--until", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +90m, +12h (default: +30m; at most +24h)"},
         {"--off", Option::Kind::kFlag, "no longer"},
         output_option()},

@@ -56,6 +56,7 @@ class PhoneCommandsTest(EndToEnd):
             (f"{device}\nSEP/1\nSEP/2\n".encode(), "line 2, column 1, \"SEP/1\"", "line 3, column 1, \"SEP/2\"",
              "2 faults"),
             (f"{device},\"CP\n".encode(), "line 1: a quote"),
+            (f"{device},\"CP\nSEP/3\n".encode(), "line 1: a quote", "line 2, column 1, \"SEP/3\"", "2 faults"),
             (b"", "names no device"),
         ]
         program = [PROGRAMS / "capfctl", "--state", self.site.server.state]
@@ -85,7 +86,19 @@ class PhoneCommandsTest(EndToEnd):
         self.assertEqual(scheduled[0]["device"], f"SEP{digits}")
         lower = f"SEPaabbcc{digits[6:]}"
         self.site.capfctl("phone", "add", lower, "--as-written")
-        self.assertEqual(self.site.json("phone", "show", lower)["device"], lower)
+        self.assertEqual(self.site.json("phone", "show", lower, "--as-written")["device"], lower)
+        self.assertSays(self.site.capfctl("phone", "show", lower, code=1), "UNKNOWN_DEVICE")
+        for command in (["phone", "show"], ["phone", "block"], ["phone", "unblock"], ["phone", "unlock"],
+                        ["phone", "trace"], ["phone", "list", "--devices"], ["operation", "list", "--device"],
+                        ["operation", "show"], ["certificate", "list", "--device"], ["phone", "remove", "--yes"]):
+            with self.subTest(command):
+                done = self.site.capfctl(*command, written)
+                self.assertIn(f"{written} is taken as SEP{digits}", done.stderr)
+                if command[1] in ("show", "list") and command[0] != "certificate":
+                    self.assertIn(f"SEP{digits}", done.stdout)
+        for command in (["operation", "cancel"], ["certificate", "show"], ["certificate", "release"]):
+            with self.subTest(command):
+                self.assertIn(f"{written} is taken as SEP{digits}", self.site.capfctl(*command, written, code=1).stderr)
 
     def test_arguments_that_are_not_utf_8_are_wrong_usage_of_every_program(self):
         bad = os.fsdecode(b"M\xfcller")

@@ -147,6 +147,36 @@ TEST_CASE("a word that is no command is named, and those that there are") {
   CHECK_THAT(parsed(commands, "phone show").error, !Catch::Contains("there is no"));
 }
 
+TEST_CASE("every command that takes a device takes its MAC address, and --as-written") {
+  for (const Command& command : all_commands()) {
+    CAPTURE(command.path);
+    bool device = false;
+    bool as_written = false;
+    for (const Option& option : command.options) {
+      device = device || option.name == "DEVICE" || option.name == "SERIAL|DEVICE" || option.name == "--device";
+      as_written = as_written || option.name == "--as-written";
+    }
+    if (device) CHECK(as_written);
+  }
+  Arguments arguments;
+  for (const char* option : {"DEVICE", "--device"}) {
+    arguments.set(option, {"00:1a:22:33:44:55"});
+    CHECK(named_device(arguments, option) == "SEP001A22334455");
+    arguments.set(option, {"SEP001A22*"});
+    CHECK(named_device(arguments, option) == "SEP001A22*");
+  }
+  CHECK(named_device(arguments, "--devices").empty());
+  for (const auto& [text, name] :
+       {std::pair{"00:1a:22:33:44:55", "SEP001A22334455"}, std::pair{"001A22334455", "SEP001A22334455"},
+        std::pair{"0x001A22334455", "001a22334455"}, std::pair{"0A:1B:2C", "0a1b2c"}, std::pair{"lobby", "lobby"}}) {
+    arguments.set("SERIAL|DEVICE", {text});
+    CHECK(named_certificate(arguments) == name);
+  }
+  arguments.set("--as-written", {"true"});
+  arguments.set("DEVICE", {"001a22334455"});
+  CHECK(named_device(arguments) == "001a22334455");
+}
+
 TEST_CASE("a device may be called like a command") {
   const auto commands = all_commands();
   const Parsed result = parsed(commands, "phone show audit");
