@@ -120,8 +120,9 @@ std::vector<Command> check_commands() {
        "Monitoring plugin: certificates of issuers, administrators and the server, and LSCs, that expire",
        "capfctl check expiry --warning 30 --critical 7",
        {warning_option("WARNING where something expires within so many days (default: 30)"),
-        critical_option("CRITICAL where something expires within so many days (default: 7)"), timeout_option(),
-        verbose_option()},
+        critical_option(
+            "CRITICAL where something expires within so many days (default: 7, or --warning if that is less)"),
+        timeout_option(), verbose_option()},
        expiry,
        true},
       {"check health",

@@ -139,7 +139,12 @@ Verdict judge_pending(std::int64_t pending, std::int64_t overdue, const Ranges& 
   return verdict;
 }
 
-Thresholds expiry_days(Thresholds asked) { return {asked.warning.value_or(30), asked.critical.value_or(7)}; }
+Thresholds expiry_days(Thresholds asked) {
+  constexpr std::int64_t kWarning = 30;
+  constexpr std::int64_t kCritical = 7;
+  const std::int64_t warning = asked.warning.value_or(std::max(kWarning, asked.critical.value_or(0)));
+  return {warning, asked.critical.value_or(std::min(kCritical, warning))};
+}
 
 Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thresholds limits, bool verbose) {
   const std::int64_t warning = *limits.warning;

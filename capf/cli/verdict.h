@@ -62,7 +62,7 @@ struct Thresholds {
   std::optional<std::int64_t> critical;
 };
 
-/// Days: 30 and 7 where nothing else is asked for.
+/// Days: 30 and 7 where nothing else is asked for, and critical never more than warning where one of them is.
 Thresholds expiry_days(Thresholds asked);
 /// Of every certificate that the site lives by, and of the LSCs. @param limits expiry_days(), of which the summary says
 /// how many LSCs expire: what expires within so many is a warning, or critical; without what is `spare` nothing stands

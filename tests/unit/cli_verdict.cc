@@ -221,3 +221,15 @@ TEST_CASE("a check that could not be made is unknown, and critical where nobody 
   CHECK(denied.level == Level::kUnknown);
   CHECK(denied.line() == "CAPF PENDING UNKNOWN - ROLE_DENIED: no\\x0a/ forged=1");
 }
+
+TEST_CASE("one threshold of the expiry is enough: critical is never more than warning") {
+  const auto days = [](std::optional<std::int64_t> warning, std::optional<std::int64_t> critical) {
+    const Thresholds both = expiry_days({warning, critical});
+    return std::pair(*both.warning, *both.critical);
+  };
+  CHECK(days({}, {}) == std::pair<std::int64_t, std::int64_t>(30, 7));
+  CHECK(days(5, {}) == std::pair<std::int64_t, std::int64_t>(5, 5));
+  CHECK(days(60, {}) == std::pair<std::int64_t, std::int64_t>(60, 7));
+  CHECK(days({}, 40) == std::pair<std::int64_t, std::int64_t>(40, 40));
+  CHECK(days(5, 7) == std::pair<std::int64_t, std::int64_t>(5, 7));  // which is refused
+}
