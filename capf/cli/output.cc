@@ -13,7 +13,9 @@ constexpr std::size_t kRowsMeasured = 1000;
 std::string cell(const Json& value) {
   if (const bool* boolean = value.boolean()) return *boolean ? "yes" : "no";
   if (const auto* number = value.number()) return std::to_string(*number);
-  if (const auto* text = value.text()) return text->empty() ? "-" : client::printable(*text);
+  if (const auto* text = value.text()) {
+    return text->empty() ? "-" : client::printable(*text, client::Backslash::kKept);
+  }
   if (const auto* array = value.array()) {
     std::string joined;
     for (const Json& element : *array) joined += (joined.empty() ? "" : ", ") + cell(element);

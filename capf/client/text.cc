@@ -11,11 +11,11 @@ bool is_control(char32_t c) {
          (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
 }
 
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, Backslash backslash) {
   std::string out;
   while (!text.empty()) {
     const char32_t c = take_code_point(text);
-    if (c == U'\\') {
+    if (c == U'\\' && backslash == Backslash::kDoubled) {
       out += "\\\\";
     } else if (is_control(c)) {
       char escape[16];

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -7,8 +8,12 @@ namespace capf::client {
 
 /// Whether a terminal may act on it instead of showing it: C0, DEL, C1, line separators, marks of direction.
 bool is_control(char32_t code_point);
-/// For a terminal: control characters as \x1b or \u{202e}, a backslash doubled where one is needed to tell them apart.
-std::string printable(std::string_view text);
+/// What becomes of a backslash: it is doubled, so that it is told from an escape, or kept, where the text has escapes
+/// of its own, as names of X.509 have.
+enum class Backslash : std::uint8_t { kDoubled, kKept };
+
+/// For a terminal: control characters as \x1b or \u{202e}.
+std::string printable(std::string_view text, Backslash backslash = Backslash::kDoubled);
 /// How many code points; near enough to columns for what is shown here.
 std::size_t width(std::string_view text);
 

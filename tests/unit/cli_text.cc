@@ -71,6 +71,20 @@ TEST_CASE("a table is as wide as its cells and shows what is absent as a dash") 
         "x       now  no\n");
 }
 
+TEST_CASE("a table shows the escapes of a name as they are, and those of a terminal's as text") {
+  std::ostringstream out;
+  List list(out, Format::kTable, {{"SUBJECT", "subject"}});
+  list.add(Json::Object{{"subject", R"(CN=Miller\, Hans)"}});
+  list.add(Json::Object{{"subject", "CN=\x1b[31m"}});
+  list.finish();
+  CHECK(out.str() ==
+        "SUBJECT\n"
+        R"(CN=Miller\, Hans)"
+        "\n"
+        R"(CN=\x1b[31m)"
+        "\n");
+}
+
 TEST_CASE("an object is shown with its inner objects indented") {
   std::ostringstream out;
   show(out, Format::kTable,
