@@ -10,6 +10,7 @@
 #include <grpcpp/client_context.h>
 
 #include "capf/client/channel.h"
+#include "capf/client/key.h"
 #include "capf/v1/admin.grpc.pb.h"
 #include "capf/v1/monitor.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -65,6 +66,10 @@ Result<client::Endpoint> find_endpoint(const Place& place) {
   const auto key = place.key.empty() ? folder / (place.administrator + ".key") : std::filesystem::path(place.key);
   CAPF_LET(endpoint.certificate_pem, client::read_file(certificate, kLargestFile));
   CAPF_LET(endpoint.key_pem, read_secret_file(key));
+  const auto pair = client::check_pair(endpoint.certificate_pem, endpoint.key_pem.text());
+  if (!pair) {
+    return fail(pair.error().reason, certificate.string() + ", " + key.string() + ": " + pair.error().message);
+  }
   return endpoint;
 }
 

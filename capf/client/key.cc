@@ -227,6 +227,19 @@ Result<CertificateFacts> read_certificate(BytesView der) {
   return facts;
 }
 
+Status check_pair(std::string_view certificate_pem, std::string_view key_pem) {
+  CAPF_LET(const auto certificates, parse_certificates(certificate_pem));
+  if (certificates.empty()) return fail(Reason::kInvalidCertificate, "there is no certificate in PEM");
+  CAPF_TRY(PrivateKey::parse(key_pem));
+  const Certificate certificate = decode_certificate(certificates.front());
+  if (certificate == nullptr) return fail(Reason::kInvalidCertificate);
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PrivateKey(reader(key_pem).get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
+  // By what the keys are, not by how they are written: an EC point may be compressed.
+  if (dropping_errors(key != nullptr && X509_check_private_key(certificate.get(), key.get()) == 1)) return {};
+  return fail(Reason::kInvalidCertificate, "the certificate and the key do not belong together");
+}
+
 bool is_signed_by(BytesView certificate, BytesView issuer) {
   const Certificate below = decode_certificate(certificate);
   const Certificate above = decode_certificate(issuer);

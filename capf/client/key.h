@@ -65,6 +65,9 @@ struct CertificateFacts {
 };
 /// Errors: INVALID_CERTIFICATE.
 Result<CertificateFacts> read_certificate(BytesView der);
+/// Whether TLS can show them: a certificate in PEM, the first of its chain, and its private key. Errors:
+/// INVALID_CERTIFICATE, also where they do not belong together; KEY_ENCODING.
+Status check_pair(std::string_view certificate_pem, std::string_view key_pem);
 /// Whether the key of `issuer` signed `certificate`.
 bool is_signed_by(BytesView certificate, BytesView issuer);
 /// Whether it is the signature (DER) by SHA-256 and the EC key in `public_key` (SubjectPublicKeyInfo, PEM) over `data`.

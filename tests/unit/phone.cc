@@ -132,6 +132,16 @@ TEST_CASE("a device name never leads out of the folder") {
   CHECK_FALSE(is_device_name(std::string(51, 'A')));
 }
 
+TEST_CASE("a certificate and the key of another one do not belong together") {
+  CHECK(client::check_pair(data("lsc.pem"), data("lsc.key")).has_value());
+  const auto other = client::check_pair(data("lsc.pem"), data("rsa.key"));
+  REQUIRE_FALSE(other);
+  CHECK(other.error().reason == Reason::kInvalidCertificate);
+  CHECK(other.error().message == "the certificate and the key do not belong together");
+  CHECK_FALSE(client::check_pair("", data("lsc.key")));
+  CHECK_FALSE(client::check_pair(data("lsc.pem"), ""));
+}
+
 TEST_CASE("the serial number, end and key of a certificate are openssl's") {
   const auto certificates = client::parse_certificates(data("lsc.pem"));
   REQUIRE(certificates);
