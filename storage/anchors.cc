@@ -1,3 +1,5 @@
+#include <sstream>
+
 #include "storage/stores.h"
 
 namespace capf::storage {
@@ -22,6 +24,27 @@ TrustAnchor read(Columns& columns) {
   return anchor;
 }
 
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) parts.push_back(word);
+  return parts;
+}
+
+TrustCandidate read_candidate(Columns& columns) {
+  TrustCandidate candidate;
+  candidate.issuer.name = columns.text();
+  candidate.issuer.key_identifier = columns.bytes();
+  candidate.issuer.subject = columns.text();
+  candidate.issuer.sha256 = columns.digest();
+  candidate.count = columns.number();
+  candidate.first_at = columns.time();
+  candidate.last_at = columns.time();
+  candidate.devices = split(columns.text());
+  candidate.addresses = split(columns.text());
+  return candidate;
+}
+
 // An advisory lock, since every transaction that issues takes it: shared row locks would be written to disk.
 const Statement kLock{"anchors_lock", "select pg_advisory_xact_lock(hashtext('capf'), hashtext('trust_anchors'))"};
 const Statement kLockShared{"anchors_lock_shared",
@@ -39,6 +62,19 @@ const Statement kList{
     "added_by from trust_anchors order by store, subject, sha256"};
 const Statement kRemove{"anchors_remove", "delete from trust_anchors where sha256 = $1::bytea"};
 const Statement kRevision{"anchors_revision", "select revision from trust_revision"};
+const Statement kNoteCandidate{"anchors_note_candidate",
+                               "select note_trust_candidate($1::text, $2::bytea, $3::text, $4::bytea, $5::text, "
+                               "$6::text, $7::text, $8::int, $9::int)"};
+// Neither names of devices nor addresses have blanks.
+const Statement kCandidates{
+    "anchors_candidates",
+    "select issuer, key_identifier, subject, certificate_sha256, count, microseconds(first_at), microseconds(last_at), "
+    "array_to_string(devices, ' '), array_to_string(addresses, ' ') from trust_candidates "
+    "where last_at > now() - interval '24 hours' order by count desc, issuer, key_identifier"};
+const Statement kPruneCandidates{
+    "anchors_prune_candidates",
+    "delete from trust_candidates where (issuer, key_identifier) in (select issuer, key_identifier "
+    "from trust_candidates where last_at <= now() - interval '24 hours' for update skip locked)"};
 
 }  // namespace
 
@@ -63,5 +99,19 @@ Result<std::int64_t> Anchors::lock_revision() {
   CAPF_TRY(session_.execute(kLockShared, Parameters()));
   return revision();
 }
+
+Status Anchors::note_candidate(const UnknownIssuer& issuer, const std::string& device, const std::string& address,
+                               const std::string& address_block) {
+  constexpr std::size_t kLongestName = 256;
+  return session_.execute(kNoteCandidate, Parameters(shortened(issuer.name, kLongestName), issuer.key_identifier,
+                                                     shortened(issuer.subject, kLongestName), issuer.sha256, device,
+                                                     address, address_block, kMostInCandidate, kMostCandidates));
+}
+
+Result<std::vector<TrustCandidate>> Anchors::candidates() {
+  return session_.all(kCandidates, Parameters(), read_candidate);
+}
+
+Status Anchors::prune_candidates() { return session_.execute(kPruneCandidates, Parameters()); }
 
 }  // namespace capf::storage

@@ -47,6 +47,15 @@ Result<CertificateOutline> scan(BytesView der) {
   return *outline;
 }
 
+/// At most `longest` octets, and whole characters.
+std::string cut(const std::string& text, std::size_t longest) {
+  if (text.size() <= longest) return text;
+  std::size_t end = longest;
+  const auto continues = [](char octet) { return (static_cast<unsigned char>(octet) & 0xC0) == 0x80; };
+  while (end > 0 && continues(text[end])) --end;
+  return text.substr(0, end) + "...";
+}
+
 }  // namespace
 
 Status scan_certificate(BytesView der) {
@@ -73,6 +82,26 @@ Result<CertificateFacts> read_certificate(BytesView der) {
   facts.sha256 = sha256(der);
   facts.key_sha256 = sha256(outline.public_key);
   return facts;
+}
+
+std::string CertificateWords::text() const {
+  if (dates.empty()) return "SHA-256 " + sha256 + ", which cannot be read";
+  return "subject " + subject + ", issuer " + issuer + ", serial " + serial + ", valid from " + dates + ", SHA-256 " +
+         sha256;
+}
+
+CertificateWords describe_certificate(BytesView der) {
+  constexpr std::size_t kLongestName = 120;
+  constexpr std::size_t kLongestSerial = 40;  // RFC 5280 4.1.2.2: 20 octets
+  CertificateWords words;
+  words.sha256 = to_hex(sha256(der));
+  const auto facts = read_certificate(der);
+  if (!facts) return words;
+  words.subject = cut(facts->subject, kLongestName);
+  words.issuer = cut(facts->issuer, kLongestName);
+  words.serial = cut(to_hex(facts->serial), kLongestSerial);
+  words.dates = to_rfc3339(facts->not_before) + " to " + to_rfc3339(facts->not_after);
+  return words;
 }
 
 Result<std::optional<Bytes>> within_botan(BytesView der) {

@@ -33,6 +33,20 @@ struct CertificateFacts {
 /// Scans and parses. Errors: CERTIFICATE_MALFORMED.
 Result<CertificateFacts> read_certificate(BytesView der);
 
+/// A certificate for people to look at, whoever wrote it: each part fits on a line of the log, and is UTF-8 without
+/// control characters. All but its SHA-256 are empty where it cannot be read.
+struct CertificateWords {
+  std::string subject;  ///< RFC 4514, at most 123 octets; a longer one ends in "..."
+  std::string issuer;   ///< likewise
+  std::string serial;   ///< hexadecimal, at most 43
+  std::string dates;    ///< "2025-01-01T00:00:00Z to 2045-01-01T00:00:00Z"
+  std::string sha256;   ///< hexadecimal
+
+  /// All of them in one text of at most 460 octets.
+  std::string text() const;
+};
+CertificateWords describe_certificate(BytesView der);
+
 /// The certificate with dates that Botan 2.19 can read, which knows no year after 2200: a later date, like the 9999 of
 /// devices without an end, becomes the last second of 2200. The signature of such a copy is wrong; is_signed_by()
 /// judges the original. Nothing where Botan can read the certificate itself. Errors: CERTIFICATE_MALFORMED, with words

@@ -27,6 +27,7 @@ using Botan::X509_Certificate;
 constexpr std::size_t kLeastStrength = 80;  // RSA-1024, by Botan's estimate
 const std::set<std::string> kHashes{"SHA-160", "SHA-224", "SHA-256", "SHA-384", "SHA-512"};
 const std::string kSha1 = "SHA-160";
+constexpr std::size_t kLongestKeyIdentifier = 32;  // of unknown issuers; RFC 5280 4.2.1.2 makes 20 octets
 
 /// A certificate as Botan reads it, which may be by a copy (within_botan()), and the certificate itself.
 struct Link {
@@ -41,6 +42,16 @@ Link make_link(BytesView der) {
   const bool copied = copy && *copy;
   const BytesView read = copied ? BytesView(**copy) : der;
   return {std::make_shared<const X509_Certificate>(read.data(), read.size()), Bytes(der.begin(), der.end()), copied};
+}
+
+/// Whether the certificate names `issuer` as its issuer, and its key where both say which one that is.
+bool is_named(const Link& certificate, const Link& issuer) {
+  const auto below = read_outline(certificate.der);
+  const auto above = read_outline(issuer.der);
+  if (!below || !above || !std::ranges::equal(below->issuer, above->subject)) return false;
+  const auto& wanted = certificate.certificate->authority_key_id();
+  const auto& key = issuer.certificate->subject_key_id();
+  return wanted.empty() || key.empty() || wanted == key;
 }
 
 /// The anchors of one store.
@@ -357,7 +368,40 @@ class AnchoredTrust final : public TrustStore {
     return JudgedLsc{capf::sha256(leaf), capf::sha256(path.leaf.public_key), path.issuers};
   }
 
+  std::optional<UnknownIssuer> find_unknown_issuer(BytesView leaf, std::span<const Bytes> chain) const override {
+    const CertificateWords shown = describe_certificate(leaf);
+    std::vector<Link> above;
+    try {
+      for (const Bytes& der : chain) above.push_back(make_link(der));
+      above.insert(above.end(), mic_.links.begin(), mic_.links.end());
+      above.insert(above.end(), lsc_.links.begin(), lsc_.links.end());
+      Link top = make_link(leaf);
+      for (std::size_t length = 1; length <= kLongestChain; ++length) {
+        const bool is_root = is_named(top, top);
+        if (is_root && (length == 1 || is_anchor(top))) return std::nullopt;
+        const auto issuer =
+            std::find_if(above.begin(), above.end(), [&](const Link& link) { return is_named(top, link); });
+        if (is_root || issuer == above.end()) {
+          const X509_Certificate& last = *top.certificate;
+          const auto& key = is_root ? last.subject_key_id() : last.authority_key_id();
+          const auto end = key.begin() + static_cast<std::ptrdiff_t>(std::min(key.size(), kLongestKeyIdentifier));
+          return UnknownIssuer{
+              describe_certificate(top.der).issuer, {key.begin(), end}, shown.subject, capf::sha256(leaf)};
+        }
+        top = *issuer;
+      }
+    } catch (const std::exception&) {
+      return std::nullopt;
+    }
+    return std::nullopt;
+  }
+
  private:
+  bool is_anchor(const Link& link) const {
+    const Sha256 digest = capf::sha256(link.der);
+    return mic_.anchors.contains(digest) || lsc_.anchors.contains(digest);
+  }
+
   static Result<JudgedPath> judge_path(const Store& store, BytesView leaf, std::span<const Bytes> chain, TimePoint now,
                                        bool may_be_expired) {
     if (chain.size() >= kLongestChain) return fail(Reason::kCertificateMalformed, "the chain is too long");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,10 @@ class TrustStore {
   /// The same for the store lsc: exactly one CN, which is the device's name or ends in '-' and it; never expired.
   virtual Result<JudgedLsc> judge_foreign_lsc(BytesView leaf, std::span<const Bytes> chain, const DeviceName& device,
                                               TimePoint now) const = 0;
+  /// The issuer that the leaf's path lacks: neither sent in the chain nor an anchor of a store. Follows names and key
+  /// identifiers and checks no signature, so it is for people to look at. Nothing where the path ends at an anchor,
+  /// the leaf names itself, or a certificate cannot be read.
+  virtual std::optional<UnknownIssuer> find_unknown_issuer(BytesView leaf, std::span<const Bytes> chain) const = 0;
 };
 
 /// Reads a certificate that an administrator wants to trust: it must be a CA certificate with its extensions

@@ -256,6 +256,19 @@ Json to_json(const v1::Anchor& anchor) {
                       {"added_by", text_or_null(anchor.added_by())}};
 }
 
+Json to_json(const v1::TrustCandidate& candidate) {
+  const auto texts = [](const auto& list) { return Json::Array(list.begin(), list.end()); };
+  return Json::Object{{"issuer", candidate.issuer()},
+                      {"key_identifier", text_or_null(candidate.key_identifier())},
+                      {"subject", candidate.subject()},
+                      {"certificate_sha256", candidate.certificate_sha256()},
+                      {"count", candidate.count()},
+                      {"first_at", CAPF_TIME(candidate, first_at)},
+                      {"last_at", CAPF_TIME(candidate, last_at)},
+                      {"devices", texts(candidate.devices())},
+                      {"addresses", texts(candidate.addresses())}};
+}
+
 Json to_json(const v1::Administrator& administrator) {
   return Json::Object{{"name", administrator.name()},
                       {"role", administrator.role()},

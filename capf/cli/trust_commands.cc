@@ -65,6 +65,27 @@ Result<int> list(const Arguments& arguments, Server& server) {
                     response.anchors());
 }
 
+Result<int> candidates(const Arguments& arguments, Server& server) {
+  CAPF_LET(const auto response, server.call(v1::ListTrustCandidatesRequest()));
+  const int code = print_rows(arguments,
+                              {{"ISSUER", "issuer"},
+                               {"KEY IDENTIFIER", "key_identifier"},
+                               {"COUNT", "count"},
+                               {"LAST AT", "last_at"},
+                               {"DEVICES", "devices"},
+                               {"ADDRESSES", "addresses"},
+                               {"SHOWN", "subject"},
+                               {"SHA-256 OF IT", "certificate_sha256"}},
+                              response.candidates());
+  if (arguments.format() == Format::kTable && !response.candidates().empty()) {
+    warn(
+        "phones, or strangers in their names, said so: get the CA's certificate from its manufacturer, see that "
+        "'openssl x509 -noout -subject -ext subjectKeyIdentifier' says the same of it, and then run 'capfctl trust add "
+        "mic FILE' (or 'trust add lsc' for another site's issuer)");
+  }
+  return code;
+}
+
 Result<int> remove(const Arguments& arguments, Server& server) {
   v1::RemoveAnchorRequest request;
   request.set_sha256(arguments.text("SHA256"));
@@ -98,6 +119,11 @@ std::vector<Command> trust_commands() {
         output_option()},
        add},
       {"trust list", "Lists the trust stores", "capfctl trust list", {output_option()}, list},
+      {"trust candidates",
+       "Lists issuers that are not trusted, by the certificates of the last 24 hours that were refused for it",
+       "capfctl trust candidates",
+       {output_option()},
+       candidates},
       {"trust remove",
        "Removes an issuer from its trust store",
        "capfctl trust remove 6a3f0c91 --yes",

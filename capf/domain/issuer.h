@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
@@ -40,6 +41,26 @@ struct IssuerRecord {
 enum class TrustStoreName : std::uint8_t { kMic, kLsc };
 std::string_view to_string(TrustStoreName store);
 std::optional<TrustStoreName> parse_trust_store_name(std::string_view text);
+
+/// The issuer that the path of a refused certificate ends at, where no trust anchor is. A stranger may have made it up.
+struct UnknownIssuer {
+  std::string name;      ///< RFC 4514, shortened where it is long, as is `subject`
+  Bytes key_identifier;  ///< of its key, as the certificates of the path say; may be empty
+  std::string subject;   ///< of the certificate that was shown, RFC 4514
+  Sha256 sha256{};       ///< of that certificate
+};
+
+/// An unknown issuer, and who has shown certificates below it.
+struct TrustCandidate {
+  UnknownIssuer issuer;  ///< with the certificate that was shown last
+  std::int64_t count = 0;
+  TimePoint first_at;
+  TimePoint last_at;
+  std::vector<std::string> devices;    ///< that were named, at most kMostInCandidate, the last one first
+  std::vector<std::string> addresses;  ///< likewise
+};
+inline constexpr int kMostInCandidate = 8;
+inline constexpr int kMostCandidates = 200;
 
 /// A CA certificate that may speak for phones. Self-signed ones are anchors, others link to them; the limits of every
 /// one in a path hold.

@@ -85,6 +85,7 @@ inline constexpr std::array kAccessTable{
     Access{"capf.v1.AdminService/RetireIssuer", Callers::kAdmin, "issuer.retire", Effect::kChanges},
     Access{"capf.v1.AdminService/AddAnchors", Callers::kAdmin, "anchor.add", Effect::kChanges},
     Access{"capf.v1.AdminService/ListAnchors", kAuditors, "anchor.list", Effect::kReads},
+    Access{"capf.v1.AdminService/ListTrustCandidates", kReaders, "anchor.list_candidates", Effect::kReads},
     Access{"capf.v1.AdminService/RemoveAnchor", Callers::kAdmin, "anchor.remove", Effect::kChanges},
 
     Access{"capf.v1.AdminService/AddAdministrator", Callers::kAdmin, "administrator.add", Effect::kChanges},

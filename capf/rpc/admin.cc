@@ -404,6 +404,16 @@ grpc::Status AdminService::ListAnchors(grpc::ServerContext* context, const v1::L
   });
 }
 
+grpc::Status AdminService::ListTrustCandidates(grpc::ServerContext* context,
+                                               const v1::ListTrustCandidatesRequest* request,
+                                               v1::ListTrustCandidatesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    CAPF_LET(const std::vector<TrustCandidate> candidates, use_cases_.trust.candidates());
+    for (const TrustCandidate& candidate : candidates) to_proto(candidate, *response->add_candidates());
+    return {};
+  });
+}
+
 grpc::Status AdminService::RemoveAnchor(grpc::ServerContext* context, const v1::RemoveAnchorRequest* request,
                                         v1::RemoveAnchorResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {

@@ -74,6 +74,8 @@ class AdminService final : public v1::AdminService::Service {
                           v1::AddAnchorsResponse* response) override;
   grpc::Status ListAnchors(grpc::ServerContext* context, const v1::ListAnchorsRequest* request,
                            v1::ListAnchorsResponse* response) override;
+  grpc::Status ListTrustCandidates(grpc::ServerContext* context, const v1::ListTrustCandidatesRequest* request,
+                                   v1::ListTrustCandidatesResponse* response) override;
   grpc::Status RemoveAnchor(grpc::ServerContext* context, const v1::RemoveAnchorRequest* request,
                             v1::RemoveAnchorResponse* response) override;
   grpc::Status AddAdministrator(grpc::ServerContext* context, const v1::AddAdministratorRequest* request,

@@ -116,6 +116,7 @@ void to_proto(const service::IssuerView& view, v1::GetIssuerResponse& out);
 void to_proto(const service::SiteState& state, v1::GetSiteResponse& out);
 void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out);
 void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
+void to_proto(const TrustCandidate& candidate, v1::TrustCandidate& out);
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
 void to_proto(const Administrator& administrator, v1::Administrator& out);
 void to_proto(const AuditEvent& event, v1::AuditEvent& out);

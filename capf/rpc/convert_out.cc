@@ -251,6 +251,18 @@ void to_proto(const TrustAnchor& anchor, v1::Anchor& out) {
   out.set_der(to_octets(anchor.der));
 }
 
+void to_proto(const TrustCandidate& candidate, v1::TrustCandidate& out) {
+  out.set_issuer(to_utf8(candidate.issuer.name));
+  out.set_key_identifier(to_hex(candidate.issuer.key_identifier));
+  out.set_subject(to_utf8(candidate.issuer.subject));
+  out.set_certificate_sha256(to_hex(candidate.issuer.sha256));
+  out.set_count(candidate.count);
+  to_proto(candidate.first_at, *out.mutable_first_at());
+  to_proto(candidate.last_at, *out.mutable_last_at());
+  for (const std::string& device : candidate.devices) out.add_devices(device);
+  for (const std::string& address : candidate.addresses) out.add_addresses(address);
+}
+
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out) {
   out.set_subject(to_utf8(outcome.subject));
   out.set_sha256(to_hex(outcome.sha256));

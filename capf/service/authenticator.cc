@@ -39,19 +39,6 @@ Result<bool> is_blocked(Transaction& tx, const Withdrawn& withdrawn, const Judge
   return tx.blocks().refuses(certificates, keys);
 }
 
-/// Which certificate it was, for whoever has to find out what is wrong with it: a stranger has written it.
-std::string described(BytesView certificate) {
-  constexpr std::size_t kLongestName = 150;
-  const auto cut = [](const std::string& name) {
-    return name.size() <= kLongestName ? name : name.substr(0, kLongestName) + "...";
-  };
-  const std::string digest = "SHA-256 " + to_hex(sha256(certificate));
-  const auto facts = ca::read_certificate(certificate);
-  if (!facts) return digest + ", which cannot be read";
-  return "subject " + cut(facts->subject) + ", issuer " + cut(facts->issuer) + ", serial " + to_hex(facts->serial) +
-         ", valid from " + to_rfc3339(facts->not_before) + " to " + to_rfc3339(facts->not_after) + ", " + digest;
-}
-
 /// The number by which a device's string is known again: the first eight octets of its keyed hash, which is none of
 /// those that are compared, since no operation has the number 0.
 std::int64_t known_again(const Bytes& mac) {
@@ -60,12 +47,23 @@ std::int64_t known_again(const Bytes& mac) {
   return static_cast<std::int64_t>(number);
 }
 
+/// The certificates that the caller has shown, whether or not they prove anything.
+std::vector<ca::CertificateWords> shown_by(const Caller& caller) {
+  std::vector<ca::CertificateWords> shown;
+  if (caller.certificate) {
+    shown.push_back(ca::describe_certificate(caller.certificate->leaf));
+    if (caller.certificate->second) shown.push_back(ca::describe_certificate(*caller.certificate->second));
+  }
+  for (const Bytes& der : caller.unproven) shown.push_back(ca::describe_certificate(der));
+  return shown;
+}
+
 /// The message of a refusal with the certificates that the caller has shown.
-std::string with_shown(const Error& error, const Caller& caller) {
-  if (!caller.certificate) return error.message;
-  std::string words = error.message + "; shown: " + described(caller.certificate->leaf);
-  if (caller.certificate->second) words += "; and: " + described(*caller.certificate->second);
-  return words;
+std::string with_shown(std::string message, const std::vector<ca::CertificateWords>& shown) {
+  for (const ca::CertificateWords& each : shown) {
+    message += (&each == &shown.front() ? "; shown: " : "; and: ") + each.text();
+  }
+  return message;
 }
 
 Result<PhoneFacts> facts_of(Transaction& tx, const Phone& phone) {
@@ -251,9 +249,16 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   proven.certificate = sha256(presented.leaf);
 
   CAPF_LET(const TrustCache::Snapshot trust, trust_.read(tx, locked));
+  const auto refused_path = [&](const Error& error, BytesView leaf, std::span<const Bytes> chain) {
+    Refusal refusal = refusal_of(error, proven);
+    if (error.reason == Reason::kCertificateUnknownIssuer) {
+      refusal.unknown_issuer = trust.store->find_unknown_issuer(leaf, chain);
+    }
+    return Judgement(tl::unexpected<Refusal>(std::move(refusal)));
+  };
   if (presented.second) {
     Result<ca::JudgedMic> mic = trust.store->judge_mic(*presented.second, {}, caller.device, tx.now());
-    if (!mic) return Judgement(refused(mic.error(), proven));
+    if (!mic) return refused_path(mic.error(), *presented.second, {});
     CAPF_LET(const bool blocked, is_blocked(tx, high_water_.withdrawn(), *mic));
     if (blocked) return Judgement(refused(Reason::kCertificateBlocked, proven));
     proven.fresh_mic = *std::move(mic);
@@ -286,7 +291,7 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
   } else if (mic.error().reason == Reason::kCertificateUnknownIssuer) {
     const Result<ca::JudgedLsc> lsc =
         trust.store->judge_foreign_lsc(presented.leaf, presented.chain, caller.device, tx.now());
-    if (!lsc) return Judgement(refused(lsc.error(), proven));
+    if (!lsc) return refused_path(lsc.error(), presented.leaf, presented.chain);
     // It serves one install, so without an operation it proves nothing.
     if (!proven.operation) return Judgement(refused(Reason::kCredentialMode, proven));
     CAPF_LET(blocked, is_blocked(tx, high_water_.withdrawn(), *lsc));
@@ -325,15 +330,26 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
   // That nothing is pending is no refusal there, and changes nothing.
   if (error.reason == Reason::kNoPendingOperation && caller.transport == kWireTransport) return conceal(error);
   if (on_refusal_) on_refusal_(error.reason);
+  const std::vector<ca::CertificateWords> shown = shown_by(caller);
   if (const auto left_out = refusals_.admit(std::chrono::steady_clock::now())) {
-    log_info("authentication.refused",
-             {{"device", caller.device.text()},
-              {"address", caller.address.to_string()},
-              {"transport", caller.transport},
-              {"reason", error.reason},
-              {"message", error.message},
-              {"shown", caller.certificate ? to_hex(sha256(caller.certificate->leaf)) : "nothing"},
-              {"left_out", *left_out}});
+    log_info("authentication.refused", {{"device", caller.device.text()},
+                                        {"address", caller.address.to_string()},
+                                        {"transport", caller.transport},
+                                        {"reason", error.reason},
+                                        {"message", error.message},
+                                        {"shown", shown.empty() ? "nothing" : shown.front().sha256},
+                                        {"left_out", *left_out}});
+  }
+  for (const ca::CertificateWords& each : shown) {
+    const auto left_out = shown_.admit(std::chrono::steady_clock::now());
+    if (!left_out) continue;
+    log_info("certificate.shown", {{"device", caller.device.text()},
+                                   {"subject", each.subject},
+                                   {"issuer", each.issuer},
+                                   {"serial", each.serial},
+                                   {"dates", each.dates},
+                                   {"sha256", each.sha256},
+                                   {"left_out", *left_out}});
   }
   const Status recorded = database_.write([&](Transaction& tx) -> Status {
     const std::string device = refusal.phone ? refusal.phone->device.text() : "";
@@ -341,7 +357,7 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
     if (!refusal.phone) return {};
     Attempt attempt{tx.now(),         caller.address.to_string(),
                     caller.transport, refusal.operation ? refusal.operation->kind : OperationKind::kInstall,
-                    error.reason,     with_shown(error, caller)};
+                    error.reason,     with_shown(error.message, shown)};
     CAPF_TRY(tx.phones().record_attempt(refusal.phone->id, attempt));
     // Two hold one key, or somebody has an old one: only an administrator can tell. The key was proven in this session.
     const bool proven_now = caller.certificate && caller.certificate->fresh;
@@ -352,7 +368,9 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
       event.reason = error.reason;
       CAPF_TRY(tx.audit().add(event));
     }
-    return {};
+    if (!refusal.unknown_issuer) return {};
+    return tx.anchors().note_candidate(*refusal.unknown_issuer, device, caller.address.to_string(),
+                                       caller.address.block());
   });
   if (!recorded) return tl::unexpected<Error>(recorded.error());
   return conceal(error);

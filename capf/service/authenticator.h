@@ -36,8 +36,9 @@ enum class Need : std::uint8_t {
 /// Why somebody did not prove to be the device: the true reason, which goes into the record alone.
 struct Refusal {
   Error error;
-  std::optional<Phone> phone;          ///< the device, where there is one
-  std::optional<Operation> operation;  ///< its open one
+  std::optional<Phone> phone;                   ///< the device, where there is one
+  std::optional<Operation> operation;           ///< its open one
+  std::optional<UnknownIssuer> unknown_issuer{};  ///< whose trust would have helped, for CERTIFICATE_UNKNOWN_ISSUER
 };
 
 /// The one place that judges who a phone is, for every transport. Threads: any.
@@ -86,6 +87,7 @@ class Authenticator {
   std::function<void(Reason)> on_refusal_;
   TrustCache trust_;
   LogLimit refusals_{50};
+  LogLimit shown_{10};
 };
 
 }  // namespace capf::service

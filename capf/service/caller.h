@@ -37,6 +37,7 @@ struct Caller {
   Address address;
   std::string transport;             ///< "grpc" or "wire"
   std::optional<Error> bad_proof{};  ///< they tried to prove a certificate, and it is no proof
+  std::vector<Bytes> unproven{};     ///< the certificates that came with it, for people to look at
   /// Is told what is on record of the device that they name, before anything is judged; may be empty.
   std::function<void(const Phone&)> on_found{};
   /// Whether nobody waits for the answer any more; may be empty.

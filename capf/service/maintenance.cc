@@ -37,6 +37,7 @@ Result<std::optional<Maintenance::Round>> Maintenance::run() {
                                       "the phone did not come in time"));
              }
              CAPF_TRY(tx.strings().prune());
+             CAPF_TRY(tx.anchors().prune_candidates());
              CAPF_TRY(tx.audit().tell_repeated());
              CAPF_TRY(tx.audit().prune_refusals(tx.now() - kRefusalsKept));
              return Round{static_cast<int>(overdue.size()), 0};

@@ -165,6 +165,10 @@ Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256)
   });
 }
 
+Result<std::vector<TrustCandidate>> Trust::candidates() {
+  return in_read(database_, [](Transaction& tx) { return tx.anchors().candidates(); });
+}
+
 Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const std::vector<Bytes>& files) {
   if (files.empty() || files.size() > kMostFiles) {
     return fail(Reason::kInvalidRequest, "1 to 1000 certificates can be blocked at once");

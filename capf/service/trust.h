@@ -40,6 +40,9 @@ class Trust {
   /// @param sha256 hexadecimal, at least its first 8 digits. Errors: UNKNOWN_ANCHOR, INVALID_REQUEST where it is
   /// the beginning of several.
   Result<TrustAnchor> remove(const Actor& actor, const std::string& sha256);
+  /// Issuers that no anchor leads to, of whom certificates were shown in the last 24 hours for devices on record, those
+  /// with the most first, at most kMostCandidates.
+  Result<std::vector<TrustCandidate>> candidates();
 
   /// Another issuer's certificates, MICs above all, and their keys are refused from now on; what is blocked already
   /// stays so. All or nothing. @param files one certificate in each. Errors: INVALID_REQUEST,

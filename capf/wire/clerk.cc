@@ -143,6 +143,9 @@ class Clerk final : public Desk {
     auto proven = ca::verify_proof(claim_of(proof), caller.device, session_id_);
     if (!proven) {
       caller.bad_proof = std::move(proven).error();
+      const auto keep = [&](BytesView der) { caller.unproven.emplace_back(der.begin(), der.end()); };
+      keep(proof.certificate.der);
+      if (proof.sudi) keep(proof.sudi->certificate);
       return;
     }
     service::PresentedCertificate presented;

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 
 #include "capf/base/log.h"
+#include "capf/ca/certificate.h"
 
 // The frames of Asio's coroutines have an operator new and an operator delete of their own, which belong together. g++
 // 12 inlines the first down to the global one, leaves the other a call, and takes the pair for a mismatch: its bug
@@ -405,6 +406,22 @@ void Connection::trace_message(std::string_view direction, BytesView octets) {
   const auto message = read_message(*frame);
   const auto* good = std::get_if<Message>(&message);
   trace(direction, good ? describe(*good) : describe(static_cast<Command>(frame->command)));
+  if (good == nullptr) return;
+  if (good->certificate) trace_certificate("certificate", good->certificate->der);
+  if (good->sudi) trace_certificate("sudi", good->sudi->certificate);
+}
+
+void Connection::trace_certificate(std::string_view what, BytesView der) {
+  if (traced_.empty() || traced_lines_ >= kMostTracedLines) return trace(what, {});
+  ++traced_lines_;
+  const ca::CertificateWords words = ca::describe_certificate(der);
+  log_info("wire.trace", {{"device", traced_},
+                          {"session", traced_session_},
+                          {what, words.dates.empty() ? "it cannot be read" : words.subject},
+                          {"issuer", words.issuer},
+                          {"serial", words.serial},
+                          {"dates", words.dates},
+                          {"sha256", words.sha256}});
 }
 
 void Connection::trace_answer(const Question& question, const Answer& answer) {

@@ -107,7 +107,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void begin_trace(const DeviceName& device, std::uint32_t session_id);
   /// One line of the dialogue, where it is traced. A phone can make it long: not every line is written then.
   void trace(std::string_view what, std::string_view words);
+  /// The message, and the certificates in it.
   void trace_message(std::string_view direction, BytesView octets);
+  void trace_certificate(std::string_view what, BytesView der);
   void trace_answer(const Question& question, const Answer& answer);
 
   net::Connections::Place place_;  ///< before all else: when it is left, the connection is gone

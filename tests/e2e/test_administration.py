@@ -355,7 +355,7 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
             "UnblockCertificate": operators, "ListBlockedCertificates": readers, "ListIssuers": readers, "GetIssuer": readers,
             "AddIssuer": {"admin"}, "ActivateIssuer": {"admin"}, "RetireIssuer": {"admin"}, "AddAnchors": {"admin"},
             "GetSite": {"admin", "auditor"}, "RecoverSite": {"admin"},
-            "ListAnchors": {"admin", "auditor"}, "RemoveAnchor": {"admin"}, "AddAdministrator": {"admin"},
+            "ListAnchors": {"admin", "auditor"}, "ListTrustCandidates": readers, "RemoveAnchor": {"admin"}, "AddAdministrator": {"admin"},
             "ListAdministrators": {"admin", "auditor"}, "DisableAdministrator": {"admin"},
             "ListAudit": {"admin", "auditor"}, "ListSeals": {"admin", "auditor"},
             "VerifyCertificates": {"admin", "auditor"}, "ListPending": everybody, "GetSummary": everybody,

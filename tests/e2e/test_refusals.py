@@ -318,6 +318,35 @@ class OperationTest(Refusals):
         small, _ = self.scheduled("mic", device=self.device("TAB"))
         self.issue(small, maker.mic(small))
 
+    def test_an_issuer_that_nobody_trusts_is_listed_until_it_is_added(self):
+        root = pki.Manufacturer.root("Unlisted Root CA")
+        maker = root.intermediate("Unlisted Maker CA")
+        paths = [each.write(self.site.folder / "unlisted", stem)[0] for each, stem in ((root, "root"), (maker, "maker"))]
+        device, _ = self.scheduled("mic")
+        mic = maker.mic(device)
+
+        def listed(name):
+            found = [each for each in self.site.json("trust", "candidates") if f"CN={name}" in each["issuer"]]
+            return found[0] if found else None
+        for chain, path, name in (((), paths[1], "Unlisted Maker CA"), (maker.chain, paths[0], "Unlisted Root CA")):
+            self.assertIsNone(listed(name))
+            for _ in range(2):
+                self.assertStranger(self.refusal(self.issue, device, pki.Identity(mic.certificate, mic.key, chain)))
+            candidate = eventually(lambda n=name: listed(n), "it is on record")
+            said = pki.openssl("x509", "-in", path, "-noout", "-ext", "subjectKeyIdentifier").stdout.split()[-1]
+            self.assertEqual(candidate["key_identifier"], said.replace(":", "").lower())
+            self.assertEqual((candidate["certificate_sha256"], candidate["devices"], candidate["addresses"]),
+                             (mic.sha256, [device], ["127.0.0.1"]))
+            self.assertIn(device, candidate["subject"])
+            self.assertLessEqual(candidate["first_at"], candidate["last_at"])
+        table = self.site.capfctl("trust", "candidates")
+        self.assertIn("CN=Unlisted Root CA", table.stdout)
+        self.assertIn("capfctl trust add mic", table.stderr)
+        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_UNKNOWN_ISSUER")
+        for path in paths:
+            self.site.trust("mic", path)
+        self.issue(device, mic)
+
     def test_a_removed_anchor_speaks_for_nobody(self):
         maker = pki.Manufacturer.root("Former Maker CA")
         path, _ = maker.write(self.site.folder / "former-maker", "maker")

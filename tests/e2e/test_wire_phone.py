@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import re
 import ssl
 import time
@@ -282,6 +283,7 @@ class TraceTest(DeskPhone):
             ("service", "wire/begin: OK"), ("to_phone", "key_generate_request key_type=ec curve=p-256"),
             ("from_phone", "request_in_progress"), ("from_phone", "key_generate_response public_key=91"),
             ("service", "wire/issue: OK"), ("to_phone", r"store_request certificate_type=lsc certificate=lsc:\d+"),
+            ("certificate", rf".*CN={device}\b.* sha256=[0-9a-f]{{64}}"),
             ("from_phone", "store_response reason=1"), ("service", "wire/confirm: OK"),
             ("to_phone", "end_session reason=1"))
         self.assertEqual(self.traced(other)[0], [])
@@ -291,6 +293,54 @@ class TraceTest(DeskPhone):
         der = pki.der(self.installed(device))
         self.assertNotIn(base64.b64encode(der).decode()[8:40], log)
         self.assertNotIn(der.hex()[64:128], log)
+
+    def test_it_names_the_certificates_that_the_phone_shows(self):
+        maker = pki.Manufacturer.root("Unheard-of CA")
+        device, _ = self.scheduled("install", "mic")
+        self.site.json("phone", "trace", device)
+
+        def words(identity):
+            certificate = identity.certificate
+            dates = " to ".join(f"{each:%Y-%m-%dT%H:%M:%SZ}"
+                                for each in (certificate.not_valid_before, certificate.not_valid_after))
+            issuer, = certificate.issuer.get_attributes_for_oid(pki.NameOID.COMMON_NAME)
+            serial = certificate.serial_number.to_bytes((certificate.serial_number.bit_length() + 7) // 8, "big").hex()
+            return (rf'.*CN=CP-8861-{device}\b.*" issuer="[^"]*CN={issuer.value}[,"].* serial={serial} '
+                    rf'dates="{dates}" sha256={identity.sha256}')
+        good, unknown = self.manufacturer.mic(device, key="rsa-2048"), maker.mic(device, key="rsa-2048")
+        forged = wire_phone.Proof(good, wire_phone.MIC, signer=unknown.key)
+        garbage = wire_phone.Proof(good, wire_phone.MIC)
+        garbage.der = b"\x30\x03\x02\x01\x01"
+        for proof, reason, certificates, digests in (
+                (wire_phone.Proof(unknown, wire_phone.MIC, sudi=unknown), "CERTIFICATE_UNKNOWN_ISSUER",
+                 [("certificate", words(unknown)), ("sudi", words(unknown))], [unknown.sha256]),
+                (wire_phone.Proof(good, wire_phone.MIC, sudi=unknown), "CERTIFICATE_UNKNOWN_ISSUER",
+                 [("certificate", words(good)), ("sudi", words(unknown))], [good.sha256, unknown.sha256]),
+                (forged, "PROOF_INVALID", [("certificate", words(good))], [good.sha256]),
+                (garbage, "CERTIFICATE_MALFORMED",
+                 [("certificate", rf'it cannot be read" .*sha256={hashlib.sha256(garbage.der).hexdigest()}')],
+                 [hashlib.sha256(garbage.der).hexdigest(), "cannot be read"])):
+            with self.subTest(reason):
+                before = len(self.traced(device)[0])
+                with wire_phone.Phone(self.site.server.endpoints["wire"], device) as phone:
+                    self.assertEqual(phone.do(proof=proof), 7)
+                end = [("to_phone", "end_session reason=7")]
+                eventually(lambda b=before, e=end: self.traced(device)[0][b:][-1:] == e, "its end is in the log")
+                self.assertDialogue(
+                    self.traced(device)[0][before:],
+                    ("begin", "from .*"), ("from_phone", "auth_response .*"), *certificates,
+                    ("service", f"wire/begin: {reason}.*"), ("to_phone", "end_session reason=7"))
+
+                def attempt():
+                    return self.site.json("phone", "show", device)["last_attempt"] or {"message": "", "reason": ""}
+
+                def recorded():
+                    found = attempt()
+                    return found["reason"] == reason and all(digest in found["message"] for digest in digests)
+                eventually(recorded, attempt)
+        self.assertRegex(self.site.server.log_text(), rf' info certificate.shown device={device} subject={words(unknown)} ')
+        candidates = [each for each in self.site.json("trust", "candidates") if device in each["devices"]]
+        self.assertEqual([(each["count"], each["certificate_sha256"]) for each in candidates], [(2, unknown.sha256)])
 
     def test_it_holds_on_every_server_and_ends(self):
         server = self.site.add_server()

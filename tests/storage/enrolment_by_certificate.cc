@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,95 @@ TEST_CASE("the first MIC that authenticates a device is remembered, and another 
                  Reason::kMicChanged);
   must(site.phones.unlock(site.administrator, device, true));
   CHECK(site.enrolment.issue(Site::with_certificate(device, second), PhoneKey().request()));
+}
+
+TEST_CASE("issuers that nobody trusts are listed with who has shown them") {
+  Site site;
+  const Manufacturer maker("Maker");
+  const Manufacturer below("Below", maker);
+  const auto candidates = [&] { return must(site.trust.candidates()); };
+  const auto show = [&](const std::string& name, const Manufacturer& issuer, const std::string& address,
+                        std::vector<Bytes> chain = {}) {
+    service::Caller caller = Site::caller(must(DeviceName::parse(name)), address);
+    caller.certificate = service::PresentedCertificate{issuer.mic(PhoneKey(), "X-" + name), std::move(chain)};
+    CHECK_FALSE(site.enrolment.pending(caller));
+    return sha256(caller.certificate->leaf);
+  };
+  show("SEP9", maker, "192.0.2.1");  // nobody knows it
+  CHECK(candidates().empty());
+  for (const std::string name : {"SEP1", "SEP2", "SEP3"}) {
+    site.schedule(site.add_phone(name), kInstall, AuthMode::kMic);
+  }
+  show("SEP1", maker, "192.0.2.1");
+  show("SEP2", maker, "2001:db8::7");
+  const Sha256 last = show("SEP1", maker, "192.0.2.2");
+  show("SEP3", below, "192.0.2.3");
+  show("SEP3", below, "192.0.2.3", {below.root()});
+  auto found = candidates();
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].issuer.name == "O=Maker,C=XX,CN=Maker");
+  CHECK(found[0].issuer.key_identifier == maker.key_identifier());
+  CHECK(found[0].issuer.subject == "O=Phones,C=XX,CN=X-SEP3");
+  CHECK(found[0].count == 4);
+  CHECK(found[0].devices == std::vector<std::string>{"SEP3", "SEP1", "SEP2"});
+  CHECK(found[0].addresses == std::vector<std::string>{"192.0.2.3", "192.0.2.2", "2001:db8::7", "192.0.2.1"});
+  CHECK(found[1].issuer.name == "O=Below,C=XX,CN=Below");
+  CHECK(found[1].count == 1);
+  CHECK(found[0].first_at <= found[0].last_at);
+  CHECK(last != found[0].issuer.sha256);
+
+  // A trusted one that is refused for something else is none of them.
+  service::AnchorRequest anchor;
+  anchor.files = {maker.root(), below.root()};
+  must(site.trust.add(site.administrator, anchor));
+  check_stranger(
+      site, must(DeviceName::parse("SEP1")),
+      site.enrolment.pending(Site::with_certificate(must(DeviceName::parse("SEP1")), maker.mic(PhoneKey(), "X-SEP2"))),
+      Reason::kCertificateNameMismatch);
+  CHECK(candidates().size() == 2);
+
+  // A day later they are gone, in the list at once and from the disk by the maintenance.
+  site.sql("update trust_candidates set last_at = last_at - interval '25 hours' where issuer like '%Below%'");
+  CHECK(candidates().size() == 1);
+  must(service::Maintenance(site.database(), site.policy, SystemClock(), "here").run());
+  CHECK(site.value("select count(*) from trust_candidates") == "1");
+}
+
+TEST_CASE("a stranger who makes up issuers loses their own, and others keep theirs") {
+  Site site;
+  const auto note = [&](const std::string& name, const std::string& device, const std::string& address) {
+    must(in_write(site.database(), [&](Transaction& tx) {
+      const UnknownIssuer issuer{name, {1, 2, 3}, std::string(2000, 's'), Sha256{}};
+      return tx.anchors().note_candidate(issuer, device, address, address);
+    }));
+  };
+  note("CN=New Maker", "SEP1", "192.0.2.1");
+  note("CN=Second Maker", "SEP1", "192.0.2.1");
+  for (int i = 0; i < 3 * kMostCandidates; ++i) {
+    note(std::string(1000, 'x') + std::to_string(i), "SEP1", "198.51.100.1");  // cut: one and the same
+    note("CN=" + std::to_string(i), "SEP1", "198.51.100.1");
+  }
+  for (int i = 0; i < 20; ++i) {
+    note("CN=New Maker", "SEP" + std::to_string(100 + i), "192.0.2." + std::to_string(100 + i));
+  }
+  const auto found = must(site.trust.candidates());
+  CHECK(found.size() == kMostCandidates);
+  const auto of = [&](const std::string& name) {
+    return std::count_if(found.begin(), found.end(), [&](const auto& each) { return each.issuer.name == name; });
+  };
+  CHECK(of("CN=New Maker") == 1);
+  CHECK(of("CN=Second Maker") == 1);
+  CHECK(of("CN=599") == 1);
+  CHECK(of("CN=1") == 0);
+  for (const TrustCandidate& each : found) {
+    CHECK(each.issuer.name.size() <= 256);
+    CHECK(each.issuer.subject.size() == 256);
+    if (each.issuer.name != "CN=New Maker") continue;
+    CHECK(each.count == 21);
+    CHECK(each.devices.size() == kMostInCandidate);
+    CHECK(each.devices.front() == "SEP119");
+    CHECK(each.addresses.size() == kMostInCandidate);
+  }
 }
 
 TEST_CASE("an anchor that goes takes its MICs with it, also between two calls") {

@@ -57,6 +57,10 @@ class Manufacturer {
   }
   /// Its own certificate.
   Bytes root() const { return root_->BER_encode(); }
+  Bytes key_identifier() const {
+    const auto& octets = root_->subject_key_id();
+    return {octets.begin(), octets.end()};
+  }
   Sha256 key_sha256() const { return sha256(root_->subject_public_key_info()); }
 
   /// @param from, to in hours from now.

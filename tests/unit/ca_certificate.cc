@@ -20,6 +20,28 @@ TEST_CASE("a certificate's facts are what openssl says they are") {
   CHECK(facts.key_sha256 == sha256(read_key("phone")->public_key()));
 }
 
+TEST_CASE("a certificate is described in bounded words, whoever wrote it") {
+  const auto good = ca::describe_certificate(read_der("mic/good.pem"));
+  CHECK(good.subject == "CN=CP-8861-SEP001122334455,O=Maker,C=DE,serialNumber=PID:CP-8861 SN:FCH18198CNQ");
+  CHECK(good.issuer == "CN=Maker Devices,O=Maker,C=DE");
+  CHECK(good.dates == "2025-01-01T00:00:00Z to 2045-01-01T00:00:00Z");
+  CHECK(good.serial == to_hex(ca::read_certificate(read_der("mic/good.pem"))->serial));
+  CHECK(good.sha256 == to_hex(sha256(read_der("mic/good.pem"))));
+  CHECK(good.text() == "subject " + good.subject + ", issuer " + good.issuer + ", serial " + good.serial +
+                           ", valid from " + good.dates + ", SHA-256 " + good.sha256);
+
+  const auto wordy = ca::describe_certificate(read_der("mic/wordy.pem"));
+  CHECK(wordy.subject.starts_with("CN=CP-8861-SEP001122334455,OU=Ä9öö"));
+  CHECK(wordy.subject.ends_with("ö..."));  // no half of a character
+  CHECK(wordy.subject.size() <= 123);
+  CHECK(wordy.serial == "7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f...");
+  CHECK(wordy.text().size() <= 460);
+
+  const auto garbage = ca::describe_certificate(Bytes{1, 2, 3});
+  CHECK(garbage.text() ==
+        "SHA-256 039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81, which cannot be read");
+}
+
 TEST_CASE("dates up to the year 9999 are read") {
   for (const std::string year : {"2050", "2200", "2201", "9999"}) {
     const Bytes der = read_der("dates/mic_" + year + ".pem");

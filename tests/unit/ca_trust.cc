@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/ca/certificate.h"
 #include "capf/ca/trust.h"
 #include "tests/support/data.h"
 
@@ -65,6 +66,49 @@ TEST_CASE("the phone may send what stands between its MIC and the anchor") {
   CHECK(reason_of(subject.judge()) == Reason::kCertificateUnknownIssuer);
   subject.chain = {read_der("mic/sub.pem")};
   CHECK(subject.judge());
+}
+
+TEST_CASE("the issuer that a path lacks is found, wherever the path ends") {
+  struct Expected {
+    std::vector<std::string> anchors;
+    std::string leaf;
+    std::vector<std::string> chain;
+    std::string issuer;  ///< its name; empty: nothing is found
+    std::string key;     ///< the certificate that has its key, or that names it
+  };
+  const std::string devices = "CN=Maker Devices,O=Maker,C=DE";
+  const std::string root = "CN=Maker Root,O=Maker,C=DE";
+  const auto expected = GENERATE_COPY(
+      Expected{{}, "mic/good.pem", {}, devices, "mic/sub.pem"},
+      Expected{{}, "mic/good.pem", {"mic/sub.pem"}, root, "mic/root.pem"},
+      Expected{{"mic/sub.pem"}, "mic/good.pem", {}, root, "mic/root.pem"},  // an intermediate alone is no anchor
+      Expected{{}, "mic/good.pem", {"mic/sub.pem", "mic/root.pem"}, root, "mic/root.pem"},  // sent, and not trusted
+      Expected{{"mic/root.pem"}, "mic/good.pem", {}, devices, "mic/sub.pem"},
+      Expected{{"mic/root.pem"}, "mic/good.pem", {"mic/sub.pem"}, "", ""},
+      Expected{{"mic/root.pem", "mic/sub.pem"}, "mic/forged.pem", {}, devices, ""},  // its name, and another key
+      Expected{{}, "mic/bare.pem", {}, devices, ""},                                 // no key identifier
+      Expected{{}, "mic/root.pem", {}, "", ""});                                     // it is its own issuer
+  CAPTURE(expected.leaf, expected.anchors, expected.chain);
+  std::vector<TrustAnchor> anchors;
+  for (const std::string& path : expected.anchors) anchors.push_back(anchor(path));
+  std::vector<Bytes> chain;
+  for (const std::string& path : expected.chain) chain.push_back(read_der(path));
+  const auto found = ca::TrustStore::make(anchors)->find_unknown_issuer(read_der(expected.leaf), chain);
+  REQUIRE(found.has_value() == !expected.issuer.empty());
+  if (!found) return;
+  CHECK(found->name == expected.issuer);
+  CHECK(found->sha256 == sha256(read_der(expected.leaf)));
+  CHECK(found->subject == ca::read_certificate(read_der(expected.leaf))->subject);
+  if (!expected.key.empty()) {
+    CHECK(found->key_identifier == ca::parse_botan(read_der(expected.key)).subject_key_id());
+  } else if (expected.leaf == "mic/bare.pem") {
+    CHECK(found->key_identifier.empty());
+  }
+}
+
+TEST_CASE("an issuer that cannot be read is none") {
+  CHECK_FALSE(ca::TrustStore::make({})->find_unknown_issuer(Bytes{1, 2, 3}, {}));
+  CHECK_FALSE(ca::TrustStore::make({})->find_unknown_issuer(read_der("mic/good.pem"), std::vector<Bytes>{{1, 2, 3}}));
 }
 
 TEST_CASE("an issuer whose name has another order is another one") {

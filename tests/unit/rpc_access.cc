@@ -62,6 +62,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/RecoverSite", "a"},
     {"capf.v1.AdminService/AddAnchors", "a"},
     {"capf.v1.AdminService/ListAnchors", "au"},
+    {"capf.v1.AdminService/ListTrustCandidates", "aou"},
     {"capf.v1.AdminService/RemoveAnchor", "a"},
     {"capf.v1.AdminService/AddAdministrator", "a"},
     {"capf.v1.AdminService/ListAdministrators", "au"},
