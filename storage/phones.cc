@@ -75,7 +75,9 @@ const Statement kRecordAttempt{
     "insert into phone_attempts (phone_id, at, address, transport, kind, reason, message) values "
     "($1::bigint, $2::timestamptz, $3::text, $4::text, $5::text, $6::text, $7::text) on conflict (phone_id) do update "
     "set at = excluded.at, address = excluded.address, transport = excluded.transport, kind = excluded.kind, "
-    "reason = excluded.reason, message = excluded.message"};
+    "reason = excluded.reason, message = excluded.message "
+    // One of the future is a clock's that was ahead.
+    "where phone_attempts.at <= excluded.at or phone_attempts.at > now()"};
 
 /// A device name has nothing that an array's text would have to escape; the quotes keep "null" a name.
 std::string array_of(std::span<const DeviceName> devices) {

@@ -60,6 +60,7 @@ constexpr std::chrono::seconds kReadingPeriod{15};
 constexpr std::chrono::seconds kRefreshPeriod{5};
 constexpr milliseconds kAwaitedPeriod{1000};
 constexpr std::chrono::hours kRenewalPause{1};
+constexpr milliseconds kRecordPatience{1000};       // for refusals that were answered
 constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
 constexpr int kStatusThreads = 2;
 constexpr int kCallsOfOnePhone = 8;
@@ -235,6 +236,7 @@ class Composition final : public Server {
       server->stop(std::max(left, milliseconds{0}));
     }
     wire.join();
+    authenticator_.attempts().drain(kRecordPatience);
     if (refreshing_) {
       refreshing_->stop();
       issuer_service_.leave();

@@ -67,7 +67,7 @@ class PhoneStore {
   virtual Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) = 0;
   /// The name is free again; the records of the phone stay, and a phone added under the name is another one.
   virtual Status remove(std::int64_t id) = 0;
-  /// Replaces the last attempt.
+  /// Replaces the last attempt, unless that one was later: attempts are written down after they have been answered.
   virtual Status record_attempt(std::int64_t id, const Attempt& attempt) = 0;
 };
 

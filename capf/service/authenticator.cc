@@ -81,6 +81,7 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
     std::optional<Operation> operation;
     std::optional<Reason> limit;
     std::optional<Judgement> judgement;
+    TimePoint at;
   };
   CAPF_TRY(high_water_.check());
   // A right string is not counted in the end: its transaction is rolled back. What that leaves of it stands here.
@@ -91,11 +92,11 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
     // A standby may not know yet who was blocked and what was revoked.
     if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
     Sight seen;
+    seen.at = tx.now();
     CAPF_LET(seen.phone, tx.phones().find(caller.device));
-    if (seen.phone) {
-      if (caller.on_found) caller.on_found(*seen.phone);
-      CAPF_LET(seen.operation, tx.operations().find_open(seen.phone->id));
-    }
+    if (seen.phone && caller.on_found) caller.on_found(*seen.phone);
+    // The database is asked the same whether or not the name is on record: see judge().
+    CAPF_LET(seen.operation, tx.operations().find_open(seen.phone ? seen.phone->id : 0));
     const bool compares = caller.auth_string && seen.operation && seen.operation->auth == AuthMode::kString;
     if (caller.auth_string && caller.certificate && need == Need::kDevice) {
       // Its own LSC will do: then the string is neither counted nor compared.
@@ -127,10 +128,10 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
     // In a transaction of its own: the phone's lock comes before those of the counts. The next try would do it again.
     if (sight.limit == Reason::kAuthStringExhausted) CAPF_TRY(end_exhausted(caller, *sight.operation));
     strings_.mac(0, caller.device, caller.auth_string->text());  // as long as a comparison takes
-    return refuse(caller, {fail(*sight.limit).value(), sight.phone, sight.operation});
+    return refuse(caller, {fail(*sight.limit).value(), sight.phone, sight.operation}, sight.at);
   }
   Judgement& judgement = *sight.judgement;
-  if (!judgement) return refuse(caller, judgement.error());
+  if (!judgement) return refuse(caller, judgement.error(), sight.at);
   return std::move(*judgement);
 }
 
@@ -175,9 +176,17 @@ Status Authenticator::end_exhausted(const Caller& caller, const Operation& opera
 Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Caller& caller, Need need,
                                                       const std::optional<Phone>& phone,
                                                       const std::optional<Operation>& operation, bool locked) {
-  // One HMAC whatever comes of it: the time tells no name from another.
+  // One HMAC, and the certificate judged, whatever comes of it: the time tells no name from another.
   const Bytes mac = strings_.mac(operation ? operation->id : 0, caller.device,
                                  caller.auth_string ? caller.auth_string->text() : std::string_view{});
+  const bool by_certificate = !operation || operation->auth == AuthMode::kLsc || operation->auth == AuthMode::kMic;
+  const bool counts = by_certificate || need == Need::kDevice;
+  std::optional<Judgement> judged;
+  if (caller.certificate && !caller.bad_proof && (counts || !locked)) {
+    const Phone nobody{.device = caller.device};
+    const Proven shown{phone ? *phone : nobody, operation, CredentialKind::kNone, {}, {}, {}, {}};
+    CAPF_LET(judged, judge_certificate(tx, caller, shown, locked));
+  }
   // What this server has seen withdrawn for ever stays so, whatever an older database says. A block may have been taken
   // back by another server a moment ago: only the database knows.
   const Withdrawn& withdrawn = high_water_.withdrawn();
@@ -194,15 +203,15 @@ Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Cal
         refused(caller.auth_string || on_wire ? Reason::kNoPendingOperation : Reason::kCredentialMissing, proven));
   };
   if (caller.bad_proof) return operation ? Judgement(refused(*caller.bad_proof, proven)) : idle();
-  const bool by_certificate = !operation || operation->auth == AuthMode::kLsc || operation->auth == AuthMode::kMic;
-  if (caller.certificate && (by_certificate || need == Need::kDevice)) {
-    CAPF_LET(Judgement judged, judge_certificate(tx, caller, proven, locked));
+  if (judged && counts) {
+    Judgement& credential = *judged;
+    const bool stolen = !credential && credential.error().error.reason == Reason::kSupersededLscUsed;
     // On the wire a phone without anything pending hears so, whatever it brought; a stolen key is another matter.
-    if (!judged && !operation && on_wire && judged.error().error.reason != Reason::kSupersededLscUsed) return idle();
-    if (by_certificate && !judged) return judged;
-    const bool own = judged && judged->by == CredentialKind::kOwnLsc;
-    if (!operation || (own && need == Need::kDevice)) return judged;
-    if (by_certificate) proven = *std::move(judged);
+    if (!credential && !operation && on_wire && !stolen) return idle();
+    if (by_certificate && !credential) return std::move(credential);
+    const bool own = credential && credential->by == CredentialKind::kOwnLsc;
+    if (!operation || (own && need == Need::kDevice)) return std::move(credential);
+    if (by_certificate) proven = *std::move(credential);
   }
   if (!operation) return idle();
 
@@ -218,9 +227,9 @@ Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Cal
   } else if (by_certificate && proven.by == CredentialKind::kNone && caller.auth_string) {
     proven.by = CredentialKind::kString;  // for the table, which has the answer
   }
-  // What the phone has had matters where it is to prove itself by a certificate.
+  // What the phone has had matters where it has proven itself by a certificate.
   PhoneFacts facts;
-  if (by_certificate) {
+  if (by_certificate && proven.certificate) {
     CAPF_LET(facts, facts_of(tx, *phone));
   }
   if (Status admitted = admits(operation->kind, operation->auth, proven.by, facts); !admitted) {
@@ -325,7 +334,7 @@ Authenticator::Judgement Authenticator::judge_freshness(const PresentedCertifica
   return proven;
 }
 
-tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal& refusal) {
+tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal& refusal, TimePoint at) {
   const Error& error = refusal.error;
   // That nothing is pending is no refusal there, and changes nothing.
   if (error.reason == Reason::kNoPendingOperation && caller.transport == kWireTransport) return conceal(error);
@@ -351,28 +360,33 @@ tl::unexpected<Error> Authenticator::refuse(const Caller& caller, const Refusal&
                                    {"sha256", each.sha256},
                                    {"left_out", *left_out}});
   }
-  const Status recorded = database_.write([&](Transaction& tx) -> Status {
-    const std::string device = refusal.phone ? refusal.phone->device.text() : "";
-    CAPF_TRY(tx.audit().count_refusal(caller.address.block(), error.reason, device));
-    if (!refusal.phone) return {};
-    Attempt attempt{tx.now(),         caller.address.to_string(),
-                    caller.transport, refusal.operation ? refusal.operation->kind : OperationKind::kInstall,
-                    error.reason,     with_shown(error.message, shown)};
-    CAPF_TRY(tx.phones().record_attempt(refusal.phone->id, attempt));
-    // Two hold one key, or somebody has an old one: only an administrator can tell. The key was proven in this session.
-    const bool proven_now = caller.certificate && caller.certificate->fresh;
-    if (error.reason == Reason::kSupersededLscUsed && proven_now && !refusal.phone->self_service_stopped_at) {
+  FailedAttempt failed{caller.address.block(),
+                       {},
+                       {},
+                       {at, caller.address.to_string(), caller.transport,
+                        refusal.operation ? refusal.operation->kind : OperationKind::kInstall, error.reason,
+                        with_shown(error.message, shown)},
+                       {}};
+  if (refusal.phone) {
+    failed.device = refusal.phone->device.text();
+    failed.phone_id = refusal.phone->id;
+    failed.unknown_issuer = refusal.unknown_issuer;
+  }
+  attempts_.add(std::move(failed));
+  // Two hold one key, or somebody has an old one: only an administrator can tell. The key was proven in this session,
+  // so this is no stranger who asks for names, and it is on record before the answer.
+  const bool proven_now = caller.certificate && caller.certificate->fresh;
+  if (error.reason == Reason::kSupersededLscUsed && proven_now && !refusal.phone->self_service_stopped_at) {
+    const Status recorded = database_.write([&](Transaction& tx) -> Status {
       CAPF_TRY(tx.phones().set_self_service_stopped(refusal.phone->id, true));
-      AuditEvent event = done(device_actor(caller), "phone.superseded_lsc_used", device, error.message);
+      AuditEvent event =
+          done(device_actor(caller), "phone.superseded_lsc_used", refusal.phone->device.text(), error.message);
       event.outcome = "refused";
       event.reason = error.reason;
-      CAPF_TRY(tx.audit().add(event));
-    }
-    if (!refusal.unknown_issuer) return {};
-    return tx.anchors().note_candidate(*refusal.unknown_issuer, device, caller.address.to_string(),
-                                       caller.address.block());
-  });
-  if (!recorded) return tl::unexpected<Error>(recorded.error());
+      return tx.audit().add(event);
+    });
+    if (!recorded) return tl::unexpected<Error>(recorded.error());
+  }
   return conceal(error);
 }
 

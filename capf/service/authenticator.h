@@ -10,6 +10,7 @@
 #include "capf/domain/authentication.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/store.h"
+#include "capf/service/attempts.h"
 #include "capf/service/caller.h"
 #include "capf/service/highwater.h"
 #include "capf/service/trust.h"
@@ -36,8 +37,8 @@ enum class Need : std::uint8_t {
 /// Why somebody did not prove to be the device: the true reason, which goes into the record alone.
 struct Refusal {
   Error error;
-  std::optional<Phone> phone;                   ///< the device, where there is one
-  std::optional<Operation> operation;           ///< its open one
+  std::optional<Phone> phone;                     ///< the device, where there is one
+  std::optional<Operation> operation;             ///< its open one
   std::optional<UnknownIssuer> unknown_issuer{};  ///< whose trust would have helped, for CERTIFICATE_UNKNOWN_ISSUER
 };
 
@@ -52,11 +53,12 @@ class Authenticator {
         policy_(policy),
         clock_(clock),
         high_water_(high_water),
-        on_refusal_(std::move(on_refusal)) {}
+        on_refusal_(std::move(on_refusal)),
+        attempts_(database) {}
 
   /// Judges the caller by what stands in the database now; counts an authentication string before it is compared, takes
-  /// that back where it is right, and tells that it is wrong when the count is committed. A refusal is recorded with
-  /// its true reason, and answered with AUTHENTICATION_FAILED, after one HMAC.
+  /// that back where it is right, and tells that it is wrong when the count is committed. A refusal is answered with
+  /// AUTHENTICATION_FAILED, after the same work for every name, and then recorded with its true reason.
   Result<Proven> authenticate(const Caller& caller, Need need);
   /// The same once more inside the transaction that changes something, under the phone's lock. Counts and records
   /// nothing. @return the phone and its operation as they are now.
@@ -64,6 +66,9 @@ class Authenticator {
   Result<Proven> authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before);
   /// Whether this server has seen the key compromised, whatever an older database says.
   bool has_withdrawn(const Sha256& key) const { return high_water_.withdrawn().has_key({&key, 1}); }
+
+  /// Refusals that were answered and are being recorded.
+  Attempts& attempts() { return attempts_; }
 
  private:
   using Judgement = tl::expected<Proven, Refusal>;
@@ -77,7 +82,8 @@ class Authenticator {
                                              const std::optional<Operation>& operation);
   /// The operation's strings are used up: it fails, unless it has ended meanwhile.
   Status end_exhausted(const Caller& caller, const Operation& operation);
-  tl::unexpected<Error> refuse(const Caller& caller, const Refusal& refusal);
+  /// @param at when it was judged, by the database's clock
+  tl::unexpected<Error> refuse(const Caller& caller, const Refusal& refusal, TimePoint at);
 
   Database& database_;
   const ca::StringKey& strings_;
@@ -88,6 +94,7 @@ class Authenticator {
   TrustCache trust_;
   LogLimit refusals_{50};
   LogLimit shown_{10};
+  Attempts attempts_;
 };
 
 }  // namespace capf::service

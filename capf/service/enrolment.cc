@@ -175,47 +175,45 @@ Status hand_over_in(Transaction& tx, const Caller& caller, const Proven& proven,
   return {};
 }
 
-/// The SHA-256 of what the phone's connection proved, and the phone, unless it is blocked.
-struct FormerCredential {
-  Phone phone;
-  Sha256 certificate{};
-};
-
-Result<std::optional<FormerCredential>> find_former(Transaction& tx, const Caller& caller) {
+/// What the phone's connection proved in this session, as far as the two below look at it.
+std::optional<Sha256> proven_certificate(const Caller& caller) {
   const auto& presented = caller.certificate;
   if (!presented || !presented->fresh || presented->leaf.size() > ca::kLargestCertificate) return std::nullopt;
-  CAPF_LET(const auto phone, tx.phones().find(caller.device));
-  if (!phone || phone->blocked_at) return std::nullopt;
-  return FormerCredential{*phone, sha256(presented->leaf)};
+  return sha256(presented->leaf);
 }
+
+// Both ask the database the same for every name, since anybody may ask them: the time tells no name from another.
 
 /// Whether the answer to a confirmation was lost: what proves the phone is the LSC that proved the operation whose
 /// certificate it has confirmed, and which is superseded by that.
 Result<bool> was_confirmed(Database& database, const Caller& caller, const Sha256& confirmed) {
-  if (!caller.certificate || sha256(caller.certificate->leaf) == confirmed) return false;
+  const auto shown = proven_certificate(caller);
+  if (!shown || *shown == confirmed) return false;
   return in_read(database, [&](Transaction& tx) -> Result<bool> {
-    CAPF_LET(const auto former, find_former(tx, caller));
-    if (!former) return false;
-    CAPF_LET(const auto old, tx.certificates().find_lsc(former->certificate));
+    CAPF_LET(const auto phone, tx.phones().find(caller.device));
+    CAPF_LET(const auto old, tx.certificates().find_lsc(*shown));
     CAPF_LET(const auto lsc, tx.certificates().find_lsc(confirmed));
+    if (!phone || phone->blocked_at) return false;
     if (!old || !lsc || !old->superseded_at || !lsc->valid(tx.now())) return false;
-    if (old->phone_id != former->phone.id || lsc->phone_id != former->phone.id) return false;
+    if (old->phone_id != phone->id || lsc->phone_id != phone->id) return false;
     CAPF_LET(const auto operation, tx.operations().find(lsc->operation_id));
-    return operation && operation->authenticated_certificate == former->certificate;
+    return operation && operation->authenticated_certificate == *shown;
   });
 }
 
 /// Whether the answer to a delete was lost: what proves the phone is what proved the delete, or the LSC that it
 /// revoked.
 Result<bool> was_given_up(Database& database, const Caller& caller) {
+  const auto shown = proven_certificate(caller);
+  if (!shown) return false;
   return in_read(database, [&](Transaction& tx) -> Result<bool> {
-    CAPF_LET(const auto former, find_former(tx, caller));
-    if (!former) return false;
-    CAPF_LET(const auto last, tx.operations().find_last(former->phone.id));
+    CAPF_LET(const auto phone, tx.phones().find(caller.device));
+    CAPF_LET(const auto last, tx.operations().find_last(phone ? phone->id : 0));
+    CAPF_LET(const auto lsc, tx.certificates().find_lsc(*shown));
+    if (!phone || phone->blocked_at) return false;
     if (!last || last->kind != OperationKind::kDelete || last->state != OperationState::kSucceeded) return false;
-    if (last->authenticated_certificate == former->certificate) return true;
-    CAPF_LET(const auto lsc, tx.certificates().find_lsc(former->certificate));
-    return lsc && lsc->phone_id == former->phone.id && lsc->revoked_at && lsc->revoked_at == last->finished_at;
+    if (last->authenticated_certificate == *shown) return true;
+    return lsc && lsc->phone_id == phone->id && lsc->revoked_at && lsc->revoked_at == last->finished_at;
   });
 }
 

@@ -299,6 +299,11 @@ class EndToEnd(unittest.TestCase):
         """A device name that no other test of this process has."""
         return f"{prefix}{next(self._numbers):012X}"
 
+    def assertLastAttempt(self, device, reason):
+        """That the last refusal of the device has this reason: it is recorded after its answer."""
+        eventually(lambda: self.site.last_attempt(device) == reason,
+                   lambda: f"{device}: {self.site.last_attempt(device)} becomes {reason}")
+
     def assertSays(self, done, *words):
         """That a program's standard error has these words."""
         for word in words:

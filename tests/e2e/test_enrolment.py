@@ -211,7 +211,7 @@ class ExistingCertificateTest(Enrolment):
         self.site.phone(device)
         self.site.schedule(device, "install", "lsc")
         self.site.phone(device, "--certificate", old / f"{device}.pem", "--key", old / f"{device}.key", code=1)
-        self.assertEqual(self.site.last_attempt(device), "SUPERSEDED_LSC_USED")
+        self.assertLastAttempt(device, "SUPERSEDED_LSC_USED")
         self.site.phone(device)
         self.assertEqual(self.site.operation(device)["state"], "succeeded")
 
@@ -253,7 +253,7 @@ class ExistingCertificateTest(Enrolment):
         self.site.schedule(device, "install", "mic")
         self.site.phone(device, *self.mic(other), code=1)
         self.assertEqual(self.site.operation(device)["state"], "pending")
-        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_NAME_MISMATCH")
+        self.assertLastAttempt(device, "CERTIFICATE_NAME_MISMATCH")
 
     def test_another_mic_of_the_same_phone_is_refused_until_an_administrator_allows_it(self):
         device = self.site.add_phone(self.device())
@@ -262,7 +262,7 @@ class ExistingCertificateTest(Enrolment):
         self.site.schedule(device, "install", "mic")
         other = self.mic(device)
         self.site.phone(device, *other, code=1)
-        self.assertEqual(self.site.last_attempt(device), "MIC_CHANGED")
+        self.assertLastAttempt(device, "MIC_CHANGED")
         self.site.capfctl("phone", "unlock", device, "--forget-mic")
         self.site.phone(device, *other)
         self.assertEqual(self.site.operation(device)["state"], "succeeded")
@@ -274,7 +274,7 @@ class ExistingCertificateTest(Enrolment):
         self.site.phone(device, *mic)
         self.site.schedule(device, "install", "lsc")
         self.site.phone(device, *mic, code=1)
-        self.assertEqual(self.site.last_attempt(device), "MIC_NOT_TAKEN")
+        self.assertLastAttempt(device, "MIC_NOT_TAKEN")
         self.site.phone(device)
         self.assertEqual(self.site.operation(device)["state"], "succeeded")
 
@@ -286,7 +286,7 @@ class ExistingCertificateTest(Enrolment):
         self.site.schedule(device, "install", "mic")
         lsc = self.site.phones / f"{device}.pem", self.site.phones / f"{device}.key"
         self.site.phone(device, "--certificate", lsc[0], "--key", lsc[1], code=1)
-        self.assertEqual(self.site.last_attempt(device), "LSC_NOT_TAKEN")
+        self.assertLastAttempt(device, "LSC_NOT_TAKEN")
         self.site.phone(device, *mic)
 
     def test_precedence_to_mic_takes_the_lsc_of_a_phone_without_a_mic(self):

@@ -120,7 +120,7 @@ class MatrixTest(EndToEnd, rpc.RefusalTests):
             return
         before = self.site.operation(device)
         self.assertStranger(self.refusal(self.perform, kind, device, identity, string))
-        self.assertEqual(self.site.last_attempt(device), expected)
+        self.assertLastAttempt(device, expected)
         self.assertEqual(self.site.operation(device), before)
         # an unconfirmed certificate of that key must not have been made either
         count = self.site.sql("select count(*) from certificates c join phones p on p.id = c.phone_id "
@@ -178,7 +178,7 @@ class ForeignLscTest(EndToEnd, rpc.RefusalTests):
     def test_it_speaks_for_the_named_devices_only(self):
         device = self.scheduled(prefix="TAB")
         self.assertStranger(self.refusal(self.issue, device, self.other_site.mic(device, common_names=[device])))
-        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_OUTSIDE_ANCHOR")
+        self.assertLastAttempt(device, "CERTIFICATE_OUTSIDE_ANCHOR")
 
 
 if __name__ == "__main__":

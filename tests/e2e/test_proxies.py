@@ -65,7 +65,7 @@ class ProxiesTest(EndToEnd):
                                        trust, "--dir", self.site.phones, *(["--wire"] if wire else []), *options), code=code)
 
     def attempt(self, device):
-        return self.site.json("phone", "show", device)["last_attempt"]
+        return eventually(lambda: self.site.json("phone", "show", device)["last_attempt"], "it is on record")
 
     def test_the_phones_address_counts(self):
         for wire in (False, True):

@@ -138,7 +138,7 @@ class Recovery(EndToEnd):
         self.site.add_phone(unknown)
         self.site.schedule(unknown, "install", "lsc")
         self.site.phone(unknown, code=1)
-        self.assertEqual(self.site.last_attempt(unknown), "CERTIFICATE_UNKNOWN_ISSUER")
+        self.assertLastAttempt(unknown, "CERTIFICATE_UNKNOWN_ISSUER")
 
     def test_a_dismissed_administrator_takes_no_site_from_its_backup(self):
         device, removed, blocked = (self.device() for _ in range(3))

@@ -1,17 +1,23 @@
 """What bad input gets: a refusal with code, reason and words, nothing changed, and a record. Who has not proven to be
 the device hears one and the same answer, whatever the true reason is; that stands in the record."""
 
+import bisect
 import datetime
 import hashlib
+import itertools
+import random
 import re
 import socket
+import statistics
+import threading
+import time
 import unittest
 
 import grpc
 
-from e2e import pki, rpc
-from e2e.rpc import credential
-from e2e.site import EndToEnd, Site, eventually
+from e2e import faults, pki, rpc
+from e2e.rpc import credential, phone_pb2
+from e2e.site import LONG, EndToEnd, Site, eventually
 
 EC = ("--key-order", "ec", "--ec-size", "256")
 
@@ -38,6 +44,119 @@ class Refusals(EndToEnd, rpc.RefusalTests):
         return [self.site.sql(f"select t.* from {table} t join phones p on p.id = t.phone_id "
                               f"where p.device = '{device}'", user="postgres")
                 for table in ("operations", "certificates")]
+
+
+def statements(transaction):
+    """The names of the prepared statements that a client executes in it; a string is counted by one of two."""
+    names = []
+    while transaction:
+        size = 1 + int.from_bytes(transaction[1:5], "big")
+        if transaction[:1] == b"B":  # portal and statement, each with a zero behind it
+            name = transaction[5:size].split(b"\0", 2)[1].decode()
+            names.append("strings_count" if name == "strings_count_stranger" else name)
+        transaction = transaction[size:]
+    return names
+
+
+class NamesTest(Refusals):
+    """What a stranger could tell names by besides the answer: how long it takes. Its database is reached through a proxy
+    that sees what is asked before the answer."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site()
+        cls.addClassCleanup(cls.site.close)
+        cls.manufacturer = pki.Manufacturer.root("Manufacturing CA of names")
+        path, _ = cls.manufacturer.write(cls.site.folder / "names", "manufacturer")
+        cls.site.trust("mic", path)
+        cls.proxy = faults.Proxy(cls.site)
+        cls.addClassCleanup(cls.proxy.close)
+        state = cls.site.copy_state("behind")
+        path = state / "capfd.toml"
+        path.write_text(path.read_text().replace(f'server = "{cls.site.database}', f'server = "host={cls.proxy.folder}'))
+        cls.server = cls.site.add_server(state)
+
+    def names(self):
+        blocked = self.site.add_phone(self.device())
+        self.site.capfctl("phone", "block", blocked)
+        return {"pending": self.scheduled("string")[0], "pending by MIC": self.scheduled("mic")[0],
+                "idle": self.site.add_phone(self.device()), "blocked": blocked, "unknown": "SEPFFFFFFFFFFFD"}
+
+    def calls(self):
+        """What strangers try: without anything, with a string, with a certificate of their own making."""
+        forger = pki.Manufacturer.root("Manufacturing CA of names")  # the name alone is right
+        for what, identity, string in (("nothing", None, ""), ("a string", None, "98765432"),
+                                       ("a certificate", forger.mic("SEPFFFFFFFFFFFD"), "")):
+            for method, fields in (("GetPendingOperation", {}),
+                                   ("IssueCertificate", {"certification_request": pki.request(pki.make_key())}),
+                                   ("ConfirmCertificate", {"sha256": bytes(32)}), ("DeleteCertificate", {}),
+                                   ("HandOverCertificates", {"certificates": [b"0"]}),
+                                   ("ReportFailure", {"failure": phone_pb2.ReportFailureRequest.FAILURE_STORE})):
+                yield f"{method} with {what}", identity, lambda phone, name, m=method, f=fields, s=string: getattr(
+                    phone, m)(credential=credential(name, s), **f)
+
+    def test_every_name_costs_the_same_before_the_answer(self):
+        names = self.names()
+        for what, identity, call in self.calls():
+            asked = {}
+            with rpc.phone_client(self.site, identity, server=self.server) as phone:
+                for _ in range(2):  # what is kept in memory is there the second time
+                    for kind, name in names.items():
+                        seen = []
+                        self.proxy.on_commit = lambda transaction: seen.append(transaction)
+                        try:
+                            call(phone, name)
+                        except rpc.Refusal:
+                            pass
+                        self.proxy.on_commit = None
+                        asked[kind] = [statements(each) for each in seen if b"phones_find\0" in each]
+            with self.subTest(what):
+                self.assertTrue(asked["unknown"])
+                self.assertEqual(len(set(map(str, asked.values()))), 1, asked)
+
+    def test_the_answer_does_not_wait_for_the_record(self):
+        held = threading.Event()
+
+        def hold(transaction):
+            if b"audit_count_refusal\0" in transaction:
+                held.wait(60)
+        for kind, name in self.names().items():
+            with self.subTest(kind), rpc.phone_client(self.site, server=self.server) as phone:
+                held.clear()
+                self.proxy.on_commit = hold
+                try:
+                    self.assertStranger(self.refusal(lambda: phone.IssueCertificate(
+                        credential=credential(name), certification_request=pki.request(pki.make_key()))))
+                    if kind != "unknown":
+                        self.assertIsNone(self.site.json("phone", "show", name).get("last_attempt"))
+                finally:
+                    held.set()
+                    self.proxy.on_commit = None
+                if kind != "unknown":
+                    eventually(lambda: self.site.json("phone", "show", name).get("last_attempt"), "it is on record")
+
+    @unittest.skipUnless(LONG, "it measures, for a quiet machine")
+    def test_the_time_tells_no_name_from_another(self):
+        names = self.names()
+        took = {kind: [] for kind in names}
+        with rpc.phone_client(self.site) as phone:
+            for _ in range(2000):
+                for kind, name in random.sample(list(names.items()), len(names)):
+                    begun = time.perf_counter()
+                    phone.GetPendingOperation(credential=credential(name))
+                    took[kind].append(time.perf_counter() - begun)
+        print({kind: f"{statistics.median(each) * 1000:.2f} ms" for kind, each in took.items()})
+        for one, other in itertools.combinations(took, 2):
+            chance = longer(took[one], took[other])
+            print(f"{one} takes longer than {other}: {chance:.3f}")
+            self.assertTrue(0.45 < chance < 0.55, (one, other, chance))
+
+
+def longer(ours, theirs):
+    """The chance that one of ours is longer than one of theirs."""
+    theirs = sorted(theirs)
+    below = sum(bisect.bisect_left(theirs, each) + bisect.bisect_right(theirs, each) for each in ours)
+    return below / 2 / len(ours) / len(theirs)
 
 
 class StrangerTest(Refusals):
@@ -101,7 +220,7 @@ class StrangerTest(Refusals):
                 answers[what] = refusal.whole
                 self.assertEqual(self.state_of(fields["device"]), before)
                 if reason:
-                    self.assertEqual(self.site.last_attempt(fields["device"]), reason)
+                    self.assertLastAttempt(fields["device"], reason)
         self.assertEqual(len(set(answers.values())), 1, answers)
         self.issue(by_string, auth_string=digits)
 
@@ -135,6 +254,7 @@ class StrangerTest(Refusals):
     def test_the_phones_page_shows_the_last_attempt_in_ciscos_words(self):
         device, _ = self.scheduled("string")
         self.refusal(self.issue, device, auth_string="1111")
+        self.assertLastAttempt(device, "AUTH_STRING_MISMATCH")
         page = self.site.json("phone", "show", device)
         self.assertEqual(page["last_attempt"]["reason"], "AUTH_STRING_MISMATCH")
         self.assertIn("127.0.0.1", page["last_attempt"]["address"])
@@ -314,7 +434,7 @@ class OperationTest(Refusals):
         self.site.trust("mic", path, "--devices", "TAB*")
         device, _ = self.scheduled("mic")
         self.assertStranger(self.refusal(self.issue, device, maker.mic(device)))
-        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_OUTSIDE_ANCHOR")
+        self.assertLastAttempt(device, "CERTIFICATE_OUTSIDE_ANCHOR")
         small, _ = self.scheduled("mic", device=self.device("TAB"))
         self.issue(small, maker.mic(small))
 
@@ -342,7 +462,7 @@ class OperationTest(Refusals):
         table = self.site.capfctl("trust", "candidates")
         self.assertIn("CN=Unlisted Root CA", table.stdout)
         self.assertIn("capfctl trust add mic", table.stderr)
-        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_UNKNOWN_ISSUER")
+        self.assertLastAttempt(device, "CERTIFICATE_UNKNOWN_ISSUER")
         for path in paths:
             self.site.trust("mic", path)
         self.issue(device, mic)
@@ -370,7 +490,7 @@ class WrongStringTest(Refusals):
         for _ in range(5):
             self.assertStranger(self.refusal(self.issue, device, auth_string=wrong))
         self.assertStranger(self.refusal(self.issue, device, auth_string=digits))
-        self.assertEqual(self.site.last_attempt(device), "ADDRESS_LIMITED")
+        self.assertLastAttempt(device, "ADDRESS_LIMITED")
         self.site.capfctl("phone", "unlock", device)
         self.issue(device, auth_string=digits)
 
@@ -381,7 +501,7 @@ class WrongStringTest(Refusals):
             old = "1" * 8 if digits != "1" * 8 else "2" * 8
             for _ in range(4):
                 self.assertStranger(self.refusal(self.issue, device, auth_string=old))
-                self.assertEqual(self.site.last_attempt(device), "AUTH_STRING_MISMATCH")
+                self.assertLastAttempt(device, "AUTH_STRING_MISMATCH")
         for _ in range(5):
             device, digits = self.scheduled("string")
             self.issue(device, auth_string=digits)
@@ -392,7 +512,7 @@ class WrongStringTest(Refusals):
         for number in range(50):
             self.assertStranger(self.refusal(self.issue, f"SEP{number:012X}", auth_string=f"{number:08d}"))
         self.assertStranger(self.refusal(self.issue, device, auth_string=digits))
-        self.assertEqual(self.site.last_attempt(device), "ADDRESS_LIMITED")
+        self.assertLastAttempt(device, "ADDRESS_LIMITED")
         limited = [each for each in self.site.json("address", "list") if each["device"] is None]
         self.assertEqual([(each["address"], each["strings"], each["limit"]) for each in limited], [("127.0.0.1", 50, 50)])
         self.assertSays(self.site.capfctl("address", "unlock", "nowhere", code=1), "INVALID_REQUEST")

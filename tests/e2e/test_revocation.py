@@ -134,7 +134,7 @@ class HoldTest(RevocationTest):
         self.assertSeen(path, serial, "certificateHold", "Certificate Hold")
         self.site.schedule(device, "install", "lsc")
         self.assertSays(self.site.phone(device, code=1), "AUTHENTICATION_FAILED")
-        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_REVOKED")
+        self.assertLastAttempt(device, "CERTIFICATE_REVOKED")
         self.assertSays(self.revoke(serial, "--reason", "certificateHold", code=1), "ALREADY_REVOKED")
         self.site.capfctl("certificate", "release", device)
         self.assertSeen(path, serial, "good", None)
@@ -246,7 +246,7 @@ class BlockTest(RevocationTest):
             with self.subTest(transport):
                 done = self.site.phone(device, *transport, "--certificate", mic, "--key", key, code=1)
                 self.assertNotIn("BLOCKED", done.stderr)
-                self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_BLOCKED")
+                self.assertLastAttempt(device, "CERTIFICATE_BLOCKED")
         self.site.capfctl("certificate", "unblock", blocked["sha256"][:12])
         self.assertNotIn(blocked, self.site.json("certificate", "blocked"))
         self.assertSays(self.site.capfctl("certificate", "unblock", blocked["sha256"], code=1), "UNKNOWN_CERTIFICATE")

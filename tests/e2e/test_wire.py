@@ -133,7 +133,7 @@ class CertificateTest(Wire):
         self.assertEnds(device, "succeeded")
         self.site.schedule(device, "install", "mic")
         self.assertEqual(self.visit(device, proof=Proof(mic, MIC))[1], 7)
-        self.assertEqual(self.site.last_attempt(device), "PROOF_DOWNGRADED")
+        self.assertLastAttempt(device, "PROOF_DOWNGRADED")
         self.assertEqual(self.visit(device, proof=Proof(mic, MIC, sudi=mic))[1], 1)
 
     def test_an_lsc_upgrades_and_stays_good_until_its_successor_is_stored(self):
@@ -148,7 +148,7 @@ class CertificateTest(Wire):
         self.assertEnds(device, "succeeded")
         self.site.schedule(device, "install", "lsc")
         self.assertEqual(self.visit(device, proof=Proof(lsc, LSC))[1], 7)
-        self.assertEqual(self.site.last_attempt(device), "SUPERSEDED_LSC_USED")
+        self.assertLastAttempt(device, "SUPERSEDED_LSC_USED")
         self.assertEqual(self.visit(device, proof=Proof(pki.Identity(phone.certificate, phone.key), LSC))[1], 1)
 
     def test_an_lsc_with_the_fresh_mic_beside_it(self):
@@ -161,7 +161,7 @@ class CertificateTest(Wire):
         other = self.manufacturer.mic(self.device(), key="rsa-2048")
         self.site.schedule(device, "delete", "lsc")
         self.assertEqual(self.visit(device, proof=Proof(lsc, LSC, sudi=other))[1], 7)
-        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_NAME_MISMATCH")
+        self.assertLastAttempt(device, "CERTIFICATE_NAME_MISMATCH")
 
     def test_delete_and_troubleshoot(self):
         device = self.device()
@@ -217,7 +217,7 @@ class FaultTest(Wire):
             second.answer(*second.hear())
             self.assertEqual(second.ended(), 1)
         self.assertEnds(device, "succeeded")
-        self.assertEqual(self.site.last_attempt(device), "SESSION_REPLACED")
+        self.assertLastAttempt(device, "SESSION_REPLACED")
 
     def test_a_phone_that_cannot_generate_its_key_three_times_fails(self):
         device = self.site.add_phone(self.device())
@@ -249,7 +249,7 @@ class FaultTest(Wire):
         digits = self.site.schedule(device, "install", "string")
         wrong = "1234" if digits != "1234" else "4321"
         self.assertEqual(self.visit(device, wrong)[1], 7)
-        self.assertEqual(self.site.last_attempt(device), "AUTH_STRING_MISMATCH")
+        self.assertLastAttempt(device, "AUTH_STRING_MISMATCH")
         self.assertEqual(self.visit(device)[1], 7)
         self.assertEqual(self.visit(device, digits)[1], 1)
 

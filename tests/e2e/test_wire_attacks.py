@@ -55,7 +55,7 @@ class Attack(Wire):
         with self.phone(self.victim) as phone:
             phone.say(AUTH_RESPONSE, phone.auth_elements(None, proof))
             self.assertRefused(phone)
-        self.assertEqual(self.site.last_attempt(self.victim), reason)
+        self.assertLastAttempt(self.victim, reason)
 
 
 class MalformedTest(Attack):

@@ -69,7 +69,7 @@ class OperationTest(DeskPhone):
         self.phone(device, *mic)
         self.site.schedule(device, "install", "mic", *EC)
         self.assertSays(self.phone(device, *mic, "--no-sudi", code=1), "AUTHENTICATION_FAILED")
-        self.assertEqual(self.site.last_attempt(device), "PROOF_DOWNGRADED")
+        self.assertLastAttempt(device, "PROOF_DOWNGRADED")
         self.phone(device, *mic)
         self.assertEnds(device, "succeeded")
 
@@ -94,7 +94,7 @@ class OperationTest(DeskPhone):
         self.phone(device, *mic, "--prefer-lsc")  # there is no LSC yet: the MIC alone
         self.site.schedule(device, "install", "lsc", *EC)
         self.assertSays(self.phone(device, code=1), "AUTHENTICATION_FAILED")
-        self.assertEqual(self.site.last_attempt(device), "PROOF_DOWNGRADED")
+        self.assertLastAttempt(device, "PROOF_DOWNGRADED")
         self.phone(device, *mic, "--prefer-lsc")
         self.assertEnds(device, "succeeded")
         self.assertEqual(self.site.sql("select authenticated_by from operations o join phones p on p.id = o.phone_id "
@@ -102,7 +102,7 @@ class OperationTest(DeskPhone):
         other = self.mic(self.device())
         self.site.schedule(device, "delete", "lsc")
         self.assertSays(self.phone(device, *other, "--prefer-lsc", code=1), "AUTHENTICATION_FAILED")
-        self.assertEqual(self.site.last_attempt(device), "CERTIFICATE_NAME_MISMATCH")
+        self.assertLastAttempt(device, "CERTIFICATE_NAME_MISMATCH")
 
     def test_delete_and_troubleshoot(self):
         device, _ = self.scheduled("install", "null", *EC)

@@ -67,7 +67,10 @@ TEST_CASE("issuers that nobody trusts are listed with who has shown them") {
   Site site;
   const Manufacturer maker("Maker");
   const Manufacturer below("Below", maker);
-  const auto candidates = [&] { return must(site.trust.candidates()); };
+  const auto candidates = [&] {
+    site.record();
+    return must(site.trust.candidates());
+  };
   const auto show = [&](const std::string& name, const Manufacturer& issuer, const std::string& address,
                         std::vector<Bytes> chain = {}) {
     service::Caller caller = Site::caller(must(DeviceName::parse(name)), address);

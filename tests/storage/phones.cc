@@ -39,6 +39,15 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK(changed.last_attempt->kind == OperationKind::kDelete);
     CHECK(changed.last_attempt->reason == Reason::kAuthStringMismatch);
     CHECK(changed.last_attempt->message == "a\uFFFDb\uFFFD");
+    const auto last_at = [&] { return good(tx.phones().find(device("SEP1")))->last_attempt->at; };
+    attempt.at = tx.now() - std::chrono::minutes{1};
+    good(tx.phones().record_attempt(phone.id, attempt));  // written down late
+    CHECK(last_at() == tx.now());
+    attempt.at = tx.now() + std::chrono::hours{1};  // by a clock that was ahead
+    good(tx.phones().record_attempt(phone.id, attempt));
+    attempt.at = tx.now();
+    good(tx.phones().record_attempt(phone.id, attempt));
+    CHECK(last_at() == tx.now());
     good(tx.phones().set_traced(phone.id, tx.now() + std::chrono::minutes{5}));
     CHECK(good(tx.phones().find(device("SEP1")))->traced_until == tx.now() + std::chrono::minutes{5});
     good(tx.phones().set_traced(phone.id, tx.now()));  // which is over

@@ -494,6 +494,7 @@ TEST_CASE("a stranger's malformed request is refused with its reason and counted
   CHECK(ask("SEP 1", "") == "INVALID_DEVICE_NAME");
   CHECK(ask("SEP001122334455", "12") == "INVALID_AUTH_STRING");
   CHECK(ask("SEP001122334455", "12345678") == "AUTHENTICATION_FAILED");
+  servers.site.record();
   CHECK(must(servers.records.refusals({}, {0, 10})).size() == 3);
 
   grpc::ClientContext context;

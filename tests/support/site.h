@@ -83,7 +83,16 @@ class Site {
   ca::Issuers& issuer_keys() { return *issuers_; }
   /// Runs SQL, as the owner of the schema unless another role is named.
   void sql(const std::string& text, const std::string& role = "capf_owner") { fresh_.sql(text, role); }
-  std::string value(const std::string& query) { return fresh_.sql(query); }
+  /// With every refusal on record.
+  std::string value(const std::string& query) {
+    record();
+    return value_now(query);
+  }
+  /// While something is held that those who record wait for.
+  std::string value_now(const std::string& query) { return fresh_.sql(query); }
+  void record() {
+    if (!authenticator.attempts().drain(std::chrono::minutes{2})) throw std::runtime_error("nothing is recorded");
+  }
 
   DeviceName add_phone(const std::string& name) {
     const DeviceName device = must(DeviceName::parse(name));
@@ -130,7 +139,10 @@ class Site {
     }));
   }
   /// What the record says of the last refusal in the device's name.
-  std::optional<Attempt> last_attempt(const DeviceName& device) { return must(phones.show(device)).phone.last_attempt; }
+  std::optional<Attempt> last_attempt(const DeviceName& device) {
+    record();
+    return must(phones.show(device)).phone.last_attempt;
+  }
 
   const Actor administrator{ActorKind::kAdministrator, "tester", "127.0.0.1"};
   SitePolicy policy = [] {
@@ -188,7 +200,7 @@ inline void await_waiting(Site& site, int sessions) {
       "select count(*) from pg_locks join pg_stat_activity using (pid) where not granted and "
       "datname = current_database()";
   int looks = 0;
-  while (std::stoi(site.value(waiting)) < sessions) {
+  while (std::stoi(site.value_now(waiting)) < sessions) {
     if (++looks == 10'000) throw std::runtime_error("nobody waits");
   }
 }
