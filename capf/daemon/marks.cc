@@ -7,6 +7,28 @@
 #include "capf/daemon/site.h"
 
 namespace capf::daemon {
+namespace {
+
+constexpr std::uint64_t kLargestJournal = std::uint64_t{1} << 30;  ///< far more than withdrawals of a million phones
+
+/// Old or new, whatever happens meanwhile.
+Status replace_file(const std::filesystem::path& path, const std::string& text) {
+  const std::filesystem::path fresh = path.string() + ".new";
+  std::error_code error;
+  std::filesystem::remove(fresh, error);
+  CAPF_TRY(write_new_secret_file(fresh, as_bytes(text)));
+  std::filesystem::rename(fresh, path, error);
+  if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
+  return sync_folder(path.parent_path());
+}
+
+std::string joined(std::span<const std::string> lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + '\n';
+  return text;
+}
+
+}  // namespace
 
 Result<std::map<std::string, std::string>> MarksFile::read() const {
   std::map<std::string, std::string> marks;
@@ -38,13 +60,7 @@ Status MarksFile::set(const std::string& name, const std::string& value) {
   marks[name] = value;
   std::string text;
   for (const auto& [mark, its_value] : marks) text += mark + ' ' + its_value + '\n';
-  const std::filesystem::path fresh = path_.string() + ".new";
-  std::error_code error;
-  std::filesystem::remove(fresh, error);
-  CAPF_TRY(write_new_secret_file(fresh, as_bytes(text)));
-  std::filesystem::rename(fresh, path_, error);
-  if (error) return fail(Reason::kInvalidConfiguration, path_.string() + ": " + error.message());
-  return sync_folder(path_.parent_path());
+  return replace_file(path_, text);
 }
 
 Result<std::vector<std::string>> JournalFile::read() {
@@ -52,7 +68,14 @@ Result<std::vector<std::string>> JournalFile::read() {
   std::error_code error;
   if (!std::filesystem::exists(path_, error)) return lines;
   CAPF_TRY(check_private(path_));
-  CAPF_LET(const Bytes data, read_file(path_));
+  CAPF_LET(const File file, File::open(path_));
+  CAPF_LET(const std::uint64_t size, file.size());
+  if (size > kLargestJournal) {
+    return fail(Reason::kInvalidConfiguration, path_.string() + " is larger than 1 GiB");
+  }
+  Bytes data(static_cast<std::size_t>(size));
+  CAPF_LET(const std::size_t count, file.read(0, data));
+  data.resize(count);
   const std::string_view text = as_text(data);
   std::size_t start = 0;
   for (std::size_t end; (end = text.find('\n', start)) != std::string_view::npos; start = end + 1) {
@@ -64,8 +87,7 @@ Result<std::vector<std::string>> JournalFile::read() {
 }
 
 Status JournalFile::append(std::span<const std::string> lines) {
-  std::string text;
-  for (const std::string& line : lines) text += line + '\n';
+  const std::string text = joined(lines);
   CAPF_LET(File file, File::open_to_append(path_));
   CAPF_LET(const std::uint64_t before, file.size());
   Status written = file.write(as_bytes(text));
@@ -79,12 +101,7 @@ Status JournalFile::append(std::span<const std::string> lines) {
   return sync_folder(path_.parent_path());
 }
 
-Status JournalFile::clear() {
-  std::error_code error;
-  std::filesystem::remove(path_, error);
-  if (error) return fail(Reason::kInvalidConfiguration, path_.string() + ": " + error.message());
-  return sync_folder(path_.parent_path());
-}
+Status JournalFile::replace(std::span<const std::string> lines) { return replace_file(path_, joined(lines)); }
 
 Result<Secret> make_recovery_word(const std::filesystem::path& path, Botan::RandomNumberGenerator& random) {
   Bytes octets(16);

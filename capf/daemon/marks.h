@@ -38,7 +38,7 @@ class JournalFile final : public service::Lines {
 
   Result<std::vector<std::string>> read() override;
   Status append(std::span<const std::string> lines) override;
-  Status clear() override;
+  Status replace(std::span<const std::string> lines) override;
 
  private:
   std::filesystem::path path_;

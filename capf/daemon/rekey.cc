@@ -40,12 +40,12 @@ Status remove_path(const fs::path& path) {
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
-/// The names of the files in a folder, in order.
+/// The names of the keys in a folder, in order: what else is there grows with the site, and is not encrypted.
 Result<std::vector<std::string>> names_in(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    if (!at->is_directory()) names.push_back(at->path().filename().string());
+    if (!at->is_directory() && at->path().extension() == ".key") names.push_back(at->path().filename().string());
   }
   CAPF_TRY(as_status(error, folder));
   std::sort(names.begin(), names.end());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
+#include <tuple>
 
 #include "capf/base/error.h"
 
@@ -80,6 +82,18 @@ std::optional<Withdrawal> Withdrawal::parse_line(std::string_view line) {
   }
   withdrawal.block = line;
   return withdrawal;
+}
+
+std::vector<Withdrawal> condense(const std::vector<Withdrawal>& journal) {
+  using Subject = std::tuple<WithdrawalKind, Sha256, std::int64_t, std::string>;
+  std::set<Subject> seen;
+  std::vector<Withdrawal> counting;
+  for (auto entry = journal.rbegin(); entry != journal.rend(); ++entry) {
+    const bool newest = seen.insert({entry->kind, entry->sha256, entry->phone_id, entry->device}).second;
+    if (entry == journal.rbegin() || (newest && !entry->undone)) counting.push_back(*entry);
+  }
+  std::reverse(counting.begin(), counting.end());
+  return counting;
 }
 
 }  // namespace capf

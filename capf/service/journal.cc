@@ -5,20 +5,52 @@ namespace {
 
 const char* const kMark = "journal";
 constexpr int kAtOnce = 1000;
+constexpr std::size_t kFewest = 10'000;  ///< entries that are not worth condensing
+
+std::vector<std::string> lines_of(const std::vector<Withdrawal>& withdrawals) {
+  std::vector<std::string> lines;
+  lines.reserve(withdrawals.size());
+  for (const Withdrawal& withdrawal : withdrawals) lines.push_back(withdrawal.to_line());
+  return lines;
+}
 
 }  // namespace
 
-Status Journal::open() {
+Result<std::vector<Withdrawal>> Journal::read() {
   CAPF_LET(const auto lines, lines_.read());
+  std::vector<Withdrawal> journal;
+  journal.reserve(lines.size());
   for (const std::string& line : lines) {
-    const auto withdrawal = Withdrawal::parse_line(line);
+    auto withdrawal = Withdrawal::parse_line(line);
     if (!withdrawal) {
       return fail(Reason::kInvalidConfiguration, "the journal of withdrawals has a line that is none");
     }
-    high_water_.withdrawn().take(*withdrawal);
-    last_ = withdrawal->place;
+    journal.push_back(*std::move(withdrawal));
+  }
+  return journal;
+}
+
+Status Journal::condense_when_due(std::vector<Withdrawal> journal) {
+  size_ = journal.size();
+  if (size_ >= due_) {
+    const auto counting = condense(journal);
+    if (counting.size() < size_) {
+      CAPF_TRY(lines_.replace(lines_of(counting)));
+      size_ = counting.size();
+    }
+    due_ = 2 * size_ + kFewest;
   }
   return {};
+}
+
+Status Journal::open() {
+  CAPF_LET(auto journal, read());
+  for (const Withdrawal& withdrawal : journal) {
+    high_water_.withdrawn().take(withdrawal);
+    last_ = withdrawal.place;
+  }
+  due_ = kFewest;
+  return condense_when_due(std::move(journal));
 }
 
 Status Journal::follow() {
@@ -44,23 +76,26 @@ Status Journal::follow_locked() {
       return fail(Reason::kDatabaseBehind, lacking);
     }
     high_water_.report(kMark, std::nullopt);
-    std::vector<std::string> lines;
-    for (const Withdrawal& withdrawal : next) lines.push_back(withdrawal.to_line());
-    if (!lines.empty()) CAPF_TRY(lines_.append(lines));
+    if (!next.empty()) CAPF_TRY(lines_.append(lines_of(next)));
+    size_ += next.size();
     for (const Withdrawal& withdrawal : next) {
       high_water_.withdrawn().take(withdrawal);
       last_ = withdrawal.place;
     }
     more = next.size() == kAtOnce;
   }
-  return {};
+  if (size_ < due_) return {};
+  CAPF_LET(auto journal, read());
+  return condense_when_due(std::move(journal));
 }
 
 Status Journal::begin_anew() {
   const std::lock_guard lock(mutex_);
-  CAPF_TRY(lines_.clear());
+  CAPF_TRY(lines_.replace({}));
   high_water_.withdrawn().clear();
   last_ = {};
+  size_ = 0;
+  due_ = kFewest;
   return follow_locked();
 }
 

@@ -18,12 +18,13 @@ class Lines {
   virtual Result<std::vector<std::string>> read() = 0;
   /// On disk when it returns.
   virtual Status append(std::span<const std::string> lines) = 0;
-  /// No line is left.
-  virtual Status clear() = 0;
+  /// No line is left but these; the former ones stay where it fails. On disk when it returns.
+  virtual Status replace(std::span<const std::string> lines) = 0;
 };
 
 /// Follows the withdrawals of every server into a file beside the keys. The database must have what the file ends with.
-/// Threads: any.
+/// The file grows with what is withdrawn, not with what is withdrawn and given back: entries that say nothing any more
+/// are left out now and then. Threads: any.
 class Journal {
  public:
   Journal(Database& database, Lines& lines, HighWater& high_water)
@@ -39,12 +40,16 @@ class Journal {
 
  private:
   Status follow_locked();
+  Result<std::vector<Withdrawal>> read();
+  Status condense_when_due(std::vector<Withdrawal> journal);
 
   Database& database_;
   Lines& lines_;
   HighWater& high_water_;
   std::mutex mutex_;
   ChangeCursor last_;
+  std::size_t size_ = 0;  ///< entries in the file
+  std::size_t due_ = 0;   ///< entries at which the file is condensed
 };
 
 }  // namespace capf::service

@@ -110,6 +110,48 @@ TEST_CASE("withdrawals have one form on a line, and nothing else is one") {
   }
 }
 
+TEST_CASE("a journal keeps of each subject what still holds, and its very last entry") {
+  const auto entry = [](std::int64_t id, WithdrawalKind kind, bool undone, std::int64_t phone) {
+    return Withdrawal{{1, id}, kind, undone, {}, phone, "SEP" + std::to_string(phone), ""};
+  };
+  constexpr auto kBlocked = WithdrawalKind::kBlockedPhone;
+  constexpr auto kRemoved = WithdrawalKind::kRemovedPhone;
+  std::vector<Withdrawal> journal{entry(1, kBlocked, false, 1), entry(2, kBlocked, false, 2),
+                                  entry(3, kBlocked, true, 1),  entry(4, kRemoved, false, 2),
+                                  entry(5, kBlocked, false, 3), entry(6, kBlocked, false, 2)};
+  const auto places = [&] {
+    std::string text;
+    for (const Withdrawal& each : condense(journal)) text += std::to_string(each.place.id) + ' ';
+    return text;
+  };
+  CHECK(places() == "4 5 6 ");
+  journal.push_back(entry(7, kBlocked, true, 3));
+  CHECK(places() == "4 6 7 ");
+  journal.clear();
+  CHECK(places().empty());
+}
+
+TEST_CASE("what was withdrawn and given back ten thousand times is left out of the journal") {
+  Withdrawing one;
+  must(one.journal.open());
+  one.withdraw();
+  follow(one.journal, one.lines, 6);
+  LinesInMemory long_one;
+  for (int i = 0; i < 6000; ++i) {
+    for (const char* state : {"done", "undone"}) {
+      long_one.lines.push_back("1 " + std::to_string(i + 1) + " blocked_phone " + state + " 77 SEP77");
+    }
+  }
+  long_one.lines.insert(long_one.lines.end(), one.lines.lines.begin(), one.lines.lines.end());
+  service::HighWater other;
+  service::Journal later(one.site.database(), long_one, other);
+  must(later.open());
+  CHECK(long_one.lines == one.lines.lines);
+  CHECK(other.withdrawn().list(WithdrawalKind::kBlockedPhone).size() == 2);
+  must(later.follow());
+  CHECK(long_one.lines.size() == one.lines.lines.size());
+}
+
 TEST_CASE("a server follows what is withdrawn and given back, and finds it again when it starts") {
   Withdrawing one;
   must(one.journal.open());

@@ -29,8 +29,8 @@ class LinesInMemory final : public service::Lines {
     lines.insert(lines.end(), more.begin(), more.end());
     return {};
   }
-  Status clear() override {
-    lines.clear();
+  Status replace(std::span<const std::string> others) override {
+    lines.assign(others.begin(), others.end());
     return {};
   }
   std::vector<std::string> lines;

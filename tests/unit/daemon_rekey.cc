@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include "capf/daemon/marks.h"
 #include "capf/daemon/rekey.h"
 #include "tests/support/folder.h"
 
@@ -26,6 +27,8 @@ struct State {
     }
     REQUIRE(write_new_secret_file(files.string_key(), Bytes(32, 7)));
     REQUIRE(write_new_secret_file(files.uri("issuer-2"), as_bytes("pkcs11:object=a\n")));
+    // What is beside the keys grows with the site.
+    REQUIRE(write_new_secret_file(files.journal(), Bytes(3'000'000, 'x')));
     REQUIRE(write_new_secret_file(folder.path() / "passphrase", kFormer.view()));
     REQUIRE(write_new_secret_file(folder.path() / "next", kNext.view()));
     configuration.state_directory = folder.path();
@@ -152,3 +155,26 @@ TEST_CASE("a key that is a link is not replaced by a file") {
 }
 
 }  // namespace
+
+TEST_CASE("a journal holds what is withdrawn on a site of 150,000 phones, and loses a line that a crash has cut off") {
+  const test::Folder folder;
+  const std::filesystem::path path = folder.path() / "journal";
+  JournalFile journal(path);
+  CHECK(journal.read().value().empty());
+  std::vector<std::string> lines;
+  for (int i = 0; i < 150'000; ++i) {
+    lines.push_back("18446744073709551615 " + std::to_string(i) + " blocked_phone done " + std::to_string(i) +
+                    " SEP001122334455");
+  }
+  REQUIRE(journal.append(lines));
+  CHECK(journal.read().value() == lines);
+  std::ofstream(path, std::ios::app) << "18446744073709551615 15";
+  CHECK(journal.read().value() == lines);
+  REQUIRE(journal.append(std::span<const std::string>(lines).first(1)));
+  CHECK(journal.read().value().size() == lines.size() + 1);
+  REQUIRE(journal.replace(std::span<const std::string>(lines).first(2)));
+  CHECK(journal.read().value().size() == 2);
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+}
