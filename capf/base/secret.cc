@@ -126,12 +126,15 @@ Status check_trusted(const std::filesystem::path& path) {
   return check_trusted(status, path.string());
 }
 
-Status check_trusted_library(const std::filesystem::path& path) {
+Result<std::filesystem::path> find_trusted_library(const std::filesystem::path& path) {
   std::error_code error;
-  const auto real = std::filesystem::canonical(path, error);
+  auto real = std::filesystem::canonical(path, error);
   if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
-  CAPF_TRY(check_trusted(real.parent_path()));
-  return check_trusted(real);
+  CAPF_TRY(check_trusted(real));
+  for (auto folder = real.parent_path();; folder = folder.parent_path()) {
+    CAPF_TRY(check_trusted(folder));
+    if (folder == folder.parent_path()) return real;
+  }
 }
 
 Result<Bytes> read_trusted_file(const std::filesystem::path& path, std::size_t limit) {

@@ -45,8 +45,9 @@ Status check_private(const std::filesystem::path& path);
 /// A file that says what a program does, or is part of it: it belongs to the caller or to root, and nobody else may
 /// write it. Errors: INVALID_CONFIGURATION.
 Status check_trusted(const std::filesystem::path& path);
-/// The same for a library, and for the folder in which somebody else might put another one in its place.
-Status check_trusted_library(const std::filesystem::path& path);
+/// The same for a library, and for every folder above it, in which somebody else might put another one in its place.
+/// @return where it is without links, which is what is to be loaded. Errors: INVALID_CONFIGURATION.
+Result<std::filesystem::path> find_trusted_library(const std::filesystem::path& path);
 /// Whole file after the same check, at most `limit` octets. Errors: INVALID_CONFIGURATION.
 Result<Bytes> read_trusted_file(const std::filesystem::path& path, std::size_t limit);
 

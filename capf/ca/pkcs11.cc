@@ -93,8 +93,9 @@ Result<std::shared_ptr<Module>> Module::load(const std::string& path, std::chron
                 path.empty() ? "no PKCS #11 library is named: 'token.module', or module-path in the key's URI"
                              : "the PKCS #11 library '" + path + "' is no file with an absolute path");
   }
-  CAPF_TRY(check_trusted_library(path));  // its code runs in this process, with every key
-  auto module = std::shared_ptr<Module>(new Module(path));
+  // Its code runs in this process, with every key. A link on the way to it may be set elsewhere after this look.
+  CAPF_LET(const std::filesystem::path real, find_trusted_library(path));
+  auto module = std::shared_ptr<Module>(new Module(real.string()));
   const auto loaded = module->loading_.run(limit, [module, limit] {
     const Calls::Call call(module->loading_, limit);
     return module->open();

@@ -441,7 +441,6 @@ bool is_host(const std::string& text) {
          text.front() != '-' && text.front() != '.';
 }
 
-
 LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name) {
   LoadedConfiguration loaded;
   const std::string file = name.string();
@@ -466,7 +465,8 @@ std::vector<Status> check_files(const Configuration& configuration, const std::f
   std::vector<Status> checks{check_own_folder(configuration.state_directory)};
   std::error_code error;
   if (!configuration.token.module.empty() && std::filesystem::exists(configuration.token.module, error)) {
-    checks.push_back(check_trusted_library(configuration.token.module));
+    const auto library = find_trusted_library(configuration.token.module);
+    checks.push_back(library ? Status() : Status(tl::unexpected<Error>(library.error())));
   }
   for (const std::string& conninfo : {configuration.database.server, configuration.database.owner}) {
     if (storage::has_password(conninfo)) {
