@@ -105,7 +105,14 @@ Result<Proven> Authenticator::authenticate(const Caller& caller, Need need) {
       CAPF_LET(seen.judgement, judge(tx, bare, need, seen.phone, seen.operation, false));
       if (*seen.judgement && (*seen.judgement)->by == CredentialKind::kOwnLsc) return seen;
     }
-    const bool ignored = caller.certificate || (seen.operation && seen.operation->auth == AuthMode::kNull);
+    const bool ignored = seen.operation && seen.operation->auth == AuthMode::kNull;
+    if (caller.auth_string && caller.certificate && !compares && !ignored) {
+      // Where no certificate decides, the string is a stranger's try like any other.
+      CAPF_LET(seen.judgement, judge(tx, caller, need, seen.phone, seen.operation, false));
+      if (*seen.judgement) return seen;
+      CAPF_LET(seen.limit, count_string(tx, caller, seen.phone, std::nullopt));
+      return seen;
+    }
     if (compares || (caller.auth_string && !ignored)) {
       // Before it is compared, and a wrong one is told after the commit: no crash and no other server gives the try
       // back.

@@ -24,6 +24,8 @@ begin
     return 'ADDRESS_LIMITED';
   end if;
   if the_string = any (counted.known) then
+    -- Written all the same: a string that is compared is, and the time must not tell the two apart.
+    update address_strings set count = count where address_block = the_block;
     return null;
   end if;
   if not exists (select from address_strings where address_block = the_block)

@@ -300,3 +300,22 @@ TEST_CASE("a MIC without an end enrols its phone, and its dates stand in the rec
   check_stranger(site, device, site.enrolment.issue(Site::with_certificate(device, mic), PhoneKey().request()),
                  Reason::kCertificateBlocked);
 }
+
+TEST_CASE("a string beside a certificate that anybody can make counts as a stranger's, for every name") {
+  Site site;
+  const Bytes made_up = Manufacturer("Nobody").mic(PhoneKey(), "CP-8861-SEP000000000001");
+  const DeviceName pending = site.add_phone("SEP000000000001");
+  site.schedule(pending, kInstall, AuthMode::kMic);
+  const auto come = [&](const DeviceName& device, int digits) {
+    service::Caller caller = Site::with_certificate(device, made_up);
+    caller.auth_string = Secret(std::to_string(digits));
+    return refused(site.enrolment.issue(caller, PhoneKey().request()));
+  };
+  CHECK(come(pending, 10'000) == Reason::kAuthenticationFailed);
+  for (int i = 1; i < 70; ++i) {
+    const DeviceName unknown = must(DeviceName::parse("SEP00000000A" + std::to_string(100 + i)));
+    CHECK(come(unknown, 10'000 + i) == Reason::kAuthenticationFailed);
+  }
+  CHECK(site.value("select sum(count) from address_strings") == "50");
+  CHECK(site.value("select coalesce(sum(count), 0) from device_strings") == "0");
+}
