@@ -163,6 +163,7 @@ class Composition final : public Server {
                            .trust = trust_,
                            .issuers = issuer_service_,
                            .administrators = administrators_,
+                           .attempts = authenticator_.attempts(),
                            .records = records,
                            .recovery = *recovery_,
                            .monitor = monitor_,
@@ -175,8 +176,9 @@ class Composition final : public Server {
     if (configuration_.wire_listener.enabled) {
       std::vector<Bytes> others{secrets_.site_ca.key->public_key(), secrets_.server.key->public_key()};
       for (const auto& issuer : issuers_.all()) others.push_back(issuer->key().public_key());
-      CAPF_LET(wire_port_, WirePort::start(configuration_, files_, passphrase_, others, database_, metrics_,
-                                           own_certificates_, wire::open_clerks(*enrolment_, records_, &metrics_)));
+      CAPF_LET(wire_port_,
+               WirePort::start(configuration_, files_, passphrase_, others, database_, metrics_, own_certificates_,
+                               wire::open_clerks(*enrolment_, authenticator_.attempts(), &metrics_)));
       endpoints_.wire = dial_address(wire_port_->addresses());
     }
     if (configuration_.phone.enabled) {

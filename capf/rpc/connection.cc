@@ -61,6 +61,7 @@ class Connection::Remote final : public Peer {
   void call_started(Gate::CallId call) override {
     const std::lock_guard lock(mutex_);
     running_.insert(call);
+    if (!proven_) handled_.insert(call);
     if (watched_) tell([call](Connection& connection) { connection.gate_->call_started(call); });
   }
   void call_ended(Gate::CallId call) override {
@@ -71,6 +72,12 @@ class Connection::Remote final : public Peer {
       connection.gate_->call_ended(call);
       connection.go_on();
     });
+  }
+
+  /// Whether a handler has seen the call of a stranger, and charged for it. To be asked once for each.
+  bool take_handled(Gate::CallId call) {
+    const std::lock_guard lock(mutex_);
+    return proven_ || handled_.erase(call) > 0;
   }
 
   /// Whether the connection is told of calls from now on: to wake its thread for each costs more than anything else.
@@ -94,6 +101,7 @@ class Connection::Remote final : public Peer {
   std::atomic<bool> proven_{false};
   std::mutex mutex_;
   std::set<Gate::CallId> running_;
+  std::set<Gate::CallId> handled_;  ///< of a stranger; nobody has asked for them yet
   bool watched_ = false;
 };
 
@@ -134,7 +142,20 @@ void Connection::tick() {
   go_on();
 }
 
+/// Ends the connection whichever way its coroutine ends.
+class Connection::Ending {
+ public:
+  explicit Ending(Connection& connection) : connection_(connection) {}
+  ~Ending() { connection_.end(); }
+  Ending(const Ending&) = delete;
+  Ending& operator=(const Ending&) = delete;
+
+ private:
+  Connection& connection_;
+};
+
 asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
+  const Ending ending(*self);
   if (!co_await self->shake_hands()) co_return;
   self->peer_ = std::make_shared<Remote>(self->weak_from_this(), self->stream_.socket().get_executor(), self->endpoint_,
                                          net::client_certificates(self->stream_.ssl()));
@@ -149,11 +170,16 @@ asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
     self->go_on();
     self->stream_.charge(net::thread_work() - before);
   }
-  // gRPC cancels the calls of a client that has gone.
+}
+
+/// gRPC cancels the calls of a client that has gone. One that is being judged still gets no end at gRPC any more, which
+/// nobody would close.
+void Connection::end() {
+  ended_ = true;
   net::error_code ignored;
-  self->server_.close(ignored);
-  self->stream_.cancel();
-  self->stream_.socket().close(ignored);
+  server_.close(ignored);
+  stream_.cancel();
+  stream_.socket().close(ignored);
 }
 
 asio::awaitable<bool> Connection::shake_hands() {
@@ -171,6 +197,9 @@ asio::awaitable<bool> Connection::shake_hands() {
 void Connection::go_on() {
   if (gate_->breach() && !std::exchange(noted_, true)) doorway_.note_breach(endpoint_, *gate_->breach());
   for (const Gate::CallId call : peer_->watch(gate_->lingers())) gate_->call_started(call);
+  for (const Gate::CallId call : gate_->take_answered()) {
+    if (!peer_->take_handled(call)) stream_.charge(kForNothing);  // gRPC has refused it: no such method, no message
+  }
   if (gate_->asks() && !std::exchange(judging_, true)) {
     if (!doorway_.judge) return admit({});
     asio::co_spawn(server_.get_executor(), judge(shared_from_this()), log_failure);
@@ -201,6 +230,7 @@ asio::awaitable<void> Connection::judge(std::shared_ptr<Connection> self) {
 }
 
 void Connection::admit(const Status& verdict) {
+  if (ended_) return;
   if (verdict && hand_over()) {
     gate_->admit();
     take_from_server();  // gRPC has said what it says first: the answer leaves with the request

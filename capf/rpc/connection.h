@@ -54,6 +54,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   using Local = net::asio::local::stream_protocol;
   class Remote;
+  class Ending;
 
   static net::asio::awaitable<void> run(std::shared_ptr<Connection> self);
   static net::asio::awaitable<void> judge(std::shared_ptr<Connection> self);
@@ -67,6 +68,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool hand_over();
   bool take_from_server();
   void say_goodbye();
+  void end();
   void prove();
 
   const Endpoint endpoint_;
@@ -79,6 +81,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::Connections::Place place_;
   std::optional<net::Moment> goodbye_;
   bool judging_ = false;
+  bool ended_ = false;
   Bytes to_client_;  ///< on its way; empty: nothing is
   Bytes to_server_;
   bool noted_ = false;

@@ -132,6 +132,7 @@ class NghttpGate final : public Gate {
   bool lingers() const override { return !lingering_.empty(); }
   void call_started(CallId call) override;
   void call_ended(CallId call) override;
+  std::vector<CallId> take_answered() override { return std::exchange(answered_, {}); }
   void shut_down(Moment now) override;
   void tick(Moment now) override;
   bool over() const override;
@@ -210,6 +211,7 @@ class NghttpGate final : public Gate {
   std::vector<CallId> waiting_;         ///< those that have asked and are not forwarded, oldest first
   std::set<CallId> running_;            ///< calls whose handlers have begun and not returned
   std::map<CallId, Moment> lingering_;  ///< calls whose streams the client has reset, and when: they keep their places
+  std::vector<CallId> answered_;        ///< for take_answered()
   CallId last_call_ = 0;
   Fields block_;  ///< of the client, as it arrives: one at a time
   std::size_t block_octets_ = 0;
@@ -454,6 +456,11 @@ void NghttpGate::invalid_field(const nghttp2_frame*, nghttp2_rcbuf* name, nghttp
 }
 
 void NghttpGate::client_frame(const nghttp2_frame* frame) {
+  // Padding alone carries nothing either.
+  if (frame->hd.type == NGHTTP2_DATA && frame->hd.length > 0 && frame->hd.length == frame->data.padlen &&
+      !ends_stream(*frame)) {
+    count_control();
+  }
   if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && closing_) finish_shutdown();
   Stream* const stream = frame->hd.stream_id == 0 ? nullptr : at_client(frame->hd.stream_id);
   if (stream == nullptr) return;
@@ -573,6 +580,7 @@ void NghttpGate::server_stream_closed(std::int32_t id, std::uint32_t code) {
   Stream* const stream = at_server(id);
   if (stream == nullptr) return;
   stream->closed_at_server = true;
+  answered_.push_back(stream->call);
   nghttp2_session_consume(client_.get(), stream->at_client, stream->up.size());
   stream->up.clear();
   if (!stream->down.ended && !stream->closed_at_client) {

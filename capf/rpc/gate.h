@@ -77,6 +77,9 @@ class Gate {
   virtual void call_started(CallId call) = 0;
   virtual void call_ended(CallId call) = 0;
 
+  /// The calls that gRPC has answered or given up since the last time, each once.
+  virtual std::vector<CallId> take_answered() = 0;
+
   /// Takes no further request; what runs may end within `age_grace`.
   virtual void shut_down(Moment now) = 0;
   /// Does what is due. To be called about once a second.

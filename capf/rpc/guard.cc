@@ -8,6 +8,7 @@
 #include "capf/rpc/convert.h"
 #include "capf/rpc/cutoff.h"
 #include "capf/rpc/status.h"
+#include "capf/service/attempts.h"
 #include "capf/service/records.h"
 
 namespace capf::rpc {
@@ -18,13 +19,11 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kLongestWait{5};
 constexpr std::chrono::seconds kJudgedAgain{5};
 constexpr std::size_t kLongestDetail = 500;
-/// What a refusal counts in the share of the processor that a stranger's connection has.
-constexpr std::chrono::milliseconds kForNothing{10};
 constexpr int kLinesOfDevice = 10;                   // in a second
 constexpr std::size_t kMostDevicesCounted = 10'000;  // whose lines are counted
 /// Metadata of a call from the server's own machine.
 const char* const kRecoveryWordField = "capf-recovery-word";
-constexpr std::size_t kMostProven = 100'000;         // certificates, of some 100 octets each
+constexpr std::size_t kMostProven = 100'000;  // certificates, of some 100 octets each
 
 /// Whether the server, not the caller, is the cause: then the log gets the cause and nobody's record the refusal.
 bool is_ours(const Error& error) {
@@ -55,6 +54,7 @@ struct Guard::Call {
   Method method;
   std::shared_ptr<Peer> peer;  ///< null: its connection has ended
   std::string caller{};        ///< the device or the administrator, for the log
+  std::string subject{};       ///< what an administrator's call is about, for the log
   bool known = false;          ///< they have proven to be that
 
   Address address() const { return peer ? peer->endpoint().address : Address(); }
@@ -127,6 +127,7 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
     const auto& leaf = call.peer->leaf();
     if (leaf && outcome) prove(*call.peer);
     call.known = outcome && (leaf || method.access().effect == Effect::kChanges);
+    if (outcome && !call.known) call.peer->charge(kForAnswer);
     if (!outcome && outcome.error().reason == Reason::kAuthenticationFailed) {
       call.peer->charge(kForNothing);
       if (leaf) proven_.forget(*leaf);
@@ -141,6 +142,7 @@ grpc::Status Guard::admin(grpc::ServerContext& context, Method method, const goo
     CAPF_LET(Limiter::Place place, admit(call));
     open_calls_.keep(context, std::move(place));
     const std::string subject = subject_of(request);
+    call.subject = subject;
     CAPF_LET(const AdminCall admin_call, judge(call, subject));
     Status outcome = handle(admin_call);
     const Access& access = method.access();
@@ -178,6 +180,7 @@ grpc::Status Guard::short_stream(grpc::ServerContext& context, Method method, Au
     if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
     open_calls_.keep(context, *std::move(place));
     const Cutoff cutoff(context, longest);
+    if (!call.known) call.peer->charge(kForNothing);
     return handle();
   });
 }
@@ -237,7 +240,7 @@ Status Guard::recognise(const Peer& peer) {
 
 void Guard::note_breach(const Endpoint& endpoint, const Error& breach) {
   use_cases_.metrics.count_refusal(breach.reason);
-  use_cases_.records.refused_stranger(endpoint.address, breach);
+  use_cases_.attempts.add(endpoint.address, breach);
 }
 
 /// Whether the caller has read it in the state directory. A client may send several, because it does not know which
@@ -338,6 +341,7 @@ void Guard::log(const Call& call, const Status& outcome, Duration took, int left
   } else {
     log_info("call.refused", {{"method", method},
                               {"caller", call.caller},
+                              {"subject", to_utf8(call.subject, kLongestDetail)},
                               {"address", address},
                               {"ms", milliseconds},
                               {"reason", outcome.error().reason},

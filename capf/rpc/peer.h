@@ -22,6 +22,11 @@ namespace capf::rpc {
 /// @param certificates DER, the leaf first
 Result<std::optional<service::PresentedCertificate>> presented_certificate(std::vector<Bytes> certificates);
 
+/// A call of a stranger that came to nothing, in the share of the processor that their connection has.
+inline constexpr std::chrono::milliseconds kForNothing{10};
+/// One that was answered.
+inline constexpr std::chrono::milliseconds kForAnswer{1};
+
 /// The other end of a connection, as its calls know it. Threads: any.
 class Peer {
  public:

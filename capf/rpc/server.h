@@ -18,6 +18,7 @@
 namespace capf::service {
 class Addresses;
 class Administrators;
+class Attempts;
 class Certificates;
 class Checker;
 class Enrolment;
@@ -50,6 +51,7 @@ struct UseCases {
   service::Trust& trust;
   service::Issuers& issuers;
   service::Administrators& administrators;
+  service::Attempts& attempts;
   service::Records& records;
   service::Recovery& recovery;
   service::Monitor& monitor;

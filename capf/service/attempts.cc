@@ -34,6 +34,13 @@ void Attempts::add(FailedAttempt attempt) {
   changed_.notify_all();
 }
 
+void Attempts::add(const Address& address, const Error& error) {
+  FailedAttempt failed;
+  failed.address_block = address.block();
+  failed.attempt.reason = error.reason;
+  add(std::move(failed));
+}
+
 bool Attempts::drain(std::chrono::milliseconds patience) {
   std::unique_lock lock(mutex_);
   ++draining_;
@@ -90,12 +97,13 @@ void Attempts::write(Entries entries) {
 
 Status Attempts::write(const Entry& entry) {
   const FailedAttempt& last = entry.last;
+  const int count = std::min(entry.count, kMostCounted);
   return database_.write([&](Transaction& tx) -> Status {
-    for (int i = 0; i < entry.count; ++i) {
+    for (int i = 0; i < count; ++i) {
       CAPF_TRY(tx.audit().count_refusal(last.address_block, last.attempt.reason, last.device));
     }
     if (last.phone_id) CAPF_TRY(tx.phones().record_attempt(*last.phone_id, last.attempt));
-    for (int i = 0; last.unknown_issuer && i < entry.count; ++i) {
+    for (int i = 0; last.unknown_issuer && i < count; ++i) {
       CAPF_TRY(
           tx.anchors().note_candidate(*last.unknown_issuer, last.device, last.attempt.address, last.address_block));
     }

@@ -32,6 +32,7 @@ struct FailedAttempt {
 class Attempts {
  public:
   static constexpr std::size_t kMostWaiting = 4096;  ///< different ones
+  static constexpr int kMostCounted = 100;           ///< of the same in one round; how many exactly is in the metrics
   /// After each round, so that the time of an answer does not tell what is written down for the last one.
   static constexpr std::chrono::milliseconds kRest{50};
 
@@ -43,6 +44,8 @@ class Attempts {
 
   /// Waits for nothing.
   void add(FailedAttempt attempt);
+  /// The same for a stranger of whom nothing but the address is known.
+  void add(const Address& address, const Error& error);
   /// Waits until everything has been written or given up. @return whether that came within `patience`
   bool drain(std::chrono::milliseconds patience);
   /// Refusals that found no room, since the start.

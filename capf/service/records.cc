@@ -72,11 +72,4 @@ void Records::refused(const Actor& actor, const std::string& action, const std::
   if (!recorded) log_error("record.failed", {{"cause", recorded.error().cause}});
 }
 
-void Records::refused_stranger(const Address& address, const Error& error) {
-  const Status recorded =
-      database_.write([&](Transaction& tx) { return tx.audit().count_refusal(address.block(), error.reason, ""); });
-  if (!recorded && recorded.error().reason != Reason::kDatabaseReadOnly)
-    log_error("record.failed", {{"cause", recorded.error().cause}});
-}
-
 }  // namespace capf::service

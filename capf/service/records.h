@@ -29,8 +29,6 @@ class Records {
   Result<SealedPage> seals(std::int64_t after);
   /// An administrator was refused something: one event, about `subject`, or else about themselves.
   void refused(const Actor& actor, const std::string& action, const std::string& subject, const Error& error);
-  /// Somebody without a name was refused: counted.
-  void refused_stranger(const Address& address, const Error& error);
 
  private:
   Database& database_;

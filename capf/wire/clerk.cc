@@ -32,41 +32,14 @@ ca::ProofClaim claim_of(const ProofElements& proof) {
   return claim;
 }
 
-/// Refusals of strangers, gathered: while one thread writes them down the others only add, so that a flood of
-/// connections keeps one thread busy and no more.
+/// Counts refusals of strangers, hands them to the thread that writes them down, and logs some. Threads: any.
 class Tally {
  public:
-  Tally(service::Records& records, Metrics* metrics) : records_(records), metrics_(metrics) {}
+  Tally(service::Attempts& attempts, Metrics* metrics) : attempts_(attempts), metrics_(metrics) {}
 
   void add(const Address& address, const Error& why) {
     if (metrics_ != nullptr) metrics_->count_refusal(why.reason);
-    log(address, why);
-    {
-      const std::lock_guard lock(mutex_);
-      // A thousand addresses at a time; those above are in the metrics alone.
-      if (waiting_.size() < kMostWaiting)
-        ++waiting_.try_emplace({address.block(), why.reason}, address).first->second.count;
-      if (std::exchange(writing_, true)) return;
-    }
-    write();
-  }
-
-  /// Anybody may come in a traced device's name: of many sessions in a second only some are traced.
-  bool may_trace() { return traces_.admit(std::chrono::steady_clock::now()).has_value(); }
-
- private:
-  struct Entry {
-    explicit Entry(const Address& who) : address(who) {}
-    Address address;
-    int count = 0;
-  };
-  using Entries = std::map<std::pair<std::string, Reason>, Entry>;
-  static constexpr std::size_t kMostWaiting = 1000;
-  /// A row says that there were many; how many exactly stands in the metrics.
-  static constexpr int kMostWritten = 100;
-
-  /// What was wrong, in words; of a flood only some.
-  void log(const Address& address, const Error& why) {
+    attempts_.add(address, why);
     const auto left_out = lines_.admit(std::chrono::steady_clock::now());
     if (!left_out) return;
     log_info(
@@ -74,30 +47,12 @@ class Tally {
         {{"address", address.to_string()}, {"reason", why.reason}, {"message", why.message}, {"left_out", *left_out}});
   }
 
-  void write() {
-    for (;;) {
-      Entries entries;
-      {
-        const std::lock_guard lock(mutex_);
-        entries.swap(waiting_);
-        if (entries.empty()) {
-          writing_ = false;
-          return;
-        }
-      }
-      for (const auto& [key, entry] : entries) {
-        for (int i = 0; i < std::min(entry.count, kMostWritten); ++i) {
-          records_.refused_stranger(entry.address, fail(key.second).value());
-        }
-      }
-    }
-  }
+  /// Anybody may come in a traced device's name: of many sessions in a second only some are traced.
+  bool may_trace() { return traces_.admit(std::chrono::steady_clock::now()).has_value(); }
 
-  service::Records& records_;
+ private:
+  service::Attempts& attempts_;
   Metrics* const metrics_;
-  std::mutex mutex_;
-  Entries waiting_;
-  bool writing_ = false;
   LogLimit lines_{10};
   LogLimit traces_{5};
 };
@@ -222,8 +177,8 @@ class Clerk final : public Desk {
 
 }  // namespace
 
-OpenDesk open_clerks(service::Enrolment& enrolment, service::Records& records, Metrics* metrics) {
-  return [&enrolment, tally = std::make_shared<Tally>(records, metrics)](
+OpenDesk open_clerks(service::Enrolment& enrolment, service::Attempts& attempts, Metrics* metrics) {
+  return [&enrolment, tally = std::make_shared<Tally>(attempts, metrics)](
              const Address& peer, std::uint32_t session_id) -> std::unique_ptr<Desk> {
     return std::make_unique<Clerk>(enrolment, tally, peer, session_id);
   };

@@ -3,6 +3,7 @@ and honest callers do not notice. Each attack by its name."""
 
 import multiprocessing
 import os
+import signal
 import statistics
 import threading
 import time
@@ -10,7 +11,7 @@ import unittest
 
 from e2e import faults, http2
 from e2e.http2 import Connection, frame, headers, indexed, request
-from e2e.site import LONG, EndToEnd, Site, eventually
+from e2e.site import LONG, EndToEnd, Site, eventually, run
 
 EACH = 256 * 1024  # octets of memory that one connection may cost
 SLACK = 8 * 1024 * 1024  # of the process, whatever happens
@@ -129,30 +130,43 @@ ping_flood = _flood("ping_flood", frame(http2.PING, 0, 0, bytes(8)))
 settings_flood = _flood("settings_flood", frame(http2.SETTINGS))
 priority_flood = _flood("priority_flood", frame(http2.PRIORITY, 0, 3, bytes(4) + b"\x10"))
 empty_frames = _flood("empty_frames", frame(http2.DATA, 0, 1))
+padding_alone = _flood("padding_alone", frame(http2.DATA, http2.PADDED, 1, b"\0"))
 unknown_frames = _flood("unknown_frames", frame(77, 0, 0, b"x"))
 small_frames = _flood("small_frames", frame(http2.DATA, 0, 1, b"x"))
 
 
-def calls_without_end(address, until):
+def _calls(name, path, *parts):
     """One call after the other, as fast as they are answered."""
-    link = Connection(address)
-    link.send(frame(http2.SETTINGS, http2.ACK))
-    stream = -1
-    while time.monotonic() < until:
-        stream += 2
-        if not link.send(headers(stream, request(PENDING)) +
-                         frame(http2.DATA, http2.END_STREAM, stream, http2.message(b""))):
-            break
-        for kind, flags, of, _ in link.frames(5):
-            if of == stream and (flags & http2.END_STREAM or kind == http2.RST_STREAM):
+    def calls(address, until):
+        link = Connection(address)
+        link.send(frame(http2.SETTINGS, http2.ACK))
+        stream = -1
+        while time.monotonic() < until:
+            stream += 2
+            if not link.send(headers(stream, request(path)) +
+                             frame(http2.DATA, http2.END_STREAM, stream, b"".join(map(http2.message, parts)))):
                 break
-            if kind == http2.PING and not flags & http2.ACK:
-                link.send(frame(http2.PING, http2.ACK, 0, bytes(8)))
-    link.close()
+            for kind, flags, of, _ in link.frames(5):
+                if of == stream and (flags & http2.END_STREAM or kind == http2.RST_STREAM):
+                    break
+                if kind == http2.PING and not flags & http2.ACK:
+                    link.send(frame(http2.PING, http2.ACK, 0, bytes(8)))
+        link.close()
+    calls.__name__ = name
+    return calls
+
+
+calls_without_end = _calls("calls_without_end", PENDING, b"")
+# gRPC refuses these itself: no handler hears of them.
+unknown_methods = _calls("unknown_methods", b"/x/y", b"")
+broken_messages = _calls("broken_messages", PENDING, b"\xff\xff\xff\xff\xff")
+# And this one is answered.
+reflection = _calls("reflection", b"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", b"\x3a\x01\x2a")
 
 
 ATTACKS = (never_acknowledged, rapid_reset, made_you_reset, endless_field, continuation_flood, hpack_bomb, ping_flood,
-           settings_flood, priority_flood, empty_frames, unknown_frames, small_frames, calls_without_end)
+           settings_flood, priority_flood, empty_frames, unknown_frames, small_frames, calls_without_end,
+           padding_alone, unknown_methods, broken_messages, reflection)
 
 
 class Http2Test(EndToEnd):
@@ -180,6 +194,13 @@ class Http2Test(EndToEnd):
     def administrator(self):
         folder = self.site.state / "admin"
         return next(folder.glob("*.pem")), next(folder.glob("*.key"))
+
+    def signal_postgres(self, which):
+        """To each of its processes, the postmaster first."""
+        pid = int((self.site.state / "postgres/data/postmaster.pid").read_text().split()[0])
+        children = run("pgrep", "-P", str(pid)).stdout.split()
+        for each in (pid, *map(int, children)):
+            os.kill(each, which)
 
     def call(self):
         """@return how long an honest stranger's call takes, with its handshake"""
@@ -294,10 +315,41 @@ class Http2Test(EndToEnd):
                         break
                 self.addCleanup(link.close)
                 self.assertEqual(link.goodbye(), code)
+        padded = Connection(self.address("phone"))
+        self.addCleanup(padded.close)
+        padded.send(headers(1, request(PENDING)) + frame(http2.DATA, http2.PADDED, 1, b"\0") * 3000)
+        self.assertEqual(padded.goodbye(), http2.ENHANCE_YOUR_CALM)
         large = Connection(self.address("phone"))
         self.addCleanup(large.close)
         large.send(headers(1, request(PENDING, http2.field(b"x", b"y" * 9000))))
         self.assertEqual(large.goodbye(), http2.ENHANCE_YOUR_CALM)
+        eventually(lambda: "HTTP2_LIMIT" in self.site.capfctl("audit", "list", "--refusals").stdout, "it is on record")
+
+    def test_administrators_who_hang_up_while_they_are_recognised_leave_nothing(self):
+        before = self.descriptors()
+        for _ in range(100):
+            link = Connection(self.address("admin"), self.administrator())
+            link.send(headers(1, request(b"/grpc.health.v1.Health/Check")) +
+                      frame(http2.DATA, http2.END_STREAM, 1, http2.message(b"")))
+            link.close()
+        eventually(lambda: self.descriptors() <= before + 5, "their descriptors are given back", 20)
+
+    def test_strangers_who_break_the_rules_hold_up_nobody_while_the_database_hangs(self):
+        self.call()
+        self.signal_postgres(signal.SIGSTOP)
+        try:
+            links = [Connection(self.address("phone")) for _ in range(8)]
+            for link in links:
+                self.addCleanup(link.close)
+                link.send(headers(1, request(PENDING, http2.field(b"x", b"y" * 9000))))
+            begun = time.monotonic()
+            for _ in range(6):
+                Connection(self.address("phone")).close()
+            self.assertLess(time.monotonic() - begun, 3)
+            for link in links:
+                self.assertEqual(link.goodbye(), http2.ENHANCE_YOUR_CALM)
+        finally:
+            self.signal_postgres(signal.SIGCONT)
         eventually(lambda: "HTTP2_LIMIT" in self.site.capfctl("audit", "list", "--refusals").stdout, "it is on record")
 
     def test_who_does_not_end_the_preface(self):

@@ -118,10 +118,23 @@ struct Servers {
   Secret recovery_word{std::string_view("word of the machine")};
   std::vector<rpc::WireCertificate> wire_certificates;
   service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer, journal};
-  rpc::UseCases use_cases{site.enrolment,    site.phones, site.addresses, site.operations,
-                          site.certificates, checker,     site.trust,     site.issuers,
-                          administrators,    records,     recovery,       monitor,
-                          readiness,         metrics,     clock,          [this] { return wire_certificates; },
+  rpc::UseCases use_cases{site.enrolment,
+                          site.phones,
+                          site.addresses,
+                          site.operations,
+                          site.certificates,
+                          checker,
+                          site.trust,
+                          site.issuers,
+                          administrators,
+                          site.authenticator.attempts(),
+                          records,
+                          recovery,
+                          monitor,
+                          readiness,
+                          metrics,
+                          clock,
+                          [this] { return wire_certificates; },
                           recovery_word};
   rpc::ListenSettings listen(const char* address) const {
     const auto key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
