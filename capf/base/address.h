@@ -17,11 +17,11 @@ class Address {
   static Result<Address> parse(std::string_view text);
   /// Of 4 or 16 octets, in the order of the network.
   static Address from_octets(std::span<const std::uint8_t> octets);
-  /// The unspecified IPv6 address, for what did not come over the network.
+  /// The unspecified IPv6 address, for callers that did not come over the network.
   Address() = default;
 
   std::string to_string() const;
-  /// Who counts as one neighbour in limits: an IPv4 address itself, the /64 of an IPv6 address. "2001:db8::/64".
+  /// The block that limits treat as one client: an IPv4 address itself, the /64 of an IPv6 address. "2001:db8::/64".
   std::string block() const;
   bool is_ipv4() const;
   /// fe80::/10, which is an address only together with a link.

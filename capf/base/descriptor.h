@@ -6,7 +6,7 @@
 
 namespace capf {
 
-/// A descriptor of the system, closed when it goes. Below zero there is none.
+/// Owns a file descriptor and closes it on destruction. Below zero: none.
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -16,7 +16,7 @@ class Descriptor {
     if (fd_ >= 0) ::close(fd_);
   }
   int get() const { return fd_; }
-  /// It is the caller's to close from now on.
+  /// From now on the caller closes it.
   int release() { return std::exchange(fd_, -1); }
 
  private:

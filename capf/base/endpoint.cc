@@ -63,7 +63,7 @@ std::uint16_t port_of(const Descriptor& socket) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
-  // sin_port and sin6_port stand at the same place (POSIX: after the family)
+  // sin_port and sin6_port are at the same offset (POSIX: after the family)
   sockaddr_in v4{};
   std::memcpy(&v4, &storage, sizeof v4);
   return ntohs(v4.sin_port);
@@ -79,7 +79,8 @@ tl::unexpected<Error> cannot_listen(const Endpoint& endpoint, int error) {
                                                  std::error_code(error, std::generic_category()).message());
 }
 
-/// Binds all of them at the port of the first, and lets go again. @return nothing where another one has that port.
+/// Binds all of them at the port of the first, and closes them again. @return nothing where another socket has that
+/// port.
 Result<std::optional<std::vector<Endpoint>>> try_endpoints(std::vector<Endpoint> endpoints) {
   const bool any_port = endpoints.front().port == 0;
   std::vector<Descriptor> sockets;

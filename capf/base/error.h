@@ -11,16 +11,16 @@ namespace capf {
 
 /// What the caller can do about an error. Every reason has exactly one.
 enum class Code : std::uint8_t {
-  kInvalidArgument,     ///< mend the request; repeating it is useless
+  kInvalidArgument,     ///< correct the request; repeating it is useless
   kUnauthenticated,     ///< come with another credential
-  kPermissionDenied,    ///< ask somebody with another role
+  kPermissionDenied,    ///< ask an administrator with another role
   kNotFound,            ///< the thing does not exist
   kAlreadyExists,       ///< the thing exists already
   kFailedPrecondition,  ///< change the state of the thing first
-  kConflict,            ///< somebody else changed it meanwhile: read again
+  kConflict,            ///< another transaction changed it meanwhile: read again
   kUnavailable,         ///< come again later
   kOutcomeUnknown,      ///< it may have happened: come again and find out
-  kInternal,            ///< a fault of ours
+  kInternal,            ///< a fault of this server
 };
 
 // Every reason of the product, once: enumerator, stable spelling, code, default words for people.
@@ -185,18 +185,18 @@ enum class Reason : std::uint8_t {
 /// The stable spelling, e.g. "AUTH_STRING_MISMATCH".
 std::string_view to_string(Reason reason);
 std::string_view to_string(Code code);
-/// The words that are shown when nobody has better ones.
+/// The default words of the reason.
 std::string_view words(Reason reason);
 Code code_of(Reason reason);
 /// The reason with that spelling, or kInternal for one that this build does not know.
 Reason parse_reason(std::string_view spelling);
 
-/// `reason` is stable, `message` may be shown to whoever asked, `cause` goes to the log alone.
+/// `reason` is stable, `message` may be shown to the caller, `cause` is for the log alone.
 struct Error {
   Reason reason = Reason::kInternal;
   std::string message;
   std::string cause{};
-  /// What is true where `reason` must not say it: for logs, metrics and the record, never for a stranger.
+  /// The true reason where `reason` hides it: for logs, metrics and the record, never for a stranger.
   std::optional<Reason> concealed{};
 
   Reason true_reason() const { return concealed.value_or(reason); }
@@ -211,10 +211,10 @@ using Status = Result<void>;
 /// An error with the reason's own words, or better ones.
 tl::unexpected<Error> fail(Reason reason);
 tl::unexpected<Error> fail(Reason reason, std::string message, std::string cause = {});
-/// A fault of ours or of a library: the words say nothing, the log gets the cause.
+/// A fault of this server or of a library: the caller gets general words, the log the cause.
 tl::unexpected<Error> fail_internal(std::string cause);
 
-/// A broken invariant of ours: says where, and aborts.
+/// A broken invariant: says where, and aborts.
 [[noreturn]] void broken_invariant(const char* condition, const char* file, int line);
 
 }  // namespace capf

@@ -10,25 +10,25 @@
 
 namespace capf {
 
-/// An open file that is too large to be held in memory. Reading is for any thread, writing for one.
-/// What fails is INTERNAL, with the path and the system's words as its cause.
+/// An open file that is too large to be held in memory. Reading is for any thread, writing for one. Errors: INTERNAL,
+/// with the path and the system's words as its cause.
 class File {
  public:
   static Result<File> open(const std::filesystem::path& path);
-  /// Empty, with mode 0600, in place of what stood there. It can be read too.
+  /// Makes an empty file with mode 0600, in place of any other at `path`, for writing and reading.
   static Result<File> create(const std::filesystem::path& path);
-  /// Writes go behind what is there; made with mode 0600 where it is not. It cannot be read.
+  /// Opens a file for appending only, or makes it with mode 0600.
   static Result<File> open_to_append(const std::filesystem::path& path);
   File(File&& other) noexcept : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
   File& operator=(File&& other) noexcept;
   ~File();
 
   Result<std::uint64_t> size() const;
-  /// Writes behind what was written before.
+  /// Appends to what was written before.
   Status write(BytesView data);
-  /// @return how many octets there were: less than asked for at the end of the file only.
+  /// @return how many octets were read: fewer than asked for at the end of the file only.
   Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) const;
-  /// To disk.
+  /// Syncs the file to disk.
   Status sync() const;
 
  private:
@@ -39,7 +39,7 @@ class File {
   int fd_;
 };
 
-/// Puts a file that is synced in the place of another one, and writes that to disk.
+/// Renames a synced file over another one, and syncs the folder.
 Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace capf

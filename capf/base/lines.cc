@@ -20,9 +20,9 @@
 namespace capf {
 namespace {
 
-/// What a line costs beside its octets.
+/// The memory that a line costs beside its octets.
 constexpr std::size_t kOverhead = 64;
-/// After the queue's end: to be woken for each line costs more than the line.
+/// How long the thread rests once the queue is empty, because waking it for each line costs more than the line.
 constexpr std::chrono::milliseconds kRest{5};
 
 std::size_t cost(const std::string& line) { return line.size() + kOverhead; }
@@ -108,18 +108,18 @@ struct LineQueue::State {
   std::condition_variable idle;
   std::deque<std::string> lines;
   std::size_t waiting = 0;    ///< their cost, with that of the line that is being written
-  std::size_t untold = 0;     ///< dropped, and no line has said so
+  std::size_t untold = 0;     ///< dropped, and not yet reported by a line
   std::uint64_t dropped = 0;  ///< in all
   bool failing = false;       ///< the last line could not be written: the next try comes with the next line
   bool writing = false;
-  bool resting = false;  ///< a line that comes waits for the rest's end
-  bool hurried = false;  ///< somebody waits for the queue's end
+  bool resting = false;  ///< the thread rests: new lines wait until the rest ends
+  bool hurried = false;  ///< a flush() waits for the empty queue
   bool ended = false;
 };
 
 LineQueue::LineQueue(int descriptor, std::size_t room) : state_(std::make_shared<State>(descriptor, room)) {
-  // Signals go to the program's other threads. SIGPIPE stays pending where the reader is gone, and a terminal takes
-  // lines of a program in the background, which SIGTTOU would stop.
+  // The program's other threads handle its signals. Blocked here, SIGPIPE stays pending where the reader is gone, and
+  // SIGTTOU does not stop a background program that writes to a terminal.
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
@@ -127,7 +127,7 @@ LineQueue::LineQueue(int descriptor, std::size_t room) : state_(std::make_shared
   try {
     std::thread([state = state_] { state->write_all(); }).detach();
   } catch (const std::system_error&) {
-    // A system that has no thread left: every line waits, and is dropped in the end.
+    // The system has no thread left: lines wait until the queue is full, and further ones are dropped.
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

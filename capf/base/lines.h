@@ -8,15 +8,15 @@
 
 namespace capf {
 
-/// Lines on their way to a descriptor that somebody may have stopped reading: a full pipe, a terminal that was paused.
-/// They wait in a queue of bounded size until a thread of its own has written them; nobody else waits. A line that
-/// finds no room is dropped, and so is every further one until those that wait are written. Then a line says how many
-/// were dropped, and the next ones follow. A line that cannot be written is dropped with those that wait behind it,
-/// and the next one tries again.
+/// Lines on their way to a descriptor whose reader may have stopped: a full pipe, a paused terminal. They wait in a
+/// queue of bounded size until a thread of its own has written them; callers never wait. A line that finds no room is
+/// dropped, and so is every further one until those that wait are written. Then a line says how many were dropped, and
+/// the next ones follow. A line that cannot be written is dropped with those that wait behind it, and the next one
+/// tries again.
 ///
-/// The descriptor stays as it is, because other processes may share what it stands for: where it does not block, the
-/// thread waits until it takes more. The thread ends after the queue's end, once it has written what waits; nobody
-/// waits for that either. A child that fork() makes has no such thread. Threads: any.
+/// The descriptor's flags stay as they are, because other processes may share its open file: where it does not block,
+/// the thread waits until it takes more. The thread outlives the queue until it has written the lines that wait; the
+/// destructor does not wait for it. A child that fork() makes has no such thread. Threads: any.
 class LineQueue {
  public:
   /// @param descriptor may be closed afterwards. @param room octets that may wait

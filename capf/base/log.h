@@ -21,7 +21,7 @@ std::string_view to_string(LogLevel level);
 /// "debug", "info", "warning", "error"
 std::optional<LogLevel> parse_log_level(std::string_view text);
 
-/// One key and its value on a line of the log. The value may come from anybody: it is bounded and escaped.
+/// One key and its value on a line of the log. The value may be hostile: it is bounded and escaped.
 class LogField {
  public:
   LogField(std::string_view key, std::string_view value);
@@ -46,8 +46,8 @@ using LogFields = std::initializer_list<LogField>;
 
 inline constexpr std::size_t kLongestLogValue = 200;
 
-/// A value as it stands on a line: bare where it has only letters, digits and . _ : / @ + -, else in quotes, with
-/// everything that is not printable ASCII as \xNN, so that nobody can forge a field or a line. At most
+/// A value as it is written on a line: bare where it has only letters, digits and . _ : / @ + -, else in quotes, with
+/// everything that is not printable ASCII as \xNN, so that a value cannot forge a field or a line. At most
 /// kLongestLogValue octets of it, then "...".
 std::string log_value(std::string_view value);
 /// "2030-12-31T23:59:59.123Z info operation.scheduled device=SEP001122334455", without a newline.
@@ -55,7 +55,7 @@ std::string log_line(TimePoint time, LogLevel level, std::string_view event, Log
 
 // One line each to standard error. `event` is object and past participle, a constant of the program:
 //   log_info("operation.scheduled", {{"device", device.text()}, {"count", 3}});
-// The lines wait in a LineQueue of 1 MiB. Threads: any. Never fails, and never waits for whoever reads.
+// The lines wait in a LineQueue of 1 MiB. Threads: any. Never fails, and never waits for the reader.
 void log_debug(std::string_view event, LogFields fields = {});
 void log_info(std::string_view event, LogFields fields = {});
 void log_warning(std::string_view event, LogFields fields = {});
@@ -64,11 +64,12 @@ void log_error(std::string_view event, LogFields fields = {});
 void log_warning(std::string_view event, const Error& error, LogFields fields = {});
 void log_error(std::string_view event, const Error& error, LogFields fields = {});
 
-/// Keeps strangers from filling the log: so many lines in a second, of the others the number alone. Threads: any.
+/// Keeps strangers from filling the log: admits a limited number of lines in a second, and counts the others. Threads:
+/// any.
 class LogLimit {
  public:
   explicit LogLimit(int lines_in_a_second) : most_(lines_in_a_second) {}
-  /// @return how many were left out since the line before; nothing where this one is to be left out.
+  /// @return how many lines were left out since the last one; nothing where this one is to be left out.
   std::optional<int> admit(std::chrono::steady_clock::time_point now);
 
  private:
@@ -79,17 +80,17 @@ class LogLimit {
   int left_out_ = 0;
 };
 
-/// What is below `level` is not written. At the start: info.
+/// Drops lines below `level`. The default is info.
 void set_log_level(LogLevel level);
 
-/// A line to standard error as it is, behind those of the log: for the last words of a program that must not wait.
+/// Queues a line for standard error as it is, after those of the log: for a program that ends and must not wait.
 void say_error(std::string words);
 
-/// Waits until every line is written. exit() does so for a second; a program that ends in another way does it itself.
+/// Waits until every line is written. exit() does so for a second; a program that ends in another way must call it.
 /// @return whether that came within `patience`
 bool flush_log(std::chrono::milliseconds patience);
 
-/// Lines that were dropped since the start because nobody read.
+/// Lines that were dropped since the start because the reader was too slow.
 std::uint64_t log_lines_dropped();
 
 }  // namespace capf

@@ -32,7 +32,7 @@ Family<Counter>& counters(Registry& registry, const char* name, const char* help
 
 double seconds_of(TimePoint time) { return std::chrono::duration<double>(time.time_since_epoch()).count(); }
 
-// An issue takes a few milliseconds; what waits for a lock or a connection takes seconds.
+// Issuing takes a few milliseconds; a call that waits for a lock or a connection takes seconds.
 const Histogram::BucketBoundaries kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
 
 }  // namespace
@@ -100,7 +100,7 @@ struct Metrics::Series {
                                   "Lines of the log that were dropped because nobody read standard error.")
                              .Add({});
   std::mutex failing_mutex;
-  std::map<std::pair<std::int64_t, int>, std::optional<Reason>> failing;  ///< what was told last of each shard
+  std::map<std::pair<std::int64_t, int>, std::optional<Reason>> failing;  ///< the last reason reported of each shard
   Gauge& summary_read = gauge(registry, "capf_figures_read_seconds",
                               "When the numbers from the database were last read, in seconds since 1970.");
 };

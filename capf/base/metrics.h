@@ -36,14 +36,14 @@ struct CrlNumbers {
 /// Of the administrators of one role.
 struct AdministratorNumbers {
   std::int64_t usable = 0;  ///< neither disabled nor expired
-  /// When the certificates end of those who are not disabled; both absent where all are.
+  /// The first and the last end of the certificates of those not disabled; both absent where all are disabled.
   std::optional<TimePoint> first;
   std::optional<TimePoint> last;
 };
 
-/// What Prometheus reads of this server. Every label has a bounded set of values that the program itself chose: no
-/// device, no address, no name of a person. Counters and calls are this server's; what is counted in the database
-/// is the same on every server of a site. Threads: any.
+/// The metrics that Prometheus reads of this server. Every label has a bounded set of values that the program itself
+/// chose: no device, no address, no name of a person. Counters and calls are this server's; numbers from the database
+/// are the same on every server of a site. Threads: any.
 class Metrics {
  public:
   Metrics();
@@ -51,15 +51,15 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  /// One call has ended. @param method one of our own: "PhoneService/Install", "http/metrics"
-  /// @param refused absent: it was answered.
+  /// One call has ended. @param method as the server's tables spell it: "PhoneService/Install", "http/metrics"
+  /// @param refused absent where the call was answered.
   void count_request(std::string_view method, std::optional<Reason> refused, Duration took);
-  /// Somebody was refused before they had proven who they are; the true reason.
+  /// A caller was refused before authentication; the true reason.
   void count_refusal(Reason reason);
   /// A call begins (1) or ends (-1).
   void add_call_in_flight(int change);
 
-  /// Whether the database answered when it was last asked, and what it said.
+  /// Whether the database answered when it was last asked.
   void set_database_up(bool up);
   /// Whether the database is a standby, which cannot be written.
   void set_database_read_only(bool read_only);
@@ -80,21 +80,21 @@ class Metrics {
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
   /// @param role "admin", "operator", "auditor", "monitor"
   void set_administrators(std::string_view role, const AdministratorNumbers& numbers);
-  /// What this server serves of a shard's CRL.
+  /// The CRL of a shard that this server serves.
   void set_crl(std::int64_t issuer, int shard, const CrlNumbers& numbers);
-  /// Why the next CRL of a shard is not published; nothing where it is.
+  /// The reason why the next CRL of a shard is not published; nothing where it is.
   void set_crl_failing(std::int64_t issuer, int shard, std::optional<Reason> reason);
   /// Whether this server does the site's maintenance.
   void set_lease_held(bool held);
   /// The last seal of the record.
   void set_seal(std::int64_t number, TimePoint sealed_at);
-  /// Whether the database is behind the high-water marks: then nothing is issued.
+  /// Whether the database is behind the high-water marks: then this server issues nothing.
   void set_database_behind(bool behind);
-  /// What the last check of issued certificates found.
+  /// How many faults the last check of issued certificates found.
   void set_findings(std::int64_t count);
   /// Whether TLS 1.0 is spoken on the phones' port.
   void set_legacy_phones(bool allowed);
-  /// What the phones' port says of itself.
+  /// The numbers of the phones' port.
   void set_wire(const WireNumbers& numbers);
   /// The numbers above were read from the database at that time.
   void set_summary_read(TimePoint at);

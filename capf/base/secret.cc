@@ -38,7 +38,7 @@ Status check_trusted(const struct stat& status, const std::string& name) {
     return fail(Reason::kInvalidConfiguration,
                 name + " belongs to somebody else, who could say with it what this program does");
   }
-  // In a folder with the sticky bit everybody may add a file, and touch none of others.
+  // In a folder with the sticky bit every user may add files, but not touch those of others.
   const bool sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky) {
     return fail(Reason::kInvalidConfiguration,
@@ -156,10 +156,10 @@ Status check_own_folder(const std::filesystem::path& folder) {
     return fail(Reason::kInvalidConfiguration, folder.string() + " belongs to somebody else: run this as its owner");
   }
   CAPF_TRY(check_unreadable(status, folder.string()));
-  if ((status.st_mode & (S_IXGRP | S_IXOTH)) == 0) return {};  // nobody else reaches what is in it
+  if ((status.st_mode & (S_IXGRP | S_IXOTH)) == 0) return {};  // other users cannot reach its files
   std::error_code error;
   for (std::filesystem::directory_iterator each(folder, error), end; !error && each != end; each.increment(error)) {
-    // One that has gone meanwhile is nobody's to read.
+    // A file that was removed meanwhile is no danger.
     if (::lstat(each->path().c_str(), &status) != 0 || S_ISLNK(status.st_mode)) continue;
     CAPF_TRY(check_unreadable(status, each->path().string()));
   }

@@ -11,8 +11,8 @@
 
 namespace capf {
 
-/// Secret octets: locked in memory where the system allows it, wiped when they go. Never logged: there is no way to
-/// print one.
+/// Secret octets: locked in memory where the system allows it, and wiped on destruction. Never logged: no function
+/// prints one.
 class Secret {
  public:
   Secret() = default;
@@ -42,8 +42,8 @@ Result<Secret> read_secret_file(const std::filesystem::path& path, std::size_t l
 /// SECRET_EXPOSED where group or others may do anything with the file or folder.
 Status check_private(const std::filesystem::path& path);
 
-/// A file that says what a program does, or is part of it: it belongs to the caller or to root, and nobody else may
-/// write it. Errors: INVALID_CONFIGURATION.
+/// Checks a file that configures a program or is part of it: it must belong to the caller or to root, and only its
+/// owner may write it. Errors: INVALID_CONFIGURATION.
 Status check_trusted(const std::filesystem::path& path);
 /// The same for a library, and for every folder above it, in which somebody else might put another one in its place.
 /// @return where it is without links, which is what is to be loaded. Errors: INVALID_CONFIGURATION.
@@ -51,9 +51,9 @@ Result<std::filesystem::path> find_trusted_library(const std::filesystem::path& 
 /// Whole file after the same check, at most `limit` octets. Errors: INVALID_CONFIGURATION.
 Result<Bytes> read_trusted_file(const std::filesystem::path& path, std::size_t limit);
 
-/// The folder of a program's own files, if it is there: the caller's, and others may at most pass through (0711), where
-/// nothing in it is theirs to read or write. Errors: INVALID_CONFIGURATION for a folder of somebody else;
-/// SECRET_EXPOSED.
+/// Checks the folder of a program's own files, if it exists: it must be the caller's, and others may at most pass
+/// through (0711), where they can read and write none of its files. Errors: INVALID_CONFIGURATION for another user's
+/// folder; SECRET_EXPOSED.
 Status check_own_folder(const std::filesystem::path& folder);
 
 /// Makes a new file with mode 0600 that holds `data`, synced to disk. Errors: SITE_EXISTS where there is one.

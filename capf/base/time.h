@@ -12,7 +12,7 @@ namespace capf {
 using TimePoint = std::chrono::sys_time<std::chrono::microseconds>;
 using Duration = std::chrono::microseconds;
 
-/// The present is not before `at`, because `what` is of then: "the last seal".
+/// The present is not before `at`, because `what` was made then: "the last seal".
 struct TimeBound {
   TimePoint at{};
   std::string what;
@@ -23,7 +23,7 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint now() const = 0;
-  /// Bounds the present from below by what is known elsewhere; the epoch where nothing is.
+  /// A lower bound of the present, known from elsewhere; the epoch where there is none.
   virtual TimeBound bound() const { return {}; }
 };
 
@@ -35,7 +35,7 @@ class SystemClock final : public Clock {
 
 /// RFC 3339 in UTC with whole seconds: 2030-12-31T23:59:59Z.
 std::string to_rfc3339(TimePoint time);
-/// Takes what to_rfc3339() makes, also with a fraction of up to six digits, an offset such as +01:00 in place of Z,
+/// Parses the output of to_rfc3339(), also with a fraction of up to six digits, an offset such as +01:00 in place of Z,
 /// or a date alone (its beginning). Years 1970 to 9999. Errors: INVALID_TIME.
 Result<TimePoint> parse_rfc3339(std::string_view text);
 

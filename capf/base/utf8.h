@@ -7,10 +7,10 @@
 
 namespace capf {
 
-/// Takes one code point of UTF-8 off the front of `text`, which is not empty; U+FFFD (and one octet) for what is not
+/// Takes one code point of UTF-8 off the front of `text`, which is not empty; U+FFFD (and one octet) where it is not
 /// UTF-8.
 char32_t take_code_point(std::string_view& text);
-/// The place of the first octet that does not belong to UTF-8; nothing where the whole text is UTF-8.
+/// The position of the first octet that is not UTF-8; nothing where the whole text is UTF-8.
 std::optional<std::size_t> find_not_utf8(std::string_view text);
 void append_utf8(std::string& out, char32_t code_point);
 

@@ -16,7 +16,7 @@ enum class Role : std::uint8_t {
   kAdmin,     ///< everything
   kOperator,  ///< phones, operations, certificates
   kAuditor,   ///< reads everything, the audit too
-  kMonitor,   ///< what monitoring polls
+  kMonitor,   ///< the methods that monitoring polls
 };
 inline constexpr std::array kRoles{Role::kAdmin, Role::kOperator, Role::kAuditor, Role::kMonitor};
 std::string_view to_string(Role role);
@@ -28,7 +28,7 @@ Status check_administrator_name(std::string_view name);
 struct Administrator {
   std::string name;
   Role role = Role::kMonitor;
-  Sha256 certificate_sha256{};  ///< what recognises them
+  Sha256 certificate_sha256{};  ///< by which they are recognised
   TimePoint certificate_not_after;
   TimePoint created_at;
   std::string created_by;

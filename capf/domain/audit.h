@@ -14,12 +14,12 @@ enum class ActorKind : std::uint8_t { kAdministrator, kDevice, kSystem };
 std::string_view to_string(ActorKind kind);
 std::optional<ActorKind> parse_actor_kind(std::string_view text);
 
-/// Who did something, and from where.
+/// The author of an act, and where it came from.
 struct Actor {
   ActorKind kind = ActorKind::kSystem;
   std::string name;     ///< the administrator's or the device's
   std::string address;  ///< empty for the system
-  /// Whether nobody waits for the answer any more, so that the act is given up before it is committed; may be empty.
+  /// Whether the caller has gone, so that the act is given up before it is committed; may be empty.
   std::function<bool()> gone{};
 };
 
@@ -33,7 +33,7 @@ struct AuditEvent {
   std::int64_t operation_id = 0;  ///< 0 where there is none
   std::string outcome = "done";   ///< "done" or "refused"
   std::optional<Reason> reason;   ///< why it was refused, or why the operation ended
-  std::string detail;             ///< for people, one line; never a secret
+  std::string detail;             ///< for people, one line, without secrets
 };
 
 /// Refusals before authentication, counted: one row a minute for address block, reason and device.

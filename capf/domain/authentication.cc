@@ -12,7 +12,7 @@ enum class Verdict : std::uint8_t {
   kOtherMode,        // a credential that this mode does not take
   kWithoutLsc,       // a MIC, while no valid LSC is on record
   kWithoutMic,       // an LSC, from a phone that never authenticated with a MIC
-  kFirst,            // a foreign LSC: one install, until an LSC of ours was confirmed
+  kFirst,            // a foreign LSC: one install, until one of our LSCs was confirmed
   kFirstWithoutMic,  // both of the above
 };
 using enum Verdict;

@@ -36,21 +36,21 @@ std::string_view to_string(RevocationReason reason);
 std::optional<RevocationReason> parse_revocation_reason(std::string_view text);
 std::optional<RevocationReason> revocation_reason_from_code(int code);
 
-/// What a certificate on record is.
+/// The kind of a certificate on record.
 enum class CertificateKind : std::uint8_t {
   kLsc,         ///< issued here
-  kHandedOver,  ///< given by a phone in a troubleshoot; authenticates nobody
+  kHandedOver,  ///< given by a phone in a troubleshoot; does not authenticate
 };
 std::string_view to_string(CertificateKind kind);
 std::optional<CertificateKind> parse_certificate_kind(std::string_view text);
 
-/// In this order: the first that fits.
+/// A certificate is in the first of these states that applies.
 enum class CertificateState : std::uint8_t {
   kSuperseded,  ///< its successor, or its sibling of the same operation, was confirmed; revoked at once or after a
                 ///< grace
   kRevoked,
   kExpired,
-  kConfirmed,  ///< the phone said that it has it
+  kConfirmed,  ///< the phone reported that it has stored it
   kIssued,     ///< not yet confirmed
 };
 inline constexpr std::array kCertificateStates{CertificateState::kSuperseded, CertificateState::kRevoked,
@@ -68,7 +68,7 @@ struct Certificate {
   std::int64_t id = 0;  ///< given by the store
   CertificateKind kind = CertificateKind::kLsc;
   Sha256 sha256{};             ///< of `der`
-  Bytes serial;                ///< big-endian, as it stands in the certificate
+  Bytes serial;                ///< big-endian, as in the certificate
   std::int64_t issuer_id = 0;  ///< 0 for one that was handed over
   std::string issuer;          ///< its distinguished name, RFC 4514
   std::int64_t phone_id = 0;

@@ -12,13 +12,13 @@
 
 namespace capf {
 
-/// An LSC as it stands on record, with what must stand beside it.
+/// An LSC on record, with the other records that must exist for it.
 struct IssuedRecord {
   Certificate certificate;
-  Bytes issuer_der;  ///< of the issuer on record, and behind it of what stands above it; empty where there is none
+  Bytes issuer_der;  ///< the issuer on record, followed by the CAs above it; empty where there is no issuer
   int shards = 1;    ///< of that issuer
   std::optional<Operation> operation;
-  bool issue_event = false;  ///< whether the record of the operation tells that it was issued
+  bool issue_event = false;  ///< whether the operation's audit events say that it was issued
   int same_serial = 0;       ///< LSCs of any issuer with this serial number, itself among them
   std::optional<KeyRecord> key;
 
@@ -31,7 +31,7 @@ struct IssuedRecord {
   std::optional<Revocation> revocation;  ///< as CRLs and OCSP read it
 };
 
-/// What the checker reads.
+/// The records that the checker reads.
 class CheckStore {
  public:
   virtual ~CheckStore() = default;
@@ -41,7 +41,7 @@ class CheckStore {
   virtual Result<std::optional<TimePoint>> oldest_event() = 0;
 };
 
-/// Something that is wrong with an LSC on record.
+/// A fault of an LSC on record.
 struct Finding {
   std::int64_t certificate_id = 0;
   std::string serial;

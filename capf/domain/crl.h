@@ -13,7 +13,8 @@ namespace capf {
 /// RFC 5280 4.1.2.2
 inline constexpr std::size_t kLongestSerial = 20;
 
-/// The serial number of a certificate of ours, big-endian; in the order of its octets. No heap: a CRL has a million.
+/// The serial number of one of our certificates, big-endian; ordered by its octets. Without heap memory, because a CRL
+/// may have a million of them.
 class SerialNumber {
  public:
   SerialNumber() = default;
@@ -33,14 +34,14 @@ class SerialNumber {
   std::uint8_t size_ = 0;
 };
 
-/// What a CRL and OCSP say of a revoked certificate.
+/// An entry of a CRL, also what OCSP says of a revoked certificate.
 struct Revocation {
   SerialNumber serial;
   TimePoint revoked_at;
   RevocationReason reason = RevocationReason::kUnspecified;
 };
 
-/// What is on record of a certificate of ours, as far as its status goes.
+/// The status on record of one of our certificates.
 struct SerialStatus {
   SerialNumber serial;
   TimePoint not_after;

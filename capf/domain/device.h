@@ -27,7 +27,7 @@ class DeviceName {
 /// them; or none. Errors: INVALID_REQUEST.
 Status check_model(std::string_view model);
 
-/// Which device names or models somebody may speak for: the characters of a device name, and '*' for any run of them.
+/// Device names or models for which a CA may speak: the characters of a device name, and '*' for any run of them.
 class Pattern {
  public:
   /// 1 to 64 characters. Errors: INVALID_PATTERN.

@@ -14,7 +14,7 @@ namespace capf {
 enum class ExpiryKind : std::uint8_t {
   kIssuer,         ///< of the database: each one that is not retired
   kAdministrator,  ///< of the database: each one that is not disabled
-  kSiteCa,         ///< this and what follows: as the server that is asked has loaded it
+  kSiteCa,         ///< this one and those below: as loaded by the server that answers
   kServer,         ///< what both gRPC ports show
   kWire,
   kWireEc,
@@ -24,17 +24,17 @@ enum class ExpiryKind : std::uint8_t {
 std::string_view to_string(ExpiryKind kind);
 std::optional<ExpiryKind> parse_expiry_kind(std::string_view text);
 
-/// What ends at a time, and takes a part of the service with it unless somebody renews it. The one list of these is
+/// A certificate whose end stops a part of the service unless it is renewed. The one list of these is
 /// Summary::expiries: `capfctl check expiry`, the metrics and the log read it.
 struct Expiry {
   ExpiryKind kind = ExpiryKind::kIssuer;
   std::string name;          ///< the administrator's; of an issuer its subject, also for kOcsp; empty for others
   std::optional<Role> role;  ///< of an administrator
   TimePoint not_after;
-  /// From this time on the server renews it by itself, so that nobody has to be told of its end. Absent where a person
-  /// renews it, and where the server should have done so a day ago.
+  /// From this time on the server renews it by itself, without a warning. Absent where a person renews it, and where
+  /// the server should have renewed it a day ago.
   std::optional<TimePoint> renews_at;
-  /// Nothing stands still without it: another administrator of this role has a later end, or it is not the active
+  /// The service continues without it: another administrator of this role has a later end, or it is not the active
   /// issuer.
   bool spare = false;
 };

@@ -18,11 +18,11 @@ std::string_view to_string(IssuerState state);
 
 /// A generation of the CAPF certificate. One is active.
 struct IssuerRecord {
-  std::int64_t id = 0;  ///< 1, 2, …: stands in the URLs of its LSCs
+  std::int64_t id = 0;  ///< 1, 2, …: part of the URLs in its LSCs
   std::string subject;  ///< RFC 4514
   Sha256 sha256{};      ///< of `der`
   Bytes der;
-  Bytes chain_der;  ///< what stands above an intermediate, as certificates one after the other; may be empty
+  Bytes chain_der;  ///< the CAs above an intermediate, as certificates one after the other; may be empty
   TimePoint not_before;
   TimePoint not_after;
   bool active = false;

@@ -35,7 +35,7 @@ std::string_view cisco_kind(OperationKind kind) {
   CAPF_INVARIANT(false);
 }
 
-/// What Cisco's administrators read after "Failed: "; empty where they have no word for it.
+/// Cisco's words after "Failed: "; empty where Cisco has none.
 std::string_view cisco_failure(Reason reason) {
   switch (reason) {
     case Reason::kAuthStringMismatch:

@@ -64,7 +64,7 @@ inline constexpr int kLargestKeyGenerationFailures = 3;
 inline constexpr std::chrono::hours kOverdueGrace{24 * 7};
 inline constexpr std::chrono::hours kDefaultDeadline{24 * 10};
 
-/// How the phone proved who it is. One of them stands in the operation's record once it has.
+/// How the phone proved who it is; recorded in the operation.
 enum class CredentialKind : std::uint8_t { kNone, kString, kOwnLsc, kForeignLsc, kMic };
 inline constexpr std::array kCredentialKinds{CredentialKind::kNone, CredentialKind::kString, CredentialKind::kOwnLsc,
                                              CredentialKind::kForeignLsc, CredentialKind::kMic};
@@ -79,7 +79,7 @@ struct Operation {
   OperationState state = OperationState::kPending;
   AuthMode auth = AuthMode::kString;
   KeyPolicy key{};
-  bool self_service = false;  ///< the phone renews by itself; nobody scheduled it
+  bool self_service = false;  ///< begun by the phone, not scheduled by an administrator
   std::string created_by{};   ///< an administrator's name, or the device's for self-service
   TimePoint created_at{};
   TimePoint completes_by{};

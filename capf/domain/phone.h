@@ -11,7 +11,7 @@
 
 namespace capf {
 
-/// The last time somebody came in a device's name and was refused, as administrators see it. It changes nothing else.
+/// The last refused attempt in a device's name, for administrators to see. It has no other effect.
 struct Attempt {
   TimePoint at;
   std::string address;
@@ -28,10 +28,10 @@ struct Phone {
   TimePoint created_at;
   std::optional<TimePoint> blocked_at;
   std::optional<Sha256> mic_sha256;       ///< the first MIC that authenticated it; another one is refused
-  std::optional<TimePoint> mic_fresh_at;  ///< when it first proved its MIC fresh: less is not accepted any more
+  std::optional<TimePoint> mic_fresh_at;  ///< when it first proved its MIC fresh; only that counts from then on
   std::optional<TimePoint> self_service_stopped_at;  ///< after a superseded LSC was used
   std::optional<TimePoint> string_locked_until;      ///< wrong strings
-  std::optional<TimePoint> traced_until;             ///< its dialogues on the wire go to the log; absent once over
+  std::optional<TimePoint> traced_until;             ///< until then its dialogues on the wire are logged
   std::optional<Attempt> last_attempt;
 };
 

@@ -19,19 +19,19 @@ enum class SubjectForm : std::uint8_t {
 /// How many wrong authentication strings one address has in an hour, in all.
 inline constexpr int kStringsPerAddress = 50;
 
-/// A network with a limit of its own, for each of its addresses: many phones stand behind one there.
+/// A network with a limit of its own for each of its addresses, because many phones share one there.
 struct StringLimit {
   Network network;
   int strings = kStringsPerAddress;
 };
 
-/// What the site allows. Made once, from the configuration; checked there.
+/// The limits and rules of the site. Made once, from the configuration; checked there.
 struct SitePolicy {
   std::chrono::hours lsc_validity{24 * 1825};  ///< 1 to 1825 days
   SubjectForm lsc_subject = SubjectForm::kPlain;
   bool allow_rsa_1024 = false;
   bool self_service_upgrade = true;           ///< a phone in the last third of its LSC's life renews by itself
-  bool require_fresh_proof = false;           ///< refuses proofs on the wire that somebody may have recorded
+  bool require_fresh_proof = false;           ///< refuses proofs on the wire that may have been recorded and replayed
   std::chrono::hours superseded_grace{0};     ///< until a superseded LSC is revoked; 0: at once
   std::vector<Network> null_string_networks;  ///< default: loopback
   std::vector<Pattern> device_names;          ///< of devices that may be added; default: usual_device_names()
@@ -49,13 +49,13 @@ struct SitePolicy {
   }
 };
 
-/// The names that makers give their devices, by their beginnings: an LSC is a TLS server's certificate too, so that
-/// nobody adds a device with the name of some other machine.
+/// The names that makers give their devices, by their beginnings. Other names are refused because an LSC is a TLS
+/// server's certificate too: a device must not have the name of another machine.
 std::vector<Pattern> usual_device_names();
 /// Errors: DEVICE_NAME_REFUSED, with the patterns.
 Status check_device_name(const SitePolicy& policy, const DeviceName& device);
 
-/// A null-string operation works this long at most, whatever its deadline.
+/// The longest life of a null-string operation, even if its deadline is later.
 inline constexpr std::chrono::hours kNullStringLifetime{24};
 /// How far this server's clock may be from the database's.
 inline constexpr std::chrono::seconds kLargestClockSkew{60};

@@ -12,7 +12,7 @@
 #include "capf/base/time.h"
 
 // How the record is sealed. Every field is its length in octets (4, big-endian) and its octets; numbers and times
-// (microseconds since 1970) have 8 octets, big-endian, two's complement. Text is UTF-8 as it stands in the database.
+// (microseconds since 1970) have 8 octets, big-endian, two's complement. Text is UTF-8 as in the database.
 //
 //   event    id | at | actor_kind | actor | address | action | subject | operation_id | outcome | reason | detail
 //   content  SHA-256 over the batch's events in their order, each as one field
@@ -23,7 +23,7 @@
 
 namespace capf {
 
-/// An event word for word as it stands in the database: nothing of it may be lost on the way to its digest.
+/// An event word for word as in the database, because its digest covers every octet.
 struct AuditRecord {
   std::int64_t id = 0;
   TimePoint at;
@@ -38,8 +38,8 @@ struct AuditRecord {
   std::string detail;
 };
 
-/// Where events stand in the record. Events become readable in the order of their transactions' ends, so an id alone
-/// would lose some.
+/// A position in the record. Events become readable in the order of their transactions' ends, so an id alone would lose
+/// some.
 struct ChangeCursor {
   std::uint64_t transaction = 0;
   std::int64_t id = 0;
@@ -56,14 +56,14 @@ struct AuditSeal {
   Bytes signature;
 };
 
-/// kTimes: the seal, or events that it covers, are of a time at which a clock was wrong. kMadeUp: the audit key has not
-/// signed it, so that it covers nothing and the chain goes past it.
+/// kTimes: the seal, or events that it covers, were made while a clock was wrong. kMadeUp: the audit key has not signed
+/// it, so it covers nothing and the chain skips it.
 enum class RemarkKind : std::uint8_t { kTimes, kMadeUp };
 std::string_view to_string(RemarkKind kind);
 std::optional<RemarkKind> parse_remark_kind(std::string_view text);
 
-/// What the holder of the audit key says of one seal beside the chain, so that a verifier tells a fault that is known
-/// from a new one. A remark that is not signed says nothing.
+/// A statement of the audit key's holder on one seal, beside the chain, so that a verifier tells a known fault from a
+/// new one. An unsigned remark counts for nothing.
 struct SealRemark {
   std::int64_t number = 0;  ///< of the seal
   RemarkKind kind = RemarkKind::kTimes;
@@ -71,18 +71,18 @@ struct SealRemark {
   Bytes signature;
 };
 
-/// A transaction is so long at most: an event that was sealed later than that after its time was dated back.
+/// The longest duration of a transaction: an event sealed later than this after its time was dated back.
 inline constexpr std::chrono::hours kLongestTransaction{1};
-/// Judges the times of a seal and of its events. @return what is wrong, in words; nothing where they are in order.
+/// Judges the times of a seal and of its events. @return the fault, in words; nothing where they are in order.
 /// @param previous when the seal before was made; absent for the first one.
 std::optional<std::string> fault_of_times(const AuditSeal& seal, std::span<const AuditRecord> events,
                                           const std::optional<TimePoint>& previous);
 
-/// A batch is at most so large, so that it fits into one message.
+/// The most events in a batch, so that it fits into one message.
 inline constexpr int kLargestBatch = 500;
 
 Sha256 content_of(std::span<const AuditRecord> events);
-/// What is signed, and what `sha256` is made of.
+/// The octets that are signed, and of which `sha256` is the digest.
 Bytes seal_text(const AuditSeal& seal);
 Bytes remark_text(const SealRemark& remark, const AuditSeal& seal);
 
@@ -96,17 +96,17 @@ struct PlacedRecord {
 struct UnsealedEvents {
   std::int64_t count = 0;
   std::optional<TimePoint> oldest;
-  /// Those whose transactions have numbers that the database has not given out yet: somebody has made them up.
+  /// Events whose transaction numbers the database has not given out yet: they are forged.
   std::int64_t made_up = 0;
 };
 
 class SealStore {
  public:
   virtual ~SealStore() = default;
-  /// At the start, before anything is written: places in the record go on from the greatest one, also where the
-  /// database was restored into another cluster. @return whether it was.
+  /// To be called at the start, before any write: lets positions in the record continue from the greatest one, also
+  /// where the database was restored into another cluster. @return whether it was.
   virtual Result<bool> adopt_cluster() = 0;
-  /// Nobody else adds a seal before this transaction ends.
+  /// No other transaction adds a seal before this one ends.
   virtual Status lock() = 0;
   virtual Result<std::optional<AuditSeal>> last() = 0;
   virtual Result<std::optional<AuditSeal>> find(std::int64_t number) = 0;
@@ -117,7 +117,7 @@ class SealStore {
   virtual Status add_remark(const SealRemark& remark) = 0;
   /// Those of seals `first` to `last`, by number, a few of each at most.
   virtual Result<std::vector<SealRemark>> remarks(std::int64_t first, std::int64_t last) = 0;
-  /// Whether an event could be written now. Errors: INTERNAL where its place in the record cannot be given.
+  /// Checks that an event could be written now. Errors: INTERNAL where it cannot be given a position in the record.
   virtual Status try_place() = 0;
   /// Events after `after` that no running transaction can still precede, in order.
   virtual Result<std::vector<PlacedRecord>> unsealed(const ChangeCursor& after, int limit) = 0;

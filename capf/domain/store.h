@@ -30,7 +30,7 @@
 
 namespace capf {
 
-/// A slice of a list, in the order of the rows' ids, so that pages stay right while rows change.
+/// A slice of a list, in the order of the rows' ids, so that rows that come or go do not shift the pages.
 struct Page {
   std::int64_t after = 0;  ///< rows with a greater id
   int limit = 100;         ///< 1 to 1000
@@ -44,23 +44,23 @@ struct PhoneFilter {
 class PhoneStore {
  public:
   virtual ~PhoneStore() = default;
-  /// Adds all of them. @return the names that exist already: then the caller gives up the transaction.
+  /// Adds all of them. @return the names that exist already: the caller must then roll back.
   virtual Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) = 0;
   virtual Result<std::optional<Phone>> find(const DeviceName& device) = 0;
-  /// The same, and nobody else changes the phone, its operation or its certificates before this transaction ends:
+  /// The same, and no other transaction changes the phone, its operation or its certificates before this one ends:
   /// issuing, revoking, cancelling, blocking, removing all take this lock first.
   virtual Result<std::optional<Phone>> lock(const DeviceName& device) = 0;
-  /// The same for some of them by their ids, in the one order in which several phones are ever locked.
+  /// Locks several phones, always in ascending order of id, so that two transactions cannot deadlock.
   virtual Status lock_all(std::span<const std::int64_t> ids) = 0;
-  /// Those of these names that are on record, each locked as lock() does it.
+  /// The phones of these names that are on record, each locked as by lock().
   virtual Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) = 0;
   virtual Result<std::optional<Phone>> find(std::int64_t id) = 0;
   virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) = 0;
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
-  /// @return the names of those that were not blocked and are now.
+  /// @return the names of the phones that were newly blocked.
   virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;
   virtual Status set_model(std::int64_t id, const std::string& model) = 0;
-  /// @param fresh whether it was proven fresh; nothing forgets that too.
+  /// @param fresh whether it was proven fresh. An empty `mic` clears both.
   virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) = 0;
   virtual Status set_self_service_stopped(std::int64_t id, bool stopped) = 0;
   /// @param until absent: no longer.
@@ -105,7 +105,7 @@ class OperationStore {
   /// which counts a certificate. @return the number of the session; nothing where the operation is not open any more.
   virtual Result<std::optional<std::int64_t>> advance(std::int64_t id, OperationState to, CredentialKind by,
                                                       const std::optional<Sha256>& certificate, bool expired_mic) = 0;
-  /// Ends it: succeeded, failed, expired or cancelled; its string's hash goes. @return false where it is not open.
+  /// Ends it: succeeded, failed, expired or cancelled; removes its string's hash. @return false where it is not open.
   virtual Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
                               const std::string& message) = 0;
   /// Cancels the open ones of these phones.
@@ -113,7 +113,8 @@ class OperationStore {
                                                          const std::string& message) = 0;
   /// @return how often the phone has reported failure now; 0 where the operation is not open.
   virtual Result<int> count_failure(std::int64_t id) = 0;
-  /// Open ones whose deadline passed before `deadline`, oldest first, at most `limit`; rows that others hold are left.
+  /// Open ones whose deadline passed before `deadline`, oldest first, at most `limit`; skips rows that other
+  /// transactions have locked.
   virtual Result<std::vector<Operation>> lock_overdue(TimePoint deadline, int limit) = 0;
 };
 
@@ -125,7 +126,7 @@ struct CertificateFilter {
   std::optional<CertificateKind> kind;
 };
 
-/// LSCs that have not expired and are not revoked for good, by their properties: all that are named must fit.
+/// LSCs that have not expired and are not revoked for good, by their properties: all those given must match.
 struct CertificateSelection {
   std::optional<Pattern> devices;
   std::optional<Pattern> models;
@@ -139,7 +140,7 @@ struct CertificateSelection {
   bool held = true;                            ///< those on hold too
   std::optional<std::int64_t> through;         ///< none with a greater id
 
-  /// Whether a property is named.
+  /// Whether a property is given.
   bool names_any() const {
     return devices || models || issuer_id || issued_after || issued_before || expires_before || state ||
            superseded_before || !serials.empty();
@@ -152,7 +153,7 @@ struct SelectionCount {
   std::int64_t last_id = 0;  ///< the greatest
 };
 
-/// An LSC as far as revoking it needs to know.
+/// The parts of an LSC's record that revoking needs.
 struct RevocableLsc {
   std::int64_t id = 0;
   std::int64_t phone_id = 0;
@@ -162,10 +163,10 @@ struct RevocableLsc {
   Sha256 key_sha256{};
 };
 
-/// What an LSC of ours has been to a phone.
+/// The phone's history of our LSCs.
 struct LscHistory {
-  bool valid = false;           ///< one is, as Certificate::valid() has it
-  bool ever_confirmed = false;  ///< one was confirmed by the phone, whatever became of it
+  bool valid = false;           ///< one is valid as by Certificate::valid()
+  bool ever_confirmed = false;  ///< the phone once confirmed one; it may have ended or been revoked since
 };
 
 class CertificateStore {
@@ -173,7 +174,7 @@ class CertificateStore {
   virtual ~CertificateStore() = default;
   /// @return its id. A second one with its SHA-256 that was handed over replaces nothing and is no error.
   virtual Result<std::int64_t> add(const Certificate& certificate) = 0;
-  /// An LSC of ours by its SHA-256.
+  /// One of our LSCs, by its SHA-256.
   virtual Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) = 0;
   virtual Result<std::vector<Certificate>> find_serial(BytesView serial) = 0;
   /// The LSC that was issued for this key in this operation and is not revoked for good: it may be on hold.
@@ -191,14 +192,14 @@ class CertificateStore {
   virtual Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) = 0;
   /// @return false where it was confirmed before.
   virtual Result<bool> confirm(std::int64_t id) = 0;
-  /// Its successor was confirmed, and its revocation comes later. @return false where it is superseded or revoked
-  /// already.
+  /// Marks it: its successor was confirmed, and its revocation follows later. @return false where it is superseded or
+  /// revoked already.
   virtual Result<bool> supersede(std::int64_t id) = 0;
   /// Writes the revocation (narrow table, for CRLs) and marks the certificate, also as superseded where that is the
   /// reason. One on hold is revoked for good, with the time of the hold (X.509 8.5.2.2). @return false where it is
   /// revoked already.
   virtual Result<bool> revoke(const Certificate& certificate, RevocationReason reason) = 0;
-  /// Takes the hold back. @return false where it is not on hold or has expired.
+  /// Ends the hold. @return false where it is not on hold or has expired.
   virtual Result<bool> release(std::int64_t id) = 0;
 
   // Selections: their phones by pages, which the caller locks, then what is selected of those phones, then all of it.
@@ -207,28 +208,28 @@ class CertificateStore {
   virtual Result<std::vector<std::int64_t>> superseded_phones(TimePoint before, int limit) = 0;
   virtual Result<SelectionCount> count(const CertificateSelection& selection) = 0;
   virtual Result<std::vector<Certificate>> list_selected(const CertificateSelection& selection, const Page& page) = 0;
-  /// Of these serial numbers one that no LSC has.
+  /// One of these serial numbers that no LSC has.
   virtual Result<std::optional<SerialNumber>> find_missing(std::span<const SerialNumber> serials) = 0;
   /// Phones with a selected certificate, by their ids after `after`.
   virtual Result<std::vector<std::int64_t>> selected_phones(const CertificateSelection& selection, std::int64_t after,
                                                             int limit) = 0;
-  /// Selected certificates of these phones; an empty selection is everything revocable of theirs.
+  /// Selected certificates of these phones; an empty selection selects all of their revocable ones.
   virtual Result<std::vector<RevocableLsc>> selected(const CertificateSelection& selection,
                                                      std::span<const std::int64_t> phone_ids) = 0;
   /// revoke() for all of them. @return how many.
   virtual Result<int> revoke_all(std::span<const std::int64_t> ids, RevocationReason reason) = 0;
-  /// What is on record of these LSCs of an issuer, if only that it is revoked; nothing of those that it never issued.
-  /// In no order.
+  /// The status of these LSCs of an issuer, also where only the revocation is on record; none for those that it never
+  /// issued. In no order.
   virtual Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) = 0;
 };
 
-/// How far the CRLs of a shard have come, as somebody beside the database remembers it.
+/// The newest CRL of a shard as recorded outside the database.
 struct CrlMark {
   CrlShard shard;
   std::int64_t number = 0;
 };
 
-/// What a CRL brought back to a database that had forgotten it.
+/// The revocations that a CRL brought back into a database that had been set back.
 struct BroughtBack {
   struct Known {
     RevocableLsc lsc;
@@ -249,22 +250,22 @@ class CrlStore {
                                                       const std::optional<SerialNumber>& after, int limit) = 0;
   /// Changes of the shard's revocations that no CRL has, oldest first, as ids.
   virtual Result<std::vector<std::int64_t>> changes(const CrlShard& shard, int limit) = 0;
-  /// A CRL has them now.
+  /// Drops changes that a CRL now has.
   virtual Status forget_changes(const CrlShard& shard, std::span<const std::int64_t> ids) = 0;
-  /// Writes a CRL down, and drops the pieces of those before its predecessor.
-  /// @return false where its number is not greater than those before: somebody else has published.
+  /// Stores a CRL, and drops the pieces of those before its predecessor.
+  /// @return false where its number is not greater than those before, because another server has published.
   virtual Result<bool> add(const CrlRecord& crl) = 0;
   /// Its DER, in order, in pieces of at most kLargestCrlPiece octets.
   virtual Status add_piece(const CrlRecord& crl, int position, BytesView data) = 0;
   virtual Result<std::optional<Bytes>> piece(const CrlRecord& crl, int position) = 0;
-  /// After a restore: writes down what is revoked by these entries and not on record, with the entries' times; a hold
-  /// that has become final is final. @param expires_at of LSCs that are not on record any more
+  /// After a restore: records the revocations of these entries that are missing, with the entries' times; a hold on
+  /// record becomes final where the entry is. @param expires_at of LSCs that are not on record any more
   virtual Result<BroughtBack> bring_back(const CrlShard& shard, std::span<const Revocation> entries,
                                          TimePoint expires_at) = 0;
 };
 inline constexpr std::size_t kLargestCrlPiece = 1024 * 1024;
 
-/// Whose a public key is. A key belongs to one of them for ever.
+/// The owner of a public key. A key belongs to one of them for ever.
 enum class KeyOwner : std::uint8_t { kPhone, kMic, kIssuer, kSite, kAdministrator, kBlocked };
 std::string_view to_string(KeyOwner owner);
 std::optional<KeyOwner> parse_key_owner(std::string_view text);
@@ -273,16 +274,16 @@ struct KeyRecord {
   KeyOwner owner = KeyOwner::kPhone;
   std::int64_t phone_id = 0;  ///< for kPhone and kMic; 0 for a MIC that no phone has shown
   bool compromised = false;
-  bool blocked = false;  ///< compromised, or that of a blocked certificate: it serves nobody
+  bool blocked = false;  ///< compromised, or that of a blocked certificate: it is refused
 };
 
 class KeyStore {
  public:
   virtual ~KeyStore() = default;
-  /// Writes the key down for its owner unless it is on record. @return what is on record now.
+  /// Records the key for its owner unless it is on record. @return the record as it is now.
   virtual Result<KeyRecord> claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) = 0;
   virtual Result<std::optional<KeyRecord>> find(const Sha256& key_sha256) = 0;
-  /// For ever, also where nobody has shown the key yet.
+  /// Marks the keys for ever, also those that no phone has shown yet.
   virtual Status mark_compromised(std::span<const Sha256> keys) = 0;
 };
 
@@ -302,16 +303,16 @@ struct BlockedCertificate {
 class BlockStore {
  public:
   virtual ~BlockStore() = default;
-  /// No transaction that changes something by a certificate's authority runs before this one ends.
+  /// Until this transaction ends, no other one that acts on a certificate's authority can continue.
   virtual Status lock() = 0;
   /// @return false where it is blocked already.
   virtual Result<bool> add(const BlockedCertificate& certificate) = 0;
   virtual Result<std::optional<BlockedCertificate>> find(const Sha256& sha256) = 0;
-  /// Those whose SHA-256 begins so, at most two.
+  /// Those whose SHA-256 begins with it, at most two.
   virtual Result<std::vector<BlockedCertificate>> find_beginning(const std::string& hexadecimal) = 0;
   virtual Status remove(std::int64_t id) = 0;
   virtual Result<std::vector<BlockedCertificate>> list(const Page& page) = 0;
-  /// Blocks it by its row, as a withdrawal has it. @return false where it is blocked already.
+  /// Blocks it by its row, as kept in a withdrawal. @return false where it is blocked already.
   virtual Result<bool> bring_back(const std::string& row) = 0;
   /// Whether one of the certificates is blocked, or one of the keys is, or was revoked as compromised.
   virtual Result<bool> refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) = 0;
@@ -322,10 +323,10 @@ inline constexpr int kStringsPerDevice = 10;  ///< then locked for kStringLock
 inline constexpr std::chrono::minutes kStringLock{10};
 inline constexpr int kStringsPerAddressAndDevice = 5;  ///< in an hour
 
-/// A string that somebody says, as the limits know it.
+/// An authentication string that a caller presents, as the limits know it.
 struct StringTry {
   std::string address_block;
-  std::int64_t string = 0;  ///< of its keyed hash over device and digits: tells it from the device's others
+  std::int64_t string = 0;  ///< part of its keyed hash over device and digits: distinguishes the device's strings
   int per_address = kStringsPerAddress;  ///< the limit of that address in an hour
 };
 
@@ -346,14 +347,14 @@ class StringStore {
   /// AUTH_STRING_LOCKED or AUTH_STRING_EXHAUSTED (the operation's limit is used up: the caller fails it).
   virtual Result<std::optional<Reason>> count(std::int64_t phone_id, std::int64_t operation_id,
                                               const StringTry& said) = 0;
-  /// The same for a string that is compared with nothing, since there is no such device or operation.
+  /// The same for a string that has nothing to be compared with, because there is no such device or operation.
   /// @return nothing or ADDRESS_LIMITED.
   virtual Result<std::optional<Reason>> count_stranger(const StringTry& said) = 0;
   /// Addresses that said `strings` or more in all, or used up one device's, those with the most first, at most 1,000.
   virtual Result<std::vector<LimitedAddress>> limited(int strings) = 0;
   /// *address unlock*: clears the counts of the address, for all devices. @return whether there were any.
   virtual Result<bool> unlock_address(const std::string& address_block) = 0;
-  /// A string was right: clears the device's count of the wrong ones. What was counted for that one is taken back by
+  /// A string was right: clears the device's count of the wrong ones. The caller undoes the count of the right one by
   /// rolling its transaction back.
   virtual Status forgive(std::int64_t phone_id) = 0;
   /// *phone unlock*: clears the counts of the device, from every address.
@@ -362,7 +363,7 @@ class StringStore {
   virtual Status prune() = 0;
 };
 
-/// What is left under an issuer.
+/// The LSCs that are left under an issuer.
 struct IssuerUse {
   std::int64_t valid = 0;                ///< LSCs that are neither expired nor revoked for good
   std::int64_t revoked = 0;              ///< revoked ones that have not expired: its CRL needs them
@@ -372,35 +373,35 @@ struct IssuerUse {
 class IssuerStore {
  public:
   virtual ~IssuerStore() = default;
-  /// Nobody else adds, activates or retires one before this transaction ends. @return the id that the next one gets.
+  /// No other transaction adds, activates or retires one before this one ends. @return the id that the next one gets.
   virtual Result<std::int64_t> lock() = 0;
   /// @return its id.
   virtual Result<std::int64_t> add(const IssuerRecord& issuer) = 0;
   virtual Result<std::optional<IssuerRecord>> active() = 0;
   virtual Result<std::optional<std::int64_t>> active_id() = 0;
   virtual Result<std::optional<IssuerRecord>> find(std::int64_t id) = 0;
-  /// The one that is active becomes a former one. @return false where there is none of this id, or it is retired.
+  /// Activates it; the active one becomes a former one. @return false where there is none of this id, or it is retired.
   virtual Result<bool> activate(std::int64_t id) = 0;
   /// @return false where it is active or retired.
   virtual Result<bool> retire(std::int64_t id) = 0;
-  /// Counts every row: for people who ask, not for what runs by itself.
+  /// Counts every row: for an administrator's question, too slow for a job that runs again and again.
   virtual Result<IssuerUse> use(std::int64_t id) = 0;
   virtual Result<std::vector<IssuerRecord>> list() = 0;
 };
 
 /// A capfd that serves the site.
 struct ServerRecord {
-  std::string name;  ///< of one process, and of no later one
+  std::string name;  ///< of one process, never used again by a later one
   std::string version;
   TimePoint started_at;
   TimePoint seen_at;
-  std::vector<std::int64_t> issuers;  ///< whose keys it has
+  std::vector<std::int64_t> issuers;  ///< issuers whose keys it has
 };
 
 class ServerStore {
  public:
   virtual ~ServerStore() = default;
-  /// The server is alive; the times are the database's. Forgets those that were not seen for an hour.
+  /// Records that the server is alive, by the database's clock. Forgets those that were not seen for an hour.
   virtual Status see(const ServerRecord& server) = 0;
   virtual Status remove(const std::string& name) = 0;
   /// Those that were seen in the last 30 seconds, by name.
@@ -415,7 +416,7 @@ class AnchorStore {
   virtual Result<std::vector<TrustAnchor>> list() = 0;
   /// @return false where there is none.
   virtual Result<bool> remove(const Sha256& sha256) = 0;
-  /// Changes with every add and remove: what was read under one number is still right under the same number.
+  /// Changes with every add and remove: anchors that were read under one number are still right under the same number.
   virtual Result<std::int64_t> revision() = 0;
   /// The same, and no anchor comes or goes before this transaction ends.
   virtual Result<std::int64_t> lock_revision() = 0;
@@ -439,8 +440,8 @@ class AdministratorStore {
   virtual Result<std::vector<Administrator>> list() = 0;
   /// @return false where they are disabled already.
   virtual Result<bool> disable(const std::string& name) = 0;
-  /// How many enabled ones with a certificate that is valid now have the role admin; nobody else disables one before
-  /// this transaction ends.
+  /// How many enabled administrators with a certificate that is valid now have the role admin. No other transaction
+  /// disables one before this one ends.
   virtual Result<int> lock_admins() = 0;
 };
 
@@ -466,14 +467,15 @@ class AuditStore {
   virtual Status add(const AuditEvent& event) = 0;
   /// All of them at once, in their order.
   virtual Status add_all(std::span<const AuditEvent> events) = 0;
-  /// Adds what one who is known can do again and again: kActsInAMinute of an actor, action and reason in one minute,
-  /// over all servers. The others are counted, and one event says how many they were, when the minute is over.
+  /// Adds an event that an authenticated caller can cause again and again: at most kActsInAMinute of an actor, action
+  /// and reason in one minute, over all servers. Further ones are counted, and one event says how many they were when
+  /// the minute is over.
   /// @return whether it is an event of its own
   virtual Result<bool> add_repeated(const AuditEvent& event) = 0;
   /// Adds the events for the minutes that are over.
   virtual Status tell_repeated() = 0;
   virtual Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) = 0;
-  /// Where the record ends now.
+  /// The position at which the record ends now.
   virtual Result<ChangeCursor> end() = 0;
   /// Events about operations after `cursor` that no running transaction can still precede, in order.
   virtual Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) = 0;
@@ -489,10 +491,10 @@ class AuditStore {
 
 class CheckStore;  // capf/domain/check.h
 
-/// For which Summary::lscs_expiring is always told.
+/// The days for which Summary::lscs_expiring always has a number.
 inline constexpr std::array<int, 3> kExpiryDays{1, 7, 30};
 
-/// What monitoring asks at once.
+/// Everything that monitoring asks for, in one answer.
 struct Summary {
   std::map<OperationState, std::int64_t> operations;  ///< open ones; ended ones of the last 24 hours
   std::map<std::string, std::int64_t> reasons;        ///< of failed ones in the last 24 hours
@@ -514,30 +516,30 @@ class SummaryStore {
   virtual Result<Summary> summary(std::span<const int> days) = 0;
 };
 
-/// Time is the database's. A transaction that took or holds a lease and then stands still for seconds is ended.
+/// By the database's clock. PostgreSQL ends a transaction that took or holds a lease and then is idle for seconds.
 class LeaseStore {
  public:
   virtual ~LeaseStore() = default;
-  /// Takes or keeps the lease for `seconds` from now. @return false while somebody else has it, or a transaction holds
-  /// it; waits for nobody.
+  /// Takes or keeps the lease for `seconds` from now. @return false, without waiting, while another holder has it or a
+  /// transaction holds it.
   virtual Result<bool> take(const std::string& name, const std::string& holder, int seconds) = 0;
-  /// Keeps a lease that nobody else has taken since, and nobody takes it before this transaction ends.
-  /// @return false where somebody took it, whether or not they have it still: what was begun under it must not be
+  /// Keeps a lease that no other holder has taken since; none can take it before this transaction ends.
+  /// @return false where another holder took it, even if it was given back: work begun under the lease must not be
   /// finished.
   virtual Result<bool> hold(const std::string& name, const std::string& holder, int seconds) = 0;
-  /// Others may have it at once, where it is the holder's.
+  /// Releases the lease at once, if `holder` has it.
   virtual Status give_back(const std::string& name, const std::string& holder) = 0;
 };
 
-/// One transaction. Not shared between threads. Whoever locks takes, in this order: phones, several of them at once by
-/// lock_all(), which goes by id; the trust anchors' lock; keys; operations and certificates of these phones; counts of
+/// One transaction. Not shared between threads. The order of locks: phones, several of them at once by lock_all(), in
+/// ascending order of id; the trust anchors' lock; keys; operations and certificates of these phones; counts of
 /// authentication strings, which are locked for one statement where nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;
   /// The database's clock at the start of the transaction.
   virtual TimePoint now() const = 0;
-  /// Whether the database is a standby: what it says may be old, and it cannot be written.
+  /// Whether the database is a standby: its records may be old, and it cannot be written.
   virtual bool standby() const = 0;
   virtual PhoneStore& phones() = 0;
   virtual OperationStore& operations() = 0;

@@ -14,7 +14,7 @@ namespace {
 constexpr std::array kKinds{WithdrawalKind::kAdministrator, WithdrawalKind::kCertificate, WithdrawalKind::kKey,
                             WithdrawalKind::kRemovedPhone, WithdrawalKind::kBlockedPhone};
 
-/// The text up to the next space, which goes too.
+/// Takes the text up to the next space, and that space, off the front.
 std::string_view take_word(std::string_view& line) {
   const std::size_t end = std::min(line.find(' '), line.size());
   const std::string_view word = line.substr(0, end);

@@ -15,12 +15,12 @@ namespace capf {
 enum class WithdrawalKind : std::uint8_t { kAdministrator, kCertificate, kKey, kRemovedPhone, kBlockedPhone };
 std::string_view to_string(WithdrawalKind kind);
 std::optional<WithdrawalKind> parse_withdrawal_kind(std::string_view text);
-/// Whether it is about a phone, not about a certificate or key.
+/// Whether it concerns a phone, as opposed to a certificate or key.
 bool is_of_phone(WithdrawalKind kind);
 
 /// Something that was taken away for good, or given back: a disabled administrator, a blocked certificate, a
-/// compromised key, a removed or blocked phone. It stands in the database and, as far as a server has seen it, beside
-/// its keys.
+/// compromised key, a removed or blocked phone. It is kept in the database and, as far as a server has seen it, in a
+/// file beside that server's keys.
 struct Withdrawal {
   ChangeCursor place;
   WithdrawalKind kind = WithdrawalKind::kAdministrator;
@@ -33,7 +33,7 @@ struct Withdrawal {
   /// One line: "<transaction> <id> <kind> done|undone <SHA-256> -", or with the phone's id and name in their place; for
   /// a certificate its row follows.
   std::string to_line() const;
-  /// Nothing for anything else.
+  /// Nothing where the line is not one of to_line().
   static std::optional<Withdrawal> parse_line(std::string_view line);
 };
 
@@ -46,7 +46,7 @@ class WithdrawalStore {
   virtual ~WithdrawalStore() = default;
   /// Withdrawals after `after` that no running transaction can still precede, in order.
   virtual Result<std::vector<Withdrawal>> list(const ChangeCursor& after, int limit) = 0;
-  /// Whether the one of that place is on record.
+  /// Whether the withdrawal at that position is on record.
   virtual Result<bool> has(const ChangeCursor& place) = 0;
 };
 

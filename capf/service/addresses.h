@@ -13,15 +13,15 @@ struct AddressView {
   int limit = 0;
 };
 
-/// What administrators do with addresses from which wrong authentication strings come. Threads: any.
+/// The administrator's view of addresses from which wrong authentication strings come. Threads: any.
 class Addresses {
  public:
   Addresses(Database& database, const SitePolicy& policy) : database_(database), policy_(policy) {}
 
   /// Those that reached a limit within the hour, those with the most strings first, at most 1,000.
   Result<std::vector<AddressView>> limited();
-  /// Clears the counts of the address (IPv6: of its /64), for all devices; what stands against a device or an operation
-  /// stays. @return whether there were any.
+  /// Clears the counts of the address (IPv6: of its /64), for all devices; counts of a device or an operation stay.
+  /// @return whether there were any.
   Result<bool> unlock(const Actor& actor, const Address& address);
 
  private:

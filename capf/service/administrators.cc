@@ -51,7 +51,7 @@ Status Administrators::disable(const Actor& actor, const std::string& name) {
     CAPF_LET(const auto administrator, tx.administrators().find(name));
     if (!administrator) return fail(Reason::kUnknownAdministrator, "there is no administrator " + name);
     if (administrator->disabled_at) return {};
-    // Whose certificate has expired helps nobody.
+    // An administrator whose certificate has expired does not count as the last one.
     const bool counted = administrator->role == Role::kAdmin && administrator->certificate_not_after > tx.now();
     if (counted && admins <= 1) return fail(Reason::kLastAdministrator);
     CAPF_TRY(tx.administrators().disable(name));

@@ -21,11 +21,11 @@ struct NewAdministrator {
 
 struct Recognised {
   Administrator administrator;
-  Status clock;  ///< CLOCK_SKEW where the time is in doubt
-  Status level;  ///< DATABASE_BEHIND where the database has forgotten something
+  Status clock;  ///< CLOCK_SKEW where a clock may be wrong
+  Status level;  ///< DATABASE_BEHIND where the database was set back
 };
 
-/// Who administers the site. Threads: any.
+/// The administrators of the site. Threads: any.
 class Administrators {
  public:
   /// @param site_key of the site CA; it outlives this.
@@ -48,8 +48,9 @@ class Administrators {
   Result<std::vector<Administrator>> list();
   /// Errors: UNKNOWN_ADMINISTRATOR, LAST_ADMINISTRATOR.
   Status disable(const Actor& actor, const std::string& name);
-  /// Who that certificate is, judged now: by its SHA-256 on record alone. One that this server has seen disabled stays
-  /// so, whatever an older database says. Errors: ADMINISTRATOR_UNKNOWN, ADMINISTRATOR_DISABLED, CERTIFICATE_EXPIRED.
+  /// The administrator of that certificate, judged now, by its SHA-256 on record alone. An administrator whom this
+  /// server has seen disabled stays so, also where an older database is restored. Errors: ADMINISTRATOR_UNKNOWN,
+  /// ADMINISTRATOR_DISABLED, CERTIFICATE_EXPIRED.
   Result<Recognised> recognise(const Sha256& certificate);
 
  private:

@@ -14,22 +14,24 @@
 
 namespace capf::service {
 
-/// A certificate whose private key the peer has shown to have: by TLS, or by the proof of the wire protocol.
+/// A certificate for which the peer has proven that it has the private key: by TLS, or by the proof of the wire
+/// protocol.
 struct PresentedCertificate {
   Bytes leaf{};                ///< DER, as it was sent: not yet scanned
   std::vector<Bytes> chain{};  ///< DER, what was sent beside it
-  /// Whether it was proven in this very session. What was not may have been recorded by somebody.
+  /// Whether it was proven in this very session; if not, the proof may be a replayed recording.
   bool fresh = true;
   /// Another certificate that was proven fresh in this session; it must be the device's MIC.
   std::optional<Bytes> second{};
-  /// What the phone calls it, where it says so: its MIC, or an LSC. It must be that.
+  /// Whether the phone calls it its MIC (true) or an LSC (false), where it says so. The certificate must be of that
+  /// kind.
   std::optional<bool> called_mic{};
 };
 
-/// The transport whose answers tell unknown and idle devices from others, because phones expect it.
+/// The transport whose answers distinguish unknown and idle devices from others, because phones expect that.
 inline constexpr std::string_view kWireTransport = "wire";
 
-/// Who calls in a device's name and what they brought, whatever the transport. Nothing of it is believed yet.
+/// A caller in a device's name, with its credentials, on any transport. All of it is still unverified.
 struct Caller {
   DeviceName device;
   std::optional<Secret> auth_string;
@@ -40,7 +42,7 @@ struct Caller {
   std::vector<Bytes> unproven{};     ///< the certificates that came with it, for people to look at
   /// Is told what is on record of the device that they name, before anything is judged; may be empty.
   std::function<void(const Phone&)> on_found{};
-  /// Whether nobody waits for the answer any more; may be empty.
+  /// Whether the caller has gone; may be empty.
   std::function<bool()> gone{};
 };
 

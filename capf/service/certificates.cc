@@ -146,7 +146,7 @@ Result<RevokeAnswer> Certificates::revoke(const Actor& actor, const std::string&
       phone = std::move(located.phone);
       CAPF_TRY(check_revocable(tx, located.certificate, reason));
       chosen.push_back(std::move(located.certificate));
-      // A stolen phone: whatever else it holds goes too.
+      // The phone may be stolen: revoke its other LSCs too.
       if (reason == RevocationReason::kKeyCompromise && phone) {
         CAPF_LET(const auto live, tx.certificates().live(phone->id));
         for (const Certificate& other : live) {
@@ -212,7 +212,7 @@ Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const Sha25
       meanwhile = false;
       CAPF_LET(const auto before, tx.keys().find(key_sha256));
       const std::int64_t owner = before ? before->phone_id : 0;
-      // The phone first, as whoever issues does; then those who prove themselves by a MIC with this key.
+      // Lock order as in issuing: the phone, then the blocked certificates.
       if (owner != 0) CAPF_TRY(tx.phones().lock_all({&owner, 1}));
       CAPF_TRY(tx.blocks().lock());
       CAPF_LET(const KeyRecord record, tx.keys().claim(key_sha256, KeyOwner::kBlocked, 0));
@@ -280,7 +280,7 @@ Result<SelectionAnswer> Certificates::revoke_selection(const Actor& actor, const
     SelectionAnswer answer;
     CAPF_LET(const auto phones, tx.certificates().selected_phones(selection, place.phone_id, kPhonesAtOnce));
     if (phones.empty()) return answer;
-    // What a phone was given while its lock was waited for is seen now.
+    // Now the LSCs that were issued while this waited for the locks are visible too.
     CAPF_TRY(tx.phones().lock_all(phones));
     CAPF_LET(const auto chosen, tx.certificates().selected(selection, phones));
     if (static_cast<std::int64_t>(chosen.size()) > request.count) {

@@ -10,7 +10,7 @@ namespace capf::service {
 
 struct CertificateView {
   Certificate certificate;
-  std::vector<Bytes> chain;  ///< DER: its issuer and what stands above it; empty for one that was handed over
+  std::vector<Bytes> chain;  ///< DER: its issuer and the CAs above it; empty for one that was handed over
 };
 
 struct RevokeAnswer {
@@ -20,7 +20,7 @@ struct RevokeAnswer {
 
 struct RevokeKeyAnswer {
   std::vector<Certificate> certificates;
-  std::optional<std::string> blocked_device;  ///< whose key it was
+  std::optional<std::string> blocked_device;  ///< the device that had the key
 };
 
 struct SelectionView {
@@ -28,7 +28,7 @@ struct SelectionView {
   std::vector<Certificate> certificates;
 };
 
-/// How far the revocation of a selection has come: what was issued after it began is not part of it.
+/// The progress of revoking a selection; LSCs issued after it began are not part of it.
 struct SelectionCursor {
   std::int64_t through = 0;  ///< id of a certificate
   std::int64_t phone_id = 0;
@@ -37,19 +37,19 @@ struct SelectionCursor {
 struct SelectionRequest {
   CertificateSelection selection;
   RevocationReason reason = RevocationReason::kUnspecified;
-  std::int64_t count = 0;                 ///< so many at most: what was counted, less what was revoked since
+  std::int64_t count = 0;                 ///< the most to revoke: the count shown, less those revoked since
   std::optional<SelectionCursor> cursor;  ///< absent: from the beginning
 };
 
 struct SelectionAnswer {
   int revoked = 0;                      ///< of the selection
-  int others = 0;                       ///< keyCompromise: what else their devices had
+  int others = 0;                       ///< keyCompromise: the other LSCs of their devices
   int devices_blocked = 0;              ///< keyCompromise
-  std::optional<SelectionCursor> next;  ///< absent: nothing is left
+  std::optional<SelectionCursor> next;  ///< absent: the selection is done
 };
 
-/// What administrators do with certificates. A certificate is named by its serial number (hexadecimal) or its device;
-/// a name that is both is taken as the device. Threads: any.
+/// The administrator's operations on certificates. A certificate is named by its serial number (hexadecimal) or its
+/// device; a name that is both is taken as the device. Threads: any.
 class Certificates {
  public:
   explicit Certificates(Database& database) : database_(database) {}
@@ -57,21 +57,21 @@ class Certificates {
   Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page);
   /// By device: its newest valid LSC, or else its newest certificate. Errors: UNKNOWN_CERTIFICATE.
   Result<CertificateView> show(const std::string& serial_or_device);
-  /// By device: every LSC of its that has not expired. keyCompromise also marks the keys and blocks the device. What is
-  /// on hold can be revoked for good; nothing else is ever undone.
+  /// By device: every LSC of its that has not expired. keyCompromise also marks the keys and blocks the device. One on
+  /// hold can be revoked for good; any other revocation is final.
   /// Errors: UNKNOWN_CERTIFICATE, ALREADY_REVOKED, ALREADY_EXPIRED.
   Result<RevokeAnswer> revoke(const Actor& actor, const std::string& serial_or_device, RevocationReason reason);
   /// From hold; by device: all that are. Errors: UNKNOWN_CERTIFICATE, NOT_ON_HOLD, ALREADY_EXPIRED.
   Result<RevokeAnswer> release(const Actor& actor, const std::string& serial_or_device);
-  /// For keyCompromise: every LSC that has the key, and whatever else its phone has; nobody gets the key certified
-  /// again. Errors: KEY_RESERVED for a key of the site's own, of an issuer or of an administrator.
+  /// For keyCompromise: every LSC that has the key, and all others of its phone; the key is never certified again.
+  /// Errors: KEY_RESERVED for a key of the site's own, of an issuer or of an administrator.
   Result<RevokeKeyAnswer> revoke_key(const Actor& actor, const Sha256& key_sha256);
 
-  /// What is selected, by pages. Errors: INVALID_SELECTION, UNKNOWN_ISSUER, UNKNOWN_CERTIFICATE for a serial number
+  /// The selected LSCs, by pages. Errors: INVALID_SELECTION, UNKNOWN_ISSUER, UNKNOWN_CERTIFICATE for a serial number
   /// that was never issued.
   Result<SelectionView> select(const CertificateSelection& selection, const Page& page);
   /// Revokes a part of a selection in one transaction, phone by phone in one order. Errors: INVALID_SELECTION;
-  /// SELECTION_CHANGED where there is more than `count`: then this call has revoked nothing.
+  /// SELECTION_CHANGED where there are more than `count`: then this call has revoked none.
   Result<SelectionAnswer> revoke_selection(const Actor& actor, const SelectionRequest& request);
 
  private:

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kAtOnce = 200;
 constexpr std::size_t kMostFindings = 1000;
-/// LSCs start so long before they are issued, and what the transaction took.
+/// An LSC's notBefore is at most so long before its time of issue: the backdating, and the duration of the transaction.
 constexpr std::chrono::minutes kBackdate{10};
 
 std::vector<ca::Fault> beside(const IssuedRecord& record, const std::optional<TimePoint>& oldest_event, TimePoint now) {
@@ -112,9 +112,9 @@ Result<std::optional<std::vector<Finding>>> Checker::run(std::chrono::hours peri
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(period);
   const std::string tail = holder_.substr(holder_.size() - std::min<std::size_t>(holder_.size(), 60));
   TimePoint since;
-  // The lease runs out when the next check is due; nobody prolongs it.
+  // The lease is not prolonged: it runs out when the next check is due.
   CAPF_LET(const bool due, in_write(database_, [&](Transaction& tx) {
-             since = tx.now() - 2 * period;  // a check that was cut off is made up for
+             since = tx.now() - 2 * period;  // so that a check that was cut off is repeated
              return tx.leases().take("check", to_rfc3339(tx.now()) + ' ' + tail, static_cast<int>(seconds.count()));
            }));
   if (!due) return std::nullopt;

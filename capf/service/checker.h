@@ -8,7 +8,7 @@
 
 namespace capf::service {
 
-/// Where a check stands.
+/// The position of a check.
 struct CheckCursor {
   TimePoint issued_at;
   std::int64_t id = 0;
@@ -17,21 +17,20 @@ struct CheckCursor {
 struct CheckPage {
   int checked = 0;
   std::vector<Finding> findings;
-  std::optional<CheckCursor> next;  ///< nothing: all are checked
+  std::optional<CheckCursor> next;  ///< absent: all are checked
 };
 
-/// Re-reads the LSCs that were issued, with none of the code that issues: each certificate against what stands on
-/// record of it (`ca::recheck_lsc`), and that beside it there is all that must be: operation, event, key, revocation.
-/// Findings: those of `recheck_lsc`, and DIGEST, SERIAL_TWICE, OPERATION, AUDIT, KEY_RECORD, REVOCATION.
-/// Threads: any.
+/// Re-reads the LSCs that were issued, with none of the code that issues: each certificate against its record
+/// (`ca::recheck_lsc`), and that the records beside it exist: operation, event, key, revocation. Findings: those of
+/// `recheck_lsc`, and DIGEST, SERIAL_TWICE, OPERATION, AUDIT, KEY_RECORD, REVOCATION. Threads: any.
 class Checker {
  public:
   explicit Checker(Database& database, std::string holder) : database_(database), holder_(std::move(holder)) {}
 
-  /// Some hundred LSCs of those that were issued at or after the cursor.
+  /// Checks some hundred LSCs, of those that were issued at or after the cursor.
   Result<CheckPage> check(const CheckCursor& from);
-  /// What was issued in the last two periods, once in a period: one server at a time, by lease. Findings go
-  /// into the record. @return findings, at most 1000 of them; nothing where it is not due here.
+  /// Checks the LSCs issued in the last two periods, once in a period: one server at a time, by lease. Records the
+  /// findings. @return findings, at most 1000 of them; nothing where it is not due here.
   Result<std::optional<std::vector<Finding>>> run(std::chrono::hours period);
 
  private:

@@ -15,9 +15,9 @@
 
 namespace capf::service {
 
-/// What a phone that asks is told.
+/// The answer to a phone that asks for its pending operation.
 struct PendingAnswer {
-  bool authenticated = false;          ///< false: nothing was presented, and nothing is told
+  bool authenticated = false;          ///< false: the phone presented no credential, and learns nothing
   std::optional<Operation> operation;  ///< the open one; id 0 for a renewal that the phone may begin by itself
 };
 
@@ -27,12 +27,12 @@ struct IssueAnswer {
   std::int64_t operation_id = 0;
 };
 
-/// What a phone reports that it could not do.
+/// The step that failed on the phone, as it reports.
 enum class PhoneFailure : std::uint8_t { kKeyGeneration, kStore, kDelete, kFetch, kNoEc };
 
-/// What phones do. Every method authenticates the caller first; whoever does not prove the device gets
-/// AUTHENTICATION_FAILED alone, and the true reason stands in the record. Each change is one transaction, in which
-/// the caller's authority is checked again under the phone's lock. Threads: any.
+/// The use cases of phones. Every method authenticates the caller first. A caller that does not prove the device gets
+/// AUTHENTICATION_FAILED alone; the true reason is recorded. Each change is one transaction, in which the caller's
+/// authority is checked again under the phone's lock. Threads: any.
 class Enrolment {
  public:
   Enrolment(Database& database, Authenticator& authenticator, const ca::Issuers& issuers, const SitePolicy& policy,
@@ -43,7 +43,7 @@ class Enrolment {
   /// Errors after authentication: NO_PENDING_OPERATION, OPERATION_KIND, OPERATION_ENDED, DEADLINE_PASSED,
   /// CERTIFICATE_LIMIT, SELF_SERVICE_REFUSED, those of the request and the key (KEY_…), of issuing and of the database.
   Result<IssueAnswer> issue(const Caller& caller, BytesView request);
-  /// The phone has stored the certificate with this SHA-256. Again and again: the same answer.
+  /// The phone has stored the certificate with this SHA-256. Repeated calls get the same answer.
   Status confirm(const Caller& caller, const Sha256& sha256);
   /// The phone gives up its LSCs. @return how many were revoked.
   Result<int> give_up(const Caller& caller);
@@ -51,20 +51,20 @@ class Enrolment {
   Status hand_over(const Caller& caller, const std::vector<Bytes>& certificates);
   Status report_failure(const Caller& caller, PhoneFailure failure);
 
-  // The same for a transport where the server leads: begin() authenticates and begins what is pending, and what follows
-  // in the session belongs to the `begun` that it answered. Another session of the phone that begins meanwhile takes
+  // The same for a transport where the server leads: begin() authenticates and begins the pending operation; the later
+  // calls of the session take the `begun` that it returned. Another session of the phone that begins meanwhile takes
   // over: SESSION_REPLACED.
 
   /// Errors besides those of authenticating: NO_PENDING_OPERATION, DEADLINE_PASSED.
   Result<Proven> begin(const Caller& caller);
-  /// @param public_key SubjectPublicKeyInfo; that the phone has the private key is not proven, and the record says so.
+  /// @param public_key SubjectPublicKeyInfo; recorded as without a proof that the phone has the private key.
   Result<IssueAnswer> issue_key(const Caller& caller, const Proven& begun, BytesView public_key);
   Status stored(const Caller& caller, const Proven& begun, const Sha256& certificate);
   Result<int> gave_up(const Caller& caller, const Proven& begun);
   Status handed_over(const Caller& caller, const Proven& begun, const std::vector<Bytes>& certificates);
   /// The dialogue broke off: only the record changes.
   void broke_off(const Caller& caller, const Proven& begun, const Error& why);
-  /// @param detail what else is known, in words of ours; may be empty.
+  /// @param detail further facts, in this server's words; may be empty.
   Status failed(const Caller& caller, const Proven& begun, PhoneFailure failure, const std::string& detail);
 
  private:

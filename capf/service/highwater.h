@@ -10,23 +10,23 @@
 
 namespace capf::service {
 
-/// What this site has signed last, kept beside its keys and apart from the database. Threads: any.
+/// The last things that this site has signed, kept beside its keys and apart from the database. Threads: any.
 class Marks {
  public:
   virtual ~Marks() = default;
   /// Errors: INVALID_CONFIGURATION.
   virtual Result<std::optional<std::string>> find(const std::string& name) = 0;
-  /// On disk when it returns. @param value one line
+  /// Synced to disk when it returns. @param value one line
   virtual Status set(const std::string& name, const std::string& value) = 0;
 };
 
-/// Whether the database is as far as the marks. One that is behind them was restored, or is a standby too far back: it
-/// has forgotten revocations and used strings, so nobody authenticates and nothing is issued until
-/// `capfctl site recover`. The one place that says so. With what was withdrawn, which counts also where the database
-/// has forgotten it. Threads: any.
+/// The one place that knows whether the database is as far as the marks. One that is behind them was restored, or is a
+/// standby too far back: it has forgotten revocations and used strings, so this server authenticates no phone and
+/// issues nothing until `capfctl site recover`. Also holds the withdrawals, which count even where the database has
+/// forgotten them. Threads: any.
 class HighWater {
  public:
-  /// @param mark its name; @param behind what is missing, in words; nothing where the database is as far as it.
+  /// @param mark its name; @param behind what the database lacks, in words; absent where it is as far as the mark.
   void report(const std::string& mark, std::optional<std::string> behind);
   /// Errors: DATABASE_BEHIND, with what is missing.
   Status check() const;

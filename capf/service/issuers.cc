@@ -113,7 +113,7 @@ Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
              const auto same = [&](const IssuerRecord& other) { return other.sha256 == record.sha256; };
              if (std::any_of(issuers.begin(), issuers.end(), same)) return fail(Reason::kIssuerExists);
              CAPF_LET(const auto owner, tx.keys().find(key));
-             // Two generations of one key could not be told apart by their CRLs, nor by those who ask OCSP.
+             // CRLs and OCSP could not distinguish two generations with the same key.
              if (owner) return fail(Reason::kKeyReserved);
              CAPF_TRY(tx.keys().claim(key, KeyOwner::kIssuer, 0));
              CAPF_TRY(folder_.keep(id, authority));
@@ -221,7 +221,7 @@ Status Issuers::start() {
   CAPF_LET(const auto records, list());
   for (const IssuerRecord& record : records) {
     const Status opened = open_key(record);
-    // What is wrong with another one's key is told by refresh(), and stops nobody.
+    // refresh() reports the faults of other issuers' keys; only the active one's stops the start.
     if (!opened && record.active) return opened;
   }
   return refresh();
@@ -237,13 +237,13 @@ Status Issuers::refresh() {
     const auto issuer = keys_.find(record.id);
     const Status able = issuer ? issuer->key().ready() : open_key(record);
     const std::string fault = able ? "" : able.error().message;
-    // Once, not every few seconds.
+    // Logged once for each fault, not every few seconds.
     if (!able && faults_[record.id] != fault) log_warning("issuer.absent", able.error(), {{"issuer", record.id}});
     faults_[record.id] = fault;
     if (able) self.issuers.push_back(record.id);
   }
   const Status seen = database_.write([&](Transaction& tx) { return tx.servers().see(self); });
-  // On a standby there is nobody who would wait for this server's keys.
+  // A standby cannot be written, and nothing waits for this server's keys there.
   if (!seen && seen.error().reason == Reason::kDatabaseReadOnly) return {};
   return seen;
 }

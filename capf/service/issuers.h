@@ -18,10 +18,10 @@ namespace capf::service {
 class IssuerFolder {
  public:
   virtual ~IssuerFolder() = default;
-  /// Writes a generation that is not on record yet, so that it outlives this process. What an earlier try has left is
-  /// set aside.
+  /// Writes a generation that is not on record yet, so that it outlives this process. Renames files that an earlier try
+  /// has left.
   virtual Status keep(std::int64_t id, const ca::ImportedAuthority& authority) = 0;
-  /// Nothing where there is no key. A key in a token that is away may be given too. Errors: those of opening it.
+  /// Nothing where there is no key. Also opens a key whose token is away. Errors: those of opening it.
   virtual Result<std::unique_ptr<ca::SigningKey>> open(const IssuerRecord& record) = 0;
   /// The key in a token that the URI (RFC 7512) names; a new one where `make` says of what kind.
   virtual Result<std::unique_ptr<ca::SigningKey>> open_in_token(const std::string& uri,
@@ -29,7 +29,7 @@ class IssuerFolder {
   /// A key without a certificate, until its request has been answered; one at a time.
   /// Errors: SITE_EXISTS where one waits already.
   virtual Status keep_waiting(const ca::SigningKey& key) = 0;
-  /// Nothing where none waits.
+  /// Nothing where no key waits.
   virtual Result<std::unique_ptr<ca::SigningKey>> open_waiting() = 0;
   /// Its certificate has come.
   virtual Status forget_waiting() = 0;
@@ -52,8 +52,8 @@ struct IssuerView {
   std::vector<ServerRecord> servers;
 };
 
-/// The generations of the CAPF certificate: makes them, changes over, and sees to it that this server has the keys of
-/// those that are on record. Threads: any.
+/// The generations of the CAPF certificate: makes them, activates and retires them, and keeps the keys of those on
+/// record open on this server. Threads: any.
 class Issuers {
  public:
   /// @param server a name of this server that no other one has.
@@ -67,12 +67,12 @@ class Issuers {
   /// Makes the key of the next generation, which waits on this server until its certificate is added.
   /// @return a request (PKCS #10, DER) for the CA that is to sign it. Errors: as add(); SITE_EXISTS where one waits.
   Result<Bytes> make_request(const Actor& actor, const IssuerRequest& request);
-  /// From now on it issues, on every server; the one that did becomes a former one.
-  /// @param force even where a server does not have its key and will refuse phones.
+  /// From now on this generation issues, on every server; the active one becomes a former one.
+  /// @param force also where a server does not have its key and will refuse phones.
   /// Errors: UNKNOWN_ISSUER, ISSUER_RETIRED, ISSUER_EXPIRED, ISSUER_NOT_READY.
   Result<IssuerRecord> activate(const Actor& actor, std::int64_t id, bool force);
-  /// It issues nothing any more, ever.
-  /// @param force even where LSCs of its are in use: they are revoked.
+  /// Retires a generation for ever: it never issues again.
+  /// @param force also where its LSCs are in use: revokes them.
   /// Errors: UNKNOWN_ISSUER, ISSUER_ACTIVE, ISSUER_RETIRED, ISSUER_IN_USE.
   Result<IssuerRecord> retire(const Actor& actor, std::int64_t id, bool force);
   Result<std::vector<IssuerRecord>> list();
@@ -80,8 +80,9 @@ class Issuers {
 
   /// Opens the keys. Errors: those of opening one; ISSUER_KEY_ABSENT where the active issuer's is not here.
   Status start();
-  /// Opens keys that have come, and tells the other servers which ones this one has. Call it every few seconds.
-  /// Errors: those of the database; a key that cannot be opened is logged.
+  /// Opens keys that have become available, and records for the other servers which ones this one has. Call it every
+  /// few seconds.
+  /// Errors: those of the database; logs a key that it cannot open.
   Status refresh();
   /// This server is about to end.
   void leave();

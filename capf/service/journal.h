@@ -16,7 +16,7 @@ class Lines {
   virtual ~Lines() = default;
   /// Every whole line. Errors: INVALID_CONFIGURATION.
   virtual Result<std::vector<std::string>> read() = 0;
-  /// On disk when it returns.
+  /// Synced to disk when it returns.
   virtual Status append(std::span<const std::string> lines) = 0;
   /// No line is left but these; the former ones stay where it fails. On disk when it returns.
   virtual Status replace(std::span<const std::string> lines) = 0;
@@ -32,10 +32,10 @@ class Journal {
 
   /// Reads the file, at the start. Errors: INVALID_CONFIGURATION.
   Status open();
-  /// Takes over what the database has more. Call it every few seconds.
-  /// Errors: DATABASE_BEHIND, reported as a mark, where the database lacks what the file ends with.
+  /// Appends the withdrawals that are new in the database. Call it every few seconds.
+  /// Errors: DATABASE_BEHIND, reported as a mark, where the database lacks the last one in the file.
   Status follow();
-  /// The database has everything that was in the file: what it says counts from its beginning on.
+  /// After a recovery, when the database has everything that was in the file: writes the file again from the database.
   Status begin_anew();
 
  private:

@@ -10,13 +10,13 @@
 
 namespace capf::service {
 
-/// So long after a server's death nobody does what it did.
+/// After a server's death its jobs rest for so long.
 inline constexpr int kLeaseSeconds = 5;
-/// How often a server says that it is there still.
+/// How often a server renews its leases.
 inline constexpr std::chrono::milliseconds kLeaseRenewal{1500};
 
 /// Keeps a lease that was taken, for work that may last longer than it: a thread of its own prolongs it until the
-/// keeper goes. Whether it was kept all the time shows LeaseStore::hold() in the transaction that ends the work.
+/// keeper goes. LeaseStore::hold(), in the transaction that ends the work, says whether it was kept all the time.
 class LeaseKeeper {
  public:
   LeaseKeeper(Database& database, std::string name, std::string holder);

@@ -47,7 +47,7 @@ Result<std::optional<Maintenance::Round>> Maintenance::run() {
   return round;
 }
 
-// Each transaction locks its phones in the order of their ids; a fleet that was upgraded in one night is done in some.
+// Each transaction locks its phones in the order of their ids; a fleet that was upgraded in one night takes several.
 Result<int> Maintenance::revoke_superseded() {
   int revoked = 0;
   for (;;) {

@@ -8,8 +8,8 @@
 
 namespace capf::service {
 
-/// What somebody must do now and then, one server at a time by lease: expires operations that were overdue for
-/// kOverdueGrace, revokes what was superseded when its grace is over, drops old counts of wrong strings. Threads: one.
+/// Regular work of the site, on one server at a time by lease: expires operations that were overdue for kOverdueGrace,
+/// revokes superseded LSCs when their grace is over, drops old counts of wrong strings. Threads: one.
 class Maintenance {
  public:
   /// @param holder a name of this server that no other one has.
@@ -19,13 +19,13 @@ class Maintenance {
     int expired = 0;  ///< operations
     int revoked = 0;  ///< superseded LSCs
   };
-  /// Takes the lease or keeps it; call it every kLeaseRenewal. @return whether it is this server's. Errors: CLOCK_SKEW:
-  /// another one is to have it.
+  /// Takes the lease or keeps it; call it every kLeaseRenewal. @return whether this server has it. Errors: CLOCK_SKEW:
+  /// another server is to have it.
   Result<bool> hold();
   /// At the end: another server may have the lease at once.
   void leave();
-  /// One round; call it every minute. @return nothing where another server has the lease. Errors: CLOCK_SKEW, since
-  /// what ends here by a clock that is wrong would have ended for good.
+  /// One round; call it every minute. @return nothing where another server has the lease. Errors: CLOCK_SKEW, because
+  /// operations that a wrong clock ends here would have ended for good.
   Result<std::optional<Round>> run();
 
  private:

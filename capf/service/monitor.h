@@ -10,14 +10,14 @@
 
 namespace capf::service {
 
-/// What monitoring polls. Threads: any.
+/// The data that monitoring polls. Threads: any.
 class Monitor {
  public:
   Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers, const HighWater& high_water,
           const RecordState& record, const OwnCertificates& own)
       : database_(database), clock_(clock), issuers_(issuers), high_water_(high_water), record_(record), own_(own) {}
 
-  /// The expiries in it are the site's and those of this server.
+  /// Its expiries are those of the site and of this server.
   /// @param days as for SummaryStore::summary().
   Result<Summary> summary(std::span<const int> days = {});
   Result<std::vector<Operation>> pending(const OperationFilter& filter, const Page& page);

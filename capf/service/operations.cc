@@ -21,7 +21,7 @@ int strings_limit(std::size_t digits) {
   return std::min(limit, 100);
 }
 
-/// Warns of operations that by the records cannot succeed.
+/// Adds warnings of operations that cannot succeed by the records.
 Status warn_of_hopeless(Transaction& tx, const ScheduleRequest& request, const std::vector<Phone>& phones,
                         std::vector<std::string>& warnings) {
   const bool by_certificate = request.auth == AuthMode::kLsc || request.auth == AuthMode::kMic;

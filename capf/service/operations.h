@@ -24,7 +24,7 @@ struct ScheduleRequest {
 
 struct Scheduled {
   Operation operation;
-  Secret auth_string;  ///< where it was generated; shown once
+  Secret auth_string;  ///< where it was generated; shown only this once
 };
 
 struct ScheduleAnswer {
@@ -32,7 +32,7 @@ struct ScheduleAnswer {
   std::vector<std::string> warnings;
 };
 
-/// What administrators do with operations. Threads: any.
+/// The administrator's use cases of operations. Threads: any.
 class Operations {
  public:
   Operations(Database& database, const ca::StringKey& strings, const SitePolicy& policy,

@@ -25,12 +25,12 @@ struct NewPhone {
   std::string model;  ///< may be empty
 };
 
-/// What administrators do with phones. Threads: any.
+/// The administrator's use cases of phones. Threads: any.
 class Phones {
  public:
   Phones(Database& database, const SitePolicy& policy) : database_(database), policy_(policy) {}
 
-  /// All or nothing. Errors: DEVICE_EXISTS (the message names them), INVALID_REQUEST for none, too many or doubles.
+  /// All or nothing. Errors: DEVICE_EXISTS (the message names them), INVALID_REQUEST for none, too many or duplicates.
   Status add(const Actor& actor, std::vector<NewPhone> phones);
   /// The same for phones of one model.
   Status add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model);
@@ -38,12 +38,13 @@ class Phones {
   Result<PhoneView> show(const DeviceName& device);
   /// Cancels its operation and revokes its certificates. @return how many were revoked.
   Result<int> remove(const Actor& actor, const DeviceName& device);
-  /// Cancels, revokes, and refuses every way to authenticate until unblock(). Again: no error.
+  /// Cancels its operation, revokes its certificates, and refuses every way to authenticate until unblock(). Blocking
+  /// again is no error.
   Result<int> block(const Actor& actor, const DeviceName& device);
   Status unblock(const Actor& actor, const DeviceName& device);
   /// Clears the counts of wrong strings and a stop of self-service, and on request the remembered MIC.
   Status unlock(const Actor& actor, const DeviceName& device, bool forget_mic);
-  /// From now on its dialogues on the wire go to the log, whichever server it talks to.
+  /// From now on every server logs its dialogues on the wire.
   /// @param until absent: kUsualTrace from now; kLongestTrace at most. @return until when. Errors: INVALID_REQUEST.
   Result<TimePoint> trace(const Actor& actor, const DeviceName& device, std::optional<TimePoint> until);
   Status stop_trace(const Actor& actor, const DeviceName& device);

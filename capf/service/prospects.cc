@@ -14,7 +14,7 @@ std::string name_some(const std::vector<std::string>& devices) {
   return names;
 }
 
-/// Whether a certificate of the phone's that this site has not issued could count now.
+/// Whether this anchor could make a foreign certificate of the phone count now.
 bool vouches(const TrustAnchor& anchor, const DeviceName& device, const Prospects& prospects) {
   const bool mic = anchor.store == TrustStoreName::kMic;
   if (!mic && (prospects.auth == AuthMode::kMic || prospects.kind != OperationKind::kInstall)) return false;

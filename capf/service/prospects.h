@@ -10,18 +10,18 @@
 
 namespace capf::service {
 
-/// What decides whether an operation that is being scheduled can ever succeed, as it is now.
+/// The facts that decide whether an operation that is being scheduled can succeed, as of now.
 struct Prospects {
   OperationKind kind = OperationKind::kInstall;
   AuthMode auth = AuthMode::kString;
   const std::vector<Phone>& phones;
-  const std::unordered_set<std::int64_t>& with_lsc;  ///< ids of those that have an LSC on record that is good
+  const std::unordered_set<std::int64_t>& with_lsc;  ///< ids of phones with a valid LSC on record
   const std::vector<TrustAnchor>& anchors;
   TimePoint now;
 };
 
-/// Warnings for an administrator: of phones that nothing vouches for, and of those that have nothing to delete. A few
-/// of them are named.
+/// Warnings for an administrator: of phones that no anchor or record vouches for, and of those without an LSC to
+/// delete. They name a few of them.
 std::vector<std::string> warn_of(const Prospects& prospects);
 
 }  // namespace capf::service

@@ -21,20 +21,20 @@ struct PublishedCrl {
   File file;
 };
 
-/// The newest CRL of each shard, as files beside the keys: what this server serves, also without its database, and the
-/// marks that the database must not be behind. Threads: any.
+/// The newest CRL of each shard, as files beside the keys: this server serves them, also without its database, and the
+/// database must not be behind them. Threads: any.
 class PublishedCrls {
  public:
   /// @param folder is made with mode 0700 where it is not there.
   /// Errors: SECRET_EXPOSED, CRL_CHECK_FAILED for a file that is not whole, with its name.
   static Result<std::unique_ptr<PublishedCrls>> open(const std::filesystem::path& folder);
 
-  /// Nothing where none was published yet.
+  /// Nothing where no CRL was published yet.
   std::shared_ptr<const PublishedCrl> find(const CrlShard& shard) const;
   std::vector<CrlMark> marks() const;
   std::vector<std::shared_ptr<const PublishedCrl>> all() const;
-  /// Whether the database has come as far as this server's files: one that was restored, or a standby that is too far
-  /// back, would take revocations back. Nothing is issued then. Errors: DATABASE_BEHIND.
+  /// Checks that the database is as far as this server's files: one that was restored, or a standby that is too far
+  /// back, would undo revocations. The caller must then issue nothing. Errors: DATABASE_BEHIND.
   Status check(Transaction& tx) const;
 
   /// Where the next CRL of a shard is written before it is put in place.
@@ -53,7 +53,7 @@ class PublishedCrls {
   std::map<CrlShard, std::shared_ptr<const PublishedCrl>> newest_;
 };
 
-/// Writes a CRL's octets down beside its row.
+/// Stores a CRL's octets beside its row.
 Status store_pieces(Transaction& tx, const CrlRecord& record, const File& file);
 
 }  // namespace capf::service

@@ -29,7 +29,7 @@ tl::unexpected<Error> would_lose(const CrlShard& shard, const SerialNumber& seri
 
 }  // namespace
 
-/// What the database says of a shard.
+/// The state of a shard in the database.
 struct Publisher::Sight {
   TimePoint now;
   bool standby = false;
@@ -40,7 +40,7 @@ struct Publisher::Sight {
 /// A CRL that is built and not published.
 struct Publisher::Draft {
   ca::CrlTerms terms;
-  std::vector<std::int64_t> changes;  ///< that it has
+  std::vector<std::int64_t> changes;  ///< that the CRL contains
 };
 
 // The CRL holds from five minutes ago, for relying parties whose clocks are behind, but from no earlier than the ones
@@ -57,9 +57,9 @@ TimePoint Publisher::holds_from(TimePoint now, const CrlShard& shard, const std:
 
 // RFC 5280 5.3.2
 //    the revocation date SHOULD NOT precede the date of issue of earlier CRLs.
-/// Gives revocations that are later than thisUpdate its date: some relying parties (Java's) pass over an entry whose
-/// date their clock has not reached. A hold that followed a release keeps its time, and thisUpdate is raised to it,
-/// because check_dropped() and recovery tell by the times whether a release was that of this hold.
+/// Gives revocations that are later than thisUpdate its date: some relying parties (Java's) ignore an entry whose date
+/// their clock has not reached. A hold that followed a release keeps its time, and thisUpdate is raised to it, because
+/// check_dropped() and recovery decide by the times whether a release belongs to this hold.
 Status Publisher::date_back(Transaction& tx, const CrlShard& shard, std::vector<Revocation>& entries, TimePoint from,
                             TimePoint& this_update) {
   std::vector<SerialNumber> holds;
@@ -126,7 +126,7 @@ Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
   const auto own = published_.find(shard);
   state.newest = sight.newest;
   if (own && (!sight.newest || sight.newest->number < own->terms.number)) return fail(Reason::kDatabaseBehind);
-  // Another server went on from a database that had forgotten ours: the next one must have what both have.
+  // Another server published from a database that had forgotten our CRL: the next one must have the entries of both.
   bool forked = own && sight.newest->number == own->terms.number && sight.newest->sha256 != own->sha256;
   if (const auto failed = failures_.find(shard); failed != failures_.end()) {
     const Duration since = sight.now - failed->second.at;
@@ -175,7 +175,7 @@ Result<Publisher::Sight> Publisher::look(const CrlShard& shard) {
 
 bool Publisher::due(const Sight& sight) const {
   if (!sight.newest) return true;
-  // A clock that went back makes it due too: what was said before may lie in the future.
+  // A clock that went back makes it due too, because the newest CRL may be from the future.
   const Duration age = sight.now - sight.newest->published_at;
   if (age < Duration{0} || sight.newest->this_update > sight.now || age * 4 >= settings_.validity) return true;
   return sight.changed && age * 2 >= settings_.interval;
@@ -253,7 +253,7 @@ Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShar
     if (terms.number <= own->terms.number) return fail(Reason::kChangedMeanwhile);
   }
 
-  // Both are in order: whatever the last one has and this one has not must be gone by right.
+  // Both are sorted. An entry of the last one that is missing from this one must have been dropped for a good reason.
   CrlRecord record;
   std::vector<Revocation> dropped;
   std::optional<Revocation> old;
@@ -298,7 +298,7 @@ Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShar
   return record;
 }
 
-/// By right goes what has stood on a CRL issued beyond the certificate's end, and what was on hold and is released.
+/// An entry may be dropped if it was on a CRL issued beyond the certificate's end, or was on hold and is released.
 Status Publisher::check_dropped(const CrlShard& shard, TimePoint this_update, const std::vector<Revocation>& dropped) {
   std::vector<SerialNumber> serials;
   for (const Revocation& entry : dropped) serials.push_back(entry.serial);
@@ -308,7 +308,7 @@ Status Publisher::check_dropped(const CrlShard& shard, TimePoint this_update, co
     const auto found = std::find_if(statuses.begin(), statuses.end(),
                                     [&](const SerialStatus& status) { return status.serial == entry.serial; });
     const bool ended = found != statuses.end() && found->not_after <= this_update;
-    // A database that was set back to before the hold knows of no release.
+    // A database that was set back to before the hold has no release after it.
     const bool released = found != statuses.end() && !found->revoked_at &&
                           entry.reason == RevocationReason::kCertificateHold && found->released_at &&
                           *found->released_at >= entry.revoked_at;
@@ -321,7 +321,7 @@ Status Publisher::check_dropped(const CrlShard& shard, TimePoint this_update, co
 Status Publisher::publish(const CrlRecord& record, const std::vector<std::int64_t>& changes) {
   CAPF_LET(const File file, File::open(published_.path_aside(record.shard)));
   const Status stored = database_.write([&](Transaction& tx) -> Status {
-    // Whoever lost the lease meanwhile has nothing to publish; nobody else gets it before this transaction ends.
+    // A server that lost the lease meanwhile must not publish; no other one gets it before this transaction ends.
     CAPF_LET(const bool mine, tx.leases().hold(lease_name(record.shard), settings_.holder, kLeaseSeconds));
     if (!mine) return fail(Reason::kChangedMeanwhile);
     CAPF_TRY(published_.check(tx));

@@ -15,8 +15,8 @@ namespace capf::service {
 
 struct PublisherSettings {
   std::string holder;      ///< a name of this server that no other one has
-  std::string status_url;  ///< that stands in the LSCs
-  /// How long a revocation may take to stand on the CRL; a shard is published at most twice in it.
+  std::string status_url;  ///< as in the LSCs
+  /// How long a revocation may take to appear on the CRL; a shard is published at most twice in it.
   std::chrono::seconds interval{60};
   std::chrono::hours validity{168};  ///< from thisUpdate to nextUpdate
 };
@@ -27,17 +27,17 @@ struct PublishingIssuer {
   const ca::SigningKey& key;
 };
 
-/// What became of a shard in one round.
+/// The state of a shard after one round.
 struct ShardState {
   CrlShard shard;
   std::optional<CrlRecord> newest;  ///< that this server serves
   bool published = false;           ///< by this server, in this round
-  bool awaited = false;             ///< another server has the lease; if it is dead, not for long
+  bool awaited = false;             ///< another server has the lease: it will publish, or its lease runs out
   std::optional<Error> error;
 };
 
-/// Publishes CRLs, and keeps the newest ones of every shard beside the keys. Of several servers the one with the
-/// shard's lease builds. Threads: one.
+/// Publishes CRLs, and keeps the newest ones of every shard beside the keys. Of several servers, the one with the
+/// shard's lease builds the next. Threads: one.
 class Publisher {
  public:
   Publisher(Database& database, PublishedCrls& published, const Clock& clock, Botan::RandomNumberGenerator& random,
@@ -46,7 +46,7 @@ class Publisher {
 
   /// How often to call run(), so that every server has a revocation within the interval.
   static std::chrono::milliseconds period(std::chrono::seconds interval);
-  /// One round over every shard. Errors of a shard stand in its state: DATABASE_BEHIND, CRL_WOULD_LOSE_ENTRIES,
+  /// One round over every shard. Errors of a shard are in its state: DATABASE_BEHIND, CRL_WOULD_LOSE_ENTRIES,
   /// CRL_CHECK_FAILED, CLOCK_SKEW and those of the database.
   std::vector<ShardState> run(const std::vector<PublishingIssuer>& issuers);
   /// At the end: another server may have the leases at once.
@@ -66,7 +66,7 @@ class Publisher {
   static Status date_back(Transaction& tx, const CrlShard& shard, std::vector<Revocation>& entries, TimePoint from,
                           TimePoint& this_update);
   Result<Draft> build(const PublishingIssuer& issuer, const CrlShard& shard);
-  /// Holds the file aside against what it must be, and against the one that it is to replace.
+  /// Checks the file aside against the database, and against the CRL that it is to replace.
   Result<CrlRecord> check(const PublishingIssuer& issuer, const CrlShard& shard, const ca::CrlTerms& terms);
   Status check_dropped(const CrlShard& shard, TimePoint this_update, const std::vector<Revocation>& dropped);
   Status publish(const CrlRecord& record, const std::vector<std::int64_t>& changes);
@@ -77,7 +77,7 @@ class Publisher {
   const Clock& clock_;
   Botan::RandomNumberGenerator& random_;
   const PublisherSettings settings_;
-  std::map<CrlShard, Failure> failures_;  ///< what was built for nothing is not built again at once
+  std::map<CrlShard, Failure> failures_;  ///< a CRL that was refused is not built again at once
 };
 
 }  // namespace capf::service

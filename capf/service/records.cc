@@ -28,7 +28,7 @@ Result<SealedPage> Records::seals(std::int64_t after) {
   return in_read(database_, [&](Transaction& tx) -> Result<SealedPage> {
     SealedPage page;
     CAPF_LET(const auto key, tx.seals().key());
-    // A made-up seal covers nothing: events follow those of the one before.
+    // A made-up seal covers no events: they follow those of the good seal before.
     const auto is_good = [&](const AuditSeal& seal) { return !key || ca::is_good(*key, seal); };
     CAPF_LET(auto before, tx.seals().find(after));
     while (before && !is_good(*before)) {

@@ -65,12 +65,12 @@ Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) 
     CAPF_LET(const CrlRecord record, bring_back(actor, *crl, done));
     records.push_back(record);
   }
-  // After the revocations, which have their reasons.
+  // After the revocations of the CRLs, because those have the true reasons.
   if (behind) CAPF_TRY(withdraw_again(actor, done));
   if (!behind && !confirmed.clock_is_right && done.made_up == 0 && done.revocations == 0) {
     return fail(Reason::kNothingToRecover);
   }
-  // Last: a server whose CRL is on record may let phones in.
+  // Last, because a server whose CRL is on record may let phones in.
   for (std::size_t i = 0; i < crls.size(); ++i) CAPF_TRY(put_back(*crls[i], records[i]));
 
   std::optional<AuditSeal> last;
@@ -89,7 +89,7 @@ Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) 
   if (!behind) return done;
   CAPF_TRY(set_seal_mark(marks_, last));
   CAPF_TRY(journal_.begin_anew());
-  // What a log named before is void from here on, for verifiers of the chain.
+  // Verifiers of the chain ignore seals that a log named before this point.
   log_warning("audit.recovered", {{"number", done.seal}, {"by", actor.name}});
   return done;
 }
@@ -115,7 +115,7 @@ Status Recovery::check_confirmed(const Confirmed& confirmed) {
   return {};
 }
 
-/// The revocations of a CRL, batch by batch. @return what there is to say of the CRL itself
+/// The revocations of a CRL, batch by batch. @return the CRL's own record
 Result<CrlRecord> Recovery::bring_back(const Actor& actor, const PublishedCrl& crl, Recovered& done) {
   CAPF_LET(const auto issuer,
            in_read(database_, [&](Transaction& tx) { return tx.issuers().find(crl.shard.issuer_id); }));
@@ -149,7 +149,7 @@ Result<CrlRecord> Recovery::bring_back(const Actor& actor, const PublishedCrl& c
       for (const auto& [lsc, reason] : back.known) {
         events.push_back(revoked(actor, lsc, reason));
         events.back().detail += ", as " + crl_name(crl) + " says";
-        // 'phone block' revokes so: the phone was blocked, and its MIC would bring it back.
+        // 'phone block' revokes with this reason: block the phone again, because its MIC would let it in.
         if (reason == RevocationReason::kPrivilegeWithdrawn) phones.push_back(lsc.phone_id);
         if (reason != RevocationReason::kKeyCompromise) continue;
         keys.push_back(lsc.key_sha256);
@@ -157,7 +157,7 @@ Result<CrlRecord> Recovery::bring_back(const Actor& actor, const PublishedCrl& c
         compromised.push_back(lsc.phone_id);
       }
       CAPF_TRY(tx.audit().add_all(events));
-      // Whatever else they hold, as with every key that is compromised.
+      // Block the devices, whatever other certificates they hold, as for every compromised key.
       CAPF_LET(const auto others, tx.certificates().selected({}, compromised));
       CAPF_TRY(revoke(tx, actor, others, RevocationReason::kKeyCompromise));
       for (const RevocableLsc& lsc : others) keys.push_back(lsc.key_sha256);
@@ -183,7 +183,7 @@ Result<CrlRecord> Recovery::bring_back(const Actor& actor, const PublishedCrl& c
 
 Status Recovery::put_back(const PublishedCrl& crl, const CrlRecord& record) {
   return database_.write([&](Transaction& tx) -> Status {
-    // Not added: it is there, or somebody who had never seen it has published since.
+    // `added` is false where the CRL is on record already, or another server has published a later one.
     CAPF_LET(const bool added, tx.crls().add(record));
     return added ? store_pieces(tx, record, crl.file) : Status{};
   });
@@ -247,7 +247,7 @@ Status Recovery::withdraw_again(const Actor& actor, Recovered& done) {
       const auto device = DeviceName::parse(one.device);
       if (!device) continue;
       CAPF_LET(const auto phone, tx.phones().find(*device));
-      // The name may be another phone's now.
+      // The name may belong to another phone now.
       if (!phone || phone->id != one.phone_id) continue;
       const bool removes = one.kind == WithdrawalKind::kRemovedPhone;
       if (!removes && phone->blocked_at) continue;
@@ -267,7 +267,8 @@ Status Recovery::withdraw_again(const Actor& actor, Recovered& done) {
   return batches(WithdrawalKind::kBlockedPhone, end_phones);
 }
 
-/// Their authentication strings were perhaps used since; what a phone did in one may be forgotten.
+/// Cancels every open operation, because its authentication string may have been used since the backup, and the
+/// database may have forgotten what the phone did in it.
 Status Recovery::cancel_operations(const Actor& actor, Recovered& done) {
   const std::string why = "the database was restored from a backup";
   OperationFilter open;

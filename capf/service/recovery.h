@@ -13,7 +13,7 @@
 
 namespace capf::service {
 
-/// What of a site must not be forgotten: to keep beside a backup, and to look at after a restore.
+/// The state of a site that must not be forgotten: kept beside a backup, and looked at after a restore.
 struct SiteState {
   TimePoint at;  ///< by the database's clock
   std::vector<IssuerRecord> issuers;
@@ -21,17 +21,17 @@ struct SiteState {
   std::vector<Administrator> administrators;
   std::vector<TrustAnchor> anchors;
   std::optional<AuditSeal> last_seal;
-  // The reasons for run(), in words; absent: none that this server knows of.
+  // The reasons for run(), in words; absent where this server knows of none.
   std::optional<std::string> behind;  ///< what the database lacks
-  std::optional<std::string> clock;   ///< what is on record of a time that is yet to come
+  std::optional<std::string> clock;   ///< records of a future time
   std::optional<std::string> record;  ///< seals that the audit key has not signed
 };
 
-/// Who may do something again because the database is an older one: an administrator has looked at them.
+/// The rights that an older database may have restored, as checked and confirmed by an administrator.
 struct Confirmed {
   std::vector<std::string> administrators;  ///< names of the enabled ones
   std::vector<Sha256> anchors;
-  bool clock_is_right = false;     ///< it was ahead when what is on record of a time to come was written
+  bool clock_is_right = false;     ///< it was ahead when the records of a future time were written
   bool seals_are_made_up = false;  ///< those at the end of the record that the audit key has not signed
 };
 
@@ -39,16 +39,15 @@ struct Recovered {
   std::int64_t revocations = 0;  ///< brought back
   std::int64_t unknown = 0;      ///< of them, of LSCs that are not on record any more
   std::int64_t operations = 0;   ///< cancelled
-  std::int64_t phones = 0;       ///< blocked, since a key of theirs was revoked as compromised
-  std::int64_t seal = 0;         ///< with which the chain goes on; 0: it begins anew
-  std::int64_t made_up = 0;      ///< seals after which it goes on
+  std::int64_t phones = 0;       ///< blocked, because a key of theirs was revoked as compromised
+  std::int64_t seal = 0;         ///< from which the chain continues; 0: it begins again
+  std::int64_t made_up = 0;      ///< seals that the chain skips
   std::int64_t withdrawn = 0;    ///< administrators, certificates, keys and phones that this server saw withdrawn
 };
 
-/// Takes a database that was set back on from where it is, with what this server keeps beside it: its CRLs and its
-/// marks and its journal of what was withdrawn. Of several servers each does it for itself: one may have served what
-/// another one has not. Takes a site on whose clock was ahead, and one whose record has seals that are made up.
-/// Threads: any.
+/// Lets a database that was set back continue, with the data that this server keeps beside it: its CRLs, its marks and
+/// its journal of withdrawals. Each of several servers must do it, because each may have served what the others have
+/// not. Also lets a site continue whose clock was ahead, or whose record has made-up seals. Threads: any.
 class Recovery {
  public:
   Recovery(Database& database, const PublishedCrls& published, Marks& marks, const HighWater& high_water,
@@ -62,12 +61,12 @@ class Recovery {
         journal_(journal) {}
 
   Result<SiteState> look();
-  /// Brings back the revocations of this server's CRLs and what it has seen withdrawn, cancels every open operation,
-  /// and sets the marks back: phones are let in again when the database is held against them next. Where it is not
-  /// behind, only revocations that it has lost are brought back. What was cut off is done by the next one. Where a
-  /// clock was ahead or seals are made up and that is confirmed, the site goes on from there; phones may have more to
-  /// bring back then. Errors: NOTHING_TO_RECOVER; CHANGED_MEANWHILE where administrators or anchors are not those that
-  /// were confirmed; UNKNOWN_ISSUER for a CRL whose issuer is not on record.
+  /// Brings back the revocations of this server's CRLs and the withdrawals it has seen, cancels every open operation,
+  /// and sets the marks back: phones are let in again at the next check of the database against them. Where the
+  /// database is not behind, brings back only revocations that it has lost. A run that was cut off is completed by the
+  /// next one. Where a clock was ahead or seals are made up, and that is confirmed, the site continues from there.
+  /// Errors: NOTHING_TO_RECOVER; CHANGED_MEANWHILE where administrators or anchors are not those that were confirmed;
+  /// UNKNOWN_ISSUER for a CRL whose issuer is not on record.
   Result<Recovered> run(const Actor& actor, const Confirmed& confirmed);
 
  private:

@@ -27,7 +27,7 @@ std::shared_ptr<const OcspAnswer> error_answer(ca::OcspError error) {
   return std::make_shared<const OcspAnswer>(OcspAnswer{ca::encode_ocsp_error(error), word(), false});
 }
 
-/// A question with what it asks for.
+/// A question with its parsed request.
 struct Pending {
   std::size_t question;
   ca::OcspRequest request;
@@ -49,7 +49,7 @@ ca::OcspStatus status_of(const std::vector<SerialStatus>& found, const std::opti
           record->reason.value_or(RevocationReason::kUnspecified)};
 }
 
-/// The worst that is said, for the numbers.
+/// The worst of the statuses, for the metrics.
 std::string_view word_of(const std::vector<ca::OcspStatus>& statuses) {
   std::string_view word = "good";
   for (const ca::OcspStatus& status : statuses) {
@@ -125,7 +125,7 @@ std::vector<Expiry> Responder::expiries() const {
   return expiries;
 }
 
-// The certificate is on record before anybody sees it.
+// Records the certificate before its first use.
 Result<std::shared_ptr<const ca::OcspSigner>> Responder::renew(const PublishingIssuer& issuer, TimePoint now) {
   CAPF_LET(auto signer, ca::OcspSigner::make(issuer.record, issuer.key, now, settings_.certificate, random_));
   CAPF_LET(const auto facts, ca::read_certificate(signer->certificate()));
@@ -184,7 +184,7 @@ void Responder::work() {
       std::unique_lock lock(mutex_);
       asked_.wait(lock, [&] { return stopping_ || !questions_.empty(); });
       if (stopping_) return;
-      // A share of what waits, so that the other threads sign as well.
+      // Takes a share of the waiting questions, so that the other threads sign as well.
       const std::size_t share = questions_.size() / static_cast<std::size_t>(settings_.threads) + 1;
       while (!questions_.empty() && questions.size() < std::min(share, kQuestionsAtOnce)) {
         questions.push_back(std::move(questions_.front()));
@@ -195,7 +195,7 @@ void Responder::work() {
   }
 }
 
-/// One look at the database for all of them.
+/// Answers all of them by one query of the database.
 void Responder::answer_all(std::vector<Question>& questions) {
   const Moment asked = std::chrono::steady_clock::now();
   std::shared_ptr<const Signers> signers;

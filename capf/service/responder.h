@@ -25,39 +25,40 @@ struct ResponderSettings {
   std::chrono::minutes validity{5};     ///< from thisUpdate to nextUpdate
   std::chrono::hours certificate{336};  ///< how long the responder's certificates are valid; renewed after half of it
   int threads = 2;
-  std::size_t queue = 4096;     ///< requests that wait; further ones hear tryLater
-  std::size_t answers = 16384;  ///< that are kept at once
+  std::size_t queue = 4096;     ///< requests that wait; further ones are answered tryLater
+  std::size_t answers = 16384;  ///< kept in the cache at most
 };
 
 /// An answer of OCSP.
 struct OcspAnswer {
   Bytes der;
   std::string_view status;  ///< "good", "revoked", "unknown", or an error as RFC 6960 spells it
-  bool keep = false;        ///< others may keep it for as long as we do
+  bool keep = false;        ///< HTTP caches may keep it as long as this server does
 };
 
-/// Answers about the LSCs of this site, by what stands in the primary database now. Asking and signing run on threads
-/// of its own; what was answered a moment ago is answered at once. Threads: any.
+/// Answers OCSP requests about the LSCs of this site, by the primary database as it is now. Queries and signing run on
+/// threads of its own; a request that is in the cache is answered at once. Threads: any.
 class Responder {
  public:
   using Reply = std::function<void(std::shared_ptr<const OcspAnswer>)>;
 
-  /// @param published whose marks the database must not be behind: it would call revoked certificates good.
-  /// @param high_water likewise, of everything else that is signed
+  /// @param published the CRLs that the database must not be behind: it would call revoked certificates good.
+  /// @param high_water likewise, for everything else that is signed
   Responder(Database& database, const PublishedCrls& published, const HighWater& high_water, const Clock& clock,
             Botan::RandomNumberGenerator& random, const ResponderSettings& settings);
   ~Responder() { stop(); }
   Responder(const Responder&) = delete;
   Responder& operator=(const Responder&) = delete;
 
-  /// To be called from time to time: makes and renews the responder's certificate of each issuer, on record; of those
-  /// that are not named it answers no more. On a standby DATABASE_READ_ONLY, and tryLater is all that anybody hears.
+  /// To be called from time to time: makes, renews and records the responder's certificate of each issuer, and stops
+  /// answering for issuers that are not named. On a standby DATABASE_READ_ONLY: then every request is answered
+  /// tryLater.
   Status keep(const std::vector<PublishingIssuer>& issuers);
-  /// Of the responder's certificates, after keep().
+  /// The expiries of the responder's certificates, as of the last keep().
   std::vector<Expiry> expiries() const;
   /// Calls `reply` once, at once or from another thread; must not block there.
   void answer(BytesView request, Reply reply);
-  /// What waits hears tryLater.
+  /// Requests that wait are answered tryLater.
   void stop();
   std::chrono::seconds cache() const { return settings_.cache; }
 

@@ -19,7 +19,7 @@ constexpr int kSealsAtOnce = 500;
 constexpr int kMostMadeUp = 1000;
 const char* const kMark = "seal";
 
-/// "12 <SHA-256>"; "0 -" where the chain is to begin anew.
+/// "12 <SHA-256>"; "0 -" where the chain is to begin again.
 struct SealMark {
   std::int64_t number = 0;
   std::string sha256;
@@ -37,7 +37,7 @@ Result<SealMark> parse_mark(const std::string& text) {
   return mark;
 }
 
-/// What the database lacks of what the mark says, in words.
+/// Says what the database lacks compared with the mark; nothing where it lacks nothing.
 std::optional<std::string> missing(const SealMark& mark, const std::optional<AuditSeal>& last,
                                    const std::optional<AuditSeal>& marked) {
   const std::string name = "seal " + std::to_string(mark.number);
@@ -58,7 +58,7 @@ tl::unexpected<Error> broken(const AuditSeal& seal) {
 
 bool Sealer::is_good(const AuditSeal& seal) const { return ca::is_good(key_.public_key(), seal); }
 
-/// Those of these seals, which are in order, that a remark of the audit key calls made up.
+/// The numbers of those of these seals (in ascending order) that a remark of the audit key calls made up.
 Result<std::set<std::int64_t>> Sealer::made_up(Transaction& tx, std::span<const AuditSeal> seals) const {
   std::set<std::int64_t> numbers;
   if (seals.empty()) return numbers;
@@ -104,7 +104,7 @@ Result<std::optional<AuditSeal>> Sealer::check() {
       if (mark) {
         CAPF_LET(marked, tx.seals().find(mark->number));
       }
-      // A server that has no mark yet begins with the last one.
+      // A server that has no mark yet begins with the last seal.
       if (!seen && !mark) {
         CAPF_LET(end, end_of_chain(tx));
         seen = end ? end->number - 1 : 0;
@@ -168,7 +168,7 @@ Result<bool> Sealer::seal_batch() {
     CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
     if (!mine) return false;
     CAPF_TRY(check_clock(tx, clock_));
-    // The lease may run out while this server stands still; the chain does not fork even then.
+    // The lease may run out while this server is suspended; the lock keeps the chain from forking even then.
     CAPF_TRY(tx.seals().lock());
     CAPF_LET(const auto newest, tx.seals().last());
     CAPF_LET(const auto last, end_of_chain(tx));
@@ -178,12 +178,12 @@ Result<bool> Sealer::seal_batch() {
     for (const PlacedRecord& placed : batch) events.push_back(placed.record);
     AuditSeal seal;
     seal.number = newest ? newest->number + 1 : 1;
-    // Transactions that overlap make times go back a little. The clock lets nobody come here who is further back,
-    // unless an administrator has confirmed that it was ahead before.
+    // Overlapping transactions make times go back a little. The check of the clock keeps a server that is further back
+    // from coming here, unless an administrator has confirmed that the clock was ahead before.
     const bool back = last && tx.now() < last->sealed_at - kLargestClockSkew;
     seal.sealed_at = last && !back ? std::max(tx.now(), last->sealed_at) : tx.now();
-    // This transaction may have waited for the lease, while others began and ended. What claims to be of much later is
-    // left to be found.
+    // This transaction may have waited for the lease while others began and ended. An event dated far ahead does not
+    // move the seal's time; `capfctl` is to find it.
     for (const AuditRecord& event : events) {
       if (event.at - tx.now() < kLargestClockSkew) seal.sealed_at = std::max(seal.sealed_at, event.at);
     }
@@ -211,7 +211,7 @@ void Sealer::leave() {
 
 Result<std::optional<AuditSeal>> Sealer::run() {
   auto last = seal_all();
-  // A database that is away or behind, and a clock that is wrong, are not the record's fault.
+  // A database that is away or behind, and a wrong clock, are no fault of the record.
   const auto reason = last ? std::nullopt : std::optional(last.error().reason);
   const bool the_records =
       reason == Reason::kRecordBroken || reason == Reason::kInternal || reason == Reason::kInvalidConfiguration;

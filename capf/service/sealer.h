@@ -16,7 +16,7 @@
 namespace capf::service {
 
 /// Seals the record, one server at a time by lease, and keeps the mark "seal": number and SHA-256 of the last one.
-/// Every server writes every seal to its log, so that a chain that is cut short shows there. Threads: one.
+/// Every server logs every seal, so that the logs reveal a chain that was cut short. Threads: one.
 class Sealer {
  public:
   /// @param key the audit key. @param holder a name of this server that no other one has.
@@ -31,18 +31,18 @@ class Sealer {
         holder_(std::move(holder)),
         random_(random) {}
 
-  /// Holds the database against the mark, and brings the mark and the log up to the database.
+  /// Checks the database against the mark, and brings the mark and the log up to the database.
   /// @return the end of the chain. Errors: DATABASE_BEHIND, RECORD_BROKEN where a seal is not signed by the audit key.
   Result<std::optional<AuditSeal>> check();
-  /// check(), and seals what no running transaction can still precede; reports whether the record can be written and
-  /// sealed. Call it every kLeaseRenewal. Times of a wrong clock get a remark of the audit key.
-  /// @return the end of the chain. Errors: those of check(); CLOCK_SKEW, as a seal says when it was made;
-  /// DATABASE_READ_ONLY on a standby.
+  /// check(), and seals the events that no running transaction can still precede; reports whether the record can be
+  /// written and sealed. Call it every kLeaseRenewal. Adds a remark to seals with times of a wrong clock.
+  /// @return the end of the chain. Errors: those of check(); CLOCK_SKEW, because a seal has a time; DATABASE_READ_ONLY
+  /// on a standby.
   Result<std::optional<AuditSeal>> run();
-  /// Says by remarks that the last seals on record, as far as the audit key has not signed them, are made up: the chain
-  /// goes on after them. Threads: any. @return how many. Errors: RECORD_BROKEN where there are more than 1000.
+  /// Adds remarks that the last seals on record, as far as the audit key has not signed them, are made up: the chain
+  /// continues after them. Threads: any. @return how many. Errors: RECORD_BROKEN where there are more than 1000.
   Result<int> disown();
-  /// The end of the chain by what is on record: the last seal that is not made up. Threads: any.
+  /// The end of the chain on record: the last seal that is not made up. Threads: any.
   /// Errors: RECORD_BROKEN.
   Result<std::optional<AuditSeal>> end_of_chain(Transaction& tx) const;
   /// At the end: another server may have the lease at once.
@@ -66,7 +66,7 @@ class Sealer {
   Botan::RandomNumberGenerator& random_;
 };
 
-/// After a restore: the chain goes on from this seal, or begins anew where there is none.
+/// After a restore: the chain continues from this seal, or begins again where there is none.
 Status set_seal_mark(Marks& marks, const std::optional<AuditSeal>& last);
 
 }  // namespace capf::service

@@ -10,21 +10,22 @@
 
 namespace capf::service {
 
-/// The machine's clock, bounded from below by what the site has signed last and by when this program was built: a
-/// machine that starts before its clock is set agrees with its database, and both are wrong. Threads: any.
+/// The machine's clock, with a lower bound: the last thing that the site has signed and the time when this program was
+/// built. Without it, a machine that starts before its clock is set would agree with its own database, and both would
+/// be wrong. Threads: any.
 class SiteClock final : public Clock {
  public:
-  /// For so long after an administrator has confirmed that the clocks are right, what is on record bounds nothing: time
-  /// enough to sign it all again.
+  /// For so long after an administrator has confirmed that the clocks are right, the bounds of set() do not apply: time
+  /// enough to sign everything again.
   static constexpr std::chrono::minutes kConfirmed{10};
 
   SiteClock(const Clock& clock, TimePoint built) : clock_(clock), built_(built) {}
 
   TimePoint now() const override { return clock_.now(); }
   TimeBound bound() const override;
-  /// @param what "the last seal". It replaces what was set under that name before.
+  /// @param what "the last seal". Replaces the bound of that name.
   void set(const std::string& what, TimePoint at);
-  /// A clock was ahead, and is right now.
+  /// An administrator confirms that a clock was ahead and is right now.
   void confirm();
 
  private:

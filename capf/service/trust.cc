@@ -31,7 +31,7 @@ Status check_blockable(const KeyRecord& key) {
   return check_takes_back(key.owner);
 }
 
-/// The keys of the site's own CAs: what they sign counts already, and differently.
+/// The keys of the site's own CAs: certificates under them count without an anchor, by other rules.
 Result<std::set<Sha256>> own_keys(Transaction& tx) {
   std::set<Sha256> keys;
   CAPF_LET(const auto issuers, tx.issuers().list());
@@ -53,7 +53,7 @@ Status check_anchor_key(Transaction& tx, const Sha256& key, const std::set<Sha25
     case KeyOwner::kSite:
       return fail(Reason::kInvalidCertificate, "it is one of this site's own certificates, which vouch for no phone");
     case KeyOwner::kMic:
-      if (record.phone_id == 0) return {};  // it was blocked once as a CA's
+      if (record.phone_id == 0) return {};  // the key of a CA certificate that was once blocked
       [[fallthrough]];
     case KeyOwner::kAdministrator:
     case KeyOwner::kPhone: return fail(Reason::kInvalidCertificate, "its key is that of a phone or an administrator");
@@ -149,7 +149,7 @@ Result<std::vector<TrustAnchor>> Trust::list() {
 Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256) {
   CAPF_LET(const std::string beginning, beginning_of(sha256, "an anchor"));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<TrustAnchor> {
-    CAPF_TRY(tx.blocks().lock());  // the lock for those who change: two who shared one would wait for each other
+    CAPF_TRY(tx.blocks().lock());  // the exclusive lock: two transactions with a shared one would deadlock
     CAPF_LET(const auto anchors, tx.anchors().list());
     std::optional<TrustAnchor> chosen;
     for (const TrustAnchor& anchor : anchors) {
@@ -188,7 +188,7 @@ Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const s
         return fail(Reason::kInvalidCertificate,
                     "this is the LSC of " + lsc->device + ": 'capfctl certificate revoke' takes it back");
       }
-      // A MIC's from now on, or this waits for the phone that is about to offer it.
+      // Claims the key as a MIC's; waits for a phone that is offering it just now.
       CAPF_LET(const KeyRecord key, tx.keys().claim(certificate.key_sha256, KeyOwner::kMic, 0));
       CAPF_TRY(check_blockable(key));
       CAPF_LET(const bool added, tx.blocks().add(certificate));

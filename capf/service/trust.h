@@ -21,20 +21,20 @@ struct AnchorRequest {
   std::optional<TimePoint> ends_at;
 };
 
-/// What became of one certificate of the request.
+/// The outcome of one certificate of the request.
 struct AnchorOutcome {
   std::string subject;
   Sha256 sha256{};
-  std::optional<Error> left_out;  ///< absent: it was added
+  std::optional<Error> left_out;  ///< why it was not added; absent where it was
 };
 
-/// What administrators do with trust anchors. Threads: any.
+/// The administrator's use cases of trust anchors. Threads: any.
 class Trust {
  public:
   explicit Trust(Database& database) : database_(database) {}
 
-  /// Adds what can be trusted, and says of each of the others why it is left out. Errors: INVALID_REQUEST where the
-  /// store lsc is given no device pattern or end; INVALID_CERTIFICATE where nothing was added.
+  /// Adds the certificates that can be trusted, and says of each of the others why it is left out. Errors:
+  /// INVALID_REQUEST where the store lsc is given no device pattern or end; INVALID_CERTIFICATE where none was added.
   Result<std::vector<AnchorOutcome>> add(const Actor& actor, const AnchorRequest& request);
   Result<std::vector<TrustAnchor>> list();
   /// @param sha256 hexadecimal, at least its first 8 digits. Errors: UNKNOWN_ANCHOR, INVALID_REQUEST where it is
@@ -44,9 +44,9 @@ class Trust {
   /// with the most first, at most kMostCandidates.
   Result<std::vector<TrustCandidate>> candidates();
 
-  /// Another issuer's certificates, MICs above all, and their keys are refused from now on; what is blocked already
-  /// stays so. All or nothing. @param files one certificate in each. Errors: INVALID_REQUEST,
-  /// INVALID_CERTIFICATE, also for an LSC of ours; KEY_RESERVED, KEY_OF_ANOTHER_DEVICE where its key is another's here.
+  /// Another issuer's certificates, MICs above all, and their keys are refused from now on; those already blocked stay
+  /// so. All or nothing. @param files one certificate in each. Errors: INVALID_REQUEST, INVALID_CERTIFICATE, also for
+  /// one of our LSCs; KEY_RESERVED, KEY_OF_ANOTHER_DEVICE where its key belongs to another owner here.
   Result<std::vector<BlockedCertificate>> block(const Actor& actor, const std::vector<Bytes>& files);
   /// @param sha256 as for remove(). Errors: UNKNOWN_CERTIFICATE, INVALID_REQUEST.
   Result<BlockedCertificate> unblock(const Actor& actor, const std::string& sha256);
@@ -56,7 +56,7 @@ class Trust {
   Database& database_;
 };
 
-/// The anchors as they are now, parsed, kept as long as their revision is the database's. Threads: any.
+/// The anchors as they are now, parsed, kept as long as the database has the same revision. Threads: any.
 class TrustCache {
  public:
   struct Snapshot {

@@ -14,7 +14,7 @@
 
 namespace capf::service {
 
-/// What was withdrawn, as far as this server has seen it; whatever the database says, that stays so. Threads: any.
+/// The withdrawals that this server has seen; they count even where the database has forgotten them. Threads: any.
 class Withdrawn {
  public:
   bool has_administrator(const Sha256& certificate) const;
