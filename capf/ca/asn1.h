@@ -9,8 +9,8 @@
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
 
-// A reader of DER (X.690) that copies nothing and trusts nothing: for looking at what a stranger sent before a library
-// parses it, and at names octet for octet.
+// A reader of DER (X.690) that copies nothing and trusts nothing: to look at a stranger's input before a library parses
+// it, and at names octet for octet.
 
 namespace capf::ca {
 
@@ -47,11 +47,11 @@ class DerReader {
   explicit DerReader(BytesView data) : rest_(data) {}
 
   bool at_end() const { return rest_.empty(); }
-  /// The tag of the next element, if anything is left.
+  /// The tag of the next element, if there is one.
   std::optional<std::uint8_t> peek() const;
   /// The next element; nothing where there is none or it is malformed.
   std::optional<DerElement> next();
-  /// The next element if it has this tag; otherwise nothing is taken.
+  /// Takes the next element if it has this tag.
   std::optional<DerElement> take(std::uint8_t tag);
 
  private:
@@ -69,7 +69,7 @@ int count_bits(BytesView number);
 /// RFC 5280 4.1.2.5: UTCTime or GeneralizedTime with seconds, in Z, without a fraction.
 std::optional<TimePoint> read_time(const DerElement& element);
 
-/// RFC 5280 4.1, as far as it is looked at.
+/// The fields of RFC 5280 4.1 that this program looks at.
 struct CertificateOutline {
   int version = 1;
   BytesView serial;     ///< content of the INTEGER

@@ -32,7 +32,7 @@ const char* const kOcsp = "1.3.6.1.5.5.7.48.1";
 const char* const kOcspNoCheck = "1.3.6.1.5.5.7.48.1.5";
 const char* const kCaIssuers = "1.3.6.1.5.5.7.48.2";
 
-/// An extension by its identifier and its octets: for what Botan 2.19 reads but cannot write.
+/// An extension given by its identifier and octets, for those that Botan 2.19 reads but cannot write.
 class RawExtension final : public Botan::Certificate_Extension {
  public:
   RawExtension(const char* oid, Bytes der) : oid_(oid), der_(std::move(der)) {}
@@ -80,7 +80,7 @@ Bytes authority_information(const std::string& ocsp, const std::string& issuer) 
   return der;
 }
 
-/// The octets of an address in network order; empty for what is none.
+/// The octets of an address in network order; empty where the text is no address.
 Bytes address_octets(const std::string& host) {
   Bytes octets(4);
   if (inet_pton(AF_INET, host.c_str(), octets.data()) == 1) return octets;
@@ -151,7 +151,7 @@ Botan::X509_Time to_botan(TimePoint time) {
 
 bool same(BytesView a, BytesView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
-/// What differs in the fields that stand outside of the extensions; nothing where all is well.
+/// Names the field outside the extensions that differs from the plan; null where none does.
 const char* differing_field(const CertificateOutline& outline, const CertificatePlan& plan) {
   if (outline.version != 3) return "version";
   if (!same(outline.serial, plan.serial)) return "serial number";
@@ -184,7 +184,7 @@ const char* differing_extension(const Botan::X509_Certificate& certificate, cons
     if (!present.extension_set(extension->oid_of())) return "an extension is missing";
     if (present.critical_extension_set(extension->oid_of()) != critical) return "criticality";
   }
-  // Botan's is_CA_cert() has the key usage in it, and would miss CA:TRUE without keyCertSign.
+  // Botan's is_CA_cert() also asks for the key usage, so it would miss CA:TRUE without keyCertSign.
   const auto* constraints = present.get_extension_object_as<ext::Basic_Constraints>();
   if (constraints == nullptr || constraints->get_is_ca() != plan.ca) return "basicConstraints";
   if (plan.ca && certificate.path_limit() != 0) return "path length";

@@ -13,7 +13,7 @@
 
 namespace capf::ca {
 
-/// What a certificate is to be, in full: it is built from this, and held against this when it has been signed.
+/// The complete contents of a certificate to be made: it is built from this, and checked against this after signing.
 struct CertificatePlan {
   Bytes serial;
   Botan::X509_DN issuer;
@@ -23,12 +23,12 @@ struct CertificatePlan {
   TimePoint not_after;
   bool ca = false;                             ///< then with a path length of 0
   unsigned key_usage = 0;                      ///< of Botan::Key_Constraints
-  std::vector<Botan::OID> extended_key_usage;  ///< not there where empty; the same for what follows
+  std::vector<Botan::OID> extended_key_usage;  ///< absent from the certificate where empty, like the fields below
   Bytes authority_key_id;
   std::string crl_url;
   std::string ocsp_url;  ///< with issuer_url, or neither
   std::string issuer_url;
-  bool ocsp_nocheck = false;       ///< RFC 6960 4.2.2.2.1: a responder, whose own status is not asked about
+  bool ocsp_nocheck = false;       ///< RFC 6960 4.2.2.2.1: a responder, whose own status is not to be checked
   std::vector<std::string> hosts;  ///< subject alternative names: DNS names and addresses
 };
 
@@ -40,8 +40,8 @@ Bytes make_serial(Botan::RandomNumberGenerator& random);
 /// Builds and signs. Errors: INTERNAL, INVALID_CONFIGURATION for a host that is neither a name nor an address.
 Result<Bytes> build_certificate(const CertificatePlan& plan, CertificateSigner& signer,
                                 Botan::RandomNumberGenerator& random);
-/// Parses what was signed, and holds every field and the signature against the plan.
-/// Errors: CERTIFICATE_CHECK_FAILED, with what differs as its cause.
+/// Parses the signed certificate, and checks every field and the signature against the plan.
+/// Errors: CERTIFICATE_CHECK_FAILED, with the difference as its cause.
 Status check_certificate(BytesView der, const CertificatePlan& plan, const Botan::Public_Key& issuer_key);
 
 }  // namespace capf::ca

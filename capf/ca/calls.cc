@@ -31,11 +31,11 @@ struct Calls::State {
   int idle = 0;
   bool ended = false;
   std::multiset<steady_clock::time_point> overdue_at{};  ///< of each call that runs
-  bool told = false;                                     ///< that it hangs
+  bool told = false;                                     ///< logged that it hangs
 
   State(std::string name_of, int threads_at_most) : name(std::move(name_of)), most(threads_at_most) {}
 
-  /// With the mutex.
+  /// The caller holds the mutex.
   bool hangs() const { return !overdue_at.empty() && *overdue_at.begin() <= steady_clock::now(); }
 
   void work() {
@@ -51,7 +51,7 @@ struct Calls::State {
       lock.unlock();
       ++at_work;
       job();
-      job = nullptr;  // what it owned goes on this thread too
+      job = nullptr;  // destroy what it owns on this thread too
       --at_work;
       lock.lock();
     }

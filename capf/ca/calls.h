@@ -13,14 +13,13 @@
 
 namespace capf::ca {
 
-/// Calls into a library that may never return. They run on threads of their own, so that whoever wants something of
-/// the library waits no longer than it wants to. A thread that hangs is left to itself: nobody joins it, and it goes on
-/// when its call returns. Threads: any.
+/// Calls into a library that may never return. They run on threads of their own, so that callers wait only as long as
+/// they choose. A thread that hangs is never joined; it continues when its call returns. Threads: any.
 class Calls {
  public:
-  /// @param name of what hangs, for the log  @param threads at once, at the most
+  /// @param name of the library, for the log  @param threads at most, at once
   Calls(std::string name, int threads);
-  /// Waits for nobody.
+  /// Does not wait for the threads.
   ~Calls();
   Calls(const Calls&) = delete;
   Calls& operator=(const Calls&) = delete;
@@ -32,7 +31,7 @@ class Calls {
     using Done = std::invoke_result_t<Job&>;
     if (hang()) return std::nullopt;
     const auto task = std::make_shared<std::packaged_task<Done()>>([owned = std::optional(std::move(job))]() mutable {
-      // The job goes before the caller goes on, with everything that it owns.
+      // Destroys the job, with everything that it owns, before the caller continues.
       const std::unique_ptr<decltype(owned), void (*)(decltype(owned)*)> gone(&owned,
                                                                               [](auto* left) { left->reset(); });
       return (*owned)();
@@ -53,13 +52,13 @@ class Calls {
     return done.get();
   }
 
-  /// Whether a call has not returned in its time. Logged when it begins, and when it ends.
+  /// Whether a call has exceeded its time. Logged when that begins, and when it ends.
   bool hang() const;
 
-  /// A call of the library, for as long as this is there.
+  /// A call of the library, from construction to destruction.
   class Call {
    public:
-    /// @param limit from which on the library hangs
+    /// @param limit after which the library counts as hanging
     Call(const Calls& calls, std::chrono::milliseconds limit);
     ~Call();
     Call(const Call&) = delete;
@@ -70,9 +69,10 @@ class Calls {
     std::unique_ptr<Place> place_;
   };
 
-  /// Runs `job` on a thread of its own and waits for `patience` at the most; in place where this is such a thread.
+  /// Runs `job` on a thread of its own and waits for at most `patience`; on the calling thread if that is such a
+  /// thread.
   static void run_aside(std::chrono::milliseconds patience, std::function<void()> job);
-  /// Whether a thread of these is at work still. Then exit() may wait for it, in destructors of the library.
+  /// Whether such a thread is still at work. Then exit() may wait for it, in destructors of the library.
   static bool left_behind();
 
  private:

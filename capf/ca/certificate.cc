@@ -12,7 +12,7 @@
 namespace capf::ca {
 namespace {
 
-// Botan 2.19 parses no other years.
+// Botan 2.19 parses only dates between these.
 constexpr TimePoint kEarliest{std::chrono::sys_days{std::chrono::year{1950} / 1 / 1}};
 constexpr TimePoint kLatest{std::chrono::sys_days{std::chrono::year{2201} / 1 / 1}};
 constexpr std::string_view kLatestText = "22001231235959Z";

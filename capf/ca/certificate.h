@@ -14,12 +14,12 @@ namespace capf::ca {
 inline constexpr std::size_t kLargestCertificate = 16384;
 inline constexpr std::size_t kLongestChain = 4;  ///< certificates in all, the leaf among them
 
-/// Before Botan parses what a stranger sent: one bounded walk over the DER that copies nothing. Refuses what is larger
-/// than kLargestCertificate, not DER in its outline, explicit EC parameters, RSA moduli above 4096 bits and exponents
-/// above 32 bits. Errors: CERTIFICATE_MALFORMED.
+/// Checks a stranger's certificate before Botan parses it, by one bounded walk over the DER that copies nothing.
+/// Refuses more than kLargestCertificate octets, an outline that is not DER, explicit EC parameters, RSA moduli above
+/// 4096 bits and exponents above 32 bits. Errors: CERTIFICATE_MALFORMED.
 Status scan_certificate(BytesView der);
 
-/// What the records need to know of a certificate.
+/// The facts of a certificate that are kept on record.
 struct CertificateFacts {
   Bytes serial;         ///< big-endian, without sign octet
   std::string subject;  ///< RFC 4514
@@ -58,8 +58,8 @@ Botan::X509_Certificate parse_botan(BytesView der);
 bool is_signed_by(BytesView subject, BytesView issuer);
 
 std::string to_pem(BytesView der);
-/// The certificates of a file that an administrator brings, at most `limit`: PEM in its kinds (what stands between is
-/// passed over), also as UTF-16; one or more DER; PKCS #7. Only their outlines are looked at.
+/// The certificates of a file that an administrator brings, at most `limit`: PEM in its kinds (text between the blocks
+/// is skipped), also as UTF-16; one or more DER; PKCS #7. Only their outlines are looked at.
 /// Errors: INVALID_CERTIFICATE, with words for what the file is instead.
 Result<std::vector<Bytes>> split_certificates(BytesView file, std::size_t limit = 100);
 

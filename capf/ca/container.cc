@@ -96,18 +96,18 @@ Result<std::vector<Bytes>> split_pkcs7(BytesView data, std::size_t limit) {
   return certificates;
 }
 
-/// RFC 5280 4.1: a certificate begins with the SEQUENCE of what is signed.
+/// RFC 5280 4.1: a certificate begins with the SEQUENCE tbsCertificate.
 bool may_be_certificate(const std::optional<DerElement>& element) {
   return element && element->tag == kSequence && DerReader(element->content).peek() == kSequence;
 }
 
-/// Adds what stands between two lines of PEM.
+/// Adds the content of one PEM block.
 Status add_pem(const std::string& label, BytesView der, std::size_t limit, std::vector<Bytes>& certificates) {
   if (is_pkcs7(der)) {
     CAPF_LET(const auto found, split_pkcs7(der, limit));
     certificates.insert(certificates.end(), found.begin(), found.end());
   } else {
-    // A trusted certificate of OpenSSL has a second element, for which purposes it is trusted there.
+    // A TRUSTED CERTIFICATE of OpenSSL has a second element: the purposes for which OpenSSL trusts it.
     DerReader reader(der);
     const auto element = reader.take(kSequence);
     if (!may_be_certificate(element) || (!reader.at_end() && label != "TRUSTED CERTIFICATE")) {
@@ -221,7 +221,7 @@ Result<std::vector<Bytes>> split_certificates(BytesView file, std::size_t limit)
     if (is_utf16(file, little)) return split_certificates(as_bytes(from_utf16(file, little)), limit);
   }
   const std::string_view text = as_text(file);
-  // A certificate may have the lines of PEM in a text of its own.
+  // A DER certificate may contain lines of PEM in a text field.
   const bool der = is_pkcs7(file) || may_be_certificate(DerReader(file).take(kSequence));
   const bool pem = !der && find_pem(text, 0).has_value();
   CAPF_LET(auto certificates, pem ? split_pem(text, limit) : split_der(file, limit));

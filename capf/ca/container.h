@@ -11,9 +11,8 @@ namespace capf::ca {
 /// RFC 7292 4: a PFX, by its version.
 bool is_pkcs12(BytesView file);
 
-/// Names what a file seems to be that is not what was asked for, and how to make the right one of it, in words that
-/// follow "this is": "a Java keystore, which 'keytool …' turns into PKCS #12". Nothing of the content but a label of
-/// PEM.
+/// Names the kind of a file that is not the one asked for, and how to convert it, in words that follow "this is": "a
+/// Java keystore, which 'keytool …' turns into PKCS #12". Shows nothing of the content but a label of PEM.
 std::string describe_file(BytesView file);
 
 }  // namespace capf::ca

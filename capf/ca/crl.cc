@@ -124,7 +124,7 @@ Bytes extensions(const CrlTerms& terms, BytesView authority_key_id) {
                          element(kSequence, kIssuingDistributionPoint, kTrue, element(kOctetString, point))));
 }
 
-/// What a CRL takes from its issuer's certificate.
+/// The parts of its issuer's certificate that a CRL needs.
 struct IssuerFacts {
   Bytes name;  ///< whole, octet for octet
   Bytes key_id;
@@ -147,7 +147,7 @@ tl::unexpected<Error> check_failed(std::string cause) {
   return fail(Reason::kCrlCheckFailed, std::string(words(Reason::kCrlCheckFailed)), std::move(cause));
 }
 
-/// Tells `use` a part of the file piece by piece.
+/// Passes a part of the file to `use`, piece by piece.
 template <class Use>
 Status for_pieces(const File& file, std::uint64_t begin, std::uint64_t end, Use use) {
   Bytes piece(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, end - begin)));
@@ -207,7 +207,7 @@ std::optional<std::int64_t> number_of(BytesView octets) {
   return number;
 }
 
-/// The value of an extension of ours.
+/// The value of one of the extensions of our CRLs.
 std::optional<BytesView> extension_value(BytesView list, BytesView oid) {
   DerReader extensions(list);
   while (const auto extension = extensions.take(kSequence)) {
@@ -306,7 +306,7 @@ Status CrlBuilder::finish(const CrlTerms& terms, const IssuerRecord& issuer, con
   }
 }
 
-/// Where an element stands in the file.
+/// The position of an element in the file.
 struct CrlReader::Element {
   std::uint8_t tag;
   std::uint64_t content;

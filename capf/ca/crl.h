@@ -12,31 +12,31 @@
 #include "capf/domain/issuer.h"
 
 // Certificate revocation lists, RFC 5280 5: version 2, complete for their scope, in files: one of a million entries has
-// some 40 MB, and nobody holds all of it in memory.
+// some 40 MB, so it is read and written piece by piece.
 
 namespace capf::ca {
 
-/// What a CRL says beside its entries.
+/// The fields of a CRL beside its entries.
 struct CrlTerms {
   std::int64_t number = 0;
   TimePoint this_update;  ///< whole seconds
   TimePoint next_update;
-  /// Of its distribution point, the very one that stands in the certificates; empty for a CRL with all certificates of
-  /// its issuer, which then needs no issuingDistributionPoint: not every library knows that critical extension.
+  /// Its distribution point, exactly as in the certificates; empty for a CRL with all certificates of its issuer, which
+  /// needs no issuingDistributionPoint: some libraries do not know that critical extension.
   std::string url;
 
   bool operator==(const CrlTerms&) const = default;
 };
 
-/// Makes one CRL. What it cannot write is INTERNAL. Threads: one.
+/// Makes one CRL. Errors: INTERNAL where it cannot be written. Threads: one.
 class CrlBuilder {
  public:
-  /// @param path of the CRL that is to be; until finish() its entries stand in a file without a name beside it.
+  /// @param path of the CRL to be made; until finish() its entries are in a nameless file in the same folder.
   static Result<CrlBuilder> begin(const std::filesystem::path& path);
 
   /// In the order of their serial numbers, each once.
   Status add(const Revocation& revocation);
-  /// Signs and writes everything, to disk.
+  /// Signs the CRL, writes it, and syncs it to disk.
   Status finish(const CrlTerms& terms, const IssuerRecord& issuer, const SigningKey& key,
                 Botan::RandomNumberGenerator& random);
 
@@ -52,7 +52,7 @@ class CrlBuilder {
   std::string day_digits_;                    ///< the same as YYMMDD or YYYYMMDD
 };
 
-/// Reads a CRL that we made, from a file. What is not one is CRL_CHECK_FAILED. Threads: one.
+/// Reads one of our own CRLs from a file. Errors: CRL_CHECK_FAILED for any other file. Threads: one.
 class CrlReader {
  public:
   static Result<CrlReader> open(const std::filesystem::path& path);
@@ -61,7 +61,7 @@ class CrlReader {
   std::uint64_t size() const { return size_; }
   /// The next entry; nothing behind the last one. Serial numbers ascend.
   Result<std::optional<Revocation>> next();
-  /// Whether it is this issuer's: name, key identifier, signature; and has no field that our CRLs have not.
+  /// Checks that it is this issuer's (name, key identifier, signature) and has only the fields that our CRLs have.
   Status check_issuer(const IssuerRecord& issuer) const;
   /// Of the whole file.
   Result<Sha256> digest() const;

@@ -18,13 +18,13 @@ using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Freed<PKCS8_PRIV_KEY_INFO_
 
 constexpr std::size_t kMostCertificates = 10;
 
-/// Finds the key's certificate, and puts what stands above it in order.
+/// Finds the key's certificate, and sorts the CAs above it.
 Result<ImportedAuthority> assemble(std::unique_ptr<SigningKey> key, const std::vector<Bytes>& certificates) {
   const ErrorQueue errors;
   std::vector<X509Ptr> rest;
   for (auto at = certificates.begin(); at != certificates.end(); ++at) {
     const Bytes& der = *at;
-    if (std::find(certificates.begin(), at, der) != at) continue;  // exports have the root twice
+    if (std::find(certificates.begin(), at, der) != at) continue;  // some exports have the root twice
     CAPF_TRY(scan_certificate(der).map_error([](const Error& error) {
       return Error{Reason::kInvalidCertificate, error.message, error.cause};
     }));
@@ -61,7 +61,7 @@ Result<ImportedAuthority> assemble(std::unique_ptr<SigningKey> key, const std::v
   return authority;
 }
 
-/// The key again, in this program's own library context.
+/// The same key in this program's own library context.
 Result<std::unique_ptr<SigningKey>> rehome(EVP_PKEY* key) {
   const ErrorQueue errors;
   const Pkcs8Ptr plain(EVP_PKEY2PKCS8(key));
@@ -85,7 +85,7 @@ Result<ImportedAuthority> import_certificates(BytesView certificates, std::uniqu
 Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphrase) {
   const ErrorQueue errors;
   // Files of older programs are encrypted with RC2 or 3DES, which only the legacy provider has. It is loaded into a
-  // library context of its own, so that nothing else in the process can come to use it.
+  // library context of its own, so that no other code in the process can use it.
   const LibraryPtr library(OSSL_LIB_CTX_new());
   if (!library) return fail_internal("OSSL_LIB_CTX_new: " + errors.text());
   const ProviderPtr standard(OSSL_PROVIDER_load(library.get(), "default"));
@@ -94,7 +94,7 @@ Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphra
 
   PKCS12* file = PKCS12_init_ex(NID_pkcs7_data, library.get(), nullptr);
   const unsigned char* at = pkcs12.data();
-  // Where it fails, d2i frees what it was given.
+  // Where it fails, d2i frees the object it was given.
   const Pkcs12Ptr parsed(d2i_PKCS12(&file, &at, static_cast<long>(pkcs12.size())));
   if (!parsed) {
     return fail(Reason::kInvalidCertificate, "this is no PKCS #12 file but " + describe_file(pkcs12), errors.text());
@@ -104,8 +104,8 @@ Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphra
     const std::string& text;
     ~Wiped() { OPENSSL_cleanse(const_cast<char*>(text.data()), text.size()); }
   } const wiped{secret};
-  // RFC 7292 4: a file may have no MAC, and OpenSSL 3.0 opens none without. It gets one, of the passphrase that is
-  // given: a wrong one shows when nothing can be decrypted, or nothing had to be.
+  // RFC 7292 4: a file may have no MAC, and OpenSSL 3.0 opens none without. So one is added, made with the given
+  // passphrase. A wrong passphrase shows in decrypting, unless nothing is encrypted.
   const bool sealed = PKCS12_mac_present(parsed.get()) == 1;
   if (!sealed && PKCS12_set_mac(parsed.get(), secret.c_str(), -1, nullptr, 0, 1, EVP_sha256()) != 1) {
     return fail_internal("PKCS12_set_mac: " + errors.text());

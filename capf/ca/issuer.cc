@@ -20,8 +20,8 @@ struct PooledSigner {
   CertificateSigner signer;
 };
 
-/// Signers of one key, each lent to one thread at a time: two threads on one signer make bad signatures. As many exist
-/// as were ever needed at once.
+/// Signers of one key, each lent to one thread at a time: two threads on one signer make bad signatures. The pool grows
+/// to as many as were ever needed at once.
 class SignerPool {
  public:
   explicit SignerPool(const Botan::Private_Key& key) : key_(key) {}
@@ -64,7 +64,7 @@ class KeyedIssuer final : public Issuer {
   const SigningKey& key() const override { return *key_; }
   const std::vector<Bytes>& chain() const override { return chain_; }
 
-  // 1. plan  2. build and sign  3. parse what was signed and hold it against the plan and the issuer's key
+  // 1. plan  2. build and sign  3. parse the result and check it against the plan and the issuer's key
   Result<IssuedLsc> issue(const LscRequest& request, Botan::RandomNumberGenerator& random) const override {
     try {
       CAPF_LET(const CertificatePlan plan, plan_lsc(profile_, request, make_serial(random)));
@@ -87,7 +87,7 @@ class KeyedIssuer final : public Issuer {
   Result<Bytes> sign(const CertificatePlan& plan, Botan::RandomNumberGenerator& random) const {
     auto signer = signers_.take();
     auto der = build_certificate(plan, signer->signer, random);
-    // One that has failed may be in any state: it is not used again.
+    // A signer that has failed may be in any state: do not use it again.
     if (der) signers_.give_back(std::move(signer));
     return der;
   }
@@ -125,7 +125,7 @@ Result<std::unique_ptr<Issuer>> Issuer::make(IssuerRecord record, std::unique_pt
   if (!record.chain_der.empty()) {
     CAPF_LET(const std::vector<Bytes> above, split_certificates(record.chain_der, kLongestChain));
     chain.insert(chain.end(), above.begin(), above.end());
-    if (chain.size() + 1 > kLongestChain) chain.pop_back();  // the root, which whoever trusts it has
+    if (chain.size() + 1 > kLongestChain) chain.pop_back();  // the root: relying parties that trust it have it
   }
   try {
     profile.issuer = parse_botan(record.der);

@@ -10,8 +10,8 @@
 
 namespace capf::ca {
 
-/// The generations of the CAPF certificate whose keys this server has. Which of them is active stands in the database
-/// alone. Threads: any.
+/// The generations of the CAPF certificate whose keys this server has. Only the database says which of them is active.
+/// Threads: any.
 class Issuers {
  public:
   void put(std::shared_ptr<const Issuer> issuer);

@@ -29,7 +29,7 @@ constexpr std::array kAlgorithms{
 };
 
 constexpr std::size_t kLongestPassphrase = 1024;
-// RFC 7914: 16 MiB and about 50 ms for each try; more than OpenSSL's default limit of 32 MiB no reader would take.
+// RFC 7914: 16 MiB and about 50 ms for each try. OpenSSL's readers by default refuse more than 32 MiB.
 constexpr std::uint64_t kScryptCost = 1U << 14;
 constexpr std::uint64_t kScryptBlockSize = 8;
 constexpr std::uint64_t kScryptParallel = 1;
@@ -38,7 +38,7 @@ using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Freed<PKCS8_PRIV_KEY_INFO_
 using SigPtr = std::unique_ptr<X509_SIG, Freed<X509_SIG_free>>;
 using AlgorPtr = std::unique_ptr<X509_ALGOR, Freed<X509_ALGOR_free>>;
 
-/// What was written into a memory BIO.
+/// The octets written into a memory BIO.
 BytesView written(BIO* bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio, &data);
@@ -138,7 +138,7 @@ Result<std::unique_ptr<SigningKey>> generate_key(KeyAlgorithm algorithm) {
   CAPF_INVARIANT(false);
 }
 
-// RFC 8018 6.2 (PBES2) with scrypt (RFC 7914) and AES-256 in CBC mode, as PKCS #8 (RFC 5958) has it.
+// RFC 8018 6.2 (PBES2) with scrypt (RFC 7914) and AES-256 in CBC mode, as PKCS #8 (RFC 5958).
 Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase) {
   if (passphrase.empty() || passphrase.view().size() > kLongestPassphrase) {
     return fail(Reason::kInvalidConfiguration, "a passphrase has 1 to 1024 octets");

@@ -23,9 +23,9 @@ std::optional<KeyAlgorithm> parse_key_algorithm(std::string_view text);
 class SigningKey {
  public:
   virtual ~SigningKey() = default;
-  /// Which key of which token it is, as an RFC 7512 URI; empty for one that is in this process's memory.
+  /// The RFC 7512 URI of a key in a token; empty for one in this process's memory.
   virtual std::string uri() const { return {}; }
-  /// Whether it could sign now. Errors: TOKEN_UNAVAILABLE, and what else opening a key of a token says.
+  /// Whether it could sign now. Errors: TOKEN_UNAVAILABLE, and those of opening a key in a token.
   virtual Status ready() const { return {}; }
   /// For building certificates with Botan. Signers that are made from it belong to one thread each.
   virtual const Botan::Private_Key& botan() const = 0;
@@ -44,17 +44,17 @@ Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase);
 /// Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION.
 Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& passphrase);
 
-/// A certificate with its key and what stands above it, as another CA's file brings it.
+/// A certificate with its key and the CAs above it, from another CA's file.
 struct ImportedAuthority {
   std::unique_ptr<SigningKey> key;
   Bytes certificate;         ///< DER
   std::vector<Bytes> chain;  ///< DER, issuer first; empty for a self-signed one
 };
-/// Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION for a key that is not taken, INVALID_CERTIFICATE where the parts do
-/// not belong together. A PKCS #12 file may be encrypted as older programs do it.
+/// Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION for an unsupported key, INVALID_CERTIFICATE where the parts do not
+/// belong together. A PKCS #12 file may be encrypted in the way of older programs.
 Result<ImportedAuthority> import_pem(BytesView certificates, BytesView key, const Secret& passphrase);
 Result<ImportedAuthority> import_pkcs12(BytesView pkcs12, const Secret& passphrase);
-/// A key that is here already, with the certificate that another CA has made for it.
+/// The same for a key that this server has already, with the certificate that another CA has made for it.
 Result<ImportedAuthority> import_certificates(BytesView certificates, std::unique_ptr<SigningKey> key);
 
 }  // namespace capf::ca

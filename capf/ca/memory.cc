@@ -7,8 +7,8 @@
 namespace capf::ca {
 namespace {
 
-// When it is full, handshakes and ECDSA signatures fail: there is room for 60,000 handshakes at once beside the keys of
-// some hundred issuers (4 KiB each). systemd and the kernel let a service lock 8 MiB; Botan takes half a one of them.
+// When it is full, handshakes and ECDSA signatures fail: it has room for 60,000 handshakes at once beside the keys of
+// some hundred issuers (4 KiB each). systemd and the kernel let a service lock 8 MiB; Botan takes half a MiB of them.
 constexpr std::size_t kHeapSize = std::size_t{4} << 20;
 constexpr std::size_t kSmallestPiece = 32;
 

@@ -45,7 +45,7 @@ struct ShownType {
   std::string_view name;
   std::string_view oid;
 };
-// RFC 4514 3, and RFC 4519 and PKCS #9 where people know a name
+// RFC 4514 3, and well-known names of RFC 4519 and PKCS #9
 constexpr std::array kShownTypes{
     ShownType{"CN", "2.5.4.3"},
     ShownType{"SN", "2.5.4.4"},
@@ -105,7 +105,7 @@ std::string escaped(const std::string& value) {
   return text;
 }
 
-/// The characters of a string whose units have `width` octets; surrogates stand for nothing in UCS-2 (X.690 8.23.7).
+/// The characters of a string whose units have `width` octets; surrogates have no meaning in UCS-2 (X.690 8.23.7).
 std::optional<std::string> from_units(BytesView octets, std::size_t width) {
   if (octets.size() % width != 0) return std::nullopt;
   std::string text;
@@ -151,7 +151,7 @@ Result<std::pair<std::string, std::string>> take_attribute(std::string_view& tex
   std::pair<std::string, std::string> attribute{std::string(text.substr(0, equals)), std::string()};
   text.remove_prefix(equals + 1);
   std::string& value = attribute.second;
-  std::size_t last_escaped = 0;  // spaces behind it are not cut
+  std::size_t last_escaped = 0;  // position after the last escaped character: a space up to there is not trimmed
   while (!text.empty() && text.front() != ',') {
     const char c = text.front();
     text.remove_prefix(1);
@@ -218,7 +218,7 @@ std::optional<std::string> text_of(const NameAttribute& attribute) {
   switch (attribute.tag) {
     case kBmpString: return from_units(octets, 2);
     case kUniversalString: return from_units(octets, 4);
-    // T.61 is Latin-1 wherever it is written today.
+    // Today's software writes Latin-1 as T.61.
     case kTeletexString: return from_units(octets, 1);
     default: break;
   }

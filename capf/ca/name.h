@@ -16,7 +16,7 @@ namespace capf::ca {
 struct NameAttribute {
   std::string oid;  ///< dotted: "2.5.4.3"
   std::uint8_t tag = 0;
-  std::string value;  ///< the octets as they stand
+  std::string value;  ///< the octets as encoded
   BytesView value_der;
   bool first_of_rdn = true;
 };
@@ -26,12 +26,12 @@ inline constexpr const char* kSerialNumber = "2.5.4.5";
 
 /// The attributes of a Name in the order of its octets; nothing where it is malformed.
 std::optional<std::vector<NameAttribute>> read_name(BytesView name);
-/// The value as UTF-8, whatever its kind of string; nothing where it is none, or has characters that cannot be shown as
-/// they are: controls, and those that hide others or turn their direction round.
+/// The value as UTF-8, from any kind of string. Nothing where it is no string, or has characters that cannot be shown
+/// as they are: controls, and those that hide others or reverse their direction.
 std::optional<std::string> text_of(const NameAttribute& attribute);
-/// The values of one kind of attribute, as text_of() has them.
+/// The values of one kind of attribute, as by text_of().
 std::vector<std::optional<std::string>> values_of(const std::vector<NameAttribute>& attributes, const std::string& oid);
-/// RFC 4514: the last relative name first. What text_of() has no text for is shown as # and hexadecimal digits.
+/// RFC 4514: the last relative name first. A value without a text_of() is shown as # and hexadecimal digits.
 std::string name_text(BytesView name);
 
 /// Reads RFC 4514 text with CN, O, OU, L, ST and C. Errors: INVALID_CONFIGURATION.

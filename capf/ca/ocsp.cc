@@ -54,13 +54,13 @@ bool is_nonce(const X509_EXTENSION* extension) {
 
 // RFC 6960 4.4, RFC 5280 4.2
 //    A certificate-using system MUST reject the certificate if it encounters a critical extension it does not recognize
-/// @return whether the extension is one that may be passed over, or is known.
+/// @return whether the extension may be ignored, or is known.
 bool may_stand(const X509_EXTENSION* extension) {
   if (X509_EXTENSION_get_critical(extension) == 0) return true;
   return OBJ_obj2nid(X509_EXTENSION_get_object(const_cast<X509_EXTENSION*>(extension))) == NID_id_pkix_OCSP_Nonce;
 }
 
-/// The nonce of the request, not critical whatever it is there: nobody has to understand it.
+/// Copies the nonce of the request, always as not critical, because clients need not understand it.
 bool copy_nonce(OCSP_BASICRESP* answer, OCSP_REQUEST* request) {
   if (OCSP_copy_nonce(answer, request) != 1) return false;
   const int at = OCSP_BASICRESP_get_ext_by_NID(answer, NID_id_pkix_OCSP_Nonce, -1);
@@ -218,7 +218,7 @@ Result<Bytes> OcspSigner::sign(const OcspRequest& request, std::span<const OcspS
     }
   }
   if (request.has_nonce() && !copy_nonce(basic.get(), asked)) return failed("OCSP_copy_nonce");
-  // OpenSSL would take the machine's clock, and has no other way to set this field.
+  // OpenSSL fills it from the machine's clock, and has no function to set this field.
   auto* produced = const_cast<ASN1_GENERALIZEDTIME*>(OCSP_resp_get0_produced_at(basic.get()));
   if (ASN1_GENERALIZEDTIME_set(produced, seconds_of(produced_at)) == nullptr ||
       OCSP_basic_sign(basic.get(), keys_->certificate.get(), keys_->key.get(), EVP_sha256(), nullptr,

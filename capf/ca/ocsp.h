@@ -27,12 +27,12 @@ Bytes encode_ocsp_error(OcspError error);
 /// A request, as a stranger sent it. Threads: one.
 class OcspRequest {
  public:
-  /// What is asked about.
+  /// One certificate that the request asks about.
   struct CertId {
     int hash = 0;  ///< OpenSSL's number of the algorithm
     Bytes issuer_name_hash;
     Bytes issuer_key_hash;
-    std::optional<SerialNumber> serial;  ///< nothing for one that nobody here ever issues
+    std::optional<SerialNumber> serial;  ///< absent where this site never issues such a number
   };
 
   /// Nothing where it is malformed: not DER, larger than kLargestOcspRequest, without serial numbers or with more than
@@ -55,7 +55,7 @@ class OcspRequest {
   bool has_nonce_ = false;
 };
 
-/// What is known of one certificate that was asked about.
+/// The status of one certificate in the request.
 struct OcspStatus {
   enum class State : std::uint8_t { kGood, kRevoked, kUnknown };
   State state = State::kUnknown;
@@ -63,7 +63,7 @@ struct OcspStatus {
   RevocationReason reason = RevocationReason::kUnspecified;
 };
 
-/// A key on P-256, in memory alone, with a certificate of an issuer that lets it answer for it: id-kp-OCSPSigning and
+/// A key on P-256, in memory alone, with a certificate by which an issuer lets it answer: id-kp-OCSPSigning and
 /// id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2). Threads: any.
 class OcspSigner {
  public:
@@ -79,11 +79,11 @@ class OcspSigner {
   const Bytes& public_key() const { return public_key_; }  ///< SubjectPublicKeyInfo, DER
   TimePoint renew_at() const { return renew_at_; }         ///< when half of its life is over
   bool due(TimePoint now) const { return now >= renew_at_; }
-  /// Whether a certificate of this issuer is asked about, by SHA-1 or SHA-256.
+  /// Whether the id is of this issuer, by SHA-1 or SHA-256.
   bool answers_for(const OcspRequest::CertId& id) const;
 
   /// The answer to a request, in DER: one status for each of its ids. Its thisUpdate lies up to five minutes before
-  /// `produced_at`, for relying parties whose clocks are behind, and never before a revocation that it tells of.
+  /// `produced_at`, for relying parties whose clocks are behind, and never before a revocation that it reports.
   Result<Bytes> sign(const OcspRequest& request, std::span<const OcspStatus> statuses, TimePoint produced_at,
                      TimePoint next_update) const;
 

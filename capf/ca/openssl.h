@@ -11,7 +11,7 @@
 
 #include "capf/base/bytes.h"
 
-// Owners for what OpenSSL allocates. Its queue of errors belongs to the thread: whoever calls it leaves it empty.
+// Owners for OpenSSL's objects. Its queue of errors belongs to the thread: callers of OpenSSL leave it empty.
 
 namespace capf::ca {
 
@@ -30,7 +30,7 @@ inline void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_fr
 using X509StackPtr = std::unique_ptr<STACK_OF(X509), Freed<free_stack>>;
 using X509ReqPtr = std::unique_ptr<X509_REQ, Freed<X509_REQ_free>>;
 
-/// Empties the queue of errors when it goes.
+/// Empties the queue of errors on destruction.
 struct ErrorQueue {
   ErrorQueue() = default;
   ErrorQueue(const ErrorQueue&) = delete;
@@ -59,7 +59,7 @@ inline bool is_issued_by(X509* subject, X509* issuer) {
          X509_verify(subject, key) == 1;
 }
 
-/// What `encode` (an i2d function) makes of the object; empty where it fails.
+/// The DER of the object by `encode`, an i2d function; empty where it fails.
 template <class Encode, class T>
 Bytes encode_der(Encode encode, T* object) {
   unsigned char* data = nullptr;

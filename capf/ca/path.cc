@@ -35,7 +35,8 @@ std::string words_of(int error) {
   }
 }
 
-/// OpenSSL looks at the responder's own purposes alone; others want each CA below the root to allow its purpose.
+/// OpenSSL checks the purposes of the responder alone; other libraries want each CA below the root to allow its
+/// purpose.
 bool may_sign_answers(std::span<const Bytes> above) {
   for (std::size_t i = 0; i + 1 < above.size(); ++i) {
     const X509Ptr ca = parse_x509(above[i]);
@@ -76,8 +77,8 @@ std::pair<bool, bool> find_host(const STACK_OF(GENERAL_SUBTREE) * subtrees, cons
   return found;
 }
 
-/// OpenSSL takes a common name with a dot in it for a host's, GnuTLS the common name of every server without
-/// alternative names.
+/// OpenSSL treats a common name with a dot in it as a host name; GnuTLS does so for every server without alternative
+/// names.
 bool may_be_server(X509* leaf, std::span<const Bytes> above) {
   const X509_NAME* subject = X509_get_subject_name(leaf);
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);

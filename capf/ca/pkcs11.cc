@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kLongestUri = 1024;
 constexpr std::chrono::milliseconds kBeginAgainPatience{1000};
 constexpr CK_ULONG kMostSlots = 256;
-/// For closing sessions and the library: nothing depends on it.
+/// How long to wait for sessions and the library to close; failing to do so does no harm.
 constexpr std::chrono::milliseconds kFarewellPatience{1000};
 
 /// A fixed field of PKCS #11, padded with blanks.
@@ -40,7 +40,7 @@ bool same(const Secret& a, const Secret& b) {
 Result<KeyUri> parse_uri(const std::string& text) {
   KeyUri uri{text, UriPtr(p11_kit_uri_new()), ""};
   if (text.size() > kLongestUri || text.find('\0') != std::string::npos) return bad_uri(text, "is too long");
-  // Its own words first: the PIN must not stand in a message.
+  // Checked first, with words of its own, because the PIN must not appear in a message.
   if (text.find("pin-value") != std::string::npos) {
     return fail(Reason::kInvalidConfiguration, "a PIN does not stand in a URI; 'token.pin' says where it is");
   }
@@ -119,7 +119,7 @@ Status Module::open() {
   }
   functions_ = functions;
   const CK_RV code = initialize();
-  // One that fails so late that nobody waits for it is begun again when its token is looked for.
+  // No caller may be waiting any more: a library that failed is initialised again when a token of it is searched for.
   const std::lock_guard lock(load_mutex_);
   loaded_ = Status();
   if (code == CKR_OK) return {};
@@ -152,7 +152,7 @@ CK_RV Module::initialize() {
   CK_C_INITIALIZE_ARGS arguments{};
   arguments.flags = CKF_OS_LOCKING_OK;
   const CK_RV code = (*this)->C_Initialize(&arguments);
-  // Somebody else's in this process ends it too.
+  // If other code in this process has initialised it, that code also finalises it.
   initialized_ = code == CKR_OK;
   return code == CKR_CRYPTOKI_ALREADY_INITIALIZED ? CKR_OK : code;
 }
@@ -168,12 +168,12 @@ bool Token::busy() {
   return connected_ && idle_.empty() && open_ >= limit_;
 }
 
-// The library is called with none of our locks held but its own: whoever is at work with it may want them.
+// Calls into the library hold none of our locks but the module's, because threads at work in the library may need them.
 Result<Token::Session> Token::take() {
   std::unique_lock lock(mutex_);
   const auto deadline = steady_clock::now() + access_.patience;
   for (;;) {
-    if (connected_ && module_->generation() != generation_) disconnect();  // every session has gone with it
+    if (connected_ && module_->generation() != generation_) disconnect();  // its sessions have ended
     if (connected_ && !idle_.empty()) {
       const Session session = idle_.back();
       idle_.pop_back();
@@ -316,7 +316,7 @@ Result<Token::Connection> Token::connect_to(CK_SLOT_ID slot) {
   return made;
 }
 
-// A token locks itself after a few wrong PINs: none is tried twice, and never the last time.
+// A token locks itself after a few wrong PINs: never try a refused PIN again, and never use the last try.
 Status Token::log_in(CK_SESSION_HANDLE session, CK_SLOT_ID slot) {
   const std::lock_guard lock(module_->login);
   CK_TOKEN_INFO info{};
@@ -356,7 +356,7 @@ Status Token::log_in(CK_SESSION_HANDLE session, CK_SLOT_ID slot) {
     module_->refused_pins.insert_or_assign(name, Secret(pin.view()));
     return fail(Reason::kWrongPin, std::string(words(Reason::kWrongPin)), Refused{"C_Login", code}.text());
   }
-  // Some say so in other words, and count the try all the same.
+  // Some tokens answer another error, but count the try all the same.
   CK_TOKEN_INFO after{};
   constexpr CK_FLAGS kCounted = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED;
   if ((*module_)->C_GetTokenInfo(slot, &after) == CKR_OK && (after.flags & ~info.flags & kCounted) != 0) {

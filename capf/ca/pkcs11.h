@@ -20,7 +20,7 @@
 #include "capf/ca/signature.h"
 #include "capf/ca/token.h"
 
-// How a token is reached: its URI, its library, and sessions with it. What is done in them stands in token.cc.
+// How a token is reached: its URI, its library, and sessions with it. The operations in them are in token.cc.
 
 namespace capf::ca {
 
@@ -38,7 +38,7 @@ tl::unexpected<Error> bad_uri(const std::string& text, const std::string& why);
 /// CKA_LABEL or CKA_ID, where it has one.
 std::optional<Bytes> uri_attribute(const KeyUri& uri, CK_ATTRIBUTE_TYPE type);
 
-/// What a PKCS #11 function has answered where it did not do what it was asked.
+/// The error code of a PKCS #11 function.
 struct Refused {
   const char* function;
   CK_RV code;
@@ -48,15 +48,15 @@ struct Refused {
 inline void must(const char* function, CK_RV code) {
   if (code != CKR_OK) throw Refused{function, code};
 }
-/// Whether everything with the token is to be begun anew: it was taken away, restarted, or forgot us.
+/// Whether to connect to the token again: it was removed, restarted, or lost the login.
 bool is_lost(CK_RV code);
 tl::unexpected<Error> unavailable(std::string cause);
 
-/// A PKCS #11 library, initialised as long as this is there. Every call of it may hang, so it is called on threads of
-/// Calls alone. Threads: any.
+/// A PKCS #11 library, finalised on destruction. Every call of it may hang, so only threads of Calls call it. Threads:
+/// any.
 class Module {
  public:
-  /// A library that takes longer than `limit` goes on with it by itself, and is not ready until then.
+  /// A library that takes longer than `limit` continues to load in the background, and is not ready until it has.
   /// Errors: INVALID_CONFIGURATION.
   static Result<std::shared_ptr<Module>> load(const std::string& path, std::chrono::milliseconds limit);
   Module(const Module&) = delete;
@@ -67,17 +67,17 @@ class Module {
   Status ready() const;
   const CK_FUNCTION_LIST* operator->() const { return functions_; }
 
-  /// Held by whoever calls into the library.
+  /// To be held during every call into the library.
   std::shared_lock<std::shared_timed_mutex> use() { return std::shared_lock(calls_); }
-  /// Goes up when every handle becomes void; not while anybody has use().
+  /// Counts up when every handle becomes void; never while a use() is held.
   unsigned generation() const { return generation_; }
 
-  /// Libraries that look for their slots once only find a token that has come back when they begin again. Not while
-  /// another token of theirs is at work.
+  /// Initialises the library again: one that looks for its slots only once finds a token that has come back only so.
+  /// Not while another of its tokens is at work.
   void begin_again();
   void count_connected(int difference) { connected_ += difference; }
 
-  /// The PIN that each token has refused. Held by whoever logs in.
+  /// The PIN that each token has refused; guarded by the mutex, which is held during a login.
   std::mutex login;
   std::map<std::string, Secret> refused_pins;
 
@@ -104,7 +104,7 @@ class Token : public std::enable_shared_from_this<Token> {
   struct Session {
     CK_SESSION_HANDLE handle = 0;
     CK_SLOT_ID slot = 0;
-    unsigned epoch = 0;       ///< which login it belongs to; handles of objects hold as long
+    unsigned epoch = 0;       ///< the login it belongs to; handles of objects are valid as long
     unsigned generation = 0;  ///< of the library
   };
 
@@ -115,9 +115,9 @@ class Token : public std::enable_shared_from_this<Token> {
   Token& operator=(const Token&) = delete;
   ~Token();
 
-  /// Lends `work` a session, for it alone. Where the token turns out to be lost, everything is begun anew, once.
-  /// `work` may throw Refused. It runs on another thread, to its end even where nobody waits for it any more: it owns
-  /// what it uses.
+  /// Lends `work` a session, for it alone. Where the token turns out to be lost, reconnects and tries again, once.
+  /// `work` may throw Refused. It runs on another thread, to its end even after the caller has given up: so it owns
+  /// everything that it uses.
   /// @return nothing where it has not ended within `patience`, or as soon as the token hangs
   template <class Work>
   std::optional<std::invoke_result_t<Work&, const Module&, const Session&>> perform_within(
@@ -126,12 +126,12 @@ class Token : public std::enable_shared_from_this<Token> {
       return self->perform_here(std::max(patience, self->access_.limit), work);
     });
   }
-  /// The same, and TOKEN_UNAVAILABLE in place of nothing.
+  /// The same, but TOKEN_UNAVAILABLE instead of nothing.
   template <class Work>
   auto perform(Work work) {
     return perform_for(access_.limit, std::move(work));
   }
-  /// The same for what takes its time.
+  /// The same for work that may take long.
   template <class Work>
   std::invoke_result_t<Work&, const Module&, const Session&> perform_for(std::chrono::milliseconds limit, Work work) {
     if (auto done = perform_within(limit, std::move(work))) return *std::move(done);
@@ -143,7 +143,7 @@ class Token : public std::enable_shared_from_this<Token> {
     if (calls_.hang()) return no_answer();
     return {};
   }
-  /// Whether every session is at work.
+  /// Whether every session is in use.
   bool busy();
 
  private:
@@ -152,7 +152,7 @@ class Token : public std::enable_shared_from_this<Token> {
     int limit = 1;
     std::string name;
   };
-  /// A call of the library, for as long as this is there.
+  /// A call of the library, from construction to destruction.
   struct Use {
     std::shared_lock<std::shared_timed_mutex> lock;
     Calls::Call call;
@@ -172,7 +172,7 @@ class Token : public std::enable_shared_from_this<Token> {
       {
         const Use used = use(limit);
         try {
-          // The library may have begun again since: the handle is nobody's, or somebody else's.
+          // The library may have been initialised again since: then the handle is void, or another session's.
           if (session.generation != module_->generation()) throw Refused{"C_OpenSession", CKR_SESSION_CLOSED};
           done.emplace(work(*module_, session));
         } catch (const Refused& answer) {
@@ -192,9 +192,9 @@ class Token : public std::enable_shared_from_this<Token> {
 
   Result<Session> take();
   CK_RV open(Session& session);
-  /// It could not be opened: there are as many as there can be, or the token is lost.
+  /// Handles a session that could not be opened: the token has no more, or is lost.
   void refuse_session(const Session& session, CK_RV code);
-  /// Others may wait meanwhile.
+  /// Connects; releases `lock` meanwhile, so that other threads can wait.
   Status connect_once(std::unique_lock<std::mutex>& lock);
   Result<Connection> connect();
   Result<std::optional<CK_SLOT_ID>> find_slot() const;
@@ -202,7 +202,7 @@ class Token : public std::enable_shared_from_this<Token> {
   Status log_in(CK_SESSION_HANDLE session, CK_SLOT_ID slot);
   void give_back(const Session& session);
   void lose(const Session& session, const Refused& refused);
-  /// Sessions that are lent are closed when they come back. @return those that are not
+  /// Lent sessions are closed when they are given back. @return the others, to be closed
   std::vector<Session> disconnect();
   void close(const std::vector<Session>& sessions);
   static void close(Module& module, const std::vector<Session>& sessions);

@@ -14,7 +14,7 @@ const char* const kUnit = "2.5.4.11";
 constexpr std::size_t kLongestCommonName = 64;    // RFC 5280 appendix A, ub-common-name
 constexpr std::size_t kLongestSerialNumber = 64;  // RFC 5280 appendix A, ub-serial-number
 
-// id-kp-serverAuth, id-kp-clientAuth (RFC 5280 4.2.1.12), id-kp-ipsecEndSystem, as Cisco's LSCs have it
+// id-kp-serverAuth, id-kp-clientAuth (RFC 5280 4.2.1.12), id-kp-ipsecEndSystem, as in Cisco's LSCs
 const std::array kPurposes{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.5"};
 
 // X.680 41.4, less what Botan writes as UTF8String
@@ -25,7 +25,7 @@ bool is_printable(const std::string& text) {
   });
 }
 
-/// As Cisco's own LSCs have it: serialNumber, C, O, OU, CN=<model>-<device>.
+/// The subject of Cisco's own LSCs: serialNumber, C, O, OU, CN=<model>-<device>.
 Botan::X509_DN cisco_subject(const Botan::X509_DN& issuer, const LscRequest& request) {
   Botan::X509_DN subject;
   const std::string& number = request.serial_number;

@@ -47,8 +47,8 @@ PkeyPtr key_of(BytesView certificate) {
 
 // RFC 8017 9.2, without the DigestInfo:
 //   EM = 0x00 || 0x01 || PS || 0x00 || digest,   PS: 0xFF, at least eight of them
-// The block is made and compared as a whole. Whoever reads the padding and then looks for the digest behind it takes
-// forgeries, which for e = 3 are a cube root.
+// The block is made and compared as a whole. Code that parses the padding and then looks for the digest behind it
+// accepts forgeries: for e = 3, a cube root.
 bool rsa_signed(EVP_PKEY* key, BytesView wanted, BytesView signature) {
   const auto size = static_cast<std::size_t>(EVP_PKEY_get_size(key));
   if (signature.size() != size || size < wanted.size() + 11) return false;

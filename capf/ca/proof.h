@@ -10,10 +10,10 @@ namespace capf::ca {
 
 enum class ProofHash : std::uint8_t { kSha1, kSha256, kSha512 };
 
-/// How a phone proves a certificate on the wire (`capf/wire/README.md`, "Proof of a certificate"). Views into
-/// what a stranger sent; an empty one was not sent.
+/// How a phone proves a certificate on the wire (`capf/wire/README.md`, "Proof of a certificate"). Views into a
+/// stranger's message; an empty one was not sent.
 struct ProofClaim {
-  /// The same over the session's id: the part that cannot be repeated.
+  /// The same over the session's id: the part that cannot be replayed.
   struct Sudi {
     BytesView certificate;       ///< DER
     BytesView sha1_signature;    ///< over session id (4 octets, little-endian) and certificate
@@ -23,11 +23,12 @@ struct ProofClaim {
   BytesView certificate;                   ///< DER
   BytesView sha1_signature;                ///< over device name, 0x00 and certificate
   BytesView sha2_signature;                ///< over the same
-  ProofHash sha2_hash = ProofHash::kSha1;  ///< of the signature above; SHA-1 does not do
+  ProofHash sha2_hash = ProofHash::kSha1;  ///< of the signature above; SHA-1 is refused
   std::optional<Sudi> sudi;
 };
 
-/// Whose private keys the phone has shown to have. Whether the certificates are good, and the device's, is not judged.
+/// The certificates whose private keys the phone has proven to have. Still unchecked: whether they are good, and the
+/// device's.
 struct ProvenCertificates {
   Bytes certificate;          ///< the one that authenticates, DER
   bool fresh = false;         ///< it signed this session's id

@@ -49,7 +49,7 @@ std::string url_of(const GENERAL_NAME* name) {
   return text_of(name->d.uniformResourceIdentifier);
 }
 
-/// One certificate that is read anew.
+/// A certificate under check, with the faults found.
 class Reading {
  public:
   Reading(X509* lsc, X509* issuer, const ExpectedLsc& expected) : lsc_(lsc), issuer_(issuer), expected_(expected) {}
@@ -98,7 +98,7 @@ class Reading {
     const X509_NAME* subject = X509_get_subject_name(lsc_);
     const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
     const std::string name = at < 0 ? "" : text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-    // plain: the device's name; as Cisco has it: a model, a hyphen, and the device's name
+    // plain: the device's name; Cisco's form: a model, a hyphen, and the device's name
     const std::string tail = '-' + expected_.device;
     if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0 ||
         (name != expected_.device && (name.size() <= tail.size() || !name.ends_with(tail)))) {
@@ -114,7 +114,7 @@ class Reading {
       find("SERIAL", "its serial number is not a positive one of 16 octets");
     }
     if (octets != expected_.serial) find("SERIAL", "its serial number is not the one on record");
-    // RFC 5280 leaves the sharding to us: by the last two octets.
+    // RFC 5280 leaves the sharding to the CA: ours is by the last two octets.
     const std::size_t size = octets.size();
     const int tail = size < 2 ? 0 : octets[size - 2] << 8 | octets[size - 1];
     if (expected_.shards < 1 || expected_.shard != tail % expected_.shards) {

@@ -18,17 +18,17 @@ struct OfferedKey {
 };
 
 /// A PKCS #10 request (RFC 2986) in DER, whose signature proves that the sender has the key. Scanned before it is
-/// parsed. The key itself is not judged. Errors: REQUEST_TOO_LARGE, INVALID_CERTIFICATION_REQUEST, REQUEST_SIGNATURE,
-/// KEY_ENCODING, KEY_TYPE_REFUSED, KEY_NOT_ON_CURVE.
+/// parsed. The key itself is left to check_key(). Errors: REQUEST_TOO_LARGE, INVALID_CERTIFICATION_REQUEST,
+/// REQUEST_SIGNATURE, KEY_ENCODING, KEY_TYPE_REFUSED, KEY_NOT_ON_CURVE.
 Result<OfferedKey> read_request(BytesView der);
 /// A bare SubjectPublicKeyInfo. Errors: KEY_ENCODING, KEY_TYPE_REFUSED, KEY_NOT_ON_CURVE.
 Result<OfferedKey> read_public_key(BytesView der);
 
-/// Whether the key is good: size, exponent (odd, 3 or 65537 and above, at most 32 bits), no factor below 2^16, no
+/// Checks that the key is good: size, exponent (odd, 3 or 65537 and above, at most 32 bits), no factor below 2^16, no
 /// close primes (Fermat, 100 rounds), no ROCA fingerprint, point on the curve and not at infinity.
 /// Errors: KEY_SIZE_REFUSED, KEY_EXPONENT, KEY_SMALL_FACTOR, KEY_CLOSE_PRIMES, KEY_ROCA, KEY_NOT_ON_CURVE.
 Status check_key(const OfferedKey& key, bool allow_rsa_1024);
-/// Whether it is what the operation asks for; EC preferred takes either. Errors: KEY_SIZE_MISMATCH.
+/// Checks that the key is what the operation asks for; EC preferred accepts either type. Errors: KEY_SIZE_MISMATCH.
 Status check_wanted(const OfferedKey& key, const KeyPolicy& wanted);
 
 }  // namespace capf::ca

@@ -27,7 +27,7 @@ const EVP_MD* digest_of(const std::string& parameters) {
   throw std::invalid_argument("no such signature: " + parameters);
 }
 
-/// Of what Botan wants to have: for EC, r and s as long as the order of the group.
+/// The size of a signature in Botan's form: for EC, r and s as long as the order of the group.
 std::size_t signature_size(const EVP_PKEY* key) {
   if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) return static_cast<std::size_t>(EVP_PKEY_get_size(key));
   return 2 * ((static_cast<std::size_t>(EVP_PKEY_get_bits(key)) + 7) / 8);
@@ -45,7 +45,7 @@ class OpensslSignature final : public Botan::PK_Ops::Signature {
 
   std::size_t signature_length() const override { return size_; }
 
-  // Hashed as it comes: a CRL has many megabytes.
+  // Hashes each piece as it comes, because a CRL has many megabytes.
   void update(const std::uint8_t data[], std::size_t size) override {
     if (!begun_) begin();
     if (EVP_DigestSignUpdate(context_.get(), data, size) != 1) throw_openssl("EVP_DigestSignUpdate");
@@ -119,7 +119,7 @@ class DelegatedRsaKey final : public DelegatedKey<Botan::RSA_PublicKey> {
 
 class DelegatedEcKey final : public DelegatedKey<Botan::ECDSA_PublicKey> {
  public:
-  // EC_PublicKey is a virtual base: the most derived class makes it.
+  // EC_PublicKey is a virtual base: the most derived class constructs it.
   DelegatedEcKey(MakeSignature make_signature, const Botan::ECDSA_PublicKey& half)
       : Botan::EC_PublicKey(half), DelegatedKey(std::move(make_signature), half) {}
 };

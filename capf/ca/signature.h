@@ -17,10 +17,10 @@
 namespace capf::ca {
 
 /// Makes the private operation of a key: PKCS #1 v1.5 for RSA; for ECDSA, r and s one after the other.
-/// @param parameters as Botan has them: "EMSA3(SHA-256)"
+/// @param parameters in Botan's spelling: "EMSA3(SHA-256)"
 using MakeSignature = std::function<std::unique_ptr<Botan::PK_Ops::Signature>(const std::string& parameters)>;
 
-/// A key for Botan whose private operation is somebody else's. Signers that are made from it belong to one thread.
+/// A key for Botan whose private operation is `make_signature`'s. Signers that are made from it belong to one thread.
 /// Throws where the public half (SubjectPublicKeyInfo, DER) is neither RSA nor EC.
 std::unique_ptr<Botan::Private_Key> make_botan_key(BytesView public_key, MakeSignature make_signature);
 /// The same with OpenSSL's: faster than Botan's own, and the process may fork. The key is shared.
@@ -29,7 +29,7 @@ std::unique_ptr<Botan::Private_Key> make_botan_key(std::shared_ptr<EVP_PKEY> key
 /// "SHA-256" of "EMSA3(SHA-256)", or of itself.
 std::string hash_of(const std::string& parameters);
 
-/// Thrown through Botan by a key that cannot sign for a reason that callers can do something about.
+/// Thrown through Botan by a key that cannot sign for a reason that the caller should see.
 class SigningError : public std::runtime_error {
  public:
   explicit SigningError(Error error) : std::runtime_error(error.message), error_(std::move(error)) {}
@@ -38,11 +38,11 @@ class SigningError : public std::runtime_error {
  private:
   Error error_;
 };
-/// What came out of Botan: what the key has said, or INTERNAL with `doing` in the log.
+/// The error for an exception out of Botan: the key's own, or INTERNAL with `doing` in the log.
 tl::unexpected<Error> signing_failed(const std::string& doing, const std::exception& error);
 
-/// A signer, with the algorithm identifier that names what it makes: SHA-256 for RSA and P-256, SHA-384 for P-384,
-/// SHA-512 for P-521. Throws as Botan does.
+/// A signer, with the algorithm identifier of its signatures: SHA-256 for RSA and P-256, SHA-384 for P-384, SHA-512 for
+/// P-521. Throws as Botan does.
 struct CertificateSigner {
   explicit CertificateSigner(const Botan::Private_Key& key, Botan::RandomNumberGenerator& random);
 

@@ -46,7 +46,7 @@ Status set_validity(CertificatePlan& plan, TimePoint now, std::chrono::hours val
   return {};
 }
 
-/// Signs the plan and holds the certificate against it.
+/// Signs the plan and checks the certificate against it.
 Result<Bytes> sign_and_check(const CertificatePlan& plan, const SigningKey& key, Botan::RandomNumberGenerator& random) {
   try {
     CertificateSigner signer(key.botan(), random);
@@ -58,7 +58,7 @@ Result<Bytes> sign_and_check(const CertificatePlan& plan, const SigningKey& key,
   }
 }
 
-/// What the self-signed ones have in common.
+/// The common fields of the self-signed certificates.
 Result<CertificatePlan> plan_self_signed(const SigningKey& key, const AuthorityRequest& request,
                                          const std::string& default_subject, Botan::RandomNumberGenerator& random) {
   CertificatePlan plan;
@@ -95,8 +95,8 @@ Result<CertificatePlan> plan_under(const SiteAuthority& authority, BytesView pub
   return plan;
 }
 
-/// A root, a policy CA and an issuing CA. With the LSC and its issuer that is one more than phones are given, who need
-/// no root from us: Issuer::make() leaves it out then.
+/// A root, a policy CA and an issuing CA. With the LSC and its issuer, that is one more than phones are given. They
+/// need no root from this server: Issuer::make() leaves it out then.
 constexpr std::size_t kMostAbove = 3;
 
 tl::unexpected<Error> unfit(std::string why, std::string cause = {}) {
@@ -104,7 +104,7 @@ tl::unexpected<Error> unfit(std::string why, std::string cause = {}) {
               std::move(cause));
 }
 
-/// What every certificate of an issuer's chain must have. @param below how many CA certificates stand below it.
+/// Checks what every certificate of an issuer's chain must have. @param below how many CA certificates are below it.
 Status check_authority(const Botan::X509_Certificate& certificate, BytesView der, std::size_t below, TimePoint now) {
   const std::string name = name_text(certificate.raw_subject_dn());
   CAPF_LET(const CertificateFacts facts, read_certificate(der).map_error([](const Error& error) {
@@ -121,8 +121,8 @@ Status check_authority(const Botan::X509_Certificate& certificate, BytesView der
   return {};
 }
 
-/// Makes an LSC and an OCSP responder's certificate, which go nowhere, and lets another library judge them: only it
-/// knows what name constraints, policies and purposes of a chain mean for them.
+/// Makes an LSC and an OCSP responder's certificate on trial, and lets OpenSSL check them, because only it evaluates
+/// the name constraints, policies and purposes of a chain.
 Status check_products(const ImportedAuthority& authority, TimePoint now, Botan::RandomNumberGenerator& random) {
   CAPF_LET(const CertificateFacts facts, read_certificate(authority.certificate));
   IssuerRecord record;

@@ -30,15 +30,15 @@ Result<Bytes> make_capf_certificate(const SigningKey& key, const AuthorityReques
 /// The same as a request (PKCS #10, DER) for a CA above it: pathlen 0, keyCertSign and cRLSign are asked for.
 Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subject,
                                 Botan::RandomNumberGenerator& random);
-/// Whether an imported one will do: CA:TRUE, keyCertSign and cRLSign, in time, strong enough, chain whole; and a
-/// relying party takes an LSC and an OCSP responder's certificate that are made on trial, whatever the constraints of
-/// the chain. Errors: INVALID_CERTIFICATE; those of a token.
+/// Checks that an imported one will do: CA:TRUE, keyCertSign and cRLSign, in time, strong enough, chain whole; and that
+/// a relying party, given the constraints of the chain, accepts an LSC and an OCSP responder's certificate made on
+/// trial. Errors: INVALID_CERTIFICATE; those of a token.
 Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now, Botan::RandomNumberGenerator& random);
 /// The site CA: signs servers and administrators, nothing else.
 Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request,
                            Botan::RandomNumberGenerator& random);
-/// What the wire listener shows: self-signed, CN=CAPF- and 8 hex digits, no CA, digitalSignature and keyEncipherment,
-/// serverAuth.
+/// The certificate of the wire listener: self-signed, CN=CAPF- and 8 hex digits, no CA, digitalSignature and
+/// keyEncipherment, serverAuth.
 Result<Bytes> make_wire_certificate(const SigningKey& key, const AuthorityRequest& request,
                                     Botan::RandomNumberGenerator& random);
 

@@ -5,7 +5,7 @@
 
 namespace capf::ca {
 
-/// What a SubjectPublicKeyInfo says, within the octets that were read.
+/// The parts of a SubjectPublicKeyInfo, as views into the octets that were read.
 struct PublicKeyOutline {
   KeyType type = KeyType::kRsa;
   int bits = 0;
@@ -19,7 +19,7 @@ struct PublicKeyOutline {
 /// the three NIST curves by name. Errors: KEY_ENCODING, KEY_TYPE_REFUSED, KEY_SIZE_REFUSED, KEY_EXPONENT.
 Result<PublicKeyOutline> read_spki(BytesView der);
 
-/// RFC 7093 2 (1): the first 160 bits of the SHA-256 of the BIT STRING's octets. Empty for what is no
+/// RFC 7093 2 (1): the first 160 bits of the SHA-256 of the BIT STRING's octets. Empty where `spki` is no
 /// SubjectPublicKeyInfo.
 Bytes key_identifier(BytesView spki);
 

@@ -27,7 +27,7 @@ constexpr std::size_t kLargestAttribute = 1024;
 const char* const kProofHash = "SHA-256";
 constexpr std::chrono::milliseconds kGlance{1000};
 
-/// What may not be read, or is not there, is nothing.
+/// Nothing where the attribute is absent or may not be read.
 std::optional<Bytes> attribute(const Module& module, const Session& session, CK_OBJECT_HANDLE object,
                                CK_ATTRIBUTE_TYPE type) {
   Bytes value(kLargestAttribute);
@@ -42,7 +42,7 @@ std::optional<Bytes> attribute(const Module& module, const Session& session, CK_
   return value;
 }
 
-/// At most two of the objects that fit.
+/// At most two of the objects that match.
 std::vector<CK_OBJECT_HANDLE> find_objects(const Module& module, const Session& session, CK_OBJECT_CLASS kind,
                                            std::vector<std::pair<CK_ATTRIBUTE_TYPE, Bytes>> wanted) {
   std::vector<CK_ATTRIBUTE> like{{CKA_CLASS, &kind, sizeof kind}};
@@ -123,7 +123,7 @@ Status check_kind(BytesView public_key) {
 
 }  // namespace
 
-/// A key with its token: what signatures are made by, as long as any of them is there.
+/// A key with its token, shared by the signature operations that use it.
 class TokenSigner : public std::enable_shared_from_this<TokenSigner> {
  public:
   TokenSigner(std::shared_ptr<Token> token, KeyUri uri, std::unique_ptr<Botan::Public_Key> half)
@@ -145,14 +145,14 @@ class TokenSigner : public std::enable_shared_from_this<TokenSigner> {
     });
   }
 
-  /// Shows that the token has the key, by a signature where it has been away.
+  /// Checks that the token has the key, by a signature where the token has been away.
   Status prove() {
     return token_->perform([self = shared_from_this()](const Module& module, const Session& session) {
       return self->look(module, session);
     });
   }
 
-  /// The same as far as it is known at once: a token that is busy or slow is there until it hangs.
+  /// The same without waiting: a busy or slow token counts as available until it hangs.
   Status ready() {
     CAPF_TRY(token_->answers());
     if (token_->busy()) return {};
@@ -174,7 +174,7 @@ class TokenSigner : public std::enable_shared_from_this<TokenSigner> {
   Bytes sign_with(const Module& module, const Session& session, CK_OBJECT_HANDLE key, const std::string& hash,
                   BytesView digest) {
     Bytes input;
-    // RFC 8017 9.2: the digest stands in a DigestInfo; the token pads it.
+    // RFC 8017 9.2: the digest is wrapped in a DigestInfo; the token pads it.
     if (rsa_) input = Botan::pkcs_hash_id(hash);
     input.insert(input.end(), digest.begin(), digest.end());
     CK_MECHANISM mechanism{rsa_ ? CKM_RSA_PKCS : CKM_ECDSA, nullptr, 0};
@@ -186,7 +186,7 @@ class TokenSigner : public std::enable_shared_from_this<TokenSigner> {
     return signature;
   }
 
-  /// Found once for each login; then a signature shows that it is the key whose certificate we have.
+  /// Searched for once in each login; a signature then shows that it is the key of our certificate.
   Result<CK_OBJECT_HANDLE> handle(const Module& module, const Session& session) {
     const std::lock_guard lock(mutex_);
     if (epoch_ == session.epoch) return handle_;
@@ -231,7 +231,7 @@ class TokenSignature final : public Botan::PK_Ops::Signature {
     const auto digest = hash_->final();
     const auto signature = signer_->sign(name_, {digest.data(), digest.size()});
     if (signature) return {signature->begin(), signature->end()};
-    // Whatever it is, whoever wants the signature can only come again.
+    // The caller can only retry, whatever the cause: report TOKEN_UNAVAILABLE.
     Error error = signature.error();
     if (error.reason != Reason::kTokenUnavailable) {
       error = unavailable(std::string(to_string(error.reason)) + ": " + error.message).value();
@@ -268,7 +268,7 @@ class TokenKey final : public SigningKey {
   const std::unique_ptr<Botan::Private_Key> botan_;
 };
 
-/// Closes itself.
+/// A read-write session, closed on destruction.
 class WritableSession {
  public:
   WritableSession(const Module& module, CK_SLOT_ID slot) : module_(module) {
@@ -285,7 +285,7 @@ class WritableSession {
   CK_SESSION_HANDLE handle_ = 0;
 };
 
-/// The key stays in the token for ever and does nothing but sign.
+/// Makes a key that can never leave the token, and only signs.
 void generate_pair(const Module& module, CK_SESSION_HANDLE session, const KeyUri& uri, KeyAlgorithm algorithm) {
   const std::string name(to_string(algorithm));
   const bool rsa = name.starts_with("rsa-");
@@ -330,7 +330,7 @@ void generate_pair(const Module& module, CK_SESSION_HANDLE session, const KeyUri
                                  private_half.size(), &public_handle, &private_handle));
 }
 
-/// What names the token, without what names the key in it.
+/// The part of the URI that names the token, without the one that names the key.
 std::string token_name(const KeyUri& uri) {
   std::string name;
   for (std::size_t at = uri.text.find(':') + 1; at <= uri.text.size();) {
@@ -344,7 +344,7 @@ std::string token_name(const KeyUri& uri) {
   return name;
 }
 
-/// For work that may outlive whoever asked for it.
+/// A shared copy, for work that may outlive the call.
 Result<std::shared_ptr<const KeyUri>> shared(const std::string& text) {
   CAPF_LET(KeyUri uri, parse_uri(text));
   return std::make_shared<const KeyUri>(std::move(uri));

@@ -23,13 +23,13 @@ namespace {
 using Botan::Certificate_Status_Code;
 using Botan::X509_Certificate;
 
-// What any store may allow at most; the anchors in the path narrow it.
+// The weakest keys that any store may allow; the anchors in the path narrow it.
 constexpr std::size_t kLeastStrength = 80;  // RSA-1024, by Botan's estimate
 const std::set<std::string> kHashes{"SHA-160", "SHA-224", "SHA-256", "SHA-384", "SHA-512"};
 const std::string kSha1 = "SHA-160";
 constexpr std::size_t kLongestKeyIdentifier = 32;  // of unknown issuers; RFC 5280 4.2.1.2 makes 20 octets
 
-/// A certificate as Botan reads it, which may be by a copy (within_botan()), and the certificate itself.
+/// A certificate, and the form in which Botan reads it, which may be a copy (within_botan()).
 struct Link {
   std::shared_ptr<const X509_Certificate> certificate;
   Bytes der;
@@ -63,7 +63,7 @@ struct Store {
   std::map<Sha256, TrustAnchor> anchors;  ///< of all of them
 };
 
-/// A leaf whose path is good but for its name.
+/// A leaf with a valid path; its name is not yet checked.
 struct JudgedPath {
   CertificateOutline leaf;  ///< refers to the octets of the leaf
   std::vector<const TrustAnchor*> anchors;
@@ -78,7 +78,7 @@ bool says_ca(const X509_Certificate& certificate) {
   return constraints != nullptr && constraints->get_is_ca();
 }
 
-/// Whether both libraries can read that extension, if it is there.
+/// Whether both libraries can read the extension, where the certificate has it.
 template <class Extension>
 bool can_be_read(const X509_Certificate& certificate, const X509* other) {
   const Botan::Extensions& extensions = certificate.v3_extensions();
@@ -90,10 +90,10 @@ bool can_be_read(const X509_Certificate& certificate, const X509* other) {
   return read != nullptr && extensions.get_extension_object_as<Extension>() != nullptr;
 }
 
-/// What Botan passes over: object identifiers that are none, which OpenSSL refuses; a signature whose algorithm is said
-/// with parameters inside and without them outside; and an extension that it cannot decode, which it takes for one that
-/// it does not know and does not mind where it is not critical. These four say what a certificate must not be used for,
-/// and must mean the same to other software.
+/// Refuses encodings that Botan accepts and other software reads otherwise: a certificate that OpenSSL cannot parse,
+/// such as one with invalid object identifiers; a signature algorithm that differs between its two places; and one of
+/// the four extensions below that cannot be decoded, which Botan ignores where it is not critical. These four limit the
+/// certificate's use, and must mean the same to all software.
 Status check_encoding(BytesView der, const X509_Certificate& certificate) {
   const ErrorQueue errors;
   const X509Ptr other = parse_x509(der);
@@ -115,7 +115,7 @@ Status check_encoding(BytesView der, const X509_Certificate& certificate) {
   return fail(Reason::kCertificateMalformed, "an extension that says what the certificate is for cannot be read");
 }
 
-/// What a status of RFC 5280 6.1 means for the phone. Worst first: a forged and expired certificate is forged.
+/// The reason for a status of RFC 5280 6.1. The worst comes first: a forged and expired certificate is forged.
 std::optional<Reason> reason_of(Certificate_Status_Code status) {
   if (status < Certificate_Status_Code::FIRST_ERROR_STATUS) return std::nullopt;
   switch (status) {
@@ -137,7 +137,7 @@ tl::unexpected<Error> refuse(Reason reason, Certificate_Status_Code status) {
   return fail(reason, std::string(words(reason)), Botan::Path_Validation_Result::status_string(status));
 }
 
-/// The worst of what was found, in the order of the enumeration, which goes from weak to forged.
+/// The worst of the findings, in the order of the enumeration, from weak to forged.
 Status overall(const std::vector<std::set<Certificate_Status_Code>>& found) {
   auto worst = Certificate_Status_Code::VERIFIED;
   for (const auto& statuses : found) {
@@ -174,7 +174,8 @@ void push(const X509StackPtr& stack, const Link& link) {
   if (certificate && sk_X509_push(stack.get(), certificate.get()) > 0) static_cast<void>(certificate.release());
 }
 
-/// Takes the findings of OpenSSL's callback on the certificates of the path: dates are noted, all else ends it.
+/// Collects the findings of OpenSSL's callback on the certificates of the path: faults of dates are noted, others end
+/// it.
 struct Noted {
   std::map<int, Certificate_Status_Code> by_depth;
   std::optional<Certificate_Status_Code> end;
@@ -197,8 +198,8 @@ struct Noted {
   }
 };
 
-/// A path with a copy in it: Botan would find its signature wrong, and looks at nothing behind a wrong signature. So
-/// OpenSSL judges the certificates themselves, and here is what Botan asks for beyond that.
+/// Validates a path with a copy in it. Botan would find the copy's signature wrong, and check nothing further. So
+/// OpenSSL checks the original certificates, and this adds what Botan checks beyond OpenSSL.
 Findings judge_copies(const std::vector<Link>& shown, const Store& store, TimePoint now) {
   const ErrorQueue errors;
   const X509StackPtr sent(sk_X509_new_null());
@@ -233,7 +234,7 @@ Findings judge_copies(const std::vector<Link>& shown, const Store& store, TimePo
     if (!root && !kHashes.contains(certificate.hash_used_for_signature())) {
       statuses.insert(Certificate_Status_Code::UNTRUSTED_HASH);
     }
-    // OpenSSL takes a CA for one that has keyCertSign alone.
+    // OpenSSL accepts as a CA a certificate that has keyCertSign alone.
     if (i > 0 && !certificate.is_CA_cert()) statuses.insert(Certificate_Status_Code::CA_CERT_NOT_FOR_CERT_ISSUER);
   }
   return found;
@@ -241,7 +242,7 @@ Findings judge_copies(const std::vector<Link>& shown, const Store& store, TimePo
 
 /// RFC 5280 6.1.3 (a)(4)
 ///    The certificate issuer name is the working_issuer_name.
-/// Botan takes names for equal whose attributes stand in another order; OpenSSL compares as RFC 5280 7.1 says.
+/// Botan considers names equal whose attributes differ in order; OpenSSL compares as RFC 5280 7.1 says.
 Status check_names(const std::vector<Link>& path) {
   const ErrorQueue errors;
   X509Ptr subject;
@@ -265,7 +266,7 @@ Status check_limits(const std::vector<Link>& path, const std::vector<const Trust
     sha1 = sha1 && anchor->allow_sha1;
   }
   for (std::size_t i = 0; i < path.size(); ++i) {
-    // Nobody relies on a root's own signature.
+    // A root's own signature is not verified: it is trusted by its digest.
     const bool root = i + 1 == path.size();
     const X509_Certificate& certificate = *path[i].certificate;
     if (!root && !sha1 && certificate.hash_used_for_signature() == kSha1) {
@@ -295,7 +296,7 @@ Result<std::string> read_common_name(const std::vector<NameAttribute>& subject) 
   return *names[0];
 }
 
-/// The subject's serialNumber where it is one, in printable characters and no longer than RFC 5280 lets it be.
+/// The subject's serialNumber where there is exactly one, in printable characters and within RFC 5280's length.
 std::string read_serial_number(const std::vector<NameAttribute>& subject) {
   const auto numbers = values_of(subject, kSerialNumber);
   const auto is_visible = [](char c) { return c >= ' ' && c <= '~'; };
@@ -310,7 +311,7 @@ class AnchoredTrust final : public TrustStore {
  public:
   explicit AnchoredTrust(const std::vector<TrustAnchor>& anchors) {
     for (const TrustAnchor& anchor : anchors) {
-      // One that was refused today would not be an anchor: rules may have become stricter since it was added.
+      // Rules may have become stricter since an anchor was added: leave out one that would be refused today.
       if (!read_anchor(anchor.der)) continue;
       try {
         Store& store = anchor.store == TrustStoreName::kMic ? mic_ : lsc_;
@@ -429,8 +430,8 @@ class AnchoredTrust final : public TrustStore {
     }
   }
 
-  /// RFC 5280 6.1 at `now`. What an anchor allows is taken off the findings on the leaf afterwards, so that it covers
-  /// the leaf's end alone and no other fault.
+  /// RFC 5280 6.1 at `now`. An anchor's leave for an expired MIC is applied to the leaf's findings afterwards, so that
+  /// it covers the leaf's expiry alone.
   static Result<JudgedPath> validate(const Store& store, const CertificateOutline& leaf, const std::vector<Link>& shown,
                                      TimePoint now, bool may_be_expired) {
     const bool copied = std::any_of(shown.begin(), shown.end(), [](const Link& link) { return link.copied; });
@@ -439,7 +440,7 @@ class AnchoredTrust final : public TrustStore {
     if (copied || (findings.statuses.empty() && store.copied)) findings = judge_copies(shown, store, now);
     const std::vector<Link>& path = findings.path;
     auto& found = findings.statuses;
-    // Without a path there are no findings; a leaf that is its own anchor is no device's.
+    // Without a path there are no findings; a leaf that is its own anchor is no device certificate.
     if (found.empty() || path.size() < 2) {
       return refuse(reason_of(findings.result).value_or(Reason::kCertificateUnknownIssuer), findings.result);
     }

@@ -23,9 +23,9 @@ struct PathCertificate {
 struct JudgedMic {
   Sha256 sha256{};
   Sha256 key_sha256{};
-  std::string model;                     ///< what stands before the last hyphen of the CN
+  std::string model;                     ///< the part of the CN before its last hyphen
   std::string serial_number;             ///< the subject's serialNumber; may be empty
-  bool expired = false;                  ///< counts only because every anchor in its path lets it, until a date
+  bool expired = false;                  ///< expired, but allowed until a date by every anchor in its path
   std::vector<PathCertificate> issuers;  ///< the CAs above it, up to and with the root
 };
 
@@ -43,9 +43,9 @@ class TrustStore {
   static std::unique_ptr<const TrustStore> make(const std::vector<TrustAnchor>& anchors);
   virtual ~TrustStore() = default;
 
-  /// RFC 5280 6.1, with the limits of every anchor in the path. Exactly one CN; what follows its last hyphen is the
+  /// RFC 5280 6.1, with the limits of every anchor in the path. Exactly one CN; the part after its last hyphen is the
   /// device's name, byte for byte. The leaf may lack extensions, its issuers may not.
-  /// @param chain what the phone sent beside the leaf, at most kLongestChain - 1.
+  /// @param chain the other certificates that the phone sent, at most kLongestChain - 1.
   /// Errors: CERTIFICATE_MALFORMED, _UNKNOWN_ISSUER, _EXPIRED, _NOT_YET_VALID, _WEAK, _NAME_MISMATCH, _OUTSIDE_ANCHOR.
   virtual Result<JudgedMic> judge_mic(BytesView leaf, std::span<const Bytes> chain, const DeviceName& device,
                                       TimePoint now) const = 0;
@@ -61,7 +61,7 @@ class TrustStore {
 /// Reads a certificate that an administrator wants to trust: it must be a CA certificate with its extensions
 /// (basicConstraints CA, keyCertSign where it has key usage), RSA of 1024 bits or more or one of the three curves, not
 /// signed with MD5, and not an end entity's. Fills der, sha256, subject, not_before, not_after of the anchor.
-/// Errors: INVALID_CERTIFICATE with words that say what is wrong with this one.
+/// Errors: INVALID_CERTIFICATE with the fault in words.
 Result<TrustAnchor> read_anchor(BytesView der);
 
 }  // namespace capf::ca

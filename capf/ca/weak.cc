@@ -18,7 +18,7 @@ constexpr int kMostBits = 4096;
 constexpr int kFermatRounds = 100;
 constexpr std::uint32_t kSmallFactors = 1U << 16;
 
-// RFC 8017 3.1 and the field's practice: odd; 3, as old phones have it, or 65537 and above.
+// RFC 8017 3.1 and common practice: odd; 3, as in old phones, or 65537 and above.
 Status check_exponent(BytesView exponent) {
   if (count_bits(exponent) > 32) return fail(Reason::kKeyExponent, "the public exponent has more than 32 bits");
   std::uint64_t value = 0;
@@ -43,7 +43,7 @@ std::vector<std::uint32_t> sieve_primes() {
   return primes;
 }
 
-/// As many primes as fit into 64 bits, multiplied, with what it takes to divide by the product exactly.
+/// As many primes as fit into 64 bits, multiplied, with the inverse for exact division by the product.
 struct PrimeGroup {
   std::uint64_t product = 1;
   std::uint64_t inverse = 1;  ///< of the product, modulo 2^64
@@ -128,11 +128,11 @@ BigInt square_root_above(const BigInt& n) {
   return root;
 }
 
-/// Whether the number may be a square, by what it leaves modulo small primes: lets one of some thousand others through.
+/// Whether the number may be a square, by its remainders modulo small primes: one of some thousand non-squares passes.
 bool may_be_square(const BigInt& number) {
   constexpr std::array<std::uint32_t, 10> kPrimes{3, 5, 7, 11, 13, 17, 19, 23, 29, 31};
   constexpr Botan::word kProduct = 100'280'245'065;
-  // Squares end, in binary, in one of twelve of sixty-four ways.
+  // In binary, a square ends in one of only twelve of the sixty-four ways.
   constexpr std::uint64_t kSquaresModulo64 = 0x0202021202030213;
   if ((kSquaresModulo64 >> (number.byte_at(0) & 0x3F) & 1) == 0) return false;
   const Botan::word remainder = number % kProduct;

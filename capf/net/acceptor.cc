@@ -24,22 +24,22 @@ using SteadyClock = asio::steady_timer::clock_type;
 constexpr int kTriesToListen = 5;
 constexpr std::chrono::milliseconds kAfterFailedAccept{100};
 constexpr std::chrono::seconds kBetweenLooks{1};
-/// Connections that are taken before the context's other work has its turn: one at a time would leave the rest waiting
-/// behind all of that work, the longer the more there are.
+/// How many connections to accept before the context's other work has its turn. With one at a time, each of the rest
+/// would wait behind all of that work.
 constexpr int kAtOnce = 64;
 
 constexpr std::chrono::milliseconds kBetweenTicks{200};
-/// Whether the port is closed is seen within one tick. What is wrong with a proxy is told once in a second.
+/// How many faults of proxies are logged in a second. (A closed port is noticed within one tick.)
 constexpr int kComplaintsInASecond = 1;
 
-/// A connection of a trusted proxy until it has said for whom it stands. On the socket's executor.
+/// A connection of a trusted proxy until it has named its client. On the socket's executor.
 class Introduction final : public std::enable_shared_from_this<Introduction> {
  public:
-  /// What becomes of it: takes the socket, the proxy's place and the header.
+  /// Called at the end with the socket, the proxy's place and the header.
   using Done = std::function<void(tcp::socket socket, Connections::Place place, const ProxyHeader& header)>;
   /// Whether it is to end: the port is closed.
   using IsOver = std::function<bool()>;
-  /// Is told what is wrong with it.
+  /// Called with its fault.
   using Complain = std::function<void(const Error& error)>;
 
   Introduction(tcp::socket socket, Connections::Place place, std::chrono::milliseconds patience)
@@ -77,7 +77,7 @@ class Introduction final : public std::enable_shared_from_this<Introduction> {
     });
   }
 
-  /// Not an octet beyond the header: what follows is the client's.
+  /// Reads no octet beyond the header, because the next ones are the client's.
   void read() {
     for (;;) {
       const auto header = read_proxy_header({buffer_.data(), size_});
@@ -90,7 +90,7 @@ class Introduction final : public std::enable_shared_from_this<Introduction> {
           ::recv(socket_.native_handle(), buffer_.data() + size_, header->needs - size_, MSG_DONTWAIT);
       if (count < 0 && errno == EINTR) continue;
       if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return wait();
-      if (count <= 0) return end();  // a proxy that looks whether anybody listens says nothing
+      if (count <= 0) return end();  // closed without a header: a proxy's check that the port is open
       size_ += static_cast<std::size_t>(count);
     }
   }
@@ -137,7 +137,7 @@ class RunningAcceptor final : public Acceptor {
       const Status bound = bind(endpoints, settings.backlog);
       if (bound) return {};
       acceptors_.clear();
-      if (i == kTriesToListen) return bound;  // each time another one has taken the port meanwhile
+      if (i == kTriesToListen) return bound;  // in each try another process took the port meanwhile
     }
   }
 
@@ -185,12 +185,12 @@ class RunningAcceptor final : public Acceptor {
       if (error == asio::error::operation_aborted) co_return;
       for (int i = 0; !error && i < kAtOnce; ++i) error = take_one(acceptor);
       if (!error || error == asio::error::would_block) continue;
-      pause.expires_after(kAfterFailedAccept);  // no descriptors left, say: not at once again
+      pause.expires_after(kAfterFailedAccept);  // for example no descriptors left: do not try again at once
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
     }
   }
 
-  /// Takes the system's descriptor alone: a socket of Asio's is made on the connection's own thread, which wakes once.
+  /// Accepts only the system's descriptor. The Asio socket is made on the connection's own thread, which so wakes once.
   error_code take_one(tcp::acceptor& acceptor) {
     tcp::endpoint there;
     auto size = static_cast<socklen_t>(there.capacity());
@@ -202,7 +202,7 @@ class RunningAcceptor final : public Acceptor {
     there.resize(size);
     try {
       admit(std::move(socket), there);
-    } catch (const std::exception& failure) {  // no memory left, say
+    } catch (const std::exception& failure) {  // for example no memory left
       log_error("connection.failed", {{"cause", failure.what()}});
     }
     return {};
@@ -239,9 +239,9 @@ class RunningAcceptor final : public Acceptor {
                        [&](const Network& network) { return network.contains(address); });
   }
 
-  /// The place of the one for whom the proxy stands is another one; the proxy's is left when that is taken.
+  /// The client of the proxy gets a place of its own; the proxy's place is left once that is taken.
   void introduce(tcp::socket socket, Connections::Place of_proxy, const Endpoint& proxy, const ProxyHeader& header) {
-    // Loopback is where a proxy on another machine was called from, and not ours.
+    // From a proxy on another machine, a loopback source is that machine's own, not ours.
     const bool elsewhere = header.source && header.source->is_loopback() && !proxy.is_loopback();
     if (!header.source || elsewhere) return take_(std::move(socket), std::move(of_proxy), proxy);
     auto place = connections_.enter(header.source->address, SteadyClock::now());

@@ -3,7 +3,7 @@
 // The one way into Asio. Boost 1.74's awaitable.hpp uses std::exchange and does not include <utility>.
 #include <utility>
 
-// Boost 1.74 looks for clang's coroutines where they stood before C++20.
+// Boost 1.74 looks for clang's coroutines where they were before C++20.
 #if defined(__clang__) && !defined(BOOST_ASIO_HAS_CO_AWAIT)
 #define BOOST_ASIO_HAS_CO_AWAIT 1
 #define BOOST_ASIO_HAS_STD_COROUTINE 1
@@ -29,10 +29,10 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-/// The same address for Asio, and for us.
+/// Conversions between Asio's endpoints and ours.
 tcp::endpoint to_asio(const Endpoint& endpoint);
 Endpoint from_asio(const tcp::endpoint& endpoint);
-/// Whether the other side has closed the connection, or broken it: it sends nothing beyond what is there.
+/// Whether the other side has closed or broken the connection, so that no further octets will come.
 bool has_gone(int socket);
 /// A listening socket: SO_REUSEADDR, IPv6 alone on an IPv6 address. Errors: INVALID_CONFIGURATION.
 Result<tcp::acceptor> listen_on(asio::io_context& context, const Endpoint& endpoint,

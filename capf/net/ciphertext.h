@@ -10,11 +10,11 @@
 
 namespace capf::net {
 
-/// What stands between OpenSSL and a non-blocking socket.
+/// The layer between OpenSSL and a non-blocking socket.
 ///
-/// What arrives is given out in portions: when one is used up it says "later", as an empty socket does, so that the
-/// thread can serve others before it goes on. What the socket does not take yet is kept: OpenSSL 3.0 can neither read
-/// nor answer a key update while a record of its own is half written. Threads: one.
+/// It gives out the octets that arrive in portions: when one is used up it answers "later", like an empty socket, so
+/// that the thread can serve others first. It keeps octets that the socket does not take yet, because OpenSSL 3.0 can
+/// neither read nor answer a key update while a record of its own is half written. Threads: one.
 class Ciphertext {
  public:
   static constexpr std::size_t kPortion = 16 * 1024;
@@ -29,7 +29,7 @@ class Ciphertext {
 
   bool used_up() const { return left_ == 0; }
   void renew() { left_ = kPortion; }
-  /// Nothing is read from now on.
+  /// Ends all reading.
   void stop() { stopped_ = true; }
 
   bool has_unsent() const { return !unsent_.empty(); }

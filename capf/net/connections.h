@@ -16,15 +16,15 @@
 
 namespace capf::net {
 
-/// How many connections a port holds at once. Whoever has not proven who they are is a stranger.
+/// How many connections a port holds at once. A peer that has not authenticated is a stranger.
 struct ConnectionLimits {
   std::size_t all;
   std::size_t of_one;            ///< of all, from one IPv4 address or one IPv6 /64
   std::size_t strangers;         ///< of all
   std::size_t strangers_of_one;  ///< of those, from one IPv4 address or one IPv6 /64
-  /// A stranger who has been there for that long gives way to the next one where there is no room.
+  /// Where there is no room, a stranger that has stayed for so long gives way to the next one.
   std::chrono::milliseconds gives_way;
-  std::chrono::milliseconds longest;  ///< a stranger may stay
+  std::chrono::milliseconds longest;  ///< how long a stranger may stay
 };
 
 /// Numbers of one port since its start.
@@ -32,8 +32,8 @@ struct ConnectionCounts {
   std::size_t all = 0;        ///< now
   std::size_t strangers = 0;  ///< now, of those
   std::int64_t came = 0;      ///< in total
-  std::int64_t refused = 0;   ///< in total, of those: there was no room
-  std::int64_t cut = 0;       ///< in total, of those: strangers who gave way or stayed for too long
+  std::int64_t refused = 0;   ///< in total, of those: for want of room
+  std::int64_t cut = 0;       ///< in total, of those: strangers that gave way or stayed for too long
 };
 
 /// The connections of a port. Threads: any.
@@ -58,11 +58,11 @@ class Connections {
     }
 
     /// @param cut ends the connection. It is called once at most, while the place lives and a lock is held: it must not
-    /// come back here. At once, where the place has been cut already.
+    /// call back into Connections. Called at once where the place has been cut already.
     void on_cut(std::function<void()> cut);
-    /// It is a stranger's no more.
+    /// The peer has authenticated: it is no longer a stranger.
     void prove();
-    /// It is a stranger's again, of one who has come now.
+    /// The peer is a stranger again, as if it had come now.
     void lapse(Moment now);
 
    private:
@@ -74,9 +74,9 @@ class Connections {
 
   /// @return nothing where there is no room.
   std::optional<Place> enter(const Address& peer, Moment now);
-  /// Cuts off the strangers who have been there for too long.
+  /// Cuts off the strangers that have stayed for too long.
   void cut_overdue(Moment now);
-  /// @return whether nobody is left.
+  /// @return whether no connection is left.
   bool wait_until_empty(std::chrono::microseconds patience);
   ConnectionCounts counts() const;
 
@@ -90,12 +90,12 @@ class Connections {
   struct Entry {
     Entries* in;                                   ///< the list that it is in
     Blocks::value_type* from;                      ///< null once it is cut
-    std::list<Entries::iterator>::iterator among;  ///< the strangers from there, while it is one
+    std::list<Entries::iterator>::iterator among;  ///< its position among the block's strangers, while it is one
     Moment since;
     std::function<void()> cut;
   };
 
-  // What follows is locked.
+  // The callers of the functions below hold the lock.
   void leave(Entries::iterator entry);
   bool make_room(const std::string& block, Moment now);
   void cut(Entries::iterator stranger);
@@ -107,7 +107,7 @@ class Connections {
   std::condition_variable emptied_;
   Entries strangers_;  ///< oldest first
   Entries known_;
-  Entries cut_;  ///< on their way out, counted no more
+  Entries cut_;  ///< being closed, not counted any more
   Blocks blocks_;
   std::int64_t came_ = 0;
   std::int64_t refused_ = 0;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The one way into Asio comes first: see there.
+// capf/net/asio.h must come first: see there.
 // clang-format off
 #include "capf/net/asio.h"
 

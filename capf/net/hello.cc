@@ -10,7 +10,7 @@ constexpr std::size_t kRecordHeader = 5;
 constexpr std::size_t kHandshakeHeader = 4;
 constexpr std::uint8_t kHandshakeRecord = 22;
 constexpr std::uint8_t kClientHello = 1;
-/// None of a phone comes near it.
+/// Far more than any phone's hello.
 constexpr std::size_t kLongestHello = 16384;
 
 std::size_t read_16(BytesView data, std::size_t at) { return static_cast<std::size_t>(data[at]) << 8 | data[at + 1]; }
@@ -23,7 +23,7 @@ std::size_t read_16(BytesView data, std::size_t at) { return static_cast<std::si
 //   +------+---------+--------+------+-----------+---- - - -+------+---------+--------+---- - - -
 //   |<- record header (5) --->|<- message (4) -->|
 std::size_t hello_needs(BytesView data) {
-  std::size_t message = kHandshakeHeader;  // octets of the message that there must be
+  std::size_t message = kHandshakeHeader;  // octets of the message needed so far
   std::size_t have = 0;
   std::array<std::uint8_t, kHandshakeHeader> header{};
   for (std::size_t at = 0; at < kLongestHello;) {

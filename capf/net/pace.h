@@ -5,7 +5,7 @@
 
 namespace capf::net {
 
-/// A share of something that is used up: so much at once, and more only as time allows. Pure: the time is an argument.
+/// A ration of a resource: a burst at once, and more only as time passes. Pure: the time is an argument.
 class Pace {
  public:
   using Moment = std::chrono::steady_clock::time_point;
@@ -21,7 +21,7 @@ class Pace {
  private:
   Duration burst_;
   int slowness_;
-  Moment paid_{};  ///< when all that was spent would be done, at that slowness
+  Moment paid_{};  ///< when everything spent so far is paid for, at that slowness
 };
 
 /// How long this thread has worked since it began, without its waits.

@@ -46,7 +46,7 @@ Result<ProxyHeader> read_proxy_header(BytesView data) {
   if (command != kLocal && command != kProxy) return malformed("a PROXY header of another version, or another command");
   const std::size_t whole = kHead + number_at(data, 14);
   if (whole > kLargestProxyHeader) return malformed("a PROXY header that is too long");
-  // LOCAL comes with any family, or with none, and what follows says nothing.
+  // LOCAL comes with any family or none, and its addresses have no meaning.
   const bool tells = command == kProxy && family != kUnspecified;
   if (tells && family != kTcpOverIpv4 && family != kTcpOverIpv6) return malformed("a PROXY header for no TCP over IP");
   const std::size_t address = family == kTcpOverIpv4 ? 4 : 16;

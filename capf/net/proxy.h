@@ -12,10 +12,10 @@ namespace capf::net {
 /// The longest header of a proxy that is read, with its additions.
 inline constexpr std::size_t kLargestProxyHeader = 536;
 
-/// What is known of a proxy's header from the octets that have come.
+/// The contents of a proxy's header as far as its octets have come.
 struct ProxyHeader {
-  std::size_t needs = 0;           ///< so many octets in all before more is known; 0: it is whole
-  std::optional<Endpoint> source;  ///< for whom the proxy connects; absent where it does so for itself, or does not say
+  std::size_t needs = 0;           ///< octets needed in all before the next look; 0: it is whole
+  std::optional<Endpoint> source;  ///< the proxy's client; absent where the proxy connects for itself, or does not say
 };
 
 /// Reads a header of the PROXY protocol, version 2: haproxy's doc/proxy-protocol.txt 2.2.
@@ -27,8 +27,8 @@ struct ProxyHeader {
 ///   16     source and destination address (4 or 16 octets each), their ports (2 each)
 ///          additions: type (1), length (2), value
 ///
-/// @param data not more than the header, which `needs` tells step by step.
-/// Errors: MESSAGE_MALFORMED for whatever cannot become one, version 1 among it, as soon as that is known.
+/// @param data not more than the header: read as many octets as `needs` says, step by step.
+/// Errors: MESSAGE_MALFORMED as soon as the octets cannot become such a header, as with version 1.
 Result<ProxyHeader> read_proxy_header(BytesView data);
 
 }  // namespace capf::net

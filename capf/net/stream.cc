@@ -14,18 +14,18 @@ namespace {
 
 using SteadyClock = asio::steady_timer::clock_type;
 
-/// A twentieth of a processor, after a fiftieth of a second of it: many times what a session takes. Whoever has to rest
-/// does so for a while, since it is the wake-ups that cost.
+/// A connection's share: a twentieth of a processor, after a burst of a fiftieth of a second, many times what a session
+/// takes. A connection over its share rests for a while, because it is the wake-ups that cost.
 constexpr std::chrono::milliseconds kBurst{20};
 constexpr int kSlowness = 20;
 constexpr std::chrono::milliseconds kRest{100};
-/// A handshake in records of a few octets, and what there may be between two records with data: TLS 1.0 puts one
-/// before each.
+/// Enough for a handshake in records of a few octets; and the most records without data between two with data, where
+/// TLS 1.0 puts one before each.
 constexpr int kMostHandshakeRecords = 4096;
 constexpr int kMostRecordsWithoutData = 64;
 /// Key updates, alerts and attempts to renegotiate, of a whole connection.
 constexpr int kMostMessages = 32;
-/// Where a wake-up brought nothing: the system may send them while it is short of memory.
+/// The rest after a wake-up without new octets: a system short of memory may send such wake-ups.
 constexpr std::chrono::milliseconds kAfterNothing{20};
 
 void set_low_water(tcp::socket& socket, std::size_t octets) {
@@ -37,10 +37,10 @@ void set_low_water(tcp::socket& socket, std::size_t octets) {
 struct Look {
   bool broken = false;  ///< the connection
   std::size_t have = 0;
-  std::size_t needs = 0;  ///< 0: it is whole, or none
+  std::size_t needs = 0;  ///< 0: it is whole, or no ClientHello
 };
 
-// The octets on the stack of the call, not in the coroutine: ten thousand of them wait.
+// The buffer is on the stack of this call, not in the coroutine, because ten thousand coroutines may wait.
 Look look_at_hello(int socket) {
   std::array<std::uint8_t, kMostOctetsForHello> octets;
   const auto got = ::recv(socket, octets.data(), octets.size(), MSG_PEEK | MSG_DONTWAIT);
@@ -52,10 +52,10 @@ Look look_at_hello(int socket) {
 
 }  // namespace
 
-/// What a timer may still know of a stream when it fires: it outlives the stream.
+/// The state that a timer may use when it fires; outlives the stream.
 struct TlsStream::Watch {
   struct Wait {
-    std::uint64_t number = 0;  ///< of the wait that goes on
+    std::uint64_t number = 0;  ///< of the current wait
     bool timed_out = false;
   };
   tcp::socket* socket = nullptr;  ///< null once the stream is gone
@@ -124,7 +124,7 @@ asio::awaitable<TlsStream::End> TlsStream::wait(Who who, tcp::socket::wait_type 
     if (watch.cancelled) co_return End::kCancelled;
     if (own.timed_out) co_return End::kTimeout;
     if (!error) co_return End::kDone;
-    // A socket is cancelled for all who wait, also when the time of one of them is over.
+    // Cancelling a socket wakes both waiters, also when only one of them has timed out.
     if (error != asio::error::operation_aborted || !socket_.is_open()) co_return End::kClosed;
   }
 }
@@ -214,8 +214,8 @@ asio::awaitable<TlsStream::End> TlsStream::wait_for_hello(Moment until) {
     const Look look = look_at_hello(socket);
     if (look.broken) co_return End::kClosed;
     if (look.have >= look.needs) break;
-    if (gone) co_return End::kClosed;  // it had closed before this look: no more will come
-    // A wake-up with less than was waited for says nothing: the part before it may have caused it.
+    if (gone) co_return End::kClosed;  // it had closed before this look, so no more will come
+    // A wake-up with too few octets is no sign of a close: an earlier part may have caused it.
     End end = End::kDone;
     if (before.needs == look.needs && before.have == look.have) {
       end = co_await sleep(SteadyClock::now() + kAfterNothing, until);
@@ -262,7 +262,7 @@ asio::awaitable<TlsStream::End> TlsStream::read(Bytes& into, Moment until) {
   }
   SSL* const ssl = ssl_.get();
   Bytes* const all = &into;
-  // On the stack of the call, not in the coroutine: ten thousand of them wait.
+  // The buffer is on the stack of the call, not in the coroutine, because ten thousand coroutines may wait.
   const auto read = [ssl, all] {
     std::array<std::uint8_t, 16384> octets;
     std::size_t got = 0;
@@ -272,7 +272,7 @@ asio::awaitable<TlsStream::End> TlsStream::read(Bytes& into, Moment until) {
   };
   const End end = co_await drive(kReader, read, until);
   records_ = 0;
-  ciphertext_.send_unsent();  // the answer to a key update, where nobody writes; it may fail again
+  ciphertext_.send_unsent();  // the answer to a key update, where no writer sends it; it may fail again
   co_return end;
 }
 
@@ -299,7 +299,7 @@ asio::awaitable<void> TlsStream::close(Moment until) {
   error_code error;
   if (ciphertext_.has_unsent()) co_await send_unsent(kWriter, until);
   socket_.shutdown(tcp::socket::shutdown_send, error);
-  // What still arrives is thrown away: closing with octets unread would reset the connection.
+  // Discards the octets that still arrive, because closing with octets unread would reset the connection.
   std::size_t left = 256 * 1024;
   while (!error && left > 0) {
     std::array<std::uint8_t, 2048> octets;

@@ -17,9 +17,8 @@ namespace capf::net {
 /// TLS straight on a TCP socket, without a buffer of its own. Everything happens on the socket's executor, which must
 /// be one thread or a strand. One coroutine may read while another one writes.
 ///
-/// Whatever arrives, the thread goes back to the event loop after each 16 KiB of it, and looks at the deadline before
-/// the next ones. A peer that is not trusted gets a twentieth of a processor; one that sends much TLS and no data is
-/// kFailed.
+/// After each 16 KiB that arrive, the thread returns to the event loop, and checks the deadline before the next ones. A
+/// peer that is not trusted gets a twentieth of a processor; one that sends much TLS without data is kFailed.
 class TlsStream {
  public:
   enum class End : std::uint8_t {
@@ -35,36 +34,36 @@ class TlsStream {
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
 
-  /// A server's: waits until the whole ClientHello is there and takes nothing of it, so that who sends half of one
-  /// costs no more than the connection.
+  /// For a server: waits until the whole ClientHello is there, without reading it, so that a client that sends half of
+  /// one costs no more than the connection.
   asio::awaitable<End> wait_for_hello(Moment until);
-  /// A server's handshake, or a client's. A server's may be called again after kTimeout: it goes on where it was.
+  /// A server's handshake, or a client's. A server's may be called again after kTimeout, and continues.
   asio::awaitable<End> accept(Moment until);
   asio::awaitable<End> connect(Moment until);
-  /// Appends what has arrived: 1 to 16,384 octets. After kTimeout nothing is lost.
+  /// Appends 1 to 16,384 octets that have arrived. After kTimeout the stream is still in order.
   asio::awaitable<End> read(Bytes& into, Moment until);
-  /// Everything; up to 16,384 octets leave in one record. After anything but kDone nothing may be written any more.
+  /// Writes all of `data`, up to 16,384 octets in one record. After any end but kDone, do not write any more.
   asio::awaitable<End> write(BytesView data, Moment until);
-  /// Says goodbye, and waits until the other side has closed too, so that it can read what was said last. Nobody reads
-  /// or writes any more.
+  /// Sends close_notify, and waits until the other side has closed too, so that it can read the last message. No other
+  /// coroutine may read or write any more.
   asio::awaitable<void> close(Moment until);
-  /// Ends whatever waits, and lets nothing wait any more. On the executor.
+  /// Ends every wait, also later ones. On the executor.
   void cancel();
 
-  /// The peer has proven who it is: it is read as fast as it sends. A server that connect() has found is trusted.
+  /// The peer has authenticated: the stream reads as fast as it sends. A server that connect() has found is trusted.
   void trust() { trusted_ = true; }
-  /// Counts the owner's own work on what was read into the share of a peer that is not trusted.
+  /// Adds the owner's work on the octets read to the share of a peer that is not trusted.
   void charge(Pace::Duration work);
 
   /// The protocol that ALPN chose; empty where it chose none.
   std::string_view protocol() const;
   SSL* ssl() const { return ssl_.get(); }
   tcp::socket& socket() { return socket_; }
-  /// OpenSSL's words for kFailed, or ours.
+  /// The cause of kFailed, in OpenSSL's words or ours.
   const std::string& fault() const { return fault_; }
 
  private:
-  /// Who waits; each has a timer.
+  /// The two coroutines that may wait; each has a timer.
   enum Who : std::size_t { kReader, kWriter };
   struct Watch;
 
@@ -76,7 +75,7 @@ class TlsStream {
   asio::awaitable<End> wait(Who who, tcp::socket::wait_type what, Moment until);
   asio::awaitable<End> next_portion(Who who, Moment until);
   asio::awaitable<End> send_unsent(Who who, Moment until);
-  /// Until then, of the one who reads.
+  /// Lets the reader sleep until `wake`.
   asio::awaitable<End> sleep(Moment wake, Moment until);
   bool must_rest(Moment now) const { return shaken_ && !trusted_ && pace_.ready() > now; }
 
@@ -89,7 +88,7 @@ class TlsStream {
   bool shaken_ = false;  ///< the handshake is over
   bool trusted_ = false;
   int records_ = 0;   ///< of the peer, since it last sent data
-  int messages_ = 0;  ///< of TLS itself, after the handshake
+  int messages_ = 0;  ///< key updates and alerts after the handshake
   const char* breach_ = nullptr;
   std::string fault_;
 };

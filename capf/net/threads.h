@@ -7,7 +7,7 @@
 
 namespace capf::net {
 
-/// An io_context and the threads that run it. What a handler throws is logged, and its thread goes on.
+/// An io_context and the threads that run it. An exception of a handler is logged, and its thread continues.
 class IoThreads {
  public:
   explicit IoThreads(int threads);

@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kCiphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-// All that phones of the 7900 series have.
+// The only suite of 7900 series phones.
 constexpr const char* kLegacyCiphers = "AES128-SHA";
 
 template <auto kFree>
@@ -36,7 +36,7 @@ tl::unexpected<Error> refuse(std::string words) {
 
 BioPtr reader(BytesView data) { return BioPtr(BIO_new_mem_buf(data.data(), static_cast<int>(data.size()))); }
 
-/// No terminal is asked for a passphrase.
+/// Keeps OpenSSL from asking on the terminal for a passphrase.
 int no_passphrase(char*, int, int, void*) { return -1; }
 
 Status use_identity(SSL_CTX* context, const TlsIdentity& identity) {
@@ -65,7 +65,7 @@ int key_kind(const TlsIdentity& identity) {
   return key ? EVP_PKEY_get_base_id(key.get()) : EVP_PKEY_NONE;
 }
 
-/// What a client may show: far more than any chain of a phone needs.
+/// The most octets of a client's chain: far more than any phone's.
 constexpr long kLongestChain = 64 * 1024;
 constexpr int kMostCertificates = 10;
 
@@ -75,7 +75,7 @@ bool is_long(X509_STORE_CTX* shown) {
   return true;
 }
 
-/// Builds no chain: that the client has the key is all that the handshake proves.
+/// Accepts any chain: the handshake proves only that the client has the key.
 int take_any(X509_STORE_CTX* shown, void*) {
   if (is_long(shown)) return 0;
   X509_STORE_CTX_set_error(shown, X509_V_OK);
@@ -117,7 +117,7 @@ Status ask_clients(SSL_CTX* context, const TlsSettings& settings) {
   return {};
 }
 
-// The protocol's name is the context's: a connection may outlive its TlsContext, and never this.
+// Frees the protocol's name with OpenSSL's context, because a connection may outlive its TlsContext, but never that.
 void free_name(void*, void* name, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<std::string*>(name); }
 
 int name_index() {
@@ -157,7 +157,7 @@ bool offers_tls_1_2(SSL* ssl) {
   return false;
 }
 
-/// RSA key exchange and SHA-1 exist in TLS 1.0 alone, and TLS 1.0 for those alone that have nothing newer.
+/// Admits RSA key exchange and SHA-1 in TLS 1.0 alone, and TLS 1.0 only for clients without a newer version.
 int admit_legacy(SSL* ssl, int* alert, void*) {
   if (offers_tls_1_2(ssl)) return SSL_CLIENT_HELLO_SUCCESS;
   SSL_set_security_level(ssl, 0);
@@ -223,7 +223,7 @@ std::vector<Bytes> client_certificates(const SSL* ssl) {
   X509* const own = SSL_get0_peer_certificate(ssl);
   if (own == nullptr) return all;
   add(own);
-  const STACK_OF(X509)* const others = SSL_get_peer_cert_chain(ssl);  // a server's is without the client's own
+  const STACK_OF(X509)* const others = SSL_get_peer_cert_chain(ssl);  // on a server without the leaf
   for (int i = 0; i < sk_X509_num(others); ++i) add(sk_X509_value(others, i));
   return all;
 }

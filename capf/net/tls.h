@@ -23,19 +23,18 @@ struct TlsIdentity {
 
 struct TlsSettings {
   std::vector<TlsIdentity> identities;  ///< one RSA, one EC, or one of each
-  /// Also TLS 1.0 with AES128-SHA and RSA key exchange, for clients that have nothing better: 7900 series phones.
+  /// Also TLS 1.0 with AES128-SHA and RSA key exchange, for clients without a newer version: 7900 series phones.
   bool legacy_phones = false;
   /// The certificate of a client. Its key is proven in the handshake in any case.
   enum class Client : std::uint8_t {
     kNone,      ///< is not asked for one
-    kAsked,     ///< may show one; nobody judges it here
-    kRequired,  ///< must show one under client_authorities, of any date: the owner says in words what is wrong with
-                ///< that
+    kAsked,     ///< may show one, which is not checked here
+    kRequired,  ///< must show one under client_authorities, of any date: the owner reports a wrong date in words
   };
   Client client = Client::kNone;
   Bytes client_authorities_pem;  ///< for kRequired: one at least
-  /// The one protocol of ALPN, e.g. "h2": a client that offers others is turned away. One that offers none at all is
-  /// let in: see TlsStream::protocol().
+  /// The one protocol of ALPN, e.g. "h2": a client that offers only others is refused. One that offers none is let in:
+  /// see TlsStream::protocol().
   std::string alpn;
 };
 
@@ -48,11 +47,11 @@ struct FreeSsl {
 using SslContextPtr = std::unique_ptr<SSL_CTX, FreeSslContext>;
 using SslPtr = std::unique_ptr<SSL, FreeSsl>;
 
-/// For a server: TLS 1.2 with forward secrecy and TLS 1.3, no session is resumed.
-/// Connections share it; one that is to be replaced lives as long as its last connection. Threads: any.
+/// For a server: TLS 1.2 with forward secrecy and TLS 1.3, no session is resumed. Connections share it; a replaced one
+/// lives as long as its last connection. Threads: any.
 class TlsContext {
  public:
-  /// From then on SIGPIPE is ignored: OpenSSL writes to sockets whose other side may be gone.
+  /// From then on SIGPIPE is ignored, because OpenSSL writes to sockets whose other side may be gone.
   /// Errors: INVALID_CONFIGURATION where a certificate and its key do not fit, two identities have the same kind of
   /// key, legacy phones are allowed without an RSA key, or client authorities are missing or cannot be read.
   static Result<std::shared_ptr<const TlsContext>> make(const TlsSettings& settings);

@@ -15,7 +15,7 @@ namespace {
 namespace asio = net::asio;
 
 constexpr std::chrono::seconds kBetweenTicks{1};
-/// So many connections that have ended leave enough memory behind to be worth giving back to the system.
+/// After so many ended connections there is enough free memory to be worth giving back to the system.
 constexpr std::size_t kEndedForTrim = 64;
 
 /// A thread, and the connections that live on it.
@@ -25,7 +25,7 @@ class Worker {
 
   void start() { asio::co_spawn(context(), tick(), asio::detached); }
   void stop() { threads_.stop(); }
-  /// On the thread.
+  /// To be called on the thread.
   void add(std::weak_ptr<Connection> connection) { connections_.push_back(std::move(connection)); }
 
   template <class Action>
@@ -51,14 +51,14 @@ class Worker {
       each([](Connection& connection) { connection.tick(); });
       ended_ += before - connections_.size();
       if (ended_ >= kEndedForTrim && before == connections_.size()) {
-        ::malloc_trim(0);  // glibc keeps what is free between what is not
+        ::malloc_trim(0);  // glibc keeps free memory between blocks in use
         ended_ = 0;
       }
     }
   }
 
   std::vector<std::weak_ptr<Connection>> connections_;
-  std::size_t ended_ = 0;  ///< since memory was given back
+  std::size_t ended_ = 0;  ///< connections ended since memory was given back
   net::IoThreads threads_{1};
 };
 

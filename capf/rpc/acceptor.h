@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "capf/rpc/connection.h"
-// gRPC comes last: see Asio.
+// gRPC must come last: see capf/net/asio.h.
 #include <grpcpp/server_builder.h>
 
 #include "capf/base/error.h"
@@ -13,21 +13,22 @@
 
 namespace capf::rpc {
 
-/// Listens for a gRPC server, and stands with a gate between it and each of its clients. Threads: any.
+/// Listens for a gRPC server, with a gate between it and each of its clients. Threads: any.
 class Acceptor {
  public:
-  /// Listens, and takes nothing yet. @param addresses, proxies as in net::Acceptor. Errors: INVALID_CONFIGURATION.
+  /// Listens, but accepts no connection yet. @param addresses, proxies as in net::Acceptor. Errors:
+  /// INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Acceptor>> listen(const std::vector<std::string>& addresses,
                                                   const std::vector<Network>& proxies,
                                                   const net::ConnectionLimits& limits, Doorway& doorway,
                                                   Metrics& metrics);
   virtual ~Acceptor() = default;
 
-  /// Takes connections from now on, for a server that has started.
+  /// Accepts connections from now on, for a server that has started.
   virtual void open(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server) = 0;
-  /// Listens no more; no connection takes a further call.
+  /// Stops listening; no connection takes a further call.
   virtual void close() = 0;
-  /// Waits until the connections have ended, which those of gRPC do after it.
+  /// Waits until the connections have ended; those of gRPC end after that.
   virtual void wait(std::chrono::milliseconds patience) = 0;
 
   virtual int port() const = 0;

@@ -10,7 +10,7 @@
 
 namespace capf::rpc {
 
-/// Who may call a method: phones (the service layer judges them), or administrators with one of some roles.
+/// The callers of a method: phones (authenticated by the service layer), or administrators with one of some roles.
 enum class Callers : std::uint8_t {
   kPhones = 1,
   kAdmin = 2,
@@ -25,23 +25,23 @@ constexpr bool includes(Callers callers, Callers one) {
   return (static_cast<std::uint8_t>(callers) & static_cast<std::uint8_t>(one)) != 0;
 }
 
-/// kTakesBack also changes something, and nobody is better off without it while a clock is wrong.
+/// kTakesBack also changes something, but is safe while a clock is wrong.
 enum class Effect : std::uint8_t { kReads, kTakesBack, kChanges };
 
 struct Access {
   std::string_view method;  ///< as in the call's path: "capf.v1.AdminService/AddPhones"
   Callers callers;
-  std::string_view action;  ///< as the record has it: "phone.add"
+  std::string_view action;  ///< as in the audit record: "phone.add"
   Effect effect;
 };
 
-inline constexpr Callers kAuditors = Callers::kAdmin | Callers::kAuditor;  ///< read what is the admin's
+inline constexpr Callers kAuditors = Callers::kAdmin | Callers::kAuditor;  ///< read the admin's data
 inline constexpr Callers kOperators =
     Callers::kAdmin | Callers::kOperator;                            ///< change phones, operations, certificates
 inline constexpr Callers kReaders = kOperators | Callers::kAuditor;  ///< read them
 inline constexpr Callers kEveryRole = kReaders | Callers::kMonitor;
 
-/// Method x role: the one table. What is not in it is nobody's.
+/// Method x role: the one table. A method that is not in it is refused.
 inline constexpr std::array kAccessTable{
     Access{"capf.v1.PhoneService/GetPendingOperation", Callers::kPhones, "operation.pending", Effect::kReads},
     Access{"capf.v1.PhoneService/IssueCertificate", Callers::kPhones, "certificate.issue", Effect::kChanges},
@@ -117,7 +117,7 @@ constexpr const Access* find_access(std::string_view method) {
   return nullptr;
 }
 
-/// A method that is in the table: the compiler checks it.
+/// A method that is in the table, as the compiler checks.
 class Method {
  public:
   /// @param service with the slash; @param function of the same name as the method: __func__
@@ -136,23 +136,23 @@ class Method {
   }
 
  private:
-  // No pointer: g++ 12 takes none for a constant under its sanitizers.
+  // No pointer, because g++ 12 with sanitizers does not accept one as a constant.
   std::size_t row_ = kAccessTable.size();
 };
 
 /// ROLE_DENIED unless the table lets the role call the method.
 Status may_call(std::string_view method, Role role);
-/// In what state the site is when somebody wants to change something.
+/// The state of the site at the time of a change.
 struct Standing {
-  Status clock;             ///< CLOCK_SKEW where the time is in doubt
-  Status level;             ///< DATABASE_BEHIND where the database has forgotten something
-  bool on_machine = false;  ///< the caller has the word that this server keeps in its state directory
+  Status clock;             ///< CLOCK_SKEW where a clock may be wrong
+  Status level;             ///< DATABASE_BEHIND where the database was set back
+  bool on_machine = false;  ///< the caller knows the recovery word in this server's state directory
 };
-/// While a clock is wrong, what is taken back is taken, and nothing else changes. A database that was restored may name
-/// as administrators those who were dismissed since: then whoever changes something has access to the machine too.
+/// While a clock is wrong, only methods that take something back may change the site. A restored database may name
+/// administrators who were dismissed since; so while it is behind, a change also needs access to the machine.
 /// Errors: RECOVERY_WORD_REQUIRED, CLOCK_SKEW.
 Status may_change(Effect effect, const Standing& state);
-/// Null string is for the role admin. Errors: ROLE_DENIED.
+/// Only the role admin may schedule with null string. Errors: ROLE_DENIED.
 Status may_schedule(Role role, AuthMode auth);
 
 }  // namespace capf::rpc

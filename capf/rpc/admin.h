@@ -5,7 +5,7 @@
 
 namespace capf::rpc {
 
-/// What administrators call.
+/// The methods of administrators.
 class AdminService final : public v1::AdminService::Service {
  public:
   AdminService(Guard& guard, const UseCases& use_cases) : guard_(guard), use_cases_(use_cases) {}

@@ -25,8 +25,8 @@ using End = net::TlsStream::End;
 using net::Moment;
 
 constexpr std::chrono::seconds kHandshake{10};
-constexpr std::chrono::seconds kWrite{30};  ///< for 16 KiB to leave
-/// For the client to close after the last that it hears.
+constexpr std::chrono::seconds kWrite{30};  ///< the time for 16 KiB to leave
+/// The time for the client to close after the last message.
 constexpr std::chrono::seconds kGoodbye{2};
 constexpr std::size_t kPortion = 16384;
 constexpr unsigned kUnacknowledged = 20'000;  ///< milliseconds until a peer that acknowledges nothing is gone
@@ -37,14 +37,14 @@ void log_failure(std::exception_ptr failure) {
   if (!failure) return;
   try {
     std::rethrow_exception(failure);
-  } catch (const std::exception& error) {  // no memory left, say
+  } catch (const std::exception& error) {  // for example no memory left
     log_error("connection.failed", {{"cause", error.what()}});
   }
 }
 
 }  // namespace
 
-/// What calls know of the connection, wherever they run.
+/// The connection as calls see it, on any thread.
 class Connection::Remote final : public Peer {
  public:
   Remote(std::weak_ptr<Connection> connection, asio::any_io_executor executor, const Endpoint& endpoint,
@@ -160,7 +160,8 @@ asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
   self->peer_ = std::make_shared<Remote>(self->weak_from_this(), self->stream_.socket().get_executor(), self->endpoint_,
                                          net::client_certificates(self->stream_.ssl()));
   self->gate_ = Gate::make(self->doorway_.limits, now());
-  // Behind the first look at what the client says, so that one record has the answer too where it has spoken already.
+  // Posted, so that it runs after the first read: where the client has already sent something, one record then carries
+  // the answer too.
   asio::post(self->stream_.socket().get_executor(), [self] { self->go_on(); });
   for (;;) {
     Bytes arrived;
@@ -233,14 +234,14 @@ void Connection::admit(const Status& verdict) {
   if (ended_) return;
   if (verdict && hand_over()) {
     gate_->admit();
-    take_from_server();  // gRPC has said what it says first: the answer leaves with the request
+    take_from_server();  // gRPC has sent its first frames: the client's answer to them leaves with the request
   } else {
     gate_->refuse(trailers_of(to_grpc(verdict ? fail(Reason::kOverloaded).value() : verdict.error())));
   }
   go_on();
 }
 
-/// @return whether gRPC has an end of the connection: not where there are no descriptors left.
+/// @return whether gRPC got its end of the connection; false for example without free descriptors.
 bool Connection::hand_over() {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) return false;
@@ -273,7 +274,7 @@ asio::awaitable<void> Connection::write_to_client(std::shared_ptr<Connection> se
       co_return;
     }
     self->to_client_ = self->gate_->for_client(kPortion);
-    self->go_on();  // what has left opens windows
+    self->go_on();  // octets that have left open windows
   }
 }
 
@@ -282,7 +283,7 @@ asio::awaitable<void> Connection::write_to_server(std::shared_ptr<Connection> se
     const auto count = ::send(self->server_.native_handle(), self->to_server_.data() + sent,
                               self->to_server_.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count < 0 && errno != EINTR) {
-      if (errno != EAGAIN && errno != EWOULDBLOCK) co_return;  // who reads from gRPC sees the same
+      if (errno != EAGAIN && errno != EWOULDBLOCK) co_return;  // the coroutine that reads from gRPC sees it too
       net::error_code error;
       co_await self->server_.async_wait(Local::socket::wait_write, asio::redirect_error(asio::use_awaitable, error));
       if (error) co_return;
@@ -306,7 +307,7 @@ asio::awaitable<void> Connection::read_from_server(std::shared_ptr<Connection> s
   }
 }
 
-/// @return whether gRPC may say more. The octets are on the stack of the call, not in the coroutine.
+/// @return whether gRPC may send more. The buffer is on the stack of this call, not in the coroutine.
 bool Connection::take_from_server() {
   std::array<std::uint8_t, kPortion> octets;
   const auto count = ::recv(server_.native_handle(), octets.data(), octets.size(), MSG_DONTWAIT);
@@ -314,8 +315,8 @@ bool Connection::take_from_server() {
   return count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
 }
 
-/// Everything is said. What the client still sends is read for a moment and thrown away: a socket that is closed with
-/// octets unread takes back what was said last.
+/// Ends the sending. For a moment, octets of the client are still read and discarded, because closing a socket with
+/// octets unread would destroy the last message on its way.
 void Connection::say_goodbye() {
   if (goodbye_) return;
   goodbye_ = now();

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "capf/net/coroutine.h"
-// Asio comes first: see there.
+// Asio must come first: see capf/net/asio.h.
 #include <boost/asio/local/stream_protocol.hpp>
 #include <grpcpp/server_builder.h>
 
@@ -18,25 +18,25 @@
 
 namespace capf::rpc {
 
-/// What the connections of one server share; outlives them. Threads: any.
+/// The state that the connections of one server share; outlives them. Threads: any.
 struct Doorway {
   net::CurrentTls tls{};
   GateLimits limits{};              ///< of a stranger
-  std::uint32_t known_streams = 1;  ///< of somebody who has proven who they are
+  std::uint32_t known_streams = 1;  ///< of an authenticated administrator
   Peers& peers;
   net::asio::thread_pool& judges;
-  /// Whether a peer may come in: asked by one of `judges` before anything that the peer sends is read. It may block.
-  /// What it refuses with, the peer hears. Empty: everybody may come in, as a stranger.
+  /// Whether a peer may come in: called on one of `judges` before the peer's first request goes to gRPC. It may block.
+  /// Its error is answered to the peer. Empty: every peer may come in, as a stranger.
   std::function<Status(Peer&)> judge{};
-  /// Counts what a stranger did wrong, and puts it on record.
+  /// Counts and records a stranger's breach of the protocol.
   std::function<void(const Endpoint&, const Error&)> note_breach{};
-  /// gRPC's own, from when the server has started.
+  /// gRPC's own acceptor, once the server has started.
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server{};
 };
 
 /// One connection to a gRPC server from its first octet to its end: TLS, the gate, and behind it, from the first
 /// request on, a pair of sockets of which gRPC has one. It keeps itself alive while it runs. Threads: its socket's,
-/// where nothing else is said.
+/// unless noted otherwise.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// @param place is given back when the connection has ended.
@@ -46,9 +46,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection& operator=(const Connection&) = delete;
 
   void start();
-  /// Does what is due. To be called about once a second.
+  /// Applies the limits of time. To be called about once a second.
   void tick();
-  /// Takes no further request, and ends when those that run have ended.
+  /// Takes no further request, and ends when the running ones have ended.
   void shut_down();
 
  private:
@@ -62,7 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static net::asio::awaitable<void> write_to_server(std::shared_ptr<Connection> self);
   static net::asio::awaitable<void> read_from_server(std::shared_ptr<Connection> self);
   net::asio::awaitable<bool> shake_hands();
-  /// Sends what the gate has to say, and does what it asks for.
+  /// Sends the gate's octets, and does what it asks for.
   void go_on();
   void admit(const Status& verdict);
   bool hand_over();
@@ -77,7 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Local::socket server_;
   std::unique_ptr<Gate> gate_;
   std::shared_ptr<Remote> peer_;
-  std::string name_;  ///< of the pair; empty until there is one
+  std::string name_;  ///< of the pair of sockets; empty until there is one
   net::Connections::Place place_;
   std::optional<net::Moment> goodbye_;
   bool judging_ = false;

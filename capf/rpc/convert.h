@@ -25,8 +25,8 @@
 #include "capf/v1/phone.pb.h"
 #include "capf/v1/types.pb.h"
 
-// Every conversion between messages and the domain, once. What comes in is checked: an enumerator that this build does
-// not know, a size out of range, a control character in a text are errors, never a default.
+// All conversions between messages and the domain. Incoming values are checked: an enumerator that this build does not
+// know, a size out of range, a control character in a text are errors, never a default.
 
 namespace capf::rpc {
 
@@ -53,7 +53,7 @@ Result<OperationState> from_proto(v1::OperationState state);
 Result<AuthMode> from_proto(v1::AuthMode mode);
 Result<service::PhoneFailure> from_proto(v1::ReportFailureRequest::Failure failure);
 
-/// A filter's field: nothing for UNSPECIFIED. Errors: INVALID_REQUEST.
+/// A field of a filter; nothing for UNSPECIFIED. Errors: INVALID_REQUEST.
 Result<std::optional<OperationKind>> kind_filter(v1::OperationKind kind);
 
 /// 4 to 10 digits; nothing for an empty text. Wipes the digits in the message, which gRPC hands out as const but owns
@@ -77,7 +77,7 @@ Result<Role> role_from(const std::string& text);
 Result<RevocationReason> revocation_reason_from(const std::string& text);
 /// 32 octets. Errors: INVALID_REQUEST.
 Result<Sha256> digest_from(const std::string& octets);
-/// What WatchOperations handed out before. Errors: INVALID_PAGE.
+/// A cursor of an earlier WatchOperations. Errors: INVALID_PAGE.
 Result<ChangeCursor> cursor_from(const std::string& text);
 
 Result<PhoneFilter> filter_from(const v1::ListPhonesRequest& request);
@@ -86,7 +86,7 @@ Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimeP
 Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request);
 /// Errors: INVALID_REQUEST, INVALID_PATTERN, INVALID_TIME, INVALID_SERIAL; INVALID_SELECTION for an empty one.
 Result<CertificateSelection> selection_from(const v1::CertificateSelection& selection, const std::string& reason);
-/// The same. Errors: also INVALID_PAGE for a cursor that is none of ours.
+/// The same. Errors: also INVALID_PAGE for a cursor that no answer has given.
 Result<service::SelectionRequest> selection_from(const v1::RevokeSelectionRequest& request);
 Result<AuditFilter> filter_from(const v1::ListAuditRequest& request);
 /// Wipes the authentication string in the message.
@@ -132,7 +132,7 @@ Result<std::vector<int>> days_from(const v1::GetSummaryRequest& request);
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);
 std::string to_text(const ChangeCursor& cursor);
 std::string to_text(const service::SelectionCursor& cursor);
-/// The token for what follows, where the page is full; else empty.
+/// The token for the next page, where this one is full; else empty.
 template <class Row>
 std::string next_page_token(const std::vector<Row>& rows, const Page& page) {
   return static_cast<int>(rows.size()) < page.limit ? std::string() : std::to_string(rows.back().id);

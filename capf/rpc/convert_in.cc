@@ -53,7 +53,7 @@ Result<std::optional<std::string>> optional_text(const std::string& text, std::s
   return text_from(text, what);
 }
 
-/// Hexadecimal, also with an odd number of digits; leading zero octets say nothing.
+/// Hexadecimal, also with an odd number of digits; leading zero octets are dropped.
 Result<SerialNumber> serial_from(const std::string& text) {
   const auto octets = parse_hex(text.size() % 2 == 0 ? text : '0' + text);
   if (!octets || octets->empty()) return fail(Reason::kInvalidSerial);

@@ -4,7 +4,7 @@
 
 namespace capf::rpc {
 
-/// What the alarm shares with the call: it may go off while the call ends.
+/// The state that the alarm shares with the call, because it may go off while the call ends.
 struct Cutoff::Target {
   std::mutex mutex;
   grpc::ServerContextBase* context = nullptr;

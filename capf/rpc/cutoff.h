@@ -26,11 +26,11 @@ class Cutoff {
   grpc::Alarm alarm_;
 };
 
-/// A stream's caller who takes nothing for so long loses it.
+/// A caller that takes no message of a stream for so long loses the stream.
 inline constexpr std::chrono::seconds kLongestUnread{5};
 
-/// The next message of a stream. gRPC waits until the caller's side has room for it.
-/// @return false where the call has ended; it ends too where that takes longer than kLongestUnread.
+/// Writes the next message of a stream. gRPC waits until the caller's side has room for it.
+/// @return false where the call has ended; a wait longer than kLongestUnread ends it too.
 template <class Message>
 bool write_soon(grpc::ServerContextBase& context, grpc::ServerWriter<Message>& writer, const Message& message) {
   const Cutoff cutoff(context, kLongestUnread);

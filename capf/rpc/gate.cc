@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// RFC 9113 6.5.2: what a field counts beside its octets.
+/// RFC 9113 6.5.2: the size of a field beside its octets.
 constexpr std::size_t kFieldOverhead = 32;
 constexpr std::size_t kMostSettings = 16;  ///< in one frame
 constexpr std::size_t kMostUnsentAcks = 64;
@@ -22,7 +22,7 @@ constexpr int kControlFramesASecond = 50;
 constexpr int kControlFramesForAnAnswer = 4;
 /// A call that was reset before its handler began may never begin.
 constexpr milliseconds kUntilStart{1000};
-/// A client that was told of the end may have sent a request just before.
+/// A client may have sent a request just before it learned of the end.
 constexpr milliseconds kLastRequests{1000};
 
 struct FreeSession {
@@ -38,7 +38,7 @@ using SessionPtr = std::unique_ptr<nghttp2_session, FreeSession>;
 using OptionPtr = std::unique_ptr<nghttp2_option, FreeOption>;
 using CallbacksPtr = std::unique_ptr<nghttp2_session_callbacks, FreeCallbacks>;
 
-/// So many at once, and some more each second.
+/// A ration: so many at once, and some more each second.
 class Allowance {
  public:
   Allowance(int most, int a_second, Gate::Moment now) : most_(most), a_second_(a_second), left_(most), since_(now) {}
@@ -60,11 +60,11 @@ class Allowance {
   Gate::Moment since_;
 };
 
-/// One direction of a stream behind its header block.
+/// One direction of a stream, after its header block.
 struct Flow {
   Bytes octets;
   std::size_t taken = 0;  ///< of them
-  bool ended = false;     ///< behind the octets, and the trailers, comes no more
+  bool ended = false;     ///< no more octets come after these (and the trailers)
   Gate::Fields trailers;
 
   std::size_t size() const { return octets.size() - taken; }
@@ -95,7 +95,7 @@ struct Stream {
   bool closed_at_server = false;
   Flow up;                  ///< to gRPC
   Flow down;                ///< to the client
-  Gate::Moment taken_at{};  ///< when the client last took something, or could first have
+  Gate::Moment taken_at{};  ///< when the client last took octets, or first could have
 };
 
 std::vector<nghttp2_nv> name_values(const Gate::Fields& fields) {
@@ -139,7 +139,7 @@ class NghttpGate final : public Gate {
   const std::optional<Error>& breach() const override { return breach_; }
 
  private:
-  // What nghttp2 calls. Towards the client:
+  // The callbacks of nghttp2. Towards the client:
   void client_frame_begins(const nghttp2_frame_hd* head);
   void request_begins(const nghttp2_frame* frame);
   void request_field(const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value, std::uint8_t flags);
@@ -154,7 +154,7 @@ class NghttpGate final : public Gate {
   void server_frame(const nghttp2_frame* frame);
   void server_data(std::uint8_t flags, std::int32_t id, const std::uint8_t* octets, std::size_t size);
   void server_stream_closed(std::int32_t id, std::uint32_t code);
-  // And for the octets of either.
+  // And for the octets of either direction.
   static ssize_t read_down(nghttp2_session* session, std::int32_t id, std::uint8_t* into, std::size_t most,
                            std::uint32_t* flags, nghttp2_data_source* source, void* self);
   static ssize_t read_up(nghttp2_session* session, std::int32_t id, std::uint8_t* into, std::size_t most,
@@ -167,7 +167,7 @@ class NghttpGate final : public Gate {
     try {
       (static_cast<NghttpGate*>(self)->*kMethod)(arguments...);
       return 0;
-    } catch (const std::exception&) {  // no memory left: nghttp2 is C, and nothing may pass through it
+    } catch (const std::exception&) {  // no memory left: nghttp2 is C, so no exception may pass through it
       return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
   }
@@ -203,12 +203,12 @@ class NghttpGate final : public Gate {
   std::optional<Moment> closing_;
   bool last_goaway_ = false;
   bool server_gone_ = false;
-  bool gone_ = false;  ///< nothing can be said any more
+  bool gone_ = false;  ///< the client can get no more octets
   std::optional<Error> breach_;
   std::optional<Fields> refusal_;
 
   std::map<CallId, std::unique_ptr<Stream>> streams_;
-  std::vector<CallId> waiting_;         ///< those that have asked and are not forwarded, oldest first
+  std::vector<CallId> waiting_;         ///< calls with a whole request that are not yet forwarded, oldest first
   std::set<CallId> running_;            ///< calls whose handlers have begun and not returned
   std::map<CallId, Moment> lingering_;  ///< calls whose streams the client has reset, and when: they keep their places
   std::vector<CallId> answered_;        ///< for take_answered()
@@ -350,7 +350,7 @@ void NghttpGate::call_started(CallId call) {
 void NghttpGate::call_ended(CallId call) {
   running_.erase(call);
   lingering_.erase(call);
-  if (lingering_.empty()) running_.clear();  // of the others nothing more is heard
+  if (lingering_.empty()) running_.clear();  // the gate is not notified of the others any more
   serve_waiting();
 }
 
@@ -450,7 +450,7 @@ void NghttpGate::request_field(const nghttp2_frame*, nghttp2_rcbuf* name, nghttp
   if (field != kCallField) block_.emplace_back(field, text_of(value_octets.base, value_octets.len));
 }
 
-/// Of a name or value that HTTP/2 does not allow: nghttp2 leaves it out.
+/// A name or value that HTTP/2 does not allow: nghttp2 leaves the field out.
 void NghttpGate::invalid_field(const nghttp2_frame*, nghttp2_rcbuf* name, nghttp2_rcbuf* value, std::uint8_t) {
   count_field(nghttp2_rcbuf_get_buf(name), nghttp2_rcbuf_get_buf(value));
 }
@@ -481,7 +481,7 @@ void NghttpGate::client_frame(const nghttp2_frame* frame) {
 void NghttpGate::client_data(std::uint8_t, std::int32_t id, const std::uint8_t* octets, std::size_t size) {
   Stream* const stream = at_client(id);
   if (stream == nullptr || stream->closed_at_server) {
-    nghttp2_session_consume(client_.get(), id, size);  // nobody takes them
+    nghttp2_session_consume(client_.get(), id, size);  // discarded
     return;
   }
   stream->up.add({octets, size});
@@ -494,7 +494,7 @@ void NghttpGate::client_frame_sent(const nghttp2_frame* frame) {
       if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR) count_reset();
       return;
     case NGHTTP2_GOAWAY:
-      // What the client sent before it heard of the end comes before it answers this.
+      // Requests that the client sent before it learned of the end arrive before its answer to this.
       if (!last_goaway_) nghttp2_submit_ping(client_.get(), NGHTTP2_FLAG_NONE, nullptr);
       if (frame->goaway.error_code != NGHTTP2_NO_ERROR && !breach_) {
         breach_ = fail(frame->goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM ? Reason::kHttp2Limit
@@ -507,7 +507,7 @@ void NghttpGate::client_frame_sent(const nghttp2_frame* frame) {
     case NGHTTP2_DATA: {
       control_frames_.add(kControlFramesForAnAnswer);
       const Stream* const stream = at_client(frame->hd.stream_id);
-      // RFC 9113 8.1: the answer is whole, and the rest of the request is not wanted.
+      // RFC 9113 8.1: the answer is complete, so the rest of the request is not needed.
       if (stream != nullptr && ends_stream(*frame) && !stream->up.ended) {
         nghttp2_submit_rst_stream(client_.get(), NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
       }

@@ -14,7 +14,7 @@
 
 namespace capf::rpc {
 
-/// What one connection may do. The limits hold whatever the client has acknowledged.
+/// The limits of one connection. They hold whether or not the client has acknowledged them.
 struct GateLimits {
   /// Open at once. A stream that the client has reset counts until its call has ended.
   std::uint32_t streams = 1;
@@ -25,24 +25,24 @@ struct GateLimits {
   /// PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty DATA: so many at once, 50 more a second
   /// and 4 more for each frame of an answer, which clients acknowledge with some.
   int control_frames = 1000;
-  std::chrono::milliseconds unread{5'000};  ///< an answer waits for the client to take some of it; then its call ends
-  std::chrono::milliseconds idle{10'000};   ///< without a call; then the connection ends
-  std::chrono::milliseconds age{300'000};   ///< of the connection; then it takes no further call
+  std::chrono::milliseconds unread{5'000};      ///< for the client to take some of an answer; then its call ends
+  std::chrono::milliseconds idle{10'000};       ///< without a call; then the connection ends
+  std::chrono::milliseconds age{300'000};       ///< of the connection; then it takes no further call
   std::chrono::milliseconds age_grace{30'000};  ///< for the calls that are still open then
-  std::chrono::milliseconds keepalive{60'000};  ///< of silence; then the client is asked whether it is there
+  std::chrono::milliseconds keepalive{60'000};  ///< of silence; then a PING asks whether the client is there
   std::chrono::milliseconds keepalive_answer{20'000};
 };
 
 /// The HTTP/2 of one connection, between a client and gRPC: a server's session of nghttp2 towards the client, and a
-/// client's towards gRPC, which sees nothing but what is written here. SETTINGS and PING end here, and each side has
-/// its own flow control: a window of 64 KiB opens again when the other side has taken the octets. Header blocks, DATA,
-/// trailers, RST_STREAM and GOAWAY pass.
+/// client's towards gRPC, which gets only what this writes. SETTINGS and PING end here, and each side has its own flow
+/// control: a window of 64 KiB opens again when the other side has taken the octets. Header blocks, DATA, trailers,
+/// RST_STREAM and GOAWAY pass.
 ///
 /// Pure: octets and moments go in, octets come out. Threads: one at a time.
 class Gate {
  public:
   using Moment = std::chrono::steady_clock::time_point;
-  /// Names a request of this connection on both sides of the gate; none comes twice.
+  /// Names a request of this connection on both sides of the gate; unique.
   using CallId = std::uint64_t;
   /// Header fields: name, value.
   using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -54,10 +54,10 @@ class Gate {
 
   virtual void take_from_client(BytesView octets, Moment now) = 0;
   virtual void take_from_server(BytesView octets, Moment now) = 0;
-  /// gRPC has closed its end: what it has answered is delivered, and then the connection is over.
+  /// gRPC has closed its end: delivers its answers, and then the connection is over.
   virtual void server_closed(Moment now) = 0;
 
-  /// What is to be sent: somewhat more than `most` octets at most; empty where nothing waits.
+  /// Octets to send: at most somewhat more than `most`; empty where none wait.
   virtual Bytes for_client(std::size_t most) = 0;
   virtual Bytes for_server(std::size_t most) = 0;
 
@@ -70,10 +70,10 @@ class Gate {
   /// The client may have so many streams open from now on.
   virtual void allow(std::uint32_t streams) = 0;
 
-  /// Whether calls whose streams the client has reset still have their places. Only then does the gate need to hear of
-  /// handlers: of those that run at that moment, and from then on until no call has its place so.
+  /// Whether calls whose streams the client has reset still keep their places. Only then must call_started() and
+  /// call_ended() be called: for the handlers that run at that moment, and from then on until no such call is left.
   virtual bool lingers() const = 0;
-  /// The handler of a call runs, and has returned.
+  /// The handler of a call begins, and has returned.
   virtual void call_started(CallId call) = 0;
   virtual void call_ended(CallId call) = 0;
 
@@ -82,12 +82,12 @@ class Gate {
 
   /// Takes no further request; what runs may end within `age_grace`.
   virtual void shut_down(Moment now) = 0;
-  /// Does what is due. To be called about once a second.
+  /// Applies the limits of time. To be called about once a second.
   virtual void tick(Moment now) = 0;
   /// Whether the connection is to be closed once for_client() has nothing more.
   virtual bool over() const = 0;
-  /// Why it is over, where the client is the cause: MESSAGE_MALFORMED for what is not HTTP/2, HTTP2_LIMIT for what is
-  /// more of it than is allowed.
+  /// Why it is over, where the client is the cause: MESSAGE_MALFORMED where it is not HTTP/2, HTTP2_LIMIT where it is
+  /// more than is allowed.
   virtual const std::optional<Error>& breach() const = 0;
 };
 

@@ -25,7 +25,7 @@ constexpr std::size_t kMostDevicesCounted = 10'000;  // whose lines are counted
 const char* const kRecoveryWordField = "capf-recovery-word";
 constexpr std::size_t kMostProven = 100'000;  // certificates, of some 100 octets each
 
-/// Whether the server, not the caller, is the cause: then the log gets the cause and nobody's record the refusal.
+/// Whether the server, not the caller, is the cause: such errors go to the log, not to the device's record.
 bool is_ours(const Error& error) {
   if (error.reason == Reason::kCallerGone) return false;
   switch (error.code()) {
@@ -43,12 +43,12 @@ bool is_ours(const Error& error) {
   CAPF_INVARIANT(false);
 }
 
-/// The words come in part from the request: one line that the record has room for.
+/// The words come in part from the request: makes one line of them, short enough for the record.
 Error for_the_record(const Error& error) { return {error.reason, to_utf8(error.message, kLongestDetail), ""}; }
 
 }  // namespace
 
-/// What is known of a call while it runs.
+/// The state of a call while it runs.
 struct Guard::Call {
   grpc::ServerContext& context;
   Method method;
@@ -60,7 +60,7 @@ struct Guard::Call {
   Address address() const { return peer ? peer->endpoint().address : Address(); }
 };
 
-/// Tells the connection that a call runs, as long as it lives.
+/// Notifies the connection of a call, from construction to destruction.
 class Guard::Running {
  public:
   Running(const grpc::ServerContext& context, std::shared_ptr<Peer> peer) : peer_(std::move(peer)) {
@@ -123,7 +123,7 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
                            "grpc"};
     caller.gone = [&context] { return context.IsCancelled(); };
     Status outcome = handle(caller);
-    // Any other error may come before or after the caller was judged.
+    // Only success shows that the caller was authenticated: an error may come before or after that.
     const auto& leaf = call.peer->leaf();
     if (leaf && outcome) prove(*call.peer);
     call.known = outcome && (leaf || method.access().effect == Effect::kChanges);
@@ -203,13 +203,13 @@ grpc::Status Guard::answer(grpc::ServerContext& context, Method method, const Bo
   return outcome ? grpc::Status::OK : to_grpc(outcome.error());
 }
 
-/// A place among the calls that run. Of the certificate that the connection shows nothing is judged yet.
+/// A place among the running calls. The connection's certificate is still unchecked.
 Result<Limiter::Place> Guard::admit(Call& call) {
   if (use_cases_.readiness.draining()) return fail(Reason::kShuttingDown);
   if (!call.peer) return fail(Reason::kCallerGone);
   const auto& leaf = call.peer->leaf();
   Limiter& limiter = !leaf ? strangers_ : proven_.contains(*leaf) ? known_ : unproven_;
-  // A device is known by the certificate that proved it; of anybody else nothing but the address is.
+  // A known device is counted by the certificate that proved it, any other caller by its address.
   const std::string caller = &limiter == &known_ ? to_hex(*leaf) : call.address().block();
   auto place =
       limiter.enter(std::min(call.context.deadline(), std::chrono::system_clock::now() + kLongestWait), caller);
@@ -219,7 +219,7 @@ Result<Limiter::Place> Guard::admit(Call& call) {
   return *std::move(place);
 }
 
-/// Who the administrator is, by what stands in the database now. Errors: also those of the database.
+/// The administrator, by the database as it is now. Errors: also those of the database.
 Result<service::Recognised> Guard::administrator_of(const Peer& peer) {
   CAPF_TRY(peer.certificate());
   if (!peer.leaf()) return fail(Reason::kClientCertificateRequired);
@@ -243,8 +243,8 @@ void Guard::note_breach(const Endpoint& endpoint, const Error& breach) {
   use_cases_.attempts.add(endpoint.address, breach);
 }
 
-/// Whether the caller has read it in the state directory. A client may send several, because it does not know which
-/// server it reaches.
+/// Whether the caller sent the recovery word of the state directory. A client may send several, because it does not
+/// know which server it reaches.
 bool Guard::knows_word(const grpc::ServerContext& context) const {
   bool known = false;
   const auto [first, last] = context.client_metadata().equal_range(kRecoveryWordField);
@@ -255,7 +255,7 @@ bool Guard::knows_word(const grpc::ServerContext& context) const {
   return known && !use_cases_.recovery_word.empty();
 }
 
-/// Who the administrator is, and whether their role may call the method.
+/// The administrator, if their role may call the method.
 Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
   auto recognised = administrator_of(*call.peer);
   if (!recognised) {
@@ -283,14 +283,14 @@ Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
   return admin_call;
 }
 
-/// The caller's certificate is worth something: they queue, and hold their connection, as no stranger does.
+/// The certificate has authenticated its caller: from now on its calls queue apart from those of strangers, and its
+/// connection is not a stranger's.
 void Guard::prove(Peer& peer) {
   proven_.add(*peer.leaf());
   peer.prove();
 }
 
-/// Counts a refusal of somebody who has not proven who they are. On the phones' port they do not hear what was wrong
-/// with their credential.
+/// Counts the refusal of an unauthenticated caller. On the phones' port the answer hides the fault of the credential.
 tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
   note_breach(call.peer->endpoint(), error);
   call.peer->charge(kForNothing);

@@ -26,7 +26,7 @@
 
 namespace capf::rpc {
 
-/// The administrator who calls, as judged for this call.
+/// The administrator of a call, as checked for this call.
 struct AdminCall {
   Administrator administrator;
   Actor actor;
@@ -34,41 +34,41 @@ struct AdminCall {
 
 enum class Audience : std::uint8_t { kEverybody, kAdministrators };
 
-/// A stream that stays open while its caller may have it.
+/// A stream that stays open while its caller is entitled to it.
 class Stream {
  public:
   virtual ~Stream() = default;
-  /// Waits, no longer than `pause`. Errors, with which the stream ends: SHUTTING_DOWN, CALLER_GONE, and what the
-  /// administrator is refused with who was disabled meanwhile (seen within 5 s).
+  /// Waits, no longer than `pause`. Errors, with which the stream ends: SHUTTING_DOWN, CALLER_GONE, and the refusal of
+  /// an administrator who was disabled meanwhile (noticed within 5 s).
   virtual Status pause(std::chrono::milliseconds pause) = 0;
 };
 
-/// The one function through which every handler is called: who calls, whether they may, how many at once, how long;
-/// then one line in the log, the metrics, and the record of who was refused. Nothing that a handler throws leaves it.
+/// Every handler is called through the guard: it checks the caller, their rights, and the limits on calls and time;
+/// then it writes one line of log, the metrics, and the record of refusals. It catches every exception of a handler.
 /// Threads: any.
 class Guard {
  public:
   Guard(const UseCases& use_cases, const CallLimits& limits);
 
-  /// Those of the server whose calls these are: one from anywhere else is refused.
+  /// The peers of its server: a call of any other peer is refused.
   Peers& peers() { return peers_; }
   /// The server must be built with their watch(), and not outlive the guard.
   OpenCalls& open_calls() { return open_calls_; }
 
-  /// Whether an administrator's certificate is on record, before a connection's first call is read. What is refused is
-  /// put on record.
+  /// Checks that an administrator's certificate is on record, before a connection's first call is read. Records a
+  /// refusal.
   Status recognise(const Peer& peer);
-  /// What a stranger did wrong below the calls.
+  /// Counts and records a stranger's breach of the protocol below the calls.
   void note_breach(const Endpoint& endpoint, const Error& breach);
 
   /// A phone's call. The client certificate and the credential become the caller; the authentication string is wiped
-  /// from the message. Who the caller is, the handler's use case judges. An error in `rest`, what the rest of the
-  /// request came to, is recorded here as a stranger's; one of `handle` by the use case.
+  /// from the message. The handler's use case authenticates the caller. An error in `rest`, the result of reading the
+  /// rest of the request, is recorded here as a stranger's; an error of `handle`, by the use case.
   grpc::Status phone(grpc::ServerContext& context, Method method, const v1::Credential& credential,
                      const std::function<Status(const service::Caller&)>& handle, const Status& rest = {});
 
-  /// An administrator's call: their certificate's SHA-256 is on record, and their role may call the method. A refusal
-  /// of what would change something is recorded with their name, under what the request names.
+  /// An administrator's call: their certificate's SHA-256 is on record, and their role may call the method. A refused
+  /// change is recorded with their name, under the subject that the request names.
   grpc::Status admin(grpc::ServerContext& context, Method method, const google::protobuf::Message& request,
                      const std::function<Status(const AdminCall&)>& handle);
 
@@ -76,7 +76,7 @@ class Guard {
   grpc::Status admin_stream(grpc::ServerContext& context, Method method, Limiter& streams,
                             const std::function<Status(Stream&)>& handle);
 
-  /// A stream that ends after `longest`, for everybody or for administrators; it takes a place in `streams`.
+  /// A stream that ends after `longest`, for every caller or for administrators; it takes a place in `streams`.
   grpc::Status short_stream(grpc::ServerContext& context, Method method, Audience audience, Limiter& streams,
                             std::chrono::seconds longest, const std::function<Status()>& handle);
 
@@ -88,7 +88,7 @@ class Guard {
 
   grpc::Status answer(grpc::ServerContext& context, Method method, const Body& body);
   Result<Limiter::Place> admit(Call& call);
-  /// @param subject what the call is about, for the record
+  /// @param subject of the call, for the record
   Result<AdminCall> judge(Call& call, const std::string& subject);
   void prove(Peer& peer);
   Result<service::Recognised> administrator_of(const Peer& peer);

@@ -5,7 +5,7 @@
 
 namespace capf::rpc {
 
-/// grpc.health.v1: SERVING while this server is ready. Knows "", the whole server, and each service of ours. A load
+/// grpc.health.v1: SERVING while this server is ready. Knows "", the whole server, and each of its services. A load
 /// balancer has no certificate and asks /readyz instead.
 class HealthService final : public grpc::health::v1::Health::Service {
  public:

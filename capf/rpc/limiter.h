@@ -21,7 +21,7 @@ class Limiter {
  public:
   explicit Limiter(const Capacity& capacity) : capacity_(capacity) {}
 
-  /// A place among the running, as long as it lives.
+  /// A place among the running calls, for the object's life.
   class Place {
    public:
     Place(Place&& other) noexcept
@@ -48,7 +48,7 @@ class Limiter {
 
  private:
   void leave(const std::string& caller);
-  void forget(const std::string& caller);  ///< one place less; locked
+  void forget(const std::string& caller);  ///< frees one place; the caller holds the lock
 
   const Capacity capacity_;
   mutable std::mutex mutex_;

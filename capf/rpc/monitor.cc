@@ -42,7 +42,7 @@ grpc::Status MonitorService::WatchOperations(grpc::ServerContext* context, const
                              [&](Stream& stream) { return watch(*context, *request, stream, *writer); });
 }
 
-/// Looks for changes now and then: what a notification of the database could only speed up.
+/// Polls for changes; a notification of the database would only make this faster.
 Status MonitorService::watch(grpc::ServerContext& context, const v1::WatchOperationsRequest& request, Stream& stream,
                              grpc::ServerWriter<v1::OperationChange>& writer) {
   ChangeCursor cursor;
@@ -51,7 +51,7 @@ Status MonitorService::watch(grpc::ServerContext& context, const v1::WatchOperat
   } else {
     CAPF_LET(cursor, cursor_from(request.cursor()));
   }
-  // From here on the caller misses nothing, and may know it before anything changes.
+  // From here on the caller gets every change. The initial metadata says so, before the first change.
   {
     const Cutoff cutoff(context, kLongestUnread);
     writer.SendInitialMetadata();

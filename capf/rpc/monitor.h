@@ -5,7 +5,7 @@
 
 namespace capf::rpc {
 
-/// What monitoring polls and streams.
+/// The methods that monitoring polls, and its stream.
 class MonitorService final : public v1::MonitorService::Service {
  public:
   MonitorService(Guard& guard, const UseCases& use_cases) : guard_(guard), use_cases_(use_cases) {}

@@ -10,7 +10,7 @@ namespace capf::rpc {
 
 using grpc::experimental::InterceptionHookPoints;
 
-/// gRPC destroys it when the call has ended. What is called here is so by the call's own thread; another call's may cut
+/// gRPC destroys it when the call has ended. The call's own thread calls these functions; another call's thread may cut
 /// it off while it is listed.
 class OpenCalls::Call final : public grpc::experimental::Interceptor {
  public:
@@ -65,7 +65,7 @@ class OpenCalls::Call final : public grpc::experimental::Interceptor {
   std::optional<Limiter::Place> place_;
   std::optional<Cutoff> cutoff_;
   const Limiter* limiter_ = nullptr;
-  std::list<Call*>::iterator entry_;  ///< while it is listed, which the mutex guards
+  std::list<Call*>::iterator entry_;  ///< valid while it is listed; guarded by the mutex
   bool listed_ = false;
   bool ended_ = false;
 };

@@ -14,14 +14,14 @@
 
 namespace capf::rpc {
 
-/// The calls of a server, each until gRPC is done with it. That is later than its handler's return: the same thread
-/// then sends the answer, and waits until the caller takes it. Callers who take nothing must not use up the threads:
-/// their answers are cut off, after a while, or when too many wait that came from the same limiter, the oldest first.
-/// It must outlive the server. Threads: any.
+/// The calls of a server, each until gRPC is done with it. gRPC is done after the handler's return: the same thread
+/// sends the answer, and waits until the caller takes it. Callers that take no answer must not use up the threads:
+/// their answers are cut off after a while, or when too many from the same limiter wait, the oldest first. It must
+/// outlive the server. Threads: any.
 class OpenCalls {
  public:
   struct Patience {
-    std::chrono::milliseconds longest;  ///< that an answer waits to be taken
+    std::chrono::milliseconds longest;  ///< how long an answer may wait to be taken
     std::size_t most;                   ///< answers of one limiter's calls that wait
   };
   explicit OpenCalls(Patience patience) : patience_(patience) {}
@@ -29,7 +29,7 @@ class OpenCalls {
   /// The place is the call's until its answer is sent. To be called by its handler, once.
   void keep(const grpc::ServerContextBase& context, Limiter::Place place);
 
-  /// What tells of every call's begin and end: for the server's builder.
+  /// An interceptor that reports the begin and end of every call, for the server's builder.
   std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> watch();
 
  private:

@@ -17,7 +17,7 @@
 
 namespace capf::rpc {
 
-/// The certificate of a TLS connection and its chain: TLS has proven its key and judged nothing. Nothing where the
+/// The certificate of a TLS connection and its chain: TLS has proven its key, but checked no more. Nothing where the
 /// client showed none. Errors: CERTIFICATE_MALFORMED for a chain of more than four.
 /// @param certificates DER, the leaf first
 Result<std::optional<service::PresentedCertificate>> presented_certificate(std::vector<Bytes> certificates);
@@ -38,12 +38,12 @@ class Peer {
 
   const Endpoint& endpoint() const { return endpoint_; }
   const Result<std::optional<service::PresentedCertificate>>& certificate() const { return certificate_; }
-  /// The SHA-256 of the leaf, where there is one that can be judged.
+  /// The SHA-256 of the leaf, where there is one that can be read.
   const std::optional<Sha256>& leaf() const { return leaf_; }
 
-  /// It is no stranger any more.
+  /// The peer has authenticated: it is no longer a stranger.
   virtual void prove() = 0;
-  /// A stranger caused work for nothing: the connection rests for it.
+  /// Charges a stranger for useless work: its connection rests for that.
   virtual void charge(std::chrono::nanoseconds work) = 0;
   virtual void call_started(Gate::CallId call) = 0;
   virtual void call_ended(Gate::CallId call) = 0;
@@ -54,16 +54,16 @@ class Peer {
   std::optional<Sha256> leaf_;
 };
 
-/// Who is behind the connections that gRPC has: it knows each by the name of a Unix socket in the abstract namespace,
-/// to which the server's end of the pair is bound. Threads: any.
+/// The peers behind gRPC's connections: gRPC knows each by the name of a Unix socket in the abstract namespace, to
+/// which the server's end of the pair is bound. Threads: any.
 class Peers {
  public:
-  /// Of 128 random bits, so that none comes twice: neither nobody's nor another one's.
+  /// A name of 128 random bits, so that it never names another connection, now or later.
   static std::string new_name();
 
   void enter(const std::string& name, std::shared_ptr<Peer> peer);
   void leave(const std::string& name);
-  /// @param grpc_peer "unix-abstract:NAME". @return null where the connection is gone, or was never one of ours.
+  /// @param grpc_peer "unix-abstract:NAME". @return null where the connection is gone, or never was in this list.
   std::shared_ptr<Peer> find(std::string_view grpc_peer) const;
 
  private:

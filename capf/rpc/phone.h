@@ -6,7 +6,7 @@
 
 namespace capf::rpc {
 
-/// What phones call.
+/// The methods of phones.
 class PhoneService final : public v1::PhoneService::Service {
  public:
   PhoneService(Guard& guard, service::Enrolment& enrolment) : guard_(guard), enrolment_(enrolment) {}

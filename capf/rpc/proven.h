@@ -8,8 +8,8 @@
 
 namespace capf::rpc {
 
-/// The client certificates that proved somebody lately: anybody can show a certificate of their own making. It says
-/// who queues where, and allows nothing. Threads: any.
+/// The client certificates that authenticated a caller lately, as opposed to self-made ones that any client can show.
+/// Only decides in which queue a call waits, not what it may do. Threads: any.
 class ProvenCertificates {
  public:
   /// @param most of them at once, 2 at least; the ones that were added longest ago are forgotten, half of them at a

@@ -12,7 +12,7 @@
 
 namespace capf::rpc {
 
-/// Whether this server serves: the database answers, the clocks agree, and nobody asked it to stop. Threads: any.
+/// Whether this server serves: the database answers, the clocks agree, and it is not stopping. Threads: any.
 class Readiness {
  public:
   explicit Readiness(service::Monitor& monitor);
@@ -23,17 +23,18 @@ class Readiness {
   /// At most a second old; a database that has not answered for two seconds counts as away. Errors:
   /// DATABASE_UNAVAILABLE, DATABASE_READ_ONLY, CLOCK_SKEW, DATABASE_BEHIND, ISSUER_KEY_ABSENT, SHUTTING_DOWN.
   Status check();
-  /// The same as check() said or will say, without waiting for it: what was found when somebody asked last.
+  /// The last result of check(), without waiting for a new one.
   Status recent();
   /// From now on SHUTTING_DOWN: load balancers go elsewhere, streams end, new calls are refused.
   void drain();
   bool draining() const { return draining_; }
-  /// Until somebody calls drain(), but no longer than `patience`. @return whether somebody did.
+  /// Waits for drain(), but no longer than `patience`. @return whether it was called.
   bool wait_for_drain(std::chrono::milliseconds patience);
 
  private:
   void ask();
-  /// With check_mutex_: asks unless somebody does or what is known is fresh. @return whether it is.
+  /// Starts a check unless one runs or the last result is fresh. The caller holds check_mutex_. @return whether it is
+  /// fresh.
   bool refresh();
 
   service::Monitor& monitor_;
@@ -44,7 +45,7 @@ class Readiness {
   std::optional<std::chrono::steady_clock::time_point> answered_;
   std::optional<std::chrono::steady_clock::time_point> asking_;  ///< since when
   bool stopping_ = false;
-  std::thread asker_;  ///< waits for the database, so that nobody who asks whether it answers must
+  std::thread asker_;  ///< waits for the database, so that callers of check() need not
   std::mutex drain_mutex_;
   std::condition_variable drained_;
 };

@@ -17,7 +17,7 @@ constexpr std::string_view kService = "grpc.reflection.v1alpha.ServerReflection/
 constexpr std::chrono::seconds kLongestDialogue{60};
 constexpr int kMostQuestions = 1000;
 
-/// The file and what it imports, each once, what is imported first.
+/// Adds the file and those that it imports, each once, the imported ones first.
 void add_file(const FileDescriptor& file, std::set<std::string>& added, ServerReflectionResponse& response) {
   if (!added.insert(file.name()).second) return;
   for (int i = 0; i < file.dependency_count(); ++i) add_file(*file.dependency(i), added, response);

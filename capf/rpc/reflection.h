@@ -8,8 +8,8 @@
 
 namespace capf::rpc {
 
-/// Server reflection, for clients that come without the .proto files. gRPC's own would neither ask who calls nor bound
-/// how many streams hold a thread; so this one does, through the guard.
+/// Server reflection, for clients without the .proto files. Through the guard it checks the caller and bounds how many
+/// streams hold a thread; gRPC's own does neither.
 class ReflectionService final : public grpc::reflection::v1alpha::ServerReflection::Service {
  public:
   /// @param services full names

@@ -1,7 +1,7 @@
 #include "capf/rpc/server.h"
 
 #include "capf/net/coroutine.h"
-// Asio comes first: see there.
+// Asio must come first: see capf/net/asio.h.
 #include <algorithm>
 #include <climits>
 #include <utility>
@@ -29,14 +29,14 @@
 namespace capf::rpc {
 namespace {
 
-/// For answers that gRPC has given to reach those who wait for them, after it has stopped.
+/// The time for gRPC's last answers to reach their callers after it has stopped.
 constexpr std::chrono::milliseconds kLastAnswers{500};
-/// Threads that look up who an administrator is when they connect.
+/// Threads that look up administrators when they connect.
 constexpr std::size_t kJudges = 2;
 /// Threads beside those of the calls that run and wait: streams, pollers, and the refusals.
 constexpr int kFurtherThreads = 96;
 
-/// What differs between the two servers.
+/// The differences between the two servers.
 struct Profile {
   int largest_request;
   int largest_answer;
@@ -56,13 +56,13 @@ GateLimits gate_limits(std::uint32_t streams, std::chrono::seconds unread, std::
   return limits;
 }
 
-// HandOverCertificates carries four certificates of 16 KiB each. A connection on which nothing is asked holds its place
-// for 10 s; a phone that was busy with its key connects again, and it makes one call at a time.
+// HandOverCertificates carries four certificates of 16 KiB each. A connection without a call keeps its place for 10 s;
+// a phone that was busy with its key connects again. A phone makes one call at a time.
 const Profile kPhoneProfile{80 * 1024, 256 * 1024, false, 4,
                             gate_limits(1, std::chrono::seconds{5}, std::chrono::seconds{10}, std::chrono::seconds{300},
                                         std::chrono::seconds{30})};
-// ScheduleOperations names 100,000 devices, and its answer has an operation for each. Nobody has a stream to gRPC
-// before they are recognised.
+// ScheduleOperations names 100,000 devices, and its answer has an operation for each. A client gets no stream to gRPC
+// before it is recognised.
 const Profile kAdminProfile{16 << 20, 64 << 20, true, 64,
                             gate_limits(64, std::chrono::seconds{10}, std::chrono::seconds{600},
                                         std::chrono::seconds{3600}, std::chrono::seconds{60})};
@@ -85,12 +85,12 @@ net::ConnectionLimits within_descriptors(net::ConnectionLimits limits) {
 void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const CallLimits& limits) {
   builder.SetMaxReceiveMessageSize(profile.largest_request);
   builder.SetMaxSendMessageSize(profile.largest_answer);
-  // What is small on the wire must not be large in memory.
+  // A compressed message is small on the wire but may be large in memory.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8192);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(profile.known_streams));
-  // Whether the client is there, and how long its connection lasts, the gate sees to.
+  // The gate checks whether the client is there, and limits how long its connection lasts.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, INT_MAX);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // a pair of sockets has no delay
 
@@ -103,11 +103,11 @@ void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const Call
   builder.SetResourceQuota(quota);
 }
 
-/// Debian's Abseil looks for deadlocks at every lock of every mutex, in all of gRPC.
+/// Debian's Abseil otherwise checks for deadlocks at every lock of every mutex, in all of gRPC.
 void trust_library_locks() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
-/// The libraries write a line for whatever a stranger sends, a handshake that fails and a text that is none: a flood of
-/// them would fill the disk. In the log they stand where somebody looks for them.
+/// The libraries write a line for every bad input of a stranger, a failed handshake or text that is not UTF-8: a flood
+/// of them would fill the disk. At debug level they do not fill the log.
 void take_library_logs() {
   gpr_set_log_function([](gpr_log_func_args* line) { log_debug("grpc.logged", {{"cause", line->message}}); });
   google::protobuf::SetLogHandler([](google::protobuf::LogLevel, const char*, int, const std::string& message) {
@@ -159,7 +159,7 @@ class RunningServer final : public Server {
     watches.push_back(guard_.open_calls().watch());
     auto experimental = builder.experimental();
     experimental.SetInterceptorCreators(std::move(watches));
-    // TLS ends at the gate; what gRPC has is a pair of sockets that nobody else can reach.
+    // TLS ends at the gate; gRPC has one end of a pair of sockets that no other process can reach.
     auto connections = experimental.AddExternalConnectionAcceptor(
         decltype(experimental)::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
     server_ = builder.BuildAndStart();

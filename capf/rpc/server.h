@@ -69,37 +69,38 @@ struct ListenSettings {
   std::vector<std::string> addresses;
   Bytes certificate_pem;  ///< the server's, with its chain
   Secret key_pem;         ///< PKCS #8, not encrypted
-  /// For administrators: the site CAs under one of which their certificates are, PEM.
+  /// On the administrators' port: the site CAs, under one of which each client's certificate must be, PEM.
   Bytes client_authorities_pem{};
   std::vector<Network> proxies{};  ///< connections from there begin with a PROXY header
 };
 
 /// How many calls run at once and how many wait; those above are refused with OVERLOADED. Answers wait as well, until
-/// their callers take them. One certificate, or one address of those who have proven nothing, never has all places.
+/// their callers take them. One certificate, or one address of unauthenticated callers, never gets all places.
 struct CallLimits {
-  Capacity known;                   ///< callers with a client certificate that proved them lately
-  Capacity strangers;               ///< callers that show none
-  Capacity unproven{16, 128, 128};  ///< callers with one that has proven nothing yet: anybody can make one
+  Capacity known;                   ///< callers with a client certificate that authenticated them lately
+  Capacity strangers;               ///< callers that show no certificate
+  Capacity unproven{16, 128, 128};  ///< callers with one that has not authenticated yet, which any client can make
   OpenCalls::Patience answers{std::chrono::milliseconds{5000}, 32};
 };
 inline constexpr CallLimits kPhoneCallLimits{{32, 128, 8}, {8, 24, 28}};
 inline constexpr CallLimits kAdminCallLimits{
     {16, 48, 48}, {2, 4, 4}, {4, 12, 12}, {std::chrono::milliseconds{60'000}, 32}};
 
-/// Who comes to either port has 10 s for the handshake. A phone that has only its string stays a stranger, on a
-/// connection that has its own end; an administrator proves who they are with the first call.
+/// Every connection has 10 s for the handshake. A phone that has only its string stays a stranger, on a connection with
+/// a limit of its own; an administrator authenticates with the first call.
 inline constexpr net::ConnectionLimits kPhoneConnectionLimits{
     16384, 16384, 8192, 4096, std::chrono::seconds{10}, std::chrono::seconds{330}};
 inline constexpr net::ConnectionLimits kAdminConnectionLimits{
     16384, 16384, 8192, 4096, std::chrono::seconds{1}, std::chrono::seconds{15}};
 
-/// One gRPC server behind a gate: TLS 1.2 or newer. On the phones' port it asks for a client certificate and judges
-/// none, on the administrators' it must be under the site CA; what it is worth, the guard says. Threads: any.
+/// One gRPC server behind a gate: TLS 1.2 or newer. On the phones' port it asks for a client certificate but does not
+/// check it; on the administrators' port the certificate must be under the site CA. The guard authenticates. Threads:
+/// any.
 class Server {
  public:
   virtual ~Server() = default;
 
-  /// PhoneService and reflection, for everybody. Errors: INVALID_CONFIGURATION.
+  /// PhoneService and reflection, for all clients. Errors: INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Server>> start_phone(const UseCases& use_cases, const ListenSettings& settings,
                                                      const CallLimits& limits = kPhoneCallLimits,
                                                      const net::ConnectionLimits& connections = kPhoneConnectionLimits);
@@ -108,9 +109,9 @@ class Server {
                                                      const CallLimits& limits = kAdminCallLimits,
                                                      const net::ConnectionLimits& connections = kAdminConnectionLimits);
 
-  /// The one it listens on, also where 0 was asked for.
+  /// The real port, also where the settings have 0.
   virtual int port() const = 0;
-  /// As they were asked for, with that port.
+  /// As in the settings, with the real port.
   virtual const std::vector<std::string>& addresses() const = 0;
   /// Shows another certificate to whoever connects from now on. The addresses stay. Errors: INVALID_CONFIGURATION.
   virtual Status replace_certificate(const ListenSettings& settings) = 0;

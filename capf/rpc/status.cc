@@ -9,7 +9,7 @@ namespace capf::rpc {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-// Trailers are at most 8 KiB for most clients; the words stand in them twice, once percent-encoded.
+// Trailers are at most 8 KiB for most clients; the words are in them twice, once percent-encoded.
 constexpr std::size_t kLongestMessage = 1000;
 constexpr int kRetryAfterSeconds = 1;
 

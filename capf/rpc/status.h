@@ -10,9 +10,8 @@
 
 namespace capf::rpc {
 
-/// What a caller reads of an error: gRPC's code for what can be done, the words, and in grpc-status-details-bin a
-/// google.rpc.Status with ErrorInfo {reason, domain "capf"}, beside it RetryInfo where coming again helps.
-/// `cause` is never in it.
+/// An error as the caller gets it: gRPC's code for what the caller can do, the words, and in grpc-status-details-bin a
+/// google.rpc.Status with ErrorInfo {reason, domain "capf"}, and RetryInfo where a retry helps. `cause` is never in it.
 ///
 ///   conflict                 ABORTED
 ///   unavailable              UNAVAILABLE; OVERLOADED: RESOURCE_EXHAUSTED
@@ -24,8 +23,8 @@ grpc::Status to_grpc(const Error& error);
 /// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 Gate::Fields trailers_of(const grpc::Status& status);
 
-/// The text as protobuf takes it: what is not UTF-8 becomes U+FFFD, and so does every control character. At most
-/// `limit` octets, cut between characters.
+/// The text in a form that protobuf accepts: octets that are not UTF-8 become U+FFFD, and so does every control
+/// character. At most `limit` octets, cut between characters.
 std::string to_utf8(std::string_view text, std::size_t limit = 65536);
 
 }  // namespace capf::rpc

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kPemType = "application/x-pem-file";
 
-/// A file as it stands.
+/// A file as it is.
 class DerSource final : public Source {
  public:
   explicit DerSource(std::shared_ptr<const service::PublishedCrl> crl) : crl_(std::move(crl)) {}
@@ -78,7 +78,7 @@ bool take_number(std::string_view& text, Number& number) {
   return true;
 }
 
-/// Whether what follows the last point of a path asks for PEM; nothing where it is neither that nor `der`.
+/// Whether the part after the last point of a path asks for PEM; nothing where it is neither that nor `der`.
 std::optional<bool> wants_pem(std::string_view suffix, std::string_view der, const Request& request) {
   if (suffix == ".pem") return true;
   if (suffix != der) return std::nullopt;
@@ -106,7 +106,7 @@ bool has_tag(const std::string& if_none_match, const std::string& tag) {
   return if_none_match == "*" || if_none_match.find(tag) != std::string::npos;
 }
 
-/// Adds what every answer that may be kept has; one that the caller has already loses its body.
+/// Adds the headers of every answer that may be cached; removes the body where the caller has it already.
 Response kept(const Request& request, Response response, const std::string& tag, std::chrono::seconds max_age) {
   response.headers.emplace_back("ETag", tag);
   response.headers.emplace_back("Cache-Control", "public, max-age=" + std::to_string(max_age.count()));
@@ -157,7 +157,7 @@ Response answer_certificate(const Request& request, std::string_view rest, const
   return kept(request, std::move(response), tag_of(sha256(*der), *pem), std::chrono::hours{24});
 }
 
-/// What stands behind /ocsp/, RFC 6960 A.1: base64, of which '+', '/' and '=' may be written as %2B, %2F and %3D.
+/// Decodes the part after /ocsp/, RFC 6960 A.1: base64, of which '+', '/' and '=' may be written as %2B, %2F and %3D.
 std::optional<Bytes> decode_path(std::string_view text) {
   std::string base64;
   for (; !text.empty(); text.remove_prefix(1)) {
@@ -179,7 +179,7 @@ std::optional<Bytes> decode_path(std::string_view text) {
   }
 }
 
-// RFC 5019 6.2 for the headers of what may be kept.
+// RFC 5019 6.2 for the headers of answers that may be cached.
 void answer_ocsp(const Request& request, const Reply& reply, const Publication& publication) {
   const bool get = request.method == "GET" || request.method == "HEAD";
   const bool alone = request.path == "/ocsp";

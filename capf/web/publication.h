@@ -11,13 +11,13 @@
 
 namespace capf::web {
 
-/// What relying parties ask for.
+/// The objects that relying parties ask for.
 struct Publication {
   const service::PublishedCrls& crls;
   /// The certificate of an issuer, DER; nothing where there is none.
   std::function<std::optional<Bytes>(std::int64_t issuer_id)> certificate;
   service::Responder& responder;
-  std::chrono::seconds crl_max_age{60};  ///< how long others may keep a CRL without asking again
+  std::chrono::seconds crl_max_age{60};  ///< how long caches may keep a CRL without asking again
   Metrics& metrics;
   std::function<bool()> ready = [] { return true; };  ///< whether this server serves; must not wait
 };
@@ -25,7 +25,7 @@ struct Publication {
 /// GET and HEAD of /crl/<issuer>/<shard>.crl and /ca/<issuer>.cer, DER; in PEM with .pem in their place, or where
 /// Accept asks for application/x-pem-file; with ETag and If-None-Match. OCSP by POST /ocsp, and by GET /ocsp/ with the
 /// request in base64 behind it (RFC 6960 A.1). /livez, and /readyz for load balancers on other machines: 503 without
-/// the reason, which is nobody's business here. `publication` is copied; what it refers to outlives the route.
+/// the reason, because anybody may ask here. `publication` is copied; the objects it refers to outlive the route.
 LaterRoute publication_route(const Publication& publication);
 
 }  // namespace capf::web

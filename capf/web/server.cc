@@ -29,7 +29,7 @@ using Message = http::response<http::string_body>;
 net::ConnectionLimits limits_of(const ServerSettings& settings) {
   const auto all = static_cast<std::size_t>(settings.connections);
   const auto of_one = static_cast<std::size_t>(settings.connections_per_address);
-  // Nobody proves anything here: a stranger is a connection on which nothing is being answered.
+  // Clients do not authenticate here: a stranger is a connection on which no request is being answered.
   return {.all = all,
           .of_one = of_one,
           .strangers = all,
@@ -38,7 +38,7 @@ net::ConnectionLimits limits_of(const ServerSettings& settings) {
           .longest = 2 * settings.timeout};
 }
 
-/// What a connection needs of its server; outlives every connection.
+/// The parts of the server that a connection needs; outlives every connection.
 struct Shared {
   explicit Shared(const ServerSettings& wanted, LaterRoute answers)
       : settings(wanted), route(std::move(answers)), connections(limits_of(wanted)) {}
@@ -50,7 +50,7 @@ struct Shared {
 
 std::string text_of(beast::string_view text) { return {text.data(), text.size()}; }
 
-/// The status for a request that cannot be read; nothing where there is nobody to answer.
+/// The status for a request that cannot be read; nothing where the client has gone.
 std::optional<int> status_for(error_code error) {
   if (error == http::error::header_limit) return 431;
   if (error == http::error::body_limit) return 413;
@@ -74,7 +74,7 @@ std::string origin_form(std::string target) {
   return target;
 }
 
-/// Nothing where the request is none; then `refusal` says why.
+/// Nothing where the message is no valid request; then `refusal` says why.
 std::optional<Request> request_of(const Parser::value_type& message, const Address& peer, Response& refusal) {
   const std::string target = origin_form(text_of(message.target()));
   if (target.size() > kLongestTarget) {
@@ -126,7 +126,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
                             [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
   }
 
-  /// RFC 9110 10.1.1: whoever expects it sends no content before 100 (Continue), or for a second or so.
+  /// RFC 9110 10.1.1: a client that expects it sends its content after 100 (Continue), or after a second or so.
   void on_header(error_code error) {
     if (error || parser_->is_done()) return on_read(error);
     const auto& message = parser_->get();
@@ -177,7 +177,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     for (const auto& [name, value] : response.headers) message_.set(name, value);
     message_.keep_alive(keep_alive);
     const std::uint64_t size = response.source ? response.source->size() : response.body.size();
-    if (response.status != 304) message_.content_length(size);  // RFC 9110 15.4.5: not that of this answer
+    if (response.status != 304) message_.content_length(size);  // RFC 9110 15.4.5
     keep_alive_ = keep_alive;
     stream_.expires_after(shared_.settings.timeout);
     if (response.source && !head) {
@@ -276,7 +276,7 @@ class RunningServer final : public Server {
   }
 
  private:
-  Shared shared_;  ///< before the threads, whose io_context owns the connections
+  Shared shared_;  ///< declared before the threads, whose io_context owns the connections
   net::IoThreads threads_;
   std::unique_ptr<net::Acceptor> acceptor_;
   bool stopped_ = false;

@@ -18,7 +18,7 @@ namespace capf::web {
 struct Request {
   std::string method;  ///< "GET", "HEAD", "POST"
   std::string path;    ///< without the query; not decoded
-  std::string query;   ///< what follows '?'; may be empty
+  std::string query;   ///< the part after '?'; may be empty
   std::string content_type;
   std::string accept;
   std::string if_none_match;
@@ -31,7 +31,7 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual std::uint64_t size() const = 0;
-  /// @return how many octets there were: less than asked for at the end only.
+  /// @return how many octets were read: fewer than asked for at the end only.
   virtual Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) const = 0;
 };
 
@@ -46,10 +46,10 @@ struct Response {
 /// A short text with a status.
 Response text_response(int status, std::string_view words);
 
-/// Answers one request. Called from any of the server's threads; may block; what it throws becomes 500.
+/// Answers one request. Called from any of the server's threads; may block; an exception becomes 500.
 using Route = std::function<Response(const Request&)>;
 
-/// To be called once, from any thread, as long as the server is there.
+/// To be called once, from any thread, during the server's life.
 using Reply = std::function<void(Response)>;
 /// Answers one request, now or later. Called from any of the server's threads; must not block.
 using LaterRoute = std::function<void(const Request&, Reply)>;
@@ -59,15 +59,15 @@ struct ServerSettings {
   std::vector<std::string> addresses;
   bool loopback_only = true;  ///< refuses to listen anywhere else
   int threads = 2;
-  /// For one more than these, the one closes that has been idle for longest; where none is idle, the new one.
+  /// Where one more comes, the one that has been idle for longest is closed; where none is idle, the new one.
   int connections = 64;
   int connections_per_address = 64;  ///< the same for one IPv4 address or IPv6 /64
   std::size_t largest_header = 8192;
   std::size_t largest_body = 0;  ///< 0: requests have none
-  /// For a request to arrive, from when the connection was made or the answer before has left; and for an answer to
-  /// leave, of a large one each piece. Then the connection is closed.
+  /// The time for a request to arrive, counted from the connection's start or the end of the answer before; and for an
+  /// answer to leave, or each piece of a large one. Then the connection is closed.
   std::chrono::milliseconds timeout{20'000};
-  std::chrono::minutes whole_answer{30};  ///< for all of a large answer
+  std::chrono::minutes whole_answer{30};  ///< the time for all of a large answer
 };
 
 /// A small HTTP/1.1 server without TLS.
@@ -79,9 +79,9 @@ class Server {
   virtual ~Server() = default;
 
   virtual int port() const = 0;
-  /// As they were asked for, with that port.
+  /// As in the settings, with the real port.
   virtual const std::vector<std::string>& addresses() const = 0;
-  /// Stops listening and closes every connection. The destructor does it too.
+  /// Stops listening and closes every connection. The destructor does so too.
   virtual void stop() = 0;
 };
 

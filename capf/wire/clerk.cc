@@ -111,7 +111,8 @@ class Clerk final : public Desk {
     caller.certificate.emplace(std::move(presented));
   }
 
-  /// What strangers must not be told apart is told to the phone where the protocol has a word for it.
+  /// The wire protocol has messages for "unknown device" and "nothing pending", so the true reason is answered in these
+  /// two cases.
   static Error begin_error(const Error& error) {
     const Reason reason = error.true_reason();
     const bool told = reason == Reason::kUnknownDevice || reason == Reason::kNoPendingOperation;

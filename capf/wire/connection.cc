@@ -27,20 +27,21 @@ using SteadyClock = net::asio::steady_timer::clock_type;
 /// How long the phone may take to close after *end session*.
 constexpr std::chrono::milliseconds kGoodbye{3000};
 constexpr std::chrono::milliseconds kGoodbyeInHaste{300};
-/// How long a handshake may hold its place while the server waits for the phone: far above what our part of it takes.
+/// How long a handshake may hold its place while the server waits for the phone: far longer than the server's part of
+/// it takes.
 constexpr std::chrono::milliseconds kPromptly{100};
 constexpr int kMostTracedLines = 200;  ///< of one session
 constexpr std::string_view kFromPhone = "from_phone";
 constexpr std::string_view kToPhone = "to_phone";
-/// A phone that was not served begins again after 30 s: until then it may stand in line for its handshake.
+/// A phone that is not served begins again after 30 s: until then it may wait in line for its handshake.
 constexpr std::chrono::seconds kInLine{30};
 
-/// A stranger may take until then where there is room for others only without: an honest phone is done with it.
+/// The age at which a stranger gives way where there is no room for others: an honest phone has authenticated by then.
 constexpr std::chrono::milliseconds kGivesWay{5000};
 
 net::ConnectionLimits limits_of(const ListenerSettings& settings) {
   const auto count = [](int number) { return static_cast<std::size_t>(number); };
-  // Every wait of a stranger has an end of its own; this is the end of all of them.
+  // Every wait of a stranger has an end of its own; this is their sum.
   const Duration longest = 2 * settings.handshake + kInLine + settings.session.first_answer + settings.session.answer;
   return {.all = count(settings.connections),
           .of_one = count(settings.connections_per_address),
@@ -52,7 +53,7 @@ net::ConnectionLimits limits_of(const ListenerSettings& settings) {
 
 Moment after(Duration duration) { return SteadyClock::now() + duration; }
 
-/// The id is what a fresh proof signs, so nobody may foresee it.
+/// The id must be unpredictable, because a fresh proof signs it.
 std::uint32_t draw_session_id() {
   std::array<std::uint8_t, 4> octets{};
   Botan::system_rng().randomize(octets.data(), octets.size());
@@ -83,7 +84,7 @@ struct QuestionName {
 
 }  // namespace
 
-/// Stands in the line as long as it lives.
+/// Waits in the line during its life.
 struct Places::Waiter {
   Waiter(Places& where, std::string from, const net::asio::any_io_executor& executor, Moment until)
       : places(where), block(std::move(from)), timer(executor, until) {
@@ -121,7 +122,7 @@ void Places::give() {
     ++free_;
     return;
   }
-  turns_.splice(turns_.end(), turns_, turns_.begin());  // the next time it is the turn of all others first
+  turns_.splice(turns_.end(), turns_, turns_.begin());  // next time all other addresses have their turn first
   Waiter& next = *lines_.find(*turns_.back())->second.waiters.front();
   leave(next);
   next.has_place = true;
@@ -196,7 +197,7 @@ void Connection::start() {
       const auto self = weak.lock();
       if (!self) return;
       self->stream_.cancel();
-      // For its question, if it waits in line for the service: see has_gone().
+      // So that a question that waits in line for the service finds the phone gone: see has_gone().
       net::error_code ignored;
       self->stream_.socket().shutdown(net::tcp::socket::shutdown_both, ignored);
     });
@@ -212,7 +213,7 @@ void Connection::start() {
 }
 
 void Connection::dismiss(bool now) {
-  // The hall's lock is held, and part() takes it: this connection is still there.
+  // The caller holds the hall's lock, which part() takes too: so this connection still exists.
   net::asio::post(worker_.threads.context(), [weak = weak_from_this(), now] {
     const auto self = weak.lock();
     if (self && (now || (!self->authenticated_ && !self->asking_))) self->stream_.cancel();
@@ -251,7 +252,7 @@ net::asio::awaitable<bool> Connection::shake_hands() {
       const Place place(*this);
       end = co_await stream_.accept(after(kPromptly));
     }
-    // Who lets the server wait holds up nobody else, and has lost nothing by it.
+    // A slow client keeps only its own place; give it the rest of its time.
     if (end == End::kTimeout) end = co_await stream_.accept(after(patience));
   }
   if (end != End::kDone) {
@@ -304,7 +305,7 @@ net::asio::awaitable<void> Connection::converse() {
         break;
       }
       case Step::Then::kClose: {
-        // The phone has heard what its end is; the record may take longer.
+        // The phone has received the last message; recording may take longer.
         const bool said = !step.send.empty();
         net::error_code ignored;
         if (!said) stream_.socket().close(ignored);
@@ -360,8 +361,8 @@ net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& questio
   Desk* const clerk = &desk;
   const Question* const asked = &question;
   std::optional<Answer>* const told = &answer;
-  // A phone that has waited in line for too long comes again: what it asked for is not done for nobody. What it has
-  // done itself is written down whether or not it waits.
+  // A phone that waited too long comes back: do not do expensive work for a connection that is gone. But always record
+  // what the phone has done itself.
   const bool expensive = begins || std::holds_alternative<Issue>(question);
   const int socket = stream_.socket().native_handle();
   const auto work = [clerk, asked, told, expensive, socket] {

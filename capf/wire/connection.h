@@ -13,26 +13,26 @@
 #include "capf/net/threads.h"
 #include "capf/wire/listener.h"
 
-// What the listener is made of: one connection, and what all of them share.
+// The parts of the listener: one connection, and the state that all of them share.
 
 namespace capf::wire {
 
-/// Places for what only so many may do at once. The addresses that wait for one get the next in turn, and among those
-/// of one address who came first. Threads: one.
+/// Places for something that only so many may do at once. The addresses that wait get the next one in turn; within one
+/// address, first come, first served. Threads: one.
 class Places {
  public:
   explicit Places(int count) : free_(count) {}
 
   /// @param block the neighbours among whom the caller waits: Address::block()
-  /// @return whether there is a place for the caller now; one that there was must be given back.
+  /// @return whether the caller got a place; if so, it must give it back.
   net::asio::awaitable<bool> take(std::string block, net::Moment until);
   void give();
-  /// Nobody gets a place any more.
+  /// No caller gets a place any more.
   void close();
 
  private:
   struct Waiter;
-  /// Those who wait from one block; there is one at least.
+  /// The callers that wait from one block, at least one.
   struct Line {
     std::list<Waiter*> waiters;
     std::list<const std::string*>::iterator turn;
@@ -42,20 +42,20 @@ class Places {
   int free_;
   bool closed_ = false;
   std::unordered_map<std::string, Line> lines_;
-  std::list<const std::string*> turns_;  ///< whose is next, by keys of lines_
+  std::list<const std::string*> turns_;  ///< the order of turns, by keys of lines_
 };
 
 /// One thread and the connections that live on it.
 struct Worker {
   explicit Worker(int handshakes) : places(handshakes), threads(1) {}
 
-  Places places;  ///< outlives the connections, which go with the threads' context at the latest
+  Places places;  ///< outlives the connections, which end with the threads' context at the latest
   net::IoThreads threads;
 };
 
 class Connection;
 
-/// What all connections share; outlives them. Threads: any.
+/// The state that all connections share; outlives them. Threads: any.
 class Hall {
  public:
   Hall(const ListenerSettings& settings, std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
@@ -93,7 +93,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection& operator=(const Connection&) = delete;
 
   void start();
-  /// To end: at once where `now` is set or the phone is a stranger that nobody is judging. Threads: any.
+  /// Asks it to end: at once where `now` is set, or where the phone is a stranger without a question at the service.
+  /// Threads: any.
   void dismiss(bool now);
 
  private:
@@ -105,20 +106,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// @return what the phone did, for the session.
   net::asio::awaitable<Step> listen(Session& session, std::size_t used, net::Moment until);
   void begin_trace(const DeviceName& device, std::uint32_t session_id);
-  /// One line of the dialogue, where it is traced. A phone can make it long: not every line is written then.
+  /// Logs one line of the dialogue, where it is traced; no more than kMostTracedLines.
   void trace(std::string_view what, std::string_view words);
   /// The message, and the certificates in it.
   void trace_message(std::string_view direction, BytesView octets);
   void trace_certificate(std::string_view what, BytesView der);
   void trace_answer(const Question& question, const Answer& answer);
 
-  net::Connections::Place place_;  ///< before all else: when it is left, the connection is gone
+  net::Connections::Place place_;  ///< first member, so destroyed last: when the place is left, the connection is gone
   const Address peer_;
   Hall& hall_;
   Worker& worker_;
   net::TlsStream stream_;
   Bytes arrived_;
-  std::string traced_;  ///< the device, where its dialogue goes to the log
+  std::string traced_;  ///< the device, where its dialogue is logged
   std::string traced_session_;
   int traced_lines_ = 0;
   bool authenticated_ = false;

@@ -7,16 +7,16 @@
 
 #include "capf/base/bytes.h"
 
-// The CAPF protocol's outer form, versions 2 and 3: what `capf/wire/README.md` calls a message, before its
-// elements mean anything. Nothing here copies, allocates or throws.
+// The CAPF protocol's outer form, versions 2 and 3: what `capf/wire/README.md` calls a message, before its elements are
+// interpreted. Without copies, allocations or exceptions.
 
 namespace capf::wire {
 
 inline constexpr std::uint8_t kProtocolId = 0x55;
 inline constexpr std::size_t kHeaderSize = 8;
-/// What the length field can say.
+/// The most that the length field can express.
 inline constexpr std::size_t kLongestElements = 65535;
-/// What we take: two certificates of the largest size that is looked at, and their signatures.
+/// The most that this server accepts: two certificates of the largest size that it reads, and their signatures.
 inline constexpr std::size_t kLongestAccepted = 40 * 1024;
 
 /// One message, within the octets that were read.
@@ -30,7 +30,7 @@ struct Frame {
 
 /// Not enough octets yet.
 struct More {
-  std::size_t size = 0;  ///< how many there must be in all before another look is worth it
+  std::size_t size = 0;  ///< octets needed in all before the next try
 };
 
 /// It can never become a message.
@@ -40,7 +40,7 @@ struct Malformed {
 
 using Taken = std::variant<More, Frame, Malformed>;
 
-/// The message at the front of `data`; what stands behind it is not looked at.
+/// The message at the front of `data`; octets behind it are ignored.
 /// @param longest more octets of elements than these are malformed as soon as the header says so.
 Taken take_frame(BytesView data, std::size_t longest = kLongestElements);
 
@@ -71,7 +71,8 @@ class FrameWriter {
   void put(std::uint8_t tag, BytesView value) { put(tag, {}, value, {}); }
   /// One element whose value is in three parts.
   void put(std::uint8_t tag, BytesView first, BytesView second, BytesView third);
-  /// Writes the length into the header. @return false where the elements are too long: what was appended is gone.
+  /// Writes the length into the header. @return false where the elements are too long: then the message is removed
+  /// again.
   [[nodiscard]] bool finish();
 
  private:

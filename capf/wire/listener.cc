@@ -15,9 +15,9 @@ namespace {
 namespace asio = net::asio;
 using net::tcp;
 
-/// Descriptors for all else: the database, the other listeners, files.
+/// Descriptors for everything else: the database, the other listeners, files.
 constexpr int kOtherDescriptors = 256;
-/// For calls of the service that run when the patience is over; the database has limits of its own.
+/// The time for calls of the service that still run when the patience is over; the database has limits of its own.
 constexpr std::chrono::seconds kLastCalls{5};
 
 int io_threads(const ListenerSettings& settings) {
@@ -97,7 +97,7 @@ class RunningListener final : public Listener {
     std::make_shared<Connection>(std::move(socket), std::move(place), peer, hall_, worker)->start();
   }
 
-  Hall hall_;  ///< before the workers, whose contexts own the connections
+  Hall hall_;  ///< declared before the workers, whose contexts own the connections
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<net::Acceptor> acceptor_;  ///< on the first worker
   std::size_t next_ = 0;

@@ -18,10 +18,10 @@ struct ListenerSettings {
   /// "127.0.0.1:3804", "[::1]:3804". Port 0 takes a free one, the same for every address.
   std::vector<std::string> addresses;
   SessionSettings session;
-  Duration handshake = std::chrono::seconds(15);      ///< for the ClientHello to arrive, and for all that follows it
-  Duration whole_session = std::chrono::minutes(45);  ///< from the handshake's end, whatever happens
+  Duration handshake = std::chrono::seconds(15);      ///< for the ClientHello, and again for the rest
+  Duration whole_session = std::chrono::minutes(45);  ///< from the handshake's end, in any case
   Duration keep_alive = std::chrono::minutes(15);     ///< TCP: so that firewalls keep the connection; 1 s to 1 h
-  int connections = 20000;                            ///< in all; further ones are closed at once, as with all limits
+  int connections = 20000;                            ///< in all; as with all limits, further ones are closed at once
   int connections_per_address = 20000;                ///< an IPv4 address or an IPv6 /64: many phones may share one
   int strangers = 10000;                              ///< of all, those that have not authenticated yet
   /// Of strangers, those from one such address. Where there is no room, the oldest stranger gives way after some
@@ -47,25 +47,25 @@ struct ListenerCounts {
   std::int64_t legacy_sessions = 0;     ///< of those, over TLS 1.0
 };
 
-/// The phones' port: TLS, and behind it the CAPF protocol. A connection costs memory and no thread; what blocks runs on
-/// pools of its own.
+/// The phones' port: TLS, and behind it the CAPF protocol. A connection costs memory but no thread; blocking work runs
+/// on pools of its own.
 class Listener {
  public:
-  /// Raises the limit on descriptors; where even that is below settings.connections, that is the limit, and the log
-  /// says so. @param metrics counts every question: "wire/begin"; may be absent. Errors: INVALID_CONFIGURATION.
+  /// Raises the limit on descriptors; where even the highest is below settings.connections, it limits the connections,
+  /// which is logged. @param metrics counts every question: "wire/begin"; may be absent. Errors: INVALID_CONFIGURATION.
   static Result<std::unique_ptr<Listener>> start(const ListenerSettings& settings,
                                                  std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
                                                  Metrics* metrics = nullptr);
   virtual ~Listener() = default;
 
   virtual int port() const = 0;
-  /// As they were asked for, with that port.
+  /// As in the settings, with the real port.
   virtual const std::vector<std::string>& addresses() const = 0;
-  /// For connections from now on. Threads: any.
+  /// Replaces the TLS context for new connections. Threads: any.
   virtual void replace(std::shared_ptr<const net::TlsContext> tls) = 0;
   virtual ListenerCounts counts() const = 0;
-  /// Takes no more connections, closes those of strangers, lets the others finish, and cuts off after `patience` what
-  /// is left, without *end session*: its operation stays as it is. The destructor does so at once.
+  /// Accepts no more connections, closes those of strangers, lets the others finish, and after `patience` cuts off the
+  /// rest, without *end session*: their operations stay as they are. The destructor does so at once.
   virtual void stop(Duration patience) = 0;
 };
 

@@ -11,7 +11,7 @@ namespace {
 
 using enum Tag;
 
-/// Which elements count in which message: whatever else stands there is passed over.
+/// Which elements count in which message; others are ignored.
 struct Form {
   Command command;
   std::string_view name;

@@ -10,8 +10,8 @@
 #include "capf/base/error.h"
 #include "capf/wire/frame.h"
 
-// What the messages of the CAPF protocol say. Codes and sizes are those of `capf/wire/README.md`; what it calls
-// "not observed" has no meaning here either.
+// The contents of the CAPF protocol's messages. Codes and sizes are those of `capf/wire/README.md`; codes that it calls
+// "not observed" have no meaning here either.
 
 namespace capf::wire {
 
@@ -67,7 +67,7 @@ struct CertificateElement {
 };
 
 struct Sha2Signature {
-  std::uint8_t hash = 0;  ///< kHashSha256, kHashSha512; kHashSha1 can be said too
+  std::uint8_t hash = 0;  ///< kHashSha256, kHashSha512; also kHashSha1
   BytesView signature;
 };
 
@@ -88,7 +88,7 @@ struct Message {
   std::optional<std::uint16_t> key_size{};     ///< bits
   std::optional<std::uint8_t> key_type{};
   std::optional<std::uint8_t> curve{};
-  std::optional<std::string_view> device{};  ///< without its NUL; any other octets
+  std::optional<std::string_view> device{};  ///< without its NUL; may contain any other octets
   std::optional<std::uint8_t> certificate_type{};
   std::optional<CertificateElement> certificate{};
   std::optional<BytesView> signed_data{};
@@ -99,7 +99,7 @@ struct Message {
 
 /// Reads the elements that count in a message of that command and ignores the others. Malformed: an element runs past
 /// the end, one that counts is there twice or has another size or form than it must. A command that is not in Command
-/// is no fault here: nothing counts in it.
+/// is no fault here: all its elements are ignored.
 std::variant<Message, Malformed> read_message(const Frame& frame);
 
 /// The message on the wire, its elements in the order in which Cisco's own sides send them.
@@ -107,7 +107,7 @@ std::variant<Message, Malformed> read_message(const Frame& frame);
 Result<Bytes> encode(const Message& message);
 
 /// "key_generate_request key_size=2048 key_type=rsa": for the trace and for tests. Never the password, and of long
-/// elements only their sizes; what a stranger wrote is escaped.
+/// elements only their sizes; a stranger's text is escaped.
 std::string describe(const Message& message);
 /// "auth_response", or "command_8" for one that is not in Command.
 std::string describe(Command command);

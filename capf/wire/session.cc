@@ -5,15 +5,15 @@
 namespace capf::wire {
 namespace {
 
-/// *Request in progress* of a phone that has not said who it is.
+/// How many *request in progress* an unauthenticated phone may send.
 constexpr int kMostInProgress = 3;
-/// And of one that has: one in each second, and so many at once.
+/// And an authenticated one: one in each second, and so many at once.
 constexpr std::chrono::seconds kOneInProgress{1};
 constexpr std::chrono::seconds kInProgressAtOnce{10};
 
 }  // namespace
 
-/// What happened, as far as the table tells events apart.
+/// The events that the table distinguishes.
 enum class Session::Input : std::uint8_t {
   // from the phone
   kAuthResponse,
@@ -26,7 +26,7 @@ enum class Session::Input : std::uint8_t {
   kDeleted,
   kDeleteRefused,
   kInProgress,
-  kBreach,  ///< a message that breaks the rules
+  kBreach,  ///< a message against the rules
   // from the service
   kInstall,
   kInstallWithoutEc,  ///< EC only, and the phone has RSA only
@@ -50,7 +50,7 @@ struct Session::Transition {
   Step (Session::*action)();
 };
 
-// The whole dialogue. What the phone says and is not here is out of turn: it is refused like a breach.
+// The whole dialogue. A message of the phone without a row here is out of turn: it is refused like a breach.
 const Session::Transition Session::kTransitions[] = {
     {State::kAuth, Input::kAuthResponse, State::kBegin, &Session::ask_begin},
     {State::kBegin, Input::kInstall, State::kKey, &Session::ask_key},
@@ -116,7 +116,7 @@ Step Session::take(Input input) {
     case Input::kIssued:
     case Input::kDone:
     case Input::kNothingPending:
-    case Input::kUnknownDevice:  // the service answers what it was not asked
+    case Input::kUnknownDevice:  // the service answered a question that it was not asked
     case Input::kCannotSay: break;
   }
   return break_off();
@@ -176,7 +176,7 @@ Session::Input Session::refuse_as(Reason reason, std::string words) {
 }
 
 Session::Input Session::classify(const Message& message) {
-  // Every answer but that with a key says in its reason whether it was done.
+  // Every answer but the one with a key says in its reason whether the phone did it.
   const auto outcome = [&](Input done, Input not_done, ReportFailure::What what) {
     if (!message.reason) {
       return refuse_as(Reason::kMessageMalformed, describe(message.command) + " without a reason");
@@ -275,7 +275,7 @@ Session::Input Session::classify(const Answer& answer) {
 Step Session::ask_begin() {
   Begin begin{*device_, version_, {}, {}};
   if (message_.password && !message_.password->empty()) begin.password = message_.password;
-  // Any part of a proof is one that must be whole.
+  // Where there is any part of a proof, the proof must be complete.
   if (message_.certificate || message_.signed_data || message_.sha2_signed_data || message_.sudi) {
     begin.proof =
         ProofElements{message_.certificate.value_or(CertificateElement{}), message_.signed_data.value_or(BytesView{}),
@@ -348,7 +348,7 @@ Step Session::nothing() {
 
 Step Session::say(const Message& message, Duration wait) {
   auto octets = encode(message);
-  if (!octets) return break_off();  // larger than any certificate of ours
+  if (!octets) return break_off();  // larger than any of our certificates
   Step step;
   step.send = *std::move(octets);
   step.wait = wait;

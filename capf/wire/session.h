@@ -20,13 +20,13 @@
 namespace capf::wire {
 
 struct SessionSettings {
-  Duration first_answer = std::chrono::seconds(10);    ///< to the auth request; nobody has proven anything yet
+  Duration first_answer = std::chrono::seconds(10);    ///< to the auth request; the phone is still unauthenticated
   Duration answer = std::chrono::seconds(30);          ///< to every other request but the next one
   Duration key_generation = std::chrono::minutes(30);  ///< *request in progress* does not extend it
-  bool conceal_devices = false;                        ///< unknown devices and idle ones hear reason 7 as well
+  bool conceal_devices = false;                        ///< unknown and idle devices too are answered reason 7
 };
 
-/// The elements with which a phone proves a certificate: nothing of them is believed. Empty views: not sent.
+/// The elements with which a phone proves a certificate, still unverified. Empty views: not sent.
 struct ProofElements {
   CertificateElement certificate;
   BytesView signed_data;
@@ -34,9 +34,9 @@ struct ProofElements {
   std::optional<Sudi> sudi;
 };
 
-// What the service is asked. Views point into the octets that were given to receive().
+// The questions to the service. Views point into the octets that were given to receive().
 
-/// Who is it, and what is pending for it? Answered with Begun.
+/// Which phone is it, and which operation is pending for it? Answered with Begun.
 struct Begin {
   DeviceName device;
   std::uint8_t version = kVersion3;          ///< of the protocol, as the phone speaks it
@@ -79,10 +79,11 @@ struct Issued {
 };
 struct Done {};
 /// Errors: UNKNOWN_DEVICE and NO_PENDING_OPERATION have an answer of their own to the phone; unavailable, outcome
-/// unknown, conflict and internal are no answer at all; all others refuse. What is refused is on record already.
+/// unknown, conflict and internal end the session without an answer; all others refuse. The service has already
+/// recorded the refusal.
 using Answer = std::variant<Begun, Issued, Done, Error>;
 
-/// What to do next: first send, then one of three.
+/// The next step: first send, then one of three.
 struct Step {
   enum class Then : std::uint8_t { kWait, kAsk, kClose };
 
@@ -91,11 +92,11 @@ struct Step {
   /// kWait: how long from now at most; absent: as long as the wait before has left.
   std::optional<Duration> wait;
   std::optional<Question> ask;   ///< kAsk
-  std::optional<Error> refused;  ///< kClose, and the service does not know yet why: to be put on record
-  std::size_t used = 0;          ///< octets of receive() that are done with; to be dropped before it is called again
+  std::optional<Error> refused;  ///< kClose, for a reason that the service does not know yet: to be recorded
+  std::size_t used = 0;          ///< octets of receive() that were processed; to be dropped before it is called again
 };
 
-/// Of a session, for the trace and for tests.
+/// The state of a session, for the trace and for tests.
 enum class State : std::uint8_t {
   kAuth,  ///< the phone is to say who it is
   kBegin,
@@ -119,19 +120,19 @@ class Session {
 
   /// The server speaks first.
   Step start();
-  /// @param data everything that the phone has sent and that is not done with. To be called again with the rest, if
+  /// @param data everything that the phone has sent and that is not yet processed. To be called again with the rest, if
   /// there is any, where the step is to wait. @param now by which *request in progress* is rationed
   Step receive(BytesView data, net::Pace::Moment now);
-  /// To the question of the last step.
+  /// Takes the answer to the question of the last step.
   Step answer(const Answer& answer);
-  /// The wait is over and the phone has not said enough.
+  /// The wait is over before a whole message has come.
   Step timeout();
   /// The phone closed the connection, or it broke.
   Step closed();
 
   std::uint32_t id() const { return id_; }
   State state() const { return state_; }
-  /// Whether the service has said that the phone is who it says.
+  /// Whether the service has authenticated the phone.
   bool authenticated() const { return begun_.has_value(); }
 
  private:
@@ -179,9 +180,9 @@ class Session {
   std::uint8_t version_ = 0;
   std::optional<Begun> begun_;
   int in_progress_ = 0;         ///< messages before the phone was authenticated
-  net::Pace in_progress_pace_;  ///< of those after it: seconds of a phone's waiting
+  net::Pace in_progress_pace_;  ///< rations those after it: seconds of a phone's waiting
 
-  // Of the event that is being taken.
+  // The time of the event in progress.
   net::Pace::Moment now_{};
   Message message_;
   std::optional<DeviceName> device_;
