@@ -16,7 +16,7 @@ std::vector<Bytes> certificates_of(const v1::AddAdministratorResponse& response)
   return certificates;
 }
 
-/// For a key that stays where it was made: the server certifies the request that came from there.
+/// For a key that stays where it was made: the server certifies a request from there.
 Result<int> certify(const Arguments& arguments, Server& server) {
   constexpr std::size_t kLargestRequest = 65536;
   v1::AddAdministratorRequest request;
@@ -24,7 +24,7 @@ Result<int> certify(const Arguments& arguments, Server& server) {
   request.set_role(arguments.text("--role"));
   CAPF_LET(const std::string text, client::read_file(arguments.text("--request"), kLargestRequest));
   const auto der = client::parse_request(text);
-  request.set_certification_request(der ? std::string(as_text(*der)) : text);  // where it is no PEM, it may be DER
+  request.set_certification_request(der ? std::string(as_text(*der)) : text);  // where it is not PEM, it may be DER
   const std::filesystem::path state(server.place().state);
   const auto folder = arguments.has("--out") ? std::filesystem::path(arguments.text("--out")) : state / "admin";
   v1::AddAdministratorResponse response;
@@ -39,7 +39,7 @@ Result<int> certify(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-/// The key is made and stays here; the server sees its certification request alone.
+/// The key is made and stays here; the server gets only its certification request.
 Result<int> add(const Arguments& arguments, Server& server) {
   if (arguments.has("--request")) return certify(arguments, server);
   v1::AddAdministratorRequest request;

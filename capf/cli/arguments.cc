@@ -181,8 +181,8 @@ class Grammar {
     }
   }
 
-  /// A command's own --state stands before the program's: of what it is given, the states are the command's, and a
-  /// folder is the site's.
+  /// Whether a command's own option hides the program's of the same name (--state): then values that are states are the
+  /// command's, and a folder is the site's.
   bool hides_place(const CLI::App& app, const Option& spec) const {
     if (&app == &app_ || spec.kind != Option::Kind::kChoice) return false;
     const auto& globals = global_options();

@@ -21,7 +21,7 @@ struct Node {
 };
 
 struct Parsed {
-  const Command* command = nullptr;  ///< absent: print `out` and `error` and exit with `exit_code`
+  const Command* command = nullptr;  ///< null: print `out` and `error` and exit with `exit_code`
   Arguments arguments;
   Arguments place;  ///< the options of the program itself; `operation list` has another --state of its own
   int exit_code = 0;
@@ -31,7 +31,7 @@ struct Parsed {
 
 /// @param words the command line without the program's name.
 Parsed parse(const std::vector<std::string>& words, const std::vector<Command>& commands);
-/// The whole tree of commands as the parser has it.
+/// The parser's whole tree of commands.
 Node command_tree(const std::vector<Command>& commands);
 
 }  // namespace capf::cli

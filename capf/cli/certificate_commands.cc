@@ -69,7 +69,7 @@ constexpr std::size_t kSerialsAtOnce = 10'000;
 constexpr int kSample = 20;
 constexpr int kLargestPage = 1000;
 
-/// Selections that make up the one which the command line names: a file of serial numbers goes in slices.
+/// The selections that together make up the command line's: a file of serial numbers is cut into slices.
 /// Errors: INVALID_SELECTION for a file without serial numbers, INVALID_REQUEST.
 Result<std::vector<v1::CertificateSelection>> selections(const Arguments& arguments) {
   v1::CertificateSelection selection;
@@ -99,7 +99,7 @@ Result<std::vector<v1::CertificateSelection>> selections(const Arguments& argume
   return slices;
 }
 
-/// What a revocation of them would revoke: a sample of it, for programs all.
+/// Lists what a revocation of them would revoke: a sample for people, all of it for programs.
 Result<int> list_selected(const Arguments& arguments, Server& server,
                           const std::vector<v1::CertificateSelection>& slices) {
   const bool all = arguments.format() == Format::kJson;

@@ -12,7 +12,7 @@ namespace capf::cli {
 namespace {
 
 constexpr std::int64_t kMostDays = 36500;
-constexpr std::int64_t kUsualTimeout = 10;  // in seconds, as the guidelines have it
+constexpr std::int64_t kUsualTimeout = 10;  // in seconds, as in the plugins' guidelines
 constexpr std::int64_t kLongestTimeout = 600;
 
 int print(const Verdict& verdict) {
@@ -31,8 +31,9 @@ std::optional<Range> range(const Arguments& arguments, const std::string& name) 
   return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
-/// Within --timeout there is a line, whatever hangs: calls end a little earlier, so that it says what did.
-/// @return the exit code where the timeout is none.
+/// Prints a line within --timeout even if something hangs. Calls end a little earlier, so that the line can say what
+/// hung.
+/// @return the exit code where --timeout is out of range.
 std::optional<int> limit_time(const std::string& check, const Arguments& arguments, Server& server) {
   const std::int64_t seconds = arguments.number("--timeout").value_or(kUsualTimeout);
   if (seconds < 1 || seconds > kLongestTimeout) return print_usage(check, "--timeout is 1 to 600 seconds");

@@ -47,7 +47,7 @@ namespace {
 
 constexpr std::size_t kLengthOfDate = 10;  // 2030-12-31
 
-/// The time that lies so many units, "90m", after `now`, or before it.
+/// The time so many units ("90m") after `now`, or before it.
 std::optional<TimePoint> count_from(TimePoint now, std::string_view text, bool forward) {
   std::int64_t count = 0;
   const char* end = text.data() + text.size();

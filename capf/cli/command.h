@@ -38,13 +38,13 @@ struct Option {
   std::string letter = {};  ///< "-w", beside the name; may be empty
 };
 
-/// What was given on the command line, checked as far as the options' kinds say.
+/// The values of the command line, checked by the options' kinds.
 class Arguments {
  public:
   void set(const std::string& name, std::vector<std::string> values) { values_[name] = std::move(values); }
 
   bool has(const std::string& name) const { return values_.count(name) != 0; }
-  /// Empty where it was not given.
+  /// The value; empty where the option was not given.
   std::string text(const std::string& name) const;
   std::vector<std::string> list(const std::string& name) const;
   std::optional<std::int64_t> number(const std::string& name) const;
@@ -58,7 +58,7 @@ class Arguments {
   std::map<std::string, std::vector<std::string>> values_;
 };
 
-/// The moment that a date without a time of day means.
+/// Whether a date without a time of day means its begin or its end.
 enum class Day : std::uint8_t { kBegins, kEnds };
 
 /// RFC 3339, a date, or counted from now: "+90m", "+12h", "+10d", "+2w", "-24h". Errors: INVALID_TIME.
@@ -74,8 +74,8 @@ struct Command {
   bool plugin = false;  ///< ends with the monitoring plugins' own exit codes
 };
 
-/// Asks on the terminal; with --yes it does not ask. @return nothing to go on, or the exit code: 1 for a no, 2 without
-/// a terminal to ask on.
+/// Asks on the terminal; with --yes it does not ask. @return nothing to continue, or the exit code: 1 for a no, 2
+/// without a terminal.
 std::optional<int> confirm(const Arguments& arguments, const std::string& question);
 
 /// Goes on as capfd, which stands beside this program: it knows the keys, which are files of the server's. Its exit

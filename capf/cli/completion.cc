@@ -23,8 +23,8 @@ complete -F _capfctl capfctl
 
 struct Script {
   std::string paths;   ///< which words go down the tree
-  std::string values;  ///< what may follow an option
-  std::string words;   ///< what may stand at a place
+  std::string values;  ///< the values possible after an option
+  std::string words;   ///< the words possible at a position
 };
 
 std::string reply(const std::string& words) { return "COMPREPLY=($(compgen -W '" + words + "' -- \"$current\"))"; }
@@ -46,7 +46,7 @@ void add_node(Script& script, const Node& node, const std::string& path, const N
   };
   add_options(node);
   if (&node != &root) {
-    // The options of the program itself may stand anywhere.
+    // The options of the program itself are allowed anywhere.
     Node global = root;
     for (const auto& [option, values] : node.options) {
       global.options.erase(std::remove_if(global.options.begin(), global.options.end(),

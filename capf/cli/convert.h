@@ -14,7 +14,7 @@ std::string spell(v1::OperationKind kind);
 std::string spell(v1::OperationState state);
 std::string spell(v1::AuthMode auth);
 std::string spell(v1::KeyOrder order);
-/// The other way; the unspecified value for what is none of them.
+/// The reverse; the unspecified value for any other text.
 v1::OperationKind kind_of(const std::string& text);
 v1::OperationState state_of(const std::string& text);
 v1::AuthMode auth_of(const std::string& text);

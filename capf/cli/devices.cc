@@ -89,7 +89,7 @@ DeviceList read_devices(const std::vector<std::string>& names, std::string_view 
     list.devices.push_back({std::move(row.cells[0]), std::move(row.cells[1]), row.line});
   }
 
-  std::unordered_map<std::string_view, std::size_t> seen;  // the line
+  std::unordered_map<std::string_view, std::size_t> seen;  // device to line
   std::size_t renamed = 0;
   for (DeviceLine& line : list.devices) {
     const auto name = as_written ? std::nullopt : name_of_mac(line.device);
@@ -99,7 +99,7 @@ DeviceList read_devices(const std::vector<std::string>& names, std::string_view 
       }
       line.device = *name;
     }
-    if (line.line != 0) {  // of those on the command line the server speaks by itself
+    if (line.line != 0) {  // for those on the command line the server reports faults itself
       const auto device = DeviceName::parse(line.device);
       if (!device) list.faults.add(line.line, sheet.places[0], line.device, device.error().message);
       const auto model = check_model(line.model);

@@ -19,17 +19,17 @@ struct DeviceLine {
 
 struct DeviceList {
   std::vector<DeviceLine> devices;
-  std::vector<std::string> remarks;  ///< names that were put right
+  std::vector<std::string> remarks;  ///< names that were corrected
   Faults faults;
 };
 
 /// The devices of the command line, and of a CSV file with the columns device (or device name, MAC, MAC address) and
-/// model. What is wrong with a name or a model of the file, and names that stand twice, are faults.
-/// @param as_written leaves names as they are; otherwise a MAC address becomes the name that its phone comes by.
+/// model. Wrong names or models in the file, and names that occur twice, are faults.
+/// @param as_written leaves names as they are; otherwise a MAC address becomes the name of its phone.
 DeviceList read_devices(const std::vector<std::string>& names, std::string_view file, bool as_written);
 
-/// The name that a desk phone comes by, where the text is its MAC address in any usual writing, or such a name in
-/// another case: "SEP001122334455" for "0011.2233.4455", "00:11:22:33:44:55" and "sep001122334455".
+/// The name of a desk phone, where the text is its MAC address in any usual form, or such a name in another case:
+/// "SEP001122334455" for "0011.2233.4455", "00:11:22:33:44:55" and "sep001122334455".
 std::optional<std::string> name_of_mac(std::string_view text);
 
 /// The devices named on the command line and those of --file ("-": standard input); lines without a model get --model.
@@ -44,11 +44,11 @@ std::string named_certificate(const Arguments& arguments);
 
 /// A file that an option names, or standard input for "-", of 16 MiB at most. Errors: INVALID_REQUEST.
 Result<std::string> read_input(const std::string& path);
-/// Tells the faults on standard error. @return INVALID_REQUEST where there are any.
+/// Writes the faults to standard error. @return INVALID_REQUEST where there are any.
 capf::Status report_faults(const Faults& faults, const std::string& path);
 
-/// What people paste as a serial number ("0A:1B:2C", "0x0a1b2c", upper case) as the services spell it; everything else,
-/// above all a device name, unchanged.
+/// Converts a serial number in the usual forms ("0A:1B:2C", "0x0a1b2c", upper case) to the services' spelling; leaves
+/// everything else, above all a device name, unchanged.
 std::string serial_or_device(std::string_view text);
 
 Option devices_file_option();

@@ -26,7 +26,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
                     response.issuers());
 }
 
-/// The active issuer, the former ones, then what stands above them, each certificate once.
+/// Writes the active issuer, the former ones, then the CAs above them, each certificate once.
 Result<int> export_certificates(const Arguments& arguments, Server& server) {
   CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
   std::vector<std::string> certificates;
@@ -62,7 +62,7 @@ Result<int> show_issuer(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-/// An existing CA's files, as the request takes them. Errors: INVALID_REQUEST.
+/// Reads an existing CA's files into the request. Errors: INVALID_REQUEST.
 Status read_import(const Arguments& arguments, v1::AddIssuerRequest& request) {
   const std::string pkcs12 = arguments.text("--import-pkcs12");
   if (!pkcs12.empty()) {

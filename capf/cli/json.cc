@@ -25,7 +25,7 @@ void append_string(std::string& out, std::string_view text) {
       case U'\r': out += "\\r"; break;
       case U'\t': out += "\\t"; break;
       default:
-        // All control characters lie in the basic plane, so one escape is enough.
+        // All control characters are in the basic plane, so one escape is enough.
         if (client::is_control(c))
           append_escape(out, static_cast<unsigned>(c));
         else

@@ -34,15 +34,15 @@ class Json {
   /// The member of an object, or null.
   const Json& operator[](std::string_view name) const;
 
-  /// One line, RFC 8259. Control characters, also those above U+007F, and what turns the direction of writing are
-  /// escaped; octets that are not UTF-8 become U+FFFD.
+  /// One line, RFC 8259. Control characters, also those above U+007F, and marks of direction are escaped; octets that
+  /// are not UTF-8 become U+FFFD.
   std::string dump() const;
 
  private:
   std::variant<std::monostate, bool, std::int64_t, std::string, Array, Object> value_;
 };
 
-/// Null for the empty text: how the services say that there is none.
+/// Null for the empty text, with which the services say that there is none.
 Json text_or_null(const std::string& text);
 
 }  // namespace capf::cli

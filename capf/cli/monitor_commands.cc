@@ -52,7 +52,7 @@ Result<v1::ListSealsResponse> verify_server(Server& server, std::int64_t after, 
   while (true) {
     CAPF_LET(const auto response, server.call(request));
     for (const v1::SealedBatch& batch : response.batches()) {
-      // A server that repeats itself must not keep us for ever.
+      // A server that repeats its answers must not keep this loop running for ever.
       if (batch.seal().number() <= request.after()) return fail(Reason::kRecordBroken, "the seals are out of order");
       verifier.take(batch);
       request.set_after(batch.seal().number());

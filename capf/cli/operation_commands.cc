@@ -35,7 +35,7 @@ Result<int> schedule(const Arguments& arguments, Server& server) {
 
   CAPF_LET(const auto response, server.call(request));
   for (const std::string& warning : response.warnings()) warn("warning: " + warning);
-  // The first two columns are what `capf-phone --strings` reads.
+  // `capf-phone --strings` reads the first two columns.
   List list(std::cout, arguments.format(),
             {{"DEVICE", "device"},
              {"STRING", "auth_string"},

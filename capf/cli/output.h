@@ -16,8 +16,8 @@ struct Column {
   std::string name;   ///< of the member
 };
 
-/// Writes a list row by row: one JSON array, or a table whose widths follow from its first thousand rows.
-/// Nothing that the server sent reaches a terminal as a control character.
+/// Writes a list row by row: one JSON array, or a table whose widths follow from its first thousand rows. Control
+/// characters of the server's text never reach a terminal.
 class List {
  public:
   List(std::ostream& out, Format format, std::vector<Column> columns);
@@ -39,14 +39,14 @@ class List {
 /// One object: JSON, or a line for each member with those of inner objects indented.
 void show(std::ostream& out, Format format, const Json& object);
 
-/// Some values as one line of a table that has no widths.
+/// Some values as one line of a table without column widths.
 std::string line_of(const std::vector<Json>& values);
 
 /// "capfctl: REASON: words" on standard error. @return the exit code: 3 where the server was not reached, or else 1.
 int report(const Error& error);
 /// The same for wrong usage. @return 2.
 int report_usage(const std::string& words);
-/// "capfctl: words" on standard error, for what is worth knowing but stops nothing.
+/// "capfctl: words" on standard error, for a warning that does not stop the command.
 void warn(const std::string& words);
 
 }  // namespace capf::cli

@@ -8,9 +8,10 @@
 namespace capf::cli {
 namespace {
 
-/// An event may be written down so long after the time that stands in it: its transaction took so long.
+/// An event may become readable so long after its time, because its transaction may take so long.
 constexpr std::int64_t kLongestTransaction = 3600LL * 1'000'000;
-/// A server seals every few seconds what no running transaction can precede.
+/// An event that is unsealed for longer is a fault: a server seals every few seconds all that no running transaction
+/// can precede.
 constexpr std::int64_t kLongestUnsealed = 600LL * 1'000'000;
 
 std::string big_endian(std::uint64_t value, int octets) {
@@ -81,7 +82,7 @@ std::optional<std::string> SealVerifier::remark(const v1::SealedBatch& batch, co
   return std::nullopt;
 }
 
-/// By the time of the seal before, which a dated event cannot move.
+/// Compares with the time of the seal before, which a dated event cannot move.
 std::vector<std::string> SealVerifier::faults_of_times(const v1::SealedBatch& batch) const {
   std::vector<std::string> faults;
   const std::int64_t sealed_at = microseconds(batch.seal().sealed_at());

@@ -12,17 +12,16 @@
 
 namespace capf::cli {
 
-/// Seals that somebody saw before, by number: what a log, or the output of an earlier check, has of
-/// "number=12 sha256=<64 digits>". A line "audit.recovered number=12" takes back those with a greater number that came
-/// before it: the site went on from a backup.
+/// Seals seen before, by number: from "number=12 sha256=<64 digits>" in a log or in the output of an earlier check. A
+/// line "audit.recovered number=12" cancels earlier lines with a greater number, because the site continued from a
+/// backup.
 using Anchors = std::map<std::int64_t, std::string>;
 Anchors read_anchors(std::string_view text);
-/// Of a seal, in hexadecimal: what the next one has as `previous`.
+/// The SHA-256 of a seal, in hexadecimal: the next one's `previous`.
 std::string sha256_of(const v1::AuditSeal& seal);
 
-/// Checks the record as it is sealed, seal by seal, with code of its own (capf/domain/seal.h says what is signed), and
-/// trusts nothing but the public audit key and the anchors: not the server that brings the events, not the owner of its
-/// database.
+/// Checks the record seal by seal, with code of its own (capf/domain/seal.h says what is signed). It trusts only the
+/// public audit key and the anchors, not the server that sends the events or the owner of its database.
 class SealVerifier {
  public:
   /// @param public_key PEM
@@ -31,17 +30,16 @@ class SealVerifier {
 
   /// The next one, in order.
   void take(const v1::SealedBatch& batch);
-  /// Judges the events behind the server's last seal: they wait for seconds, and belong to transactions that have
-  /// begun.
+  /// Checks the events after the server's last seal: they must be seconds old, and of transactions that have begun.
   void take_unsealed(const v1::ListSealsResponse& rest, TimePoint now);
   /// After the last one: whether the chain is as long as the anchors say, and begins where it should.
   void finish();
 
-  /// What is wrong, in words.
+  /// The faults, in words.
   const std::vector<std::string>& findings() const { return findings_; }
-  /// What was wrong, and the audit key has signed that it is known.
+  /// Faults that the audit key has signed as known.
   const std::vector<std::string>& remarks() const { return remarks_; }
-  std::int64_t first() const { return first_; }  ///< 0: there is none
+  std::int64_t first() const { return first_; }  ///< 0: no seal
   std::int64_t last() const { return last_; }
   std::int64_t events() const { return events_; }
   /// "number=12 sha256=<64 digits>" of the last one that is not made up; empty without one.
@@ -62,7 +60,7 @@ class SealVerifier {
   std::string first_previous_;
   std::string last_sha256_;
   std::int64_t chained_ = 0;  ///< the last one that is not made up
-  std::int64_t last_at_ = 0;  ///< when that was made, in microseconds
+  std::int64_t last_at_ = 0;  ///< when it was made, in microseconds
 };
 
 }  // namespace capf::cli

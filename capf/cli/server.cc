@@ -20,14 +20,14 @@ namespace {
 
 constexpr std::chrono::minutes kDeadline{5};  // 100,000 phones in one transaction
 constexpr std::chrono::seconds kHealthDeadline{4};
-constexpr std::chrono::seconds kConnectDeadline{3};  // where there is another server
+constexpr std::chrono::seconds kConnectDeadline{3};  // where there is another address to try
 constexpr std::chrono::hours kStreamDeadline{1};
 constexpr std::chrono::seconds kBetweenTries{1};
 constexpr int kMostTries = 10;  // longer than an orderly stop takes
 constexpr std::size_t kLargestFile = 65536;
 const char* const kRecoveryWordField = "capf-recovery-word";
 
-/// Whether a connection comes about.
+/// Whether a connection can be made.
 bool answers(grpc::Channel& channel, std::chrono::system_clock::time_point deadline) {
   grpc_connectivity_state state = channel.GetState(true);
   while (state == GRPC_CHANNEL_IDLE || state == GRPC_CHANNEL_CONNECTING) {
@@ -82,11 +82,11 @@ capf::Status Server::connect() {
   std::shared_ptr<grpc::Channel> channel;
   for (const std::string& address : endpoint.addresses) {
     channel = client::make_channel(endpoint, address);
-    if (&address == &endpoint.addresses.back()) break;  // what is wrong with it the call will say
+    if (&address == &endpoint.addresses.back()) break;  // the call itself reports its fault
     if (answers(*channel, until(kConnectDeadline))) break;
   }
   stubs_ = std::make_unique<Stubs>(channel);
-  // It is this machine's servers' and nobody else's.
+  // Never sent to a server that was named: the words belong to this machine's servers.
   if (place_.server.empty()) words_ = client::read_recovery_words(place_.state);
   return {};
 }
@@ -109,7 +109,7 @@ CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
 
 capf::Status Server::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
   CAPF_TRY(connect());
-  int tries = 0;  // since the last change that came
+  int tries = 0;  // since the last change received
   while (true) {
     grpc::ClientContext context;
     context.set_deadline(until(kStreamDeadline));
@@ -128,8 +128,8 @@ capf::Status Server::watch(std::string cursor, const std::function<bool(const v1
     const grpc::Status status = stream->Finish();
     if (status.ok()) return {};
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) continue;
-    // A server that restarts, or another one, goes on where this one ended; without a cursor nobody could say where.
-    // CANCELLED: nothing was read for a while, because whoever reads this program's output did not either.
+    // With a cursor, a restarted server, or another one, continues where this one ended. CANCELLED: this program did
+    // not read for a while, because its output was not read either.
     const bool goes_on =
         status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::CANCELLED;
     if (!goes_on || cursor.empty() || ++tries > kMostTries) {

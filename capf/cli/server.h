@@ -34,7 +34,7 @@
 
 namespace capf::cli {
 
-/// Where the command line says that the server and our certificate are. What is empty comes from the state directory.
+/// The command line's server and client certificate. Empty fields come from the state directory.
 struct Place {
   std::string state;
   std::string server;  ///< HOST:PORT, or several with commas
@@ -60,11 +60,11 @@ class Server {
 #undef CAPF_CLI_DECLARE
 
   /// Calls `each` for every change until it returns false, the stream breaks, or the server ends it. A stream that has
-  /// lasted an hour is taken up again where it ended.
+  /// lasted an hour is continued where it ended.
   capf::Status watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each);
-  /// What each server of the place says of itself, asked at once. Errors: those of find_endpoint().
+  /// The health of each server of the place, all asked at the same time. Errors: those of find_endpoint().
   Result<std::vector<Health>> health();
-  /// From now on every call together with the connecting ends within this time.
+  /// From now on all calls together, with connecting, must end within this time.
   void set_patience(std::chrono::milliseconds patience) { give_up_at_ = std::chrono::system_clock::now() + patience; }
 
   const Place& place() const { return place_; }

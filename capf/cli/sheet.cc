@@ -18,7 +18,7 @@ constexpr std::size_t kFaultsInWords = 20;
 constexpr std::size_t kLongestValue = 40;  // in code points
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-// Titles of spreadsheets about phones. A first row that has one of them is no phone, whatever else it has.
+// Titles of spreadsheets about phones. A first row with one of them is a title row, not a phone.
 constexpr std::array<std::string_view, 24> kUsualTitles{
     "name", "phone",      "phonename", "phonetype", "device",      "devicename", "devicetype",   "type",
     "mac",  "macaddress", "model",     "product",   "description", "comment",    "location",     "site",
@@ -56,7 +56,7 @@ std::size_t line_at(std::string_view text, std::size_t offset) {
          static_cast<std::size_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n'));
 }
 
-/// Why the text is not to be read at all.
+/// Why the text cannot be read at all.
 std::optional<std::string> wrong_encoding(std::string_view text) {
   constexpr const char* kSaveAs = ": save it as UTF-8, which spreadsheets call \"CSV UTF-8\"";
   if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") || text.find('\0') != std::string_view::npos) {
@@ -68,7 +68,7 @@ std::optional<std::string> wrong_encoding(std::string_view text) {
   return std::nullopt;
 }
 
-/// The line with what ends it: CR LF, LF, or CR alone.
+/// The line with its end: CR LF, LF, or CR alone.
 std::string_view take_line(std::string_view& text) {
   std::size_t length = text.find_first_of("\r\n");
   if (length == std::string_view::npos) {
@@ -81,7 +81,7 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-/// A comma, a semicolon or a tab: the first that stands outside of quotes.
+/// A comma, a semicolon or a tab: the first one outside of quotes.
 unsigned char separator_of(std::string_view line) {
   bool quoted = false;
   for (const char c : line) {
@@ -91,7 +91,7 @@ unsigned char separator_of(std::string_view line) {
   return ',';
 }
 
-/// libcsv, which is fed with a line at a time so that each row knows where it begins.
+/// libcsv, fed line by line, so that the line at which each row begins is known.
 class Reader {
  public:
   explicit Reader(Faults& faults) : faults_(faults) { begin(); }
@@ -176,7 +176,7 @@ std::string names_of(std::span<const SheetColumn> columns) {
   return names;
 }
 
-/// Of each cell of the title the column that it is, as its place in `columns`.
+/// For each cell of the title row, the index of its column in `columns`.
 std::vector<std::optional<std::size_t>> read_titles(Sheet& sheet, const Sheet::Row& titles,
                                                     std::span<const SheetColumn> columns) {
   std::vector<std::optional<std::size_t>> known;

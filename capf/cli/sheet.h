@@ -8,7 +8,7 @@
 
 namespace capf::cli {
 
-/// Faults of what somebody has written: the first ones in words, and how many there are.
+/// Faults of an input file: the first ones in words, and how many there are.
 class Faults {
  public:
   void add(std::string words);
@@ -22,7 +22,7 @@ class Faults {
   std::size_t count_ = 0;
 };
 
-/// A column that a file may have. Titles are compared without case, blanks, '-' and '_'.
+/// A column that the file may have. Titles are compared without case, blanks, '-' and '_'.
 struct SheetColumn {
   std::string name;                      ///< "device"
   std::vector<std::string> others = {};  ///< other titles for it
@@ -35,13 +35,13 @@ struct Sheet {
   };
   std::vector<Row> rows;
   std::vector<std::size_t> places;  ///< of each column that may be there: its number in the file, from 1; 0: not there
-  Faults faults;                    ///< where there is one, the rows are not all
+  Faults faults;                    ///< where there are any, some rows are missing
 };
 
 /// Reads CSV in UTF-8, with or without a byte-order mark: RFC 4180, with a comma, a semicolon or a tab between the
-/// cells, whichever is the first in the first row. Empty lines and lines that begin with '#' are passed over. Where the
-/// first row has titles, they say what stands where, and one that is none of `columns` is a fault; otherwise the
-/// columns are `columns` in their order. The first of `columns` is the one that every row needs.
+/// cells, whichever is the first in the first row. Skips empty lines and lines that begin with '#'. Where the first row
+/// has titles, they name the columns, and a title that is none of `columns` is a fault; otherwise the columns are
+/// `columns` in their order. Every row needs a value for the first of `columns`.
 Sheet read_sheet(std::string_view text, std::span<const SheetColumn> columns);
 
 }  // namespace capf::cli

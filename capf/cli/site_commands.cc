@@ -34,7 +34,7 @@ Result<std::string> seal_sha256(Server& server, std::int64_t number) {
   return sha256_of(response.batches(0).seal());
 }
 
-/// What the site lacks of what was exported, in words.
+/// The parts of the export that the site lacks, in words.
 Result<std::vector<std::string>> missing(Server& server, const v1::Site& before, const v1::Site& now) {
   std::vector<std::string> findings;
   const auto seconds = [](const v1::Site& site) { return site.at().seconds(); };
@@ -75,7 +75,7 @@ Result<std::vector<std::string>> missing(Server& server, const v1::Site& before,
   return findings;
 }
 
-/// What has come or gone since, and is for a person to judge.
+/// Additions and removals since, for a person to judge.
 std::vector<std::string> changes(const v1::Site& before, const v1::Site& now) {
   std::vector<std::string> words;
   const auto has = [](const auto& anchors, const std::string& sha256) {

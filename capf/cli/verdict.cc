@@ -15,7 +15,7 @@ std::string text_of(const std::optional<Range>& range) { return range ? range->t
 
 constexpr std::int64_t kLargestBound = 1'000'000'000'000;
 
-/// The whole of the text as a bound of a range.
+/// The whole text as a bound of a range.
 std::optional<std::int64_t> bound(std::string_view text) {
   std::int64_t value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -62,7 +62,7 @@ std::string description(const v1::Expiry& expiry) {
   return words;
 }
 
-/// Words of the server must not end the line or begin the perfdata.
+/// The server's words must not end the line or begin the perfdata.
 std::string one_line(const std::string& words) {
   std::string line = client::printable(words);
   std::replace(line.begin(), line.end(), '|', '/');
@@ -172,9 +172,9 @@ Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thres
         "issuer_days=" + std::to_string(days) + ";" + std::to_string(warning) + ":;" + std::to_string(critical) + ": ";
   }
   std::vector<std::string> findings;
-  std::map<std::string, std::int64_t> first;  // by what it is called in the perfdata
+  std::map<std::string, std::int64_t> first;  // by its name in the perfdata
   for (const v1::Expiry& expiry : summary.expiries()) {
-    if (expiry.kind() == "issuer" && !expiry.spare()) continue;  // see above
+    if (expiry.kind() == "issuer" && !expiry.spare()) continue;  // the active issuer: counted above
     const auto days = days_until(expiry.not_after(), now);
     const bool last_admin = expiry.role() == "admin" && !expiry.spare();
     if (is_known(expiry.kind()) && (!expiry.spare() || expiry.kind() == "administrator")) {

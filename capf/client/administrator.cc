@@ -22,7 +22,7 @@ Status make_folder(const fs::path& folder) {
   return {};
 }
 
-/// Where the certificate goes, in a folder that is there now.
+/// The path for the certificate, in a folder that is made if need be.
 Result<fs::path> free_place(const fs::path& folder, const std::string& name) {
   if (!is_file_name(name)) return fail(Reason::kInvalidName, "this name cannot be the name of a file");
   CAPF_TRY(make_folder(folder));

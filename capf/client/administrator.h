@@ -15,17 +15,17 @@ struct AdministratorFiles {
   std::filesystem::path key;          ///< PKCS #8, PEM, 0600
 };
 
-/// Has a PKCS #10 request (DER) certified and put on record. @return DER: the certificate, then what stands above it.
+/// Has a PKCS #10 request (DER) certified and recorded. @return DER: the certificate, then the CAs above it.
 using Certify = std::function<Result<std::vector<Bytes>>(BytesView request)>;
 
 /// Makes an administrator's key, has it certified, and writes NAME.key and NAME.pem into a folder, which is made (0700)
-/// where there is none. Nothing is overwritten, and no key stays that was not certified.
+/// where there is none. Overwrites no file, and leaves no key behind that was not certified.
 /// Errors: INVALID_NAME where the name cannot be a file's, ADMINISTRATOR_EXISTS where there is such a file,
 /// INVALID_REQUEST, and those of `certify`.
 Result<AdministratorFiles> make_administrator(const std::filesystem::path& folder, const std::string& name,
                                               const Certify& certify);
 
-/// The same for a key that is elsewhere: writes NAME.pem alone. @param certify as Certify, of a request that it has.
+/// The same for a key that is elsewhere: writes NAME.pem alone. @param certify as Certify, for a request of its own.
 Result<std::filesystem::path> write_administrator(const std::filesystem::path& folder, const std::string& name,
                                                   const std::function<Result<std::vector<Bytes>>()>& certify);
 

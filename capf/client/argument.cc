@@ -10,7 +10,7 @@ namespace capf::client {
 namespace {
 
 void overwrite(char* text) {
-  // "-" says standard input and is no secret.
+  // "-" means standard input and is no secret.
   if (std::strcmp(text, "-") != 0) std::memset(text, 'x', std::strlen(text));
 }
 

@@ -10,15 +10,16 @@
 namespace capf::client {
 
 /// The arguments without the program's name. The value of `secret_option` ("--string") is overwritten in `argv`, so
-/// that no list of processes shows it for longer than it takes to get here.
+/// that lists of processes show it only until this call.
 std::vector<std::string> take_arguments(int argc, char** argv, std::string_view secret_option);
 
-/// Which of them is not UTF-8, in words that quote nothing: it could be a secret. Nothing else can be sent or shown.
+/// Checks that they are UTF-8, because only that can be sent or shown. The error does not quote the argument, which
+/// could be a secret.
 /// Errors: INVALID_REQUEST.
 Status check_encoding(const std::vector<std::string>& arguments);
 
-/// What --string names: the digits themselves, or "-" for the first line of standard input.
-/// Errors: INVALID_AUTH_STRING for what is not 4 to 10 digits.
+/// Reads the value of --string: the digits themselves, or "-" for the first line of standard input.
+/// Errors: INVALID_AUTH_STRING unless it is 4 to 10 digits.
 Result<Secret> read_auth_string(const std::string& argument);
 
 }  // namespace capf::client

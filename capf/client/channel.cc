@@ -17,13 +17,13 @@
 namespace capf::client {
 namespace {
 
-// A schedule of 100,000 devices answers with some 30 MB.
+// The answer to a schedule of 100,000 devices has some 30 MB.
 constexpr int kLargestAnswer = 128 * 1024 * 1024;
 
 void quieten() {
   static std::once_flag once;
   std::call_once(once, [] {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the environment does not change
     if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   });
 }

@@ -18,8 +18,8 @@ namespace capf::client {
 /// The library's own log is switched off unless GRPC_VERBOSITY is set.
 std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, const std::string& address);
 
-/// The server's reason from its google.rpc.ErrorInfo, or what the code alone says: SERVER_NOT_REACHED where no server
-/// answered. A reason that this build does not know is INTERNAL, with its spelling in the message.
+/// The error with the server's reason from its google.rpc.ErrorInfo, or by gRPC's code alone: SERVER_NOT_REACHED where
+/// no server answered. A reason that this build does not know is INTERNAL, with its spelling in the message.
 Error to_error(const grpc::Status& status);
 
 /// How long the server asks to wait before the call is repeated, by its google.rpc.RetryInfo; else nothing.

@@ -30,7 +30,7 @@ using Request = std::unique_ptr<X509_REQ, Release<X509_REQ_free>>;
 using Certificate = std::unique_ptr<X509, Release<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Release<EVP_PKEY_free>>;
 
-/// What OpenSSL says is of no use to anybody; the next call must not find it.
+/// Clears OpenSSL's error queue, so that the next call does not see old errors.
 template <class Failure>
 Failure dropping_errors(Failure failure) {
   ERR_clear_error();
@@ -44,7 +44,7 @@ Bytes contents(BIO* bio) {
   return {view.begin(), view.end()};
 }
 
-/// Without it OpenSSL would ask on the terminal, and wait, whatever it is that says that it is encrypted.
+/// Without it OpenSSL would ask on the terminal, and wait, for any input that claims to be encrypted.
 int no_passphrase(char*, int, int, void*) { return -1; }
 
 Bio reader(std::string_view text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
@@ -75,7 +75,7 @@ const char* curve_name(int bits) {
   }
 }
 
-/// PEM is base64 of DER: no library call can fail but for memory.
+/// PEM is base64 of DER, so its library calls fail only for want of memory.
 std::string pem_of(const char* label, BytesView der) {
   const Bio bio(BIO_new(BIO_s_mem()));
   PEM_write_bio(bio.get(), label, "", der.data(), static_cast<long>(der.size()));
@@ -170,7 +170,7 @@ Result<Bytes> PrivateKey::certification_request(const std::string& common_name) 
 
 bool PrivateKey::is_rsa() const { return EVP_PKEY_get_base_id(key_.get()) == EVP_PKEY_RSA; }
 
-// Without a digest that the context knows of, OpenSSL puts no DigestInfo around what it signs.
+// OpenSSL adds no DigestInfo where the context has no digest.
 Result<Bytes> PrivateKey::sign_bare(Digest digest, BytesView data) const {
   unsigned char hashed[EVP_MAX_MD_SIZE];
   unsigned int hashed_size = 0;
@@ -286,7 +286,7 @@ Result<Bytes> public_key_of_request(BytesView der) {
   return encode(key, i2d_PUBKEY);
 }
 
-// As it stands there, not encoded again: it is known by its octets.
+// The octets as in the file, not encoded again, because the key is identified by their digest.
 Result<Bytes> public_key_of_file(std::string_view file) {
   char* label = nullptr;
   char* header = nullptr;

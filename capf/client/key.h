@@ -22,7 +22,7 @@ struct KeyKind {
   bool operator==(const KeyKind&) const = default;
 };
 
-/// A client's own key, made where it is used. By OpenSSL, so that clients and server do not share one mistake.
+/// A client's own key, made where it is used. By OpenSSL alone, so that clients and server do not share one mistake.
 /// Threads: a key belongs to one at a time.
 class PrivateKey {
  public:
@@ -30,7 +30,7 @@ class PrivateKey {
   static Result<PrivateKey> generate(KeyKind kind);
   /// RSA from two primes (big-endian) and the exponent 65537. Errors: KEY_GENERATION_FAILED.
   static Result<PrivateKey> from_primes(BytesView p, BytesView q);
-  /// Unencrypted, PEM; text around it is passed over. Errors: KEY_ENCODING.
+  /// Unencrypted, PEM; text around it is skipped. Errors: KEY_ENCODING.
   static Result<PrivateKey> parse(std::string_view pem);
 
   /// PKCS #8, PEM, unencrypted.
@@ -56,7 +56,7 @@ class PrivateKey {
 /// Errors: KEY_GENERATION_FAILED.
 Result<Bytes> generate_prime(int bits);
 
-/// What clients read in a certificate.
+/// The facts that clients read in a certificate.
 struct CertificateFacts {
   std::string serial;  ///< lower-case hexadecimal
   TimePoint not_after;
@@ -70,7 +70,7 @@ Result<CertificateFacts> read_certificate(BytesView der);
 Status check_pair(std::string_view certificate_pem, std::string_view key_pem);
 /// Whether the key of `issuer` signed `certificate`.
 bool is_signed_by(BytesView certificate, BytesView issuer);
-/// Whether it is the signature (DER) by SHA-256 and the EC key in `public_key` (SubjectPublicKeyInfo, PEM) over `data`.
+/// Whether `signature` (DER) over `data` is by SHA-256 and the EC key in `public_key` (SubjectPublicKeyInfo, PEM).
 bool is_signature(const std::string& public_key, BytesView data, BytesView signature);
 /// The certificates of a PEM file in their order, as DER; none is no error. Errors: INVALID_CERTIFICATE.
 Result<std::vector<Bytes>> parse_certificates(std::string_view pem);

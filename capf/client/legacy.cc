@@ -10,7 +10,7 @@
 namespace capf::client {
 namespace {
 
-// What OPENSSL_CONF could name, without a file: every SSL_CTX begins with "system_default".
+// The configuration that OPENSSL_CONF would name, without a file: every SSL_CTX begins with "system_default".
 constexpr std::string_view kConfiguration = R"(openssl_conf = program
 [program]
 ssl_conf = tls

@@ -21,7 +21,7 @@ void take(const google::protobuf::Struct& object, const std::string& name, std::
   if (at != object.fields().end() && !at->second.string_value().empty()) addresses.push_back(at->second.string_value());
 }
 
-/// What the servers of the site have written, one file each, the first server's first.
+/// The files that the servers of the site have written, one each, the first server's first.
 std::vector<std::filesystem::path> endpoint_files(const std::filesystem::path& state) {
   std::error_code error;
   std::vector<std::filesystem::path> folders;

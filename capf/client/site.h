@@ -10,7 +10,7 @@
 
 namespace capf::client {
 
-/// The servers of a site, whom to trust for them, and the certificate to show.
+/// The servers of a site, the CA to trust for them, and the certificate to show.
 struct Endpoint {
   std::vector<std::string> addresses;  ///< host:port, "[::1]:3806" for IPv6; any of them will do
   std::string trust_pem;               ///< the site CA's certificate: it alone vouches for servers
@@ -39,13 +39,13 @@ Result<std::string> read_site_ca(const std::filesystem::path& state);
 /// DIR/certificates. Errors: NO_SITE.
 Result<std::string> read_wire_certificates(const std::filesystem::path& state);
 
-/// DIR/recovery-word and those of the site's other servers on this machine, as far as they can be read: each server
-/// takes changes from its own machine alone while its database is behind.
+/// DIR/recovery-word and those of the site's other servers on this machine, as far as they can be read: while its
+/// database is behind, each server accepts changes only from its own machine.
 std::vector<Secret> read_recovery_words(const std::filesystem::path& state);
 
 /// The whole file, at most `limit` octets. Errors: INVALID_REQUEST, with the file's name.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit);
-/// The same for what says which server is the right one: nobody but the caller and root may write it.
+/// The same for a file that says which server to trust: only the caller and root may be able to write it.
 /// Errors: also INVALID_CONFIGURATION.
 Result<std::string> read_trusted(const std::filesystem::path& path, std::size_t limit);
 

@@ -10,7 +10,7 @@ namespace {
 using wire::Command;
 using wire::Message;
 
-/// The certificate that a phone proves or hands over, and what it is called.
+/// The certificate that a phone proves or hands over, and its type.
 struct Shown {
   Bytes certificate;
   std::uint8_t type = wire::kTypeLsc;
@@ -28,7 +28,7 @@ Result<Proof> prove_shown(const Shown& shown, const std::string& device, std::op
   return prove(key, shown.certificate, device, session_id);
 }
 
-/// The one on the command line, or else the LSC; the other way round where the phone prefers its LSC.
+/// The certificate of the command line, or else the LSC; the reverse where the phone prefers its LSC.
 Result<std::optional<Shown>> find_shown(const Phone& phone, const Folder& folder) {
   CAPF_LET(auto lsc, folder.installed(phone.device));
   const bool is_given = !phone.server.certificate_pem.empty();
@@ -162,7 +162,7 @@ Result<Done> DeskPhone::install(const Message& message) {
     return fail(Reason::kInvalidCertificate, "the server issued a certificate for another key");
   }
   if (!folder_.certificate_path(phone_.device).empty()) {
-    // The request has the key until certificate and key are both in their files.
+    // The pending request keeps the key until certificate and key are both in their files.
     PendingRequest pending;
     pending.key_pem = key_file(*key_, keys_);
     CAPF_LET(pending.request, key_->certification_request(phone_.device));

@@ -10,8 +10,8 @@
 
 namespace capf::phone {
 
-/// A desk phone's side of the CAPF protocol: what it answers to each message of the server. No I/O but its folder.
-/// What was done outlives a session that breaks.
+/// A desk phone's side of the CAPF protocol: its answer to each message of the server. Its only I/O is its folder,
+/// which outlives a session that breaks.
 class DeskPhone {
  public:
   /// @param version wire::kVersion2 or wire::kVersion3. @param sudi proofs sign the session's id
@@ -21,12 +21,12 @@ class DeskPhone {
   const std::string& device() const { return phone_.device; }
   /// Starts a session from the top, as after a power cut.
   void restart();
-  /// What to send for any message but *end session*. Errors: MESSAGE_UNEXPECTED for what does not fit, and what
-  /// stands in the way of a proof or of the folder.
+  /// The answer to any message but *end session*. Errors: MESSAGE_UNEXPECTED for a message out of turn, and those of
+  /// the proof and the folder.
   Result<Bytes> answer(const wire::Message& message);
-  /// "The request is in progress", which may be said any number of times before a key.
+  /// "The request is in progress", which may be sent any number of times before a key.
   Result<Bytes> in_progress() const;
-  /// What has come of it, once the server ends the session. Errors: the server's reasons in words.
+  /// The result, once the server ends the session. Errors: the server's reasons in words.
   Result<Done> end(const wire::Message& message);
 
  private:
@@ -49,7 +49,7 @@ class DeskPhone {
   std::optional<std::uint32_t> session_id_;
   bool asked_ = false;  ///< the server wanted something beyond authentication
   std::optional<client::PrivateKey> key_;
-  std::optional<Error> failure_;  ///< what we told the server that we could not do
+  std::optional<Error> failure_;  ///< the failure that was reported to the server
   std::optional<Done> done_;
 };
 

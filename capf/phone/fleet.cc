@@ -68,7 +68,7 @@ std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, con
     std::optional<Server> kept;
     for (std::uint64_t index = next++; index < load.count; index = next++) {
       auto came = Time::now();
-      if (load.rate > 0) {  // who comes late because all lines were busy has waited since then
+      if (load.rate > 0) {  // counted from its due time, so that waiting for a free line is part of the latency
         came = begin + std::chrono::duration_cast<Time::duration>(
                            std::chrono::duration<double>(static_cast<double>(index) / load.rate));
         wait_until(came);

@@ -15,19 +15,19 @@ namespace capf::phone {
 /// @return INVALID_DEVICE_NAME where the digits do not reach, or where there are none.
 Result<std::string> device_at(const std::string& first, std::uint64_t index);
 
-/// Lines "DEVICE DIGITS", as `capfctl operation schedule` prints them; lines whose second word is no authentication
-/// string are passed over.
+/// Lines "DEVICE DIGITS", as `capfctl operation schedule` prints them; skips lines whose second word is no
+/// authentication string.
 std::map<std::string, Secret> parse_strings(std::istream& lines);
 
 struct Load {
   std::string first = "SEP001A00000000";
   std::uint64_t count = 1;
   unsigned concurrency = 1;
-  double rate = 0;                ///< phones that are due in a second, and wait from then on; 0: as many as can
-  bool keep_connections = false;  ///< phones that come one after the other share them; only over gRPC
+  double rate = 0;                ///< phones that become due in a second, and wait from then on; 0: as fast as possible
+  bool keep_connections = false;  ///< successive phones of a line share one connection; only over gRPC
 };
 
-/// What a device brings.
+/// Makes the phone of a device name.
 using PhoneOf = std::function<Result<Phone>(const std::string&)>;
 using OnRefusal = std::function<void(const std::string&, const Error&)>;
 

@@ -128,8 +128,8 @@ Status Folder::keep(const std::string& device, const PendingRequest& pending) co
   return write(path_of(device, ".pending"), encode(pending).view());
 }
 
-// The certificate first: a key without its certificate could not be told from a damaged pair, while the key of this
-// certificate still stands in the pending request.
+// The certificate first: a key without its certificate would look like a damaged pair, while the key of this
+// certificate is still in the pending request.
 Status Folder::install(const std::string& device, const std::string& certificate_pem, const Secret& key_pem) const {
   CAPF_TRY(write(path_of(device, ".pem"), as_bytes(certificate_pem)));
   return write(path_of(device, ".key"), key_pem.view());

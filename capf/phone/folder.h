@@ -24,7 +24,7 @@ struct Installed {
   Secret key_pem;
 };
 
-/// A request under way: it is repeated word for word only while its operation is still issued.
+/// A request under way: repeated word for word, but only while its operation is still issued.
 struct PendingRequest {
   std::int64_t operation_id = 0;  ///< 0: a renewal by the phone itself
   Secret key_pem;
@@ -32,22 +32,22 @@ struct PendingRequest {
 };
 /// The text of DEVICE.pending: a line "operation N", the key and the request in PEM.
 Secret encode(const PendingRequest& pending);
-/// Errors: INVALID_REQUEST for what encode() did not make; also where request and key do not belong together.
+/// Errors: INVALID_REQUEST for any text but encode()'s; also where request and key do not belong together.
 Result<PendingRequest> decode(std::string_view text);
 
-/// Where phones keep what must outlive a power cut: DEVICE.pem, DEVICE.key and, while a request is under way,
-/// DEVICE.pending. Every file is whole or not there, and every state between two files is one that installed() and
-/// pending() mend. Threads: any, each device at one time in one thread.
+/// The files of phones that must outlive a power cut: DEVICE.pem, DEVICE.key and, while a request is under way,
+/// DEVICE.pending. Every file is whole or absent, and installed() and pending() repair every state between two files.
+/// Threads: any, each device at one time in one thread.
 class Folder {
  public:
   /// Makes the folder (0700) where there is none. @param durable waits until the disk has each file.
   static Result<Folder> open(const std::filesystem::path& path, bool durable);
-  /// Keeps nothing: for load tests.
+  /// A folder that discards everything: for load tests.
   static Folder none() { return Folder(); }
 
   /// Absent: no LSC. A key that a cut left behind its certificate is taken from the pending request.
   Result<std::optional<Installed>> installed(const std::string& device) const;
-  /// Absent also where the file is damaged: the phone begins anew then.
+  /// Absent also where the file is damaged: then the phone begins again.
   Result<std::optional<PendingRequest>> pending(const std::string& device) const;
 
   Status keep(const std::string& device, const PendingRequest& pending) const;
@@ -56,7 +56,7 @@ class Folder {
   /// The LSC, its key and any pending request.
   Status remove(const std::string& device) const;
 
-  /// For people; empty where nothing is kept.
+  /// The path for messages to people; empty for none().
   std::string certificate_path(const std::string& device) const;
 
  private:

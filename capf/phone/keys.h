@@ -9,32 +9,32 @@
 
 namespace capf::phone {
 
-/// Where a phone's new key comes from. Threads: any.
+/// The source of phones' new keys. Threads: any.
 class KeySource {
  public:
   virtual ~KeySource() = default;
   /// Errors: KEY_GENERATION_FAILED.
   virtual Result<client::PrivateKey> make(client::KeyKind kind) = 0;
-  /// What stands above such a key in its file; may be empty.
+  /// The text above such a key in its file; may be empty.
   virtual std::string_view remark() const = 0;
 };
 
 /// The key's file: the remark, and the key in PEM.
 Secret key_file(const client::PrivateKey& key, const KeySource& source);
 
-/// As a phone makes its key.
+/// Keys made as a phone makes its own.
 class FreshKeys final : public KeySource {
  public:
   Result<client::PrivateKey> make(client::KeyKind kind) override { return client::PrivateKey::generate(kind); }
   std::string_view remark() const override { return {}; }
 };
 
-/// Many different keys cheaply: RSA keys from a pool of primes, each pair of primes once. Whoever has two of them can
-/// factor others, so they serve tests alone.
+/// Many different keys cheaply: RSA keys from a pool of primes, each pair of primes once. Two of them may share a
+/// prime, which lets anyone factor both: for tests alone.
 class TestKeys final : public KeySource {
  public:
   Result<client::PrivateKey> make(client::KeyKind kind) override;
-  /// Makes so many now: make() takes them first.
+  /// Makes so many keys now, which make() uses first.
   Status prepare(client::KeyKind kind, std::uint64_t count);
   std::string_view remark() const override { return "capf-phone test key: shares its primes with others\n"; }
 

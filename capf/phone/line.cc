@@ -24,12 +24,12 @@ using wire::Message;
 using End = net::TlsStream::End;
 using Time = asio::steady_timer::clock_type;
 
-/// For each answer of the server.
+/// How long to wait for each answer of the server.
 constexpr std::chrono::seconds kPatience{30};
 constexpr std::chrono::seconds kBetweenInProgress{10};
 constexpr std::chrono::seconds kGoodbye{3};
 
-/// Of one server, IPv6 before IPv4, as phones try them.
+/// The addresses of one server, IPv6 before IPv4, as phones try them.
 Result<std::vector<tcp::endpoint>> resolve(const std::string& address) {
   const auto colon = address.rfind(':');
   const auto not_found = [&](const std::string& why) { return fail(Reason::kServerNotReached, address + ": " + why); };
@@ -48,7 +48,7 @@ Result<std::vector<tcp::endpoint>> resolve(const std::string& address) {
   return endpoints;
 }
 
-/// The server proves in the handshake that the key is its own, so its certificate needs to be known, nothing else.
+/// The handshake proves that the server has the key, so it is enough that its certificate is a known one.
 int is_pinned(X509_STORE_CTX* chain, void* pinned) {
   unsigned char* data = nullptr;
   const int size = i2d_X509(X509_STORE_CTX_get0_cert(chain), &data);
@@ -78,7 +78,7 @@ namespace {
 /// One session over one connection.
 class Call {
  public:
-  /// @param first where among the servers to begin
+  /// @param first index of the server to begin with
   Call(const LineParts& line, asio::io_context& context, DeskPhone& desk, std::size_t first)
       : line_(line), context_(context), desk_(desk), first_(first) {}
 
@@ -108,7 +108,7 @@ class Call {
   }
 
  private:
-  /// To the first server that is there.
+  /// Connects to the first server that is there.
   asio::awaitable<Status> connect() {
     Status connected;
     for (std::size_t i = 0; i < line_.servers.size(); ++i) {
@@ -182,7 +182,7 @@ class Call {
     co_return Status();
   }
 
-  /// As long as a key takes. False where the server spoke meanwhile.
+  /// Waits as long as a key takes. False where the server sent something meanwhile.
   asio::awaitable<Result<bool>> take_time() {
     const Moment until = Time::now() + line_.settings.key_delay;
     for (;;) {
@@ -215,7 +215,7 @@ class Call {
   std::size_t first_;
   std::optional<net::TlsStream> stream_;
   Bytes buffer_;
-  std::size_t used_ = 0;  ///< octets of the message that was read last
+  std::size_t used_ = 0;  ///< octets of the last message read
   bool greeted_ = false;
 };
 
@@ -234,7 +234,7 @@ asio::awaitable<Result<Done>> come(const LineParts& line, asio::io_context& cont
   }
 }
 
-/// What the phones of a load share. One thread.
+/// The state that the phones of a load share. One thread.
 struct Fleet {
   const Load& load;
   const PhoneOf& phone_of;
@@ -260,7 +260,7 @@ asio::awaitable<void> work(const LineParts& line, Fleet& fleet) {
   while (fleet.next < fleet.load.count) {
     const std::uint64_t index = fleet.next++;
     auto came = Time::now();
-    if (fleet.load.rate > 0) {  // who comes late because all lines were busy has waited since then
+    if (fleet.load.rate > 0) {  // counted from its due time, so that waiting for a free line is part of the latency
       came = fleet.begin + std::chrono::duration_cast<Time::duration>(
                                std::chrono::duration<double>(static_cast<double>(index) / fleet.load.rate));
       asio::steady_timer timer(fleet.context, came);
@@ -312,7 +312,7 @@ Result<Line> Line::open(const client::Endpoint& server, const LineSettings& sett
                                                              SSL_CTX_set_cipher_list(tls, "AES128-SHA:@SECLEVEL=0") == 1
                                                        : SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) == 1);
   if (!set) return fail_internal("TLS cannot be set up");
-  // A message is one record, in TLS 1.0 too.
+  // Makes each message one record, in TLS 1.0 too.
   SSL_CTX_set_options(tls, SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS);
   SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);

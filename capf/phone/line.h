@@ -18,8 +18,8 @@ struct LineSettings {
   bool sudi = true;                        ///< proofs sign the session's id
   std::chrono::milliseconds key_delay{0};  ///< how long a key takes beyond its making
   std::optional<wire::Command> drop_after;
-  std::uint32_t addresses = 1;  ///< of the loopback network, that phones come from: 127.1.0.0 and those after it
-  int tries = 4;                ///< sessions that may break, the first included
+  std::uint32_t addresses = 1;  ///< loopback addresses from which phones come: 127.1.0.0 and up
+  int tries = 4;                ///< sessions in all, if they break
   std::chrono::milliseconds pause = std::chrono::seconds(30);
 };
 
@@ -38,9 +38,9 @@ class Line {
   Line(Line&&) noexcept;
   Line& operator=(Line&&) = delete;
 
-  /// Does what is pending for the phone. A session that breaks is repeated from the top.
-  /// Errors: what the server's *end session* says; OVERLOADED where it closes without one, SERVER_NOT_REACHED,
-  /// PHONE_COMMUNICATION where the connection was dropped as the settings want it.
+  /// Carries out the pending operation of the phone. A session that breaks is repeated from the start.
+  /// Errors: the reason of the server's *end session*; OVERLOADED where it closes without one, SERVER_NOT_REACHED,
+  /// PHONE_COMMUNICATION where the connection was dropped as the settings ask.
   Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys) const;
   /// Like run() of a fleet, with as many connections at once as the load says.
   std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, const Folder& folder, KeySource& keys,

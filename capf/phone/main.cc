@@ -31,7 +31,7 @@ int report(const Error& error, int code) {
 
 int report(const Error& error) { return report(error, error.reason == Reason::kServerNotReached ? 3 : 1); }
 
-/// Where the server is and whom to trust, without a certificate of ours.
+/// The server's address and the CA to trust, without a client certificate.
 Result<client::Endpoint> find_server(const Options& options) {
   client::Endpoint endpoint;
   if (options.server.empty()) {
@@ -74,7 +74,7 @@ std::string with_device(std::string path, const std::string& device) {
   return path;
 }
 
-/// A key that others can read is the business of whoever brought it: a warning.
+/// A key file that other users can read is only a warning: it is the user's own.
 Result<Secret> read_key(const std::string& path) {
   if (const Status kept = check_private(path); !kept && kept.error().reason == Reason::kSecretExposed) {
     std::cerr << "capf-phone: warning: " << client::printable(kept.error().message) << '\n';
@@ -124,7 +124,7 @@ int run_one(const Options& options, phone::Phone phone, const phone::Folder& fol
   return 0;
 }
 
-/// That this program has used so far.
+/// The processor time that this program has used so far.
 std::chrono::duration<double> processor_time() {
   timespec used{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);

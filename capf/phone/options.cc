@@ -90,7 +90,7 @@ void define(CLI::App& app, Options& options) {
   app.add_flag("--discard", options.discard, "keep no files")->group(many);
 }
 
-/// Nothing where the options go together, or why they do not.
+/// Why the options contradict each other; empty where they do not.
 std::string contradiction(const Options& options) {
   if (options.device.empty() == (options.count == 0)) return "name one DEVICE, or say how many with --count";
   if (options.certificate.empty() != options.key.empty()) return "--certificate and --key belong together";

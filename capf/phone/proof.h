@@ -8,7 +8,7 @@
 
 namespace capf::phone {
 
-/// What a phone sends to prove on the wire that a certificate is its own.
+/// The elements by which a phone proves on the wire that a certificate is its own.
 struct Proof {
   struct Sudi {
     Bytes sha1_signature;  ///< over session id (4 octets, little-endian) and certificate

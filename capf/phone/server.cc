@@ -33,8 +33,8 @@ bool may_repeat(const Error& error) {
   CAPF_INVARIANT(false);
 }
 
-/// At least as long as the server asks for. Half of the pause is left to chance, so that phones that were refused
-/// together do not come again together.
+/// Waits at least as long as the server asks for. Half of the pause is random, so that phones that were refused
+/// together do not come back together.
 void pause(int tried, std::chrono::milliseconds asked) {
   const auto half = std::max(kFirstPause * (1 << std::min(tried - 1, 6)) / 2, std::min(asked, kLongestAsked));
   const auto part = half + half * Botan::system_rng().next_byte() / 255;
@@ -65,8 +65,8 @@ Server::Stub& Server::stub() {
 
 void Server::go_on(int tried, const Error& error, std::chrono::milliseconds asked) {
   const int servers = static_cast<int>(stubs_.size());
-  // gRPC drives a connection that is coming up only while a call waits for it, and on a channel that has failed none
-  // does: its handshakes would all be too late. A new channel's first call waits.
+  // gRPC drives a new connection only while a call waits for it; on a failed channel calls do not wait, so that all its
+  // handshakes would time out. A new channel's first call waits.
   if (error.reason == Reason::kServerNotReached) stubs_[at_].reset();
   at_ = (at_ + 1) % stubs_.size();
   if (tried % servers == 0) pause(tried / servers, asked);

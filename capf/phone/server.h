@@ -8,16 +8,16 @@
 #include "capf/client/site.h"
 #include "capf/v1/phone.pb.h"
 
-// What a phone calls: the methods of PhoneService.
+// The methods of PhoneService.
 #define CAPF_PHONE_CALLS(X) \
   X(GetPendingOperation)    \
   X(IssueCertificate) X(ConfirmCertificate) X(DeleteCertificate) X(HandOverCertificates) X(ReportFailure)
 
 namespace capf::phone {
 
-/// The servers as a phone with one client certificate, or none, calls them: one at a time, the first one by chance, the
+/// The servers as a phone with one client certificate, or none, calls them: one at a time, the first one at random, the
 /// next one where that is away or busy. Every call has a deadline, and is repeated, with growing pauses once every
-/// server was tried: all calls may be repeated, on another server too.
+/// server was tried: all calls may safely be repeated, on another server too.
 class Server {
  public:
   /// @param tries how often a call is tried, at least 1
@@ -33,8 +33,8 @@ class Server {
  private:
   struct Stub;
   Stub& stub();
-  /// Turns to the next server, after a pause where all have been tried as often: as long as the last one asked, at
-  /// least.
+  /// Turns to the next server; where all have been tried equally often, after a pause, at least as long as the last one
+  /// asked.
   void go_on(int tried, const Error& error, std::chrono::milliseconds asked);
 
   client::Endpoint endpoint_;

@@ -11,7 +11,7 @@ namespace capf::phone {
 /// The smallest of the sorted values that at least `percent` of them do not exceed (nearest rank); 0 for none.
 double percentile(const std::vector<double>& sorted, double percent);
 
-/// What became of many phones. Threads: any.
+/// The outcomes of many phones. Threads: any.
 class Tally {
  public:
   /// @param outcome "done", or the reason of a refusal

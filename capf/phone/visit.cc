@@ -62,8 +62,8 @@ class Visit {
     return credential;
   }
 
-  /// The new certificate was stored, but perhaps never confirmed. Asking what is pending with it would confirm it too,
-  /// and then nothing would be pending.
+  /// The new certificate was stored, but perhaps never confirmed. Confirm it first: GetPendingOperation with it would
+  /// confirm it too, and then find none.
   Result<std::optional<Done>> finish_what_was_cut() {
     CAPF_LET(const auto under_way, folder_.pending(phone_.device));
     if (!under_way || !installed_) return std::nullopt;
@@ -113,7 +113,7 @@ class Visit {
     return pending;
   }
 
-  /// What was issued must be for our key, by the issuer that comes with it.
+  /// Checks that the certificate is for our key, and by the issuer that came with it.
   static Result<client::CertificateFacts> read_answer(const v1::IssueCertificateResponse& answer, Installed& lsc) {
     const BytesView certificate = as_bytes(answer.certificate());
     CAPF_LET(client::CertificateFacts facts, client::read_certificate(certificate));
@@ -131,7 +131,7 @@ class Visit {
     return facts;
   }
 
-  /// Over a connection with the new certificate, which proves that key and certificate work.
+  /// Confirms over a connection with the new certificate, which proves that key and certificate work.
   Status confirm(const Installed& lsc) {
     v1::ConfirmCertificateRequest request;
     const Sha256 digest = sha256(lsc.certificates.front());
@@ -177,7 +177,7 @@ class Visit {
     return Done{phone_.device + " troubleshoot succeeded certificates=" + std::to_string(certificates.size())};
   }
 
-  /// Tells the server what the phone could not do. Whether that arrives changes nothing for us.
+  /// Reports to the server what the phone could not do; the phone's own result is the same if that fails.
   tl::unexpected<Error> gives_up(Server& server, v1::ReportFailureRequest::Failure failure, Error error) {
     v1::ReportFailureRequest request;
     *request.mutable_credential() = credential();
