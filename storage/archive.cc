@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kSealsAtOnce = 20;
 constexpr int kRowsAtOnce = 500;
-// Deleting waits for nobody long; reading what is old may take its time.
+// Short lock timeout for deletes, long statement timeout for reads.
 constexpr SessionLimits kLimits{std::chrono::minutes{10}, std::chrono::seconds{5}, std::chrono::minutes{10}};
 
 const Statement kLock{"archive_lock", "select pg_try_advisory_lock(hashtext('capf'), hashtext('archive'))"};
@@ -25,7 +25,7 @@ const Statement kRemoveEvents{"archive_remove_events",
 const Statement kRemoveRemarks{"archive_remove_remarks", "delete from seal_remarks where number <= $1::bigint"};
 const Statement kRemoveSeals{"archive_remove_seals", "delete from audit_seals where number <= $1::bigint"};
 
-// The month is that of the later of expiry and issue, so that nothing is added to the past.
+// The month is that of the later of expiry and issue, so that no row is added to a past month.
 const Statement kCertificates{
     "archive_certificates",
     "select c.id, microseconds(c.not_after), "
@@ -43,7 +43,7 @@ const Statement kRemoveRevocations{
 const Statement kRemoveCertificates{"archive_remove_certificates",
                                     "delete from certificates where id = any ($1::text::bigint[])"};
 
-// The hash of an authentication string goes when the operation ends: there is none in these rows.
+// These rows have no hash of an authentication string, because it is removed when the operation ends.
 const Statement kOperations{
     "archive_operations",
     "select o.id, microseconds(o.finished_at), to_char(o.finished_at at time zone 'UTC', 'YYYY-MM'), "
@@ -137,7 +137,7 @@ Result<std::vector<Archive::Sealed>> Archive::seals(std::chrono::days age,
       continue;
     }
     CAPF_LET(const auto events, seals.events(place, seal->last, kLargestBatch + 1));
-    // What was tampered with stays where it is, for those who look into it.
+    // Leave events that were tampered with in the database, to be investigated.
     if (static_cast<int>(events.size()) != seal->events) {
       return fail(Reason::kRecordBroken, "seal " + std::to_string(one.number) +
                                              " does not cover what is there: 'capfctl audit verify' says more");

@@ -12,18 +12,18 @@
 
 namespace capf::storage {
 
-/// What is old enough to leave the database, as the schema's owner sees it: the server's role may not delete it.
-/// One program at a time. Every answer is a batch, oldest first. Threads: one.
+/// Reads and deletes rows that are old enough to leave the database, as the schema's owner, because the server's role
+/// may not delete them. One program at a time. Every answer is a batch, oldest first. Threads: one.
 class Archive {
  public:
-  /// Connects, and waits for nobody: CHANGED_MEANWHILE where another archiving runs.
+  /// Connects, without waiting for another archiving: CHANGED_MEANWHILE where one runs.
   static Result<std::unique_ptr<Archive>> open(const std::string& owner_conninfo);
 
-  /// A seal of `days` ago or before, with what it covers; never the last one.
+  /// A seal that is old enough, with its events; never the last one.
   struct Sealed {
     AuditSeal seal;
     std::string month;                ///< in which it was sealed: "2030-12"
-    std::vector<AuditRecord> events;  ///< none for a seal that is made up, and has a remark that says so
+    std::vector<AuditRecord> events;  ///< none for a seal that a remark calls made up
     std::vector<SealRemark> remarks;
     ChangeCursor place;  ///< of the last event that this seal and those before cover
   };
@@ -37,7 +37,7 @@ class Archive {
   /// A row as JSON, with every column.
   struct Row {
     std::int64_t id = 0;
-    TimePoint at;  ///< since when it is of the past
+    TimePoint at;  ///< the time from which its age counts
     std::string month;
     std::string json;
   };
@@ -45,10 +45,10 @@ class Archive {
     TimePoint at;
     std::int64_t id = 0;
   };
-  /// Certificates that expired (and were issued) `days` ago or before. The last confirmed LSC of a phone stays: whether
-  /// it ever had one decides what counts for it.
+  /// Certificates that expired (and were issued) `days` ago or before. The last confirmed LSC of a phone stays, because
+  /// whether it ever had one decides which credentials count.
   Result<std::vector<Row>> certificates(const Cursor& after, std::chrono::days age);
-  /// With their revocations. Their keys stay on record for ever.
+  /// Deletes them with their revocations. Their keys stay on record for ever.
   Status remove_certificates(const std::vector<Row>& rows);
   /// Operations that ended `days` ago or before and that no certificate and no event refers to; the last one of a phone
   /// stays.

@@ -4,7 +4,7 @@
 namespace capf::storage {
 namespace {
 
-/// Rows of refusals in one minute.
+/// The most rows of refusals in one minute.
 constexpr int kLargestRefusals = 400;
 
 const std::string kColumns =
@@ -66,7 +66,7 @@ const Statement kAddAll{
     "from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], "
     "$9::text[]) with ordinality as e (actor_kind, actor, address, action, subject, operation_id, outcome, reason, "
     "detail, place) order by place"};
-// Everything of transactions before this one is there to be read; what is running now has this number or a later one.
+// All events of earlier transactions are readable; running transactions have this number or a later one.
 const Statement kEnd{"audit_end", "select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))"};
 const Statement kChanges{"audit_changes",
                          "select a.xid, " + kColumns + ", " + kOperationColumns +

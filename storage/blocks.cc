@@ -21,7 +21,8 @@ BlockedCertificate read(Columns& columns) {
   return certificate;
 }
 
-// The lock of the trust anchors: whoever judges a certificate to change something shares it (storage/anchors.cc).
+// The lock of the trust anchors: every transaction that changes something on a certificate's authority shares it
+// (storage/anchors.cc).
 const Statement kLock{"blocks_lock", "select pg_advisory_xact_lock(hashtext('capf'), hashtext('trust_anchors'))"};
 const Statement kAdd{"blocks_add",
                      "insert into blocked_certificates (sha256, key_sha256, serial, subject, issuer, not_after, "
@@ -33,7 +34,7 @@ const Statement kBringBack{
     "select sha256, key_sha256, serial, subject, issuer, not_after, blocked_by "
     "from jsonb_populate_record(null::blocked_certificates, $1::text::jsonb) on conflict (sha256) do nothing"};
 const Statement kFind{"blocks_find", kSelect + " where sha256 = $1::bytea"};
-// Digests are compared octet by octet, so what begins alike lies together.
+// Digests are compared octet by octet, so those with the same beginning are adjacent.
 const Statement kFindBeginning{"blocks_find_beginning",
                                kSelect +
                                    " where sha256 between decode(rpad($1::text, 64, '0'), 'hex') and "

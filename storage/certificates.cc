@@ -101,7 +101,7 @@ const Statement kConfirm{"certificates_confirm",
 const Statement kSupersede{"certificates_supersede",
                            "update certificates set superseded_at = now() where id = $1::bigint and kind = 'lsc' and "
                            "superseded_at is null and revoked_at is null"};
-// One that is on hold is in the narrow table; the trigger of certificates changes its reason there.
+// A certificate on hold is in the narrow table already; the trigger of certificates changes its reason there.
 const Statement kRevoke{
     "certificates_revoke",
     "with marked as (update certificates set revoked_at = coalesce(revoked_at, now()), revocation_reason = $2::int, "
@@ -130,7 +130,7 @@ const Statement kStatuses{
     "certificates_statuses",
     "select serial, microseconds(not_after), microseconds(revoked_at), revocation_reason, microseconds(released_at) "
     "from certificates where kind = 'lsc' and issuer_id = $1::bigint and serial = any ($2::bytea[])"};
-// The narrow table may know more, after a restore: revocations that a CRL brought back.
+// After a restore the narrow table may have more: revocations that a CRL brought back.
 const Statement kRevokedAlone{
     "certificates_revoked_alone",
     "select serial, microseconds(expires_at), microseconds(revoked_at), reason, null from revocations "
@@ -158,7 +158,7 @@ SelectionCount read_selection_count(Columns& columns) {
   return count;
 }
 
-// The first that fits, as Certificate::state() has it.
+// The same order of states as in Certificate::state().
 std::string_view condition(CertificateState state) {
   switch (state) {
     case CertificateState::kSuperseded: return "c.superseded_at is not null";
@@ -293,7 +293,7 @@ Result<std::optional<SerialNumber>> Certificates::find_missing(std::span<const S
 Result<std::vector<std::int64_t>> Certificates::selected_phones(const CertificateSelection& selection,
                                                                 std::int64_t after, int limit) {
   Conditions where = conditions(selection);
-  // Of both tables, so that neither is read from its beginning.
+  // A condition for both tables, so that neither is read from its beginning.
   const std::string place = where.parameter(after) + "::bigint";
   where.add("c.phone_id > " + place + " and p.id > " + place);
   const std::string most = where.parameter(limit);

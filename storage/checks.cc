@@ -27,7 +27,7 @@ IssuedRecord read(Columns& columns) {
   return record;
 }
 
-// What the record tells of an issue begins with the serial number: "serial 5f…, proven by …"
+// The detail of an issue's audit event begins with the serial number: "serial 5f…, proven by …"
 const Statement kIssued{
     "checks_issued",
     "select " + std::string(kCertificateColumns) +

@@ -9,7 +9,7 @@ Bytes Columns::bytes() {
   return parse_hex(std::string_view(value).substr(2)).value();
 }
 
-// Without going through the heap: there are a million of them in one CRL.
+// Without heap memory, because one CRL may have a million of them.
 SerialNumber Columns::serial() {
   const pqxx::field field = next();
   const std::string_view text(field.c_str(), field.size());

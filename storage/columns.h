@@ -16,7 +16,7 @@
 namespace capf::storage {
 
 /// Reads a row from left to right, in the order of the aggregate's column list. Times are selected by microseconds().
-/// Throws where a value is not what the schema promises; Session turns that into INTERNAL.
+/// Throws where a value breaks the schema's promise; Session turns that into INTERNAL.
 class Columns {
  public:
   explicit Columns(pqxx::row row) : row_(std::move(row)) {}
@@ -48,7 +48,7 @@ class Columns {
     return skip_null() ? std::nullopt : std::optional(word(parse));
   }
 
-  /// Whether the next one is NULL; it stays.
+  /// Whether the next one is NULL; does not take it.
   bool next_is_null() const { return row_[position_].is_null(); }
 
  private:

@@ -7,12 +7,12 @@
 
 namespace capf::storage {
 
-/// The WHERE of a list whose filter is known only when it is asked: constant pieces of SQL, and parameters. Every
+/// The WHERE of a list whose filter is known only at run time: constant pieces of SQL, and parameters. Every
 /// combination is a statement of its own, so that each finds its index.
 class Conditions {
  public:
   void add(std::string_view condition) { text_ += (text_.empty() ? " where " : " and ") + std::string(condition); }
-  /// `?` in the condition stands for the value: "p.device = ?::text".
+  /// `?` in the condition is replaced by the value: "p.device = ?::text".
   template <class Value>
   void add(std::string_view condition, const Value& value) {
     add(numbered(condition, value));

@@ -10,7 +10,7 @@
 namespace capf::storage {
 namespace {
 
-/// Whether what connects may also be written is set by the session itself: libpq would look before that.
+/// Not "read-write": this session sets default_transaction_read_only itself, but libpq would look at it before that.
 constexpr const char* kPrimaryOnly = "primary";
 constexpr const char* kStandbyOnly = "standby";
 
@@ -19,7 +19,8 @@ struct Setting {
   std::string value;
 };
 
-/// What our statements and our reading of the answers rest on, whatever the role, the database or the cluster has.
+/// Settings on which our statements and the parsing of answers rely; they override those of the role, the database and
+/// the cluster.
 const Setting kForm[]{{"search_path", "public,pg_temp"},
                       {"bytea_output", "hex"},
                       {"standard_conforming_strings", "on"},
@@ -51,7 +52,7 @@ Result<Options> parse(const std::string& conninfo) {
   char* complaint = nullptr;
   const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed(
       PQconninfoParse(conninfo.c_str(), &complaint), PQconninfoFree);
-  if (complaint != nullptr) PQfreemem(complaint);  // it quotes the string, with its password
+  if (complaint != nullptr) PQfreemem(complaint);  // not shown, because it quotes the string, with its password
   if (!parsed) return refuse();
   Options options;
   for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
@@ -109,7 +110,7 @@ Status check(const Options& options) {
     return fail(Reason::kInvalidConfiguration, "the database's connection string must not name a service file");
   }
   if (!uses_tcp(options)) return {};
-  // Where libpq can encrypt by GSSAPI it leaves TLS, and what it verifies, out.
+  // Where libpq can encrypt by GSSAPI it skips TLS, and with it the verification of the server.
   const auto gss = options.find("gssencmode");
   const bool tls = gss == options.end() || gss->second == "disable";
   if (!tls || effective(options, "sslmode", "PGSSLMODE") != "verify-full") return fail(Reason::kInsecureDatabase);
@@ -125,10 +126,11 @@ bool sets(std::string options, const std::string& name) {
   return options.find(name + "=") != std::string::npos;
 }
 
-/// The limit of the role may be shorter than setting another one takes: it does not count meanwhile.
+/// The role's statement_timeout may be too short even for setting another one, so the first statement lifts it.
 std::string statements_for(const std::string& options, const SessionLimits& limits) {
   const auto milliseconds = [](std::chrono::milliseconds limit) { return std::to_string(limit.count()); };
-  // Plans are kept: one that reads a small table from end to end would still do so when a fleet has filled it.
+  // Prepared plans are kept: one made for a small table, which reads it from end to end, would still do so when a fleet
+  // has filled it.
   std::vector<Setting> settings{{"statement_timeout", milliseconds(limits.statement)},
                                 {"lock_timeout", milliseconds(limits.lock)},
                                 {"idle_in_transaction_session_timeout", milliseconds(limits.idle_in_transaction)},
@@ -159,12 +161,12 @@ Result<LinkSettings> link_settings(const std::string& conninfo, const SessionLim
   std::string& target = options["target_session_attrs"];
   if (target.empty() || target == "read-write") target = kPrimaryOnly;
   if (target == "read-only") target = kStandbyOnly;
-  // A host that is gone is noticed within 6 to 11 seconds, whether or not something was on its way to it.
+  // Notices a host that is gone within 6 to 11 seconds, with or without data on its way to it.
   options.emplace("keepalives_idle", "5");
   options.emplace("keepalives_interval", "2");
   options.emplace("keepalives_count", "3");
   options.emplace("tcp_user_timeout", "6000");
-  options.emplace("gssencmode", "disable");  // TLS alone says whom we talk to
+  options.emplace("gssencmode", "disable");  // TLS alone authenticates the server
   options["client_encoding"] = "UTF8";
   const std::string& own = options["options"];  // empty, it keeps PGOPTIONS out
   std::string statements = statements_for(own, limits);

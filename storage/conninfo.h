@@ -10,36 +10,36 @@ namespace capf::storage {
 
 /// A connection string as libpq takes it, or a URI, with which the database is reached safely: over TCP with
 /// sslmode=verify-full only, and not encrypted by GSSAPI instead, else INSECURE_DATABASE; Unix sockets as they are.
-/// What the string does not say counts as libpq would take it from the environment. Service files are refused.
+/// Options that the string lacks count as libpq would take them from the environment. Service files are refused.
 /// Errors: INVALID_CONFIGURATION, which never shows the string: it may hold a password.
 Status check_conninfo(const std::string& conninfo);
 
-/// How long the server lets one of our sessions be.
+/// The time limits of a session in PostgreSQL.
 struct SessionLimits {
   std::chrono::milliseconds statement{15'000};
   std::chrono::milliseconds lock{5'000};  ///< waiting for a row's lock
   std::chrono::milliseconds idle_in_transaction{20'000};
 };
 
-/// How a session is begun.
+/// How to begin a session.
 struct LinkSettings {
   std::string conninfo;
-  /// SQL that sets, once connected, whatever the session rests on; not in `options` when connecting, since poolers
+  /// SQL that makes the settings of the session once connected; not by `options` when connecting, because poolers
   /// refuse that. One row, whose last two columns are whether triggers run and the session's backend.
   std::string statements;
 };
 
-/// `conninfo` after check_conninfo(), with keepalives and the primary as target set where it does not say otherwise;
-/// and the statements for the limits, where its `options` do not set them, and for whatever the form of answers depends
-/// on.
+/// `conninfo` after check_conninfo(), with keepalives and the primary as target where it does not set them; and the
+/// statements for the limits, where its `options` do not set them, and for the settings on which the form of answers
+/// depends.
 Result<LinkSettings> link_settings(const std::string& conninfo, const SessionLimits& limits);
 
 /// Whether a session may be one with a standby, by target_session_attrs.
 /// @param conninfo as link_settings() makes it.
 bool takes_standby(const std::string& conninfo);
 
-/// What an administrator must keep to themselves: whether a password stands in the string, in any of its forms.
-/// True for one that cannot be read.
+/// Whether the string contains a password, in any of its forms, and so must be kept secret. True for one that cannot be
+/// parsed.
 bool has_password(const std::string& conninfo);
 /// The files that the string names by which the server is known: sslrootcert, sslcrl and its own certificate.
 std::vector<std::string> trusted_files(const std::string& conninfo);

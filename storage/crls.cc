@@ -37,7 +37,7 @@ const Statement kBehind{
     "select exists (select from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as mark (issuer, shard, number) "
     "where mark.number > coalesce((select number from crls where issuer_id = mark.issuer and shard = mark.shard "
     "order by number desc limit 1), 0))"};
-// date_part() counts in floating point: exact for seconds, and much faster than extract(). At the beginning $3 is ''.
+// date_part() counts in floating point: exact for seconds, and much faster than extract(). $3 is '' at the beginning.
 const Statement kRevocations{
     "crls_revocations",
     "select serial, floor(date_part('epoch', revoked_at))::bigint, reason from revocations "
@@ -65,8 +65,8 @@ const Statement kPiece{"crls_piece",
                        "select data from crl_pieces where issuer_id = $1::bigint and shard = $2::int and "
                        "number = $3::bigint and position = $4::int"};
 
-// What was on hold keeps its place in the narrow table, as with every revocation (certificates_revoke). Phones are
-// locked first, as everybody does; a hold that was released since stays released.
+// A certificate on hold keeps its row in the narrow table, as with every revocation (certificates_revoke). Locks the
+// phones first, as all transactions do. A hold that was released since stays released.
 const Statement kBringBackKnown{
     "crls_bring_back_known",
     "with entry as (select serial, to_timestamp(at) as at, reason::int from "

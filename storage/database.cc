@@ -77,7 +77,7 @@ class Unit final : public Transaction {
   Crls crls_;
 };
 
-/// Two that collided come back at different moments.
+/// A random pause, so that two transactions that collided try again at different moments.
 void pause_before_attempt(int attempt) {
   thread_local std::minstd_rand generator{std::random_device{}()};
   std::this_thread::sleep_for(
@@ -88,10 +88,10 @@ Status work_through(Session& session, Access access, const std::function<Status(
   CAPF_TRY(session.begin(access));
   Unit unit(session);
   CAPF_TRY(work(unit));
-  // Work that went on after a statement had failed must not look as if it were stored.
+  // Work that continued after a failed statement must not look as if it were stored.
   if (session.fault()) return tl::unexpected<Error>(session.fault()->error);
   const Status committed = session.commit();
-  // What was read is read, whatever becomes of the connection.
+  // The reading is done, even if the connection breaks now.
   if (access == Access::kRead) return {};
   return committed;
 }

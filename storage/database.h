@@ -19,7 +19,7 @@ struct DatabaseSettings {
 };
 
 /// PostgreSQL, through a pool of connections. Connections are made when they are needed: a database that is away does
-/// not hinder the start, and is found again when it is back. Threads: any.
+/// not hinder the start, and is used again when it is back. Threads: any.
 class PostgresDatabase final : public Database {
  public:
   /// Errors: as check_conninfo().
@@ -30,7 +30,7 @@ class PostgresDatabase final : public Database {
 
   /// Whether the database answers. OVERLOADED where no connection is free for a second.
   Status ping();
-  /// Settings of the cluster with which a crash may lose what was committed; no session can change them.
+  /// Settings of the cluster with which a crash may lose commits; a session cannot change them.
   Result<std::vector<std::string>> not_durable();
   PoolUse use() const { return pool_.use(); }
 

@@ -11,7 +11,7 @@ Fault make(Remedy remedy, Reason reason, const std::string& cause) {
   return {remedy, Error{reason, std::string(words(reason)), cause}};
 }
 
-/// Of a commit that was not answered nobody knows whether it is done.
+/// A commit without an answer may or may not have been done.
 Fault lost(const std::string& cause, Phase phase) {
   if (phase == Phase::kCommit) return make(Remedy::kAsk, Reason::kCommitInDoubt, cause);
   return make(Remedy::kReconnect, Reason::kDatabaseUnavailable, cause);
@@ -21,19 +21,19 @@ Fault lost(const std::string& cause, Phase phase) {
 Fault of_state(std::string_view state, const std::string& cause, Phase phase) {
   const std::string_view kind = state.substr(0, 2);
   if (state == "40001" || state == "40P01") return make(Remedy::kRepeat, Reason::kChangedMeanwhile, cause);
-  if (state == "55P03") return make(Remedy::kGiveUp, Reason::kOverloaded, cause);           // a lock was not to be had
+  if (state == "55P03") return make(Remedy::kGiveUp, Reason::kOverloaded, cause);           // lock_timeout
   if (state == "57014") return make(Remedy::kGiveUp, Reason::kDatabaseUnavailable, cause);  // statement_timeout
-  // A standby cannot be written, and has no transaction that writes. Later in a transaction 0A000 is another thing: a
-  // prepared statement's columns have changed.
+  // A standby cannot be written, and has no transaction that writes. Later in a transaction 0A000 means that a prepared
+  // statement's columns have changed.
   if (state == "25006" || (state == "0A000" && phase == Phase::kBegin)) {
     return make(Remedy::kPrimary, Reason::kDatabaseReadOnly, cause);
   }
   if (kind == "08" || kind == "57" || state == "25P03" || state == "25P04") return lost(cause, phase);  // cut off
   if (kind == "53" || kind == "58") return make(Remedy::kGiveUp, Reason::kDatabaseUnavailable, cause);  // disk, memory
-  // What a constraint or a trigger refuses is refused in every session.
+  // A constraint or trigger refuses the same in every session.
   if (kind == "23" || kind == "P0") return make(Remedy::kGiveUp, Reason::kInternal, cause);
-  // Anything else may come from what the session was left with, or was begun with: a prepared statement that is gone or
-  // whose columns have changed, another role, search_path or form of values, a function that has moved.
+  // Any other error may come from the state of the session: a prepared statement that is gone or whose columns have
+  // changed, another role, search_path or form of values, a function that has moved.
   return make(Remedy::kRenew, Reason::kInternal, cause);
 }
 

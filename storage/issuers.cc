@@ -32,7 +32,7 @@ IssuerUse read_use(Columns& columns) {
   return use;
 }
 
-// Ids have no gaps, as they stand in URLs.
+// Ids have no gaps, because they are part of URLs.
 const Statement kLock{"issuers_lock", "select pg_advisory_xact_lock(hashtext('capf'), hashtext('issuers'))"};
 const Statement kNextId{"issuers_next_id", "select coalesce(max(id), 0) + 1 from issuers"};
 const Statement kStepBack{"issuers_step_back", "update issuers set active = false where active and $1::boolean"};

@@ -18,7 +18,7 @@ const Statement kClaim{"keys_claim",
 const Statement kFind{"keys_find",
                       "select owner, phone_id, compromised, compromised or exists (select from blocked_certificates "
                       "where key_sha256 = $1::bytea) from public_keys where sha256 = $1::bytea"};
-// In one order always, so that two who name the same keys do not wait for each other.
+// Always in the same order, so that two transactions with the same keys do not deadlock.
 const Statement kMarkCompromised{"keys_mark_compromised",
                                  "insert into public_keys (sha256, owner, compromised) "
                                  "select distinct unnest($1::bytea[]), 'blocked', true order by 1 "
@@ -26,7 +26,7 @@ const Statement kMarkCompromised{"keys_mark_compromised",
 
 }  // namespace
 
-// Two statements: the second one sees what another transaction, for which the first one waited, has written.
+// Two statements, so that the second one sees the row of another transaction for which the first one waited.
 Result<KeyRecord> Keys::claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) {
   CAPF_LET(const auto added,
            session_.first(kClaim, Parameters(key_sha256, to_string(owner), unless_zero(phone_id)), read));

@@ -3,8 +3,8 @@
 namespace capf::storage {
 namespace {
 
-// A row that another transaction has locked is being used by whoever has the lease. One that would last longer than any
-// lease does was taken while the database's clock was ahead.
+// A row that another transaction has locked is in use by the lease's holder. A lease with more time left than any lease
+// gets was taken while the database's clock was ahead.
 const Statement kTake{
     "leases_take",
     "with free as (select name from leases where name = $1::text and (holder = $2::text or expires_at <= now() or "
@@ -21,7 +21,7 @@ const Statement kHold{"leases_hold",
                       "where name = $1::text and holder = $2::text"};
 const Statement kGiveBack{"leases_give_back",
                           "update leases set expires_at = now() where name = $1::text and holder = $2::text"};
-// A server that was stopped in the middle must not keep what others wait for.
+// A server that was suspended in the middle must not keep the lease from others.
 const Statement kHurry{"leases_hurry", "select set_config('idle_in_transaction_session_timeout', '5s', true)"};
 
 }  // namespace

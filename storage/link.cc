@@ -13,9 +13,9 @@
 namespace capf::storage {
 namespace {
 
-/// libpq writes warnings of PostgreSQL to standard error, which may stand still.
+/// Logs PostgreSQL's warnings; libpq would write them to standard error, which may block.
 void log_notice(void*, const char* words) { log_warning("database.warned", {{"words", words}}); }
-/// Until the session says which ones it wants.
+/// Until the session has set client_min_messages.
 void drop_notice(void*, const char*) {}
 
 constexpr int kAttempts = 3;
@@ -60,7 +60,7 @@ void Link::Once::adapt() {
   for (int attempt = 1;; ++attempt) {
     const std::unique_ptr<PGresult, void (*)(PGresult*)> result(::PQexec(link_, statements_.c_str()), ::PQclear);
     if (::PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
-      // The role's own limit, of a millisecond for instance, counts until the first statement has set another.
+      // The role's own limit, for instance of a millisecond, counts until the first statement has set another.
       if (state_of(result.get()) == kCancelled && attempt < kAttempts) continue;
       throw pqxx::broken_connection(::PQerrorMessage(link_));
     }
@@ -87,7 +87,7 @@ Status check_pooler(Link& link, const LinkSettings& settings) {
                 "PostgreSQL (PgBouncer: pool_mode transaction or statement); capfd needs pool_mode session, or the "
                 "database itself");
   };
-  // Others use the same pooler, and may have the session that would have told.
+  // Several rounds, because other clients of the pooler may have the session that would have shown it.
   constexpr int kRounds = 5;
   for (int round = 0; round < kRounds; ++round) {
     const std::string mark = std::to_string(link.backend()) + "/" + std::to_string(round);
@@ -96,7 +96,7 @@ Status check_pooler(Link& link, const LinkSettings& settings) {
     if (other.backend() == link.backend()) return refuse();
     pqxx::nontransaction held(other);
     try {
-      // While another one holds a session, this one has kept its own.
+      // While another link holds a session, this link must have kept its own.
       const auto backend = held.exec("begin; select pg_backend_pid()").front()[0].as<int>();
       if (backend == link.backend() || backend != other.backend()) return refuse();
     } catch (const std::exception& error) {

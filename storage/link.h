@@ -11,20 +11,20 @@
 
 namespace capf::storage {
 
-/// libpqxx's connection over one of libpq that can be looked at. It connects once: libpqxx 6 connects again by itself,
-/// and would run the rest of a transaction outside of one. (For libpqxx 7 it is a pqxx::connection that was made by
-/// seize_raw_connection(), and the pointer.) Threads: one at a time.
+/// A connection of libpqxx over one of libpq whose state can be read. It connects once: libpqxx 6 connects again by
+/// itself, and would run the rest of a transaction outside of one. (For libpqxx 7 it is a pqxx::connection that was
+/// made by seize_raw_connection(), and the pointer.) Threads: one at a time.
 class Link final : public pqxx::connection_base {
  public:
   /// Throws pqxx::broken_connection.
   explicit Link(const LinkSettings& settings);
   ~Link();
 
-  /// Whether no transaction is open, as far as PostgreSQL has told: neither a good nor an aborted one.
+  /// Whether, by PostgreSQL's last answer, no transaction is open, neither a good nor an aborted one.
   bool is_idle() const { return policy_.state() == PQTRANS_IDLE; }
   /// PostgreSQL's process behind the session, as it said when the session began.
   int backend() const { return policy_.backend(); }
-  /// Whether something answers between here and PostgreSQL: a pooler tells a process of its own making.
+  /// Whether there is a pooler between here and PostgreSQL: it makes up a process number of its own.
   bool is_pooled() const { return backendpid() != backend(); }
 
  private:
@@ -51,8 +51,8 @@ class Link final : public pqxx::connection_base {
 };
 
 /// INVALID_CONFIGURATION where a pooler gives each transaction, or each statement, any session of PostgreSQL that is
-/// free: what a session has set and prepared is then another's. Throws what libpqxx throws.
-/// @param link an idle one, which was made with these settings.
+/// free: then the settings and prepared statements of a session would be another client's. Throws libpqxx's exceptions.
+/// @param link an idle one, made with these settings.
 Status check_pooler(Link& link, const LinkSettings& settings);
 
 }  // namespace capf::storage

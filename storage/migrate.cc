@@ -12,7 +12,7 @@
 namespace capf::storage {
 namespace {
 
-// A migration of a large site takes its time; that a second one waits is meant.
+// A migration of a large site takes its time, and a second migration is meant to wait.
 constexpr SessionLimits kLimits{std::chrono::hours{24}, std::chrono::hours{1}, std::chrono::hours{24}};
 
 struct Applied {
@@ -34,7 +34,7 @@ Status over_connection(const std::string& conninfo, Action action) {
   }
 }
 
-/// What the database has; nothing where it is new.
+/// The migrations that the database has; empty where it is new.
 std::vector<Applied> read_applied(Link& link) {
   pqxx::nontransaction query(link);
   std::vector<Applied> applied;
@@ -45,7 +45,7 @@ std::vector<Applied> read_applied(Link& link) {
   return applied;
 }
 
-/// What is there must be what this program has, as far as it goes.
+/// The applied migrations must be a prefix of this program's.
 Status check_known(const std::vector<Applied>& applied, std::span<const Migration> steps) {
   for (std::size_t i = 0; i < applied.size(); ++i) {
     if (i >= steps.size()) {

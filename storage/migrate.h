@@ -8,7 +8,7 @@
 
 namespace capf::storage {
 
-/// A step of the schema, as it stood in storage/migrations when this program was built.
+/// A step of the schema, as in storage/migrations when this program was built.
 struct Migration {
   int version;  ///< 1, 2, …
   std::string_view name;
@@ -20,12 +20,12 @@ std::span<const Migration> migrations();
 
 /// Brings the database, new or old, to this program's schema: one migration after the other, each in a transaction of
 /// its own, one program at a time. Connects as the schema's owner.
-/// Errors: SCHEMA_MISMATCH where the database has a migration that this program does not know, or knows otherwise.
+/// Errors: SCHEMA_MISMATCH where the database has a migration that this program does not have, or has with other text.
 Status migrate(const std::string& owner_conninfo);
 /// The same with other migrations.
 Status migrate(const std::string& owner_conninfo, std::span<const Migration> steps);
 
-/// Whether the database has exactly this program's schema: else SCHEMA_MISMATCH, and the words say what to do.
+/// Checks that the database has exactly this program's schema: else SCHEMA_MISMATCH, with words that say what to do.
 Status check_schema(const std::string& conninfo);
 Status check_schema(const std::string& conninfo, std::span<const Migration> steps);
 

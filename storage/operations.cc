@@ -75,7 +75,7 @@ const Statement kCancelAll{
 const Statement kCountFailure{
     "operations_count_failure",
     "update operations set failures = failures + 1 where id = $1::bigint and finished_at is null returning failures"};
-// The phone too: whoever changes an operation holds its phone.
+// Locks the phone as well: every change of an operation holds its phone's lock.
 const Statement kLockOverdue{"operations_lock_overdue",
                              kSelect +
                                  " where o.finished_at is null and o.completes_by < $1::timestamptz "

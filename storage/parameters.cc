@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-/// The size of the UTF-8 character at the front, 0 where there is none that PostgreSQL takes (RFC 3629 4).
+/// The size of the UTF-8 character at the front, 0 where there is none that PostgreSQL accepts (RFC 3629 4).
 std::size_t character_size(std::string_view text) {
   const auto octet = [&](std::size_t i) {
     return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
@@ -43,7 +43,7 @@ void Parameters::add(std::string_view text) { values_.emplace_back(cleaned(text)
 
 void Parameters::add(TimePoint time) {
   using namespace std::chrono;
-  // What PostgreSQL reads in this form; only another maker's certificate can lie outside.
+  // The range that PostgreSQL reads in this form; only another maker's certificate can have a time outside.
   constexpr TimePoint kFirst{sys_days{year{1} / 1 / 1}};
   constexpr TimePoint kLast{sys_days{year{9999} / 12 / 31} + hours{24} - microseconds{1}};
   time = std::clamp(time, kFirst, kLast);

@@ -23,7 +23,7 @@ class Parameters {
     (add(values), ...);
   }
 
-  /// Text as it may be stored: what is not UTF-8, and NUL, becomes U+FFFD.
+  /// Text in storable form: octets that are not UTF-8, and NUL, become U+FFFD.
   void add(std::string_view text);
   void add(const std::string& text) { add(std::string_view(text)); }
   void add(const char* text) { add(std::string_view(text)); }

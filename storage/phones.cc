@@ -36,7 +36,7 @@ Phone read(Columns& columns) {
   return phone;
 }
 
-// In one order always, so that two administrators who add the same names do not wait for each other.
+// Always in the same order, so that two administrators who add the same names do not deadlock.
 const Statement kAdd{"phones_add",
                      "with asked as (select distinct unnest($1::text[]) collate \"C\" as device order by 1), "
                      "added as (insert into phones (device, model) select device, $2::text from asked "
@@ -79,7 +79,7 @@ const Statement kRecordAttempt{
     // One of the future is a clock's that was ahead.
     "where phone_attempts.at <= excluded.at or phone_attempts.at > now()"};
 
-/// A device name has nothing that an array's text would have to escape; the quotes keep "null" a name.
+/// A device name has no character that an array's text must escape; the quotes keep "null" a name.
 std::string array_of(std::span<const DeviceName> devices) {
   std::string names = "{";
   for (const DeviceName& device : devices) names += (names.size() > 1 ? ",\"" : "\"") + device.text() + "\"";

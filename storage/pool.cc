@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{1000};
 constexpr std::chrono::milliseconds kBetweenLooks{500};
 
-/// Something between a half and one and a half of it, so that those who began together do not go on together.
+/// A random time between half and one and a half of it, so that connections that began together do not end together.
 std::chrono::milliseconds about(std::chrono::milliseconds time) {
   thread_local std::minstd_rand generator{std::random_device{}()};
   return time * std::uniform_int_distribution<int>(50, 150)(generator) / 100;
@@ -26,7 +26,7 @@ std::chrono::milliseconds pause_after(int failures) {
   return about(std::min(kFirstPause * (1 << std::min(failures - 1, 8)), kLongestPause));
 }
 
-/// PostgreSQL rolls back what is open in a session that is closed, and forgets everything else about it.
+/// When a session is closed, PostgreSQL rolls back its open transaction and forgets its state.
 bool is_reusable(const Connection& connection) {
   return connection.link.is_open() && connection.link.is_idle() && Moment::clock::now() < connection.end;
 }
@@ -85,7 +85,7 @@ Result<Pool::Lease> Pool::take(std::chrono::milliseconds wait) {
     }
     again = failures_ > 0;
     if (again && (trying_ || Moment::clock::now() < next_attempt_)) {
-      returned_.notify_one();  // whoever waits too is refused too
+      returned_.notify_one();  // refuses the other waiters as well
       return fail(Reason::kDatabaseUnavailable, std::string(words(Reason::kDatabaseUnavailable)),
                   "not tried again yet after " + std::to_string(failures_) + " attempts");
     }
@@ -108,7 +108,7 @@ void Pool::note_attempt(bool connected, bool again) {
   if (again) trying_ = false;
   if (connected) {
     failures_ = 0;
-  } else if (again || failures_ == 0) {  // of those that began together the first one counts
+  } else if (again || failures_ == 0) {  // of attempts that began together only the first one counts
     next_attempt_ = Moment::clock::now() + pause_after(++failures_);
   }
 }
@@ -125,7 +125,7 @@ Result<std::unique_ptr<Connection>> Pool::connect() const {
 }
 
 void Pool::give_back(std::unique_ptr<Connection> connection) {
-  std::unique_ptr<Connection> closing;  // outside of the lock
+  std::unique_ptr<Connection> closing;  // destroyed outside of the lock
   {
     const std::lock_guard lock(mutex_);
     taken_.erase(connection.get());
@@ -144,7 +144,8 @@ void Pool::discard(std::unique_ptr<Connection> connection) {
   taken_.erase(connection.get());
 }
 
-/// A server that holds its sockets and answers nothing is not told apart by TCP. Idle connections end here.
+/// Cuts connections whose server keeps its socket but does not answer, which TCP cannot notice; and closes idle ones
+/// that are too old.
 void Pool::watch() {
   std::vector<std::unique_ptr<Connection>> closing;
   std::unique_lock lock(mutex_);

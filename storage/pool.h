@@ -16,7 +16,7 @@ namespace capf::storage {
 
 struct Connection;
 
-/// How a pool is used at one moment.
+/// The use of a pool at one moment.
 struct PoolUse {
   int size = 0;  ///< the most connections
   int open = 0;
@@ -25,14 +25,13 @@ struct PoolUse {
 };
 
 /// Connections to one database, made when they are needed. Only one that is open, idle and younger than its longest
-/// life goes back into the pool; any other is closed, so that nothing of a session outlives what went wrong in it, and
-/// no setting of the role or the database its change by more than that life. While the database cannot be reached one
-/// caller at a time tries, after pauses that grow to a second or so and are never quite the same; the others are
-/// refused at once. Who waits for an answer for longer than any answer may take hears that the connection is lost.
-/// Threads: any.
+/// life goes back into the pool; any other is closed, so that a fault of a session never outlives it, and a changed
+/// setting of the role or the database counts within that life. While the database cannot be reached, one caller at a
+/// time tries, after random pauses that grow to a second or so; the others are refused at once. A caller that waits for
+/// an answer longer than any answer may take gets a lost connection. Threads: any.
 class Pool {
  public:
-  /// A connection that is the caller's alone; it goes back when the lease ends. Must not outlive the pool.
+  /// A connection for the caller alone, given back when the lease ends. Must not outlive the pool.
   class Lease {
    public:
     Lease(Pool& pool, std::unique_ptr<Connection> connection, bool pooled);
@@ -41,11 +40,11 @@ class Pool {
     ~Lease();
 
     Connection& connection() { return *connection_; }
-    /// Whether others had the connection before.
+    /// Whether the connection was used before.
     bool pooled() const { return pooled_; }
-    /// Another connection, a new one, takes the place of this one. After an error there is none.
+    /// Replaces the connection by a new one. After an error there is none.
     Status renew();
-    /// The connection is not to be used again.
+    /// Marks the connection as not to be used again.
     void discard();
 
    private:
@@ -56,7 +55,7 @@ class Pool {
 
   struct Limits {
     int connections = 16;
-    std::chrono::milliseconds answer;  ///< after it a connection is cut
+    std::chrono::milliseconds answer;  ///< the longest wait for an answer; then the connection is cut
     std::chrono::milliseconds life;    ///< of a connection, about
   };
 
@@ -74,7 +73,7 @@ class Pool {
 
  private:
   Result<std::unique_ptr<Connection>> connect() const;
-  /// What an attempt to connect shows; `again` where it was the one caller's who tries while others are refused.
+  /// Notes the result of an attempt to connect; `again` for the one caller that tries while others are refused.
   void note_attempt(bool connected, bool again);
   void give_back(std::unique_ptr<Connection> connection);
   void discard(std::unique_ptr<Connection> connection);

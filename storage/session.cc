@@ -5,7 +5,8 @@
 namespace capf::storage {
 namespace {
 
-/// One round trip begins, and asks for the time, whether this is a standby, and whose session it is.
+/// One round trip begins the transaction, and asks for the time, whether this is a standby, and for the session's
+/// backend.
 const char* begin_of(Access access) {
   return access == Access::kWrite ? "begin isolation level read committed read write; "
                                     "select microseconds(now()), pg_is_in_recovery(), pg_backend_pid()"
@@ -22,7 +23,7 @@ Session::~Session() {
   try {
     statements_->exec("rollback");
   } catch (const std::exception&) {
-    // The connection is not idle then, and is closed.
+    // Then the connection is not idle, and the pool closes it.
   }
 }
 

@@ -26,7 +26,7 @@ struct Statement {
   std::string text;
 };
 
-/// A connection with what it has prepared. Belongs to one thread at a time.
+/// A connection with its prepared statements. Belongs to one thread at a time.
 struct Connection {
   explicit Connection(const LinkSettings& settings) : link(settings), socket(::dup(link.sock())) {}
   ~Connection() {
@@ -35,20 +35,20 @@ struct Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// For any thread: whoever waits for the database over this connection hears that it is lost.
+  /// From any thread: a wait for the database over this connection ends with a lost connection.
   void cut() const { ::shutdown(socket, SHUT_RDWR); }
 
   Link link;
-  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max();  ///< of its life in a pool
+  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max();  ///< its end in a pool
   std::set<std::string> prepared;
-  /// Since when the database has been asked something, by the steady clock; its epoch while nothing is asked.
+  /// When the running question to the database began, by the steady clock; its epoch while there is none.
   std::atomic<std::chrono::steady_clock::time_point> asked{};
 
  private:
-  const int socket;  ///< the link's, by a number that stays this one's until the end
+  const int socket;  ///< a duplicate of the link's, so that the number stays valid until the end
 };
 
-/// While it stands, the database is asked something.
+/// Marks a running question to the database, during its life.
 class Asking {
  public:
   explicit Asking(Connection& connection) : connection_(connection) {
@@ -64,9 +64,9 @@ class Asking {
 
 enum class Access { kRead, kWrite };
 
-/// An open transaction on a connection. Stores run their statements through it; no exception of libpqxx leaves it.
-/// After a fault nothing reaches the server any more: every statement answers with the same error. At the end it rolls
-/// back what was not committed; where that fails too, the connection is not idle afterwards.
+/// An open transaction on a connection. Stores run their statements through it; it lets no exception of libpqxx out.
+/// After a fault it sends no more statements: each returns the same error. At the end it rolls back what was not
+/// committed; where that fails too, the connection is not idle afterwards.
 class Session {
  public:
   explicit Session(Connection& connection) : connection_(connection) {}
@@ -74,7 +74,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// Writes are READ COMMITTED: what is read after a lock is what the one before has left. Reads see one moment.
+  /// Writes are READ COMMITTED, so that a read after a lock sees the rows of the lock's last holder. Reads see one
+  /// snapshot.
   Status begin(Access access);
   Status commit();
 
@@ -83,10 +84,10 @@ class Session {
   bool standby() const { return standby_; }
 
   Result<pqxx::result> run(const Statement& statement, const Parameters& parameters);
-  /// Without preparing it: planned for just these values.
+  /// Runs it without preparing it, planned for just these values.
   Result<pqxx::result> run_once(const std::string& text, const Parameters& parameters);
 
-  /// Every row through `map`.
+  /// Maps every row by `map`.
   template <class T>
   Result<std::vector<T>> all(const Statement& statement, const Parameters& parameters, T (*map)(Columns&)) {
     return mapped(run(statement, parameters), map);
@@ -140,7 +141,7 @@ class Session {
   }
 
   Connection& connection_;
-  std::optional<pqxx::nontransaction> statements_;  ///< begin and commit are statements of ours too
+  std::optional<pqxx::nontransaction> statements_;  ///< begin and commit are our own statements too
   std::optional<Fault> fault_;
   TimePoint now_;
   bool standby_ = false;

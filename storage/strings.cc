@@ -3,7 +3,7 @@
 namespace capf::storage {
 namespace {
 
-/// Addresses whose strings for unknown devices are counted at one time.
+/// The most addresses whose strings for unknown devices are counted at one time.
 constexpr int kLargestStrangers = 1000;
 
 std::optional<Reason> read(Columns& columns) { return columns.optional_reason(); }
@@ -22,7 +22,7 @@ const Statement kCount{"strings_count",
                        "$6::int * interval '1 minute', $7::int, $8::int)"};
 const Statement kCountStranger{"strings_count_stranger",
                                "select count_strangers_string($1::text, $2::bigint, $3::int, $4::int)"};
-// Rows of the last hour: however many phones there are, few addresses have reached a limit.
+// Rows of the last hour: few addresses reach a limit, even with many phones.
 const Statement kLimited{
     "strings_limited",
     "select address_block, device, count, microseconds(since + interval '1 hour') from ("
@@ -38,7 +38,7 @@ const Statement kUnlockAddress{
 const Statement kForgive{"strings_forgive", "delete from device_strings where phone_id = $1::bigint"};
 const Statement kUnlockAddresses{"strings_unlock_addresses",
                                  "delete from address_device_strings where phone_id = $1::bigint"};
-// What is being counted at this moment is not old: rows that others hold are left.
+// Skips rows that other transactions have locked: they are being counted now, so they are not old.
 const Statement kPruneDevices{
     "strings_prune_devices",
     "delete from device_strings where phone_id in (select phone_id from device_strings "

@@ -67,7 +67,7 @@ const Statement kExpiring{"summary_expiring",
                           "select days, (select count(*) from certificates where kind = 'lsc' and revoked_at is null "
                           "and superseded_at is null and not_after >= now() and not_after < now() + "
                           "make_interval(days => days)) from unnest($1::int[]) as asked (days)"};
-// An issuer that is not active and has ended leaves nothing behind that is still good.
+// Leaves out issuers that are not active and have ended, because none of their certificates is still valid.
 const Statement kExpiries{
     "summary_expiries",
     "select 'administrator', name, role, microseconds(certificate_not_after), row_number() over (partition by role "

@@ -69,7 +69,7 @@ Result<std::int64_t> move_events(MonthFiles& files, storage::Archive& database, 
     CAPF_LET(const auto batch, database.seals(age, is_good));
     if (batch.empty()) return moved;
     for (const storage::Archive::Sealed& sealed : batch) {
-      // Written before, and the deletion was cut off.
+      // Written by an earlier run whose deletion was cut off.
       if (sealed.seal.number <= written) continue;
       CAPF_LET(const std::string line, rpc::archive_line({sealed.seal, sealed.events, sealed.remarks}));
       CAPF_TRY(files.append("audit", sealed.month, line));

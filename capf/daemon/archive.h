@@ -11,7 +11,7 @@
 namespace capf::daemon {
 
 /// Files of lines, one for each kind and month, that grow at their ends: "audit-2030-12.jsonl". Mode 0600, in a folder
-/// of mode 0700. A line that was cut off is cut away when its file is opened.
+/// of mode 0700. An incomplete last line is removed when its file is opened.
 class MonthFiles {
  public:
   explicit MonthFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -22,7 +22,7 @@ class MonthFiles {
   /// Errors: INVALID_CONFIGURATION, SECRET_EXPOSED.
   Status open();
   Status append(const std::string& kind, const std::string& month, const std::string& line);
-  /// What was appended is on disk when it returns.
+  /// Syncs the appended lines to disk.
   Status sync();
   /// The last line of the latest month; empty where there is none.
   Result<std::string> last_line(const std::string& kind);
@@ -35,10 +35,10 @@ class MonthFiles {
   std::set<int> changed_;
 };
 
-/// Moves what is old enough out of the database, as its owner: events with their seals, certificates, operations, in
-/// this order, since the earlier ones refer to the later ones. In batches: written and synced first, then deleted, so
-/// that a crash loses nothing; a row whose deletion was cut off stands twice in its file.
-/// Errors: INVALID_CONFIGURATION, RECORD_BROKEN where a seal does not cover what is there, and those of the database.
+/// Moves old rows out of the database, as its owner: events with their seals, certificates, operations, in this order,
+/// because the earlier ones refer to the later ones. In batches: written and synced first, then deleted, so that a
+/// crash loses no row; one whose deletion was cut off is twice in its file.
+/// Errors: INVALID_CONFIGURATION, RECORD_BROKEN where a seal does not match its events, and those of the database.
 Status archive(const Configuration& configuration);
 
 }  // namespace capf::daemon

@@ -8,7 +8,7 @@ namespace {
 
 const char* const kName = "audit";
 
-/// Complete or not there at all.
+/// Writes a file so that it is complete or absent.
 Status write_whole(const std::filesystem::path& path, BytesView data,
                    Status (*write)(const std::filesystem::path&, BytesView)) {
   const std::filesystem::path fresh = path.string() + ".new";
@@ -24,7 +24,7 @@ Status write_public_half(const SiteFiles& files, const ca::SigningKey& key) {
   return write_whole(files.audit_public_key(), as_bytes(ca::public_key_pem(key.public_key())), write_new_file);
 }
 
-/// Writes the key down unless the database has one. @return the one on record.
+/// Records the key unless the database has one. @return the one on record.
 Result<Bytes> record_key(Database& database, const Bytes& spki) {
   return in_write(database, [&](Transaction& tx) -> Result<Bytes> {
     CAPF_LET(const bool recorded, tx.seals().set_key(spki));

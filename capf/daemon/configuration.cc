@@ -23,7 +23,7 @@ constexpr std::uintmax_t kLargestFile = 1024 * 1024;
 constexpr int kHoursOfDay = 24;
 constexpr int kStatusPortOffset = 3;
 
-/// Takes the keys of one table, and knows which ones were never asked for.
+/// Reads the keys of one table, and knows which ones the program did not ask for.
 class Section {
  public:
   Section(std::string file, std::string path, const toml::table* table, std::vector<std::string>& faults)
@@ -93,7 +93,7 @@ class Section {
     return values;
   }
 
-  /// A fault in the value of `key`, with the line where it stands.
+  /// Reports a fault in the value of `key`, with its line.
   void fault(const std::string& key, const std::string& words) {
     const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
     if (node != nullptr) return fault(*node, key, words);
@@ -154,7 +154,7 @@ void read_listener(Section& listen, const std::string& name, Listener& listener)
     } else if (!seen.insert(text).second) {
       section.fault("addresses", "has " + text + " twice");
     } else if (name == "metrics" && !is_loopback(*address)) {
-      // Beyond loopback, what the numbers tell needs TLS and a client certificate.
+      // Beyond loopback, the metrics would need TLS and client certificates.
       section.fault("addresses", "has " + text + ", but metrics are given out on loopback addresses only");
     }
   }
@@ -308,7 +308,7 @@ void read_string_limits(Section& limits, SitePolicy& policy) {
   }
 }
 
-/// Where a secret is: files relative to the state directory.
+/// Reads the source of a secret: files relative to the state directory.
 void read_source(Section& section, const std::string& key, const std::filesystem::path& state, std::string& source) {
   section.text(key, source);
   const auto kind = source.substr(0, source.find(':') + 1);
@@ -436,7 +436,7 @@ bool is_host(const std::string& text) {
   const auto accepted = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
   };
-  if (Address::parse(text)) return text.find('%') == std::string::npos;  // a zone says nothing elsewhere
+  if (Address::parse(text)) return text.find('%') == std::string::npos;  // a zone has no meaning on another machine
   return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), accepted) &&
          text.front() != '-' && text.front() != '.';
 }
@@ -459,8 +459,8 @@ LoadedConfiguration parse_configuration(const std::string& toml, const std::file
 
 namespace {
 
-/// Owner and mode of whatever the configuration names and the server then relies on; secrets are looked at where they
-/// are read.
+/// Checks owner and mode of the files that the configuration names and the server relies on; those of secrets are
+/// checked when they are read.
 std::vector<Status> check_files(const Configuration& configuration, const std::filesystem::path& file) {
   std::vector<Status> checks{check_own_folder(configuration.state_directory)};
   std::error_code error;

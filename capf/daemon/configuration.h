@@ -22,9 +22,9 @@ struct Listener {
   std::optional<int> port;             ///< absent: from the base port; 0: a free one
 };
 
-/// What phones may take of this server over gRPC. Calls: so many run at once and so many wait for their turn, those
-/// above are refused with OVERLOADED; callers without a client certificate have places of their own, so that they never
-/// delay the others. Connections above are closed.
+/// The limits for phones over gRPC. Calls: so many run at once and so many wait for their turn, further ones are
+/// refused with OVERLOADED; callers without a client certificate have places of their own, so that they never delay the
+/// others. Further connections are closed.
 struct Limits {
   int calls_in_flight = 32;
   int calls_waiting = 128;
@@ -52,11 +52,11 @@ struct WireSettings {
   int backlog = 4096;
 };
 
-/// What relying parties get over HTTP.
+/// The service for relying parties over HTTP.
 struct StatusSettings {
-  std::chrono::seconds crl_interval{60};  ///< for a revocation to stand on the CRL, at the most
+  std::chrono::seconds crl_interval{60};  ///< for a revocation to appear on the CRL, at most
   std::chrono::hours crl_validity{168};   ///< from thisUpdate to nextUpdate
-  std::chrono::seconds ocsp_cache{2};     ///< how long an answer is given again
+  std::chrono::seconds ocsp_cache{2};     ///< how long an answer is reused
   std::chrono::minutes ocsp_validity{5};  ///< from thisUpdate to nextUpdate
   int connections = 10000;                ///< further ones are closed
   int connections_per_address = 1000;
@@ -64,18 +64,18 @@ struct StatusSettings {
 
 struct DatabaseSettings {
   std::string server = "host=/run/postgresql user=capf_server dbname=capf";  ///< libpq's connection string
-  std::string owner = "host=/run/postgresql user=capf_owner dbname=capf";    ///< for `capfd migrate` alone
+  std::string owner = "host=/run/postgresql user=capf_owner dbname=capf";    ///< for `capfd` migrate and archive alone
   int pool_size = 16;
 };
 
 /// The issuer's key in a PKCS #11 token.
 struct TokenSettings {
   std::string module;  ///< path of the token's library; empty: each URI has a module-path of its own
-  std::string pin;     ///< where it is, as read_secret() takes it; files relative to the state directory
-  int sessions = 8;    ///< at once, at the most
+  std::string pin;     ///< its source, for read_secret(); files relative to the state directory
+  int sessions = 8;    ///< at once, at most
 };
 
-/// When what is on record goes from the database into files; `capfd archive` does it.
+/// The ages at which `capfd archive` moves records from the database into files.
 struct ArchiveSettings {
   std::filesystem::path directory = "archive";  ///< relative to the state directory
   std::chrono::days audit{400};                 ///< after an event was sealed
@@ -83,17 +83,17 @@ struct ArchiveSettings {
   std::chrono::days operations{400};            ///< after an operation has ended
 };
 
-/// Everything that `capfd.toml` says, checked. deploy/capfd.toml has every key with its unit and its default.
+/// The contents of `capfd.toml`, checked. deploy/capfd.toml has every key with its unit and its default.
 struct Configuration {
   std::filesystem::path state_directory;       ///< default: the folder of the file
   int base_port = kBasePort;                   ///< 0: every listener takes a free port
   std::string public_host;                     ///< default: the machine's full name
   std::string status_url;                      ///< default: http://<public_host>:<base port + 3>
-  std::string passphrase = "file:passphrase";  ///< of the keys, as read_secret() takes it; files relative to the state
+  std::string passphrase = "file:passphrase";  ///< of the keys, for read_secret(); files relative to the state
   DatabaseSettings database;
   /// How long a start waits for an address that the machine does not have yet.
   std::chrono::seconds listen_patience{120};
-  /// Who speaks for others on the phones' and administrators' ports, by a PROXY header.
+  /// Proxies that name their clients on the phones' and administrators' ports by a PROXY header.
   std::vector<Network> trusted_proxies;
   Listener wire_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener phone{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
@@ -106,7 +106,7 @@ struct Configuration {
   Limits limits;
   ArchiveSettings archive;
   TokenSettings token;
-  std::chrono::hours check_period{24};  ///< between two checks of what was issued
+  std::chrono::hours check_period{24};  ///< between two checks of the issued LSCs
   LogLevel log_level = LogLevel::kInfo;
 
   /// With the defaults, null string from loopback among them.
@@ -124,15 +124,15 @@ struct Configuration {
   }
 };
 
-/// What became of reading a file: where there are faults, the configuration is not to be used.
+/// The result of reading a file: where there are faults, the configuration must not be used.
 struct LoadedConfiguration {
   Configuration configuration;
   std::vector<std::string> faults;                ///< "FILE:LINE: words", all of them where the file can be parsed
-  Reason reason = Reason::kInvalidConfiguration;  ///< SECRET_EXPOSED where that is all that is wrong
+  Reason reason = Reason::kInvalidConfiguration;  ///< SECRET_EXPOSED where that is the only kind of fault
 };
 
 /// Reads TOML. Every key is checked, one that is not known is a fault.
-/// @param name of the file, for the faults and for what is relative to its folder.
+/// @param name of the file, for the faults and for paths relative to its folder.
 LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name);
 LoadedConfiguration load_configuration(const std::filesystem::path& file);
 /// The same with that reason, and a message that has every fault on a line of its own.
@@ -145,12 +145,13 @@ std::string toml_text(const std::string& text);
 
 /// A host name by RFC 952 and 1123, without an underscore, or an IP address without a zone.
 bool is_host(const std::string& text);
-/// Under which address LSCs say that their status is: "http://capf.example.com:3807".
+/// The address of the status service in LSCs: "http://capf.example.com:3807".
 std::string status_url(const Configuration& configuration);
-/// What is allowed and hardly meant, in words: LSCs that name a host which nobody else reaches.
+/// Warnings of settings that are allowed but hardly meant, in words: LSCs that name a host which other machines cannot
+/// reach.
 std::vector<std::string> doubts_of(const Configuration& configuration);
 
-/// The machine's full name, or its short one where nobody knows a full one.
+/// The machine's full name, or its short one where it has no full one.
 std::string full_host_name();
 
 }  // namespace capf::daemon

@@ -14,11 +14,12 @@ namespace capf::daemon {
 std::string with_port(const std::string& address, int port);
 std::vector<std::string> with_port(const std::vector<std::string>& addresses, int port);
 
-/// Where somebody on this machine reaches a listener: its first address, loopback for one that means every address.
-/// @param listening as the servers name them: "0.0.0.0:3805"
+/// The address at which programs on this machine reach a listener: its first one, or loopback for one that means every
+/// address.
+/// @param listening in the servers' form: "0.0.0.0:3805"
 std::string dial_address(const std::vector<std::string>& listening);
 
-/// Where the services of a running server are; absent ones do not listen.
+/// The addresses of a running server's services; absent ones do not listen.
 struct Endpoints {
   std::optional<std::string> wire;
   std::optional<std::string> phone;
@@ -32,7 +33,8 @@ struct Endpoints {
   std::string json(int pid) const;
 };
 
-/// endpoints.json as long as it lives. Written beside and renamed, so that a reader finds all of it or nothing.
+/// The file endpoints.json, during this object's life. Written beside and renamed, so that a reader finds a whole file
+/// or none.
 class EndpointsFile {
  public:
   static Result<EndpointsFile> write(const std::filesystem::path& path, const Endpoints& endpoints);

@@ -48,7 +48,7 @@ Result<ca::ImportedAuthority> import_authority(const InitOptions& options) {
   return ca::import_pem(certificates, key.view(), passphrase);
 }
 
-/// Where a key and its request wait for the certificate.
+/// The folder in which a key and its request wait for the certificate.
 SiteFiles waiting(const std::filesystem::path& root) { return SiteFiles{root / "request"}; }
 
 Result<std::unique_ptr<ca::SigningKey>> make_issuer_key(const InitOptions& options) {
@@ -97,7 +97,7 @@ std::string host_of(const InitOptions& options) {
   return options.public_host.empty() ? full_host_name() : options.public_host;
 }
 
-/// It goes into certificates and addresses, which have no underscore and no zone.
+/// The host becomes part of certificates and addresses, which allow no underscore and no zone.
 Status check_host(const InitOptions& options) {
   if (is_host(host_of(options))) return {};
   const std::string wanted =
@@ -142,7 +142,7 @@ Status check_options(const InitOptions& options) {
   return check_administrator_name(options.administrator);
 }
 
-/// As the configuration has it: a file below the state directory relative to it, another one absolute.
+/// The source in the configuration's form: a file below the state directory relative to it, another one absolute.
 std::string stored_source(const std::string& source, const std::filesystem::path& state) {
   if (!source.starts_with("file:")) return source;
   const auto path = std::filesystem::absolute(source.substr(5)).lexically_normal();
@@ -201,7 +201,7 @@ Status rename_path(const std::filesystem::path& from, const std::filesystem::pat
   return as_status(error, to);
 }
 
-/// What is not on record goes. It is no prepared site any more from the first step on.
+/// Removes a prepared site that is not on record. Renamed first, so that a crash leaves no half-prepared site.
 Status discard_prepared(const SiteFiles& files) {
   CAPF_TRY(rename_path(prepared(files), unfinished(files)));
   return remove_folder(unfinished(files));
@@ -271,7 +271,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
   CAPF_LET(const auto audit_key, make_audit_key(files, passphrase));
   CAPF_TRY(write_new_secret_file(files.string_key(), Secret(random.random_vec(kStringKeySize)).view()));
   CAPF_TRY(write_new_secret_file(files.configuration(), as_bytes(configuration_text(options, records.host))));
-  CAPF_TRY(read_configuration(files.configuration()));  // what is made is what 'capfd run' takes
+  CAPF_TRY(read_configuration(files.configuration()));  // 'capfd run' must accept the new file
 
   CAPF_LET(const auto issuer_facts, ca::read_certificate(issuer.certificate));
   CAPF_LET(const auto administrator_facts, ca::read_certificate(administrator_certificate));
@@ -361,7 +361,7 @@ Result<bool> clear_leftovers(const SiteFiles& files) {
 
 namespace {
 
-/// The state directory, this process's alone, without what an init left that was cut off.
+/// The state directory, locked for this process, and cleared of the files of an interrupted init.
 struct Beginning {
   SiteFiles files;
   FolderLock lock;
@@ -461,7 +461,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   CAPF_TRY(rename_path(unfinished(files), prepared(files)));
   CAPF_TRY(sync_folder(files.root));
   if (const Status recorded = record_site(*database, *records); !recorded) {
-    // Where nobody knows whether it is on record, the next init finds out.
+    // If the commit is in doubt, keep the files: the next init asks the database.
     if (recorded.error().reason != Reason::kCommitInDoubt) CAPF_TRY(discard_prepared(files));
     return tl::unexpected<Error>(recorded.error());
   }

@@ -21,11 +21,11 @@ struct InitOptions {
   int base_port = kBasePort;
   std::string database;        ///< libpq's connection string of the server's role
   std::string database_owner;  ///< and of the role that owns the schema
-  std::string passphrase;      ///< where it is, as read_secret() takes it
+  std::string passphrase;      ///< its source, for read_secret()
   /// Of a new issuer; absent: RSA-2048 in a file, or the key that is in the token.
   std::optional<ca::KeyAlgorithm> key;
   std::string key_uri;      ///< RFC 7512: where in a token the issuer's key is, or is to be; empty: in a file
-  TokenSettings token;      ///< how that token is reached
+  TokenSettings token;      ///< the access to that token
   int days = 3650;          ///< the issuer's validity, 1 to 36500
   std::string public_host;  ///< empty: the machine's full name
   std::string subject;      ///< of the issuer, RFC 4514; empty: CN=CAPF-<8 hex digits>
@@ -34,13 +34,13 @@ struct InitOptions {
   std::filesystem::path import_certificate;  ///< PEM, with its chain
   std::filesystem::path import_key;          ///< PEM
   std::filesystem::path import_pkcs12;       ///< in place of these two
-  std::string import_passphrase;             ///< where it is; empty: none
+  std::string import_passphrase;             ///< its source, for read_secret(); empty: none
 
-  bool csr_only = false;              ///< the issuer's key and a request for its certificate, and nothing else
-  std::filesystem::path certificate;  ///< PEM, with its chain: what became of that request
+  bool csr_only = false;              ///< make only the issuer's key and a request for its certificate
+  std::filesystem::path certificate;  ///< PEM, with its chain: the answer to that request
 };
 
-/// What the database has to know of a site.
+/// The records of a new site for the database.
 struct SiteRecords {
   IssuerRecord issuer;
   Administrator administrator;
@@ -49,30 +49,31 @@ struct SiteRecords {
   std::string host;
 };
 
-/// Makes every file of a site in `folder`, which is to be empty: keys/, certificates/, admin/ and capfd.toml.
+/// Makes every file of a site in `folder`, which must be empty: keys/, certificates/, admin/ and capfd.toml.
 /// Errors: INVALID_CONFIGURATION, INVALID_NAME, WRONG_PASSPHRASE, INVALID_CERTIFICATE, SECRET_EXPOSED.
 Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& passphrase,
                                     const std::filesystem::path& folder, TimePoint now,
                                     Botan::RandomNumberGenerator& random);
 
-/// Writes down issuer, administrator and keys in one transaction. Errors: SITE_EXISTS where the database has an issuer.
+/// Records issuer, administrator and keys in one transaction. Errors: SITE_EXISTS where the database has an issuer.
 Status record_site(Database& database, const SiteRecords& records);
 
-/// Puts the files of a site where they are looked for, capfd.toml last: from `<state>/.prepared`, as far as they are
-/// still there.
+/// Moves the files of a site to their final places, capfd.toml last: from `<state>/.prepared`, as far as they are still
+/// there.
 Status move_in(const SiteFiles& files);
 
-/// The issuer's key, and a request for the CA that is to sign its certificate offline. Both wait in `<state>/request`.
+/// Makes the issuer's key, and a request for the CA that is to sign its certificate offline. Both wait in
+/// `<state>/request`.
 /// @return words for people. Errors: SITE_EXISTS where there is a site, or a request waits; those of tokens.
 Result<std::string> make_request(const InitOptions& options, Botan::RandomNumberGenerator& random);
 
-/// Makes a site. The files are made aside (`.new`), renamed when all of them are there (`.prepared`), then the
-/// database records the site, then they are moved in. An init that was cut off is cleared away by the next one, or
-/// finished where the database has recorded it. @return words for people about what was made.
+/// Makes a site. The files are made aside (`.new`), renamed when complete (`.prepared`), then the database records the
+/// site, then they are moved in. The next init clears away one that was cut off, or completes it where the database has
+/// recorded it. @return words for people about the new site.
 /// Errors: SITE_EXISTS, and those of make_site_files() and of the database.
 Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::RandomNumberGenerator& random);
 
-/// Takes away what an init left that was cut off before its files were complete.
+/// Removes the files of an init that was cut off before they were complete.
 /// @return whether a complete one is prepared, which may be on record. Errors: SITE_EXISTS.
 Result<bool> clear_leftovers(const SiteFiles& files);
 

@@ -9,7 +9,7 @@ namespace {
 
 const std::string kWaiting = "issuer-next";  // NOLINT(cert-err58-cpp)
 
-/// A file that an add without a record has left; it may hold the only copy of a key, so it is not removed.
+/// Renames a file of an add that was not recorded. It is not removed, because it may hold the only copy of a key.
 Status set_aside(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return {};
@@ -43,7 +43,8 @@ Result<ca::TokenAccess> token_access(const TokenSettings& settings) {
   return access;
 }
 
-/// A passphrase that was changed while this server runs: a key under the former one would not open at its next start.
+/// Checks that the passphrase was not changed while this server runs: a key under the former one would not open at the
+/// next start.
 Status IssuerFiles::check_passphrase() const {
   const std::string name = "site-ca";
   CAPF_LET(const Secret pem, read_secret_file(files_.key(name)));
@@ -86,7 +87,7 @@ Result<std::unique_ptr<ca::SigningKey>> IssuerFiles::open(const IssuerRecord& re
 Result<std::unique_ptr<ca::SigningKey>> IssuerFiles::open_in_token(const std::string& uri,
                                                                    std::optional<ca::KeyAlgorithm> make) {
   CAPF_TRY(ca::check_token_uri(uri));
-  // A library is code, and code is not an administrator's to choose from afar.
+  // A library is code, so a remote administrator must not choose it.
   if (const std::string module = ca::module_of(uri); !module.empty() && module != module_) {
     return fail(Reason::kInvalidRequest, "the library of the tokens is the server's own setting, token.module");
   }

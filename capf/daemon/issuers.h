@@ -8,12 +8,11 @@
 
 namespace capf::daemon {
 
-/// How tokens are reached. A PIN in a file or a credential is read at every login, another one once, now.
+/// The access to tokens. A PIN in a file or a credential is read at every login, any other one now, once.
 /// Errors: those of read_secret().
 Result<ca::TokenAccess> token_access(const TokenSettings& settings);
 
-/// Issuers' keys as the state directory has them: each in an encrypted file, or in a token that a file names.
-/// Threads: any.
+/// The issuers' keys in the state directory: each in an encrypted file, or in a token that a file names. Threads: any.
 class IssuerFiles final : public service::IssuerFolder {
  public:
   /// @param passphrase of the keys; it and `tokens` outlive this.

@@ -33,7 +33,7 @@ using namespace capf::daemon;
 /// EX_NOPERM: a service manager that starts a server again and again would try the PIN until the token locks.
 constexpr int kExitWrongPin = 77;
 
-/// Where a site's configuration is, as the command line says it.
+/// The place of a site's configuration, by the command line.
 struct Place {
   std::string state;
   std::string file;
@@ -62,7 +62,7 @@ int report(const Status& status) {
   return EXIT_FAILURE;
 }
 
-/// An exception that nobody caught ends the program, also where nobody reads what it was.
+/// Logs an uncaught exception and ends the program, also where the log is not read.
 [[noreturn]] void end_by_exception() {
   std::string words = "not a std::exception";
   try {
@@ -239,7 +239,7 @@ int dispatch(int argc, char** argv) {
   std::string key;
   add_init(app, options, key);
 
-  // CLI11 reads the environment for the subcommands that were not named too: each has a place of its own.
+  // CLI11 reads the environment also for subcommands that were not named, so each has a place of its own.
   std::map<const CLI::App*, Place> places;
   const auto add_place = [&places](CLI::App* command) { places[command].add_options(*command); };
   auto* migrating = app.add_subcommand("migrate", "brings the database's schema up to this program's");

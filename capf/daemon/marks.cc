@@ -93,7 +93,7 @@ Status JournalFile::append(std::span<const std::string> lines) {
   Status written = file.write(as_bytes(text));
   if (written) written = file.sync();
   if (!written) {
-    // A line that is there in part would spoil the next one.
+    // Remove a part of a line, which would spoil the next one.
     std::error_code error;
     std::filesystem::resize_file(path_, before, error);
     return written;

@@ -30,7 +30,7 @@ class MarksFile final : public service::Marks {
   std::mutex mutex_;
 };
 
-/// The journal of withdrawals in a file beside the keys. A line that a crash has cut off goes.
+/// The journal of withdrawals in a file beside the keys. A line that a crash has cut off is removed.
 class JournalFile final : public service::Lines {
  public:
   /// @param path in a folder of this server's own
@@ -44,7 +44,7 @@ class JournalFile final : public service::Lines {
   std::filesystem::path path_;
 };
 
-/// Draws the word and writes it into its file, in place of that of an earlier start. Errors: INVALID_CONFIGURATION.
+/// Draws the word and writes it to its file, in place of that of an earlier start. Errors: INVALID_CONFIGURATION.
 Result<Secret> make_recovery_word(const std::filesystem::path& path, Botan::RandomNumberGenerator& random);
 
 }  // namespace capf::daemon

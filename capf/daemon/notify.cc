@@ -12,7 +12,7 @@
 namespace capf::daemon {
 
 void notify_service_manager(std::string_view state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): nobody changes it
+  const char* path = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): it never changes
   sockaddr_un address{};
   if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
   const std::size_t length = std::strlen(path);
@@ -22,7 +22,7 @@ void notify_service_manager(std::string_view state) {
   if (path[0] == '@') address.sun_path[0] = '\0';  // an abstract one
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
-  const timeval patience{1, 0};  // a service manager that does not read keeps nobody from stopping
+  const timeval patience{1, 0};  // a service manager that does not read must not delay the stop
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   [[maybe_unused]] const auto sent =
       ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),

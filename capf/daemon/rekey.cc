@@ -13,7 +13,7 @@ constexpr std::string_view kEncrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 
 fs::path unfinished(const SiteFiles& files) { return files.keys() / ".rekey.new"; }
 fs::path decided(const SiteFiles& files) { return files.keys() / ".rekey"; }
-/// Where the next passphrase waits: in the folder of the file that it is to replace, so that a rename is enough.
+/// The file of the next passphrase: in the folder of the file that it is to replace, so that a rename is enough.
 fs::path aside(const fs::path& passphrase) { return passphrase.string() + ".rekey"; }
 
 std::optional<fs::path> file_of(const std::string& source) {
@@ -52,7 +52,7 @@ Result<std::vector<std::string>> names_in(const fs::path& folder) {
   return names;
 }
 
-/// The key anew, read back.
+/// The key encrypted again, and read back as a check.
 Result<Bytes> encrypt_anew(const ca::SigningKey& key, const Secret& passphrase) {
   CAPF_LET(Bytes encrypted, ca::encrypt_key(key, passphrase));
   CAPF_LET(const auto read_back, ca::decrypt_key(encrypted, passphrase));
@@ -64,7 +64,7 @@ bool same(const Secret& a, const Secret& b) {
   return std::equal(a.view().begin(), a.view().end(), b.view().begin(), b.view().end());
 }
 
-/// The file of the configured passphrase, where it holds the former one.
+/// The file of the configured passphrase, if it holds the former one.
 std::optional<fs::path> file_to_replace(const std::string& source, const Secret& from) {
   const auto file = file_of(source);
   std::error_code error;

@@ -11,26 +11,26 @@
 
 namespace capf::daemon {
 
-/// One passphrase in place of another one.
+/// The change of one passphrase to another.
 struct Rekeying {
   const Secret& from;
   const Secret& to;
-  /// Which holds the former one, and is to hold the next one; absent where the passphrase comes from somewhere else.
+  /// The file that holds the former one, and is to hold the next one; absent where the passphrase has another source.
   std::optional<std::filesystem::path> file;
 };
 
-/// Writes every encrypted key of the site aside, encrypted anew, each read back. Nothing is changed yet.
-/// @return the names of the files that are to be replaced. Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION.
+/// Writes every encrypted key of the site aside, encrypted again, and reads each back. Changes no key yet.
+/// @return the names of the files to be replaced. Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION.
 Result<std::vector<std::string>> prepare_rekeying(const SiteFiles& files, const Rekeying& rekeying);
-/// From here on it is decided: what is written aside counts.
+/// Decides: from here on the files written aside count.
 Status decide_rekeying(const SiteFiles& files);
-/// Puts what is decided in its place, and clears away what is not. To be called before keys are opened, with the
-/// folder of the keys locked. @param passphrase where the configuration says that it is
+/// Moves the files of a decided change to their places, and removes those of an undecided one. To be called before keys
+/// are opened, with the folder of the keys locked. @param passphrase its source in the configuration
 Status finish_rekeying(const SiteFiles& files, const std::string& passphrase);
 
-/// Encrypts every key of the state directory under another passphrase; all of them, or none. A server that runs goes
-/// on. @param from,to where the passphrases are, as read_secret() takes it; `from` is the configuration's where it is
-/// absent. @return words for people. Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION, NO_SITE.
+/// Encrypts every key of the state directory under another passphrase; all of them, or none. A running server
+/// continues. @param from,to sources of the passphrases, for read_secret(); `from` absent: the configuration's. @return
+/// words for people. Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION, NO_SITE.
 Result<std::string> rekey_passphrase(const Configuration& configuration, const std::optional<std::string>& from,
                                      const std::string& to);
 

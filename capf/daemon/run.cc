@@ -32,11 +32,10 @@ constexpr milliseconds kLongestPause{2000};
 constexpr milliseconds kDrainPatience{2500};
 constexpr std::chrono::seconds kStopLimit{8};
 constexpr std::size_t kLongestReadyLine = 4096;
-constexpr milliseconds kPatienceWithReader{1000};  // nobody has to read standard output either
+constexpr milliseconds kPatienceWithReader{1000};  // also where standard output is not read
 constexpr int kReservedConnections = 4;            // beside those of the pool
 
-/// Tries again, with growing pauses, for as long as the database cannot be reached. Errors: SHUTTING_DOWN after a
-/// signal.
+/// Tries again, with growing pauses, while the database cannot be reached. Errors: SHUTTING_DOWN after a signal.
 Status with_patience(Signals& signals, const std::function<Status()>& work) {
   bool told = false;
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
@@ -44,13 +43,13 @@ Status with_patience(Signals& signals, const std::function<Status()>& work) {
     if (status || status.error().reason != Reason::kDatabaseUnavailable) return status;
     if (!told) log_warning("database.waiting", status.error());
     told = true;
-    // The service manager's patience with a start begins anew.
+    // Extends the service manager's timeout for the start.
     notify_service_manager("EXTEND_TIMEOUT_USEC=90000000\nSTATUS=waiting for the database");
     if (signals.stop_within(pause)) return fail(Reason::kShuttingDown);
   }
 }
 
-/// A machine may get its addresses later than its server starts.
+/// Waits for the addresses to listen on, because a machine may get them later than its server starts.
 Status wait_for_addresses(const Configuration& configuration, Signals& signals) {
   const auto end = std::chrono::steady_clock::now() + configuration.listen_patience;
   for (const Listener* listener : {&configuration.wire_listener, &configuration.phone, &configuration.admin,
@@ -77,7 +76,7 @@ Status wait_for_addresses(const Configuration& configuration, Signals& signals) 
   return {};
 }
 
-/// Thousands of phones hold a descriptor each.
+/// Raises the limit, because thousands of phones hold a descriptor each.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
@@ -85,7 +84,7 @@ void raise_descriptor_limit() {
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log_warning("descriptors.limited");
 }
 
-/// While keys are opened, their passphrase is not changed. Nothing where there are no keys.
+/// Locks the keys, so that their passphrase does not change while they are opened. Nothing where there are no keys.
 Result<std::optional<FolderLock>> lock_keys(const SiteFiles& files) {
   std::error_code error;
   std::optional<FolderLock> locked;

@@ -7,11 +7,12 @@
 
 namespace capf::daemon {
 
-/// Brings the schema of the database up to this program's, as the owner. Waits for a database that is not there yet.
+/// Brings the schema of the database up to this program's, as the owner. Waits for a database that cannot be reached
+/// yet.
 Status migrate(const Configuration& configuration, Signals& signals);
 
-/// Serves until a signal says stop. Prints the ready line to standard output when every listener is up.
-/// @param passphrase in place of the configuration's source of it.
+/// Serves until a signal to stop. Prints the ready line to standard output when every listener is up.
+/// @param passphrase its source, instead of the configuration's.
 Status run(const Configuration& configuration, const std::optional<std::string>& passphrase, Signals& signals);
 
 }  // namespace capf::daemon

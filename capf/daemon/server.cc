@@ -72,19 +72,19 @@ std::string holder_name() {
   return full_host_name() + ":" + std::to_string(::getpid()) + ":" + to_hex(suffix);
 }
 
-/// An eighth of the places is always left for other addresses.
+/// Leaves an eighth of the places for other addresses.
 rpc::Capacity shared_by_addresses(int running, int waiting) {
   const int all = running + waiting;
   return {running, waiting, std::max(1, all - (all + 7) / 8)};
 }
 
-/// What goes wrong again and again is told when it begins. One thread.
+/// Logs a repeating fault once, when it begins. One thread.
 class Complaint {
  public:
   explicit Complaint(const char* event) : event_(event) {}
 
   void tell(const Status& status) {
-    // That it cannot be written is told once for all.
+    // A read-only database is reported elsewhere, once.
     const bool wrong = !status && status.error().reason != Reason::kDatabaseReadOnly;
     if (wrong && told_ != status.error().reason) log_warning(event_, status.error());
     told_ = wrong ? std::optional(status.error().reason) : std::nullopt;
@@ -101,7 +101,7 @@ Status status_of(const Result<T>& result) {
   return tl::unexpected<Error>(result.error());
 }
 
-/// What calls end up in, in the order in which it stands on each other.
+/// The use cases that calls reach; later members use earlier ones.
 class Composition final : public Server {
  public:
   Composition(const Surroundings& around, Secrets secrets)
@@ -148,7 +148,7 @@ class Composition final : public Server {
     enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
     shown_ = stamp();
     take_note_of_own();
-    // Whether the database is behind is known before anybody comes.
+    // Check whether the database is behind before any caller comes.
     CAPF_LET(recovery_word_, make_recovery_word(files_.recovery_word(), Botan::system_rng()));
     CAPF_TRY(journal_.open());
     journal_complaint_.tell(journal_.follow());
@@ -263,7 +263,7 @@ class Composition final : public Server {
     }
     if (reading_) reading_->stop();
     if (status_server_) status_server_->stop();
-    if (responder_) responder_->stop();  // its answers need the server to be there still
+    if (responder_) responder_->stop();  // before the server, which its answers need
     if (web_server_) web_server_->stop();
   }
 
@@ -419,7 +419,7 @@ class Composition final : public Server {
     hold_against_issuer();
   }
 
-  /// The present is not before the issuer that signs for the site.
+  /// Bounds the clock: the present is not before the active issuer's notBefore.
   void hold_against_issuer() {
     const auto issuers = issuer_service_.list();
     if (!issuers) return;
@@ -464,7 +464,7 @@ class Composition final : public Server {
     return {};
   }
 
-  /// A database that has forgotten a CRL which this server serves was set back: nobody is let in.
+  /// A database without a CRL that this server serves was set back: reported as a mark, so that no caller is let in.
   void hold_against_crls() {
     TimePoint newest;
     for (const auto& crl : published_->all()) newest = std::max(newest, crl->terms.this_update);
@@ -475,7 +475,7 @@ class Composition final : public Server {
     high_water_.report("crls", "it does not have the newest CRL that this server serves");
   }
 
-  /// @param generations outlive the answer.
+  /// @param generations must outlive the result.
   static std::vector<service::PublishingIssuer> publishing_issuers(
       const std::vector<std::shared_ptr<const ca::Issuer>>& generations) {
     std::vector<service::PublishingIssuer> issuers;
@@ -483,11 +483,11 @@ class Composition final : public Server {
     return issuers;
   }
 
-  /// @return after how long it is to be called again
+  /// @return the time until it is to be called again
   milliseconds publish() {
     const milliseconds period = service::Publisher::period(configuration_.status.crl_interval);
     hold_against_crls();
-    // Nothing is signed by what a database says that has forgotten something.
+    // Sign nothing while the database is behind what this server has signed before.
     const Status level = high_water_.check();
     if (!level && !told_behind_) log_error("database.behind", level.error());
     told_behind_ = !level;
@@ -595,10 +595,10 @@ class Composition final : public Server {
   std::unique_ptr<service::PublishedCrls> published_;
   std::optional<service::Recovery> recovery_;
   std::optional<service::Publisher> publisher_;
-  std::map<CrlShard, Reason> failing_;  ///< what was last said of each shard
+  std::map<CrlShard, Reason> failing_;  ///< the last reason logged for each shard
   std::optional<service::Responder> responder_;
   bool told_behind_ = false;
-  bool read_only_ = false;  ///< the database was, when a seal was tried last
+  bool read_only_ = false;  ///< whether the database was at the last attempt to seal
   bool adopted_;
   std::optional<steady_clock::time_point> maintained_;
   Complaint summary_complaint_{"summary.failed"};

@@ -14,14 +14,14 @@
 
 namespace capf::daemon {
 
-/// Tells the metrics of the connections to the database: size, in use, waiting.
+/// Sets the metrics of the connections to the database: size, in use, waiting.
 using PoolReading = std::function<void(Metrics&)>;
 
-/// What stands around a server and outlives it.
+/// The surroundings of a server, which outlive it.
 struct Surroundings {
   const Configuration& configuration;
   Database& database;  ///< for phones and relying parties
-  Database& reserved;  ///< the same one by connections that those cannot use up: for administrators and what is due
+  Database& reserved;  ///< the same one by connections that those cannot use up: for administrators and regular work
   const Clock& clock;
   Metrics& metrics;
   PoolReading read_pool;
@@ -29,11 +29,11 @@ struct Surroundings {
   const Secret& passphrase;  ///< of the keys
   const ca::SigningKey& audit_key;
   ca::Tokens& tokens;
-  /// Whether the record is known to go on in this cluster (SealStore::adopt_cluster); not where that is a standby.
+  /// Whether SealStore::adopt_cluster() has run for this cluster; false on a standby.
   bool adopted = true;
 };
 
-/// The whole server: services, listeners, and the threads that do what is due. Listens when start() returns.
+/// The whole server: services, listeners, and the threads of the regular work. Listens when start() returns.
 class Server {
  public:
   /// Errors besides those of the listeners: those of opening the issuers' keys.
@@ -41,7 +41,7 @@ class Server {
   virtual ~Server() = default;
 
   virtual const Endpoints& endpoints() const = 0;
-  /// New calls are refused, running ones may end within `patience`; then everything stops.
+  /// Refuses new calls, lets running ones end within `patience`, then stops everything.
   virtual void stop(std::chrono::milliseconds patience) = 0;
 };
 

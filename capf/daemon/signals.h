@@ -4,16 +4,16 @@
 
 namespace capf::daemon {
 
-/// SIGTERM, SIGINT and SIGHUP as something to wait for. Made before any thread is, so that none is interrupted by them.
+/// Waits for SIGTERM, SIGINT and SIGHUP. To be made before any thread, so that the signals interrupt none.
 class Signals {
  public:
   Signals();
-  /// @return whether somebody asks the program to stop; false when the time is up. SIGHUP says nothing.
+  /// @return whether a signal asks the program to stop; false when the time is up. SIGHUP is ignored.
   bool stop_within(std::chrono::milliseconds time);
   void wait_for_stop();
 
-  /// From now on the process ends after so many seconds, whatever hangs: a database or a token that answers nothing.
-  /// Who waits for an answer hears that the connection broke, as after a power cut; what was answered is stored.
+  /// Ends the process after so many seconds, even if a database or a token hangs. Waiting callers see the connection
+  /// break, as after a power cut; everything answered so far is stored.
   static void end_within(std::chrono::seconds time);
 };
 

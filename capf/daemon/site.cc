@@ -78,7 +78,7 @@ Result<std::optional<std::string>> read_uri(const SiteFiles& files, const std::s
     return fail(Reason::kInvalidConfiguration,
                 path.string() + " and " + files.key(name).string() + " are both there: which is the key?");
   }
-  CAPF_LET(const Secret file, read_secret_file(path));  // whoever may write it says which key is used
+  CAPF_LET(const Secret file, read_secret_file(path));  // private: it decides on the key
   std::string uri(file.text());
   while (!uri.empty() && (uri.back() == '\n' || uri.back() == '\r')) uri.pop_back();
   return uri;

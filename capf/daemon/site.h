@@ -15,7 +15,7 @@
 
 namespace capf::daemon {
 
-/// Where the files of a site are, below its state directory.
+/// The paths of a site's files, below its state directory.
 struct SiteFiles {
   std::filesystem::path root;
 
@@ -34,13 +34,13 @@ struct SiteFiles {
   std::filesystem::path uri(const std::string& name) const { return keys() / (name + ".uri"); }
   /// PKCS #10, PEM, for a key that waits for its certificate
   std::filesystem::path request(const std::string& name) const { return certificates() / (name + ".csr"); }
-  /// SubjectPublicKeyInfo, PEM: what verifiers of the record trust.
+  /// SubjectPublicKeyInfo, PEM: verifiers of the record trust it.
   std::filesystem::path audit_public_key() const { return certificates() / "audit.pub"; }
-  /// What this server has seen signed, apart from the database.
+  /// The marks of what this server has seen signed, apart from the database.
   std::filesystem::path marks() const { return keys() / "high-water"; }
-  /// What this server has seen withdrawn, apart from the database.
+  /// The withdrawals that this server has seen, apart from the database.
   std::filesystem::path journal() const { return keys() / "journal"; }
-  /// Made at each start: a caller who says it has access to this machine.
+  /// The recovery word, made at each start: a caller that sends it has access to this machine.
   std::filesystem::path recovery_word() const { return root / "recovery-word"; }
   /// 32 octets, under which authentication strings are hashed.
   std::filesystem::path string_key() const { return keys() / "strings.key"; }
@@ -55,7 +55,7 @@ struct Identity {
   std::vector<Bytes> chain;  ///< DER, its own certificate first
 };
 
-/// Keys and certificates as the server needs them, opened.
+/// The keys and certificates of a server, opened.
 struct Secrets {
   Identity site_ca;
   Identity server;
@@ -63,7 +63,7 @@ struct Secrets {
   ca::StringKey strings;
 };
 
-/// One key of the site with its certificate, held against each other.
+/// Opens one key of the site and its certificate, and checks that they belong together.
 /// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, INVALID_CONFIGURATION.
 Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase);
 
@@ -80,7 +80,7 @@ Result<std::optional<std::string>> read_uri(const SiteFiles& files, const std::s
 Status write_identity(const SiteFiles& files, const std::string& name, const ca::SigningKey& key, BytesView certificate,
                       const std::vector<Bytes>& above, const Secret& passphrase);
 
-/// Opens every key of the site but the issuers'. Each is held against its certificate.
+/// Opens every key of the site but the issuers', and checks each against its certificate.
 /// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, NO_SITE, INVALID_CONFIGURATION.
 Result<Secrets> open_secrets(const SiteFiles& files, const Secret& passphrase);
 
@@ -104,7 +104,7 @@ class FolderLock {
   int fd_;
 };
 
-/// Writes what a rename has changed in a folder to disk.
+/// Syncs a folder to disk after a rename in it.
 Status sync_folder(const std::filesystem::path& folder);
 
 }  // namespace capf::daemon

@@ -8,18 +8,18 @@
 
 namespace capf::daemon {
 
-/// Calls something on a thread of its own: at once, and then every `period`, each time up to a fifth of it earlier or
-/// later, so that servers that started together do not stay together. Stops when it goes.
+/// Calls `work` on a thread of its own: at once, and then every `period`, each time up to a fifth of it earlier or
+/// later, so that servers that started together drift apart. Stops on destruction.
 class Ticker {
  public:
   Ticker(std::chrono::milliseconds period, std::function<void()> work);
-  /// @param work returns after how long it is to be called again.
+  /// @param work returns the time until it is to be called again.
   explicit Ticker(std::function<std::chrono::milliseconds()> work);
   ~Ticker();
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
 
-  /// No call begins any more; one that runs is waited for.
+  /// Begins no more calls, and waits for a running one.
   void stop();
 
  private:

@@ -80,7 +80,7 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
     if (!settings.identities.empty() && !std::filesystem::exists(files_.key(name), error)) continue;
     CAPF_LET(const Identity identity, open_identity(files_, name, passphrase_));
     const Bytes key = identity.key->public_key();
-    // RSA key exchange makes the key an oracle for decryption: it must be good for nothing else.
+    // RSA key exchange makes the key an oracle for decryption, so it must have no other use.
     if (settings.legacy_phones && std::find(others_.begin(), others_.end(), key) != others_.end()) {
       return fail(Reason::kInvalidConfiguration,
                   "legacy_phones needs a key that serves nothing else, but " + files_.key(name).string() + " does");
@@ -93,7 +93,7 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
     }
   }
   const Status claimed = claim_keys();
-  // A standby has what was claimed when it was written.
+  // A standby cannot be written: the primary has the claims of earlier starts.
   if (!claimed && claimed.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(claimed.error());
   CAPF_LET(auto tls, net::TlsContext::make(settings));
   for (const auto& [name, kind] : identities) own_.set(kind, shown[kind]);

@@ -14,12 +14,12 @@
 
 namespace capf::daemon {
 
-/// The port that phones speak the CAPF protocol on, with the certificates that it shows.
+/// The port on which phones speak the CAPF protocol, with the certificates that it shows.
 class WirePort {
  public:
   /// Opens the site's wire certificate that is to be shown and, where there is one, `wire-ec`, and listens.
   /// @param passphrase of the keys; it outlives the port, which opens them again when their files change.
-  /// @param own hears of the certificates that are shown.
+  /// @param own gets the expiries of the certificates that are shown.
   /// @param others public keys, SubjectPublicKeyInfo, that must not be this port's where legacy phones are allowed.
   /// Errors: INVALID_CONFIGURATION, those of opening keys, and of the database, which reserves the keys.
   static Result<std::unique_ptr<WirePort>> start(const Configuration& configuration, const SiteFiles& files,
@@ -28,7 +28,7 @@ class WirePort {
                                                  wire::OpenDesk open_desk);
 
   const std::vector<std::string>& addresses() const { return listener_->addresses(); }
-  /// To be called from time to time: tells the metrics, and shows certificates that have been replaced.
+  /// To be called from time to time: updates the metrics, and takes over certificates that have been replaced.
   void tick();
   void stop(std::chrono::milliseconds patience) { listener_->stop(patience); }
 
