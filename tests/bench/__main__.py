@@ -35,7 +35,7 @@ class Size:
     revoked: int = 100_000
     ocsp_seconds: int = 4
     entries: int = 1_000_000  # of a CRL
-    crl_interval: int = 60  # seconds within which a revocation stands on it: the default
+    crl_interval: int = 60  # seconds within which it has a revocation: the default
     crl_phones: int = 6000
     crl_rounds: int = 2
 

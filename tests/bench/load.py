@@ -9,7 +9,7 @@ import subprocess
 from e2e.site import PROGRAMS, SOURCE, Site, run
 
 STRING = "20231123"  # the digits of every phone here
-ADDRESSES = 10000  # that phones come from: every phone has one of its own, as in a network without NAT
+ADDRESSES = 10000  # addresses of the phones: each has one of its own, as in a network without NAT
 WIRE = ("--wire", "--tries", "1", "--addresses", str(ADDRESSES))
 GRPC = ("--prepared-keys", "2048")
 PATIENCE = 900  # seconds for one run of a fleet

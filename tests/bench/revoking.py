@@ -9,7 +9,7 @@ AT_ONCE = 10000
 LIMIT = 60  # seconds, for a hundred thousand
 WHOLE = 100_000
 
-# Phones with one LSC each, as enrolments leave them behind. What stands in the DER is not looked at here.
+# Phones with one LSC each, as enrolments leave them behind. The contents of the DER do not matter here.
 _PHONES = """
 insert into phones (device, model) select 'REV' || to_char(n, 'FM000000000'), 'CP-8861' from generate_series({first}, {last}) n;
 insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, created_by, completes_by)

@@ -1,6 +1,6 @@
-// sign_only SECONDS [rsa2048|p256] [THREADS]: how many private-key operations the machine does in a second, on every
-// core by default, if it does nothing else. Prints that number. OpenSSL signs a SHA-256 digest, with one context for
-// each thread, as our signers do.
+// sign_only SECONDS [rsa2048|p256] [THREADS]: prints how many private-key operations an otherwise idle machine does in
+// a second, on every core by default. OpenSSL signs a SHA-256 digest, with one context for each thread, as our signers
+// do.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -34,7 +34,7 @@ Key make_key(const std::string& kind) {
   return {key, EVP_PKEY_free};
 }
 
-/// Signs until then. @return how often
+/// Signs until that time. @return how often
 std::uint64_t sign(EVP_PKEY* key, bool rsa, Time::time_point until) {
   const Context context(EVP_PKEY_CTX_new(key, nullptr), EVP_PKEY_CTX_free);
   if (!context || EVP_PKEY_sign_init(context.get()) != 1 ||

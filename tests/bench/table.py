@@ -23,7 +23,7 @@ class Row:
     kind: str  # "at least", "at most", "below"
     aim: float
     limit: Limit = None
-    processor: dict = dataclasses.field(default_factory=dict)  # who used how many percent of all cores
+    processor: dict = dataclasses.field(default_factory=dict)  # process: the percentage of all cores that it used
 
     @property
     def reached(self):

@@ -16,7 +16,7 @@ from e2e import issued
 from e2e.site import PATIENCE, PROGRAMS, SOURCE, Site, eventually, free_base_port, run
 
 EC = ("--key-order", "ec", "--ec-size", "256")
-# A program that checks itself keeps what it has freed, and takes its time.
+# A program with sanitizers keeps freed memory, and is slow.
 SANITIZED = any(mark in (PROGRAMS / "capfd").read_bytes() for mark in (b"__asan_init", b"__tsan_init"))
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
@@ -87,7 +87,7 @@ def faked(clock, ours=True):
     is not faked. Nothing is kept of the file: a backend of PostgreSQL would live by the old time for seconds when others have
     the new."""
     first = []
-    if ours and SANITIZED:  # what checks a program must come before all else
+    if ours and SANITIZED:  # the sanitizer's library must come first
         libraries = map(str.split, run("ldd", PROGRAMS / "capfd").stdout.splitlines())
         first = [words[2] for words in libraries if "san.so" in words[0]]
     return dict(os.environ, LD_PRELOAD=" ".join([*first, FAKETIME]), FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1",
@@ -112,7 +112,7 @@ class SmallDisk:
         self.folder = site.state / "postgres"
         self.data = (self.folder / "data").resolve()
         site.stop_postgres()
-        # The namespace is there as long as this process, also where PostgreSQL ends for want of room.
+        # The namespace lives as long as this process, also where PostgreSQL ends for want of space.
         self.holder = subprocess.Popen(["unshare", "-m", "sh", "-c", "echo ready; exec cat"], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"ready\n":
@@ -214,7 +214,7 @@ def account(site):
         rows = site.sql(statement)
         if rows:
             wrong.append(f"{words}: {rows[:10]}")
-    # Of each phone: what it holds is on record, is its own, and is good.
+    # Each phone's certificate is on record, is its own, and is good.
     record = {}
     for row in site.sql("select encode(c.sha256, 'hex'), p.device, c.confirmed_at is not null, c.revoked_at is null and "
                         "c.not_after > now() from certificates c join phones p on p.id = c.phone_id where c.kind = 'lsc'"):
@@ -237,7 +237,7 @@ def account(site):
          "c.confirmed_at is not null and c.revoked_at is null)", "phones without a good certificate")
     none("select device, encode(serial, 'hex') from certificates c join phones p on p.id = c.phone_id where c.kind = 'lsc' "
          "and c.confirmed_at is null and c.revoked_at is null", "certificates that nobody confirmed or revoked")
-    # Of each certificate one record of its issue, and of each record its certificate.
+    # Each certificate has one record of its issue, and each such record its certificate.
     none("with issues as (select operation_id, substring(detail from 'serial ([0-9a-f]+)') as serial, count(*) as times "
          "from audit_events where action = 'certificate.issue' group by 1, 2), "
          "lscs as (select operation_id, ltrim(encode(serial, 'hex'), '0') as serial from certificates where kind = 'lsc') "
@@ -322,7 +322,7 @@ class _Link:
     def __init__(self, proxy, client):
         self.proxy, self.client = proxy, client
         self.server = socket.socket(socket.AF_UNIX)
-        self.swallow = False  # answers do not pass any more; with the next whole one it ends
+        self.swallow = False  # holds back answers; ends the connection at the next whole one
         self.transaction = []
 
     def start(self):

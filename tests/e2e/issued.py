@@ -14,7 +14,7 @@ from lint.crl import Crl
 from lint.der import Element, identifier, sequence, tagged
 from lint.ocsp import HASHES, Answer
 
-LARGEST_CRL = 1 << 20  # octets: of a larger one the entries are as those of a smaller one, and take minutes
+LARGEST_CRL = 1 << 20  # octets: the entries of larger ones are no different, and take minutes
 ASKED = 3  # LSCs of each issuer that OCSP is asked about
 NEVER_ISSUED = 0x4AFE_0000_0000_0000_0000_0000_0000_0001
 

@@ -37,7 +37,7 @@ class Cable:
         self.there("ip", "link", "set", "lo", "up")
         self.there("ip", "address", "add", f"{THERE}/24", "dev", "there")
         self.plug()
-        # Without these the kernel would find out by itself that nobody is there.
+        # Without these the kernel would find out by itself that the host is not there.
         _ip("neighbour", "replace", THERE, "lladdr", "02:00:00:00:00:02", "nud", "permanent", "dev", "here")
 
     def command(self, *words):
@@ -48,7 +48,7 @@ class Cable:
         subprocess.run(self.command(*words), check=True)
 
     def pull(self):
-        # This end stays up and has a carrier no more; what is sent goes nowhere.
+        # This end stays up but has no carrier any more: packets get lost.
         self.there("ip", "link", "set", "there", "down")
 
     def plug(self):

@@ -20,7 +20,7 @@ def _generate():
     run("protoc", "-I", SOURCE / "proto", "-I", "/usr/include", f"--python_out={folder}", f"--grpc_out={folder}",
         "--plugin=protoc-gen-grpc=/usr/bin/grpc_python_plugin", *[f"{name}.proto" for name in FILES])
     sys.path.insert(0, folder)
-    grpc.__path__.append(os.path.join(folder, "grpc"))  # grpc.health lives beside the library of that name
+    grpc.__path__.append(os.path.join(folder, "grpc"))  # grpc.health is in another folder than the library of that name
     return folder
 
 
@@ -50,7 +50,7 @@ class Refusal(Exception):
                 self.reason = info.reason
             elif any_detail.Unpack(retry):
                 self.retry_delay = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
-        # what the transport adds by itself says nothing
+        # without the transport's own metadata
         self.whole = (self.code, self.details, self.binary,
                       tuple(sorted(key for key in metadata if key not in ("content-length", "date"))))
         super().__init__(f"{self.code} {self.reason}: {self.details}")

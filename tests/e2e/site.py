@@ -23,7 +23,7 @@ from e2e import issued
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("CAPF_BIN", SOURCE / "build/release/bin"))
 LONG = bool(os.environ.get("CAPF_TEST_LONG"))
-PATIENCE = 120  # seconds until a thing that must happen counts as not happening; sanitizers are slow
+PATIENCE = 120  # seconds to wait for something that must happen; sanitizers are slow
 
 
 def run(*command, code=0, input=None, timeout=PATIENCE, env=None, text=True):
@@ -239,7 +239,7 @@ class Site:
         connection = f"{self.database} user={user} dbname=capf"
         return run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement, connection).stdout.splitlines()
 
-    # what tests often need
+    # frequent needs of tests
 
     def schedule(self, device, kind, auth, *options):
         """Schedules for one device. @return the authentication string where the server made one, else None"""

@@ -13,7 +13,7 @@ network.enter()
 
 from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, private, run  # noqa: E402: in that network
 
-ADDRESS = "192.0.2.7"  # RFC 5737: nobody's
+ADDRESS = "192.0.2.7"  # RFC 5737: for documentation, used by no host
 
 
 def ip(*arguments):

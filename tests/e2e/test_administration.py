@@ -454,7 +454,7 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
         both = [each for each in self.site.json("administrator", "list") if each["name"] == "olga"]
         self.assertEqual([(each["role"], each["disabled_at"] is None) for each in both],
                          [("operator", False), ("auditor", True)])
-        # It is the one in service who is disabled by the name, and the key is nobody else's for ever.
+        # The name disables the enabled administrator, and the key can never be certified for another one.
         der = self.site.folder / "olga.der"
         run("openssl", "req", "-in", csr, "-outform", "DER", "-out", der)
         self.site.capfctl("administrator", "disable", "olga", "--yes")

@@ -82,7 +82,8 @@ class Audit(EndToEnd):
         ):
             with self.subTest(what):
                 if what == "cut short":
-                    # Without an anchor, nobody could tell; the server would seal what is left anew if it could.
+                    # Without an anchor this could not be noticed, because the server would seal the remaining events
+                    # again.
                     self.site.server.kill()
                     self.tamper("audit_events", f"delete from audit_events where id >= {newest}")
                     self.tamper(table, statement)

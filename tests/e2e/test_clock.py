@@ -42,7 +42,7 @@ class Clocks(EndToEnd, rpc.RefusalTests):
             eventually(lambda: sum(fleet.held() for fleet in fleets) > 10, "phones enrol")
             set_clock(clock, seconds)
             eventually(lambda: not self.ready(), "the server says that it does not serve")
-            # What began before has ended.
+            # Work that began before has ended.
             before = eventually(self.nothing_changes, "nothing changes any more")
             # A session that authenticated before gets nothing signed.
             with self.assertRaises(wire_phone.Closed):
@@ -140,7 +140,7 @@ class MachineTest(Clocks):
         self.assertSays(refused, "CLOCK_SKEW")
         self.assertSays(self.site.capfctl("issuer", "add", "--csr-only", code=1), "CLOCK_SKEW")
         self.assertSays(self.site.capfctl("site", "recover", "--yes", code=1), "CLOCK_SKEW")
-        # What is taken back is taken.
+        # Methods that take something back are allowed.
         self.site.capfctl("phone", "block", device)
         time.sleep(12)  # CRLs are made every ten seconds
         self.assertEqual(self.numbers(), before)
@@ -152,7 +152,7 @@ class MachineTest(Clocks):
         self.site.enrol(self.device())
 
     def test_a_machine_whose_clock_was_ahead(self):
-        self.addCleanup(self.site.close, check=False)  # what it has signed is of that clock
+        self.addCleanup(self.site.close, check=False)  # its signatures have times of that clock
         set_clock(self.clock, 2 * 3600)
         ahead = self.site.enrol(self.device()).stem
         other = self.site.enrol(self.device()).stem
@@ -172,7 +172,7 @@ class MachineTest(Clocks):
         answer = self.audit()
         self.assertEqual(answer["findings"], [])
         self.assertGreaterEqual(len(answer["remarks"]), 1)
-        # It stays so when what was confirmed is forgotten.
+        # It stays so when the confirmation is forgotten.
         self.site.server.stop()
         with mock.patch.dict("os.environ", faked(self.clock)):
             self.site.server.start()

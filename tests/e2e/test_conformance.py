@@ -158,7 +158,7 @@ class ConformanceTest(EndToEnd):
             for _, crl in fleet.crls:
                 self.assertIn("verified", run("certtool", "--verify-crl", "--load-ca-certificate", fleet.anchors["issuer"],
                                               "--infile", crl).stdout.lower())
-            # Of several CRLs of one issuer it takes any: it gets the one that the certificate names.
+            # Given several CRLs of one issuer it takes any of them, so it gets only the one that the certificate names.
             verify = ("certtool", "--verify", "--load-ca-certificate", fleet.anchors["all"], "--infile")
             for path in fleet.good:
                 self.assertIn("The certificate is trusted", run(*verify, path, "--load-crl", fleet.crl_of(path)).stdout)

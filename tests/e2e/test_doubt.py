@@ -21,7 +21,7 @@ class Doubt(EndToEnd, rpc.RefusalTests):
         cls.addClassCleanup(cls.site.close)
         cls.proxy = faults.Proxy(cls.site)
         cls.addClassCleanup(cls.proxy.close)
-        # The one to which everybody talks here.
+        # The server to which all programs talk in this test.
         cls.server = cls.site.add_server(cls.behind(cls.proxy))
 
     @classmethod
@@ -133,7 +133,7 @@ class WireTest(Doubt):
                 self.assertRaises(Closed, self.visit, device, digits)
                 self.assertDoubted()
                 if statement == "certificates_confirm" and outcome == "done":
-                    self.assertEqual(self.visit(device, digits), 0)  # there is nothing to be done
+                    self.assertEqual(self.visit(device, digits), 0)  # nothing is pending
                 else:
                     self.assertEqual(self.visit(device, digits), 1)
                 self.succeeded_once(device)

@@ -147,7 +147,7 @@ class TheWayBackTest(EndToEnd):
         site.capfctl("--certificate", certificate, "--key", key, "phone", "list")
         site.capfctl("--certificate", certificate, "--key", key, "administrator", "disable", "admin", "--yes")
         shutil.copytree(site.folder / "taken/away", site.state / "admin")
-        for path in (site.state / "admin").iterdir():  # for what the tests look at in the end
+        for path in (site.state / "admin").iterdir():  # for the tests' last checks
             path.rename(path.with_stem("admin"))
 
     def test_nothing_is_overwritten(self):

@@ -59,7 +59,7 @@ class Substitution:
         """A file of deploy/ha as it is on that machine. @param more further replacements, of what must be there"""
         text = (CONFIGURATION / name).read_text()
         if machine != "db1":
-            # What the files say is to be done on the other machines: their own name, address and files.
+            # Adapts the file to another machine, as its text says: own name, address and files.
             text = re.sub(r'(?m)^(name: |ETCD_NAME=")db1', rf"\g<1>{machine}", text)
             text = re.sub(r"/db1\.(pem|key)", rf"/{machine}.\1", text)
             text = re.sub(r'(?m)^((?:  listen|  connect_address): |ETCD_(?:LISTEN|INITIAL_ADVERTISE|ADVERTISE)_\w+="https://)'
@@ -168,7 +168,7 @@ class AvailableSite(Site):
         for statement in ("create role capf_owner login", "create role capf_server login",
                           "create database capf owner capf_owner"):
             primary.sql(statement)
-        # A standby that does not have it yet ends a connection, and libpq asks no other one then.
+        # A standby without the database yet ends a connection, and then libpq tries no other host.
         eventually(lambda: all(machine.sql("select 1 from pg_database where datname = 'capf'") == ["1"]
                                for machine in self.machines), "every machine has the database")
         return self.conninfo("capf_owner")
@@ -271,7 +271,7 @@ class Phones:
         self.held = {}  # device: its certificate, DER, that it was given and has confirmed
         self.given = {}  # device: every certificate that it was given
         self.times = []  # when one was confirmed
-        self.doubtful = 0  # of `held`, how many heard only afterwards that the operation is over
+        self.doubtful = 0  # of `held`, how many learned only afterwards that the operation was over
         self.refusals = {}
         self.stopping = threading.Event()
         self.prepare(400)
@@ -333,7 +333,7 @@ class Phones:
                 self.refusals[heard] = self.refusals.get(heard, 0) + 1
             if stored and refusal.reason == settles:
                 return None, True
-            # Without a reason it is the connection that broke, or the deadline that passed.
+            # Without a reason the connection broke, or the deadline passed.
             stored = stored or refusal.reason in ("COMMIT_IN_DOUBT", None)
             if time.monotonic() > deadline:
                 raise AssertionError(f"a phone is not served: {refusal}")
@@ -404,7 +404,7 @@ class HighAvailabilityTest(EndToEnd):
         self.assertEqual(phones.given.keys(), phones.held.keys(), "every phone that came again was served")
         self.assertGreater(len(phones.held), 50)
 
-        # Of every certificate that a phone was given, the record knows; of those that it confirmed, each is valid.
+        # Every certificate that a phone was given is on record, and each that it confirmed is valid.
         record = dict(row.split("|") for row in site.sql(
             "select encode(sha256, 'hex'), confirmed_at is not null and revoked_at is null and superseded_at is null "
             "from certificates where kind = 'lsc'"))

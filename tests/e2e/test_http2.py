@@ -14,7 +14,7 @@ from e2e.http2 import Connection, frame, headers, indexed, request
 from e2e.site import LONG, EndToEnd, Site, eventually, run
 
 EACH = 256 * 1024  # octets of memory that one connection may cost
-SLACK = 8 * 1024 * 1024  # of the process, whatever happens
+SLACK = 8 * 1024 * 1024  # of the process, in any case
 PENDING = b"/capf.v1.PhoneService/GetPendingOperation"
 
 

@@ -41,7 +41,7 @@ class IssuersTest(EndToEnd):
         refused = self.site.capfctl("issuer", "retire", str(former["id"]), "--yes", code=1)
         self.assertIn("ISSUER_IN_USE", refused.stderr)
 
-        # The present LSC proves each phone; what is left is found by its issuer.
+        # The present LSC proves each phone; the remaining ones are found by their issuer.
         left = self.site.json("certificate", "list", "--issuer", str(former["id"]), "--state", "confirmed")
         names = {row["device"] for row in left}
         self.assertLessEqual({device, other}, names)

@@ -159,7 +159,7 @@ class TokenTest(EndToEnd):
             self.assertLess(seconds, 5)
             self.assertIn("TOKEN_UNAVAILABLE", self.ready())
             self.site.capfctl("check", "health", code=2)
-            # What needs no signature is served.
+            # Calls that need no signature are served.
             self.assertIn(self.site.operation(devices[0])["state"], ("pending", "in_progress"))
             self.assertEqual(self.site.server.log_text().count(" token.hangs "), hangs_before + 1)
         finally:
@@ -236,7 +236,7 @@ class TokenTest(EndToEnd):
             before = self.token.logins()
             self.token.take_back("removed")
             eventually(lambda: "WRONG_PIN" in self.ready(), "the PIN is refused")
-            # Whoever asks next, it is not tried again.
+            # No later call tries the PIN again.
             eventually(lambda: self.site.server.log_text().count("reason=WRONG_PIN"), "the server looks for its keys")
             self.assertIn("WRONG_PIN", self.ready())
             self.assertEqual(self.token.logins(), [*before, "refused"])
@@ -333,7 +333,7 @@ class PassphraseTest(EndToEnd):
             self.assertNotEqual((keys / name).read_bytes(), before[name])
             pki.openssl("pkey", "-in", keys / name, "-noout", "-passin", self.next_passphrase(canary))
         self.assertEqual((keys / "strings.key").read_bytes(), before["strings.key"])
-        # The server that runs goes on, but makes no key that its next start could not open.
+        # The running server continues, but makes no key that its next start could not open.
         self.site.enrol(self.device())
         self.assertIn("restart", self.site.capfctl("issuer", "add", "--key", "p-256", code=1).stderr)
         self.site.server.restart()

@@ -72,7 +72,7 @@ class LeasesTest(EndToEnd):
             lost = [name for name, server in self.holders().items() if server is victim]
             victim.kill()
             died = time.monotonic()
-            # What it may have had in hand too.
+            # A lease that it may also have held.
             self.site.sql("insert into leases (name, holder, expires_at) values ('crl/1/0', 'dead', now() + "
                           "interval '5 seconds') on conflict (name) do update set holder = excluded.holder, "
                           "expires_at = excluded.expires_at")
@@ -120,7 +120,7 @@ class LeasesTest(EndToEnd):
                     longest = max(longest, time.monotonic() - stopped)
                 finally:
                     os.kill(slow.process.pid, signal.SIGCONT)
-                # It goes on with what is, not with what it had in hand.
+                # It continues with the present state, not with its work from before.
                 number = self.newest()
                 for server in self.site.servers:
                     eventually(passing(lambda: self.assertGreaterEqual(self.crl_number(server), number)), "the CRL")

@@ -11,8 +11,8 @@ MODES = ("string", "null", "lsc", "mic")
 
 OK = "accepted"
 
-# The phone has a confirmed LSC of ours (`own`), and authenticated with no MIC so far. What the record says of a refusal
-# stands beside it; the caller hears AUTHENTICATION_FAILED each time.
+# The phone has one of our confirmed LSCs (`own`), and has not authenticated with a MIC so far. A refusal is written
+# with the recorded reason; the caller gets AUTHENTICATION_FAILED each time.
 #   credential              string                  null lsc                           mic
 TABLE = {
     "none":                 ("AUTH_STRING_MISSING", OK,  "CREDENTIAL_MISSING",         "CREDENTIAL_MISSING"),

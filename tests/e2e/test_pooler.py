@@ -77,7 +77,7 @@ class PoolerTest(EndToEnd):
                 digits = self.site.schedule(device, "install", "string", "--key-order", "ec", "--ec-size", "256")
                 run(PROGRAMS / "capf-phone", device, "--state", server.state, "--string", digits, "--dir",
                     self.site.phones)
-                # What a session sets holds behind the pooler too.
+                # The settings of a session hold behind the pooler too.
                 self.assertIn("OK", self.site.capfctl("check", "health", server=server).stdout)
                 for _ in range(3):
                     run(PROGRAMS / "capfd", "migrate", "--state", server.state)

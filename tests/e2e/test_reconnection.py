@@ -18,7 +18,7 @@ from e2e.site import LONG, PROGRAMS, EndToEnd, Site, eventually, private  # noqa
 
 EC = ("--key-order", "ec", "--ec-size", "256")
 RED = 5  # seconds until /readyz is red
-GREEN = 10  # until it is green again, of which 2 are capfd's and the rest the kernel's, which sends again ever more rarely
+GREEN = 10  # until it is green again: 2 are capfd's, the rest the kernel's, whose retransmissions become rarer
 ENDED = 20  # until a call has ended
 
 

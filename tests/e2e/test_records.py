@@ -73,7 +73,7 @@ class CheckerTest(EndToEnd):
     def test_what_was_issued_here_is_as_it_must_be(self):
         _, serial = self.enrolled()
         self.assertEqual(self.found(serial), set())
-        # And one that was rebuilt without any change: so what is found below is found for its change.
+        # An unchanged rebuilt LSC has no findings, so those below are due to the changes.
         self.plant(serial)
         self.assertEqual(self.found(serial) - {"AUDIT"}, set())
 
@@ -233,8 +233,8 @@ class ArchiveTest(EndToEnd):
         self.assertTrue(months)
         self.assertEqual({path.stat().st_mode & 0o777 for path in folder.iterdir()}, {0o600})
 
-        # Certificates: the first LSC of the old one, since the last confirmed one of a phone stays; nothing of the
-        # young one, whose revocation CRLs need.
+        # Certificates: the first LSC of the old phone, because the last confirmed one of a phone stays; none of the
+        # young phone, whose revocation CRLs need.
         certificates = [json.loads(line) for path in folder.glob("certificates-*.jsonl")
                         for line in path.read_text().splitlines()]
         self.assertEqual(len(certificates), 1)
@@ -242,13 +242,13 @@ class ArchiveTest(EndToEnd):
         self.assertEqual(self.count("revocations"), 1)
         self.assertEqual(self.count("public_keys"), keys)
         x509.load_der_x509_certificate(bytes.fromhex(certificates[0]["der"][2:]))
-        # Operations: that of this certificate, not the last one of each phone.
+        # Operations: the one of this certificate, not the last one of each phone.
         operations = [json.loads(line) for path in folder.glob("operations-*.jsonl")
                       for line in path.read_text().splitlines()]
         self.assertEqual([operation["id"] for operation in operations], [certificates[0]["operation_id"]])
         self.assertEqual(self.count("operations where finished_at is not null"), 2)
 
-        # The record: alone, and joined with what the server still has.
+        # The record: alone, and joined with the server's part.
         archived = self.verify("--offline", *(option for path in months for option in ("--archive", path)))
         self.assertEqual((archived["first_seal"], archived["findings"]), (1, []))
         joined = eventually(
@@ -261,7 +261,8 @@ class ArchiveTest(EndToEnd):
         anchor.write_text(archived["anchor"])
         self.assertEqual(self.verify("--anchor", anchor)["findings"], [])
 
-        # A deletion that was cut off: the rows are still there, and are not written again; a line that was cut off goes.
+        # A deletion that was cut off: the rows are still there, and are not written again; an incomplete line is
+        # removed.
         whole = months[-1].read_text()
         for table, columns in (
                 ("audit_seals", "*"), ("audit_events", "id, xid, at, actor_kind, actor, address, action, subject, "
@@ -275,11 +276,11 @@ class ArchiveTest(EndToEnd):
                           f"alter table {table} enable trigger user")
         with months[-1].open("a") as file:
             file.write('{"seal":{"number"')
-        # Their operation is gone: the events are not those that were sealed, and nothing more is deleted.
+        # Their operation is gone: the events are not those that were sealed, so no more rows are deleted.
         self.assertSays(self.archive(code=1), "RECORD_BROKEN")
         self.assertEqual(months[-1].read_text(), whole)
 
-        # In the archive too, what is changed shows.
+        # A change in the archive is noticed too.
         months[-1].write_text(whole.replace(old, young, 1))
         findings = self.verify("--offline", *(option for path in months for option in ("--archive", path)), code=1)
         self.assertIn("its events are not those that were sealed", "\n".join(findings["findings"]))

@@ -97,7 +97,7 @@ class Recovery(EndToEnd):
         dump = self.site.folder / "capf.dump"
         run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
 
-        # What the dump does not know.
+        # Changes that the dump lacks.
         unknown = self.device()
         self.site.enrol(unknown)
         serials = {self.revoke(gone), self.revoke(stolen, "keyCompromise"), self.revoke(held, "certificateHold"),
@@ -118,7 +118,7 @@ class Recovery(EndToEnd):
         findings = "\n".join(self.site.json("site", "verify", export, code=1)["findings"])
         for words in ("CRL", "administrator former is not on record", "seal", "the newest CRL"):
             self.assertIn(words, findings)
-        # Whoever does not name everybody who may come again has not looked.
+        # Refused unless all the administrators and anchors are named.
         self.assertSays(self.site.capfctl("site", "recover", code=2), "--yes")
 
         answer = self.recover()
@@ -134,7 +134,7 @@ class Recovery(EndToEnd):
         self.works_again(later)
         events = self.site.json("audit", "list", "--action", "site.recover")
         self.assertEqual((events[0]["actor"], events[0]["outcome"]), ("admin", "done"))
-        # The lost certificate of `unknown` is nobody's: it authenticates no more.
+        # The lost certificate of `unknown` belongs to no phone any more: it does not authenticate.
         self.site.add_phone(unknown)
         self.site.schedule(unknown, "install", "lsc")
         self.site.phone(unknown, code=1)
@@ -151,7 +151,7 @@ class Recovery(EndToEnd):
         self.all_sealed()
         dump = self.site.folder / "capf.dump"
         run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
-        other = self.site.add_server()  # with a copy of the state directory, as the guide has it
+        other = self.site.add_server()  # with a copy of the state directory, as in the guide
         self.site.capfctl("administrator", "disable", "former", "--yes")
         self.site.capfctl("phone", "remove", removed, "--yes")
         self.site.capfctl("phone", "block", blocked)
@@ -177,7 +177,7 @@ class Recovery(EndToEnd):
                 self.assertSays(self.site.capfctl("--administrator", "former", *command, code=1, server=server),
                                 "ADMINISTRATOR_DISABLED")
 
-        # A true one who has no access to the machine reads, and changes nothing.
+        # A true administrator without access to the machine can read, but not change anything.
         def from_elsewhere(*command, code=1):
             return run(PROGRAMS / "capfctl", "--server", self.site.server.endpoints["admin"], "--trust",
                        self.site.state / "certificates/site-ca.pem", "--certificate", self.site.state / "admin/elsewhere.pem",
@@ -232,7 +232,7 @@ class Recovery(EndToEnd):
         serial = self.revoke(first)
         eventually(lambda: serial in self.crl(other)[1], "the other server has the CRL")
         self.site.server.stop()
-        # Only the other one knows of this.
+        # Only the other server has seen this.
         self.site.capfctl("certificate", "revoke", second, "--reason", "keyCompromise", "--yes", server=other)
         eventually(lambda: len(self.crl(other)[1]) == 2, "the other server publishes", seconds=90)
         other.stop()
@@ -243,7 +243,7 @@ class Recovery(EndToEnd):
         other.start()
         self.assertEqual(self.recover()["revocations"], 1)
         self.site.add_phone(self.device())  # so that there is something to seal
-        # The other one may have been overtaken by now: its CRL's number has been given again.
+        # The other server may have been overtaken by now: its CRL's number was used again.
         self.assertEqual(self.recover(other, warning=False)["revocations"], 1)
         for server in (self.site.server, other):
             eventually(lambda: len(self.crl(server)[1]) == 2, "both are on every server's CRL", seconds=90)
@@ -271,7 +271,7 @@ class Recovery(EndToEnd):
         postgres = self.site.state / "postgres"
 
         def start_postgres():
-            run(SOURCE / "scripts/postgres", "start", postgres)  # as in service: tests' own keep no log
+            run(SOURCE / "scripts/postgres", "start", postgres)  # as in service: the tests' own clusters keep no log
 
         archive = postgres / "archive"
         archive.mkdir()

@@ -121,7 +121,7 @@ class NamedTest(RevocationTest):
         self.assertSays(self.site.capfctl("certificate", "release", serial, code=1), "NOT_ON_HOLD")
         self.assertSays(self.site.capfctl("certificate", "release", "5f" * 16, code=1), "UNKNOWN_CERTIFICATE")
         self.assertSays(self.site.capfctl("certificate", "release", "SEPFFFFFFFFFFFF", code=1), "UNKNOWN_CERTIFICATE")
-        # Whatever destroys asks first.
+        # Commands that destroy something ask first.
         self.assertSays(self.site.capfctl("certificate", "revoke", "--device", "*", "--reason", "superseded", code=2),
                         "--yes")
         self.assertSays(self.site.capfctl("certificate", "revoke", "--key", path, code=2), "--yes")
@@ -193,7 +193,7 @@ class SelectionTest(RevocationTest):
         self.revoke("--serials", "-", "--reason", "cACompromise", input=lines)
         for _, path, serial in phones:
             self.assertSeen(path, serial, "cACompromise", "CA Compromise")
-        # Once more: what is revoked is not in it any more.
+        # Again: revoked LSCs are no longer selected.
         self.assertSays(self.revoke("--serials", "-", "--reason", "cACompromise", input=lines), "no certificate")
 
     def test_a_selection_that_has_grown_is_refused(self):

@@ -155,7 +155,7 @@ class DiskTest(Rounds):
         cls.other = cls.site.add_server()
         cls.disk = faults.SmallDisk(cls.site)
         cls.site.at_the_end(cls.disk.close)
-        # Its database was away for a moment: they try again after a pause.
+        # The servers' database was away for a moment: they try again after a pause.
         for server in cls.site.servers:
             eventually(lambda: cls.site.capfctl("phone", "list", code=None, server=server).returncode == 0, "back again")
 

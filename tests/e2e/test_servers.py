@@ -15,7 +15,7 @@ DIGITS = "24681357"
 class Servers(EndToEnd):
     @classmethod
     def setUpClass(cls):
-        def fixed(text):  # whoever starts again is where phones remember it
+        def fixed(text):  # a restarted server keeps the addresses that phones remember
             return text.replace("base_port = 0", f"base_port = {free_base_port()}")
         cls.site = Site(settings=fixed)
         cls.addClassCleanup(cls.site.close)
@@ -84,7 +84,7 @@ class BalanceTest(Servers):
         with subprocess.Popen([PROGRAMS / "capfctl", "--state", self.site.state, "--server", self.addresses("admin"),
                                "operation", "watch"], stdout=subprocess.PIPE, text=True) as watch:
             self.addCleanup(watch.kill)
-            # It watches from when it is there; until then nobody hears.
+            # The watch begins only once it is connected: repeat the change until it is seen.
             while not select.select([watch.stdout], [], [], 0.5)[0]:
                 self.scheduled(1)
             self.site.server.stop()
@@ -103,7 +103,7 @@ class BalanceTest(Servers):
                         continue
                     call = self.site.capfctl if program == "capfctl" else self.site.phone
                     words = ("phone", "list") if program == "capfctl" else (self.device(),)
-                    code = 2 if program == "capfctl" else 1  # wrong usage is told from a refusal
+                    code = 2 if program == "capfctl" else 1  # wrong usage has another code than a refusal
                     self.assertSays(call("--server", server, *words, code=code), "INVALID_REQUEST")
 
 

@@ -14,7 +14,7 @@ from e2e.site import LONG, EndToEnd, Site, eventually
 SILENT = 3000 if LONG else 600
 PORTS = ("wire", "phone", "admin", "metrics")
 MARGIN = 30  # descriptors that come and go meanwhile
-SOON = 20  # seconds for one phone or one command, on a machine that does other things too
+SOON = 20  # seconds for one phone or one command, on a busy machine
 LARGEST = (1024 if faults.SANITIZED else 128) * 1024  # octets that one such connection may cost
 
 
@@ -33,7 +33,7 @@ class SlowClientsTest(EndToEnd):
         cls.site = _site
 
     def setUp(self):
-        self.everybody_is_served()  # what is made once is made
+        self.everybody_is_served()  # objects that are made only once now exist
 
     def everybody_is_served(self):
         """A phone over gRPC, a desk phone, an administrator and a probe. @return the longest that one of them took"""
@@ -81,8 +81,8 @@ class SlowClientsTest(EndToEnd):
         before, memory = self.descriptors(), self.memory()
         links = []
         for port in ports:
-            # The port of probes, which is for this machine alone, has 64 connections: one who takes them all keeps the others
-            # out until they are cut off.
+            # The port of probes, which is for this machine alone, has 64 connections: a client that takes them all
+            # keeps others out until it is cut off.
             for _ in range(count if port != "metrics" else 50):
                 link = self.connect(port)
                 if greet:

@@ -126,7 +126,7 @@ class StandbyTest(EndToEnd, rpc.RefusalTests):
                 refusal = self.refusal(phone.IssueCertificate, credential=rpc.credential(pending, digits),
                                        certification_request=pki.request(pki.make_key()))
                 self.assertEqual((refusal.code, refusal.reason), (grpc.StatusCode.UNAVAILABLE, REASON))
-            # One who proves itself by a certificate is judged by the primary alone, too.
+            # Authentication by a certificate also needs the primary.
             with rpc.phone_client(site, identity, server=reader) as phone:
                 refusal = self.refusal(phone.GetPendingOperation, credential=rpc.credential(served))
                 self.assertEqual((refusal.code, refusal.reason), (grpc.StatusCode.UNAVAILABLE, REASON))

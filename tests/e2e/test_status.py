@@ -137,7 +137,7 @@ class CrlTest(StatusTest):
                       f"delete from crl_pieces where number = {newest}; delete from crls where number = {newest}")
         self.site.server.start()
         self.assertSays(self.site.phone(device, code=1), "DATABASE_BEHIND")
-        self.assertEqual(self.fetch("/crl/1/0.crl").status, 200)  # what was published stays published
+        self.assertEqual(self.fetch("/crl/1/0.crl").status, 200)  # published CRLs stay available
         self.assertEqual(self.site.sql("select count(*) from crls where number >= " + newest), ["0"])
         self.site.server.stop()
         self.site.sql("insert into crls select * from crls_before; "
@@ -199,7 +199,7 @@ class OcspTest(StatusTest):
         self.assertIn("Response verify OK", answer)
         self.assertIn(": revoked", answer)
         self.assertIn("keyCompromise", answer)
-        # Without a nonce, what was answered a moment ago may be given again.
+        # Without a nonce, a recent answer may be reused.
         for asked in (lambda: run(*ask, code=None).stdout, lambda: self.ask(path, "-no_nonce")):
             eventually(lambda: "revoked" in asked(), "the answer that was kept is over", seconds=30)
 
@@ -216,7 +216,7 @@ class OcspTest(StatusTest):
         self.assertEqual(whole.status, 200)
         self.assertEqual(whole.getheader("Content-Type"), "application/ocsp-response")
         self.assertRegex(whole.getheader("Cache-Control"), r"max-age=\d+, public, no-transform, must-revalidate")
-        self.assertEqual(self.fetch("/ocsp/" + text).content, whole.content)  # unless a cache lies between: '/' as it is
+        self.assertEqual(self.fetch("/ocsp/" + text).content, whole.content)  # without a cache: '/' as it is
         again = self.fetch("/ocsp/" + text, headers={"If-None-Match": whole.getheader("ETag")})
         self.assertIn(again.status, (200, 304))
         posted = self.fetch("/ocsp", "POST", {"Content-Type": "application/ocsp-request"}, request)

@@ -14,7 +14,7 @@ from e2e.site import EndToEnd, Site, eventually
 from lint import certificate as roles
 from lint.ocsp import GOOD, Answer
 
-IDLE = 3000  # connections that say nothing
+IDLE = 3000  # silent connections
 PER_ADDRESS = 1000  # the default of status.connections_per_address
 ENTRIES = 400_000  # of a CRL that no socket's buffers hold
 PIPELINED = 2000
@@ -134,7 +134,7 @@ class StatusAttacksTest(EndToEnd):
         link.sendall((b"GET /ca/1.cer HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n") * PIPELINED)
         octets = self.read_until(link, b"there are /crl/ISSUER/SHARD.crl", PIPELINED)
         self.assertEqual([answer[:3] for answer in octets.split(b"HTTP/1.1 ")[1:]], [b"200", b"404"] * PIPELINED)
-        # Who takes nothing of it stops being read, and costs no more than the buffers.
+        # A client that takes none of the answer is not read any more, and costs only the buffers.
         greedy = self.connect()
         greedy.settimeout(1)
         with self.assertRaises((socket.timeout, OSError)):

@@ -157,7 +157,7 @@ class CertificateTest(Wire):
         mic = self.manufacturer.mic(device, key="rsa-2048")
         self.site.schedule(device, "install", "lsc")
         self.assertEqual(self.visit(device, proof=Proof(lsc, LSC, sudi=mic))[1], 1)
-        # Both certificates of a proof are this device's, or it proves nothing.
+        # Both certificates of a proof must be this device's.
         other = self.manufacturer.mic(self.device(), key="rsa-2048")
         self.site.schedule(device, "delete", "lsc")
         self.assertEqual(self.visit(device, proof=Proof(lsc, LSC, sudi=other))[1], 7)

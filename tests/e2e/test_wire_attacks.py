@@ -30,7 +30,7 @@ def samples(file):
 
 class Attack(Wire):
     def setUp(self):
-        # By existing certificate, so that nobody is let in whose proof is wrong.
+        # By existing certificate, so that a wrong proof is refused.
         self.victim = self.site.add_phone(self.device())
         self.site.schedule(self.victim, "install", "mic")
 
@@ -87,7 +87,7 @@ class MalformedTest(Attack):
         for size in range(len(whole)):
             with self.subTest(size), self.phone(self.victim) as phone:
                 phone.say(AUTH_RESPONSE, whole[:size])
-                # Where an element ends it is a message still, without a name or a certificate.
+                # Cut at the end of an element it is still a message, but without a name or a certificate.
                 self.assertRefused(phone)
 
     def test_a_connection_that_ends_at_every_octet_of_a_message(self):
@@ -310,7 +310,7 @@ class FloodTest(Attack):
         eventually(lambda: lines("wire.refused"), "the first refusals are in the log")
         self.assertLessEqual(len(lines("authentication.refused")) - before, (seconds + 2) * 50)
         for second, count in collections.Counter(line[:19] for line in lines("wire.refused")).items():
-            self.assertLessEqual(count, 20, second)  # a second of the server's may touch two of the clock's
+            self.assertLessEqual(count, 20, second)  # a second of the server may overlap two of the clock
         self.assertLessEqual(rows() - rows_before, 10 * (2 + (time.monotonic() - begin) / 60))
 
     def test_noise_in_place_of_tls(self):

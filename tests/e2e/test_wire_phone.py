@@ -357,7 +357,7 @@ class TraceTest(DeskPhone):
         self.assertIsNone(self.site.json("phone", "show", device)["traced_until"])
         self.phone(device, code=1)
         self.assertEqual(self.traced(device)[0], [])
-        # A time that has passed ends it by itself.
+        # The trace ends by itself at its time.
         self.site.capfctl("phone", "trace", device)
         self.site.sql(f"update phones set traced_until = now() where device = '{device}'", user="postgres")
         self.phone(device, code=1)
@@ -420,7 +420,7 @@ class TraceTest(DeskPhone):
             come()
         self.assertGreaterEqual(len(seconds()), 5)
         for second in set(seconds()):
-            self.assertLessEqual(seconds().count(second), 10)  # a second of the server's may touch two of the clock's
+            self.assertLessEqual(seconds().count(second), 10)  # a second of the server may overlap two of the clock
         before = len(seconds())
         eventually(lambda: come() or len(seconds()) > before, "when the flood is over it is traced again")
 

@@ -18,8 +18,8 @@ void check(const Result<ca::ImportedAuthority>& authority) {
 
 }  // namespace
 
-// The first option: whose key the certificates are brought for; the other elements of the input are the certificates,
-// as DER and PEM, or, where the option says so, the first element is the key in PKCS #8.
+// The first option chooses the key to which the certificates are brought, or the first element as the key, in PKCS #8.
+// The other elements are the certificates, as DER and PEM.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fuzz::DerInput input = fuzz::read_input({data, size});
   Bytes der;

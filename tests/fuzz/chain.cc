@@ -47,8 +47,8 @@ const Trusted& trusted(std::uint8_t choice) {
 void free_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
 using StackPtr = std::unique_ptr<STACK_OF(X509), ca::Freed<free_stack>>;
 
-/// OpenSSL trusts no certificate with an extension that it cannot read. Ours must be able to read those that say what
-/// it is for: a list of addresses for CRLs may be what it likes.
+/// OpenSSL trusts no certificate with an extension that it cannot read. Ours must be able to read those that limit its
+/// use; others, such as the addresses of CRLs, may have any form.
 bool openssl_cannot_read(X509* certificate) {
   if ((X509_get_extension_flags(certificate) & EXFLAG_INVALID) == 0) return false;
   for (const int type : {NID_basic_constraints, NID_key_usage, NID_ext_key_usage, NID_name_constraints}) {
@@ -60,7 +60,7 @@ bool openssl_cannot_read(X509* certificate) {
   return true;
 }
 
-/// Whether OpenSSL finds a path too over these others, of which it takes the first that fits and no other one.
+/// Whether OpenSSL finds a path too over these others. It tries only the first that fits.
 bool openssl_finds_path(X509_STORE* store, X509* leaf, STACK_OF(X509) * others, TimePoint now, bool expired) {
   const std::unique_ptr<X509_STORE_CTX, ca::Freed<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
   X509_STORE_CTX_init(context.get(), store, leaf, others);
@@ -78,7 +78,7 @@ bool openssl_finds_path(X509_STORE* store, X509* leaf, STACK_OF(X509) * others, 
   return false;
 }
 
-/// Whether OpenSSL finds a path too, or cannot say. A phone may send another certificate of an issuer that is known.
+/// Whether OpenSSL finds a path too, or cannot tell. A phone may send another certificate of a known issuer.
 bool openssl_accepts(X509* leaf, const std::vector<Bytes>& chain, const Trusted& trusted, TimePoint now, bool expired) {
   const std::unique_ptr<X509_STORE, ca::Freed<X509_STORE_free>> store(X509_STORE_new());
   const StackPtr sent_first(sk_X509_new_null());

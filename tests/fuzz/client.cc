@@ -56,7 +56,7 @@ void check_addresses(std::string_view text) {
 
 }  // namespace
 
-// The first octet says as what the rest is read: what clients take from files, from servers and from their command
+// The first octet chooses how to read the rest: as one of the inputs of clients from files, servers and the command
 // line.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;

@@ -4,7 +4,7 @@
 
 using namespace capf;
 
-// What is written of a configuration without faults is read as the same.
+// A configuration without faults is written and read back as the same.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string toml(reinterpret_cast<const char*>(data), size);
   const auto loaded = daemon::parse_configuration(toml, "/site/capfd.toml");
@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const std::string& text : listener->addresses) CAPF_INVARIANT(Address::parse(text));
     CAPF_INVARIANT(!listener->enabled || !listener->addresses.empty());
   }
-  // They stand in certificates.
+  // They are part of certificates.
   for (const std::string& text : {found.public_host, found.status_url}) {
     for (const char c : text) CAPF_INVARIANT(c > ' ' && c < 0x7F);
   }

@@ -24,7 +24,7 @@ std::map<std::string, std::string> read(const std::string& conninfo) {
 
 }  // namespace
 
-// With what is accepted, a session over TCP is encrypted and with the right server.
+// With an accepted string, a session over TCP is encrypted and with the right server.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   const auto session = storage::link_settings(text, {});
@@ -47,7 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto& [name, value] : before) {
     if (name != "target_session_attrs" && name != "client_encoding") CAPF_INVARIANT(after[name] == value);
   }
-  // Poolers refuse `options`: there are none but an administrator's own. The form of answers is set behind them.
+  // Poolers refuse `options`, so only an administrator's own are there. The settings for the form of answers come after
+  // them.
   CAPF_INVARIANT(after["options"] == before["options"]);
   CAPF_INVARIANT(session->statements.find("'bytea_output', 'hex'") != std::string::npos);
   before = read(*other);

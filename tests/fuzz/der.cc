@@ -13,7 +13,7 @@ constexpr std::size_t kDeepest = 24;
 constexpr std::size_t kMostNodes = 2000;
 
 struct Node {
-  std::uint8_t tag = 0;  ///< 0: `value` are octets that are no DER
+  std::uint8_t tag = 0;  ///< 0: `value` is not DER
   Bytes value;           ///< of a primitive one; of a BIT STRING with DER in it, its first octet
   std::vector<Node> children;
   bool constructed = false;

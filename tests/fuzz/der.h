@@ -7,7 +7,7 @@
 #include "capf/ca/asn1.h"
 
 // Octets of DER that get past the first length are rare among random ones. Fuzzers of DER take a few octets of options
-// and then elements one after the other; der.cc, linked into them alone, mutates the tree and writes its lengths anew.
+// and then elements one after the other; der.cc, linked into them alone, mutates the tree and writes its lengths again.
 
 namespace capf::fuzz {
 
@@ -50,8 +50,8 @@ inline Bytes make_element(std::uint8_t tag, BytesView content) {
   return der;
 }
 
-/// The same certificate, request or CRL with another signature: `sign` makes one for what is signed. Nothing for what
-/// has not the form SEQUENCE { SEQUENCE, SEQUENCE, BIT STRING }.
+/// The same certificate, request or CRL with another signature: `sign` makes one over the signed part. Nothing unless
+/// it has the form SEQUENCE { SEQUENCE, SEQUENCE, BIT STRING }.
 template <class Sign>
 std::optional<Bytes> sign_again(BytesView der, const Sign& sign) {
   const auto whole = ca::DerReader(der).take(ca::kSequence);

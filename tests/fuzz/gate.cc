@@ -5,8 +5,8 @@
 
 #include "tests/support/http2.h"
 
-// One connection: the first octet says which limits it has, and then come events. gRPC is honest as far as it must be:
-// it answers the calls that it has. What it says beside that is anything.
+// One connection: the first octet chooses its limits, then come events. gRPC is honest only in that it answers the
+// calls that it has; its other frames may be anything.
 
 using namespace capf;
 using namespace capf::rpc;
@@ -121,7 +121,7 @@ class Connection {
     was_broken_ = broken;
   }
 
-  /// What gRPC hears: whole requests with their number, never more than there may be.
+  /// Checks what gRPC gets: whole requests with their number, never more than the limit.
   void note(const std::string& line) {
     CAPF_INVARIANT(!line.ends_with("(broken)"));
     if (!line.starts_with("headers ") && !line.starts_with("rst ")) return;

@@ -12,7 +12,7 @@ using namespace capf;
 
 namespace {
 
-/// Nothing that arrives here gets as far as the database: the responder takes no questions.
+/// A database that is never asked, because the responder takes no questions.
 class NoDatabase final : public Database {
  public:
   Status write(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
@@ -45,7 +45,7 @@ struct Port {
 
 }  // namespace
 
-// Sends the input, says that no more comes, and reads until the server has closed the connection.
+// Sends the input and its end, and reads until the server has closed the connection.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Port port;
   const int link = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -59,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CAPF_INVARIANT(::connect(link, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   for (std::size_t sent = 0; sent < size;) {
     const ssize_t count = ::send(link, data + sent, size - sent, 0);
-    if (count <= 0) break;  // it has heard enough
+    if (count <= 0) break;  // the server takes no more
     sent += static_cast<std::size_t>(count);
   }
   ::shutdown(link, SHUT_WR);

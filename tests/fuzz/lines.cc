@@ -16,7 +16,7 @@ bool is_title(const std::string& cell) {
   return cell.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ -_") == std::string::npos;
 }
 
-/// A sheet says where each fault is, and its rows are the same when they are written by the book.
+/// A sheet gives the place of each fault, and its rows are the same when written in canonical form.
 void check_sheet(const std::string& text) {
   const std::vector<cli::SheetColumn> columns{{"device", {"mac"}}, {"model"}};
   const cli::Sheet sheet = cli::read_sheet(text, columns);
@@ -33,7 +33,7 @@ void check_sheet(const std::string& text) {
   for (std::size_t i = 0; i < again.rows.size(); ++i) CAPF_INVARIANT(again.rows[i].cells == sheet.rows[i].cells);
 }
 
-/// Of a file without a fault every name is one that the server takes, and stands once.
+/// In a file without a fault the server accepts every name, and each occurs once.
 void check_devices(const std::string& text) {
   check_sheet(text);
   const cli::DeviceList list = cli::read_devices({}, text, false);
@@ -78,7 +78,7 @@ void check_anchors(const std::string& text) {
 
 }  // namespace
 
-// The first octet says as what the rest is read: what capfctl takes from files and from its command line.
+// The first octet chooses how to read the rest: as one of capfctl's inputs from files and the command line.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string text(reinterpret_cast<const char*>(data + 1), size - 1);

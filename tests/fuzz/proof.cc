@@ -87,7 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CAPF_INVARIANT(proven->fresh == fresh && proven->sudi.has_value() == (claim.sudi && !fresh));
   CAPF_INVARIANT(!proven->sudi || same(*proven->sudi, claim.sudi->certificate));
   CAPF_INVARIANT(!claim.sudi || (!third.empty() && !fourth.empty()));
-  // The same signatures prove nothing of another device.
+  // The same signatures do not prove another device.
   CAPF_INVARIANT(!ca::verify_proof(claim, DeviceName::parse("SEP001122334456").value(), kSession));
   CAPF_INVARIANT(!claim.sudi || !ca::verify_proof(claim, kDevice, kSession + 1));
   return 0;

@@ -1,7 +1,7 @@
 #include "capf/net/proxy.h"
 
-// Read as it comes, a header never asks for less than it has, nor for more than the limit; and whatever is whole is
-// whole for each way in which it is cut.
+// Read as it comes, a header never asks for less than it has, nor for more than the limit; and a whole header is whole
+// for each way in which it is cut.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace capf;
   std::size_t known = 0;

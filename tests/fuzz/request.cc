@@ -18,7 +18,7 @@ const fuzz::Signer& signer(std::uint8_t choice) {
   return kSigners[choice % kSigners.size()];
 }
 
-/// What OpenSSL makes of the same key.
+/// OpenSSL must read the same key.
 void check_same_key(const ca::OfferedKey& key, EVP_PKEY* other) {
   CAPF_INVARIANT(other != nullptr);
   CAPF_INVARIANT(ca::encode_der(i2d_PUBKEY, other) == key.public_key);
@@ -26,7 +26,7 @@ void check_same_key(const ca::OfferedKey& key, EVP_PKEY* other) {
   CAPF_INVARIANT((EVP_PKEY_get_base_id(other) == EVP_PKEY_RSA) == (key.type == ca::KeyType::kRsa));
 }
 
-/// A key that was found good becomes an LSC that says what it must.
+/// A good key becomes an LSC that passes all checks.
 void check_issuing(const ca::OfferedKey& key) {
   static const IssuerRecord kRecord = test::crl_issuer("authority/p-256.pem");
   static const auto kIssuer =
@@ -67,8 +67,8 @@ void check_offered(const ca::OfferedKey& key, bool issue) {
 
 }  // namespace
 
-// The first option: who signs the request again (nobody below 64), and whether an LSC is made of a good key. The first
-// element is a request, the second one a SubjectPublicKeyInfo.
+// The first option: which key signs the request again (none below 64), and whether an LSC is made of a good key. The
+// first element is a request, the second one a SubjectPublicKeyInfo.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fuzz::DerInput input = fuzz::read_input({data, size});
   if (input.elements.empty()) return 0;

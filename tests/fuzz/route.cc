@@ -10,14 +10,14 @@ using namespace capf;
 
 namespace {
 
-/// What has no issuer asks no database.
+/// A database that is never asked, because there is no issuer.
 class NoDatabase final : public Database {
  public:
   Status write(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
   Status read(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
 };
 
-/// What the port of relying parties answers, without the port: one CRL with 100 entries, one certificate.
+/// The routes of the port of relying parties, without the port: one CRL with 100 entries, one certificate.
 struct Route {
   Route() {
     std::vector<Revocation> revoked;

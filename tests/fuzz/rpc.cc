@@ -89,10 +89,10 @@ void check_cursor(BytesView octets) {
 
 }  // namespace
 
-// The first octet says which request of the administration the rest is, as gRPC has it.
+// The first octet chooses the administrators' request as which the rest is parsed.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const TimePoint kNow = parse_rfc3339("2026-06-01T12:00:00Z").value();
-  // It would write a line for every text that is no UTF-8.
+  // Protobuf would write a line for every text that is not UTF-8.
   [[maybe_unused]] static const auto kBefore = google::protobuf::SetLogHandler(nullptr);
   if (size == 0) return 0;
   const BytesView octets(data + 1, size - 1);

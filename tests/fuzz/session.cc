@@ -12,7 +12,7 @@ constexpr std::array kErrors{capf::Reason::kUnknownDevice,        capf::Reason::
                              capf::Reason::kCommitInDoubt,        capf::Reason::kChangedMeanwhile,
                              capf::Reason::kOperationEnded,       capf::Reason::kInternal};
 
-/// What is left of the input.
+/// The rest of the input.
 struct Input {
   capf::BytesView rest;
 
@@ -30,7 +30,7 @@ struct Input {
   }
 };
 
-/// One session and a phone that sends anything; the service answers anything, but only when it is asked.
+/// One session and a phone that sends anything; the service gives any answer, but only when it is asked.
 class Dialogue {
  public:
   Dialogue() { take(session_.start()); }

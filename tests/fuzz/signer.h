@@ -7,7 +7,7 @@
 
 namespace capf::fuzz {
 
-/// A key of tests/data that signs what a fuzzer has changed, so that more than the signature is looked at.
+/// A key of tests/data that signs a fuzzer's changes, so that checks after the signature are reached.
 class Signer {
  public:
   explicit Signer(const std::string& name) {
@@ -17,8 +17,7 @@ class Signer {
     CAPF_INVARIANT(key_);
   }
 
-  /// @param algorithm the AlgorithmIdentifier (DER) that stands in what is signed; for one that this key has not, it
-  /// is SHA-256.
+  /// @param algorithm the AlgorithmIdentifier (DER) in the signed part; SHA-256 is used where it does not fit this key.
   Bytes operator()(BytesView data, BytesView algorithm) const {
     const ca::ErrorQueue errors;
     const unsigned char* at = algorithm.data();

@@ -12,7 +12,7 @@ using namespace capf;
 
 namespace {
 
-/// What is written of something that was read is read as the same.
+/// A value that was read is written and read back as the same.
 template <class Read>
 void check_again(std::string_view text, Read read) {
   const auto value = read(text);
@@ -29,7 +29,7 @@ void check_device(std::string_view text) {
   CAPF_INVARIANT(!device || (pattern && pattern->matches(text)));
 }
 
-/// The obvious way to match, for what is short.
+/// The obvious way to match, for short texts.
 bool matches(std::string_view pattern, std::string_view name) {
   if (pattern.empty()) return name.empty();
   if (pattern[0] == '*') return matches(pattern.substr(1), name) || (!name.empty() && matches(pattern, name.substr(1)));
@@ -109,7 +109,7 @@ void check_printable(std::string_view text) {
 
 }  // namespace
 
-// The first octet says as what the rest is read.
+// The first octet chooses how to read the rest.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view text = as_text({data + 1, size - 1});

@@ -9,7 +9,7 @@ from lint import common, der
 from lint.common import Extensions, child
 from lint.rule import CERTIFICATE, rule as _rule
 
-# What a certificate of the site is for.
+# The purposes of the site's certificates.
 LSC, ISSUER, ABOVE, RESPONDER, WIRE, SERVER, ADMINISTRATOR, SITE_CA = (
     "LSC", "issuer", "above an issuer", "OCSP responder", "wire", "server", "administrator", "site CA")
 AUTHORITIES = (ISSUER, ABOVE, SITE_CA)

@@ -34,7 +34,7 @@ def read_by_library(read):
     """What python3-cryptography (its own strict parser, and OpenSSL) has against an object."""
     try:
         read()
-    except Exception as error:  # whatever it thinks of it
+    except Exception as error:  # for any reason of the library's
         return f"{type(error).__name__}: {error}"
 
 
@@ -124,7 +124,7 @@ def time_of(element):
 def public_key(spki):
     try:
         return serialization.load_der_public_key(spki)
-    except Exception:  # whatever the library thinks of it
+    except Exception:  # for any reason of the library's
         return None
 
 

@@ -111,7 +111,7 @@ def _check(element, faults, depth):
             child.encode() for child in element.children):
         faults.append("a SET OF is not in order")
     elif tag == SEQUENCE and len(element.children) in (2, 3) and element[0].tag == OID and element[-1].tag == OCTET_STRING:
-        try:  # Extension, or ResponseBytes of OCSP: what stands in the octets is DER again
+        try:  # Extension, or ResponseBytes of OCSP: the octets contain DER again
             inside, rest = _take(element[-1].content, faults, depth + 1)
             if rest:
                 faults.append("octets behind what stands in an OCTET STRING")

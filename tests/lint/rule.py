@@ -19,7 +19,7 @@ class Rule:
 class Finding:
     rule: str
     words: str
-    excuse: str = ""  # why it is so, where it is so on purpose
+    excuse: str = ""  # the reason, where it is so on purpose
 
     def __str__(self):
         return f"{self.rule}: {self.words}" + (f" (so on purpose: {self.excuse})" if self.excuse else "")

@@ -78,7 +78,7 @@ def place(url):
 TRUE, FALSE = Element(der.BOOLEAN, b"\xff"), Element(der.BOOLEAN, b"\0")
 SOME_REASONS = Element(0x81, b"\x06\x40")
 
-# rule: (what it is broken on, how). A further word: not signed anew, so that what is wrong is the signature.
+# rule: (the object that breaks it, how). A further word: not signed again, so that the signature is wrong.
 CERTIFICATES = {
     "is_der": ("LSC", lambda d: d.put(common.BASIC, sequence(Element(der.BOOLEAN, b"\x01")))),
     "others_read_it": ("LSC", lambda d: d.put(common.PURPOSES, sequence(number(5)))),

@@ -218,7 +218,7 @@ TEST_CASE("acts that are repeated are a few events a minute and one with their c
   if (began_again == 0) {
     in(*one, [&](Transaction& tx) { good(tx.audit().tell_repeated()); });
     CHECK(fresh.sql("select count(*) from audit_events") == "7");  // the minute is not over
-    // The minute is over: whether somebody comes again, or maintenance comes.
+    // The minute is over: the next event, or maintenance, adds the count.
     const auto pass = [&] { fresh.sql("update repeated_acts set minute = minute - interval '1 minute'", "postgres"); };
     pass();
     repeat(*other, act("SEP1", Reason::kCertificateLimit));
@@ -279,7 +279,7 @@ TEST_CASE("ten minutes of a flood from ever new addresses stay below a megabyte"
         "commit; end loop; end $$",
         "capf_server");
     CHECK(std::stoi(fresh.sql("select max(count) from (select count(*) from refusals group by minute) as m")) <= 401);
-    // The next minute: what was counted becomes a minute older.
+    // The next minute: makes the counts a minute older.
     for (const char* step : {"- interval '9999 minutes'", "+ interval '9998 minutes'"}) {
       fresh.sql(std::string("update refusal_minutes set minute = minute ") + step);
       fresh.sql(std::string("update refusals set minute = minute ") + step);

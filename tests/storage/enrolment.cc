@@ -36,7 +36,7 @@ TEST_CASE("a phone gets its certificate by string, confirms it, and nothing is p
 
   // One string, one successful operation.
   check_stranger(site, device, site.enrolment.issue(caller, key.request()), Reason::kNoPendingOperation);
-  // With its LSC the phone hears what is true.
+  // With its LSC the phone gets the true answer.
   const auto after = must(site.enrolment.pending(Site::with_certificate(device, issued.certificate)));
   CHECK(after.authenticated);
   CHECK_FALSE(after.operation);
@@ -98,7 +98,7 @@ TEST_CASE("whoever does not prove the device hears one and the same, and the rec
   CHECK(nobody.error().true_reason() == Reason::kUnknownDevice);
   CHECK(site.value("select device = '' from refusals where reason = 'UNKNOWN_DEVICE'") == "t");
 
-  // Who brings nothing hears nothing, for every name.
+  // Without a credential the answer is empty, for every name.
   for (const DeviceName& name : {device, idle, blocked, unknown}) {
     const auto answer = must(site.enrolment.pending(Site::caller(name)));
     CHECK_FALSE(answer.authenticated);
@@ -180,10 +180,10 @@ TEST_CASE("an upgrade over the LSC supersedes it when the phone confirms, and no
   must(site.enrolment.confirm(Site::with_certificate(device, issued.certificate), sha256(issued.certificate)));
   CHECK(site.last_operation(device).state == OperationState::kSucceeded);
   CHECK(site.state_of(old_lsc) == CertificateState::kSuperseded);
-  // Again is the same answer.
+  // A repeated call gets the same answer.
   CHECK(site.enrolment.confirm(Site::with_certificate(device, issued.certificate), sha256(issued.certificate)));
 
-  // Somebody has the old key: refused, written down, and the phone renews by itself no more.
+  // The old key may have been copied: it is refused and recorded, and the phone may not renew by itself any more.
   check_stranger(site, device, site.enrolment.pending(Site::with_certificate(device, old_lsc)),
                  Reason::kSupersededLscUsed);
   CHECK(must(site.phones.show(device)).phone.self_service_stopped_at);
@@ -246,7 +246,7 @@ TEST_CASE("a key is one device's for ever") {
   by_first = Site::with_string(first, site.schedule(first, kInstall, AuthMode::kString));
   CHECK(refused(site.enrolment.issue(by_first, key.request())) == Reason::kKeyCompromised);
 
-  // A name that is added again inherits nothing, not even its key.
+  // A name that is added again is another phone, without the former one's key.
   must(site.phones.remove(site.administrator, second));
   site.add_phone("SEP2");
 }
@@ -422,7 +422,7 @@ TEST_CASE("no certificate leaves when the second insert of its transaction fails
 TEST_CASE("nothing of the request but its key comes into the certificate") {
   Site site;
   const DeviceName device = site.add_phone("SEP1");
-  const Bytes lsc = site.enrol(device, PhoneKey());  // whose request asks for CA:TRUE and another name
+  const Bytes lsc = site.enrol(device, PhoneKey());  // the request asks for CA:TRUE and another name
   const Botan::X509_Certificate certificate(lsc);
   CHECK_FALSE(certificate.is_CA_cert());
   CHECK(certificate.subject_dn().get_first_attribute("CN") == "SEP1");

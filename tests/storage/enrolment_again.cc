@@ -7,7 +7,7 @@
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 
-// What happens when a phone comes again: its answer was lost, its key is the same, its LSC was revoked meanwhile.
+// A phone that comes again: its answer was lost, its key is the same, its LSC was revoked meanwhile.
 
 using namespace capf;
 using namespace capf::test;
@@ -22,7 +22,7 @@ TEST_CASE("a confirmation whose answer was lost is confirmed again over the old 
   must(site.enrolment.confirm(caller, sha256(issued.certificate)));
   must(site.enrolment.confirm(caller, sha256(issued.certificate)));
   CHECK_FALSE(must(site.phones.show(device)).phone.self_service_stopped_at);
-  // For nothing else is the old one good.
+  // The old one is good only for that.
   check_stranger(site, device, site.enrolment.confirm(caller, sha256(old_lsc)), Reason::kSupersededLscUsed);
 }
 
@@ -37,7 +37,7 @@ TEST_CASE("a phone that keeps its key gets a new certificate when an upgrade is 
   must(site.enrolment.confirm(Site::with_certificate(device, issued.certificate), sha256(issued.certificate)));
   CHECK(site.last_operation(device).state == OperationState::kSucceeded);
   CHECK(site.state_of(lsc) == CertificateState::kSuperseded);
-  // Nothing is to be done any more: what it has is the answer.
+  // The operation is over: the answer is the certificate that the phone has.
   CHECK(must(site.enrolment.issue(Site::with_certificate(device, issued.certificate), key.request())).certificate ==
         issued.certificate);
 }
@@ -150,7 +150,7 @@ TEST_CASE("an address uses up its budget on whatever name it tries") {
   const DeviceName own = site.add_phone("SEP2");
   site.schedule(waiting, kInstall, AuthMode::kString);
   const std::string digits = site.schedule(own, kInstall, AuthMode::kString);
-  // The same one again tells nothing new.
+  // The same refusal again adds no event.
   for (int i = 0; i < 51; ++i) {
     CHECK_FALSE(site.enrolment.pending(Site::with_string(waiting, std::to_string(10'000'000 + i))));
   }
@@ -167,7 +167,7 @@ TEST_CASE("a phone that is refused, or begins, again and again does not fill the
     site.enrolment.broke_off(caller, begun, fail(Reason::kPhoneCommunication).value());
     CHECK(refused(site.enrolment.hand_over(caller, {})) == Reason::kOperationKind);
   }
-  // Five in each of the minutes that it took, and a count for each that is over.
+  // Five events in each of the minutes that it took, and a count for each minute that is over.
   const std::string few =
       "select count(*) between 5 and 12 from audit_events where actor_kind = 'device' and action = ";
   CHECK(site.value(few + "'operation.begin'") == "t");

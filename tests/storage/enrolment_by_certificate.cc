@@ -31,7 +31,7 @@ TEST_CASE("the first MIC that authenticates a device is remembered, and another 
         site.enrolment.issue(Site::with_certificate(device, maker.mic(PhoneKey(), name)), PhoneKey().request()),
         Reason::kCertificateNameMismatch);
   }
-  // A maker that nobody added, a MIC that is not valid now.
+  // An unknown maker, and a MIC that is not valid now.
   check_stranger(site, device,
                  site.enrolment.issue(
                      Site::with_certificate(device, Manufacturer("Other").mic(PhoneKey(), "CP-8861-SEP001122334455")),

@@ -20,7 +20,7 @@ void trust(Site& site, const Manufacturer& maker) {
   must(site.trust.add(site.administrator, anchor));
 }
 
-/// As the wire brings it: proven, but perhaps not in this session.
+/// A caller as on the wire: proven, but perhaps not in this session.
 service::Caller on_the_wire(const DeviceName& device, const Bytes& leaf, bool fresh) {
   service::Caller caller = Site::with_certificate(device, leaf);
   caller.transport = "wire";

@@ -110,7 +110,7 @@ TEST_CASE("a server without the active issuer's key refuses for now, and says th
   const service::RecordState record;
   service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, record, own);
   CHECK(refused(monitor.healthy()) == Reason::kIssuerKeyAbsent);
-  // Nothing happened to the operation.
+  // The operation is unchanged.
   site.key_folder.copy(elsewhere, 2);
   must(site.issuers.refresh());
   CHECK(issuer_of(site, must(site.enrolment.issue(caller, PhoneKey().request())).certificate) == 2);

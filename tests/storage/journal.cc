@@ -10,8 +10,8 @@
 #include "tests/support/marks.h"
 #include "tests/support/site.h"
 
-// What a server has seen withdrawn, beside its keys: followed over all servers, kept when the database is set back, and
-// brought back by a recovery.
+// The journal of withdrawals beside a server's keys: it follows all servers, is kept when the database is set back, and
+// a recovery brings its entries back.
 
 using namespace capf;
 using namespace capf::test;
@@ -27,7 +27,7 @@ void follow(service::Journal& journal, const LinesInMemory& lines, std::size_t c
   REQUIRE(lines.lines.size() == count);
 }
 
-/// A site with one of everything that can be withdrawn.
+/// A site with one of each thing that can be withdrawn.
 class Withdrawing {
  public:
   Withdrawing() {
@@ -45,7 +45,7 @@ class Withdrawing {
     must(site.trust.block(site.administrator, {blocked}));
     must(administrators.disable(site.administrator, "dismissed"));
   }
-  /// As a dump of before brings it.
+  /// Restores an earlier dump.
   void restore() {
     const std::string tables[]{"administrators", "phones",      "blocked_certificates",
                                "public_keys",    "withdrawals", "certificates"};
@@ -184,7 +184,7 @@ TEST_CASE("a server follows what is withdrawn and given back, and finds it again
   const DeviceName again = one.site.add_phone("REMOVED");
   one.site.enrol(again, PhoneKey());
 
-  // A state directory of before: it takes over what it lacks.
+  // A state directory of an earlier time: it takes over the missing withdrawals.
   LinesInMemory old;
   old.lines.assign(one.lines.lines.begin(), one.lines.lines.begin() + 2);
   service::HighWater older;
@@ -210,7 +210,7 @@ TEST_CASE("what was withdrawn stays so when the database is set back, and a reco
   CHECK(refused(site.high_water.check()) == Reason::kDatabaseBehind);
   CHECK(refused(one.administrators.recognise(dismissed)) == Reason::kAdministratorDisabled);
   CHECK(must(one.administrators.recognise(one.certificate("present"))).level.error().reason == Reason::kDatabaseBehind);
-  // Even where nothing said so.
+  // Even where this was not reported.
   site.high_water.report("journal", std::nullopt);
   const DeviceName removed = Withdrawing::device("REMOVED");
   const std::string digits = site.schedule(removed, OperationKind::kInstall, AuthMode::kString);

@@ -5,8 +5,8 @@
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 
-// Writers who need the same rows wait for each other, and never in a circle. PostgreSQL would end one of a circle after
-// a second, and its work would be done again; here it does not, and the lock's own time limit ends it.
+// Writers that need the same rows wait for each other, and never in a circle. PostgreSQL would end one of a circle
+// after a second, and its work would be repeated; here it does not, so that the lock's own time limit ends it.
 
 using namespace capf;
 using namespace capf::test;
@@ -68,7 +68,7 @@ TEST_CASE("a string that uses its operation up, and one that is right, do not wa
   const std::int64_t id = id_of(site, device);
   std::thread guessing;
   int runs = 0;
-  must(site.database().write([&](Transaction& tx) -> Status {  // as the enrolment does it after a right string
+  must(site.database().write([&](Transaction& tx) -> Status {  // as the enrolment does after a right string
     if (++runs > 1) return {};
     CAPF_TRY(tx.phones().lock(device));
     guessing = std::thread([&] { CHECK_FALSE(site.enrolment.pending(Site::with_string(device, "1" + digits))); });
@@ -90,7 +90,7 @@ TEST_CASE("two who add trust anchors at once come one after the other") {
   const Manufacturer one("One");
   const Manufacturer two("Two");
   std::thread adding;
-  must(site.database().write([&](Transaction& tx) -> Status {  // as trust add does it
+  must(site.database().write([&](Transaction& tx) -> Status {  // as trust add does
     CAPF_TRY(tx.blocks().lock());
     adding = std::thread([&] { must(site.trust.add(site.administrator, request_of(one))); });
     await_waiting(site, 1);

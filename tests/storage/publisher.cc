@@ -24,7 +24,7 @@ class ShiftedClock final : public Clock {
   Duration shift{0};
 };
 
-/// One server of a site, as far as it publishes.
+/// The publishing part of one server of a site.
 struct Node {
   explicit Node(Site& of, const std::string& name, std::chrono::seconds interval = std::chrono::seconds{0})
       : site(of), published(must(PublishedCrls::open(folder.path() / "crls"))) {
@@ -134,7 +134,7 @@ TEST_CASE("a CRL holds from five minutes ago, its entries from no later, and nev
   REQUIRE(node.entries().size() == 1);
   CHECK(node.entries().front().revoked_at == second.newest->this_update);
 
-  // As a server of before this rule has left it: the next one does not begin earlier.
+  // As an earlier version, without this rule, has left it: the next one does not begin earlier.
   const auto undated = std::chrono::floor<std::chrono::seconds>(SystemClock().now());
   site.sql("update crls set this_update = date_trunc('second', now()) where number = 2");
   revoke(site, "SEP000000000002", RevocationReason::kCertificateHold);
@@ -174,7 +174,7 @@ TEST_CASE("every server has the newest CRL, and one at a time publishes") {
   CHECK_FALSE(two.run_well().published);
   CHECK(two.entries().size() == 1);
 
-  // It gave the lease back with what it published.
+  // It gave the lease back after publishing.
   CHECK(site.value("select count(*) from leases where expires_at > now()") == "0");
   site.sql("insert into crl_changes (issuer_id, shard) values (1, 0)");
   CHECK(two.run_well().published);
@@ -197,7 +197,7 @@ TEST_CASE("of servers that publish at once each number is used once") {
   for (auto& node : nodes) {
     threads.emplace_back([&, self = node.get()] {
       for (int i = 0; i < 10; ++i) {
-        site.sql("update leases set expires_at = now()");  // nobody's lease lasts
+        site.sql("update leases set expires_at = now()");  // every lease has run out
         site.sql("insert into crl_changes (issuer_id, shard) values (1, 0)");
         published += self->run().published ? 1 : 0;
       }
@@ -244,7 +244,7 @@ TEST_CASE("a CRL that would lose an entry is not published, and the old one stay
   revoke(site, "SEP000000000002", RevocationReason::kCertificateHold);
   node.run_well();
   const auto before = node.published->find({1, 0})->sha256;
-  // As a backup from before has it.
+  // As in an earlier backup.
   const auto forget = [&](const std::string& which) {
     site.sql("alter table certificates disable trigger certificates_revoked");
     site.sql("with gone as (delete from revocations where reason = " + which +
@@ -331,7 +331,7 @@ TEST_CASE("a database that is behind what was published publishes nothing") {
   // So does a server that starts over the same files.
   const auto again = must(PublishedCrls::open(node.folder.path() / "crls"));
   CHECK(again->marks().front().number == 2);
-  // And one without files cannot carry it past the mark with entries lost: see above for what it says then.
+  // And one without files cannot pass the mark with entries lost: see above for its answer then.
   Node fresh(site, "fresh");
   fresh.run();
   CHECK(reason_of(node.run()) == "DATABASE_BEHIND");

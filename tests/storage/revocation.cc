@@ -37,7 +37,7 @@ std::int64_t count(Site& site, const CertificateSelection& selection) {
   return must(site.certificates.select(selection, {})).count.certificates;
 }
 
-/// The whole selection, call by call. @return of all of them together.
+/// Revokes the whole selection, call by call. @return the sum of the answers.
 Result<service::SelectionAnswer> revoke_all(Site& site, const CertificateSelection& selection, RevocationReason reason,
                                             std::int64_t most) {
   service::SelectionRequest request{selection, reason, most, {}};
@@ -103,7 +103,7 @@ TEST_CASE("a hold becomes a revocation for good, with its date, which nothing un
   for (const RevocationReason reason : {RevocationReason::kCertificateHold, RevocationReason::kSuperseded}) {
     CHECK(refused(site.certificates.revoke(site.administrator, serial, reason)) == Reason::kAlreadyRevoked);
   }
-  // Not even whoever owns the schema does it by mistake.
+  // Not even the schema's owner can do it by mistake.
   CHECK_THROWS(site.sql("update certificates set revoked_at = null, revocation_reason = null"));
   CHECK_THROWS(site.sql("update certificates set revocation_reason = 6"));
 }
@@ -320,7 +320,7 @@ TEST_CASE("whoever revokes sees what the phone's own transaction issues meanwhil
       revoking = std::thread([&] { must(site.certificates.revoke_key(site.administrator, key)); });
     }
     await_waiting(site, 1);
-    // As issue_in() does it.
+    // As issue_in() does.
     another.der.push_back(0);
     another.sha256 = sha256(another.der);
     another.serial.back() ^= 1;
@@ -345,14 +345,14 @@ TEST_CASE("a key that is revoked takes its certificates and its phone, and serve
   CHECK(record(site, lsc).revocation_reason == RevocationReason::kKeyCompromise);
   CHECK(must(site.certificates.revoke_key(site.administrator, key_digest(key))).certificates.empty());
 
-  // One that nobody has shown yet.
+  // A key that no phone has shown yet.
   const PhoneKey unseen;
   CHECK_FALSE(must(site.certificates.revoke_key(site.administrator, key_digest(unseen))).blocked_device);
   const DeviceName other = site.add_phone("SEP2");
   const auto caller = Site::with_string(other, site.schedule(other, kInstall, AuthMode::kString));
   CHECK(refused(site.enrolment.issue(caller, unseen.request())) == Reason::kKeyCompromised);
 
-  // A MIC's, known or not: it authenticates nobody any more.
+  // A MIC's key, known or not: it does not authenticate any more.
   const Manufacturer maker("Maker");
   must(site.trust.add(site.administrator, anchor_of(maker)));
   const PhoneKey mic_key;
@@ -402,7 +402,7 @@ TEST_CASE("a blocked MIC is refused, also in a dialogue that has begun, and so i
   const auto blocked = must(site.trust.block(site.administrator, {mic}));
   REQUIRE(blocked.size() == 1);
   CHECK(blocked.front().sha256 == sha256(mic));
-  CHECK(must(site.trust.block(site.administrator, {mic})).front().id == blocked.front().id);  // nothing new
+  CHECK(must(site.trust.block(site.administrator, {mic})).front().id == blocked.front().id);  // no new row
   const auto issue = site.enrolment.issue_key(caller, begun, public_key(PhoneKey()));
   REQUIRE_FALSE(issue);
   CHECK(issue.error().reason == Reason::kAuthenticationFailed);
@@ -500,7 +500,7 @@ TEST_CASE("only another issuer's certificate can be blocked") {
   CHECK(block(maker.root()) == Reason::kKeyReserved);
   CHECK(block(Bytes{0x30, 0x00}) == Reason::kInvalidCertificate);
   CHECK(refused(site.trust.block(site.administrator, {})) == Reason::kInvalidRequest);
-  // Whose key is an LSC's too: that LSC would have to go as well.
+  // A certificate whose key is an LSC's too: that LSC would have to be revoked as well.
   const PhoneKey shared;
   site.enrol(site.add_phone("SEP2"), shared);
   const Bytes mic = maker.mic(shared, "X-SEP3");
@@ -516,7 +516,7 @@ TEST_CASE("whoever blocks a MIC waits for those who are just proving themselves 
   const Bytes mic = maker.mic(PhoneKey(), "X-SEP1");
   std::thread blocking;
   must(site.database().write([&](Transaction& tx) -> Status {
-    CAPF_TRY(tx.anchors().lock_revision());  // as the authenticator does it
+    CAPF_TRY(tx.anchors().lock_revision());  // as the authenticator does
     blocking = std::thread([&] { must(site.trust.block(site.administrator, {mic})); });
     await_waiting(site, 1);
     const std::vector<Sha256> names{sha256(mic)};

@@ -301,7 +301,7 @@ TEST_CASE("refusals of administrators are on record with their names, those of s
 
 TEST_CASE("answers that nobody takes hold no places, and the oldest of too many is cut off") {
   Servers servers;
-  // More than the gate takes before its client does.
+  // More than the gate takes before its client reads.
   std::vector<DeviceName> devices;
   for (int i = 1000; i < 2000; ++i) {
     devices.push_back(must(DeviceName::parse("SEP" + std::string(43, 'x') + std::to_string(i))));
@@ -404,7 +404,7 @@ TEST_CASE("a connection above the limits is closed at once; strangers are, in th
     return ::poll(&wanted, 1, static_cast<int>(time.count())) == 1 && ::recv(link.get(), &octet, 1, 0) <= 0;
   };
 
-  // A call proves who they are: their connection takes no stranger's place.
+  // A call authenticates them: their connection takes no stranger's place.
   const auto known = servers.administration(&servers.of(Role::kAdmin));
   REQUIRE(list_phones(*known).ok());
   const Descriptor first = connect();

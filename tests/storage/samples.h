@@ -31,7 +31,7 @@ void in(Database& database, Body body) {
 inline DeviceName device(const std::string& name = "SEP001122334455") { return good(DeviceName::parse(name)); }
 inline Sha256 digest(std::string_view of) { return sha256(as_bytes(of)); }
 
-/// Adds a phone and answers with it.
+/// Adds a phone and returns it.
 inline Phone added_phone(Transaction& tx, const DeviceName& name = device()) {
   const std::vector<DeviceName> names{name};
   REQUIRE(good(tx.phones().add(names, "CP-8861")).empty());

@@ -159,7 +159,7 @@ TEST_CASE("no list and no summary reads a table that grows from one end to the o
     }));
     in(*database, [](Transaction& tx) { CHECK(good(tx.operations().lock_overdue(tx.now(), 10)).size() == 10); });
   }
-  // A session's statistics are counted when it has ended, which the server does in its own time.
+  // A session's statistics are counted some time after it has ended.
   const std::string sessions = "select count(*) from pg_stat_activity where datname = current_database()";
   int looks = 0;
   while (fresh.sql(sessions, "postgres") != "1" && ++looks < 10'000) {

@@ -242,7 +242,7 @@ TEST_CASE("a made-up seal stops sealing and readiness, until somebody says so an
   Server later(*record.database, *record.key, "later");
   CHECK(good(later.sealer.check())->number >= 4);
 
-  // What is on record is the chain without them.
+  // The record is the chain without them.
   std::string details;
   Sha256 previous{};
   for (std::int64_t number = 0;;) {
@@ -258,7 +258,7 @@ TEST_CASE("a made-up seal stops sealing and readiness, until somebody says so an
     }
   }
   CHECK(details == "first second ");
-  // A restart gives out numbers as before.
+  // A restart continues with the numbers.
   CHECK_FALSE(good(in_write(*record.database, [](Transaction& tx) { return tx.seals().adopt_cluster(); })));
 }
 
@@ -333,7 +333,7 @@ TEST_CASE(
 TEST_CASE("a dump that was restored into a younger cluster goes on where it ended") {
   Sealed record;
   Server server(*record.database, *record.key, "one");
-  // As such a dump brings them.
+  // As restored from such a dump.
   record.fresh.sql(
       "insert into audit_events (xid, actor_kind, actor, address, action, subject, outcome, detail) "
       "values ('4000000000000', 'system', 'a', '', 'phone.add', 'SEP1', 'done', 'old')");

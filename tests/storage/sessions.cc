@@ -3,14 +3,14 @@
 #include "storage/session.h"
 #include "tests/storage/samples.h"
 
-// In which state a session goes back into the pool, and what its next user meets.
+// The state in which a session goes back into the pool, and in which its next user finds it.
 
 namespace capf::test {
 namespace {
 
 using std::chrono::milliseconds;
 
-/// Sessions of the server in a transaction, good or aborted, although nobody uses them.
+/// Sessions of the server in a transaction, good or aborted, although no thread uses them.
 std::string open_transactions(const FreshDatabase& fresh) {
   return fresh.sql(
       "select count(*) from pg_stat_activity where datname = current_database() and usename = 'capf_server' "
@@ -295,7 +295,7 @@ TEST_CASE("an administrator's own limits are kept, however they are written") {
 
 TEST_CASE("a session that another one has taken the place of is not used") {
   const FreshDatabase fresh;
-  // As behind a pooler that gives each transaction any session that is free: it is not the one that was adapted.
+  // As behind a pooler that gives each transaction any free session, which need not be the adapted one.
   auto settings = good(storage::link_settings(fresh.conninfo(), {}));
   const auto end = settings.statements.rfind("pg_catalog.pg_backend_pid()");
   REQUIRE(end != std::string::npos);

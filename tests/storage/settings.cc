@@ -2,7 +2,7 @@
 
 #include "tests/support/site.h"
 
-// What others have set for the server's role, its database or the cluster.
+// Settings that others have made for the server's role, its database or the cluster.
 
 using namespace capf;
 using namespace capf::test;

@@ -153,7 +153,7 @@ TEST_CASE("what was begun under a lease is not finished once somebody else has t
   CHECK(take("one"));
   CHECK(hold("one"));
   fresh.sql("update leases set expires_at = now()");
-  CHECK(hold("one"));  // nobody was there to take it
+  CHECK(hold("one"));  // no other server was there to take it
   fresh.sql("update leases set expires_at = now()");
   CHECK(take("two"));
   CHECK_FALSE(hold("one"));

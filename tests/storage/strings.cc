@@ -154,7 +154,7 @@ TEST_CASE(
   CHECK(site.fresh.sql("select count from address_device_strings") == "5");
   CHECK(site.fresh.sql("select count from device_strings") == "5");
   CHECK(site.fresh.sql("select count from operation_strings") == "5");
-  // Refused further, it is still nothing new; another string is.
+  // Refused again, the same string is still not new; another string is.
   for (int i = 0; i < 20; ++i) CHECK(site.count("192.0.2.1", -7) == Reason::kAddressLimited);
   CHECK(site.fresh.sql("select count from address_strings") == "1");
   CHECK(site.count("192.0.2.1", 8) == Reason::kAddressLimited);
@@ -179,7 +179,7 @@ TEST_CASE("13 phones with an old string, four tries each, do not use their addre
     }
   });
   CHECK(site.fresh.sql("select count from address_strings") == "13");
-  // Whose operation has ended meanwhile is known again too.
+  // A string whose operation has ended meanwhile is recognised too.
   for (int attempt = 0; attempt < 4; ++attempt)
     for (int i = 0; i < 13; ++i) CHECK_FALSE(site.stranger("192.0.2.1", 100 + i));
   CHECK(site.fresh.sql("select count from address_strings") == "26");

@@ -128,7 +128,7 @@ TEST_CASE("a connection that is lost in the middle runs the work again over anot
 TEST_CASE("connections that were lost while idle are replaced") {
   const FreshDatabase fresh;
   const auto database = fresh.open(4);
-  // Four connections at once, so that four lie idle.
+  // Four connections at once, so that four become idle.
   good(database->read([&](Transaction&) {
     return database->read([&](Transaction&) {
       return database->read([&](Transaction&) { return database->read([](Transaction&) { return Status{}; }); });
@@ -207,7 +207,7 @@ TEST_CASE("a database that is away is told, and is no reason not to start") {
   CHECK(database->use().open == 0);
 }
 
-/// What looks like PostgreSQL and ends every connection at once. Counts them.
+/// Looks like PostgreSQL, ends every connection at once, and counts them.
 class BrokenServer {
  public:
   BrokenServer() : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -258,7 +258,7 @@ TEST_CASE("while the database is away few try to reach it, and the others are re
     });
   }
   for (std::thread& caller : callers) caller.join();
-  // Eight at the most together; then pauses of 50, 100, 200, 400, 800, 1000 ms, each halved at the least.
+  // At most eight together; then pauses of 50, 100, 200, 400, 800, 1000 ms, each at least halved.
   CHECK(server.count() >= 4);
   CHECK(server.count() <= 8 + 10);
   CHECK(refused > 1000);

@@ -14,7 +14,7 @@
 
 namespace capf::test {
 
-/// Where the clock of the tests stands: the certificates of tests/data are made for it.
+/// The time of the tests' clock: the certificates of tests/data are made for it.
 inline TimePoint test_now() { return parse_rfc3339("2026-06-01T12:00:00Z").value(); }
 
 /// A file under tests/data.
@@ -31,7 +31,7 @@ inline std::unique_ptr<ca::SigningKey> read_key(const std::string& name) {
   return ca::decrypt_key(read_data("keys/" + name + ".key"), Secret()).value();
 }
 
-/// The value, or an exception that says what went wrong.
+/// The value, or an exception with the error.
 template <class T>
 T value_of(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message + ": " + result.error().cause);

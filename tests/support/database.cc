@@ -63,7 +63,7 @@ class Link {
   PGconn* link_;
 };
 
-/// Made once in the cluster's life by whichever test program comes first, for these very migrations.
+/// Made once in the cluster's life by the first test program, for exactly these migrations.
 std::string migrated_template(Link& postgres) {
   const std::string name = "capf_" + std::string(storage::migrations().back().sha256).substr(0, 32);
   postgres.run("select pg_advisory_lock(1)");

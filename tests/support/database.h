@@ -7,9 +7,9 @@
 
 namespace capf::test {
 
-/// A database of one test's own in the test run's cluster, with the schema of this program; dropped at the end.
-/// The cluster is named by CAPF_TEST_DATABASE ("host=SOCKETDIR"), or by the file that CAPF_TEST_ENDPOINT names, as
-/// scripts/postgres writes it; its roles are postgres, capf_owner and capf_server. What fails here ends the program.
+/// A database of one test's own in the test run's cluster, with the schema of this program; dropped at the end. The
+/// cluster is named by CAPF_TEST_DATABASE ("host=SOCKETDIR"), or by the file that CAPF_TEST_ENDPOINT names, as
+/// scripts/postgres writes it; its roles are postgres, capf_owner and capf_server. A failure here ends the program.
 class FreshDatabase {
  public:
   enum class Schema { kMigrated, kNone };
@@ -23,7 +23,7 @@ class FreshDatabase {
   std::unique_ptr<storage::PostgresDatabase> open(int connections = 4) const;
   std::unique_ptr<storage::PostgresDatabase> open(storage::DatabaseSettings settings) const;
 
-  /// Runs SQL as a role; what cannot be done throws std::runtime_error with the server's words.
+  /// Runs SQL as a role; throws std::runtime_error with the server's words where that fails.
   /// @return the first column of the first row as text, or nothing.
   std::string sql(const std::string& text, const std::string& role = "capf_owner") const;
 

@@ -4,7 +4,7 @@
 
 #include "tests/support/site.h"
 
-// What tests of the use cases expect again and again.
+// Frequent expectations of the use cases' tests.
 
 namespace capf::test {
 
@@ -14,7 +14,7 @@ Reason refused(const Result<T>& result) {
   return result.error().reason;
 }
 
-/// Refused as strangers are, and recorded with the truth.
+/// Expects a refusal as for strangers, recorded with its true reason.
 template <class T>
 void check_stranger(Site& site, const DeviceName& device, const Result<T>& result, Reason truth) {
   REQUIRE_FALSE(result);

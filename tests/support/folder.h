@@ -7,7 +7,7 @@
 
 namespace capf::test {
 
-/// A folder of one test's own, which goes with it.
+/// A folder of one test's own, removed on destruction.
 class Folder {
  public:
   Folder() {

@@ -75,9 +75,9 @@ inline void put_word(Bytes& into, const std::string& word) {
   put_field(into, field.substr(0, equals), value, enters);
 }
 
-/// What one side says, from a line: "preface", "settings 3=100", "settings ack", "ping", "ping ack", "data 1 SIZE end",
-/// "headers 1 end WORD…" ("part" in place of END_HEADERS), "continuation 1 …", "rst 1 CODE", "window 1 SIZE",
-/// "goaway LAST CODE", "priority 1 PARENT", "hex …"; before each, "N*" says it N times.
+/// The frames of one side, from a line: "preface", "settings 3=100", "settings ack", "ping", "ping ack", "data 1 SIZE
+/// end", "headers 1 end WORD…" ("part" in place of END_HEADERS), "continuation 1 …", "rst 1 CODE", "window 1 SIZE",
+/// "goaway LAST CODE", "priority 1 PARENT", "hex …"; before each, "N*" repeats it N times.
 inline Bytes say(const std::string& line) {
   std::istringstream words(line);
   std::string kind;
@@ -134,7 +134,7 @@ inline Bytes say(const std::string& line) {
   return frame(1, static_cast<std::uint8_t>(end | whole), stream, payload);
 }
 
-/// What was said to one side, a line for each frame; WINDOW_UPDATE as "window STREAM SIZE".
+/// The frames sent to one side, a line for each; WINDOW_UPDATE as "window STREAM SIZE".
 class Reader {
  public:
   Reader() {

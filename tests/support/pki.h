@@ -14,16 +14,16 @@
 
 #include "capf/base/bytes.h"
 
-// Keys, requests and manufacturers that a test makes when it runs, since what they must be valid for is now.
+// Keys, requests and manufacturers that a test makes when it runs, because they must be valid now.
 
 namespace capf::test {
 
-/// A key of a phone, P-256 unless a test wants another curve: cheap and always another one.
+/// A key of a phone, P-256 unless a test wants another curve: cheap, and a new one each time.
 class PhoneKey {
  public:
   explicit PhoneKey(const std::string& curve = "secp256r1") : key_(Botan::system_rng(), Botan::EC_Group(curve)) {}
 
-  /// PKCS #10, DER, that asks for a CA certificate in somebody's name: nothing of it may come true.
+  /// PKCS #10, DER, that asks for a CA certificate with another name: both must be ignored.
   Bytes request() const {
     Botan::X509_Cert_Options options("CN-of-the-request/XX/Nobody");
     options.CA_key(1);

@@ -1,11 +1,11 @@
-// A PKCS #11 library for tests. Passes everything on to the library in $CAPF_SHIM_LIBRARY, and does to its tokens what
-// a file in the folder $CAPF_SHIM_FOLDER says:
-//   removed     the token is out of its slot: every session is gone, nobody is logged in
+// A PKCS #11 library for tests. Passes everything on to the library in $CAPF_SHIM_LIBRARY, and simulates faults of its
+// tokens, by files in the folder $CAPF_SHIM_FOLDER:
+//   removed     the token is out of its slot: every session and login is gone
 //   sign-N      it is pulled out after N further signatures: "removed" appears
 //   final-try   the token says that the next wrong PIN locks it
-//   hang-NAME   the function NAME, C_Sign for one, does not return before the file is gone
-// What it has seen stands in the same folder: "logins" has a line for each PIN, "most-sessions" how many were open at
-// once at the most, "hung" the name of each function that hangs, once for each call.
+//   hang-NAME   the function NAME, e.g. C_Sign, does not return before the file is gone
+// It reports in the same folder: "logins" has a line for each PIN, "most-sessions" the most sessions that were open at
+// once, "hung" the name of each function that hangs, once for each call.
 
 #include <algorithm>
 #include <array>
@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 CK_FUNCTION_LIST* real = nullptr;
-std::shared_mutex calls;  // a session is not closed while somebody is at work with it: SoftHSM does not bear that
+std::shared_mutex calls;  // keeps a session open while a call uses it, because SoftHSM does not survive closing it
 std::mutex mutex;
 std::atomic<int> sessions{0};
 int most_sessions = 0;
@@ -46,7 +46,7 @@ void note(const char* name, const std::string& line, std::ios::openmode mode) {
   std::ofstream(folder() / name, mode) << line << '\n';
 }
 
-/// Whether the token is out. What was open with it is gone then.
+/// Whether the token is out. Then its open sessions are gone.
 bool removed() {
   if (!says("removed")) return false;
   const std::unique_lock lock(calls);

@@ -25,8 +25,7 @@
 #include "capf/ca/site.h"
 #include "tests/support/folder.h"
 
-// What every SigningKey does, wherever its private half is: the same for a file and for a token. Called from a test
-// case for each kind of key.
+// The tests of every SigningKey, the same for a file and for a token. Called from a test case for each kind of key.
 
 namespace capf::test {
 
@@ -52,7 +51,7 @@ inline bool verify_in_openssl(const ca::SigningKey& key, const EVP_MD* digest, B
          EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
 }
 
-/// @param hash what the key signs with, as Botan names it
+/// @param hash with which the key signs, in Botan's spelling
 inline void check_signing_key(const ca::SigningKey& key, const std::string& hash) {
   Botan::AutoSeeded_RNG random;
   const bool rsa = key.botan().algo_name() == "RSA";
@@ -133,7 +132,7 @@ inline void check_signing_key(const ca::SigningKey& key, const std::string& hash
   SECTION("it is ready") { CHECK(key.ready()); }
 }
 
-/// What a key in this process's memory does beyond that.
+/// Further tests for a key in this process's memory.
 inline void check_file_key(const ca::SigningKey& key, const std::string& hash) {
   check_signing_key(key, hash);
   Botan::AutoSeeded_RNG random;

@@ -41,7 +41,7 @@ inline void must(const Status& status) {
                              status.error().cause + ")");
 }
 
-/// The keys of issuers as one server has them; several may share them.
+/// The keys of issuers on one server; several may share them.
 class KeyFolder final : public service::IssuerFolder {
  public:
   Status keep(std::int64_t id, const ca::ImportedAuthority& authority) override {
@@ -68,7 +68,7 @@ class KeyFolder final : public service::IssuerFolder {
     keys_.erase(kWaiting);
     return {};
   }
-  /// Whoever looks after the servers brings a key from another one.
+  /// Copies a key from another server, as an administrator would.
   void copy(const KeyFolder& other, std::int64_t id) { keys_[id] = Secret(other.keys_.at(id).view()); }
 
  private:
@@ -195,7 +195,7 @@ class Site {
 
 /// Waits until so many sessions wait for locks.
 inline void await_waiting(Site& site, int sessions) {
-  // What a session waits for is its own role's to see; that it waits is everybody's.
+  // Only its own role sees for what a session waits; all see that it waits.
   const std::string waiting =
       "select count(*) from pg_locks join pg_stat_activity using (pid) where not granted and "
       "datname = current_database()";

@@ -12,7 +12,7 @@
 #include "capf/ca/token.h"
 #include "tests/support/folder.h"
 
-// A SoftHSM token of one test's own, behind the shim that can take it away.
+// A SoftHSM token of one test's own, behind the shim that simulates its faults.
 
 namespace capf::test {
 
@@ -49,10 +49,10 @@ class SoftToken {
   }
   static std::string uri(const std::string& object) { return "pkcs11:token=capf;object=" + object; }
 
-  /// What the shim is to do from now on: "removed", "sign-3", "final-try", "hang-C_Sign".
+  /// Sets a fault of the shim: "removed", "sign-3", "final-try", "hang-C_Sign".
   void say(const std::string& what) const { std::ofstream(folder_.path() / what).flush(); }
   void take_back(const std::string& what) const { std::filesystem::remove(folder_.path() / what); }
-  /// What the token was told for PINs: "taken", "refused".
+  /// The outcomes of the PINs that the token was given: "taken", "refused".
   std::vector<std::string> logins() const {
     std::vector<std::string> lines;
     std::ifstream file(folder_.path() / "logins");

@@ -15,7 +15,7 @@
 #include "capf/base/lines.h"
 #include "tests/support/folder.h"
 
-// What becomes of lines where nobody reads them, and afterwards.
+// Lines while they are not read, and afterwards.
 
 namespace {
 

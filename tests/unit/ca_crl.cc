@@ -29,7 +29,7 @@ std::string text_of(const Bytes& der) {
   return {text, static_cast<std::size_t>(size)};
 }
 
-/// The reason of whatever reading the whole file ends with; nothing where all is well.
+/// The reason of the error that ends the reading of the whole file; nothing where there is none.
 std::optional<Reason> fault_of(const std::filesystem::path& path, const IssuerRecord& issuer = crl_issuer()) {
   auto reader = ca::CrlReader::open(path);
   if (!reader) return reader.error().reason;

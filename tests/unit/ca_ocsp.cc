@@ -16,7 +16,7 @@ using RequestPtr = std::unique_ptr<OCSP_REQUEST, ca::Freed<OCSP_REQUEST_free>>;
 using ResponsePtr = std::unique_ptr<OCSP_RESPONSE, ca::Freed<OCSP_RESPONSE_free>>;
 using BasicPtr = std::unique_ptr<OCSP_BASICRESP, ca::Freed<OCSP_BASICRESP_free>>;
 
-/// What openssl's client asks with. @param nonce octets of its nonce; 0: none
+/// A request as of openssl's client. @param nonce octets of its nonce; 0: none
 Bytes request(int serials, const EVP_MD* digest = EVP_sha1(), int nonce = 0,
               const std::string& issuer = "authority/self.pem") {
   const RequestPtr made(OCSP_REQUEST_new());
@@ -186,7 +186,7 @@ TEST_CASE("what is no request, or too much of one, is malformed") {
   Bytes longer = good;
   longer.push_back(0);
   CHECK_FALSE(ca::OcspRequest::parse(longer));
-  // Whatever one octet makes of it, the answer is one or the other, and nothing is read beyond the end.
+  // With any one octet changed, it is parsed or refused, without reading beyond the end.
   for (std::size_t i = 0; i < good.size(); ++i) {
     Bytes changed = good;
     changed[i] ^= 0xFF;

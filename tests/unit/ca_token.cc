@@ -33,7 +33,7 @@ using std::chrono::steady_clock;
 constexpr milliseconds kLimit{300};
 constexpr milliseconds kSlack{3000};  ///< for a busy machine
 
-/// Whether it comes true before long.
+/// Whether it becomes true before long.
 bool comes(const std::function<bool()>& condition) {
   const auto deadline = steady_clock::now() + std::chrono::seconds{20};
   while (!condition()) {
@@ -224,7 +224,7 @@ TEST_CASE("the last try before a token locks is nobody's but the administrator's
   CHECK(token.logins() == before);
 }
 
-// Each of them is called on the way from a library that is not loaded yet to a signature.
+// Each of these functions is called between loading the library and a signature.
 TEST_CASE("a function of the library that hangs holds nobody longer than the limit, and all go on when it returns") {
   const std::string function =
       GENERATE("C_GetFunctionList", "C_Initialize", "C_GetSlotList", "C_GetInfo", "C_GetSlotInfo", "C_GetTokenInfo",

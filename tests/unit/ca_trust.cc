@@ -19,7 +19,7 @@ TrustAnchor anchor(const std::string& path, TrustStoreName store = TrustStoreNam
   return read;
 }
 
-/// A store that trusts the tests' manufacturer, and what a phone sends; each test changes one thing.
+/// A store that trusts the tests' manufacturer, and a phone's certificates; each test changes one thing.
 struct Case {
   std::vector<TrustAnchor> anchors{anchor("mic/root.pem"), anchor("mic/sub.pem")};
   std::string leaf = "mic/good.pem";

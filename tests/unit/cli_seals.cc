@@ -94,7 +94,7 @@ class Chain {
     seal.previous = digest(in.previous());
     return seal;
   }
-  /// Signs the seals from this one on anew, each after the one before it.
+  /// Signs the seals from this one on again, each after the one before it.
   void sign_again(std::size_t first) {
     for (std::size_t i = first; i < batches.size(); ++i) {
       AuditSeal seal = seal_of(batches[i]);
@@ -268,7 +268,7 @@ TEST_CASE("times of a wrong clock are known where the audit key says so of that 
 TEST_CASE("the chain goes past a seal that the audit key calls made up, and past no other") {
   Chain chain;
   const auto other = ca::generate_key(ca::KeyAlgorithm::kP256).value();
-  // The second seal is somebody else's; the third one follows the first.
+  // The second seal is forged; the third one follows the first.
   chain.batches[1].clear_events();
   chain.batches[1].mutable_seal()->set_content(std::string(32, 'x'));
   AuditSeal third = chain.seal_of(chain.batches[2]);

@@ -38,7 +38,7 @@ capf::v1::Expiry& add_administrator(capf::v1::GetSummaryResponse& summary, const
   return expiry;
 }
 
-/// Of a site that was made five years ago, or so: nothing is near its end.
+/// The summary of a site without any end in sight.
 capf::v1::GetSummaryResponse good_site() {
   auto summary = in_days(2000);
   add(summary, "issuer", 2000);

@@ -234,7 +234,7 @@ TEST_CASE("what others may write is not relied on") {
   refused(log, 0644);
   refused(log, 0622);
   std::filesystem::permissions(log, perms(0644));
-  std::filesystem::permissions(state, perms(0700));  // nobody else gets to it
+  std::filesystem::permissions(state, perms(0700));  // other users cannot reach it
   CHECK(load_configuration(file).faults.empty());
 }
 

@@ -16,7 +16,7 @@ using namespace capf::daemon;
 const Secret kFormer{std::string_view("correct horse battery staple")};
 const Secret kNext{std::string_view("staple battery horse correct")};
 
-/// A state directory with keys and a passphrase, as far as rekeying looks at it.
+/// The part of a state directory that rekeying uses: keys and a passphrase.
 struct State {
   State() {
     std::filesystem::create_directory(files.keys());
@@ -43,7 +43,7 @@ struct State {
     }
     return all;
   }
-  /// Every file with what it holds.
+  /// Every file with its contents.
   std::map<std::string, std::string> contents() const {
     std::map<std::string, std::string> all;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {

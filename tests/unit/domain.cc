@@ -143,7 +143,7 @@ TEST_CASE("an administrator's name is plain") {
 
 namespace {
 
-/// What the table must answer: "yes", or the reason's spelling.
+/// The table's answer: "yes", or the reason's spelling.
 std::string answer(OperationKind kind, AuthMode mode, CredentialKind credential, const PhoneFacts& facts) {
   const Status admitted = admits(kind, mode, credential, facts);
   return admitted ? "yes" : std::string(to_string(admitted.error().reason));

@@ -18,7 +18,7 @@ namespace {
 
 constexpr ConnectionLimits kRoomy{9, 9, 9, 9, 1h, 1h};
 
-/// An acceptor, and what it has handed on.
+/// An acceptor, and the connections that it has handed on.
 struct Port {
   explicit Port(const ConnectionLimits& limits, std::vector<std::string> addresses = {"127.0.0.1:0"},
                 std::vector<Network> proxies = {}, std::chrono::milliseconds header = 10s)
@@ -134,7 +134,7 @@ tcp::socket connect_from(Port& port, const std::string& source) {
   return socket;
 }
 
-/// For 192.0.2.7:51000 or, where it is LOCAL, for nobody.
+/// For the client 192.0.2.7:51000 or, where it is LOCAL, for none.
 Bytes proxy_header(bool local = false, const std::string& source = "c0000207") {
   return Botan::hex_decode("0d0a0d0a000d0a515549540a" + std::string(local ? "20" : "21") + "11000c" + source +
                            "c6336401c7380edc");
@@ -167,7 +167,7 @@ TEST_CASE("a header that stands for nobody is the proxy's own connection, and lo
   tcp::socket proxy = connect_from(port, "127.0.0.9");
   send(proxy, proxy_header(true));
   CHECK(port.came.get_future().get().address.to_string() == "127.0.0.9");
-  // A proxy on this machine tells of its own loopback.
+  // A proxy on this machine may name a client on loopback.
   port.came = {};
   tcp::socket local = connect_from(port, "127.0.0.9");
   send(local, proxy_header(false, "7f000003"));
@@ -203,7 +203,7 @@ TEST_CASE("whom nobody trusts to speak for others is handed on as they are, with
 TEST_CASE("a place is the proxy's until its header has come, and then the client's") {
   Port port({9, 9, 2, 2, 1h, 1h}, {"127.0.0.1:0"}, kProxies);
   port.open();
-  // Two without a header are as many as one address has.
+  // Two without a header use all places of one address.
   tcp::socket one = connect_from(port, "127.0.0.9");
   tcp::socket two = connect_from(port, "127.0.0.9");
   tcp::socket three = connect_from(port, "127.0.0.9");

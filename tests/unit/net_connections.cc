@@ -93,7 +93,7 @@ TEST_CASE("the oldest stranger gives way after a while, of the neighbours where 
   const auto fifth = hall.enter("192.0.2.3:5");
   REQUIRE(fifth);
   CHECK(hall.cut == std::vector<std::uint16_t>{2, 1});
-  first.reset();  // is counted no more
+  first.reset();  // not counted any more
   CHECK(hall.enter("192.0.2.2:6"));
   CHECK(hall.cut == std::vector<std::uint16_t>{2, 1, 3});
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kSignature = "0d0a0d0a000d0a515549540a";
 
-/// A header: version and command, family, and what follows with its length in front.
+/// A header: version and command, family, and the rest with its length in front.
 Bytes header(const std::string& command, const std::string& family, const std::string& rest) {
   char length[5];
   std::snprintf(length, sizeof length, "%04zx", rest.size() / 2);

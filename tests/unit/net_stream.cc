@@ -142,7 +142,7 @@ class Client {
   SslPtr ssl_;
 };
 
-/// What the server has to say of its stream in the end.
+/// The server's results for its stream.
 template <class T>
 class Said {
  public:
@@ -231,7 +231,7 @@ TEST_CASE("a peer reads nothing, and is read to the end") {
     asio::co_spawn(stream->socket().get_executor(), send(stream), asio::detached);
     std::size_t got = 0;
     Bytes octets;
-    // The reader's time is over now and then, and the writer does not hear of it.
+    // The reader times out now and then, without an effect on the writer.
     for (End end = End::kDone; got < kMuch && (end == End::kDone || end == End::kTimeout);) {
       end = co_await stream->read(octets, Clock::now() + 20ms);
       got += octets.size();
@@ -375,7 +375,7 @@ TEST_CASE("a stranger has a small share of the processor, and the trusted none")
     if (trusted) {
       CHECK(reads > 100);
     } else {
-      CHECK(reads >= 5);  // a burst of 100 ms, then 10 ms in each 200 ms; what reading itself takes comes on top
+      CHECK(reads >= 5);  // a burst of 100 ms, then 10 ms in each 200 ms; plus the time of the reading itself
       CHECK(reads <= 15);
     }
   }

@@ -13,7 +13,7 @@
 
 #include "capf/net/tls.h"
 
-// Handshakes in memory: who is let in, and what is known of them then.
+// Handshakes in memory: which clients are let in, and which facts of them are known.
 
 namespace {
 
@@ -64,7 +64,7 @@ TlsSettings settings() {
   return settings;
 }
 
-/// What a client says of itself.
+/// The client's part of a handshake.
 struct Offer {
   int version = TLS1_3_VERSION;
   const Party* party = nullptr;
@@ -126,7 +126,7 @@ Shaken shake(const TlsSettings& wanted, const Offer& offer) {
     shaken.client = SSL_do_handshake(client.get()) == 1;
     shaken.server = SSL_do_handshake(server.get()) == 1;
   }
-  char octet = 0;  // in TLS 1.3 the client hears only now that it was turned away
+  char octet = 0;  // in TLS 1.3 the client learns only now that it was refused
   const int got = SSL_read(client.get(), &octet, 1);
   shaken.client = shaken.client && SSL_get_error(client.get(), got) == SSL_ERROR_WANT_READ;
   shaken.certificates = client_certificates(server.get());

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A folder of its own, gone afterwards.
+/// A folder of one test's own, removed on destruction.
 struct Scratch {
   Scratch() {
     std::string name = (fs::temp_directory_path() / "capf-phone-XXXXXX").string();

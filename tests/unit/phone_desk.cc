@@ -47,7 +47,7 @@ class OneKey final : public KeySource {
   bool fails = false;
 };
 
-/// A phone with a folder of its own, and what it said last.
+/// A phone with a folder of its own, and its last message.
 struct Table {
   Table() {
     std::string name = (fs::temp_directory_path() / "capf-desk-XXXXXX").string();
@@ -102,7 +102,7 @@ struct Table {
   Bytes lsc;
 };
 
-/// What a server that has the other half of the protocol makes of it.
+/// Verifies the proof as a server does.
 Result<ca::ProvenCertificates> verify(const Proof& proof, const Bytes& certificate) {
   ca::ProofClaim claim{certificate, proof.sha1_signature, proof.sha512_signature, ca::ProofHash::kSha512, {}};
   if (proof.sudi) {

@@ -19,7 +19,7 @@ using namespace capf::rpc;
 
 namespace {
 
-// The same table as capf/rpc/access.cc, written a second time: a letter for each role that may.
+// The same table as capf/rpc/access.h, written a second time: a letter for each role that may.
 // a admin, o operator, u auditor, m monitor
 const std::map<std::string, std::string> kExpected{
     {"capf.v1.PhoneService/GetPendingOperation", ""},

@@ -109,7 +109,7 @@ class Play {
     if (gate().over()) tell_once("= over");
   }
 
-  /// Windows are told where a scenario is about them.
+  /// Writes windows only where the scenario is about them.
   void tell(const std::string& side, const Lines& lines) {
     for (const std::string& line : lines) {
       if (windows_ || !line.starts_with("window")) output.push_back(side + line);

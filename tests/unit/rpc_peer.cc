@@ -67,7 +67,7 @@ TEST_CASE("several addresses with port 0 get one port that is free on all of the
   CHECK(endpoints->front().port != 0);
   CHECK(endpoints->front().port == endpoints->back().port);
   CHECK_FALSE(plan_endpoints({}));
-  CHECK_FALSE(plan_endpoints({"192.0.2.1:0"}));  // a documentation address: nobody's
+  CHECK_FALSE(plan_endpoints({"192.0.2.1:0"}));  // a documentation address, of no machine
 }
 
 TEST_CASE("so many run, so many wait, and the next is turned away") {
@@ -76,7 +76,7 @@ TEST_CASE("so many run, so many wait, and the next is turned away") {
   auto first = limiter.enter(now);
   REQUIRE(first);
   CHECK(limiter.running() == 1);
-  CHECK_FALSE(limiter.enter(now + std::chrono::hours{1}));  // nobody may wait
+  CHECK_FALSE(limiter.enter(now + std::chrono::hours{1}));  // no caller may wait
   CHECK_FALSE(limiter.try_enter());
   first.reset();
   CHECK(limiter.running() == 0);

@@ -16,7 +16,7 @@ namespace {
 
 namespace asio = capf::net::asio;
 
-/// What has no issuer asks no database.
+/// A database that is never asked, because there is no issuer.
 class NoDatabase final : public Database {
  public:
   Status write(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
@@ -209,7 +209,7 @@ TEST_CASE("who sends or takes too slowly is cut off") {
   SECTION("an answer that nobody takes") {
     auto socket = connect(4096);
     asio::write(socket, asio::buffer(std::string("GET /crl/3/0.crl HTTP/1.1\r\nHost: x\r\n\r\n")), error);
-    // It is over when nothing more is counted for the connection: another one may come in its place.
+    // The connection's end frees its place for another one.
     const std::string whole = publisher.get("/crl/3/0.crl");
     CHECK(body_of(whole).size() == publisher.crls->find({3, 0})->size);
     for (int i = 0; i < 1000 && !error; ++i) {

@@ -14,7 +14,7 @@ namespace {
 
 namespace asio = capf::net::asio;
 
-/// Sends the text as it stands and reads until the server closes.
+/// Sends the text as it is and reads until the server closes.
 std::string talk(int port, const std::string& text) {
   asio::io_context context;
   asio::ip::tcp::socket socket(context);

@@ -52,7 +52,7 @@ std::shared_ptr<const TlsContext> tls(bool legacy = false) {
   return TlsContext::make({{rsa_identity(), ec_identity()}, legacy}).value();
 }
 
-/// What the service says, for every session alike, and what it was asked.
+/// The service's answers, the same for every session, and the questions it was asked.
 struct Office {
   std::mutex mutex;
   std::vector<std::string> asked;
@@ -114,7 +114,7 @@ Descriptor connect_to(int port, std::uint32_t from = 1) {
   return fd;
 }
 
-/// Whether the other side closes without a word.
+/// Whether the other side closes without sending anything.
 bool is_closed(const Descriptor& fd) {
   char octet = 0;
   return ::recv(fd.get(), &octet, 1, 0) <= 0 && errno != EAGAIN;
@@ -376,7 +376,7 @@ TEST_CASE("who has not proven a device has a total of its own, and those who hav
 
     known.say_key();
     CHECK(known.hears(Command::kStoreRequest));
-    silent.say_name();  // and is no stranger any more
+    silent.say_name();  // it is no stranger any more
     REQUIRE(silent.hears(Command::kKeyGenerateRequest));
     Phone next(listener->port());
     CHECK(next.hears(Command::kAuthRequest));
@@ -445,7 +445,7 @@ TEST_CASE("a breach ends the session with reason 7 and is on record") {
     CHECK(phone.hears(Command::kEndSession, 7));
   }
   {
-    // More than is taken: what still arrives after the answer does not destroy it.
+    // More than the server accepts: octets that arrive after the answer do not destroy it.
     Phone phone(listener->port());
     REQUIRE(phone.hears(Command::kAuthRequest));
     Bytes huge(60000, 0x55);

@@ -12,7 +12,7 @@ namespace asio = net::asio;
 
 namespace {
 
-/// One place, and those who want it, by name: who gets it keeps it for a turn of the loop.
+/// One place, and its takers by name: each keeps it for a turn of the loop.
 struct Room {
   Places places{1};
   asio::io_context context{1};

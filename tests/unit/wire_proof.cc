@@ -51,7 +51,7 @@ Bytes join(BytesView first, BytesView second) {
   return both;
 }
 
-/// A phone's certificate with its key, and what it signs.
+/// A phone's certificate with its key, and its signatures.
 struct Signer {
   std::unique_ptr<Botan::Private_Key> key;
   Bytes certificate;
@@ -138,7 +138,7 @@ TEST_CASE("the protocol's own proofs are right or wrong as they say") {
   CHECK(verify_sample("auth response, SUDI signed for another session id (a replay)").error().reason ==
         Reason::kProofInvalid);
   CHECK(verify_sample("auth response, MIC proof signed with another key").error().reason == Reason::kProofInvalid);
-  // Another phone's: the keys are proven, and whose they are is for the trust store to say.
+  // Another phone's: the keys are proven; the trust store says to whom they belong.
   const auto other = verify_sample("auth response proving another phone's MIC");
   REQUIRE(other);
   CHECK(other->certificate != read_pem("mic.pem"));
@@ -275,7 +275,8 @@ TEST_CASE("for a key with exponent 3 cube roots are no signatures") {
   const Bytes certificate = read_pem("rsa_e3.pem");
   const Bytes named = join(capf::as_bytes(std::string_view("SEP001122334455\0", 16)), certificate);
   const std::size_t size = 256;
-  // Whose last octets are the digest: the inverse of 3 modulo 2^(k-2) is an exponent that takes the root modulo 2^k.
+  // A signature whose block ends in the digest: the inverse of 3 modulo 2^(k-2) is an exponent that takes the root
+  // modulo 2^k.
   const auto ends_in = [&](const Bytes& digest) {
     const std::size_t bits = digest.size() * 8;
     const BigInt modulus = BigInt(1) << bits;
@@ -292,7 +293,7 @@ TEST_CASE("for a key with exponent 3 cube roots are no signatures") {
     root.binary_encode(signature.data(), size);
     return signature;
   };
-  // Whose first octets are the padding and the digest, then anything (Bleichenbacher, 2006).
+  // A signature whose block begins with padding and digest, then anything (Bleichenbacher, 2006).
   const auto begins_with = [&](const Bytes& digest) {
     Bytes block(size, 0xFF);
     block[0] = 0;

@@ -64,7 +64,7 @@ std::string question_text(const Question& question) {
       question);
 }
 
-/// What the step does, a line each. Nothing for one that goes on waiting.
+/// The effects of a step, a line each. Empty for a step that only waits.
 Lines step_text(const Step& step) {
   Lines lines;
   if (!step.send.empty()) {
@@ -246,7 +246,7 @@ TEST_CASE("every dialogue goes as its scenario says") {
   for (const auto& file : files) {
     DYNAMIC_SECTION(file.stem().string()) {
       Player(false).play(file);
-      // Octet by octet; what arrives together cannot.
+      // Octet by octet; messages that arrive together cannot be split so.
       std::ifstream input(file);
       const std::string text{std::istreambuf_iterator<char>(input), {}};
       if (text.find("<+") == std::string::npos) Player(true).play(file);
