@@ -1,5 +1,6 @@
-"""Keeps connections open that send nothing: `python3 -m bench.idle HOST PORT COUNT [FROM]`. What the server closes is opened
-again. Says "ready" when all of them are there; ends, and says how often one was opened again, when standard input does."""
+"""Keeps connections open that send nothing: `python3 -m bench.idle HOST PORT COUNT [FROM]`. Opens connections again
+that the server closes. Prints "ready" when all of them are open; when standard input ends, prints how often one was
+opened again, and ends."""
 
 import selectors
 import socket

@@ -1,4 +1,4 @@
-"""What benchmarks measure with: a site whose commits reach the disk, fleets of phones, processor time, memory."""
+"""The tools of the benchmarks: a site whose commits reach the disk, fleets of phones, processor time, memory."""
 
 import dataclasses
 import os
@@ -45,7 +45,7 @@ def connections(process):
 
 @dataclasses.dataclass
 class Ride:
-    """What `capf-phone` says of a fleet at its end, and who used how many processor seconds meanwhile."""
+    """The report of `capf-phone` on a fleet, and the processor seconds that each process used meanwhile."""
     phones: int
     done: int
     seconds: float
@@ -100,7 +100,7 @@ class DurableSite(Site):
         return names[0]
 
     def analyze(self):
-        """What PostgreSQL does by itself within a minute or two: without statistics it picks the wrong indexes."""
+        """As PostgreSQL does by itself within a minute or two: without statistics it picks the wrong indexes."""
         self.sql("analyze")
 
     def send(self, count, concurrency, *options, transport=WIRE):

@@ -1,4 +1,4 @@
-"""What an incident takes: a whole batch of phones whose keys are known to others."""
+"""The cost of an incident: a whole batch of phones whose keys are known to others."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What relying parties get: CRLs of many entries and answers of OCSP, beside the same by openssl's commands."""
+"""The service for relying parties: CRLs of many entries and answers of OCSP, beside the same by openssl's commands."""
 
 import contextlib
 import hashlib
@@ -259,7 +259,7 @@ def ocsp(site, size):
 
 
 def answers(address, request, issuer):
-    """Whether somebody is there already who says that it is good."""
+    """Whether a responder answers already that the certificate is good."""
     try:
         return is_good(ask(address, request), issuer)
     except OSError:

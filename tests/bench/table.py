@@ -9,7 +9,8 @@ _KINDS = {"at least": operator.ge, "at most": operator.le, "below": operator.lt}
 
 @dataclasses.dataclass
 class Limit:
-    """What the machine could do, or a peer does: measured in the same run, interleaved with what is compared."""
+    """The limit, of the machine or of a peer: measured in the same run, interleaved with the figure that is compared.
+    """
     name: str
     samples: list
 
@@ -56,7 +57,7 @@ HEADINGS = ("what", "reached", "limit or peer", "ratio", "aim", "met", "processo
 
 
 def number(value):
-    """Three digits that mean something, and no fewer than stand before the point."""
+    """Three significant digits, and no fewer than those before the point."""
     if value == 0 or abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:#.3g}".rstrip(".")

@@ -1,4 +1,4 @@
-"""What the benchmarks make of their numbers."""
+"""The tables of the benchmarks."""
 
 import json
 import os

@@ -33,7 +33,7 @@ def silent_connections(site, count):
 
 
 def all_served(ride):
-    """A rate counts only if nobody was left behind."""
+    """A rate counts only if every phone was served."""
     if ride.done != ride.phones:
         raise AssertionError(f"of {ride.phones} phones {ride.done} were served: {ride.outcomes}")
     return ride

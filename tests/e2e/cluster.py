@@ -14,7 +14,7 @@ PROGRAMS = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
 
 
 def unprivileged(*command):
-    """As whoever PostgreSQL may run as; the program itself, without another one that waits for it."""
+    """The command that runs a program as a user whom PostgreSQL accepts, in the same process."""
     user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"] if os.geteuid() == 0 else []
     return user + [str(word) for word in command]
 
@@ -46,7 +46,7 @@ class Certificates:
                 shutil.chown(to / path.name, "postgres", "postgres")
 
     def conninfo(self, user):
-        """What a client says of itself."""
+        """The connection string of a user."""
         certificate, key = self.of(user)
         return (f"user={user} dbname=capf sslmode=verify-full sslrootcert={self.folder}/ca.pem "
                 f"sslcert={certificate} sslkey={key}")

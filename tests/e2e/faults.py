@@ -1,4 +1,4 @@
-"""What breaks a site on purpose, phones that come meanwhile, and the count of what is true afterwards."""
+"""Faults that break a site on purpose, phones that come meanwhile, and a count of the results afterwards."""
 
 import contextlib
 import hashlib
@@ -53,7 +53,7 @@ class FaultySite(Site):
                    env=environment).stdout.strip()
 
     def add_server(self, state=None, through=None):
-        """@param through the folder of a Proxy that stands between this server and the database"""
+        """@param through the folder of a Proxy between this server and the database"""
         if state is None:
             state = self.copy_state(f"site{len(self.servers) + 1}")
             path = state / "capfd.toml"
@@ -72,7 +72,7 @@ class FaultySite(Site):
             self.last()
 
     def kill_postgres(self):
-        """The postmaster first, so that it starts nothing anew; then all the others."""
+        """The postmaster first, so that it starts no process again; then all the others."""
         data = (self.state / "postgres/data").resolve()
         pids = processes_in(data)
         postmaster = int((data / "postmaster.pid").read_text().split()[0])
@@ -83,9 +83,9 @@ class FaultySite(Site):
 
 
 def faked(clock, ours=True):
-    """The environment of a program, ours or another's, that lives by what stands in the file `clock`; time that only passes
-    is not faked. Nothing is kept of the file: a backend of PostgreSQL would live by the old time for seconds when others have
-    the new."""
+    """The environment of a program, ours or another's, that takes its time from the file `clock`; time that only passes
+    is not faked. The file is never cached, or a backend of PostgreSQL would keep the old time for seconds when others
+    have the new."""
     first = []
     if ours and SANITIZED:  # the sanitizer's library must come first
         libraries = map(str.split, run("ldd", PROGRAMS / "capfd").stdout.splitlines())
@@ -95,7 +95,7 @@ def faked(clock, ours=True):
 
 
 def set_clock(clock, seconds):
-    """From now on, whoever lives by it is that much ahead."""
+    """From now on, programs that use it are that much ahead."""
     new = clock.with_suffix(".new")
     new.write_text(f"{seconds:+d}\n")
     new.chmod(0o644)
@@ -189,8 +189,8 @@ class Fleet:
         return re.findall(r"capf-phone: \w+: ([A-Z_]+)", self.said)
 
     def served(self):
-        """Waits, and sees to it that every phone has what it came for. On the wire the last word may be lost: then it has
-        its certificate, and hears the next time that nothing is pending."""
+        """Waits, and checks that every phone got its certificate. On the wire the last message may be lost: then the
+        phone has its certificate, and learns the next time that nothing is pending."""
         self.wait()
         allowed = {"NO_PENDING_OPERATION"} if self.wire else set()
         said = set(self.reasons())
@@ -207,7 +207,7 @@ class Fleet:
 
 
 def account(site):
-    """What must be true whatever has broken. @return what is not, in words"""
+    """Checks what must be true after any fault. @return what is not, in words"""
     wrong = []
 
     def none(statement, words):
@@ -266,11 +266,11 @@ def sealed(site):
 
 
 class Proxy:
-    """Stands between a server and PostgreSQL, on a socket of its own, and reads along: messages, not octets.
+    """A proxy between a server and PostgreSQL, on a socket of its own, that reads along: messages, not octets.
 
     on_commit(transaction): asked for each COMMIT with what was sent since BEGIN; "done" lets PostgreSQL commit and cuts
-    the connection before the answer passes, "undone" cuts it before PostgreSQL hears of it.
-    hole: while it is set, nothing passes in either direction, and nobody is told."""
+    the connection before the answer passes, "undone" cuts it before the COMMIT reaches PostgreSQL.
+    hole: while it is set, nothing passes in either direction, without an error."""
 
     def __init__(self, site):
         self.folder = site.folder / f"proxy{next(_proxies)}"

@@ -1,5 +1,5 @@
-"""Frames of HTTP/2, written octet by octet without a library: RFC 9113 4.1, 6; RFC 7541 5.1, 6. What well-behaved clients
-never send is easy to say with it."""
+"""Frames of HTTP/2, written octet by octet without a library: RFC 9113 4.1, 6; RFC 7541 5.1, 6. It makes frames easily
+that well-behaved clients never send."""
 
 import socket
 import ssl
@@ -57,7 +57,7 @@ def message(octets):
 
 
 class Connection:
-    """TLS to a gRPC port, and the preface. Nothing is acknowledged but what the caller acknowledges."""
+    """TLS to a gRPC port, and the preface. Acknowledges only what the caller acknowledges."""
 
     def __init__(self, address, certificate=None, greet=True, timeout=20):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -79,7 +79,7 @@ class Connection:
             return False
 
     def frames(self, seconds):
-        """What arrives within that time, or until the other side closes: kind, flags, stream, payload."""
+        """The frames that arrive within that time, or until the other side closes: kind, flags, stream, payload."""
         until = time.monotonic() + seconds
         while True:
             while len(self.arrived) >= 9:

@@ -1,4 +1,4 @@
-"""What a site has issued, linted: its certificates, its CRLs, and answers of OCSP."""
+"""Lints everything that a site has issued: its certificates, its CRLs, and answers of OCSP."""
 
 import collections
 import hashlib
@@ -65,7 +65,7 @@ class Lint:
             self.asked[issuer].append(octets)
 
     def lint_own(self):
-        """The site's own: what stands beside its keys."""
+        """The site's own certificates: those beside its keys."""
         folder = self.site.state / "certificates"
         site_cas = [Certificate(octets, roles.SITE_CA) for octets in certificates_in(folder / "site-ca.pem")]
         for site_ca in site_cas:
@@ -135,7 +135,7 @@ def post(server, request):
 
 
 def get(server, path):
-    """What is there, or nothing."""
+    """The contents, or nothing."""
     answer = _exchange(server, "GET", path)
     return answer.read() if answer.status == 200 else None
 

@@ -41,7 +41,7 @@ class Cable:
         _ip("neighbour", "replace", THERE, "lladdr", "02:00:00:00:00:02", "nud", "permanent", "dev", "here")
 
     def command(self, *words):
-        """What runs a program on the other machine."""
+        """The command that runs a program on the other machine."""
         return ["nsenter", f"--target={self._machine.pid}", "--net", "--", *[str(word) for word in words]]
 
     def there(self, *words):

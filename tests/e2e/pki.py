@@ -169,6 +169,6 @@ def certtool(*arguments, code=0, input=None):
 
 
 def verify_both(certificate, anchors, chain=None):
-    """That OpenSSL and GnuTLS accept the certificate under these anchors (paths, PEM)."""
+    """Checks that OpenSSL and GnuTLS accept the certificate under these anchors (paths, PEM)."""
     openssl("verify", "-x509_strict", "-CAfile", anchors, certificate)
     certtool("--verify", "--load-ca-certificate", anchors, "--infile", certificate)

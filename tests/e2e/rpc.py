@@ -139,5 +139,5 @@ class RefusalTests(unittest.TestCase):
         return caught.exception
 
     def assertStranger(self, refusal):
-        """That it is what every stranger hears."""
+        """Checks that it is the one answer to every stranger."""
         self.assertEqual((refusal.code, refusal.reason), (grpc.StatusCode.UNAUTHENTICATED, "AUTHENTICATION_FAILED"))

@@ -70,7 +70,7 @@ def free_base_port():
 
 
 def private(path, flags):
-    """The opener of a file that nobody else reads, as everything in a state directory."""
+    """The opener of a file that other users cannot read, like all in a state directory."""
     return os.open(path, flags, 0o600)
 
 
@@ -189,7 +189,7 @@ class Site:
         return run(SOURCE / "scripts/postgres", "start", self.state / "postgres", "--fast").stdout.strip()
 
     def stop_postgres(self):
-        """What was committed stays."""
+        """Commits stay."""
         run(SOURCE / "scripts/postgres", "stop", self.state / "postgres")
 
     def check_issued(self):
@@ -226,7 +226,7 @@ class Site:
         return run(PROGRAMS / "capfctl", "--state", state, *arguments, code=code, input=input)
 
     def json(self, *arguments, code=0, input=None):
-        """What capfctl answers to programs."""
+        """The answer of capfctl to programs."""
         return json.loads(self.capfctl(*arguments, "--output", "json", code=code, input=input).stdout)
 
     def phone(self, *arguments, code=0, server=None, input=None, env=None):
@@ -305,6 +305,6 @@ class EndToEnd(unittest.TestCase):
                    lambda: f"{device}: {self.site.last_attempt(device)} becomes {reason}")
 
     def assertSays(self, done, *words):
-        """That a program's standard error has these words."""
+        """Checks that a program's standard error has these words."""
         for word in words:
             self.assertIn(word, done.stderr)

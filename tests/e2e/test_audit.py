@@ -19,7 +19,7 @@ class Audit(EndToEnd):
         self.addCleanup(self.site.close)
 
     def verify(self, *options, code=0, site=None):
-        """What `audit verify` says. @return its JSON"""
+        """Runs `audit verify`. @return its JSON"""
         done = (site or self.site).capfctl("audit", "verify", *options, "--output", "json", code=code)
         return json.loads(done.stdout)
 

@@ -1,6 +1,6 @@
-"""Clocks that jump an hour and a year, forwards and back, one program's at a time. A server that is more than a minute away
-from its database neither authenticates nor signs, and says why; nobody can tell whose clock is wrong. What a phone takes
-for the time is its own affair."""
+"""Clocks that jump an hour and a year, forwards and back, one program's at a time. A server that is more than a minute
+away from its database neither authenticates nor signs, and says why, because neither can tell which clock is wrong. The
+clock of a phone does not matter."""
 
 import json
 import time
@@ -107,7 +107,7 @@ class MachineTest(Clocks):
         eventually(self.ready, "ready")
 
     def numbers(self):
-        """What has been published and sealed."""
+        """The numbers of the last CRL and the last seal."""
         return self.site.sql("select (select max(number) from crls), (select max(number) from audit_seals)")
 
     def reason(self):

@@ -1,5 +1,5 @@
-"""What a site issues, under every kind of issuer and for every kind of key: OpenSSL, GnuTLS and NSS take it, tell what is
-revoked from what is not by CRL and by OCSP, and the lint finds nothing."""
+"""All that a site issues, under every kind of issuer and for every kind of key: OpenSSL, GnuTLS and NSS accept it, see
+by CRL and by OCSP which certificates are revoked, and the lint finds no fault."""
 
 import collections
 import re
@@ -74,7 +74,7 @@ class Fleet:
         return {"issuer": paths[0], "above": paths[1:], "all": whole}
 
     def fetch_crls(self):
-        """The CRL of each shard once what is revoked stands on them: [(DER, PEM)], else nothing."""
+        """The CRL of each shard once the revoked certificates are on them: [(DER, PEM)], else nothing."""
         found, text = [], ""
         for shard in range(self.shards):
             der, pem = self.folder / f"{shard}.crl", self.folder / f"{shard}.pem"

@@ -1,6 +1,6 @@
-"""A commit whose answer was lost is never guessed: whoever asked hears that it is not known, and the next try finds out.
-Something between the server and PostgreSQL reads along; it lets a COMMIT pass and cuts the connection before its answer
-does, or cuts it before the COMMIT arrives. To the server both look alike."""
+"""The outcome of a commit whose answer was lost is never guessed: the caller learns that it is in doubt, and the next
+try finds out. A proxy between the server and PostgreSQL reads along; it lets a COMMIT pass and cuts the connection
+before its answer does, or cuts it before the COMMIT arrives. To the server both look alike."""
 
 import hashlib
 import unittest
@@ -119,7 +119,7 @@ class PhoneTest(Doubt):
 
 
 class WireTest(Doubt):
-    """On the wire the phone hears nothing: the connection closes without *end session*, and it comes again."""
+    """On the wire the phone gets no answer: the connection closes without *end session*, and it comes again."""
 
     def visit(self, device, digits):
         with wire_phone.Phone(self.server.endpoints["wire"], device) as phone:

@@ -1,4 +1,4 @@
-"""What phones come for: install, upgrade, delete and troubleshoot, with each way to authenticate."""
+"""The operations of phones: install, upgrade, delete and troubleshoot, with each way to authenticate."""
 
 import shutil
 import unittest

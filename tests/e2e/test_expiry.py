@@ -1,4 +1,5 @@
-"""What ends in the life of a site, above all its administrators: who is told beforehand, and the way back afterwards."""
+"""The ends in the life of a site, above all of its administrators' certificates: the warnings before, and the way back
+after."""
 
 import json
 import os

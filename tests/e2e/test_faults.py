@@ -1,5 +1,5 @@
-"""Faults in the middle: the database, the server and the power. What left the process is on record, and the phone's
-next try completes."""
+"""Faults in the middle: the database, the server and the power. Everything that left the process is on record, and the
+phone's next try completes."""
 
 import os
 import queue

@@ -123,7 +123,7 @@ def _send_and_wait(address, until, octets):
 
 
 def most(taken):
-    """What all but one in fifty take at most."""
+    """The longest time that all but one in fifty take."""
     return sorted(taken)[len(taken) * 49 // 50]
 
 
@@ -159,7 +159,7 @@ class FloodsTest(EndToEnd):
         return statistics.median(alone), taken
 
     def test_a_hello_in_two_pieces(self):
-        """Cut anywhere, with any pause between the parts: nobody is reset."""
+        """Cut anywhere, with any pause between the parts: no connection is reset."""
         def connect(number):
             octets = hello()
             cut = random.choice((1, 5, 9, 60, len(octets) - 1, random.randrange(1, len(octets))))

@@ -1,6 +1,6 @@
-"""deploy/ha as it stands there, on this machine: three etcd, three PostgreSQL under Patroni, HAProxy, two capfd. Phones
-enrol all the time; the primary and its Patroni are killed; everything recovers by itself, and nothing that a phone was
-told is lost."""
+"""deploy/ha as it is, on this machine: three etcd, three PostgreSQL under Patroni, HAProxy, two capfd. Phones enrol all
+the time; the primary and its Patroni are killed; everything recovers by itself, and nothing that a phone was answered
+is lost."""
 
 import contextlib
 import hashlib
@@ -33,7 +33,7 @@ DIGITS = "13572468"
 
 
 def free_ports(count):
-    """Ports in a row that nobody has, on any address, and that the kernel does not give out by itself."""
+    """Ports in a row that are free, on any address, and that the kernel does not give out by itself."""
     while True:
         first = random.randrange(20000, 32000)
         with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
@@ -179,7 +179,7 @@ class AvailableSite(Site):
         return f"host={hosts} port={port} {self.certificates.conninfo(user)} target_session_attrs=read-write"
 
     def members(self):
-        """What Patroni says: role and state by name. Empty while nobody answers."""
+        """The report of Patroni: role and state by name. Empty while none answers."""
         context = ssl.create_default_context(cafile=self.certificates.folder / "ca.pem")
         context.load_cert_chain(*self.certificates.of("db1"))
         for machine in self.machines:
@@ -239,7 +239,7 @@ class AvailableSite(Site):
         return f"{self.place.addresses['haproxy']}:{self.place.ports[port]}"
 
     def capfctl(self, *arguments, code=0, input=None, server=None):
-        """Through HAProxy, whose address stands in the servers' certificate."""
+        """Through HAProxy, whose address is in the servers' certificate."""
         admin = self.state / "admin/admin"
         return run(PROGRAMS / "capfctl", "--state", self.state, "--server", self.through(3806), "--trust",
                    self.state / "certificates/site-ca.pem", "--certificate", f"{admin}.pem", "--key", f"{admin}.key",

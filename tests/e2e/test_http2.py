@@ -1,5 +1,5 @@
-"""Strangers who know HTTP/2 too well, at the two gRPC ports: what they may cost is bounded, whatever they have acknowledged,
-and honest callers do not notice. Each attack by its name."""
+"""Strangers that misuse HTTP/2 at the two gRPC ports: their cost is bounded, whether or not they acknowledge the
+limits, and honest callers do not notice. Each attack by its name."""
 
 import multiprocessing
 import os

@@ -39,7 +39,7 @@ class SoftToken:
         self.pin.write_text(pin + "\n")
 
     def logins(self):
-        """What it said to each PIN: taken, refused."""
+        """Its answer to each PIN: taken, refused."""
         path = self.folder / "logins"
         return path.read_text().split() if path.exists() else []
 
@@ -73,7 +73,7 @@ class TokenTest(EndToEnd):
             return answer.read()
 
     def ready(self):
-        """What load balancers hear: "ready", or why not."""
+        """The answer to load balancers: "ready", or why not."""
         try:
             with urllib.request.urlopen(f"http://{self.site.server.endpoints['metrics']}/readyz", timeout=20) as answer:
                 return answer.read().decode().strip()
@@ -398,13 +398,13 @@ class CeremonyTest(EndToEnd):
         return out
 
     def with_root(self, certificate, root=None):
-        """The certificate with what stands above it, in one file."""
+        """The certificate with the CAs above it, in one file."""
         path = certificate.with_suffix(".chain.pem")
         path.write_text(certificate.read_text() + pathlib.Path(f"{root or self.root}.pem").read_text())
         return path
 
     def refusals(self, request, add):
-        """What is not the right answer to the request. `add` gives one, and the words that refuse it."""
+        """Wrong answers to the request. `add` gives one, and the words that refuse it."""
         key = self.folder / "other.key"
         pki.openssl("genpkey", "-algorithm", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
         pki.openssl("req", "-new", "-key", key, "-subj", "/CN=other", "-out", self.folder / "other.csr")

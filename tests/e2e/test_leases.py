@@ -96,7 +96,7 @@ class LeasesTest(EndToEnd):
         numbers = {server.state: [] for server in self.site.servers}
 
         def work():
-            """There is always something to publish and to seal, whoever is there to do it."""
+            """There is always something to publish and to seal."""
             while not stopping.wait(0.2):
                 self.change_crl()
         worker = threading.Thread(target=work)

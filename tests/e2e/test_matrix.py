@@ -1,5 +1,5 @@
-"""Operation x authentication mode x credential, with the answer that each must get. What is not named here as accepted
-is refused."""
+"""Operation x authentication mode x credential, with the answer that each must get. A combination that is not named
+here as accepted is refused."""
 
 import unittest
 
@@ -136,7 +136,8 @@ class MatrixTest(EndToEnd, rpc.RefusalTests):
 
 
 class ForeignLscTest(EndToEnd, rpc.RefusalTests):
-    """Another site's LSC serves one install, of the devices named for its issuer, until an LSC of ours is confirmed."""
+    """Another site's LSC serves one install, of the devices named for its issuer, until one of our LSCs is confirmed.
+    """
 
     @classmethod
     def setUpClass(cls):

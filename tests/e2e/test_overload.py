@@ -1,5 +1,5 @@
-"""More phones than a server can serve, and strangers who want to keep it busy: what is refused is refused soon and asked to
-come again, memory stays, and whoever administers the site is answered meanwhile."""
+"""More phones than a server can serve, and strangers who want to keep it busy: refusals come soon and ask for a retry,
+memory stays bounded, and administrators are answered meanwhile."""
 
 import contextlib
 import socket
@@ -55,7 +55,7 @@ class Overload(EndToEnd, rpc.RefusalTests):
                 thread.join()
 
     def administer(self):
-        """What an administrator does all day. @return the longest that a command took"""
+        """The usual commands of an administrator. @return the longest that a command took"""
         longest, end = 0, time.monotonic() + SECONDS
         while time.monotonic() < end:
             device = self.device()
@@ -140,10 +140,10 @@ class AdministratorTest(Overload):
 
 
 class DeadlineTest(Overload):
-    """What nobody waits for any more is not done."""
+    """A call whose caller has gone is not carried out."""
 
     def held(self, device):
-        """Somebody holds the phone's row: who comes in its name waits."""
+        """Another transaction holds the phone's row: calls in its name wait."""
         holder = subprocess.Popen(["psql", "-X", "-q", f"{self.site.database} user=capf_owner dbname=capf"],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         holder.stdin.write(f"begin; select 'held' from phones where device = '{device}' for update;\n")

@@ -1,5 +1,5 @@
-"""HAProxy before a server, which says for whom it stands by the PROXY protocol, version 2; the phone on another machine. In
-a network of the test's own."""
+"""HAProxy before a server: it names its client by the PROXY protocol, version 2. The phone is on another machine. In a
+network of the test's own."""
 
 import re
 import socket

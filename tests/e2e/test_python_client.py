@@ -112,7 +112,7 @@ class FromProtoFilesTest(EndToEnd, rpc.RefusalTests):
 
 
 class ByReflectionTest(EndToEnd):
-    """Nothing is known here but where the server is: services and messages come from the server itself."""
+    """A client that knows only the server's address: services and messages come from the server itself."""
 
     METHOD = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 

@@ -1,5 +1,5 @@
 """The way to the database: packets that vanish, a PostgreSQL that hangs, one that is not there yet. Calls end, /readyz
-tells, and everything goes on by itself."""
+reports it, and everything recovers by itself."""
 
 import contextlib
 import json

@@ -1,4 +1,5 @@
-"""What was issued is read again, and each wrong record shows; what is old goes into the archive, and verifies there."""
+"""Issued certificates are read again, and each wrong record is found; old records move into the archive, and can be
+verified there."""
 
 import datetime
 import hashlib
@@ -37,7 +38,7 @@ class CheckerTest(EndToEnd):
         return device, self.site.json("certificate", "show", device)["serial"]
 
     def found(self, serial):
-        """What the checker finds of this LSC."""
+        """The checker's findings on this LSC."""
         done = self.site.capfctl("certificate", "verify", "--since", "1970-01-01", "--output", "json", code=None)
         return {finding["what"] for finding in json.loads(done.stdout) if finding["serial"] == serial}
 
@@ -163,8 +164,8 @@ class ArchiveTest(EndToEnd):
         return json.loads(done.stdout)
 
     def age_record(self, days):
-        """Makes the whole record older, as somebody with the audit key and the database could: an implementation of the
-        seals of its own. The server is stopped meanwhile."""
+        """Makes the whole record older, as the owner of the audit key and the database could: by another implementation
+        of the seals. The server is stopped meanwhile."""
         self.site.server.stop()
         (self.site.state / "keys/high-water").unlink()
         key = load_key(self.site, "audit")

@@ -53,7 +53,7 @@ class Recovery(EndToEnd):
         return eventually(status, "an answer that is not 'try later'")[1]
 
     def revoke(self, device, reason="cessationOfOperation"):
-        """Until it stands on the CRL."""
+        """Waits until it is on the CRL."""
         serial = self.serial(device)
         self.site.capfctl("certificate", "revoke", device, "--reason", reason, "--yes")
         eventually(lambda: serial in self.crl()[1], "the revocation is on the CRL")
@@ -65,7 +65,7 @@ class Recovery(EndToEnd):
         return eventually(lambda: answer()["unsealed"] == 0 and answer()["last_seal"], "every event is sealed")
 
     def start_behind(self, device):
-        """Starts capfd over the older database, which lets nobody in."""
+        """Starts capfd over the older database: it lets no phone in."""
         self.site.server.start()
         self.assertSays(self.site.phone(device, code=1), "DATABASE_BEHIND")
         self.assertEqual(self.site.operation(device)["state"], "pending")

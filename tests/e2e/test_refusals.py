@@ -1,5 +1,5 @@
-"""What bad input gets: a refusal with code, reason and words, nothing changed, and a record. Who has not proven to be
-the device hears one and the same answer, whatever the true reason is; that stands in the record."""
+"""Bad input: it is refused with code, reason and words, changes nothing, and is recorded. A caller that has not proven
+the device always gets the same answer; the true reason is in the record."""
 
 import bisect
 import datetime

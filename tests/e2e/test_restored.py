@@ -57,8 +57,8 @@ class RestoredTest(EndToEnd):
             return error.code, error.read().decode()
 
     def well_soon(self):
-        """Nothing fails: a dozen calls at once, a phone on each port, probes, and no session of the server is left inside a
-        transaction."""
+        """Checks that all works: a dozen calls at once, a phone on each port, probes, and no session of the server is
+        left inside a transaction."""
         eventually(lambda: self.fetch("/readyz")[0] == 200, "the server is ready", SOON)
         with Traffic(self.site) as traffic:
             eventually(lambda: traffic.answered + traffic.refused >= 12, "a dozen calls have ended")

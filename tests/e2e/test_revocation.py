@@ -56,7 +56,7 @@ class RevocationTest(EndToEnd, rpc.RefusalTests):
         return {serial.lower(): reason(rest).group(1) if reason(rest) else None for serial, rest in entries}
 
     def ocsp(self, path):
-        """What OCSP says: "good" or the reason."""
+        """The answer of OCSP: "good" or the reason."""
         url = f"http://{self.site.server.endpoints['status']}/ocsp"
         done = run("openssl", "ocsp", "-issuer", self.issuer, "-CAfile", self.issuer, "-cert", path, "-url", url)
         self.assertIn("Response verify OK", done.stderr)

@@ -1,4 +1,4 @@
-"""What breaks while phones enrol, again and again; afterwards it is counted: nothing lost, nothing done twice."""
+"""Faults while phones enrol, again and again; a count afterwards shows that nothing was lost or done twice."""
 
 import itertools
 import random
@@ -16,8 +16,8 @@ FLEET = 20
 
 
 def setUpModule():
-    """A site with three servers, on a database that keeps what was committed. Something stands between the third one and
-    the database."""
+    """A site with three servers, on a database that keeps its commits. A proxy is between the third one and the
+    database."""
     global _site, _proxy
     _site = faults.FaultySite()
     unittest.addModuleCleanup(_site.close)
@@ -74,8 +74,9 @@ class Rounds(EndToEnd):
 
 class KillTest(Rounds):
     def test_servers_and_databases_that_are_killed(self):
-        """SIGKILL, as a program ends that is out of memory or has a fault: what PostgreSQL wrote stays in the system's
-        memory. That a commit is on disk before it is told is PostgreSQL's, whose fsync and synchronous_commit stay on."""
+        """SIGKILL, as when a program is out of memory or has a fault: PostgreSQL's writes stay in the system's memory.
+        PostgreSQL itself sees to it that a commit is on disk before its answer: fsync and synchronous_commit stay on.
+        """
         self.assertEqual([self.site.sql(f"show {name}") for name in ("fsync", "synchronous_commit", "full_page_writes")],
                          [["on"]] * 3)
         victims = itertools.cycle((self.site.server, None, self.other, None))
@@ -96,14 +97,15 @@ class KillTest(Rounds):
 
 class PauseTest(Rounds):
     def holders(self):
-        """Who seals and who publishes, by host and process id."""
+        """The servers that seal and publish, by host and process id."""
         return self.site.sql("select holder from leases where expires_at > now() and (name like 'crl%' or name = 'audit')")
 
     def of(self, server):
         return sum(f":{server.process.pid}:" in holder for holder in self.holders())
 
     def test_a_server_that_stands_still_for_longer_than_its_leases(self):
-        """SIGSTOP until others have what it held by lease, then SIGCONT: what it goes on with is not its any more."""
+        """SIGSTOP until other servers have its leases, then SIGCONT: it continues with work that is no longer its own.
+        """
         for _ in range(OTHERS):
             stopped = eventually(lambda: max(self.site.servers, key=self.of) if self.holders() else None,
                                  "somebody seals")

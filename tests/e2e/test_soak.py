@@ -84,7 +84,7 @@ class StartAndStopTest(EndToEnd):
         self.site.server.start()
 
     def test_a_stop_while_the_database_answers_nothing(self):
-        """PostgreSQL stands still while phones come: every connection waits for an answer."""
+        """PostgreSQL is stopped while phones come: every connection waits for an answer."""
         fleets = [Fleet(self.site, 100), Fleet(self.site, 100, wire=True)]
         self.addCleanup(lambda: [fleet.kill() for fleet in fleets])
         for fleet in fleets:

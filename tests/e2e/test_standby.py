@@ -1,5 +1,5 @@
-"""A server over a hot standby: what can be read is served, nothing is changed, and everybody is told why; and when the
-standby becomes the primary, the server serves everything."""
+"""A server over a hot standby: it serves reads, refuses changes, and says why; when the standby becomes the primary,
+the server serves everything."""
 
 import json
 import re

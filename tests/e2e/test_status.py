@@ -166,7 +166,7 @@ class CrlTest(StatusTest):
 
 class OcspTest(StatusTest):
     def ask(self, path, *options):
-        """What openssl's client says of a certificate."""
+        """The answer of openssl's client on a certificate."""
         url = f"http://{self.site.server.endpoints['status']}/ocsp"
         done = run("openssl", "ocsp", "-issuer", self.issuer, "-CAfile", self.issuer, *options, "-cert", path, "-url",
                    url)

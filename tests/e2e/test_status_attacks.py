@@ -46,7 +46,7 @@ class StatusAttacksTest(EndToEnd):
 
     @classmethod
     def is_served(cls):
-        """Whether somebody else gets an answer, soon."""
+        """Whether another client gets an answer soon."""
         begun = time.monotonic()
         answer = Answer(issued.post(cls.site.server, cls.request), cls.issuer)
         return time.monotonic() - begun < 5 and [single.status for single in answer.singles] == [GOOD]

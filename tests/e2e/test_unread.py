@@ -1,5 +1,6 @@
-"""Output that nobody reads: the server's log, where a journal has stopped, a screen is paused or a log shipper is dead, and
-a stream of changes. The server goes on, says afterwards how many lines are missing, and stops when it is told to."""
+"""Output that is not read: the server's log, where a journal has stopped, a screen is paused or a log shipper is dead,
+and a stream of changes. The server continues, logs afterwards how many lines are missing, and stops on a signal.
+"""
 
 import fcntl
 import json
@@ -81,7 +82,7 @@ class LogTest(EndToEnd):
         return int(float(re.search(r"(?m)^capf_log_lines_dropped_total (\S+)$", self.fetch("/metrics"))[1]))
 
     def read_until(self, pattern):
-        """What the log says up to a line with the pattern. @return the text, and the match"""
+        """Reads the log up to a line with the pattern. @return the text, and the match"""
         text = ""
         while not (match := re.search(pattern, text)):
             if not select.select([self.reader], [], [], 60)[0]:
@@ -145,7 +146,7 @@ class WatchTest(EndToEnd):
         cls.site = _site
 
     def test_who_watches_and_is_stopped_for_a_while_misses_nothing(self):
-        """The server ends a stream that nobody reads; capfctl goes on behind the last change that it has."""
+        """The server ends a stream that is not read; capfctl continues after the last change that it has."""
         devices = [self.device() for _ in range(3000)]
         watch = subprocess.Popen([PROGRAMS / "capfctl", "--state", self.site.state, "operation", "watch", "--cursor", "0.0",
                                   "--output", "json"], stdout=subprocess.PIPE)

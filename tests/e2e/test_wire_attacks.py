@@ -240,7 +240,7 @@ class FloodTest(Attack):
 
     @classmethod
     def wire_connections(cls):
-        """What the server tells of its connections: it looks every 15 seconds."""
+        """The server's metrics of its connections, which it updates every 15 seconds."""
         with urllib.request.urlopen(f"http://{cls.site.server.endpoints['metrics']}/metrics", timeout=30) as answer:
             (now,) = re.findall(r'^capf_wire_connections\{which="all"\} (\d+)', answer.read().decode(), re.MULTILINE)
         return int(now)

@@ -234,7 +234,7 @@ class TraceTest(DeskPhone):
     DIGITS = "7361940258"
 
     def traced(self, device, server=None):
-        """What stands in the log of the device's dialogues: (what, words), and as how many sessions."""
+        """The log's lines of the device's dialogues: (what, words), and the number of sessions."""
         found, sessions = [], set()
         for line in (server or self.site.server).log_text().splitlines():
             match = re.fullmatch(r'\S+ info wire\.trace device=(\S+) session=(\d+) (\w+)="?(.*?)"?', line)

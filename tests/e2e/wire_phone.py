@@ -1,5 +1,5 @@
 """A desk phone or softphone on the CAPF wire protocol, written from the protocol's description alone. It shares no code
-with the programs under test, so that one mistake cannot stand on both sides."""
+with the programs under test, so that one mistake cannot be on both sides."""
 
 import hashlib
 import socket
@@ -104,7 +104,7 @@ class Closed(Exception):
 
 
 class Phone:
-    """One session. What is said can be anything; do() says what a good phone says."""
+    """One session. It can send anything; do() sends what a good phone sends."""
 
     def __init__(self, endpoint, device="SEP001122334455", version=3, pinned=None, legacy=False, keys=None):
         """pinned: the only certificate that it accepts, DER. keys: makes a private key for what is asked."""
@@ -169,7 +169,7 @@ class Phone:
         return self.keys(bits) if self.keys else rsa.generate_private_key(65537, bits)
 
     def answer(self, command, elements):
-        """What a good phone answers."""
+        """The answer of a good phone."""
         if command == KEY_REQUEST:
             self.key = self.make_key(elements)
             self.say(IN_PROGRESS)
