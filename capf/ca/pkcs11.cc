@@ -119,7 +119,7 @@ Status Module::open() {
   }
   functions_ = functions;
   const CK_RV code = initialize();
-  // No caller may be waiting any more: a library that failed is initialised again when a token of it is searched for.
+  // Perhaps no caller waits any more: a library that failed is initialised again when a token of it is searched for.
   const std::lock_guard lock(load_mutex_);
   loaded_ = Status();
   if (code == CKR_OK) return {};

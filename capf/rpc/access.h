@@ -35,7 +35,7 @@ struct Access {
   Effect effect;
 };
 
-inline constexpr Callers kAuditors = Callers::kAdmin | Callers::kAuditor;  ///< read the admin's data
+inline constexpr Callers kAuditors = Callers::kAdmin | Callers::kAuditor;  ///< read what only admins change
 inline constexpr Callers kOperators =
     Callers::kAdmin | Callers::kOperator;                            ///< change phones, operations, certificates
 inline constexpr Callers kReaders = kOperators | Callers::kAuditor;  ///< read them
