@@ -9,7 +9,7 @@
 
 namespace capf {
 
-/// What the caller can do about an error. Every reason has exactly one.
+/// The ways in which a caller can go on after an error. Every reason has exactly one.
 enum class Code : std::uint8_t {
   kInvalidArgument,     ///< correct the request; repeating it is useless
   kUnauthenticated,     ///< come with another credential

@@ -8,7 +8,7 @@ namespace capf::client {
 
 /// Whether a terminal may act on the character instead of showing it: C0, DEL, C1, line separators, marks of direction.
 bool is_control(char32_t code_point);
-/// What becomes of a backslash: it is doubled, so that it is told from an escape, or kept, where the text has escapes
+/// The treatment of a backslash: it is doubled, so that it is told from an escape, or kept, where the text has escapes
 /// of its own, as names of X.509 have.
 enum class Backslash : std::uint8_t { kDoubled, kKept };
 

@@ -37,8 +37,8 @@ struct Withdrawal {
   static std::optional<Withdrawal> parse_line(std::string_view line);
 };
 
-/// What a journal still says: of each administrator, certificate, key or phone the last entry, unless it was undone.
-/// The journal's very last entry stays, since it marks the place. In their order.
+/// Leaves out the entries that say nothing any more. The last one of each administrator, certificate, key or phone
+/// stays, unless it was undone, and so does the journal's very last one, because it marks the place. In their order.
 std::vector<Withdrawal> condense(const std::vector<Withdrawal>& journal);
 
 class WithdrawalStore {

@@ -63,7 +63,7 @@ class TlsContext {
   SslContextPtr context_;
 };
 
-/// What a listener shows to connections from now on. Threads: any.
+/// The certificates that a listener shows to connections from now on. Threads: any.
 class CurrentTls {
  public:
   CurrentTls() = default;
@@ -83,8 +83,8 @@ class CurrentTls {
   std::shared_ptr<const TlsContext> tls_;
 };
 
-/// What the client has shown, DER: its own certificate, then its chain as it was sent; ten at most, 64 KiB in all.
-/// Nothing where it has shown none.
+/// The certificates that the client has shown, DER: its own certificate, then its chain as it was sent; ten at most, 64
+/// KiB in all. Nothing where it has shown none.
 std::vector<Bytes> client_certificates(const SSL* ssl);
 
 }  // namespace capf::net

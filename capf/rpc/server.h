@@ -40,7 +40,7 @@ struct WireCertificate {
   Bytes der;
 };
 
-/// What calls end up in. Everything outlives the servers.
+/// The use cases that calls reach. Everything outlives the servers.
 struct UseCases {
   service::Enrolment& enrolment;
   service::Phones& phones;

@@ -27,7 +27,7 @@ struct FailedAttempt {
 /// Writes refusals of strangers down after they have been answered: a transaction before the answer would let strangers
 /// tell by its time which names are on record. The same refusal of the same address and device that waits already is
 /// counted there, with the last attempt, so that a flood keeps one connection to the database busy and drives nobody
-/// else's refusals out. What finds no room, cannot be written or waits still at the end is told in the log, with its
+/// else's refusals out. Refusals that find no room, cannot be written or wait still at the end are logged, with their
 /// number. Threads: any.
 class Attempts {
  public:

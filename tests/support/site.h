@@ -138,7 +138,7 @@ class Site {
       return record->state(tx.now());
     }));
   }
-  /// What the record says of the last refusal in the device's name.
+  /// The record of the last refusal in the device's name.
   std::optional<Attempt> last_attempt(const DeviceName& device) {
     record();
     return must(phones.show(device)).phone.last_attempt;

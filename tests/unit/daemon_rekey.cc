@@ -27,7 +27,7 @@ struct State {
     }
     REQUIRE(write_new_secret_file(files.string_key(), Bytes(32, 7)));
     REQUIRE(write_new_secret_file(files.uri("issuer-2"), as_bytes("pkcs11:object=a\n")));
-    // What is beside the keys grows with the site.
+    // The journal beside the keys grows with the site.
     REQUIRE(write_new_secret_file(files.journal(), Bytes(3'000'000, 'x')));
     REQUIRE(write_new_secret_file(folder.path() / "passphrase", kFormer.view()));
     REQUIRE(write_new_secret_file(folder.path() / "next", kNext.view()));
