@@ -27,7 +27,7 @@ constexpr std::size_t kLargestAttribute = 1024;
 const char* const kProofHash = "SHA-256";
 constexpr std::chrono::milliseconds kGlance{1000};
 
-/// Nothing where the attribute is absent or may not be read.
+/// @return the attribute; absent if the token does not have it, or does not let it be read.
 std::optional<Bytes> attribute(const Module& module, const Session& session, CK_OBJECT_HANDLE object,
                                CK_ATTRIBUTE_TYPE type) {
   Bytes value(kLargestAttribute);

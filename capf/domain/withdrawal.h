@@ -33,7 +33,7 @@ struct Withdrawal {
   /// One line: "<transaction> <id> <kind> done|undone <SHA-256> -", or with the phone's id and name in their place; for
   /// a certificate its row follows.
   std::string to_line() const;
-  /// Nothing where the line is not one of to_line().
+  /// Reads a line of to_line(); absent for any other text.
   static std::optional<Withdrawal> parse_line(std::string_view line);
 };
 

@@ -234,7 +234,7 @@ Result<Authenticator::Judgement> Authenticator::judge(Transaction& tx, const Cal
   } else if (by_certificate && proven.by == CredentialKind::kNone && caller.auth_string) {
     proven.by = CredentialKind::kString;  // for the table, which has the answer
   }
-  // What the phone has had matters where it has proven itself by a certificate.
+  // The phone's history decides only where a certificate has proven the phone.
   PhoneFacts facts;
   if (by_certificate && proven.certificate) {
     CAPF_LET(facts, facts_of(tx, *phone));

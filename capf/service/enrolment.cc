@@ -175,7 +175,7 @@ Status hand_over_in(Transaction& tx, const Caller& caller, const Proven& proven,
   return {};
 }
 
-/// What the phone's connection proved in this session, as far as the two below look at it.
+/// The SHA-256 of the certificate that the connection proved in this session, for the two functions below.
 std::optional<Sha256> proven_certificate(const Caller& caller) {
   const auto& presented = caller.certificate;
   if (!presented || !presented->fresh || presented->leaf.size() > ca::kLargestCertificate) return std::nullopt;

@@ -21,7 +21,7 @@ class IssuerFolder {
   /// Writes a generation that is not on record yet, so that it outlives this process. Renames files that an earlier try
   /// has left.
   virtual Status keep(std::int64_t id, const ca::ImportedAuthority& authority) = 0;
-  /// Nothing where there is no key. Also opens a key whose token is away. Errors: those of opening it.
+  /// @return the key, also one whose token is away; null if this server does not have it. Errors: those of opening it.
   virtual Result<std::unique_ptr<ca::SigningKey>> open(const IssuerRecord& record) = 0;
   /// The key in a token that the URI (RFC 7512) names; a new one where `make` says of what kind.
   virtual Result<std::unique_ptr<ca::SigningKey>> open_in_token(const std::string& uri,
@@ -29,7 +29,7 @@ class IssuerFolder {
   /// A key without a certificate, until its request has been answered; one at a time.
   /// Errors: SITE_EXISTS where one waits already.
   virtual Status keep_waiting(const ca::SigningKey& key) = 0;
-  /// Nothing where no key waits.
+  /// @return the key that waits for its certificate; null if none does.
   virtual Result<std::unique_ptr<ca::SigningKey>> open_waiting() = 0;
   /// Its certificate has come.
   virtual Status forget_waiting() = 0;
