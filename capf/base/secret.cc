@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "capf/base/descriptor.h"
+#include "capf/base/file.h"
 
 namespace capf {
 namespace {
@@ -100,6 +101,17 @@ Status write_new(const std::filesystem::path& path, BytesView data, mode_t mode)
   }
   if (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0) {
     return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  }
+  return {};
+}
+
+Status rewrite(const std::filesystem::path& path, BytesView data, mode_t mode) {
+  const std::filesystem::path fresh = path.string() + ".new";
+  std::error_code error;
+  std::filesystem::remove(fresh, error);  // of a try that was cut off
+  CAPF_TRY(write_new(fresh, data, mode));
+  if (const Status replaced = replace_file(fresh, path); !replaced) {
+    return fail(Reason::kInvalidConfiguration, replaced.error().cause);
   }
   return {};
 }
@@ -214,6 +226,10 @@ Result<Secret> read_secret(const std::string& source) {
 Status write_new_secret_file(const std::filesystem::path& path, BytesView data) { return write_new(path, data, 0600); }
 
 Status write_new_file(const std::filesystem::path& path, BytesView data) { return write_new(path, data, 0644); }
+
+Status rewrite_file(const std::filesystem::path& path, BytesView data) { return rewrite(path, data, 0644); }
+
+Status rewrite_secret_file(const std::filesystem::path& path, BytesView data) { return rewrite(path, data, 0600); }
 
 void forbid_core_dumps() {
   const rlimit none{0, 0};

@@ -61,6 +61,11 @@ Status write_new_secret_file(const std::filesystem::path& path, BytesView data);
 /// Makes a new file with mode 0644, synced to disk. Errors: SITE_EXISTS where there is one.
 Status write_new_file(const std::filesystem::path& path, BytesView data);
 
+/// Writes a file in the place of the one that may be there, by one rename, on disk when it returns: old or new,
+/// whatever happens meanwhile. The first with mode 0644, the other with 0600. Errors: INVALID_CONFIGURATION.
+Status rewrite_file(const std::filesystem::path& path, BytesView data);
+Status rewrite_secret_file(const std::filesystem::path& path, BytesView data);
+
 /// No core dumps, no ptrace by others: call once at the start of a program that holds keys.
 void forbid_core_dumps();
 

@@ -1,10 +1,16 @@
 #include "capf/cli/command.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include <unistd.h>
 
+#include "capf/cli/server.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -91,6 +97,32 @@ std::optional<int> confirm(const Arguments& arguments, const std::string& questi
   if (answer == "y" || answer == "Y" || answer == "yes") return std::nullopt;
   warn("nothing was done");
   return 1;
+}
+
+Result<int> run_capfd(const std::string& command, const std::vector<std::string>& options, const Arguments& arguments,
+                      Server& server) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string capfd = (self.parent_path() / "capfd").string();
+  std::vector<std::string> words{capfd};
+  for (std::size_t at = 0; at < command.size();) {
+    const std::size_t end = std::min(command.find(' ', at), command.size());
+    words.push_back(command.substr(at, end - at));
+    at = end + 1;
+  }
+  words.insert(words.end(), {"--state", server.place().state});
+  for (const std::string& option : options) {
+    if (!arguments.has(option)) continue;
+    if (option.starts_with("--")) words.push_back(option);
+    words.push_back(arguments.text(option));
+  }
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  ::execv(capfd.c_str(), pointers.data());
+  return fail(Reason::kNoSite, capfd + " cannot be run, and the keys are on the server: 'capfd " + command + "' there",
+              std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
 }
 
 Option output_option() {

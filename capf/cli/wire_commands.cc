@@ -1,41 +1,6 @@
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <system_error>
-
-#include <unistd.h>
-
 #include "capf/cli/pages.h"
 
 namespace capf::cli {
-
-Result<int> run_capfd(const std::string& command, const std::vector<std::string>& options, const Arguments& arguments,
-                      Server& server) {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string capfd = (self.parent_path() / "capfd").string();
-  std::vector<std::string> words{capfd};
-  for (std::size_t at = 0; at < command.size();) {
-    const std::size_t end = std::min(command.find(' ', at), command.size());
-    words.push_back(command.substr(at, end - at));
-    at = end + 1;
-  }
-  words.insert(words.end(), {"--state", server.place().state});
-  for (const std::string& option : options) {
-    if (!arguments.has(option)) continue;
-    if (option.starts_with("--")) words.push_back(option);
-    words.push_back(arguments.text(option));
-  }
-  std::vector<char*> pointers;
-  pointers.reserve(words.size() + 1);
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  ::execv(capfd.c_str(), pointers.data());
-  return fail(Reason::kNoSite, capfd + " cannot be run, and the keys are on the server: 'capfd " + command + "' there",
-              std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
-}
-
 namespace {
 
 Result<int> list(const Arguments& arguments, Server& server) {

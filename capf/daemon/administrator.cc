@@ -1,6 +1,7 @@
 #include "capf/daemon/administrator.h"
 
 #include "capf/client/administrator.h"
+#include "capf/daemon/host.h"
 #include "capf/daemon/machine.h"
 #include "capf/service/administrators.h"
 

@@ -8,20 +8,8 @@ namespace {
 
 const char* const kName = "audit";
 
-/// Writes a file so that it is complete or absent.
-Status write_whole(const std::filesystem::path& path, BytesView data,
-                   Status (*write)(const std::filesystem::path&, BytesView)) {
-  const std::filesystem::path fresh = path.string() + ".new";
-  std::error_code error;
-  std::filesystem::remove(fresh, error);
-  CAPF_TRY(write(fresh, data));
-  std::filesystem::rename(fresh, path, error);
-  if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
-  return sync_folder(path.parent_path());
-}
-
 Status write_public_half(const SiteFiles& files, const ca::SigningKey& key) {
-  return write_whole(files.audit_public_key(), as_bytes(ca::public_key_pem(key.public_key())), write_new_file);
+  return rewrite_file(files.audit_public_key(), as_bytes(ca::public_key_pem(key.public_key())));
 }
 
 /// Records the key unless the database has one. @return the one on record.
@@ -54,7 +42,7 @@ tl::unexpected<Error> another_key(const SiteFiles& files) {
 Result<std::unique_ptr<ca::SigningKey>> make_audit_key(const SiteFiles& files, const Secret& passphrase) {
   CAPF_LET(auto key, ca::generate_key(ca::KeyAlgorithm::kP256));
   CAPF_LET(const Bytes encrypted, ca::encrypt_key(*key, passphrase));
-  CAPF_TRY(write_whole(files.key(kName), encrypted, write_new_secret_file));
+  CAPF_TRY(rewrite_secret_file(files.key(kName), encrypted));
   CAPF_TRY(write_public_half(files, *key));
   return key;
 }

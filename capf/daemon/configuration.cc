@@ -2,18 +2,14 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <set>
 #include <sstream>
 
-#include <netdb.h>
 #include <toml++/toml.h>
-#include <unistd.h>
 
 #include "capf/base/address.h"
-#include "capf/base/endpoint.h"
 #include "capf/base/secret.h"
-#include "capf/daemon/endpoints.h"
+#include "capf/daemon/host.h"
 #include "storage/conninfo.h"
 
 namespace capf::daemon {
@@ -21,7 +17,6 @@ namespace {
 
 constexpr std::uintmax_t kLargestFile = 1024 * 1024;
 constexpr int kHoursOfDay = 24;
-constexpr int kStatusPortOffset = 3;
 
 /// Reads the keys of one table, and knows which ones the program did not ask for.
 class Section {
@@ -252,13 +247,6 @@ bool is_status_url(const std::string& text) {
          std::all_of(text.begin(), text.end(), accepted);
 }
 
-/// RFC 6761 6.3; and as distributions write it.
-bool is_localhost(std::string host) {
-  std::transform(host.begin(), host.end(), host.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; });
-  return host == "localhost" || host == "localhost.localdomain" || host.ends_with(".localhost");
-}
-
 void check_ports(const Configuration& configuration, const std::string& file, std::vector<std::string>& faults) {
   struct Entry {
     const char* name;
@@ -432,14 +420,6 @@ Configuration::Configuration() {
   policy.null_string_networks = loopback();
   policy.device_names = usual_device_names();
 }
-bool is_host(const std::string& text) {
-  const auto accepted = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
-  };
-  if (Address::parse(text)) return text.find('%') == std::string::npos;  // a zone has no meaning on another machine
-  return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), accepted) &&
-         text.front() != '-' && text.front() != '.';
-}
 
 LoadedConfiguration parse_configuration(const std::string& toml, const std::filesystem::path& name) {
   LoadedConfiguration loaded;
@@ -609,45 +589,6 @@ std::string toml_text(const std::string& text) {
     }
   }
   return quoted + '"';
-}
-
-std::string status_url(const Configuration& configuration) {
-  if (!configuration.status_url.empty()) return configuration.status_url;
-  const std::string host = configuration.public_host.empty() ? full_host_name() : configuration.public_host;
-  const int base = configuration.base_port == 0 ? kBasePort : configuration.base_port;
-  return "http://" + with_port(host, base + kStatusPortOffset);
-}
-
-std::vector<std::string> doubts_of(const Configuration& configuration) {
-  std::vector<std::string> doubts;
-  const std::string url = status_url(configuration);
-  std::string host = url.substr(std::string_view("http://").size());
-  host = host.front() == '[' ? host.substr(1, host.find(']') - 1) : host.substr(0, host.find_first_of(":/"));
-  const auto address = Address::parse(host);
-  if (address ? Endpoint{*address}.is_loopback() || Endpoint{*address}.is_wildcard() : is_localhost(host)) {
-    doubts.push_back("every LSC will name " + url +
-                     " for its status, for as long as it is valid, and only this machine "
-                     "reaches that: set public_host, or status_url, to what relying parties know");
-  }
-  if (configuration.public_host.empty() && !is_host(full_host_name())) {
-    doubts.push_back("this machine is called '" + full_host_name() + "', which is no host name: set public_host");
-  }
-  return doubts;
-}
-
-std::string full_host_name() {
-  char name[256] = "localhost";
-  ::gethostname(name, sizeof name - 1);
-  const std::string found(name);
-  if (found.find('.') != std::string::npos) return found;
-  addrinfo wanted{};
-  wanted.ai_flags = AI_CANONNAME;
-  wanted.ai_socktype = SOCK_STREAM;
-  addrinfo* answers = nullptr;
-  if (::getaddrinfo(name, nullptr, &wanted, &answers) != 0 || answers == nullptr) return found;
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(answers, &::freeaddrinfo);
-  const std::string canonical = answers->ai_canonname == nullptr ? "" : answers->ai_canonname;
-  return is_host(canonical) && canonical != "localhost" ? canonical : found;
 }
 
 }  // namespace capf::daemon

@@ -143,15 +143,4 @@ std::string to_toml(const Configuration& configuration);
 /// A TOML basic string, with its quotes.
 std::string toml_text(const std::string& text);
 
-/// A host name by RFC 952 and 1123, without an underscore, or an IP address without a zone.
-bool is_host(const std::string& text);
-/// The address of the status service in LSCs: "http://capf.example.com:3807".
-std::string status_url(const Configuration& configuration);
-/// Warnings of settings that are allowed but hardly meant, in words: LSCs that name a host which other machines cannot
-/// reach.
-std::vector<std::string> doubts_of(const Configuration& configuration);
-
-/// The machine's full name, or its short one where it has no full one.
-std::string full_host_name();
-
 }  // namespace capf::daemon

@@ -47,13 +47,7 @@ std::string Endpoints::json(int pid) const {
 }
 
 Result<EndpointsFile> EndpointsFile::write(const std::filesystem::path& path, const Endpoints& endpoints) {
-  std::filesystem::path aside = path;
-  aside += ".new";
-  std::error_code error;
-  std::filesystem::remove(aside, error);
-  CAPF_TRY(write_new_secret_file(aside, as_bytes(endpoints.json(::getpid()))));
-  std::filesystem::rename(aside, path, error);
-  if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
+  CAPF_TRY(rewrite_secret_file(path, as_bytes(endpoints.json(::getpid()))));
   return EndpointsFile(path);
 }
 

@@ -11,6 +11,7 @@
 #include "capf/ca/site.h"
 #include "capf/ca/token.h"
 #include "capf/daemon/audit_key.h"
+#include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/renewal.h"
 #include "capf/domain/administrator.h"

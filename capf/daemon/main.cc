@@ -19,6 +19,7 @@
 #include "capf/daemon/administrator.h"
 #include "capf/daemon/archive.h"
 #include "capf/daemon/configuration.h"
+#include "capf/daemon/host.h"
 #include "capf/daemon/init.h"
 #include "capf/daemon/rekey.h"
 #include "capf/daemon/renewal.h"

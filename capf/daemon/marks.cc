@@ -11,17 +11,6 @@ namespace {
 
 constexpr std::uint64_t kLargestJournal = std::uint64_t{1} << 30;  ///< far more than withdrawals of a million phones
 
-/// Old or new, whatever happens meanwhile.
-Status replace_file(const std::filesystem::path& path, const std::string& text) {
-  const std::filesystem::path fresh = path.string() + ".new";
-  std::error_code error;
-  std::filesystem::remove(fresh, error);
-  CAPF_TRY(write_new_secret_file(fresh, as_bytes(text)));
-  std::filesystem::rename(fresh, path, error);
-  if (error) return fail(Reason::kInvalidConfiguration, path.string() + ": " + error.message());
-  return sync_folder(path.parent_path());
-}
-
 std::string joined(std::span<const std::string> lines) {
   std::string text;
   for (const std::string& line : lines) text += line + '\n';
@@ -60,7 +49,7 @@ Status MarksFile::set(const std::string& name, const std::string& value) {
   marks[name] = value;
   std::string text;
   for (const auto& [mark, its_value] : marks) text += mark + ' ' + its_value + '\n';
-  return replace_file(path_, text);
+  return rewrite_secret_file(path_, as_bytes(text));
 }
 
 Result<std::vector<std::string>> JournalFile::read() {
@@ -101,7 +90,9 @@ Status JournalFile::append(std::span<const std::string> lines) {
   return sync_folder(path_.parent_path());
 }
 
-Status JournalFile::replace(std::span<const std::string> lines) { return replace_file(path_, joined(lines)); }
+Status JournalFile::replace(std::span<const std::string> lines) {
+  return rewrite_secret_file(path_, as_bytes(joined(lines)));
+}
 
 Result<Secret> make_recovery_word(const std::filesystem::path& path, Botan::RandomNumberGenerator& random) {
   Bytes octets(16);

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include "capf/base/address.h"
-#include "capf/base/file.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
+#include "capf/daemon/host.h"
 #include "capf/daemon/machine.h"
 #include "capf/service/steps.h"
 
@@ -16,15 +15,6 @@ using std::chrono::hours;
 
 constexpr hours kDay{24};
 constexpr std::size_t kMostSiteCas = 3;
-
-/// In the place of the former one by one rename. A file that an earlier try has left aside is written again.
-Status replace_certificate(const SiteFiles& files, const std::string& name, const std::vector<Bytes>& chain) {
-  const auto aside = files.certificates() / ("." + name + ".pem.new");
-  std::error_code error;
-  std::filesystem::remove(aside, error);
-  CAPF_TRY(write_new_file(aside, chain_pem(chain)));
-  return replace_file(aside, files.certificate(name));
-}
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
@@ -53,10 +43,6 @@ std::vector<std::string> server_hosts(const std::string& public_host) {
   return hosts;
 }
 
-std::string public_host(const Configuration& configuration) {
-  return configuration.public_host.empty() ? full_host_name() : configuration.public_host;
-}
-
 std::optional<std::string> foreign_names(const Configuration& configuration) {
   const SiteFiles files{configuration.state_directory};
   const auto chain = read_chain(files, "server");
@@ -82,7 +68,7 @@ Result<std::vector<Bytes>> renew_server(const Renewal& renewal, const Identity& 
                                                           kServerValidity, renewal.random));
   CAPF_TRY(record(renewal, "server", certificate, ", for " + joined(hosts)));
   std::vector<Bytes> chain{std::move(certificate), site_ca.chain.front()};
-  CAPF_TRY(replace_certificate(renewal.files, "server", chain));
+  CAPF_TRY(rewrite_file(renewal.files.certificate("server"), chain_pem(chain)));
   return chain;
 }
 
@@ -98,7 +84,7 @@ Result<std::vector<Bytes>> renew_site_ca(const Renewal& renewal, const Identity&
   }
   // The oldest ones stay: what they signed lies within their time, and what is between within the new one's.
   while (chain.size() > kMostSiteCas) chain.erase(chain.begin() + 1);
-  CAPF_TRY(replace_certificate(renewal.files, "site-ca", chain));
+  CAPF_TRY(rewrite_file(renewal.files.certificate("site-ca"), chain_pem(chain)));
   return chain;
 }
 

@@ -22,8 +22,6 @@ inline constexpr std::chrono::hours kServerValidity{24 * 3650};
 
 /// The names of the server's certificate: those of this machine, and the one that phones use.
 std::vector<std::string> server_hosts(const std::string& public_host);
-/// `public_host`, or what stands in its place.
-std::string public_host(const Configuration& configuration);
 /// Words for an administrator where the server's certificate does not name the public host. Nothing where it does, or
 /// where there is no certificate that can be read.
 std::optional<std::string> foreign_names(const Configuration& configuration);

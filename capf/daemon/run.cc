@@ -13,6 +13,7 @@
 #include "capf/base/version.h"
 #include "capf/daemon/audit_key.h"
 #include "capf/daemon/endpoints.h"
+#include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/notify.h"
 #include "capf/daemon/rekey.h"

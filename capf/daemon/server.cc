@@ -14,6 +14,7 @@
 #include "capf/base/version.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuers.h"
+#include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/marks.h"
 #include "capf/daemon/renewal.h"

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 
-#include "capf/base/file.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
+#include "capf/daemon/host.h"
 #include "capf/daemon/machine.h"
 #include "capf/service/steps.h"
 
@@ -140,11 +140,7 @@ Result<std::string> WireCertificates::activate(const std::string& name) const {
     return fail(Reason::kInvalidRequest, "the wire certificate " + name + " is not valid now");
   }
   CAPF_TRY(on_record(machine, "activate", name, facts, sha256(identity.key->public_key())));
-  const fs::path aside = files.wire_shown().string() + ".new";
-  std::error_code error;
-  fs::remove(aside, error);
-  CAPF_TRY(write_new_file(aside, as_bytes(name + "\n")));
-  CAPF_TRY(replace_file(aside, files.wire_shown()));
+  CAPF_TRY(rewrite_file(files.wire_shown(), as_bytes(name + "\n")));
   return "The phones' port of this machine shows " + name +
          " within 20 seconds, where a server runs.\nWhen every server shows it: 'wire-certificate remove' takes the "
          "former one away.\n";

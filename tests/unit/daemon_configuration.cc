@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "capf/daemon/configuration.h"
+#include "capf/daemon/host.h"
 #include "tests/support/folder.h"
 
 namespace {
