@@ -48,6 +48,14 @@ def eventually(condition, what, seconds=PATIENCE):
         time.sleep(0.02)
 
 
+def text_of(path):
+    """For eventually(): what is in the file, nothing before somebody has made it."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def passing(check):
     """For eventually(): whether `check()` passes without an assertion failing."""
     def condition():

@@ -14,7 +14,7 @@ import urllib.request
 
 from e2e import pki
 from e2e.faults import SANITIZED
-from e2e.site import PROGRAMS, EndToEnd, Site, eventually, passing, run
+from e2e.site import PROGRAMS, EndToEnd, Site, eventually, passing, run, text_of
 
 SHIM = PROGRAMS.parent / "tests/capf_test_shim.so"
 SOFTHSM = pathlib.Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -41,7 +41,7 @@ class SoftToken:
     def logins(self):
         """Its answer to each PIN: taken, refused."""
         path = self.folder / "logins"
-        return path.read_text().split() if path.exists() else []
+        return text_of(path).split()
 
     def say(self, word):
         (self.folder / word).touch()
@@ -199,7 +199,7 @@ class TokenTest(EndToEnd):
                     with concurrent.futures.ThreadPoolExecutor(1) as phones:
                         phone = phones.submit(self.site.phone, device, "--string", digits, "--tries", "1", code=None)
                         if function == "C_Sign":
-                            eventually(lambda: (self.token.folder / "hung").read_text().count("C_Sign"), "a signature")
+                            eventually(lambda: text_of(self.token.folder / "hung").count("C_Sign"), "a signature")
                         begun = time.monotonic()
                         self.assertEqual(self.site.server.stop(), 0)
                         self.assertLess(time.monotonic() - begun, 10)

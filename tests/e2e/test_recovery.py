@@ -7,7 +7,7 @@ import re
 import shutil
 import unittest
 
-from e2e.site import PROGRAMS, SOURCE, EndToEnd, Site, eventually, passing, run
+from e2e.site import PROGRAMS, SOURCE, EndToEnd, Site, eventually, passing, run, text_of
 
 INTERVAL = 1
 
@@ -161,9 +161,10 @@ class Recovery(EndToEnd):
         self.site.capfctl("certificate", "block", stranger)
         self.all_sealed()
         for server in (self.site.server, other):
-            eventually(lambda: " administrator done " in (server.state / "keys/journal").read_text() and
-                       " certificate done " in (server.state / "keys/journal").read_text(), "its journal has it")
-            self.assertEqual((server.state / "keys/journal").stat().st_mode & 0o777, 0o600)
+            journal = server.state / "keys/journal"
+            eventually(lambda: all(f" {kind} done " in text_of(journal) for kind in ("administrator", "certificate")),
+                       "its journal has it")
+            self.assertEqual(journal.stat().st_mode & 0o777, 0o600)
             self.assertEqual((server.state / "recovery-word").stat().st_mode & 0o777, 0o600)
             server.stop()
         self.psql("drop database capf with (force)")

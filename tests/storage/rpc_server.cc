@@ -284,6 +284,7 @@ TEST_CASE("refusals of administrators are on record with their names, those of s
   const Identity unlisted = servers.identity("nobody");
   list_phones(*servers.administration(&unlisted));
 
+  servers.site.record();
   const auto events = must(servers.records.list({}, {}));
   const auto recorded = [&](const std::string& actor, const std::string& action, Reason reason) {
     return std::any_of(events.begin(), events.end(), [&](const AuditEvent& event) {
