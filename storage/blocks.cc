@@ -4,14 +4,16 @@ namespace capf::storage {
 namespace {
 
 const std::string kSelect =
-    "select id, sha256, key_sha256, serial, subject, issuer, microseconds(not_after), microseconds(blocked_at), "
+    "select id, sha256, key_sha256, modulus_sha256, serial, subject, issuer, microseconds(not_after), "
+    "microseconds(blocked_at), "
     "blocked_by from blocked_certificates";
 
 BlockedCertificate read(Columns& columns) {
   BlockedCertificate certificate;
   certificate.id = columns.number();
   certificate.sha256 = columns.digest();
-  certificate.key_sha256 = columns.digest();
+  certificate.key.sha256 = columns.digest();
+  certificate.key.modulus = columns.optional_digest();
   certificate.serial = columns.bytes();
   certificate.subject = columns.text();
   certificate.issuer = columns.text();
@@ -25,13 +27,13 @@ BlockedCertificate read(Columns& columns) {
 // (storage/anchors.cc).
 const Statement kLock{"blocks_lock", "select pg_advisory_xact_lock(hashtext('capf'), hashtext('trust_anchors'))"};
 const Statement kAdd{"blocks_add",
-                     "insert into blocked_certificates (sha256, key_sha256, serial, subject, issuer, not_after, "
-                     "blocked_by) values ($1::bytea, $2::bytea, $3::bytea, $4::text, $5::text, $6::timestamptz, "
-                     "$7::text) on conflict (sha256) do nothing"};
+                     "insert into blocked_certificates (sha256, key_sha256, modulus_sha256, serial, subject, issuer, "
+                     "not_after, blocked_by) values ($1::bytea, $2::bytea, $3::bytea, $4::bytea, $5::text, $6::text, "
+                     "$7::timestamptz, $8::text) on conflict (sha256) do nothing"};
 const Statement kBringBack{
     "blocks_bring_back",
-    "insert into blocked_certificates (sha256, key_sha256, serial, subject, issuer, not_after, blocked_by) "
-    "select sha256, key_sha256, serial, subject, issuer, not_after, blocked_by "
+    "insert into blocked_certificates (sha256, key_sha256, modulus_sha256, serial, subject, issuer, not_after, "
+    "blocked_by) select sha256, key_sha256, modulus_sha256, serial, subject, issuer, not_after, blocked_by "
     "from jsonb_populate_record(null::blocked_certificates, $1::text::jsonb) on conflict (sha256) do nothing"};
 const Statement kFind{"blocks_find", kSelect + " where sha256 = $1::bytea"};
 // Digests are compared octet by octet, so those with the same beginning are adjacent.
@@ -44,6 +46,7 @@ const Statement kList{"blocks_list", kSelect + " where id > $1::bigint order by 
 const Statement kRefuses{"blocks_refuses",
                          "select exists (select from blocked_certificates where sha256 = any ($1::bytea[])) or "
                          "exists (select from blocked_certificates where key_sha256 = any ($2::bytea[])) or "
+                         "exists (select from blocked_certificates where modulus_sha256 = any ($2::bytea[])) or "
                          "exists (select from public_keys where sha256 = any ($2::bytea[]) and compromised)"};
 
 }  // namespace
@@ -52,8 +55,8 @@ Status Blocks::lock() { return session_.execute(kLock, Parameters()); }
 
 Result<bool> Blocks::add(const BlockedCertificate& certificate) {
   return session_.changes(
-      kAdd, Parameters(certificate.sha256, certificate.key_sha256, certificate.serial, certificate.subject,
-                       certificate.issuer, certificate.not_after, certificate.blocked_by));
+      kAdd, Parameters(certificate.sha256, certificate.key.sha256, certificate.key.modulus, certificate.serial,
+                       certificate.subject, certificate.issuer, certificate.not_after, certificate.blocked_by));
 }
 
 Result<bool> Blocks::bring_back(const std::string& row) { return session_.changes(kBringBack, Parameters(row)); }

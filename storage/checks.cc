@@ -10,7 +10,7 @@ IssuedRecord read(Columns& columns) {
   record.shards = columns.integer();
   record.issue_event = columns.boolean();
   record.same_serial = columns.integer();
-  if (const auto owner = columns.optional_word(parse_key_owner)) record.key = KeyRecord{*owner, 0, false};
+  if (const auto owner = columns.optional_word(parse_key_owner)) record.key = KeyRecord{*owner, 0, false, false, {}};
   const std::int64_t phone_id = columns.id();
   if (record.key) record.key->phone_id = phone_id;
   if (const auto shard = columns.id_or_none()) {

@@ -21,7 +21,9 @@ const Statement kHold{"leases_hold",
                       "where name = $1::text and holder = $2::text"};
 const Statement kGiveBack{"leases_give_back",
                           "update leases set expires_at = now() where name = $1::text and holder = $2::text"};
-// A server that was suspended in the middle must not keep the lease from others.
+const Statement kPlace{"leases_place", "select certificate_id from progress where job = $1::text"};
+const Statement kSetPlace{"leases_set_place", "update progress set certificate_id = $2::bigint where job = $1::text"};
+// A server that was stopped in the middle must not keep what others wait for.
 const Statement kHurry{"leases_hurry", "select set_config('idle_in_transaction_session_timeout', '5s', true)"};
 
 }  // namespace
@@ -34,6 +36,14 @@ Result<bool> Leases::take(const std::string& name, const std::string& holder, in
 Result<bool> Leases::hold(const std::string& name, const std::string& holder, int seconds) {
   CAPF_TRY(session_.execute(kHurry, Parameters()));
   return session_.changes(kHold, Parameters(name, holder, seconds));
+}
+
+Result<std::int64_t> Leases::place(const std::string& job) {
+  return session_.value(kPlace, Parameters(job), read_number);
+}
+
+Status Leases::set_place(const std::string& job, std::int64_t certificate_id) {
+  return session_.execute(kSetPlace, Parameters(job, certificate_id));
 }
 
 Status Leases::give_back(const std::string& name, const std::string& holder) {

@@ -108,9 +108,10 @@ class Certificates final : public CertificateStore {
 class Keys final : public KeyStore {
  public:
   explicit Keys(Session& session) : session_(session) {}
-  Result<KeyRecord> claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) override;
-  Result<std::optional<KeyRecord>> find(const Sha256& key_sha256) override;
+  Result<KeyRecord> claim(const KeyDigests& key, KeyOwner owner, std::int64_t phone_id) override;
+  Result<std::optional<KeyRecord>> find(const KeyDigests& key) override;
   Status mark_compromised(std::span<const Sha256> keys) override;
+  Result<std::vector<SharedModulus>> learn_moduli(std::span<const KeyDigests> keys) override;
 
  private:
   Session& session_;
@@ -301,6 +302,8 @@ class Leases final : public LeaseStore {
   Result<bool> take(const std::string& name, const std::string& holder, int seconds) override;
   Result<bool> hold(const std::string& name, const std::string& holder, int seconds) override;
   Status give_back(const std::string& name, const std::string& holder) override;
+  Result<std::int64_t> place(const std::string& job) override;
+  Status set_place(const std::string& job, std::int64_t certificate_id) override;
 
  private:
   Session& session_;

@@ -57,6 +57,7 @@ enum class Code : std::uint8_t {
   X(kKeySmallFactor, "KEY_SMALL_FACTOR", kInvalidArgument, "the modulus has a small factor")                           \
   X(kKeyClosePrimes, "KEY_CLOSE_PRIMES", kInvalidArgument, "the primes are too close to each other")                   \
   X(kKeyRoca, "KEY_ROCA", kInvalidArgument, "the key was made by a generator with the ROCA fault")                     \
+  X(kKeyListed, "KEY_LISTED", kInvalidArgument, "the key is on the site's list of weak keys")                          \
   X(kKeyNotOnCurve, "KEY_NOT_ON_CURVE", kInvalidArgument, "the point is not on the curve")                             \
   X(kKeyReserved, "KEY_RESERVED", kInvalidArgument,                                                                    \
     "the key belongs to an issuer, a server, an administrator or a MIC")                                               \

@@ -80,7 +80,7 @@ Result<CertificateFacts> read_certificate(BytesView der) {
   facts.not_before = dates.not_before;
   facts.not_after = dates.not_after;
   facts.sha256 = sha256(der);
-  facts.key_sha256 = sha256(outline.public_key);
+  facts.key = key_digests(outline.public_key);
   return facts;
 }
 
@@ -131,6 +131,13 @@ bool is_signed_by(BytesView subject, BytesView issuer) {
   const X509Ptr below = parse_x509(subject);
   const X509Ptr above = parse_x509(issuer);
   return below && above && is_issued_by(below.get(), above.get());
+}
+
+std::optional<Bytes> rsa_modulus(BytesView der) {
+  const auto outline = read_outline(der);
+  const auto key = outline ? read_spki(outline->public_key) : fail(Reason::kCertificateMalformed);
+  if (!key || key->type != KeyType::kRsa || key->bits < 512 || key->modulus.back() % 2 == 0) return std::nullopt;
+  return Bytes(key->modulus.begin(), key->modulus.end());
 }
 
 std::string to_pem(BytesView der) { return Botan::PEM_Code::encode(der.data(), der.size(), "CERTIFICATE"); }

@@ -8,6 +8,7 @@
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
+#include "capf/domain/key.h"
 
 namespace capf::ca {
 
@@ -26,8 +27,8 @@ struct CertificateFacts {
   std::string issuer;   ///< RFC 4514
   TimePoint not_before;
   TimePoint not_after;
-  Sha256 sha256{};      ///< of the DER
-  Sha256 key_sha256{};  ///< of the SubjectPublicKeyInfo
+  Sha256 sha256{};  ///< of the DER
+  KeyDigests key;
 };
 
 /// Scans and parses. Errors: CERTIFICATE_MALFORMED.
@@ -56,6 +57,10 @@ Result<std::optional<Bytes>> within_botan(BytesView der);
 Botan::X509_Certificate parse_botan(BytesView der);
 /// Whether the issuer's name is the other one's subject, and its key has signed it: RFC 5280 6.1.3 (a)(1), (4).
 bool is_signed_by(BytesView subject, BytesView issuer);
+
+/// The modulus of a certificate's RSA key, without sign octet; nothing where that is no odd number of 512 bits or more.
+/// Parses as little as it can.
+std::optional<Bytes> rsa_modulus(BytesView der);
 
 std::string to_pem(BytesView der);
 /// The certificates of a file that an administrator brings, at most `limit`: PEM in its kinds (text between the blocks

@@ -34,7 +34,7 @@ Status check_point(const PublicKeyOutline& key) {
 Result<OfferedKey> offer(BytesView spki) {
   CAPF_LET(const PublicKeyOutline outline, read_spki(spki));
   if (outline.type == KeyType::kEc) CAPF_TRY(check_point(outline));
-  return OfferedKey{Bytes(spki.begin(), spki.end()), sha256(spki), outline.type, outline.bits};
+  return OfferedKey{Bytes(spki.begin(), spki.end()), key_digests(spki), outline.type, outline.bits};
 }
 
 /// The SubjectPublicKeyInfo of a PKCS #10 request.

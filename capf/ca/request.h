@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capf/base/bytes.h"
+#include "capf/domain/key.h"
 #include "capf/domain/operation.h"
 
 namespace capf::ca {
@@ -12,7 +13,7 @@ enum class KeyType : std::uint8_t { kRsa, kEc };
 /// A public key that a phone (or an administrator) offers.
 struct OfferedKey {
   Bytes public_key;  ///< SubjectPublicKeyInfo, DER, as it was sent
-  Sha256 sha256{};   ///< of public_key
+  KeyDigests digests;
   KeyType type = KeyType::kRsa;
   int bits = 0;  ///< of the modulus or the curve: 2048, 384
 };

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <string_view>
 
+#include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 
 #include "capf/ca/asn1.h"
@@ -74,6 +77,20 @@ std::optional<SpkiParts> read_parts(BytesView der) {
   return SpkiParts{algorithm->content, key->content.subspan(1)};
 }
 
+// openssl-vulnkey(1)
+//    Each line must consist of the lower-case hexadecimal SHA1 fingerprint of the certificate or key's modulus, and
+//    with the first 20 characters removed
+// It is that of the line "Modulus=<upper-case hexadecimal>" which `openssl x509 -noout -modulus` prints.
+std::optional<ListedModulus> listed_modulus(BytesView modulus) {
+  std::string line = "Modulus=" + to_hex(modulus) + '\n';
+  std::transform(line.begin() + 8, line.end(), line.begin() + 8, [](char c) { return c >= 'a' ? c - 'a' + 'A' : c; });
+  std::array<std::uint8_t, 20> digest{};
+  if (EVP_Digest(line.data(), line.size(), digest.data(), nullptr, EVP_sha1(), nullptr) != 1) return std::nullopt;
+  ListedModulus listed{};
+  std::copy(digest.end() - listed.size(), digest.end(), listed.begin());
+  return listed;
+}
+
 }  // namespace
 
 Result<PublicKeyOutline> read_spki(BytesView der) {
@@ -97,6 +114,18 @@ Result<PublicKeyOutline> read_spki(BytesView der) {
     return read_ec(curve->content, parts->key);
   }
   return fail(Reason::kKeyTypeRefused);
+}
+
+KeyDigests key_digests(BytesView spki) {
+  KeyDigests digests(sha256(spki));
+  const auto outline = read_spki(spki);
+  if (!outline || outline->type != KeyType::kRsa) return digests;
+  constexpr std::string_view kPrefix = "RSA modulus ";
+  Bytes text(kPrefix.begin(), kPrefix.end());
+  text.insert(text.end(), outline->modulus.begin(), outline->modulus.end());
+  digests.modulus = sha256(text);
+  digests.listed = listed_modulus(outline->modulus);
+  return digests;
 }
 
 Bytes key_identifier(BytesView spki) {

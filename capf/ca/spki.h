@@ -2,6 +2,7 @@
 
 #include "capf/base/bytes.h"
 #include "capf/ca/request.h"
+#include "capf/domain/key.h"
 
 namespace capf::ca {
 
@@ -19,7 +20,11 @@ struct PublicKeyOutline {
 /// the three NIST curves by name. Errors: KEY_ENCODING, KEY_TYPE_REFUSED, KEY_SIZE_REFUSED, KEY_EXPONENT.
 Result<PublicKeyOutline> read_spki(BytesView der);
 
-/// RFC 7093 2 (1): the first 160 bits of the SHA-256 of the BIT STRING's octets. Empty where `spki` is no
+/// The digests of a key. The one of an RSA modulus is the SHA-256 of "RSA modulus " and its octets without sign octet.
+/// Octets that are no SubjectPublicKeyInfo, and keys of other kinds, have the SHA-256 alone.
+KeyDigests key_digests(BytesView spki);
+
+/// RFC 7093 2 (1): the first 160 bits of the SHA-256 of the BIT STRING's octets. Empty for what is no
 /// SubjectPublicKeyInfo.
 Bytes key_identifier(BytesView spki);
 

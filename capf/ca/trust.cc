@@ -350,7 +350,7 @@ class AnchoredTrust final : public TrustStore {
     }
     mic.serial_number = read_serial_number(*subject);
     mic.sha256 = capf::sha256(leaf);
-    mic.key_sha256 = capf::sha256(path.leaf.public_key);
+    mic.key = key_digests(path.leaf.public_key);
     mic.expired = path.expired;
     mic.issuers = path.issuers;
     return mic;
@@ -366,7 +366,7 @@ class AnchoredTrust final : public TrustStore {
     for (const TrustAnchor* anchor : path.anchors) {
       if (!anchor->devices.matches(device.text())) return fail(Reason::kCertificateOutsideAnchor);
     }
-    return JudgedLsc{capf::sha256(leaf), capf::sha256(path.leaf.public_key), path.issuers};
+    return JudgedLsc{capf::sha256(leaf), key_digests(path.leaf.public_key), path.issuers};
   }
 
   std::optional<UnknownIssuer> find_unknown_issuer(BytesView leaf, std::span<const Bytes> chain) const override {
@@ -450,7 +450,7 @@ class AnchoredTrust final : public TrustStore {
     JudgedPath judged{leaf, {}, {}, false};
     for (std::size_t i = 0; i < path.size(); ++i) {
       const Sha256 digest = capf::sha256(path[i].der);
-      if (i > 0) judged.issuers.push_back({digest, capf::sha256(path[i].certificate->subject_public_key_info())});
+      if (i > 0) judged.issuers.push_back({digest, key_digests(path[i].certificate->subject_public_key_info())});
       const auto anchor = store.anchors.find(digest);
       if (anchor != store.anchors.end()) judged.anchors.push_back(&anchor->second);
     }

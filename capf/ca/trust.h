@@ -10,20 +10,21 @@
 #include "capf/base/time.h"
 #include "capf/domain/device.h"
 #include "capf/domain/issuer.h"
+#include "capf/domain/key.h"
 
 namespace capf::ca {
 
-/// A certificate of a path, and its key: SHA-256 of the DER and of its SubjectPublicKeyInfo.
+/// A certificate of a path, and its key.
 struct PathCertificate {
-  Sha256 sha256{};
-  Sha256 key_sha256{};
+  Sha256 sha256{};  ///< of the DER
+  KeyDigests key;
 };
 
 /// A MIC that chains to an anchor, is in time (or expired as its anchor allows), strong enough, and the device's.
 struct JudgedMic {
   Sha256 sha256{};
-  Sha256 key_sha256{};
-  std::string model;                     ///< the part of the CN before its last hyphen
+  KeyDigests key;
+  std::string model;                     ///< what stands before the last hyphen of the CN
   std::string serial_number;             ///< the subject's serialNumber; may be empty
   bool expired = false;                  ///< expired, but allowed until a date by every anchor in its path
   std::vector<PathCertificate> issuers;  ///< the CAs above it, up to and with the root
@@ -32,7 +33,7 @@ struct JudgedMic {
 /// Another site's LSC that chains to an anchor of the store lsc and is the device's.
 struct JudgedLsc {
   Sha256 sha256{};
-  Sha256 key_sha256{};
+  KeyDigests key;
   std::vector<PathCertificate> issuers;  ///< as in JudgedMic
 };
 

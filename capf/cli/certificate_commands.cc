@@ -177,23 +177,24 @@ Result<int> revoke_selection(const Arguments& arguments, Server& server) {
 
 /// The SHA-256 of a SubjectPublicKeyInfo, written out or as a file that holds it. Errors: KEY_ENCODING,
 /// INVALID_REQUEST.
-Result<Sha256> named_key(const std::string& name) {
+Result<v1::RevokeKeyRequest> named_key(const std::string& name) {
+  v1::RevokeKeyRequest request;
   if (const auto digits = parse_hex(name); digits && digits->size() == std::tuple_size_v<Sha256>) {
-    return to_sha256(*digits);
+    request.set_key_sha256(std::string(as_text(*digits)));
+    return request;
   }
   CAPF_LET(const std::string file, client::read_file(name, kLargestFile));
   CAPF_LET(const Bytes key, client::public_key_of_file(file));
-  return sha256(key);
+  request.set_key_sha256(std::string(as_text(sha256(key))));
+  request.set_public_key(std::string(as_text(key)));
+  return request;
 }
 
 Result<int> revoke_key(const Arguments& arguments, Server& server) {
-  const auto key = named_key(arguments.text("--key"));
-  if (!key) return tl::unexpected<Error>(key.error());
-  const std::string question =
-      "Block the key " + to_hex(*key) + " for ever, revoke its certificates and block its device?";
+  CAPF_LET(const v1::RevokeKeyRequest request, named_key(arguments.text("--key")));
+  const std::string question = "Block the key " + to_hex(as_bytes(request.key_sha256())) +
+                               " for ever, revoke its certificates and block its device?";
   if (const auto code = confirm(arguments, question)) return *code;
-  v1::RevokeKeyRequest request;
-  request.set_key_sha256(std::string(as_text(*key)));
   CAPF_LET(const auto response, server.call(request));
   if (!response.blocked_device().empty()) {
     warn(response.blocked_device() + " is blocked now; 'capfctl phone unblock' lets it come again, with another key");

@@ -20,8 +20,9 @@ Result<std::string> add_administrator(const Configuration& configuration, const 
   const Identity& site_ca = machine.site_ca;
 
   const service::HighWater level;
+  const ca::Blacklist blacklist;  // the key is made here
   service::Administrators administrators(*machine.database, *site_ca.key, site_ca.chain.front(), *machine.clock, level,
-                                         random);
+                                         blacklist, random);
   service::NewAdministrator made;
   const auto certify = [&](BytesView request) -> Result<std::vector<Bytes>> {
     const Actor actor{ActorKind::kSystem, kCommand, ""};

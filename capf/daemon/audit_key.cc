@@ -2,6 +2,7 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
+#include "capf/ca/spki.h"
 
 namespace capf::daemon {
 namespace {
@@ -17,7 +18,7 @@ Result<Bytes> record_key(Database& database, const Bytes& spki) {
   return in_write(database, [&](Transaction& tx) -> Result<Bytes> {
     CAPF_LET(const bool recorded, tx.seals().set_key(spki));
     if (recorded) {
-      CAPF_LET(const KeyRecord claimed, tx.keys().claim(sha256(spki), KeyOwner::kSite, 0));
+      CAPF_LET(const KeyRecord claimed, tx.keys().claim(ca::key_digests(spki), KeyOwner::kSite, 0));
       if (claimed.owner != KeyOwner::kSite) return fail(Reason::kKeyReserved);
       AuditEvent event;
       event.actor = {ActorKind::kSystem, "capfd", ""};

@@ -197,7 +197,14 @@ std::vector<std::string> texts_of(const std::vector<Pattern>& patterns) {
   return texts;
 }
 
-void read_policy(Section section, SitePolicy& policy) {
+std::vector<std::string> texts_of(const std::vector<std::filesystem::path>& paths) {
+  std::vector<std::string> texts;
+  for (const std::filesystem::path& path : paths) texts.push_back(path.string());
+  return texts;
+}
+
+void read_policy(Section section, SitePolicy& policy, const std::filesystem::path& state,
+                 std::vector<std::filesystem::path>& weak_keys) {
   int days = static_cast<int>(policy.lsc_validity.count()) / kHoursOfDay;
   section.number("lsc_validity_days", 1, 1825, days);
   policy.lsc_validity = std::chrono::hours{kHoursOfDay} * days;
@@ -226,6 +233,12 @@ void read_policy(Section section, SitePolicy& policy) {
     }
   }
   if (policy.device_names.empty()) section.fault("device_names", "names none: no device could be added");
+  std::vector<std::string> lists;
+  section.texts("weak_keys", lists);
+  for (const std::string& path : lists) {
+    if (path.empty()) section.fault("weak_keys", "has an empty path");
+    weak_keys.push_back(state / path);
+  }
   std::vector<std::string> networks;
   for (const Network& network : policy.null_string_networks) networks.push_back(network.to_string());
   section.texts("null_string_networks", networks);
@@ -353,7 +366,7 @@ void read_top(Section top, const std::filesystem::path& folder, Configuration& c
 
   read_wire(top.section("wire"), configuration.wire);
   read_status(top.section("status"), configuration.status);
-  read_policy(top.section("policy"), configuration.policy);
+  read_policy(top.section("policy"), configuration.policy, configuration.state_directory, configuration.weak_keys);
 
   Section limits = top.section("limits");
   read_string_limits(limits, configuration.policy);
@@ -543,6 +556,7 @@ std::string to_toml(const Configuration& configuration) {
       << "require_fresh_proof = " << flag(configuration.policy.require_fresh_proof) << '\n'
       << "superseded_grace_hours = " << configuration.policy.superseded_grace.count() << '\n'
       << "device_names = " << toml_list(texts_of(configuration.policy.device_names)) << '\n'
+      << "weak_keys = " << toml_list(texts_of(configuration.weak_keys)) << '\n'
       << "null_string_networks = " << toml_list(texts_of(configuration.policy.null_string_networks)) << '\n'
       << "\n[limits]\n"
       << "calls_in_flight = " << configuration.limits.calls_in_flight << '\n'

@@ -103,6 +103,7 @@ struct Configuration {
   WireSettings wire;
   StatusSettings status;
   SitePolicy policy;
+  std::vector<std::filesystem::path> weak_keys;  ///< lists of keys that are refused, absolute
   Limits limits;
   ArchiveSettings archive;
   TokenSettings token;

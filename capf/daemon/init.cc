@@ -9,6 +9,7 @@
 #include "capf/base/secret.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
+#include "capf/ca/spki.h"
 #include "capf/ca/token.h"
 #include "capf/daemon/audit_key.h"
 #include "capf/daemon/host.h"
@@ -296,10 +297,12 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
                            .created_by = "capfd init",
                            .disabled_at = {}};
   records.audit_key = audit_key->public_key();
-  records.keys = {
-      {issuer_facts.key_sha256, KeyOwner::kIssuer},        {sha256(site_key->public_key()), KeyOwner::kSite},
-      {sha256(server_key->public_key()), KeyOwner::kSite}, {sha256(wire_key->public_key()), KeyOwner::kSite},
-      {sha256(records.audit_key), KeyOwner::kSite},        {administrator_facts.key_sha256, KeyOwner::kAdministrator}};
+  records.keys = {{issuer_facts.key, KeyOwner::kIssuer},
+                  {ca::key_digests(site_key->public_key()), KeyOwner::kSite},
+                  {ca::key_digests(server_key->public_key()), KeyOwner::kSite},
+                  {ca::key_digests(wire_key->public_key()), KeyOwner::kSite},
+                  {ca::key_digests(records.audit_key), KeyOwner::kSite},
+                  {administrator_facts.key, KeyOwner::kAdministrator}};
   return records;
 }
 

@@ -44,7 +44,7 @@ struct InitOptions {
 struct SiteRecords {
   IssuerRecord issuer;
   Administrator administrator;
-  std::vector<std::pair<Sha256, KeyOwner>> keys;
+  std::vector<std::pair<KeyDigests, KeyOwner>> keys;
   Bytes audit_key;  ///< SubjectPublicKeyInfo
   std::string host;
 };

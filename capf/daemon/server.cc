@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <botan/system_rng.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "capf/base/log.h"
@@ -19,6 +20,7 @@
 #include "capf/daemon/marks.h"
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/ticker.h"
+#include "capf/daemon/weak_keys.h"
 #include "capf/daemon/wire.h"
 #include "capf/daemon/wire_certificates.h"
 #include "capf/rpc/readiness.h"
@@ -28,6 +30,7 @@
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
+#include "capf/service/commonprimes.h"
 #include "capf/service/enrolment.h"
 #include "capf/service/expiry.h"
 #include "capf/service/highwater.h"
@@ -64,6 +67,7 @@ constexpr std::chrono::hours kRenewalPause{1};
 constexpr milliseconds kRecordPatience{1000};       // for refusals that were answered
 constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
 constexpr int kStatusThreads = 2;
+constexpr int kPatientNice = 15;
 constexpr int kCallsOfOnePhone = 8;
 
 /// A name for leases that no other server has: of this process, and of no later one with its number.
@@ -113,23 +117,25 @@ class Composition final : public Server {
         files_(around.files),
         passphrase_(around.passphrase),
         secrets_(std::move(secrets)),
-        authenticator_(around.database, secrets_.strings, configuration_.policy, clock_, high_water_,
+        weak_keys_(configuration_.weak_keys),
+        authenticator_(around.database, secrets_.strings, configuration_.policy, clock_, high_water_, weak_keys_.list(),
                        [this](Reason reason) { metrics_.count_refusal(reason); }),
         phones_(around.reserved, configuration_.policy),
         addresses_(around.reserved, configuration_.policy),
         operations_(around.reserved, secrets_.strings, configuration_.policy, Botan::system_rng()),
         certificates_(around.reserved),
-        trust_(around.reserved),
+        trust_(around.reserved, weak_keys_.list()),
         issuer_files_(around.files, around.passphrase, around.tokens, configuration_.token.module),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(configuration_),
-                        Botan::system_rng()),
+                        weak_keys_.list(), Botan::system_rng()),
         administrators_(around.reserved, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), clock_, high_water_,
-                        Botan::system_rng()),
+                        weak_keys_.list(), Botan::system_rng()),
         records_(around.database),
         admin_records_(around.reserved),
         monitor_(around.reserved, clock_, issuers_, high_water_, record_, own_certificates_),
         maintenance_(around.reserved, configuration_.policy, clock_, holder_),
         checker_(around.reserved, holder_),
+        common_primes_(around.reserved, certificates_, holder_),
         marks_(around.files.marks()),
         journal_file_(around.files.journal()),
         journal_(around.reserved, journal_file_, high_water_),
@@ -141,6 +147,7 @@ class Composition final : public Server {
   ~Composition() override { stop(milliseconds{0}); }
 
   Status listen() {
+    CAPF_TRY(weak_keys_.open());
     CAPF_TRY(issuer_service_.start());
     CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
     recovery_.emplace(reserved_, *published_, marks_, high_water_, clock_, sealer_, journal_);
@@ -221,6 +228,7 @@ class Composition final : public Server {
     refreshing_.emplace(kRefreshPeriod, [this] { refresh(); });
     publishing_.emplace([this] { return publish(); });
     checking_.emplace(kCheckingPeriod, [this] { check(); });
+    comparing_.emplace(kCheckingPeriod, [this] { compare(); });
     sealing_.emplace(service::kLeaseRenewal, [this] { seal(); });
     return {};
   }
@@ -257,6 +265,8 @@ class Composition final : public Server {
       sealing_.reset();
     }
     if (checking_) checking_->stop();
+    common_primes_.stop();
+    if (comparing_) comparing_->stop();
     if (maintaining_) {
       maintaining_->stop();
       maintenance_.leave();
@@ -336,7 +346,7 @@ class Composition final : public Server {
   Status take_certificates() {
     const auto belongs = [](const std::vector<Bytes>& chain, const ca::SigningKey& key) {
       const auto facts = ca::read_certificate(chain.front());
-      return facts && facts->key_sha256 == sha256(key.public_key());
+      return facts && facts->key.sha256 == sha256(key.public_key());
     };
     CAPF_LET(auto site_ca, read_chain(files_, "site-ca"));
     if (!belongs(site_ca, *secrets_.site_ca.key)) {
@@ -396,6 +406,7 @@ class Composition final : public Server {
     read_pool_(metrics_);
     const auto summary = monitor_.summary();
     if (wire_port_) wire_port_->tick();
+    weak_keys_.tick();
     keep_certificates();
     summary_complaint_.tell(status_of(summary));
     tell_expiries(summary ? summary->expiries : own_certificates_.list(), summary.has_value());
@@ -525,6 +536,12 @@ class Composition final : public Server {
     if (findings && *findings) metrics_.set_findings(static_cast<std::int64_t>((*findings)->size()));
   }
 
+  /// Minutes of arithmetic, which give way to whatever serves phones.
+  void compare() {
+    ::setpriority(PRIO_PROCESS, 0, kPatientNice);  // Linux: of this thread
+    if (high_water_.check()) compare_complaint_.tell(status_of(common_primes_.run(configuration_.check_period)));
+  }
+
   void seal() {
     if (!adopted_) {
       const auto moved = in_write(reserved_, [](Transaction& tx) { return tx.seals().adopt_cluster(); });
@@ -567,6 +584,7 @@ class Composition final : public Server {
   service::RecordState record_;
   service::OwnCertificates own_certificates_;
   service::ExpiryWarnings expiry_warnings_;
+  WeakKeyFiles weak_keys_;
   service::Authenticator authenticator_;
   service::Phones phones_;
   service::Addresses addresses_;
@@ -581,6 +599,7 @@ class Composition final : public Server {
   service::Monitor monitor_;
   service::Maintenance maintenance_;
   service::Checker checker_;
+  service::CommonPrimes common_primes_;
   MarksFile marks_;
   JournalFile journal_file_;
   service::Journal journal_;
@@ -610,6 +629,7 @@ class Composition final : public Server {
   Complaint maintenance_complaint_{"maintenance.failed"};
   Complaint ocsp_complaint_{"ocsp.not_certified"};
   Complaint check_complaint_{"check.failed"};
+  Complaint compare_complaint_{"keys.not_compared"};
   Complaint sealing_complaint_{"audit.unsealed"};
   Complaint journal_complaint_{"journal.not_followed"};
   std::unique_ptr<web::Server> status_server_;
@@ -620,6 +640,7 @@ class Composition final : public Server {
   std::optional<Ticker> publishing_;
   std::optional<Ticker> sealing_;
   std::optional<Ticker> checking_;
+  std::optional<Ticker> comparing_;
   Endpoints endpoints_;
 };
 

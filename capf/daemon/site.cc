@@ -39,7 +39,7 @@ Result<Identity> open_identity(const SiteFiles& files, const std::string& name, 
   CAPF_LET(identity.chain, read_chain(files, name));
   const auto facts = ca::read_certificate(identity.chain.front());
   if (!facts) return fail(Reason::kInvalidConfiguration, certificate_path.string() + ": " + facts.error().message);
-  if (facts->key_sha256 != sha256(identity.key->public_key())) {
+  if (facts->key.sha256 != sha256(identity.key->public_key())) {
     return fail(Reason::kInvalidConfiguration,
                 key_path.string() + " is not the key of the certificate in " + certificate_path.string());
   }

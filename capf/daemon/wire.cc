@@ -7,6 +7,7 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
+#include "capf/ca/spki.h"
 #include "capf/daemon/endpoints.h"
 #include "capf/daemon/wire_certificates.h"
 
@@ -85,7 +86,7 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
       return fail(Reason::kInvalidConfiguration,
                   "legacy_phones needs a key that serves nothing else, but " + files_.key(name).string() + " does");
     }
-    unclaimed_.push_back(sha256(key));
+    unclaimed_.push_back(ca::key_digests(key));
     CAPF_LET(net::TlsIdentity tls, tls_identity(identity));
     settings.identities.push_back(std::move(tls));
     if (const auto facts = ca::read_certificate(identity.chain.front())) {
@@ -104,7 +105,7 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
 Status WirePort::claim_keys() {
   if (unclaimed_.empty()) return {};
   const Status claimed = database_.write([&](Transaction& tx) -> Status {
-    for (const Sha256& key : unclaimed_) CAPF_TRY(tx.keys().claim(key, KeyOwner::kSite, 0));
+    for (const KeyDigests& key : unclaimed_) CAPF_TRY(tx.keys().claim(key, KeyOwner::kSite, 0));
     return {};
   });
   CAPF_TRY(claimed);

@@ -54,7 +54,7 @@ class WirePort {
   Database& database_;
   Metrics& metrics_;
   service::OwnCertificates& own_;
-  std::vector<Sha256> unclaimed_;             ///< keys that the record does not reserve for the site yet
+  std::vector<KeyDigests> unclaimed_;         ///< keys that the record does not reserve for the site yet
   std::string shown_;                         ///< stamp of the files whose certificates are shown
   std::string refused_;                       ///< stamp of files that cannot be shown
   std::unique_ptr<wire::Listener> listener_;  ///< last: it calls what stands above

@@ -5,6 +5,7 @@
 
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
+#include "capf/ca/spki.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/machine.h"
 #include "capf/service/steps.h"
@@ -62,7 +63,7 @@ Status check_there(const SiteFiles& files, const std::string& name) {
 /// The record has the change before it is made.
 /// @param key is to be the site's alone, from then on
 Status on_record(const Machine& machine, const std::string& action, const std::string& name,
-                 const ca::CertificateFacts& facts, const std::optional<Sha256>& key = {}) {
+                 const ca::CertificateFacts& facts, const std::optional<KeyDigests>& key = {}) {
   return machine.database->write([&](Transaction& tx) -> Status {
     CAPF_TRY(service::check_clock(tx, *machine.clock));
     if (key) {
@@ -115,7 +116,7 @@ Result<std::string> WireCertificates::add(int days, Botan::RandomNumberGenerator
   const ca::AuthorityRequest request{"", clock_.now(), std::chrono::hours(24) * days};
   CAPF_LET(const Bytes certificate, ca::make_wire_certificate(*key, request, random));
   CAPF_LET(const auto facts, ca::read_certificate(certificate));
-  CAPF_TRY(on_record(machine, "add", name, facts, sha256(key->public_key())));
+  CAPF_TRY(on_record(machine, "add", name, facts, ca::key_digests(key->public_key())));
   std::error_code error;
   fs::remove(files.key(name), error);  // of a try that did not come to its certificate
   CAPF_TRY(write_identity(files, name, *key, certificate, {}, machine.passphrase));
@@ -139,7 +140,7 @@ Result<std::string> WireCertificates::activate(const std::string& name) const {
   if (now < facts.not_before || now >= facts.not_after) {
     return fail(Reason::kInvalidRequest, "the wire certificate " + name + " is not valid now");
   }
-  CAPF_TRY(on_record(machine, "activate", name, facts, sha256(identity.key->public_key())));
+  CAPF_TRY(on_record(machine, "activate", name, facts, ca::key_digests(identity.key->public_key())));
   CAPF_TRY(rewrite_file(files.wire_shown(), as_bytes(name + "\n")));
   return "The phones' port of this machine shows " + name +
          " within 20 seconds, where a server runs.\nWhen every server shows it: 'wire-certificate remove' takes the "

@@ -86,6 +86,7 @@ std::string_view cisco_failure(Reason reason) {
     case Reason::kKeySmallFactor:
     case Reason::kKeyClosePrimes:
     case Reason::kKeyRoca:
+    case Reason::kKeyListed:
     case Reason::kKeyNotOnCurve:
     case Reason::kKeyReserved:
     case Reason::kKeyOfAnotherDevice:

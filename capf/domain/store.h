@@ -18,6 +18,7 @@
 #include "capf/domain/crl.h"
 #include "capf/domain/expiry.h"
 #include "capf/domain/issuer.h"
+#include "capf/domain/key.h"
 #include "capf/domain/operation.h"
 #include "capf/domain/phone.h"
 #include "capf/domain/policy.h"
@@ -274,24 +275,35 @@ struct KeyRecord {
   KeyOwner owner = KeyOwner::kPhone;
   std::int64_t phone_id = 0;  ///< for kPhone and kMic; 0 for a MIC that no phone has shown
   bool compromised = false;
-  bool blocked = false;  ///< compromised, or that of a blocked certificate: it is refused
+  bool blocked = false;           ///< compromised, or that of a blocked certificate: it serves nobody
+  std::optional<Sha256> modulus;  ///< the digest of its modulus, as far as that is on record
+};
+
+/// Two devices whose keys, made before moduli were looked at, have one modulus.
+struct SharedModulus {
+  std::string device;
+  std::string other;
 };
 
 class KeyStore {
  public:
   virtual ~KeyStore() = default;
-  /// Records the key for its owner unless it is on record. @return the record as it is now.
-  virtual Result<KeyRecord> claim(const Sha256& key_sha256, KeyOwner owner, std::int64_t phone_id) = 0;
-  virtual Result<std::optional<KeyRecord>> find(const Sha256& key_sha256) = 0;
-  /// Marks the keys for ever, also those that no phone has shown yet.
+  /// Writes the key and its modulus down for their owner unless they are on record. @return what is on record now:
+  /// another owner's record where one of the two is another's; compromised and blocked where one of the two is.
+  virtual Result<KeyRecord> claim(const KeyDigests& key, KeyOwner owner, std::int64_t phone_id) = 0;
+  /// The key's record, or that of its modulus with another exponent.
+  virtual Result<std::optional<KeyRecord>> find(const KeyDigests& key) = 0;
+  /// For ever, with the moduli that are on record of them, also where nobody has shown the key yet.
   virtual Status mark_compromised(std::span<const Sha256> keys) = 0;
+  /// Writes down the moduli of keys that are on record without. @return devices that turn out to share one.
+  virtual Result<std::vector<SharedModulus>> learn_moduli(std::span<const KeyDigests> keys) = 0;
 };
 
 /// A certificate of another issuer that is refused, and its key with it.
 struct BlockedCertificate {
   std::int64_t id = 0;  ///< given by the store
   Sha256 sha256{};
-  Sha256 key_sha256{};
+  KeyDigests key;
   Bytes serial;
   std::string subject;
   std::string issuer;
@@ -529,6 +541,9 @@ class LeaseStore {
   virtual Result<bool> hold(const std::string& name, const std::string& holder, int seconds) = 0;
   /// Releases the lease at once, if `holder` has it.
   virtual Status give_back(const std::string& name, const std::string& holder) = 0;
+  /// How far a job over all certificates is, which the next holder goes on with: the id of the last that it has seen.
+  virtual Result<std::int64_t> place(const std::string& job) = 0;
+  virtual Status set_place(const std::string& job, std::int64_t certificate_id) = 0;
 };
 
 /// One transaction. Not shared between threads. The order of locks: phones, several of them at once by lock_all(), in

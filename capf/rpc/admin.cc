@@ -258,7 +258,7 @@ grpc::Status AdminService::RevokeSelection(grpc::ServerContext* context, const v
 grpc::Status AdminService::RevokeKey(grpc::ServerContext* context, const v1::RevokeKeyRequest* request,
                                      v1::RevokeKeyResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const Sha256 key, digest_from(request->key_sha256()));
+    CAPF_LET(const KeyDigests key, key_from(*request));
     CAPF_LET(const service::RevokeKeyAnswer answer, use_cases_.certificates.revoke_key(call.actor, key));
     const TimePoint now = use_cases_.clock.now();
     for (const Certificate& certificate : answer.certificates) {

@@ -77,7 +77,9 @@ Result<Role> role_from(const std::string& text);
 Result<RevocationReason> revocation_reason_from(const std::string& text);
 /// 32 octets. Errors: INVALID_REQUEST.
 Result<Sha256> digest_from(const std::string& octets);
-/// A cursor of an earlier WatchOperations. Errors: INVALID_PAGE.
+/// A key by its SHA-256, and by its modulus where the key itself is there. Errors: INVALID_REQUEST.
+Result<KeyDigests> key_from(const v1::RevokeKeyRequest& request);
+/// What WatchOperations handed out before. Errors: INVALID_PAGE.
 Result<ChangeCursor> cursor_from(const std::string& text);
 
 Result<PhoneFilter> filter_from(const v1::ListPhonesRequest& request);

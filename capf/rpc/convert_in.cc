@@ -5,6 +5,7 @@
 
 #include "capf/ca/container.h"
 #include "capf/ca/site.h"
+#include "capf/ca/spki.h"
 #include "capf/rpc/convert.h"
 
 namespace capf::rpc {
@@ -267,6 +268,14 @@ Result<Sha256> digest_from(const std::string& octets) {
   const auto digest = to_sha256(as_bytes(octets));
   if (!digest) return malformed("a SHA-256 has 32 octets");
   return *digest;
+}
+
+Result<KeyDigests> key_from(const v1::RevokeKeyRequest& request) {
+  CAPF_LET(const Sha256 digest, digest_from(request.key_sha256()));
+  if (request.public_key().empty()) return KeyDigests(digest);
+  const KeyDigests key = ca::key_digests(as_bytes(request.public_key()));
+  if (key.sha256 != digest) return malformed("the SHA-256 is not that of the public key");
+  return key;
 }
 
 Result<ChangeCursor> cursor_from(const std::string& text) {

@@ -143,7 +143,7 @@ void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v
 
 void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out) {
   out.set_sha256(to_hex(certificate.sha256));
-  out.set_key_sha256(to_hex(certificate.key_sha256));
+  out.set_key_sha256(to_hex(certificate.key.sha256));
   out.set_subject(to_utf8(certificate.subject));
   out.set_issuer(to_utf8(certificate.issuer));
   out.set_serial(serial_text(certificate.serial));

@@ -16,11 +16,12 @@ Result<NewAdministrator> Administrators::add(const Actor& actor, const std::stri
   CAPF_TRY(check_administrator_name(name));
   CAPF_LET(const ca::OfferedKey key, ca::read_request(request));
   CAPF_TRY(ca::check_key(key, false));
+  CAPF_TRY(blacklist_.check(key.digests));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<NewAdministrator> {
     CAPF_TRY(check_clock(tx, clock_));
-    CAPF_LET(const auto known, tx.keys().find(key.sha256));
+    CAPF_LET(const auto known, tx.keys().find(key.digests));
     if (known) return fail(Reason::kKeyReserved, "this key is on record already: make a new one");
-    CAPF_TRY(tx.keys().claim(key.sha256, KeyOwner::kAdministrator, 0));
+    CAPF_TRY(tx.keys().claim(key.digests, KeyOwner::kAdministrator, 0));
     const Bytes site_certificate = [this] {
       const std::lock_guard lock(mutex_);
       return site_certificate_;

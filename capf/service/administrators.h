@@ -7,6 +7,7 @@
 #include <botan/rng.h>
 
 #include "capf/base/time.h"
+#include "capf/ca/blacklist.h"
 #include "capf/ca/site.h"
 #include "capf/domain/store.h"
 #include "capf/service/highwater.h"
@@ -30,8 +31,13 @@ class Administrators {
  public:
   /// @param site_key of the site CA; it outlives this.
   Administrators(Database& database, const ca::SigningKey& site_key, BytesView site_certificate, const Clock& clock,
-                 const HighWater& high_water, Botan::RandomNumberGenerator& random)
-      : database_(database), site_key_(site_key), clock_(clock), high_water_(high_water), random_(random) {
+                 const HighWater& high_water, const ca::Blacklist& blacklist, Botan::RandomNumberGenerator& random)
+      : database_(database),
+        site_key_(site_key),
+        clock_(clock),
+        high_water_(high_water),
+        blacklist_(blacklist),
+        random_(random) {
     set_site_certificate(site_certificate);
   }
 
@@ -58,6 +64,7 @@ class Administrators {
   const ca::SigningKey& site_key_;
   const Clock& clock_;
   const HighWater& high_water_;
+  const ca::Blacklist& blacklist_;
   Botan::RandomNumberGenerator& random_;
   std::mutex mutex_;
   Bytes site_certificate_;

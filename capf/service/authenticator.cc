@@ -30,13 +30,21 @@ tl::unexpected<Error> conceal(const Error& error) {
 template <class Judged>
 Result<bool> is_blocked(Transaction& tx, const Withdrawn& withdrawn, const Judged& judged) {
   std::vector<Sha256> certificates{judged.sha256};
-  std::vector<Sha256> keys{judged.key_sha256};
+  std::vector<Sha256> keys = judged.key.all();
   for (const ca::PathCertificate& issuer : judged.issuers) {
     certificates.push_back(issuer.sha256);
-    keys.push_back(issuer.key_sha256);
+    for (const Sha256& digest : issuer.key.all()) keys.push_back(digest);
   }
   if (withdrawn.has_key(keys)) return true;
   return tx.blocks().refuses(certificates, keys);
+}
+
+/// Whether the certificate's key, or one of those that vouch for it, is on the site's list of weak ones.
+template <class Judged>
+Status check_path(const ca::Blacklist& blacklist, const Judged& judged) {
+  CAPF_TRY(blacklist.check(judged.key));
+  for (const ca::PathCertificate& issuer : judged.issuers) CAPF_TRY(blacklist.check(issuer.key));
+  return {};
 }
 
 /// The number by which a device's string is known again: the first eight octets of its keyed hash, which is none of
@@ -277,6 +285,7 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
     if (!mic) return refused_path(mic.error(), *presented.second, {});
     CAPF_LET(const bool blocked, is_blocked(tx, high_water_.withdrawn(), *mic));
     if (blocked) return Judgement(refused(Reason::kCertificateBlocked, proven));
+    if (Status good = check_path(blacklist_, *mic); !good) return Judgement(refused(good.error(), proven));
     proven.fresh_mic = *std::move(mic);
   }
 
@@ -292,14 +301,21 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
       case CertificateState::kConfirmed:
       case CertificateState::kIssued: break;
     }
+    // It may have got its certificate before the site had the list.
+    if (!blacklist_.empty()) {
+      CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(presented.leaf));
+      if (Status good = blacklist_.check(facts.key); !good) return Judgement(refused(good.error(), proven));
+    }
     proven.by = CredentialKind::kOwnLsc;
     return judge_freshness(presented, std::move(proven));
   }
 
   bool blocked = false;
+  Status listed;
   Result<ca::JudgedMic> mic = trust.store->judge_mic(presented.leaf, presented.chain, caller.device, tx.now());
   if (mic) {
     CAPF_LET(blocked, is_blocked(tx, high_water_.withdrawn(), *mic));
+    listed = check_path(blacklist_, *mic);
     proven.by = CredentialKind::kMic;
     proven.mic = *std::move(mic);
     if (presented.fresh) proven.fresh_mic = proven.mic;
@@ -311,11 +327,13 @@ Result<Authenticator::Judgement> Authenticator::judge_certificate(Transaction& t
     // It serves one install, so without an operation it proves nothing.
     if (!proven.operation) return Judgement(refused(Reason::kCredentialMode, proven));
     CAPF_LET(blocked, is_blocked(tx, high_water_.withdrawn(), *lsc));
+    listed = check_path(blacklist_, *lsc);
     proven.by = CredentialKind::kForeignLsc;
   } else {
     return Judgement(refused(mic.error(), proven));
   }
   if (blocked) return Judgement(refused(Reason::kCertificateBlocked, proven));
+  if (!listed) return Judgement(refused(listed.error(), proven));
   return judge_freshness(presented, std::move(proven));
 }
 

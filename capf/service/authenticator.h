@@ -7,6 +7,7 @@
 #include "capf/base/log.h"
 #include "capf/base/time.h"
 #include "capf/ca/authstring.h"
+#include "capf/ca/blacklist.h"
 #include "capf/domain/authentication.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/store.h"
@@ -47,14 +48,15 @@ class Authenticator {
  public:
   /// @param on_refusal is told the true reason of every refusal; may be empty.
   Authenticator(Database& database, const ca::StringKey& strings, const SitePolicy& policy, const Clock& clock,
-                const HighWater& high_water, std::function<void(Reason)> on_refusal)
+                const HighWater& high_water, const ca::Blacklist& blacklist, std::function<void(Reason)> on_refusal)
       : database_(database),
         strings_(strings),
         policy_(policy),
         clock_(clock),
         high_water_(high_water),
+        blacklist_(blacklist),
         on_refusal_(std::move(on_refusal)),
-        attempts_(database) {}
+        attempts_(database_) {}
 
   /// Judges the caller by what stands in the database now; counts an authentication string before it is compared, takes
   /// that back where it is right, and tells that it is wrong when the count is committed. A refusal is answered with
@@ -65,10 +67,13 @@ class Authenticator {
   /// Errors: OPERATION_ENDED where it is not the operation any more that `before` had; AUTHENTICATION_FAILED.
   Result<Proven> authorise(Transaction& tx, const Caller& caller, Need need, const Proven& before);
   /// Whether this server has seen the key compromised, whatever an older database says.
-  bool has_withdrawn(const Sha256& key) const { return high_water_.withdrawn().has_key({&key, 1}); }
+  bool has_withdrawn(const KeyDigests& key) const { return high_water_.withdrawn().has_key(key.all()); }
 
   /// Refusals that were answered and are being recorded.
   Attempts& attempts() { return attempts_; }
+
+  /// Errors: KEY_LISTED.
+  Status check_not_listed(const KeyDigests& key) const { return blacklist_.check(key); }
 
  private:
   using Judgement = tl::expected<Proven, Refusal>;
@@ -90,6 +95,7 @@ class Authenticator {
   const SitePolicy& policy_;
   const Clock& clock_;
   const HighWater& high_water_;
+  const ca::Blacklist& blacklist_;
   std::function<void(Reason)> on_refusal_;
   TrustCache trust_;
   LogLimit refusals_{50};

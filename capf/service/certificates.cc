@@ -205,17 +205,17 @@ Result<RevokeAnswer> Certificates::release(const Actor& actor, const std::string
   });
 }
 
-Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const Sha256& key_sha256) {
+Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const KeyDigests& key, const std::string& why) {
   for (int attempt = 1;; ++attempt) {
     bool meanwhile = false;
     Result<RevokeKeyAnswer> answer = in_write(database_, actor, [&](Transaction& tx) -> Result<RevokeKeyAnswer> {
       meanwhile = false;
-      CAPF_LET(const auto before, tx.keys().find(key_sha256));
+      CAPF_LET(const auto before, tx.keys().find(key));
       const std::int64_t owner = before ? before->phone_id : 0;
       // Lock order as in issuing: the phone, then the blocked certificates.
       if (owner != 0) CAPF_TRY(tx.phones().lock_all({&owner, 1}));
       CAPF_TRY(tx.blocks().lock());
-      CAPF_LET(const KeyRecord record, tx.keys().claim(key_sha256, KeyOwner::kBlocked, 0));
+      CAPF_LET(const KeyRecord record, tx.keys().claim(key, KeyOwner::kBlocked, 0));
       if (record.phone_id != owner) {
         meanwhile = true;  // a phone has shown it
         return fail(Reason::kChangedMeanwhile);
@@ -229,8 +229,8 @@ Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const Sha25
       }
       std::vector<RevocableLsc> lscs;
       for (const Certificate& certificate : live) lscs.push_back(revocable(certificate));
-      CAPF_TRY(revoke_compromised(tx, actor, lscs, {key_sha256}, phones));
-      if (!record.compromised) CAPF_TRY(tx.audit().add(done(actor, "key.block", to_hex(key_sha256))));
+      CAPF_TRY(revoke_compromised(tx, actor, lscs, key.all(), phones));
+      if (!record.compromised) CAPF_TRY(tx.audit().add(done(actor, "key.block", to_hex(key.sha256), why)));
       RevokeKeyAnswer revoked;
       for (const Certificate& certificate : live) {
         CAPF_LET(Certificate now, reread(tx, certificate));

@@ -63,9 +63,10 @@ class Certificates {
   Result<RevokeAnswer> revoke(const Actor& actor, const std::string& serial_or_device, RevocationReason reason);
   /// From hold; by device: all that are. Errors: UNKNOWN_CERTIFICATE, NOT_ON_HOLD, ALREADY_EXPIRED.
   Result<RevokeAnswer> release(const Actor& actor, const std::string& serial_or_device);
-  /// For keyCompromise: every LSC that has the key, and all others of its phone; the key is never certified again.
-  /// Errors: KEY_RESERVED for a key of the site's own, of an issuer or of an administrator.
-  Result<RevokeKeyAnswer> revoke_key(const Actor& actor, const Sha256& key_sha256);
+  /// For keyCompromise: every LSC that has the key, or its modulus with another exponent, and whatever else its phone
+  /// has; nobody gets the key certified again. @param why for the record. Errors: KEY_RESERVED for a key of the site's
+  /// own, of an issuer or of an administrator.
+  Result<RevokeKeyAnswer> revoke_key(const Actor& actor, const KeyDigests& key, const std::string& why = {});
 
   /// The selected LSCs, by pages. Errors: INVALID_SELECTION, UNKNOWN_ISSUER, UNKNOWN_CERTIFICATE for a serial number
   /// that was never issued.

@@ -59,7 +59,7 @@ Status remember_mic(Transaction& tx, const Proven& proven) {
   }
   if (proven.phone.model.empty() && !mic->model.empty() && mic->model.size() <= kLongestModel)
     CAPF_TRY(tx.phones().set_model(proven.phone.id, mic->model));
-  CAPF_TRY(tx.keys().claim(mic->key_sha256, KeyOwner::kMic, proven.phone.id));
+  CAPF_TRY(tx.keys().claim(mic->key, KeyOwner::kMic, proven.phone.id));
   return {};
 }
 
@@ -72,7 +72,7 @@ std::string proof_words(const Caller& caller, const Proven& proven) {
 }
 
 Status claim_key(Transaction& tx, const Phone& phone, const ca::OfferedKey& key) {
-  CAPF_LET(const KeyRecord record, tx.keys().claim(key.sha256, KeyOwner::kPhone, phone.id));
+  CAPF_LET(const KeyRecord record, tx.keys().claim(key.digests, KeyOwner::kPhone, phone.id));
   if (record.compromised) return fail(Reason::kKeyCompromised);
   if (record.blocked) return fail(Reason::kCertificateBlocked);
   if (record.owner != KeyOwner::kPhone) return fail(Reason::kKeyReserved);
@@ -163,7 +163,7 @@ Status hand_over_in(Transaction& tx, const Caller& caller, const Proven& proven,
     record.phone_id = proven.phone.id;
     record.device = proven.phone.device.text();
     record.operation_id = proven.operation->id;
-    record.key_sha256 = facts.key_sha256;
+    record.key_sha256 = facts.key.sha256;
     record.der = der;
     record.not_before = facts.not_before;
     record.not_after = facts.not_after;
@@ -358,10 +358,11 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
     CAPF_LET(auto chain, issuer_chain(tx, lsc.issuer_id));
     return IssueAnswer{lsc.der, std::move(chain), lsc.operation_id};
   };
+  CAPF_TRY(authenticator_.check_not_listed(key.digests));
   // The phone proved with the very certificate that it asks for, and nothing else is to be done: its last answer was
   // lost.
   const bool idle = !proven.operation && !renewable(proven, policy_, tx.now());
-  if (idle && proven.lsc && proven.lsc->key_sha256 == key.sha256) return answer(*proven.lsc);
+  if (idle && proven.lsc && proven.lsc->key_sha256 == key.digests.sha256) return answer(*proven.lsc);
 
   const Actor actor = device_actor(caller);
   if (!proven.operation && proven.by == CredentialKind::kOwnLsc) {
@@ -373,7 +374,7 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
 
   // The same request again gets the same certificate.
   if (operation.certificates > 0) {
-    CAPF_LET(const auto issued, tx.certificates().find_issued(operation.id, key.sha256));
+    CAPF_LET(const auto issued, tx.certificates().find_issued(operation.id, key.digests.sha256));
     if (issued && issued->on_hold()) {
       return fail(Reason::kCertificateRevoked, "the certificate of this key is on hold");
     }
@@ -381,7 +382,7 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   }
 
   CAPF_TRY(ca::check_wanted(key, operation.key));
-  if (authenticator_.has_withdrawn(key.sha256)) return fail(Reason::kKeyCompromised);
+  if (authenticator_.has_withdrawn(key.digests)) return fail(Reason::kKeyCompromised);
   // first, so that its own key is seen to be a MIC's
   CAPF_TRY(claim_key(tx, proven.phone, key));
   if (operation.certificates >= kLargestCertificatesPerOperation) {
@@ -408,7 +409,7 @@ Result<IssueAnswer> Enrolment::issue_in(Transaction& tx, const Caller& caller, P
   certificate.phone_id = proven.phone.id;
   certificate.device = proven.phone.device.text();
   certificate.operation_id = operation.id;
-  certificate.key_sha256 = key.sha256;
+  certificate.key_sha256 = key.digests.sha256;
   certificate.der = lsc.der;
   certificate.not_before = lsc.not_before;
   certificate.not_after = lsc.not_after;

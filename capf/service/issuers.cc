@@ -7,6 +7,7 @@
 #include "capf/base/version.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
+#include "capf/ca/spki.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -74,13 +75,14 @@ Result<std::string> servers_without(Transaction& tx, std::int64_t id) {
 }  // namespace
 
 Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
-                 std::string status_url, Botan::RandomNumberGenerator& random)
+                 std::string status_url, const ca::Blacklist& blacklist, Botan::RandomNumberGenerator& random)
     : database_(database),
       clock_(clock),
       keys_(keys),
       folder_(folder),
       server_(std::move(server)),
       status_url_(std::move(status_url)),
+      blacklist_(blacklist),
       random_(random) {}
 
 Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
@@ -105,7 +107,8 @@ Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
     CAPF_LET(authority, make_authority(request, folder_, clock_.now(), random_));
   }
   CAPF_LET(IssuerRecord record, record_of(authority, request.shards));
-  const Sha256 key = sha256(authority.key->public_key());
+  const KeyDigests key = ca::key_digests(authority.key->public_key());
+  CAPF_TRY(blacklist_.check(key));
   // The key is on disk before the record says that there is such an issuer.
   CAPF_LET(record, in_write(database_, actor, [&](Transaction& tx) -> Result<IssuerRecord> {
              CAPF_LET(const std::int64_t id, tx.issuers().lock());

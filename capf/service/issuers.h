@@ -9,6 +9,7 @@
 
 #include <botan/rng.h>
 
+#include "capf/ca/blacklist.h"
 #include "capf/ca/issuers.h"
 #include "capf/domain/store.h"
 
@@ -59,7 +60,7 @@ class Issuers {
   /// @param server a name of this server that no other one has.
   /// @param status_url as Issuer::make() takes it.
   Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
-          std::string status_url, Botan::RandomNumberGenerator& random);
+          std::string status_url, const ca::Blacklist& blacklist, Botan::RandomNumberGenerator& random);
 
   /// Makes or takes the next generation; it is not used before activate(). Errors: INVALID_REQUEST,
   /// INVALID_CONFIGURATION, INVALID_CERTIFICATE, ISSUER_EXISTS, KEY_RESERVED.
@@ -96,6 +97,7 @@ class Issuers {
   IssuerFolder& folder_;
   const std::string server_;
   const std::string status_url_;
+  const ca::Blacklist& blacklist_;
   Botan::RandomNumberGenerator& random_;
   std::mutex mutex_;  ///< one refresh at a time
   std::map<std::int64_t, std::string> faults_;

@@ -1,6 +1,7 @@
 #include "capf/service/maintenance.h"
 
 #include "capf/base/log.h"
+#include "capf/ca/certificate.h"
 #include "capf/service/lease.h"
 #include "capf/service/steps.h"
 
@@ -11,6 +12,29 @@ const char* const kLease = "maintenance";
 constexpr std::chrono::hours kRefusalsKept{24 * 90};
 constexpr int kOperationsPerRound = 500;
 constexpr int kSupersededAtOnce = 500;
+constexpr int kModuliAtOnce = 500;
+constexpr int kModuliPerRound = 25'000;
+const char* const kModuli = "moduli";
+
+struct Learnt {
+  int certificates = 0;
+  std::vector<SharedModulus> shared;
+};
+
+void add_key(BytesView certificate, std::vector<KeyDigests>& keys) {
+  // One that nobody can read any more has no key that somebody could use.
+  if (const auto facts = ca::read_certificate(certificate)) keys.push_back(facts->key);
+}
+
+/// The keys of issuers and trust anchors.
+Result<std::vector<KeyDigests>> keys_of_authorities(Transaction& tx) {
+  std::vector<KeyDigests> keys;
+  CAPF_LET(const auto issuers, tx.issuers().list());
+  for (const IssuerRecord& issuer : issuers) add_key(issuer.der, keys);
+  CAPF_LET(const auto anchors, tx.anchors().list());
+  for (const TrustAnchor& anchor : anchors) add_key(anchor.der, keys);
+  return keys;
+}
 
 }  // namespace
 
@@ -44,6 +68,7 @@ Result<std::optional<Maintenance::Round>> Maintenance::run() {
            }));
   if (!round) return round;
   CAPF_LET(round->revoked, revoke_superseded());
+  CAPF_TRY(learn_moduli());
   return round;
 }
 
@@ -69,6 +94,34 @@ Result<int> Maintenance::revoke_superseded() {
     if (some == 0) return revoked;
     revoked += some;
   }
+}
+
+// Each transaction is short, and says how far it is: whoever has the lease next goes on there.
+Status Maintenance::learn_moduli() {
+  for (int looked = 0; looked < kModuliPerRound; looked += kModuliAtOnce) {
+    CAPF_LET(const auto some, in_write(database_, [&](Transaction& tx) -> Result<Learnt> {
+               Learnt learnt;
+               CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
+               if (!mine) return learnt;
+               CAPF_LET(const std::int64_t place, tx.leases().place(kModuli));
+               CAPF_LET(const auto certificates, tx.certificates().list({}, {place, kModuliAtOnce}));
+               if (certificates.empty()) return learnt;
+               std::vector<KeyDigests> keys;
+               if (place == 0) {
+                 CAPF_LET(keys, keys_of_authorities(tx));
+               }
+               for (const Certificate& certificate : certificates) add_key(certificate.der, keys);
+               CAPF_LET(learnt.shared, tx.keys().learn_moduli(keys));
+               CAPF_TRY(tx.leases().set_place(kModuli, certificates.back().id));
+               learnt.certificates = static_cast<int>(certificates.size());
+               return learnt;
+             }));
+    for (const SharedModulus& shared : some.shared) {
+      log_warning("key.shared", {{"device", shared.device}, {"other", shared.other}});
+    }
+    if (some.certificates < kModuliAtOnce) return {};
+  }
+  return {};
 }
 
 }  // namespace capf::service

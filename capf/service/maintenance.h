@@ -8,8 +8,9 @@
 
 namespace capf::service {
 
-/// Regular work of the site, on one server at a time by lease: expires operations that were overdue for kOverdueGrace,
-/// revokes superseded LSCs when their grace is over, drops old counts of wrong strings. Threads: one.
+/// What somebody must do now and then, one server at a time by lease: expires operations that were overdue for
+/// kOverdueGrace, revokes what was superseded when its grace is over, drops old counts of wrong strings, and writes
+/// down the moduli of RSA keys that were on record before moduli were. Threads: one.
 class Maintenance {
  public:
   /// @param holder a name of this server that no other one has.
@@ -30,6 +31,7 @@ class Maintenance {
 
  private:
   Result<int> revoke_superseded();
+  Status learn_moduli();
 
   Database& database_;
   const SitePolicy& policy_;

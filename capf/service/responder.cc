@@ -131,7 +131,7 @@ Result<std::shared_ptr<const ca::OcspSigner>> Responder::renew(const PublishingI
   CAPF_LET(const auto facts, ca::read_certificate(signer->certificate()));
   const Status recorded = database_.write([&](Transaction& tx) -> Status {
     CAPF_TRY(published_.check(tx));
-    CAPF_LET(const KeyRecord record, tx.keys().claim(facts.key_sha256, KeyOwner::kSite, 0));
+    CAPF_LET(const KeyRecord record, tx.keys().claim(facts.key, KeyOwner::kSite, 0));
     if (record.owner != KeyOwner::kSite) return fail(Reason::kKeyReserved);
     return tx.audit().add(done(Actor{}, "ocsp.certify", issuer.record.subject,
                                "serial " + serial_text(facts.serial) + ", until " + to_rfc3339(facts.not_after)));

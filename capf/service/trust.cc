@@ -37,14 +37,15 @@ Result<std::set<Sha256>> own_keys(Transaction& tx) {
   CAPF_LET(const auto issuers, tx.issuers().list());
   for (const IssuerRecord& issuer : issuers) {
     CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(issuer.der));
-    keys.insert(facts.key_sha256);
+    for (const Sha256& digest : facts.key.all()) keys.insert(digest);
   }
   return keys;
 }
 
 /// Whether an anchor may have this key.
-Status check_anchor_key(Transaction& tx, const Sha256& key, const std::set<Sha256>& own) {
-  if (own.contains(key)) {
+Status check_anchor_key(Transaction& tx, const KeyDigests& key, const std::set<Sha256>& own) {
+  const std::vector<Sha256> digests = key.all();
+  if (std::any_of(digests.begin(), digests.end(), [&](const Sha256& digest) { return own.contains(digest); })) {
     return fail(Reason::kInvalidCertificate, "it is an issuer of this site: its LSCs count without an anchor");
   }
   CAPF_LET(const KeyRecord record, tx.keys().claim(key, KeyOwner::kIssuer, 0));
@@ -69,7 +70,7 @@ Result<BlockedCertificate> read_foreign(BytesView file) {
   if (!facts) return fail(Reason::kInvalidCertificate, facts.error().message, facts.error().cause);
   BlockedCertificate certificate;
   certificate.sha256 = facts->sha256;
-  certificate.key_sha256 = facts->key_sha256;
+  certificate.key = facts->key;
   certificate.serial = facts->serial;
   certificate.subject = facts->subject;
   certificate.issuer = facts->issuer;
@@ -107,7 +108,11 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
         continue;
       }
       CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
-      if (const Status fits = check_anchor_key(tx, facts.key_sha256, own); !fits) {
+      if (const Status good = blacklist_.check(facts.key); !good) {
+        outcomes.push_back({anchor->subject, anchor->sha256, good.error()});
+        continue;
+      }
+      if (const Status fits = check_anchor_key(tx, facts.key, own); !fits) {
         if (fits.error().reason != Reason::kInvalidCertificate) return tl::unexpected<Error>(fits.error());
         outcomes.push_back({anchor->subject, anchor->sha256, fits.error()});
         continue;
@@ -188,8 +193,8 @@ Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const s
         return fail(Reason::kInvalidCertificate,
                     "this is the LSC of " + lsc->device + ": 'capfctl certificate revoke' takes it back");
       }
-      // Claims the key as a MIC's; waits for a phone that is offering it just now.
-      CAPF_LET(const KeyRecord key, tx.keys().claim(certificate.key_sha256, KeyOwner::kMic, 0));
+      // A MIC's from now on, or this waits for the phone that is about to offer it.
+      CAPF_LET(const KeyRecord key, tx.keys().claim(certificate.key, KeyOwner::kMic, 0));
       CAPF_TRY(check_blockable(key));
       CAPF_LET(const bool added, tx.blocks().add(certificate));
       CAPF_LET(const auto record, tx.blocks().find(certificate.sha256));

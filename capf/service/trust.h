@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "capf/ca/blacklist.h"
 #include "capf/ca/trust.h"
 #include "capf/domain/store.h"
 
@@ -31,7 +32,7 @@ struct AnchorOutcome {
 /// The administrator's use cases of trust anchors. Threads: any.
 class Trust {
  public:
-  explicit Trust(Database& database) : database_(database) {}
+  Trust(Database& database, const ca::Blacklist& blacklist) : database_(database), blacklist_(blacklist) {}
 
   /// Adds the certificates that can be trusted, and says of each of the others why it is left out. Errors:
   /// INVALID_REQUEST where the store lsc is given no device pattern or end; INVALID_CERTIFICATE where none was added.
@@ -54,6 +55,7 @@ class Trust {
 
  private:
   Database& database_;
+  const ca::Blacklist& blacklist_;
 };
 
 /// The anchors as they are now, parsed, kept as long as the database has the same revision. Threads: any.

@@ -28,6 +28,19 @@ def make_key(kind="p-256"):
     return ec.generate_private_key(curve())
 
 
+def rsa_key(p, q, exponent=65537):
+    """The RSA key of two primes."""
+    d = pow(exponent, -1, (p - 1) * (q - 1))
+    return rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p),
+                                 rsa.RSAPublicNumbers(exponent, p * q)).private_key()
+
+
+def twin(key, exponent=65539):
+    """The RSA key of the same modulus with another exponent, which is prime."""
+    numbers = key.private_numbers()
+    return rsa_key(numbers.p, numbers.q, exponent)
+
+
 def pem_of_key(key):
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                              serialization.NoEncryption())

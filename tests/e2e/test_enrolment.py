@@ -308,6 +308,18 @@ class ExistingCertificateTest(Enrolment):
                 phone.IssueCertificate(credential=credential(second), certification_request=request)
         self.assertEqual(caught.exception.reason, "KEY_OF_ANOTHER_DEVICE")
 
+    def test_a_modulus_of_another_phone_gets_no_certificate_with_another_exponent(self):
+        first, second = self.device(), self.device()
+        self.site.capfctl("phone", "add", first, second)
+        key = pki.make_key("rsa-2048")
+        for device in (first, second):
+            self.site.schedule(device, "install", "null")
+        with rpc.phone_client(self.site) as phone:
+            phone.IssueCertificate(credential=credential(first), certification_request=pki.request(key))
+            with self.assertRaises(rpc.Refusal) as caught:
+                phone.IssueCertificate(credential=credential(second), certification_request=pki.request(pki.twin(key)))
+        self.assertEqual(caught.exception.reason, "KEY_OF_ANOTHER_DEVICE")
+
 
 class SelfServiceTest(Enrolment):
     """The certificate's life is moved in the database: a third of five years is long to wait for."""

@@ -2,6 +2,7 @@
 offline; and that nothing of it is seen."""
 
 import concurrent.futures
+import hashlib
 import os
 import pathlib
 import re
@@ -12,7 +13,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from e2e import pki
+from e2e import pki, rpc
 from e2e.faults import SANITIZED
 from e2e.site import PROGRAMS, EndToEnd, Site, eventually, passing, run, text_of
 
@@ -476,6 +477,59 @@ class CeremonyTest(EndToEnd):
         self.site = TokenSite()
         self.addCleanup(self.site.close)
         self.site.enrol(self.device())
+
+
+class WeakKeysTest(EndToEnd):
+    """Keys that a list of the site refuses."""
+
+    def test_a_list_of_weak_keys_is_followed_and_one_that_cannot_be_used_stops_a_start(self):
+        site = Site()
+        self.addCleanup(site.close)
+        weak = site.state / "weak"
+        weak.touch(mode=0o600)
+        with open(site.state / "capfd.toml", "a") as file:
+            file.write('\n[policy]\nweak_keys = ["weak"]\n')
+        site.server.restart()
+        root = pki.Manufacturer.root(key="rsa-2048")
+        path = site.folder / "root.pem"
+        path.write_bytes(root.certificate.public_bytes(pki.serialization.Encoding.PEM))
+        modulus = pki.openssl("x509", "-noout", "-modulus", "-in", path).stdout
+        weak.write_text(hashlib.sha1(modulus.encode()).hexdigest()[20:] + "\n")
+        eventually(lambda: "weak_keys.read keys=1" in site.server.log_text(), "the list is read again")
+        self.assertSays(site.trust("mic", path, code=1), "KEY_LISTED")
+        weak.write_text("")
+        eventually(lambda: site.server.log_text().count("weak_keys.read keys=0") == 2, "the list is read again")
+        site.trust("mic", path)
+        site.server.stop()
+        weak.write_text("nonsense\n")
+        refused = run(PROGRAMS / "capfd", "run", "--state", site.state, code=1)
+        self.assertSays(refused, str(weak), "line 1")
+
+    def test_phones_whose_keys_have_a_prime_in_common_are_blocked(self):
+        site = Site()
+        self.addCleanup(site.close)
+        one, other, good = pki.make_key("rsa-2048"), pki.make_key("rsa-2048"), pki.make_key("rsa-2048")
+        shared = pki.rsa_key(one.private_numbers().p, other.private_numbers().p)
+        keys = {self.device(): key for key in (one, shared, good)}
+        site.capfctl("phone", "add", *keys)
+        with rpc.phone_client(site) as phone:
+            for device, key in keys.items():
+                site.schedule(device, "install", "null")
+                phone.IssueCertificate(credential=rpc.credential(device), certification_request=pki.request(key))
+        site.server.stop()
+        # Long enough ago for all to be seen, and the comparison of this day is due again.
+        site.changed.update(keys)
+        site.sql("update certificates set issued_at = issued_at - interval '1 hour'")
+        site.sql("delete from leases where name = 'common_primes'")
+        site.server.start()
+        *bad, well = keys
+        eventually(lambda: site.server.log_text().count("key.common_prime") == 2, "the keys are compared")
+        for device in bad:
+            self.assertTrue(site.json("phone", "show", device)["blocked"])
+            self.assertEqual(site.json("certificate", "list", "--device", device)[0]["revocation_reason"], "keyCompromise")
+        self.assertFalse(site.json("phone", "show", well)["blocked"])
+        events = [event for event in site.json("audit", "list") if event["action"] == "key.block"]
+        self.assertEqual([any(device in event["detail"] for event in events) for device in bad], [True, True])
 
 
 if __name__ == "__main__":

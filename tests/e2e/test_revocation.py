@@ -234,6 +234,18 @@ class KeyTest(RevocationTest):
                                    certification_request=pki.request(key))
         self.assertEqual(refusal.reason, "KEY_COMPROMISED")
 
+    def test_a_modulus_that_nobody_has_shown_yet_gets_no_certificate_with_another_exponent(self):
+        key = pki.make_key("rsa-2048")
+        path = self.site.folder / "modulus.pem"
+        path.write_text(run("openssl", "req", "-inform", "der", input=pki.request(key), text=False).stdout.decode())
+        self.revoke("--key", path)
+        device = self.site.add_phone(self.device())
+        self.site.schedule(device, "install", "null")
+        with rpc.phone_client(self.site) as phone:
+            refusal = self.refusal(phone.IssueCertificate, credential=rpc.credential(device),
+                                   certification_request=pki.request(pki.twin(key)))
+        self.assertEqual(refusal.reason, "KEY_COMPROMISED")
+
 
 class BlockTest(RevocationTest):
     def test_a_blocked_mic_is_refused_over_both_transports_until_it_is_unblocked(self):

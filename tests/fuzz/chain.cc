@@ -198,6 +198,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (lsc) CAPF_INVARIANT((input.options[1] & 16) != 0 && name.ends_with(kDevice.text()));
   const ca::PkeyPtr key(X509_get_pubkey(other.get()));
-  CAPF_INVARIANT(key && sha256(ca::encode_der(i2d_PUBKEY, key.get())) == (mic ? mic->key_sha256 : lsc->key_sha256));
+  CAPF_INVARIANT(key && sha256(ca::encode_der(i2d_PUBKEY, key.get())) == (mic ? mic->key.sha256 : lsc->key.sha256));
   return 0;
 }

@@ -41,12 +41,12 @@ void check_issuing(const ca::OfferedKey& key) {
   expected.not_before = lsc->not_before;
   expected.not_after = lsc->not_after;
   expected.shard = lsc->shard;
-  expected.key_sha256 = key.sha256;
+  expected.key_sha256 = key.digests.sha256;
   CAPF_INVARIANT(ca::recheck_lsc(lsc->der, expected).empty());
 }
 
 void check_offered(const ca::OfferedKey& key, bool issue) {
-  CAPF_INVARIANT(key.sha256 == sha256(key.public_key));
+  CAPF_INVARIANT(key.digests.sha256 == sha256(key.public_key));
   const ca::ErrorQueue errors;
   const unsigned char* at = key.public_key.data();
   const ca::PkeyPtr other(d2i_PUBKEY(nullptr, &at, static_cast<long>(key.public_key.size())));
@@ -84,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CAPF_INVARIANT(other && X509_REQ_verify(other.get(), X509_REQ_get0_pubkey(other.get())) == 1);
     check_same_key(*key, X509_REQ_get0_pubkey(other.get()));
     const auto bare = ca::read_public_key(key->public_key);
-    CAPF_INVARIANT(bare && bare->sha256 == key->sha256 && bare->type == key->type && bare->bits == key->bits);
+    CAPF_INVARIANT(bare && bare->digests == key->digests && bare->type == key->type && bare->bits == key->bits);
     check_offered(*key, issue);
   }
   if (input.elements.size() > 1) {

@@ -476,13 +476,14 @@ TEST_CASE("a server whose clock is wrong neither authenticates nor is healthy") 
   for (const int seconds : {-3600, -65, 65, 3600 * 24 * 365}) {
     CAPTURE(seconds);
     const WrongClock clock{std::chrono::seconds(seconds)};
-    service::Authenticator authenticator(site.database(), strings, site.policy, clock, site.high_water, {});
+    service::Authenticator authenticator(site.database(), strings, site.policy, clock, site.high_water, site.blacklist,
+                                         {});
     CHECK(refused(authenticator.authenticate(caller, service::Need::kOperation)) == Reason::kClockSkew);
     CHECK(refused(service::Monitor(site.database(), clock, site.issuer_keys(), site.high_water, {}, {}).healthy()) ==
           Reason::kClockSkew);
     CHECK(refused(service::Maintenance(site.database(), site.policy, clock, "here").run()) == Reason::kClockSkew);
   }
   const WrongClock slow{std::chrono::seconds(-50)};
-  CHECK(service::Authenticator(site.database(), strings, site.policy, slow, site.high_water, {})
+  CHECK(service::Authenticator(site.database(), strings, site.policy, slow, site.high_water, site.blacklist, {})
             .authenticate(caller, service::Need::kOperation));
 }

@@ -73,8 +73,8 @@ class Withdrawing {
   SystemClock clock;
   std::unique_ptr<ca::SigningKey> site_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
   Bytes site_certificate = must(ca::make_site_ca(*site_key, {"CN=Site CA", clock.now()}, Botan::system_rng()));
-  service::Administrators administrators{site.database(), *site_key,       site_certificate,
-                                         clock,           site.high_water, Botan::system_rng()};
+  service::Administrators administrators{site.database(), *site_key,      site_certificate,   clock,
+                                         site.high_water, site.blacklist, Botan::system_rng()};
   LinesInMemory lines;
   service::Journal journal{site.database(), lines, site.high_water};
 

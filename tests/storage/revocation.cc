@@ -366,7 +366,7 @@ TEST_CASE("a key that is revoked takes its certificates and its phone, and serve
   check_stranger(site, by_mic.device, site.enrolment.pending(by_mic), Reason::kCertificateBlocked);
 
   const auto issuer = must(ca::read_certificate(site.issuer_keys().find(1)->record().der));
-  CHECK(refused(site.certificates.revoke_key(site.administrator, issuer.key_sha256)) == Reason::kKeyReserved);
+  CHECK(refused(site.certificates.revoke_key(site.administrator, issuer.key)) == Reason::kKeyReserved);
   CHECK(site.value("select compromised from public_keys where owner = 'issuer'") == "f");
 }
 

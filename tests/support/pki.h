@@ -8,6 +8,7 @@
 #include <botan/ec_group.h>
 #include <botan/ecdsa.h>
 #include <botan/pkcs10.h>
+#include <botan/rsa.h>
 #include <botan/system_rng.h>
 #include <botan/x509_ca.h>
 #include <botan/x509self.h>
@@ -33,6 +34,27 @@ class PhoneKey {
 
  private:
   Botan::ECDSA_PrivateKey key_;
+};
+
+/// An RSA key of a phone, of 2048 bits.
+class RsaPhoneKey {
+ public:
+  RsaPhoneKey() : key_(Botan::system_rng(), 2048) {}
+  RsaPhoneKey(const Botan::BigInt& p, const Botan::BigInt& q, std::uint64_t exponent = 65537)
+      : key_(p, q, Botan::BigInt(exponent)) {}
+
+  /// A key of the same modulus with another exponent, which is prime.
+  RsaPhoneKey with_exponent(std::uint64_t exponent) const { return RsaPhoneKey(key_.get_p(), key_.get_q(), exponent); }
+  /// PKCS #10, DER.
+  Bytes request() const {
+    const Botan::X509_Cert_Options options("A phone/XX/Nobody");
+    return Botan::X509::create_cert_req(options, key_, "SHA-256", Botan::system_rng()).BER_encode();
+  }
+  const Botan::RSA_PrivateKey& botan() const { return key_; }
+  Bytes public_key() const { return key_.subject_public_key(); }
+
+ private:
+  Botan::RSA_PrivateKey key_;
 };
 
 /// A manufacturer with a root of its own, which signs MICs.
@@ -65,8 +87,11 @@ class Manufacturer {
 
   /// @param from, to in hours from now.
   Bytes mic(const PhoneKey& key, const std::string& common_name, int from = -1, int to = 24 * 30) const {
+    return mic(key.botan(), common_name, from, to);
+  }
+  Bytes mic(const Botan::Private_Key& key, const std::string& common_name, int from = -1, int to = 24 * 30) const {
     const Botan::X509_Cert_Options options(common_name + "/XX/Phones");
-    const auto request = Botan::X509::create_cert_req(options, key.botan(), "SHA-256", Botan::system_rng());
+    const auto request = Botan::X509::create_cert_req(options, key, "SHA-256", Botan::system_rng());
     return sign(request, from, to).BER_encode();
   }
 

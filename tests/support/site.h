@@ -165,7 +165,7 @@ class Site {
     record.active = true;
     must(in_write(database(), [&](Transaction& tx) -> Status {
       CAPF_LET(record.id, tx.issuers().add(record));
-      CAPF_TRY(tx.keys().claim(facts.key_sha256, KeyOwner::kIssuer, 0));
+      CAPF_TRY(tx.keys().claim(facts.key, KeyOwner::kIssuer, 0));
       return {};
     }));
     auto made = std::make_unique<ca::Issuers>();
@@ -181,16 +181,18 @@ class Site {
 
  public:
   service::HighWater high_water;
-  service::Authenticator authenticator{database(), strings_, policy, clock_, high_water, {}};
+  ca::Blacklist blacklist;
+  service::Authenticator authenticator{database(), strings_, policy, clock_, high_water, blacklist, {}};
   service::Enrolment enrolment{database(), authenticator, *issuers_, policy, Botan::system_rng()};
   service::Phones phones{database(), policy};
   service::Addresses addresses{database(), policy};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};
-  service::Trust trust{database()};
+  service::Trust trust{database(), blacklist};
   KeyFolder key_folder;
-  service::Issuers issuers{database(),         clock_, *issuers_, key_folder, "this server", "http://capf.example:3807",
-                           Botan::system_rng()};
+  service::Issuers issuers{
+      database(),         clock_, *issuers_, key_folder, "this server", "http://capf.example:3807", blacklist,
+      Botan::system_rng()};
 };
 
 /// Waits until so many sessions wait for locks.

@@ -17,7 +17,7 @@ TEST_CASE("a certificate's facts are what openssl says they are") {
   CHECK(to_rfc3339(facts.not_before) == "2025-01-01T00:00:00Z");
   CHECK(to_rfc3339(facts.not_after) == "2045-01-01T00:00:00Z");
   CHECK(facts.sha256 == sha256(read_der("mic/good.pem")));
-  CHECK(facts.key_sha256 == sha256(read_key("phone")->public_key()));
+  CHECK(facts.key.sha256 == sha256(read_key("phone")->public_key()));
 }
 
 TEST_CASE("a certificate is described in bounded words, whoever wrote it") {

@@ -124,7 +124,7 @@ TEST_CASE("openssl reads an LSC as the profile has it") {
   CHECK(facts.serial == lsc.serial);
   CHECK(facts.not_before == lsc.not_before);
   CHECK(facts.not_after == lsc.not_after);
-  CHECK(facts.key_sha256 == sha256(read_key("phone")->public_key()));
+  CHECK(facts.key.sha256 == sha256(read_key("phone")->public_key()));
 }
 
 TEST_CASE("openssl verifies LSCs of every issuer, for every key, as client and as server") {

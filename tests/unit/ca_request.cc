@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "capf/ca/request.h"
+#include "capf/ca/spki.h"
 #include "tests/support/data.h"
 
 using namespace capf;
@@ -83,13 +84,30 @@ TEST_CASE("requests of every key that phones have are read") {
   const auto key = ca::read_request(read_data("requests/" + expected.name + ".der")).value();
   CHECK(key.type == expected.type);
   CHECK(key.bits == expected.bits);
-  CHECK(key.sha256 == sha256(key.public_key));
+  CHECK(key.digests.sha256 == sha256(key.public_key));
   CHECK(ca::check_key(key, true));
   CHECK(ca::read_public_key(key.public_key).value().bits == expected.bits);
 }
 
 TEST_CASE("the key is handed on as it was sent") {
   CHECK(ca::read_request(read_data("requests/rsa-2048.der")).value().public_key == read_key("phone")->public_key());
+}
+
+TEST_CASE("an RSA key is known by its modulus too, whatever its exponent") {
+  const Bytes phone = read_key("phone")->public_key();
+  const KeyDigests key = ca::key_digests(phone);
+  CHECK(key.sha256 == sha256(phone));
+  // (printf 'RSA modulus '; openssl rsa -in phone.key -noout -modulus | cut -d= -f2 | xxd -r -p) | openssl dgst -sha256
+  REQUIRE(key.modulus);
+  CHECK(to_hex(*key.modulus) == "bd8cd2c27b28333abb69cfc057714f38ddfbd0ee427047328159ed9f478d5122");
+  const KeyDigests one = ca::key_digests(rsa_spki(good_modulus(), 65537));
+  const KeyDigests other = ca::key_digests(rsa_spki(good_modulus(), 3));
+  CHECK(one.sha256 != other.sha256);
+  CHECK(one.modulus == other.modulus);
+  CHECK(one.modulus != key.modulus);
+  CHECK_FALSE(ca::key_digests(read_key("p-256")->public_key()).modulus);
+  CHECK_FALSE(ca::key_digests(as_bytes("no key")).modulus);
+  CHECK(ca::key_digests(as_bytes("no key")).sha256 == sha256(as_bytes("no key")));
 }
 
 TEST_CASE("what is no request is refused") {

@@ -50,7 +50,7 @@ TEST_CASE("a MIC of a trusted manufacturer speaks for its device") {
   CHECK(mic.serial_number == "PID:CP-8861 SN:FCH18198CNQ");
   CHECK_FALSE(mic.expired);
   CHECK(mic.sha256 == sha256(read_der("mic/good.pem")));
-  CHECK(mic.key_sha256 == sha256(read_key("phone")->public_key()));
+  CHECK(mic.key.sha256 == sha256(read_key("phone")->public_key()));
 }
 
 TEST_CASE("a MIC may lack every extension, or have an EC key") {
@@ -468,7 +468,7 @@ TEST_CASE("another site's LSC speaks for its device") {
   LscCase subject;
   const auto lsc = subject.judge().value();
   CHECK(lsc.sha256 == sha256(read_der("lsc/good.pem")));
-  CHECK(lsc.key_sha256 == sha256(read_key("phone")->public_key()));
+  CHECK(lsc.key.sha256 == sha256(read_key("phone")->public_key()));
   subject.leaf = "lsc/with_model.pem";
   CHECK(subject.judge());
 }

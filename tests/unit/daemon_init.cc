@@ -86,7 +86,7 @@ TEST_CASE("a new site opens with its passphrase, and with no other") {
   REQUIRE(issuer);
   const auto facts = ca::read_certificate(records->issuer.der);
   REQUIRE(facts);
-  CHECK(sha256((*issuer)->public_key()) == facts->key_sha256);
+  CHECK(sha256((*issuer)->public_key()) == facts->key.sha256);
   CHECK(opened->server.chain.size() == 2);
   const auto refused = open_secrets(SiteFiles{folder.path()}, Secret(std::string_view("wrong")));
   REQUIRE_FALSE(refused);
@@ -224,7 +224,7 @@ TEST_CASE("six keys of a new site are on record, each another") {
   const auto records = make(good_options(folder.path()));
   REQUIRE(records);
   std::set<Sha256> keys;
-  for (const auto& [key, owner] : records->keys) keys.insert(key);
+  for (const auto& [key, owner] : records->keys) keys.insert(key.sha256);
   CHECK(keys.size() == 6);
   CHECK(records->issuer.active);
   CHECK(records->administrator.role == Role::kAdmin);

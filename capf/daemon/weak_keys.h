@@ -1,0 +1,29 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "capf/ca/blacklist.h"
+
+namespace capf::daemon {
+
+/// The site's lists of weak keys, followed as their files change. Threads: one, but for the list.
+class WeakKeyFiles {
+ public:
+  explicit WeakKeyFiles(std::vector<std::filesystem::path> paths) : paths_(std::move(paths)) {}
+
+  /// At the start. Errors: INVALID_CONFIGURATION.
+  Status open();
+  /// Reads them again where one has changed; where one cannot be used, the list before stays. Call it now and then.
+  void tick();
+  const ca::Blacklist& list() const { return list_; }
+
+ private:
+  std::filesystem::file_time_type newest() const;
+
+  const std::vector<std::filesystem::path> paths_;
+  std::filesystem::file_time_type read_{};
+  ca::Blacklist list_;
+};
+
+}  // namespace capf::daemon
