@@ -149,6 +149,8 @@ enum class Code : std::uint8_t {
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \
+  X(kStateNotWritable, "STATE_NOT_WRITABLE", kUnavailable,                                                             \
+    "this server cannot write to its state directory, which is full or read-only")                                     \
   X(kTokenUnavailable, "TOKEN_UNAVAILABLE", kUnavailable, "the token that holds the key does not answer")              \
   X(kDatabaseBehind, "DATABASE_BEHIND", kUnavailable, "the database is behind what this site has signed")              \
   X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \

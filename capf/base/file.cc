@@ -1,7 +1,9 @@
 #include "capf/base/file.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -77,6 +79,22 @@ Result<std::size_t> File::read(std::uint64_t offset, std::span<std::uint8_t> int
 Status File::sync() const {
   if (::fsync(fd_) != 0) return failed();
   return {};
+}
+
+Status check_room(const std::filesystem::path& folder) {
+  constexpr off_t kRoom = 65536;
+  // The file has no name where the file system can do that, and loses it at once where it cannot.
+  int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+    std::string path = (folder / ".room.XXXXXX").string();
+    fd = ::mkostemp(path.data(), O_CLOEXEC);
+    if (fd >= 0) ::unlink(path.c_str());
+  }
+  const int error = fd < 0 ? errno : ::posix_fallocate(fd, 0, kRoom);
+  if (fd >= 0) ::close(fd);
+  if (error == 0) return {};
+  return fail(Reason::kStateNotWritable,
+              folder.string() + ": " + std::strerror(error));  // NOLINT(concurrency-mt-unsafe): glibc's is
 }
 
 Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -39,6 +39,10 @@ class File {
   int fd_;
 };
 
+/// Tries whether 64 KiB can be written into the folder now, and leaves nothing there.
+/// Errors: STATE_NOT_WRITABLE, with the folder and the system's words.
+Status check_room(const std::filesystem::path& folder);
+
 /// Renames a synced file over another one, and syncs the folder.
 Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to);
 

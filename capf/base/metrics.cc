@@ -48,6 +48,10 @@ struct Metrics::Series {
   Family<Counter>& refusals = counters(registry, "capf_refusals_total",
                                        "Callers refused before they had proven who they are, by the true reason.");
   Gauge& calls = gauge(registry, "capf_calls_in_flight", "Calls that are being answered.");
+  Family<Gauge>& not_ready =
+      gauges(registry, "capf_not_ready", "1 while this server does not serve, by the reason of that.");
+  std::mutex not_ready_mutex;
+  std::optional<Reason> not_ready_reason;  ///< what was told last
   Gauge& database_up = gauge(registry, "capf_database_up", "1 while the database answers.");
   Gauge& read_only = gauge(registry, "capf_database_read_only",
                            "1 while the database is a standby: what can be read is answered, and nothing is changed.");
@@ -121,6 +125,16 @@ void Metrics::count_refusal(Reason reason) {
   series_->refusals.Add({{"reason", std::string(to_string(reason))}}).Increment();
 }
 void Metrics::add_call_in_flight(int change) { series_->calls.Increment(change); }
+void Metrics::set_not_ready(std::optional<Reason> reason) {
+  const auto gauge_of = [this](Reason which) -> Gauge& {
+    return series_->not_ready.Add({{"reason", std::string(to_string(which))}});
+  };
+  const std::lock_guard lock(series_->not_ready_mutex);
+  auto& last = series_->not_ready_reason;
+  if (last && last != reason) gauge_of(*last).Set(0);
+  if (reason) gauge_of(*reason).Set(1);
+  last = reason;
+}
 void Metrics::set_database_up(bool up) { series_->database_up.Set(up ? 1 : 0); }
 void Metrics::set_database_read_only(bool read_only) { series_->read_only.Set(read_only ? 1 : 0); }
 void Metrics::set_pool(std::int64_t size, std::int64_t in_use, std::int64_t waiting) {

@@ -141,24 +141,42 @@ capf::Status Server::watch(std::string cursor, const std::function<bool(const v1
   }
 }
 
+namespace {
+
+/// What the server of one address says of itself.
+Health ask_health(const client::Endpoint& endpoint, const std::string& address,
+                  std::chrono::system_clock::time_point deadline) {
+  const auto channel = client::make_channel(endpoint, address);
+  const auto health = grpc::health::v1::Health::NewStub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(deadline);
+  grpc::health::v1::HealthCheckResponse response;
+  const grpc::Status status = health->Check(&context, {}, &response);
+  if (!status.ok()) return {address, tl::unexpected<Error>(client::to_error(status)), {}};
+  Health answer{address, grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status()), {}};
+  if (response.status() != grpc::health::v1::HealthCheckResponse::NOT_SERVING) return answer;
+  // Where this fails, as with a server of an earlier version, the word alone is known.
+  const auto monitor = v1::MonitorService::NewStub(channel);
+  grpc::ClientContext second;
+  second.set_deadline(deadline);
+  v1::GetReadinessResponse readiness;
+  if (monitor->GetReadiness(&second, {}, &readiness).ok() && !readiness.ready()) {
+    answer.why = readiness.reason() + ": " + readiness.message();
+  }
+  return answer;
+}
+
+}  // namespace
+
 Result<std::vector<Health>> Server::health() {
   CAPF_LET(const client::Endpoint endpoint, find_endpoint(place_));
   const auto deadline = until(kHealthDeadline);
-  std::vector<std::future<Result<std::string>>> asked;
+  std::vector<std::future<Health>> asked;
   for (const std::string& address : endpoint.addresses) {
-    const auto ask = [&endpoint, address, deadline]() -> Result<std::string> {
-      const auto stub = grpc::health::v1::Health::NewStub(client::make_channel(endpoint, address));
-      grpc::ClientContext context;
-      context.set_deadline(deadline);
-      grpc::health::v1::HealthCheckResponse response;
-      const grpc::Status status = stub->Check(&context, {}, &response);
-      if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));
-      return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status());
-    };
-    asked.push_back(std::async(std::launch::async, ask));
+    asked.push_back(std::async(std::launch::async, ask_health, std::cref(endpoint), address, deadline));
   }
   std::vector<Health> answers;
-  for (std::size_t i = 0; i < asked.size(); ++i) answers.push_back({endpoint.addresses[i], asked[i].get()});
+  for (auto& each : asked) answers.push_back(each.get());
   return answers;
 }
 

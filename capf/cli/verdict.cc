@@ -219,6 +219,7 @@ Verdict judge_one(const Health& health) {
   if (!health.status) return judge_error("HEALTH", health.status.error());
   Verdict verdict;
   verdict.words = "the server says " + *health.status;
+  if (!health.why.empty()) verdict.words += ", " + health.why;
   if (*health.status == "SERVING") verdict.level = Level::kOk;
   if (*health.status == "NOT_SERVING") verdict.level = Level::kCritical;
   return verdict;

@@ -74,6 +74,7 @@ Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thres
 struct Health {
   std::string address;
   Result<std::string> status;  ///< grpc.health.v1's word
+  std::string why;             ///< of one that does not serve: "CLOCK_SKEW: …"; empty where it does not tell
 };
 /// Critical where no server serves; a warning where one of several does not. @param verbose names all of them.
 Verdict judge_health(const std::vector<Health>& servers, bool verbose);

@@ -132,7 +132,8 @@ class Composition final : public Server {
                         weak_keys_.list(), Botan::system_rng()),
         records_(around.database),
         admin_records_(around.reserved),
-        monitor_(around.reserved, clock_, issuers_, high_water_, record_, own_certificates_),
+        monitor_(around.reserved, clock_, issuers_, high_water_, record_, own_certificates_,
+                 {files_.keys(), files_.crls()}),
         maintenance_(around.reserved, configuration_.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         common_primes_(around.reserved, certificates_, holder_),
@@ -404,6 +405,9 @@ class Composition final : public Server {
 
   void read() {
     read_pool_(metrics_);
+    const Status ready = readiness_.check();
+    metrics_.set_not_ready(ready ? std::nullopt : std::optional(ready.error().reason));
+    if (!readiness_.draining()) readiness_complaint_.tell(ready);
     const auto summary = monitor_.summary();
     if (wire_port_) wire_port_->tick();
     weak_keys_.tick();
@@ -621,6 +625,7 @@ class Composition final : public Server {
   bool read_only_ = false;  ///< whether the database was at the last attempt to seal
   bool adopted_;
   std::optional<steady_clock::time_point> maintained_;
+  Complaint readiness_complaint_{"server.not_ready"};
   Complaint summary_complaint_{"summary.failed"};
   std::string shown_;  ///< stamp of the files whose certificates the gRPC ports show
   steady_clock::time_point next_renewal_{};

@@ -100,6 +100,7 @@ inline constexpr std::array kAccessTable{
 
     Access{"capf.v1.MonitorService/ListPending", kEveryRole, "monitor.pending", Effect::kReads},
     Access{"capf.v1.MonitorService/GetSummary", kEveryRole, "monitor.summary", Effect::kReads},
+    Access{"capf.v1.MonitorService/GetReadiness", kEveryRole, "monitor.readiness", Effect::kReads},
     Access{"capf.v1.MonitorService/WatchOperations", kEveryRole, "monitor.watch", Effect::kReads},
 
     Access{"grpc.health.v1.Health/Check", kEveryRole, "health.check", Effect::kReads},

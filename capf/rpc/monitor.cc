@@ -2,6 +2,7 @@
 
 #include "capf/rpc/convert.h"
 #include "capf/rpc/cutoff.h"
+#include "capf/rpc/readiness.h"
 #include "capf/service/monitor.h"
 
 namespace capf::rpc {
@@ -32,6 +33,19 @@ grpc::Status MonitorService::GetSummary(grpc::ServerContext* context, const v1::
     CAPF_LET(const std::vector<int> days, days_from(*request));
     CAPF_LET(const Summary summary, use_cases_.monitor.summary(days));
     to_proto(summary, *response);
+    return {};
+  });
+}
+
+grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1::GetReadinessRequest* request,
+                                          v1::GetReadinessResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    const Status ready = use_cases_.readiness.check();
+    response->set_ready(ready.has_value());
+    if (!ready) {
+      response->set_reason(std::string(to_string(ready.error().reason)));
+      response->set_message(ready.error().message);
+    }
     return {};
   });
 }

@@ -12,7 +12,7 @@
 
 namespace capf::rpc {
 
-/// Whether this server serves: the database answers, the clocks agree, and it is not stopping. Threads: any.
+/// Whether this server serves: Monitor::healthy(), and nobody asked it to stop. Threads: any.
 class Readiness {
  public:
   explicit Readiness(service::Monitor& monitor);
@@ -20,8 +20,8 @@ class Readiness {
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
-  /// At most a second old; a database that has not answered for two seconds counts as away. Errors:
-  /// DATABASE_UNAVAILABLE, DATABASE_READ_ONLY, CLOCK_SKEW, DATABASE_BEHIND, ISSUER_KEY_ABSENT, SHUTTING_DOWN.
+  /// At most a second old; a database that has not answered for two seconds counts as away. Errors: those of
+  /// Monitor::healthy(), SHUTTING_DOWN.
   Status check();
   /// The last result of check(), without waiting for a new one.
   Status recent();

@@ -1,5 +1,6 @@
 #include "capf/service/monitor.h"
 
+#include "capf/base/file.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -33,6 +34,8 @@ Result<std::vector<OperationChange>> Monitor::changes(const ChangeCursor& cursor
 }
 
 Status Monitor::healthy() {
+  // It comes first because a full disk is often why the database does not answer either.
+  for (const std::filesystem::path& folder : folders_) CAPF_TRY(check_room(folder));
   CAPF_TRY(high_water_.check());
   CAPF_LET(const auto active, in_read(database_, [&](Transaction& tx) -> Result<std::optional<std::int64_t>> {
              CAPF_TRY(check_clock(tx, clock_));

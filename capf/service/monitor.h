@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "capf/ca/issuers.h"
@@ -13,9 +15,16 @@ namespace capf::service {
 /// The data that monitoring polls. Threads: any.
 class Monitor {
  public:
+  /// @param folders where this server must be able to write
   Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers, const HighWater& high_water,
-          const RecordState& record, const OwnCertificates& own)
-      : database_(database), clock_(clock), issuers_(issuers), high_water_(high_water), record_(record), own_(own) {}
+          const RecordState& record, const OwnCertificates& own, std::vector<std::filesystem::path> folders)
+      : database_(database),
+        clock_(clock),
+        issuers_(issuers),
+        high_water_(high_water),
+        record_(record),
+        own_(own),
+        folders_(std::move(folders)) {}
 
   /// Its expiries are those of the site and of this server.
   /// @param days as for SummaryStore::summary().
@@ -23,9 +32,10 @@ class Monitor {
   Result<std::vector<Operation>> pending(const OperationFilter& filter, const Page& page);
   Result<ChangeCursor> end_of_changes();
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit);
-  /// Whether the database answers and is as far as the high-water marks, the record can be written and sealed, the
-  /// clocks agree with each other and with what the site has signed, and this server has the active issuer's key.
-  /// Errors: DATABASE_UNAVAILABLE, DATABASE_READ_ONLY, DATABASE_BEHIND, CLOCK_SKEW, ISSUER_KEY_ABSENT, RECORD_BROKEN.
+  /// Whether this server can write its files, the database answers and is as far as the high-water marks, the record
+  /// can be written and sealed, the clocks agree with each other and with what the site has signed, and this server has
+  /// the active issuer's key. Errors: STATE_NOT_WRITABLE, DATABASE_UNAVAILABLE, DATABASE_READ_ONLY, DATABASE_BEHIND,
+  /// CLOCK_SKEW, ISSUER_KEY_ABSENT, TOKEN_UNAVAILABLE, RECORD_BROKEN.
   Status healthy();
 
  private:
@@ -35,6 +45,7 @@ class Monitor {
   const HighWater& high_water_;
   const RecordState& record_;
   const OwnCertificates& own_;
+  const std::vector<std::filesystem::path> folders_;
 };
 
 }  // namespace capf::service

@@ -359,6 +359,7 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
             "ListAdministrators": {"admin", "auditor"}, "DisableAdministrator": {"admin"},
             "ListAudit": {"admin", "auditor"}, "ListSeals": {"admin", "auditor"},
             "VerifyCertificates": {"admin", "auditor"}, "ListPending": everybody, "GetSummary": everybody,
+            "GetReadiness": everybody,
         }
         methods = {method.name for method in admin_pb2.DESCRIPTOR.services_by_name["AdminService"].methods}
         methods |= {method.name for method in monitor_pb2.DESCRIPTOR.services_by_name["MonitorService"].methods}
@@ -368,7 +369,7 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
             identity = rpc.admin_identity(self.site, f"the-{role}")
             with rpc.admin_client(self.site, identity) as admin, rpc.monitor_client(self.site, identity) as monitor:
                 for method in table:
-                    client = monitor if method in ("ListPending", "GetSummary") else admin
+                    client = monitor if method in ("ListPending", "GetSummary", "GetReadiness") else admin
                     try:
                         getattr(client, method)()
                         found[method].add(role)

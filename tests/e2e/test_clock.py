@@ -54,7 +54,7 @@ class Clocks(EndToEnd, rpc.RefusalTests):
         self.assertEqual((refusal.code, refusal.reason), (grpc.StatusCode.UNAVAILABLE, "CLOCK_SKEW"))
         self.assertIsNotNone(refusal.retry_delay)
         self.assertSays(self.site.phone(waiting, "--tries", "1", code=1), "CLOCK_SKEW")
-        self.assertIn("NOT_SERVING", self.site.capfctl("check", "health", code=2).stdout)
+        self.assertIn("NOT_SERVING, CLOCK_SKEW: ", self.site.capfctl("check", "health", code=2).stdout)
         self.assertEqual(self.site.sql(CHANGES), before)
         set_clock(clock, 0)
         eventually(self.ready, "ready again")

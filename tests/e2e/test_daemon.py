@@ -11,7 +11,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, run
+from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, private, run
 
 CAPFD = PROGRAMS / "capfd"
 
@@ -198,9 +198,9 @@ class StartTest(DaemonTest):
 
 
 class RunTest(DaemonTest):
-    def status(self, path):
+    def status(self, path, server=None):
         try:
-            with urllib.request.urlopen(f"http://{self.site.server.endpoints['metrics']}{path}") as answer:
+            with urllib.request.urlopen(f"http://{(server or self.site.server).endpoints['metrics']}{path}") as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -229,6 +229,56 @@ class RunTest(DaemonTest):
         eventually(lambda: re.search(r"^capf_database_up 1$", self.status("/metrics")[1], re.M), "the database is up")
         self.assertRegex(text, r'(?m)^capf_build_info\{version="[0-9.]+"\} 1$')
         self.assertRegex(text, r'(?m)^capf_certificate_not_after_seconds\{certificate="issuer"\} [0-9.e+]+$')
+
+    def test_a_state_directory_that_cannot_be_written_shows_until_it_can(self):
+        server = Server(self.copy("full"))
+        self.site.servers.append(server)
+        # Its folders are in memory and small, in a mount namespace of its own: only root can make one.
+        script = """set -e
+        for name in keys crls; do
+            mkdir -p "$1/$name"
+            mkdir -m 700 "$1/small"
+            mount -t tmpfs -o size=2m,mode=0700 tmpfs "$1/small"
+            cp -aT "$1/$name" "$1/small"
+            mount --move "$1/small" "$1/$name"
+            rmdir "$1/small"
+        done
+        exec "$2" run --state "$1" """
+        with open(server.log, "wb", opener=private) as log:
+            server.process = subprocess.Popen(["unshare", "-m", "--", "sh", "-c", script, "sh", server.state, CAPFD],
+                                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        self.assertTrue(server._first_line().startswith("capfd ready"), server.log_text())
+        server.endpoints = json.loads((server.state / "endpoints.json").read_text())
+
+        def inside(*command, code=0):
+            return run("nsenter", "-t", str(server.process.pid), "-m", *command, code=code)
+
+        def health(code):
+            done = self.site.capfctl("check", "health", code=None, server=server)
+            return done.stdout if done.returncode == code else None
+
+        for name in ("keys", "crls"):
+            folder = server.state / name
+            for what, words, spoil, mend in (
+                    ("full", "No space left on device",
+                     lambda: inside("dd", "if=/dev/zero", f"of={folder}/ballast", "bs=4k", "status=none", code=1),
+                     lambda: inside("rm", f"{folder}/ballast")),
+                    ("read-only", "Read-only file system",
+                     lambda: eventually(lambda: inside("mount", "-o", "remount,ro", folder, code=None).returncode == 0,
+                                        "nobody writes at this moment"),
+                     lambda: inside("mount", "-o", "remount,rw", folder))):
+                with self.subTest(f"{name} {what}"):
+                    spoil()
+                    line = eventually(lambda: health(2), "check health is critical")
+                    self.assertIn(f"NOT_SERVING, STATE_NOT_WRITABLE: {folder}: {words} | ", line)
+                    self.assertEqual(self.status("/readyz", server), (503, "STATE_NOT_WRITABLE\n"))
+                    gauge = 'capf_not_ready{reason="STATE_NOT_WRITABLE"} '
+                    eventually(lambda: gauge + "1\n" in self.status("/metrics", server)[1], "metrics have it")
+                    self.assertIn("server.not_ready reason=STATE_NOT_WRITABLE", server.log_text())
+                    mend()
+                    eventually(lambda: health(0), "it serves again")
+                    eventually(lambda: gauge + "0\n" in self.status("/metrics", server)[1], "metrics have it")
+        self.assertEqual(server.stop(), 0)
 
     def test_a_server_waits_for_its_database_and_can_be_stopped_meanwhile(self):
         state = self.copy("patient")

@@ -11,6 +11,7 @@
 #include "capf/base/address.h"
 #include "capf/base/bytes.h"
 #include "capf/base/error.h"
+#include "capf/base/file.h"
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
 #include "tests/support/folder.h"
@@ -153,4 +154,17 @@ TEST_CASE("secrets are compared whole") {
   CHECK_FALSE(equal_in_constant_time(as_bytes("12345678"), as_bytes("12345679")));
   CHECK_FALSE(equal_in_constant_time(as_bytes("1234567"), as_bytes("12345678")));
   CHECK(equal_in_constant_time({}, {}));
+}
+
+TEST_CASE("a folder that can be written has room, nothing is left in it, and one that is away has none") {
+  const test::Folder folder;
+  const auto inside = folder.path() / "keys";
+  std::filesystem::create_directory(inside);
+  CHECK(check_room(inside).has_value());
+  CHECK(std::filesystem::is_empty(inside));
+  std::filesystem::remove(inside);
+  const Status away = check_room(inside);
+  REQUIRE_FALSE(away);
+  CHECK(away.error().reason == Reason::kStateNotWritable);
+  CHECK(away.error().message == inside.string() + ": No such file or directory");
 }

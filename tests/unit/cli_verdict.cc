@@ -63,9 +63,12 @@ TEST_CASE("pending operations alert above their thresholds, overdue ones above t
 TEST_CASE("a plugin's line has the status, the words and the performance data") {
   CHECK(judge_pending(3, 1, {5, 10}, 0).line() ==
         "CAPF PENDING WARNING - 3 pending, 1 overdue | pending=3;5;10;0 overdue=1;0;;0");
-  CHECK(judge_health({{"a:1", "NOT_SERVING"}}, false).line() ==
+  CHECK(judge_health({{"a:1", "NOT_SERVING", {}}}, false).line() ==
         "CAPF HEALTH CRITICAL - the server says NOT_SERVING | serving=0;;;0;1");
-  CHECK(judge_health({{"a:1", "SERVING"}}, false).line() ==
+  CHECK(judge_health({{"a:1", "NOT_SERVING", "STATE_NOT_WRITABLE: /var/lib/capf/keys: full"}}, false).line() ==
+        "CAPF HEALTH CRITICAL - the server says NOT_SERVING, STATE_NOT_WRITABLE: /var/lib/capf/keys: full | "
+        "serving=0;;;0;1");
+  CHECK(judge_health({{"a:1", "SERVING", {}}}, false).line() ==
         "CAPF HEALTH OK - the server says SERVING | serving=1;;;0;1");
 }
 
@@ -108,16 +111,16 @@ TEST_CASE("open operations may be judged by any range") {
 
 TEST_CASE("one server of two that does not serve is a warning, and none that serves is critical") {
   const auto away = [] { return tl::unexpected<Error>(Error{Reason::kServerNotReached, "nobody there", {}}); };
-  Verdict verdict = judge_health({{"a:1", "SERVING"}, {"b:2", away()}}, false);
+  Verdict verdict = judge_health({{"a:1", "SERVING", {}}, {"b:2", away(), {}}}, false);
   CHECK(verdict.line() ==
         "CAPF HEALTH WARNING - 1 of 2 servers serve; b:2: SERVER_NOT_REACHED: nobody there | serving=1;;;0;2");
-  CHECK(judge_health({{"a:1", "SERVING"}, {"b:2", "NOT_SERVING"}}, false).level == Level::kWarning);
-  CHECK(judge_health({{"a:1", away()}, {"b:2", away()}}, false).level == Level::kCritical);
-  CHECK(judge_health({{"a:1", away()}}, false).level == Level::kCritical);
+  CHECK(judge_health({{"a:1", "SERVING", {}}, {"b:2", "NOT_SERVING", {}}}, false).level == Level::kWarning);
+  CHECK(judge_health({{"a:1", away(), {}}, {"b:2", away(), {}}}, false).level == Level::kCritical);
+  CHECK(judge_health({{"a:1", away(), {}}}, false).level == Level::kCritical);
   const auto stranger = [] { return tl::unexpected<Error>(Error{Reason::kAuthenticationFailed, "no", {}}); };
-  CHECK(judge_health({{"a:1", stranger()}}, false).level == Level::kUnknown);
-  CHECK(judge_health({{"a:1", stranger()}, {"b:2", away()}}, false).level == Level::kCritical);
-  CHECK(judge_health({{"a:1", "SERVING"}, {"b:2", "SERVING"}}, true).words ==
+  CHECK(judge_health({{"a:1", stranger(), {}}}, false).level == Level::kUnknown);
+  CHECK(judge_health({{"a:1", stranger(), {}}, {"b:2", away(), {}}}, false).level == Level::kCritical);
+  CHECK(judge_health({{"a:1", "SERVING", {}}, {"b:2", "SERVING", {}}}, true).words ==
         "2 of 2 servers serve; a:1: the server says SERVING; b:2: the server says SERVING");
 }
 

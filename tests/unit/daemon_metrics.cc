@@ -45,6 +45,7 @@ TEST_CASE("the alerts ask for metrics that there are") {
   capf::Metrics metrics;
   metrics.count_request("PhoneService/Install", std::nullopt, 3ms);
   metrics.count_refusal(capf::Reason::kMicChanged);
+  metrics.set_not_ready(capf::Reason::kStateNotWritable);
   metrics.set_lscs_expiring(7, 0);
   metrics.set_certificate_not_after("issuer", {});
   metrics.set_administrators("admin", {1, TimePoint{}, TimePoint{}});
@@ -71,6 +72,18 @@ TEST_CASE("administrators are told by their role, and the ends of none where the
                                  !Contains(end + "\"auditor\""));
   metrics.set_administrators("admin", {});
   CHECK_THAT(metrics.text(), Contains("capf_administrators{role=\"admin\"} 0\n") && !Contains(end + "\"admin\""));
+}
+
+TEST_CASE("a server that does not serve says by its metrics why, until it does") {
+  capf::Metrics metrics;
+  metrics.set_not_ready(std::nullopt);
+  CHECK_THAT(metrics.text(), !Contains("capf_not_ready{"));
+  metrics.set_not_ready(capf::Reason::kStateNotWritable);
+  metrics.set_not_ready(capf::Reason::kClockSkew);
+  CHECK_THAT(metrics.text(), Contains("capf_not_ready{reason=\"STATE_NOT_WRITABLE\"} 0\n") &&
+                                 Contains("capf_not_ready{reason=\"CLOCK_SKEW\"} 1\n"));
+  metrics.set_not_ready(std::nullopt);
+  CHECK_THAT(metrics.text(), Contains("capf_not_ready{reason=\"CLOCK_SKEW\"} 0\n"));
 }
 
 TEST_CASE("what hinders a CRL is told by its reason until it is over") {

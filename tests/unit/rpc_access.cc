@@ -71,6 +71,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListSeals", "au"},
     {"capf.v1.MonitorService/ListPending", "aoum"},
     {"capf.v1.MonitorService/GetSummary", "aoum"},
+    {"capf.v1.MonitorService/GetReadiness", "aoum"},
     {"capf.v1.MonitorService/WatchOperations", "aoum"},
     {"grpc.health.v1.Health/Check", "aoum"},
     {"grpc.health.v1.Health/Watch", "aoum"},
