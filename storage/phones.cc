@@ -108,15 +108,16 @@ Status Phones::lock_all(std::span<const std::int64_t> ids) { return session_.exe
 
 Result<std::optional<Phone>> Phones::find(std::int64_t id) { return session_.first(kFindId, Parameters(id), read); }
 
-Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const Page& page) {
+Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePage& page) {
   Conditions where;
   where.add("p.removed_at is null");
-  where.add("p.id > ?::bigint", page.after);
+  if (page.after) where.add("p.device > ?::text", *page.after);
   if (filter.devices) where.add("p.device like ?::text", like_pattern(*filter.devices));
   if (filter.blocked) where.add(*filter.blocked ? "p.blocked_at is not null" : "p.blocked_at is null");
   const std::string limit = where.parameter(page.limit);
-  return session_.all_once("select " + kColumns + kTables + where.text() + " order by p.id limit " + limit + "::int",
-                           where.parameters(), read);
+  return session_.all_once(
+      "select " + kColumns + kTables + where.text() + " order by p.device limit " + limit + "::int", where.parameters(),
+      read);
 }
 
 Status Phones::set_blocked(std::int64_t id, bool blocked) {

@@ -36,7 +36,7 @@ class Phones final : public PhoneStore {
   Status lock_all(std::span<const std::int64_t> ids) override;
   Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) override;
   Result<std::optional<Phone>> find(std::int64_t id) override;
-  Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) override;
+  Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) override;
   Status set_blocked(std::int64_t id, bool blocked) override;
   Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) override;
   Status set_model(std::int64_t id, const std::string& model) override;

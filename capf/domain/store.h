@@ -37,6 +37,12 @@ struct Page {
   int limit = 100;         ///< 1 to 1000
 };
 
+/// A slice of the phones, which are listed by their names.
+struct PhonePage {
+  std::optional<DeviceName> after{};  ///< names behind this one
+  int limit = 100;                    ///< 1 to 1000
+};
+
 struct PhoneFilter {
   std::optional<Pattern> devices;
   std::optional<bool> blocked;
@@ -56,7 +62,8 @@ class PhoneStore {
   /// The phones of these names that are on record, each locked as by lock().
   virtual Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) = 0;
   virtual Result<std::optional<Phone>> find(std::int64_t id) = 0;
-  virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page) = 0;
+  /// In the order of their names, byte for byte.
+  virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) = 0;
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
   /// @return the names of the phones that were newly blocked.
   virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;

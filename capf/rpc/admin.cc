@@ -34,7 +34,7 @@ grpc::Status AdminService::AddPhones(grpc::ServerContext* context, const v1::Add
 grpc::Status AdminService::ListPhones(grpc::ServerContext* context, const v1::ListPhonesRequest* request,
                                       v1::ListPhonesResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const PhonePage page, phone_page_from(request->page()));
     CAPF_LET(const PhoneFilter filter, filter_from(*request));
     CAPF_LET(const std::vector<Phone> phones, use_cases_.phones.list(filter, page));
     for (const Phone& phone : phones) to_proto(phone, *response->add_phones());

@@ -45,6 +45,8 @@ Result<service::CheckCursor> cursor_from(const v1::VerifyCertificatesRequest& re
 Result<Duration> from_proto(const google::protobuf::Duration& duration);
 /// Size 0 is 100. Errors: INVALID_REQUEST for a size out of range, INVALID_PAGE.
 Result<Page> from_proto(const v1::PageRequest& page);
+/// Of a list by name: the token is the last name.
+Result<PhonePage> phone_page_from(const v1::PageRequest& page);
 /// Errors: INVALID_KEY_POLICY, INVALID_REQUEST.
 Result<KeyPolicy> from_proto(const v1::KeyPolicy& key);
 // Errors of these: INVALID_REQUEST, also for UNSPECIFIED.
@@ -138,6 +140,10 @@ std::string to_text(const service::SelectionCursor& cursor);
 template <class Row>
 std::string next_page_token(const std::vector<Row>& rows, const Page& page) {
   return static_cast<int>(rows.size()) < page.limit ? std::string() : std::to_string(rows.back().id);
+}
+
+inline std::string next_page_token(const std::vector<Phone>& phones, const PhonePage& page) {
+  return static_cast<int>(phones.size()) < page.limit ? std::string() : phones.back().device.text();
 }
 
 std::string to_octets(BytesView data);

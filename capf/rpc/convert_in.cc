@@ -66,6 +66,11 @@ Result<SerialNumber> serial_from(const std::string& text) {
 
 Result<Pattern> pattern_from(const std::string& text) { return text.empty() ? Pattern::any() : Pattern::parse(text); }
 
+Status check_size(const v1::PageRequest& page) {
+  if (page.size() < 0 || page.size() > kLargestPage) return malformed("a page has 1 to 1000 rows");
+  return {};
+}
+
 }  // namespace
 
 Result<TimePoint> from_proto(const google::protobuf::Timestamp& time) {
@@ -84,11 +89,23 @@ Result<Duration> from_proto(const google::protobuf::Duration& duration) {
 }
 
 Result<Page> from_proto(const v1::PageRequest& page) {
-  if (page.size() < 0 || page.size() > kLargestPage) return malformed("a page has 1 to 1000 rows");
+  CAPF_TRY(check_size(page));
   Page result;
   if (page.size() > 0) result.limit = page.size();
   if (!page.token().empty()) {
     const auto after = number_from<std::int64_t>(page.token());
+    if (!after) return fail(Reason::kInvalidPage);
+    result.after = *after;
+  }
+  return result;
+}
+
+Result<PhonePage> phone_page_from(const v1::PageRequest& page) {
+  CAPF_TRY(check_size(page));
+  PhonePage result;
+  if (page.size() > 0) result.limit = page.size();
+  if (!page.token().empty()) {
+    const auto after = DeviceName::parse(page.token());
     if (!after) return fail(Reason::kInvalidPage);
     result.after = *after;
   }

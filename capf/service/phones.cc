@@ -59,7 +59,7 @@ Status Phones::add(const Actor& actor, const std::vector<DeviceName>& devices, c
   return add(actor, std::move(phones));
 }
 
-Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const Page& page) {
+Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePage& page) {
   return in_read(database_, [&](Transaction& tx) { return tx.phones().list(filter, page); });
 }
 

@@ -34,7 +34,7 @@ class Phones {
   Status add(const Actor& actor, std::vector<NewPhone> phones);
   /// The same for phones of one model.
   Status add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model);
-  Result<std::vector<Phone>> list(const PhoneFilter& filter, const Page& page);
+  Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page);
   Result<PhoneView> show(const DeviceName& device);
   /// Cancels its operation and revokes its certificates. @return how many were revoked.
   Result<int> remove(const Actor& actor, const DeviceName& device);

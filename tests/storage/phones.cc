@@ -68,14 +68,14 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
   });
 }
 
-TEST_CASE("phones are listed by pattern and in pages") {
+TEST_CASE("phones are listed by pattern, by name and in pages") {
   const FreshDatabase fresh;
   const auto database = fresh.open();
   in(*database, [&](Transaction& tx) {
     const std::vector<DeviceName> names{device("SEP_1"), device("SEPx1"), device("SEP_2"), device("ATA1")};
     REQUIRE(good(tx.phones().add(names, "")).empty());
     good(tx.phones().set_blocked(good(tx.phones().find(device("ATA1")))->id, true));
-    const auto listed = [&](const PhoneFilter& filter, const Page& page = {}) {
+    const auto listed = [&](const PhoneFilter& filter, const PhonePage& page = {}) {
       std::string text;
       for (const Phone& phone : good(tx.phones().list(filter, page))) text += phone.device.text() + " ";
       return text;
@@ -84,9 +84,13 @@ TEST_CASE("phones are listed by pattern and in pages") {
     CHECK(listed({.devices = good(Pattern::parse("*1"))}) == "ATA1 SEP_1 SEPx1 ");
     CHECK(listed({.blocked = true}) == "ATA1 ");
     CHECK(listed({.blocked = false}) == "SEP_1 SEP_2 SEPx1 ");
-    const auto first = good(tx.phones().list({}, {0, 3}));
-    REQUIRE(first.size() == 3);
-    CHECK(listed({}, {first.back().id, 3}) == "SEPx1 ");
+    // Added in another order, and to the middle between two pages.
+    CHECK(listed({}, {{}, 3}) == "ATA1 SEP_1 SEP_2 ");
+    good(tx.phones().add(std::vector{device("SEP_0"), device("SEP_3"), device("sep_9")}, ""));
+    CHECK(listed({}, {device("SEP_2"), 2}) == "SEP_3 SEPx1 ");
+    CHECK(listed({}, {device("SEPx1"), 2}) == "sep_9 ");
+    CHECK(listed({.devices = good(Pattern::parse("SEP_*"))}, {device("SEP_1"), 2}) == "SEP_2 SEP_3 ");
+    CHECK(listed({.blocked = true}, {device("ATA1"), 2}).empty());
   });
 }
 

@@ -71,6 +71,18 @@ TEST_CASE("a page has 1 to 1000 rows and begins after a row of ours") {
   CHECK(reason_of(from_proto(page(0, std::string("1\0", 2)))) == Reason::kInvalidPage);
 }
 
+TEST_CASE("a page of phones begins behind a name") {
+  CHECK(phone_page_from(page(0, ""))->limit == 100);
+  CHECK_FALSE(phone_page_from(page(0, ""))->after);
+  CHECK(phone_page_from(page(7, "SEP001122334455"))->after->text() == "SEP001122334455");
+  CHECK(reason_of(phone_page_from(page(-1, ""))) == Reason::kInvalidRequest);
+  CHECK(reason_of(phone_page_from(page(1001, ""))) == Reason::kInvalidRequest);
+  for (const char* token : {" SEP1", "SEP 1", "-1", "SEP1'", "%"}) {
+    CAPTURE(token);
+    CHECK(reason_of(phone_page_from(page(0, token))) == Reason::kInvalidPage);
+  }
+}
+
 TEST_CASE("a full page has a successor, another one has none") {
   struct Row {
     std::int64_t id;
