@@ -90,7 +90,7 @@ std::vector<Command> administrator_commands() {
       {"administrator add",
        "Makes a key here and a certificate for it, NAME.key and NAME.pem; or a certificate for a key made elsewhere",
        "capfctl administrator add monitoring --role monitor --out /etc/capf-monitoring",
-       {{"NAME", Option::Kind::kText, "letters, digits, '.', '_', '-' or '@'", true},
+       {{"NAME", Option::Kind::kAdministrator, "letters, digits, '.', '_', '-' or '@'", true},
         {"--role", Option::Kind::kChoice, "what it may do", true, false, {"admin", "operator", "auditor", "monitor"}},
         {"--request", Option::Kind::kFile,
          "PKCS #10, PEM or DER, of a key that stays with its owner: only NAME.pem is written"},
@@ -101,7 +101,7 @@ std::vector<Command> administrator_commands() {
       {"administrator disable",
        "Refuses an administrator from now on",
        "capfctl administrator disable monitoring --yes",
-       {{"NAME", Option::Kind::kText, "the administrator", true}, yes_option(), output_option()},
+       {{"NAME", Option::Kind::kAdministrator, "the administrator", true}, yes_option(), output_option()},
        disable},
   };
 }

@@ -9,10 +9,13 @@
 #include <CLI/CLI.hpp>
 
 #include "capf/base/version.h"
+#include "capf/cli/devices.h"
 #include "capf/cli/verdict.h"
 #include "capf/client/argument.h"
 #include "capf/client/site.h"
 #include "capf/client/text.h"
+#include "capf/domain/administrator.h"
+#include "capf/domain/device.h"
 
 namespace capf::cli {
 namespace {
@@ -47,6 +50,21 @@ std::string check_age(const std::string& text) {
   return counted ? "" : "an age is written as 90m, 12h, 10d or 2w";
 }
 
+std::string check_device(const std::string& text) {
+  const auto device = DeviceName::parse(text);
+  return device || name_of_mac(text) ? "" : device.error().message;
+}
+
+std::string check_certificate(const std::string& text) {
+  const bool found = DeviceName::parse(serial_or_device(text)) || name_of_mac(text);
+  return found ? "" : "a certificate is named by its serial number or its device";
+}
+
+std::string check_administrator(const std::string& text) {
+  const Status name = check_administrator_name(text);
+  return name ? "" : name.error().message;
+}
+
 std::string check_range(const std::string& text) {
   const auto range = Range::parse(text);
   return range ? "" : range.error().message;
@@ -78,14 +96,13 @@ class Grammar {
 
   Parsed parse(const std::vector<std::string>& words) {
     Parsed parsed;
+    const auto encoding = client::check_encoding(words);
     try {
       app_.parse(std::vector<std::string>(words.rbegin(), words.rend()));
       for (const Slot& slot : slots_) {
         if (slot.app == innermost() && hides_place(*slot.app, *slot.spec)) check_shared(slot);
       }
-      if (const auto encoding = client::check_encoding(words); !encoding) {
-        throw CLI::ValidationError(encoding.error().message);
-      }
+      if (!encoding) throw CLI::ValidationError(encoding.error().message);
     } catch (const CLI::ParseError& stop) {
       std::ostringstream out;
       std::ostringstream error;
@@ -94,7 +111,8 @@ class Grammar {
         return parsed;
       }
       const CLI::App* at = innermost();
-      const std::string wrong = unknown_word(*at).value_or(stop.what());
+      // Octets that are not UTF-8 are not shown, whatever else is wrong with them.
+      const std::string wrong = encoding ? unknown_word(*at).value_or(stop.what()) : encoding.error().message;
       const bool plugin = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0;
       // Monitoring shows the first line of standard output, whatever happens.
       if (plugin) parsed.out = judge_error("CHECK", fail(Reason::kInvalidRequest, wrong).value()).line() + '\n';
@@ -168,6 +186,9 @@ class Grammar {
       case Option::Kind::kFile: slot.option->type_name("FILE"); break;
       case Option::Kind::kFolder: slot.option->type_name("DIR"); break;
       case Option::Kind::kText: slot.option->type_name("TEXT"); break;
+      case Option::Kind::kDevice: slot.option->check(check_device)->type_name("NAME"); break;
+      case Option::Kind::kCertificate: slot.option->check(check_certificate)->type_name("TEXT"); break;
+      case Option::Kind::kAdministrator: slot.option->check(check_administrator)->type_name("NAME"); break;
       case Option::Kind::kChoice: {
         const auto& choices = spec.choices;
         slot.option->type_name(joined(choices, "|"));

@@ -292,12 +292,13 @@ Result<int> verify(const Arguments& arguments, Server& server) {
 }  // namespace
 
 std::vector<Command> certificate_commands() {
-  const Option which{"SERIAL|DEVICE", Option::Kind::kText, "a serial number, or a device: its newest valid LSC", true};
+  const Option which{"SERIAL|DEVICE", Option::Kind::kCertificate, "a serial number, or a device: its newest valid LSC",
+                     true};
   return {
       {"certificate list",
        "Lists certificates",
        "capfctl certificate list --expires-before +30d --state confirmed",
-       {{"--device", Option::Kind::kText, "only those of this device"},
+       {{"--device", Option::Kind::kDevice, "only those of this device"},
         as_written_option(),
         {"--state",
          Option::Kind::kChoice,
@@ -327,7 +328,7 @@ std::vector<Command> certificate_commands() {
       {"certificate revoke",
        "Revokes a certificate, all of a device, whatever has a key, or a selection; only a hold can be taken back",
        "capfctl certificate revoke --device 'SEP0011*' --issued-after 2030-01-01 --reason keyCompromise --dry-run",
-       {{"SERIAL|DEVICE", Option::Kind::kText, "a serial number, or a device: all of its that have not expired"},
+       {{"SERIAL|DEVICE", Option::Kind::kCertificate, "a serial number, or a device: all of its that have not expired"},
         {"--reason",
          Option::Kind::kChoice,
          "in RFC 5280's spelling; keyCompromise also blocks the device",
@@ -358,7 +359,7 @@ std::vector<Command> certificate_commands() {
       {"certificate release",
        "Takes certificateHold back, of a certificate or all of a device",
        "capfctl certificate release SEP001122334455",
-       {{"SERIAL|DEVICE", Option::Kind::kText, "a serial number, or a device", true},
+       {{"SERIAL|DEVICE", Option::Kind::kCertificate, "a serial number, or a device", true},
         as_written_option(),
         output_option()},
        release},

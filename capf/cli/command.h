@@ -19,6 +19,9 @@ struct Option {
   enum class Kind : std::uint8_t {
     kFlag,
     kText,
+    kDevice,         ///< a device name
+    kCertificate,    ///< a serial number, or a device name
+    kAdministrator,  ///< the name of one
     kNumber,
     kRange,
     kTime,

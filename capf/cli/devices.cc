@@ -99,8 +99,10 @@ DeviceList read_devices(const std::vector<std::string>& names, std::string_view 
       }
       line.device = *name;
     }
-    if (line.line != 0) {  // for those on the command line the server reports faults itself
-      const auto device = DeviceName::parse(line.device);
+    const auto device = DeviceName::parse(line.device);
+    if (line.line == 0) {
+      if (!device) list.faults.add('"' + line.device + "\": " + device.error().message);
+    } else {
       if (!device) list.faults.add(line.line, sheet.places[0], line.device, device.error().message);
       const auto model = check_model(line.model);
       if (!model) list.faults.add(line.line, sheet.places[1], line.model, model.error().message);

@@ -24,7 +24,7 @@ struct DeviceList {
 };
 
 /// The devices of the command line, and of a CSV file with the columns device (or device name, MAC, MAC address) and
-/// model. Wrong names or models in the file, and names that occur twice, are faults.
+/// model. Wrong names, wrong models in the file, and names that occur twice are faults.
 /// @param as_written leaves names as they are; otherwise a MAC address becomes the name of its phone.
 DeviceList read_devices(const std::vector<std::string>& names, std::string_view file, bool as_written);
 

@@ -132,7 +132,7 @@ Result<int> watch(const Arguments& arguments, Server& server) {
 }  // namespace
 
 std::vector<Command> operation_commands() {
-  const Option device{"DEVICE", Option::Kind::kText, "the device name", true};
+  const Option device{"DEVICE", Option::Kind::kDevice, "the device name", true};
   return {
       {"operation schedule",
        "Schedules an operation for phones, for all of them or for none",
@@ -159,7 +159,7 @@ std::vector<Command> operation_commands() {
          false,
          {"pending", "overdue", "in_progress", "issued", "succeeded", "failed", "expired", "cancelled"}},
         {"--kind", Option::Kind::kChoice, "only these", false, false, kKinds},
-        {"--device", Option::Kind::kText, "only those of this device"},
+        {"--device", Option::Kind::kDevice, "only those of this device"},
         as_written_option(),
         {"--older-than", Option::Kind::kAge, "only open ones that were scheduled so long ago: 90m, 12h, 10d"},
         limit_option(),

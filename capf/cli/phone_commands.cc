@@ -96,7 +96,7 @@ Result<int> trace(const Arguments& arguments, Server& server) {
 }  // namespace
 
 std::vector<Command> phone_commands() {
-  const Option device{"DEVICE", Option::Kind::kText, "the device name", true};
+  const Option device{"DEVICE", Option::Kind::kDevice, "the device name", true};
   return {
       {"phone add",
        "Adds phones, all of them or none",

@@ -301,8 +301,10 @@ class DeviceNameTest(Refusals):
                 self.assertEqual(refusal.reason, "INVALID_DEVICE_NAME")
 
     def test_capfctl_refuses_it_too(self):
-        done = self.site.capfctl("phone", "add", "SEP 1", code=1)
-        self.assertSays(done, "INVALID_DEVICE_NAME")
+        for command in (("phone", "add"), ("phone", "show"), ("operation", "show"), ("certificate", "show"),
+                        ("operation", "schedule", "install", "--auth", "null")):
+            with self.subTest(command):
+                self.assertSays(self.site.capfctl(*command, "SEP/1", code=2), "INVALID_REQUEST", "device")
 
 
 class RequestTest(Refusals):

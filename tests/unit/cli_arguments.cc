@@ -57,6 +57,46 @@ TEST_CASE("wrong usage is exit code 2, and unknown (3) for a monitoring plugin")
   CHECK(std::count(wrong.out.begin(), wrong.out.end(), '\n') == 1);
 }
 
+TEST_CASE("a name that none can have is wrong usage of every command that takes one") {
+  const auto commands = all_commands();
+  const auto usual = [](const Option& option) {  // a good value for what else a command needs
+    return option.kind == Option::Kind::kChoice ? option.choices.front() : std::string("1");
+  };
+  std::size_t tried = 0;
+  for (const Command& command : commands) {
+    for (const Option& named : command.options) {
+      const bool device = named.kind == Option::Kind::kDevice;
+      if (!device && named.kind != Option::Kind::kCertificate && named.kind != Option::Kind::kAdministrator) continue;
+      const auto with = [&](const std::string& value) {
+        std::vector<std::string> words;
+        std::istringstream path(command.path);
+        for (std::string word; path >> word;) words.push_back(word);
+        for (const Option& option : command.options) {
+          if (!option.required && option.name != named.name) continue;
+          if (option.name.starts_with('-')) words.push_back(option.name);
+          words.push_back(option.name == named.name ? value : usual(option));
+        }
+        return parse(words, commands);
+      };
+      CAPTURE(command.path, named.name);
+      ++tried;
+      CHECK(with("SEP001122334455").command != nullptr);
+      for (const std::string& bad : {std::string(), std::string("SEP 1"), std::string("SEP/1"), std::string("-SEP1"),
+                                     std::string(70, 'x'), std::string("SEP\xC3\xA9")}) {
+        CAPTURE(bad);
+        const Parsed wrong = with(bad);
+        CHECK(wrong.command == nullptr);
+        CHECK(wrong.exit_code == 2);
+      }
+      if (device) CHECK(with("00:11:22:aa:BB:cc").command != nullptr);
+    }
+  }
+  CHECK(tried >= 15);
+  CHECK(parsed(commands, "certificate show 0A:1B:2C").command != nullptr);
+  CHECK(read_devices({"SEP1", "SEP/1"}, "", false).faults.words() ==
+        std::vector<std::string>{"\"SEP/1\": a device name has 1 to 50 letters, digits, '.', '_' or '-'"});
+}
+
 TEST_CASE("every command has help with an example") {
   const auto commands = all_commands();
   for (const Command& command : commands) {
@@ -329,7 +369,7 @@ TEST_CASE("an argument that is not UTF-8 is wrong usage of every command, and it
     CHECK_THAT(result.error, Catch::Contains("is not UTF-8") && !Catch::Contains("1234"));
   }
   CHECK(parse({"check", "health", "--state", "\xFF"}, commands).exit_code == 3);
-  CHECK(parse({"phone", "show", "M\xC3\xBCller\xEF\xBF\xBD"}, commands).command != nullptr);
+  CHECK(parse({"audit", "list", "--subject", "M\xC3\xBCller\xEF\xBF\xBD"}, commands).command != nullptr);
 }
 
 TEST_CASE("enumerations are spelled as the contract has them") {
