@@ -76,6 +76,8 @@ enum class Code : std::uint8_t {
   X(kAddressLimited, "ADDRESS_LIMITED", kUnauthenticated, "too many wrong authentication strings from this address")   \
   X(kNullStringNetwork, "NULL_STRING_NETWORK", kUnauthenticated, "null string is not allowed from this address")       \
   X(kCertificateMalformed, "CERTIFICATE_MALFORMED", kUnauthenticated, "the certificate cannot be read")                \
+  X(kCertificateDates, "CERTIFICATE_DATES", kUnauthenticated,                                                          \
+    "the certificate's dates are not written as RFC 5280 asks, or lie before 1950")                                    \
   X(kCertificateUnknownIssuer, "CERTIFICATE_UNKNOWN_ISSUER", kUnauthenticated,                                         \
     "the certificate does not chain to a trusted issuer")                                                              \
   X(kCertificateExpired, "CERTIFICATE_EXPIRED", kUnauthenticated, "the certificate has expired")                       \

@@ -31,9 +31,11 @@ Result<Dates> read_dates(const CertificateOutline& outline) {
   const auto not_after = read_time(outline.not_after);
   // RFC 5280 4.1.2.5.2
   //    GeneralizedTime values MUST NOT include fractional seconds.
-  if (!not_before || !not_after) return malformed("its dates are not written as RFC 5280 asks (YYYYMMDDHHMMSSZ)");
+  if (!not_before || !not_after) {
+    return fail(Reason::kCertificateDates, "its dates are not written as RFC 5280 asks (YYYYMMDDHHMMSSZ)");
+  }
   if (*not_before < kEarliest || *not_after < kEarliest) {
-    return malformed("its dates lie before the year 1950, which cannot be handled");
+    return fail(Reason::kCertificateDates, "its dates lie before the year 1950, which cannot be handled");
   }
   return Dates{*not_before, *not_after};
 }

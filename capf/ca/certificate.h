@@ -31,7 +31,7 @@ struct CertificateFacts {
   KeyDigests key;
 };
 
-/// Scans and parses. Errors: CERTIFICATE_MALFORMED.
+/// Scans and parses. Errors: CERTIFICATE_MALFORMED, CERTIFICATE_DATES.
 Result<CertificateFacts> read_certificate(BytesView der);
 
 /// A certificate for people to look at, whoever wrote it: each part fits on a line of the log, and is UTF-8 without
@@ -50,8 +50,8 @@ CertificateWords describe_certificate(BytesView der);
 
 /// The certificate with dates that Botan 2.19 can read, which knows no year after 2200: a later date, like the 9999 of
 /// devices without an end, becomes the last second of 2200. The signature of such a copy is wrong; is_signed_by()
-/// judges the original. Nothing where Botan can read the certificate itself. Errors: CERTIFICATE_MALFORMED, with words
-/// for a date that RFC 5280 forbids or that lies before 1950.
+/// judges the original. Nothing where Botan can read the certificate itself. Errors: CERTIFICATE_MALFORMED,
+/// CERTIFICATE_DATES.
 Result<std::optional<Bytes>> within_botan(BytesView der);
 /// The certificate, or its copy of within_botan(). Throws where it cannot be parsed.
 Botan::X509_Certificate parse_botan(BytesView der);

@@ -47,7 +47,8 @@ class TrustStore {
   /// RFC 5280 6.1, with the limits of every anchor in the path. Exactly one CN; the part after its last hyphen is the
   /// device's name, byte for byte. The leaf may lack extensions, its issuers may not.
   /// @param chain the other certificates that the phone sent, at most kLongestChain - 1.
-  /// Errors: CERTIFICATE_MALFORMED, _UNKNOWN_ISSUER, _EXPIRED, _NOT_YET_VALID, _WEAK, _NAME_MISMATCH, _OUTSIDE_ANCHOR.
+  /// Errors: CERTIFICATE_MALFORMED, _DATES, _UNKNOWN_ISSUER, _EXPIRED, _NOT_YET_VALID, _WEAK, _NAME_MISMATCH,
+  /// _OUTSIDE_ANCHOR.
   virtual Result<JudgedMic> judge_mic(BytesView leaf, std::span<const Bytes> chain, const DeviceName& device,
                                       TimePoint now) const = 0;
   /// The same for the store lsc: exactly one CN, which is the device's name or ends in '-' and it; never expired.

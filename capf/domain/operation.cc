@@ -47,6 +47,7 @@ std::string_view cisco_failure(Reason reason) {
     case Reason::kSupersededLscUsed:
     case Reason::kLscNotTaken: return "Invalid LSC";
     case Reason::kCertificateMalformed:
+    case Reason::kCertificateDates:
     case Reason::kCertificateUnknownIssuer:
     case Reason::kCertificateNameMismatch:
     case Reason::kCertificateOutsideAnchor:

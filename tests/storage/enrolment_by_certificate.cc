@@ -319,3 +319,16 @@ TEST_CASE("a string beside a certificate that anybody can make counts as a stran
   CHECK(site.value("select sum(count) from address_strings") == "50");
   CHECK(site.value("select coalesce(sum(count), 0) from device_strings") == "0");
 }
+
+TEST_CASE("a MIC whose dates cannot be handled is on record as that") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP001122334455");
+  site.schedule(device, kInstall, AuthMode::kMic);
+  const Bytes mic = read_der("cisco/eccroot.pem");
+  check_stranger(site, device, site.enrolment.issue(Site::with_certificate(device, mic), PhoneKey().request()),
+                 Reason::kCertificateDates);
+  const auto attempt = must(site.phones.show(device)).phone.last_attempt;
+  REQUIRE(attempt);
+  CHECK(attempt->reason == Reason::kCertificateDates);
+  CHECK_THAT(attempt->message, Catch::Contains("dates"));
+}

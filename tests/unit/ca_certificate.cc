@@ -57,13 +57,13 @@ TEST_CASE("dates before 1950 are refused in words") {
   REQUIRE(date != der.end());
   std::copy_n("00010101", 8, date);
   const auto facts = ca::read_certificate(der);
-  REQUIRE(reason_of(facts) == Reason::kCertificateMalformed);
+  REQUIRE(reason_of(facts) == Reason::kCertificateDates);
   CHECK_THAT(facts.error().message, Catch::Matchers::Contains("1950"));
 }
 
 TEST_CASE("dates with fractions of a second are refused in words") {
   const auto facts = ca::read_certificate(read_der("cisco/eccroot.pem"));
-  REQUIRE(reason_of(facts) == Reason::kCertificateMalformed);
+  REQUIRE(reason_of(facts) == Reason::kCertificateDates);
   CHECK_THAT(facts.error().message, Catch::Matchers::Contains("dates"));
 }
 

@@ -335,7 +335,7 @@ TEST_CASE("a date that cannot be read is named in the refusal") {
   Case subject;
   subject.leaf = "cisco/eccroot.pem";
   const auto judged = subject.judge();
-  REQUIRE(reason_of(judged) == Reason::kCertificateMalformed);
+  REQUIRE(reason_of(judged) == Reason::kCertificateDates);
   CHECK_THAT(judged.error().message, Catch::Matchers::Contains("dates"));
 }
 
