@@ -121,9 +121,10 @@ Status check_authority(const Botan::X509_Certificate& certificate, BytesView der
   return {};
 }
 
-/// Makes an LSC and an OCSP responder's certificate on trial, and lets OpenSSL check them, because only it evaluates
-/// the name constraints, policies and purposes of a chain.
-Status check_products(const ImportedAuthority& authority, TimePoint now, Botan::RandomNumberGenerator& random) {
+/// Makes LSCs and an OCSP responder's certificate on trial, and lets OpenSSL check them, because only it evaluates the
+/// name constraints, policies and purposes of a chain.
+Status check_products(const ImportedAuthority& authority, SubjectForm form, TimePoint now,
+                      Botan::RandomNumberGenerator& random) {
   CAPF_LET(const CertificateFacts facts, read_certificate(authority.certificate));
   IssuerRecord record;
   record.id = 1;
@@ -133,14 +134,24 @@ Status check_products(const ImportedAuthority& authority, TimePoint now, Botan::
   CAPF_LET(const auto phone, generate_key(KeyAlgorithm::kP256));
   const auto device = DeviceName::parse("SEP001122334455");
   CAPF_INVARIANT(device);
-  Bytes lsc;
+  // Of a phone whose model is not known and, where its LSC has another subject, of one whose model is.
+  LscRequest request{*device, {}, {}, phone->public_key(), now, std::chrono::hours{24}, form};
+  std::vector<LscRequest> requests{request};
+  if (form == SubjectForm::kCisco) {
+    request.model = "CP-8861";
+    request.serial_number = "PID:CP-8861 SN:FCH00000000";
+    requests.push_back(request);
+  }
+  std::vector<Bytes> lscs;
   try {
     const LscProfile profile{parse_botan(record.der), record.not_before, record.not_after, 1, 1,
                              "http://status.invalid"};
-    LscRequest request{*device, {}, {}, phone->public_key(), now, std::chrono::hours{24}, SubjectForm::kPlain};
-    CAPF_LET(const CertificatePlan plan, plan_lsc(profile, request, make_serial(random)));
-    CertificateSigner signer(authority.key->botan(), random);
-    CAPF_LET(lsc, build_certificate(plan, signer, random));
+    for (const LscRequest& each : requests) {
+      CAPF_LET(const CertificatePlan plan, plan_lsc(profile, each, make_serial(random)));
+      CertificateSigner signer(authority.key->botan(), random);
+      CAPF_LET(Bytes lsc, build_certificate(plan, signer, random));
+      lscs.push_back(std::move(lsc));
+    }
   } catch (const std::exception& error) {
     return signing_failed("making an LSC on trial", error);
   }
@@ -148,8 +159,11 @@ Status check_products(const ImportedAuthority& authority, TimePoint now, Botan::
 
   std::vector<Bytes> above{authority.certificate};
   above.insert(above.end(), authority.chain.begin(), authority.chain.end());
-  for (const PathPurpose purpose : {PathPurpose::kTlsServer, PathPurpose::kTlsClient}) {
-    if (const auto why = path_fault(lsc, above, purpose, now)) return unfit("an LSC under it " + *why);
+  for (std::size_t i = 0; i < lscs.size(); ++i) {
+    const std::string what = i == 0 ? "an LSC under it " : "an LSC under it, its subject in Cisco's form, ";
+    for (const PathPurpose purpose : {PathPurpose::kTlsServer, PathPurpose::kTlsClient}) {
+      if (const auto why = path_fault(lscs[i], above, purpose, now)) return unfit(what + *why);
+    }
   }
   if (const auto why = path_fault(responder->certificate(), above, PathPurpose::kOcspResponder, now)) {
     return unfit("an OCSP responder under it " + *why);
@@ -194,7 +208,8 @@ Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subjec
   }
 }
 
-Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now, Botan::RandomNumberGenerator& random) {
+Status check_capf_certificate(const ImportedAuthority& authority, SubjectForm form, TimePoint now,
+                              Botan::RandomNumberGenerator& random) {
   if (authority.chain.size() > kMostAbove) {
     return unfit("more than " + std::to_string(kMostAbove) + " CAs stand above it, the root among them");
   }
@@ -226,7 +241,7 @@ Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now,
   } catch (const std::exception& error) {
     return unfit("it cannot be read", error.what());
   }
-  return check_products(authority, now, random);
+  return check_products(authority, form, now, random);
 }
 
 Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request,

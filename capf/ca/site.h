@@ -9,6 +9,7 @@
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
 #include "capf/ca/key.h"
+#include "capf/domain/policy.h"
 
 // The certificates of a site that are not LSCs. Each function builds, signs, parses again and checks.
 
@@ -31,9 +32,11 @@ Result<Bytes> make_capf_certificate(const SigningKey& key, const AuthorityReques
 Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subject,
                                 Botan::RandomNumberGenerator& random);
 /// Checks that an imported one will do: CA:TRUE, keyCertSign and cRLSign, in time, strong enough, chain whole; and that
-/// a relying party, given the constraints of the chain, accepts an LSC and an OCSP responder's certificate made on
-/// trial. Errors: INVALID_CERTIFICATE; those of a token.
-Status check_capf_certificate(const ImportedAuthority& authority, TimePoint now, Botan::RandomNumberGenerator& random);
+/// a relying party, given the constraints of the chain, accepts LSCs and an OCSP responder's certificate made on trial.
+/// @param form of the LSCs' subjects: with Cisco's, the plain one is tried too, since phones whose model is not known
+/// have it. Errors: INVALID_CERTIFICATE; those of a token.
+Status check_capf_certificate(const ImportedAuthority& authority, SubjectForm form, TimePoint now,
+                              Botan::RandomNumberGenerator& random);
 /// The site CA: signs servers and administrators, nothing else.
 Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request,
                            Botan::RandomNumberGenerator& random);

@@ -73,6 +73,9 @@ Result<std::unique_ptr<ca::SigningKey>> open_waiting_key(const InitOptions& opti
   return ca::decrypt_key(pem.view(), passphrase);
 }
 
+/// A new site's. Its configuration may change it later, and says so of issuers that are added then.
+constexpr SubjectForm kSubjectForm = SubjectForm::kPlain;
+
 /// The CAPF issuer: an imported one, one whose certificate has come, or a new one.
 Result<ca::ImportedAuthority> issuer_authority(const InitOptions& options, const Secret& passphrase, TimePoint now,
                                                Botan::RandomNumberGenerator& random) {
@@ -80,12 +83,12 @@ Result<ca::ImportedAuthority> issuer_authority(const InitOptions& options, const
     CAPF_LET(auto key, open_waiting_key(options, passphrase));
     CAPF_LET(const Bytes certificates, read_file(options.certificate));
     CAPF_LET(auto answered, ca::import_certificates(certificates, std::move(key)));
-    CAPF_TRY(ca::check_capf_certificate(answered, now, random));
+    CAPF_TRY(ca::check_capf_certificate(answered, kSubjectForm, now, random));
     return answered;
   }
   if (!options.import_certificate.empty() || !options.import_pkcs12.empty()) {
     CAPF_LET(auto imported, import_authority(options));
-    CAPF_TRY(ca::check_capf_certificate(imported, now, random));
+    CAPF_TRY(ca::check_capf_certificate(imported, kSubjectForm, now, random));
     return imported;
   }
   ca::ImportedAuthority made;

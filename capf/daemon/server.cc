@@ -127,7 +127,7 @@ class Composition final : public Server {
         trust_(around.reserved, weak_keys_.list()),
         issuer_files_(around.files, around.passphrase, around.tokens, configuration_.token.module),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(configuration_),
-                        weak_keys_.list(), Botan::system_rng()),
+                        configuration_.policy.lsc_subject, weak_keys_.list(), Botan::system_rng()),
         administrators_(around.reserved, *secrets_.site_ca.key, secrets_.site_ca.chain.front(), clock_, high_water_,
                         weak_keys_.list(), Botan::system_rng()),
         records_(around.database),

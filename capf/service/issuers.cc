@@ -75,13 +75,15 @@ Result<std::string> servers_without(Transaction& tx, std::int64_t id) {
 }  // namespace
 
 Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
-                 std::string status_url, const ca::Blacklist& blacklist, Botan::RandomNumberGenerator& random)
+                 std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
+                 Botan::RandomNumberGenerator& random)
     : database_(database),
       clock_(clock),
       keys_(keys),
       folder_(folder),
       server_(std::move(server)),
       status_url_(std::move(status_url)),
+      lsc_subject_(lsc_subject),
       blacklist_(blacklist),
       random_(random) {}
 
@@ -102,7 +104,7 @@ Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
   const bool imports = request.imported.has_value();
   if (imports) {
     authority = *std::move(request.imported);
-    CAPF_TRY(ca::check_capf_certificate(authority, clock_.now(), random_));
+    CAPF_TRY(ca::check_capf_certificate(authority, lsc_subject_, clock_.now(), random_));
   } else {
     CAPF_LET(authority, make_authority(request, folder_, clock_.now(), random_));
   }

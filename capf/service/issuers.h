@@ -59,8 +59,10 @@ class Issuers {
  public:
   /// @param server a name of this server that no other one has.
   /// @param status_url as Issuer::make() takes it.
+  /// @param lsc_subject of the site's LSCs, with which a generation that is taken is tried out.
   Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
-          std::string status_url, const ca::Blacklist& blacklist, Botan::RandomNumberGenerator& random);
+          std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
+          Botan::RandomNumberGenerator& random);
 
   /// Makes or takes the next generation; it is not used before activate(). Errors: INVALID_REQUEST,
   /// INVALID_CONFIGURATION, INVALID_CERTIFICATE, ISSUER_EXISTS, KEY_RESERVED.
@@ -97,6 +99,7 @@ class Issuers {
   IssuerFolder& folder_;
   const std::string server_;
   const std::string status_url_;
+  const SubjectForm lsc_subject_;
   const ca::Blacklist& blacklist_;
   Botan::RandomNumberGenerator& random_;
   std::mutex mutex_;  ///< one refresh at a time

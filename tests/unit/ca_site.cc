@@ -58,7 +58,8 @@ TEST_CASE("a CAPF certificate is a CA that signs LSCs and CRLs, and has none bel
   CHECK(facts.issuer == facts.subject);
   CHECK(facts.not_before == test_now() - std::chrono::minutes{5});
   CHECK(facts.not_after == test_now() + std::chrono::hours{24 * 3650});
-  CHECK(ca::check_capf_certificate({read_key(algorithm), der, {}}, test_now(), Botan::system_rng()));
+  CHECK(
+      ca::check_capf_certificate({read_key(algorithm), der, {}}, SubjectForm::kPlain, test_now(), Botan::system_rng()));
 }
 
 TEST_CASE("without a subject a CAPF certificate is called CAPF and eight digits") {
@@ -91,9 +92,9 @@ TEST_CASE("an imported authority that will do is taken") {
   const ca::ImportedAuthority whole{read_key("rsa-2048"),
                                     read_der("authority/capf.pem"),
                                     {read_der("authority/policy.pem"), read_der("authority/root.pem")}};
-  CHECK(ca::check_capf_certificate(whole, test_now(), Botan::system_rng()));
-  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), read_der("authority/self.pem"), {}}, test_now(),
-                                   Botan::system_rng()));
+  CHECK(ca::check_capf_certificate(whole, SubjectForm::kPlain, test_now(), Botan::system_rng()));
+  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), read_der("authority/self.pem"), {}}, SubjectForm::kPlain,
+                                   test_now(), Botan::system_rng()));
 }
 
 TEST_CASE("an imported authority that will not do is refused, and the words say why") {
@@ -143,7 +144,7 @@ TEST_CASE("an imported authority that will not do is refused, and the words say 
     authority.chain = {read_der("mic/sub.pem"), read_der("mic/root.pem")};
     words = "below";
   }
-  const Status status = ca::check_capf_certificate(authority, now, Botan::system_rng());
+  const Status status = ca::check_capf_certificate(authority, SubjectForm::kPlain, now, Botan::system_rng());
   REQUIRE(reason_of(status) == Reason::kInvalidCertificate);
   CHECK_THAT(status.error().message, Catch::Matchers::Contains(words));
 }
@@ -231,7 +232,8 @@ TEST_CASE("the wire listener's certificate is self-signed and no CA") {
   CHECK(extension_text(der, NID_key_usage) == "critical: Digital Signature, Key Encipherment");
   CHECK(extension_text(der, NID_ext_key_usage) == "TLS Web Server Authentication");
   CHECK_THAT(ca::read_certificate(der).value().subject, Catch::Matchers::Matches("CN=CAPF-[0-9A-F]{8},O=CAPF"));
-  CHECK_FALSE(ca::check_capf_certificate({read_key("rsa-2048"), der, {}}, test_now(), Botan::system_rng()));
+  CHECK_FALSE(ca::check_capf_certificate({read_key("rsa-2048"), der, {}}, SubjectForm::kPlain, test_now(),
+                                         Botan::system_rng()));
 }
 
 TEST_CASE("a CAPF certificate that another CA made may end late or never") {
@@ -239,11 +241,12 @@ TEST_CASE("a CAPF certificate that another CA made may end late or never") {
   CAPTURE(year);
   const Bytes own = read_der("dates/capf_self_" + year + ".pem");
   const Bytes below = read_der("dates/capf_" + year + ".pem");
-  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), own, {}}, test_now(), Botan::system_rng()));
-  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), below, {read_der("dates/root_9999.pem")}}, test_now(),
+  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), own, {}}, SubjectForm::kPlain, test_now(),
                                    Botan::system_rng()));
-  CHECK_FALSE(ca::check_capf_certificate({read_key("rsa-2048"), below, {read_der("dates/root.pem")}}, test_now(),
-                                         Botan::system_rng()));
+  CHECK(ca::check_capf_certificate({read_key("rsa-2048"), below, {read_der("dates/root_9999.pem")}},
+                                   SubjectForm::kPlain, test_now(), Botan::system_rng()));
+  CHECK_FALSE(ca::check_capf_certificate({read_key("rsa-2048"), below, {read_der("dates/root.pem")}},
+                                         SubjectForm::kPlain, test_now(), Botan::system_rng()));
 
   IssuerRecord record;
   record.id = 1;
@@ -278,7 +281,7 @@ TEST_CASE("an issuer under constraints is taken where what it makes is good, and
   CAPTURE(row.file);
   const auto authority =
       ca::import_certificates(read_data("constraints/" + row.file + ".pem"), read_key("rsa-2048")).value();
-  const Status status = ca::check_capf_certificate(authority, test_now(), Botan::system_rng());
+  const Status status = ca::check_capf_certificate(authority, SubjectForm::kPlain, test_now(), Botan::system_rng());
   if (row.words.empty()) {
     CHECK(status);
   } else {
@@ -287,10 +290,29 @@ TEST_CASE("an issuer under constraints is taken where what it makes is good, and
   }
 }
 
+TEST_CASE("an issuer is tried with subjects in Cisco's form too where the site's LSCs have them") {
+  const auto tried = [](const std::string& file) {
+    const auto authority =
+        ca::import_certificates(read_data("constraints/" + file + ".pem"), read_key("rsa-2048")).value();
+    return ca::check_capf_certificate(authority, SubjectForm::kCisco, test_now(), Botan::system_rng());
+  };
+  CHECK(tried("none"));
+  CHECK(tried("permitted_email"));
+  // Cisco's form begins with serialNumber, so it lies below no name.
+  const Status status = tried("permitted_own");
+  REQUIRE(reason_of(status) == Reason::kInvalidCertificate);
+  CHECK_THAT(status.error().message,
+             Catch::Matchers::Contains("in Cisco's form, is not allowed by the name constraints"));
+  const Status plain = tried("permitted_another");
+  REQUIRE(reason_of(plain) == Reason::kInvalidCertificate);
+  CHECK_THAT(plain.error().message,
+             !Catch::Matchers::Contains("Cisco") && Catch::Matchers::Contains("an LSC under it"));
+}
+
 TEST_CASE("three CAs above the CAPF are taken, and phones hear of all but the root") {
   const auto chain = ca::import_certificates(read_data("containers/three_tiers.pem"), read_key("rsa-2048")).value();
   CHECK(chain.chain.size() == 3);
-  CHECK(ca::check_capf_certificate(chain, test_now(), Botan::system_rng()));
+  CHECK(ca::check_capf_certificate(chain, SubjectForm::kPlain, test_now(), Botan::system_rng()));
   IssuerRecord record;
   record.id = 1;
   record.der = chain.certificate;
@@ -299,7 +321,7 @@ TEST_CASE("three CAs above the CAPF are taken, and phones hear of all but the ro
   CHECK(issuer->chain() == std::vector{chain.certificate, chain.chain[0], chain.chain[1]});
 
   const auto longer = ca::import_certificates(read_data("containers/four_tiers.pem"), read_key("rsa-2048")).value();
-  const Status status = ca::check_capf_certificate(longer, test_now(), Botan::system_rng());
+  const Status status = ca::check_capf_certificate(longer, SubjectForm::kPlain, test_now(), Botan::system_rng());
   REQUIRE(reason_of(status) == Reason::kInvalidCertificate);
   CHECK_THAT(status.error().message, Catch::Matchers::Contains("more than 3 CAs"));
 }
