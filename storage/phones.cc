@@ -36,6 +36,8 @@ Phone read(Columns& columns) {
   return phone;
 }
 
+DeviceName read_device(Columns& columns) { return columns.device(); }
+
 // Always in the same order, so that two administrators who add the same names do not deadlock.
 const Statement kAdd{"phones_add",
                      "with asked as (select distinct unnest($1::text[]) collate \"C\" as device order by 1), "
@@ -44,6 +46,9 @@ const Statement kAdd{"phones_add",
                      "select device from asked where device not in (select device from added)"};
 const Statement kFind{"phones_find",
                       "select " + kColumns + kTables + " where p.device = $1::text and p.removed_at is null"};
+const Statement kFindOtherCase{"phones_find_other_case",
+                               "select device from phones where lower(device) = lower($1::text collate \"C\") and "
+                               "device <> $1::text and removed_at is null order by device limit 1"};
 const Statement kLock{"phones_lock", kFind.text + " for no key update of p"};
 const Statement kFindId{"phones_find_id", "select " + kColumns + kTables + " where p.id = $1::bigint"};
 const Statement kLockAll{"phones_lock_all",
@@ -94,6 +99,10 @@ Result<std::vector<std::string>> Phones::add(std::span<const DeviceName> devices
 
 Result<std::optional<Phone>> Phones::find(const DeviceName& device) {
   return session_.first(kFind, Parameters(device), read);
+}
+
+Result<std::optional<DeviceName>> Phones::find_other_case(const DeviceName& device) {
+  return session_.first(kFindOtherCase, Parameters(device), read_device);
 }
 
 Result<std::optional<Phone>> Phones::lock(const DeviceName& device) {

@@ -32,6 +32,7 @@ class Phones final : public PhoneStore {
   explicit Phones(Session& session) : session_(session) {}
   Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) override;
   Result<std::optional<Phone>> find(const DeviceName& device) override;
+  Result<std::optional<DeviceName>> find_other_case(const DeviceName& device) override;
   Result<std::optional<Phone>> lock(const DeviceName& device) override;
   Status lock_all(std::span<const std::int64_t> ids) override;
   Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) override;

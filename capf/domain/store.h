@@ -62,6 +62,8 @@ class PhoneStore {
   /// The phones of these names that are on record, each locked as by lock().
   virtual Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) = 0;
   virtual Result<std::optional<Phone>> find(std::int64_t id) = 0;
+  /// A device whose name differs from this one in the case of letters alone; nothing where there is none.
+  virtual Result<std::optional<DeviceName>> find_other_case(const DeviceName& device) = 0;
   /// In the order of their names, byte for byte.
   virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) = 0;
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;

@@ -20,8 +20,14 @@ Result<Bytes> parse_serial(std::string text) {
   return *serial;
 }
 
-tl::unexpected<Error> unknown(const std::string& name) {
-  return fail(Reason::kUnknownCertificate, "there is no device and no certificate " + name);
+tl::unexpected<Error> unknown(Transaction& tx, const std::string& name) {
+  std::string words = "there is no device and no certificate " + name;
+  if (const auto device = DeviceName::parse(name)) {
+    auto other = name_in_other_case(tx, *device);
+    if (!other) return tl::unexpected<Error>(std::move(other.error()));
+    words += *other;
+  }
+  return fail(Reason::kUnknownCertificate, words);
 }
 
 Result<std::optional<Phone>> find_phone(Transaction& tx, const std::string& name, bool locked) {
@@ -33,9 +39,9 @@ Result<std::optional<Phone>> find_phone(Transaction& tx, const std::string& name
 /// The LSC with that serial number; there is one, since serial numbers are 16 random octets.
 Result<Certificate> find_serial(Transaction& tx, const std::string& name) {
   const auto serial = parse_serial(name);
-  if (!serial) return unknown(name);
+  if (!serial) return unknown(tx, name);
   CAPF_LET(const auto found, tx.certificates().find_serial(*serial));
-  if (found.empty()) return unknown(name);
+  if (found.empty()) return unknown(tx, name);
   const auto lsc =
       std::find_if(found.begin(), found.end(), [](const Certificate& c) { return c.kind == CertificateKind::kLsc; });
   return lsc == found.end() ? found.front() : *lsc;
@@ -57,7 +63,7 @@ Result<Located> locate(Transaction& tx, const std::string& name) {
   CAPF_LET(std::optional<Phone> phone, find_phone(tx, found.device, true));
   if (phone && phone->id != found.phone_id) phone.reset();
   CAPF_LET(const auto now, tx.certificates().find_lsc(found.sha256));
-  if (!now) return unknown(name);  // it is in the archive meanwhile
+  if (!now) return unknown(tx, name);  // it is in the archive meanwhile
   return Located{*now, std::move(phone)};
 }
 

@@ -79,8 +79,7 @@ Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRe
     for (const DeviceName& device : devices) {
       const auto found = phones.find(device);
       const Phone* const phone = found == phones.end() ? nullptr : found->second;
-      if (phone == nullptr)
-        return fail(Reason::kUnknownDevice, "nothing was scheduled: there is no device " + device.text());
+      if (phone == nullptr) return unknown_device(tx, device, "nothing was scheduled: ");
       if (phone->blocked_at)
         return fail(Reason::kDeviceBlocked, "nothing was scheduled: " + device.text() + " is blocked");
       Operation operation{.phone_id = phone->id, .device = device};
@@ -120,7 +119,7 @@ Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, c
 Result<Operation> Operations::show(const DeviceName& device) {
   return in_read(database_, [&](Transaction& tx) -> Result<Operation> {
     CAPF_LET(const std::optional<Phone> phone, tx.phones().find(device));
-    if (!phone) return fail(Reason::kUnknownDevice, "there is no device " + device.text());
+    if (!phone) return unknown_device(tx, device);
     CAPF_LET(std::optional<Operation> operation, tx.operations().find_open(phone->id));
     if (!operation) {
       CAPF_LET(operation, tx.operations().find_last(phone->id));
@@ -133,7 +132,7 @@ Result<Operation> Operations::show(const DeviceName& device) {
 Result<Operation> Operations::cancel(const Actor& actor, const DeviceName& device) {
   return in_write(database_, actor, [&](Transaction& tx) -> Result<Operation> {
     CAPF_LET(const std::optional<Phone> phone, tx.phones().lock(device));
-    if (!phone) return fail(Reason::kUnknownDevice, "there is no device " + device.text());
+    if (!phone) return unknown_device(tx, device);
     CAPF_LET(const std::optional<Operation> cancelled, cancel_open(tx, actor, *phone, "cancelled by " + actor.name));
     if (!cancelled) return fail(Reason::kNoPendingOperation);
     CAPF_LET(std::optional<Operation> now, tx.operations().find(cancelled->id));

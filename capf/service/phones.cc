@@ -13,7 +13,7 @@ constexpr std::size_t kMostDevicesAtOnce = 100'000;
 /// The phone, locked. Errors: UNKNOWN_DEVICE.
 Result<Phone> lock(Transaction& tx, const DeviceName& device) {
   CAPF_LET(std::optional<Phone> phone, tx.phones().lock(device));
-  if (!phone) return fail(Reason::kUnknownDevice, "there is no device " + device.text());
+  if (!phone) return unknown_device(tx, device);
   return *std::move(phone);
 }
 
@@ -66,7 +66,7 @@ Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePa
 Result<PhoneView> Phones::show(const DeviceName& device) {
   return in_read(database_, [&](Transaction& tx) -> Result<PhoneView> {
     CAPF_LET(std::optional<Phone> phone, tx.phones().find(device));
-    if (!phone) return fail(Reason::kUnknownDevice, "there is no device " + device.text());
+    if (!phone) return unknown_device(tx, device);
     PhoneView view{*std::move(phone), {}, {}, "None"};
     CAPF_LET(view.operation, tx.operations().find_open(view.phone.id));
     if (!view.operation) {

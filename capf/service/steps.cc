@@ -51,6 +51,17 @@ Status check_takes_back(KeyOwner owner) {
   CAPF_INVARIANT(false);
 }
 
+Result<std::string> name_in_other_case(Transaction& tx, const DeviceName& device) {
+  CAPF_LET(const auto other, tx.phones().find_other_case(device));
+  return other ? ", but there is " + other->text() + ": case counts" : std::string();
+}
+
+tl::unexpected<Error> unknown_device(Transaction& tx, const DeviceName& device, const std::string& before) {
+  auto other = name_in_other_case(tx, device);
+  if (!other) return tl::unexpected<Error>(std::move(other.error()));
+  return fail(Reason::kUnknownDevice, before + "there is no device " + device.text() + *other);
+}
+
 Actor device_actor(const Caller& caller) {
   return {ActorKind::kDevice, caller.device.text(), caller.address.to_string()};
 }

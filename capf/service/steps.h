@@ -31,6 +31,12 @@ auto in_write(Database& database, const Actor& actor, Work work) {
 
 Actor device_actor(const Caller& caller);
 
+/// ", but there is SEP001122334455: case counts" where a device has that name; or else nothing.
+Result<std::string> name_in_other_case(Transaction& tx, const DeviceName& device);
+/// UNKNOWN_DEVICE for an administrator, in words, with the name in another case where there is one.
+/// @param before what was not done: "nothing was scheduled: "
+tl::unexpected<Error> unknown_device(Transaction& tx, const DeviceName& device, const std::string& before = {});
+
 /// One line of the record that says it was done.
 AuditEvent done(const Actor& actor, std::string action, std::string subject, std::string detail = {});
 /// The same about an operation.

@@ -449,6 +449,36 @@ TEST_CASE("many devices are scheduled together or not at all") {
   CHECK(refused(site.operations.schedule(site.administrator, request)) == Reason::kInvalidDeadline);
 }
 
+TEST_CASE("an administrator who writes a name in another case is told the name, by every act") {
+  Site site;
+  site.add_phone("SEP00112233445A");
+  const DeviceName wrong = must(DeviceName::parse("sep00112233445a"));
+  const DeviceName unknown = must(DeviceName::parse("sep00112233445b"));
+  service::ScheduleRequest schedule;
+  const auto told = [](const auto& answer) {
+    REQUIRE_FALSE(answer.has_value());
+    return answer.error().message;
+  };
+  const auto acts = [&](const DeviceName& device) {
+    schedule.devices = {device};
+    const Actor& actor = site.administrator;
+    return std::vector{told(site.phones.show(device)),
+                       told(site.phones.block(actor, device)),
+                       told(site.phones.unblock(actor, device)),
+                       told(site.phones.unlock(actor, device, false)),
+                       told(site.phones.remove(actor, device)),
+                       told(site.operations.schedule(actor, schedule)),
+                       told(site.operations.show(device)),
+                       told(site.operations.cancel(actor, device)),
+                       told(site.certificates.show(device.text())),
+                       told(site.certificates.revoke(actor, device.text(), RevocationReason::kSuperseded))};
+  };
+  for (const std::string& words : acts(wrong)) {
+    CHECK_THAT(words, Catch::Contains("sep00112233445a, but there is SEP00112233445A: case counts"));
+  }
+  for (const std::string& words : acts(unknown)) CHECK_THAT(words, !Catch::Contains("case counts"));
+}
+
 TEST_CASE("what was cancelled after a certificate was issued leaves the last one with the phone") {
   Site site;
   const DeviceName device = site.add_phone("SEP1");

@@ -3,6 +3,22 @@
 namespace capf::test {
 namespace {
 
+TEST_CASE("a name in another case is found, and only where there is a device of that name") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const std::vector<DeviceName> names{device("CSFjsmith"), device("csfJSmith"), device("SEP001122334455")};
+    good(tx.phones().add(names, ""));
+    CHECK(good(tx.phones().find_other_case(device("sep001122334455"))) == device("SEP001122334455"));
+    CHECK(good(tx.phones().find_other_case(device("CSFJSMITH"))) == device("CSFjsmith"));
+    CHECK(good(tx.phones().find_other_case(device("CSFjsmith"))) == device("csfJSmith"));
+    CHECK_FALSE(good(tx.phones().find_other_case(device("SEP001122334455"))));
+    CHECK_FALSE(good(tx.phones().find_other_case(device("SEP001122334456"))));
+    good(tx.phones().remove(good(tx.phones().find(device("SEP001122334455")))->id));
+    CHECK_FALSE(good(tx.phones().find_other_case(device("sep001122334455"))));
+  });
+}
+
 TEST_CASE("a phone is added, found, changed and removed, and its name is free again") {
   const FreshDatabase fresh;
   const auto database = fresh.open();

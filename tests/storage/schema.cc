@@ -138,6 +138,8 @@ TEST_CASE("no list and no summary reads a table that grows from one end to the o
       CHECK(good(tx.phones().list({}, phones)).size() == 10);
       CHECK(good(tx.phones().list({.devices = good(Pattern::parse("SEP999*"))}, phones)).size() == 10);
       CHECK(good(tx.phones().list({.blocked = true}, phones)).empty());
+      CHECK_FALSE(good(tx.phones().find_other_case(device("sep_777"))));
+      CHECK(good(tx.phones().find_other_case(device("sep777"))));
       CHECK(good(tx.phones().find(device("SEP777"))));
       CHECK(good(tx.operations().list({.open = true}, page)).size() == 10);
       CHECK(good(tx.operations().list({.overdue = true}, page)).size() == 10);
