@@ -125,16 +125,6 @@ Json to_json(const v1::RecoverSiteResponse& recovered) {
                       {"withdrawn", recovered.withdrawn()}};
 }
 
-namespace {
-
-/// In Cisco's words, which for a cancelled operation are those of a phone without one: "None".
-Json status_of(const v1::Operation& operation) {
-  if (operation.state() == v1::OPERATION_STATE_CANCELLED) return "Operation Cancelled";
-  return text_or_null(operation.status());
-}
-
-}  // namespace
-
 Json to_json(const v1::Operation& operation) {
   return Json::Object{{"device", operation.device()},
                       {"kind", spell(operation.kind())},
@@ -154,7 +144,7 @@ Json to_json(const v1::Operation& operation) {
                       {"overdue", operation.overdue()},
                       {"authenticated_by", text_or_null(operation.authenticated_by())},
                       {"expired_mic", operation.expired_mic()},
-                      {"status", status_of(operation)}};
+                      {"status", text_or_null(operation.status())}};
 }
 
 Json to_json(const v1::Certificate& certificate) {

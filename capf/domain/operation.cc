@@ -184,4 +184,8 @@ std::string cisco_status(OperationKind kind, OperationState state, std::optional
   return why.empty() ? name + " Failed" : name + " Failed: " + std::string(why);
 }
 
+std::string operation_status(OperationKind kind, OperationState state, std::optional<Reason> reason) {
+  return state == OperationState::kCancelled ? "Operation Cancelled" : cisco_status(kind, state, reason);
+}
+
 }  // namespace capf

@@ -100,7 +100,10 @@ struct Operation {
   bool overdue(TimePoint now) const { return is_open(state) && now > completes_by; }
 };
 
-/// Cisco's words for an operation or an attempt: "Upgrade Failed: Invalid Authentication String".
+/// Cisco's words for the last operation of a phone, or for an attempt: "Upgrade Failed: Invalid Authentication String".
+/// A phone whose operation was cancelled has none in Cisco's eyes: "None".
 std::string cisco_status(OperationKind kind, OperationState state, std::optional<Reason> reason);
+/// The same for an operation by itself, which is "Operation Cancelled" where it was: Cisco has no word for that.
+std::string operation_status(OperationKind kind, OperationState state, std::optional<Reason> reason);
 
 }  // namespace capf

@@ -89,7 +89,7 @@ void to_proto(const Operation& operation, TimePoint now, v1::Operation& out) {
   out.set_overdue(operation.overdue(now));
   if (operation.authenticated_by) out.set_authenticated_by(text(to_string(*operation.authenticated_by)));
   out.set_expired_mic(operation.expired_mic);
-  out.set_status(cisco_status(operation.kind, operation.state, operation.reason));
+  out.set_status(operation_status(operation.kind, operation.state, operation.reason));
 }
 
 void to_proto(const Operation& operation, v1::PendingOperation& out) {

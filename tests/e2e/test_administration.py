@@ -479,6 +479,9 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
         self.site.capfctl("operation", "cancel", device)
         shown = self.site.json("operation", "show", device)
         self.assertEqual((shown["state"], shown["status"]), ("cancelled", "Operation Cancelled"))
+        self.assertEqual(self.site.json("phone", "show", device)["status"], "None")
+        with rpc.admin_client(self.site) as admin:  # every client hears the same
+            self.assertEqual(admin.GetOperation(device=device).operation.status, "Operation Cancelled")
 
     def test_the_last_admin_cannot_be_disabled(self):
         self.as_("admin", "administrator", "disable", "admin", "--yes")

@@ -95,6 +95,9 @@ TEST_CASE("administrators read an outcome in Cisco's words") {
   CHECK(cisco_status(OperationKind::kDelete, State::kExpired, Reason::kDeadlinePassed) ==
         "Delete Failed: User Initiated Request Late/Timedout");
   CHECK(cisco_status(OperationKind::kInstall, State::kCancelled, {}) == "None");
+  CHECK(operation_status(OperationKind::kInstall, State::kCancelled, {}) == "Operation Cancelled");
+  CHECK(operation_status(OperationKind::kDelete, State::kFailed, Reason::kPhoneRefused) ==
+        cisco_status(OperationKind::kDelete, State::kFailed, Reason::kPhoneRefused));
 }
 
 TEST_CASE("the last third of an LSC's life is when it may be renewed") {
