@@ -185,6 +185,7 @@ asio::awaitable<TlsStream::End> TlsStream::drive(Who who, Operation operation, M
         if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
           co_return End::kClosed;
         }
+        if (ERR_GET_LIB(code) == ERR_LIB_SSL) fault_reason_ = ERR_GET_REASON(code);
         const char* words = ERR_reason_error_string(code);
         fault_ = words != nullptr ? words : "TLS error";
         co_return End::kFailed;

@@ -61,6 +61,8 @@ class TlsStream {
   tcp::socket& socket() { return socket_; }
   /// The cause of kFailed, in OpenSSL's words or ours.
   const std::string& fault() const { return fault_; }
+  /// OpenSSL's reason for kFailed, one of SSL_R_…; 0 where it was not TLS itself that failed.
+  int fault_reason() const { return fault_reason_; }
 
  private:
   /// The two coroutines that may wait; each has a timer.
@@ -91,6 +93,7 @@ class TlsStream {
   int messages_ = 0;  ///< key updates and alerts after the handshake
   const char* breach_ = nullptr;
   std::string fault_;
+  int fault_reason_ = 0;
 };
 
 }  // namespace capf::net

@@ -10,6 +10,7 @@
 
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/sslerr.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -32,6 +33,16 @@ constexpr std::size_t kPortion = 16384;
 constexpr unsigned kUnacknowledged = 20'000;  ///< milliseconds until a peer that acknowledges nothing is gone
 
 Moment now() { return std::chrono::steady_clock::now(); }
+
+/// The reason why a client's certificate ended the handshake; nothing for other failures, most of which are no TLS at
+/// all.
+std::optional<Reason> refusal_of(int fault_reason) {
+  switch (fault_reason) {
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return Reason::kClientCertificateRequired;
+    case SSL_R_CERTIFICATE_VERIFY_FAILED: return Reason::kAdministratorUnknown;
+    default: return std::nullopt;
+  }
+}
 
 void log_failure(std::exception_ptr failure) {
   if (!failure) return;
@@ -192,6 +203,8 @@ asio::awaitable<bool> Connection::shake_hands() {
                                  {"cause", end == End::kTimeout ? "too late"
                                            : end == End::kDone  ? "not HTTP/2"
                                                                 : stream_.fault()}});
+  // On the phones' port, which takes any certificate and none, no handshake fails for it.
+  if (const auto reason = refusal_of(stream_.fault_reason())) doorway_.note_breach(endpoint_, fail(*reason).value());
   co_return false;
 }
 

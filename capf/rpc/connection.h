@@ -28,7 +28,7 @@ struct Doorway {
   /// Whether a peer may come in: called on one of `judges` before the peer's first request goes to gRPC. It may block.
   /// Its error is answered to the peer. Empty: every peer may come in, as a stranger.
   std::function<Status(Peer&)> judge{};
-  /// Counts and records a stranger's breach of the protocol.
+  /// Counts and records a stranger's breach of the protocol, or the refusal of its certificate. Does not block.
   std::function<void(const Endpoint&, const Error&)> note_breach{};
   /// gRPC's own acceptor, once the server has started.
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server{};

@@ -4,6 +4,7 @@ limits, and honest callers do not notice. Each attack by its name."""
 import multiprocessing
 import os
 import signal
+import socket
 import statistics
 import threading
 import time
@@ -373,6 +374,42 @@ class Http2Test(EndToEnd):
                 pass
         if not faults.SANITIZED:
             self.assertLess(self.memory() - before, SLACK)
+
+    def test_a_handshake_that_fails_for_the_certificate_is_on_record(self):
+        foreign = self.site.folder / "foreign.pem", self.site.folder / "foreign.key"
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=admin",
+            "-out", foreign[0], "-keyout", foreign[1])
+
+        def counted(reason):
+            """@return rows and refusals"""
+            return [int(number) for number in self.site.sql(
+                "select count(*), coalesce(sum(count), 0) from refusals "
+                f"where reason = '{reason}' and address_block like '127.0.0.1%'")[0].split("|")]
+        count = 20
+        for certificate, reason in ((None, "CLIENT_CERTIFICATE_REQUIRED"), (foreign, "ADMINISTRATOR_UNKNOWN")):
+            with self.subTest(reason):
+                rows, before = counted(reason)
+                for _ in range(count):
+                    try:
+                        link = Connection(self.address("admin"), certificate)
+                        self.assertTrue(link.ended())
+                        link.close()
+                    except OSError:
+                        pass
+                after = eventually(lambda: (lambda now: now[1] >= before + count and now)(counted(reason)), "on record")
+                self.assertEqual(after[1], before + count)
+                self.assertLessEqual(after[0], rows + 2)  # a row a minute
+                self.assertIn(reason, self.site.capfctl("audit", "list", "--refusals").stdout)
+        # The phones' port takes whoever comes, and whatever is no TLS is no refusal of anybody.
+        reasons = "CLIENT_CERTIFICATE_REQUIRED", "ADMINISTRATOR_UNKNOWN"
+        before = [counted(reason) for reason in reasons]
+        self.call()
+        with socket.create_connection(self.address("admin")) as link:
+            link.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while link.recv(4096):
+                pass
+        self.call()
+        self.assertEqual([counted(reason) for reason in reasons], before)
 
 
 if __name__ == "__main__":
