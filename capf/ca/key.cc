@@ -95,7 +95,9 @@ Status check_kind(const EVP_PKEY* key) {
     const std::string_view name(group.data());
     if (name == "prime256v1" || name == "secp384r1" || name == "secp521r1") return {};
   }
-  return fail(Reason::kInvalidConfiguration, "the key must be RSA of 2048 to 4096 bits, P-256, P-384 or P-521");
+  std::string words = "the key must be RSA of 2048 to 4096 bits, P-256, P-384 or P-521";
+  if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) words += "; this one is RSA of " + std::to_string(bits) + " bits";
+  return fail(Reason::kInvalidConfiguration, std::move(words));
 }
 
 }  // namespace

@@ -58,6 +58,8 @@ TEST_CASE("a key that cannot sign LSCs is refused") {
     CAPTURE(name);
     CHECK(reason_of(ca::decrypt_key(read_data("keys/" + name + ".key"), Secret())) == Reason::kInvalidConfiguration);
   }
+  CHECK_THAT(ca::decrypt_key(read_data("keys/rsa-1024.key"), Secret()).error().message,
+             Catch::EndsWith("; this one is RSA of 1024 bits"));
   CHECK(reason_of(ca::decrypt_key(read_data("authority/capf.pem"), Secret())) == Reason::kInvalidConfiguration);
   CHECK(reason_of(ca::decrypt_key({}, Secret())) == Reason::kInvalidConfiguration);
 }
