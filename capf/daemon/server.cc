@@ -132,7 +132,7 @@ class Composition final : public Server {
                         weak_keys_.list(), Botan::system_rng()),
         records_(around.database),
         admin_records_(around.reserved),
-        monitor_(around.reserved, clock_, issuers_, high_water_, record_, own_certificates_,
+        monitor_(around.reserved, clock_, issuers_, high_water_, record_, crl_state_, own_certificates_,
                  {files_.keys(), files_.crls()}),
         maintenance_(around.reserved, configuration_.policy, clock_, holder_),
         checker_(around.reserved, holder_),
@@ -516,6 +516,7 @@ class Composition final : public Server {
     for (const service::ShardState& state : publisher_->run(issuers)) {
       const CrlShard& shard = state.shard;
       awaited = awaited || state.awaited;
+      crl_state_.report(state);
       if (state.newest) {
         metrics_.set_crl(shard.issuer_id, shard.shard,
                          {state.newest->number, state.newest->entries, state.newest->size, state.newest->this_update,
@@ -586,6 +587,7 @@ class Composition final : public Server {
   ca::Issuers issuers_;
   service::HighWater high_water_;
   service::RecordState record_;
+  service::CrlState crl_state_;
   service::OwnCertificates own_certificates_;
   service::ExpiryWarnings expiry_warnings_;
   WeakKeyFiles weak_keys_;

@@ -45,7 +45,8 @@ Status Monitor::healthy() {
   const auto issuer = active ? issuers_.find(*active) : nullptr;
   if (!issuer) return fail(Reason::kIssuerKeyAbsent);
   CAPF_TRY(issuer->key().ready());
-  return record_.check();
+  CAPF_TRY(record_.check());
+  return crls_.check();
 }
 
 }  // namespace capf::service

@@ -6,6 +6,7 @@
 
 #include "capf/ca/issuers.h"
 #include "capf/domain/store.h"
+#include "capf/service/crlstate.h"
 #include "capf/service/expiry.h"
 #include "capf/service/highwater.h"
 #include "capf/service/recordstate.h"
@@ -17,12 +18,14 @@ class Monitor {
  public:
   /// @param folders where this server must be able to write
   Monitor(Database& database, const Clock& clock, const ca::Issuers& issuers, const HighWater& high_water,
-          const RecordState& record, const OwnCertificates& own, std::vector<std::filesystem::path> folders)
+          const RecordState& record, const CrlState& crls, const OwnCertificates& own,
+          std::vector<std::filesystem::path> folders)
       : database_(database),
         clock_(clock),
         issuers_(issuers),
         high_water_(high_water),
         record_(record),
+        crls_(crls),
         own_(own),
         folders_(std::move(folders)) {}
 
@@ -34,8 +37,9 @@ class Monitor {
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit);
   /// Whether this server can write its files, the database answers and is as far as the high-water marks, the record
   /// can be written and sealed, the clocks agree with each other and with what the site has signed, and this server has
-  /// the active issuer's key. Errors: STATE_NOT_WRITABLE, DATABASE_UNAVAILABLE, DATABASE_READ_ONLY, DATABASE_BEHIND,
-  /// CLOCK_SKEW, ISSUER_KEY_ABSENT, TOKEN_UNAVAILABLE, RECORD_BROKEN.
+  /// the active issuer's key and the CRLs that are due. Errors: STATE_NOT_WRITABLE, DATABASE_UNAVAILABLE,
+  /// DATABASE_READ_ONLY, DATABASE_BEHIND, CLOCK_SKEW, ISSUER_KEY_ABSENT, TOKEN_UNAVAILABLE, RECORD_BROKEN; those of
+  /// CrlState.
   Status healthy();
 
  private:
@@ -44,6 +48,7 @@ class Monitor {
   const ca::Issuers& issuers_;
   const HighWater& high_water_;
   const RecordState& record_;
+  const CrlState& crls_;
   const OwnCertificates& own_;
   const std::vector<std::filesystem::path> folders_;
 };

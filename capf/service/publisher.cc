@@ -122,6 +122,7 @@ void Publisher::leave(const std::vector<PublishingIssuer>& issuers) {
 
 Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
   const CrlShard& shard = state.shard;
+  if (const auto failed = failures_.find(shard); failed != failures_.end()) state.failures = failed->second.times;
   CAPF_LET(const Sight sight, look(shard));
   const auto own = published_.find(shard);
   state.newest = sight.newest;
@@ -156,7 +157,8 @@ Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
   };
   const Status done = attempt();
   failures_.erase(shard);
-  if (!done) failures_.emplace(shard, Failure{sight.now, done.error()});
+  state.failures = done ? 0 : state.failures + 1;
+  if (!done) failures_.emplace(shard, Failure{sight.now, done.error(), state.failures});
   return done;
 }
 

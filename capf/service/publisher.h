@@ -34,6 +34,7 @@ struct ShardState {
   bool published = false;           ///< by this server, in this round
   bool awaited = false;             ///< another server has the lease: it will publish, or its lease runs out
   std::optional<Error> error;
+  int failures = 0;  ///< of this server's last attempts in a row; a round without one leaves it
 };
 
 /// Publishes CRLs, and keeps the newest ones of every shard beside the keys. Of several servers, the one with the
@@ -56,6 +57,7 @@ class Publisher {
   struct Failure {
     TimePoint at;  ///< by the database's clock
     Error error;
+    int times = 0;  ///< in a row
   };
   struct Sight;
   struct Draft;

@@ -509,9 +509,8 @@ TEST_CASE("a server whose clock is wrong neither authenticates nor is healthy") 
     service::Authenticator authenticator(site.database(), strings, site.policy, clock, site.high_water, site.blacklist,
                                          {});
     CHECK(refused(authenticator.authenticate(caller, service::Need::kOperation)) == Reason::kClockSkew);
-    CHECK(
-        refused(service::Monitor(site.database(), clock, site.issuer_keys(), site.high_water, {}, {}, {}).healthy()) ==
-        Reason::kClockSkew);
+    CHECK(refused(service::Monitor(site.database(), clock, site.issuer_keys(), site.high_water, {}, {}, {}, {})
+                      .healthy()) == Reason::kClockSkew);
     CHECK(refused(service::Maintenance(site.database(), site.policy, clock, "here").run()) == Reason::kClockSkew);
   }
   const WrongClock slow{std::chrono::seconds(-50)};

@@ -108,7 +108,8 @@ TEST_CASE("a server without the active issuer's key refuses for now, and says th
   CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kIssuerKeyAbsent);
   const service::OwnCertificates own;
   const service::RecordState record;
-  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, record, own, {});
+  const service::CrlState crls;
+  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, record, crls, own, {});
   CHECK(refused(monitor.healthy()) == Reason::kIssuerKeyAbsent);
   // The operation is unchanged.
   site.key_folder.copy(elsewhere, 2);
@@ -123,7 +124,8 @@ TEST_CASE(
   const SystemClock clock;
   service::OwnCertificates own;
   const service::RecordState record;
-  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, record, own, {});
+  const service::CrlState crls;
+  service::Monitor monitor(site.database(), clock, site.issuer_keys(), site.high_water, record, crls, own, {});
   Expiry ocsp;
   ocsp.kind = ExpiryKind::kOcsp;
   ocsp.not_after = clock.now() + std::chrono::days(6);

@@ -7,6 +7,8 @@
 #include <botan/system_rng.h>
 #include <catch2/catch.hpp>
 
+#include "capf/service/crlstate.h"
+#include "capf/service/monitor.h"
 #include "tests/support/folder.h"
 #include "tests/support/site.h"
 
@@ -310,6 +312,35 @@ TEST_CASE("after a CRL that another server has put in the place of ours comes on
         "update revocations set reason = 6");
     CHECK(reason_of(node.run()) == "CRL_WOULD_LOSE_ENTRIES");
   }
+}
+
+TEST_CASE("a server that failed twice to write a CRL is not ready until it has written it") {
+  Site site;
+  Node node(site, "one");
+  service::CrlState crls;
+  const service::RecordState record;
+  const service::OwnCertificates own;
+  service::Monitor monitor(site.database(), node.clock, site.issuer_keys(), site.high_water, record, crls, own, {});
+  const auto round = [&] {
+    const ShardState state = node.run();
+    crls.report(state);
+    return state.failures;
+  };
+  CHECK(round() == 0);
+  site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
+  revoke(site, "SEP000000000001", RevocationReason::kKeyCompromise);
+  const auto blocked = node.published->path_aside({1, 0});
+  std::filesystem::create_directory(blocked);
+  CHECK(round() == 1);
+  CHECK(monitor.healthy().has_value());
+  CHECK(round() == 2);
+  const Status failing = monitor.healthy();
+  REQUIRE_FALSE(failing);
+  CHECK_THAT(failing.error().message, Catch::StartsWith("the next CRL of issuer 1, shard 0, is not published: "));
+  std::filesystem::remove(blocked);
+  CHECK(round() == 0);
+  CHECK(monitor.healthy().has_value());
+  CHECK(node.entries().size() == 1);
 }
 
 TEST_CASE("a database that is behind what was published publishes nothing") {

@@ -104,7 +104,8 @@ struct Servers {
   service::Checker checker{site.database(), "test"};
   service::OwnCertificates own;
   service::RecordState record;
-  service::Monitor monitor{site.database(), clock, site.issuer_keys(), site.high_water, record, own, {}};
+  service::CrlState crls;
+  service::Monitor monitor{site.database(), clock, site.issuer_keys(), site.high_water, record, crls, own, {}};
   rpc::Readiness readiness{monitor};
   Folder folder;
   std::unique_ptr<service::PublishedCrls> published = must(service::PublishedCrls::open(folder.path() / "crls"));
