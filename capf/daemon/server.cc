@@ -485,10 +485,11 @@ class Composition final : public Server {
     TimePoint newest;
     for (const auto& crl : published_->all()) newest = std::max(newest, crl->terms.this_update);
     clock_.set("the last CRL", newest);
+    const std::uint64_t epoch = high_water_.epoch();
     const Status level = reserved_.read([this](Transaction& tx) { return published_->check(tx); });
-    if (level) return high_water_.report("crls", std::nullopt);
+    if (level) return high_water_.report(epoch, "crls", std::nullopt);
     if (level.error().reason != Reason::kDatabaseBehind) return log_warning("crls.unread", level.error());
-    high_water_.report("crls", "it does not have the newest CRL that this server serves");
+    high_water_.report(epoch, "crls", "it does not have the newest CRL that this server serves");
   }
 
   /// @param generations must outlive the result.

@@ -4,12 +4,24 @@
 
 namespace capf::service {
 
-void HighWater::report(const std::string& mark, std::optional<std::string> behind) {
+std::uint64_t HighWater::epoch() const {
   const std::lock_guard lock(mutex_);
+  return epoch_;
+}
+
+void HighWater::report(std::uint64_t epoch, const std::string& mark, std::optional<std::string> behind) {
+  const std::lock_guard lock(mutex_);
+  if (epoch != epoch_) return;
   if (behind)
     behind_[mark] = *std::move(behind);
   else
     behind_.erase(mark);
+}
+
+void HighWater::begin_anew() {
+  const std::lock_guard lock(mutex_);
+  ++epoch_;
+  behind_.clear();
 }
 
 Status HighWater::check() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -26,8 +27,13 @@ class Marks {
 /// forgotten them. Threads: any.
 class HighWater {
  public:
-  /// @param mark its name; @param behind what the database lacks, in words; absent where it is as far as the mark.
-  void report(const std::string& mark, std::optional<std::string> behind);
+  /// Counts the recoveries. Take it before you read what you report.
+  std::uint64_t epoch() const;
+  /// A report of before a recovery does nothing. @param mark its name; @param behind what the database lacks, in words;
+  /// absent where it is as far as the mark.
+  void report(std::uint64_t epoch, const std::string& mark, std::optional<std::string> behind);
+  /// After a recovery, when marks and database agree: the database lacks nothing.
+  void begin_anew();
   /// Errors: DATABASE_BEHIND, with what is missing.
   Status check() const;
   Withdrawn& withdrawn() { return withdrawn_; }
@@ -35,6 +41,7 @@ class HighWater {
 
  private:
   mutable std::mutex mutex_;
+  std::uint64_t epoch_ = 0;
   std::map<std::string, std::string> behind_;
   Withdrawn withdrawn_;
 };

@@ -59,6 +59,7 @@ Status Journal::follow() {
 }
 
 Status Journal::follow_locked() {
+  const std::uint64_t epoch = high_water_.epoch();
   for (bool more = true; more;) {
     bool known = true;
     std::vector<Withdrawal> next;
@@ -72,10 +73,10 @@ Status Journal::follow_locked() {
     }));
     if (!known) {
       const std::string lacking = "what was withdrawn last is not on record";
-      high_water_.report(kMark, lacking);
+      high_water_.report(epoch, kMark, lacking);
       return fail(Reason::kDatabaseBehind, lacking);
     }
-    high_water_.report(kMark, std::nullopt);
+    high_water_.report(epoch, kMark, std::nullopt);
     if (!next.empty()) CAPF_TRY(lines_.append(lines_of(next)));
     size_ += next.size();
     for (const Withdrawal& withdrawal : next) {

@@ -89,6 +89,7 @@ Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) 
   if (!behind) return done;
   CAPF_TRY(set_seal_mark(marks_, last));
   CAPF_TRY(journal_.begin_anew());
+  high_water_.begin_anew();
   // Verifiers of the chain ignore seals that a log named before this point.
   log_warning("audit.recovered", {{"number", done.seal}, {"by", actor.name}});
   return done;

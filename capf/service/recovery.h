@@ -50,8 +50,8 @@ struct Recovered {
 /// not. Also lets a site continue whose clock was ahead, or whose record has made-up seals. Threads: any.
 class Recovery {
  public:
-  Recovery(Database& database, const PublishedCrls& published, Marks& marks, const HighWater& high_water,
-           SiteClock& clock, Sealer& sealer, Journal& journal)
+  Recovery(Database& database, const PublishedCrls& published, Marks& marks, HighWater& high_water, SiteClock& clock,
+           Sealer& sealer, Journal& journal)
       : database_(database),
         published_(published),
         marks_(marks),
@@ -79,7 +79,7 @@ class Recovery {
   Database& database_;
   const PublishedCrls& published_;
   Marks& marks_;
-  const HighWater& high_water_;
+  HighWater& high_water_;
   SiteClock& clock_;
   Sealer& sealer_;
   Journal& journal_;

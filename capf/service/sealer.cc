@@ -87,6 +87,7 @@ Result<std::optional<AuditSeal>> Sealer::end_of_chain(Transaction& tx) const {
 }
 
 Result<std::optional<AuditSeal>> Sealer::check() {
+  const std::uint64_t epoch = high_water_.epoch();
   std::optional<SealMark> mark;
   CAPF_LET(const auto text, marks_.find(kMark));
   if (text) {
@@ -114,7 +115,7 @@ Result<std::optional<AuditSeal>> Sealer::check() {
       return {};
     }));
     const auto lacking = mark ? missing(*mark, last, marked) : std::nullopt;
-    high_water_.report(kMark, lacking);
+    high_water_.report(epoch, kMark, lacking);
     if (lacking) return fail(Reason::kDatabaseBehind, *lacking);
     if (marked && !end) end = marked;
     const std::int64_t before = mark ? mark->number : 0;
