@@ -12,15 +12,35 @@ std::vector<Pattern> usual_device_names() {
   return patterns;
 }
 
-Status check_device_name(const SitePolicy& policy, const DeviceName& device) {
+Status check_device_names(const SitePolicy& policy, std::span<const DeviceName> devices) {
   const auto& patterns = policy.device_names;
-  const bool fits = std::any_of(patterns.begin(), patterns.end(),
-                                [&](const Pattern& pattern) { return pattern.matches(device.text()); });
-  if (fits) return {};
+  std::vector<std::string> strange;
+  bool dotted = false;
+  for (const DeviceName& device : devices) {
+    const bool has_dot = device.text().find('.') != std::string::npos;
+    const bool fits = std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) {
+      const bool stands_for_dots = pattern.text() == "*" || pattern.text().find('.') != std::string::npos;
+      return (!has_dot || stands_for_dots) && pattern.matches(device.text());
+    });
+    if (fits) continue;
+    strange.push_back(device.text());
+    dotted = dotted || has_dot;
+  }
+  if (strange.empty()) return {};
   std::string allowed;
   for (const Pattern& pattern : patterns) allowed += (allowed.empty() ? "" : ", ") + pattern.text();
-  return fail(Reason::kDeviceNameRefused,
-              device.text() + " is no name of this site's devices, which are " + allowed + " (policy.device_names)");
+  return fail(Reason::kDeviceNameRefused, listed(strange) + (strange.size() == 1 ? " is no name" : " are no names") +
+                                              " of this site's devices, which are " + allowed +
+                                              " (policy.device_names" +
+                                              (dotted ? "; a name with '.' needs a pattern with one)" : ")"));
+}
+
+std::string listed(std::span<const std::string> names) {
+  constexpr std::size_t kShown = 10;
+  std::string text = names.front();
+  for (std::size_t i = 1; i < std::min(names.size(), kShown); ++i) text += ", " + names[i];
+  if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
+  return text;
 }
 
 }  // namespace capf

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,12 @@ struct SitePolicy {
 /// The names that makers give their devices, by their beginnings. Other names are refused because an LSC is a TLS
 /// server's certificate too: a device must not have the name of another machine.
 std::vector<Pattern> usual_device_names();
-/// Errors: DEVICE_NAME_REFUSED, with the patterns.
-Status check_device_name(const SitePolicy& policy, const DeviceName& device);
+/// Checks that the site's patterns allow all of these names. A '*' stands for no '.' but in "*" alone, because a name
+/// with one may be another machine's. Errors: DEVICE_NAME_REFUSED, with the first names that fit none, and the
+/// patterns.
+Status check_device_names(const SitePolicy& policy, std::span<const DeviceName> devices);
+/// "a, b and 3 more", of at most ten names. @param names at least one
+std::string listed(std::span<const std::string> names);
 
 /// The longest life of a null-string operation, even if its deadline is later.
 inline constexpr std::chrono::hours kNullStringLifetime{24};

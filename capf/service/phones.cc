@@ -24,29 +24,28 @@ Status Phones::add(const Actor& actor, std::vector<NewPhone> phones) {
     return fail(Reason::kInvalidRequest, "1 to 100,000 devices can be added at once");
   }
   std::sort(phones.begin(), phones.end(), [](const NewPhone& a, const NewPhone& b) { return a.device < b.device; });
+  std::vector<DeviceName> devices;
   std::map<std::string, std::vector<DeviceName>> by_model;
   for (std::size_t i = 0; i < phones.size(); ++i) {
     const auto& [device, model] = phones[i];
     if (i > 0 && phones[i - 1].device == device)
       return fail(Reason::kInvalidRequest, device.text() + " is named twice");
-    CAPF_TRY(check_device_name(policy_, device));
     by_model[model].push_back(device);
+    devices.push_back(device);
   }
-  for (const auto& [model, devices] : by_model) {
+  CAPF_TRY(check_device_names(policy_, devices));
+  for (const auto& [model, some] : by_model) {
     const Status good = check_model(model);
     if (!good) return fail(Reason::kInvalidRequest, "\"" + model + "\" is " + good.error().message);
   }
   return in_write(database_, actor, [&](Transaction& tx) -> Status {
     std::vector<std::string> existing;
-    for (const auto& [model, devices] : by_model) {
-      CAPF_LET(const auto found, tx.phones().add(devices, model));
+    for (const auto& [model, some] : by_model) {
+      CAPF_LET(const auto found, tx.phones().add(some, model));
       existing.insert(existing.end(), found.begin(), found.end());
     }
     if (!existing.empty()) {
-      std::string names = existing.front();
-      for (std::size_t i = 1; i < std::min<std::size_t>(existing.size(), 10); ++i) names += ", " + existing[i];
-      if (existing.size() > 10) names += " and " + std::to_string(existing.size() - 10) + " more";
-      return fail(Reason::kDeviceExists, "nothing was added: there is " + names + " already");
+      return fail(Reason::kDeviceExists, "nothing was added: there is " + listed(existing) + " already");
     }
     for (const auto& [device, model] : phones) CAPF_TRY(tx.audit().add(done(actor, "phone.add", device.text(), model)));
     return {};

@@ -227,20 +227,39 @@ TEST_CASE("operation by authentication mode by credential: a phone whose LSC has
 TEST_CASE("a device is added under a name as makers give it, or as the site says") {
   SitePolicy policy;
   policy.device_names = usual_device_names();
-  const auto check = [&](const char* name) { return check_device_name(policy, DeviceName::parse(name).value()); };
+  const auto check = [&](const char* name) {
+    const std::vector<DeviceName> devices{DeviceName::parse(name).value()};
+    return check_device_names(policy, devices);
+  };
   for (const char* name :
        {"SEP001122334455", "ATA001122334455", "CSFalice", "TCT-bob", "BOTcarol", "TABdave", "CIPC1"}) {
     CAPTURE(name);
     CHECK(check(name));
   }
-  for (const char* name : {"pbx.example.com", "sep001122334455", "www", "XSEP001122334455"}) {
+  for (const char* name :
+       {"pbx.example.com", "sep001122334455", "www", "XSEP001122334455", "SEP.example.com", "CSFpbx.example.com"}) {
     CAPTURE(name);
     const auto refused = check(name);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().reason == Reason::kDeviceNameRefused);
     CHECK_THAT(refused.error().message, Catch::Contains("SEP*"));
   }
-  policy.device_names = {Pattern::parse("door-*").value()};
+  policy.device_names = {Pattern::parse("door-*").value(), Pattern::parse("CSF*.*").value()};
   CHECK(check("door-12"));
+  CHECK(check("CSFalice.miller"));
+  CHECK_FALSE(check("door-12.example.com"));
   CHECK_FALSE(check("SEP001122334455"));
+  policy.device_names = {Pattern::any()};
+  CHECK(check("pbx.example.com"));
+}
+
+TEST_CASE("all names that a site does not allow are told at once, at most ten of them") {
+  SitePolicy policy;
+  policy.device_names = usual_device_names();
+  std::vector<DeviceName> devices;
+  for (const char* name : {"SEP1", "www", "ATA1", "pbx"}) devices.push_back(DeviceName::parse(name).value());
+  CHECK_THAT(check_device_names(policy, devices).error().message,
+             Catch::StartsWith("www, pbx are no names of this site's devices, which are SEP*, "));
+  for (int i = 0; i < 12; ++i) devices.push_back(DeviceName::parse("x" + std::to_string(i)).value());
+  CHECK_THAT(check_device_names(policy, devices).error().message, Catch::Contains("x7 and 4 more are no names"));
 }
