@@ -338,9 +338,11 @@ class AnchoredTrust final : public TrustStore {
     if (!subject) return fail(Reason::kCertificateMalformed);
     CAPF_LET(const std::string name, read_common_name(*subject));
     const std::size_t hyphen = name.rfind('-');
-    if (hyphen == std::string::npos || hyphen == 0 || name.substr(hyphen + 1) != device.text()) {
-      return fail(Reason::kCertificateNameMismatch);
+    if (hyphen == std::string::npos || hyphen == 0) {
+      return fail(Reason::kCertificateNameMismatch,
+                  "the certificate's common name is not MODEL-DEVICE, as that of a MIC");
     }
+    if (name.substr(hyphen + 1) != device.text()) return fail(Reason::kCertificateNameMismatch);
     JudgedMic mic;
     mic.model = name.substr(0, hyphen);
     for (const TrustAnchor* anchor : path.anchors) {

@@ -202,7 +202,8 @@ Status check_config(const Place& place, bool print) {
   const auto loaded = load_configuration(place.path());
   for (const std::string& fault : loaded.faults) std::cout << fault << '\n';
   if (!loaded.faults.empty()) {
-    return fail(Reason::kInvalidConfiguration, std::to_string(loaded.faults.size()) + " faults");
+    const std::size_t count = loaded.faults.size();
+    return fail(Reason::kInvalidConfiguration, count == 1 ? "1 fault" : std::to_string(count) + " faults");
   }
   for (const std::string& doubt : doubts_of(loaded.configuration)) say_error("capfd: warning: " + doubt);
   std::cout << (print ? to_toml(loaded.configuration) : "ok\n");

@@ -60,21 +60,21 @@ TEST_CASE("all faults of a configuration are told at once") {
 }
 
 TEST_CASE("a value that is out of its bounds or of another type is refused") {
-  const std::string bad =
-      GENERATE("base_port = -1", "base_port = 65531", "base_port = 3804.0", "base_port = true", "public_host = \"a b\"",
-               "public_host = \"\\u0000\"", "public_host = \"::1%eth0\"", "status_url = \"https://x\"",
-               "status_url = \"http://x/\"", "passphrase = \"hunter2\"", "passphrase = \"file:\"", "database = 1",
-               "[database]\nserver = \"\"", "[database]\npool_size = 0", "[listen.phone]\naddresses = []",
-               "[listen.phone]\naddresses = [\"localhost\"]", "[listen.phone]\naddresses = [\"::\", \"::\"]",
-               "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536", "[listen]\npatience_seconds = -1",
-               "[listen]\ntrusted_proxies = [\"0.0.0.0/0\"]", "[listen]\ntrusted_proxies = [\"::/0\"]",
-               "[listen]\ntrusted_proxies = [\"proxy.example\"]", "[listen.metrics]\naddresses = [\"0.0.0.0\"]",
-               "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0", "[policy]\nallow_rsa_1024 = \"no\"",
-               "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]", "[limits]\nwrong_strings_per_address = 0",
-               "[limits]\nwrong_strings_networks = 500", "[limits.wrong_strings_networks]\n\"10.0.0.0/8\" = 0",
-               "[limits.wrong_strings_networks]\n\"10.0.0.0/33\" = 500", "[limits]\ncalls_in_flight = 0",
-               "[limits]\nunauthenticated_calls_waiting = -1", "[limits]\nconnections = 0", "[log]\nlevel = \"loud\"",
-               "base_port = 1\nbase_port = 2", "[policy", "= 3");
+  const std::string bad = GENERATE(
+      "base_port = -1", "base_port = 65531", "base_port = 3804.0", "base_port = true", "public_host = \"a b\"",
+      "public_host = \"\\u0000\"", "public_host = \"::1%eth0\"", "public_host = \"300.1.1.1\"",
+      "public_host = \"capf.1\"", "public_host = \"12\"", "status_url = \"https://x\"", "status_url = \"http://x/\"",
+      "passphrase = \"hunter2\"", "passphrase = \"file:\"", "database = 1", "[database]\nserver = \"\"",
+      "[database]\npool_size = 0", "[listen.phone]\naddresses = []", "[listen.phone]\naddresses = [\"localhost\"]",
+      "[listen.phone]\naddresses = [\"::\", \"::\"]", "[listen.phone]\naddresses = [1]", "[listen.phone]\nport = 65536",
+      "[listen]\npatience_seconds = -1", "[listen]\ntrusted_proxies = [\"0.0.0.0/0\"]",
+      "[listen]\ntrusted_proxies = [\"::/0\"]", "[listen]\ntrusted_proxies = [\"proxy.example\"]",
+      "[listen.metrics]\naddresses = [\"0.0.0.0\"]", "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0",
+      "[policy]\nallow_rsa_1024 = \"no\"", "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]",
+      "[limits]\nwrong_strings_per_address = 0", "[limits]\nwrong_strings_networks = 500",
+      "[limits.wrong_strings_networks]\n\"10.0.0.0/8\" = 0", "[limits.wrong_strings_networks]\n\"10.0.0.0/33\" = 500",
+      "[limits]\ncalls_in_flight = 0", "[limits]\nunauthenticated_calls_waiting = -1", "[limits]\nconnections = 0",
+      "[log]\nlevel = \"loud\"", "base_port = 1\nbase_port = 2", "[policy", "= 3");
   CAPTURE(bad);
   CHECK(faults_of(bad).size() == 1);
 }
