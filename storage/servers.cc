@@ -12,10 +12,16 @@ const Statement kSee{"servers_see",
                      "set seen_at = now(), issuers = excluded.issuers"};
 const Statement kForget{"servers_forget", "delete from servers where seen_at < now() - interval '1 hour'"};
 const Statement kRemove{"servers_remove", "delete from servers where name = $1::text"};
-const Statement kAlive{"servers_alive",
-                       "select name, version, microseconds(started_at), microseconds(seen_at), "
-                       "array_to_string(issuers, ',') from servers "
-                       "where seen_at > now() - interval '30 seconds' order by name"};
+const std::string kSelect =
+    "select s.name, s.version, microseconds(s.started_at), microseconds(s.seen_at), array_to_string(s.issuers, ',') "
+    "from servers s ";
+const Statement kAlive{"servers_alive", kSelect + "where s.seen_at > now() - interval '30 seconds' order by s.name"};
+// A name begins with that of its machine.
+const Statement kSilent{"servers_silent",
+                        kSelect +
+                            "where s.seen_at <= now() - interval '30 seconds' and not exists (select from servers o "
+                            "where o.started_at > s.started_at and split_part(o.name, ':', 1) = "
+                            "split_part(s.name, ':', 1)) order by s.name"};
 
 std::string join(const std::vector<std::int64_t>& ids) {
   std::string text;
@@ -55,5 +61,7 @@ Status Servers::see(const ServerRecord& server) {
 Status Servers::remove(const std::string& name) { return session_.execute(kRemove, Parameters(name)); }
 
 Result<std::vector<ServerRecord>> Servers::alive() { return session_.all(kAlive, Parameters(), read); }
+
+Result<std::vector<ServerRecord>> Servers::silent() { return session_.all(kSilent, Parameters(), read); }
 
 }  // namespace capf::storage

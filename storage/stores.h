@@ -172,6 +172,7 @@ class Servers final : public ServerStore {
   Status see(const ServerRecord& server) override;
   Status remove(const std::string& name) override;
   Result<std::vector<ServerRecord>> alive() override;
+  Result<std::vector<ServerRecord>> silent() override;
 
  private:
   Session& session_;

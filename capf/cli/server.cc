@@ -143,7 +143,7 @@ capf::Status Server::watch(std::string cursor, const std::function<bool(const v1
 
 namespace {
 
-/// What the server of one address says of itself.
+/// Asks the server of one address whether it serves, why not, and which servers of the site it misses.
 Health ask_health(const client::Endpoint& endpoint, const std::string& address,
                   std::chrono::system_clock::time_point deadline) {
   const auto channel = client::make_channel(endpoint, address);
@@ -154,14 +154,16 @@ Health ask_health(const client::Endpoint& endpoint, const std::string& address,
   const grpc::Status status = health->Check(&context, {}, &response);
   if (!status.ok()) return {address, tl::unexpected<Error>(client::to_error(status)), {}};
   Health answer{address, grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status()), {}};
-  if (response.status() != grpc::health::v1::HealthCheckResponse::NOT_SERVING) return answer;
   // Where this fails, as with a server of an earlier version, the word alone is known.
   const auto monitor = v1::MonitorService::NewStub(channel);
   grpc::ClientContext second;
   second.set_deadline(deadline);
   v1::GetReadinessResponse readiness;
-  if (monitor->GetReadiness(&second, {}, &readiness).ok() && !readiness.ready()) {
-    answer.why = readiness.reason() + ": " + readiness.message();
+  if (!monitor->GetReadiness(&second, {}, &readiness).ok()) return answer;
+  if (!readiness.ready()) answer.why = readiness.reason() + ": " + readiness.message();
+  for (const v1::SilentServer& silent : readiness.silent_servers()) {
+    const TimePoint seen_at(std::chrono::seconds(silent.seen_at().seconds()));
+    answer.silent.push_back(silent.name() + " since " + to_rfc3339(seen_at));
   }
   return answer;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -233,7 +234,9 @@ Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
   std::int64_t serving = 0;
   Level worst = Level::kOk;
   std::vector<std::string> said;
+  std::set<std::string> silent;
   for (const Health& each : servers) {
+    silent.insert(each.silent.begin(), each.silent.end());
     const bool serves = each.status && *each.status == "SERVING";
     if (serves) ++serving;
     const Verdict said_by = judge_one(each);
@@ -242,7 +245,9 @@ Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
     if (serves && servers.size() > 1 && !verbose) continue;
     said.push_back(servers.size() > 1 || verbose ? each.address + ": " + said_by.words : said_by.words);
   }
-  verdict.level = worst == Level::kOk ? Level::kOk : serving > 0 ? Level::kWarning : worst;
+  for (const std::string& each : silent) said.push_back("no more heard of the server " + each);
+  const bool well = worst == Level::kOk && silent.empty();
+  verdict.level = well ? Level::kOk : serving > 0 ? Level::kWarning : worst;
   if (servers.size() > 1) {
     verdict.words = std::to_string(serving) + " of " + std::to_string(servers.size()) + " servers serve";
   }

@@ -427,6 +427,8 @@ class ServerStore {
   virtual Status remove(const std::string& name) = 0;
   /// Those that were seen in the last 30 seconds, by name.
   virtual Result<std::vector<ServerRecord>> alive() = 0;
+  /// Those that fell silent in the last hour without an end of their own, and whose machine has started none since.
+  virtual Result<std::vector<ServerRecord>> silent() = 0;
 };
 
 class AnchorStore {

@@ -45,6 +45,13 @@ grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1
     if (!ready) {
       response->set_reason(std::string(to_string(ready.error().reason)));
       response->set_message(ready.error().message);
+      return {};
+    }
+    CAPF_LET(const auto silent, use_cases_.monitor.silent_servers());
+    for (const ServerRecord& each : silent) {
+      v1::SilentServer* server = response->add_silent_servers();
+      server->set_name(each.name);
+      to_proto(each.seen_at, *server->mutable_seen_at());
     }
     return {};
   });

@@ -33,6 +33,10 @@ Result<std::vector<OperationChange>> Monitor::changes(const ChangeCursor& cursor
   return in_read(database_, [&](Transaction& tx) { return tx.audit().changes(cursor, limit); });
 }
 
+Result<std::vector<ServerRecord>> Monitor::silent_servers() {
+  return in_read(database_, [](Transaction& tx) { return tx.servers().silent(); });
+}
+
 Status Monitor::healthy() {
   // It comes first because a full disk is often why the database does not answer either.
   for (const std::filesystem::path& folder : folders_) CAPF_TRY(check_room(folder));

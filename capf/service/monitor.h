@@ -41,6 +41,8 @@ class Monitor {
   /// DATABASE_READ_ONLY, DATABASE_BEHIND, CLOCK_SKEW, ISSUER_KEY_ABSENT, TOKEN_UNAVAILABLE, RECORD_BROKEN; those of
   /// CrlState.
   Status healthy();
+  /// Servers of the site that ended without saying so: see ServerStore::silent().
+  Result<std::vector<ServerRecord>> silent_servers();
 
  private:
   Database& database_;

@@ -92,6 +92,32 @@ TEST_CASE("an issuer is not activated while a server has no key for it") {
   CHECK(must(site.issuers.show(2)).servers.size() == 1);
 }
 
+TEST_CASE("a server that ends without saying so is missed until its machine has another one") {
+  Site site;
+  const auto see = [&](const std::string& name) {
+    must(in_write(site.database(), [&](Transaction& tx) { return tx.servers().see({name, "1", {}, {}, {}}); }));
+  };
+  const auto silent = [&] {
+    std::string names;
+    const auto servers = must(in_read(site.database(), [](Transaction& tx) { return tx.servers().silent(); }));
+    for (const ServerRecord& server : servers) names += server.name + ' ';
+    return names;
+  };
+  see("a.example:1:00");
+  see("b.example:2:00");
+  CHECK(silent().empty());
+  site.sql("update servers set seen_at = now() - interval '40 seconds'");
+  see("a.example:1:00");
+  CHECK(silent() == "b.example:2:00 ");
+  see("b.example:3:00");
+  CHECK(silent().empty());
+  must(in_write(site.database(), [](Transaction& tx) { return tx.servers().remove("b.example:3:00"); }));
+  CHECK(silent() == "b.example:2:00 ");
+  site.sql("update servers set seen_at = now() - interval '61 minutes' where name like 'b%'");
+  see("a.example:1:00");
+  CHECK(silent().empty());
+}
+
 TEST_CASE("a server without the active issuer's key refuses for now, and says that it is not ready") {
   Site site;
   const DeviceName device = site.add_phone("SEP1");

@@ -124,6 +124,16 @@ TEST_CASE("one server of two that does not serve is a warning, and none that ser
         "2 of 2 servers serve; a:1: the server says SERVING; b:2: the server says SERVING");
 }
 
+TEST_CASE("a server that another one misses is a warning, told once") {
+  const std::vector<std::string> silent{"b.example:812:0a1b2c3d since 2030-01-01T00:00:00Z"};
+  CHECK(judge_health({{"a:1", "SERVING", {}, silent}}, false).line() ==
+        "CAPF HEALTH WARNING - the server says SERVING; no more heard of the server b.example:812:0a1b2c3d since "
+        "2030-01-01T00:00:00Z | serving=1;;;0;1");
+  CHECK(judge_health({{"a:1", "SERVING", {}, silent}, {"c:3", "SERVING", {}, silent}}, false).line() ==
+        "CAPF HEALTH WARNING - 2 of 2 servers serve; no more heard of the server b.example:812:0a1b2c3d since "
+        "2030-01-01T00:00:00Z | serving=2;;;0;2");
+}
+
 TEST_CASE("what expires next decides") {
   CHECK(judge_expiry(in_days(400), kNow, kUsual).level == Level::kOk);
   CHECK(judge_expiry(in_days(30), kNow, kUsual).level == Level::kWarning);
