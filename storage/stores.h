@@ -254,7 +254,7 @@ class Withdrawals final : public WithdrawalStore {
  public:
   explicit Withdrawals(Session& session) : session_(session) {}
   Result<std::vector<Withdrawal>> list(const ChangeCursor& after, int limit) override;
-  Result<bool> has(const ChangeCursor& place) override;
+  Result<std::optional<Withdrawal>> find(const ChangeCursor& place) override;
 
  private:
   Session& session_;

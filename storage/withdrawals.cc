@@ -16,14 +16,14 @@ Withdrawal read(Columns& columns) {
   return withdrawal;
 }
 
-const Statement kList{"withdrawals_list",
-                      "select xid, id, kind, undone, coalesce(sha256, decode(repeat('00', 32), 'hex')), "
-                      "coalesce(phone_id, 0), coalesce(device, ''), block from withdrawals "
-                      "where (xid, id) > ($1::text::xid8, $2::bigint) "
-                      "and xid < (select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))) "
-                      "order by xid, id limit $3::int"};
-const Statement kHas{"withdrawals_has",
-                     "select exists (select from withdrawals where xid = $1::text::xid8 and id = $2::bigint)"};
+const std::string kSelect =
+    "select xid, id, kind, undone, coalesce(sha256, decode(repeat('00', 32), 'hex')), coalesce(phone_id, 0), "
+    "coalesce(device, ''), block from withdrawals ";
+const Statement kList{"withdrawals_list", kSelect +
+                                              "where (xid, id) > ($1::text::xid8, $2::bigint) and xid < (select "
+                                              "record_transaction(pg_snapshot_xmin(pg_current_snapshot()))) "
+                                              "order by xid, id limit $3::int"};
+const Statement kFind{"withdrawals_find", kSelect + "where xid = $1::text::xid8 and id = $2::bigint"};
 
 }  // namespace
 
@@ -31,8 +31,8 @@ Result<std::vector<Withdrawal>> Withdrawals::list(const ChangeCursor& after, int
   return session_.all(kList, Parameters(after.transaction, after.id, limit), read);
 }
 
-Result<bool> Withdrawals::has(const ChangeCursor& place) {
-  return session_.value(kHas, Parameters(place.transaction, place.id), read_boolean);
+Result<std::optional<Withdrawal>> Withdrawals::find(const ChangeCursor& place) {
+  return session_.first(kFind, Parameters(place.transaction, place.id), read);
 }
 
 }  // namespace capf::storage

@@ -41,6 +41,8 @@ struct AuditRecord {
 /// A position in the record. Events become readable in the order of their transactions' ends, so an id alone would lose
 /// some.
 struct ChangeCursor {
+  bool operator==(const ChangeCursor&) const = default;
+
   std::uint64_t transaction = 0;
   std::int64_t id = 0;
 };

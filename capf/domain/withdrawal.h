@@ -30,6 +30,7 @@ struct Withdrawal {
   std::string device;         ///< of phones
   std::string block;          ///< of a certificate: its row of the database, as JSON in one line
 
+  bool operator==(const Withdrawal&) const = default;
   /// One line: "<transaction> <id> <kind> done|undone <SHA-256> -", or with the phone's id and name in their place; for
   /// a certificate its row follows.
   std::string to_line() const;
@@ -46,8 +47,7 @@ class WithdrawalStore {
   virtual ~WithdrawalStore() = default;
   /// Withdrawals after `after` that no running transaction can still precede, in order.
   virtual Result<std::vector<Withdrawal>> list(const ChangeCursor& after, int limit) = 0;
-  /// Whether the withdrawal at that position is on record.
-  virtual Result<bool> has(const ChangeCursor& place) = 0;
+  virtual Result<std::optional<Withdrawal>> find(const ChangeCursor& place) = 0;
 };
 
 }  // namespace capf

@@ -47,7 +47,7 @@ Status Journal::open() {
   CAPF_LET(auto journal, read());
   for (const Withdrawal& withdrawal : journal) {
     high_water_.withdrawn().take(withdrawal);
-    last_ = withdrawal.place;
+    last_ = withdrawal;
   }
   due_ = kFewest;
   return condense_when_due(std::move(journal));
@@ -64,11 +64,13 @@ Status Journal::follow_locked() {
     bool known = true;
     std::vector<Withdrawal> next;
     CAPF_TRY(database_.read([&](Transaction& tx) -> Status {
-      if (last_.id != 0) {
-        CAPF_LET(known, tx.withdrawals().has(last_));
+      // Another one in its place shows, too, that the database was set back, and has gone on since.
+      if (last_) {
+        CAPF_LET(const auto found, tx.withdrawals().find(last_->place));
+        known = found == last_;
       }
       if (!known) return {};
-      CAPF_LET(next, tx.withdrawals().list(last_, kAtOnce));
+      CAPF_LET(next, tx.withdrawals().list(last_ ? last_->place : ChangeCursor{}, kAtOnce));
       return {};
     }));
     if (!known) {
@@ -81,7 +83,7 @@ Status Journal::follow_locked() {
     size_ += next.size();
     for (const Withdrawal& withdrawal : next) {
       high_water_.withdrawn().take(withdrawal);
-      last_ = withdrawal.place;
+      last_ = withdrawal;
     }
     more = next.size() == kAtOnce;
   }
@@ -94,7 +96,7 @@ Status Journal::begin_anew() {
   const std::lock_guard lock(mutex_);
   CAPF_TRY(lines_.replace({}));
   high_water_.withdrawn().clear();
-  last_ = {};
+  last_.reset();
   size_ = 0;
   due_ = kFewest;
   return follow_locked();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,7 +48,7 @@ class Journal {
   Lines& lines_;
   HighWater& high_water_;
   std::mutex mutex_;
-  ChangeCursor last_;
+  std::optional<Withdrawal> last_;
   std::size_t size_ = 0;  ///< entries in the file
   std::size_t due_ = 0;   ///< entries at which the file is condensed
 };

@@ -208,6 +208,15 @@ TEST_CASE("what was withdrawn stays so when the database is set back, and a reco
 
   CHECK(refused(one.journal.follow()) == Reason::kDatabaseBehind);
   CHECK(refused(site.high_water.check()) == Reason::kDatabaseBehind);
+  // Even where the database has gone on, and has another withdrawal in that place.
+  const auto last = Withdrawal::parse_line(one.lines.lines.back()).value();
+  site.sql("insert into withdrawals (id, xid, kind, phone_id, device) overriding system value values (" +
+           std::to_string(last.place.id) + ", '" + std::to_string(last.place.transaction) +
+           "', 'removed_phone', 1, 'SEP1')");
+  CHECK(refused(one.journal.follow()) == Reason::kDatabaseBehind);
+  site.sql(
+      "alter table withdrawals disable trigger user; delete from withdrawals; alter table withdrawals enable trigger "
+      "user");
   CHECK(refused(one.administrators.recognise(dismissed)) == Reason::kAdministratorDisabled);
   CHECK(must(one.administrators.recognise(one.certificate("present"))).level.error().reason == Reason::kDatabaseBehind);
   // Even where this was not reported.
