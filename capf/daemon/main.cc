@@ -24,6 +24,7 @@
 #include "capf/daemon/rekey.h"
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/run.h"
+#include "capf/daemon/settings.h"
 #include "capf/daemon/wire_certificates.h"
 
 namespace {
@@ -288,6 +289,9 @@ int dispatch(int argc, char** argv) {
   add_place(checking);
   bool print = false;
   checking->add_flag("--print", print, "prints every setting with its value");
+  std::string form;
+  checking->add_option("--describe", form, "prints what settings there are, with their defaults: toml or markdown")
+      ->check(CLI::IsMember({"toml", "markdown"}));
 
   try {
     app.parse(argc, argv);
@@ -297,6 +301,10 @@ int dispatch(int argc, char** argv) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
   }
 
+  if (!form.empty()) {
+    std::cout << (form == "toml" ? example_file() : settings_page());
+    return EXIT_SUCCESS;
+  }
   if (checking->parsed()) return report(check_config(places.at(checking), print));
   if (!ca::protect_key_memory()) {
     log_warning("keys.not_locked", {{"words", "private keys may be swapped out: raise RLIMIT_MEMLOCK to 8 MiB"}});

@@ -7,6 +7,7 @@
 
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/host.h"
+#include "capf/daemon/settings.h"
 #include "tests/support/folder.h"
 
 namespace {
@@ -150,9 +151,30 @@ TEST_CASE("a configuration that was written reads back as it was") {
   CHECK(loaded.configuration.database.server == configuration.database.server);
 }
 
+std::string contents(const char* file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST_CASE("the example file and the page of settings are those of the table") {
+  INFO("capfd check-config --describe toml >deploy/capfd.toml");
+  CHECK(contents(CAPF_EXAMPLE) == example_file());
+  INFO("capfd check-config --describe markdown >deploy/settings.md");
+  CHECK(contents(CAPF_SETTINGS) == settings_page());
+}
+
+TEST_CASE("every setting has words that a row of a page can have") {
+  for (const Group& group : groups()) {
+    for (const Setting& setting : group.settings) {
+      CAPTURE(group.path, setting.key);
+      CHECK_FALSE(setting.words.empty());
+      CHECK(setting.words.find_first_of("|\n") == std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("the example configuration has every key with its default") {
-  std::ifstream in(CAPF_EXAMPLE);
-  const std::string example{std::istreambuf_iterator<char>(in), {}};
+  const std::string example = contents(CAPF_EXAMPLE);
   REQUIRE_FALSE(example.empty());
   const auto loaded = parse_configuration(example, "/etc/capf/capfd.toml");
   CHECK(loaded.faults.empty());

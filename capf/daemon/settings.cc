@@ -1,0 +1,511 @@
+#include "capf/daemon/settings.h"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "capf/base/address.h"
+#include "capf/base/endpoint.h"
+#include "capf/daemon/host.h"
+#include "capf/daemon/section.h"
+
+namespace capf::daemon {
+namespace {
+
+using std::chrono::days;
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr int kMost = 1'000'000;
+
+/// A member of the configuration, for reading and for writing.
+#define AT(member) \
+  [](auto& configuration) -> auto& { return configuration.member; }
+
+template <class At>
+using ValueAt = std::remove_cvref_t<std::invoke_result_t<At, Configuration&>>;
+
+std::string range_of(int least, int most) { return std::to_string(least) + " to " + std::to_string(most); }
+
+std::string text_of(const std::string& text) { return text; }
+std::string text_of(const std::filesystem::path& path) { return path.string(); }
+std::string text_of(const Network& network) { return network.to_string(); }
+std::string text_of(const Pattern& pattern) { return pattern.text(); }
+
+template <class T>
+std::vector<std::string> texts_of(const std::vector<T>& values) {
+  std::vector<std::string> texts;
+  for (const T& value : values) texts.push_back(text_of(value));
+  return texts;
+}
+
+std::string toml_list(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + toml_text(text);
+  return "[" + list + "]";
+}
+
+// The kinds of plain settings.
+
+template <class At>
+Kind flag(At at) {
+  return {[at](Section& section, const std::string& key, Configuration& c) { section.flag(key, at(c)); },
+          [at](const Configuration& c) { return std::string(at(c) ? "true" : "false"); }, ""};
+}
+
+template <class At>
+Kind number(int least, int most, At at) {
+  return {[=](Section& section, const std::string& key, Configuration& c) { section.number(key, least, most, at(c)); },
+          [at](const Configuration& c) { return std::to_string(at(c)); }, range_of(least, most)};
+}
+
+/// A time in whole units of its own, which the key names.
+template <class Unit, class At>
+Kind time(int least, int most, At at) {
+  const auto count = [at](const Configuration& c) { return std::chrono::duration_cast<Unit>(at(c)).count(); };
+  return {[=](Section& section, const std::string& key, Configuration& c) {
+            int units = static_cast<int>(count(c));
+            section.number(key, least, most, units);
+            at(c) = Unit{units};
+          },
+          [count](const Configuration& c) { return std::to_string(count(c)); }, range_of(least, most)};
+}
+
+/// @param valid, words: a text that is not valid is a fault with these words.
+template <class At>
+Kind text(
+    At at, bool (*valid)(const std::string&) = [](const std::string&) { return true; }, const char* words = "") {
+  return {[=](Section& section, const std::string& key, Configuration& c) {
+            std::string value = text_of(at(c));
+            section.text(key, value);
+            if (!valid(value)) section.fault(key, words);
+            at(c) = value;
+          },
+          [at](const Configuration& c) { return toml_text(text_of(at(c))); }, ""};
+}
+
+template <class At>
+Kind choice(std::vector<std::pair<std::string, ValueAt<At>>> values, At at) {
+  std::string range;
+  for (const auto& [word, value] : values) {
+    range += (range.empty() ? "\"" : word == values.back().first ? " or \"" : ", \"") + word + "\"";
+  }
+  const auto word_of = [=](const Configuration& c) {
+    const auto same = [&](const auto& each) { return each.second == at(c); };
+    return std::find_if(values.begin(), values.end(), same)->first;
+  };
+  return {[=](Section& section, const std::string& key, Configuration& c) {
+            std::string word = word_of(c);
+            section.text(key, word);
+            const auto same = [&](const auto& each) { return each.first == word; };
+            const auto found = std::find_if(values.begin(), values.end(), same);
+            if (found == values.end()) return section.fault(key, "is " + range);
+            at(c) = found->second;
+          },
+          [=](const Configuration& c) { return toml_text(word_of(c)); }, range};
+}
+
+/// A list of texts, each of which is parsed.
+template <class At, class Parse>
+Kind list(At at, Parse parse) {
+  return {[=](Section& section, const std::string& key, Configuration& c) {
+            std::vector<std::string> texts = texts_of(at(c));
+            section.texts(key, texts);
+            at(c).clear();
+            for (const std::string& text : texts) {
+              auto value = parse(text, c);
+              if (value) at(c).push_back(*std::move(value));
+              if (!value) section.fault(key, "has " + value.error().message);
+            }
+          },
+          [at](const Configuration& c) { return toml_list(texts_of(at(c))); }, ""};
+}
+
+// Settings with rules of their own.
+
+/// The kind with a check after it was read.
+Kind checked(Kind kind, const std::function<void(Section&, const std::string& key, Configuration&)>& check) {
+  kind.read = [read = kind.read, check](Section& section, const std::string& key, Configuration& c) {
+    read(section, key, c);
+    check(section, key, c);
+  };
+  return kind;
+}
+
+bool is_given(const std::string& text) { return !text.empty(); }
+bool is_host_or_none(const std::string& text) { return text.empty() || is_host(text); }
+bool is_absolute_or_none(const std::string& text) { return text.empty() || std::filesystem::path(text).is_absolute(); }
+
+bool is_status_url_or_none(const std::string& text) {
+  const auto accepted = [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\'; };
+  return text.empty() || (text.starts_with("http://") && text.size() > 7 && text.size() <= 200 && text.back() != '/' &&
+                          std::all_of(text.begin(), text.end(), accepted));
+}
+
+Kind state_directory() {
+  return {[](Section& section, const std::string& key, Configuration& c) {
+            const std::filesystem::path folder = c.state_directory;  // of the file
+            std::string state = folder.string();
+            section.text(key, state);
+            c.state_directory = (folder / state / "").lexically_normal().parent_path();
+          },
+          [](const Configuration& c) { return toml_text(c.state_directory.string()); }, ""};
+}
+
+/// The source of a secret: files relative to the state directory.
+template <class At>
+Kind source(At at, bool optional) {
+  return checked(text(at), [=](Section& section, const std::string& key, Configuration& c) {
+    std::string& source = at(c);
+    const auto kind = source.substr(0, source.find(':') + 1);
+    if (optional && source.empty()) return;
+    if ((kind != "file:" && kind != "fd:" && kind != "env:" && kind != "credential:") || kind == source) {
+      section.fault(key, "is file:PATH, fd:N, env:NAME or credential:NAME; never the " + key + " itself");
+    } else if (kind == "file:") {
+      source = kind + (c.state_directory / source.substr(5)).string();
+    }
+  });
+}
+
+Result<Network> parse_network(const std::string& text, const Configuration&) { return Network::parse(text); }
+
+Result<Network> parse_proxies(const std::string& text, const Configuration&) {
+  auto network = Network::parse(text);
+  if (!network || !network->to_string().ends_with("/0")) return network;
+  return fail(Reason::kInvalidConfiguration, text + ": everybody would be believed");
+}
+
+Result<Pattern> parse_pattern(const std::string& text, const Configuration&) { return Pattern::parse(text); }
+
+Result<std::filesystem::path> parse_path(const std::string& text, const Configuration& configuration) {
+  if (text.empty()) return fail(Reason::kInvalidConfiguration, "an empty path");
+  return configuration.state_directory / text;
+}
+
+Kind device_names() {
+  return checked(list(AT(policy.device_names), parse_pattern),
+                 [](Section& section, const std::string& key, Configuration& c) {
+                   if (c.policy.device_names.empty()) section.fault(key, "names none: no device could be added");
+                 });
+}
+
+/// Half of the connections where the file does not say.
+Kind half_of_connections() {
+  Kind kind = number(1, kMost, AT(wire.unauthenticated_connections_per_address));
+  kind.read = [read = kind.read](Section& section, const std::string& key, Configuration& c) {
+    c.wire.unauthenticated_connections_per_address = (c.wire.unauthenticated_connections + 1) / 2;
+    read(section, key, c);
+  };
+  return kind;
+}
+
+Kind string_limits() {
+  return {[](Section& section, const std::string& key, Configuration& c) {
+            for (const auto& [text, strings] : section.numbers(key, 1, kMost)) {
+              const auto network = Network::parse(text);
+              if (network) c.policy.wrong_strings_networks.push_back({*network, strings});
+              if (!network) section.fault(key, "has " + network.error().message);
+            }
+          },
+          [](const Configuration& c) {
+            std::string lines;
+            for (const StringLimit& limit : c.policy.wrong_strings_networks) {
+              lines += toml_text(limit.network.to_string()) + " = " + std::to_string(limit.strings) + "\n";
+            }
+            return lines;
+          },
+          "", true};
+}
+
+void check_addresses(Section& section, const std::string& key, const Listener& listener, bool beyond_loopback) {
+  if (listener.enabled && listener.addresses.empty()) section.fault(key, "is empty; 'enabled = false' switches off");
+  std::set<std::string> seen;
+  for (const std::string& text : listener.addresses) {
+    const auto address = Address::parse(text);
+    if (!address) {
+      section.fault(key, "has '" + text + "', which is no IP address");
+    } else if (address->is_link_local()) {
+      section.fault(key, "has " + text +
+                             ", an address of one link, which is not listened on by itself; \"::\" takes what comes to "
+                             "it");
+    } else if (text.find('%') != std::string::npos) {
+      section.fault(key, "has " + text + ": only link-local addresses have a zone");
+    } else if (!seen.insert(text).second) {
+      section.fault(key, "has " + text + " twice");
+    } else if (!beyond_loopback && !Endpoint{*address}.is_loopback()) {
+      // Beyond loopback, the metrics would need TLS and client certificates.
+      section.fault(key, "has " + text + ", but metrics are given out on loopback addresses only");
+    }
+  }
+}
+
+Group listener(const char* name, const char* words, Listener Configuration::*listener,
+               int (Configuration::*port)() const, bool beyond_loopback = true) {
+  const auto enabled = [listener](auto& c) -> auto& { return (c.*listener).enabled; };
+  const auto addresses = [listener](auto& c) -> auto& { return (c.*listener).addresses; };
+  const Kind address_list{[=](Section& section, const std::string& key, Configuration& c) {
+                            section.texts(key, addresses(c));
+                            check_addresses(section, key, c.*listener, beyond_loopback);
+                          },
+                          [=](const Configuration& c) { return toml_list(addresses(c)); }, ""};
+  const Kind port_number{[=](Section& section, const std::string& key, Configuration& c) {
+                           int number = -1;
+                           section.number(key, 0, 65535, number);
+                           if (number >= 0) (c.*listener).port = number;
+                         },
+                         [=](const Configuration& c) { return std::to_string((c.*port)()); }, range_of(0, 65535)};
+  return {std::string("listen.") + name,
+          words,
+          {{"enabled", "whether this server listens there", flag(enabled)},
+           {"addresses", "IP addresses of this machine", address_list},
+           {"port", "without the key it follows from base_port; 0: a free one", port_number}}};
+}
+
+}  // namespace
+
+const std::vector<Group>& groups() {
+  static const std::vector<Group> table{
+      {"",
+       "",
+       {{"state_directory",
+         "the folder of the site's keys, certificates and endpoints.json; relative to the folder of this file",
+         state_directory()},
+        {"base_port",
+         "the port from which those of the listeners follow: desk phones + 0, phones over gRPC + 1, administrators + "
+         "2, relying parties + 3, metrics + 5; 0: every listener takes a free port, and endpoints.json says which",
+         number(0, 65530, AT(base_port))},
+        {"public_host",
+         "the name or address under which phones and relying parties reach this site; it is in the server's "
+         "certificate and in the addresses of revocation lists; \"\": the machine's full name",
+         text(AT(public_host), is_host_or_none,
+              "is neither a host name (letters, digits, '-' and '.') nor an IP address without a zone")},
+        {"status_url",
+         "the address in LSCs at which their status can be asked for; it stays in certificates for as long as they are "
+         "valid; \"\": `http://<public_host>:<base_port + 3>`",
+         text(AT(status_url), is_status_url_or_none, "is http://HOST:PORT, without a slash at its end")},
+        {"passphrase",
+         "where the passphrase of the encrypted keys is: `file:PATH` (0600, relative to the state directory), "
+         "`fd:NUMBER`, `env:NAME`, or `credential:NAME` of systemd; never the passphrase itself",
+         source(AT(passphrase), false)}}},
+      {"database",
+       "libpq connection strings. Over TCP they need sslmode=verify-full. A file with a password must be 0600; better "
+       "is a passfile, or peer authentication on the socket. Several hosts carry over to a new primary: "
+       "target_session_attrs is \"primary\" unless the string says otherwise; with \"any\" or \"prefer-standby\" a "
+       "server over a standby serves what can be read.",
+       {{"server", "what `capfd run` uses", text(AT(database.server), is_given, "is empty")},
+        {"owner", "what `capfd init`, `migrate` and `archive` use, nothing else", text(AT(database.owner))},
+        {"pool_size",
+         "connections for phones; 4 more are kept for administrators and for what is due. PostgreSQL's max_connections "
+         "must be above the sum of all servers",
+         number(1, 500, AT(database.pool_size))}}},
+      {"listen",
+       "An IPv6 address is left out, with a warning, on a machine without IPv6.",
+       {{"trusted_proxies",
+         "networks of proxies that pass TCP to the phones' and administrators' ports: every connection from them "
+         "begins with a header of the PROXY protocol, version 2, whose word for the client's address is taken; without "
+         "one it is not served",
+         list(AT(trusted_proxies), parse_proxies)},
+        {"patience_seconds", "how long a start waits for an address which the machine does not have yet",
+         time<seconds>(0, 86400, AT(listen_patience))}}},
+      listener("wire", "The CAPF protocol of desk phones and softphones; TLS.", &Configuration::wire_listener,
+               &Configuration::wire_port),
+      listener("phone", "gRPC, PhoneService; TLS.", &Configuration::phone, &Configuration::phone_port),
+      listener("admin", "gRPC, AdminService, MonitorService, health; TLS with an administrator's certificate.",
+               &Configuration::admin, &Configuration::admin_port),
+      listener("status",
+               "HTTP for relying parties: CRLs, OCSP, issuers' certificates; without TLS, as those protocols are.",
+               &Configuration::status_listener, &Configuration::status_port),
+      listener("metrics", "HTTP: /metrics, /livez, /readyz; loopback addresses only.", &Configuration::metrics,
+               &Configuration::metrics_port, false),
+      {"wire",
+       "The port of desk phones and softphones.",
+       {{"legacy_phones", "whether TLS 1.0 with AES128-SHA is spoken there, for phones of the 7900 series",
+         flag(AT(wire.legacy_phones))},
+        {"conceal_devices", "whether unknown phones and those without anything pending hear what refused ones hear",
+         flag(AT(wire.conceal_devices))},
+        {"handshake_seconds", "for the ClientHello to arrive, and for the rest of the handshake",
+         time<seconds>(1, 300, AT(wire.handshake))},
+        {"first_answer_seconds", "for a phone to say who it is", time<seconds>(1, 300, AT(wire.first_answer))},
+        {"answer_seconds", "for every other answer but the next", time<seconds>(1, 600, AT(wire.answer))},
+        {"key_generation_minutes", "for a phone to generate its key", time<minutes>(1, 120, AT(wire.key_generation))},
+        {"keep_alive_minutes", "between TCP keep-alives, so that firewalls keep the connection",
+         time<minutes>(1, 60, AT(wire.keep_alive))},
+        {"connections", "in all; the newest are closed", number(1, kMost, AT(wire.connections))},
+        {"connections_per_address", "from one IPv4 address or IPv6 /64; many phones may be behind one",
+         number(1, kMost, AT(wire.connections_per_address))},
+        {"unauthenticated_connections",
+         "of all, those that have not proven a device yet; the oldest give way after 5 s",
+         number(1, kMost, AT(wire.unauthenticated_connections))},
+        {"unauthenticated_connections_per_address",
+         "of those, from one IPv4 address or IPv6 /64; by default half of them", half_of_connections()},
+        {"handshakes", "at once; further ones wait, and their addresses take turns",
+         number(1, 10000, AT(wire.handshakes))},
+        {"backlog", "connections that the system holds until they are taken", number(1, 65535, AT(wire.backlog))}}},
+      {"status",
+       "What relying parties get.",
+       {{"crl_interval_seconds", "until a revocation is on the CRL, at most",
+         time<seconds>(1, 86400, AT(status.crl_interval))},
+        {"crl_validity_hours", "from a CRL's thisUpdate to its nextUpdate; it is made again after a quarter of it",
+         time<hours>(1, 8760, AT(status.crl_validity))},
+        {"ocsp_cache_seconds", "how long an OCSP answer is given again before the database is asked again",
+         time<seconds>(0, 60, AT(status.ocsp_cache))},
+        {"ocsp_validity_minutes", "from an OCSP answer's thisUpdate to its nextUpdate",
+         time<minutes>(2, 1440, AT(status.ocsp_validity))},
+        {"connections", "in all; the one that has been idle for longest gives way",
+         number(1, kMost, AT(status.connections))},
+        {"connections_per_address", "from one IPv4 address or IPv6 /64",
+         number(1, kMost, AT(status.connections_per_address))}}},
+      {"policy",
+       "",
+       {{"lsc_validity_days", "never beyond the issuer's own end", time<days>(1, 1825, AT(policy.lsc_validity))},
+        {"lsc_subject", "`CN=<device name>`, or serialNumber and `CN=<model>-<device name>`",
+         choice({{"plain", SubjectForm::kPlain}, {"cisco", SubjectForm::kCisco}}, AT(policy.lsc_subject))},
+        {"allow_rsa_1024", "whether phones may offer RSA keys of 1024 bits", flag(AT(policy.allow_rsa_1024))},
+        {"self_service_upgrade", "whether a phone in the last third of its LSC's life renews without being scheduled",
+         flag(AT(policy.self_service_upgrade))},
+        {"require_fresh_proof",
+         "whether desk phones must sign this session's id to prove a certificate; those with EC keys cannot",
+         flag(AT(policy.require_fresh_proof))},
+        {"superseded_grace_hours",
+         "from a successor's confirmation to the revocation of the LSC that it replaces; 0: at once",
+         time<hours>(0, 8760, AT(policy.superseded_grace))},
+        {"device_names",
+         "patterns of the names of devices that may be added; `*` stands for no `.` but where it is the whole pattern: "
+         "a "
+         "site whose Jabber users have names with one adds `CSF*.*`",
+         device_names()},
+        {"weak_keys",
+         "files of RSA keys to refuse, as Debian's openssl-blacklist has them, relative to the state directory; read "
+         "again when they change",
+         list(AT(weak_keys), parse_path)},
+        {"null_string_networks", "from where operations with --auth null work",
+         list(AT(policy.null_string_networks), parse_network)}}},
+      {"limits",
+       "Of phones over gRPC on this server; calls above are refused with OVERLOADED.",
+       {{"calls_in_flight",
+         "answered at once, of callers with a client certificate that proved its phone lately; those whose certificate "
+         "has proven nothing yet have 16 of their own. One phone has 8 at most",
+         number(1, 10000, AT(limits.calls_in_flight))},
+        {"calls_waiting",
+         "of them waiting for their turn; those whose certificate has proven nothing yet have 128 of their own",
+         number(0, 100000, AT(limits.calls_waiting))},
+        {"unauthenticated_calls_in_flight",
+         "of callers without one, who have places of their own; an eighth is always left for other addresses",
+         number(1, 10000, AT(limits.unauthenticated_calls_in_flight))},
+        {"unauthenticated_calls_waiting", "of them waiting; an eighth is always left for other addresses",
+         number(0, 100000, AT(limits.unauthenticated_calls_waiting))},
+        {"connections", "in all, and never more than a fifth of the process's descriptors; further ones are closed",
+         number(1, kMost, AT(limits.connections))},
+        {"unauthenticated_connections",
+         "of all, those that have not proven a device yet; the oldest give way after 10 s",
+         number(1, kMost, AT(limits.unauthenticated_connections))},
+        {"unauthenticated_connections_per_address", "of those, from one IPv4 address or IPv6 /64",
+         number(1, kMost, AT(limits.unauthenticated_connections_per_address))},
+        {"wrong_strings_per_address",
+         "different wrong authentication strings of one IPv4 address or IPv6 /64 in an hour, over all servers and "
+         "ports",
+         number(1, kMost, AT(policy.wrong_strings_per_address))},
+        {"wrong_strings_networks",
+         "networks whose addresses have another limit each, because many phones are behind them: `\"198.51.100.7\" = "
+         "500`; the narrowest counts",
+         string_limits()}}},
+      {"check",
+       "What was issued is read again, with code of its own.",
+       {{"period_hours",
+         "between two checks, whose findings are in the log and the record, and two comparisons of RSA keys",
+         time<hours>(1, 720, AT(check_period))}}},
+      {"archive",
+       "What `capfd archive` moves from the database into files, one for each month.",
+       {{"directory", "relative to the state directory; made with mode 0700",
+         text(AT(archive.directory), is_given, "is empty")},
+        {"audit_days", "after an event was sealed", time<days>(1, 36500, AT(archive.audit))},
+        {"certificates_days", "after a certificate has expired", time<days>(30, 36500, AT(archive.certificates))},
+        {"operations_days", "after an operation has ended", time<days>(1, 36500, AT(archive.operations))}}},
+      {"token",
+       "Where a CA key is in a PKCS #11 token.",
+       {{"module", "absolute path of the token's library; \"\": every key's URI has a module-path of its own",
+         text(AT(token.module), is_absolute_or_none, "is an absolute path")},
+        {"pin", "where the PIN is, as for the passphrase; files and credentials are read again at every login",
+         source(AT(token.pin), true)},
+        {"sessions", "with one token at once", number(1, 256, AT(token.sessions))}}},
+      {"log",
+       "One line an event, to standard error.",
+       {{"level", "the least that is written",
+         choice({{"debug", LogLevel::kDebug},
+                 {"info", LogLevel::kInfo},
+                 {"warning", LogLevel::kWarning},
+                 {"error", LogLevel::kError}},
+                AT(log_level))}}}};
+  return table;
+}
+
+#undef AT
+
+namespace {
+
+/// Comment lines of at most 120 characters.
+std::string comment(const std::string& text) {
+  constexpr std::size_t kWidth = 120;
+  std::istringstream words(text);
+  std::string lines;
+  std::string line;
+  for (std::string word; words >> word;) {
+    if (!line.empty() && line.size() + 1 + word.size() > kWidth) lines += std::exchange(line, "") + "\n";
+    line += (line.empty() ? "# " : " ") + word;
+  }
+  return line.empty() ? "" : lines + line + "\n";
+}
+
+/// The configuration of a file without a key.
+Configuration defaults() {
+  Configuration configuration;
+  configuration.state_directory = ".";
+  return configuration;
+}
+
+}  // namespace
+
+std::string example_file() {
+  const Configuration configuration = defaults();
+  std::string file = comment(
+      "Every setting of capfd, with its default, which a file without the key has. `capfd init` writes a short "
+      "capfd.toml into the state directory; `capfd check-config` says what is wrong with one. A key that is not known "
+      "is an error.");
+  for (const Group& group : groups()) {
+    file += "\n" + comment(group.words);
+    if (!group.path.empty()) file += "[" + group.path + "]\n";
+    for (const Setting& setting : group.settings) {
+      const Kind& kind = setting.kind;
+      file += (&setting == &group.settings.front() ? "" : "\n") +
+              comment(setting.words + (kind.range.empty() ? "" : " (" + kind.range + ")")) +
+              (kind.table ? "[" + group.path + "." + setting.key + "]\n" : setting.key + " = ") +
+              kind.write(configuration) + (kind.table ? "" : "\n");
+    }
+  }
+  return file;
+}
+
+std::string settings_page() {
+  const Configuration configuration = defaults();
+  std::string page =
+      "# Settings\n"
+      "For the administrator who writes `capfd.toml`; [capfd.toml](capfd.toml) is an example with every key.\n\n"
+      "`DIR/capfd.toml`; `capfd check-config` says what is wrong with one. A file without a key has its default. This\n"
+      "page and the example are what `capfd check-config --describe markdown` and `--describe toml` print.\n";
+  for (const Group& group : groups()) {
+    const std::string prefix = group.path.empty() ? "" : group.path + ".";
+    page += "\n## " + (group.path.empty() ? std::string("The site") : "[" + group.path + "]") + "\n";
+    if (!group.words.empty()) page += group.words + "\n\n";
+    page += "| key | words | values | default |\n| --- | --- | --- | --- |\n";
+    for (const Setting& setting : group.settings) {
+      const std::string value = setting.kind.write(configuration);
+      page += "| `" + prefix + setting.key + "` | " + setting.words + " | " + setting.kind.range + " | " +
+              (value.empty() ? "none" : "`" + value + "`") + " |\n";
+    }
+  }
+  return page;
+}
+
+}  // namespace capf::daemon
