@@ -5,30 +5,43 @@
 
 namespace capf::storage {
 
+namespace {
+
+std::optional<RevocationReason> read_reason(Columns& columns) {
+  const auto code = columns.id_or_none();
+  return code ? std::optional(revocation_reason_from_code(static_cast<int>(*code)).value()) : std::nullopt;
+}
+
+constexpr Column<Certificate> kColumns[]{
+    {"c.id", into<&Certificate::id, &Columns::number>},
+    {"c.kind", into<&Certificate::kind, word<parse_certificate_kind>>},
+    {"c.sha256", into<&Certificate::sha256, &Columns::digest>},
+    {"c.serial", into<&Certificate::serial, &Columns::bytes>},
+    {"c.issuer_id", into<&Certificate::issuer_id, &Columns::id>},
+    {"c.issuer", into<&Certificate::issuer, &Columns::text>},
+    {"c.phone_id", into<&Certificate::phone_id, &Columns::number>},
+    {"p.device", into<&Certificate::device, &Columns::text>},
+    {"c.operation_id", into<&Certificate::operation_id, &Columns::id>},
+    {"c.key_sha256", into<&Certificate::key_sha256, &Columns::digest>},
+    {"c.der", into<&Certificate::der, &Columns::bytes>},
+    {"microseconds(c.not_before)", into<&Certificate::not_before, &Columns::time>},
+    {"microseconds(c.not_after)", into<&Certificate::not_after, &Columns::time>},
+    {"microseconds(c.issued_at)", into<&Certificate::issued_at, &Columns::time>},
+    {"c.possession", into<&Certificate::possession, word<parse_possession>>},
+    {"c.shard", into<&Certificate::shard, &Columns::integer>},
+    {"microseconds(c.confirmed_at)", into<&Certificate::confirmed_at, &Columns::optional_time>},
+    {"microseconds(c.superseded_at)", into<&Certificate::superseded_at, &Columns::optional_time>},
+    {"microseconds(c.revoked_at)", into<&Certificate::revoked_at, &Columns::optional_time>},
+    {"c.revocation_reason", into<&Certificate::revocation_reason, read_reason>},
+};
+
+}  // namespace
+
+std::string certificate_columns() { return list_of(kColumns); }
+
 Certificate read_certificate(Columns& columns) {
   Certificate certificate;
-  certificate.id = columns.number();
-  certificate.kind = columns.word(parse_certificate_kind);
-  certificate.sha256 = columns.digest();
-  certificate.serial = columns.bytes();
-  certificate.issuer_id = columns.id();
-  certificate.issuer = columns.text();
-  certificate.phone_id = columns.number();
-  certificate.device = columns.text();
-  certificate.operation_id = columns.id();
-  certificate.key_sha256 = columns.digest();
-  certificate.der = columns.bytes();
-  certificate.not_before = columns.time();
-  certificate.not_after = columns.time();
-  certificate.issued_at = columns.time();
-  certificate.possession = columns.word(parse_possession);
-  certificate.shard = columns.integer();
-  certificate.confirmed_at = columns.optional_time();
-  certificate.superseded_at = columns.optional_time();
-  certificate.revoked_at = columns.optional_time();
-  if (const auto code = columns.id_or_none()) {
-    certificate.revocation_reason = revocation_reason_from_code(static_cast<int>(*code)).value();
-  }
+  read_columns(kColumns, columns, certificate);
   return certificate;
 }
 
@@ -46,7 +59,7 @@ RevocableLsc read_revocable(Columns& columns) {
 namespace {
 
 const std::string kSelect =
-    "select " + std::string(kCertificateColumns) + " from certificates c join phones p on p.id = c.phone_id";
+    "select " + certificate_columns() + " from certificates c join phones p on p.id = c.phone_id";
 
 LscHistory read_history(Columns& columns) {
   LscHistory history;
@@ -141,9 +154,7 @@ SerialStatus read_status(Columns& columns) {
   status.serial = columns.serial();
   status.not_after = columns.time();
   status.revoked_at = columns.optional_time();
-  if (const auto code = columns.id_or_none()) {
-    status.reason = revocation_reason_from_code(static_cast<int>(*code)).value();
-  }
+  status.reason = read_reason(columns);
   status.released_at = columns.optional_time();
   return status;
 }

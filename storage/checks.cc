@@ -30,7 +30,7 @@ IssuedRecord read(Columns& columns) {
 // The detail of an issue's audit event begins with the serial number: "serial 5f…, proven by …"
 const Statement kIssued{
     "checks_issued",
-    "select " + std::string(kCertificateColumns) +
+    "select " + certificate_columns() +
         ", coalesce(i.der || i.chain_der, ''), coalesce(i.shards, 1), "
         "exists (select from audit_events a where a.operation_id = c.operation_id and a.subject = p.device and "
         "a.action = 'certificate.issue' "

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -62,5 +63,34 @@ class Columns {
   pqxx::row row_;
   int position_ = 0;
 };
+
+/// A column of an aggregate: its expression in the select list, and what reads it into the row.
+template <class T>
+struct Column {
+  const char* expression;
+  void (*read)(Columns& columns, T& row);
+};
+
+/// Reads a column into a member: into<&Phone::model, &Columns::text>.
+template <auto Member, auto Read>
+inline constexpr auto into = [](Columns& columns, auto& row) { row.*Member = std::invoke(Read, columns); };
+/// The reader of a word: word<parse_operation_kind>.
+template <auto Parse>
+auto word(Columns& columns) {
+  return columns.word(Parse);
+}
+
+/// The list of the columns, as in "select ".
+template <class T, std::size_t N>
+std::string list_of(const Column<T> (&described)[N]) {
+  std::string list = described[0].expression;
+  for (std::size_t i = 1; i < N; ++i) (list += ", ") += described[i].expression;
+  return list;
+}
+/// Reads the columns of that list, in its order.
+template <class T, std::size_t N>
+void read_columns(const Column<T> (&described)[N], Columns& columns, T& row) {
+  for (const Column<T>& column : described) column.read(columns, row);
+}
 
 }  // namespace capf::storage

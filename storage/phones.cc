@@ -4,35 +4,35 @@
 namespace capf::storage {
 namespace {
 
-const std::string kColumns =
-    "p.id, p.device, p.model, microseconds(p.created_at), microseconds(p.blocked_at), p.mic_sha256, "
-    "microseconds(p.mic_fresh_at), microseconds(p.self_service_stopped_at), "
-    "case when s.locked_until > now() then microseconds(s.locked_until) end, "
-    "case when p.traced_until > now() then microseconds(p.traced_until) end, "
-    "microseconds(t.at), t.address, t.transport, t.kind, t.reason, t.message";
+constexpr Column<Phone> kPhone[]{
+    {"p.id", into<&Phone::id, &Columns::number>},
+    {"p.model", into<&Phone::model, &Columns::text>},
+    {"microseconds(p.created_at)", into<&Phone::created_at, &Columns::time>},
+    {"microseconds(p.blocked_at)", into<&Phone::blocked_at, &Columns::optional_time>},
+    {"p.mic_sha256", into<&Phone::mic_sha256, &Columns::optional_digest>},
+    {"microseconds(p.mic_fresh_at)", into<&Phone::mic_fresh_at, &Columns::optional_time>},
+    {"microseconds(p.self_service_stopped_at)", into<&Phone::self_service_stopped_at, &Columns::optional_time>},
+    {"case when s.locked_until > now() then microseconds(s.locked_until) end",
+     into<&Phone::string_locked_until, &Columns::optional_time>},
+    {"case when p.traced_until > now() then microseconds(p.traced_until) end",
+     into<&Phone::traced_until, &Columns::optional_time>},
+};
+constexpr Column<Attempt> kAttempt[]{
+    {"microseconds(t.at)", into<&Attempt::at, &Columns::time>},
+    {"t.address", into<&Attempt::address, &Columns::text>},
+    {"t.transport", into<&Attempt::transport, &Columns::text>},
+    {"t.kind", into<&Attempt::kind, word<parse_operation_kind>>},
+    {"t.reason", into<&Attempt::reason, &Columns::reason>},
+    {"t.message", into<&Attempt::message, &Columns::text>},
+};
+const std::string kColumns = "p.device, " + list_of(kPhone) + ", " + list_of(kAttempt);
 const std::string kTables =
     " from phones p left join device_strings s on s.phone_id = p.id left join phone_attempts t on t.phone_id = p.id";
 
 Phone read(Columns& columns) {
-  const auto id = columns.number();
-  Phone phone{.id = id, .device = columns.device()};
-  phone.model = columns.text();
-  phone.created_at = columns.time();
-  phone.blocked_at = columns.optional_time();
-  phone.mic_sha256 = columns.optional_digest();
-  phone.mic_fresh_at = columns.optional_time();
-  phone.self_service_stopped_at = columns.optional_time();
-  phone.string_locked_until = columns.optional_time();
-  phone.traced_until = columns.optional_time();
-  if (columns.next_is_null()) return phone;
-  Attempt attempt;
-  attempt.at = columns.time();
-  attempt.address = columns.text();
-  attempt.transport = columns.text();
-  attempt.kind = columns.word(parse_operation_kind);
-  attempt.reason = columns.reason();
-  attempt.message = columns.text();
-  phone.last_attempt = std::move(attempt);
+  Phone phone{.id = 0, .device = columns.device()};
+  read_columns(kPhone, columns, phone);
+  if (!columns.next_is_null()) read_columns(kAttempt, columns, phone.last_attempt.emplace());
   return phone;
 }
 

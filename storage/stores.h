@@ -18,11 +18,7 @@ inline constexpr char kOperationColumns[] =
 Operation read_operation(Columns& columns);
 
 /// The same of a certificate; read_certificate() takes the columns in this order.
-inline constexpr char kCertificateColumns[] =
-    "c.id, c.kind, c.sha256, c.serial, c.issuer_id, c.issuer, c.phone_id, p.device, c.operation_id, "
-    "c.key_sha256, c.der, microseconds(c.not_before), microseconds(c.not_after), microseconds(c.issued_at), "
-    "c.possession, c.shard, microseconds(c.confirmed_at), microseconds(c.superseded_at), microseconds(c.revoked_at), "
-    "c.revocation_reason";
+std::string certificate_columns();
 Certificate read_certificate(Columns& columns);
 /// id, phone_id, device, serial, operation_id, key_sha256
 RevocableLsc read_revocable(Columns& columns);
