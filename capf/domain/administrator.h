@@ -11,7 +11,7 @@
 
 namespace capf {
 
-/// The right of an administrator to call methods; `rpc/access.h` has the table of methods.
+/// The right of an administrator to call methods; the options in `proto/capf/v1` are the table of methods.
 enum class Role : std::uint8_t {
   kAdmin,     ///< everything
   kOperator,  ///< phones, operations, certificates

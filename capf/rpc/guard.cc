@@ -51,7 +51,7 @@ Error for_the_record(const Error& error) { return {error.reason, to_utf8(error.m
 /// The state of a call while it runs.
 struct Guard::Call {
   grpc::ServerContext& context;
-  Method method;
+  const Access& access;
   std::shared_ptr<Peer> peer;  ///< null: its connection has ended
   std::string caller{};        ///< the device or the administrator, for the log
   std::string subject{};       ///< what an administrator's call is about, for the log
@@ -100,8 +100,9 @@ class Guard::JudgedStream final : public Stream {
   steady_clock::time_point judged_;
 };
 
-Guard::Guard(const UseCases& use_cases, const CallLimits& limits)
+Guard::Guard(const UseCases& use_cases, AccessTable access, const CallLimits& limits)
     : use_cases_(use_cases),
+      access_(std::move(access)),
       known_(limits.known),
       unproven_(limits.unproven),
       strangers_(limits.strangers),
@@ -111,6 +112,7 @@ Guard::Guard(const UseCases& use_cases, const CallLimits& limits)
 grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1::Credential& credential,
                           const std::function<Status(const service::Caller&)>& handle, const Status& rest) {
   return answer(context, method, [&](Call& call) -> Status {
+    if (!includes(call.access.callers, Callers::kPhones)) return fail(Reason::kRoleDenied);
     auto auth_string = take_auth_string(credential.auth_string());
     CAPF_LET(Limiter::Place place, admit(call));
     open_calls_.keep(context, std::move(place));
@@ -126,7 +128,7 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
     // Only success shows that the caller was authenticated: an error may come before or after that.
     const auto& leaf = call.peer->leaf();
     if (leaf && outcome) prove(*call.peer);
-    call.known = outcome && (leaf || method.access().effect == Effect::kChanges);
+    call.known = outcome && (leaf || call.access.effect == Effect::kChanges);
     if (outcome && !call.known) call.peer->charge(kForAnswer);
     if (!outcome && outcome.error().reason == Reason::kAuthenticationFailed) {
       call.peer->charge(kForNothing);
@@ -145,10 +147,8 @@ grpc::Status Guard::admin(grpc::ServerContext& context, Method method, const goo
     call.subject = subject;
     CAPF_LET(const AdminCall admin_call, judge(call, subject));
     Status outcome = handle(admin_call);
-    const Access& access = method.access();
-    if (!outcome && access.effect != Effect::kReads && !is_ours(outcome.error())) {
-      use_cases_.records.refused(admin_call.actor, std::string(access.action), subject,
-                                 for_the_record(outcome.error()));
+    if (!outcome && call.access.effect != Effect::kReads && !is_ours(outcome.error())) {
+      use_cases_.records.refused(admin_call.actor, call.access.action, subject, for_the_record(outcome.error()));
     }
     return outcome;
   });
@@ -174,7 +174,11 @@ grpc::Status Guard::short_stream(grpc::ServerContext& context, Method method, Au
   return answer(context, method, [&](Call& call) -> Status {
     {
       CAPF_LET(const Limiter::Place place, admit(call));
-      if (audience == Audience::kAdministrators) CAPF_TRY(judge(call, {}));
+      if (audience == Audience::kAdministrators) {
+        CAPF_TRY(judge(call, {}));
+      } else if (call.access.callers != Callers::kEverybody) {
+        return fail(Reason::kRoleDenied);
+      }
     }
     auto place = streams.try_enter();
     if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
@@ -187,8 +191,11 @@ grpc::Status Guard::short_stream(grpc::ServerContext& context, Method method, Au
 
 grpc::Status Guard::answer(grpc::ServerContext& context, Method method, const Body& body) {
   const auto started = steady_clock::now();
-  Call call{context, method, peers_.find(context.peer())};
-  const Running running(context, call.peer);
+  auto peer = peers_.find(context.peer());
+  const Running running(context, peer);
+  const Access* const access = access_.find(method.path());
+  if (access == nullptr) return to_grpc(fail(Reason::kRoleDenied).value());
+  Call call{context, *access, std::move(peer)};
   Status outcome;
   use_cases_.metrics.add_call_in_flight(1);
   try {
@@ -268,15 +275,14 @@ Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
   admin_call.actor.gone = [&context = call.context] { return context.IsCancelled(); };
   call.caller = administrator.name;
   call.known = true;
-  const Access& access = call.method.access();
-  if (Status may = may_call(access.method, administrator.role); !may) {
-    use_cases_.records.refused(admin_call.actor, std::string(access.action), subject, may.error());
+  if (Status may = may_call(call.access, administrator.role); !may) {
+    use_cases_.records.refused(admin_call.actor, call.access.action, subject, may.error());
     return tl::unexpected<Error>(std::move(may).error());
   }
   const Standing state{recognised->clock, recognised->level, knows_word(call.context)};
-  if (Status may = may_change(access.effect, state); !may) {
+  if (Status may = may_change(call.access.effect, state); !may) {
     if (!is_ours(may.error())) {
-      use_cases_.records.refused(admin_call.actor, std::string(access.action), subject, for_the_record(may.error()));
+      use_cases_.records.refused(admin_call.actor, call.access.action, subject, for_the_record(may.error()));
     }
     return tl::unexpected<Error>(std::move(may).error());
   }
@@ -294,7 +300,7 @@ void Guard::prove(Peer& peer) {
 tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
   note_breach(call.peer->endpoint(), error);
   call.peer->charge(kForNothing);
-  if (call.method.access().callers == Callers::kPhones && error.code() == Code::kUnauthenticated) {
+  if (call.access.callers == Callers::kPhones && error.code() == Code::kUnauthenticated) {
     if (const auto left_out = stranger_refusals_.admit(steady_clock::now())) {
       log_info("stranger.refused",
                {{"address", call.address().to_string()}, {"reason", error.reason}, {"left_out", *left_out}});
@@ -307,8 +313,8 @@ tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
 void Guard::note(const Call& call, const Status& outcome, Duration took) {
   std::optional<Reason> refused;
   if (!outcome) refused = outcome.error().reason;
-  use_cases_.metrics.count_request(call.method.short_name(), refused, took);
-  const bool of_phone = call.method.access().callers == Callers::kPhones;
+  use_cases_.metrics.count_request(call.access.short_name(), refused, took);
+  const bool of_phone = call.access.callers == Callers::kPhones;
   if (call.known && !of_phone) return log(call, outcome, took, 0);
   const auto now = steady_clock::now();
   const auto left_out = call.known ? admit_line(call.caller, now) : stranger_calls_.admit(now);
@@ -322,7 +328,7 @@ std::optional<int> Guard::admit_line(const std::string& device, steady_clock::ti
 }
 
 void Guard::log(const Call& call, const Status& outcome, Duration took, int left_out) {
-  const std::string_view method = call.method.short_name();
+  const std::string_view method = call.access.short_name();
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
   const std::string address = call.address().to_string();
   if (outcome) {

@@ -48,7 +48,8 @@ class Stream {
 /// Threads: any.
 class Guard {
  public:
-  Guard(const UseCases& use_cases, const CallLimits& limits);
+  /// @param access without a row for a method, all its calls are refused
+  Guard(const UseCases& use_cases, AccessTable access, const CallLimits& limits);
 
   /// The peers of its server: a call of any other peer is refused.
   Peers& peers() { return peers_; }
@@ -101,6 +102,7 @@ class Guard {
   static void log(const Call& call, const Status& outcome, Duration took, int left_out);
 
   const UseCases& use_cases_;
+  AccessTable access_;
   Peers peers_;
   Limiter known_;
   Limiter unproven_;

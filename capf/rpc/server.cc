@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <absl/synchronization/mutex.h>
+#include <google/protobuf/descriptor.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
@@ -103,6 +104,10 @@ void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const Call
   builder.SetResourceQuota(quota);
 }
 
+Result<AccessTable> read_access() {
+  return AccessTable::read(*google::protobuf::DescriptorPool::generated_pool(), kGuardedServices);
+}
+
 /// Debian's Abseil otherwise checks for deadlocks at every lock of every mutex, in all of gRPC.
 void trust_library_locks() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
@@ -117,8 +122,11 @@ void take_library_logs() {
 
 class RunningServer final : public Server {
  public:
-  RunningServer(const UseCases& use_cases, const CallLimits& limits, const net::ConnectionLimits& connections)
-      : use_cases_(use_cases), guard_(use_cases_, limits), connections_(within_descriptors(connections)) {}
+  RunningServer(const UseCases& use_cases, AccessTable access, const CallLimits& limits,
+                const net::ConnectionLimits& connections)
+      : use_cases_(use_cases),
+        guard_(use_cases_, std::move(access), limits),
+        connections_(within_descriptors(connections)) {}
   ~RunningServer() override {
     stop(std::chrono::milliseconds{0});
     judges_.join();
@@ -202,7 +210,8 @@ class RunningServer final : public Server {
 Result<std::unique_ptr<Server>> Server::start_phone(const UseCases& use_cases, const ListenSettings& settings,
                                                     const CallLimits& limits,
                                                     const net::ConnectionLimits& connections) {
-  auto server = std::make_unique<RunningServer>(use_cases, limits, connections);
+  CAPF_LET(AccessTable access, read_access());
+  auto server = std::make_unique<RunningServer>(use_cases, std::move(access), limits, connections);
   server->serve_phones();
   CAPF_TRY(server->listen(settings, kPhoneProfile, limits));
   return server;
@@ -211,7 +220,8 @@ Result<std::unique_ptr<Server>> Server::start_phone(const UseCases& use_cases, c
 Result<std::unique_ptr<Server>> Server::start_admin(const UseCases& use_cases, const ListenSettings& settings,
                                                     const CallLimits& limits,
                                                     const net::ConnectionLimits& connections) {
-  auto server = std::make_unique<RunningServer>(use_cases, limits, connections);
+  CAPF_LET(AccessTable access, read_access());
+  auto server = std::make_unique<RunningServer>(use_cases, std::move(access), limits, connections);
   server->serve_administrators();
   CAPF_TRY(server->listen(settings, kAdminProfile, limits));
   return server;

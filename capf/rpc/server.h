@@ -100,11 +100,11 @@ class Server {
  public:
   virtual ~Server() = default;
 
-  /// PhoneService and reflection, for all clients. Errors: INVALID_CONFIGURATION.
+  /// PhoneService and reflection, for all clients. Errors: INVALID_CONFIGURATION; those of AccessTable::read().
   static Result<std::unique_ptr<Server>> start_phone(const UseCases& use_cases, const ListenSettings& settings,
                                                      const CallLimits& limits = kPhoneCallLimits,
                                                      const net::ConnectionLimits& connections = kPhoneConnectionLimits);
-  /// AdminService, MonitorService, health and reflection, for administrators. Errors: INVALID_CONFIGURATION.
+  /// AdminService, MonitorService, health and reflection, for administrators. Errors: as above.
   static Result<std::unique_ptr<Server>> start_admin(const UseCases& use_cases, const ListenSettings& settings,
                                                      const CallLimits& limits = kAdminCallLimits,
                                                      const net::ConnectionLimits& connections = kAdminConnectionLimits);

@@ -10,7 +10,7 @@ import grpc
 
 from e2e.site import SOURCE, run
 
-FILES = ("capf/v1/types", "capf/v1/phone", "capf/v1/admin", "capf/v1/monitor", "google/rpc/status",
+FILES = ("capf/v1/access", "capf/v1/types", "capf/v1/phone", "capf/v1/admin", "capf/v1/monitor", "google/rpc/status",
          "google/rpc/error_details", "grpc/health/v1/health")
 
 
@@ -25,7 +25,7 @@ def _generate():
 
 
 _folder = _generate()
-from capf.v1 import admin_pb2, admin_pb2_grpc, monitor_pb2, monitor_pb2_grpc  # noqa: E402
+from capf.v1 import access_pb2, admin_pb2, admin_pb2_grpc, monitor_pb2, monitor_pb2_grpc  # noqa: E402
 from capf.v1 import phone_pb2, phone_pb2_grpc, types_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from grpc.health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
@@ -88,6 +88,12 @@ def _request_type(service, method):
         if name == service:
             return getattr(module, module.DESCRIPTOR.services_by_name[name].methods_by_name[method].input_type.name)
     raise AttributeError(method)
+
+
+def callers(method):
+    """The roles that may call the method of a descriptor, by its option."""
+    option = method.GetOptions().Extensions[access_pb2.access]
+    return {access_pb2.Access.Caller.Name(caller).lower() for caller in option.callers}
 
 
 def channel(server, port, identity=None):

@@ -540,10 +540,10 @@ TEST_CASE("reflection is for everybody at the phones' port and for administrator
     return std::pair{listed.list_services_response().service_size(),
                      file.file_descriptor_response().file_descriptor_proto_size()};
   };
-  CHECK(services(*servers.phone, nullptr) == std::pair{2, 3});  // phone, types, timestamp
+  CHECK(services(*servers.phone, nullptr) == std::pair{2, 5});  // phone, access, descriptor, types, timestamp
   const Identity unlisted = servers.identity("nobody");
   CHECK(services(*servers.admin, &unlisted) == std::pair{0, 0});
-  CHECK(services(*servers.admin, &servers.of(Role::kMonitor)) == std::pair{4, 3});
+  CHECK(services(*servers.admin, &servers.of(Role::kMonitor)) == std::pair{4, 5});
 }
 
 TEST_CASE("health is told to administrators, and turns when the server drains") {

@@ -1,11 +1,15 @@
+#include <array>
 #include <map>
 #include <regex>
 #include <set>
 #include <string>
 
 #include <catch2/catch.hpp>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
 
 #include "capf/rpc/access.h"
+#include "capf/v1/access.pb.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
 #include "capf/v1/phone.pb.h"
@@ -19,7 +23,7 @@ using namespace capf::rpc;
 
 namespace {
 
-// The same table as capf/rpc/access.h, written a second time: a letter for each role that may.
+// The same table as the options in the .proto files, written a second time: a letter for each role that may.
 // a admin, o operator, u auditor, m monitor
 const std::map<std::string, std::string> kExpected{
     {"capf.v1.PhoneService/GetPendingOperation", ""},
@@ -103,16 +107,68 @@ std::set<std::string> every_method() {
   return all;
 }
 
+AccessTable table_of_this_program() {
+  auto table = AccessTable::read(*google::protobuf::DescriptorPool::generated_pool(), kGuardedServices);
+  REQUIRE(table);
+  return *std::move(table);
+}
+
+// A service "test.Service" with two methods. The second one is a good one.
+class Described {
+ public:
+  Described() {
+    file_.set_name("test.proto");
+    file_.set_package("test");
+    file_.set_syntax("proto3");
+    file_.add_dependency("capf/v1/access.proto");
+    file_.add_message_type()->set_name("Message");
+    auto& service = *file_.add_service();
+    service.set_name("Service");
+    for (const char* name : {"First", "Second"}) {
+      auto& method = *service.add_method();
+      method.set_name(name);
+      method.set_input_type(".test.Message");
+      method.set_output_type(".test.Message");
+      capf::v1::Access& access = option(service.method_size() - 1);
+      access.set_action(std::string("test.") + name);
+      access.set_effect(capf::v1::Access::CHANGES);
+      access.add_callers(capf::v1::Access::ADMIN);
+    }
+  }
+  capf::v1::Access& option(int method = 0) {
+    return *file_.mutable_service(0)->mutable_method(method)->mutable_options()->MutableExtension(capf::v1::access);
+  }
+  void remove_option() { file_.mutable_service(0)->mutable_method(0)->clear_options(); }
+  capf::Result<AccessTable> read(const char* service = "test.Service") const {
+    google::protobuf::DescriptorPool pool(google::protobuf::DescriptorPool::generated_pool());
+    REQUIRE(pool.BuildFile(file_) != nullptr);
+    return AccessTable::read(pool, std::array{service});
+  }
+  std::string fault() const {
+    const auto table = read();
+    REQUIRE_FALSE(table);
+    CHECK(table.error().reason == Reason::kInternal);
+    return table.error().message;
+  }
+
+ private:
+  google::protobuf::FileDescriptorProto file_;
+};
+
 }  // namespace
 
 TEST_CASE("each role may call what the table says and nothing else") {
+  const AccessTable table = table_of_this_program();
   for (const std::string& method : every_method()) {
     CAPTURE(method);
     REQUIRE(kExpected.contains(method));
+    const Access* access = table.find(method);
+    REQUIRE(access != nullptr);
+    CHECK(access->method == method);
     for (const auto& [role, letter] : kLetters) {
       CAPTURE(letter);
       const bool expected = kExpected.at(method).find(letter) != std::string::npos;
-      const auto answer = may_call(method, role);
+      const auto answer = may_call(*access, role);
       CHECK(answer.has_value() == expected);
       if (!answer) CHECK(answer.error().reason == Reason::kRoleDenied);
     }
@@ -120,40 +176,106 @@ TEST_CASE("each role may call what the table says and nothing else") {
 }
 
 TEST_CASE("the table has every method of the descriptors and no other") {
+  const AccessTable table = table_of_this_program();
   std::set<std::string> in_table;
-  for (const Access& row : kAccessTable) CHECK(in_table.insert(std::string(row.method)).second);
+  for (const Access& row : table.rows()) CHECK(in_table.insert(row.method).second);
   CHECK(in_table == every_method());
 }
 
-TEST_CASE("phones may call the methods of PhoneService and reflection") {
-  for (const Access& row : kAccessTable) {
+TEST_CASE("phones alone may call the methods of PhoneService, and everybody reflection") {
+  const AccessTable table = table_of_this_program();
+  for (const Access& row : table.rows()) {
     CAPTURE(row.method);
-    const bool expected = row.method.starts_with("capf.v1.PhoneService/") || row.method.starts_with("grpc.reflection.");
-    CHECK(includes(row.callers, Callers::kPhones) == expected);
+    CHECK((row.callers == Callers::kPhones) == row.method.starts_with("capf.v1.PhoneService/"));
+    CHECK((row.callers == Callers::kEverybody) == row.method.starts_with("grpc.reflection."));
   }
 }
 
 TEST_CASE("a method that nobody thought of is nobody's") {
-  for (const auto& [role, letter] : kLetters) {
-    CHECK_FALSE(may_call("capf.v1.AdminService/Shutdown", role));
-    CHECK_FALSE(may_call("", role));
-    CHECK_FALSE(may_call("/capf.v1.AdminService/ListPhones", role));
+  const AccessTable table = table_of_this_program();
+  for (const char* method : {"capf.v1.AdminService/Shutdown", "", "/capf.v1.AdminService/ListPhones",
+                             "capf.v1.AdminService/listphones", "capf.v1.AdminService/", "~"}) {
+    CAPTURE(method);
+    CHECK(table.find(method) == nullptr);
   }
-  CHECK(find_access("capf.v1.AdminService/listphones") == nullptr);
 }
 
 TEST_CASE("what changes something is told from what reads, and each has a name that the record takes") {
+  const AccessTable table = table_of_this_program();
   std::set<std::string_view> actions;
-  for (const Access& row : kAccessTable) {
+  for (const Access& row : table.rows()) {
     CAPTURE(row.method);
     const auto name = row.method.substr(row.method.find('/') + 1);
     const bool reads = name.starts_with("List") || name.starts_with("Get") || name.starts_with("Watch") ||
                        name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("Select") ||
                        name.starts_with("ServerReflection");
     CHECK((row.effect == Effect::kReads) == reads);
-    CHECK(std::regex_match(std::string(row.action), std::regex("[a-z_]+\\.[a-z_]+")));
+    CHECK(std::regex_match(row.action, std::regex("[a-z_]+\\.[a-z_]+")));
     CHECK(actions.insert(row.action).second);
   }
+}
+
+TEST_CASE("the option of a method becomes its row") {
+  Described described;
+  described.option().set_effect(capf::v1::Access::TAKES_BACK);
+  described.option().add_callers(capf::v1::Access::MONITOR);
+  const auto table = described.read();
+  REQUIRE(table);
+  REQUIRE(table->rows().size() == 2);
+  const Access* access = table->find("test.Service/First");
+  REQUIRE(access != nullptr);
+  CHECK(access->action == "test.First");
+  CHECK(access->effect == Effect::kTakesBack);
+  CHECK(access->callers == (Callers::kAdmin | Callers::kMonitor));
+  CHECK(access->short_name() == "Service/First");
+}
+
+TEST_CASE("a method without an option, or with one that contradicts itself, has no table") {
+  using Option = capf::v1::Access;
+  Described described;
+  Option& option = described.option();
+  SECTION("none") {
+    described.remove_option();
+    CHECK(described.fault() == "the method test.Service/First has no option (capf.v1.access)");
+  }
+  SECTION("no action") {
+    option.clear_action();
+    CHECK(described.fault() == "the method test.Service/First has an option without an action");
+  }
+  SECTION("another method's action") {
+    option.set_action(described.option(1).action());
+    CHECK(described.fault() ==
+          "the method test.Service/Second has the action test.Second, which is that of test.Service/First");
+  }
+  SECTION("no effect") {
+    option.clear_effect();
+    CHECK(described.fault() == "the method test.Service/First has an option without an effect, or with an unknown one");
+  }
+  SECTION("no caller") {
+    option.clear_callers();
+    CHECK(described.fault() == "the method test.Service/First has an option without a caller");
+  }
+  SECTION("an unspecified caller") {
+    option.add_callers(Option::CALLER_UNSPECIFIED);
+    CHECK(described.fault() == "the method test.Service/First has an option with an unknown caller");
+  }
+  SECTION("an unknown caller") {
+    option.add_callers(static_cast<Option::Caller>(77));
+    CHECK(described.fault() == "the method test.Service/First has an option with an unknown caller");
+  }
+  SECTION("a caller twice") {
+    option.add_callers(Option::ADMIN);
+    CHECK(described.fault() == "the method test.Service/First has an option that names a caller twice");
+  }
+  SECTION("everybody and a role") {
+    option.add_callers(Option::EVERYBODY);
+    CHECK(described.fault() == "the method test.Service/First has an option that names a caller twice");
+  }
+  SECTION("a phone and a role") {
+    option.add_callers(Option::PHONE);
+    CHECK(described.fault() == "the method test.Service/First has an option that names a phone beside a role");
+  }
+  SECTION("no service") { CHECK(described.read("test.Other").error().message == "there is no service test.Other"); }
 }
 
 TEST_CASE("null string is scheduled by the role admin alone") {
