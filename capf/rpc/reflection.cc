@@ -10,6 +10,7 @@ namespace {
 
 using google::protobuf::DescriptorPool;
 using google::protobuf::FileDescriptor;
+using grpc::reflection::v1alpha::ExtensionRequest;
 using grpc::reflection::v1alpha::ServerReflectionRequest;
 using grpc::reflection::v1alpha::ServerReflectionResponse;
 
@@ -37,6 +38,22 @@ void set_file(const FileDescriptor* file, ServerReflectionResponse& response) {
   add_file(*file, added, response);
 }
 
+const FileDescriptor* file_of_extension(const DescriptorPool& pool, const ExtensionRequest& request) {
+  const auto* type = pool.FindMessageTypeByName(request.containing_type());
+  const auto* extension = type ? pool.FindExtensionByNumber(type, request.extension_number()) : nullptr;
+  return extension ? extension->file() : nullptr;
+}
+
+void set_extensions(const DescriptorPool& pool, const std::string& type_name, ServerReflectionResponse& response) {
+  const auto* type = pool.FindMessageTypeByName(type_name);
+  if (type == nullptr) return set_error(grpc::StatusCode::NOT_FOUND, "not found", response);
+  auto& numbers = *response.mutable_all_extension_numbers_response();
+  numbers.set_base_type_name(type_name);
+  std::vector<const google::protobuf::FieldDescriptor*> extensions;
+  pool.FindAllExtensions(type, &extensions);
+  for (const auto* extension : extensions) numbers.add_extension_number(extension->number());
+}
+
 }  // namespace
 
 ServerReflectionResponse ReflectionService::answer(const ServerReflectionRequest& request) const {
@@ -56,8 +73,10 @@ ServerReflectionResponse ReflectionService::answer(const ServerReflectionRequest
         response.mutable_list_services_response()->add_service()->set_name(name);
       break;
     case ServerReflectionRequest::kFileContainingExtension:
+      set_file(file_of_extension(pool, request.file_containing_extension()), response);
+      break;
     case ServerReflectionRequest::kAllExtensionNumbersOfType:
-      set_error(grpc::StatusCode::NOT_FOUND, "proto3 has no extensions", response);
+      set_extensions(pool, request.all_extension_numbers_of_type(), response);
       break;
     case ServerReflectionRequest::MESSAGE_REQUEST_NOT_SET:
       set_error(grpc::StatusCode::INVALID_ARGUMENT, "nothing was asked", response);

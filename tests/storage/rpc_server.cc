@@ -546,6 +546,32 @@ TEST_CASE("reflection is for everybody at the phones' port and for administrator
   CHECK(services(*servers.admin, &servers.of(Role::kMonitor)) == std::pair{4, 5});
 }
 
+TEST_CASE("reflection finds the option of the methods") {
+  const Servers servers;
+  const auto stub = grpc::reflection::v1alpha::ServerReflection::NewStub(servers.channel(*servers.phone, nullptr));
+  grpc::ClientContext context;
+  const auto stream = stub->ServerReflectionInfo(&context);
+  const auto ask = [&](const grpc::reflection::v1alpha::ServerReflectionRequest& request) {
+    grpc::reflection::v1alpha::ServerReflectionResponse response;
+    stream->Write(request);
+    stream->Read(&response);
+    return response;
+  };
+  grpc::reflection::v1alpha::ServerReflectionRequest request;
+  request.set_all_extension_numbers_of_type("google.protobuf.MethodOptions");
+  const auto numbers = ask(request).all_extension_numbers_response();
+  REQUIRE(numbers.extension_number_size() == 1);
+  request.mutable_file_containing_extension()->set_containing_type(numbers.base_type_name());
+  request.mutable_file_containing_extension()->set_extension_number(numbers.extension_number(0));
+  CHECK(ask(request).file_descriptor_response().file_descriptor_proto_size() == 2);  // access, descriptor
+  request.mutable_file_containing_extension()->set_extension_number(1);
+  CHECK(ask(request).error_response().error_code() == grpc::NOT_FOUND);
+  request.set_all_extension_numbers_of_type("capf.v1.Nothing");
+  CHECK(ask(request).error_response().error_code() == grpc::NOT_FOUND);
+  stream->WritesDone();
+  stream->Finish();
+}
+
 TEST_CASE("health is told to administrators, and turns when the server drains") {
   Servers servers;
   const auto check = [&](const Identity* client, const std::string& service) {
