@@ -9,6 +9,12 @@
 
 namespace capf {
 
+/// A broken invariant: says where, and aborts.
+[[noreturn]] void broken_invariant(const char* condition, const char* file, int line);
+
+#define CAPF_INVARIANT(condition) \
+  ((condition) ? static_cast<void>(0) : ::capf::broken_invariant(#condition, __FILE__, __LINE__))
+
 /// The ways in which a caller can go on after an error. Every reason has exactly one.
 enum class Code : std::uint8_t {
   kInvalidArgument,     ///< correct the request; repeating it is useless
@@ -22,6 +28,40 @@ enum class Code : std::uint8_t {
   kOutcomeUnknown,      ///< it may have happened: come again and find out
   kInternal,            ///< a fault of this server
 };
+
+/// Whether the same call may succeed when it is made again, without a correction by the caller or an administrator.
+constexpr bool may_be_repeated(Code code) {
+  switch (code) {
+    case Code::kConflict:
+    case Code::kUnavailable:
+    case Code::kOutcomeUnknown: return true;
+    case Code::kInvalidArgument:
+    case Code::kUnauthenticated:
+    case Code::kPermissionDenied:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kFailedPrecondition:
+    case Code::kInternal: return false;
+  }
+  CAPF_INVARIANT(false);
+}
+
+/// Whether the server or what it depends on is the cause, not the caller. A conflict is nobody's fault.
+constexpr bool is_servers_fault(Code code) {
+  switch (code) {
+    case Code::kUnavailable:
+    case Code::kOutcomeUnknown:
+    case Code::kInternal: return true;
+    case Code::kInvalidArgument:
+    case Code::kUnauthenticated:
+    case Code::kPermissionDenied:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kFailedPrecondition:
+    case Code::kConflict: return false;
+  }
+  CAPF_INVARIANT(false);
+}
 
 // Every reason of the product, once: enumerator, stable spelling, code, default words for people.
 // The spelling never changes: scripts, alerts and the audit rely on it.
@@ -219,13 +259,7 @@ tl::unexpected<Error> fail(Reason reason, std::string message, std::string cause
 /// A fault of this server or of a library: the caller gets general words, the log the cause.
 tl::unexpected<Error> fail_internal(std::string cause);
 
-/// A broken invariant: says where, and aborts.
-[[noreturn]] void broken_invariant(const char* condition, const char* file, int line);
-
 }  // namespace capf
-
-#define CAPF_INVARIANT(condition) \
-  ((condition) ? static_cast<void>(0) : ::capf::broken_invariant(#condition, __FILE__, __LINE__))
 
 #define CAPF_CONCAT_INNER(a, b) a##b
 #define CAPF_CONCAT(a, b) CAPF_CONCAT_INNER(a, b)

@@ -17,22 +17,6 @@ constexpr std::chrono::seconds kDeadline{30};
 constexpr std::chrono::milliseconds kFirstPause{250};
 constexpr std::chrono::milliseconds kLongestAsked{30'000};
 
-bool may_repeat(const Error& error) {
-  switch (error.code()) {
-    case Code::kUnavailable:
-    case Code::kOutcomeUnknown:
-    case Code::kConflict: return true;
-    case Code::kInvalidArgument:
-    case Code::kUnauthenticated:
-    case Code::kPermissionDenied:
-    case Code::kNotFound:
-    case Code::kAlreadyExists:
-    case Code::kFailedPrecondition:
-    case Code::kInternal: return false;
-  }
-  CAPF_INVARIANT(false);
-}
-
 /// Waits at least as long as the server asks for. Half of the pause is random, so that phones that were refused
 /// together do not come back together.
 void pause(int tried, std::chrono::milliseconds asked) {
@@ -72,18 +56,18 @@ void Server::go_on(int tried, const Error& error, std::chrono::milliseconds aske
   if (tried % servers == 0) pause(tried / servers, asked);
 }
 
-#define CAPF_PHONE_DEFINE(method)                                                                \
-  Result<v1::method##Response> Server::call(const v1::method##Request& request) {                \
-    for (int tried = 1;; ++tried) {                                                              \
-      grpc::ClientContext context;                                                               \
-      context.set_deadline(std::chrono::system_clock::now() + kDeadline);                        \
-      v1::method##Response response;                                                             \
-      const grpc::Status status = stub().service->method(&context, request, &response);          \
-      if (status.ok()) return response;                                                          \
-      Error error = client::to_error(status);                                                    \
-      if (tried >= tries_ || !may_repeat(error)) return tl::unexpected<Error>(std::move(error)); \
-      go_on(tried, error, client::retry_delay(status));                                          \
-    }                                                                                            \
+#define CAPF_PHONE_DEFINE(method)                                                                            \
+  Result<v1::method##Response> Server::call(const v1::method##Request& request) {                            \
+    for (int tried = 1;; ++tried) {                                                                          \
+      grpc::ClientContext context;                                                                           \
+      context.set_deadline(std::chrono::system_clock::now() + kDeadline);                                    \
+      v1::method##Response response;                                                                         \
+      const grpc::Status status = stub().service->method(&context, request, &response);                      \
+      if (status.ok()) return response;                                                                      \
+      Error error = client::to_error(status);                                                                \
+      if (tried >= tries_ || !may_be_repeated(error.code())) return tl::unexpected<Error>(std::move(error)); \
+      go_on(tried, error, client::retry_delay(status));                                                      \
+    }                                                                                                        \
   }
 CAPF_PHONE_CALLS(CAPF_PHONE_DEFINE)
 #undef CAPF_PHONE_DEFINE

@@ -26,22 +26,7 @@ const char* const kRecoveryWordField = "capf-recovery-word";
 constexpr std::size_t kMostProven = 100'000;  // certificates, of some 100 octets each
 
 /// Whether the server, not the caller, is the cause: such errors go to the log, not to the device's record.
-bool is_ours(const Error& error) {
-  if (error.reason == Reason::kCallerGone) return false;
-  switch (error.code()) {
-    case Code::kInvalidArgument:
-    case Code::kUnauthenticated:
-    case Code::kPermissionDenied:
-    case Code::kNotFound:
-    case Code::kAlreadyExists:
-    case Code::kFailedPrecondition:
-    case Code::kConflict: return false;
-    case Code::kUnavailable:
-    case Code::kOutcomeUnknown:
-    case Code::kInternal: return true;
-  }
-  CAPF_INVARIANT(false);
-}
+bool is_ours(const Error& error) { return error.reason != Reason::kCallerGone && is_servers_fault(error.code()); }
 
 /// The words come in part from the request: makes one line of them, short enough for the record.
 Error for_the_record(const Error& error) { return {error.reason, to_utf8(error.message, kLongestDetail), ""}; }

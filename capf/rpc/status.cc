@@ -30,10 +30,6 @@ grpc::StatusCode code_for(const Error& error) {
   CAPF_INVARIANT(false);
 }
 
-bool worth_retrying(Code code) {
-  return code == Code::kConflict || code == Code::kUnavailable || code == Code::kOutcomeUnknown;
-}
-
 /// How many octets the UTF-8 character at the start of `text` has; 0 where there is none (RFC 3629 4).
 std::size_t character(std::string_view text) {
   const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -71,7 +67,7 @@ grpc::Status to_grpc(const Error& error) {
   info.set_reason(std::string(to_string(error.reason)));
   info.set_domain("capf");
   details.add_details()->PackFrom(info);
-  if (worth_retrying(error.code())) {
+  if (may_be_repeated(error.code())) {
     google::rpc::RetryInfo retry;
     retry.mutable_retry_delay()->set_seconds(kRetryAfterSeconds);
     details.add_details()->PackFrom(retry);

@@ -80,23 +80,6 @@ Status claim_key(Transaction& tx, const Phone& phone, const ca::OfferedKey& key)
   return {};
 }
 
-/// Not what the phone did, but what happened to us.
-bool is_fault(const Error& error) {
-  switch (error.code()) {
-    case Code::kUnavailable:
-    case Code::kOutcomeUnknown:
-    case Code::kConflict: return true;
-    case Code::kInvalidArgument:
-    case Code::kUnauthenticated:
-    case Code::kPermissionDenied:
-    case Code::kNotFound:
-    case Code::kAlreadyExists:
-    case Code::kFailedPrecondition:
-    case Code::kInternal: return false;
-  }
-  CAPF_INVARIANT(false);
-}
-
 /// Refusals after authentication are recorded one by one, the first few of a minute.
 void record_refusal(Database& database, const Caller& caller, const Proven& proven, OperationKind kind,
                     const Error& error) {
@@ -303,10 +286,12 @@ auto Enrolment::perform_as(const Caller& caller, Need need, OperationKind kind, 
     return work(tx, proven, ended);
   });
   if (answer && ended) answer = tl::unexpected<Error>(*ended);
-  // A phone that comes without anything pending is told so, and changes nothing.
+  // A phone that comes without anything pending is told so, and changes nothing. An error that may pass by itself is
+  // not the phone's.
   const bool idle =
       !answer && answer.error().reason == Reason::kNoPendingOperation && caller.transport == kWireTransport;
-  if (!answer && !idle && !is_fault(answer.error())) record_refusal(database_, caller, before, kind, answer.error());
+  if (!answer && !idle && !may_be_repeated(answer.error().code()))
+    record_refusal(database_, caller, before, kind, answer.error());
   return answer;
 }
 

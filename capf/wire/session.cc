@@ -255,18 +255,7 @@ Session::Input Session::classify(const Answer& answer) {
     return Input::kInstallWithoutEc;
   }
   const Error& error = std::get<Error>(answer);
-  switch (error.code()) {
-    case Code::kUnavailable:
-    case Code::kOutcomeUnknown:
-    case Code::kConflict:
-    case Code::kInternal: return Input::kCannotSay;
-    case Code::kInvalidArgument:
-    case Code::kUnauthenticated:
-    case Code::kPermissionDenied:
-    case Code::kNotFound:
-    case Code::kAlreadyExists:
-    case Code::kFailedPrecondition: break;
-  }
+  if (may_be_repeated(error.code()) || is_servers_fault(error.code())) return Input::kCannotSay;
   if (state_ != State::kBegin || settings_.conceal_devices) return Input::kRefused;
   if (error.reason == Reason::kUnknownDevice) return Input::kUnknownDevice;
   return error.reason == Reason::kNoPendingOperation ? Input::kNothingPending : Input::kRefused;

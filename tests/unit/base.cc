@@ -53,6 +53,27 @@ TEST_CASE("an error carries its reason's words unless it has better ones") {
   CHECK(fault.cause == "a secret detail");
 }
 
+TEST_CASE("a code says whose fault an error is, and whether the call may be made again") {
+  struct Row {
+    Code code;
+    bool repeated;
+    bool fault;
+  };
+  constexpr Row kRows[] = {
+      {Code::kInvalidArgument, false, false},  {Code::kUnauthenticated, false, false},
+      {Code::kPermissionDenied, false, false}, {Code::kNotFound, false, false},
+      {Code::kAlreadyExists, false, false},    {Code::kFailedPrecondition, false, false},
+      {Code::kConflict, true, false},          {Code::kUnavailable, true, true},
+      {Code::kOutcomeUnknown, true, true},     {Code::kInternal, false, true},
+  };
+  for (const Row& row : kRows) {
+    CAPTURE(to_string(row.code));
+    CHECK(may_be_repeated(row.code) == row.repeated);
+    CHECK(is_servers_fault(row.code) == row.fault);
+  }
+  static_assert(may_be_repeated(Code::kConflict) && !is_servers_fault(Code::kConflict));
+}
+
 TEST_CASE("times are read and written as RFC 3339 has them") {
   const auto text = GENERATE(as<std::string>{}, "1970-01-01T00:00:00Z", "2030-12-31T23:59:59Z", "2028-02-29T12:00:00Z",
                              "9999-12-31T23:59:59Z");
