@@ -3,36 +3,18 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "capf/base/utf8.h"
+
 namespace capf::storage {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-
-/// The size of the UTF-8 character at the front, 0 where there is none that PostgreSQL accepts (RFC 3629 4).
-std::size_t character_size(std::string_view text) {
-  const auto octet = [&](std::size_t i) {
-    return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
-  };
-  const auto between = [&](std::size_t i, int low, int high) { return octet(i) >= low && octet(i) <= high; };
-  const auto tail = [&](std::size_t i) { return between(i, 0x80, 0xbf); };
-  if (between(0, 0x01, 0x7f)) return 1;
-  if (between(0, 0xc2, 0xdf) && tail(1)) return 2;
-  if (octet(0) == 0xe0 && between(1, 0xa0, 0xbf) && tail(2)) return 3;
-  if (octet(0) == 0xed && between(1, 0x80, 0x9f) && tail(2)) return 3;
-  if (between(0, 0xe1, 0xef) && octet(0) != 0xed && tail(1) && tail(2)) return 3;
-  if (octet(0) == 0xf0 && between(1, 0x90, 0xbf) && tail(2) && tail(3)) return 4;
-  if (between(0, 0xf1, 0xf3) && tail(1) && tail(2) && tail(3)) return 4;
-  if (octet(0) == 0xf4 && between(1, 0x80, 0x8f) && tail(2) && tail(3)) return 4;
-  return 0;
-}
-
+/// The text as PostgreSQL accepts it: octets that are not UTF-8, and zero octets, become U+FFFD.
 std::string cleaned(std::string_view text) {
   std::string clean;
   clean.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t size = character_size(text);
-    clean += size == 0 ? kReplacement : text.substr(0, size);
-    text.remove_prefix(std::max<std::size_t>(size, 1));
+    const char32_t c = take_code_point(text);
+    append_utf8(clean, c == 0 ? kReplacementCharacter : c);
   }
   return clean;
 }
@@ -98,11 +80,7 @@ std::vector<const char*> Parameters::pointers() const {
 }
 
 std::string shortened(std::string_view text, std::size_t characters) {
-  std::size_t end = 0;
-  for (; characters > 0 && end < text.size(); --characters) {
-    end += std::max<std::size_t>(character_size(text.substr(end)), 1);
-  }
-  return std::string(text.substr(0, end));
+  return std::string(cut_characters(text, characters));
 }
 
 }  // namespace capf::storage

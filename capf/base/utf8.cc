@@ -3,11 +3,6 @@
 #include <array>
 
 namespace capf {
-namespace {
-
-constexpr char32_t kReplacement = 0xFFFD;
-
-}  // namespace
 
 // RFC 3629 4
 //    UTF8-2 = %xC2-DF UTF8-tail
@@ -33,7 +28,7 @@ char32_t take_code_point(std::string_view& text) {
   }
   ok = ok && code_point >= kSmallest[length] && code_point <= 0x10FFFF && (code_point < 0xD800 || code_point > 0xDFFF);
   text.remove_prefix(ok ? length : 1);
-  return ok ? code_point : kReplacement;
+  return ok ? code_point : kReplacementCharacter;
 }
 
 std::optional<std::size_t> find_not_utf8(std::string_view text) {
@@ -41,7 +36,8 @@ std::optional<std::size_t> find_not_utf8(std::string_view text) {
   while (!rest.empty()) {
     const std::string_view before = rest;
     // U+FFFD itself is three octets.
-    if (take_code_point(rest) == kReplacement && before.size() - rest.size() == 1) return text.size() - before.size();
+    if (take_code_point(rest) == kReplacementCharacter && before.size() - rest.size() == 1)
+      return text.size() - before.size();
   }
   return std::nullopt;
 }
@@ -60,6 +56,24 @@ void append_utf8(std::string& out, char32_t c) {
     out += static_cast<char>(0xF0U | (c >> 18U));
     tail(12), tail(6), tail(0);
   }
+}
+
+std::string_view cut(std::string_view text, std::size_t octets) {
+  std::string_view rest = text;
+  std::size_t end = 0;
+  while (!rest.empty()) {
+    take_code_point(rest);
+    const std::size_t next = text.size() - rest.size();
+    if (next > octets) break;
+    end = next;
+  }
+  return text.substr(0, end);
+}
+
+std::string_view cut_characters(std::string_view text, std::size_t characters) {
+  std::string_view rest = text;
+  for (; characters > 0 && !rest.empty(); --characters) take_code_point(rest);
+  return text.substr(0, text.size() - rest.size());
 }
 
 }  // namespace capf

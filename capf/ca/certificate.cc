@@ -4,6 +4,7 @@
 
 #include <botan/pem.h>
 
+#include "capf/base/utf8.h"
 #include "capf/ca/asn1.h"
 #include "capf/ca/name.h"
 #include "capf/ca/openssl.h"
@@ -49,13 +50,10 @@ Result<CertificateOutline> scan(BytesView der) {
   return *outline;
 }
 
-/// At most `longest` octets, and whole characters.
-std::string cut(const std::string& text, std::size_t longest) {
-  if (text.size() <= longest) return text;
-  std::size_t end = longest;
-  const auto continues = [](char octet) { return (static_cast<unsigned char>(octet) & 0xC0) == 0x80; };
-  while (end > 0 && continues(text[end])) --end;
-  return text.substr(0, end) + "...";
+/// At most `longest` octets, with "..." after them where there are more.
+std::string shortened(const std::string& text, std::size_t longest) {
+  const std::string_view shown = cut(text, longest);
+  return std::string(shown) + (shown.size() < text.size() ? "..." : "");
 }
 
 }  // namespace
@@ -99,9 +97,9 @@ CertificateWords describe_certificate(BytesView der) {
   words.sha256 = to_hex(sha256(der));
   const auto facts = read_certificate(der);
   if (!facts) return words;
-  words.subject = cut(facts->subject, kLongestName);
-  words.issuer = cut(facts->issuer, kLongestName);
-  words.serial = cut(to_hex(facts->serial), kLongestSerial);
+  words.subject = shortened(facts->subject, kLongestName);
+  words.issuer = shortened(facts->issuer, kLongestName);
+  words.serial = shortened(to_hex(facts->serial), kLongestSerial);
   words.dates = to_rfc3339(facts->not_before) + " to " + to_rfc3339(facts->not_after);
   return words;
 }

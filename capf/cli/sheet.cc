@@ -25,9 +25,8 @@ constexpr std::array<std::string_view, 24> kUsualTitles{
     "user", "username",   "owner",     "extension", "number",      "serial",     "serialnumber", "ip"};
 
 std::string shortened(std::string_view value) {
-  std::string_view rest = value;
-  for (std::size_t i = 0; i < kLongestValue && !rest.empty(); ++i) take_code_point(rest);
-  return std::string(value.substr(0, value.size() - rest.size())) + (rest.empty() ? "" : "...");
+  const std::string_view shown = cut_characters(value, kLongestValue);
+  return std::string(shown) + (shown.size() < value.size() ? "..." : "");
 }
 
 /// "Device Name" and "device_name" as "devicename".

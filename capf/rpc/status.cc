@@ -2,13 +2,13 @@
 
 #include <botan/base64.h>
 
+#include "capf/base/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
 namespace capf::rpc {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 // Trailers are at most 8 KiB for most clients; the words are in them twice, once percent-encoded.
 constexpr std::size_t kLongestMessage = 1000;
 constexpr int kRetryAfterSeconds = 1;
@@ -30,29 +30,7 @@ grpc::StatusCode code_for(const Error& error) {
   CAPF_INVARIANT(false);
 }
 
-/// How many octets the UTF-8 character at the start of `text` has; 0 where there is none (RFC 3629 4).
-std::size_t character(std::string_view text) {
-  const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto tail = [&](std::size_t i) { return i < text.size() && (octet(i) & 0xC0U) == 0x80U; };
-  const unsigned first = octet(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return tail(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (!tail(1) || !tail(2)) return 0;
-    if (first == 0xE0 && octet(1) < 0xA0) return 0;  // longer than it needs
-    if (first == 0xED && octet(1) > 0x9F) return 0;  // a surrogate
-    return 3;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (!tail(1) || !tail(2) || !tail(3)) return 0;
-    if (first == 0xF0 && octet(1) < 0x90) return 0;
-    if (first == 0xF4 && octet(1) > 0x8F) return 0;  // above U+10FFFF
-    return 4;
-  }
-  return 0;
-}
-
-bool is_control(unsigned char octet) { return octet < 0x20 || octet == 0x7F; }
+bool is_control(char32_t c) { return c < 0x20 || c == 0x7F; }
 
 }  // namespace
 
@@ -96,12 +74,13 @@ Gate::Fields trailers_of(const grpc::Status& status) {
 std::string to_utf8(std::string_view text, std::size_t limit) {
   std::string out;
   while (!text.empty()) {
-    const std::size_t length = character(text);
-    const bool good = length > 1 || (length == 1 && !is_control(static_cast<unsigned char>(text[0])));
-    const std::string_view next = good ? text.substr(0, length) : kReplacement;
-    if (out.size() + next.size() > limit) break;
-    out += next;
-    text.remove_prefix(length > 0 ? length : 1);
+    const std::size_t before = out.size();
+    const char32_t c = take_code_point(text);
+    append_utf8(out, is_control(c) ? kReplacementCharacter : c);
+    if (out.size() > limit) {
+      out.resize(before);
+      break;
+    }
   }
   return out;
 }

@@ -14,6 +14,7 @@
 #include "capf/base/file.h"
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
+#include "capf/base/utf8.h"
 #include "tests/support/folder.h"
 
 using namespace capf;
@@ -106,6 +107,48 @@ TEST_CASE("hexadecimal is read in either case and refused when it is not whole")
   CHECK_FALSE(parse_hex("0"));
   CHECK_FALSE(parse_hex("0g"));
   CHECK_FALSE(parse_hex("0 0 "));
+}
+
+TEST_CASE("UTF-8 is read code point by code point, and an octet that is none is replaced") {
+  const auto read = [](std::string_view text) {
+    std::u32string points;
+    while (!text.empty()) points += take_code_point(text);
+    return points;
+  };
+  CHECK(read("M\xC3\xBC") == U"M\u00FC");
+  CHECK(read("\xE2\x82\xAC") == U"\u20AC");
+  CHECK(read("\xF0\x9F\x93\x9E") == U"\U0001F4DE");
+  const auto bad = GENERATE(as<std::string>{}, "\x80", "\xFF", "\xC3", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80",
+                            "\xE2\x82", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80");
+  CAPTURE(to_hex(as_bytes(bad)));
+  CHECK(read(bad) == std::u32string(bad.size(), kReplacementCharacter));
+  CHECK(find_not_utf8("ok" + bad) == 2);
+  CHECK(find_not_utf8("\xEF\xBF\xBD") == std::nullopt);
+}
+
+TEST_CASE("every code point is written as it is read") {
+  for (char32_t point = 0; point <= 0x10FFFF; ++point) {
+    if (point == 0xD800) point = 0xE000;
+    std::string text;
+    append_utf8(text, point);
+    std::string_view rest = text;
+    if (take_code_point(rest) != point || !rest.empty()) FAIL("U+" << std::hex << static_cast<std::uint32_t>(point));
+  }
+}
+
+TEST_CASE("text is cut between characters") {
+  const std::string text = "a\xC3\xBC\xE2\x82\xACz";  // of 1, 2, 3 and 1 octets
+  const std::size_t kept[] = {0, 1, 1, 3, 3, 3, 6, 7, 7};
+  for (std::size_t octets = 0; octets < std::size(kept); ++octets) {
+    CAPTURE(octets);
+    CHECK(cut(text, octets) == text.substr(0, kept[octets]));
+  }
+  CHECK(cut("\x80\x80\x80", 2) == "\x80\x80");
+  CHECK(cut("", 5).empty());
+  CHECK(cut_characters(text, 0).empty());
+  CHECK(cut_characters(text, 3) == text.substr(0, 6));
+  CHECK(cut_characters(text, 9) == text);
+  CHECK(cut_characters("\xC3\xC3\xBC", 1) == "\xC3");
 }
 
 TEST_CASE("addresses are compared by what they are, not by how they are written") {
