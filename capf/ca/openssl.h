@@ -10,18 +10,11 @@
 #include <openssl/x509.h>
 
 #include "capf/base/bytes.h"
+#include "capf/base/handle.h"
 
 // Owners for OpenSSL's objects. Its queue of errors belongs to the thread: callers of OpenSSL leave it empty.
 
 namespace capf::ca {
-
-template <auto kFree>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
 
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free>>;
 using PkeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;

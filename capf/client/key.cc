@@ -13,22 +13,17 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+#include "capf/base/handle.h"
+
 namespace capf::client {
 namespace {
 
-template <auto release>
-struct Release {
-  template <class T>
-  void operator()(T* pointer) const {
-    release(pointer);
-  }
-};
-using Bio = std::unique_ptr<BIO, Release<BIO_free_all>>;
-using Context = std::unique_ptr<EVP_PKEY_CTX, Release<EVP_PKEY_CTX_free>>;
-using Number = std::unique_ptr<BIGNUM, Release<BN_clear_free>>;
-using Request = std::unique_ptr<X509_REQ, Release<X509_REQ_free>>;
-using Certificate = std::unique_ptr<X509, Release<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Release<EVP_PKEY_free>>;
+using Bio = std::unique_ptr<BIO, Freed<BIO_free_all>>;
+using Context = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
+using Number = std::unique_ptr<BIGNUM, Freed<BN_clear_free>>;
+using Request = std::unique_ptr<X509_REQ, Freed<X509_REQ_free>>;
+using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 
 /// Clears OpenSSL's error queue, so that the next call does not see old errors.
 template <class Failure>
@@ -102,7 +97,7 @@ Result<PrivateKey> PrivateKey::generate(KeyKind kind) {
 // RFC 8017 3.2
 //    n = p * q;  e * d == 1 (mod lcm(p-1, q-1));  dP = d mod (p-1);  dQ = d mod (q-1);  qInv = q^-1 mod p
 Result<PrivateKey> PrivateKey::from_primes(BytesView first, BytesView second) {
-  const std::unique_ptr<BN_CTX, Release<BN_CTX_free>> scratch(BN_CTX_secure_new());
+  const std::unique_ptr<BN_CTX, Freed<BN_CTX_free>> scratch(BN_CTX_secure_new());
   const auto made = [] { return Number(BN_secure_new()); };
   Number p(BN_bin2bn(first.data(), static_cast<int>(first.size()), nullptr));
   Number q(BN_bin2bn(second.data(), static_cast<int>(second.size()), nullptr));
@@ -120,7 +115,7 @@ Result<PrivateKey> PrivateKey::from_primes(BytesView first, BytesView second) {
             BN_mod_inverse(inverse.get(), q.get(), p.get(), scratch.get()) != nullptr;
   if (!ok) return dropping_errors(fail(Reason::kKeyGenerationFailed));
 
-  const std::unique_ptr<OSSL_PARAM_BLD, Release<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
+  const std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
   const auto push = [&](const char* name, const Number& number) {
     return OSSL_PARAM_BLD_push_BN(builder.get(), name, number.get()) == 1;
   };
@@ -129,7 +124,7 @@ Result<PrivateKey> PrivateKey::from_primes(BytesView first, BytesView second) {
        push(OSSL_PKEY_PARAM_RSA_EXPONENT1, dp) && push(OSSL_PKEY_PARAM_RSA_EXPONENT2, dq) &&
        push(OSSL_PKEY_PARAM_RSA_COEFFICIENT1, inverse);
   if (!ok) return dropping_errors(fail(Reason::kKeyGenerationFailed));
-  const std::unique_ptr<OSSL_PARAM, Release<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
+  const std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
   const Context context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* key = nullptr;
   if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
@@ -189,7 +184,7 @@ Result<Bytes> PrivateKey::sign_bare(Digest digest, BytesView data) const {
 }
 
 Result<Bytes> generate_prime(int bits) {
-  const std::unique_ptr<BN_CTX, Release<BN_CTX_free>> scratch(BN_CTX_secure_new());
+  const std::unique_ptr<BN_CTX, Freed<BN_CTX_free>> scratch(BN_CTX_secure_new());
   const Number prime(BN_secure_new());
   // RFC 8017 3.1
   //    e ... with GCD(e, lambda(n)) = 1
@@ -233,8 +228,7 @@ Status check_pair(std::string_view certificate_pem, std::string_view key_pem) {
   CAPF_TRY(PrivateKey::parse(key_pem));
   const Certificate certificate = decode_certificate(certificates.front());
   if (certificate == nullptr) return fail(Reason::kInvalidCertificate);
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PrivateKey(reader(key_pem).get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
+  const Key key(PEM_read_bio_PrivateKey(reader(key_pem).get(), nullptr, no_passphrase, nullptr));
   // By what the keys are, not by how they are written: an EC point may be compressed.
   if (dropping_errors(key != nullptr && X509_check_private_key(certificate.get(), key.get()) == 1)) return {};
   return fail(Reason::kInvalidCertificate, "the certificate and the key do not belong together");
@@ -250,9 +244,8 @@ bool is_signed_by(BytesView certificate, BytesView issuer) {
 
 bool is_signature(const std::string& public_key, BytesView data, BytesView signature) {
   const Bio bio = reader(public_key);
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  const Key key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
+  const std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
   return dropping_errors(
       key != nullptr && context != nullptr && EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC &&
       EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key.get()) == 1 &&
@@ -307,8 +300,7 @@ Result<Bytes> public_key_of_file(std::string_view file) {
     return dropping_errors(encode(X509_REQ_get_X509_PUBKEY(request.get()), i2d_X509_PUBKEY));
   }
   at = der.data();
-  const std::unique_ptr<X509_PUBKEY, decltype(&X509_PUBKEY_free)> key(d2i_X509_PUBKEY(nullptr, &at, length),
-                                                                      X509_PUBKEY_free);
+  const std::unique_ptr<X509_PUBKEY, Freed<X509_PUBKEY_free>> key(d2i_X509_PUBKEY(nullptr, &at, length));
   if (key != nullptr) return dropping_errors(encode(key.get(), i2d_X509_PUBKEY));
   return dropping_errors(
       fail(Reason::kKeyEncoding, "it holds no public key, certificate or PKCS #10 request in PEM or DER"));

@@ -7,6 +7,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "capf/base/handle.h"
+
 namespace capf::net {
 namespace {
 
@@ -16,13 +18,6 @@ constexpr const char* kCiphers =
 // The only suite of 7900 series phones.
 constexpr const char* kLegacyCiphers = "AES128-SHA";
 
-template <auto kFree>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free>>;
 using PkeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using X509Ptr = std::unique_ptr<X509, Freed<X509_free>>;

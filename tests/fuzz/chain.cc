@@ -45,7 +45,7 @@ const Trusted& trusted(std::uint8_t choice) {
 }
 
 void free_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
-using StackPtr = std::unique_ptr<STACK_OF(X509), ca::Freed<free_stack>>;
+using StackPtr = std::unique_ptr<STACK_OF(X509), capf::Freed<free_stack>>;
 
 /// OpenSSL trusts no certificate with an extension that it cannot read. Ours must be able to read those that limit its
 /// use; others, such as the addresses of CRLs, may have any form.
@@ -62,7 +62,7 @@ bool openssl_cannot_read(X509* certificate) {
 
 /// Whether OpenSSL finds a path too over these others. It tries only the first that fits.
 bool openssl_finds_path(X509_STORE* store, X509* leaf, STACK_OF(X509) * others, TimePoint now, bool expired) {
-  const std::unique_ptr<X509_STORE_CTX, ca::Freed<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
+  const std::unique_ptr<X509_STORE_CTX, capf::Freed<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
   X509_STORE_CTX_init(context.get(), store, leaf, others);
   X509_VERIFY_PARAM* const wanted = X509_STORE_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_time(wanted, std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count());
@@ -80,7 +80,7 @@ bool openssl_finds_path(X509_STORE* store, X509* leaf, STACK_OF(X509) * others, 
 
 /// Whether OpenSSL finds a path too, or cannot tell. A phone may send another certificate of a known issuer.
 bool openssl_accepts(X509* leaf, const std::vector<Bytes>& chain, const Trusted& trusted, TimePoint now, bool expired) {
-  const std::unique_ptr<X509_STORE, ca::Freed<X509_STORE_free>> store(X509_STORE_new());
+  const std::unique_ptr<X509_STORE, capf::Freed<X509_STORE_free>> store(X509_STORE_new());
   const StackPtr sent_first(sk_X509_new_null());
   const StackPtr known_first(sk_X509_new_null());
   std::vector<ca::X509Ptr> owned;

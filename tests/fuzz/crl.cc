@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!whole || !reader->check_issuer(kIssuer)) return 0;
   // OpenSSL reads the same.
   const unsigned char* at = der.data();
-  const std::unique_ptr<X509_CRL, ca::Freed<X509_CRL_free>> other(
+  const std::unique_ptr<X509_CRL, capf::Freed<X509_CRL_free>> other(
       d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
   CAPF_INVARIANT(other && at == der.data() + der.size());
   CAPF_INVARIANT(X509_CRL_verify(other.get(), kSigner.get()) == 1);

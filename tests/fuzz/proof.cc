@@ -16,7 +16,7 @@ Bytes sign_bare(EVP_PKEY* key, const EVP_MD* digest, BytesView data) {
   Bytes value(EVP_MAX_MD_SIZE);
   unsigned size = 0;
   EVP_Digest(data.data(), data.size(), value.data(), &size, digest, nullptr);
-  const std::unique_ptr<EVP_PKEY_CTX, ca::Freed<EVP_PKEY_CTX_free>> context(EVP_PKEY_CTX_new(key, nullptr));
+  const std::unique_ptr<EVP_PKEY_CTX, capf::Freed<EVP_PKEY_CTX_free>> context(EVP_PKEY_CTX_new(key, nullptr));
   std::size_t length = static_cast<std::size_t>(EVP_PKEY_get_size(key));
   Bytes signature(length);
   CAPF_INVARIANT(EVP_PKEY_sign_init(context.get()) == 1);

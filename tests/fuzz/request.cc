@@ -57,7 +57,7 @@ void check_offered(const ca::OfferedKey& key, bool issue) {
   check_same_key(key, other.get());
   const bool rsa = key.type == ca::KeyType::kRsa;
   CAPF_INVARIANT(!rsa || (key.bits >= (strong ? 2048 : 1024) && key.bits <= 4096));
-  const std::unique_ptr<EVP_PKEY_CTX, ca::Freed<EVP_PKEY_CTX_free>> context(EVP_PKEY_CTX_new(other.get(), nullptr));
+  const std::unique_ptr<EVP_PKEY_CTX, capf::Freed<EVP_PKEY_CTX_free>> context(EVP_PKEY_CTX_new(other.get(), nullptr));
   CAPF_INVARIANT(rsa || EVP_PKEY_public_check(context.get()) == 1);
   KeyPolicy wanted{rsa ? KeyOrder::kRsa : KeyOrder::kEc};
   (rsa ? wanted.rsa_bits : wanted.ec_bits) = key.bits;

@@ -21,7 +21,7 @@ class Signer {
   Bytes operator()(BytesView data, BytesView algorithm) const {
     const ca::ErrorQueue errors;
     const unsigned char* at = algorithm.data();
-    const std::unique_ptr<X509_ALGOR, ca::Freed<X509_ALGOR_free>> parsed(
+    const std::unique_ptr<X509_ALGOR, capf::Freed<X509_ALGOR_free>> parsed(
         d2i_X509_ALGOR(nullptr, &at, static_cast<long>(algorithm.size())));
     int digest = NID_undef;
     if (parsed) OBJ_find_sigid_algs(OBJ_obj2nid(parsed->algorithm), &digest, nullptr);
@@ -34,7 +34,7 @@ class Signer {
 
  private:
   Bytes sign(BytesView data, const EVP_MD* digest) const {
-    const std::unique_ptr<EVP_MD_CTX, ca::Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+    const std::unique_ptr<EVP_MD_CTX, capf::Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
     std::size_t size = 0;
     if (EVP_DigestSignInit(context.get(), nullptr, digest, nullptr, key_.get()) != 1 ||
         EVP_DigestSign(context.get(), nullptr, &size, data.data(), data.size()) != 1) {

@@ -46,7 +46,7 @@ inline bool verify_in_openssl(const ca::SigningKey& key, const EVP_MD* digest, B
   const Bytes spki = key.public_key();
   const unsigned char* at = spki.data();
   const ca::PkeyPtr half(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
-  const std::unique_ptr<EVP_MD_CTX, ca::Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+  const std::unique_ptr<EVP_MD_CTX, capf::Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
   return EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, half.get()) == 1 &&
          EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
 }
@@ -120,7 +120,7 @@ inline void check_signing_key(const ca::SigningKey& key, const std::string& hash
     std::ifstream file(path, std::ios::binary);
     const Bytes der{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     const unsigned char* at = der.data();
-    const std::unique_ptr<X509_CRL, ca::Freed<X509_CRL_free>> crl(
+    const std::unique_ptr<X509_CRL, capf::Freed<X509_CRL_free>> crl(
         d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
     REQUIRE(crl);
     CHECK(X509_CRL_verify(crl.get(), X509_get0_pubkey(above.get())) == 1);

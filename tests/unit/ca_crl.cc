@@ -11,7 +11,7 @@ using namespace capf::test;
 
 namespace {
 
-using CrlPtr = std::unique_ptr<X509_CRL, ca::Freed<X509_CRL_free>>;
+using CrlPtr = std::unique_ptr<X509_CRL, capf::Freed<X509_CRL_free>>;
 
 CrlPtr parse(const Bytes& der) {
   const unsigned char* at = der.data();

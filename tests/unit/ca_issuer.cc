@@ -54,9 +54,9 @@ int verify_in_openssl(const Bytes& der, const std::string& root, int purpose) {
   const ca::ErrorQueue errors;
   const ca::X509Ptr leaf = ca::parse_x509(der);
   const ca::X509Ptr anchor = ca::parse_x509(read_der(root));
-  const std::unique_ptr<X509_STORE, ca::Freed<X509_STORE_free>> store(X509_STORE_new());
+  const std::unique_ptr<X509_STORE, capf::Freed<X509_STORE_free>> store(X509_STORE_new());
   X509_STORE_add_cert(store.get(), anchor.get());
-  const std::unique_ptr<X509_STORE_CTX, ca::Freed<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
+  const std::unique_ptr<X509_STORE_CTX, capf::Freed<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
   X509_STORE_CTX_init(context.get(), store.get(), leaf.get(), nullptr);
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_time(parameters,

@@ -12,9 +12,9 @@ using namespace capf::test;
 
 namespace {
 
-using RequestPtr = std::unique_ptr<OCSP_REQUEST, ca::Freed<OCSP_REQUEST_free>>;
-using ResponsePtr = std::unique_ptr<OCSP_RESPONSE, ca::Freed<OCSP_RESPONSE_free>>;
-using BasicPtr = std::unique_ptr<OCSP_BASICRESP, ca::Freed<OCSP_BASICRESP_free>>;
+using RequestPtr = std::unique_ptr<OCSP_REQUEST, capf::Freed<OCSP_REQUEST_free>>;
+using ResponsePtr = std::unique_ptr<OCSP_RESPONSE, capf::Freed<OCSP_RESPONSE_free>>;
+using BasicPtr = std::unique_ptr<OCSP_BASICRESP, capf::Freed<OCSP_BASICRESP_free>>;
 
 /// A request as of openssl's client. @param nonce octets of its nonce; 0: none
 Bytes request(int serials, const EVP_MD* digest = EVP_sha1(), int nonce = 0,
@@ -22,7 +22,7 @@ Bytes request(int serials, const EVP_MD* digest = EVP_sha1(), int nonce = 0,
   const RequestPtr made(OCSP_REQUEST_new());
   const ca::X509Ptr above = ca::parse_x509(read_der(issuer));
   for (int i = 0; i < serials; ++i) {
-    const std::unique_ptr<ASN1_INTEGER, ca::Freed<ASN1_INTEGER_free>> serial(ASN1_INTEGER_new());
+    const std::unique_ptr<ASN1_INTEGER, capf::Freed<ASN1_INTEGER_free>> serial(ASN1_INTEGER_new());
     ASN1_INTEGER_set(serial.get(), 1000 + i);
     OCSP_request_add0_id(made.get(), OCSP_cert_id_new(digest, X509_get_subject_name(above.get()),
                                                       X509_get0_pubkey_bitstr(above.get()), serial.get()));
@@ -67,7 +67,7 @@ TEST_CASE("openssl accepts the answer of the delegated key, by issuers of every 
   REQUIRE(response);
   REQUIRE(OCSP_response_status(response.get()) == OCSP_RESPONSE_STATUS_SUCCESSFUL);
   const BasicPtr basic(OCSP_response_get1_basic(response.get()));
-  const std::unique_ptr<X509_STORE, ca::Freed<X509_STORE_free>> store(X509_STORE_new());
+  const std::unique_ptr<X509_STORE, capf::Freed<X509_STORE_free>> store(X509_STORE_new());
   const ca::X509Ptr anchor = ca::parse_x509(read_der(issuer));
   X509_STORE_add_cert(store.get(), anchor.get());
   X509_VERIFY_PARAM_set_time(X509_STORE_get0_param(store.get()),
@@ -130,13 +130,13 @@ TEST_CASE("a critical nonce is answered by one that is not critical, and no othe
   CHECK(X509_EXTENSION_get_critical(OCSP_BASICRESP_get_ext(basic.get(), 0)) == 0);
 
   const auto with_unknown = [](int is_critical) {
-    const std::unique_ptr<ASN1_OCTET_STRING, ca::Freed<ASN1_OCTET_STRING_free>> value(ASN1_OCTET_STRING_new());
-    const std::unique_ptr<ASN1_OBJECT, ca::Freed<ASN1_OBJECT_free>> name(OBJ_txt2obj("1.3.6.1.4.1.55555.1", 1));
+    const std::unique_ptr<ASN1_OCTET_STRING, capf::Freed<ASN1_OCTET_STRING_free>> value(ASN1_OCTET_STRING_new());
+    const std::unique_ptr<ASN1_OBJECT, capf::Freed<ASN1_OBJECT_free>> name(OBJ_txt2obj("1.3.6.1.4.1.55555.1", 1));
     return X509_EXTENSION_create_by_OBJ(nullptr, name.get(), is_critical, value.get());
   };
   for (const int is_critical : {0, 1}) {
     CAPTURE(is_critical);
-    const std::unique_ptr<X509_EXTENSION, ca::Freed<X509_EXTENSION_free>> extension(with_unknown(is_critical));
+    const std::unique_ptr<X509_EXTENSION, capf::Freed<X509_EXTENSION_free>> extension(with_unknown(is_critical));
     CHECK(ca::OcspRequest::parse(changed([&](OCSP_REQUEST* made) {
             OCSP_REQUEST_add_ext(made, extension.get(), -1);
           })).has_value() == (is_critical == 0));

@@ -100,7 +100,7 @@ TEST_CASE("a CRL is served as it stands on disk, and in PEM, whatever its size")
   CHECK(header_of(pem, "ETag") != header_of(der, "ETag"));
   // The way that openssl writes the same.
   const unsigned char* at = file.data();
-  const std::unique_ptr<X509_CRL, ca::Freed<X509_CRL_free>> crl(
+  const std::unique_ptr<X509_CRL, capf::Freed<X509_CRL_free>> crl(
       d2i_X509_CRL(nullptr, &at, static_cast<long>(file.size())));
   const ca::BioPtr out(BIO_new(BIO_s_mem()));
   REQUIRE(PEM_write_bio_X509_CRL(out.get(), crl.get()) == 1);
