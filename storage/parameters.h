@@ -10,8 +10,8 @@
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
-#include "capf/domain/crl.h"
 #include "capf/domain/device.h"
+#include "capf/domain/serial.h"
 
 namespace capf::storage {
 

@@ -92,14 +92,14 @@ std::string CertificateWords::text() const {
 
 CertificateWords describe_certificate(BytesView der) {
   constexpr std::size_t kLongestName = 120;
-  constexpr std::size_t kLongestSerial = 40;  // RFC 5280 4.1.2.2: 20 octets
+  constexpr std::size_t kSerialShown = 40;  // RFC 5280 4.1.2.2: 20 octets
   CertificateWords words;
   words.sha256 = to_hex(sha256(der));
   const auto facts = read_certificate(der);
   if (!facts) return words;
   words.subject = shortened(facts->subject, kLongestName);
   words.issuer = shortened(facts->issuer, kLongestName);
-  words.serial = shortened(to_hex(facts->serial), kLongestSerial);
+  words.serial = shortened(to_hex(facts->serial), kSerialShown);
   words.dates = to_rfc3339(facts->not_before) + " to " + to_rfc3339(facts->not_after);
   return words;
 }

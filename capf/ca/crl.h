@@ -8,8 +8,8 @@
 
 #include "capf/base/file.h"
 #include "capf/ca/key.h"
-#include "capf/domain/crl.h"
 #include "capf/domain/issuer.h"
+#include "capf/domain/revocation.h"
 
 // Certificate revocation lists, RFC 5280 5: version 2, complete for their scope, in files: one of a million entries has
 // some 40 MB, so it is read and written piece by piece.

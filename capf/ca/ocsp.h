@@ -9,8 +9,8 @@
 #include <botan/rng.h>
 
 #include "capf/ca/key.h"
-#include "capf/domain/crl.h"
 #include "capf/domain/issuer.h"
+#include "capf/domain/revocation.h"
 
 // The Online Certificate Status Protocol, RFC 6960, as RFC 5019 profiles it; nonces, RFC 9654. Encoded by OpenSSL.
 

@@ -92,9 +92,4 @@ bool Certificate::valid(TimePoint now) const {
 
 bool Certificate::due_for_renewal(TimePoint now) const { return now >= not_after - (not_after - not_before) / 3; }
 
-std::string serial_text(BytesView serial) {
-  while (serial.size() > 1 && serial.front() == 0) serial = serial.subspan(1);
-  return to_hex(serial);
-}
-
 }  // namespace capf

@@ -96,7 +96,4 @@ struct Certificate {
   bool due_for_renewal(TimePoint now) const;
 };
 
-/// Lower-case hexadecimal without leading zero octets, two digits an octet.
-std::string serial_text(BytesView serial);
-
 }  // namespace capf

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "capf/base/bytes.h"
@@ -28,6 +30,19 @@ struct KeyDigests {
   Sha256 sha256{};                      ///< of the SubjectPublicKeyInfo, DER
   std::optional<Sha256> modulus;        ///< RSA: see ca::key_digests()
   std::optional<ListedModulus> listed;  ///< RSA: how a list of weak keys would have it
+};
+
+/// The owner of a public key. A key belongs to one of them for ever.
+enum class KeyOwner : std::uint8_t { kPhone, kMic, kIssuer, kSite, kAdministrator, kBlocked };
+std::string_view to_string(KeyOwner owner);
+std::optional<KeyOwner> parse_key_owner(std::string_view text);
+
+struct KeyRecord {
+  KeyOwner owner = KeyOwner::kPhone;
+  std::int64_t phone_id = 0;  ///< for kPhone and kMic; 0 for a MIC that no phone has shown
+  bool compromised = false;
+  bool blocked = false;           ///< compromised, or that of a blocked certificate: it serves nobody
+  std::optional<Sha256> modulus;  ///< the digest of its modulus, as far as that is on record
 };
 
 }  // namespace capf

@@ -15,13 +15,13 @@
 #include "capf/domain/administrator.h"
 #include "capf/domain/audit.h"
 #include "capf/domain/certificate.h"
-#include "capf/domain/crl.h"
 #include "capf/domain/expiry.h"
 #include "capf/domain/issuer.h"
 #include "capf/domain/key.h"
 #include "capf/domain/operation.h"
 #include "capf/domain/phone.h"
 #include "capf/domain/policy.h"
+#include "capf/domain/revocation.h"
 #include "capf/domain/seal.h"
 #include "capf/domain/withdrawal.h"
 
@@ -274,19 +274,6 @@ class CrlStore {
                                          TimePoint expires_at) = 0;
 };
 inline constexpr std::size_t kLargestCrlPiece = 1024 * 1024;
-
-/// The owner of a public key. A key belongs to one of them for ever.
-enum class KeyOwner : std::uint8_t { kPhone, kMic, kIssuer, kSite, kAdministrator, kBlocked };
-std::string_view to_string(KeyOwner owner);
-std::optional<KeyOwner> parse_key_owner(std::string_view text);
-
-struct KeyRecord {
-  KeyOwner owner = KeyOwner::kPhone;
-  std::int64_t phone_id = 0;  ///< for kPhone and kMic; 0 for a MIC that no phone has shown
-  bool compromised = false;
-  bool blocked = false;           ///< compromised, or that of a blocked certificate: it serves nobody
-  std::optional<Sha256> modulus;  ///< the digest of its modulus, as far as that is on record
-};
 
 /// Two devices whose keys, made before moduli were looked at, have one modulus.
 struct SharedModulus {

@@ -54,16 +54,6 @@ Result<std::optional<std::string>> optional_text(const std::string& text, std::s
   return text_from(text, what);
 }
 
-/// Hexadecimal, also with an odd number of digits; leading zero octets are dropped.
-Result<SerialNumber> serial_from(const std::string& text) {
-  const auto octets = parse_hex(text.size() % 2 == 0 ? text : '0' + text);
-  if (!octets || octets->empty()) return fail(Reason::kInvalidSerial);
-  BytesView serial = *octets;
-  while (serial.size() > 1 && serial.front() == 0) serial = serial.subspan(1);
-  if (serial.size() > kLongestSerial) return fail(Reason::kInvalidSerial);
-  return SerialNumber(serial);
-}
-
 Result<Pattern> pattern_from(const std::string& text) { return text.empty() ? Pattern::any() : Pattern::parse(text); }
 
 Status check_size(const v1::PageRequest& page) {
@@ -393,7 +383,7 @@ Result<CertificateSelection> selection_from(const v1::CertificateSelection& sele
   }
   if (selection.serials_size() > kMostSerials) return malformed("10,000 serial numbers at once");
   for (const std::string& text : selection.serials()) {
-    CAPF_LET(const SerialNumber serial, serial_from(text));
+    CAPF_LET(const SerialNumber serial, SerialNumber::parse(text));
     selected.serials.push_back(serial);
   }
   if (!selected.names_any()) return fail(Reason::kInvalidSelection);

@@ -12,7 +12,7 @@ namespace capf::service {
 namespace {
 
 constexpr std::size_t kLongestModel = 64;
-constexpr std::size_t kLongestSerial = 128;  ///< of a certificate that a phone hands over: not ours
+constexpr std::size_t kLongestForeignSerial = 128;  ///< of a certificate that a phone hands over: not ours
 
 bool renewable(const Proven& proven, const SitePolicy& policy, TimePoint now) {
   return policy.self_service_upgrade && proven.by == CredentialKind::kOwnLsc && proven.lsc->valid(now) &&
@@ -136,7 +136,7 @@ Status hand_over_in(Transaction& tx, const Caller& caller, const Proven& proven,
   }
   for (const Bytes& der : certificates) {
     CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
-    if (facts.serial.size() > kLongestSerial)
+    if (facts.serial.size() > kLongestForeignSerial)
       return fail(Reason::kCertificateMalformed, "its serial number is too long");
     Certificate record;
     record.kind = CertificateKind::kHandedOver;

@@ -8,7 +8,7 @@
 #include "capf/domain/device.h"
 #include "capf/domain/operation.h"
 #include "capf/domain/policy.h"
-#include "capf/domain/store.h"
+#include "capf/domain/serial.h"
 
 using namespace capf;
 
@@ -130,6 +130,18 @@ TEST_CASE("a certificate's state is the first that fits") {
   lsc.revoked_at.reset();
   lsc.kind = CertificateKind::kHandedOver;
   CHECK_FALSE(lsc.valid(now));
+}
+
+TEST_CASE("a serial number is read from hexadecimal digits, without leading zero octets") {
+  const auto octets = [](std::string_view text) { return to_hex(SerialNumber::parse(text)->view()); };
+  CHECK(octets("7F01") == "7f01");
+  CHECK(octets("f01") == "0f01");
+  CHECK(octets("0") == "00");
+  CHECK(octets(std::string(6, '0') + std::string(40, 'a')) == std::string(40, 'a'));
+  for (const std::string& text : {std::string(), std::string("7g"), std::string("-1"), std::string(41, '1')}) {
+    CAPTURE(text);
+    CHECK(SerialNumber::parse(text).error().reason == Reason::kInvalidSerial);
+  }
 }
 
 TEST_CASE("a serial number is shown without leading zero octets") {

@@ -1,4 +1,6 @@
-#include "capf/domain/store.h"
+#include "capf/domain/key.h"
+
+#include "capf/base/error.h"
 
 namespace capf {
 

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "capf/base/bytes.h"
-#include "capf/base/time.h"
-#include "capf/domain/certificate.h"
+#include "capf/base/error.h"
 
 namespace capf {
 
@@ -23,6 +24,8 @@ class SerialNumber {
     CAPF_INVARIANT(!octets.empty() && octets.size() <= kLongestSerial);
     std::copy(octets.begin(), octets.end(), octets_.begin());
   }
+  /// Hexadecimal, also with an odd number of digits; leading zero octets are dropped. Errors: INVALID_SERIAL.
+  static Result<SerialNumber> parse(std::string_view text);
   BytesView view() const { return {octets_.data(), size_}; }
   bool operator==(const SerialNumber& other) const = default;
   bool operator<(const SerialNumber& other) const {
@@ -34,39 +37,7 @@ class SerialNumber {
   std::uint8_t size_ = 0;
 };
 
-/// An entry of a CRL, also what OCSP says of a revoked certificate.
-struct Revocation {
-  SerialNumber serial;
-  TimePoint revoked_at;
-  RevocationReason reason = RevocationReason::kUnspecified;
-};
-
-/// The status on record of one of our certificates.
-struct SerialStatus {
-  SerialNumber serial;
-  TimePoint not_after;
-  std::optional<TimePoint> revoked_at;
-  std::optional<RevocationReason> reason;
-  std::optional<TimePoint> released_at;  ///< from hold, the last time
-};
-
-/// A part of an issuer's CRL with a distribution point of its own.
-struct CrlShard {
-  std::int64_t issuer_id = 0;
-  int shard = 0;
-  auto operator<=>(const CrlShard&) const = default;
-};
-
-/// A CRL that was published.
-struct CrlRecord {
-  CrlShard shard;
-  std::int64_t number = 0;
-  TimePoint this_update;
-  TimePoint next_update;
-  Sha256 sha256{};  ///< of the DER
-  std::int64_t size = 0;
-  std::int64_t entries = 0;
-  TimePoint published_at;  ///< by the database's clock; given by the store
-};
+/// Lower-case hexadecimal without leading zero octets, two digits an octet.
+std::string serial_text(BytesView serial);
 
 }  // namespace capf
