@@ -7,6 +7,8 @@
 #include <openssl/conf.h>
 #include <openssl/crypto.h>
 
+#include "capf/base/handle.h"
+
 namespace capf::client {
 namespace {
 
@@ -25,9 +27,9 @@ CipherString = DEFAULT:@SECLEVEL=0
 Status allow_legacy_certificates() {
   // The machine's own configuration first: loaded later it would win.
   OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, nullptr);
-  const std::unique_ptr<CONF, decltype(&NCONF_free)> configuration(NCONF_new(nullptr), NCONF_free);
-  const std::unique_ptr<BIO, decltype(&BIO_free_all)> text(
-      BIO_new_mem_buf(kConfiguration.data(), static_cast<int>(kConfiguration.size())), BIO_free_all);
+  const std::unique_ptr<CONF, Freed<NCONF_free>> configuration(NCONF_new(nullptr));
+  const std::unique_ptr<BIO, Freed<BIO_free_all>> text(
+      BIO_new_mem_buf(kConfiguration.data(), static_cast<int>(kConfiguration.size())));
   long line = 0;
   if (NCONF_load_bio(configuration.get(), text.get(), &line) <= 0 ||
       CONF_modules_load(configuration.get(), nullptr, 0) <= 0) {

@@ -15,11 +15,13 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
+#include "capf/base/handle.h"
+
 namespace {
 
 using Time = std::chrono::steady_clock;
-using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-using Context = std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)>;
+using Key = std::unique_ptr<EVP_PKEY, capf::Freed<EVP_PKEY_free>>;
+using Context = std::unique_ptr<EVP_PKEY_CTX, capf::Freed<EVP_PKEY_CTX_free>>;
 
 [[noreturn]] void stop(const char* why, int code) {
   std::fprintf(stderr, "sign_only: %s\n", why);
@@ -31,12 +33,12 @@ Key make_key(const std::string& kind) {
   if (kind == "rsa2048") key = EVP_RSA_gen(2048);
   if (kind == "p256") key = EVP_EC_gen("P-256");
   if (key == nullptr) stop("no such key", 2);
-  return {key, EVP_PKEY_free};
+  return Key(key);
 }
 
 /// Signs until that time. @return how often
 std::uint64_t sign(EVP_PKEY* key, bool rsa, Time::time_point until) {
-  const Context context(EVP_PKEY_CTX_new(key, nullptr), EVP_PKEY_CTX_free);
+  const Context context(EVP_PKEY_CTX_new(key, nullptr));
   if (!context || EVP_PKEY_sign_init(context.get()) != 1 ||
       (rsa && EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1) ||
       EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha256()) != 1)
