@@ -2,7 +2,6 @@
 
 #include <functional>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "capf/base/endpoint.h"
@@ -20,6 +19,7 @@
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/server.h"
 #include "capf/daemon/site.h"
+#include "capf/net/descriptors.h"
 #include "storage/database.h"
 #include "storage/migrate.h"
 
@@ -77,14 +77,6 @@ Status wait_for_addresses(const Configuration& configuration, Signals& signals) 
   return {};
 }
 
-/// Raises the limit, because thousands of phones hold a descriptor each.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log_warning("descriptors.limited");
-}
-
 /// Locks the keys, so that their passphrase does not change while they are opened. Nothing where there are no keys.
 Result<std::optional<FolderLock>> lock_keys(const SiteFiles& files) {
   std::error_code error;
@@ -110,7 +102,7 @@ Status migrate(const Configuration& configuration, Signals& signals) {
 }
 
 Status run(const Configuration& configuration, const std::optional<std::string>& passphrase, Signals& signals) {
-  raise_descriptor_limit();
+  if (net::raise_descriptor_limit().refused) log_warning("descriptors.limited");  // each phone holds one
   log_info("server.starting", {{"version", version()}, {"state", configuration.state_directory.string()}});
   const SiteFiles files{configuration.state_directory};
   CAPF_LET(const FolderLock lock, FolderLock::take(files.root));

@@ -4,7 +4,12 @@
 
 namespace capf::net {
 
-/// Raises the limit on open descriptors to the hard one. @return how many there may be now.
-std::size_t raise_descriptor_limit();
+struct DescriptorLimit {
+  std::size_t now = 0;   ///< how many there may be; 0 where the system does not say
+  bool refused = false;  ///< the system refused to raise it
+};
+
+/// Raises the limit on open descriptors to the hard one.
+DescriptorLimit raise_descriptor_limit();
 
 }  // namespace capf::net

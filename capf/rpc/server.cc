@@ -79,7 +79,7 @@ Result<std::shared_ptr<const net::TlsContext>> tls_context(const ListenSettings&
 
 /// A connection takes one descriptor, and three once it has called; the other ports need some too.
 net::ConnectionLimits within_descriptors(net::ConnectionLimits limits) {
-  limits.all = std::min(limits.all, std::max<std::size_t>(net::raise_descriptor_limit() / 5, 1));
+  limits.all = std::min(limits.all, std::max<std::size_t>(net::raise_descriptor_limit().now / 5, 1));
   return limits;
 }
 

@@ -26,7 +26,7 @@ int io_threads(const ListenerSettings& settings) {
 }
 
 ListenerSettings within_descriptors(ListenerSettings settings) {
-  const std::size_t limit = net::raise_descriptor_limit();
+  const std::size_t limit = net::raise_descriptor_limit().now;
   const int left = static_cast<int>(std::min<std::size_t>(limit, 1 << 24)) - kOtherDescriptors;
   if (left < settings.connections) {
     settings.connections = std::max(1, left);
