@@ -61,6 +61,9 @@ struct TrustCandidate {
 };
 inline constexpr int kMostInCandidate = 8;
 inline constexpr int kMostCandidates = 200;
+/// The limits of TrustAnchor::min_rsa_bits.
+inline constexpr int kLeastMinRsaBits = 1024;
+inline constexpr int kMostMinRsaBits = 4096;
 
 /// A CA certificate that may speak for phones. Self-signed ones are anchors, others link to them; the limits of every
 /// one in a path hold.

@@ -205,7 +205,7 @@ Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request) 
 }
 
 Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names) {
-  if (names.empty() || names.size() > kMostDevices) return malformed("1 to 100,000 devices at once");
+  if (names.empty() || names.size() > kMostDevicesAtOnce) return malformed("1 to 100,000 devices at once");
   std::vector<DeviceName> devices;
   devices.reserve(static_cast<std::size_t>(names.size()));
   for (const std::string& name : names) {
@@ -466,7 +466,7 @@ Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request
   CAPF_LET(anchors.models, pattern_from(request.models()));
   anchors.allow_sha1 = request.allow_sha1();
   if (request.min_rsa_bits() != 0) anchors.min_rsa_bits = request.min_rsa_bits();
-  if (anchors.min_rsa_bits < 1024 || anchors.min_rsa_bits > 4096) {
+  if (anchors.min_rsa_bits < kLeastMinRsaBits || anchors.min_rsa_bits > kMostMinRsaBits) {
     return malformed("the smallest RSA key has 1024 to 4096 bits");
   }
   CAPF_LET(anchors.allow_expired_until,

@@ -10,7 +10,6 @@
 namespace capf::service {
 namespace {
 
-constexpr std::size_t kMostDevicesAtOnce = 100'000;
 constexpr std::chrono::minutes kNearestDeadline{1};
 constexpr std::chrono::hours kFarthestDeadline{24 * 90};
 

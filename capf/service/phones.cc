@@ -8,8 +8,6 @@
 namespace capf::service {
 namespace {
 
-constexpr std::size_t kMostDevicesAtOnce = 100'000;
-
 /// The phone, locked. Errors: UNKNOWN_DEVICE.
 Result<Phone> lock(Transaction& tx, const DeviceName& device) {
   CAPF_LET(std::optional<Phone> phone, tx.phones().lock(device));

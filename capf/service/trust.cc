@@ -84,7 +84,7 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
   if (request.store == TrustStoreName::kLsc && (request.devices == Pattern::any() || !request.ends_at)) {
     return fail(Reason::kInvalidRequest, "another site's issuer needs a device pattern and an end date");
   }
-  if (request.min_rsa_bits < 1024 || request.min_rsa_bits > 4096) {
+  if (request.min_rsa_bits < kLeastMinRsaBits || request.min_rsa_bits > kMostMinRsaBits) {
     return fail(Reason::kInvalidRequest, "RSA keys of 1024 to 4096 bits can be asked for");
   }
   std::vector<Bytes> certificates;

@@ -179,7 +179,7 @@ TEST_CASE("a request to schedule is taken as a whole or not at all") {
   CHECK(reason_of(schedule_from(request)) == Reason::kInvalidTime);
 
   request = good_schedule();
-  for (int i = 0; i < kMostDevices; ++i) request.add_devices("SEP001122334455");
+  for (int i = 0; i < kMostDevicesAtOnce; ++i) request.add_devices("SEP001122334455");
   CHECK(reason_of(schedule_from(request)) == Reason::kInvalidRequest);
 }
 
