@@ -1,14 +1,13 @@
 #pragma once
 
 #include "capf/base/bytes.h"
+#include "capf/ca/spki.h"
 #include "capf/domain/key.h"
 #include "capf/domain/operation.h"
 
 namespace capf::ca {
 
 inline constexpr std::size_t kLargestRequest = 8192;
-
-enum class KeyType : std::uint8_t { kRsa, kEc };
 
 /// A public key that a phone (or an administrator) offers.
 struct OfferedKey {

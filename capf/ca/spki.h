@@ -1,10 +1,11 @@
 #pragma once
 
 #include "capf/base/bytes.h"
-#include "capf/ca/request.h"
 #include "capf/domain/key.h"
 
 namespace capf::ca {
+
+enum class KeyType : std::uint8_t { kRsa, kEc };
 
 /// The parts of a SubjectPublicKeyInfo, as views into the octets that were read.
 struct PublicKeyOutline {
