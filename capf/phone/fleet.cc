@@ -10,7 +10,7 @@
 
 #include "capf/client/argument.h"
 #include "capf/phone/pause.h"
-#include "capf/phone/server.h"
+#include "capf/phone/site_link.h"
 
 namespace capf::phone {
 namespace {
@@ -57,7 +57,7 @@ std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, con
   using Time = std::chrono::steady_clock;
   const auto begin = Time::now();
   std::atomic<std::uint64_t> next{0};
-  const auto visit_one = [&](std::uint64_t index, std::optional<Server>& kept) -> Status {
+  const auto visit_one = [&](std::uint64_t index, std::optional<SiteLink>& kept) -> Status {
     CAPF_LET(const std::string device, device_at(load.first, index));
     CAPF_LET(const Phone phone, phone_of(device));
     if (load.keep_connections && !kept) kept.emplace(phone.server, phone.tries);
@@ -65,7 +65,7 @@ std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, con
     return {};
   };
   const auto work = [&] {
-    std::optional<Server> kept;
+    std::optional<SiteLink> kept;
     for (std::uint64_t index = next++; index < load.count; index = next++) {
       auto came = Time::now();
       if (load.rate > 0) {  // counted from its due time, so that waiting for a free line is part of the latency

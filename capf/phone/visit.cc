@@ -4,7 +4,7 @@
 
 #include "capf/base/time.h"
 #include "capf/client/key.h"
-#include "capf/phone/server.h"
+#include "capf/phone/site_link.h"
 
 namespace capf::phone {
 namespace {
@@ -14,7 +14,7 @@ constexpr int kDefaultEcBits = 384;
 
 class Visit {
  public:
-  Visit(const Phone& phone, const Folder& folder, KeySource& keys, Server* kept)
+  Visit(const Phone& phone, const Folder& folder, KeySource& keys, SiteLink* kept)
       : phone_(phone), folder_(folder), keys_(keys), kept_(kept) {}
 
   Result<Done> run() {
@@ -25,12 +25,12 @@ class Visit {
     if (kept_ != nullptr) return ask(*kept_);
     client::Endpoint endpoint = phone_.server;
     if (endpoint.certificate_pem.empty() && installed_) show(endpoint, *installed_);
-    Server server(endpoint, phone_.tries);
+    SiteLink server(endpoint, phone_.tries);
     return ask(server);
   }
 
  private:
-  Result<Done> ask(Server& server) {
+  Result<Done> ask(SiteLink& server) {
     v1::GetPendingOperationRequest request;
     *request.mutable_credential() = credential();
     CAPF_LET(const auto answer, server.call(request));
@@ -77,7 +77,7 @@ class Visit {
     return std::nullopt;
   }
 
-  Result<Done> install(Server& server, const v1::PendingOperation& operation) {
+  Result<Done> install(SiteLink& server, const v1::PendingOperation& operation) {
     CAPF_LET(const PendingRequest wanted, make_request(server, operation));
     v1::IssueCertificateRequest request;
     *request.mutable_credential() = credential();
@@ -96,7 +96,7 @@ class Visit {
   }
 
   /// The request of an earlier try while its operation is issued, or else a new key.
-  Result<PendingRequest> make_request(Server& server, const v1::PendingOperation& operation) {
+  Result<PendingRequest> make_request(SiteLink& server, const v1::PendingOperation& operation) {
     CAPF_LET(auto earlier, folder_.pending(phone_.device));
     if (earlier && operation.state() == v1::OPERATION_STATE_ISSUED) {
       // A renewal had no number yet when its request was made.
@@ -143,13 +143,13 @@ class Visit {
     }
     client::Endpoint endpoint = phone_.server;
     show(endpoint, lsc);
-    Server server(endpoint, phone_.tries);
+    SiteLink server(endpoint, phone_.tries);
     request.mutable_credential()->set_device(phone_.device);
     CAPF_TRY(server.call(request));
     return folder_.forget_pending(phone_.device);
   }
 
-  Result<Done> give_up(Server& server) {
+  Result<Done> give_up(SiteLink& server) {
     v1::DeleteCertificateRequest request;
     *request.mutable_credential() = credential();
     CAPF_LET(const auto answer, server.call(request));
@@ -157,7 +157,7 @@ class Visit {
     return Done{phone_.device + " delete succeeded revoked=" + std::to_string(answer.revoked())};
   }
 
-  Result<Done> hand_over(Server& server) {
+  Result<Done> hand_over(SiteLink& server) {
     std::vector<Bytes> certificates;
     if (installed_) certificates.push_back(installed_->certificates.front());
     if (!phone_.server.certificate_pem.empty()) {
@@ -178,7 +178,7 @@ class Visit {
   }
 
   /// Reports to the server what the phone could not do; the phone's own result is the same if that fails.
-  tl::unexpected<Error> gives_up(Server& server, v1::ReportFailureRequest::Failure failure, Error error) {
+  tl::unexpected<Error> gives_up(SiteLink& server, v1::ReportFailureRequest::Failure failure, Error error) {
     v1::ReportFailureRequest request;
     *request.mutable_credential() = credential();
     request.set_failure(failure);
@@ -189,7 +189,7 @@ class Visit {
   const Phone& phone_;
   const Folder& folder_;
   KeySource& keys_;
-  Server* const kept_;
+  SiteLink* const kept_;
   std::optional<Installed> installed_;
 };
 
@@ -208,7 +208,7 @@ client::KeyKind wanted_key(const v1::KeyPolicy& policy) {
   return {client::KeyKind::Type::kRsa, policy.rsa_bits() == 0 ? kDefaultRsaBits : policy.rsa_bits()};
 }
 
-Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys, Server* kept) {
+Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys, SiteLink* kept) {
   return Visit(phone, folder, keys, kept).run();
 }
 

@@ -28,13 +28,13 @@ struct Done {
   std::string line;
 };
 
-class Server;
+class SiteLink;
 
 /// Carries out the pending operation of the phone, or completes one that was cut off.
 /// @param kept instead of connections of the phone's own: for one that shows no certificate, and confirms by its string
 /// Errors: NO_PENDING_OPERATION, CREDENTIAL_MISSING where the phone has no credential to ask with, every refusal of the
 /// server, PHONE_REFUSED where the folder cannot be written, SERVER_NOT_REACHED.
-Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys, Server* kept = nullptr);
+Result<Done> visit(const Phone& phone, const Folder& folder, KeySource& keys, SiteLink* kept = nullptr);
 
 /// The line for an LSC that is installed now.
 Done installed_words(const std::string& device, const client::CertificateFacts& facts, const Folder& folder);

@@ -18,13 +18,13 @@ namespace capf::phone {
 /// The servers as a phone with one client certificate, or none, calls them: one at a time, the first one at random, the
 /// next one where that is away or busy. Every call has a deadline, and is repeated, with growing pauses once every
 /// server was tried: all calls may safely be repeated, on another server too.
-class Server {
+class SiteLink {
  public:
   /// @param tries how often a call is tried, at least 1
-  Server(client::Endpoint endpoint, int tries);
-  ~Server();
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
+  SiteLink(client::Endpoint endpoint, int tries);
+  ~SiteLink();
+  SiteLink(const SiteLink&) = delete;
+  SiteLink& operator=(const SiteLink&) = delete;
 
 #define CAPF_PHONE_DECLARE(method) Result<v1::method##Response> call(const v1::method##Request& request);
   CAPF_PHONE_CALLS(CAPF_PHONE_DECLARE)

@@ -1,4 +1,4 @@
-#include "capf/phone/server.h"
+#include "capf/phone/site_link.h"
 
 #include <chrono>
 
@@ -27,18 +27,18 @@ void pause(int tried, std::chrono::milliseconds asked) {
 
 }  // namespace
 
-struct Server::Stub {
+struct SiteLink::Stub {
   std::unique_ptr<v1::PhoneService::Stub> service;
 };
 
-Server::Server(client::Endpoint endpoint, int tries)
+SiteLink::SiteLink(client::Endpoint endpoint, int tries)
     : endpoint_(std::move(endpoint)), tries_(tries), stubs_(endpoint_.addresses.size()) {
   CAPF_INVARIANT(!stubs_.empty());
   at_ = Botan::system_rng().next_byte() % stubs_.size();
 }
-Server::~Server() = default;
+SiteLink::~SiteLink() = default;
 
-Server::Stub& Server::stub() {
+SiteLink::Stub& SiteLink::stub() {
   auto& stub = stubs_[at_];
   if (stub == nullptr) {
     const auto channel = client::make_channel(endpoint_, endpoint_.addresses[at_]);
@@ -47,7 +47,7 @@ Server::Stub& Server::stub() {
   return *stub;
 }
 
-void Server::go_on(int tried, const Error& error, std::chrono::milliseconds asked) {
+void SiteLink::go_on(int tried, const Error& error, std::chrono::milliseconds asked) {
   const int servers = static_cast<int>(stubs_.size());
   // gRPC drives a new connection only while a call waits for it; on a failed channel calls do not wait, so that all its
   // handshakes would time out. A new channel's first call waits.
@@ -57,7 +57,7 @@ void Server::go_on(int tried, const Error& error, std::chrono::milliseconds aske
 }
 
 #define CAPF_PHONE_DEFINE(method)                                                                            \
-  Result<v1::method##Response> Server::call(const v1::method##Request& request) {                            \
+  Result<v1::method##Response> SiteLink::call(const v1::method##Request& request) {                          \
     for (int tried = 1;; ++tried) {                                                                          \
       grpc::ClientContext context;                                                                           \
       context.set_deadline(std::chrono::system_clock::now() + kDeadline);                                    \
