@@ -244,6 +244,9 @@ struct Error {
   /// The true reason where `reason` hides it: for logs, metrics and the record, never for a stranger.
   std::optional<Reason> concealed{};
 
+  /// With the reason's own words.
+  static Error of(Reason reason) { return {reason, std::string(words(reason))}; }
+
   Reason true_reason() const { return concealed.value_or(reason); }
 
   Code code() const { return code_of(reason); }

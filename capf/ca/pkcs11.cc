@@ -233,7 +233,7 @@ Status Token::connect_once(std::unique_lock<std::mutex>& lock) {
     return tl::unexpected<Error>(failure_);
   }
   log_info("token.ready", {{"token", made->name}, {"sessions", made->limit}});
-  failure_ = fail(Reason::kTokenUnavailable).value();
+  failure_ = Error::of(Reason::kTokenUnavailable);
   connected_ = true;
   module_->count_connected(1);
   generation_ = made->first.generation;

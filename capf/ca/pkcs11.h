@@ -222,7 +222,7 @@ class Token : public std::enable_shared_from_this<Token> {
   int open_ = 0;
   std::vector<Session> idle_;
   std::chrono::steady_clock::time_point next_try_{};
-  Error failure_ = fail(Reason::kTokenUnavailable).value();
+  Error failure_ = Error::of(Reason::kTokenUnavailable);
 };
 
 }  // namespace capf::ca

@@ -186,7 +186,7 @@ int dispatch(int argc, char** argv) {
   }
   const Options& options = *parsed.options;
   if (options.count == 0 && !phone::is_device_name(options.device)) {
-    return report(fail(Reason::kInvalidDeviceName).value(), 2);
+    return report(Error::of(Reason::kInvalidDeviceName), 2);
   }
   phone::Phone phone;
   if (options.tries > 0) phone.tries = options.tries;

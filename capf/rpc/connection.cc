@@ -204,7 +204,7 @@ asio::awaitable<bool> Connection::shake_hands() {
                                            : end == End::kDone  ? "not HTTP/2"
                                                                 : stream_.fault()}});
   // On the phones' port, which takes any certificate and none, no handshake fails for it.
-  if (const auto reason = refusal_of(stream_.fault_reason())) doorway_.note_breach(endpoint_, fail(*reason).value());
+  if (const auto reason = refusal_of(stream_.fault_reason())) doorway_.note_breach(endpoint_, Error::of(*reason));
   co_return false;
 }
 
@@ -249,7 +249,7 @@ void Connection::admit(const Status& verdict) {
     gate_->admit();
     take_from_server();  // gRPC has sent its first frames: the client's answer to them leaves with the request
   } else {
-    gate_->refuse(trailers_of(to_grpc(verdict ? fail(Reason::kOverloaded).value() : verdict.error())));
+    gate_->refuse(trailers_of(to_grpc(verdict ? Error::of(Reason::kOverloaded) : verdict.error())));
   }
   go_on();
 }

@@ -179,7 +179,7 @@ grpc::Status Guard::answer(grpc::ServerContext& context, Method method, const Bo
   auto peer = peers_.find(context.peer());
   const Running running(context, peer);
   const Access* const access = access_.find(method.path());
-  if (access == nullptr) return to_grpc(fail(Reason::kRoleDenied).value());
+  if (access == nullptr) return to_grpc(Error::of(Reason::kRoleDenied));
   Call call{context, *access, std::move(peer)};
   Status outcome;
   use_cases_.metrics.add_call_in_flight(1);

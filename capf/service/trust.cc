@@ -129,7 +129,7 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
       CAPF_LET(const bool added, tx.anchors().add(*anchor));
       outcomes.push_back({anchor->subject, anchor->sha256, {}});
       if (!added) {
-        outcomes.back().left_out = fail(Reason::kAnchorExists).value();
+        outcomes.back().left_out = Error::of(Reason::kAnchorExists);
         continue;
       }
       any = true;

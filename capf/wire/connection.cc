@@ -355,7 +355,7 @@ Step Connection::receive(Session& session) {
 
 net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& question) {
   const bool begins = std::holds_alternative<Begin>(question);
-  if (begins && hall_.draining) co_return fail(Reason::kShuttingDown).value();
+  if (begins && hall_.draining) co_return Error::of(Reason::kShuttingDown);
   const auto started = SteadyClock::now();
   std::optional<Answer> answer;
   Desk* const clerk = &desk;
@@ -367,7 +367,7 @@ net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& questio
   const int socket = stream_.socket().native_handle();
   const auto work = [clerk, asked, told, expensive, socket] {
     if (expensive && net::has_gone(socket)) {
-      told->emplace(fail(Reason::kCallerGone).value());
+      told->emplace(Error::of(Reason::kCallerGone));
     } else {
       told->emplace(clerk->answer(*asked));
     }
