@@ -198,6 +198,8 @@ Result<int> revoke_key(const Arguments& arguments, Server& server) {
   CAPF_LET(const auto response, server.call(request));
   if (!response.blocked_device().empty()) {
     warn(response.blocked_device() + " is blocked now; 'capfctl phone unblock' lets it come again, with another key");
+  } else if (response.certificates().empty()) {
+    warn("the key is refused from now on; no LSC on record has it");
   }
   return print_rows(arguments, kColumns, response.certificates());
 }

@@ -1,5 +1,7 @@
 #include <chrono>
 #include <iostream>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include <unistd.h>
@@ -15,9 +17,16 @@ constexpr std::int64_t kMostDays = 36500;
 constexpr std::int64_t kUsualTimeout = 10;  // in seconds, as in the plugins' guidelines
 constexpr std::int64_t kLongestTimeout = 600;
 
+constexpr std::chrono::milliseconds kForWriting{500};
+// The verdict that was printed, by whichever thread came first: a check has one line and one code.
+std::timed_mutex printing;
+std::optional<int> printed;
+
 int print(const Verdict& verdict) {
+  const std::lock_guard lock(printing);
   std::cout << verdict.line() << std::endl;
-  return static_cast<int>(verdict.level);
+  printed = static_cast<int>(std::cout ? verdict.level : Level::kUnknown);
+  return *printed;
 }
 
 int print_error(const std::string& check, const Error& error) { return print(judge_error(check, error)); }
@@ -45,6 +54,9 @@ std::optional<int> limit_time(const std::string& check, const Arguments& argumen
   late.words = "nothing was found out within " + std::to_string(seconds) + " s";
   std::thread([line = late.line() + '\n', whole] {
     std::this_thread::sleep_for(whole);
+    const std::unique_lock lock(printing, kForWriting);
+    if (!lock.owns_lock()) ::_exit(static_cast<int>(Level::kUnknown));  // nobody reads the line
+    if (printed) ::_exit(*printed);                                     // only the end hangs
     [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, line.data(), line.size());
     ::_exit(static_cast<int>(Level::kCritical));
   }).detach();

@@ -198,7 +198,9 @@ Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thres
   if (!lscs(warning) || !lscs(critical))
     verdict.words += "the server is older than this program and does not tell of all; ";
   if (summary.lscs_expired() > 0) {
-    verdict.words += std::to_string(summary.lscs_expired()) + " LSCs have expired without a successor; ";
+    const bool one = summary.lscs_expired() == 1;
+    verdict.words +=
+        std::to_string(summary.lscs_expired()) + (one ? " LSC has" : " LSCs have") + " expired without a successor; ";
   }
   std::string days_words;
   std::string count_words;

@@ -24,7 +24,7 @@ Status check_model(std::string_view model) {
                         (model.empty() || (model.front() != ' ' && model.back() != ' '));
   if (is_model) return {};
   return fail(Reason::kInvalidRequest,
-              "no model: it has up to 50 letters, digits, '.', '_', '-' and blanks between them");
+              "no model: it has up to 50 of A-Z, a-z, 0-9, '.', '_' and '-', and blanks between them");
 }
 
 Result<Pattern> Pattern::parse(std::string_view text) {

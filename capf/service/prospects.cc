@@ -20,7 +20,9 @@ bool vouches(const TrustAnchor& anchor, const DeviceName& device, const Prospect
   if (!mic && (prospects.auth == AuthMode::kMic || prospects.kind != OperationKind::kInstall)) return false;
   const bool over = (anchor.ends_at && *anchor.ends_at <= prospects.now) || anchor.not_after <= prospects.now;
   const bool expired_counts = mic && anchor.allow_expired_until && *anchor.allow_expired_until > prospects.now;
-  return (!over || expired_counts) && anchor.devices.matches(device.text());
+  // The name in a MIC is what follows the last '-' of its common name.
+  const bool fits = !mic || device.text().find('-') == std::string::npos;
+  return (!over || expired_counts) && fits && anchor.devices.matches(device.text());
 }
 
 }  // namespace

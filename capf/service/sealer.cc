@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <utility>
 
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
@@ -127,7 +128,7 @@ Result<std::optional<AuditSeal>> Sealer::check() {
         not_ours = &seal;
         break;
       }
-      log_info("audit.sealed", {{"number", seal.number}, {"sha256", to_hex(seal.sha256)}, {"events", seal.events}});
+      log_seal(seal, epoch);
       mark = SealMark{seal.number, to_hex(seal.sha256)};
       end = seal;
     }
@@ -135,6 +136,14 @@ Result<std::optional<AuditSeal>> Sealer::check() {
     if (not_ours != nullptr) return broken(*not_ours);
   } while (!unseen.empty());
   return end;
+}
+
+/// Logs each seal once, even where the mark cannot be written and the next round comes by it again.
+void Sealer::log_seal(const AuditSeal& seal, std::uint64_t epoch) {
+  if (std::exchange(logged_in_, epoch) != epoch) logged_ = 0;  // after a recovery the numbers begin lower
+  if (seal.number <= logged_) return;
+  logged_ = seal.number;
+  log_info("audit.sealed", {{"number", seal.number}, {"sha256", to_hex(seal.sha256)}, {"events", seal.events}});
 }
 
 Result<int> Sealer::disown() {

@@ -50,6 +50,7 @@ class Sealer {
 
  private:
   bool is_good(const AuditSeal& seal) const;
+  void log_seal(const AuditSeal& seal, std::uint64_t epoch);
   Result<std::set<std::int64_t>> made_up(Transaction& tx, std::span<const AuditSeal> seals) const;
   Status remark(Transaction& tx, const AuditSeal& seal, RemarkKind kind, const std::string& words);
   Result<std::optional<AuditSeal>> seal_all();
@@ -64,6 +65,8 @@ class Sealer {
   const Clock& clock_;
   std::string holder_;
   Botan::RandomNumberGenerator& random_;
+  std::int64_t logged_ = 0;      ///< the last seal in the log
+  std::uint64_t logged_in_ = 0;  ///< its epoch of the high-water marks
 };
 
 /// After a restore: the chain continues from this seal, or begins again where there is none.

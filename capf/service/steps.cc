@@ -43,7 +43,10 @@ Status check_takes_back(KeyOwner owner) {
       return fail(Reason::kKeyReserved,
                   "the key is a trust anchor's or an issuer's: 'capfctl trust remove' and 'capfctl issuer retire' end "
                   "what it vouches for");
-    case KeyOwner::kSite: return fail(Reason::kKeyReserved, "the key is one of the site's own servers");
+    case KeyOwner::kSite:
+      return fail(Reason::kKeyReserved,
+                  "the key is one of the site's own servers: 'capfd certificate renew' and "
+                  "'capfctl wire-certificate' put another one in its place");
     case KeyOwner::kAdministrator:
       return fail(Reason::kKeyReserved,
                   "the key is an administrator's: 'capfctl administrator disable' refuses its certificate");

@@ -1,6 +1,7 @@
 #include "capf/service/trust.h"
 
 #include <algorithm>
+#include <bit>
 #include <set>
 
 #include "capf/ca/certificate.h"
@@ -78,6 +79,16 @@ Result<BlockedCertificate> read_foreign(BytesView file) {
   return certificate;
 }
 
+/// An anchor whose own key is shorter than it asks for could vouch for nothing.
+Status check_size(const Bytes& der, int min_rsa_bits) {
+  const auto modulus = ca::rsa_modulus(der);
+  if (!modulus) return {};
+  const int bits = 8 * static_cast<int>(modulus->size() - 1) + std::bit_width(modulus->front());
+  if (bits >= min_rsa_bits) return {};
+  return fail(Reason::kInvalidCertificate, "its RSA key has " + std::to_string(bits) + " bits, and " +
+                                               std::to_string(min_rsa_bits) + " are asked for (--min-rsa-bits)");
+}
+
 }  // namespace
 
 Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRequest& request) {
@@ -110,6 +121,10 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
       CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(der));
       if (const Status good = blacklist_.check(facts.key); !good) {
         outcomes.push_back({anchor->subject, anchor->sha256, good.error()});
+        continue;
+      }
+      if (const Status strong = check_size(der, request.min_rsa_bits); !strong) {
+        outcomes.push_back({anchor->subject, anchor->sha256, strong.error()});
         continue;
       }
       if (const Status fits = check_anchor_key(tx, facts.key, own); !fits) {

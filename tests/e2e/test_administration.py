@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import socket
+import subprocess
 import time
 import unittest
 import urllib.request
@@ -581,6 +583,27 @@ class CheckTest(EndToEnd):
         self.assertRegex(done.stdout, r"^CAPF HEALTH WARNING - 1 of 2 servers serve; 127.0.0.1:1: SERVER_NOT_REACHED")
         done = self.site.capfctl("--server", "127.0.0.1:1,127.0.0.1:2", "check", "health", code=2)
         self.assertRegex(done.stdout, r"^CAPF HEALTH CRITICAL - 0 of 2 servers serve; ")
+        # One that takes connections and says nothing: one line and its own code, however the end drags on.
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            for _ in range(5):
+                done = self.site.capfctl("--server", f"127.0.0.1:{silent.getsockname()[1]},{there}", "check", "health",
+                                         "-t", "2", code=1)
+                self.assertRegex(done.stdout, r"^CAPF HEALTH WARNING - 1 of 2 servers serve; [^\n]*\n$")
+
+    def test_a_check_whose_line_nobody_can_read_is_unknown(self):
+        with open("/dev/full", "wb") as full:
+            for check in ("health", "pending", "expiry"):
+                with self.subTest(check):
+                    done = subprocess.run([PROGRAMS / "capfctl", "check", check, "--state", self.site.state], stdout=full,
+                                          stderr=subprocess.PIPE, check=False)
+                    self.assertEqual(done.returncode, 3)
+
+    def test_an_anchor_with_a_shorter_key_than_it_asks_for_is_refused_with_its_size(self):
+        key, short = self.site.folder / "short.key", self.site.folder / "short.pem"
+        run("openssl", "genrsa", "-out", key, "2047")
+        run("openssl", "req", "-x509", "-new", "-key", key, "-subj", "/CN=short", "-days", "900", "-out", short)
+        self.assertSays(self.site.capfctl("trust", "add", "mic", short, code=1), "2047 bits", "2048")
+        self.site.capfctl("trust", "add", "mic", short, "--min-rsa-bits", "1024")
 
     def test_a_lists_own_state_leaves_the_programs_alone(self):
         device = self.site.add_phone(self.device())

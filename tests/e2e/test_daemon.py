@@ -277,6 +277,8 @@ class RunTest(DaemonTest):
                     self.assertIn("server.not_ready reason=STATE_NOT_WRITABLE", server.log_text())
                     mend()
                     eventually(lambda: health(0), "it serves again")
+                    sealed = re.findall(r"audit\.sealed number=(\d+)", server.log_text())
+                    self.assertEqual(len(sealed), len(set(sealed)), sealed)
                     eventually(lambda: gauge + "0\n" in self.status("/metrics", server)[1], "metrics have it")
         self.assertEqual(server.stop(), 0)
 
