@@ -58,7 +58,7 @@ struct StatusSettings {
   std::chrono::hours crl_validity{168};   ///< from thisUpdate to nextUpdate
   std::chrono::seconds ocsp_cache{2};     ///< how long an answer is reused
   std::chrono::minutes ocsp_validity{5};  ///< from thisUpdate to nextUpdate
-  int connections = 10000;                ///< further ones are closed
+  int connections = 10000;                ///< where one more comes, the one idle for longest is closed
   int connections_per_address = 1000;
 };
 

@@ -260,7 +260,7 @@ Group listener(const char* name, const char* words, Listener Configuration::*lis
           words,
           {{"enabled", "whether this server listens there", flag(enabled)},
            {"addresses", "IP addresses of this machine", address_list},
-           {"port", "without the key it follows from base_port; 0: a free one", port_number}}};
+           {"port", "without this line it follows from base_port; 0: a free one", port_number}}};
 }
 
 }  // namespace
@@ -270,7 +270,7 @@ const std::vector<Group>& groups() {
       {"",
        "",
        {{"state_directory",
-         "the folder of the site's keys, certificates and endpoints.json; relative to the folder of this file",
+         "the folder of the site's keys, certificates and endpoints.json; relative to the folder of capfd.toml",
          state_directory()},
         {"base_port",
          "the port from which those of the listeners follow: desk phones + 0, phones over gRPC + 1, administrators + "
@@ -294,8 +294,11 @@ const std::vector<Group>& groups() {
        "is a passfile, or peer authentication on the socket. Several hosts carry over to a new primary: "
        "target_session_attrs is \"primary\" unless the string says otherwise; with \"any\" or \"prefer-standby\" a "
        "server over a standby serves what can be read.",
-       {{"server", "what `capfd run` uses", text(AT(database.server), is_given, "is empty")},
-        {"owner", "what `capfd init`, `migrate` and `archive` use, nothing else", text(AT(database.owner))},
+       {{"server", "what `capfd` uses for everything but what the next key is for",
+         text(AT(database.server), is_given, "is empty")},
+        {"owner",
+         "what `capfd migrate` and `capfd archive` use, nothing else; `capfd init` writes it from `--database-owner`",
+         text(AT(database.owner))},
         {"pool_size",
          "connections for phones; 4 more are kept for administrators and for what is due. PostgreSQL's max_connections "
          "must be above the sum of all servers",
@@ -325,14 +328,16 @@ const std::vector<Group>& groups() {
          flag(AT(wire.legacy_phones))},
         {"conceal_devices", "whether unknown phones and those without anything pending hear what refused ones hear",
          flag(AT(wire.conceal_devices))},
-        {"handshake_seconds", "for the ClientHello to arrive, and for the rest of the handshake",
+        {"handshake_seconds", "for the ClientHello to arrive, and as long again for the rest of the handshake",
          time<seconds>(1, 300, AT(wire.handshake))},
         {"first_answer_seconds", "for a phone to say who it is", time<seconds>(1, 300, AT(wire.first_answer))},
-        {"answer_seconds", "for every other answer but the next", time<seconds>(1, 600, AT(wire.answer))},
+        {"answer_seconds", "for each later answer, but for that with its key", time<seconds>(1, 600, AT(wire.answer))},
         {"key_generation_minutes", "for a phone to generate its key", time<minutes>(1, 120, AT(wire.key_generation))},
         {"keep_alive_minutes", "between TCP keep-alives, so that firewalls keep the connection",
          time<minutes>(1, 60, AT(wire.keep_alive))},
-        {"connections", "in all; the newest are closed", number(1, kMost, AT(wire.connections))},
+        {"connections",
+         "in all; above, the oldest that has proven nothing for 5 s gives way, else the new one is closed",
+         number(1, kMost, AT(wire.connections))},
         {"connections_per_address", "from one IPv4 address or IPv6 /64; many phones may be behind one",
          number(1, kMost, AT(wire.connections_per_address))},
         {"unauthenticated_connections",
@@ -360,7 +365,7 @@ const std::vector<Group>& groups() {
       {"policy",
        "",
        {{"lsc_validity_days", "never beyond the issuer's own end", time<days>(1, 1825, AT(policy.lsc_validity))},
-        {"lsc_subject", "`CN=<device name>`, or serialNumber and `CN=<model>-<device name>`",
+        {"lsc_subject", "\"plain\": `CN=<device name>`; \"cisco\": serialNumber and `CN=<model>-<device name>`",
          choice({{"plain", SubjectForm::kPlain}, {"cisco", SubjectForm::kCisco}}, AT(policy.lsc_subject))},
         {"allow_rsa_1024", "whether phones may offer RSA keys of 1024 bits", flag(AT(policy.allow_rsa_1024))},
         {"self_service_upgrade", "whether a phone in the last third of its LSC's life renews without being scheduled",
@@ -383,20 +388,24 @@ const std::vector<Group>& groups() {
         {"null_string_networks", "from where operations with --auth null work",
          list(AT(policy.null_string_networks), parse_network)}}},
       {"limits",
-       "Of phones over gRPC on this server; calls above are refused with OVERLOADED.",
+       "Of phones over gRPC on this server, but for wrong strings, which count on every port of every server. Calls "
+       "above are refused with OVERLOADED, wrong strings with ADDRESS_LIMITED.",
        {{"calls_in_flight",
          "answered at once, of callers with a client certificate that proved its phone lately; those whose certificate "
          "has proven nothing yet have 16 of their own. One phone has 8 at most",
          number(1, 10000, AT(limits.calls_in_flight))},
         {"calls_waiting",
-         "of them waiting for their turn; those whose certificate has proven nothing yet have 128 of their own",
+         "such calls that wait for their turn; those whose certificate has proven nothing yet have 128 of their own",
          number(0, 100000, AT(limits.calls_waiting))},
         {"unauthenticated_calls_in_flight",
-         "of callers without one, who have places of their own; an eighth is always left for other addresses",
+         "of callers without a client certificate, who have places of their own; an eighth is always left for other "
+         "addresses",
          number(1, 10000, AT(limits.unauthenticated_calls_in_flight))},
-        {"unauthenticated_calls_waiting", "of them waiting; an eighth is always left for other addresses",
+        {"unauthenticated_calls_waiting", "such calls that wait; an eighth is always left for other addresses",
          number(0, 100000, AT(limits.unauthenticated_calls_waiting))},
-        {"connections", "in all, and never more than a fifth of the process's descriptors; further ones are closed",
+        {"connections",
+         "in all, and never more than a fifth of the process's descriptors; above, the oldest that has proven nothing "
+         "for 10 s gives way, else the new one is closed",
          number(1, kMost, AT(limits.connections))},
         {"unauthenticated_connections",
          "of all, those that have not proven a device yet; the oldest give way after 10 s",
@@ -414,7 +423,8 @@ const std::vector<Group>& groups() {
       {"check",
        "What was issued is read again, with code of its own.",
        {{"period_hours",
-         "between two checks, whose findings are in the log and the record, and two comparisons of RSA keys",
+         "from one check to the next, and from one comparison of RSA keys to the next; findings are in the log and the "
+         "record",
          time<hours>(1, 720, AT(check_period))}}},
       {"archive",
        "What `capfd archive` moves from the database into files, one for each month.",
@@ -429,7 +439,7 @@ const std::vector<Group>& groups() {
          text(AT(token.module), is_absolute_or_none, "is an absolute path")},
         {"pin", "where the PIN is, as for the passphrase; files and credentials are read again at every login",
          source(AT(token.pin), true)},
-        {"sessions", "with one token at once", number(1, 256, AT(token.sessions))}}},
+        {"sessions", "sessions that are open at once with one token", number(1, 256, AT(token.sessions))}}},
       {"log",
        "One line an event, to standard error.",
        {{"level", "the least that is written",
@@ -492,8 +502,9 @@ std::string settings_page() {
   std::string page =
       "# Settings\n"
       "For the administrator who writes `capfd.toml`; [capfd.toml](capfd.toml) is an example with every key.\n\n"
-      "`DIR/capfd.toml`; `capfd check-config` says what is wrong with one. A file without a key has its default. This\n"
-      "page and the example are what `capfd check-config --describe markdown` and `--describe toml` print.\n";
+      "The file is `DIR/capfd.toml`; `capfd check-config` says what is wrong with it. A key that it lacks has its\n"
+      "default. This page and the example are what `capfd check-config --describe markdown` and `--describe toml` "
+      "print.\n";
   for (const Group& group : groups()) {
     const std::string prefix = group.path.empty() ? "" : group.path + ".";
     page += "\n## " + (group.path.empty() ? std::string("The site") : "[" + group.path + "]") + "\n";
