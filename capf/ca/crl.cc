@@ -15,7 +15,7 @@ namespace {
 
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 
-constexpr std::size_t kPiece = 256 * 1024;
+constexpr std::size_t kPiece = std::size_t{256} * 1024;
 constexpr std::size_t kLargestSmallElement = 16384;  ///< a name, extensions, a signature
 constexpr std::uint64_t kLargestCrl = std::uint64_t{4} << 30;
 constexpr std::uint8_t kExplicit0 = 0xA0;

@@ -64,7 +64,7 @@ Result<int> export_certificate(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-constexpr std::size_t kLargestFile = 1024 * 1024;
+constexpr std::size_t kLargestFile = std::size_t{1024} * 1024;
 constexpr std::size_t kSerialsAtOnce = 10'000;
 constexpr int kSample = 20;
 constexpr int kLargestPage = 1000;

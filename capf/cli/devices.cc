@@ -131,7 +131,8 @@ Result<std::string> read_input(const std::string& path) {
 capf::Status report_faults(const Faults& faults, const std::string& path) {
   if (faults.count() == 0) return {};
   const std::string file = path == "-" ? "standard input" : path;
-  for (const std::string& words : faults.words()) warn(file + ": " + words);
+  const std::string place = file + ": ";
+  for (const std::string& words : faults.words()) warn(place + words);
   if (faults.count() == 1) return fail(Reason::kInvalidRequest, "nothing was done: " + file + " has a fault");
   return fail(Reason::kInvalidRequest,
               "nothing was done: " + file + " has " + std::to_string(faults.count()) + " faults" +

@@ -7,7 +7,7 @@
 namespace capf::cli {
 namespace {
 
-constexpr std::size_t kLargestAnchorFile = 1024 * 1024;
+constexpr std::size_t kLargestAnchorFile = std::size_t{1024} * 1024;
 
 Result<int> add(const Arguments& arguments, Server& server) {
   v1::AddAnchorsRequest request;

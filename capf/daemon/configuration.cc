@@ -12,7 +12,7 @@
 namespace capf::daemon {
 namespace {
 
-constexpr std::uintmax_t kLargestFile = 1024 * 1024;
+constexpr std::uintmax_t kLargestFile = std::uintmax_t{1024} * 1024;
 
 void check_ports(const Configuration& configuration, const std::string& file, std::vector<std::string>& faults) {
   struct Entry {

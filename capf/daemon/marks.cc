@@ -48,7 +48,7 @@ Status MarksFile::set(const std::string& name, const std::string& value) {
   CAPF_LET(auto marks, read());
   marks[name] = value;
   std::string text;
-  for (const auto& [mark, its_value] : marks) text += mark + ' ' + its_value + '\n';
+  for (const auto& [mark, its_value] : marks) text.append(mark).append(" ").append(its_value).append("\n");
   return rewrite_secret_file(path_, as_bytes(text));
 }
 

@@ -116,8 +116,11 @@ Kind list(At at, Parse parse) {
             at(c).clear();
             for (const std::string& text : texts) {
               auto value = parse(text, c);
-              if (value) at(c).push_back(*std::move(value));
-              if (!value) section.fault(key, "has " + value.error().message);
+              if (!value) {
+                section.fault(key, "has " + value.error().message);
+                continue;
+              }
+              at(c).push_back(*std::move(value));
             }
           },
           [at](const Configuration& c) { return toml_list(texts_of(at(c))); }, ""};

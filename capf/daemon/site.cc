@@ -17,7 +17,7 @@
 namespace capf::daemon {
 namespace {
 
-constexpr std::uintmax_t kLargestFile = 1024 * 1024;
+constexpr std::uintmax_t kLargestFile = std::uintmax_t{1024} * 1024;
 
 std::string errno_words() { return std::strerror(errno); }  // NOLINT(concurrency-mt-unsafe): glibc's is
 
