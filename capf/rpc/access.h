@@ -59,7 +59,7 @@ class AccessTable {
   /// another one's.
   static Result<AccessTable> read(const google::protobuf::DescriptorPool& pool, std::span<const char* const> services);
 
-  /// Nothing for a method that is not in the table: it is refused. Allocates nothing.
+  /// @return null for a method that is not in the table: it is refused. Does not allocate.
   const Access* find(std::string_view method) const;
   std::span<const Access> rows() const { return rows_; }
 

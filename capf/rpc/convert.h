@@ -80,7 +80,7 @@ Result<RevocationReason> revocation_reason_from(const std::string& text);
 Result<Sha256> digest_from(const std::string& octets);
 /// A key by its SHA-256, and by its modulus where the key itself is there. Errors: INVALID_REQUEST.
 Result<KeyDigests> key_from(const v1::RevokeKeyRequest& request);
-/// What WatchOperations handed out before. Errors: INVALID_PAGE.
+/// Reads a cursor that WatchOperations handed out. Errors: INVALID_PAGE.
 Result<ChangeCursor> cursor_from(const std::string& text);
 
 Result<PhoneFilter> filter_from(const v1::ListPhonesRequest& request);

@@ -22,7 +22,7 @@ struct Learnt {
 };
 
 void add_key(BytesView certificate, std::vector<KeyDigests>& keys) {
-  // One that nobody can read any more has no key that somebody could use.
+  // A certificate that cannot be read any more has no key that a caller could use.
   if (const auto facts = ca::read_certificate(certificate)) keys.push_back(facts->key);
 }
 

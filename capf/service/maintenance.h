@@ -8,7 +8,7 @@
 
 namespace capf::service {
 
-/// What somebody must do now and then, one server at a time by lease: expires operations that were overdue for
+/// Does the recurring work, one server at a time by lease: expires operations that were overdue for
 /// kOverdueGrace, revokes what was superseded when its grace is over, drops old counts of wrong strings, and writes
 /// down the moduli of RSA keys that were on record before moduli were. Threads: one.
 class Maintenance {
