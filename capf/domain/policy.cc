@@ -35,11 +35,10 @@ Status check_device_names(const SitePolicy& policy, std::span<const DeviceName> 
                                               (dotted ? "; a name with '.' needs a pattern with one)" : ")"));
 }
 
-std::string listed(std::span<const std::string> names) {
-  constexpr std::size_t kShown = 10;
+std::string listed(std::span<const std::string> names, std::size_t most) {
   std::string text = names.front();
-  for (std::size_t i = 1; i < std::min(names.size(), kShown); ++i) text += ", " + names[i];
-  if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
+  for (std::size_t i = 1; i < std::min(names.size(), most); ++i) text += ", " + names[i];
+  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
   return text;
 }
 

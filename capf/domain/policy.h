@@ -57,8 +57,8 @@ std::vector<Pattern> usual_device_names();
 /// with one may be another machine's. Errors: DEVICE_NAME_REFUSED, with the first names that fit none, and the
 /// patterns.
 Status check_device_names(const SitePolicy& policy, std::span<const DeviceName> devices);
-/// "a, b and 3 more", of at most ten names. @param names at least one
-std::string listed(std::span<const std::string> names);
+/// "a, b and 3 more". @param names at least one. @param most how many of them are shown
+std::string listed(std::span<const std::string> names, std::size_t most = 10);
 
 /// The longest life of a null-string operation, even if its deadline is later.
 inline constexpr std::chrono::hours kNullStringLifetime{24};

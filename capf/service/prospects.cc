@@ -2,17 +2,12 @@
 
 #include <algorithm>
 
+#include "capf/domain/policy.h"
+
 namespace capf::service {
 namespace {
 
 constexpr std::size_t kNamed = 5;
-
-std::string name_some(const std::vector<std::string>& devices) {
-  std::string names;
-  for (std::size_t i = 0; i < std::min(devices.size(), kNamed); ++i) names += (i == 0 ? "" : ", ") + devices[i];
-  if (devices.size() > kNamed) names += " and " + std::to_string(devices.size() - kNamed) + " more";
-  return names;
-}
 
 /// Whether this anchor could make a foreign certificate of the phone count now.
 bool vouches(const TrustAnchor& anchor, const DeviceName& device, const Prospects& prospects) {
@@ -44,10 +39,10 @@ std::vector<std::string> warn_of(const Prospects& prospects) {
   if (!unvouched.empty()) {
     warnings.push_back(std::string("no trust anchor is for the MIC of these phones") +
                        (prospects.auth == AuthMode::kLsc ? ", and they have no LSC" : "") +
-                       ", so that they will be refused: " + name_some(unvouched) + "; see 'trust add'");
+                       ", so that they will be refused: " + listed(unvouched, kNamed) + "; see 'trust add'");
   }
   if (!without_lsc.empty()) {
-    warnings.push_back("these phones have no LSC on record that could be deleted: " + name_some(without_lsc));
+    warnings.push_back("these phones have no LSC on record that could be deleted: " + listed(without_lsc, kNamed));
   }
   return warnings;
 }
