@@ -274,22 +274,29 @@ class Phones:
         self.doubtful = 0  # of `held`, how many learned only afterwards that the operation was over
         self.refusals = {}
         self.stopping = threading.Event()
-        self.prepare(400)
+        eventually(lambda: self.prepare(400), lambda: f"phones are prepared: {self.refusals}")
         self.threads = [threading.Thread(target=self.work) for _ in range(PHONES)]
         for thread in self.threads:
             thread.start()
 
     def prepare(self, count):
-        """Half of them with authentication strings."""
+        """Half of them with authentication strings. Administrators are refused while there is no primary, as phones are: the
+        names that were used up then are not used again. @return whether they were prepared"""
         devices = [f"SEP{next(self.numbers):012X}" for _ in range(count)]
         half = count // 2
-        self.site.capfctl("phone", "add", "--file", "-", input="\n".join(devices) + "\n")
-        for some, auth in ((devices[:half], ("string", "--string", DIGITS)), (devices[half:], ("null",))):
-            self.site.capfctl("operation", "schedule", "install", "--file", "-", "--auth", *auth, *EC,
-                              input="\n".join(some) + "\n")
+        for command, some in ((("phone", "add"), devices),
+                              (("operation", "schedule", "install", "--auth", "string", "--string", DIGITS, *EC), devices[:half]),
+                              (("operation", "schedule", "install", "--auth", "null", *EC), devices[half:])):
+            done = self.site.capfctl(*command, "--file", "-", input="\n".join(some) + "\n", code=None)
+            if done.returncode:
+                with self.lock:
+                    heard = f"an administrator's {done.stderr.strip()}"
+                    self.refusals[heard] = self.refusals.get(heard, 0) + 1
+                return False
         for string, null in zip(devices[:half], devices[half:]):
             self.devices.put((string, DIGITS))
             self.devices.put((null, ""))
+        return True
 
     def work(self):
         credentials = grpc.ssl_channel_credentials((self.site.state / "certificates/site-ca.pem").read_bytes())
