@@ -96,4 +96,10 @@ struct Certificate {
   bool due_for_renewal(TimePoint now) const;
 };
 
+/// The phone's history of our LSCs.
+struct LscHistory {
+  bool valid = false;           ///< one is valid as by Certificate::valid()
+  bool ever_confirmed = false;  ///< the phone once confirmed one; it may have ended or been revoked since
+};
+
 }  // namespace capf

@@ -23,6 +23,7 @@
 #include "capf/domain/policy.h"
 #include "capf/domain/revocation.h"
 #include "capf/domain/seal.h"
+#include "capf/domain/strings.h"
 #include "capf/domain/withdrawal.h"
 
 // The records as the services see them; `storage/` keeps them in PostgreSQL. Every method may also fail with
@@ -173,12 +174,6 @@ struct RevocableLsc {
   Sha256 key_sha256{};
 };
 
-/// The phone's history of our LSCs.
-struct LscHistory {
-  bool valid = false;           ///< one is valid as by Certificate::valid()
-  bool ever_confirmed = false;  ///< the phone once confirmed one; it may have ended or been revoked since
-};
-
 class CertificateStore {
  public:
   virtual ~CertificateStore() = default;
@@ -324,18 +319,6 @@ class BlockStore {
   virtual Result<bool> bring_back(const std::string& row) = 0;
   /// Whether one of the certificates is blocked, or one of the keys is, or was revoked as compromised.
   virtual Result<bool> refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) = 0;
-};
-
-/// Limits on wrong authentication strings, over all servers, by the database's clock.
-inline constexpr int kStringsPerDevice = 10;  ///< then locked for kStringLock
-inline constexpr std::chrono::minutes kStringLock{10};
-inline constexpr int kStringsPerAddressAndDevice = 5;  ///< in an hour
-
-/// An authentication string that a caller presents, as the limits know it.
-struct StringTry {
-  std::string address_block;
-  std::int64_t string = 0;  ///< part of its keyed hash over device and digits: distinguishes the device's strings
-  int per_address = kStringsPerAddress;  ///< the limit of that address in an hour
 };
 
 /// Wrong strings of one address that reached a limit.

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
+#include "capf/domain/certificate.h"
+#include "capf/domain/device.h"
+#include "capf/domain/issuer.h"
+#include "capf/domain/key.h"
+#include "capf/domain/operation.h"
+#include "capf/domain/phone.h"
+
+namespace capf {
+
+/// The names under which a caller's facts are on record: read without believing any of them.
+struct Enquiry {
+  DeviceName device;
+  std::vector<Sha256> certificates;   ///< those that were shown, and those that vouch for them
+  std::vector<Sha256> keys;           ///< of the same: SubjectPublicKeyInfo, and modulus where there is one
+  std::vector<KeyDigests> claims;     ///< the keys that a change may claim: the offered one, the MIC's
+  std::optional<Sha256> confirmed{};  ///< the certificate that the phone says it has stored
+};
+
+/// All that is on record of a device and of what a caller shows in its name, in one snapshot of the database. Absent
+/// facts cost the database the same as those that are there.
+struct Dossier {
+  TimePoint now;         ///< the database's clock at the snapshot
+  bool standby = false;  ///< its records may be old, and nothing can be written
+
+  std::optional<Phone> phone;
+  std::int64_t revision = 0;        ///< of the phone with its operations and certificates: counted up at each change
+  std::optional<Operation> open;    ///< the phone's open operation
+  std::optional<Operation> last;    ///< its newest one, open or not
+  std::optional<Operation> before;  ///< the one before the newest
+  std::vector<Certificate> live;    ///< its LSCs that are neither expired nor revoked for good, oldest first
+  LscHistory history;
+
+  std::vector<Certificate> shown;        ///< our LSCs among Enquiry::certificates, of any phone
+  std::optional<Certificate> confirmed;  ///< our LSC of Enquiry::confirmed, of any phone
+  std::vector<Operation> origins;        ///< the operations that issued `shown`, `confirmed` and `live`
+  std::vector<IssuerRecord> issuers;     ///< the issuers of `shown`, `confirmed` and `live`
+  bool refused = false;                  ///< one of Enquiry::certificates or keys is blocked, or a key is compromised
+  std::vector<std::optional<KeyRecord>> claims;  ///< of Enquiry::claims, in their order, merged with their moduli
+
+  std::int64_t trust_revision = 0;  ///< of the trust anchors
+  std::optional<std::int64_t> active_issuer;
+};
+
+}  // namespace capf
