@@ -49,6 +49,10 @@ class Columns {
     return skip_null() ? std::nullopt : std::optional(word(parse));
   }
 
+  /// Goes on behind the column that has this name.
+  void seek(const char* name) { position_ = static_cast<int>(row_.column_number(name)) + 1; }
+  /// Whether the last one was NULL.
+  bool previous_is_null() const { return row_[position_ - 1].is_null(); }
   /// Whether the next one is NULL; does not take it.
   bool next_is_null() const { return row_[position_].is_null(); }
 

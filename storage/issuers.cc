@@ -1,13 +1,8 @@
 #include "storage/stores.h"
 
 namespace capf::storage {
-namespace {
 
-const std::string kSelect =
-    "select id, subject, sha256, der, chain_der, microseconds(not_before), microseconds(not_after), active, shards, "
-    "microseconds(added_at), microseconds(activated_at), microseconds(retired_at) from issuers";
-
-IssuerRecord read(Columns& columns) {
+IssuerRecord read_issuer(Columns& columns) {
   IssuerRecord issuer;
   issuer.id = columns.number();
   issuer.subject = columns.text();
@@ -23,6 +18,10 @@ IssuerRecord read(Columns& columns) {
   issuer.retired_at = columns.optional_time();
   return issuer;
 }
+
+namespace {
+
+const std::string kSelect = std::string("select ") + kIssuerColumns + " from issuers i";
 
 IssuerUse read_use(Columns& columns) {
   IssuerUse use;
@@ -75,14 +74,14 @@ Result<std::int64_t> Issuers::add(const IssuerRecord& issuer) {
                         read_number);
 }
 
-Result<std::optional<IssuerRecord>> Issuers::active() { return session_.first(kActive, Parameters(), read); }
+Result<std::optional<IssuerRecord>> Issuers::active() { return session_.first(kActive, Parameters(), read_issuer); }
 
 Result<std::optional<std::int64_t>> Issuers::active_id() {
   return session_.first(kActiveId, Parameters(), read_number);
 }
 
 Result<std::optional<IssuerRecord>> Issuers::find(std::int64_t id) {
-  return session_.first(kFind, Parameters(id), read);
+  return session_.first(kFind, Parameters(id), read_issuer);
 }
 
 Result<bool> Issuers::activate(std::int64_t id) {
@@ -94,6 +93,6 @@ Result<bool> Issuers::retire(std::int64_t id) { return session_.changes(kRetire,
 
 Result<IssuerUse> Issuers::use(std::int64_t id) { return session_.value(kUse, Parameters(id), read_use); }
 
-Result<std::vector<IssuerRecord>> Issuers::list() { return session_.all(kList, Parameters(), read); }
+Result<std::vector<IssuerRecord>> Issuers::list() { return session_.all(kList, Parameters(), read_issuer); }
 
 }  // namespace capf::storage

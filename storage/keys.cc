@@ -3,15 +3,9 @@
 #include "storage/stores.h"
 
 namespace capf::storage {
-namespace {
 
-struct Row {
-  Sha256 sha256{};
-  KeyRecord record;
-};
-
-Row read(Columns& columns) {
-  Row row;
+KeyRow read_key(Columns& columns) {
+  KeyRow row;
   row.sha256 = columns.digest();
   row.record.owner = columns.word(parse_key_owner);
   row.record.phone_id = columns.id();
@@ -20,6 +14,8 @@ Row read(Columns& columns) {
   row.record.modulus = columns.optional_digest();
   return row;
 }
+
+namespace {
 
 SharedModulus read_shared(Columns& columns) {
   SharedModulus shared;
@@ -38,12 +34,8 @@ const Statement kClaim{"keys_claim",
                        "left join public_keys k on k.sha256 = $1::bytea "
                        "where n.sha256 is not null order by n.sha256 on conflict (sha256) do nothing "
                        "returning sha256, owner, phone_id, compromised, false, modulus_sha256"};
-const Statement kFind{
-    "keys_find",
-    "select sha256, owner, phone_id, compromised, compromised "
-    "or exists (select from blocked_certificates b where b.key_sha256 = k.sha256) "
-    "or exists (select from blocked_certificates b where b.modulus_sha256 = k.sha256), modulus_sha256 "
-    "from public_keys k where sha256 = any ($1::bytea[])"};
+const Statement kFind{"keys_find",
+                      std::string("select ") + kKeyColumns + " from public_keys k where k.sha256 = any ($1::bytea[])"};
 const Statement kSetModulus{"keys_set_modulus",
                             "update public_keys set modulus_sha256 = $2::bytea where sha256 = $1::bytea"};
 const Statement kMarkCompromised{"keys_mark_compromised",
@@ -75,21 +67,21 @@ const Statement kShared{"keys_shared",
                         "join phones p on p.id = k.phone_id join phones o on o.id = m.phone_id "
                         "where k.sha256 = any ($1::bytea[])"};
 
-bool is_of(const Row& row, KeyOwner owner, std::int64_t phone_id) {
+bool is_of(const KeyRow& row, KeyOwner owner, std::int64_t phone_id) {
   return row.record.owner == owner && row.record.phone_id == phone_id;
 }
 
 /// The records of a key and of its modulus as one, which is the key's unless `prefers_other` says the other one.
 template <class PrefersOther>
-std::optional<Row> merged(const std::vector<Row>& rows, const KeyDigests& key, PrefersOther prefers_other) {
+std::optional<KeyRow> merged(const std::vector<KeyRow>& rows, const KeyDigests& key, PrefersOther prefers_other) {
   if (rows.empty()) return std::nullopt;
-  const auto own = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.sha256 == key.sha256; });
-  Row one = own == rows.end() ? rows.front() : *own;
+  const auto own = std::find_if(rows.begin(), rows.end(), [&](const KeyRow& row) { return row.sha256 == key.sha256; });
+  KeyRow one = own == rows.end() ? rows.front() : *own;
   const std::optional<Sha256> modulus = key.modulus ? key.modulus : one.record.modulus;
-  for (const Row& row : rows) {
+  for (const KeyRow& row : rows) {
     if (row.sha256 != key.sha256 && prefers_other(one, row)) one = row;
   }
-  for (const Row& row : rows) {
+  for (const KeyRow& row : rows) {
     one.record.compromised = one.record.compromised || row.record.compromised;
     one.record.blocked = one.record.blocked || row.record.blocked;
   }
@@ -99,29 +91,36 @@ std::optional<Row> merged(const std::vector<Row>& rows, const KeyDigests& key, P
 
 }  // namespace
 
+std::optional<KeyRecord> record_of_claim(const std::vector<KeyRow>& rows, const KeyClaim& claim,
+                                         std::int64_t phone_id) {
+  const auto stands_in_the_way = [&](const KeyRow& one, const KeyRow& other) {
+    return is_of(one, claim.owner, phone_id) && !is_of(other, claim.owner, phone_id);
+  };
+  const auto row = merged(rows, claim.key, stands_in_the_way);
+  return row ? std::optional(row->record) : std::nullopt;
+}
+
 // Two statements: the second one sees what another transaction, for which the first one waited, has written.
 Result<KeyRecord> Keys::claim(const KeyDigests& key, KeyOwner owner, std::int64_t phone_id) {
   const std::vector<Sha256> digests = key.all();
-  CAPF_LET(auto rows,
-           session_.all(kClaim, Parameters(key.sha256, key.modulus, to_string(owner), unless_zero(phone_id)), read));
+  CAPF_LET(auto rows, session_.all(kClaim, Parameters(key.sha256, key.modulus, to_string(owner), unless_zero(phone_id)),
+                                   read_key));
   if (rows.size() < digests.size()) {
-    CAPF_LET(rows, session_.all(kFind, Parameters(digests), read));
-    const auto own = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.sha256 == key.sha256; });
+    CAPF_LET(rows, session_.all(kFind, Parameters(digests), read_key));
+    const auto own =
+        std::find_if(rows.begin(), rows.end(), [&](const KeyRow& row) { return row.sha256 == key.sha256; });
     if (key.modulus && own != rows.end() && !own->record.modulus) {
       CAPF_TRY(session_.execute(kSetModulus, Parameters(key.sha256, key.modulus)));
     }
   }
-  const auto stands_in_the_way = [&](const Row& one, const Row& other) {
-    return is_of(one, owner, phone_id) && !is_of(other, owner, phone_id);
-  };
-  const auto row = merged(rows, key, stands_in_the_way);
-  if (!row) return fail_internal("no row from keys_find");
-  return row->record;
+  const auto record = record_of_claim(rows, {key, owner}, phone_id);
+  if (!record) return fail_internal("no row from keys_find");
+  return *record;
 }
 
 Result<std::optional<KeyRecord>> Keys::find(const KeyDigests& key) {
-  CAPF_LET(const auto rows, session_.all(kFind, Parameters(key.all()), read));
-  const auto row = merged(rows, key, [](const Row&, const Row&) { return false; });
+  CAPF_LET(const auto rows, session_.all(kFind, Parameters(key.all()), read_key));
+  const auto row = merged(rows, key, [](const KeyRow&, const KeyRow&) { return false; });
   if (!row) return std::nullopt;
   return row->record;
 }

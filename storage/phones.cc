@@ -25,16 +25,23 @@ constexpr Column<Attempt> kAttempt[]{
     {"t.reason", into<&Attempt::reason, &Columns::reason>},
     {"t.message", into<&Attempt::message, &Columns::text>},
 };
-const std::string kColumns = "p.device, " + list_of(kPhone) + ", " + list_of(kAttempt);
 const std::string kTables =
     " from phones p left join device_strings s on s.phone_id = p.id left join phone_attempts t on t.phone_id = p.id";
 
-Phone read(Columns& columns) {
+}  // namespace
+
+std::string phone_columns() { return "p.device, " + list_of(kPhone) + ", " + list_of(kAttempt); }
+
+Phone read_phone(Columns& columns) {
   Phone phone{.id = 0, .device = columns.device()};
   read_columns(kPhone, columns, phone);
   if (!columns.next_is_null()) read_columns(kAttempt, columns, phone.last_attempt.emplace());
   return phone;
 }
+
+namespace {
+
+const std::string kColumns = phone_columns();
 
 DeviceName read_device(Columns& columns) { return columns.device(); }
 
@@ -98,7 +105,7 @@ Result<std::vector<std::string>> Phones::add(std::span<const DeviceName> devices
 }
 
 Result<std::optional<Phone>> Phones::find(const DeviceName& device) {
-  return session_.first(kFind, Parameters(device), read);
+  return session_.first(kFind, Parameters(device), read_phone);
 }
 
 Result<std::optional<DeviceName>> Phones::find_other_case(const DeviceName& device) {
@@ -106,16 +113,18 @@ Result<std::optional<DeviceName>> Phones::find_other_case(const DeviceName& devi
 }
 
 Result<std::optional<Phone>> Phones::lock(const DeviceName& device) {
-  return session_.first(kLock, Parameters(device), read);
+  return session_.first(kLock, Parameters(device), read_phone);
 }
 
 Result<std::vector<Phone>> Phones::lock_all(std::span<const DeviceName> devices) {
-  return session_.all(kLockDevices, Parameters(array_of(devices)), read);
+  return session_.all(kLockDevices, Parameters(array_of(devices)), read_phone);
 }
 
 Status Phones::lock_all(std::span<const std::int64_t> ids) { return session_.execute(kLockAll, Parameters(ids)); }
 
-Result<std::optional<Phone>> Phones::find(std::int64_t id) { return session_.first(kFindId, Parameters(id), read); }
+Result<std::optional<Phone>> Phones::find(std::int64_t id) {
+  return session_.first(kFindId, Parameters(id), read_phone);
+}
 
 Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePage& page) {
   Conditions where;
@@ -126,7 +135,7 @@ Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePa
   const std::string limit = where.parameter(page.limit);
   return session_.all_once(
       "select " + kColumns + kTables + where.text() + " order by p.device limit " + limit + "::int", where.parameters(),
-      read);
+      read_phone);
 }
 
 Status Phones::set_blocked(std::int64_t id, bool blocked) {

@@ -42,6 +42,14 @@ Status Session::begin(Access access) {
   return {};
 }
 
+Status Session::single() {
+  CAPF_TRY(guarded(Phase::kBegin, [&] {
+    statements_.emplace(connection_.link);
+    return true;
+  }));
+  return {};
+}
+
 Status Session::commit() {
   CAPF_TRY(guarded(Phase::kCommit, [&] {
     statements_->exec("commit");

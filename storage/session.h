@@ -78,6 +78,9 @@ class Session {
   /// snapshot.
   Status begin(Access access);
   Status commit();
+  /// In place of begin(): each statement is a transaction of its own, in one round trip. now() and standby() are not
+  /// known.
+  Status single();
 
   const std::optional<Fault>& fault() const { return fault_; }
   TimePoint now() const { return now_; }

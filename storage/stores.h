@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capf/domain/check.h"
+#include "capf/domain/dossier.h"
 #include "capf/domain/store.h"
 #include "storage/session.h"
 
@@ -22,6 +23,28 @@ std::string certificate_columns();
 Certificate read_certificate(Columns& columns);
 /// id, phone_id, device, serial, operation_id, key_sha256
 RevocableLsc read_revocable(Columns& columns);
+
+/// The same of a public key, by the alias k.
+inline constexpr char kKeyColumns[] =
+    "k.sha256, k.owner, k.phone_id, k.compromised, k.compromised "
+    "or exists (select from blocked_certificates b where b.key_sha256 = k.sha256) "
+    "or exists (select from blocked_certificates b where b.modulus_sha256 = k.sha256), k.modulus_sha256";
+struct KeyRow {
+  Sha256 sha256{};
+  KeyRecord record;
+};
+KeyRow read_key(Columns& columns);
+/// The records of a key and of its modulus as one, for the device that claims it.
+std::optional<KeyRecord> record_of_claim(const std::vector<KeyRow>& rows, const KeyClaim& claim, std::int64_t phone_id);
+
+/// The same of a phone, where device_strings s and phone_attempts t are joined to p.
+std::string phone_columns();
+Phone read_phone(Columns& columns);
+/// The same of an issuer, by the alias i.
+inline constexpr char kIssuerColumns[] =
+    "i.id, i.subject, i.sha256, i.der, i.chain_der, microseconds(i.not_before), microseconds(i.not_after), i.active, "
+    "i.shards, microseconds(i.added_at), microseconds(i.activated_at), microseconds(i.retired_at)";
+IssuerRecord read_issuer(Columns& columns);
 
 class Phones final : public PhoneStore {
  public:

@@ -15,12 +15,18 @@
 
 namespace capf {
 
+/// A key that a change may claim.
+struct KeyClaim {
+  KeyDigests key;
+  KeyOwner owner = KeyOwner::kPhone;  ///< of the device that the caller names, for kPhone and kMic
+};
+
 /// The names under which a caller's facts are on record: read without believing any of them.
 struct Enquiry {
   DeviceName device;
   std::vector<Sha256> certificates;   ///< those that were shown, and those that vouch for them
   std::vector<Sha256> keys;           ///< of the same: SubjectPublicKeyInfo, and modulus where there is one
-  std::vector<KeyDigests> claims;     ///< the keys that a change may claim: the offered one, the MIC's
+  std::vector<KeyClaim> claims;       ///< the offered key, the MIC's
   std::optional<Sha256> confirmed{};  ///< the certificate that the phone says it has stored
 };
 
@@ -40,10 +46,12 @@ struct Dossier {
 
   std::vector<Certificate> shown;        ///< our LSCs among Enquiry::certificates, of any phone
   std::optional<Certificate> confirmed;  ///< our LSC of Enquiry::confirmed, of any phone
-  std::vector<Operation> origins;        ///< the operations that issued `shown`, `confirmed` and `live`
-  std::vector<IssuerRecord> issuers;     ///< the issuers of `shown`, `confirmed` and `live`
+  std::vector<Operation> origins;        ///< that issued `shown` and `confirmed`
+  std::vector<IssuerRecord> issuers;     ///< of `shown`, `confirmed` and `live`
   bool refused = false;                  ///< one of Enquiry::certificates or keys is blocked, or a key is compromised
-  std::vector<std::optional<KeyRecord>> claims;  ///< of Enquiry::claims, in their order, merged with their moduli
+  /// Of Enquiry::claims, in their order, as KeyStore::claim() would find them: another owner's record where the key or
+  /// its modulus is another's; compromised and blocked where one of the two is.
+  std::vector<std::optional<KeyRecord>> claims;
 
   std::int64_t trust_revision = 0;  ///< of the trust anchors
   std::optional<std::int64_t> active_issuer;

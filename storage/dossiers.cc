@@ -1,0 +1,212 @@
+#include "storage/dossiers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+// A row of the answer has what one of these kinds has, and NULL in the columns of the others.
+enum Kind : int { kDevice, kOpen, kNewest, kLive, kShown, kConfirmed, kClaim };
+
+// `found` has the keys of what belongs to each device, by indexes alone; the select list brings the rows. A name that
+// is not on record takes the same way. The columns that end in _ part the groups.
+const Statement kLook{
+    "dossiers_look",
+    "with asked as materialized (select i, device from unnest($1::text[]) with ordinality as a (device, i)), "
+    "shown as materialized (select distinct i, sha256 from unnest($2::bigint[], $3::bytea[]) as s (i, sha256)), "
+    "keys as materialized (select i, sha256 from unnest($4::bigint[], $5::bytea[]) as k (i, sha256)), "
+    "confirmed as (select i, sha256 from unnest($6::bigint[], $7::bytea[]) as c (i, sha256)), "
+    "claims as (select distinct i, sha256 from unnest($8::bigint[], $9::bytea[]) as c (i, sha256)), "
+    "named as materialized (select a.i, p.id as phone_id from asked a "
+    "left join phones p on p.device = a.device and p.removed_at is null), "
+    "found (i, kind, place, phone_id, operation_id, certificate_id, key_sha256) as ("
+    "select i, 0, 0::bigint, phone_id, null::bigint, null::bigint, null::bytea from named "
+    "union all select n.i, 1, 0, null, o.id, null, null from named n "
+    "join operations o on o.phone_id = n.phone_id and o.finished_at is null "
+    "union all select n.i, 2, -o.id, null, o.id, null, null from named n cross join lateral ("
+    "select id from operations where phone_id = n.phone_id order by id desc limit 2) as o "
+    "union all select n.i, 3, c.id, null, null, c.id, null from named n join certificates c on "
+    "c.phone_id = n.phone_id and c.kind = 'lsc' and (c.revoked_at is null or c.revocation_reason = 6) and "
+    "c.not_after >= now() "
+    "union all select s.i, 4, c.id, null, c.operation_id, c.id, null from shown s "
+    "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
+    "union all select s.i, 5, c.id, null, c.operation_id, c.id, null from confirmed s "
+    "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
+    "union all select i, 6, 0, null, null, null, sha256 from claims) "
+    "select f.i, f.kind, microseconds(now()), pg_is_in_recovery(), "
+    "(select revision from trust_revision), (select id from issuers where active), "
+    "case when f.kind = 0 then exists (select from shown s join blocked_certificates b on b.sha256 = s.sha256 "
+    "where s.i = f.i) or exists (select from keys k join blocked_certificates b on b.key_sha256 = k.sha256 "
+    "where k.i = f.i) or exists (select from keys k join blocked_certificates b on b.modulus_sha256 = k.sha256 "
+    "where k.i = f.i) or exists (select from keys k join public_keys p on p.sha256 = k.sha256 "
+    "where k.i = f.i and p.compromised) end, "
+    "case when f.kind = 0 then exists (select from certificates h where h.phone_id = f.phone_id and h.kind = 'lsc' and "
+    "h.revoked_at is null and h.superseded_at is null and h.confirmed_at is not null and "
+    "now() between h.not_before and h.not_after) end, "
+    "case when f.kind = 0 then exists (select from certificates h where h.phone_id = f.phone_id and "
+    "h.confirmed_at is not null) end, "
+    "case when f.kind = 0 then p.revision end, "
+    "case when f.kind = 0 then p.id end as phone_, " +
+        phone_columns() + ", o.id as operation_, " + kOperationColumns + ", c.id as certificate_, " +
+        certificate_columns() + ", i.id as issuer_, " + kIssuerColumns + ", k.sha256 as key_, " + kKeyColumns +
+        " from found f left join certificates c on c.id = f.certificate_id "
+        "left join operations o on o.id = f.operation_id "
+        "left join phones p on p.id = coalesce(f.phone_id, o.phone_id, c.phone_id) "
+        "left join device_strings s on s.phone_id = f.phone_id "
+        "left join phone_attempts t on t.phone_id = f.phone_id "
+        "left join issuers i on i.id = c.issuer_id "
+        "left join public_keys k on k.sha256 = f.key_sha256 "
+        "order by f.i, f.kind, f.place"};
+
+/// What is on record of a device alone.
+struct Device {
+  TimePoint now;
+  bool standby = false;
+  std::int64_t trust_revision = 0;
+  std::optional<std::int64_t> active_issuer;
+  bool refused = false;
+  LscHistory history;
+  std::int64_t revision = 0;
+};
+
+struct Row {
+  std::size_t member = 0;
+  Kind kind = kDevice;
+  Device device;
+  std::optional<Phone> phone;
+  std::optional<Operation> operation;
+  std::optional<Certificate> certificate;
+  std::optional<IssuerRecord> issuer;
+  std::optional<KeyRow> key;
+};
+
+Device read_device_facts(Columns& columns, Kind kind) {
+  Device device;
+  device.now = columns.time();
+  device.standby = columns.boolean();
+  device.trust_revision = columns.number();
+  device.active_issuer = columns.id_or_none();
+  if (kind != kDevice) return device;
+  device.refused = columns.boolean();
+  device.history.valid = columns.boolean();
+  device.history.ever_confirmed = columns.boolean();
+  device.revision = columns.id();
+  return device;
+}
+
+/// What stands behind the column `group`, where that is not NULL.
+template <class T>
+std::optional<T> read_group(Columns& columns, const char* group, T (*read)(Columns&)) {
+  columns.seek(group);
+  if (columns.previous_is_null()) return std::nullopt;
+  return read(columns);
+}
+
+Row read(Columns& columns) {
+  Row row;
+  row.member = static_cast<std::size_t>(columns.number()) - 1;
+  row.kind = static_cast<Kind>(columns.integer());
+  row.device = read_device_facts(columns, row.kind);
+  row.phone = read_group(columns, "phone_", read_phone);
+  row.operation = read_group(columns, "operation_", read_operation);
+  row.certificate = read_group(columns, "certificate_", read_certificate);
+  row.issuer = read_group(columns, "issuer_", read_issuer);
+  row.key = read_group(columns, "key_", read_key);
+  return row;
+}
+
+/// Digests with the members whose they are, counted from 1.
+struct Owned {
+  std::vector<std::int64_t> members;
+  std::vector<Sha256> digests;
+
+  void add(std::size_t member, std::span<const Sha256> more) {
+    members.insert(members.end(), more.size(), static_cast<std::int64_t>(member) + 1);
+    digests.insert(digests.end(), more.begin(), more.end());
+  }
+};
+
+Parameters parameters_of(std::span<const Enquiry* const> enquiries) {
+  std::vector<std::string> devices;
+  Owned certificates, keys, confirmed, claims;
+  for (std::size_t i = 0; i < enquiries.size(); ++i) {
+    const Enquiry& enquiry = *enquiries[i];
+    devices.push_back(enquiry.device.text());
+    certificates.add(i, enquiry.certificates);
+    keys.add(i, enquiry.keys);
+    if (enquiry.confirmed) confirmed.add(i, {&*enquiry.confirmed, 1});
+    for (const KeyClaim& claim : enquiry.claims) claims.add(i, claim.key.all());
+  }
+  return Parameters(devices, certificates.members, certificates.digests, keys.members, keys.digests, confirmed.members,
+                    confirmed.digests, claims.members, claims.digests);
+}
+
+void keep_issuer(Dossier& dossier, std::optional<IssuerRecord> issuer) {
+  if (!issuer) return;
+  const auto same = [&](const IssuerRecord& known) { return known.id == issuer->id; };
+  if (std::ranges::none_of(dossier.issuers, same)) dossier.issuers.push_back(*std::move(issuer));
+}
+
+void take_device(Dossier& dossier, const Row& row) {
+  dossier.now = row.device.now;
+  dossier.standby = row.device.standby;
+  dossier.trust_revision = row.device.trust_revision;
+  dossier.active_issuer = row.device.active_issuer;
+  dossier.refused = row.device.refused;
+  dossier.history = row.device.history;
+  dossier.revision = row.device.revision;
+  dossier.phone = row.phone;
+}
+
+void take(Dossier& dossier, std::vector<KeyRow>& keys, Row row) {
+  keep_issuer(dossier, std::move(row.issuer));
+  const bool issued_shown = row.kind == kShown || row.kind == kConfirmed;
+  if (issued_shown && row.operation) dossier.origins.push_back(*row.operation);
+  switch (row.kind) {
+    case kDevice: return take_device(dossier, row);
+    case kOpen: dossier.open = std::move(row.operation); return;
+    case kNewest: (dossier.last ? dossier.before : dossier.last) = std::move(row.operation); return;
+    case kLive: dossier.live.push_back(*std::move(row.certificate)); return;
+    case kShown: dossier.shown.push_back(*std::move(row.certificate)); return;
+    case kConfirmed: dossier.confirmed = std::move(row.certificate); return;
+    case kClaim:
+      if (row.key) keys.push_back(*std::move(row.key));
+      return;
+  }
+  CAPF_INVARIANT(false);
+}
+
+std::vector<std::optional<KeyRecord>> records_of(const Enquiry& enquiry, const Dossier& dossier,
+                                                 const std::vector<KeyRow>& keys) {
+  std::vector<std::optional<KeyRecord>> records;
+  for (const KeyClaim& claim : enquiry.claims) {
+    std::vector<KeyRow> rows;
+    const std::vector<Sha256> digests = claim.key.all();
+    std::ranges::copy_if(keys, std::back_inserter(rows),
+                         [&](const KeyRow& row) { return std::ranges::find(digests, row.sha256) != digests.end(); });
+    records.push_back(record_of_claim(rows, claim, dossier.phone ? dossier.phone->id : 0));
+  }
+  return records;
+}
+
+}  // namespace
+
+Result<std::vector<Dossier>> look(Session& session, std::span<const Enquiry* const> enquiries) {
+  CAPF_INVARIANT(!enquiries.empty() && enquiries.size() <= kMostEnquiries);
+  CAPF_LET(auto rows, session.all(kLook, parameters_of(enquiries), read));
+  std::vector<Dossier> dossiers(enquiries.size());
+  std::vector<std::vector<KeyRow>> keys(enquiries.size());
+  for (Row& row : rows) {
+    const std::size_t member = row.member;
+    if (member >= dossiers.size()) return fail_internal("dossiers_look has a row of nobody");
+    take(dossiers[member], keys[member], std::move(row));
+  }
+  for (std::size_t i = 0; i < dossiers.size(); ++i)
+    dossiers[i].claims = records_of(*enquiries[i], dossiers[i], keys[i]);
+  return dossiers;
+}
+
+}  // namespace capf::storage
