@@ -4,9 +4,6 @@
 namespace capf::storage {
 namespace {
 
-/// The most rows of refusals in one minute.
-constexpr int kLargestRefusals = 400;
-
 const std::string kColumns =
     "a.id, microseconds(a.at), a.actor_kind, a.actor, a.address, a.action, a.subject, a.operation_id, a.outcome, "
     "a.reason, a.detail";

@@ -137,6 +137,10 @@ std::string statements_for(const std::string& options, const SessionLimits& limi
                                 {"client_min_messages", "warning"},
                                 {"enable_seqscan", "off"},
                                 {"jit", "off"}};
+  if (limits.keeps_plans) {
+    for (const char* name : {"enable_hashjoin", "enable_mergejoin"}) settings.push_back({name, "off"});
+    settings.push_back({"plan_cache_mode", "force_generic_plan"});
+  }
   std::erase_if(settings, [&](const Setting& setting) { return sets(options, setting.name); });
   settings.insert(settings.end(), std::begin(kForm), std::end(kForm));
   std::string calls;

@@ -19,6 +19,9 @@ struct SessionLimits {
   std::chrono::milliseconds statement{15'000};
   std::chrono::milliseconds lock{5'000};  ///< waiting for a row's lock
   std::chrono::milliseconds idle_in_transaction{20'000};
+  /// Plans are made once for any values, by lookups in indexes: for statements that join many tables with arrays, whose
+  /// planning takes longer than their work.
+  bool keeps_plans = false;
 };
 
 /// How to begin a session.

@@ -1,15 +1,10 @@
 #include "storage/database.h"
 
-#include <random>
-#include <thread>
-
-#include "capf/base/log.h"
 #include "storage/stores.h"
 
 namespace capf::storage {
 namespace {
 
-constexpr int kAttempts = 6;
 constexpr std::chrono::milliseconds kGrace{2000};  ///< for an answer after the server's own limit
 
 class Unit final : public Transaction {
@@ -77,13 +72,6 @@ class Unit final : public Transaction {
   Crls crls_;
 };
 
-/// A random pause, so that two transactions that collided try again at different moments.
-void pause_before_attempt(int attempt) {
-  thread_local std::minstd_rand generator{std::random_device{}()};
-  std::this_thread::sleep_for(
-      std::chrono::milliseconds(std::uniform_int_distribution<int>(1, 4 << attempt)(generator)));
-}
-
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {
   CAPF_TRY(session.begin(access));
   Unit unit(session);
@@ -96,76 +84,48 @@ Status work_through(Session& session, Access access, const std::function<Status(
   return committed;
 }
 
-struct Outcome {
-  Status status;
-  Remedy remedy = Remedy::kGiveUp;
-  std::string cause;  ///< of the fault
-};
-
-Outcome attempt(Connection& connection, Access access, const std::function<Status(Transaction&)>& work) {
-  Session session(connection);
-  Outcome outcome;
-  outcome.status = work_through(session, access, work);
-  if (session.fault()) {
-    outcome.remedy = session.fault()->remedy;
-    outcome.cause = session.fault()->error.cause;
-  }
-  return outcome;
-}
-
-Status run(Pool& pool, std::chrono::milliseconds wait, bool takes_standby, Access access,
-           const std::function<Status(Transaction&)>& work) {
-  for (int count = 1;; ++count) {
-    CAPF_LET(auto lease, pool.take(wait));
-    Outcome outcome = attempt(lease.connection(), access, work);
-    if (!outcome.status && outcome.remedy == Remedy::kRenew && lease.pooled()) {
-      log_info("database.session_renewed", {{"cause", outcome.cause}});
-      CAPF_TRY(lease.renew());
-      outcome = attempt(lease.connection(), access, work);
-    }
-    Remedy remedy = outcome.remedy;
-    if (remedy == Remedy::kPrimary) remedy = takes_standby ? Remedy::kGiveUp : Remedy::kReconnect;
-    const bool lost = remedy == Remedy::kReconnect || remedy == Remedy::kAsk;
-    if (lost || remedy == Remedy::kRenew) lease.discard();
-    if (lost) pool.close_idle();
-    const bool again = remedy == Remedy::kRepeat || remedy == Remedy::kReconnect;
-    if (outcome.status || !again || count == kAttempts) return outcome.status;
-    pause_before_attempt(count);
-  }
-}
-
 }  // namespace
 
 Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const DatabaseSettings& settings) {
   CAPF_LET(auto link, link_settings(settings.conninfo, settings.limits));
-  return std::unique_ptr<PostgresDatabase>(new PostgresDatabase(std::move(link), settings));
+  SessionLimits limits = settings.limits;
+  limits.lock = std::min(limits.lock, kRoundsLockWait);
+  limits.keeps_plans = true;
+  CAPF_LET(auto link_of_rounds, link_settings(settings.conninfo, limits));
+  return std::unique_ptr<PostgresDatabase>(new PostgresDatabase(std::move(link), std::move(link_of_rounds), settings));
 }
 
-PostgresDatabase::PostgresDatabase(LinkSettings link, const DatabaseSettings& settings)
-    : takes_standby_(storage::takes_standby(link.conninfo)),
-      pool_(std::move(link), {settings.connections, settings.limits.statement + kGrace, settings.life}),
-      wait_(settings.wait) {}
+PostgresDatabase::PostgresDatabase(LinkSettings link, LinkSettings link_of_rounds, const DatabaseSettings& settings)
+    : runner_(std::move(link), {settings.connections, settings.limits.statement + kGrace, settings.life},
+              settings.wait),
+      rounds_(std::move(link_of_rounds), settings.rounds, settings.limits.statement + kGrace, settings.life,
+              settings.limits.lock, settings.wait) {}
 
 Status PostgresDatabase::write(const std::function<Status(Transaction&)>& work) {
-  return run(pool_, wait_, takes_standby_, Access::kWrite, work);
+  return runner_.run([&](Session& session) { return work_through(session, Access::kWrite, work); });
 }
 
 Status PostgresDatabase::read(const std::function<Status(Transaction&)>& work) {
-  return run(pool_, wait_, takes_standby_, Access::kRead, work);
+  return runner_.run([&](Session& session) { return work_through(session, Access::kRead, work); });
 }
 
 Result<std::vector<std::string>> PostgresDatabase::not_durable() {
   static const Statement kNotDurable{"database_not_durable",
                                      "select name from pg_settings where name in ('fsync', 'full_page_writes') and "
                                      "setting = 'off' order by name"};
-  CAPF_LET(auto lease, pool_.take(wait_));
-  Session session(lease.connection());
-  CAPF_TRY(session.begin(Access::kRead));
-  return session.all(kNotDurable, Parameters(), read_text);
+  std::vector<std::string> names;
+  const RunResult outcome = runner_.run_once([&](Session& session) -> Status {
+    CAPF_TRY(session.begin(Access::kRead));
+    CAPF_LET(names, session.all(kNotDurable, Parameters(), read_text));
+    return {};
+  });
+  if (!outcome.status) return tl::unexpected<Error>(outcome.status.error());
+  return names;
 }
 
 Status PostgresDatabase::ping() {
-  return run(pool_, std::chrono::seconds(1), takes_standby_, Access::kRead, [](Transaction&) { return Status{}; });
+  constexpr std::chrono::seconds kPatience{1};
+  return runner_.run([](Session& session) { return session.begin(Access::kRead); }, kPatience);
 }
 
 }  // namespace capf::storage

@@ -6,13 +6,15 @@
 
 #include "capf/domain/store.h"
 #include "storage/conninfo.h"
-#include "storage/pool.h"
+#include "storage/rounds.h"
+#include "storage/runner.h"
 
 namespace capf::storage {
 
 struct DatabaseSettings {
   std::string conninfo;
   int connections = 16;
+  int rounds = 2;  ///< at a time, of each kind, on connections of their own: three for each, and five
   std::chrono::milliseconds wait{5'000};    ///< for a free connection
   std::chrono::milliseconds life{300'000};  ///< of a connection, about
   SessionLimits limits;
@@ -27,19 +29,19 @@ class PostgresDatabase final : public Database {
 
   Status write(const std::function<Status(Transaction&)>& work) override;
   Status read(const std::function<Status(Transaction&)>& work) override;
+  Rounds& rounds() override { return rounds_; }
 
   /// Whether the database answers. OVERLOADED where no connection is free for a second.
   Status ping();
   /// Settings of the cluster with which a crash may lose commits; a session cannot change them.
   Result<std::vector<std::string>> not_durable();
-  PoolUse use() const { return pool_.use(); }
+  PoolUse use() const { return runner_.use(); }
 
  private:
-  PostgresDatabase(LinkSettings link, const DatabaseSettings& settings);
+  PostgresDatabase(LinkSettings link, LinkSettings link_of_rounds, const DatabaseSettings& settings);
 
-  const bool takes_standby_;
-  Pool pool_;
-  const std::chrono::milliseconds wait_;
+  Runner runner_;
+  PostgresRounds rounds_;
 };
 
 }  // namespace capf::storage

@@ -24,6 +24,8 @@ Certificate read_certificate(Columns& columns);
 /// id, phone_id, device, serial, operation_id, key_sha256
 RevocableLsc read_revocable(Columns& columns);
 
+inline constexpr int kLargestRefusals = 400;  ///< rows of counted refusals in a minute
+
 /// The same of a public key, by the alias k.
 inline constexpr char kKeyColumns[] =
     "k.sha256, k.owner, k.phone_id, k.compromised, k.compromised "

@@ -22,6 +22,7 @@
 #include "capf/domain/phone.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/revocation.h"
+#include "capf/domain/rounds.h"
 #include "capf/domain/seal.h"
 #include "capf/domain/strings.h"
 #include "capf/domain/withdrawal.h"
@@ -566,6 +567,8 @@ class Database {
   virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
   /// The same without the right to write; on a standby where there is no primary and the site's settings allow it.
   virtual Status read(const std::function<Status(Transaction&)>& work) = 0;
+  /// Looks and writes of phones, many together.
+  virtual Rounds& rounds() = 0;
 };
 
 /// in_transaction(&Database::write, db, [&](Transaction& tx) -> Result<Phone> { … }): the value of the work.

@@ -38,3 +38,100 @@ create trigger certificates_removed_revision after delete on certificates refere
   for each statement execute function count_phone_revisions();
 
 -- Strings that were heard --------------------------------------------------------------------------------------------
+
+-- Many strings are heard by one statement, in the order in which they came, as if each came alone. A right one is looked
+-- at and not counted, so it writes nothing, and its statement waits for no disk. Strings of one address, or for one
+-- device, are heard one after the other over all servers: locks of this transaction's end keep their order, since there
+-- may be no row yet to lock.
+
+-- Takes the locks of these addresses and devices, always in one order.
+create function lock_strings(the_blocks text[], the_phones bigint[]) returns void language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock(hashtext('capf strings'), place) from (
+    select hashtext('address ' || block) as place from unnest(the_blocks) as b (block)
+    union select hashtext('device ' || phone) from unnest(the_phones) as p (phone)
+    order by place) as places;
+end $$;
+
+-- The limit that a string finds reached, or null.
+create function string_limit(the_phone bigint, the_operation bigint, the_block text, per_pair integer,
+                             per_address integer) returns text language sql volatile as $$
+  select case
+    when exists (select from address_strings where address_block = the_block and count >= per_address
+                 and since > now() - interval '1 hour')
+      or exists (select from address_device_strings where phone_id = the_phone and address_block = the_block
+                 and count >= per_pair and since > now() - interval '1 hour') then 'ADDRESS_LIMITED'
+    when exists (select from device_strings where phone_id = the_phone and locked_until > now())
+      then 'AUTH_STRING_LOCKED'
+    when not exists (select from operation_strings where operation_id = the_operation and count < largest)
+      then 'AUTH_STRING_EXHAUSTED' end
+$$;
+
+-- As before, but for the locks, and that a limit of one device costs a commit also where the string was said before: the
+-- time of the answer must not tell the names that have a string.
+create or replace function count_string(the_phone bigint, the_operation bigint, the_block text, the_string bigint,
+                                        per_device integer, lock_for interval, per_pair integer, per_address integer)
+returns text language plpgsql as $$
+declare
+  repeated boolean;
+  refusal text;
+begin
+  perform lock_strings(array[the_block], array[the_phone]);
+  repeated := exists (select from address_device_strings where phone_id = the_phone and address_block = the_block
+                      and the_string = any (known) and since > now() - interval '1 hour');
+  refusal := string_limit(the_phone, the_operation, the_block, per_pair, per_address);
+  if refusal is not null and repeated then
+    update address_device_strings set count = count where phone_id = the_phone and address_block = the_block;
+    return refusal;
+  end if;
+  if refusal is not null then
+    return coalesce(count_strangers_string(the_block, the_string, per_address, 1000), refusal);
+  end if;
+
+  insert into address_strings as s (address_block, count, since) select the_block, 1, now() where not repeated
+    on conflict (address_block) do update set
+      count = case when s.since > now() - interval '1 hour' then s.count + 1 else 1 end,
+      known = case when s.since > now() - interval '1 hour' then s.known else '{}' end,
+      since = case when s.since > now() - interval '1 hour' then s.since else now() end;
+  insert into address_device_strings as s (phone_id, address_block, count, since, known)
+    values (the_phone, the_block, 1, now(), array[the_string])
+    on conflict (phone_id, address_block) do update set
+      count = case when s.since > now() - interval '1 hour' then s.count + 1 else 1 end,
+      known = case when s.since <= now() - interval '1 hour' then array[the_string]
+                   when the_string = any (s.known) then s.known else s.known || the_string end,
+      since = case when s.since > now() - interval '1 hour' then s.since else now() end;
+  -- After a lock that has run out it starts again.
+  insert into device_strings as s (phone_id, count, locked_until, counted_at)
+    values (the_phone, 1, case when per_device <= 1 then now() + lock_for end, now())
+    on conflict (phone_id) do update set
+      counted_at = now(),
+      count = case when s.locked_until is null then s.count + 1 else 1 end,
+      locked_until = case when s.locked_until is null and s.count + 1 >= per_device then now() + lock_for end;
+  update operation_strings set count = count + 1 where operation_id = the_operation;
+  return null;
+end $$;
+
+-- A phone of 0 stands for no device, or none with an operation that asks for a string: the address counts it alone.
+-- Returns the limit that refuses each one, or null.
+create function hear_strings(the_phones bigint[], the_operations bigint[], the_blocks text[], the_strings bigint[],
+                             per_addresses integer[], are_right boolean[], per_device integer, lock_for interval,
+                             per_pair integer, largest integer) returns text[] language plpgsql as $$
+declare
+  refusals text[] := '{}';
+  refusal text;
+begin
+  perform lock_strings(the_blocks, the_phones);
+  for i in 1 .. cardinality(the_phones) loop
+    if the_phones[i] = 0 then
+      refusal := count_strangers_string(the_blocks[i], the_strings[i], per_addresses[i], largest);
+    elsif are_right[i] and string_limit(the_phones[i], the_operations[i], the_blocks[i], per_pair, per_addresses[i])
+                           is null then
+      refusal := null;
+    else
+      refusal := count_string(the_phones[i], the_operations[i], the_blocks[i], the_strings[i], per_device, lock_for,
+                              per_pair, per_addresses[i]);
+    end if;
+    refusals := refusals || refusal;
+  end loop;
+  return refusals;
+end $$;

@@ -7,17 +7,11 @@
 
 #include "capf/web/publication.h"
 #include "tests/support/folder.h"
+#include "tests/support/no_database.h"
 
 using namespace capf;
 
 namespace {
-
-/// A database that is never asked, because the responder takes no questions.
-class NoDatabase final : public Database {
- public:
-  Status write(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
-  Status read(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
-};
 
 /// The port of relying parties on loopback, with one certificate and no CRL.
 struct Port {
@@ -36,7 +30,7 @@ struct Port {
   test::Folder folder;
   std::unique_ptr<service::PublishedCrls> crls = *service::PublishedCrls::open(folder.path() / "crls");
   Metrics metrics;
-  NoDatabase database;
+  test::NoDatabase database;
   SystemClock clock;
   service::HighWater high_water;
   service::Responder responder{database, *crls, high_water, clock, Botan::system_rng(), {.threads = 0, .queue = 0}};

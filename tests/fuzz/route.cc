@@ -5,17 +5,11 @@
 #include "capf/web/publication.h"
 #include "tests/support/crl.h"
 #include "tests/support/folder.h"
+#include "tests/support/no_database.h"
 
 using namespace capf;
 
 namespace {
-
-/// A database that is never asked, because there is no issuer.
-class NoDatabase final : public Database {
- public:
-  Status write(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
-  Status read(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
-};
 
 /// The routes of the port of relying parties, without the port: one CRL with 100 entries, one certificate.
 struct Route {
@@ -31,7 +25,7 @@ struct Route {
   Bytes crl;
   Bytes certificate = test::crl_issuer().der;
   Metrics metrics;
-  NoDatabase database;
+  test::NoDatabase database;
   SystemClock clock;
   service::HighWater high_water;
   service::Responder responder{database, *crls, high_water, clock, Botan::system_rng(), {.threads = 0, .queue = 0}};

@@ -7,6 +7,7 @@
 #include "capf/web/publication.h"
 #include "tests/support/crl.h"
 #include "tests/support/folder.h"
+#include "tests/support/no_database.h"
 
 using namespace capf;
 using namespace capf::test;
@@ -15,13 +16,6 @@ using namespace capf::web;
 namespace {
 
 namespace asio = capf::net::asio;
-
-/// A database that is never asked, because there is no issuer.
-class NoDatabase final : public Database {
- public:
-  Status write(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
-  Status read(const std::function<Status(Transaction&)>&) override { return fail(Reason::kDatabaseUnavailable); }
-};
 
 /// A server with one CRL of one shard.
 struct Publisher {

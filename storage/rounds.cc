@@ -1,0 +1,269 @@
+#include "storage/rounds.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "capf/base/log.h"
+#include "storage/changes.h"
+#include "storage/dossiers.h"
+#include "storage/hearing.h"
+#include "storage/stores.h"
+
+namespace capf::storage {
+namespace {
+
+constexpr std::chrono::minutes kAlone{10};
+constexpr std::size_t kMostAlone = 1000;
+constexpr std::size_t kMostRecorded = 256;  ///< refusals in one transaction
+constexpr int kLoneAttempts = 6;            ///< of a lone write that collided with another transaction
+
+/// The place of a question, by what it costs about.
+GatheringPlace place_of(Share share, std::int64_t key, std::size_t octets, const std::function<bool()>& gone) {
+  return {static_cast<std::size_t>(share), key, octets, gone};
+}
+
+std::size_t octets_of(const Enquiry& enquiry) {
+  constexpr std::size_t kDigest = 2 * std::tuple_size_v<Sha256>;
+  return kDigest * (1 + enquiry.certificates.size() + enquiry.keys.size() + 2 * enquiry.claims.size());
+}
+
+std::size_t octets_of(const Change& change) {
+  std::size_t octets = 0;
+  for (const Write& write : change.writes) {
+    octets += sizeof(Write);
+    if (const auto* added = std::get_if<AddCertificate>(&write)) octets += 2 * added->certificate.der.size();
+    if (const auto* event = std::get_if<AddEvent>(&write)) octets += event->event.detail.size();
+  }
+  return octets;
+}
+
+/// Whether the same may succeed for one half of a round: one member's data may have been the cause.
+bool may_be_one_members(const Error& error) {
+  return error.reason == Reason::kInternal || error.reason == Reason::kChangedMeanwhile ||
+         error.reason == Reason::kOverloaded;
+}
+
+/// Carries out the round; where that fails as a whole, each half, down to one member, whose error is its answer.
+template <class Answer, class Question, class Once>
+std::vector<Answer> in_halves(std::span<const Question* const> questions, const Once& once) {
+  auto answers = once(questions);
+  if (answers) {
+    return {std::make_move_iterator(answers->begin()), std::make_move_iterator(answers->end())};
+  }
+  if (questions.size() == 1 || !may_be_one_members(answers.error())) {
+    return std::vector<Answer>(questions.size(), Answer(tl::unexpected<Error>(answers.error())));
+  }
+  log_info("database.round_halved", {{"members", questions.size()}, {"cause", answers.error().cause}});
+  const std::size_t half = questions.size() / 2;
+  std::vector<Answer> all = in_halves<Answer>(questions.first(half), once);
+  std::vector<Answer> rest = in_halves<Answer>(questions.subspan(half), once);
+  all.insert(all.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
+  return all;
+}
+
+/// The error of a write after which nothing that was looked at before may be written.
+Error error_of(const RunResult& result) {
+  const bool lost = result.remedy == Remedy::kReconnect || result.remedy == Remedy::kRenew;
+  if (!lost) return result.status.error();
+  return fail(Reason::kChangedMeanwhile, std::string(words(Reason::kChangedMeanwhile)), result.cause).value();
+}
+
+Result<Written> written_of(const Member& member) {
+  if (member.outcome == Outcome::kWritten) return member.written;
+  return fail(member.outcome == Outcome::kLocked ? Reason::kOverloaded : Reason::kChangedMeanwhile);
+}
+
+// The rows of a minute are locked in one order.
+const Statement kCountRefusals{
+    "rounds_count_refusals",
+    "select count_refusal(block, reason, device, $5::int) from (select block, reason, device from "
+    "unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as r (block, reason, device, count), "
+    "generate_series(1, count) order by 1, 2, 3) as refusals"};
+
+Status count_refusals(Session& session, std::span<const RefusalRecord* const> refusals) {
+  std::vector<std::string> blocks, reasons, devices;
+  std::vector<std::int64_t> counts;
+  for (const RefusalRecord* refusal : refusals) {
+    blocks.push_back(refusal->address_block);
+    reasons.emplace_back(to_string(refusal->attempt.reason));
+    devices.push_back(refusal->device);
+    counts.push_back(refusal->count);
+  }
+  return session.execute(kCountRefusals, Parameters(blocks, reasons, devices, counts, kLargestRefusals));
+}
+
+/// The last attempt of each device; the rows are locked in one order.
+Status record_attempts(Session& session, std::span<const RefusalRecord* const> refusals) {
+  std::map<std::int64_t, const Attempt*> last;
+  for (const RefusalRecord* refusal : refusals) {
+    if (refusal->phone_id) last[*refusal->phone_id] = &refusal->attempt;
+  }
+  Phones phones(session);
+  for (const auto& [phone, attempt] : last) CAPF_TRY(phones.record_attempt(phone, *attempt));
+  return {};
+}
+
+Status note_candidates(Session& session, std::span<const RefusalRecord* const> refusals) {
+  Anchors anchors(session);
+  for (const RefusalRecord* refusal : refusals) {
+    for (int i = 0; refusal->unknown_issuer && i < refusal->count; ++i) {
+      CAPF_TRY(anchors.note_candidate(*refusal->unknown_issuer, refusal->device, refusal->attempt.address,
+                                      refusal->address_block));
+    }
+  }
+  return {};
+}
+
+Status record_once(Session& session, std::span<const RefusalRecord* const> refusals) {
+  CAPF_TRY(session.begin(Access::kWrite));
+  CAPF_TRY(count_refusals(session, refusals));
+  CAPF_TRY(record_attempts(session, refusals));
+  CAPF_TRY(note_candidates(session, refusals));
+  return session.commit();
+}
+
+}  // namespace
+
+PostgresRounds::PostgresRounds(LinkSettings settings, int rounds, std::chrono::milliseconds answer,
+                               std::chrono::milliseconds life, std::chrono::milliseconds lock_wait,
+                               std::chrono::milliseconds wait)
+    : runner_(std::move(settings), {3 * rounds + kLoneWrites + 1, answer, life}, wait),
+      lock_wait_(lock_wait),
+      looks_({.rounds = rounds, .members = kMostEnquiries}, [this](auto asked) { return look_round(asked); }),
+      writes_({.rounds = rounds}, [this](auto changes) { return write_round(changes); }),
+      lone_({.rounds = kLoneWrites, .members = 1},
+            [this](auto lone) { return std::vector{write_alone(*lone.front())}; }),
+      strings_({.rounds = rounds}, [this](auto heard) { return hear_round(heard); }) {}
+
+Result<Dossier> PostgresRounds::look(const Enquiry& enquiry, Share share, const std::function<bool()>& gone) {
+  return looks_.ask(enquiry, place_of(share, 0, octets_of(enquiry), gone));
+}
+
+Result<Written> PostgresRounds::write(const Change& change, Share share, const std::function<bool()>& gone) {
+  const std::int64_t phone = change.basis.phone_id;
+  if (!goes_alone(phone)) {
+    CAPF_LET(const auto written, writes_.ask(change, place_of(share, phone, octets_of(change), gone)));
+    if (written) return *written;
+  }
+  return lone_.ask({change, gone}, place_of(share, phone, 0, gone));
+}
+
+Result<std::optional<Reason>> PostgresRounds::hear(const HeardString& heard) {
+  return strings_.ask(heard, place_of(Share::kStranger, 0, heard.said.address_block.size(), {}));
+}
+
+std::vector<Result<Dossier>> PostgresRounds::look_round(std::span<const Enquiry* const> enquiries) {
+  return in_halves<Result<Dossier>>(enquiries, [&](std::span<const Enquiry* const> members) {
+    std::vector<Dossier> dossiers;
+    const Status looked = runner_.run([&](Session& session) -> Status {
+      CAPF_TRY(session.single());
+      CAPF_LET(dossiers, storage::look(session, members));
+      return {};
+    });
+    return looked ? Result<std::vector<Dossier>>(std::move(dossiers)) : tl::unexpected<Error>(looked.error());
+  });
+}
+
+std::vector<PostgresRounds::MaybeReason> PostgresRounds::hear_round(std::span<const HeardString* const> heard) {
+  return in_halves<MaybeReason>(heard, [&](std::span<const HeardString* const> members) {
+    std::vector<std::optional<Reason>> limits;
+    const Status done = runner_.run([&](Session& session) -> Status {
+      CAPF_TRY(session.single());
+      CAPF_LET(limits, storage::hear(session, members));
+      return {};
+    });
+    return done ? Result<std::vector<std::optional<Reason>>>(std::move(limits)) : tl::unexpected<Error>(done.error());
+  });
+}
+
+std::vector<PostgresRounds::MaybeWritten> PostgresRounds::write_round(std::span<const Change* const> changes) {
+  std::vector<MaybeWritten> answers =
+      in_halves<MaybeWritten>(changes, [this](std::span<const Change* const> members) { return write_once(members); });
+  // A member that made a round fail goes alone from now on.
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i] || !may_be_one_members(answers[i].error())) continue;
+    if (answers[i].error().reason == Reason::kChangedMeanwhile) continue;
+    send_alone(changes[i]->basis.phone_id);
+    answers[i] = std::optional<Written>();
+  }
+  return answers;
+}
+
+Result<std::vector<PostgresRounds::MaybeWritten>> PostgresRounds::write_once(std::span<const Change* const> changes) {
+  std::vector<MaybeWritten> answers;
+  const RunResult result = runner_.run_once([&](Session& session) -> Status {
+    CAPF_TRY(session.begin(Access::kWrite));
+    CAPF_LET(const auto members, storage::write(session, changes, false));
+    for (const Member& member : members) {
+      if (member.outcome == Outcome::kLocked) {
+        answers.emplace_back(std::optional<Written>());
+      } else {
+        answers.push_back(written_of(member).map([](const Written& written) { return std::optional(written); }));
+      }
+    }
+    if (session.fault()) return tl::unexpected<Error>(session.fault()->error);
+    const bool any = std::ranges::any_of(members, [](const Member& m) { return m.outcome == Outcome::kWritten; });
+    return any ? session.commit() : Status{};
+  });
+  if (!result.status) return tl::unexpected<Error>(error_of(result));
+  return answers;
+}
+
+Result<Written> PostgresRounds::write_alone(const LoneWrite& lone) {
+  const auto end = std::chrono::steady_clock::now() + lock_wait_;
+  const Change* const change = &lone.change;
+  for (int collisions = 0;;) {
+    Written written;
+    const RunResult result = runner_.run_once([&](Session& session) -> Status {
+      CAPF_TRY(session.begin(Access::kWrite));
+      CAPF_LET(const auto members, storage::write(session, {&change, 1}, true));
+      CAPF_LET(written, written_of(members.front()));
+      if (lone.gone && lone.gone()) return fail(Reason::kCallerGone);
+      return session.commit();
+    });
+    if (result.status) return written;
+    const Error error = error_of(result);
+    const bool collided = result.remedy == Remedy::kRepeat && ++collisions < kLoneAttempts;
+    const bool waits = error.reason == Reason::kOverloaded && std::chrono::steady_clock::now() < end;
+    if (!collided && !waits) return tl::unexpected<Error>(error);
+    if (lone.gone && lone.gone()) return fail(Reason::kCallerGone);
+  }
+}
+
+Status PostgresRounds::record(std::span<const RefusalRecord> refusals) {
+  Status all;
+  while (!refusals.empty()) {
+    std::vector<const RefusalRecord*> members;
+    for (const RefusalRecord& refusal : refusals.first(std::min(refusals.size(), kMostRecorded))) {
+      members.push_back(&refusal);
+    }
+    refusals = refusals.subspan(members.size());
+    const auto answers = in_halves<Status>(std::span<const RefusalRecord* const>(members), [this](auto some) {
+      const Status done = runner_.run([&](Session& session) { return record_once(session, some); });
+      return done ? Result<std::vector<Status>>(some.size()) : tl::unexpected<Error>(done.error());
+    });
+    for (const Status& status : answers) {
+      if (!status) all = status;
+    }
+  }
+  return all;
+}
+
+bool PostgresRounds::goes_alone(std::int64_t phone_id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = alone_.find(phone_id);
+  if (found == alone_.end()) return false;
+  if (std::chrono::steady_clock::now() < found->second) return true;
+  alone_.erase(found);
+  return false;
+}
+
+void PostgresRounds::send_alone(std::int64_t phone_id) {
+  const auto now = std::chrono::steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(alone_, [&](const auto& phone) { return phone.second <= now; });
+  if (alone_.size() < kMostAlone) alone_.insert_or_assign(phone_id, now + kAlone);
+}
+
+}  // namespace capf::storage
