@@ -1,0 +1,142 @@
+#include <atomic>
+#include <thread>
+
+#include "tests/storage/samples.h"
+
+namespace capf::test {
+namespace {
+
+/// Phones with an open operation that asks for a string.
+struct Phones {
+  FreshDatabase fresh;
+  std::unique_ptr<storage::PostgresDatabase> database = fresh.open();
+  std::vector<HeardString> wrong;  ///< one for each phone, from one address
+
+  explicit Phones(int count, int strings_limit = 100) {
+    in(*database, [&](Transaction& tx) {
+      for (int i = 0; i < count; ++i) {
+        const Phone phone = added_phone(tx, device("SEP" + std::to_string(100'000'000'000 + i)));
+        const Operation operation = added_operation(tx, phone, strings_limit);
+        wrong.push_back({{"192.0.2.1", i + 1}, phone.id, operation.id, false});
+      }
+    });
+  }
+  HeardString of(std::size_t phone, const std::string& address, std::int64_t string) const {
+    HeardString heard = wrong[phone];
+    heard.said.address_block = address;
+    heard.said.string = string;
+    return heard;
+  }
+  std::optional<Reason> hear(const HeardString& heard) const { return good(database->rounds().hear(heard)); }
+  std::string count(const std::string& what) const { return fresh.sql("select coalesce(sum(count), 0) from " + what); }
+};
+
+/// Hears all of them at once, on so many threads, by turns over the databases of two servers. @return how many count
+int heard_at_once(const Phones& phones, const std::vector<HeardString>& all) {
+  constexpr std::size_t kThreads = 32;
+  const auto second = phones.fresh.open();
+  std::atomic<int> compared{0};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::size_t i = t; i < all.size(); i += kThreads) {
+        Rounds& rounds = i % 2 == 0 ? phones.database->rounds() : second->rounds();
+        const auto limit = rounds.hear(all[i]);
+        if (limit && !*limit) ++compared;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return compared;
+}
+
+TEST_CASE("of a thousand wrong strings for one device from many addresses at once ten are compared, over two servers") {
+  const Phones phones(1, 1000);
+  std::vector<HeardString> all;
+  for (int i = 0; i < 1000; ++i) all.push_back(phones.of(0, "192.0.2." + std::to_string(i % 250), i));
+  CHECK(heard_at_once(phones, all) == kStringsPerDevice);
+}
+
+TEST_CASE("from one address five are compared on one device, and fifty on a hundred") {
+  const Phones phones(100, 1000);
+  std::vector<HeardString> all;
+  for (int i = 0; i < 200; ++i) all.push_back(phones.of(0, "192.0.2.1", i));
+  CHECK(heard_at_once(phones, all) == kStringsPerAddressAndDevice);
+  for (int i = 0; i < 400; ++i) all.push_back(phones.of(static_cast<std::size_t>(i % 100), "192.0.2.7", 1000 + i));
+  CHECK(heard_at_once(phones, all) == kStringsPerAddress);
+}
+
+TEST_CASE("eight are on record and five come at once: two are compared") {
+  const Phones phones(1, 1000);
+  for (int i = 0; i < 8; ++i) REQUIRE_FALSE(phones.hear(phones.of(0, "192.0.2." + std::to_string(i), i)));
+  std::vector<HeardString> five;
+  for (int i = 8; i < 13; ++i) five.push_back(phones.of(0, "192.0.2." + std::to_string(i), i));
+  CHECK(heard_at_once(phones, five) == 2);
+}
+
+TEST_CASE("a right string is refused by a limit that is reached, and counts nothing where none is") {
+  const Phones phones(1, 1000);
+  HeardString right = phones.of(0, "192.0.2.1", 1);
+  right.right = true;
+  for (int i = 0; i < 100; ++i) CHECK_FALSE(phones.hear(right));
+  CHECK(phones.count("device_strings") == "0");
+  CHECK(phones.count("address_strings") == "0");
+  CHECK(phones.count("operation_strings") == "0");
+  for (int i = 0; i < kStringsPerDevice; ++i) phones.hear(phones.of(0, "198.51.100." + std::to_string(i), i));
+  CHECK(phones.hear(right) == Reason::kAuthStringLocked);
+}
+
+TEST_CASE("a right string writes nothing, so it waits for no disk; every other one costs a commit, known name or not") {
+  const Phones phones(2, 1000);
+  const auto transactions = [&](const HeardString& heard) {
+    const auto number = [&] {
+      return std::stoll(phones.fresh.sql("select txid_snapshot_xmax(txid_current_snapshot())"));
+    };
+    const auto before = number();
+    phones.hear(heard);
+    return number() - before;
+  };
+  HeardString right = phones.of(0, "192.0.2.1", 1);
+  right.right = true;
+  CHECK(transactions(right) == 0);
+  HeardString stranger = right;
+  stranger.phone_id = stranger.operation_id = 0;
+  CHECK(transactions(stranger) == 1);
+  CHECK(transactions(stranger) == 1);  // the same again
+  CHECK(transactions(phones.of(0, "192.0.2.1", 7)) == 1);
+  for (int i = 0; i < kStringsPerAddressAndDevice; ++i) phones.hear(phones.of(0, "192.0.2.1", 10 + i));
+  CHECK(phones.hear(phones.of(0, "192.0.2.1", 7)) == Reason::kAddressLimited);
+  CHECK(transactions(phones.of(0, "192.0.2.1", 7)) == 1);   // a limit of the device, said before
+  CHECK(transactions(phones.of(0, "192.0.2.1", 99)) == 1);  // and new
+}
+
+TEST_CASE("an operation's strings are used up") {
+  const Phones phones(1, 3);
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(phones.hear(phones.of(0, "192.0.2." + std::to_string(i), i)));
+  CHECK(phones.hear(phones.of(0, "192.0.2.9", 9)) == Reason::kAuthStringExhausted);
+}
+
+TEST_CASE("strings of a round that share addresses and devices in opposite orders do not hold each other up") {
+  const Phones phones(20, 1000);
+  std::vector<HeardString> all;
+  for (int i = 0; i < 400; ++i) {
+    const int turned = i % 2 == 0 ? i : 400 - i;
+    all.push_back(phones.of(static_cast<std::size_t>(turned % 20), "192.0.2." + std::to_string(turned % 7), i % 3));
+    all.back().right = i % 5 == 0;
+  }
+  const auto second = phones.fresh.open();
+  std::atomic<int> failed{0};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 16; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::size_t i = t; i < all.size(); i += 16) {
+        if (!(t % 2 == 0 ? phones.database->rounds() : second->rounds()).hear(all[i])) ++failed;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failed == 0);
+}
+
+}  // namespace
+}  // namespace capf::test
