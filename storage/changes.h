@@ -29,15 +29,8 @@ struct Member {
 /// the comparison and the write, or two of the changes claim the same one: the caller rolls back, and writes each half.
 Result<std::vector<Member>> write(Session& session, std::span<const Change* const> changes, bool alone);
 
-/// The writes of one phone that the caller has locked and looked at in this transaction.
-struct PhoneWrites {
-  std::int64_t phone_id = 0;
-  std::span<const Write> writes;
-};
-/// Carries them out without a comparison, except that a key's owner is compared as in a change.
-/// Errors: CHANGED_MEANWHILE where a row was not as the writes expect it: the caller rolls back.
+/// Transaction::write().
 Result<Written> write(Session& session, std::int64_t phone_id, std::span<const Write> writes);
-/// The same for different phones, in one statement. @return one for each, in their order
 Result<std::vector<Written>> write(Session& session, std::span<const PhoneWrites> phones);
 
 }  // namespace capf::storage

@@ -1,5 +1,6 @@
 #include "storage/database.h"
 
+#include "storage/changes.h"
 #include "storage/stores.h"
 
 namespace capf::storage {
@@ -10,7 +11,8 @@ constexpr std::chrono::milliseconds kGrace{2000};  ///< for an answer after the 
 class Unit final : public Transaction {
  public:
   explicit Unit(Session& session)
-      : now_(session.now()),
+      : session_(session),
+        now_(session.now()),
         standby_(session.standby()),
         phones_(session),
         operations_(session),
@@ -49,8 +51,15 @@ class Unit final : public Transaction {
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
   CrlStore& crls() override { return crls_; }
+  Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
+    return storage::write(session_, phone_id, writes);
+  }
+  Result<std::vector<Written>> write(std::span<const PhoneWrites> phones) override {
+    return storage::write(session_, phones);
+  }
 
  private:
+  Session& session_;
   TimePoint now_;
   bool standby_;
   Phones phones_;

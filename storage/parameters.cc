@@ -19,6 +19,16 @@ std::string cleaned(std::string_view text) {
   return clean;
 }
 
+/// The text as an array's element.
+void append_quoted(std::string& list, std::string_view text) {
+  list += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') list += '\\';
+    list += c;
+  }
+  list += '"';
+}
+
 }  // namespace
 
 void Parameters::add(std::string_view text) { values_.emplace_back(cleaned(text)); }
@@ -54,22 +64,26 @@ void Parameters::add(std::span<const Sha256> digests) {
 }
 
 void Parameters::add(std::span<const std::string> texts) {
-  std::string list = "{";
-  for (const std::string& text : texts) {
-    list += list.size() > 1 ? ",\"" : "\"";
-    for (const char c : cleaned(text)) {
-      if (c == '"' || c == '\\') list += '\\';
-      list += c;
-    }
-    list += '"';
-  }
-  values_.emplace_back(list + '}');
+  Array array;
+  for (const std::string& text : texts) array.add(text);
+  add(array);
 }
 
 void Parameters::add(std::span<const std::int64_t> numbers) {
   std::string list = "{";
   for (const std::int64_t number : numbers) list += (list.size() > 1 ? "," : "") + std::to_string(number);
   values_.emplace_back(list + '}');
+}
+
+void Parameters::add(const Array& array) { values_.emplace_back(array.list_ + '}'); }
+
+void Array::append(const std::optional<std::string>& value) {
+  if (list_.size() > 1) list_ += ',';
+  if (!value) {
+    list_ += "NULL";
+    return;
+  }
+  append_quoted(list_, *value);
 }
 
 std::vector<const char*> Parameters::pointers() const {

@@ -15,6 +15,8 @@
 
 namespace capf::storage {
 
+class Array;
+
 /// The values of a statement, in PostgreSQL's text form; the statement says their types: $1::bytea.
 class Parameters {
  public:
@@ -39,6 +41,7 @@ class Parameters {
   void add(std::span<const std::int64_t> numbers);
   void add(std::span<const Sha256> digests);
   void add(std::span<const std::string> texts);
+  void add(const Array& array);
   template <class T>
   void add(const std::optional<T>& value) {
     if (value)
@@ -52,7 +55,24 @@ class Parameters {
   std::vector<const char*> pointers() const;
 
  private:
+  friend class Array;
   std::vector<std::optional<std::string>> values_;
+};
+
+/// One value that is an array of values, each in the same form as one by itself: $1::timestamptz[].
+class Array {
+ public:
+  /// An absent optional is NULL.
+  template <class T>
+  void add(const T& value) {
+    append(Parameters(value).values_.front());
+  }
+
+ private:
+  friend class Parameters;
+  void append(const std::optional<std::string>& value);
+
+  std::string list_ = "{";
 };
 
 /// At most `characters` characters of a text.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,7 +22,7 @@ namespace capf {
 inline constexpr std::int64_t kAddedOperation = 0;
 
 struct AddOperation {
-  Operation operation;  ///< its id is given by the write
+  Operation operation;  ///< pending; where it has no id yet, the write draws one
   int strings_limit = 0;
 };
 /// To in_progress, which begins another session, or to issued, which counts a certificate.
@@ -105,6 +106,12 @@ inline constexpr std::chrono::seconds kLongestDecision{30};
 struct Change {
   Basis basis;
   std::vector<Write> writes;
+};
+
+/// The writes of one phone by a transaction that has locked it and looked at it, in this order.
+struct PhoneWrites {
+  std::int64_t phone_id = 0;
+  std::span<const Write> writes;
 };
 
 /// What the write has given.

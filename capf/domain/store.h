@@ -15,6 +15,7 @@
 #include "capf/domain/administrator.h"
 #include "capf/domain/audit.h"
 #include "capf/domain/certificate.h"
+#include "capf/domain/change.h"
 #include "capf/domain/expiry.h"
 #include "capf/domain/issuer.h"
 #include "capf/domain/key.h"
@@ -365,7 +366,8 @@ struct IssuerUse {
 class IssuerStore {
  public:
   virtual ~IssuerStore() = default;
-  /// No other transaction adds, activates or retires one before this one ends. @return the id that the next one gets.
+  /// No other transaction adds, activates or retires one, or writes an LSC by Rounds::write(), before this one ends.
+  /// Before activate() and retire(). @return the id that the next one gets.
   virtual Result<std::int64_t> lock() = 0;
   /// @return its id.
   virtual Result<std::int64_t> add(const IssuerRecord& issuer) = 0;
@@ -528,9 +530,9 @@ class LeaseStore {
   virtual Status set_place(const std::string& job, std::int64_t certificate_id) = 0;
 };
 
-/// One transaction. Not shared between threads. The order of locks: phones, several of them at once by lock_all(), in
-/// ascending order of id; the trust anchors' lock; keys; operations and certificates of these phones; counts of
-/// authentication strings, which are locked for one statement where nothing else is held.
+/// One transaction. Not shared between threads. The order of locks: the issuers' lock; phones, several of them at once
+/// by lock_all(), in ascending order of id; the trust anchors' lock; keys; operations and certificates of these phones;
+/// counts of authentication strings, which are locked for one statement where nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -555,6 +557,11 @@ class Transaction {
   virtual SummaryStore& summary() = 0;
   virtual LeaseStore& leases() = 0;
   virtual CrlStore& crls() = 0;
+  /// Carries out the writes of a phone that this transaction has locked. Of what they rest on only the owners of keys
+  /// are compared. Errors: CHANGED_MEANWHILE where a row is not as they expect it.
+  virtual Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) = 0;
+  /// The same for many different phones, in one statement. @return one for each, in their order
+  virtual Result<std::vector<Written>> write(std::span<const PhoneWrites> phones) = 0;
 };
 
 /// Threads: any.

@@ -1,5 +1,5 @@
--- A phone is read in one transaction and changed in a later one, which compares the phone's revision. Triggers count it,
--- so that a server that knows nothing of it counts as well.
+-- A phone is read in one transaction and changed in a later one, which compares the phone's revision. Triggers count
+-- it, so that a server that knows nothing of it counts as well.
 
 -- Of the phone with its operations and certificates: greater after each transaction that changed one of them.
 alter table phones add column revision bigint not null default 0;
@@ -37,6 +37,21 @@ create trigger certificates_changed_revision after update on certificates refere
 create trigger certificates_removed_revision after delete on certificates referencing old table as changed
   for each statement execute function count_phone_revisions();
 
+-- An operation may be added in the state in which its first transaction leaves it, as long as it is open.
+create or replace function check_operation() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'INSERT' then
+    if new.finished_at is not null then
+      raise exception 'an operation begins as an open one' using errcode = 'check_violation';
+    end if;
+  elsif old.finished_at is not null then
+    raise exception 'operation % has ended', old.id using errcode = 'check_violation';
+  elsif new.state = 'pending' and old.state <> 'pending' then
+    raise exception 'operation % was begun', old.id using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+
 -- Strings that were heard --------------------------------------------------------------------------------------------
 
 -- Many strings are heard by one statement, in the order in which they came, as if each came alone. A right one is looked
@@ -44,13 +59,14 @@ create trigger certificates_removed_revision after delete on certificates refere
 -- device, are heard one after the other over all servers: locks of this transaction's end keep their order, since there
 -- may be no row yet to lock.
 
--- Takes the locks of these addresses and devices, always in one order.
-create function lock_strings(the_blocks text[], the_phones bigint[]) returns void language plpgsql as $$
+-- Counts of strings are locked by their devices and addresses before a row of them is, all of a statement's in one
+-- order: transactions that count or clear several never wait in a circle.
+create function lock_strings(phones bigint[], blocks text[]) returns void language plpgsql as $$
 begin
-  perform pg_advisory_xact_lock(hashtext('capf strings'), place) from (
-    select hashtext('address ' || block) as place from unnest(the_blocks) as b (block)
-    union select hashtext('device ' || phone) from unnest(the_phones) as p (phone)
-    order by place) as places;
+  perform pg_advisory_xact_lock(hashtext('capf strings'), lock)
+    from (select hashtext('phone ' || phone) from unnest(phones) as p (phone)
+          union select hashtext('address ' || block) from unnest(blocks) as b (block)
+          order by 1) as locks (lock);
 end $$;
 
 -- The limit that a string finds reached, or null.
@@ -76,7 +92,7 @@ declare
   repeated boolean;
   refusal text;
 begin
-  perform lock_strings(array[the_block], array[the_phone]);
+  perform lock_strings(array[the_phone], array[the_block]);
   repeated := exists (select from address_device_strings where phone_id = the_phone and address_block = the_block
                       and the_string = any (known) and since > now() - interval '1 hour');
   refusal := string_limit(the_phone, the_operation, the_block, per_pair, per_address);
@@ -120,7 +136,7 @@ declare
   refusals text[] := '{}';
   refusal text;
 begin
-  perform lock_strings(the_blocks, the_phones);
+  perform lock_strings(the_phones, the_blocks);
   for i in 1 .. cardinality(the_phones) loop
     if the_phones[i] = 0 then
       refusal := count_strangers_string(the_blocks[i], the_strings[i], per_addresses[i], largest);
