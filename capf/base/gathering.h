@@ -131,7 +131,11 @@ class Gathering {
     std::size_t octets = first.place.octets;
     while (members.size() < limits_.members) {
       Entry* const next = find_next();
-      if (next == nullptr || octets + next->place.octets > limits_.octets) break;
+      if (next == nullptr) break;
+      if (octets + next->place.octets > limits_.octets) {
+        turn_ = (turn_ + kShares - 1) % kShares;  // it leads the next round
+        break;
+      }
       octets += next->place.octets;
       if (next->place.key != 0) busy_.insert(next->place.key);
       take(*next);

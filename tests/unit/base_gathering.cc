@@ -1,11 +1,11 @@
-#include "capf/base/gathering.h"
-
 #include <atomic>
 #include <future>
 #include <semaphore>
 #include <thread>
 
 #include <catch2/catch.hpp>
+
+#include "capf/base/gathering.h"
 
 using namespace capf;
 
@@ -128,6 +128,25 @@ TEST_CASE("each share has its turn, however many another one has waiting") {
   }
   held.go.release(100);
   for (auto& each : all) CHECK(each.get());
+}
+
+TEST_CASE("a question for which a round has no room leads the next one, however many others wait") {
+  Held held;
+  Numbers gathering({.rounds = 1, .octets = 100}, held.round());
+  auto first = asked(gathering, 0);
+  wait_for([&] { return held.begun() == 1; });
+  std::vector<std::future<Result<int>>> all;
+  for (int i = 0; i < 12; ++i)
+    all.push_back(asked(gathering, 1, {.share = static_cast<std::size_t>(i % 2), .octets = 20}));
+  all.push_back(asked(gathering, 2, {.share = 2, .octets = 100}));
+  wait_for([&] { return gathering.waiting() == 13; });
+  held.go.release(100);
+  for (auto& each : all) CHECK(each.get());
+  CHECK(first.get());
+  const std::lock_guard lock(held.mutex);
+  const auto large = std::ranges::find(held.rounds, std::vector{2});
+  // It leads the round after the first one that had no room for it.
+  CHECK(large - held.rounds.begin() <= 2);
 }
 
 TEST_CASE("a caller that has left while it waited leaves its place, and one too many is refused") {
