@@ -16,7 +16,7 @@ namespace {
 constexpr std::chrono::minutes kAlone{10};
 constexpr std::size_t kMostAlone = 1000;
 constexpr std::size_t kMostRecorded = 256;  ///< refusals in one transaction
-constexpr int kLoneAttempts = 6;            ///< of a lone write that collided with another transaction
+constexpr int kLoneAttempts = 6;            ///< of a lone write that collided, or whose session may be at fault
 
 /// The place of a question, by what it costs about.
 GatheringPlace place_of(Share share, std::int64_t key, std::size_t octets, const std::function<bool()>& gone) {
@@ -38,10 +38,12 @@ std::size_t octets_of(const Change& change) {
   return octets;
 }
 
-/// Whether the same may succeed for one half of a round: one member's data may have been the cause.
+/// Whether the same may succeed for one half of a round: one member's data may have been the cause. PostgreSQL names
+/// the cause of a lock that was not had; a connection that did not come free has none, and each half would wait as
+/// long.
 bool may_be_one_members(const Error& error) {
   return error.reason == Reason::kInternal || error.reason == Reason::kChangedMeanwhile ||
-         error.reason == Reason::kOverloaded;
+         (error.reason == Reason::kOverloaded && !error.cause.empty());
 }
 
 /// Carries out the round; where that fails as a whole, each half, down to one member, whose error is its answer.
@@ -62,10 +64,12 @@ std::vector<Answer> in_halves(std::span<const Question* const> questions, const 
   return all;
 }
 
-/// The error of a write after which nothing that was looked at before may be written.
+/// Whether the connection was lost before the commit was sent: the next one may lead to another server, so nothing that
+/// was looked at before may be written.
+bool is_lost(const RunResult& result) { return result.remedy == Remedy::kReconnect; }
+
 Error error_of(const RunResult& result) {
-  const bool lost = result.remedy == Remedy::kReconnect || result.remedy == Remedy::kRenew;
-  if (!lost) return result.status.error();
+  if (!is_lost(result)) return result.status.error();
   return fail(Reason::kChangedMeanwhile, std::string(words(Reason::kChangedMeanwhile)), result.cause).value();
 }
 
@@ -206,8 +210,10 @@ Result<std::vector<PostgresRounds::MaybeWritten>> PostgresRounds::write_once(std
     const bool any = std::ranges::any_of(members, [](const Member& m) { return m.outcome == Outcome::kWritten; });
     return any ? session.commit() : Status{};
   });
-  if (!result.status) return tl::unexpected<Error>(error_of(result));
-  return answers;
+  if (result.status) return answers;
+  // Each member has its answer, so that no half of them is written.
+  if (is_lost(result)) return std::vector<MaybeWritten>(changes.size(), tl::unexpected<Error>(error_of(result)));
+  return tl::unexpected<Error>(result.status.error());
 }
 
 Result<Written> PostgresRounds::write_alone(const LoneWrite& lone) {
@@ -224,7 +230,8 @@ Result<Written> PostgresRounds::write_alone(const LoneWrite& lone) {
     });
     if (result.status) return written;
     const Error error = error_of(result);
-    const bool collided = result.remedy == Remedy::kRepeat && ++collisions < kLoneAttempts;
+    const bool again = result.remedy == Remedy::kRepeat || result.remedy == Remedy::kRenew;
+    const bool collided = again && ++collisions < kLoneAttempts;
     const bool waits = error.reason == Reason::kOverloaded && std::chrono::steady_clock::now() < end;
     if (!collided && !waits) return tl::unexpected<Error>(error);
     if (lone.gone && lone.gone()) return fail(Reason::kCallerGone);
