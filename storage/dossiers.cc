@@ -12,7 +12,8 @@ namespace {
 enum Kind : int { kDevice, kOpen, kNewest, kLive, kShown, kConfirmed, kClaim };
 
 // `found` has the keys of what belongs to each device, by indexes alone; the select list brings the rows. A name that
-// is not on record takes the same way. The columns that end in _ part the groups.
+// is not on record takes the same way. Subqueries with offset or limit, and not_after in a sum, keep plans that were
+// made for empty tables from reading whole indexes. The columns that end in _ part the groups.
 const Statement kLook{
     "dossiers_look",
     "with asked as materialized (select i, device from unnest($1::text[]) with ordinality as a (device, i)), "
@@ -28,9 +29,10 @@ const Statement kLook{
     "join operations o on o.phone_id = n.phone_id and o.finished_at is null "
     "union all select n.i, 2, -o.id, null, o.id, null, null from named n cross join lateral ("
     "select id from operations where phone_id = n.phone_id order by id desc limit 2) as o "
-    "union all select n.i, 3, c.id, null, null, c.id, null from named n join certificates c on "
+    "union all select n.i, 3, c.id, null, null, c.id, null from named n cross join lateral (select id from "
+    "certificates c where "
     "c.phone_id = n.phone_id and c.kind = 'lsc' and (c.revoked_at is null or c.revocation_reason = 6) and "
-    "c.not_after >= now() "
+    "c.not_after + interval '0' >= now() offset 0) as c "
     "union all select s.i, 4, c.id, null, c.operation_id, c.id, null from shown s "
     "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
     "union all select s.i, 5, c.id, null, c.operation_id, c.id, null from confirmed s "
@@ -43,11 +45,11 @@ const Statement kLook{
     "where k.i = f.i) or exists (select from keys k join blocked_certificates b on b.modulus_sha256 = k.sha256 "
     "where k.i = f.i) or exists (select from keys k join public_keys p on p.sha256 = k.sha256 "
     "where k.i = f.i and p.compromised) end, "
-    "case when f.kind = 0 then exists (select from certificates h where h.phone_id = f.phone_id and h.kind = 'lsc' and "
+    "case when f.kind = 0 then (select true from certificates h where h.phone_id = f.phone_id and h.kind = 'lsc' and "
     "h.revoked_at is null and h.superseded_at is null and h.confirmed_at is not null and "
-    "now() between h.not_before and h.not_after) end, "
-    "case when f.kind = 0 then exists (select from certificates h where h.phone_id = f.phone_id and "
-    "h.confirmed_at is not null) end, "
+    "now() between h.not_before and h.not_after + interval '0' limit 1) is not null end, "
+    "case when f.kind = 0 then (select true from certificates h where h.phone_id = f.phone_id and "
+    "h.confirmed_at is not null limit 1) is not null end, "
     "case when f.kind = 0 then p.revision end, "
     "case when f.kind = 0 then p.id end as phone_, " +
         phone_columns() + ", o.id as operation_, " + kOperationColumns + ", c.id as certificate_, " +
@@ -55,8 +57,8 @@ const Statement kLook{
         " from found f left join certificates c on c.id = f.certificate_id "
         "left join operations o on o.id = f.operation_id "
         "left join phones p on p.id = coalesce(f.phone_id, o.phone_id, c.phone_id) "
-        "left join device_strings s on s.phone_id = f.phone_id "
-        "left join phone_attempts t on t.phone_id = f.phone_id "
+        "left join lateral (select * from device_strings where phone_id = f.phone_id offset 0) as s on true "
+        "left join lateral (select * from phone_attempts where phone_id = f.phone_id offset 0) as t on true "
         "left join issuers i on i.id = c.issuer_id "
         "left join public_keys k on k.sha256 = f.key_sha256 "
         "order by f.i, f.kind, f.place"};
