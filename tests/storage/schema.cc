@@ -41,8 +41,9 @@ TEST_CASE("an edited migration and a database that is ahead are refused with wha
   const FreshDatabase fresh(FreshDatabase::Schema::kNone);
   const std::string owner = fresh.conninfo("capf_owner");
   good(migrate(owner, std::vector{kFirst, kSecond}));
-  for (const auto& check : {static_cast<Status (*)(const std::string&, std::span<const Migration>)>(migrate),
-                            static_cast<Status (*)(const std::string&, std::span<const Migration>)>(check_schema)}) {
+  using Steps = std::span<const Migration>;
+  for (const auto& check : {+[](const std::string&conninfo, Steps steps) { return migrate(conninfo, steps); },
+                            +[](const std::string&conninfo, Steps steps) { return check_schema(conninfo, steps); }}) {
     const Status ahead = check(owner, std::vector{kFirst});
     CHECK(reason_of(ahead) == Reason::kSchemaMismatch);
     CHECK_THAT(ahead.error().message, Catch::Contains("update the program"));
