@@ -131,11 +131,14 @@ std::string statements_for(const std::string& options, const SessionLimits& limi
   const auto milliseconds = [](std::chrono::milliseconds limit) { return std::to_string(limit.count()); };
   // Prepared plans are kept: one made for a small table, which reads it from end to end, would still do so when a fleet
   // has filled it.
+  // A bitmap reads all that meets its condition before the first row, and before a table has statistics the planner
+  // expects that to be little.
   std::vector<Setting> settings{{"statement_timeout", milliseconds(limits.statement)},
                                 {"lock_timeout", milliseconds(limits.lock)},
                                 {"idle_in_transaction_session_timeout", milliseconds(limits.idle_in_transaction)},
                                 {"client_min_messages", "warning"},
                                 {"enable_seqscan", "off"},
+                                {"enable_bitmapscan", "off"},
                                 {"jit", "off"}};
   if (limits.keeps_plans) {
     for (const char* name : {"enable_hashjoin", "enable_mergejoin"}) settings.push_back({name, "off"});

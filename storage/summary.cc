@@ -50,10 +50,11 @@ const Statement kReasons{"summary_reasons",
 const Statement kRefusals{
     "summary_refusals",
     "select reason, sum(count)::bigint from refusals where minute > now() - interval '1 hour' group by reason"};
+// Ids are drawn one after the other, so that the smallest one of the open operations is the oldest's.
 const Statement kFigures{
     "summary_figures",
     "select (select count(*) from operations where finished_at is null and completes_by < now()), "
-    "(select microseconds(min(created_at)) from operations where finished_at is null), "
+    "(select microseconds(created_at) from operations where finished_at is null order by id limit 1), "
     "(select phones from totals), "
     "(select count(*) from certificates c join phones p on p.id = c.phone_id where c.kind = 'lsc' "
     "and c.revoked_at is null and c.superseded_at is null and c.confirmed_at is not null and c.not_after < now() and "
