@@ -35,14 +35,15 @@ struct Dossier {
   std::optional<Operation> open;    ///< the phone's open operation
   std::optional<Operation> last;    ///< its newest one, open or not
   std::optional<Operation> before;  ///< the one before the newest
-  std::vector<Certificate> live;    ///< its LSCs that are neither expired nor revoked for good, oldest first
+  /// Its LSCs that are not revoked for good, oldest first; of those that have expired, the open operation's alone.
+  std::vector<Certificate> live;
   LscHistory history;
 
-  std::vector<Certificate> shown;        ///< our LSCs among Enquiry::certificates, of any phone
-  std::optional<Certificate> confirmed;  ///< our LSC of Enquiry::confirmed, of any phone
-  std::vector<Operation> origins;        ///< the operations that issued `shown`, `confirmed` and `live`
-  std::vector<IssuerRecord> issuers;     ///< the issuers of `shown`, `confirmed` and `live`
-  bool refused = false;                  ///< one of Enquiry::certificates or keys is blocked, or a key is compromised
+  std::vector<Certificate> shown;                ///< our LSCs among Enquiry::certificates, of any phone
+  std::optional<Certificate> confirmed;          ///< our LSC of Enquiry::confirmed, of any phone
+  std::vector<Operation> origins;                ///< the operations that issued `shown`, `confirmed` and `live`
+  std::vector<IssuerRecord> issuers;             ///< the issuers of `shown`, `confirmed` and `live`
+  std::vector<Sha256> refused;                   ///< of Enquiry::certificates and keys: blocked, or a compromised key
   std::vector<std::optional<KeyRecord>> claims;  ///< of Enquiry::claims, in their order, merged with their moduli
 
   std::int64_t trust_revision = 0;  ///< of the trust anchors

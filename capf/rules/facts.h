@@ -25,9 +25,10 @@ std::string_view to_string(Transport transport);
 /// A MIC or a foreign LSC, with this server's own judgement of its path beside the anchors'.
 template <class Judged>
 struct Path {
-  Result<Judged> judged;          ///< by the anchors of Dossier::trust_revision
-  std::optional<Error> listed{};  ///< KEY_LISTED: a key of the path is on the site's list of weak keys
-  bool withdrawn = false;         ///< a key of the path is among those that this server has seen compromised
+  Result<Judged> judged;              ///< by the anchors of Dossier::trust_revision
+  std::optional<Error> listed{};      ///< KEY_LISTED: a key of the path is on the site's list of weak keys
+  bool withdrawn = false;             ///< a key of the path is among those that this server has seen compromised
+  std::optional<KeyRecord> record{};  ///< of a MIC's key: of Dossier::claims
   /// The issuer that is not trusted, where `judged` is CERTIFICATE_UNKNOWN_ISSUER and the path names one.
   std::optional<UnknownIssuer> unknown_issuer{};
 };
