@@ -19,7 +19,7 @@ struct Draft {
   Phone phone;
   TimePoint now;
   std::optional<Operation> open{};
-  std::vector<Certificate> live{};  ///< LSCs that are neither expired nor revoked for good, oldest first
+  std::vector<Certificate> live{};  ///< Dossier::live
   std::vector<Write> writes{};
 
   void add(Write write) { writes.push_back(std::move(write)); }
@@ -27,13 +27,15 @@ struct Draft {
 
 /// One line of the record that says it was done.
 AuditEvent done(const Actor& actor, std::string action, std::string subject, std::string detail = {});
-/// The same about an operation; id kAddedOperation for the one that the change adds.
-AuditEvent done(const Actor& actor, std::string action, const Operation& operation, std::string detail = {});
+/// The same about an operation, which may be the one that the change adds.
+AddEvent done(const Actor& actor, std::string action, const Operation& operation, std::string detail = {});
 
 /// Revokes one LSC; one on hold, for good. Does nothing for one that is not live.
 void revoke(Draft& draft, const Certificate& certificate, RevocationReason reason);
 /// Revokes every live LSC of the phone. @return how many.
 int revoke_all(Draft& draft, RevocationReason reason);
+/// Revokes the unconfirmed certificates of the open operation.
+void revoke_unconfirmed(Draft& draft, RevocationReason reason);
 /// Ends the open operation. Where it issued certificates and none was confirmed, all but the last are revoked: the
 /// phone may hold the last. Does nothing where none is open.
 void end_operation(Draft& draft, OperationState to, std::optional<Reason> reason, const std::string& message);

@@ -25,7 +25,7 @@ struct Identity {
   std::optional<ca::JudgedMic> fresh_mic{};  ///< the MIC that was proven in this very session, whatever authenticated
   bool fresh = true;                         ///< whether `certificate` was
   std::optional<std::int64_t> session{};     ///< of a dialogue that goes on: see go_on()
-  Basis basis;                               ///< what the proof rests on
+  Basis basis{};                             ///< what the proof rests on
 };
 
 /// The part of an identity that is kept between the messages of a dialogue, and between two tries of one write. The

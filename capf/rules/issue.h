@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
 #include "capf/ca/issuer.h"
 #include "capf/ca/request.h"
+#include "capf/domain/issuer.h"
 #include "capf/rules/decision.h"
 #include "capf/rules/identify.h"
 
@@ -32,9 +34,10 @@ struct IssueAnswer {
 struct ToSign {
   std::int64_t issuer_id = 0;  ///< the active one; ISSUER_KEY_ABSENT where this server does not have its key
   ca::LscRequest request;
-  Change change;            ///< all but the certificate
-  Certificate certificate;  ///< all that is known before it is signed
-  std::string words;        ///< how the phone proved itself, for the record
+  Change change;            ///< all but what follows
+  Certificate certificate;  ///< without what only the signed one tells
+  AdvanceOperation advance;
+  AddEvent event;
 };
 
 /// Install or upgrade, before anything is signed: the answer, where a certificate of this key was issued already or
@@ -44,6 +47,7 @@ struct ToSign {
 /// @param identity for Need::kOperation
 std::variant<Decision<IssueAnswer>, ToSign> plan(const Facts& facts, const Identity& identity, const Offer& offer);
 /// The signed LSC, with the change that must be committed before it leaves the server.
-Decision<IssueAnswer> issue(ToSign plan, const ca::IssuedLsc& lsc, const ca::Issuer& issuer);
+/// @param issuer the record of ToSign::issuer_id
+Decision<IssueAnswer> issue(ToSign plan, const ca::IssuedLsc& lsc, const IssuerRecord& issuer);
 
 }  // namespace capf::rules
