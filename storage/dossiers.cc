@@ -9,7 +9,7 @@ namespace capf::storage {
 namespace {
 
 // A row of the answer has what one of these kinds has, and NULL in the columns of the others.
-enum Kind : int { kDevice, kOpen, kNewest, kLive, kShown, kConfirmed, kClaim };
+enum Kind : int { kDevice, kOpen, kNewest, kLive, kShown, kConfirmed, kClaim, kRefused };
 
 // `found` has the keys of what belongs to each device, by indexes alone; the select list brings the rows. A name that
 // is not on record takes the same way. The columns that end in _ part the groups.
@@ -30,19 +30,24 @@ const Statement kLook{
     "select id from operations where phone_id = n.phone_id order by id desc limit 2) as o "
     "union all select n.i, 3, c.id, null, null, c.id, null from named n join certificates c on "
     "c.phone_id = n.phone_id and c.kind = 'lsc' and (c.revoked_at is null or c.revocation_reason = 6) and "
-    "c.not_after >= now() "
+    "(c.not_after >= now() or exists (select from operations o where o.id = c.operation_id and "
+    "o.finished_at is null)) "
     "union all select s.i, 4, c.id, null, c.operation_id, c.id, null from shown s "
     "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
     "union all select s.i, 5, c.id, null, c.operation_id, c.id, null from confirmed s "
     "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
-    "union all select i, 6, 0, null, null, null, sha256 from claims) "
+    "union all select i, 6, 0, null, null, null, sha256 from claims "
+    "union all select s.i, 7, 0, null, null, null, s.sha256 from shown s "
+    "join blocked_certificates b on b.sha256 = s.sha256 "
+    "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k "
+    "join blocked_certificates b on b.key_sha256 = k.sha256 "
+    "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k "
+    "join blocked_certificates b on b.modulus_sha256 = k.sha256 "
+    "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k "
+    "join public_keys p on p.sha256 = k.sha256 and p.compromised) "
     "select f.i, f.kind, microseconds(now()), pg_is_in_recovery(), "
     "(select revision from trust_revision), (select id from issuers where active), "
-    "case when f.kind = 0 then exists (select from shown s join blocked_certificates b on b.sha256 = s.sha256 "
-    "where s.i = f.i) or exists (select from keys k join blocked_certificates b on b.key_sha256 = k.sha256 "
-    "where k.i = f.i) or exists (select from keys k join blocked_certificates b on b.modulus_sha256 = k.sha256 "
-    "where k.i = f.i) or exists (select from keys k join public_keys p on p.sha256 = k.sha256 "
-    "where k.i = f.i and p.compromised) end, "
+    "case when f.kind = 7 then f.key_sha256 end, "
     "case when f.kind = 0 then exists (select from certificates h where h.phone_id = f.phone_id and h.kind = 'lsc' and "
     "h.revoked_at is null and h.superseded_at is null and h.confirmed_at is not null and "
     "now() between h.not_before and h.not_after) end, "
@@ -58,7 +63,7 @@ const Statement kLook{
         "left join device_strings s on s.phone_id = f.phone_id "
         "left join phone_attempts t on t.phone_id = f.phone_id "
         "left join issuers i on i.id = c.issuer_id "
-        "left join public_keys k on k.sha256 = f.key_sha256 "
+        "left join public_keys k on k.sha256 = f.key_sha256 and f.kind = 6 "
         "order by f.i, f.kind, f.place"};
 
 /// What is on record of a device alone.
@@ -67,7 +72,7 @@ struct Device {
   bool standby = false;
   std::int64_t trust_revision = 0;
   std::optional<std::int64_t> active_issuer;
-  bool refused = false;
+  std::optional<Sha256> refused;  ///< one of what it shows, for kRefused
   LscHistory history;
   std::int64_t revision = 0;
 };
@@ -89,8 +94,8 @@ Device read_device_facts(Columns& columns, Kind kind) {
   device.standby = columns.boolean();
   device.trust_revision = columns.number();
   device.active_issuer = columns.id_or_none();
+  device.refused = columns.optional_digest();
   if (kind != kDevice) return device;
-  device.refused = columns.boolean();
   device.history.valid = columns.boolean();
   device.history.ever_confirmed = columns.boolean();
   device.revision = columns.id();
@@ -155,7 +160,6 @@ void take_device(Dossier& dossier, const Row& row) {
   dossier.standby = row.device.standby;
   dossier.trust_revision = row.device.trust_revision;
   dossier.active_issuer = row.device.active_issuer;
-  dossier.refused = row.device.refused;
   dossier.history = row.device.history;
   dossier.revision = row.device.revision;
   dossier.phone = row.phone;
@@ -175,6 +179,7 @@ void take(Dossier& dossier, std::vector<KeyRow>& keys, Row row) {
     case kClaim:
       if (row.key) keys.push_back(*std::move(row.key));
       return;
+    case kRefused: dossier.refused.push_back(*row.device.refused); return;
   }
   CAPF_INVARIANT(false);
 }
