@@ -19,10 +19,10 @@ Status supersede(Transaction& tx, const Actor& actor, const Certificate& certifi
 
 }  // namespace
 
-Status check_clock(const Transaction& tx, const Clock& clock) {
-  const auto skew = tx.now() - clock.now();
+Status check_clock(TimePoint now, const Clock& clock) {
+  const auto skew = now - clock.now();
   if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
-  const auto later = signed_of_later(tx.now(), clock);
+  const auto later = signed_of_later(now, clock);
   if (later) return fail(Reason::kClockSkew, *later);
   return {};
 }

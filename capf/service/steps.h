@@ -14,7 +14,9 @@ namespace capf::service {
 
 /// CLOCK_SKEW where this server's clock is too far from the database's, because nobody can say whose is wrong, and
 /// where both are before what the site has signed already.
-Status check_clock(const Transaction& tx, const Clock& clock);
+/// @param now the database's
+Status check_clock(TimePoint now, const Clock& clock);
+inline Status check_clock(const Transaction& tx, const Clock& clock) { return check_clock(tx.now(), clock); }
 /// The part of it that two clocks which agree cannot tell: what the site has signed of later than `now`, in words.
 std::optional<std::string> signed_of_later(TimePoint now, const Clock& clock);
 
