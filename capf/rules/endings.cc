@@ -12,8 +12,8 @@ bool unconfirmed_of(const Certificate& certificate, const Operation& operation) 
   return certificate.operation_id == operation.id && !certificate.confirmed_at;
 }
 
-AuditEvent about(const Draft& draft, const std::string& action, const Certificate& certificate, std::string detail) {
-  AuditEvent event = done(draft.actor, action, certificate.device, std::move(detail));
+AuditEvent about(const Actor& actor, const std::string& action, const Certificate& certificate, std::string detail) {
+  AuditEvent event = done(actor, action, certificate.device, std::move(detail));
   event.operation_id = certificate.operation_id;
   return event;
 }
@@ -37,13 +37,13 @@ std::vector<Certificate> unexpired(const Draft& draft) {
 void supersede(Draft& draft, const Certificate& certificate) {
   if (certificate.superseded_at || certificate.revoked_at) return;
   draft.add(SupersedeCertificate{certificate.id});
-  draft.add(AddEvent{about(draft, "certificate.supersede", certificate, serial_words(certificate))});
+  draft.add(AddEvent{about(draft.actor, "certificate.supersede", certificate, serial_words(certificate))});
   if (Certificate* const record = find_live(draft, certificate.id)) record->superseded_at = draft.now;
 }
 
 void confirm(Draft& draft, const Certificate& certificate) {
   draft.add(ConfirmCertificate{certificate.id});
-  draft.add(AddEvent{about(draft, "certificate.confirm", certificate, serial_words(certificate))});
+  draft.add(AddEvent{about(draft.actor, "certificate.confirm", certificate, serial_words(certificate))});
   if (Certificate* const record = find_live(draft, certificate.id)) record->confirmed_at = draft.now;
 }
 
@@ -92,12 +92,16 @@ AddEvent done(const Actor& actor, std::string action, const Operation& operation
   return added;
 }
 
+AuditEvent revoked(const Actor& actor, const Certificate& certificate, RevocationReason reason) {
+  return about(actor, "certificate.revoke", certificate,
+               serial_words(certificate) + ", " + std::string(to_string(reason)));
+}
+
 void revoke(Draft& draft, const Certificate& certificate, RevocationReason reason) {
   Certificate* const record = find_live(draft, certificate.id);
   if (record == nullptr || (record->revoked_at && reason == RevocationReason::kCertificateHold)) return;
   draft.add(RevokeCertificate{certificate.id, reason});
-  draft.add(AddEvent{about(draft, "certificate.revoke", certificate,
-                           serial_words(certificate) + ", " + std::string(to_string(reason)))});
+  draft.add(AddEvent{revoked(draft.actor, certificate, reason)});
   record->revoked_at = draft.now;
   record->revocation_reason = reason;
   std::erase_if(draft.live, [](const Certificate& each) { return each.revoked_for_good(); });

@@ -30,6 +30,9 @@ AuditEvent done(const Actor& actor, std::string action, std::string subject, std
 /// The same about an operation, which may be the one that the change adds.
 AddEvent done(const Actor& actor, std::string action, const Operation& operation, std::string detail = {});
 
+/// The same about an LSC that is revoked.
+AuditEvent revoked(const Actor& actor, const Certificate& certificate, RevocationReason reason);
+
 /// Revokes one LSC; one on hold, for good. Does nothing for one that is not live.
 void revoke(Draft& draft, const Certificate& certificate, RevocationReason reason);
 /// Revokes every live LSC of the phone. @return how many.
