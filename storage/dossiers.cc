@@ -9,7 +9,7 @@ namespace capf::storage {
 namespace {
 
 // A row of the answer has what one of these kinds has, and NULL in the columns of the others.
-enum Kind : int { kDevice, kOpen, kNewest, kLive, kShown, kConfirmed, kClaim };
+enum Kind : int { kDevice, kOpen, kNewest, kLive, kShown, kConfirmed, kClaim, kRefused };
 
 // `found` has the keys of what belongs to each device, by indexes alone; the select list brings the rows. A name that
 // is not on record takes the same way. Subqueries with offset or limit, and not_after in a sum, keep plans that were
@@ -32,19 +32,24 @@ const Statement kLook{
     "union all select n.i, 3, c.id, null, null, c.id, null from named n cross join lateral (select id from "
     "certificates c where "
     "c.phone_id = n.phone_id and c.kind = 'lsc' and (c.revoked_at is null or c.revocation_reason = 6) and "
-    "c.not_after + interval '0' >= now() offset 0) as c "
+    "(c.not_after + interval '0' >= now() or exists (select from operations o where o.id = c.operation_id and "
+    "o.finished_at is null)) offset 0) as c "
     "union all select s.i, 4, c.id, null, c.operation_id, c.id, null from shown s "
     "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
     "union all select s.i, 5, c.id, null, c.operation_id, c.id, null from confirmed s "
     "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
-    "union all select i, 6, 0, null, null, null, sha256 from claims) "
+    "union all select i, 6, 0, null, null, null, sha256 from claims "
+    "union all select s.i, 7, 0, null, null, null, s.sha256 from shown s cross join lateral ("
+    "select from blocked_certificates where sha256 = s.sha256 limit 1) as b "
+    "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k cross join lateral ("
+    "select from blocked_certificates where key_sha256 = k.sha256 limit 1) as b "
+    "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k cross join lateral ("
+    "select from blocked_certificates where modulus_sha256 = k.sha256 limit 1) as b "
+    "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k "
+    "join public_keys p on p.sha256 = k.sha256 and p.compromised) "
     "select f.i, f.kind, microseconds(now()), pg_is_in_recovery(), "
     "(select revision from trust_revision), (select id from issuers where active), "
-    "case when f.kind = 0 then exists (select from shown s join blocked_certificates b on b.sha256 = s.sha256 "
-    "where s.i = f.i) or exists (select from keys k join blocked_certificates b on b.key_sha256 = k.sha256 "
-    "where k.i = f.i) or exists (select from keys k join blocked_certificates b on b.modulus_sha256 = k.sha256 "
-    "where k.i = f.i) or exists (select from keys k join public_keys p on p.sha256 = k.sha256 "
-    "where k.i = f.i and p.compromised) end, "
+    "case when f.kind = 7 then f.key_sha256 end, "
     "case when f.kind = 0 then (select true from certificates h where h.phone_id = f.phone_id and h.kind = 'lsc' and "
     "h.revoked_at is null and h.superseded_at is null and h.confirmed_at is not null and "
     "now() between h.not_before and h.not_after + interval '0' limit 1) is not null end, "
@@ -60,7 +65,7 @@ const Statement kLook{
         "left join lateral (select * from device_strings where phone_id = f.phone_id offset 0) as s on true "
         "left join lateral (select * from phone_attempts where phone_id = f.phone_id offset 0) as t on true "
         "left join issuers i on i.id = c.issuer_id "
-        "left join public_keys k on k.sha256 = f.key_sha256 "
+        "left join public_keys k on k.sha256 = f.key_sha256 and f.kind = 6 "
         "order by f.i, f.kind, f.place"};
 
 /// What is on record of a device alone.
@@ -69,7 +74,7 @@ struct Device {
   bool standby = false;
   std::int64_t trust_revision = 0;
   std::optional<std::int64_t> active_issuer;
-  bool refused = false;
+  std::optional<Sha256> refused;  ///< one of what it shows, for kRefused
   LscHistory history;
   std::int64_t revision = 0;
 };
@@ -91,8 +96,8 @@ Device read_device_facts(Columns& columns, Kind kind) {
   device.standby = columns.boolean();
   device.trust_revision = columns.number();
   device.active_issuer = columns.id_or_none();
+  device.refused = columns.optional_digest();
   if (kind != kDevice) return device;
-  device.refused = columns.boolean();
   device.history.valid = columns.boolean();
   device.history.ever_confirmed = columns.boolean();
   device.revision = columns.id();
@@ -157,7 +162,6 @@ void take_device(Dossier& dossier, const Row& row) {
   dossier.standby = row.device.standby;
   dossier.trust_revision = row.device.trust_revision;
   dossier.active_issuer = row.device.active_issuer;
-  dossier.refused = row.device.refused;
   dossier.history = row.device.history;
   dossier.revision = row.device.revision;
   dossier.phone = row.phone;
@@ -177,6 +181,7 @@ void take(Dossier& dossier, std::vector<KeyRow>& keys, Row row) {
     case kClaim:
       if (row.key) keys.push_back(*std::move(row.key));
       return;
+    case kRefused: dossier.refused.push_back(*row.device.refused); return;
   }
   CAPF_INVARIANT(false);
 }

@@ -238,7 +238,12 @@ Result<Written> PostgresRounds::write_alone(const LoneWrite& lone) {
   }
 }
 
+/// Others hold the rows for moments; what is not written is lost, so this waits as long as a lone write.
 Status PostgresRounds::record(std::span<const RefusalRecord> refusals) {
+  const auto end = std::chrono::steady_clock::now() + lock_wait_;
+  const auto waits = [end](const Status& done) {
+    return !done && done.error().reason == Reason::kOverloaded && std::chrono::steady_clock::now() < end;
+  };
   Status all;
   while (!refusals.empty()) {
     std::vector<const RefusalRecord*> members;
@@ -246,8 +251,11 @@ Status PostgresRounds::record(std::span<const RefusalRecord> refusals) {
       members.push_back(&refusal);
     }
     refusals = refusals.subspan(members.size());
-    const auto answers = in_halves<Status>(std::span<const RefusalRecord* const>(members), [this](auto some) {
-      const Status done = runner_.run([&](Session& session) { return record_once(session, some); });
+    const auto answers = in_halves<Status>(std::span<const RefusalRecord* const>(members), [&](auto some) {
+      Status done;
+      do {
+        done = runner_.run([&](Session& session) { return record_once(session, some); });
+      } while (waits(done));
       return done ? Result<std::vector<Status>>(some.size()) : tl::unexpected<Error>(done.error());
     });
     for (const Status& status : answers) {

@@ -47,6 +47,9 @@ struct Metrics::Series {
                                      .Register(registry);
   Family<Counter>& refusals = counters(registry, "capf_refusals_total",
                                        "Callers refused before they had proven who they are, by the true reason.");
+  Counter& unwritten = counters(registry, "capf_lscs_unwritten_total",
+                                "LSCs that were signed and could not be stored: no phone has got them.")
+                           .Add({});
   Gauge& calls = gauge(registry, "capf_calls_in_flight", "Calls that are being answered.");
   Family<Gauge>& not_ready =
       gauges(registry, "capf_not_ready", "1 while this server does not serve, by the reason of that.");
@@ -124,6 +127,7 @@ void Metrics::count_request(std::string_view method, std::optional<Reason> refus
 void Metrics::count_refusal(Reason reason) {
   series_->refusals.Add({{"reason", std::string(to_string(reason))}}).Increment();
 }
+void Metrics::count_unwritten_lsc() { series_->unwritten.Increment(); }
 void Metrics::add_call_in_flight(int change) { series_->calls.Increment(change); }
 void Metrics::set_not_ready(std::optional<Reason> reason) {
   const auto gauge_of = [this](Reason which) -> Gauge& {

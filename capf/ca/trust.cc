@@ -69,7 +69,28 @@ struct JudgedPath {
   std::vector<const TrustAnchor*> anchors;
   std::vector<PathCertificate> issuers;
   bool expired = false;
+  TimePoint holds_until = TimePoint::max();
 };
+
+/// The last moment at which the path's judgement is the same: see JudgedMic::holds_until.
+TimePoint last_moment(const std::vector<Link>& path, const JudgedPath& judged) {
+  TimePoint last = TimePoint::max();
+  for (const Link& link : path) {
+    if (judged.expired && &link == &path.front()) continue;
+    const auto outline = read_outline(link.der);
+    const auto not_after = outline ? read_time(outline->not_after) : std::nullopt;
+    // A certificate is valid to the end of the second that it names.
+    if (not_after) last = std::min<TimePoint>(last, *not_after + std::chrono::seconds(1) - Duration(1));
+  }
+  const auto trusted_before = [&last](const std::optional<TimePoint>& end) {
+    if (end) last = std::min(last, *end - Duration(1));
+  };
+  for (const TrustAnchor* anchor : judged.anchors) {
+    trusted_before(anchor->ends_at);
+    if (judged.expired) trusted_before(anchor->allow_expired_until);
+  }
+  return last;
+}
 
 /// basicConstraints alone: Botan's is_CA_cert() asks for keyCertSign too.
 bool says_ca(const X509_Certificate& certificate) {
@@ -355,6 +376,7 @@ class AnchoredTrust final : public TrustStore {
     mic.key = key_digests(path.leaf.public_key);
     mic.expired = path.expired;
     mic.issuers = path.issuers;
+    mic.holds_until = path.holds_until;
     return mic;
   }
 
@@ -368,7 +390,7 @@ class AnchoredTrust final : public TrustStore {
     for (const TrustAnchor* anchor : path.anchors) {
       if (!anchor->devices.matches(device.text())) return fail(Reason::kCertificateOutsideAnchor);
     }
-    return JudgedLsc{capf::sha256(leaf), key_digests(path.leaf.public_key), path.issuers};
+    return JudgedLsc{capf::sha256(leaf), key_digests(path.leaf.public_key), path.issuers, path.holds_until};
   }
 
   std::optional<UnknownIssuer> find_unknown_issuer(BytesView leaf, std::span<const Bytes> chain) const override {
@@ -449,7 +471,7 @@ class AnchoredTrust final : public TrustStore {
     if (path.size() > kLongestChain) return fail(Reason::kCertificateUnknownIssuer, "the chain is too long");
     CAPF_TRY(check_names(path));
 
-    JudgedPath judged{leaf, {}, {}, false};
+    JudgedPath judged{leaf, {}, {}, false, TimePoint::max()};
     for (std::size_t i = 0; i < path.size(); ++i) {
       const Sha256 digest = capf::sha256(path[i].der);
       if (i > 0) judged.issuers.push_back({digest, key_digests(path[i].certificate->subject_public_key_info())});
@@ -468,6 +490,7 @@ class AnchoredTrust final : public TrustStore {
     if (excused) judged.expired = found[0].erase(Certificate_Status_Code::CERT_HAS_EXPIRED) != 0;
     CAPF_TRY(overall(found));
     CAPF_TRY(check_limits(path, judged.anchors));
+    judged.holds_until = last_moment(path, judged);
     return judged;
   }
 

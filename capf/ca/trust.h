@@ -28,13 +28,17 @@ struct JudgedMic {
   std::string serial_number;             ///< the subject's serialNumber; may be empty
   bool expired = false;                  ///< expired, but allowed until a date by every anchor in its path
   std::vector<PathCertificate> issuers;  ///< the CAs above it, up to and with the root
+  /// The last moment at which the judgement is the same, as long as the anchors are: a certificate of the path expires
+  /// then, or the trust in one ends.
+  TimePoint holds_until = TimePoint::max();
 };
 
 /// Another site's LSC that chains to an anchor of the store lsc and is the device's.
 struct JudgedLsc {
   Sha256 sha256{};
   KeyDigests key;
-  std::vector<PathCertificate> issuers;  ///< as in JudgedMic
+  std::vector<PathCertificate> issuers;      ///< as in JudgedMic
+  TimePoint holds_until = TimePoint::max();  ///< likewise
 };
 
 /// The anchors of one moment, parsed once. Immutable. Threads: any.

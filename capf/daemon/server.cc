@@ -31,6 +31,7 @@
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/commonprimes.h"
+#include "capf/service/dossiers.h"
 #include "capf/service/enrolment.h"
 #include "capf/service/expiry.h"
 #include "capf/service/highwater.h"
@@ -118,7 +119,8 @@ class Composition final : public Server {
         passphrase_(around.passphrase),
         secrets_(std::move(secrets)),
         weak_keys_(configuration_.weak_keys),
-        authenticator_(around.database, secrets_.strings, configuration_.policy, clock_, high_water_, weak_keys_.list(),
+        dossiers_(around.database, configuration_.policy, clock_, high_water_, weak_keys_.list()),
+        authenticator_(around.database.rounds(), secrets_.strings, configuration_.policy,
                        [this](Reason reason) { metrics_.count_refusal(reason); }),
         phones_(around.reserved, configuration_.policy),
         addresses_(around.reserved, configuration_.policy),
@@ -154,7 +156,8 @@ class Composition final : public Server {
     recovery_.emplace(reserved_, *published_, marks_, high_water_, clock_, sealer_, journal_);
     hold_against_crls();
     hold_against_issuer();
-    enrolment_.emplace(database_, authenticator_, issuers_, configuration_.policy, Botan::system_rng());
+    enrolment_.emplace(database_.rounds(), dossiers_, authenticator_, issuers_, configuration_.policy, metrics_,
+                       Botan::system_rng());
     shown_ = stamp();
     take_note_of_own();
     // Check whether the database is behind before any caller comes.
@@ -592,6 +595,7 @@ class Composition final : public Server {
   service::OwnCertificates own_certificates_;
   service::ExpiryWarnings expiry_warnings_;
   WeakKeyFiles weak_keys_;
+  service::Dossiers dossiers_;
   service::Authenticator authenticator_;
   service::Phones phones_;
   service::Addresses addresses_;

@@ -41,14 +41,15 @@ struct Dossier {
   std::optional<Operation> open;    ///< the phone's open operation
   std::optional<Operation> last;    ///< its newest one, open or not
   std::optional<Operation> before;  ///< the one before the newest
-  std::vector<Certificate> live;    ///< its LSCs that are neither expired nor revoked for good, oldest first
+  /// Its LSCs that are not revoked for good, oldest first; of those that have expired, the open operation's alone.
+  std::vector<Certificate> live;
   LscHistory history;
 
   std::vector<Certificate> shown;        ///< our LSCs among Enquiry::certificates, of any phone
   std::optional<Certificate> confirmed;  ///< our LSC of Enquiry::confirmed, of any phone
   std::vector<Operation> origins;        ///< that issued `shown` and `confirmed`
   std::vector<IssuerRecord> issuers;     ///< of `shown`, `confirmed` and `live`
-  bool refused = false;                  ///< one of Enquiry::certificates or keys is blocked, or a key is compromised
+  std::vector<Sha256> refused;           ///< of Enquiry::certificates and keys: blocked, or a compromised key
   /// Of Enquiry::claims, in their order, as KeyStore::claim() would find them: another owner's record where the key or
   /// its modulus is another's; compromised and blocked where one of the two is.
   std::vector<std::optional<KeyRecord>> claims;

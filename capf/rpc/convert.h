@@ -9,11 +9,11 @@
 #include "capf/base/time.h"
 #include "capf/domain/store.h"
 #include "capf/rpc/server.h"
+#include "capf/rules/fail.h"
 #include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
-#include "capf/service/enrolment.h"
 #include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
@@ -52,7 +52,7 @@ Result<KeyPolicy> from_proto(const v1::KeyPolicy& key);
 Result<OperationKind> from_proto(v1::OperationKind kind);
 Result<OperationState> from_proto(v1::OperationState state);
 Result<AuthMode> from_proto(v1::AuthMode mode);
-Result<service::PhoneFailure> from_proto(v1::ReportFailureRequest::Failure failure);
+Result<rules::PhoneFailure> from_proto(v1::ReportFailureRequest::Failure failure);
 
 /// A field of a filter; nothing for UNSPECIFIED. Errors: INVALID_REQUEST.
 Result<std::optional<OperationKind>> kind_filter(v1::OperationKind kind);

@@ -149,11 +149,11 @@ Result<AuthMode> from_proto(v1::AuthMode mode) {
   }
 }
 
-Result<service::PhoneFailure> from_proto(v1::ReportFailureRequest::Failure failure) {
+Result<rules::PhoneFailure> from_proto(v1::ReportFailureRequest::Failure failure) {
   switch (failure) {
-    case v1::ReportFailureRequest::FAILURE_KEY_GENERATION: return service::PhoneFailure::kKeyGeneration;
-    case v1::ReportFailureRequest::FAILURE_STORE: return service::PhoneFailure::kStore;
-    case v1::ReportFailureRequest::FAILURE_DELETE: return service::PhoneFailure::kDelete;
+    case v1::ReportFailureRequest::FAILURE_KEY_GENERATION: return rules::PhoneFailure::kKeyGeneration;
+    case v1::ReportFailureRequest::FAILURE_STORE: return rules::PhoneFailure::kStore;
+    case v1::ReportFailureRequest::FAILURE_DELETE: return rules::PhoneFailure::kDelete;
     default: return malformed("unknown failure");
   }
 }

@@ -107,7 +107,7 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
     call.caller = device->text();
     if (!rest) return refuse_stranger(call, rest.error());
     service::Caller caller{*std::move(device), *std::move(auth_string), *call.peer->certificate(), call.address(),
-                           "grpc"};
+                           rules::Transport::kGrpc};
     caller.gone = [&context] { return context.IsCancelled(); };
     Status outcome = handle(caller);
     // Only success shows that the caller was authenticated: an error may come before or after that.

@@ -20,7 +20,7 @@ grpc::Status PhoneService::GetPendingOperation(grpc::ServerContext* context,
                                                v1::GetPendingOperationResponse* response) {
   return guard_.phone(*context, {kService, __func__}, request->credential(),
                       [&](const service::Caller& caller) -> Status {
-                        CAPF_LET(const service::PendingAnswer answer, enrolment_.pending(caller));
+                        CAPF_LET(const rules::PendingAnswer answer, enrolment_.pending(caller));
                         response->set_authenticated(answer.authenticated);
                         if (answer.operation) to_proto(*answer.operation, *response->mutable_operation());
                         return {};
@@ -29,15 +29,14 @@ grpc::Status PhoneService::GetPendingOperation(grpc::ServerContext* context,
 
 grpc::Status PhoneService::IssueCertificate(grpc::ServerContext* context, const v1::IssueCertificateRequest* request,
                                             v1::IssueCertificateResponse* response) {
-  return guard_.phone(*context, {kService, __func__}, request->credential(),
-                      [&](const service::Caller& caller) -> Status {
-                        CAPF_LET(const service::IssueAnswer answer,
-                                 enrolment_.issue(caller, as_bytes(request->certification_request())));
-                        response->set_certificate(to_octets(answer.certificate));
-                        for (const Bytes& certificate : answer.chain) response->add_chain(to_octets(certificate));
-                        response->set_operation_id(answer.operation_id);
-                        return {};
-                      });
+  return guard_.phone(
+      *context, {kService, __func__}, request->credential(), [&](const service::Caller& caller) -> Status {
+        CAPF_LET(const rules::IssueAnswer answer, enrolment_.issue(caller, as_bytes(request->certification_request())));
+        response->set_certificate(to_octets(answer.certificate));
+        for (const Bytes& certificate : answer.chain) response->add_chain(to_octets(certificate));
+        response->set_operation_id(answer.operation_id);
+        return {};
+      });
 }
 
 grpc::Status PhoneService::ConfirmCertificate(grpc::ServerContext* context,
@@ -73,7 +72,7 @@ grpc::Status PhoneService::HandOverCertificates(grpc::ServerContext* context,
 
 grpc::Status PhoneService::ReportFailure(grpc::ServerContext* context, const v1::ReportFailureRequest* request,
                                          v1::ReportFailureResponse*) {
-  const Result<service::PhoneFailure> failure = from_proto(request->failure());
+  const Result<rules::PhoneFailure> failure = from_proto(request->failure());
   return guard_.phone(
       *context, {kService, __func__}, request->credential(),
       [&](const service::Caller& caller) { return enrolment_.report_failure(caller, *failure); }, status_of(failure));

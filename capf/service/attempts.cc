@@ -1,6 +1,7 @@
 #include "capf/service/attempts.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "capf/base/log.h"
@@ -16,29 +17,29 @@ Attempts::~Attempts() {
   writer_.join();
 }
 
-void Attempts::add(FailedAttempt attempt) {
+void Attempts::add(RefusalRecord refusal) {
   {
     const std::lock_guard lock(mutex_);
-    const UnknownIssuer issuer = attempt.unknown_issuer.value_or(UnknownIssuer{});
-    Key key(attempt.address_block, attempt.attempt.reason, attempt.device, issuer.name, issuer.key_identifier);
+    const UnknownIssuer issuer = refusal.unknown_issuer.value_or(UnknownIssuer{});
+    Key key(refusal.address_block, refusal.attempt.reason, refusal.device, issuer.name, issuer.key_identifier);
     const auto known = waiting_.find(key);
     if (known == waiting_.end() && waiting_.size() >= kMostWaiting) {
       ++dropped_;
       return;
     }
     Entry& entry = known == waiting_.end() ? waiting_[std::move(key)] : known->second;
-    entry.last = std::move(attempt);
-    ++entry.count;
+    refusal.count += known == waiting_.end() ? 0 : entry.last.count;
+    entry.last = std::move(refusal);
     entry.place = ++places_;
   }
   changed_.notify_all();
 }
 
 void Attempts::add(const Address& address, const Error& error) {
-  FailedAttempt failed;
-  failed.address_block = address.block();
-  failed.attempt.reason = error.reason;
-  add(std::move(failed));
+  RefusalRecord refusal;
+  refusal.address_block = address.block();
+  refusal.attempt.reason = error.reason;
+  add(std::move(refusal));
 }
 
 bool Attempts::drain(std::chrono::milliseconds patience) {
@@ -85,30 +86,21 @@ void Attempts::write(Entries entries) {
   std::ranges::sort(order, {}, &Entry::place);
   std::int64_t lost = 0;
   std::optional<Error> why;
-  for (const Entry& entry : order) {
+  for (std::size_t start = 0; start < order.size(); start += kAtOnce) {
+    std::vector<RefusalRecord> some;
+    std::int64_t count = 0;
+    for (std::size_t i = start; i < std::min(start + kAtOnce, order.size()); ++i) {
+      count += order[i].last.count;
+      some.push_back(std::move(order[i].last));
+      some.back().count = std::min(some.back().count, kMostCounted);
+    }
     const bool given_up = why && why->code() == Code::kUnavailable;
-    const Status written = given_up || stopping() ? Status(fail(Reason::kShuttingDown)) : write(entry);
+    const Status written = given_up || stopping() ? Status(fail(Reason::kShuttingDown)) : rounds_.record(some);
     if (written) continue;
-    lost += entry.count;
+    lost += count;
     if (!why) why = written.error();
   }
   if (why) log_error("record.failed", *why, {{"count", lost}});
-}
-
-Status Attempts::write(const Entry& entry) {
-  const FailedAttempt& last = entry.last;
-  const int count = std::min(entry.count, kMostCounted);
-  return database_.write([&](Transaction& tx) -> Status {
-    for (int i = 0; i < count; ++i) {
-      CAPF_TRY(tx.audit().count_refusal(last.address_block, last.attempt.reason, last.device));
-    }
-    if (last.phone_id) CAPF_TRY(tx.phones().record_attempt(*last.phone_id, last.attempt));
-    for (int i = 0; last.unknown_issuer && i < count; ++i) {
-      CAPF_TRY(
-          tx.anchors().note_candidate(*last.unknown_issuer, last.device, last.attempt.address, last.address_block));
-    }
-    return {};
-  });
 }
 
 }  // namespace capf::service

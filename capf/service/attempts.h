@@ -5,24 +5,16 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <tuple>
 #include <vector>
 
-#include "capf/domain/store.h"
+#include "capf/base/address.h"
+#include "capf/domain/rounds.h"
 
 namespace capf::service {
-
-/// Somebody who did not prove to be a device.
-struct FailedAttempt {
-  std::string address_block;
-  std::string device;                    ///< empty for a name that is not on record
-  std::optional<std::int64_t> phone_id;  ///< of one that is, which remembers its last attempt
-  Attempt attempt;
-  std::optional<UnknownIssuer> unknown_issuer;
-};
 
 /// Writes refusals of strangers down after they have been answered: a transaction before the answer would let strangers
 /// tell by its time which names are on record. The same refusal of the same address and device that waits already is
@@ -33,17 +25,18 @@ class Attempts {
  public:
   static constexpr std::size_t kMostWaiting = 4096;  ///< different ones
   static constexpr int kMostCounted = 100;           ///< of the same in one round; how many exactly is in the metrics
+  static constexpr std::size_t kAtOnce = 64;         ///< different ones that are written together
   /// After each round, so that the time of an answer does not tell what is written down for the last one.
   static constexpr std::chrono::milliseconds kRest{50};
 
-  explicit Attempts(Database& database) : database_(database), writer_([this] { work(); }) {}
+  explicit Attempts(Rounds& rounds) : rounds_(rounds), writer_([this] { work(); }) {}
   /// Writes no more but what is being written: see drain().
   ~Attempts();
   Attempts(const Attempts&) = delete;
   Attempts& operator=(const Attempts&) = delete;
 
   /// Waits for nothing.
-  void add(FailedAttempt attempt);
+  void add(RefusalRecord refusal);
   /// The same for a stranger of whom nothing but the address is known.
   void add(const Address& address, const Error& error);
   /// Waits until everything has been written or given up. @return whether that came within `patience`
@@ -53,8 +46,7 @@ class Attempts {
 
  private:
   struct Entry {
-    FailedAttempt last;
-    int count = 0;
+    RefusalRecord last;       ///< with how many they are
     std::uint64_t place = 0;  ///< of the last one, among all
   };
   using Key = std::tuple<std::string, Reason, std::string, std::string, Bytes>;
@@ -63,9 +55,8 @@ class Attempts {
   void work();
   bool stopping() const;
   void write(Entries entries);
-  Status write(const Entry& entry);
 
-  Database& database_;
+  Rounds& rounds_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Entries waiting_;

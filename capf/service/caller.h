@@ -2,8 +2,6 @@
 
 #include <functional>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "capf/base/address.h"
@@ -11,6 +9,9 @@
 #include "capf/base/secret.h"
 #include "capf/domain/device.h"
 #include "capf/domain/phone.h"
+#include "capf/domain/rounds.h"
+#include "capf/rules/facts.h"
+#include "capf/rules/identify.h"
 
 namespace capf::service {
 
@@ -28,22 +29,28 @@ struct PresentedCertificate {
   std::optional<bool> called_mic{};
 };
 
-/// The transport whose answers distinguish unknown and idle devices from others, because phones expect that.
-inline constexpr std::string_view kWireTransport = "wire";
-
 /// A caller in a device's name, with its credentials, on any transport. All of it is still unverified.
 struct Caller {
   DeviceName device;
   std::optional<Secret> auth_string;
   std::optional<PresentedCertificate> certificate;
   Address address;
-  std::string transport;             ///< "grpc" or "wire"
+  rules::Transport transport = rules::Transport::kGrpc;
   std::optional<Error> bad_proof{};  ///< they tried to prove a certificate, and it is no proof
   std::vector<Bytes> unproven{};     ///< the certificates that came with it, for people to look at
-  /// Is told what is on record of the device that they name, before anything is judged; may be empty.
+  /// The dialogue that this call belongs to, as Enrolment::begin() has answered it.
+  std::optional<rules::Begun> begun{};
+  /// Is told what is on record of the device that they name, each time before anything is judged; may be empty.
   std::function<void(const Phone&)> on_found{};
   /// Whether the caller has gone; may be empty.
   std::function<bool()> gone{};
+
+  bool has_gone() const { return gone && gone(); }
+  /// Whose place it takes in the rounds. @param proven whether it has proven the device
+  Share share(bool proven) const {
+    if (transport == rules::Transport::kWire) return Share::kWire;
+    return proven || begun || certificate ? Share::kRpc : Share::kStranger;
+  }
 };
 
 }  // namespace capf::service

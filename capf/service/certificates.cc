@@ -47,6 +47,18 @@ Result<Certificate> find_serial(Transaction& tx, const std::string& name) {
   return lsc == found.end() ? found.front() : *lsc;
 }
 
+/// The issuer's certificate and what stands above it, DER; nothing for a certificate that is not ours, whose id is 0.
+Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id) {
+  std::vector<Bytes> chain;
+  CAPF_LET(const auto issuer, tx.issuers().find(issuer_id));
+  if (!issuer) return chain;
+  chain.push_back(issuer->der);
+  if (issuer->chain_der.empty()) return chain;
+  CAPF_LET(const auto above, ca::split_certificates(issuer->chain_der));
+  chain.insert(chain.end(), above.begin(), above.end());
+  return chain;
+}
+
 /// One LSC with its phone, which is locked and absent where its name is another phone's now.
 struct Located {
   Certificate certificate;

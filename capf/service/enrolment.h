@@ -1,93 +1,92 @@
 #pragma once
 
+#include <functional>
 #include <optional>
-#include <type_traits>
+#include <string>
 #include <vector>
 
 #include <botan/rng.h>
 
+#include "capf/base/log.h"
+#include "capf/base/metrics.h"
 #include "capf/ca/issuers.h"
-#include "capf/ca/request.h"
-#include "capf/domain/policy.h"
-#include "capf/domain/store.h"
+#include "capf/domain/rounds.h"
+#include "capf/rules/begin.h"
+#include "capf/rules/fail.h"
+#include "capf/rules/issue.h"
+#include "capf/rules/pending.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/caller.h"
+#include "capf/service/dossiers.h"
 
 namespace capf::service {
 
-/// The answer to a phone that asks for its pending operation.
-struct PendingAnswer {
-  bool authenticated = false;          ///< false: the phone presented no credential, and learns nothing
-  std::optional<Operation> operation;  ///< the open one; id 0 for a renewal that the phone may begin by itself
-};
-
-struct IssueAnswer {
-  Bytes certificate;         ///< DER
-  std::vector<Bytes> chain;  ///< DER
-  std::int64_t operation_id = 0;
-};
-
-/// The step that failed on the phone, as it reports.
-enum class PhoneFailure : std::uint8_t { kKeyGeneration, kStore, kDelete, kFetch, kNoEc };
-
-/// The use cases of phones. Every method authenticates the caller first. A caller that does not prove the device gets
-/// AUTHENTICATION_FAILED alone; the true reason is recorded. Each change is one transaction, in which the caller's
-/// authority is checked again under the phone's lock. Threads: any.
+/// The use cases of phones. Each looks once at all that is on record, lets the rules judge the caller and decide, signs
+/// where they say so, and writes what they have decided, unless something that the decision rests on has changed
+/// meanwhile: then all of it is done again, at most kMostTries times. Nothing is held between the steps.
+///
+/// A caller that does not prove the device gets AUTHENTICATION_FAILED alone; the true reason is recorded. Other
+/// refusals are recorded too, the first few of a minute. The errors named below come after authentication. Besides them
+/// there are those of the database, CLOCK_SKEW, DATABASE_BEHIND, CALLER_GONE, CHANGED_MEANWHILE after the last try, and
+/// COMMIT_IN_DOUBT, after which nothing is repeated. Where the server leads, the caller has the dialogue that begin()
+/// began: OPERATION_ENDED, and SESSION_REPLACED where a later dialogue of the phone has taken over. Threads: any.
 class Enrolment {
  public:
-  Enrolment(Database& database, Authenticator& authenticator, const ca::Issuers& issuers, const SitePolicy& policy,
-            Botan::RandomNumberGenerator& random);
+  static constexpr int kMostTries = 6;
 
-  Result<PendingAnswer> pending(const Caller& caller);
-  /// Install or upgrade. @param request PKCS #10, DER.
-  /// Errors after authentication: NO_PENDING_OPERATION, OPERATION_KIND, OPERATION_ENDED, DEADLINE_PASSED,
-  /// CERTIFICATE_LIMIT, SELF_SERVICE_REFUSED, those of the request and the key (KEY_…), of issuing and of the database.
-  Result<IssueAnswer> issue(const Caller& caller, BytesView request);
+  /// @param rounds of the database that the dossiers are from
+  Enrolment(Rounds& rounds, Dossiers& dossiers, Authenticator& authenticator, const ca::Issuers& issuers,
+            const SitePolicy& policy, Metrics& metrics, Botan::RandomNumberGenerator& random);
+
+  Result<rules::PendingAnswer> pending(const Caller& caller);
+  /// For a transport where the server leads: begins the pending operation. The dialogue is Caller::begun from then on.
+  /// Errors: NO_PENDING_OPERATION, DEADLINE_PASSED.
+  Result<rules::BeginAnswer> begin(const Caller& caller);
+  /// Install or upgrade. @param key PKCS #10, DER; or SubjectPublicKeyInfo, which is recorded as without a proof that
+  /// the phone has the private key.
+  /// Errors: NO_PENDING_OPERATION, OPERATION_KIND, OPERATION_ENDED, DEADLINE_PASSED, CERTIFICATE_LIMIT,
+  /// CERTIFICATE_REVOKED, SELF_SERVICE_REFUSED, those of the request and the key (KEY_…) and of issuing.
+  Result<rules::IssueAnswer> issue(const Caller& caller, BytesView key, Possession possession = Possession::kPkcs10);
   /// The phone has stored the certificate with this SHA-256. Repeated calls get the same answer.
+  /// Errors: NOTHING_TO_CONFIRM.
   Status confirm(const Caller& caller, const Sha256& sha256);
   /// The phone gives up its LSCs. @return how many were revoked.
+  /// Errors: NO_PENDING_OPERATION, OPERATION_KIND, DEADLINE_PASSED.
   Result<int> give_up(const Caller& caller);
-  /// Troubleshoot. @param certificates DER, 1 to 4.
+  /// Troubleshoot. @param certificates DER, 1 to 4. Errors: as of give_up(), and INVALID_REQUEST, CERTIFICATE_….
   Status hand_over(const Caller& caller, const std::vector<Bytes>& certificates);
-  Status report_failure(const Caller& caller, PhoneFailure failure);
-
-  // The same for a transport where the server leads: begin() authenticates and begins the pending operation; the later
-  // calls of the session take the `begun` that it returned. Another session of the phone that begins meanwhile takes
-  // over: SESSION_REPLACED.
-
-  /// Errors besides those of authenticating: NO_PENDING_OPERATION, DEADLINE_PASSED.
-  Result<Proven> begin(const Caller& caller);
-  /// @param public_key SubjectPublicKeyInfo; recorded as without a proof that the phone has the private key.
-  Result<IssueAnswer> issue_key(const Caller& caller, const Proven& begun, BytesView public_key);
-  Status stored(const Caller& caller, const Proven& begun, const Sha256& certificate);
-  Result<int> gave_up(const Caller& caller, const Proven& begun);
-  Status handed_over(const Caller& caller, const Proven& begun, const std::vector<Bytes>& certificates);
-  /// The dialogue broke off: only the record changes.
-  void broke_off(const Caller& caller, const Proven& begun, const Error& why);
-  /// @param detail further facts, in this server's words; may be empty.
-  Status failed(const Caller& caller, const Proven& begun, PhoneFailure failure, const std::string& detail);
+  /// @param detail further facts, in this server's words; may be empty. Errors: NO_PENDING_OPERATION.
+  Status report_failure(const Caller& caller, rules::PhoneFailure failure, const std::string& detail = {});
+  /// The dialogue of the caller broke off: only the record changes.
+  void broke_off(const Caller& caller, const Error& why);
 
  private:
-  template <class Work>
-  auto perform(const Caller& caller, Need need, OperationKind kind, Work work)
-      -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
-  template <class Work>
-  auto perform_as(const Caller& caller, Need need, OperationKind kind, const Proven& before, Work work)
-      -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
-  template <class Work>
-  auto go_on(const Caller& caller, const Proven& begun, Work work)
-      -> std::invoke_result_t<Work&, Transaction&, Proven&, std::optional<Error>&>;
-  Result<IssueAnswer> issue_in(Transaction& tx, const Caller& caller, Proven& proven, const ca::OfferedKey& key,
-                               Possession possession, std::optional<Error>& ended);
-  /// The operation that a phone may begin by itself, not yet on record.
-  Result<Operation> renewal(Transaction& tx, const Proven& proven);
-  Result<Operation> begin_renewal(Transaction& tx, const Actor& actor, const Proven& proven);
+  template <class Answer>
+  struct UseCase;
+  template <class Answer>
+  Result<Answer> perform(const Caller& caller, const UseCase<Answer>& use);
+  template <class Answer>
+  Result<Answer> attempt(const Caller& caller, const UseCase<Answer>& use, std::optional<rules::Begun>& proven);
+  template <class Answer>
+  Result<Answer> carry_out(const Caller& caller, rules::Decision<Answer> decision);
 
-  Database& database_;
+  Result<rules::Judgement> judge(const Caller& caller, Sight& sight, rules::Need need,
+                                 const std::optional<rules::Begun>& proven);
+  rules::Decision<rules::IssueAnswer> sign(const Caller& caller, const rules::Facts& facts,
+                                           const rules::Identity& identity, rules::ToSign plan);
+  Status put_on_record(const Caller& caller, const rules::Refusal& refusal, TimePoint at);
+  Status put_on_record(const Caller& caller, const std::optional<Change>& change, const Error& refusal);
+  Result<Written> write(const Caller& caller, const Change& change);
+  void tell_unwritten(const Change& change, const Error& why);
+
+  Rounds& rounds_;
+  Dossiers& dossiers_;
   Authenticator& authenticator_;
   const ca::Issuers& issuers_;
   const SitePolicy& policy_;
+  Metrics& metrics_;
   Botan::RandomNumberGenerator& random_;
+  LogLimit refusals_{50};
 };
 
 }  // namespace capf::service

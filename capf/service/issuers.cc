@@ -187,9 +187,10 @@ Result<IssuerRecord> Issuers::retire(const Actor& actor, std::int64_t id, bool f
                std::vector<std::int64_t> phones;
                for (const Certificate& lsc : live) phones.push_back(lsc.phone_id);
                CAPF_TRY(tx.phones().lock_all(phones));
-               for (const Certificate& lsc : live) {
-                 CAPF_TRY(revoke(tx, actor, lsc, RevocationReason::kCessationOfOperation));
-               }
+               CertificateSelection of_issuer;
+               of_issuer.issuer_id = id;
+               CAPF_LET(const auto lscs, tx.certificates().selected(of_issuer, phones));  // as they are under the locks
+               CAPF_TRY(revoke(tx, actor, lscs, RevocationReason::kCessationOfOperation));
                more = live.size() == kRevokedAtOnce;
                if (more) return record;
                CAPF_TRY(tx.issuers().retire(id));

@@ -56,10 +56,20 @@ Result<std::optional<Maintenance::Round>> Maintenance::run() {
              if (!mine) return std::nullopt;
              CAPF_TRY(check_clock(tx, clock_));
              CAPF_LET(const auto overdue, tx.operations().lock_overdue(tx.now() - kOverdueGrace, kOperationsPerRound));
+             std::vector<rules::Draft> drafts;
              for (const Operation& operation : overdue) {
-               CAPF_TRY(end_operation(tx, Actor{}, operation, OperationState::kExpired, Reason::kDeadlinePassed,
-                                      "the phone did not come in time"));
+               rules::Draft& draft =
+                   drafts.emplace_back(rules::Draft{.actor = {},
+                                                    .phone = {.id = operation.phone_id, .device = operation.device},
+                                                    .now = tx.now(),
+                                                    .open = operation});
+               if (operation.certificates > 0) {
+                 CAPF_LET(draft.live, tx.certificates().live(operation.phone_id));
+               }
+               rules::end_operation(draft, OperationState::kExpired, Reason::kDeadlinePassed,
+                                    "the phone did not come in time");
              }
+             CAPF_TRY(write(tx, drafts));
              CAPF_TRY(tx.strings().prune());
              CAPF_TRY(tx.anchors().prune_candidates());
              CAPF_TRY(tx.audit().tell_repeated());

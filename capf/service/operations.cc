@@ -102,9 +102,9 @@ Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRe
         return fail(Reason::kOperationPending,
                     "nothing was scheduled: " + device.text() + " has an open operation already");
       }
-      CAPF_TRY(tx.audit().add(
-          done(actor, "operation.schedule", operation,
-               std::string(to_string(operation.kind)) + " by " + std::string(to_string(operation.auth)))));
+      const std::string words =
+          std::string(to_string(operation.kind)) + " by " + std::string(to_string(operation.auth));
+      CAPF_TRY(tx.audit().add(done(actor, "operation.schedule", operation, words).event));
       answer.operations.push_back({std::move(operation), std::move(generated)});
     }
     return answer;
@@ -132,9 +132,12 @@ Result<Operation> Operations::cancel(const Actor& actor, const DeviceName& devic
   return in_write(database_, actor, [&](Transaction& tx) -> Result<Operation> {
     CAPF_LET(const std::optional<Phone> phone, tx.phones().lock(device));
     if (!phone) return unknown_device(tx, device);
-    CAPF_LET(const std::optional<Operation> cancelled, cancel_open(tx, actor, *phone, "cancelled by " + actor.name));
-    if (!cancelled) return fail(Reason::kNoPendingOperation);
-    CAPF_LET(std::optional<Operation> now, tx.operations().find(cancelled->id));
+    CAPF_LET(rules::Draft draft, draft_of(tx, actor, *phone));
+    if (!draft.open) return fail(Reason::kNoPendingOperation);
+    const std::int64_t cancelled = draft.open->id;
+    rules::cancel_open(draft, "cancelled by " + actor.name);
+    CAPF_TRY(write(tx, draft));
+    CAPF_LET(std::optional<Operation> now, tx.operations().find(cancelled));
     CAPF_INVARIANT(now.has_value());
     return *std::move(now);
   });

@@ -78,8 +78,10 @@ Result<PhoneView> Phones::show(const DeviceName& device) {
 Result<int> Phones::remove(const Actor& actor, const DeviceName& device) {
   return in_write(database_, actor, [&](Transaction& tx) -> Result<int> {
     CAPF_LET(const Phone phone, lock(tx, device));
-    CAPF_TRY(cancel_open(tx, actor, phone, "the phone was removed"));
-    CAPF_LET(const int revoked, revoke_all(tx, actor, phone, RevocationReason::kCessationOfOperation));
+    CAPF_LET(rules::Draft draft, draft_of(tx, actor, phone));
+    rules::cancel_open(draft, "the phone was removed");
+    const int revoked = rules::revoke_all(draft, RevocationReason::kCessationOfOperation);
+    CAPF_TRY(write(tx, draft));
     CAPF_TRY(tx.phones().remove(phone.id));
     CAPF_TRY(tx.audit().add(done(actor, "phone.remove", device.text())));
     return revoked;
@@ -90,8 +92,10 @@ Result<int> Phones::block(const Actor& actor, const DeviceName& device) {
   return in_write(database_, actor, [&](Transaction& tx) -> Result<int> {
     CAPF_LET(const Phone phone, lock(tx, device));
     CAPF_TRY(tx.phones().set_blocked(phone.id, true));
-    CAPF_TRY(cancel_open(tx, actor, phone, "the phone was blocked"));
-    CAPF_LET(const int revoked, revoke_all(tx, actor, phone, RevocationReason::kPrivilegeWithdrawn));
+    CAPF_LET(rules::Draft draft, draft_of(tx, actor, phone));
+    rules::cancel_open(draft, "the phone was blocked");
+    const int revoked = rules::revoke_all(draft, RevocationReason::kPrivilegeWithdrawn);
+    CAPF_TRY(write(tx, draft));
     if (!phone.blocked_at) CAPF_TRY(tx.audit().add(done(actor, "phone.block", device.text())));
     return revoked;
   });

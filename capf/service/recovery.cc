@@ -252,9 +252,11 @@ Status Recovery::withdraw_again(const Actor& actor, Recovered& done) {
       if (!phone || phone->id != one.phone_id) continue;
       const bool removes = one.kind == WithdrawalKind::kRemovedPhone;
       if (!removes && phone->blocked_at) continue;
-      CAPF_TRY(cancel_open(tx, actor, *phone, why));
-      const auto reason = removes ? RevocationReason::kCessationOfOperation : RevocationReason::kPrivilegeWithdrawn;
-      CAPF_LET([[maybe_unused]] const int revoked, revoke_all(tx, actor, *phone, reason));
+      CAPF_LET(rules::Draft draft, draft_of(tx, actor, *phone));
+      rules::cancel_open(draft, why);
+      rules::revoke_all(draft,
+                        removes ? RevocationReason::kCessationOfOperation : RevocationReason::kPrivilegeWithdrawn);
+      CAPF_TRY(write(tx, draft));
       CAPF_TRY(removes ? tx.phones().remove(phone->id) : tx.phones().set_blocked(phone->id, true));
       CAPF_TRY(tx.audit().add(service::done(actor, removes ? "phone.remove" : "phone.block", one.device, why)));
       ++count;
@@ -288,7 +290,9 @@ Status Recovery::cancel_operations(const Actor& actor, Recovered& done) {
         if (operation.certificates <= 1) {
           phones.push_back(operation.phone_id);
         } else {
-          CAPF_TRY(end_operation(tx, actor, operation, OperationState::kCancelled, std::nullopt, why));
+          CAPF_LET(rules::Draft draft, draft_of(tx, actor, {.id = operation.phone_id, .device = operation.device}));
+          rules::cancel_open(draft, why);
+          CAPF_TRY(write(tx, draft));
           ++cancelled;
         }
       }

@@ -1,28 +1,31 @@
 #include "capf/service/steps.h"
 
+#include <map>
 #include <utility>
 
-#include "capf/ca/certificate.h"
 #include "capf/domain/policy.h"
 
 namespace capf::service {
 namespace {
 
-Status supersede(Transaction& tx, const Actor& actor, const Certificate& certificate) {
-  CAPF_LET(const bool superseded, tx.certificates().supersede(certificate.id));
-  if (!superseded) return {};
-  AuditEvent event =
-      done(actor, "certificate.supersede", certificate.device, "serial " + serial_text(certificate.serial));
-  event.operation_id = certificate.operation_id;
-  return tx.audit().add(event);
+/// As much of the record as the rules of endings need.
+Certificate certificate_of(const RevocableLsc& lsc) {
+  Certificate certificate;
+  certificate.id = lsc.id;
+  certificate.serial = lsc.serial;
+  certificate.phone_id = lsc.phone_id;
+  certificate.device = lsc.device;
+  certificate.operation_id = lsc.operation_id;
+  certificate.key_sha256 = lsc.key_sha256;
+  return certificate;
 }
 
 }  // namespace
 
-Status check_clock(const Transaction& tx, const Clock& clock) {
-  const auto skew = tx.now() - clock.now();
+Status check_clock(TimePoint now, const Clock& clock) {
+  const auto skew = now - clock.now();
   if (skew > kLargestClockSkew || skew < -kLargestClockSkew) return fail(Reason::kClockSkew);
-  const auto later = signed_of_later(tx.now(), clock);
+  const auto later = signed_of_later(now, clock);
   if (later) return fail(Reason::kClockSkew, *later);
   return {};
 }
@@ -65,30 +68,27 @@ tl::unexpected<Error> unknown_device(Transaction& tx, const DeviceName& device, 
   return fail(Reason::kUnknownDevice, before + "there is no device " + device.text() + *other);
 }
 
-Actor device_actor(const Caller& caller) {
-  return {ActorKind::kDevice, caller.device.text(), caller.address.to_string()};
+Result<rules::Draft> draft_of(Transaction& tx, const Actor& actor, const Phone& phone) {
+  rules::Draft draft{.actor = actor, .phone = phone, .now = tx.now()};
+  CAPF_LET(draft.open, tx.operations().find_open(phone.id));
+  CAPF_LET(draft.live, tx.certificates().live(phone.id));
+  return draft;
 }
 
-AuditEvent done(const Actor& actor, std::string action, std::string subject, std::string detail) {
-  AuditEvent event;
-  event.actor = actor;
-  event.action = std::move(action);
-  event.subject = std::move(subject);
-  event.detail = std::move(detail);
-  return event;
+Status write(Transaction& tx, const rules::Draft& draft) {
+  if (draft.writes.empty()) return {};
+  CAPF_TRY(tx.write(draft.phone.id, draft.writes));
+  return {};
 }
 
-AuditEvent done(const Actor& actor, std::string action, const Operation& operation, std::string detail) {
-  AuditEvent event = done(actor, std::move(action), operation.device.text(), std::move(detail));
-  event.operation_id = operation.id;
-  return event;
-}
-
-AuditEvent revoked(const Actor& actor, const RevocableLsc& lsc, RevocationReason reason) {
-  AuditEvent event = done(actor, "certificate.revoke", lsc.device,
-                          "serial " + serial_text(lsc.serial) + ", " + std::string(to_string(reason)));
-  event.operation_id = lsc.operation_id;
-  return event;
+Status write(Transaction& tx, std::span<const rules::Draft> drafts) {
+  std::vector<PhoneWrites> phones;
+  for (const rules::Draft& draft : drafts) {
+    if (!draft.writes.empty()) phones.push_back({draft.phone.id, draft.writes});
+  }
+  if (phones.empty()) return {};
+  CAPF_TRY(tx.write(phones));
+  return {};
 }
 
 RevocableLsc revocable(const Certificate& certificate) {
@@ -96,72 +96,24 @@ RevocableLsc revocable(const Certificate& certificate) {
           certificate.serial, certificate.operation_id, certificate.key_sha256};
 }
 
-Result<std::vector<Bytes>> issuer_chain(Transaction& tx, std::int64_t issuer_id) {
-  std::vector<Bytes> chain;
-  CAPF_LET(const auto issuer, tx.issuers().find(issuer_id));
-  if (!issuer) return chain;
-  chain.push_back(issuer->der);
-  if (issuer->chain_der.empty()) return chain;
-  CAPF_LET(const auto above, ca::split_certificates(issuer->chain_der));
-  chain.insert(chain.end(), above.begin(), above.end());
-  return chain;
-}
-
-Result<bool> revoke(Transaction& tx, const Actor& actor, const Certificate& certificate, RevocationReason reason) {
-  CAPF_LET(const bool revoked, tx.certificates().revoke(certificate, reason));
-  if (!revoked) return false;
-  CAPF_TRY(tx.audit().add(service::revoked(actor, revocable(certificate), reason)));
-  return true;
+AuditEvent revoked(const Actor& actor, const RevocableLsc& lsc, RevocationReason reason) {
+  return rules::revoked(actor, certificate_of(lsc), reason);
 }
 
 Status revoke(Transaction& tx, const Actor& actor, std::span<const RevocableLsc> lscs, RevocationReason reason) {
-  std::vector<std::int64_t> ids;
-  std::vector<AuditEvent> events;
+  std::map<std::int64_t, std::size_t> places;
+  std::vector<rules::Draft> drafts;
   for (const RevocableLsc& lsc : lscs) {
-    ids.push_back(lsc.id);
-    events.push_back(service::revoked(actor, lsc, reason));
-  }
-  CAPF_LET(const int revoked, tx.certificates().revoke_all(ids, reason));
-  if (static_cast<std::size_t>(revoked) != lscs.size()) return fail(Reason::kChangedMeanwhile);
-  return tx.audit().add_all(events);
-}
-
-Result<int> revoke_all(Transaction& tx, const Actor& actor, const Phone& phone, RevocationReason reason) {
-  CAPF_LET(const auto live, tx.certificates().live(phone.id));
-  int count = 0;
-  for (const Certificate& certificate : live) {
-    CAPF_LET(const bool revoked, revoke(tx, actor, certificate, reason));
-    if (revoked) ++count;
-  }
-  return count;
-}
-
-Result<bool> end_operation(Transaction& tx, const Actor& actor, const Operation& operation, OperationState to,
-                           std::optional<Reason> reason, const std::string& message) {
-  CAPF_LET(const bool ended, tx.operations().finish(operation.id, to, reason, message));
-  if (!ended) return false;
-  if (to != OperationState::kSucceeded && operation.certificates > 0) {
-    CAPF_LET(const auto live, tx.certificates().live(operation.phone_id));
-    const Certificate* last = nullptr;
-    for (const Certificate& certificate : live) {
-      if (certificate.operation_id != operation.id || certificate.confirmed_at) continue;
-      if (last != nullptr) CAPF_TRY(revoke(tx, actor, *last, RevocationReason::kSuperseded));
-      last = &certificate;
+    const auto [place, added] = places.try_emplace(lsc.phone_id, drafts.size());
+    if (added) {
+      CAPF_LET(const DeviceName device, DeviceName::parse(lsc.device));
+      drafts.push_back({.actor = actor, .phone = {.id = lsc.phone_id, .device = device}, .now = tx.now()});
     }
+    rules::Draft& draft = drafts[place->second];
+    draft.live.push_back(certificate_of(lsc));
+    rules::revoke(draft, Certificate(draft.live.back()), reason);
   }
-  // An act of an administrator has one name, done or refused.
-  const std::string word = to == OperationState::kCancelled ? "cancel" : std::string(to_string(to));
-  AuditEvent event = done(actor, "operation." + word, operation, message);
-  event.reason = reason;
-  CAPF_TRY(tx.audit().add(event));
-  return true;
-}
-
-Result<std::optional<Operation>> cancel_open(Transaction& tx, const Actor& actor, const Phone& phone,
-                                             const std::string& message) {
-  CAPF_LET(std::optional<Operation> open, tx.operations().find_open(phone.id));
-  if (open) CAPF_TRY(end_operation(tx, actor, *open, OperationState::kCancelled, std::nullopt, message));
-  return open;
+  return write(tx, drafts);
 }
 
 Result<int> cancel_all(Transaction& tx, const Actor& actor, std::span<const std::int64_t> phone_ids,
@@ -187,33 +139,6 @@ Result<int> block_compromised(Transaction& tx, const Actor& actor, std::span<con
   }
   CAPF_TRY(tx.audit().add_all(events));
   return static_cast<int>(blocked.size());
-}
-
-Status settle(Transaction& tx, const Actor& actor, const Phone& phone, const Certificate& certificate,
-              const std::optional<Operation>& open, std::chrono::hours grace) {
-  CAPF_LET(const bool first, tx.certificates().confirm(certificate.id));
-  if (first) {
-    AuditEvent event =
-        done(actor, "certificate.confirm", phone.device.text(), "serial " + serial_text(certificate.serial));
-    event.operation_id = certificate.operation_id;
-    CAPF_TRY(tx.audit().add(event));
-    CAPF_LET(const auto live, tx.certificates().live(phone.id));
-    for (const Certificate& other : live) {
-      const bool sibling = other.operation_id == certificate.operation_id;
-      // What a later operation issued meanwhile may be on its way to the phone.
-      if (other.id == certificate.id || (other.id > certificate.id && !sibling)) continue;
-      if (grace.count() > 0 && !sibling && !other.on_hold()) {
-        CAPF_TRY(supersede(tx, actor, other));
-      } else {
-        CAPF_TRY(revoke(tx, actor, other, RevocationReason::kSuperseded));
-      }
-    }
-  }
-  if (open && open->id == certificate.operation_id) {
-    CAPF_TRY(end_operation(tx, actor, *open, OperationState::kSucceeded, std::nullopt,
-                           "the phone has stored its certificate"));
-  }
-  return {};
 }
 
 }  // namespace capf::service

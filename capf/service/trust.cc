@@ -241,17 +241,41 @@ Result<std::vector<BlockedCertificate>> Trust::blocked(const Page& page) {
   return in_read(database_, [&](Transaction& tx) { return tx.blocks().list(page); });
 }
 
-Result<TrustCache::Snapshot> TrustCache::read(Transaction& tx, bool lock) {
-  CAPF_LET(const std::int64_t revision, lock ? tx.anchors().lock_revision() : tx.anchors().revision());
+Result<TrustCache::Snapshot> TrustCache::get() {
+  return refresh_unless([](const Snapshot&) { return true; });
+}
+
+Result<TrustCache::Snapshot> TrustCache::refresh(std::int64_t stale) {
+  return refresh_unless([stale](const Snapshot& kept) { return kept.revision != stale; });
+}
+
+Result<TrustCache::Snapshot> TrustCache::refresh_unless(const std::function<bool(const Snapshot&)>& good) {
+  std::uint64_t tries = 0;
   {
-    const std::lock_guard guard(mutex_);
-    if (snapshot_.store && snapshot_.revision == revision) return snapshot_;
+    const std::lock_guard lock(mutex_);
+    if (snapshot_.store && good(snapshot_)) return snapshot_;
+    tries = tries_;
   }
-  CAPF_LET(const auto anchors, tx.anchors().list());
-  Snapshot fresh{revision, ca::TrustStore::make(anchors)};
-  const std::lock_guard guard(mutex_);
-  snapshot_ = fresh;
+  const std::lock_guard one(refreshing_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (snapshot_.store && good(snapshot_)) return snapshot_;
+    if (tries_ != tries && fault_) return tl::unexpected<Error>(*fault_);
+  }
+  Result<Snapshot> fresh = read();
+  const std::lock_guard lock(mutex_);
+  ++tries_;
+  fault_ = fresh ? std::nullopt : std::optional(fresh.error());
+  if (fresh) snapshot_ = *fresh;
   return fresh;
+}
+
+Result<TrustCache::Snapshot> TrustCache::read() {
+  return in_read(database_, [](Transaction& tx) -> Result<Snapshot> {
+    CAPF_LET(const std::int64_t revision, tx.anchors().revision());
+    CAPF_LET(const auto anchors, tx.anchors().list());
+    return Snapshot{revision, ca::TrustStore::make(anchors)};
+  });
 }
 
 }  // namespace capf::service

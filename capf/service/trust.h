@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,19 +60,31 @@ class Trust {
   const ca::Blacklist& blacklist_;
 };
 
-/// The anchors as they are now, parsed, kept as long as the database has the same revision. Threads: any.
+/// The anchors, parsed, kept until somebody finds that the database has another revision of them. Threads: any.
 class TrustCache {
  public:
   struct Snapshot {
     std::int64_t revision = 0;
     std::shared_ptr<const ca::TrustStore> store;
   };
-  /// @param lock whether anchors may come or go before the transaction ends.
-  Result<Snapshot> read(Transaction& tx, bool lock);
+  explicit TrustCache(Database& database) : database_(database) {}
+
+  /// What is kept; reads it where nothing is yet. Errors: those of the database.
+  Result<Snapshot> get();
+  /// Reads the anchors again, one thread at a time: who waits takes what another one has read meanwhile, or its error.
+  /// @param stale a revision that is not the database's any more
+  Result<Snapshot> refresh(std::int64_t stale);
 
  private:
-  std::mutex mutex_;
+  Result<Snapshot> refresh_unless(const std::function<bool(const Snapshot&)>& good);
+  Result<Snapshot> read();
+
+  Database& database_;
+  std::mutex refreshing_;  ///< held while the database is asked
+  std::mutex mutex_;       ///< of what follows
   Snapshot snapshot_;
+  std::uint64_t tries_ = 0;     ///< to read the anchors, that have ended
+  std::optional<Error> fault_;  ///< of the last one
 };
 
 }  // namespace capf::service

@@ -74,7 +74,7 @@ class Clerk final : public Desk {
 
   void refused(const Error& why) override {
     try {
-      if (begun_) return enrolment_.broke_off(*caller_, *begun_, why);
+      if (caller_ && caller_->begun) return enrolment_.broke_off(*caller_, why);
       tally_->add(peer_, why);
     } catch (const std::exception& error) {
       log_error("record.failed", {{"cause", error.what()}});
@@ -83,15 +83,16 @@ class Clerk final : public Desk {
 
  private:
   Answer serve(const Begin& begin) {
-    service::Caller caller{begin.device, {}, {}, peer_, std::string(service::kWireTransport)};
+    service::Caller caller{begin.device, {}, {}, peer_, rules::Transport::kWire};
     if (begin.password) caller.auth_string.emplace(*begin.password);
     if (begin.proof) prove(*begin.proof, caller);
     caller.on_found = [this](const Phone& phone) { traced_ = phone.traced_until && tally_->may_trace(); };
     caller_.emplace(std::move(caller));
-    auto begun = enrolment_.begin(*caller_);
-    if (!begun) return begin_error(begun.error());
-    begun_.emplace(*std::move(begun));
-    return Begun{begun_->operation->kind, begun_->operation->key, begun_->operation->failures};
+    auto answer = enrolment_.begin(*caller_);
+    if (!answer) return begin_error(answer.error());
+    caller_->begun = std::move(answer->begun);
+    caller_->on_found = {};
+    return Begun{answer->operation.kind, answer->operation.key, answer->operation.failures};
   }
 
   void prove(const ProofElements& proof, service::Caller& caller) const {
@@ -120,28 +121,28 @@ class Clerk final : public Desk {
   }
 
   Answer serve(const Issue& issue) {
-    auto issued = enrolment_.issue_key(*caller_, *begun_, issue.public_key);
+    auto issued = enrolment_.issue(*caller_, issue.public_key, Possession::kNone);
     if (!issued) return std::move(issued).error();
     issued_ = sha256(issued->certificate);
     return Issued{std::move(issued->certificate)};
   }
 
-  Answer serve(const Confirm&) { return done(enrolment_.stored(*caller_, *begun_, issued_)); }
+  Answer serve(const Confirm&) { return done(enrolment_.confirm(*caller_, issued_)); }
 
   Answer serve(const GiveUp&) {
-    const auto revoked = enrolment_.gave_up(*caller_, *begun_);
+    const auto revoked = enrolment_.give_up(*caller_);
     if (!revoked) return revoked.error();
     return Done{};
   }
 
   Answer serve(const HandOver& hand) {
     const BytesView der = hand.certificate.der;
-    return done(enrolment_.handed_over(*caller_, *begun_, {Bytes(der.begin(), der.end())}));
+    return done(enrolment_.hand_over(*caller_, {Bytes(der.begin(), der.end())}));
   }
 
   Answer serve(const ReportFailure& report) {
     using What = ReportFailure::What;
-    using service::PhoneFailure;
+    using rules::PhoneFailure;
     std::string detail;
     if (report.reason) {
       detail = "the phone's reason is " + std::to_string(*report.reason);
@@ -158,7 +159,7 @@ class Clerk final : public Desk {
       }
       CAPF_INVARIANT(false);
     }();
-    return done(enrolment_.failed(*caller_, *begun_, failure, detail));
+    return done(enrolment_.report_failure(*caller_, failure, detail));
   }
 
   static Answer done(Status status) {
@@ -171,7 +172,6 @@ class Clerk final : public Desk {
   const Address peer_;
   const std::uint32_t session_id_;
   std::optional<service::Caller> caller_;
-  std::optional<service::Proven> begun_;
   Sha256 issued_{};
   bool traced_ = false;
 };

@@ -270,13 +270,14 @@ class Proxy:
 
     on_commit(transaction): asked for each COMMIT with what was sent since BEGIN; "done" lets PostgreSQL commit and cuts
     the connection before the answer passes, "undone" cuts it before the COMMIT reaches PostgreSQL.
+    on_statement(name): told of each statement that is executed, by the name under which it is prepared.
     hole: while it is set, nothing passes in either direction, without an error."""
 
     def __init__(self, site):
         self.folder = site.folder / f"proxy{next(_proxies)}"
         self.folder.mkdir(mode=0o700)
         self.target = f"{site.database.removeprefix('host=')}/.s.PGSQL.5432"
-        self.on_commit = None
+        self.on_commit = self.on_statement = None
         self.hole = threading.Event()
         self.open = {}
         self.lock = threading.Lock()
@@ -376,6 +377,9 @@ class _Link:
             if message[:1] == b"Q" and message[5:10].lower() == b"begin":
                 self.transaction = []
             self.transaction.append(message)
+            told = self.proxy.on_statement
+            if told and message[:1] == b"B":  # portal and statement, each with a zero behind it
+                told(message[5:].split(b"\0", 2)[1].decode())
             if message[:1] == b"Q" and message[5:11].lower() == b"commit" and self.proxy.on_commit:
                 verdict = self.proxy.on_commit(b"".join(self.transaction))
                 if verdict == "undone":

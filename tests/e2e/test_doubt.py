@@ -31,12 +31,12 @@ class Doubt(EndToEnd, rpc.RefusalTests):
         path.write_text(path.read_text().replace(f'server = "{cls.site.database}', f'server = "host={proxy.folder}'))
         return state
 
-    def doubtful(self, statement, outcome):
-        """The next transaction in which that statement was executed, by the name under which it is prepared."""
+    def doubtful(self, action, outcome):
+        """The next transaction that writes that action into the record."""
         self.cut = []
 
         def on_commit(transaction):
-            if self.cut or b"\0" + statement.encode() + b"\0" not in transaction:
+            if self.cut or action.encode() not in transaction:
                 return None
             self.cut.append(outcome)
             return outcome
@@ -76,7 +76,7 @@ class PhoneTest(Doubt):
             with rpc.phone_client(self.site, server=self.server) as phone:
                 def issue():
                     return phone.IssueCertificate(credential=rpc.credential(device, digits), certification_request=request)
-                self.doubtful("certificates_add", outcome)
+                self.doubtful("certificate.issue", outcome)
                 self.assertUnknown(self.refusal(issue))
                 self.assertEqual(len(self.certificates(device)), 1 if outcome == "done" else 0)
                 certificate = issue().certificate
@@ -87,7 +87,7 @@ class PhoneTest(Doubt):
                 def confirm():
                     phone.ConfirmCertificate(credential=rpc.credential(device, digits),
                                              sha256=hashlib.sha256(certificate).digest())
-                self.doubtful("certificates_confirm", outcome)
+                self.doubtful("certificate.confirm", outcome)
                 self.assertUnknown(self.refusal(confirm))
                 self.assertEqual(self.certificates(device)[0]["state"], "confirmed" if outcome == "done" else "issued")
                 if outcome == "undone":
@@ -101,7 +101,7 @@ class PhoneTest(Doubt):
             self.site.schedule(device, "delete", "lsc")
             identity = rpc.FileIdentity(self.site.phones / f"{device}.pem", self.site.phones / f"{device}.key")
             with rpc.phone_client(self.site, identity, server=self.server) as phone:
-                self.doubtful("operations_finish", outcome)
+                self.doubtful("operation.succeeded", outcome)
                 self.assertUnknown(self.refusal(phone.DeleteCertificate, credential=rpc.credential(device)))
                 self.assertEqual(self.site.operation(device)["state"], "succeeded" if outcome == "done" else "pending")
                 phone.DeleteCertificate(credential=rpc.credential(device))
@@ -109,10 +109,10 @@ class PhoneTest(Doubt):
             self.assertEqual([each["state"] for each in self.certificates(device)], ["revoked"])
 
     def test_the_phone_in_software_comes_again_by_itself(self):
-        for statement in "certificates_add", "certificates_confirm":
+        for action in "certificate.issue", "certificate.confirm":
             for outcome, device in self.both():
                 digits = self.site.schedule(device, "install", "string", *EC)
-                self.doubtful(statement, outcome)
+                self.doubtful(action, outcome)
                 self.site.phone(device, "--string", digits, server=self.server)
                 self.assertDoubted()
                 self.succeeded_once(device)
@@ -126,13 +126,13 @@ class WireTest(Doubt):
             return phone.do(digits)
 
     def test_each_step_of_a_session(self):
-        for statement in "operations_advance", "certificates_add", "certificates_confirm":
+        for action in "operation.begin", "certificate.issue", "certificate.confirm":
             for outcome, device in self.both():
                 digits = self.site.schedule(device, "install", "string", *EC)
-                self.doubtful(statement, outcome)
+                self.doubtful(action, outcome)
                 self.assertRaises(Closed, self.visit, device, digits)
                 self.assertDoubted()
-                if statement == "certificates_confirm" and outcome == "done":
+                if action == "certificate.confirm" and outcome == "done":
                     self.assertEqual(self.visit(device, digits), 0)  # nothing is pending
                 else:
                     self.assertEqual(self.visit(device, digits), 1)
@@ -147,7 +147,7 @@ class AdministratorTest(Doubt):
 
     def test_a_schedule(self):
         for outcome, device in self.both():
-            self.doubtful("operations_add", outcome)
+            self.doubtful("operation.schedule", outcome)
             schedule = "operation", "schedule", "install", device, "--auth", "null"
             self.unknown(*schedule)
             again = self.site.capfctl(*schedule, code=None, server=self.server)
@@ -160,7 +160,7 @@ class AdministratorTest(Doubt):
         for outcome, device in self.both():
             self.site.schedule(device, "install", "null", *EC)
             self.site.phone(device)
-            self.doubtful("certificates_revoke", outcome)
+            self.doubtful("certificate.revoke", outcome)
             revoke = "certificate", "revoke", device, "--reason", "cessationOfOperation", "--yes"
             self.unknown(*revoke)
             self.assertEqual(self.certificates(device)[0]["state"], "revoked" if outcome == "done" else "confirmed")

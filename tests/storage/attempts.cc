@@ -10,8 +10,8 @@ using namespace capf::test;
 
 namespace {
 
-service::FailedAttempt stranger_from(const std::string& block) {
-  return {block, {}, {}, {TimePoint{}, block, "grpc", kInstall, Reason::kUnknownDevice, "no such device"}, {}};
+RefusalRecord stranger_from(const std::string& block) {
+  return {block, {}, {}, {TimePoint{}, block, "grpc", kInstall, Reason::kUnknownDevice, "no such device"}, {}, 1};
 }
 
 }  // namespace
@@ -56,7 +56,7 @@ TEST_CASE("refusals of one kind that come together are counted each, with the la
   const std::int64_t id = must(site.phones.show(device)).phone.id;
   const TimePoint now = SystemClock().now();
   const auto add = [&](const std::string& address, Reason reason, int second, const std::string& issuer) {
-    service::FailedAttempt failed = stranger_from(address);
+    RefusalRecord failed = stranger_from(address);
     failed.device = "SEP1";
     failed.phone_id = id;
     failed.attempt.reason = reason;

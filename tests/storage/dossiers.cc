@@ -68,7 +68,7 @@ TEST_CASE("a look finds the phone, its operations, its LSCs and the site's issue
   CHECK(dossier.active_issuer == site.issuer);
   CHECK_FALSE(dossier.history.valid);
   CHECK_FALSE(dossier.history.ever_confirmed);
-  CHECK_FALSE(dossier.refused);
+  CHECK(dossier.refused.empty());
 }
 
 TEST_CASE("a name that is not on record has an empty dossier, with the time and the site's facts") {
@@ -112,7 +112,8 @@ TEST_CASE("the newest operation and the one before it are found, open or not") {
   Site site;
   std::int64_t second = 0;
   in(*site.database, [&](Transaction& tx) {
-    REQUIRE(good(tx.operations().finish(site.operation->id, OperationState::kFailed, Reason::kKeyGenerationFailed, "no room")));
+    REQUIRE(good(
+        tx.operations().finish(site.operation->id, OperationState::kFailed, Reason::kKeyGenerationFailed, "no room")));
     second = added_operation(tx, *site.phone).id;
     REQUIRE(good(tx.operations().finish(second, OperationState::kCancelled, {}, "by hand")));
   });
@@ -182,14 +183,16 @@ TEST_CASE("a blocked certificate, a blocked key or modulus, and a compromised ke
     enquiry.certificates = std::move(certificates);
     enquiry.keys = std::move(keys);
     const auto both = look(site.fresh, std::vector{enquiry, site.enquiry()});
-    CHECK_FALSE(both[1].refused);
+    CHECK(both[1].refused.empty());
     return both[0].refused;
   };
-  CHECK(refused({digest("certificate")}, {}));
-  CHECK(refused({}, {digest("key")}));
-  CHECK(refused({}, {digest("modulus")}));
-  CHECK(refused({}, {digest("other"), digest("compromised")}));
-  CHECK_FALSE(refused({digest("key")}, {digest("certificate")}));
+  using Digests = std::vector<Sha256>;
+  CHECK(refused({digest("other"), digest("certificate")}, {}) == Digests{digest("certificate")});
+  CHECK(refused({}, {digest("key")}) == Digests{digest("key")});
+  CHECK(refused({}, {digest("modulus")}) == Digests{digest("modulus")});
+  CHECK(refused({}, {digest("other"), digest("compromised")}) == Digests{digest("compromised")});
+  CHECK(refused({digest("certificate")}, {digest("key"), digest("compromised")}).size() == 3);
+  CHECK(refused({digest("key")}, {digest("certificate")}).empty());
 }
 
 TEST_CASE("a key to be claimed is found with its modulus, as claiming would find it") {

@@ -285,31 +285,28 @@ TEST_CASE("blocking cancels, revokes and refuses every way until it is undone") 
 TEST_CASE("authority is checked when it is used") {
   Site site;
   const DeviceName device = site.add_phone("SEP1");
-  const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
-  const auto proven = must(site.authenticator.authenticate(caller, service::Need::kOperation));
-  const auto authorise = [&] {
-    return in_write(site.database(), [&](Transaction& tx) {
-      return site.authenticator.authorise(tx, caller, service::Need::kOperation, proven);
-    });
-  };
-  CHECK(authorise());
+  auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
+  caller.begun = must(site.enrolment.begin(caller)).begun;
+  const Bytes key = PhoneKey().botan().subject_public_key();
+  const auto issue = [&] { return site.enrolment.issue(caller, key, Possession::kNone); };
+  SECTION("nothing has changed") { CHECK(issue()); }
   SECTION("the operation was cancelled meanwhile") {
     must(site.operations.cancel(site.administrator, device));
-    CHECK(refused(authorise()) == Reason::kOperationEnded);
+    CHECK(refused(issue()) == Reason::kOperationEnded);
   }
   SECTION("it was cancelled, and another one scheduled") {
     must(site.operations.cancel(site.administrator, device));
     site.schedule(device, kInstall, AuthMode::kNull);
-    CHECK(refused(authorise()) == Reason::kOperationEnded);
+    CHECK(refused(issue()) == Reason::kOperationEnded);
   }
   SECTION("the device was blocked") {
     must(site.phones.block(site.administrator, device));
-    CHECK_FALSE(authorise());
+    CHECK_FALSE(issue());
   }
   SECTION("the phone was removed, and its name given to another") {
     must(site.phones.remove(site.administrator, device));
     site.add_phone("SEP1");
-    CHECK_FALSE(authorise());
+    CHECK_FALSE(issue());
   }
 }
 
@@ -391,10 +388,10 @@ TEST_CASE("an operation fails when the phone cannot make its key for the third t
   Site site;
   const DeviceName device = site.add_phone("SEP1");
   const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
-  must(site.enrolment.report_failure(caller, service::PhoneFailure::kKeyGeneration));
-  must(site.enrolment.report_failure(caller, service::PhoneFailure::kKeyGeneration));
+  must(site.enrolment.report_failure(caller, rules::PhoneFailure::kKeyGeneration));
+  must(site.enrolment.report_failure(caller, rules::PhoneFailure::kKeyGeneration));
   CHECK(site.last_operation(device).state == OperationState::kInProgress);
-  must(site.enrolment.report_failure(caller, service::PhoneFailure::kKeyGeneration));
+  must(site.enrolment.report_failure(caller, rules::PhoneFailure::kKeyGeneration));
   CHECK(site.last_operation(device).state == OperationState::kFailed);
   CHECK(must(site.phones.show(device)).status == "Upgrade Failed: Key Generation Failed/Timeout");
 }
@@ -502,18 +499,20 @@ TEST_CASE("a server whose clock is wrong neither authenticates nor is healthy") 
   Site site;
   const DeviceName device = site.add_phone("SEP1");
   const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
-  const auto strings = must(ca::StringKey::make(Secret(Bytes(32, 7))));
+  const auto begin = [&](const Clock& clock) {
+    service::Dossiers dossiers(site.database(), site.policy, clock, site.high_water, site.blacklist);
+    service::Enrolment enrolment(site.database().rounds(), dossiers, site.authenticator, site.issuer_keys(),
+                                 site.policy, site.metrics, Botan::system_rng());
+    return enrolment.begin(caller);
+  };
   for (const int seconds : {-3600, -65, 65, 3600 * 24 * 365}) {
     CAPTURE(seconds);
     const WrongClock clock{std::chrono::seconds(seconds)};
-    service::Authenticator authenticator(site.database(), strings, site.policy, clock, site.high_water, site.blacklist,
-                                         {});
-    CHECK(refused(authenticator.authenticate(caller, service::Need::kOperation)) == Reason::kClockSkew);
+    CHECK(refused(begin(clock)) == Reason::kClockSkew);
     CHECK(refused(service::Monitor(site.database(), clock, site.issuer_keys(), site.high_water, {}, {}, {}, {})
                       .healthy()) == Reason::kClockSkew);
     CHECK(refused(service::Maintenance(site.database(), site.policy, clock, "here").run()) == Reason::kClockSkew);
   }
   const WrongClock slow{std::chrono::seconds(-50)};
-  CHECK(service::Authenticator(site.database(), strings, site.policy, slow, site.high_water, site.blacklist, {})
-            .authenticate(caller, service::Need::kOperation));
+  CHECK(begin(slow));
 }

@@ -81,14 +81,14 @@ TEST_CASE("what a phone could not store is revoked, and two renewals that fail i
   const DeviceName device = site.add_phone("SEP1");
   const auto caller = Site::with_certificate(device, site.enrol(device, PhoneKey()));
   site.sql("update certificates set not_before = now() - interval '300 days', not_after = now() + interval '50 days'");
-  const auto fail_to_renew = [&](service::PhoneFailure failure) {
+  const auto fail_to_renew = [&](rules::PhoneFailure failure) {
     const auto issued = must(site.enrolment.issue(caller, PhoneKey().request()));
     must(site.enrolment.report_failure(caller, failure));
     return site.state_of(issued.certificate);
   };
-  CHECK(fail_to_renew(service::PhoneFailure::kStore) == CertificateState::kRevoked);
+  CHECK(fail_to_renew(rules::PhoneFailure::kStore) == CertificateState::kRevoked);
   CHECK(must(site.enrolment.pending(caller)).operation);
-  CHECK(fail_to_renew(service::PhoneFailure::kStore) == CertificateState::kRevoked);
+  CHECK(fail_to_renew(rules::PhoneFailure::kStore) == CertificateState::kRevoked);
   CHECK_FALSE(must(site.enrolment.pending(caller)).operation);
   CHECK(refused(site.enrolment.issue(caller, PhoneKey().request())) == Reason::kSelfServiceRefused);
   CHECK(must(site.phones.show(device)).phone.self_service_stopped_at);
@@ -163,8 +163,9 @@ TEST_CASE("a phone that is refused, or begins, again and again does not fill the
   site.schedule(device, kInstall, AuthMode::kNull);
   const auto caller = Site::caller(device, "127.0.0.1");
   for (int i = 0; i < 40; ++i) {
-    const auto begun = must(site.enrolment.begin(caller));
-    site.enrolment.broke_off(caller, begun, fail(Reason::kPhoneCommunication).value());
+    auto in_dialogue = caller;
+    in_dialogue.begun = must(site.enrolment.begin(caller)).begun;
+    site.enrolment.broke_off(in_dialogue, fail(Reason::kPhoneCommunication).value());
     CHECK(refused(site.enrolment.hand_over(caller, {})) == Reason::kOperationKind);
   }
   // Five events in each of the minutes that it took, and a count for each minute that is over.

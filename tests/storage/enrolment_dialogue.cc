@@ -23,8 +23,14 @@ void trust(Site& site, const Manufacturer& maker) {
 /// A caller as on the wire: proven, but perhaps not in this session.
 service::Caller on_the_wire(const DeviceName& device, const Bytes& leaf, bool fresh) {
   service::Caller caller = Site::with_certificate(device, leaf);
-  caller.transport = "wire";
+  caller.transport = rules::Transport::kWire;
   caller.certificate->fresh = fresh;
+  return caller;
+}
+
+/// Begins a dialogue. @return the caller of its later messages
+service::Caller begun(Site& site, service::Caller caller) {
+  caller.begun = must(site.enrolment.begin(caller)).begun;
   return caller;
 }
 
@@ -33,13 +39,12 @@ service::Caller on_the_wire(const DeviceName& device, const Bytes& leaf, bool fr
 TEST_CASE("a dialogue that the server leads: begun, issued without proof of the key, stored") {
   Site site;
   const DeviceName device = site.add_phone("SEP1");
-  const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
-  const auto begun = must(site.enrolment.begin(caller));
+  const auto phone = begun(site, Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString)));
   CHECK(site.last_operation(device).state == OperationState::kInProgress);
-  const auto issued = must(site.enrolment.issue_key(caller, begun, public_key(PhoneKey())));
+  const auto issued = must(site.enrolment.issue(phone, public_key(PhoneKey()), Possession::kNone));
   CHECK(site.last_operation(device).state == OperationState::kIssued);
   CHECK(must(site.certificates.show("SEP1")).certificate.possession == Possession::kNone);
-  must(site.enrolment.stored(caller, begun, sha256(issued.certificate)));
+  must(site.enrolment.confirm(phone, sha256(issued.certificate)));
   CHECK(site.last_operation(device).state == OperationState::kSucceeded);
   CHECK(site.state_of(issued.certificate) == CertificateState::kConfirmed);
 }
@@ -48,12 +53,15 @@ TEST_CASE("of two sessions of one phone the later one wins, and the earlier one 
   Site site;
   const DeviceName device = site.add_phone("SEP1");
   const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
-  const auto earlier = must(site.enrolment.begin(caller));
-  const auto later = must(site.enrolment.begin(caller));
-  CHECK(refused(site.enrolment.issue_key(caller, earlier, public_key(PhoneKey()))) == Reason::kSessionReplaced);
-  const auto issued = must(site.enrolment.issue_key(caller, later, public_key(PhoneKey())));
-  must(site.enrolment.stored(caller, later, sha256(issued.certificate)));
-  CHECK(refused(site.enrolment.issue_key(caller, later, public_key(PhoneKey()))) == Reason::kOperationEnded);
+  const auto earlier = begun(site, caller);
+  const auto later = begun(site, caller);
+  const auto issue = [&](const service::Caller& phone) {
+    return site.enrolment.issue(phone, public_key(PhoneKey()), Possession::kNone);
+  };
+  CHECK(refused(issue(earlier)) == Reason::kSessionReplaced);
+  const auto issued = must(issue(later));
+  must(site.enrolment.confirm(later, sha256(issued.certificate)));
+  CHECK(refused(issue(later)) == Reason::kOperationEnded);
 }
 
 TEST_CASE("a proof that may have been recorded serves what is scheduled, where the site lets it") {
@@ -114,18 +122,17 @@ TEST_CASE("what a phone could not do stands in the operation, and three failed k
   auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));
   SECTION("its key, three times over three sessions") {
     for (int i = 1; i <= 3; ++i) {
-      const auto begun = must(site.enrolment.begin(caller));
-      must(site.enrolment.failed(caller, begun, service::PhoneFailure::kKeyGeneration, "reason 7"));
+      must(site.enrolment.report_failure(begun(site, caller), rules::PhoneFailure::kKeyGeneration, "reason 7"));
       CHECK(site.last_operation(device).state == (i < 3 ? OperationState::kInProgress : OperationState::kFailed));
     }
     CHECK(site.last_operation(device).reason == Reason::kKeyGenerationFailed);
   }
   SECTION("an EC key, on a version that has none") {
-    must(site.enrolment.failed(caller, must(site.enrolment.begin(caller)), service::PhoneFailure::kNoEc, ""));
+    must(site.enrolment.report_failure(begun(site, caller), rules::PhoneFailure::kNoEc));
     CHECK(site.last_operation(device).reason == Reason::kPhoneWithoutEc);
   }
   SECTION("to hand over its certificate") {
-    must(site.enrolment.failed(caller, must(site.enrolment.begin(caller)), service::PhoneFailure::kFetch, "reason 3"));
+    must(site.enrolment.report_failure(begun(site, caller), rules::PhoneFailure::kFetch, "reason 3"));
     CHECK(site.last_operation(device).reason == Reason::kPhoneRefused);
     CHECK(site.last_operation(device).message == "the phone refused to hand over its certificate: reason 3");
   }

@@ -70,7 +70,7 @@ TEST_CASE("an RSA key with another exponent is the same key") {
   }
   SECTION("and by a bare key, as phones of the wire bring it") {
     auto caller = site.scheduled(site.add_phone("SEP2"));
-    caller.transport = "wire";
+    caller.transport = rules::Transport::kWire;
     const auto begun = must(site.enrolment.begin(caller));
     CHECK(refused(site.enrolment.issue_key(caller, begun, twin.public_key())) == Reason::kKeyOfAnotherDevice);
   }

@@ -397,7 +397,7 @@ TEST_CASE("a blocked MIC is refused, also in a dialogue that has begun, and so i
   const Bytes mic = maker.mic(mic_key, "X-SEP1");
   site.schedule(device, kInstall, AuthMode::kMic);
   auto caller = Site::with_certificate(device, mic);
-  caller.transport = "wire";
+  caller.transport = rules::Transport::kWire;
   const auto begun = must(site.enrolment.begin(caller));
   const auto blocked = must(site.trust.block(site.administrator, {mic}));
   REQUIRE(blocked.size() == 1);

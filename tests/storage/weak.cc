@@ -42,7 +42,7 @@ struct WeakSite : Site {
   /// As a phone of the wire, which proves no possession.
   Bytes enrol_bare(const std::string& name, const BigInt& modulus) {
     auto caller = scheduled(add_phone(name), static_cast<int>(modulus.bits()));
-    caller.transport = "wire";
+    caller.transport = rules::Transport::kWire;
     const auto begun = must(enrolment.begin(caller));
     const auto issued = must(enrolment.issue_key(caller, begun, bare_key(modulus)));
     must(enrolment.stored(caller, begun, sha256(issued.certificate)));
@@ -70,7 +70,7 @@ TEST_CASE("a key on the site's list is refused wherever one is brought") {
     site.list(key.public_key());
     CHECK(refused(site.enrolment.issue(site.scheduled(site.add_phone("SEP1")), key.request())) == Reason::kKeyListed);
     auto caller = site.scheduled(site.add_phone("SEP2"));
-    caller.transport = "wire";
+    caller.transport = rules::Transport::kWire;
     const auto begun = must(site.enrolment.begin(caller));
     CHECK(refused(site.enrolment.issue_key(caller, begun, key.public_key())) == Reason::kKeyListed);
     site.enrol_rsa("SEP3", RsaPhoneKey());

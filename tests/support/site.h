@@ -9,6 +9,7 @@
 
 #include <botan/system_rng.h>
 
+#include "capf/base/metrics.h"
 #include "capf/base/time.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuers.h"
@@ -16,6 +17,7 @@
 #include "capf/service/addresses.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
+#include "capf/service/dossiers.h"
 #include "capf/service/enrolment.h"
 #include "capf/service/issuers.h"
 #include "capf/service/maintenance.h"
@@ -110,7 +112,7 @@ class Site {
     return std::string(answer.operations.front().auth_string.text());
   }
   static service::Caller caller(const DeviceName& device, const std::string& address = "192.0.2.1") {
-    return {device, {}, {}, must(Address::parse(address)), "grpc"};
+    return {device, {}, {}, must(Address::parse(address)), rules::Transport::kGrpc};
   }
   static service::Caller with_string(const DeviceName& device, const std::string& digits,
                                      const std::string& address = "192.0.2.1") {
@@ -182,8 +184,11 @@ class Site {
  public:
   service::HighWater high_water;
   ca::Blacklist blacklist;
-  service::Authenticator authenticator{database(), strings_, policy, clock_, high_water, blacklist, {}};
-  service::Enrolment enrolment{database(), authenticator, *issuers_, policy, Botan::system_rng()};
+  Metrics metrics;
+  service::Dossiers dossiers{database(), policy, clock_, high_water, blacklist};
+  service::Authenticator authenticator{database().rounds(), strings_, policy, {}};
+  service::Enrolment enrolment{database().rounds(), dossiers, authenticator, *issuers_, policy, metrics,
+                               Botan::system_rng()};
   service::Phones phones{database(), policy};
   service::Addresses addresses{database(), policy};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};

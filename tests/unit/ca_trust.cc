@@ -464,6 +464,25 @@ TEST_CASE("an anchor speaks for its devices and models, and until its end") {
   }
 }
 
+TEST_CASE("a judgement is the same until it says, and another one a moment later") {
+  Case subject;
+  SECTION("the certificates of the path expire") {}
+  SECTION("the trust in one of its anchors ends") {
+    subject.anchors[GENERATE(0U, 1U)].ends_at = test_now() + std::chrono::hours{3};
+    CHECK(subject.judge().value().holds_until == test_now() + std::chrono::hours{3} - Duration{1});
+  }
+  SECTION("the leave for an expired MIC ends") {
+    subject.leaf = "mic/expired.pem";
+    subject.anchors[0].allow_expired_until = test_now() + std::chrono::hours{5};
+    subject.anchors[1].allow_expired_until = test_now() + std::chrono::hours{4};
+    CHECK(subject.judge().value().holds_until == test_now() + std::chrono::hours{4} - Duration{1});
+  }
+  subject.now = subject.judge().value().holds_until;
+  CHECK(subject.judge());
+  subject.now += Duration{1};
+  CHECK_FALSE(subject.judge());
+}
+
 TEST_CASE("another site's LSC speaks for its device") {
   LscCase subject;
   const auto lsc = subject.judge().value();
@@ -471,6 +490,8 @@ TEST_CASE("another site's LSC speaks for its device") {
   CHECK(lsc.key.sha256 == sha256(read_key("phone")->public_key()));
   subject.leaf = "lsc/with_model.pem";
   CHECK(subject.judge());
+  subject.anchors[0].ends_at = test_now() + std::chrono::hours{3};
+  CHECK(subject.judge().value().holds_until == test_now() + std::chrono::hours{3} - Duration{1});
 }
 
 TEST_CASE("another site's LSC is refused where it is not the device's, or not in time") {

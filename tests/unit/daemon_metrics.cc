@@ -18,6 +18,7 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   metrics.count_request("PhoneService/Install", std::nullopt, 40s);
   metrics.count_request("PhoneService/Install", capf::Reason::kAuthenticationFailed, 1ms);
   metrics.count_refusal(capf::Reason::kAuthStringMismatch);
+  metrics.count_unwritten_lsc();
   metrics.set_operations("in_progress", 7);
   metrics.set_pool(16, 5, 2);
   metrics.set_lscs_expiring(7, 7);
@@ -30,6 +31,7 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
              Contains("capf_requests_total{method=\"PhoneService/Install\",outcome=\"AUTHENTICATION_FAILED\"} 1\n"));
   CHECK_THAT(text, Contains("capf_request_duration_seconds_count{method=\"PhoneService/Install\"} 3\n"));
   CHECK_THAT(text, Contains("capf_refusals_total{reason=\"AUTH_STRING_MISMATCH\"} 1\n"));
+  CHECK_THAT(text, Contains("capf_lscs_unwritten_total 1\n"));
   CHECK_THAT(text, Contains("capf_operations{state=\"in_progress\"} 7\n"));
   CHECK_THAT(text, Contains("capf_database_pool_in_use 5\n"));
   CHECK_THAT(text, Contains("capf_lscs_expiring{days=\"7\"} 7\n"));

@@ -1,0 +1,24 @@
+#include "capf/rules/begin.h"
+
+#include "capf/rules/opening.h"
+
+namespace capf::rules {
+
+Decision<BeginAnswer> begin(const Facts& facts, const Identity& identity) {
+  Opening opening = open_change(facts, identity);
+  std::optional<Operation>& operation = opening.draft.open;
+  if (!operation && renewable(opening)) begin_renewal(opening);
+  Status pending = operation ? check_pending(opening, operation->kind) : fail(Reason::kNoPendingOperation);
+  if (!pending) return refused<BeginAnswer>(facts, identity, OperationKind::kInstall, pending.error());
+  start(opening);
+  AddEvent began = done(opening.draft.actor, "operation.begin", *operation, proof_words(opening.who));
+  began.repeated = true;
+  opening.draft.add(std::move(began));
+  BeginAnswer answer{begun_of(identity), *operation};
+  answer.begun.operation_id = operation->id;
+  answer.begun.kind = operation->kind;
+  answer.begun.session = operation->session;
+  return {std::move(answer), change_of(std::move(opening))};
+}
+
+}  // namespace capf::rules

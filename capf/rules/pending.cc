@@ -1,0 +1,23 @@
+#include "capf/rules/pending.h"
+
+#include "capf/rules/opening.h"
+
+namespace capf::rules {
+
+Decision<PendingAnswer> pending(const Facts& facts, const Identity& identity) {
+  // Without a certificate nothing is left to be written.
+  if (!identity.certificate) return {PendingAnswer{true, identity.operation}};
+  Opening opening = open_change(facts, identity);
+  PendingAnswer told{true, opening.draft.open};
+  if (!told.operation && renewable(opening)) told.operation = renewal(opening);
+  return {std::move(told), change_of(std::move(opening))};
+}
+
+Result<PendingAnswer> pending(const Facts& facts, const Refusal& refusal) {
+  const bool brought = facts.caller.string || facts.caller.shown;
+  Error told = refusal.told();
+  if (!brought && told.reason == Reason::kAuthenticationFailed) return PendingAnswer{};
+  return tl::unexpected<Error>(std::move(told));
+}
+
+}  // namespace capf::rules
