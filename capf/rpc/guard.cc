@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "capf/base/log.h"
+#include "capf/rpc/admission/cutoff.h"
 #include "capf/rpc/convert.h"
-#include "capf/rpc/cutoff.h"
 #include "capf/rpc/status.h"
 #include "capf/service/attempts.h"
 #include "capf/service/records.h"

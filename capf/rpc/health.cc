@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "capf/rpc/cutoff.h"
+#include "capf/rpc/admission/cutoff.h"
 
 namespace capf::rpc {
 namespace {

@@ -1,7 +1,7 @@
 #include "capf/rpc/monitor.h"
 
+#include "capf/rpc/admission/cutoff.h"
 #include "capf/rpc/convert.h"
-#include "capf/rpc/cutoff.h"
 #include "capf/rpc/readiness.h"
 #include "capf/service/monitor.h"
 

@@ -11,8 +11,8 @@
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
 #include "capf/net/connections.h"
-#include "capf/rpc/limiter.h"
-#include "capf/rpc/open_calls.h"
+#include "capf/rpc/admission/limiter.h"
+#include "capf/rpc/admission/open_calls.h"
 #include "capf/rpc/readiness.h"
 
 namespace capf::service {

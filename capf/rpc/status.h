@@ -6,7 +6,7 @@
 #include <grpcpp/support/status.h>
 
 #include "capf/base/error.h"
-#include "capf/rpc/gate.h"
+#include "capf/rpc/admission/gate.h"
 
 namespace capf::rpc {
 

@@ -1,4 +1,4 @@
-#include "capf/rpc/gate.h"
+#include "capf/rpc/admission/gate.h"
 
 #include <algorithm>
 #include <set>

@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "capf/rpc/gate.h"
+#include "capf/rpc/admission/gate.h"
 #include "tests/support/http2.h"
 
 // Plays the files in tests/data/gate; their README says how they are written.

@@ -1,8 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include "capf/base/endpoint.h"
-#include "capf/rpc/limiter.h"
-#include "capf/rpc/peer.h"
+#include "capf/rpc/admission/limiter.h"
+#include "capf/rpc/admission/peer.h"
 
 using namespace capf;
 using namespace capf::rpc;

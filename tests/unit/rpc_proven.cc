@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "capf/rpc/proven.h"
+#include "capf/rpc/admission/proven.h"
 
 using namespace capf;
 

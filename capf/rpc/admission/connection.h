@@ -13,8 +13,8 @@
 #include "capf/base/error.h"
 #include "capf/net/connections.h"
 #include "capf/net/stream.h"
-#include "capf/rpc/gate.h"
-#include "capf/rpc/peer.h"
+#include "capf/rpc/admission/gate.h"
+#include "capf/rpc/admission/peer.h"
 
 namespace capf::rpc {
 

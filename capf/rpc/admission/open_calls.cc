@@ -1,10 +1,10 @@
-#include "capf/rpc/open_calls.h"
+#include "capf/rpc/admission/open_calls.h"
 
 #include <optional>
 #include <utility>
 
 #include "capf/base/error.h"
-#include "capf/rpc/cutoff.h"
+#include "capf/rpc/admission/cutoff.h"
 
 namespace capf::rpc {
 

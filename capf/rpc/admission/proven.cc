@@ -1,4 +1,4 @@
-#include "capf/rpc/proven.h"
+#include "capf/rpc/admission/proven.h"
 
 #include <cstring>
 #include <utility>

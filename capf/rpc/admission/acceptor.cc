@@ -1,4 +1,4 @@
-#include "capf/rpc/acceptor.h"
+#include "capf/rpc/admission/acceptor.h"
 
 #include <algorithm>
 #include <thread>

@@ -1,4 +1,4 @@
-#include "capf/rpc/cutoff.h"
+#include "capf/rpc/admission/cutoff.h"
 
 #include <mutex>
 

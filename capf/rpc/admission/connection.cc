@@ -1,4 +1,4 @@
-#include "capf/rpc/connection.h"
+#include "capf/rpc/admission/connection.h"
 
 #include <array>
 #include <atomic>

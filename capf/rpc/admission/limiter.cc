@@ -1,4 +1,4 @@
-#include "capf/rpc/limiter.h"
+#include "capf/rpc/admission/limiter.h"
 
 namespace capf::rpc {
 

@@ -12,7 +12,7 @@
 
 #include "capf/base/endpoint.h"
 #include "capf/base/error.h"
-#include "capf/rpc/gate.h"
+#include "capf/rpc/admission/gate.h"
 #include "capf/service/caller.h"
 
 namespace capf::rpc {

@@ -10,7 +10,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_interceptor.h>
 
-#include "capf/rpc/limiter.h"
+#include "capf/rpc/admission/limiter.h"
 
 namespace capf::rpc {
 

@@ -1,4 +1,4 @@
-#include "capf/rpc/peer.h"
+#include "capf/rpc/admission/peer.h"
 
 #include <array>
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "capf/rpc/connection.h"
+#include "capf/rpc/admission/connection.h"
 // gRPC must come last: see capf/net/asio.h.
 #include <grpcpp/server_builder.h>
 
