@@ -293,7 +293,7 @@ std::string ChangeRows::tables() {
       names += std::string(field.name) + ", ";
     }
     arrays.resize(arrays.size() - 2);
-    text += (text.empty() ? "" : ", ") + name + " as materialized (select * from unnest(" + arrays +
+    text += (text.empty() ? "" : ", ") + name + " as materialized (select " + names + "place from unnest(" + arrays +
             ") with ordinality as given (" + names + "place))";
   });
   return text;

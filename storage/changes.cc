@@ -30,7 +30,7 @@ const Statement kTryLock{"changes_try_lock", lock_text("pg_try_advisory_xact_loc
 // Tables are looked up by arrays of their keys or by subqueries of one row: there is no plan that reads a whole one.
 // What is asked of each member is an array by its number, because a join of lists could take each with each.
 
-/// What differs from what the members rest on: `verdict` says of each whether it is good.
+/// Compares what the members rest on: `verdict` says of each whether it is good.
 const std::string kCompare = R"(
 named_keys as materialized (select sha256 from shown_keys union all select sha256 from claims),
 known_keys as materialized (
@@ -192,7 +192,8 @@ events_added as (
     select w.actor_kind, w.actor, w.address, w.action, w.subject,
         case when w.of_added then (select ids from drawn)[w.member] else w.operation_id end,
         w.outcome, w.reason, w.detail
-      from (select * from events where (select count(*) from strings_forgiven) >= 0 order by place offset 0) w
+      from (select member, actor_kind, actor, address, action, subject, of_added, operation_id, outcome, reason, detail,
+          repeated from events where (select count(*) from strings_forgiven) >= 0 order by place offset 0) w
       where case when not (select good from verdict)[w.member] then false
                  when not w.repeated then true
                  else admit_repeated_act(w.actor_kind, w.actor, w.action, w.outcome, coalesce(w.reason, ''), w.address,

@@ -62,13 +62,14 @@ const Statement kLook{
         " from found f left join certificates c on c.id = f.certificate_id "
         "left join operations o on o.id = f.operation_id "
         "left join phones p on p.id = coalesce(f.phone_id, o.phone_id, c.phone_id) "
-        "left join lateral (select * from device_strings where phone_id = f.phone_id offset 0) as s on true "
-        "left join lateral (select * from phone_attempts where phone_id = f.phone_id offset 0) as t on true "
+        "left join lateral (select locked_until from device_strings where phone_id = f.phone_id offset 0) as s on true "
+        "left join lateral (select at, address, transport, kind, reason, message from phone_attempts "
+        "where phone_id = f.phone_id offset 0) as t on true "
         "left join issuers i on i.id = c.issuer_id "
         "left join public_keys k on k.sha256 = f.key_sha256 and f.kind = 6 "
         "order by f.i, f.kind, f.place"};
 
-/// What is on record of a device alone.
+/// The facts of a device alone.
 struct Device {
   TimePoint now;
   bool standby = false;
@@ -104,7 +105,7 @@ Device read_device_facts(Columns& columns, Kind kind) {
   return device;
 }
 
-/// What stands behind the column `group`, where that is not NULL.
+/// Reads the columns behind `group`, where that is not NULL.
 template <class T>
 std::optional<T> read_group(Columns& columns, const char* group, T (*read)(Columns&)) {
   columns.seek(group);

@@ -8,7 +8,7 @@
 
 namespace capf::storage {
 
-/// What came of work in a session. `remedy` says what a fault calls for.
+/// The result of work in a session. `remedy` says what a fault calls for.
 struct RunResult {
   Status status;
   Remedy remedy = Remedy::kGiveUp;
@@ -35,7 +35,7 @@ class Runner {
   PoolUse use() const { return pool_.use(); }
 
  private:
-  /// What is left to do for a connection whose work had this outcome.
+  /// Closes a connection that is not to be used again. @return what is left to do
   Remedy after(Pool::Lease& lease, const RunResult& outcome);
 
   const bool takes_standby_;

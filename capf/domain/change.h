@@ -88,7 +88,7 @@ using Write = std::variant<AddOperation, AdvanceOperation, CountFailure, EndOper
                            ConfirmCertificate, SupersedeCertificate, RevokeCertificate, ClaimKey, SetMic, SetModel,
                            StopSelfService, ForgiveStrings, RecordAttempt, AddEvent>;
 
-/// What a decision rests on. The write compares all of it in its own transaction, before its first write.
+/// The facts under a decision. The write compares all of it in its own transaction, before its first write.
 struct Basis {
   std::int64_t phone_id = 0;
   std::int64_t revision = 0;                   ///< Dossier::revision
@@ -114,7 +114,7 @@ struct PhoneWrites {
   std::span<const Write> writes;
 };
 
-/// What the write has given.
+/// The outcome of a write.
 struct Written {
   TimePoint at;
   std::int64_t added_operation = 0;  ///< the id of AddOperation

@@ -14,7 +14,7 @@
 
 namespace capf {
 
-/// Whose place in the rounds a request takes: each has a share, so that none keeps the others out.
+/// The group in whose place a request waits for a round: each has a share, so that none keeps the others out.
 enum class Share : std::uint8_t { kWire, kRpc, kStranger };
 
 /// A refusal of somebody who did not prove to be a device.

@@ -7,7 +7,7 @@
 namespace capf::rules {
 namespace {
 
-/// What becomes of the operation when the phone could not do it.
+/// The end of an operation that the phone could not do.
 struct FailureRule {
   Reason reason;
   std::string_view words;

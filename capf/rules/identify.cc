@@ -7,7 +7,7 @@
 #include "capf/domain/authentication.h"
 #include "capf/rules/endings.h"
 
-// Who is the caller? In this order, and the first refusal wins:
+// The caller is judged in this order, and the first refusal wins:
 //   1. a limit on strings           5. nothing is pending
 //   2. the device                   6. the string, or its absence
 //   3. a proof that is none         7. the table of operation, mode and credential
@@ -51,7 +51,7 @@ tl::unexpected<Refusal> refuse(Error error, const Identity& who) {
 
 tl::unexpected<Refusal> refuse(Reason reason, const Identity& who) { return refuse(Error::of(reason), who); }
 
-/// Whoever brings nothing lacks a credential; to others nothing is pending.
+/// A caller who brings nothing lacks a credential; to others nothing is pending.
 tl::unexpected<Refusal> refuse_idle(const Question& question, const Identity& who) {
   const bool told = question.string || question.on_wire();
   return refuse(told ? Reason::kNoPendingOperation : Reason::kCredentialMissing, who);
@@ -203,7 +203,7 @@ Judgement judge_freshness(const Question& question, Identity who) {
   }
   if (mic_changed(who)) return refuse(Reason::kMicChanged, who);
   if (who.phone.mic_fresh_at && !shown.fresh && !who.fresh_mic) return refuse(Reason::kProofDowngraded, who);
-  // Whoever once received it can repeat it: it serves what an administrator scheduled, where the site lets it.
+  // Anybody who once received it can repeat it: it serves what an administrator scheduled, where the site lets it.
   const bool scheduled = who.operation && !who.operation->self_service;
   if (!shown.fresh && (question.facts.policy.require_fresh_proof || !scheduled)) {
     return refuse(Reason::kProofNotFresh, who);
@@ -223,7 +223,7 @@ Judgement judge_certificate(const Question& question, Identity who) {
   return judged;
 }
 
-/// 6. What the operation asks for, besides a certificate.
+/// 6. The operation asks for something besides a certificate.
 Judgement judge_string(const Question& question, Identity who) {
   const Operation& operation = *who.operation;
   if (operation.auth == AuthMode::kString && question.string) {
@@ -320,11 +320,11 @@ Change stop_renewal(const Facts& facts, const Phone& phone, const Error& error) 
   return {basis_of(facts), {StopSelfService{}, AddEvent{.event = std::move(event)}}};
 }
 
-/// What a stranger's refusal changes besides.
+/// The changes that a stranger's refusal makes besides.
 Refusal with_change(const Facts& facts, Refusal refusal) {
   const Caller& caller = facts.caller;
   const Reason reason = refusal.error.reason;
-  // That nothing is pending is no refusal there, and changes nothing.
+  // An idle phone is not refused there, and nothing changes.
   if (reason == Reason::kNoPendingOperation && caller.transport == Transport::kWire) refusal.notice = Notice::kNone;
   const bool proven_now = caller.shown && caller.shown->fresh;
   if (reason == Reason::kSupersededLscUsed && proven_now && !refusal.phone->self_service_stopped_at) {
@@ -351,7 +351,7 @@ tl::unexpected<Refusal> refuse_later(const Facts& facts, const Begun& begun, Ref
   return tl::unexpected<Refusal>(std::move(refusal));
 }
 
-/// What has ended a caller's authority since it was proven, besides what refuses it by itself.
+/// The fact that has ended a caller's authority since it was proven, besides what refuses it by itself.
 std::optional<Reason> end_of(const Judgement& judged, const Begun& begun) {
   const std::optional<Operation>& now = judged ? judged->operation : judged.error().operation;
   if (begun.operation_id && (!now || now->id != *begun.operation_id)) return Reason::kOperationEnded;

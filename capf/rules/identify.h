@@ -8,7 +8,7 @@
 
 namespace capf::rules {
 
-/// What the caller must prove.
+/// The proof that a call needs.
 enum class Need : std::uint8_t {
   kOperation,  ///< to be the device, in the way that its open operation asks for; without one, by a certificate
   kDevice,     ///< to be the device: its own LSC will do, whatever the operation asks for
@@ -42,7 +42,7 @@ Begun begun_of(const Identity& identity);
 /// The same after the write that began it.
 Begun begun_of(Begun begun, const Written& written);
 
-/// What is to be done with the string that the caller says.
+/// The treatment of the string that the caller says.
 enum class StringUse : std::uint8_t {
   kNone,      ///< none is said, or something else decides: it is neither counted nor compared
   kStranger,  ///< no operation asks for it: Rounds::hear() counts it as a stranger's wrong one

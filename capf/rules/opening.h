@@ -29,7 +29,7 @@ struct Opening {
 /// before.
 Opening open_change(const Facts& facts, const Identity& identity);
 
-/// What a phone does must be what is pending for it, in time. A dialogue has been asked that when it began.
+/// A phone may do what is pending for it, in time. A dialogue has been asked that when it began.
 /// Errors: NO_PENDING_OPERATION, OPERATION_KIND, DEADLINE_PASSED.
 Status check_pending(Opening& opening, OperationKind kind);
 /// A dialogue's operation must be open. Errors: OPERATION_ENDED.

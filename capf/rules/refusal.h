@@ -26,7 +26,7 @@ struct Refusal {
   /// To be written before the answer: an operation whose strings are used up has failed; a superseded LSC was used.
   std::optional<Change> change{};
 
-  /// What the caller hears: AUTHENTICATION_FAILED for all that is a stranger's to hear.
+  /// The error that the caller hears: AUTHENTICATION_FAILED for all that is a stranger's to hear.
   Error told() const;
 };
 

@@ -21,7 +21,7 @@ auto repeated(Work work) {
   }
 }
 
-// What only the write can tell becomes part of the answer.
+// The answer lacks what only the write can tell.
 template <class Answer>
 void complete(Answer&, const Written&) {}
 void complete(rules::IssueAnswer& answer, const Written& written) {
@@ -31,12 +31,12 @@ void complete(rules::BeginAnswer& answer, const Written& written) {
   answer.begun = rules::begun_of(std::move(answer.begun), written);
 }
 
-/// What a phone does in a dialogue must be what its operation asks for; else its own LSC will do.
+/// A phone in a dialogue does what its operation asks for; else its own LSC will do.
 rules::Need need_of(const Caller& caller) { return caller.begun ? rules::Need::kOperation : rules::Need::kDevice; }
 
 }  // namespace
 
-/// What one method of a phone asks about, and the rules that answer it.
+/// The questions of one method of a phone, and the rules that answer them.
 template <class Answer>
 struct Enrolment::UseCase {
   rules::Need need = rules::Need::kOperation;
@@ -148,7 +148,7 @@ Result<Written> Enrolment::write(const Caller& caller, const Change& change) {
   return written;
 }
 
-/// What was signed and is not on record never leaves the server. Of a commit in doubt nobody knows.
+/// An LSC that was signed and is not on record never leaves the server. Of a commit in doubt nobody knows.
 void Enrolment::tell_unwritten(const Change& change, const Error& why) {
   if (why.reason == Reason::kCommitInDoubt) return;
   for (const Write& one : change.writes) {

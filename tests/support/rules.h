@@ -159,7 +159,7 @@ inline Outcome decide(Case subject) {
   return decide_for(facts, *who, subject);
 }
 
-// What is on record, and what a phone brings.
+// The record, and a phone with its credentials.
 
 inline Operation operation_record(std::int64_t id, OperationKind kind, AuthMode auth) {
   Operation operation{.id = id, .phone_id = kRulesPhone, .device = rules_device()};
