@@ -46,7 +46,7 @@ struct Caller {
   std::function<bool()> gone{};
 
   bool has_gone() const { return gone && gone(); }
-  /// Its share of the rounds. @param proven whether it has proven the device
+  /// The share of the rounds in which it has its place. @param proven whether it has proven the device
   Share share(bool proven) const {
     if (transport == rules::Transport::kWire) return Share::kWire;
     return proven || begun || certificate ? Share::kRpc : Share::kStranger;

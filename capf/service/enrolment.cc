@@ -21,7 +21,7 @@ auto repeated(Work work) {
   }
 }
 
-// The answer lacks what only the write can tell.
+// The write alone tells an operation's id and the session: both become part of the answer.
 template <class Answer>
 void complete(Answer&, const Written&) {}
 void complete(rules::IssueAnswer& answer, const Written& written) {
@@ -31,12 +31,12 @@ void complete(rules::BeginAnswer& answer, const Written& written) {
   answer.begun = rules::begun_of(std::move(answer.begun), written);
 }
 
-/// A phone in a dialogue does what its operation asks for; else its own LSC will do.
+/// In a dialogue the operation says how the phone proves itself; else its own LSC will do.
 rules::Need need_of(const Caller& caller) { return caller.begun ? rules::Need::kOperation : rules::Need::kDevice; }
 
 }  // namespace
 
-/// The questions of one method of a phone, and the rules that answer them.
+/// One method of a phone: the facts that it asks for, and the rules that answer it.
 template <class Answer>
 struct Enrolment::UseCase {
   rules::Need need = rules::Need::kOperation;

@@ -23,7 +23,7 @@ namespace capf::service {
 
 /// The use cases of phones. Each looks once at all that is on record, lets the rules judge the caller and decide, signs
 /// where they say so, and writes what they have decided, unless something that the decision rests on has changed
-/// meanwhile: then all of it is done again, at most kMostTries times. Nothing is held between the steps.
+/// meanwhile: then all of it is done again, at most kMostTries times. No lock is held between the steps.
 ///
 /// A caller that does not prove the device gets AUTHENTICATION_FAILED alone; the true reason is recorded. Other
 /// refusals are recorded too, the first few of a minute. The errors named below come after authentication. Besides them

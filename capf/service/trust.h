@@ -69,7 +69,7 @@ class TrustCache {
   };
   explicit TrustCache(Database& database) : database_(database) {}
 
-  /// The snapshot that is kept; reads it where nothing is yet. Errors: those of the database.
+  /// The kept ones; reads them where there are none yet. Errors: those of the database.
   Result<Snapshot> get();
   /// Reads the anchors again, one thread at a time: who waits takes what another one has read meanwhile, or its error.
   /// @param stale a revision that is not the database's any more

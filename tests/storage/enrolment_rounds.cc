@@ -7,7 +7,7 @@
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 
-// Others change a phone between a look and the write of what was decided by it.
+// Each of these tests lets something happen between a look and the write of what was decided by it.
 
 using namespace capf;
 using namespace capf::test;
