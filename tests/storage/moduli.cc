@@ -71,8 +71,8 @@ TEST_CASE("an RSA key with another exponent is the same key") {
   SECTION("and by a bare key, as phones of the wire bring it") {
     auto caller = site.scheduled(site.add_phone("SEP2"));
     caller.transport = rules::Transport::kWire;
-    const auto begun = must(site.enrolment.begin(caller));
-    CHECK(refused(site.enrolment.issue_key(caller, begun, twin.public_key())) == Reason::kKeyOfAnotherDevice);
+    caller.begun = must(site.enrolment.begin(caller)).begun;
+    CHECK(refused(site.enrolment.issue(caller, twin.public_key(), Possession::kNone)) == Reason::kKeyOfAnotherDevice);
   }
   SECTION("of the device itself") { site.enrol_rsa(device, twin); }
   SECTION("for ever where it is compromised, and its device is blocked by either") {

@@ -398,12 +398,13 @@ TEST_CASE("a blocked MIC is refused, also in a dialogue that has begun, and so i
   site.schedule(device, kInstall, AuthMode::kMic);
   auto caller = Site::with_certificate(device, mic);
   caller.transport = rules::Transport::kWire;
-  const auto begun = must(site.enrolment.begin(caller));
+  auto begun = caller;
+  begun.begun = must(site.enrolment.begin(caller)).begun;
   const auto blocked = must(site.trust.block(site.administrator, {mic}));
   REQUIRE(blocked.size() == 1);
   CHECK(blocked.front().sha256 == sha256(mic));
   CHECK(must(site.trust.block(site.administrator, {mic})).front().id == blocked.front().id);  // no new row
-  const auto issue = site.enrolment.issue_key(caller, begun, public_key(PhoneKey()));
+  const auto issue = site.enrolment.issue(begun, public_key(PhoneKey()), Possession::kNone);
   REQUIRE_FALSE(issue);
   CHECK(issue.error().reason == Reason::kAuthenticationFailed);
   CHECK(issue.error().true_reason() == Reason::kCertificateBlocked);

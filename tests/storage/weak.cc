@@ -43,9 +43,9 @@ struct WeakSite : Site {
   Bytes enrol_bare(const std::string& name, const BigInt& modulus) {
     auto caller = scheduled(add_phone(name), static_cast<int>(modulus.bits()));
     caller.transport = rules::Transport::kWire;
-    const auto begun = must(enrolment.begin(caller));
-    const auto issued = must(enrolment.issue_key(caller, begun, bare_key(modulus)));
-    must(enrolment.stored(caller, begun, sha256(issued.certificate)));
+    caller.begun = must(enrolment.begin(caller)).begun;
+    const auto issued = must(enrolment.issue(caller, bare_key(modulus), Possession::kNone));
+    must(enrolment.confirm(caller, sha256(issued.certificate)));
     return issued.certificate;
   }
   void list(const Bytes& public_key) { blacklist.replace({ca::key_digests(public_key).listed.value()}); }
@@ -71,8 +71,8 @@ TEST_CASE("a key on the site's list is refused wherever one is brought") {
     CHECK(refused(site.enrolment.issue(site.scheduled(site.add_phone("SEP1")), key.request())) == Reason::kKeyListed);
     auto caller = site.scheduled(site.add_phone("SEP2"));
     caller.transport = rules::Transport::kWire;
-    const auto begun = must(site.enrolment.begin(caller));
-    CHECK(refused(site.enrolment.issue_key(caller, begun, key.public_key())) == Reason::kKeyListed);
+    caller.begun = must(site.enrolment.begin(caller)).begun;
+    CHECK(refused(site.enrolment.issue(caller, key.public_key(), Possession::kNone)) == Reason::kKeyListed);
     site.enrol_rsa("SEP3", RsaPhoneKey());
   }
   SECTION("as the LSC's that was issued before") {
