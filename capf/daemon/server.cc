@@ -15,6 +15,7 @@
 #include "capf/base/version.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuers.h"
+#include "capf/daemon/complaint.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/marks.h"
@@ -84,29 +85,6 @@ rpc::Capacity shared_by_addresses(int running, int waiting) {
   return {running, waiting, std::max(1, all - (all + 7) / 8)};
 }
 
-/// Logs a repeating fault once, when it begins. One thread.
-class Complaint {
- public:
-  explicit Complaint(const char* event) : event_(event) {}
-
-  void tell(const Status& status) {
-    // A read-only database is reported elsewhere, once.
-    const bool wrong = !status && status.error().reason != Reason::kDatabaseReadOnly;
-    if (wrong && told_ != status.error().reason) log_warning(event_, status.error());
-    told_ = wrong ? std::optional(status.error().reason) : std::nullopt;
-  }
-
- private:
-  const char* const event_;
-  std::optional<Reason> told_;
-};
-
-template <class T>
-Status status_of(const Result<T>& result) {
-  if (result) return {};
-  return tl::unexpected<Error>(result.error());
-}
-
 /// The use cases that calls reach; later members use earlier ones.
 class Composition final : public Server {
  public:
@@ -158,12 +136,12 @@ class Composition final : public Server {
     hold_against_issuer();
     enrolment_.emplace(database_.rounds(), dossiers_, authenticator_, issuers_, configuration_.policy, metrics_,
                        Botan::system_rng());
-    shown_ = stamp();
+    watcher_.changed();
     take_note_of_own();
     // Check whether the database is behind before any caller comes.
     CAPF_LET(recovery_word_, make_recovery_word(files_.recovery_word(), Botan::system_rng()));
     CAPF_TRY(journal_.open());
-    journal_complaint_.tell(journal_.follow());
+    journal_complaint_.report(journal_.follow());
     tell_seal(sealer_.check());
     const auto use_cases_with = [this](service::Records& records) {
       return rpc::UseCases{.enrolment = *enrolment_,
@@ -313,10 +291,6 @@ class Composition final : public Server {
     }
   }
 
-  std::string stamp() const {
-    return stamp_of({files_.certificate("site-ca"), files_.certificate("server"), files_.key("server")});
-  }
-
   /// Renews the certificate of the gRPC ports in its last third, and shows there what the files have.
   void keep_certificates() {
     show_certificates();
@@ -326,14 +300,12 @@ class Composition final : public Server {
     const auto lock = FolderLock::take(files_.keys());
     if (!lock) return;  // a command that works with the keys, or this server's own start, is soon done
     next_renewal_ = now + kRenewalPause;
-    renewal_complaint_.tell(renew_server_here());
+    renewal_complaint_.report(renew_server_here());
     show_certificates();
   }
 
   void show_certificates() {
-    std::string files = stamp();
-    if (files == shown_) return;
-    shown_ = std::move(files);
+    if (!watcher_.changed()) return;
     if (const Status taken = take_certificates(); !taken) return log_error("server.certificate_kept", taken.error());
     log_info("server.certificate_replaced");
   }
@@ -410,12 +382,12 @@ class Composition final : public Server {
     read_pool_(metrics_);
     const Status ready = readiness_.check();
     metrics_.set_not_ready(ready ? std::nullopt : std::optional(ready.error().reason));
-    if (!readiness_.draining()) readiness_complaint_.tell(ready);
+    if (!readiness_.draining()) readiness_complaint_.report(ready);
     const auto summary = monitor_.summary();
     if (wire_port_) wire_port_->tick();
     weak_keys_.tick();
     keep_certificates();
-    summary_complaint_.tell(status_of(summary));
+    summary_complaint_.report(summary);
     tell_expiries(summary ? summary->expiries : own_certificates_.list(), summary.has_value());
     if (!summary) return;
     for (const OperationState state : kOperationStates) {
@@ -434,7 +406,7 @@ class Composition final : public Server {
   }
 
   void refresh() {
-    refresh_complaint_.tell(issuer_service_.refresh());
+    refresh_complaint_.report(issuer_service_.refresh());
     hold_against_issuer();
   }
 
@@ -450,12 +422,12 @@ class Composition final : public Server {
   void maintain() {
     const auto held = maintenance_.hold();
     metrics_.set_lease_held(held && *held);
-    if (!held) maintenance_complaint_.tell(status_of(held));
+    if (!held) maintenance_complaint_.report(held);
     const auto now = steady_clock::now();
     if (!held || !*held || (maintained_ && now - *maintained_ < kMaintenancePeriod)) return;
     maintained_ = now;
     const auto round = maintenance_.run();
-    maintenance_complaint_.tell(status_of(round));
+    maintenance_complaint_.report(round);
     if (!round) return;
     if (*round && (*round)->expired + (*round)->revoked > 0) {
       log_info("maintenance.done", {{"expired", (*round)->expired}, {"revoked", (*round)->revoked}});
@@ -514,7 +486,7 @@ class Composition final : public Server {
     if (!level) return period;
     const auto generations = issuers_.all();
     const auto issuers = publishing_issuers(generations);
-    ocsp_complaint_.tell(responder_->keep(issuers));
+    ocsp_complaint_.report(responder_->keep(issuers));
     own_certificates_.set(ExpiryKind::kOcsp, responder_->expiries());
     bool awaited = false;
     for (const service::ShardState& state : publisher_->run(issuers)) {
@@ -541,14 +513,14 @@ class Composition final : public Server {
 
   void check() {
     const auto findings = checker_.run(configuration_.check_period);
-    check_complaint_.tell(status_of(findings));
+    check_complaint_.report(findings);
     if (findings && *findings) metrics_.set_findings(static_cast<std::int64_t>((*findings)->size()));
   }
 
   /// Minutes of arithmetic, which give way to whatever serves phones.
   void compare() {
     ::setpriority(PRIO_PROCESS, 0, kPatientNice);  // Linux: of this thread
-    if (high_water_.check()) compare_complaint_.tell(status_of(common_primes_.run(configuration_.check_period)));
+    if (high_water_.check()) compare_complaint_.report(common_primes_.run(configuration_.check_period));
   }
 
   void seal() {
@@ -558,7 +530,7 @@ class Composition final : public Server {
       if (moved && *moved) log_warning("database.moved");
       if (!moved) return tell_seal(tl::unexpected<Error>(moved.error()));
     }
-    journal_complaint_.tell(journal_.follow());
+    journal_complaint_.report(journal_.follow());
     tell_seal(sealer_.run());
   }
 
@@ -574,7 +546,7 @@ class Composition final : public Server {
       if (!read_only && read_only_) log_info("database.writable");
       read_only_ = read_only;
     }
-    sealing_complaint_.tell(status_of(last));
+    sealing_complaint_.report(last);
     if (!last || !*last) return;
     metrics_.set_seal((*last)->number, (*last)->sealed_at);
     clock_.set("the last seal", (*last)->sealed_at);
@@ -634,7 +606,7 @@ class Composition final : public Server {
   std::optional<steady_clock::time_point> maintained_;
   Complaint readiness_complaint_{"server.not_ready"};
   Complaint summary_complaint_{"summary.failed"};
-  std::string shown_;  ///< stamp of the files whose certificates the gRPC ports show
+  Watcher watcher_{{files_.certificate("site-ca"), files_.certificate("server"), files_.key("server")}};
   steady_clock::time_point next_renewal_{};
   Complaint renewal_complaint_{"server.certificate_not_renewed"};
   Complaint refresh_complaint_{"issuers.unread"};

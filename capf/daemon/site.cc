@@ -119,20 +119,6 @@ Result<Bytes> read_file(const std::filesystem::path& path) {
   return data;
 }
 
-std::string stamp_of(const std::vector<std::filesystem::path>& files) {
-  std::string stamp;
-  for (const auto& path : files) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) status = {};
-    for (const std::int64_t each :
-         {static_cast<std::int64_t>(status.st_ino), static_cast<std::int64_t>(status.st_size),
-          static_cast<std::int64_t>(status.st_mtim.tv_sec), static_cast<std::int64_t>(status.st_mtim.tv_nsec)}) {
-      stamp += std::to_string(each) + ' ';
-    }
-  }
-  return stamp;
-}
-
 Result<FolderLock> FolderLock::take(const std::filesystem::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());

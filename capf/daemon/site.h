@@ -87,9 +87,6 @@ Result<Secrets> open_secrets(const SiteFiles& files, const Secret& passphrase);
 /// A file that is not secret, at most 1 MiB. Errors: INVALID_CONFIGURATION.
 Result<Bytes> read_file(const std::filesystem::path& path);
 
-/// Which files these are, by number, size and time: another text when one of them was replaced, made or taken away.
-std::string stamp_of(const std::vector<std::filesystem::path>& files);
-
 /// Holds a folder for this process alone, until it goes.
 class FolderLock {
  public:

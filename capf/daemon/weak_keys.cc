@@ -1,6 +1,5 @@
 #include "capf/daemon/weak_keys.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "capf/base/log.h"
@@ -14,8 +13,17 @@ constexpr std::size_t kLargestList = 64UL * 1024 * 1024;  ///< octets: three mil
 }  // namespace
 
 Status WeakKeyFiles::open() {
+  watcher_.changed();
+  return read();
+}
+
+void WeakKeyFiles::tick() {
+  if (!watcher_.changed()) return;
+  if (const Status done = read(); !done) log_error("weak_keys.kept", done.error());
+}
+
+Status WeakKeyFiles::read() {
   if (paths_.empty()) return {};
-  const auto changed = newest();
   std::vector<ListedModulus> all;
   for (const auto& path : paths_) {
     CAPF_LET(const Bytes text, read_trusted_file(path, kLargestList));
@@ -25,27 +33,7 @@ Status WeakKeyFiles::open() {
   }
   log_info("weak_keys.read", {{"keys", all.size()}});
   list_.replace(std::move(all));
-  read_ = changed;
   return {};
-}
-
-void WeakKeyFiles::tick() {
-  const auto changed = newest();
-  if (paths_.empty() || changed == read_) return;
-  if (const Status opened = open(); !opened) {
-    log_error("weak_keys.kept", opened.error());
-    read_ = changed;  // said once for each change
-  }
-}
-
-std::filesystem::file_time_type WeakKeyFiles::newest() const {
-  auto newest = std::filesystem::file_time_type::min();  // its epoch lies in the future
-  for (const auto& path : paths_) {
-    std::error_code error;
-    const auto time = std::filesystem::last_write_time(path, error);
-    if (!error) newest = std::max(newest, time);
-  }
-  return newest;
 }
 
 }  // namespace capf::daemon

@@ -4,13 +4,14 @@
 #include <vector>
 
 #include "capf/ca/blacklist.h"
+#include "capf/daemon/watcher.h"
 
 namespace capf::daemon {
 
 /// The site's lists of weak keys, followed as their files change. Threads: one, but for the list.
 class WeakKeyFiles {
  public:
-  explicit WeakKeyFiles(std::vector<std::filesystem::path> paths) : paths_(std::move(paths)) {}
+  explicit WeakKeyFiles(std::vector<std::filesystem::path> paths) : paths_(std::move(paths)), watcher_(paths_) {}
 
   /// At the start. Errors: INVALID_CONFIGURATION.
   Status open();
@@ -19,10 +20,10 @@ class WeakKeyFiles {
   const ca::Blacklist& list() const { return list_; }
 
  private:
-  std::filesystem::file_time_type newest() const;
+  Status read();
 
   const std::vector<std::filesystem::path> paths_;
-  std::filesystem::file_time_type read_{};
+  Watcher watcher_;
   ca::Blacklist list_;
 };
 

@@ -60,6 +60,7 @@ Result<std::unique_ptr<WirePort>> WirePort::start(const Configuration& configura
                                                   Database& database, Metrics& metrics, service::OwnCertificates& own,
                                                   wire::OpenDesk open_desk) {
   std::unique_ptr<WirePort> port(new WirePort(configuration, files, passphrase, others, database, metrics, own));
+  port->watcher_.changed();
   CAPF_LET(auto tls, port->open_tls());
   if (configuration.wire.legacy_phones) {
     log_warning("wire.legacy_phones", {{"words", "TLS 1.0 with AES128-SHA is spoken on the phones' port"}});
@@ -71,7 +72,6 @@ Result<std::unique_ptr<WirePort>> WirePort::start(const Configuration& configura
 }
 
 Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
-  std::string files = stamp();
   std::map<ExpiryKind, std::vector<Expiry>> shown;
   net::TlsSettings settings;
   settings.legacy_phones = configuration_.wire.legacy_phones;
@@ -98,7 +98,6 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
   if (!claimed && claimed.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(claimed.error());
   CAPF_LET(auto tls, net::TlsContext::make(settings));
   for (const auto& [name, kind] : identities) own_.set(kind, shown[kind]);
-  shown_ = std::move(files);
   return tls;
 }
 
@@ -113,13 +112,13 @@ Status WirePort::claim_keys() {
   return {};
 }
 
-std::string WirePort::stamp() const {
-  std::vector<std::filesystem::path> paths{files_.wire_shown()};
+Watcher::Paths WirePort::shown_files() const {
+  Watcher::Paths paths{files_.wire_shown()};
   for (const auto& [name, kind] : shown_identities(files_).value_or(Shown{})) {
     paths.push_back(files_.key(name));
     paths.push_back(files_.certificate(name));
   }
-  return stamp_of(paths);
+  return paths;
 }
 
 void WirePort::tick() {
@@ -128,16 +127,13 @@ void WirePort::tick() {
                      counts.handshake_failures, counts.sessions, counts.legacy_sessions});
   const Status claimed = claim_keys();
   if (!claimed) log_debug("wire.key_unclaimed", {{"reason", claimed.error().reason}});
-  const std::string files = stamp();
-  if (files == shown_ || files == refused_) return;
+  if (!watcher_.changed()) return;
   auto tls = open_tls();
   if (!tls && tls.error().reason == Reason::kDatabaseUnavailable) {
+    watcher_.forget();
     return log_debug("wire.certificate_waits", {{"reason", tls.error().reason}});
   }
-  if (!tls) {
-    refused_ = files;
-    return log_error("wire.certificate_kept", tls.error());
-  }
+  if (!tls) return log_error("wire.certificate_kept", tls.error());
   listener_->replace(*std::move(tls));
   log_info("wire.certificate_replaced");
 }

@@ -8,6 +8,7 @@
 #include "capf/base/metrics.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/site.h"
+#include "capf/daemon/watcher.h"
 #include "capf/domain/store.h"
 #include "capf/service/expiry.h"
 #include "capf/wire/listener.h"
@@ -45,7 +46,7 @@ class WirePort {
 
   Result<std::shared_ptr<const net::TlsContext>> open_tls();
   Status claim_keys();
-  std::string stamp() const;
+  Watcher::Paths shown_files() const;
 
   const Configuration& configuration_;
   const SiteFiles files_;
@@ -54,9 +55,8 @@ class WirePort {
   Database& database_;
   Metrics& metrics_;
   service::OwnCertificates& own_;
-  std::vector<KeyDigests> unclaimed_;         ///< keys that the record does not reserve for the site yet
-  std::string shown_;                         ///< stamp of the files whose certificates are shown
-  std::string refused_;                       ///< stamp of files that cannot be shown
+  std::vector<KeyDigests> unclaimed_;  ///< keys that the record does not reserve for the site yet
+  Watcher watcher_{[this] { return shown_files(); }};
   std::unique_ptr<wire::Listener> listener_;  ///< last: it calls what stands above
 };
 

@@ -6,6 +6,7 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
 #include "capf/daemon/renewal.h"
+#include "capf/daemon/watcher.h"
 #include "capf/daemon/wire_certificates.h"
 #include "tests/support/folder.h"
 
@@ -164,24 +165,26 @@ TEST_CASE("phones are to trust the wire certificates that are shown, and then th
   CHECK(trusted_wire(state.files).front().der == second);
 }
 
-TEST_CASE("a stamp of files tells that one was replaced, made or taken away, whatever its time") {
+TEST_CASE("a watcher notices that a file was replaced, made or taken away, whatever its time") {
   State state;
   state.write_wire("wire");
-  const std::vector<std::filesystem::path> paths{state.files.certificate("wire"), state.files.certificate("wire-2")};
-  const std::string before = stamp_of(paths);
-  CHECK(stamp_of(paths) == before);
+  const Watcher::Paths paths{state.files.certificate("wire"), state.files.certificate("wire-2")};
+  Watcher watcher(paths);
+  CHECK(watcher.changed());
+  CHECK_FALSE(watcher.changed());
   const auto time = std::filesystem::last_write_time(paths[0]);
   const auto aside = state.files.certificates() / "aside";
   std::filesystem::copy_file(paths[0], aside);
   std::filesystem::last_write_time(aside, time - hours{1});  // as 'cp -p' brings it from elsewhere
   std::filesystem::rename(aside, paths[0]);
-  const std::string replaced = stamp_of(paths);
-  CHECK(replaced != before);
+  CHECK(watcher.changed());
   state.write_wire("wire-2");
-  const std::string made = stamp_of(paths);
-  CHECK(made != replaced);
+  CHECK(watcher.changed());
   std::filesystem::remove(paths[1]);
-  CHECK(stamp_of(paths) == replaced);
+  CHECK(watcher.changed());
+  CHECK_FALSE(watcher.changed());
+  watcher.forget();
+  CHECK(watcher.changed());
 }
 
 }  // namespace
