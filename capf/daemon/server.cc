@@ -18,9 +18,10 @@
 #include "capf/daemon/complaint.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
+#include "capf/daemon/jobs.h"
 #include "capf/daemon/marks.h"
 #include "capf/daemon/renewal.h"
-#include "capf/daemon/ticker.h"
+#include "capf/daemon/watcher.h"
 #include "capf/daemon/weak_keys.h"
 #include "capf/daemon/wire.h"
 #include "capf/daemon/wire_certificates.h"
@@ -205,13 +206,7 @@ class Composition final : public Server {
                web::Server::start(settings, web::status_route(metrics_, [this] { return readiness_.check(); })));
       endpoints_.metrics = dial_address(web_server_->addresses());
     }
-    reading_.emplace(kReadingPeriod, [this] { read(); });
-    maintaining_.emplace(service::kLeaseRenewal, [this] { maintain(); });
-    refreshing_.emplace(kRefreshPeriod, [this] { refresh(); });
-    publishing_.emplace([this] { return publish(); });
-    checking_.emplace(kCheckingPeriod, [this] { check(); });
-    comparing_.emplace(kCheckingPeriod, [this] { compare(); });
-    sealing_.emplace(service::kLeaseRenewal, [this] { seal(); });
+    start_jobs();
     return {};
   }
 
@@ -230,37 +225,30 @@ class Composition final : public Server {
     }
     wire.join();
     authenticator_.attempts().drain(kRecordPatience);
-    if (refreshing_) {
-      refreshing_->stop();
-      issuer_service_.leave();
-      refreshing_.reset();
-    }
-    if (publishing_) {
-      publishing_->stop();
-      const auto generations = issuers_.all();
-      publisher_->leave(publishing_issuers(generations));
-      publishing_.reset();
-    }
-    if (sealing_) {
-      sealing_->stop();
-      sealer_.leave();
-      sealing_.reset();
-    }
-    if (checking_) checking_->stop();
-    common_primes_.stop();
-    if (comparing_) comparing_->stop();
-    if (maintaining_) {
-      maintaining_->stop();
-      maintenance_.leave();
-      maintaining_.reset();
-    }
-    if (reading_) reading_->stop();
+    jobs_.stop();
     if (status_server_) status_server_->stop();
     if (responder_) responder_->stop();  // before the server, which its answers need
     if (web_server_) web_server_->stop();
   }
 
  private:
+  /// Stopped in reverse: this server first leaves the list of servers, and its numbers are read until the end.
+  void start_jobs() {
+    using service::kLeaseRenewal;
+    jobs_.start({"numbers", every(kReadingPeriod, [this] { read(); })});
+    jobs_.start({"maintenance", every(kLeaseRenewal, [this] { maintain(); }), {}, [this] { maintenance_.leave(); }});
+    jobs_.start({"common primes", every(kCheckingPeriod, [this] { compare(); }), [this] { common_primes_.stop(); }});
+    jobs_.start({"check", every(kCheckingPeriod, [this] { check(); })});
+    jobs_.start({"seals", every(kLeaseRenewal, [this] { seal(); }), {}, [this] { sealer_.leave(); }});
+    jobs_.start({"publishing", [this] { return publish(); }, {}, [this] { leave_shards(); }});
+    jobs_.start({"issuers", every(kRefreshPeriod, [this] { refresh(); }), {}, [this] { issuer_service_.leave(); }});
+  }
+
+  void leave_shards() {
+    const auto generations = issuers_.all();
+    publisher_->leave(publishing_issuers(generations));
+  }
+
   Result<rpc::ListenSettings> listen_settings(const Listener& listener, int port) {
     rpc::ListenSettings settings;
     settings.addresses = with_port(listener.addresses, port);
@@ -618,13 +606,7 @@ class Composition final : public Server {
   Complaint journal_complaint_{"journal.not_followed"};
   std::unique_ptr<web::Server> status_server_;
   std::unique_ptr<web::Server> web_server_;
-  std::optional<Ticker> reading_;
-  std::optional<Ticker> maintaining_;
-  std::optional<Ticker> refreshing_;
-  std::optional<Ticker> publishing_;
-  std::optional<Ticker> sealing_;
-  std::optional<Ticker> checking_;
-  std::optional<Ticker> comparing_;
+  Jobs jobs_;
   Endpoints endpoints_;
 };
 

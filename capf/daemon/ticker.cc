@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <botan/system_rng.h>
+#include <pthread.h>
 
 namespace capf::daemon {
 namespace {
@@ -15,13 +16,8 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds period) {
 
 }  // namespace
 
-Ticker::Ticker(std::chrono::milliseconds period, std::function<void()> work)
-    : Ticker([period, work = std::move(work)] {
-        work();
-        return period;
-      }) {}
-
-Ticker::Ticker(std::function<std::chrono::milliseconds()> work) : work_(std::move(work)), thread_([this] { loop(); }) {}
+Ticker::Ticker(const char* name, std::function<std::chrono::milliseconds()> work)
+    : name_(name), work_(std::move(work)), thread_([this] { loop(); }) {}
 
 Ticker::~Ticker() { stop(); }
 
@@ -35,6 +31,7 @@ void Ticker::stop() {
 }
 
 void Ticker::loop() {
+  ::pthread_setname_np(::pthread_self(), name_);
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();

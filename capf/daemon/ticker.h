@@ -8,13 +8,12 @@
 
 namespace capf::daemon {
 
-/// Calls `work` on a thread of its own: at once, and then every `period`, each time up to a fifth of it earlier or
-/// later, so that servers that started together drift apart. Stops on destruction.
+/// Calls `work` on a thread of its own: at once, and again after the time that it returns, which is made up to a fifth
+/// shorter or longer, so that servers that started together drift apart. Stops on destruction.
 class Ticker {
  public:
-  Ticker(std::chrono::milliseconds period, std::function<void()> work);
-  /// @param work returns the time until it is to be called again.
-  explicit Ticker(std::function<std::chrono::milliseconds()> work);
+  /// @param name of the thread, at most 15 octets
+  Ticker(const char* name, std::function<std::chrono::milliseconds()> work);
   ~Ticker();
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
@@ -25,6 +24,7 @@ class Ticker {
  private:
   void loop();
 
+  const char* const name_;
   const std::function<std::chrono::milliseconds()> work_;
   std::mutex mutex_;
   std::condition_variable stopped_;
