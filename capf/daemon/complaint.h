@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "capf/base/error.h"
 #include "capf/base/log.h"
 
 namespace capf::daemon {

@@ -1,14 +1,12 @@
 #include "capf/daemon/server.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include <botan/system_rng.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "capf/base/log.h"
@@ -20,7 +18,10 @@
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/jobs.h"
 #include "capf/daemon/marks.h"
+#include "capf/daemon/publishing.h"
 #include "capf/daemon/renewal.h"
+#include "capf/daemon/sealing.h"
+#include "capf/daemon/upkeep.h"
 #include "capf/daemon/watcher.h"
 #include "capf/daemon/weak_keys.h"
 #include "capf/daemon/wire.h"
@@ -43,11 +44,8 @@
 #include "capf/service/monitor.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
-#include "capf/service/published.h"
-#include "capf/service/publisher.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
-#include "capf/service/responder.h"
 #include "capf/service/sealer.h"
 #include "capf/service/siteclock.h"
 #include "capf/service/trust.h"
@@ -62,15 +60,12 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kMaintenancePeriod{60};
 constexpr std::chrono::seconds kReadingPeriod{15};
 constexpr std::chrono::seconds kRefreshPeriod{5};
-constexpr milliseconds kAwaitedPeriod{1000};
 constexpr std::chrono::hours kRenewalPause{1};
 constexpr milliseconds kRecordPatience{1000};       // for refusals that were answered
 constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
 constexpr int kStatusThreads = 2;
-constexpr int kPatientNice = 15;
 constexpr int kCallsOfOnePhone = 8;
 
 /// A name for leases that no other server has: of this process, and of no later one with its number.
@@ -93,7 +88,6 @@ class Composition final : public Server {
       : configuration_(around.configuration),
         metrics_(around.metrics),
         clock_(around.clock, built_at()),
-        read_pool_(around.read_pool),
         files_(around.files),
         passphrase_(around.passphrase),
         secrets_(std::move(secrets)),
@@ -115,26 +109,30 @@ class Composition final : public Server {
         admin_records_(around.reserved),
         monitor_(around.reserved, clock_, issuers_, high_water_, record_, crl_state_, own_certificates_,
                  {files_.keys(), files_.crls()}),
+        readiness_(monitor_),
+        gauges_(around.read_pool, readiness_, monitor_, own_certificates_, clock_, metrics_),
         maintenance_(around.reserved, configuration_.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         common_primes_(around.reserved, certificates_, holder_),
+        upkeep_({maintenance_, checker_, common_primes_, issuer_service_, high_water_, clock_, metrics_},
+                configuration_.check_period),
         marks_(around.files.marks()),
         journal_file_(around.files.journal()),
         journal_(around.reserved, journal_file_, high_water_),
         sealer_(around.reserved, around.audit_key, marks_, high_water_, record_, clock_, holder_, Botan::system_rng()),
-        readiness_(monitor_),
+        sealing_(around.reserved, journal_, sealer_, high_water_, clock_, metrics_, around.adopted),
         database_(around.database),
-        reserved_(around.reserved),
-        adopted_(around.adopted) {}
+        reserved_(around.reserved) {}
   ~Composition() override { stop(milliseconds{0}); }
 
   Status listen() {
     CAPF_TRY(weak_keys_.open());
     CAPF_TRY(issuer_service_.start());
-    CAPF_LET(published_, service::PublishedCrls::open(files_.crls()));
-    recovery_.emplace(reserved_, *published_, marks_, high_water_, clock_, sealer_, journal_);
-    hold_against_crls();
-    hold_against_issuer();
+    CAPF_LET(publishing_, Publishing::open({database_, reserved_, issuers_, high_water_, clock_, crl_state_,
+                                            own_certificates_, metrics_},
+                                           configuration_, files_, holder_));
+    recovery_.emplace(reserved_, publishing_->crls(), marks_, high_water_, clock_, sealer_, journal_);
+    upkeep_.hold_against_issuer();
     enrolment_.emplace(database_.rounds(), dossiers_, authenticator_, issuers_, configuration_.policy, metrics_,
                        Botan::system_rng());
     watcher_.changed();
@@ -142,8 +140,7 @@ class Composition final : public Server {
     // Check whether the database is behind before any caller comes.
     CAPF_LET(recovery_word_, make_recovery_word(files_.recovery_word(), Botan::system_rng()));
     CAPF_TRY(journal_.open());
-    journal_complaint_.report(journal_.follow());
-    tell_seal(sealer_.check());
+    sealing_.check();
     const auto use_cases_with = [this](service::Records& records) {
       return rpc::UseCases{.enrolment = *enrolment_,
                            .phones = phones_,
@@ -190,14 +187,6 @@ class Composition final : public Server {
       CAPF_LET(admin_server_, rpc::Server::start_admin(use_cases_with(admin_records_), settings));
       endpoints_.admin = dial_address(admin_server_->addresses());
     }
-    publisher_.emplace(
-        reserved_, *published_, clock_, Botan::system_rng(),
-        service::PublisherSettings{holder_, status_url(configuration_), configuration_.status.crl_interval,
-                                   configuration_.status.crl_validity});
-    service::ResponderSettings responder;
-    responder.cache = configuration_.status.ocsp_cache;
-    responder.validity = configuration_.status.ocsp_validity;
-    responder_.emplace(database_, *published_, high_water_, clock_, Botan::system_rng(), responder);
     if (configuration_.status_listener.enabled) CAPF_TRY(listen_for_relying_parties());
     if (configuration_.metrics.enabled) {
       web::ServerSettings settings;
@@ -227,7 +216,7 @@ class Composition final : public Server {
     authenticator_.attempts().drain(kRecordPatience);
     jobs_.stop();
     if (status_server_) status_server_->stop();
-    if (responder_) responder_->stop();  // before the server, which its answers need
+    if (publishing_) publishing_->responder().stop();  // before the server, which its answers need
     if (web_server_) web_server_->stop();
   }
 
@@ -236,17 +225,16 @@ class Composition final : public Server {
   void start_jobs() {
     using service::kLeaseRenewal;
     jobs_.start({"numbers", every(kReadingPeriod, [this] { read(); })});
-    jobs_.start({"maintenance", every(kLeaseRenewal, [this] { maintain(); }), {}, [this] { maintenance_.leave(); }});
-    jobs_.start({"common primes", every(kCheckingPeriod, [this] { compare(); }), [this] { common_primes_.stop(); }});
-    jobs_.start({"check", every(kCheckingPeriod, [this] { check(); })});
-    jobs_.start({"seals", every(kLeaseRenewal, [this] { seal(); }), {}, [this] { sealer_.leave(); }});
-    jobs_.start({"publishing", [this] { return publish(); }, {}, [this] { leave_shards(); }});
-    jobs_.start({"issuers", every(kRefreshPeriod, [this] { refresh(); }), {}, [this] { issuer_service_.leave(); }});
-  }
-
-  void leave_shards() {
-    const auto generations = issuers_.all();
-    publisher_->leave(publishing_issuers(generations));
+    jobs_.start(
+        {"maintenance", every(kLeaseRenewal, [this] { upkeep_.maintain(); }), {}, [this] { maintenance_.leave(); }});
+    jobs_.start({"common primes", every(kCheckingPeriod, [this] { upkeep_.compare_keys(); }),
+                 [this] { common_primes_.stop(); }});
+    jobs_.start({"check", every(kCheckingPeriod, [this] { upkeep_.check(); })});
+    jobs_.start({"seals", every(kLeaseRenewal, [this] { sealing_.run(); }), {}, [this] { sealer_.leave(); }});
+    jobs_.start({"publishing", [this] { return publishing_->run(); }, {}, [this] { publishing_->leave(); }});
+    jobs_.start({"issuers", every(kRefreshPeriod, [this] { upkeep_.refresh_issuers(); }), {}, [this] {
+                   issuer_service_.leave();
+                 }});
   }
 
   Result<rpc::ListenSettings> listen_settings(const Listener& listener, int port) {
@@ -337,89 +325,12 @@ class Composition final : public Server {
     return {};
   }
 
-  /// @param complete whether the list has what is in the database, which may not have answered
-  void tell_expiries(const std::vector<Expiry>& expiries, bool complete) {
-    const TimePoint now = clock_.now();
-    std::map<ExpiryKind, TimePoint> first;
-    std::map<Role, AdministratorNumbers> roles;
-    for (const Expiry& expiry : expiries) {
-      if (expiry.role) {
-        AdministratorNumbers& numbers = roles[*expiry.role];
-        if (expiry.not_after > now) ++numbers.usable;
-        numbers.first = std::min(numbers.first.value_or(expiry.not_after), expiry.not_after);
-        numbers.last = std::max(numbers.last.value_or(expiry.not_after), expiry.not_after);
-      } else if (!expiry.spare) {
-        const auto [at, added] = first.emplace(expiry.kind, expiry.not_after);
-        if (!added) at->second = std::min(at->second, expiry.not_after);
-      }
-    }
-    for (const auto& [kind, end] : first) metrics_.set_certificate_not_after(to_string(kind), end);
-    if (!complete) return;
-    for (const Role role : kRoles) metrics_.set_administrators(to_string(role), roles[role]);
-    for (const Expiry& expiry : expiry_warnings_.due(expiries, now)) {
-      log_warning("certificate.ends", {{"certificate", to_string(expiry.kind)},
-                                       {"name", expiry.name},
-                                       {"role", expiry.role ? to_string(*expiry.role) : ""},
-                                       {"not_after", to_rfc3339(expiry.not_after)},
-                                       {"days", std::chrono::floor<std::chrono::days>(expiry.not_after - now).count()},
-                                       {"words", expiry.not_after > now ? "it ends soon" : "it has ended"}});
-    }
-  }
-
+  /// Numbers for monitoring, and files that may have changed.
   void read() {
-    read_pool_(metrics_);
-    const Status ready = readiness_.check();
-    metrics_.set_not_ready(ready ? std::nullopt : std::optional(ready.error().reason));
-    if (!readiness_.draining()) readiness_complaint_.report(ready);
-    const auto summary = monitor_.summary();
+    gauges_.read();
     if (wire_port_) wire_port_->tick();
     weak_keys_.tick();
     keep_certificates();
-    summary_complaint_.report(summary);
-    tell_expiries(summary ? summary->expiries : own_certificates_.list(), summary.has_value());
-    if (!summary) return;
-    for (const OperationState state : kOperationStates) {
-      const auto found = summary->operations.find(state);
-      metrics_.set_operations(to_string(state), found == summary->operations.end() ? 0 : found->second);
-    }
-    const TimePoint now = clock_.now();
-    const TimePoint oldest = summary->oldest_pending.value_or(now);
-    metrics_.set_oldest_pending_age(std::chrono::duration_cast<std::chrono::seconds>(now - std::min(oldest, now)));
-    metrics_.set_overdue(summary->overdue);
-    metrics_.set_phones(summary->phones);
-    metrics_.set_lscs_unconfirmed(summary->lscs_unconfirmed);
-    metrics_.set_lscs_expired(summary->lscs_expired);
-    for (const auto& [days, count] : summary->lscs_expiring) metrics_.set_lscs_expiring(days, count);
-    metrics_.set_summary_read(now);
-  }
-
-  void refresh() {
-    refresh_complaint_.report(issuer_service_.refresh());
-    hold_against_issuer();
-  }
-
-  /// Bounds the clock: the present is not before the active issuer's notBefore.
-  void hold_against_issuer() {
-    const auto issuers = issuer_service_.list();
-    if (!issuers) return;
-    for (const IssuerRecord& issuer : *issuers) {
-      if (issuer.active) clock_.set("the active issuer", issuer.not_before);
-    }
-  }
-
-  void maintain() {
-    const auto held = maintenance_.hold();
-    metrics_.set_lease_held(held && *held);
-    if (!held) maintenance_complaint_.report(held);
-    const auto now = steady_clock::now();
-    if (!held || !*held || (maintained_ && now - *maintained_ < kMaintenancePeriod)) return;
-    maintained_ = now;
-    const auto round = maintenance_.run();
-    maintenance_complaint_.report(round);
-    if (!round) return;
-    if (*round && (*round)->expired + (*round)->revoked > 0) {
-      log_info("maintenance.done", {{"expired", (*round)->expired}, {"revoked", (*round)->revoked}});
-    }
   }
 
   Status listen_for_relying_parties() {
@@ -435,115 +346,20 @@ class Composition final : public Server {
       if (!issuer) return std::nullopt;
       return issuer->record().der;
     };
-    const web::Publication publication{*published_, certificate,
-                                       *responder_, configuration_.status.crl_interval,
-                                       metrics_,    [this] { return readiness_.recent().has_value(); }};
+    const web::Publication publication{publishing_->crls(),
+                                       certificate,
+                                       publishing_->responder(),
+                                       configuration_.status.crl_interval,
+                                       metrics_,
+                                       [this] { return readiness_.recent().has_value(); }};
     CAPF_LET(status_server_, web::Server::start_later(settings, web::publication_route(publication)));
     endpoints_.status = dial_address(status_server_->addresses());
     return {};
   }
 
-  /// A database without a CRL that this server serves was set back: reported as a mark, so that no caller is let in.
-  void hold_against_crls() {
-    TimePoint newest;
-    for (const auto& crl : published_->all()) newest = std::max(newest, crl->terms.this_update);
-    clock_.set("the last CRL", newest);
-    const std::uint64_t epoch = high_water_.epoch();
-    const Status level = reserved_.read([this](Transaction& tx) { return published_->check(tx); });
-    if (level) return high_water_.report(epoch, "crls", std::nullopt);
-    if (level.error().reason != Reason::kDatabaseBehind) return log_warning("crls.unread", level.error());
-    high_water_.report(epoch, "crls", "it does not have the newest CRL that this server serves");
-  }
-
-  /// @param generations must outlive the result.
-  static std::vector<service::PublishingIssuer> publishing_issuers(
-      const std::vector<std::shared_ptr<const ca::Issuer>>& generations) {
-    std::vector<service::PublishingIssuer> issuers;
-    for (const auto& issuer : generations) issuers.push_back({issuer->record(), issuer->key()});
-    return issuers;
-  }
-
-  /// @return the time until it is to be called again
-  milliseconds publish() {
-    const milliseconds period = service::Publisher::period(configuration_.status.crl_interval);
-    hold_against_crls();
-    // Sign nothing while the database is behind what this server has signed before.
-    const Status level = high_water_.check();
-    if (!level && !told_behind_) log_error("database.behind", level.error());
-    told_behind_ = !level;
-    if (!level) return period;
-    const auto generations = issuers_.all();
-    const auto issuers = publishing_issuers(generations);
-    ocsp_complaint_.report(responder_->keep(issuers));
-    own_certificates_.set(ExpiryKind::kOcsp, responder_->expiries());
-    bool awaited = false;
-    for (const service::ShardState& state : publisher_->run(issuers)) {
-      const CrlShard& shard = state.shard;
-      awaited = awaited || state.awaited;
-      crl_state_.report(state);
-      if (state.newest) {
-        metrics_.set_crl(shard.issuer_id, shard.shard,
-                         {state.newest->number, state.newest->entries, state.newest->size, state.newest->this_update,
-                          state.newest->next_update});
-      }
-      metrics_.set_crl_failing(shard.issuer_id, shard.shard,
-                               state.error ? std::optional(state.error->reason) : std::nullopt);
-      const auto last = failing_.find(shard);
-      if (!state.error) {
-        if (last != failing_.end()) failing_.erase(last);
-      } else if (last == failing_.end() || last->second != state.error->reason) {
-        failing_[shard] = state.error->reason;
-        log_error("crl.not_published", *state.error, {{"issuer", shard.issuer_id}, {"shard", shard.shard}});
-      }
-    }
-    return awaited ? std::min(period, kAwaitedPeriod) : period;
-  }
-
-  void check() {
-    const auto findings = checker_.run(configuration_.check_period);
-    check_complaint_.report(findings);
-    if (findings && *findings) metrics_.set_findings(static_cast<std::int64_t>((*findings)->size()));
-  }
-
-  /// Minutes of arithmetic, which give way to whatever serves phones.
-  void compare() {
-    ::setpriority(PRIO_PROCESS, 0, kPatientNice);  // Linux: of this thread
-    if (high_water_.check()) compare_complaint_.report(common_primes_.run(configuration_.check_period));
-  }
-
-  void seal() {
-    if (!adopted_) {
-      const auto moved = in_write(reserved_, [](Transaction& tx) { return tx.seals().adopt_cluster(); });
-      adopted_ = moved.has_value();
-      if (moved && *moved) log_warning("database.moved");
-      if (!moved) return tell_seal(tl::unexpected<Error>(moved.error()));
-    }
-    journal_complaint_.report(journal_.follow());
-    tell_seal(sealer_.run());
-  }
-
-  void tell_seal(const Result<std::optional<AuditSeal>>& last) {
-    const Status level = high_water_.check();
-    metrics_.set_database_behind(!level);
-    const auto reason = last ? std::nullopt : std::optional(last.error().reason);
-    metrics_.set_database_up(reason != Reason::kDatabaseUnavailable);
-    if (reason != Reason::kDatabaseUnavailable) {
-      const bool read_only = reason == Reason::kDatabaseReadOnly;
-      metrics_.set_database_read_only(read_only);
-      if (read_only && !read_only_) log_warning("database.read_only");
-      if (!read_only && read_only_) log_info("database.writable");
-      read_only_ = read_only;
-    }
-    sealing_complaint_.report(last);
-    if (!last || !*last) return;
-    metrics_.set_seal((*last)->number, (*last)->sealed_at);
-    clock_.set("the last seal", (*last)->sealed_at);
-  }
-
   const Configuration& configuration_;
   Metrics& metrics_;
   service::SiteClock clock_;
-  const PoolReading read_pool_;
   const SiteFiles& files_;
   const Secret& passphrase_;
   const std::string holder_ = holder_name();
@@ -553,7 +369,6 @@ class Composition final : public Server {
   service::RecordState record_;
   service::CrlState crl_state_;
   service::OwnCertificates own_certificates_;
-  service::ExpiryWarnings expiry_warnings_;
   WeakKeyFiles weak_keys_;
   service::Dossiers dossiers_;
   service::Authenticator authenticator_;
@@ -568,42 +383,29 @@ class Composition final : public Server {
   service::Records records_;
   service::Records admin_records_;
   service::Monitor monitor_;
+  rpc::Readiness readiness_;
+  Gauges gauges_;
   service::Maintenance maintenance_;
   service::Checker checker_;
   service::CommonPrimes common_primes_;
+  Upkeep upkeep_;
   MarksFile marks_;
   JournalFile journal_file_;
   service::Journal journal_;
   Secret recovery_word_;
   service::Sealer sealer_;
-  rpc::Readiness readiness_;
+  Sealing sealing_;
   Database& database_;
   Database& reserved_;
   std::optional<service::Enrolment> enrolment_;
   std::unique_ptr<WirePort> wire_port_;
   std::unique_ptr<rpc::Server> phone_server_;
   std::unique_ptr<rpc::Server> admin_server_;
-  std::unique_ptr<service::PublishedCrls> published_;
+  std::unique_ptr<Publishing> publishing_;
   std::optional<service::Recovery> recovery_;
-  std::optional<service::Publisher> publisher_;
-  std::map<CrlShard, Reason> failing_;  ///< the last reason logged for each shard
-  std::optional<service::Responder> responder_;
-  bool told_behind_ = false;
-  bool read_only_ = false;  ///< whether the database was at the last attempt to seal
-  bool adopted_;
-  std::optional<steady_clock::time_point> maintained_;
-  Complaint readiness_complaint_{"server.not_ready"};
-  Complaint summary_complaint_{"summary.failed"};
   Watcher watcher_{{files_.certificate("site-ca"), files_.certificate("server"), files_.key("server")}};
   steady_clock::time_point next_renewal_{};
   Complaint renewal_complaint_{"server.certificate_not_renewed"};
-  Complaint refresh_complaint_{"issuers.unread"};
-  Complaint maintenance_complaint_{"maintenance.failed"};
-  Complaint ocsp_complaint_{"ocsp.not_certified"};
-  Complaint check_complaint_{"check.failed"};
-  Complaint compare_complaint_{"keys.not_compared"};
-  Complaint sealing_complaint_{"audit.unsealed"};
-  Complaint journal_complaint_{"journal.not_followed"};
   std::unique_ptr<web::Server> status_server_;
   std::unique_ptr<web::Server> web_server_;
   Jobs jobs_;

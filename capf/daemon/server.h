@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 
 #include "capf/base/metrics.h"
@@ -9,13 +8,11 @@
 #include "capf/ca/token.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/endpoints.h"
+#include "capf/daemon/gauges.h"
 #include "capf/daemon/site.h"
 #include "capf/domain/store.h"
 
 namespace capf::daemon {
-
-/// Sets the metrics of the connections to the database: size, in use, waiting.
-using PoolReading = std::function<void(Metrics&)>;
 
 /// The surroundings of a server, which outlive it.
 struct Surroundings {
