@@ -1,0 +1,126 @@
+#include "capf/daemon/listeners.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "capf/ca/ocsp.h"
+
+namespace capf::daemon {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr int kStatusThreads = 2;
+constexpr int kCallsOfOnePhone = 8;
+
+/// Leaves an eighth of the places for other addresses.
+rpc::Capacity shared_by_addresses(int running, int waiting) {
+  const int all = running + waiting;
+  return {running, waiting, std::max(1, all - (all + 7) / 8)};
+}
+
+rpc::CallLimits call_limits(const Limits& limits) {
+  return {{limits.calls_in_flight, limits.calls_waiting, kCallsOfOnePhone},
+          shared_by_addresses(limits.unauthenticated_calls_in_flight, limits.unauthenticated_calls_waiting)};
+}
+
+net::ConnectionLimits connection_limits(const Limits& limits) {
+  net::ConnectionLimits connections = rpc::kPhoneConnectionLimits;
+  connections.all = static_cast<std::size_t>(limits.connections);
+  connections.strangers = static_cast<std::size_t>(limits.unauthenticated_connections);
+  connections.strangers_of_one = static_cast<std::size_t>(limits.unauthenticated_connections_per_address);
+  return connections;
+}
+
+}  // namespace
+
+void Listeners::add_wire(std::unique_ptr<WirePort> port) {
+  wire_ = std::move(port);
+  endpoints_.wire = dial_address(wire_->addresses());
+}
+
+Status Listeners::open_phone(const rpc::UseCases& use_cases) {
+  if (!configuration_.phone.enabled) return {};
+  CAPF_LET(auto settings, certificates_.phone_port());
+  settings.addresses = with_port(configuration_.phone.addresses, configuration_.phone_port());
+  settings.proxies = configuration_.trusted_proxies;
+  const Limits& limits = configuration_.limits;
+  CAPF_LET(phone_, rpc::Server::start_phone(use_cases, settings, call_limits(limits), connection_limits(limits)));
+  endpoints_.phone = dial_address(phone_->addresses());
+  return {};
+}
+
+Status Listeners::open_admin(const rpc::UseCases& use_cases) {
+  if (!configuration_.admin.enabled) return {};
+  CAPF_LET(auto settings, certificates_.admin_port());
+  settings.addresses = with_port(configuration_.admin.addresses, configuration_.admin_port());
+  settings.proxies = configuration_.trusted_proxies;
+  CAPF_LET(admin_, rpc::Server::start_admin(use_cases, settings));
+  endpoints_.admin = dial_address(admin_->addresses());
+  return {};
+}
+
+Status Listeners::open_status(const web::Publication& publication) {
+  if (!configuration_.status_listener.enabled) return {};
+  web::ServerSettings settings;
+  settings.addresses = with_port(configuration_.status_listener.addresses, configuration_.status_port());
+  settings.loopback_only = false;
+  settings.threads = kStatusThreads;
+  settings.largest_body = ca::kLargestOcspRequest;
+  settings.connections = configuration_.status.connections;
+  settings.connections_per_address = configuration_.status.connections_per_address;
+  CAPF_LET(status_, web::Server::start_later(settings, web::publication_route(publication)));
+  endpoints_.status = dial_address(status_->addresses());
+  return {};
+}
+
+Status Listeners::open_metrics(const web::Route& route) {
+  if (!configuration_.metrics.enabled) return {};
+  web::ServerSettings settings;
+  settings.addresses = with_port(configuration_.metrics.addresses, configuration_.metrics_port());
+  CAPF_LET(metrics_, web::Server::start(settings, route));
+  endpoints_.metrics = dial_address(metrics_->addresses());
+  return {};
+}
+
+Status Listeners::replace_certificates() {
+  if (phone_) {
+    CAPF_LET(const auto settings, certificates_.phone_port());
+    CAPF_TRY(phone_->replace_certificate(settings));
+  }
+  if (admin_) {
+    CAPF_LET(const auto settings, certificates_.admin_port());
+    CAPF_TRY(admin_->replace_certificate(settings));
+  }
+  return {};
+}
+
+void Listeners::tick() {
+  if (wire_) wire_->tick();
+}
+
+void Listeners::stop_calls(milliseconds patience) {
+  const auto deadline = steady_clock::now() + patience;
+  // Beside the others: one deadline for all.
+  std::thread wire([&] {
+    if (wire_) wire_->stop(patience);
+  });
+  for (auto* server : {phone_.get(), admin_.get()}) {
+    if (server == nullptr) continue;
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
+    server->stop(std::max(left, milliseconds{0}));
+  }
+  wire.join();
+}
+
+void Listeners::stop_status() {
+  if (status_) status_->stop();
+}
+
+void Listeners::stop_metrics() {
+  if (metrics_) metrics_->stop();
+}
+
+}  // namespace capf::daemon
