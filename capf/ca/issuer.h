@@ -2,32 +2,17 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <botan/rng.h>
 
 #include "capf/base/bytes.h"
 #include "capf/ca/key.h"
+#include "capf/ca/profile.h"
 #include "capf/domain/certificate.h"
 #include "capf/domain/issuer.h"
-#include "capf/domain/policy.h"
 
 namespace capf::ca {
-
-/// An LSC is at most this large: phones have little room.
-inline constexpr std::size_t kLargestLsc = 2048;
-/// LSCs, CRLs and OCSP answers are valid from so long before they are made, for clocks that are behind.
-inline constexpr std::chrono::minutes kBackdate{5};
-
-/// The parts of an LSC. Only the key comes from the phone's request.
-struct LscRequest {
-  DeviceName device;
-  std::string model;          ///< for SubjectForm::kCisco; empty: the plain form is used
-  std::string serial_number;  ///< of the device, as in its MIC: "PID:CP-8861 SN:FCH18198CNQ"; may be empty
-  Bytes public_key;           ///< SubjectPublicKeyInfo, DER; checked by check_key()
-  TimePoint now;
-  std::chrono::hours validity{0};
-  SubjectForm form = SubjectForm::kPlain;
-};
 
 struct IssuedLsc {
   Bytes der;

@@ -1,11 +1,33 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
+#include "capf/base/bytes.h"
+#include "capf/base/time.h"
 #include "capf/ca/build.h"
-#include "capf/ca/issuer.h"
+#include "capf/domain/device.h"
+#include "capf/domain/policy.h"
 
 namespace capf::ca {
+
+/// An LSC is at most this large: phones have little room.
+inline constexpr std::size_t kLargestLsc = 2048;
+/// LSCs, CRLs and OCSP answers are valid from so long before they are made, for clocks that are behind.
+inline constexpr std::chrono::minutes kBackdate{5};
+
+/// The parts of an LSC. Only the key comes from the phone's request.
+struct LscRequest {
+  DeviceName device;
+  std::string model;          ///< for SubjectForm::kCisco; empty: the plain form is used
+  std::string serial_number;  ///< of the device, as in its MIC: "PID:CP-8861 SN:FCH18198CNQ"; may be empty
+  Bytes public_key;           ///< SubjectPublicKeyInfo, DER; checked by check_key()
+  TimePoint now;
+  std::chrono::hours validity{0};
+  SubjectForm form = SubjectForm::kPlain;
+};
 
 /// The common fields of one issuer's LSCs.
 struct LscProfile {
