@@ -5,7 +5,7 @@
 namespace capf::cli {
 namespace {
 
-Result<int> list(const Arguments& arguments, Server& server) {
+Result<int> list(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListLimitedAddressesRequest()));
   return print_rows(
       arguments,
@@ -13,7 +13,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
       response.addresses());
 }
 
-Result<int> unlock(const Arguments& arguments, Server& server) {
+Result<int> unlock(const Arguments& arguments, Connection& server) {
   v1::UnlockAddressRequest request;
   request.set_address(arguments.text("ADDRESS"));
   CAPF_LET(const auto response, server.call(request));

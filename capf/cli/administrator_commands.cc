@@ -17,7 +17,7 @@ std::vector<Bytes> certificates_of(const v1::AddAdministratorResponse& response)
 }
 
 /// For a key that stays where it was made: the server certifies a request from there.
-Result<int> certify(const Arguments& arguments, Server& server) {
+Result<int> certify(const Arguments& arguments, Connection& server) {
   constexpr std::size_t kLargestRequest = 65536;
   v1::AddAdministratorRequest request;
   request.set_name(arguments.text("NAME"));
@@ -40,7 +40,7 @@ Result<int> certify(const Arguments& arguments, Server& server) {
 }
 
 /// The key is made and stays here; the server gets only its certification request.
-Result<int> add(const Arguments& arguments, Server& server) {
+Result<int> add(const Arguments& arguments, Connection& server) {
   if (arguments.has("--request")) return certify(arguments, server);
   v1::AddAdministratorRequest request;
   request.set_name(arguments.text("NAME"));
@@ -62,7 +62,7 @@ Result<int> add(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> list(const Arguments& arguments, Server& server) {
+Result<int> list(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListAdministratorsRequest()));
   return print_rows(arguments,
                     {{"NAME", "name"},
@@ -74,7 +74,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
                     response.administrators());
 }
 
-Result<int> disable(const Arguments& arguments, Server& server) {
+Result<int> disable(const Arguments& arguments, Connection& server) {
   v1::DisableAdministratorRequest request;
   request.set_name(arguments.text("NAME"));
   if (const auto code = confirm(arguments, "Disable the administrator " + request.name() + "?")) return *code;

@@ -21,7 +21,7 @@ const std::vector<Column> kColumns{{"SERIAL", "serial"},
                                    {"NOT AFTER", "not_after"},
                                    {"ISSUER", "issuer"}};
 
-Result<int> list(const Arguments& arguments, Server& server) {
+Result<int> list(const Arguments& arguments, Connection& server) {
   v1::ListCertificatesRequest request;
   request.set_device(named_device(arguments, "--device"));
   request.set_state(arguments.text("--state"));
@@ -31,19 +31,19 @@ Result<int> list(const Arguments& arguments, Server& server) {
       arguments, server, request, kColumns, [](const auto& response) -> auto& { return response.certificates(); });
 }
 
-Result<v1::GetCertificateResponse> get(const Arguments& arguments, Server& server) {
+Result<v1::GetCertificateResponse> get(const Arguments& arguments, Connection& server) {
   v1::GetCertificateRequest request;
   request.set_serial_or_device(named_certificate(arguments));
   return server.call(request);
 }
 
-Result<int> show_certificate(const Arguments& arguments, Server& server) {
+Result<int> show_certificate(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, get(arguments, server));
   show(std::cout, arguments.format(), to_json(response.certificate()));
   return 0;
 }
 
-Result<int> export_certificate(const Arguments& arguments, Server& server) {
+Result<int> export_certificate(const Arguments& arguments, Connection& server) {
   const bool der = arguments.text("--format") == "der";
   const std::string path = arguments.text("--out");
   if (der && arguments.has("--chain")) return report_usage("DER holds one certificate: --chain needs --format pem");
@@ -100,7 +100,7 @@ Result<std::vector<v1::CertificateSelection>> selections(const Arguments& argume
 }
 
 /// Lists what a revocation of them would revoke: a sample for people, all of it for programs.
-Result<int> list_selected(const Arguments& arguments, Server& server,
+Result<int> list_selected(const Arguments& arguments, Connection& server,
                           const std::vector<v1::CertificateSelection>& slices) {
   const bool all = arguments.format() == Format::kJson;
   List list(std::cout, arguments.format(), kColumns);
@@ -125,7 +125,7 @@ Result<int> list_selected(const Arguments& arguments, Server& server,
   return 0;
 }
 
-Result<int> revoke_selection(const Arguments& arguments, Server& server) {
+Result<int> revoke_selection(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto slices, selections(arguments));
   if (arguments.has("--dry-run")) return list_selected(arguments, server, slices);
   const std::string reason = arguments.text("--reason");
@@ -190,7 +190,7 @@ Result<v1::RevokeKeyRequest> named_key(const std::string& name) {
   return request;
 }
 
-Result<int> revoke_key(const Arguments& arguments, Server& server) {
+Result<int> revoke_key(const Arguments& arguments, Connection& server) {
   CAPF_LET(const v1::RevokeKeyRequest request, named_key(arguments.text("--key")));
   const std::string question = "Block the key " + to_hex(as_bytes(request.key_sha256())) +
                                " for ever, revoke its certificates and block its device?";
@@ -204,7 +204,7 @@ Result<int> revoke_key(const Arguments& arguments, Server& server) {
   return print_rows(arguments, kColumns, response.certificates());
 }
 
-Result<int> revoke(const Arguments& arguments, Server& server) {
+Result<int> revoke(const Arguments& arguments, Connection& server) {
   const bool named = arguments.has("SERIAL|DEVICE");
   const bool by_key = arguments.has("--key");
   bool selected = false;
@@ -233,7 +233,7 @@ Result<int> revoke(const Arguments& arguments, Server& server) {
   return print_rows(arguments, kColumns, response.certificates());
 }
 
-Result<int> release(const Arguments& arguments, Server& server) {
+Result<int> release(const Arguments& arguments, Connection& server) {
   v1::ReleaseCertificatesRequest request;
   request.set_serial_or_device(named_certificate(arguments));
   CAPF_LET(const auto response, server.call(request));
@@ -244,7 +244,7 @@ const std::vector<Column> kBlockedColumns{{"SHA-256", "sha256"},  {"BLOCKED AT",
                                           {"BY", "blocked_by"},   {"NOT AFTER", "not_after"},
                                           {"SUBJECT", "subject"}, {"ISSUER", "issuer"}};
 
-Result<int> block(const Arguments& arguments, Server& server) {
+Result<int> block(const Arguments& arguments, Connection& server) {
   v1::BlockCertificatesRequest request;
   for (const std::string& path : arguments.list("FILE")) {
     auto data = client::read_file(path, kLargestFile);
@@ -255,7 +255,7 @@ Result<int> block(const Arguments& arguments, Server& server) {
   return print_rows(arguments, kBlockedColumns, response.certificates());
 }
 
-Result<int> unblock(const Arguments& arguments, Server& server) {
+Result<int> unblock(const Arguments& arguments, Connection& server) {
   v1::UnblockCertificateRequest request;
   request.set_sha256(arguments.text("SHA256"));
   CAPF_LET(const auto response, server.call(request));
@@ -263,13 +263,13 @@ Result<int> unblock(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> list_blocked(const Arguments& arguments, Server& server) {
+Result<int> list_blocked(const Arguments& arguments, Connection& server) {
   return print_pages(
       arguments, server, v1::ListBlockedCertificatesRequest(), kBlockedColumns,
       [](const auto& response) -> auto& { return response.certificates(); });
 }
 
-Result<int> verify(const Arguments& arguments, Server& server) {
+Result<int> verify(const Arguments& arguments, Connection& server) {
   v1::VerifyCertificatesRequest request;
   const TimePoint since = arguments.time("--since").value_or(SystemClock().now() - std::chrono::hours{24});
   set_time(*request.mutable_since(), since);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "capf/cli/command.h"
-#include "capf/cli/server.h"
+#include "capf/cli/connection.h"
 #include "capf/cli/verdict.h"
 
 namespace capf::cli {
@@ -43,7 +43,7 @@ std::optional<Range> range(const Arguments& arguments, const std::string& name) 
 /// Prints a line within --timeout even if something hangs. Calls end a little earlier, so that the line can say what
 /// hung.
 /// @return the exit code where --timeout is out of range.
-std::optional<int> limit_time(const std::string& check, const Arguments& arguments, Server& server) {
+std::optional<int> limit_time(const std::string& check, const Arguments& arguments, Connection& server) {
   const std::int64_t seconds = arguments.number("--timeout").value_or(kUsualTimeout);
   if (seconds < 1 || seconds > kLongestTimeout) return print_usage(check, "--timeout is 1 to 600 seconds");
   const std::chrono::milliseconds whole = std::chrono::seconds(seconds);
@@ -63,7 +63,7 @@ std::optional<int> limit_time(const std::string& check, const Arguments& argumen
   return std::nullopt;
 }
 
-Result<int> pending(const Arguments& arguments, Server& server) {
+Result<int> pending(const Arguments& arguments, Connection& server) {
   if (const auto code = limit_time("PENDING", arguments, server)) return *code;
   const auto summary = server.call(v1::GetSummaryRequest());
   if (!summary) return print_error("PENDING", summary.error());
@@ -76,7 +76,7 @@ Result<int> pending(const Arguments& arguments, Server& server) {
                              range(arguments, "--overdue").value_or(0)));
 }
 
-Result<int> expiry(const Arguments& arguments, Server& server) {
+Result<int> expiry(const Arguments& arguments, Connection& server) {
   Thresholds asked;
   for (const auto& [name, days] : {std::pair{"--warning", &asked.warning}, {"--critical", &asked.critical}}) {
     if (!arguments.has(name)) continue;
@@ -95,7 +95,7 @@ Result<int> expiry(const Arguments& arguments, Server& server) {
   return print(judge_expiry(*summary, SystemClock().now(), days, arguments.has("--verbose")));
 }
 
-Result<int> health(const Arguments& arguments, Server& server) {
+Result<int> health(const Arguments& arguments, Connection& server) {
   if (const auto code = limit_time("HEALTH", arguments, server)) return *code;
   const auto servers = server.health();
   if (!servers) return print_error("HEALTH", servers.error());

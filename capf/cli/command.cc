@@ -10,7 +10,7 @@
 
 #include <unistd.h>
 
-#include "capf/cli/server.h"
+#include "capf/cli/connection.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -100,7 +100,7 @@ std::optional<int> confirm(const Arguments& arguments, const std::string& questi
 }
 
 Result<int> run_capfd(const std::string& command, const std::vector<std::string>& options, const Arguments& arguments,
-                      Server& server) {
+                      Connection& server) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   const std::string capfd = (self.parent_path() / "capfd").string();

@@ -12,7 +12,7 @@
 
 namespace capf::cli {
 
-class Server;
+class Connection;
 
 /// An option ("--auth") or, where the name does not begin with a dash, an argument by position ("DEVICE").
 struct Option {
@@ -73,7 +73,7 @@ struct Command {
   std::string example;
   std::vector<Option> options;
   /// @return the exit code; an error is reported by the caller.
-  Result<int> (*run)(const Arguments& arguments, Server& server) = nullptr;
+  Result<int> (*run)(const Arguments& arguments, Connection& server) = nullptr;
   bool plugin = false;  ///< ends with the monitoring plugins' own exit codes
 };
 
@@ -84,7 +84,7 @@ std::optional<int> confirm(const Arguments& arguments, const std::string& questi
 /// Goes on as capfd, which stands beside this program: it knows the keys, which are files of the server's. Its exit
 /// code is ours. @param command "wire-certificate add". @param options those of `arguments` that it is given
 Result<int> run_capfd(const std::string& command, const std::vector<std::string>& options, const Arguments& arguments,
-                      Server& server);
+                      Connection& server);
 
 Option output_option();
 Option limit_option();

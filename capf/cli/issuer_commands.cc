@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kLargestFile = 65536;
 
-Result<int> list(const Arguments& arguments, Server& server) {
+Result<int> list(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
   return print_rows(arguments,
                     {{"ID", "id"},
@@ -27,7 +27,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
 }
 
 /// Writes the active issuer, the former ones, then the CAs above them, each certificate once.
-Result<int> export_certificates(const Arguments& arguments, Server& server) {
+Result<int> export_certificates(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
   std::vector<std::string> certificates;
   const auto add = [&](const std::string& der) {
@@ -54,7 +54,7 @@ Result<int> export_certificates(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> show_issuer(const Arguments& arguments, Server& server) {
+Result<int> show_issuer(const Arguments& arguments, Connection& server) {
   v1::GetIssuerRequest request;
   request.set_id(*arguments.number("ID"));
   CAPF_LET(const auto response, server.call(request));
@@ -80,7 +80,7 @@ Status read_import(const Arguments& arguments, v1::AddIssuerRequest& request) {
   return {};
 }
 
-Result<int> add(const Arguments& arguments, Server& server) {
+Result<int> add(const Arguments& arguments, Connection& server) {
   v1::AddIssuerRequest request;
   const bool pem = arguments.has("--import-certificate") || arguments.has("--import-key");
   const bool imports = pem || arguments.has("--import-pkcs12");
@@ -126,11 +126,11 @@ Result<int> add(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> rekey_passphrase(const Arguments& arguments, Server& server) {
+Result<int> rekey_passphrase(const Arguments& arguments, Connection& server) {
   return run_capfd("rekey-passphrase", {"--passphrase", "--new-passphrase"}, arguments, server);
 }
 
-Result<int> activate(const Arguments& arguments, Server& server) {
+Result<int> activate(const Arguments& arguments, Connection& server) {
   v1::ActivateIssuerRequest request;
   request.set_id(*arguments.number("ID"));
   request.set_force(arguments.has("--force"));
@@ -139,7 +139,7 @@ Result<int> activate(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> retire(const Arguments& arguments, Server& server) {
+Result<int> retire(const Arguments& arguments, Connection& server) {
   v1::RetireIssuerRequest request;
   request.set_id(*arguments.number("ID"));
   request.set_force(arguments.has("--force"));

@@ -3,7 +3,7 @@
 #include "capf/base/secret.h"
 #include "capf/cli/arguments.h"
 #include "capf/cli/completion.h"
-#include "capf/cli/server.h"
+#include "capf/cli/connection.h"
 #include "capf/client/argument.h"
 
 namespace {
@@ -28,8 +28,9 @@ int dispatch(int argc, char** argv) {
     std::cout << bash_completion(command_tree(commands));
     return 0;
   }
-  Server server({or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
-                 given.text("--certificate"), given.text("--key"), or_else(given.text("--administrator"), "admin")});
+  Connection server({or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
+                     given.text("--certificate"), given.text("--key"),
+                     or_else(given.text("--administrator"), "admin")});
   const capf::Result<int> code = parsed.command->run(parsed.arguments, server);
   return code ? *code : report(code.error());
 }

@@ -9,13 +9,13 @@
 namespace capf::cli {
 namespace {
 
-Result<int> summary(const Arguments& arguments, Server& server) {
+Result<int> summary(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::GetSummaryRequest()));
   show(std::cout, arguments.format(), to_json(response));
   return 0;
 }
 
-Result<int> list_audit(const Arguments& arguments, Server& server) {
+Result<int> list_audit(const Arguments& arguments, Connection& server) {
   v1::ListAuditRequest request;
   request.set_subject(arguments.text("--subject"));
   request.set_actor(arguments.text("--actor"));
@@ -46,7 +46,7 @@ Result<int> list_audit(const Arguments& arguments, Server& server) {
 }
 
 /// Verifies the server's seals after `after`. @return the last answer, which has no batches.
-Result<v1::ListSealsResponse> verify_server(Server& server, std::int64_t after, SealVerifier& verifier) {
+Result<v1::ListSealsResponse> verify_server(Connection& server, std::int64_t after, SealVerifier& verifier) {
   v1::ListSealsRequest request;
   request.set_after(after);
   while (true) {
@@ -86,7 +86,7 @@ Result<Anchors> anchors_of(const std::string& file) {
   return anchors;
 }
 
-Result<int> verify_audit(const Arguments& arguments, Server& server) {
+Result<int> verify_audit(const Arguments& arguments, Connection& server) {
   constexpr std::size_t kLargestKey = 16384;
   const std::vector<std::string> archives = arguments.list("--archive");
   if (arguments.has("--offline") && archives.empty()) return report_usage("--offline needs --archive FILE");

@@ -9,7 +9,7 @@ namespace {
 
 const std::vector<std::string> kKinds{"install", "delete", "troubleshoot"};
 
-Result<int> schedule(const Arguments& arguments, Server& server) {
+Result<int> schedule(const Arguments& arguments, Connection& server) {
   const auto devices = named_devices(arguments);
   if (!devices) return report_usage(devices.error().message);
   v1::ScheduleOperationsRequest request;
@@ -66,7 +66,7 @@ std::vector<Column> operation_columns() {
 }
 
 /// Asks for the list that every role may read, monitor too.
-Result<int> list_pending(const Arguments& arguments, Server& server) {
+Result<int> list_pending(const Arguments& arguments, Connection& server) {
   v1::ListPendingRequest request;
   request.set_overdue(arguments.text("--state") == "overdue");
   request.set_kind(kind_of(arguments.text("--kind")));
@@ -76,7 +76,7 @@ Result<int> list_pending(const Arguments& arguments, Server& server) {
       [](const auto& response) -> auto& { return response.operations(); });
 }
 
-Result<int> list(const Arguments& arguments, Server& server) {
+Result<int> list(const Arguments& arguments, Connection& server) {
   v1::ListOperationsRequest request;
   const std::string state = arguments.text("--state");
   const bool open = state == "pending" || state == "overdue";
@@ -94,7 +94,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
       [](const auto& response) -> auto& { return response.operations(); });
 }
 
-Result<int> show_operation(const Arguments& arguments, Server& server) {
+Result<int> show_operation(const Arguments& arguments, Connection& server) {
   v1::GetOperationRequest request;
   request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
@@ -102,7 +102,7 @@ Result<int> show_operation(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> cancel(const Arguments& arguments, Server& server) {
+Result<int> cancel(const Arguments& arguments, Connection& server) {
   v1::CancelOperationRequest request;
   request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
@@ -111,7 +111,7 @@ Result<int> cancel(const Arguments& arguments, Server& server) {
 }
 
 /// One line, or one JSON object, for each change: a stream has no end, so it is no array.
-Result<int> watch(const Arguments& arguments, Server& server) {
+Result<int> watch(const Arguments& arguments, Connection& server) {
   std::int64_t left = arguments.number("--limit").value_or(-1);
   const bool json = arguments.format() == Format::kJson;
   CAPF_TRY(server.watch(arguments.text("--cursor"), [&](const v1::OperationChange& change) {

@@ -8,16 +8,16 @@
 #include <vector>
 
 #include "capf/cli/command.h"
+#include "capf/cli/connection.h"
 #include "capf/cli/convert.h"
 #include "capf/cli/output.h"
-#include "capf/cli/server.h"
 
 namespace capf::cli {
 
 /// Prints a list that comes in pages, all of it or up to --limit rows.
 /// @param rows_of takes a response, returns its repeated field.
 template <class Request, class RowsOf>
-Result<int> print_pages(const Arguments& arguments, Server& server, Request request, std::vector<Column> columns,
+Result<int> print_pages(const Arguments& arguments, Connection& server, Request request, std::vector<Column> columns,
                         RowsOf rows_of) {
   constexpr std::int64_t kLargestPage = 1000;
   std::int64_t left = arguments.number("--limit").value_or(std::numeric_limits<std::int64_t>::max());

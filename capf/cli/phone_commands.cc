@@ -7,7 +7,7 @@
 namespace capf::cli {
 namespace {
 
-Result<int> add(const Arguments& arguments, Server& server) {
+Result<int> add(const Arguments& arguments, Connection& server) {
   const auto devices = named_devices(arguments);
   if (!devices) return report_usage(devices.error().message);
   v1::AddPhonesRequest request;
@@ -24,7 +24,7 @@ Result<int> add(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> list(const Arguments& arguments, Server& server) {
+Result<int> list(const Arguments& arguments, Connection& server) {
   v1::ListPhonesRequest request;
   request.set_devices(named_device(arguments, "--devices"));
   request.set_blocked(arguments.has("--blocked"));
@@ -38,7 +38,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
       [](const auto& response) -> auto& { return response.phones(); });
 }
 
-Result<int> show_phone(const Arguments& arguments, Server& server) {
+Result<int> show_phone(const Arguments& arguments, Connection& server) {
   v1::GetPhoneRequest request;
   request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
@@ -46,7 +46,7 @@ Result<int> show_phone(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> remove(const Arguments& arguments, Server& server) {
+Result<int> remove(const Arguments& arguments, Connection& server) {
   v1::RemovePhoneRequest request;
   request.set_device(named_device(arguments));
   if (const auto code = confirm(arguments, "Remove " + request.device() + " and revoke its certificates?"))
@@ -56,7 +56,7 @@ Result<int> remove(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> block(const Arguments& arguments, Server& server) {
+Result<int> block(const Arguments& arguments, Connection& server) {
   v1::BlockPhoneRequest request;
   request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
@@ -64,7 +64,7 @@ Result<int> block(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> unblock(const Arguments& arguments, Server& server) {
+Result<int> unblock(const Arguments& arguments, Connection& server) {
   v1::UnblockPhoneRequest request;
   request.set_device(named_device(arguments));
   CAPF_TRY(server.call(request));
@@ -72,7 +72,7 @@ Result<int> unblock(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> unlock(const Arguments& arguments, Server& server) {
+Result<int> unlock(const Arguments& arguments, Connection& server) {
   v1::UnlockPhoneRequest request;
   request.set_device(named_device(arguments));
   request.set_forget_mic(arguments.has("--forget-mic"));
@@ -81,7 +81,7 @@ Result<int> unlock(const Arguments& arguments, Server& server) {
   return 0;
 }
 
-Result<int> trace(const Arguments& arguments, Server& server) {
+Result<int> trace(const Arguments& arguments, Connection& server) {
   v1::TracePhoneRequest request;
   request.set_device(named_device(arguments));
   request.set_off(arguments.has("--off"));

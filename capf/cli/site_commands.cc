@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kLargestExport = 64UL * 1024 * 1024;
 
-Result<int> export_site(const Arguments& arguments, Server& server) {
+Result<int> export_site(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::GetSiteRequest()));
   const std::string text = client::to_json_text(response.site());
   const std::string path = arguments.text("--out");
@@ -26,7 +26,7 @@ Result<int> export_site(const Arguments& arguments, Server& server) {
 }
 
 /// The seal of that number, as the server has it now; empty: there is none.
-Result<std::string> seal_sha256(Server& server, std::int64_t number) {
+Result<std::string> seal_sha256(Connection& server, std::int64_t number) {
   v1::ListSealsRequest request;
   request.set_after(number - 1);
   CAPF_LET(const auto response, server.call(request));
@@ -35,7 +35,7 @@ Result<std::string> seal_sha256(Server& server, std::int64_t number) {
 }
 
 /// The parts of the export that the site lacks, in words.
-Result<std::vector<std::string>> missing(Server& server, const v1::Site& before, const v1::Site& now) {
+Result<std::vector<std::string>> missing(Connection& server, const v1::Site& before, const v1::Site& now) {
   std::vector<std::string> findings;
   const auto seconds = [](const v1::Site& site) { return site.at().seconds(); };
   if (seconds(now) < seconds(before)) findings.emplace_back("the database's clock is before the time of the export");
@@ -105,7 +105,7 @@ std::vector<std::string> changes(const v1::Site& before, const v1::Site& now) {
   return words;
 }
 
-Result<int> verify_site(const Arguments& arguments, Server& server) {
+Result<int> verify_site(const Arguments& arguments, Connection& server) {
   CAPF_LET(const std::string text, client::read_file(arguments.text("FILE"), kLargestExport));
   v1::Site before;
   CAPF_TRY(client::parse_json(text, before));
@@ -124,7 +124,7 @@ Result<int> verify_site(const Arguments& arguments, Server& server) {
   return whole ? 0 : 1;
 }
 
-Result<int> recover(const Arguments& arguments, Server& server) {
+Result<int> recover(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::GetSiteRequest()));
   const v1::Site& site = response.site();
   v1::RecoverSiteRequest request;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kLargestAnchorFile = std::size_t{1024} * 1024;
 
-Result<int> add(const Arguments& arguments, Server& server) {
+Result<int> add(const Arguments& arguments, Connection& server) {
   v1::AddAnchorsRequest request;
   request.set_store(arguments.text("STORE"));
   if (request.store() == "lsc" && (!arguments.has("--devices") || !arguments.has("--ends"))) {
@@ -49,7 +49,7 @@ Result<int> add(const Arguments& arguments, Server& server) {
   return any ? 0 : 1;
 }
 
-Result<int> list(const Arguments& arguments, Server& server) {
+Result<int> list(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListAnchorsRequest()));
   return print_rows(arguments,
                     {{"SHA-256", "sha256"},
@@ -65,7 +65,7 @@ Result<int> list(const Arguments& arguments, Server& server) {
                     response.anchors());
 }
 
-Result<int> candidates(const Arguments& arguments, Server& server) {
+Result<int> candidates(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListTrustCandidatesRequest()));
   const int code = print_rows(arguments,
                               {{"ISSUER", "issuer"},
@@ -86,7 +86,7 @@ Result<int> candidates(const Arguments& arguments, Server& server) {
   return code;
 }
 
-Result<int> remove(const Arguments& arguments, Server& server) {
+Result<int> remove(const Arguments& arguments, Connection& server) {
   v1::RemoveAnchorRequest request;
   request.set_sha256(arguments.text("SHA256"));
   const std::string question = "Stop trusting " + request.sha256() + "?";

@@ -3,7 +3,7 @@
 namespace capf::cli {
 namespace {
 
-Result<int> list(const Arguments& arguments, Server& server) {
+Result<int> list(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListIssuersRequest()));
   return print_rows(arguments,
                     {{"NAME", "name"},
@@ -26,21 +26,21 @@ std::vector<Command> wire_commands() {
        "Makes the next certificate of the phones' port, beside the present one; run it on the server",
        "capfctl wire-certificate add --days 3650",
        {{"--days", Option::Kind::kNumber, "how long it is valid (default: 3650)"}, passphrase},
-       [](const Arguments& arguments, Server& server) {
+       [](const Arguments& arguments, Connection& server) {
          return run_capfd("wire-certificate add", {"--days", "--passphrase"}, arguments, server);
        }},
       {"wire-certificate activate",
        "Shows that certificate from now on, which every phone trusts by then; run it on each server",
        "capfctl wire-certificate activate wire-2",
        {name, passphrase},
-       [](const Arguments& arguments, Server& server) {
+       [](const Arguments& arguments, Connection& server) {
          return run_capfd("wire-certificate activate", {"NAME", "--passphrase"}, arguments, server);
        }},
       {"wire-certificate remove",
        "Takes one away that is not shown, with its key; run it on each server",
        "capfctl wire-certificate remove wire",
        {name, passphrase},
-       [](const Arguments& arguments, Server& server) {
+       [](const Arguments& arguments, Connection& server) {
          return run_capfd("wire-certificate remove", {"NAME", "--passphrase"}, arguments, server);
        }},
       {"wire-certificate list",

@@ -1,4 +1,4 @@
-#include "capf/cli/server.h"
+#include "capf/cli/connection.h"
 
 #include <algorithm>
 #include <chrono>
@@ -39,7 +39,7 @@ bool answers(grpc::Channel& channel, std::chrono::system_clock::time_point deadl
 
 }  // namespace
 
-struct Server::Stubs {
+struct Connection::Stubs {
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
       : admin(v1::AdminService::NewStub(channel)), monitor(v1::MonitorService::NewStub(channel)) {}
   std::unique_ptr<v1::AdminService::Stub> admin;
@@ -73,10 +73,10 @@ Result<client::Endpoint> find_endpoint(const Place& place) {
   return endpoint;
 }
 
-Server::Server(Place place) : place_(std::move(place)) {}
-Server::~Server() = default;
+Connection::Connection(Place place) : place_(std::move(place)) {}
+Connection::~Connection() = default;
 
-capf::Status Server::connect() {
+capf::Status Connection::connect() {
   if (stubs_ != nullptr) return {};
   CAPF_LET(const client::Endpoint endpoint, find_endpoint(place_));
   std::shared_ptr<grpc::Channel> channel;
@@ -92,7 +92,7 @@ capf::Status Server::connect() {
 }
 
 #define CAPF_CLI_DEFINE(service, method)                                               \
-  Result<v1::method##Response> Server::call(const v1::method##Request& request) {      \
+  Result<v1::method##Response> Connection::call(const v1::method##Request& request) {  \
     CAPF_TRY(connect());                                                               \
     grpc::ClientContext context;                                                       \
     context.set_deadline(until(kDeadline));                                            \
@@ -107,7 +107,7 @@ capf::Status Server::connect() {
 CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
 #undef CAPF_CLI_DEFINE
 
-capf::Status Server::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
   CAPF_TRY(connect());
   int tries = 0;  // since the last change received
   while (true) {
@@ -170,7 +170,7 @@ Health ask_health(const client::Endpoint& endpoint, const std::string& address,
 
 }  // namespace
 
-Result<std::vector<Health>> Server::health() {
+Result<std::vector<Health>> Connection::health() {
   CAPF_LET(const client::Endpoint endpoint, find_endpoint(place_));
   const auto deadline = until(kHealthDeadline);
   std::vector<std::future<Health>> asked;
@@ -182,7 +182,7 @@ Result<std::vector<Health>> Server::health() {
   return answers;
 }
 
-std::chrono::system_clock::time_point Server::until(std::chrono::milliseconds length) const {
+std::chrono::system_clock::time_point Connection::until(std::chrono::milliseconds length) const {
   const auto end = std::chrono::system_clock::now() + length;
   return give_up_at_ ? std::min(end, *give_up_at_) : end;
 }

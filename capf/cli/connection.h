@@ -48,12 +48,12 @@ Result<client::Endpoint> find_endpoint(const Place& place);
 
 /// A server as an administrator calls it: connects at the first call, to the first of several that answers, and gives
 /// every call a deadline.
-class Server {
+class Connection {
  public:
-  explicit Server(Place place);
-  ~Server();
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
+  explicit Connection(Place place);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
 #define CAPF_CLI_DECLARE(service, method) Result<v1::method##Response> call(const v1::method##Request& request);
   CAPF_CLI_CALLS(CAPF_CLI_DECLARE)
