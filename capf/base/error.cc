@@ -55,8 +55,10 @@ Reason parse_reason(std::string_view spelling) {
 tl::unexpected<Error> fail(Reason reason) { return fail(reason, std::string(words(reason))); }
 
 tl::unexpected<Error> fail(Reason reason, std::string message, std::string cause) {
-  return tl::unexpected<Error>(Error{reason, std::move(message), std::move(cause), std::nullopt});
+  return fail(Error{reason, std::move(message), std::move(cause), std::nullopt});
 }
+
+tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
 tl::unexpected<Error> fail_internal(std::string cause) {
   return fail(Reason::kInternal, std::string(words(Reason::kInternal)), std::move(cause));

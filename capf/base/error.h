@@ -259,6 +259,8 @@ using Status = Result<void>;
 /// An error with the reason's own words, or better ones.
 tl::unexpected<Error> fail(Reason reason);
 tl::unexpected<Error> fail(Reason reason, std::string message, std::string cause = {});
+/// An error that another call answered, or that was kept.
+tl::unexpected<Error> fail(Error error);
 /// A fault of this server or of a library: the caller gets general words, the log the cause.
 tl::unexpected<Error> fail_internal(std::string cause);
 
@@ -267,15 +269,15 @@ tl::unexpected<Error> fail_internal(std::string cause);
 #define CAPF_CONCAT_INNER(a, b) a##b
 #define CAPF_CONCAT(a, b) CAPF_CONCAT_INNER(a, b)
 /// Leaves the function with the error of `expression`, a Status or a Result whose value is not wanted.
-#define CAPF_TRY(expression)                                                  \
-  do {                                                                        \
-    if (auto capf_status = (expression); !capf_status) {                      \
-      return ::tl::unexpected<::capf::Error>(std::move(capf_status).error()); \
-    }                                                                         \
+#define CAPF_TRY(expression)                               \
+  do {                                                     \
+    if (auto capf_status = (expression); !capf_status) {   \
+      return ::capf::fail(std::move(capf_status).error()); \
+    }                                                      \
   } while (false)
 /// CAPF_LET(auto phone, find(name)): declares `phone`, or leaves the function with the error.
 #define CAPF_LET(declaration, expression) CAPF_LET_INNER(CAPF_CONCAT(capf_result_, __LINE__), declaration, expression)
-#define CAPF_LET_INNER(result, declaration, expression)                           \
-  auto result = (expression);                                                     \
-  if (!result) return ::tl::unexpected<::capf::Error>(std::move(result).error()); \
+#define CAPF_LET_INNER(result, declaration, expression)        \
+  auto result = (expression);                                  \
+  if (!result) return ::capf::fail(std::move(result).error()); \
   declaration = *std::move(result)

@@ -103,7 +103,7 @@ Result<std::shared_ptr<Module>> Module::load(const std::string& path, std::chron
   if (!loaded) {
     log_warning("token.loading", {{"library", path}, {"words", "it does not return; it is used when it has"}});
   } else if (!*loaded) {
-    return tl::unexpected<Error>(loaded->error());
+    return fail(loaded->error());
   }
   return module;
 }
@@ -220,7 +220,7 @@ void Token::refuse_session(const Session& session, CK_RV code) {
 }
 
 Status Token::connect_once(std::unique_lock<std::mutex>& lock) {
-  if (steady_clock::now() < next_try_) return tl::unexpected<Error>(failure_);
+  if (steady_clock::now() < next_try_) return fail(failure_);
   connecting_ = true;
   lock.unlock();
   const auto made = connect();
@@ -230,7 +230,7 @@ Status Token::connect_once(std::unique_lock<std::mutex>& lock) {
   next_try_ = steady_clock::now() + access_.pause;
   if (!made) {
     failure_ = made.error();
-    return tl::unexpected<Error>(failure_);
+    return fail(failure_);
   }
   log_info("token.ready", {{"token", made->name}, {"sessions", made->limit}});
   failure_ = Error::of(Reason::kTokenUnavailable);
@@ -305,7 +305,7 @@ Result<Token::Connection> Token::connect_to(CK_SLOT_ID slot) {
   }
   if (!status) {
     (*module_)->C_CloseSession(made.first.handle);
-    return tl::unexpected<Error>(status.error());
+    return fail(status.error());
   }
   made.name = name_of(info);
   made.limit = access_.sessions;

@@ -151,7 +151,7 @@ std::string hash_of(const std::string& parameters) {
 }
 
 tl::unexpected<Error> signing_failed(const std::string& doing, const std::exception& error) {
-  if (const auto* said = dynamic_cast<const SigningError*>(&error)) return tl::unexpected<Error>(said->error());
+  if (const auto* said = dynamic_cast<const SigningError*>(&error)) return fail(said->error());
   return fail_internal(doing + ": " + error.what());
 }
 

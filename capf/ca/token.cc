@@ -406,7 +406,7 @@ Result<std::unique_ptr<SigningKey>> Tokens::open(const std::string& text, BytesV
   CAPF_LET(auto token, token_of(uri));
   CAPF_LET(auto signer, make_signer(std::move(uri), std::move(token), public_key));
   const Status proven = signer->prove();
-  if (!proven && proven.error().reason != Reason::kTokenUnavailable) return tl::unexpected<Error>(proven.error());
+  if (!proven && proven.error().reason != Reason::kTokenUnavailable) return fail(proven.error());
   return make_key(std::move(signer), public_key);
 }
 

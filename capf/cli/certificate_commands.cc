@@ -161,7 +161,7 @@ Result<int> revoke_selection(const Arguments& arguments, Connection& server) {
       const auto response = server.call(request);
       if (!response) {
         if (revoked > 0) warn(std::to_string(revoked) + " were revoked; the same command goes on with the others");
-        return tl::unexpected<Error>(response.error());
+        return fail(response.error());
       }
       revoked += response->revoked();
       others += response->others();

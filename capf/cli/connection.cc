@@ -101,7 +101,7 @@ capf::Status Connection::connect() {
     }                                                                                  \
     v1::method##Response response;                                                     \
     const grpc::Status status = stubs_->service->method(&context, request, &response); \
-    if (!status.ok()) return tl::unexpected<Error>(client::to_error(status));          \
+    if (!status.ok()) return fail(client::to_error(status));                           \
     return response;                                                                   \
   }
 CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
@@ -133,7 +133,7 @@ capf::Status Connection::watch(std::string cursor, const std::function<bool(cons
     const bool goes_on =
         status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::CANCELLED;
     if (!goes_on || cursor.empty() || ++tries > kMostTries) {
-      return tl::unexpected<Error>(client::to_error(status));
+      return fail(client::to_error(status));
     }
     std::this_thread::sleep_for(kBetweenTries);
     stubs_.reset();
@@ -152,7 +152,7 @@ Health ask_health(const client::Endpoint& endpoint, const std::string& address,
   context.set_deadline(deadline);
   grpc::health::v1::HealthCheckResponse response;
   const grpc::Status status = health->Check(&context, {}, &response);
-  if (!status.ok()) return {address, tl::unexpected<Error>(client::to_error(status)), {}};
+  if (!status.ok()) return {address, fail(client::to_error(status)), {}};
   Health answer{address, grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status()), {}};
   // Where this fails, as with a server of an earlier version, the word alone is known.
   const auto monitor = v1::MonitorService::NewStub(channel);

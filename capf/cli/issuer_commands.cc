@@ -116,7 +116,7 @@ Result<int> add(const Arguments& arguments, Connection& server) {
        {request.mutable_certificates(), request.mutable_private_key(), request.mutable_passphrase()}) {
     Botan::secure_scrub_memory(secret->data(), secret->size());
   }
-  if (!response) return tl::unexpected<Error>(response.error());
+  if (!response) return fail(response.error());
   if (request.request_only()) {
     std::cout << Botan::PEM_Code::encode(as_bytes(response->certification_request()).data(),
                                          response->certification_request().size(), "CERTIFICATE REQUEST");

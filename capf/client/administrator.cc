@@ -55,7 +55,7 @@ Result<AdministratorFiles> make_administrator(const fs::path& folder, const std:
   if (!certificates) {
     std::error_code error;
     fs::remove(files.key, error);
-    return tl::unexpected<Error>(certificates.error());
+    return fail(certificates.error());
   }
   CAPF_TRY(write_chain(files.certificate, *certificates));
   return files;

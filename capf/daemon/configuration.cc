@@ -78,7 +78,7 @@ std::vector<Status> check_files(const Configuration& configuration, const std::f
   std::error_code error;
   if (!configuration.token.module.empty() && std::filesystem::exists(configuration.token.module, error)) {
     const auto library = find_trusted_library(configuration.token.module);
-    checks.push_back(library ? Status() : Status(tl::unexpected<Error>(library.error())));
+    checks.push_back(library ? Status() : Status(fail(library.error())));
   }
   for (const std::string& conninfo : {configuration.database.server, configuration.database.owner}) {
     if (storage::has_password(conninfo)) {

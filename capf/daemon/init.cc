@@ -419,7 +419,7 @@ Result<std::string> make_request(const InitOptions& options, Botan::RandomNumber
   };
   if (const Status written = write(); !written) {
     CAPF_TRY(remove_folder(aside.root));
-    return tl::unexpected<Error>(written.error());
+    return fail(written.error());
   }
   return "A request for the issuer's certificate is in " + place.request(name).string() +
          ".\nHave your CA sign it: a CA certificate with pathlen 0, keyCertSign, cRLSign and digitalSignature. Then\n"
@@ -462,7 +462,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   const auto records = make_site_files(options, passphrase, unfinished(files), clock.now(), random);
   if (!records) {
     CAPF_TRY(remove_folder(unfinished(files)));
-    return tl::unexpected<Error>(records.error());
+    return fail(records.error());
   }
   for (const char* folder : {"keys", "certificates", "admin", "."}) CAPF_TRY(sync_folder(unfinished(files) / folder));
   CAPF_TRY(rename_path(unfinished(files), prepared(files)));
@@ -470,7 +470,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   if (const Status recorded = record_site(*database, *records); !recorded) {
     // If the commit is in doubt, keep the files: the next init asks the database.
     if (recorded.error().reason != Reason::kCommitInDoubt) CAPF_TRY(discard_prepared(files));
-    return tl::unexpected<Error>(recorded.error());
+    return fail(recorded.error());
   }
   CAPF_TRY(move_in(files));
   CAPF_TRY(remove_folder(waiting(files.root).root));

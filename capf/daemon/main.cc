@@ -313,7 +313,7 @@ int dispatch(int argc, char** argv) {
   const auto named = std::find_if(places.begin(), places.end(), [](const auto& each) { return each.first->parsed(); });
   CAPF_INVARIANT(named != places.end());
   const auto configuration = named->second.read();
-  if (!configuration) return report(tl::unexpected<Error>(configuration.error()));
+  if (!configuration) return report(fail(configuration.error()));
   set_log_level(configuration->log_level);
   if (migrating->parsed()) return report(migrate(*configuration, signals));
   if (archiving->parsed()) return report(archive(*configuration));

@@ -148,7 +148,7 @@ Result<std::string> rekey_passphrase(const Configuration& configuration, const s
   const auto names = prepare_rekeying(files, {former, next, file});
   if (!names) {
     CAPF_TRY(finish_rekeying(files, configuration.passphrase));
-    return tl::unexpected<Error>(names.error());
+    return fail(names.error());
   }
   CAPF_TRY(decide_rekeying(files));
   CAPF_TRY(finish_rekeying(files, configuration.passphrase));

@@ -107,7 +107,7 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   const SiteFiles files{configuration.state_directory};
   CAPF_LET(const FolderLock lock, FolderLock::take(files.root));
   auto keys_locked = lock_keys(files);
-  if (!keys_locked) return tl::unexpected<Error>(keys_locked.error());
+  if (!keys_locked) return fail(keys_locked.error());
   CAPF_TRY(finish_rekeying(files, configuration.passphrase));
   CAPF_LET(const Secret opened, read_secret(passphrase.value_or(configuration.passphrase)));
   CAPF_LET(auto access, token_access(configuration.token));
@@ -126,7 +126,7 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
     CAPF_TRY(check_site(*database));
     const auto moved = in_write(*database, [](Transaction& tx) { return tx.seals().adopt_cluster(); });
     adopted = moved.has_value();
-    if (!moved && moved.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(moved.error());
+    if (!moved && moved.error().reason != Reason::kDatabaseReadOnly) return fail(moved.error());
     if (moved && *moved) log_warning("database.moved");
     CAPF_LET(const auto settings_off, database->not_durable());
     for (const std::string& setting : settings_off) {

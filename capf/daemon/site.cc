@@ -26,7 +26,7 @@ Result<Identity> open_identity(const SiteFiles& files, const std::string& name, 
   const auto key_path = files.key(name);
   const auto name_the_file = [&](Error error) {
     error.message = key_path.string() + ": " + error.message;
-    return tl::unexpected<Error>(std::move(error));
+    return fail(std::move(error));
   };
   CAPF_LET(const Secret pem, read_secret_file(key_path));
   Identity identity;

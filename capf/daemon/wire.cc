@@ -95,7 +95,7 @@ Result<std::shared_ptr<const net::TlsContext>> WirePort::open_tls() {
   }
   const Status claimed = claim_keys();
   // A standby cannot be written: the primary has the claims of earlier starts.
-  if (!claimed && claimed.error().reason != Reason::kDatabaseReadOnly) return tl::unexpected<Error>(claimed.error());
+  if (!claimed && claimed.error().reason != Reason::kDatabaseReadOnly) return fail(claimed.error());
   CAPF_LET(auto tls, net::TlsContext::make(settings));
   for (const auto& [name, kind] : identities) own_.set(kind, shown[kind]);
   return tls;

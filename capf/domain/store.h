@@ -586,10 +586,10 @@ auto in_transaction(Status (Database::*how)(const std::function<Status(Transacti
   std::optional<Answer> answer;
   const Status status = (database.*how)([&](Transaction& tx) -> Status {
     answer.emplace(work(tx));
-    if (!*answer) return tl::unexpected<Error>(answer->error());
+    if (!*answer) return fail(answer->error());
     return {};
   });
-  if (!status) return tl::unexpected<Error>(status.error());
+  if (!status) return fail(status.error());
   return *std::move(answer);
 }
 template <class Work>

@@ -198,7 +198,7 @@ Result<Bytes> DeskPhone::remove() {
 }
 
 Result<Done> DeskPhone::end(const Message& message) {
-  if (failure_) return tl::unexpected<Error>(*failure_);
+  if (failure_) return fail(*failure_);
   const std::uint8_t reason = message.reason.value_or(wire::kReasonInvalidElement);
   switch (reason) {
     case wire::kReasonNoAction:

@@ -85,10 +85,10 @@ class Call {
   asio::awaitable<Result<Done>> run() {
     desk_.restart();
     const Status connected = co_await connect();
-    if (!connected) co_return tl::unexpected<Error>(connected.error());
+    if (!connected) co_return fail(connected.error());
     for (;;) {
       const Result<Message> message = co_await receive();
-      if (!message) co_return tl::unexpected<Error>(message.error());
+      if (!message) co_return fail(message.error());
       if (line_.settings.drop_after == message->command) co_return dropped(message->command);
       if (message->command == Command::kEndSession) {
         const Result<Done> done = desk_.end(*message);
@@ -97,13 +97,13 @@ class Call {
       }
       if (message->command == Command::kKeyGenerateRequest) {
         const Result<bool> waited = co_await take_time();
-        if (!waited) co_return tl::unexpected<Error>(waited.error());
+        if (!waited) co_return fail(waited.error());
         if (!*waited) continue;
       }
       const Result<Bytes> answer = desk_.answer(*message);
-      if (!answer) co_return tl::unexpected<Error>(answer.error());
+      if (!answer) co_return fail(answer.error());
       const Status sent = co_await send(*answer);
-      if (!sent) co_return tl::unexpected<Error>(sent.error());
+      if (!sent) co_return fail(sent.error());
     }
   }
 
@@ -187,9 +187,9 @@ class Call {
     const Moment until = Time::now() + line_.settings.key_delay;
     for (;;) {
       const Result<Bytes> in_progress = desk_.in_progress();
-      if (!in_progress) co_return tl::unexpected<Error>(in_progress.error());
+      if (!in_progress) co_return fail(in_progress.error());
       const Status sent = co_await send(*in_progress);
-      if (!sent) co_return tl::unexpected<Error>(sent.error());
+      if (!sent) co_return fail(sent.error());
       if (Time::now() >= until) co_return true;
       const End end = co_await stream_->read(buffer_, std::min<Moment>(until, Time::now() + kBetweenInProgress));
       if (end == End::kDone) co_return false;
@@ -249,9 +249,9 @@ struct Fleet {
 
 asio::awaitable<Status> come_as(const LineParts& line, Fleet& fleet, const std::string& device) {
   const Result<Phone> phone = fleet.phone_of(device);
-  if (!phone) co_return tl::unexpected<Error>(phone.error());
+  if (!phone) co_return fail(phone.error());
   const Result<Done> done = co_await come(line, fleet.context, *phone, fleet.folder, fleet.keys);
-  if (!done) co_return tl::unexpected<Error>(done.error());
+  if (!done) co_return fail(done.error());
   co_return Status();
 }
 

@@ -56,18 +56,18 @@ void SiteLink::go_on(int tried, const Error& error, std::chrono::milliseconds as
   if (tried % servers == 0) pause(tried / servers, asked);
 }
 
-#define CAPF_PHONE_DEFINE(method)                                                                            \
-  Result<v1::method##Response> SiteLink::call(const v1::method##Request& request) {                          \
-    for (int tried = 1;; ++tried) {                                                                          \
-      grpc::ClientContext context;                                                                           \
-      context.set_deadline(std::chrono::system_clock::now() + kDeadline);                                    \
-      v1::method##Response response;                                                                         \
-      const grpc::Status status = stub().service->method(&context, request, &response);                      \
-      if (status.ok()) return response;                                                                      \
-      Error error = client::to_error(status);                                                                \
-      if (tried >= tries_ || !may_be_repeated(error.code())) return tl::unexpected<Error>(std::move(error)); \
-      go_on(tried, error, client::retry_delay(status));                                                      \
-    }                                                                                                        \
+#define CAPF_PHONE_DEFINE(method)                                                           \
+  Result<v1::method##Response> SiteLink::call(const v1::method##Request& request) {         \
+    for (int tried = 1;; ++tried) {                                                         \
+      grpc::ClientContext context;                                                          \
+      context.set_deadline(std::chrono::system_clock::now() + kDeadline);                   \
+      v1::method##Response response;                                                        \
+      const grpc::Status status = stub().service->method(&context, request, &response);     \
+      if (status.ok()) return response;                                                     \
+      Error error = client::to_error(status);                                               \
+      if (tried >= tries_ || !may_be_repeated(error.code())) return fail(std::move(error)); \
+      go_on(tried, error, client::retry_delay(status));                                     \
+    }                                                                                       \
   }
 CAPF_PHONE_CALLS(CAPF_PHONE_DEFINE)
 #undef CAPF_PHONE_DEFINE

@@ -72,7 +72,7 @@ class Visit {
     if (facts.public_key != key.public_key()) return std::nullopt;
     const Status confirmed = confirm(*installed_);
     if (confirmed) return installed_words(phone_.device, facts, folder_);
-    if (confirmed.error().code() == Code::kUnavailable) return tl::unexpected<Error>(confirmed.error());
+    if (confirmed.error().code() == Code::kUnavailable) return fail(confirmed.error());
     CAPF_TRY(folder_.forget_pending(phone_.device));
     return std::nullopt;
   }
@@ -183,7 +183,7 @@ class Visit {
     *request.mutable_credential() = credential();
     request.set_failure(failure);
     static_cast<void>(server.call(request));
-    return tl::unexpected<Error>(std::move(error));
+    return fail(std::move(error));
   }
 
   const Phone& phone_;

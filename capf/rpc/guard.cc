@@ -227,7 +227,7 @@ Status Guard::recognise(const Peer& peer) {
     return {};
   }
   if (!is_ours(administrator.error())) note_breach(peer.endpoint(), administrator.error());
-  return tl::unexpected<Error>(administrator.error());
+  return fail(administrator.error());
 }
 
 void Guard::note_breach(const Endpoint& endpoint, const Error& breach) {
@@ -251,7 +251,7 @@ bool Guard::knows_word(const grpc::ServerContext& context) const {
 Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
   auto recognised = administrator_of(*call.peer);
   if (!recognised) {
-    if (is_ours(recognised.error())) return tl::unexpected<Error>(std::move(recognised).error());
+    if (is_ours(recognised.error())) return fail(std::move(recognised).error());
     return refuse_stranger(call, std::move(recognised).error());
   }
   prove(*call.peer);
@@ -262,14 +262,14 @@ Result<AdminCall> Guard::judge(Call& call, const std::string& subject) {
   call.known = true;
   if (Status may = may_call(call.access, administrator.role); !may) {
     use_cases_.records.refused(admin_call.actor, call.access.action, subject, may.error());
-    return tl::unexpected<Error>(std::move(may).error());
+    return fail(std::move(may).error());
   }
   const Standing state{recognised->clock, recognised->level, knows_word(call.context)};
   if (Status may = may_change(call.access.effect, state); !may) {
     if (!is_ours(may.error())) {
       use_cases_.records.refused(admin_call.actor, call.access.action, subject, for_the_record(may.error()));
     }
-    return tl::unexpected<Error>(std::move(may).error());
+    return fail(std::move(may).error());
   }
   return admin_call;
 }
@@ -292,7 +292,7 @@ tl::unexpected<Error> Guard::refuse_stranger(const Call& call, Error error) {
     }
     return fail(Reason::kAuthenticationFailed);
   }
-  return tl::unexpected<Error>(std::move(error));
+  return fail(std::move(error));
 }
 
 void Guard::note(const Call& call, const Status& outcome, Duration took) {

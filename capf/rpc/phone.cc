@@ -9,7 +9,7 @@ constexpr std::string_view kService = "capf.v1.PhoneService/";
 
 template <class T>
 Status status_of(const Result<T>& result) {
-  if (!result) return tl::unexpected<Error>(result.error());
+  if (!result) return fail(result.error());
   return {};
 }
 

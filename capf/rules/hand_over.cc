@@ -8,7 +8,7 @@ namespace {
 constexpr std::size_t kLongestForeignSerial = 128;
 
 Result<Certificate> record_of(const Opening& opening, const Handed& handed) {
-  if (!handed.facts) return tl::unexpected<Error>(handed.facts.error());
+  if (!handed.facts) return fail(handed.facts.error());
   const ca::CertificateFacts& facts = *handed.facts;
   if (facts.serial.size() > kLongestForeignSerial) {
     return fail(Reason::kCertificateMalformed, "its serial number is too long");

@@ -90,7 +90,7 @@ Status check_path(const Dossier& dossier, const Path<Judged>& path) {
   const bool blocked = path.withdrawn || any_refused(dossier, certificates_of(*path.judged)) ||
                        any_refused(dossier, keys_of(*path.judged));
   if (blocked) return fail(Reason::kCertificateBlocked);
-  if (path.listed) return tl::unexpected<Error>(*path.listed);
+  if (path.listed) return fail(*path.listed);
   return {};
 }
 

@@ -36,7 +36,7 @@ Decision<IssueAnswer> answer_with(Opening opening, const Certificate& lsc) {
   IssueAnswer answer{lsc.der, {}, lsc.operation_id};
   if (issuer != issuers.end()) {
     auto chain = chain_of(*issuer);
-    if (!chain) return {tl::unexpected<Error>(chain.error())};
+    if (!chain) return {fail(chain.error())};
     answer.chain = *std::move(chain);
   }
   return {std::move(answer), change_of(std::move(opening))};
@@ -46,7 +46,7 @@ Decision<IssueAnswer> answer_with(Opening opening, const Certificate& lsc) {
 Status check_offer(const Opening& opening, const Offer& offer) {
   CAPF_TRY(check_goes_on(opening));
   CAPF_TRY(offer.key);
-  if (offer.listed) return tl::unexpected<Error>(*offer.listed);
+  if (offer.listed) return fail(*offer.listed);
   return {};
 }
 
@@ -123,7 +123,7 @@ Decision<IssueAnswer> end_at_limit(Opening opening, OperationKind kind) {
   if (refusal) {
     opening.draft.writes.insert(opening.draft.writes.end(), refusal->writes.begin(), refusal->writes.end());
   }
-  return {tl::unexpected<Error>(error), change_of(std::move(opening))};
+  return {fail(error), change_of(std::move(opening))};
 }
 
 /// 7.
@@ -187,7 +187,7 @@ std::variant<Decision<IssueAnswer>, ToSign> plan(const Facts& facts, const Ident
 Decision<IssueAnswer> issue(ToSign plan, const ca::IssuedLsc& lsc, const IssuerRecord& issuer) {
   CAPF_INVARIANT(issuer.id == plan.issuer_id);
   auto chain = chain_of(issuer);
-  if (!chain) return {tl::unexpected<Error>(chain.error())};
+  if (!chain) return {fail(chain.error())};
   Certificate& certificate = plan.certificate;
   certificate.sha256 = lsc.sha256;
   certificate.serial = lsc.serial;

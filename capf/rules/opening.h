@@ -56,7 +56,7 @@ inline std::optional<Change> change_of(Opening opening) {
 /// The error alone is written down, and nothing else of what was decided.
 template <class Answer>
 Decision<Answer> refused(const Facts& facts, const Identity& identity, OperationKind kind, const Error& error) {
-  return {tl::unexpected<Error>(error), record_refusal(facts, begun_of(identity), kind, error)};
+  return {fail(error), record_refusal(facts, begun_of(identity), kind, error)};
 }
 
 }  // namespace capf::rules

@@ -17,7 +17,7 @@ Result<PendingAnswer> pending(const Facts& facts, const Refusal& refusal) {
   const bool brought = facts.caller.string || facts.caller.shown;
   Error told = refusal.told();
   if (!brought && told.reason == Reason::kAuthenticationFailed) return PendingAnswer{};
-  return tl::unexpected<Error>(std::move(told));
+  return fail(std::move(told));
 }
 
 }  // namespace capf::rules

@@ -24,7 +24,7 @@ tl::unexpected<Error> unknown(Transaction& tx, const std::string& name) {
   std::string words = "there is no device and no certificate " + name;
   if (const auto device = DeviceName::parse(name)) {
     auto other = name_in_other_case(tx, *device);
-    if (!other) return tl::unexpected<Error>(std::move(other.error()));
+    if (!other) return fail(std::move(other.error()));
     words += *other;
   }
   return fail(Reason::kUnknownCertificate, words);

@@ -123,7 +123,7 @@ Result<bool> CommonPrimes::revoke(const Certificate& broken, const Certificate& 
                             ": it has a prime in common with that of " + by.device + ", serial " +
                             serial_text(by.serial);
   const auto answer = certificates_.revoke_key(Actor{}, facts.key, words);
-  if (!answer && answer.error().reason != Reason::kKeyReserved) return tl::unexpected<Error>(answer.error());
+  if (!answer && answer.error().reason != Reason::kKeyReserved) return fail(answer.error());
   log_error("key.common_prime", {{"device", broken.device},
                                  {"serial", serial_text(broken.serial)},
                                  {"other", by.device},

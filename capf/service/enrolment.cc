@@ -78,7 +78,7 @@ Result<Answer> Enrolment::attempt(const Caller& caller, const UseCase<Answer>& u
     const rules::Refusal& refusal = judgement.error();
     CAPF_TRY(put_on_record(caller, refusal, sight.dossier.now));
     if (use.refuse) return use.refuse(facts, refusal);
-    return tl::unexpected<Error>(refusal.told());
+    return fail(refusal.told());
   }
   if (!proven) proven = rules::begun_of(*judgement);
   if (caller.has_gone()) return fail(Reason::kCallerGone);
@@ -121,7 +121,7 @@ Status Enrolment::put_on_record(const Caller& caller, const std::optional<Change
   if (!change) return {};
   const Result<Written> written = write(caller, *change);
   if (!written) {
-    if (written.error().reason == Reason::kChangedMeanwhile) return tl::unexpected<Error>(written.error());
+    if (written.error().reason == Reason::kChangedMeanwhile) return fail(written.error());
     log_error("record.failed", written.error());
     return {};
   }
@@ -138,9 +138,9 @@ Status Enrolment::put_on_record(const Caller& caller, const std::optional<Change
 
 /// Asks once more whether this server may decide by what it has seen: its clock may have been set since.
 Result<Written> Enrolment::write(const Caller& caller, const Change& change) {
-  Result<Written> written = tl::unexpected<Error>(Error());
+  Result<Written> written = fail(Error());
   if (Status may = dossiers_.check(change.basis.looked_at); !may) {
-    written = tl::unexpected<Error>(std::move(may).error());
+    written = fail(std::move(may).error());
   } else {
     written = rounds_.write(change, caller.share(true), caller.gone);
   }
@@ -186,7 +186,7 @@ Result<rules::IssueAnswer> Enrolment::issue(const Caller& caller, BytesView key,
     // For a phone alone: it takes a millisecond.
     if (offer.key && !std::exchange(checked, true)) {
       if (Status good = ca::check_key(*offer.key, policy_.allow_rsa_1024); !good) {
-        offer.key = tl::unexpected<Error>(std::move(good).error());
+        offer.key = fail(std::move(good).error());
       }
     }
     if (use.asked.offered) offer.record = facts.dossier.claims.front();
@@ -202,7 +202,7 @@ rules::Decision<rules::IssueAnswer> Enrolment::sign(const Caller& caller, const 
                                                     const rules::Identity& identity, rules::ToSign plan) {
   const auto refuse = [&](Error error) -> rules::Decision<rules::IssueAnswer> {
     auto change = rules::record_refusal(facts, rules::begun_of(identity), OperationKind::kInstall, error);
-    return {tl::unexpected<Error>(std::move(error)), std::move(change)};
+    return {fail(std::move(error)), std::move(change)};
   };
   const auto issuer = issuers_.find(plan.issuer_id);
   if (!issuer) return refuse(Error::of(Reason::kIssuerKeyAbsent));

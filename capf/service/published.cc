@@ -39,7 +39,7 @@ Result<std::unique_ptr<PublishedCrls>> PublishedCrls::open(const std::filesystem
     if (!shard) continue;
     if (Status loaded = published->load(*shard); !loaded) {
       loaded.error().message = entry.path().string() + ": " + loaded.error().message;
-      return tl::unexpected<Error>(std::move(loaded).error());
+      return fail(std::move(loaded).error());
     }
   }
   if (error) return fail_internal(folder.string() + ": " + error.message());

@@ -131,7 +131,7 @@ Status Publisher::run_shard(const PublishingIssuer& issuer, ShardState& state) {
   bool forked = own && sight.newest->number == own->terms.number && sight.newest->sha256 != own->sha256;
   if (const auto failed = failures_.find(shard); failed != failures_.end()) {
     const Duration since = sight.now - failed->second.at;
-    if (since >= Duration{0} && since * 2 < settings_.interval) return tl::unexpected<Error>(failed->second.error);
+    if (since >= Duration{0} && since * 2 < settings_.interval) return fail(failed->second.error);
   }
   const auto attempt = [&]() -> Status {
     if (sight.newest && (!own || own->terms.number < sight.newest->number)) {

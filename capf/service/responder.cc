@@ -98,7 +98,7 @@ Status Responder::keep(const std::vector<PublishingIssuer>& issuers) {
       continue;
     }
     if (found != present->end()) next.push_back(*found);
-    status = tl::unexpected<Error>(std::move(renewed).error());
+    status = fail(std::move(renewed).error());
   }
   const std::lock_guard lock(mutex_);
   signers_ = std::make_shared<const Signers>(std::move(next));

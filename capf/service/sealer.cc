@@ -225,7 +225,7 @@ Result<std::optional<AuditSeal>> Sealer::run() {
   const auto reason = last ? std::nullopt : std::optional(last.error().reason);
   const bool the_records =
       reason == Reason::kRecordBroken || reason == Reason::kInternal || reason == Reason::kInvalidConfiguration;
-  if (the_records) record_.report(tl::unexpected<Error>(last.error()));
+  if (the_records) record_.report(fail(last.error()));
   if (last) record_.report({});
   return last;
 }

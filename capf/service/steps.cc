@@ -64,7 +64,7 @@ Result<std::string> name_in_other_case(Transaction& tx, const DeviceName& device
 
 tl::unexpected<Error> unknown_device(Transaction& tx, const DeviceName& device, const std::string& before) {
   auto other = name_in_other_case(tx, device);
-  if (!other) return tl::unexpected<Error>(std::move(other.error()));
+  if (!other) return fail(std::move(other.error()));
   return fail(Reason::kUnknownDevice, before + "there is no device " + device.text() + *other);
 }
 

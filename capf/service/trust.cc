@@ -128,7 +128,7 @@ Result<std::vector<AnchorOutcome>> Trust::add(const Actor& actor, const AnchorRe
         continue;
       }
       if (const Status fits = check_anchor_key(tx, facts.key, own); !fits) {
-        if (fits.error().reason != Reason::kInvalidCertificate) return tl::unexpected<Error>(fits.error());
+        if (fits.error().reason != Reason::kInvalidCertificate) return fail(fits.error());
         outcomes.push_back({anchor->subject, anchor->sha256, fits.error()});
         continue;
       }
@@ -260,7 +260,7 @@ Result<TrustCache::Snapshot> TrustCache::refresh_unless(const std::function<bool
   {
     const std::lock_guard lock(mutex_);
     if (snapshot_.store && good(snapshot_)) return snapshot_;
-    if (tries_ != tries && fault_) return tl::unexpected<Error>(*fault_);
+    if (tries_ != tries && fault_) return fail(*fault_);
   }
   Result<Snapshot> fresh = read();
   const std::lock_guard lock(mutex_);

@@ -16,7 +16,7 @@ namespace {
 
 template <class T>
 Status status_of(const Result<T>& result) {
-  if (!result) return tl::unexpected<Error>(result.error());
+  if (!result) return fail(result.error());
   return {};
 }
 

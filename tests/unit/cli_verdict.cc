@@ -110,14 +110,14 @@ TEST_CASE("open operations may be judged by any range") {
 }
 
 TEST_CASE("one server of two that does not serve is a warning, and none that serves is critical") {
-  const auto away = [] { return tl::unexpected<Error>(Error{Reason::kServerNotReached, "nobody there", {}}); };
+  const auto away = [] { return fail(Error{Reason::kServerNotReached, "nobody there", {}}); };
   Verdict verdict = judge_health({{"a:1", "SERVING", {}}, {"b:2", away(), {}}}, false);
   CHECK(verdict.line() ==
         "CAPF HEALTH WARNING - 1 of 2 servers serve; b:2: SERVER_NOT_REACHED: nobody there | serving=1;;;0;2");
   CHECK(judge_health({{"a:1", "SERVING", {}}, {"b:2", "NOT_SERVING", {}}}, false).level == Level::kWarning);
   CHECK(judge_health({{"a:1", away(), {}}, {"b:2", away(), {}}}, false).level == Level::kCritical);
   CHECK(judge_health({{"a:1", away(), {}}}, false).level == Level::kCritical);
-  const auto stranger = [] { return tl::unexpected<Error>(Error{Reason::kAuthenticationFailed, "no", {}}); };
+  const auto stranger = [] { return fail(Error{Reason::kAuthenticationFailed, "no", {}}); };
   CHECK(judge_health({{"a:1", stranger(), {}}}, false).level == Level::kUnknown);
   CHECK(judge_health({{"a:1", stranger(), {}}, {"b:2", away(), {}}}, false).level == Level::kCritical);
   CHECK(judge_health({{"a:1", "SERVING", {}}, {"b:2", "SERVING", {}}}, true).words ==
