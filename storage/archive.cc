@@ -103,7 +103,7 @@ Result<std::unique_ptr<Archive>> Archive::open(const std::string& owner_conninfo
     archive.reset(new Archive(settings));
     CAPF_TRY(check_pooler(archive->connection_.link, settings));
   } catch (...) {
-    return tl::unexpected<Error>(fault_of(std::current_exception(), false, Phase::kBegin).error);
+    return fail(fault_of(std::current_exception(), false, Phase::kBegin).error);
   }
   bool mine = false;
   CAPF_TRY(archive->write([&](Session& session) -> Status {

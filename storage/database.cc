@@ -86,7 +86,7 @@ Status work_through(Session& session, Access access, const std::function<Status(
   Unit unit(session);
   CAPF_TRY(work(unit));
   // Work that continued after a failed statement must not look as if it were stored.
-  if (session.fault()) return tl::unexpected<Error>(session.fault()->error);
+  if (session.fault()) return fail(session.fault()->error);
   const Status committed = session.commit();
   // The reading is done, even if the connection breaks now.
   if (access == Access::kRead) return {};
@@ -128,7 +128,7 @@ Result<std::vector<std::string>> PostgresDatabase::not_durable() {
     CAPF_LET(names, session.all(kNotDurable, Parameters(), read_text));
     return {};
   });
-  if (!outcome.status) return tl::unexpected<Error>(outcome.status.error());
+  if (!outcome.status) return fail(outcome.status.error());
   return names;
 }
 

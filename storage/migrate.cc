@@ -37,7 +37,7 @@ Status over_connection(const std::string& conninfo, Action action) {
     return action(connection->link);
   } catch (...) {
     const bool connected = connection != nullptr && connection->link.is_open();
-    return tl::unexpected<Error>(fault_of(std::current_exception(), connected, Phase::kWork).error);
+    return fail(fault_of(std::current_exception(), connected, Phase::kWork).error);
   }
 }
 
@@ -176,7 +176,7 @@ class Steps {
       const auto fault = try_once(work);
       if (!fault) return {};
       const bool locked = fault->error.reason == Reason::kOverloaded || fault->remedy == Remedy::kRepeat;
-      if (!locked) return tl::unexpected<Error>(fault->error);
+      if (!locked) return fail(fault->error);
       if (attempt >= patience_.tries) return give_up(step, fault->error.cause);
       log_warning("schema.lock_awaited", {{"migration", migration_.version}, {"step", step}, {"try", attempt}});
       std::this_thread::sleep_for(patience_.pause);

@@ -49,7 +49,7 @@ Status Pool::Lease::renew() {
   discard();
   auto connection = pool_->connect();
   pool_->note_attempt(connection.has_value(), false);
-  if (!connection) return tl::unexpected<Error>(connection.error());
+  if (!connection) return fail(connection.error());
   connection_ = *std::move(connection);
   pooled_ = false;
   const std::lock_guard lock(pool_->mutex_);
@@ -96,7 +96,7 @@ Result<Pool::Lease> Pool::take(std::chrono::milliseconds wait) {
   note_attempt(connection.has_value(), again);
   if (!connection) {
     give_back(nullptr);
-    return tl::unexpected<Error>(connection.error());
+    return fail(connection.error());
   }
   const std::lock_guard lock(mutex_);
   taken_.insert(connection->get());
@@ -120,7 +120,7 @@ Result<std::unique_ptr<Connection>> Pool::connect() const {
     return connection;
   } catch (...) {
     Error error = fault_of(std::current_exception(), false, Phase::kBegin).error;
-    return tl::unexpected<Error>(std::move(error));
+    return fail(std::move(error));
   }
 }
 

@@ -54,7 +54,7 @@ std::vector<Answer> in_halves(std::span<const Question* const> questions, const 
     return {std::make_move_iterator(answers->begin()), std::make_move_iterator(answers->end())};
   }
   if (questions.size() == 1 || !may_be_one_members(answers.error())) {
-    return std::vector<Answer>(questions.size(), Answer(tl::unexpected<Error>(answers.error())));
+    return std::vector<Answer>(questions.size(), Answer(fail(answers.error())));
   }
   log_info("database.round_halved", {{"members", questions.size()}, {"cause", answers.error().cause}});
   const std::size_t half = questions.size() / 2;
@@ -165,7 +165,7 @@ std::vector<Result<Dossier>> PostgresRounds::look_round(std::span<const Enquiry*
       CAPF_LET(dossiers, storage::look(session, members));
       return {};
     });
-    return looked ? Result<std::vector<Dossier>>(std::move(dossiers)) : tl::unexpected<Error>(looked.error());
+    return looked ? Result<std::vector<Dossier>>(std::move(dossiers)) : fail(looked.error());
   });
 }
 
@@ -177,7 +177,7 @@ std::vector<PostgresRounds::MaybeReason> PostgresRounds::hear_round(std::span<co
       CAPF_LET(limits, storage::hear(session, members));
       return {};
     });
-    return done ? Result<std::vector<std::optional<Reason>>>(std::move(limits)) : tl::unexpected<Error>(done.error());
+    return done ? Result<std::vector<std::optional<Reason>>>(std::move(limits)) : fail(done.error());
   });
 }
 
@@ -206,14 +206,14 @@ Result<std::vector<PostgresRounds::MaybeWritten>> PostgresRounds::write_once(std
         answers.push_back(written_of(member).map([](const Written& written) { return std::optional(written); }));
       }
     }
-    if (session.fault()) return tl::unexpected<Error>(session.fault()->error);
+    if (session.fault()) return fail(session.fault()->error);
     const bool any = std::ranges::any_of(members, [](const Member& m) { return m.outcome == Outcome::kWritten; });
     return any ? session.commit() : Status{};
   });
   if (result.status) return answers;
   // Each member has its answer, so that no half of them is written.
-  if (is_lost(result)) return std::vector<MaybeWritten>(changes.size(), tl::unexpected<Error>(error_of(result)));
-  return tl::unexpected<Error>(result.status.error());
+  if (is_lost(result)) return std::vector<MaybeWritten>(changes.size(), fail(error_of(result)));
+  return fail(result.status.error());
 }
 
 Result<Written> PostgresRounds::write_alone(const LoneWrite& lone) {
@@ -233,7 +233,7 @@ Result<Written> PostgresRounds::write_alone(const LoneWrite& lone) {
     const bool again = result.remedy == Remedy::kRepeat || result.remedy == Remedy::kRenew;
     const bool collided = again && ++collisions < kLoneAttempts;
     const bool waits = error.reason == Reason::kOverloaded && std::chrono::steady_clock::now() < end;
-    if (!collided && !waits) return tl::unexpected<Error>(error);
+    if (!collided && !waits) return fail(error);
     if (lone.gone && lone.gone()) return fail(Reason::kCallerGone);
   }
 }
@@ -256,7 +256,7 @@ Status PostgresRounds::record(std::span<const RefusalRecord> refusals) {
       do {
         done = runner_.run([&](Session& session) { return record_once(session, some); });
       } while (waits(done));
-      return done ? Result<std::vector<Status>>(some.size()) : tl::unexpected<Error>(done.error());
+      return done ? Result<std::vector<Status>>(some.size()) : fail(done.error());
     });
     for (const Status& status : answers) {
       if (!status) all = status;

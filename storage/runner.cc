@@ -48,7 +48,7 @@ Status Runner::run(const Work& work, std::chrono::milliseconds wait) {
 
 RunResult Runner::run_once(const Work& work) {
   auto lease = pool_.take(wait_);
-  if (!lease) return {tl::unexpected<Error>(std::move(lease.error()))};
+  if (!lease) return {fail(std::move(lease.error()))};
   RunResult outcome = attempt(lease->connection(), work);
   outcome.remedy = after(*lease, outcome);
   return outcome;

@@ -120,13 +120,13 @@ class Session {
  private:
   template <class Action>
   auto guarded(Phase phase, Action action) -> Result<decltype(action())> {
-    if (fault_) return tl::unexpected<Error>(fault_->error);
+    if (fault_) return fail(fault_->error);
     const Asking asking(connection_);
     try {
       return action();
     } catch (...) {
       fault_ = fault_of(std::current_exception(), connection_.link.is_open(), phase);
-      return tl::unexpected<Error>(fault_->error);
+      return fail(fault_->error);
     }
   }
   template <class T>
