@@ -8,6 +8,7 @@
 #include "capf/cli/pages.h"
 #include "capf/client/key.h"
 #include "capf/client/site.h"
+#include "capf/domain/page.h"
 
 namespace capf::cli {
 namespace {
@@ -67,7 +68,6 @@ Result<int> export_certificate(const Arguments& arguments, Connection& server) {
 constexpr std::size_t kLargestFile = std::size_t{1024} * 1024;
 constexpr std::size_t kSerialsAtOnce = 10'000;
 constexpr int kSample = 20;
-constexpr int kLargestPage = 1000;
 
 /// The selections that together make up the command line's: a file of serial numbers is cut into slices.
 /// Errors: INVALID_SELECTION for a file without serial numbers, INVALID_REQUEST.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <iostream>
 #include <limits>
 #include <string>
@@ -11,6 +12,7 @@
 #include "capf/cli/connection.h"
 #include "capf/cli/convert.h"
 #include "capf/cli/output.h"
+#include "capf/domain/page.h"
 
 namespace capf::cli {
 
@@ -19,11 +21,10 @@ namespace capf::cli {
 template <class Request, class RowsOf>
 Result<int> print_pages(const Arguments& arguments, Connection& server, Request request, std::vector<Column> columns,
                         RowsOf rows_of) {
-  constexpr std::int64_t kLargestPage = 1000;
   std::int64_t left = arguments.number("--limit").value_or(std::numeric_limits<std::int64_t>::max());
   List list(std::cout, arguments.format(), std::move(columns));
   while (left > 0) {
-    request.mutable_page()->set_size(static_cast<std::int32_t>(std::min(left, kLargestPage)));
+    request.mutable_page()->set_size(static_cast<std::int32_t>(std::min<std::int64_t>(left, kLargestPage)));
     CAPF_LET(const auto response, server.call(request));
     for (const auto& row : rows_of(response)) {
       if (left-- > 0) list.add(to_json(row));

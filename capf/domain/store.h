@@ -20,6 +20,7 @@
 #include "capf/domain/issuer.h"
 #include "capf/domain/key.h"
 #include "capf/domain/operation.h"
+#include "capf/domain/page.h"
 #include "capf/domain/phone.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/revocation.h"
@@ -33,18 +34,6 @@
 // compare-and-set answers false where the row was not as expected.
 
 namespace capf {
-
-/// A slice of a list, in the order of the rows' ids, so that rows that come or go do not shift the pages.
-struct Page {
-  std::int64_t after = 0;  ///< rows with a greater id
-  int limit = 100;         ///< 1 to 1000
-};
-
-/// A slice of the phones, which are listed by their names.
-struct PhonePage {
-  std::optional<DeviceName> after{};  ///< names behind this one
-  int limit = 100;                    ///< 1 to 1000
-};
 
 struct PhoneFilter {
   std::optional<Pattern> devices;

@@ -7,6 +7,7 @@
 #include "capf/base/bytes.h"
 #include "capf/base/secret.h"
 #include "capf/base/time.h"
+#include "capf/domain/page.h"
 #include "capf/domain/store.h"
 #include "capf/rpc/server.h"
 #include "capf/rules/fail.h"

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::int64_t kLastSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
 constexpr std::int64_t kLongestSeconds = 10LL * 366 * 24 * 3600;
-constexpr int kLargestPage = 1000;
 constexpr int kMostDays = 36500;
 constexpr int kMostNumbersOfDays = 16;
 constexpr int kMostAnchorFiles = 1000;
@@ -57,7 +56,9 @@ Result<std::optional<std::string>> optional_text(const std::string& text, std::s
 Result<Pattern> pattern_from(const std::string& text) { return text.empty() ? Pattern::any() : Pattern::parse(text); }
 
 Status check_size(const v1::PageRequest& page) {
-  if (page.size() < 0 || page.size() > kLargestPage) return malformed("a page has 1 to 1000 rows");
+  if (page.size() < 0 || page.size() > kLargestPage) {
+    return malformed("a page has 1 to " + std::to_string(kLargestPage) + " rows");
+  }
   return {};
 }
 

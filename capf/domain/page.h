@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "capf/domain/device.h"
+
+namespace capf {
+
+inline constexpr int kLargestPage = 1000;  ///< rows
+
+/// A slice of a list, in the order of the rows' ids, so that rows that come or go do not shift the pages.
+struct Page {
+  std::int64_t after = 0;  ///< rows with a greater id
+  int limit = 100;         ///< 1 to kLargestPage
+};
+
+/// A slice of the phones, which are listed by their names.
+struct PhonePage {
+  std::optional<DeviceName> after{};  ///< names behind this one
+  int limit = 100;                    ///< 1 to kLargestPage
+};
+
+}  // namespace capf
