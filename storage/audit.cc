@@ -55,7 +55,7 @@ const Statement kAddRepeated{
     "select $1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, $7::text, $8::text, $9::text "
     "where admit_repeated_act($1::text, $2::text, $4::text, $7::text, coalesce($8::text, ''), $3::text, $5::text, "
     "$10::int)"};
-const Statement kTellRepeated{"audit_tell_repeated", "select tell_repeated_acts($1::int)"};
+const Statement kReportRepeated{"audit_report_repeated", "select tell_repeated_acts($1::int)"};
 const Statement kAddAll{
     "audit_add_all",
     "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, reason, detail) "
@@ -101,7 +101,7 @@ Result<bool> Audit::add_repeated(const AuditEvent& event) {
   return session_.changes(kAddRepeated, parameters_of(event, kActsInAMinute));
 }
 
-Status Audit::tell_repeated() { return session_.execute(kTellRepeated, Parameters(kActsInAMinute)); }
+Status Audit::report_repeated() { return session_.execute(kReportRepeated, Parameters(kActsInAMinute)); }
 
 Status Audit::add_all(std::span<const AuditEvent> events) {
   if (events.empty()) return {};

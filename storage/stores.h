@@ -236,7 +236,7 @@ class Audit final : public AuditStore {
   Status add(const AuditEvent& event) override;
   Status add_all(std::span<const AuditEvent> events) override;
   Result<bool> add_repeated(const AuditEvent& event) override;
-  Status tell_repeated() override;
+  Status report_repeated() override;
   Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) override;
   Result<ChangeCursor> end() override;
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) override;

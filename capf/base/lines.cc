@@ -51,7 +51,7 @@ struct LineQueue::State {
   void push(std::string line) {
     const std::lock_guard lock(mutex);
     line += '\n';
-    if ((untold == 0 || failing) && waiting + cost(line) <= room) {
+    if ((unreported == 0 || failing) && waiting + cost(line) <= room) {
       waiting += cost(line);
       lines.push_back(std::move(line));
     } else {
@@ -61,35 +61,35 @@ struct LineQueue::State {
   }
 
   void drop(std::size_t count) {
-    untold += count;
+    unreported += count;
     dropped += count;
   }
 
-  bool has_work() const { return !lines.empty() || (untold != 0 && !failing); }
+  bool has_work() const { return !lines.empty() || (unreported != 0 && !failing); }
 
   void write_all() {
     std::unique_lock lock(mutex);
     for (;;) {
       changed.wait(lock, [this] { return ended || has_work(); });
       if (!has_work()) return;
-      const std::size_t told = lines.empty() || failing ? std::exchange(untold, 0) : 0;
+      const std::size_t lost = lines.empty() || failing ? std::exchange(unreported, 0) : 0;
       failing = false;
       std::string line;
-      if (told == 0) {
+      if (lost == 0) {
         line = std::move(lines.front());
         lines.pop_front();
       }
       writing = true;
       lock.unlock();
-      if (told != 0) line = log_line(SystemClock().now(), LogLevel::kWarning, "log.dropped", {{"count", told}}) + '\n';
+      if (lost != 0) line = log_line(SystemClock().now(), LogLevel::kWarning, "log.dropped", {{"count", lost}}) + '\n';
       const bool written = write_whole(descriptor.get(), line);
       lock.lock();
       writing = false;
-      if (told == 0) waiting -= cost(line);
+      if (lost == 0) waiting -= cost(line);
       if (!written) {
         failing = true;
-        untold += told;
-        drop(lines.size() + (told == 0 ? 1 : 0));
+        unreported += lost;
+        drop(lines.size() + (lost == 0 ? 1 : 0));
         lines.clear();
         waiting = 0;
       }
@@ -107,10 +107,10 @@ struct LineQueue::State {
   std::condition_variable changed;
   std::condition_variable idle;
   std::deque<std::string> lines;
-  std::size_t waiting = 0;    ///< their cost, with that of the line that is being written
-  std::size_t untold = 0;     ///< dropped, and not yet reported by a line
-  std::uint64_t dropped = 0;  ///< in all
-  bool failing = false;       ///< the last line could not be written: the next try comes with the next line
+  std::size_t waiting = 0;     ///< their cost, with that of the line that is being written
+  std::size_t unreported = 0;  ///< dropped, and not yet reported by a line
+  std::uint64_t dropped = 0;   ///< in all
+  bool failing = false;        ///< the last line could not be written: the next try comes with the next line
   bool writing = false;
   bool resting = false;  ///< the thread rests: new lines wait until the rest ends
   bool hurried = false;  ///< a flush() waits for the empty queue

@@ -54,7 +54,7 @@ struct Metrics::Series {
   Family<Gauge>& not_ready =
       gauges(registry, "capf_not_ready", "1 while this server does not serve, by the reason of that.");
   std::mutex not_ready_mutex;
-  std::optional<Reason> not_ready_reason;  ///< what was told last
+  std::optional<Reason> not_ready_reason;  ///< the last one reported
   Gauge& database_up = gauge(registry, "capf_database_up", "1 while the database answers.");
   Gauge& read_only = gauge(registry, "capf_database_read_only",
                            "1 while the database is a standby: what can be read is answered, and nothing is changed.");
@@ -164,7 +164,7 @@ void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_af
 }
 void Metrics::set_administrators(std::string_view role, const AdministratorNumbers& numbers) {
   series_->administrators.Add({{"role", std::string(role)}}).Set(static_cast<double>(numbers.usable));
-  const auto tell = [&](const char* which, std::optional<TimePoint> end) {
+  const auto set_end = [&](const char* which, std::optional<TimePoint> end) {
     Gauge& gauge = series_->administrator_not_after.Add({{"role", std::string(role)}, {"which", which}});
     if (end) {
       gauge.Set(seconds_of(*end));
@@ -172,8 +172,8 @@ void Metrics::set_administrators(std::string_view role, const AdministratorNumbe
       series_->administrator_not_after.Remove(&gauge);
     }
   };
-  tell("first", numbers.first);
-  tell("last", numbers.last);
+  set_end("first", numbers.first);
+  set_end("last", numbers.last);
 }
 void Metrics::set_crl(std::int64_t issuer, int shard, const CrlNumbers& numbers) {
   const prometheus::Labels labels{{"issuer", std::to_string(issuer)}, {"shard", std::to_string(shard)}};

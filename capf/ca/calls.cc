@@ -31,7 +31,7 @@ struct Calls::State {
   int idle = 0;
   bool ended = false;
   std::multiset<steady_clock::time_point> overdue_at{};  ///< of each call that runs
-  bool told = false;                                     ///< logged that it hangs
+  bool logged = false;                                   ///< logged that it hangs
 
   State(std::string name_of, int threads_at_most) : name(std::move(name_of)), most(threads_at_most) {}
 
@@ -92,8 +92,8 @@ bool Calls::push(std::function<void()> job) {
 bool Calls::hang() const {
   const std::lock_guard lock(state_->mutex);
   const bool hangs = state_->hangs();
-  if (hangs && !state_->told) {
-    state_->told = true;
+  if (hangs && !state_->logged) {
+    state_->logged = true;
     log_error("token.hangs",
               {{"token", state_->name},
                {"words", "a call of the PKCS #11 library does not return; nothing is signed meanwhile"}});
@@ -115,8 +115,8 @@ Calls::Call::~Call() {
   State& state = *place_->state;
   const std::lock_guard lock(state.mutex);
   state.overdue_at.erase(place_->at);
-  if (!state.told || state.hangs()) return;
-  state.told = false;
+  if (!state.logged || state.hangs()) return;
+  state.logged = false;
   log_info("token.answers", {{"token", state.name}});
 }
 

@@ -38,12 +38,12 @@ constexpr int kReservedConnections = 4;            // beside those of the pool
 
 /// Tries again, with growing pauses, while the database cannot be reached. Errors: SHUTTING_DOWN after a signal.
 Status with_patience(Signals& signals, const std::function<Status()>& work) {
-  bool told = false;
+  bool logged = false;
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     const Status status = work();
     if (status || status.error().reason != Reason::kDatabaseUnavailable) return status;
-    if (!told) log_warning("database.waiting", status.error());
-    told = true;
+    if (!logged) log_warning("database.waiting", status.error());
+    logged = true;
     // Extends the service manager's timeout for the start.
     notify_service_manager("EXTEND_TIMEOUT_USEC=90000000\nSTATUS=waiting for the database");
     if (signals.stop_within(pause)) return fail(Reason::kShuttingDown);
@@ -58,7 +58,7 @@ Status wait_for_addresses(const Configuration& configuration, Signals& signals) 
     if (!listener->enabled) continue;
     for (const std::string& text : listener->addresses) {
       CAPF_LET(const Address address, Address::parse(text));
-      bool told = false;
+      bool logged = false;
       while (!is_of_this_machine(address)) {
         const std::string seconds = std::to_string(configuration.listen_patience.count()) + " s";
         if (std::chrono::steady_clock::now() >= end) {
@@ -66,9 +66,9 @@ Status wait_for_addresses(const Configuration& configuration, Signals& signals) 
                                                          ": this machine does not have it, after " + seconds +
                                                          " (listen.patience_seconds)");
         }
-        if (!told)
+        if (!logged)
           log_warning("listen.waiting", {{"address", text}, {"words", "not this machine's yet: up to " + seconds}});
-        told = true;
+        logged = true;
         notify_service_manager("EXTEND_TIMEOUT_USEC=90000000\nSTATUS=waiting for the address " + text);
         if (signals.stop_within(kFirstPause)) return fail(Reason::kShuttingDown);
       }

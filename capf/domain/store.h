@@ -458,7 +458,7 @@ class AuditStore {
   /// @return whether it is an event of its own
   virtual Result<bool> add_repeated(const AuditEvent& event) = 0;
   /// Adds the events for the minutes that are over.
-  virtual Status tell_repeated() = 0;
+  virtual Status report_repeated() = 0;
   virtual Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) = 0;
   /// The position at which the record ends now.
   virtual Result<ChangeCursor> end() = 0;

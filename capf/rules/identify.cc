@@ -53,8 +53,8 @@ tl::unexpected<Refusal> refuse(Reason reason, const Identity& who) { return refu
 
 /// A caller who brings nothing lacks a credential; to others nothing is pending.
 tl::unexpected<Refusal> refuse_idle(const Question& question, const Identity& who) {
-  const bool told = question.string || question.on_wire();
-  return refuse(told ? Reason::kNoPendingOperation : Reason::kCredentialMissing, who);
+  const bool may_know = question.string || question.on_wire();
+  return refuse(may_know ? Reason::kNoPendingOperation : Reason::kCredentialMissing, who);
 }
 
 /// Without an operation too.

@@ -30,7 +30,7 @@ bool on_record(const Facts& facts, const Begun& begun) {
 
 }  // namespace
 
-Error Refusal::told() const {
+Error Refusal::answer() const {
   if (notice == Notice::kNone && error.reason != Reason::kNoPendingOperation) return error;
   if (error.reason == Reason::kOperationEnded || error.reason == Reason::kSessionReplaced) return error;
   return {Reason::kAuthenticationFailed, std::string(words(Reason::kAuthenticationFailed)), error.message,

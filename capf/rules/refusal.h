@@ -27,7 +27,7 @@ struct Refusal {
   std::optional<Change> change{};
 
   /// The error that the caller hears: AUTHENTICATION_FAILED for all that is a stranger's to hear.
-  Error told() const;
+  Error answer() const;
 };
 
 /// The change that records a refusal of a caller who has proven the device: the phone's last attempt, and an event of

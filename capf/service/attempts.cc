@@ -66,7 +66,7 @@ void Attempts::work() {
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     Entries round = std::exchange(waiting_, {});
-    const std::uint64_t dropped = dropped_ - std::exchange(told_, dropped_);
+    const std::uint64_t dropped = dropped_ - std::exchange(reported_, dropped_);
     writing_ = true;
     const bool last = stopping_;
     lock.unlock();

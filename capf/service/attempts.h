@@ -62,8 +62,8 @@ class Attempts {
   Entries waiting_;
   std::uint64_t places_ = 0;
   std::uint64_t dropped_ = 0;
-  std::uint64_t told_ = 0;  ///< of the dropped ones
-  int draining_ = 0;        ///< threads in drain()
+  std::uint64_t reported_ = 0;  ///< of the dropped ones
+  int draining_ = 0;            ///< threads in drain()
   bool writing_ = false;
   bool stopping_ = false;
   std::thread writer_;  ///< last: it uses what stands above

@@ -79,7 +79,7 @@ Status Authenticator::hear(const Caller& caller, Sight& sight, rules::Need need,
   return {};
 }
 
-void Authenticator::tell(const Caller& caller, const rules::Refusal& refusal, TimePoint at) {
+void Authenticator::report(const Caller& caller, const rules::Refusal& refusal, TimePoint at) {
   const Error& error = refusal.error;
   if (on_refusal_) on_refusal_(error.reason);
   const std::vector<ca::CertificateWords> shown = shown_by(caller);

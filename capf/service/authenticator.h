@@ -27,7 +27,7 @@ class Authenticator {
   Result<rules::Judgement> judge(const Caller& caller, Sight& sight, rules::Need need);
   /// Counts and logs a refusal, and hands it to those who record it after the answer. @param at when it was judged, by
   /// the database's clock
-  void tell(const Caller& caller, const rules::Refusal& refusal, TimePoint at);
+  void report(const Caller& caller, const rules::Refusal& refusal, TimePoint at);
 
   /// Refusals that were answered and are being recorded.
   Attempts& attempts() { return attempts_; }

@@ -78,7 +78,7 @@ Result<Answer> Enrolment::attempt(const Caller& caller, const UseCase<Answer>& u
     const rules::Refusal& refusal = judgement.error();
     CAPF_TRY(put_on_record(caller, refusal, sight.dossier.now));
     if (use.refuse) return use.refuse(facts, refusal);
-    return fail(refusal.told());
+    return fail(refusal.answer());
   }
   if (!proven) proven = rules::begun_of(*judgement);
   if (caller.has_gone()) return fail(Reason::kCallerGone);
@@ -112,7 +112,7 @@ Status Enrolment::put_on_record(const Caller& caller, const rules::Refusal& refu
     case rules::Notice::kStranger: break;
   }
   if (refusal.change) CAPF_TRY(write(caller, *refusal.change));
-  authenticator_.tell(caller, refusal, at);
+  authenticator_.report(caller, refusal, at);
   return {};
 }
 
@@ -144,12 +144,12 @@ Result<Written> Enrolment::write(const Caller& caller, const Change& change) {
   } else {
     written = rounds_.write(change, caller.share(true), caller.gone);
   }
-  if (!written) tell_unwritten(change, written.error());
+  if (!written) report_unwritten(change, written.error());
   return written;
 }
 
 /// An LSC that was signed and is not on record never leaves the server. Of a commit in doubt nobody knows.
-void Enrolment::tell_unwritten(const Change& change, const Error& why) {
+void Enrolment::report_unwritten(const Change& change, const Error& why) {
   if (why.reason == Reason::kCommitInDoubt) return;
   for (const Write& one : change.writes) {
     const auto* const added = std::get_if<AddCertificate>(&one);

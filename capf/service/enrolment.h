@@ -77,7 +77,7 @@ class Enrolment {
   Status put_on_record(const Caller& caller, const rules::Refusal& refusal, TimePoint at);
   Status put_on_record(const Caller& caller, const std::optional<Change>& change, const Error& refusal);
   Result<Written> write(const Caller& caller, const Change& change);
-  void tell_unwritten(const Change& change, const Error& why);
+  void report_unwritten(const Change& change, const Error& why);
 
   Rounds& rounds_;
   Dossiers& dossiers_;

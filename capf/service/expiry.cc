@@ -34,22 +34,22 @@ std::vector<Expiry> OwnCertificates::list() const {
 
 std::vector<Expiry> ExpiryWarnings::due(const std::vector<Expiry>& expiries, TimePoint now) {
   std::vector<Expiry> due;
-  decltype(told_) told;
+  decltype(logged_) logged;
   for (const Expiry& expiry : expiries) {
     if (expiry.renews_at) continue;
     const auto days = step(expiry.not_after - now);
     if (!days) continue;
     const std::tuple key{expiry.kind, expiry.name, expiry.not_after};
-    const auto last = told_.find(key);
-    const bool new_step = last == told_.end() || last->second != *days;
+    const auto last = logged_.find(key);
+    const bool new_step = last == logged_.end() || last->second != *days;
     if (new_step && due.size() == kMostAtOnce) {
-      if (last != told_.end()) told.insert(*last);
+      if (last != logged_.end()) logged.insert(*last);
       continue;
     }
     if (new_step) due.push_back(expiry);
-    told[key] = *days;
+    logged[key] = *days;
   }
-  told_ = std::move(told);
+  logged_ = std::move(logged);
   return due;
 }
 

@@ -33,7 +33,7 @@ class ExpiryWarnings {
   std::vector<Expiry> due(const std::vector<Expiry>& expiries, TimePoint now);
 
  private:
-  std::map<std::tuple<ExpiryKind, std::string, TimePoint>, std::int64_t> told_;  ///< the kSteps value last logged
+  std::map<std::tuple<ExpiryKind, std::string, TimePoint>, std::int64_t> logged_;  ///< the kSteps value last logged
 };
 
 }  // namespace capf::service

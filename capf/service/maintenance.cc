@@ -72,7 +72,7 @@ Result<std::optional<Maintenance::Round>> Maintenance::run() {
              CAPF_TRY(write(tx, drafts));
              CAPF_TRY(tx.strings().prune());
              CAPF_TRY(tx.anchors().prune_candidates());
-             CAPF_TRY(tx.audit().tell_repeated());
+             CAPF_TRY(tx.audit().report_repeated());
              CAPF_TRY(tx.audit().prune_refusals(tx.now() - kRefusalsKept));
              return Round{static_cast<int>(overdue.size()), 0};
            }));

@@ -190,7 +190,7 @@ void answer_ocsp(const Request& request, const Reply& reply, const Publication& 
   }
   const auto der = get ? decode_path(std::string_view(request.path).substr(alone ? 5 : 6)) : request.body;
   const auto begun = std::chrono::steady_clock::now();
-  const auto tell = [reply, get, begun, &responder = publication.responder, &metrics = publication.metrics,
+  const auto send = [reply, get, begun, &responder = publication.responder, &metrics = publication.metrics,
                      if_none_match = request.if_none_match](const std::shared_ptr<const service::OcspAnswer>& answer) {
     Response response;
     response.content_type = "application/ocsp-response";
@@ -211,7 +211,7 @@ void answer_ocsp(const Request& request, const Reply& reply, const Publication& 
                           std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begun));
     reply(std::move(response));
   };
-  publication.responder.answer(der ? BytesView(*der) : BytesView(), tell);
+  publication.responder.answer(der ? BytesView(*der) : BytesView(), send);
 }
 
 }  // namespace

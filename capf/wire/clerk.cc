@@ -116,8 +116,8 @@ class Clerk final : public Desk {
   /// two cases.
   static Error begin_error(const Error& error) {
     const Reason reason = error.true_reason();
-    const bool told = reason == Reason::kUnknownDevice || reason == Reason::kNoPendingOperation;
-    return told ? fail(reason, error.message, error.cause).value() : error;
+    const bool has_message = reason == Reason::kUnknownDevice || reason == Reason::kNoPendingOperation;
+    return has_message ? fail(reason, error.message, error.cause).value() : error;
   }
 
   Answer serve(const Issue& issue) {

@@ -360,16 +360,16 @@ net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& questio
   std::optional<Answer> answer;
   Desk* const clerk = &desk;
   const Question* const asked = &question;
-  std::optional<Answer>* const told = &answer;
+  std::optional<Answer>* const slot = &answer;
   // A phone that waited too long comes back: do not do expensive work for a connection that is gone. But always record
   // what the phone has done itself.
   const bool expensive = begins || std::holds_alternative<Issue>(question);
   const int socket = stream_.socket().native_handle();
-  const auto work = [clerk, asked, told, expensive, socket] {
+  const auto work = [clerk, asked, slot, expensive, socket] {
     if (expensive && net::has_gone(socket)) {
-      told->emplace(Error::of(Reason::kCallerGone));
+      slot->emplace(Error::of(Reason::kCallerGone));
     } else {
-      told->emplace(clerk->answer(*asked));
+      slot->emplace(clerk->answer(*asked));
     }
   };
   asking_ = true;

@@ -216,7 +216,7 @@ TEST_CASE("acts that are repeated are a few events a minute and one with their c
   CHECK(std::stoi(fresh.sql("select count(*) from audit_events where reason = 'KEY_COMPROMISED' or actor = 'SEP2'")) ==
         2);
   if (began_again == 0) {
-    in(*one, [&](Transaction& tx) { good(tx.audit().tell_repeated()); });
+    in(*one, [&](Transaction& tx) { good(tx.audit().report_repeated()); });
     CHECK(fresh.sql("select count(*) from audit_events") == "7");  // the minute is not over
     // The minute is over: the next event, or maintenance, adds the count.
     const auto pass = [&] { fresh.sql("update repeated_acts set minute = minute - interval '1 minute'", "postgres"); };
@@ -228,7 +228,7 @@ TEST_CASE("acts that are repeated are a few events a minute and one with their c
           "SEP1 phone.request refused CERTIFICATE_LIMIT 55");
     for (int i = 0; i < 6; ++i) repeat(*one, act("SEP1", Reason::kCertificateLimit));
     pass();
-    in(*one, [&](Transaction& tx) { good(tx.audit().tell_repeated()); });
+    in(*one, [&](Transaction& tx) { good(tx.audit().report_repeated()); });
     CHECK(fresh.sql("select string_agg(split_part(detail, ' ', 1), ' ' order by id) from audit_events "
                     "where detail like '%more like this%'") == "55 2");
     CHECK(fresh.sql("select count(*) from repeated_acts") == "0");
@@ -245,7 +245,7 @@ TEST_CASE("servers that repeat one act at once lose none") {
       for (int i = 0; i < 50; ++i) {
         const auto added = in_write(*database, [](Transaction& tx) { return tx.audit().add_repeated(sample_event()); });
         if (added && *added) ++told;
-        const auto swept = database->write([](Transaction& tx) { return tx.audit().tell_repeated(); });
+        const auto swept = database->write([](Transaction& tx) { return tx.audit().report_repeated(); });
         if (!added || !swept) told = 1000;
       }
     });
@@ -253,7 +253,7 @@ TEST_CASE("servers that repeat one act at once lose none") {
   for (std::thread& server : servers) server.join();
   CHECK(told <= 2 * kActsInAMinute);
   fresh.sql("update repeated_acts set minute = minute - interval '1 minute'", "postgres");
-  in(*fresh.open(), [](Transaction& tx) { good(tx.audit().tell_repeated()); });
+  in(*fresh.open(), [](Transaction& tx) { good(tx.audit().report_repeated()); });
   CHECK(
       fresh.sql("select sum(case when detail like '%more like this%' then split_part(detail, ' ', 1)::int else 1 end) "
                 "from audit_events") == "200");

@@ -418,7 +418,7 @@ TEST_CASE("a stranger hears nothing of the true reason") {
     row.change(subject);
     const Outcome outcome = decide(subject);
     if (!outcome.refusal) continue;
-    const Error heard = outcome.refusal->told();
+    const Error heard = outcome.refusal->answer();
     CHECK(heard.true_reason() == row.reason);
     const Reason expected = told.contains(row.reason) ? row.reason : Reason::kAuthenticationFailed;
     CHECK(to_string(heard.reason) == to_string(expected));

@@ -64,22 +64,22 @@ class Connection::Remote final : public Peer {
 
   void prove() override {
     if (proven_.exchange(true)) return;
-    tell([](Connection& connection) { connection.prove(); });
+    post([](Connection& connection) { connection.prove(); });
   }
   void charge(std::chrono::nanoseconds work) override {
-    tell([work](Connection& connection) { connection.stream_.charge(work); });
+    post([work](Connection& connection) { connection.stream_.charge(work); });
   }
   void call_started(Gate::CallId call) override {
     const std::lock_guard lock(mutex_);
     running_.insert(call);
     if (!proven_) handled_.insert(call);
-    if (watched_) tell([call](Connection& connection) { connection.gate_->call_started(call); });
+    if (watched_) post([call](Connection& connection) { connection.gate_->call_started(call); });
   }
   void call_ended(Gate::CallId call) override {
     const std::lock_guard lock(mutex_);
     running_.erase(call);
     if (!watched_) return;
-    tell([call](Connection& connection) {
+    post([call](Connection& connection) {
       connection.gate_->call_ended(call);
       connection.go_on();
     });
@@ -101,7 +101,7 @@ class Connection::Remote final : public Peer {
 
  private:
   template <class Message>
-  void tell(Message message) {
+  void post(Message message) {
     asio::post(executor_, [weak = connection_, message] {
       if (const auto connection = weak.lock()) message(*connection);
     });
