@@ -1,12 +1,12 @@
 #include "capf/phone/fleet.h"
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <istream>
 #include <optional>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "capf/client/argument.h"
 #include "capf/phone/pause.h"
@@ -52,36 +52,43 @@ std::map<std::string, Secret> parse_strings(std::istream& lines) {
   return strings;
 }
 
+std::optional<Arrivals::Arrival> Arrivals::next() {
+  const std::uint64_t index = next_++;
+  if (index >= load_.count) return std::nullopt;
+  auto due = Clock::now();
+  if (load_.rate > 0) {  // so that waiting for a free line is part of the latency
+    const std::chrono::duration<double> after(static_cast<double>(index) / load_.rate);
+    due = begin_ + std::chrono::duration_cast<Clock::duration>(after);
+  }
+  return Arrival{device_at(load_.first, index), due};
+}
+
+void Arrivals::finish(const Arrival& arrival, const Status& visited) const {
+  tally_.add(visited ? "done" : std::string(to_string(visited.error().reason)), Clock::now() - arrival.due);
+  if (!visited) on_refusal_(arrival.device.value_or(load_.first), visited.error());
+}
+
 std::chrono::duration<double> run(const Load& load, const PhoneOf& phone_of, const Folder& folder, KeySource& keys,
                                   Tally& tally, const OnRefusal& on_refusal) {
-  using Time = std::chrono::steady_clock;
-  const auto begin = Time::now();
-  std::atomic<std::uint64_t> next{0};
-  const auto visit_one = [&](std::uint64_t index, std::optional<SiteLink>& kept) -> Status {
-    CAPF_LET(const std::string device, device_at(load.first, index));
-    CAPF_LET(const Phone phone, phone_of(device));
+  Arrivals arrivals(load, tally, on_refusal);
+  const auto visit_as = [&](const Result<std::string>& device, std::optional<SiteLink>& kept) -> Status {
+    CAPF_TRY(device);
+    CAPF_LET(const Phone phone, phone_of(*device));
     if (load.keep_connections && !kept) kept.emplace(phone.server, phone.tries);
     CAPF_TRY(visit(phone, folder, keys, kept ? &*kept : nullptr));
     return {};
   };
   const auto work = [&] {
     std::optional<SiteLink> kept;
-    for (std::uint64_t index = next++; index < load.count; index = next++) {
-      auto came = Time::now();
-      if (load.rate > 0) {  // counted from its due time, so that waiting for a free line is part of the latency
-        came = begin + std::chrono::duration_cast<Time::duration>(
-                           std::chrono::duration<double>(static_cast<double>(index) / load.rate));
-        wait_until(came);
-      }
-      const Status done = visit_one(index, kept);
-      tally.add(done ? "done" : std::string(to_string(done.error().reason)), Time::now() - came);
-      if (!done) on_refusal(device_at(load.first, index).value_or(load.first), done.error());
+    while (const auto arrival = arrivals.next()) {
+      wait_until(arrival->due);
+      arrivals.finish(*arrival, visit_as(arrival->device, kept));
     }
   };
   std::vector<std::thread> threads;
   for (std::uint64_t i = 0; i < std::min<std::uint64_t>(load.concurrency, load.count); ++i) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
-  return Time::now() - begin;
+  return arrivals.elapsed();
 }
 
 }  // namespace capf::phone

@@ -236,19 +236,16 @@ asio::awaitable<Result<Done>> come(const LineParts& line, asio::io_context& cont
 
 /// The state that the phones of a load share. One thread.
 struct Fleet {
-  const Load& load;
   const PhoneOf& phone_of;
   const Folder& folder;
   KeySource& keys;
-  Tally& tally;
-  const OnRefusal& on_refusal;
+  Arrivals arrivals;
   asio::io_context context{1};
-  Time::time_point begin = Time::now();
-  std::uint64_t next = 0;
 };
 
-asio::awaitable<Status> come_as(const LineParts& line, Fleet& fleet, const std::string& device) {
-  const Result<Phone> phone = fleet.phone_of(device);
+asio::awaitable<Status> come_as(const LineParts& line, Fleet& fleet, const Result<std::string>& device) {
+  if (!device) co_return fail(device.error());
+  const Result<Phone> phone = fleet.phone_of(*device);
   if (!phone) co_return fail(phone.error());
   const Result<Done> done = co_await come(line, fleet.context, *phone, fleet.folder, fleet.keys);
   if (!done) co_return fail(done.error());
@@ -257,19 +254,11 @@ asio::awaitable<Status> come_as(const LineParts& line, Fleet& fleet, const std::
 
 /// One phone after another.
 asio::awaitable<void> work(const LineParts& line, Fleet& fleet) {
-  while (fleet.next < fleet.load.count) {
-    const std::uint64_t index = fleet.next++;
-    auto came = Time::now();
-    if (fleet.load.rate > 0) {  // counted from its due time, so that waiting for a free line is part of the latency
-      came = fleet.begin + std::chrono::duration_cast<Time::duration>(
-                               std::chrono::duration<double>(static_cast<double>(index) / fleet.load.rate));
-      asio::steady_timer timer(fleet.context, came);
-      co_await timer.async_wait(asio::use_awaitable);
-    }
-    const std::string device = device_at(fleet.load.first, index).value_or(fleet.load.first);
-    const Status done = co_await come_as(line, fleet, device);
-    fleet.tally.add(done ? "done" : std::string(to_string(done.error().reason)), Time::now() - came);
-    if (!done) fleet.on_refusal(device, done.error());
+  while (const auto arrival = fleet.arrivals.next()) {
+    asio::steady_timer timer(fleet.context, arrival->due);
+    co_await timer.async_wait(asio::use_awaitable);
+    const Status done = co_await come_as(line, fleet, arrival->device);
+    fleet.arrivals.finish(*arrival, done);
   }
 }
 
@@ -331,13 +320,13 @@ Result<Done> Line::visit(const Phone& phone, const Folder& folder, KeySource& ke
 
 std::chrono::duration<double> Line::run(const Load& load, const PhoneOf& phone_of, const Folder& folder,
                                         KeySource& keys, Tally& tally, const OnRefusal& on_refusal) const {
-  Fleet fleet{load, phone_of, folder, keys, tally, on_refusal};
+  Fleet fleet{phone_of, folder, keys, Arrivals(load, tally, on_refusal)};
   const std::uint64_t at_once = std::min<std::uint64_t>(load.concurrency, load.count);
   for (std::uint64_t i = 0; i < at_once; ++i) {
     asio::co_spawn(fleet.context, work(*parts_, fleet), asio::detached);
   }
   fleet.context.run();
-  return Time::now() - fleet.begin;
+  return fleet.arrivals.elapsed();
 }
 
 }  // namespace capf::phone
