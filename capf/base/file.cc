@@ -13,7 +13,7 @@ namespace capf {
 namespace {
 
 tl::unexpected<Error> failed_at(const std::filesystem::path& path) {
-  return fail_internal(path.string() + ": " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
+  return fail_internal(path.string() + ": " + errno_words(errno));
 }
 
 }  // namespace
@@ -81,6 +81,12 @@ Status File::sync() const {
   return {};
 }
 
+std::string errno_words(int error) { return std::strerror(error); }  // NOLINT(concurrency-mt-unsafe): glibc's is
+
+tl::unexpected<Error> fail_errno(Reason reason, const std::string& what) {
+  return fail(reason, what + ": " + errno_words(errno));
+}
+
 Status check_room(const std::filesystem::path& folder) {
   constexpr off_t kRoom = 65536;
   // The file has no name where the file system can do that, and loses it at once where it cannot.
@@ -93,8 +99,7 @@ Status check_room(const std::filesystem::path& folder) {
   const int error = fd < 0 ? errno : ::posix_fallocate(fd, 0, kRoom);
   if (fd >= 0) ::close(fd);
   if (error == 0) return {};
-  return fail(Reason::kStateNotWritable,
-              folder.string() + ": " + std::strerror(error));  // NOLINT(concurrency-mt-unsafe): glibc's is
+  return fail(Reason::kStateNotWritable, folder.string() + ": " + errno_words(error));
 }
 
 Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "capf/base/bytes.h"
@@ -38,6 +39,11 @@ class File {
   std::filesystem::path path_;
   int fd_;
 };
+
+/// The system's words for `error`, which is an errno.
+std::string errno_words(int error);
+/// An error with `what`, mostly a path, and the system's words for errno.
+tl::unexpected<Error> fail_errno(Reason reason, const std::string& what);
 
 /// Tries whether 64 KiB can be written into the folder now, and leaves nothing there.
 /// Errors: STATE_NOT_WRITABLE, with the folder and the system's words.

@@ -19,11 +19,9 @@ namespace {
 
 constexpr std::size_t kLargestSecret = 4096;
 
-std::string errno_words() { return std::strerror(errno); }  // NOLINT(concurrency-mt-unsafe): glibc's is
-
 Status check_private(int fd, const std::string& name) {
   struct stat status {};
-  if (::fstat(fd, &status) != 0) return fail(Reason::kInvalidConfiguration, name + ": " + errno_words());
+  if (::fstat(fd, &status) != 0) return fail_errno(Reason::kInvalidConfiguration, name);
   if (status.st_uid != ::geteuid() && status.st_uid != 0) {
     return fail(Reason::kSecretExposed, name + " belongs to somebody else");
   }
@@ -53,7 +51,7 @@ Status check_trusted(const struct stat& status, const std::string& name) {
 
 Status check_trusted(int fd, const std::string& name) {
   struct stat status {};
-  if (::fstat(fd, &status) != 0) return fail(Reason::kInvalidConfiguration, name + ": " + errno_words());
+  if (::fstat(fd, &status) != 0) return fail_errno(Reason::kInvalidConfiguration, name);
   return check_trusted(status, name);
 }
 
@@ -69,7 +67,7 @@ Result<Secret> read_all(int fd, const std::string& name, std::size_t limit) {
   while (filled < data.size()) {
     const ssize_t count = ::read(fd, data.data() + filled, data.size() - filled);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(Reason::kInvalidConfiguration, name + ": " + errno_words());
+    if (count < 0) return fail_errno(Reason::kInvalidConfiguration, name);
     if (count == 0) break;
     filled += static_cast<std::size_t>(count);
   }
@@ -90,17 +88,17 @@ Status write_new(const std::filesystem::path& path, BytesView data, mode_t mode)
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (file.get() < 0) {
     if (errno == EEXIST) return fail(Reason::kSiteExists, path.string() + " exists already; nothing is overwritten");
-    return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+    return fail_errno(Reason::kInvalidConfiguration, path);
   }
   std::size_t written = 0;
   while (written < data.size()) {
     const ssize_t count = ::write(file.get(), data.data() + written, data.size() - written);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+    if (count < 0) return fail_errno(Reason::kInvalidConfiguration, path);
     written += static_cast<std::size_t>(count);
   }
   if (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0) {
-    return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+    return fail_errno(Reason::kInvalidConfiguration, path);
   }
   return {};
 }
@@ -120,21 +118,20 @@ Status rewrite(const std::filesystem::path& path, BytesView data, mode_t mode) {
 
 Result<Secret> read_secret_file(const std::filesystem::path& path, std::size_t limit) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  if (file.get() < 0) return fail_errno(Reason::kInvalidConfiguration, path);
   CAPF_TRY(check_private(file.get(), path.string()));
   return read_all(file.get(), path.string(), limit);
 }
 
 Status check_private(const std::filesystem::path& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  if (file.get() < 0) return fail_errno(Reason::kInvalidConfiguration, path);
   return check_private(file.get(), path.string());
 }
 
 Status check_trusted(const std::filesystem::path& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0)
-    return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  if (::stat(path.c_str(), &status) != 0) return fail_errno(Reason::kInvalidConfiguration, path);
   return check_trusted(status, path.string());
 }
 
@@ -151,7 +148,7 @@ Result<std::filesystem::path> find_trusted_library(const std::filesystem::path& 
 
 Result<Bytes> read_trusted_file(const std::filesystem::path& path, std::size_t limit) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return fail(Reason::kInvalidConfiguration, path.string() + ": " + errno_words());
+  if (file.get() < 0) return fail_errno(Reason::kInvalidConfiguration, path);
   CAPF_TRY(check_trusted(file.get(), path.string()));
   CAPF_LET(const Secret data, read_all(file.get(), path.string(), limit));
   return Bytes(data.view().begin(), data.view().end());
@@ -162,7 +159,7 @@ Status check_own_folder(const std::filesystem::path& folder) {
   if (opened.get() < 0 && errno == ENOENT) return {};
   struct stat status {};
   if (opened.get() < 0 || ::fstat(opened.get(), &status) != 0) {
-    return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());
+    return fail_errno(Reason::kInvalidConfiguration, folder);
   }
   if (status.st_uid != ::geteuid()) {
     return fail(Reason::kInvalidConfiguration, folder.string() + " belongs to somebody else: run this as its owner");
@@ -198,7 +195,7 @@ Result<Secret> read_secret(const std::string& source) {
       return fail(Reason::kInvalidConfiguration, "a credential's name has no slash");
     // systemd owns that folder and lets only the service read it; its files may be 0440.
     const Descriptor file(::open((std::filesystem::path(folder) / place).c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.get() < 0) return fail(Reason::kInvalidConfiguration, source + ": " + errno_words());
+    if (file.get() < 0) return fail_errno(Reason::kInvalidConfiguration, source);
     CAPF_LET(const Secret secret, read_all(file.get(), source, kLargestSecret));
     return trimmed(secret, source);
   }

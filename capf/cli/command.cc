@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <system_error>
 
 #include <unistd.h>
 
+#include "capf/base/file.h"
 #include "capf/cli/connection.h"
 #include "capf/client/text.h"
 
@@ -122,7 +122,7 @@ Result<int> run_capfd(const std::string& command, const std::vector<std::string>
   pointers.push_back(nullptr);
   ::execv(capfd.c_str(), pointers.data());
   return fail(Reason::kNoSite, capfd + " cannot be run, and the keys are on the server: 'capfd " + command + "' there",
-              std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
+              errno_words(errno));
 }
 
 Option output_option() {

@@ -1,13 +1,12 @@
 #include "capf/client/site.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include "capf/base/file.h"
 #include "capf/base/secret.h"
 
 namespace capf::client {
@@ -46,10 +45,7 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
     return fail(Reason::kInvalidRequest, path.string() + " is a folder");
   }
   std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return fail(Reason::kInvalidRequest,
-                path.string() + ": " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
-  }
+  if (!file) return fail_errno(Reason::kInvalidRequest, path);
   std::string data(limit + 1, '\0');
   file.read(data.data(), static_cast<std::streamsize>(data.size()));
   if (file.bad()) return fail(Reason::kInvalidRequest, path.string() + " cannot be read");

@@ -1,13 +1,13 @@
 #include "capf/daemon/archive.h"
 
 #include <cerrno>
-#include <cstring>
 #include <regex>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "capf/base/file.h"
 #include "capf/base/log.h"
 #include "capf/base/secret.h"
 #include "capf/ca/audit.h"
@@ -23,8 +23,7 @@ constexpr off_t kLongestLine = 64 * 1024 * 1024;
 constexpr std::size_t kPiece = 65536;
 
 tl::unexpected<Error> failed(const std::filesystem::path& path) {
-  return fail(Reason::kInvalidConfiguration,
-              path.string() + ": " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
+  return fail_errno(Reason::kInvalidConfiguration, path);
 }
 
 /// The offset behind the last newline before `end`; 0 where there is none.

@@ -1,12 +1,12 @@
 #include "capf/daemon/machine.h"
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "capf/base/file.h"
 #include "capf/base/version.h"
 #include "capf/ca/audit.h"
 #include "capf/daemon/rekey.h"
@@ -23,8 +23,7 @@ Status check_owner(const SiteFiles& files) {
     if (errno == ENOENT) {
       return fail(Reason::kNoSite, "there is no site in " + files.root.string() + "; 'capfd init' makes one");
     }
-    return fail(Reason::kInvalidConfiguration,
-                files.keys().string() + ": " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
+    return fail_errno(Reason::kInvalidConfiguration, files.keys());
   }
   if (status.st_uid == ::geteuid()) return {};
   return fail(Reason::kInvalidConfiguration, "run this as the owner of " + files.keys().string() +

@@ -1,7 +1,6 @@
 #include "capf/daemon/site.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -10,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "capf/base/file.h"
 #include "capf/ca/certificate.h"
 #include "capf/daemon/wire_certificates.h"
 
@@ -17,8 +17,6 @@ namespace capf::daemon {
 namespace {
 
 constexpr std::uintmax_t kLargestFile = std::uintmax_t{1024} * 1024;
-
-std::string errno_words() { return std::strerror(errno); }  // NOLINT(concurrency-mt-unsafe): glibc's is
 
 }  // namespace
 
@@ -120,7 +118,7 @@ Result<Bytes> read_file(const std::filesystem::path& path) {
 
 Result<FolderLock> FolderLock::take(const std::filesystem::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());
+  if (fd < 0) return fail_errno(Reason::kInvalidConfiguration, folder);
   FolderLock lock(fd);
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     return fail(Reason::kInvalidConfiguration, folder.string() + " is in use by another capfd");
@@ -134,10 +132,10 @@ FolderLock::~FolderLock() {
 
 Status sync_folder(const std::filesystem::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());
+  if (fd < 0) return fail_errno(Reason::kInvalidConfiguration, folder);
   const bool synced = ::fsync(fd) == 0 || errno == EINVAL;  // some file systems cannot
   ::close(fd);
-  if (!synced) return fail(Reason::kInvalidConfiguration, folder.string() + ": " + errno_words());
+  if (!synced) return fail_errno(Reason::kInvalidConfiguration, folder);
   return {};
 }
 

@@ -4,13 +4,13 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <cstring>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "capf/base/descriptor.h"
+#include "capf/base/file.h"
 #include "capf/client/key.h"
 #include "capf/client/site.h"
 
@@ -22,10 +22,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kLargestFile = 131072;
 constexpr std::string_view kOperation = "operation ";
 
-tl::unexpected<Error> failed(const fs::path& path) {
-  return fail(Reason::kPhoneRefused,
-              path.string() + ": " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): glibc's is
-}
+tl::unexpected<Error> failed(const fs::path& path) { return fail_errno(Reason::kPhoneRefused, path); }
 
 bool is_alphanumeric(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
