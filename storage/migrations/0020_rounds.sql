@@ -83,6 +83,38 @@ create function string_limit(the_phone bigint, the_operation bigint, the_block t
       then 'AUTH_STRING_EXHAUSTED' end
 $$;
 
+-- As before, but that a string of which there is no room to write down costs a commit too: to a stranger with many
+-- addresses, who fills that room, the time of the next wrong one would tell the names that have a string.
+create or replace function count_strangers_string(the_block text, the_string bigint, per_address integer,
+                                                  largest integer) returns text language plpgsql as $$
+declare
+  counted address_strings;
+  its_count integer;
+begin
+  select * into counted from address_strings where address_block = the_block and since > now() - interval '1 hour';
+  if counted.count >= per_address then
+    return 'ADDRESS_LIMITED';
+  end if;
+  if the_string = any (counted.known) then
+    -- Written all the same: a string that is compared is, and the time must not tell the two apart.
+    update address_strings set count = count where address_block = the_block;
+    return null;
+  end if;
+  if not exists (select from address_strings where address_block = the_block)
+     and (select count(*) from (select from address_strings limit largest) as others) >= largest then
+    perform pg_logical_emit_message(true, 'capf', ''::text); -- waits for the disk as a row would, and leaves none
+    return null;
+  end if;
+  insert into address_strings as s (address_block, count, since, known) values (the_block, 1, now(), array[the_string])
+    on conflict (address_block) do update set
+      count = case when s.since > now() - interval '1 hour' then s.count + 1 else 1 end,
+      known = case when s.since > now() - interval '1 hour' then (the_string || s.known)[1:64] else array[the_string] end,
+      since = case when s.since > now() - interval '1 hour' then s.since else now() end
+      where s.count < per_address or s.since <= now() - interval '1 hour'
+    returning count into its_count;
+  return case when its_count is null then 'ADDRESS_LIMITED' end;
+end $$;
+
 -- As before, but for the locks, and that a limit of one device costs a commit also where the string was said before: the
 -- time of the answer must not tell the names that have a string.
 create or replace function count_string(the_phone bigint, the_operation bigint, the_block text, the_string bigint,
@@ -93,6 +125,11 @@ declare
   refusal text;
 begin
   perform lock_strings(array[the_phone], array[the_block]);
+  -- Told at once for every name.
+  if exists (select from address_strings where address_block = the_block and count >= per_address
+             and since > now() - interval '1 hour') then
+    return 'ADDRESS_LIMITED';
+  end if;
   repeated := exists (select from address_device_strings where phone_id = the_phone and address_block = the_block
                       and the_string = any (known) and since > now() - interval '1 hour');
   refusal := string_limit(the_phone, the_operation, the_block, per_pair, per_address);

@@ -110,6 +110,34 @@ TEST_CASE("a right string writes nothing, so it waits for no disk; every other o
   CHECK(transactions(phones.of(0, "192.0.2.1", 99)) == 1);  // and new
 }
 
+TEST_CASE("the time tells no names: an address that has used up its strings costs no commit, one without room does") {
+  const Phones phones(1, 1000);
+  const auto commits = [&](HeardString heard, int per_address, bool stranger) {
+    const auto number = [&] {
+      return std::stoll(phones.fresh.sql("select txid_snapshot_xmax(txid_current_snapshot())"));
+    };
+    heard.said.per_address = per_address;
+    if (stranger) heard.phone_id = heard.operation_id = 0;
+    const auto before = number();
+    phones.hear(heard);
+    return number() - before;
+  };
+  const HeardString said = phones.of(0, "192.0.2.1", 7);
+  CHECK(commits(said, 2, false) == 1);
+  CHECK(commits(said, 2, true) == 1);
+  CHECK(phones.count("address_strings") == "2");
+  CHECK(commits(said, 2, false) == 0);  // said before, by a device that has a string
+  CHECK(commits(said, 2, true) == 0);
+  CHECK(commits(phones.of(0, "192.0.2.1", 8), 2, false) == 0);
+
+  phones.fresh.sql(
+      "insert into address_strings (address_block, count, since) "
+      "select '198.51.100.' || i, 1, now() from generate_series(1, 1000) as i");
+  CHECK(commits(phones.of(0, "203.0.113.1", 1), kStringsPerAddress, true) == 1);
+  CHECK(phones.fresh.sql("select count(*) from address_strings where address_block = '203.0.113.1'") == "0");
+  CHECK(commits(phones.of(0, "203.0.113.2", 1), kStringsPerAddress, false) == 1);
+}
+
 TEST_CASE("an operation's strings are used up") {
   const Phones phones(1, 3);
   for (int i = 0; i < 3; ++i) CHECK_FALSE(phones.hear(phones.of(0, "192.0.2." + std::to_string(i), i)));
