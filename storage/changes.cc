@@ -158,7 +158,8 @@ keys_learnt as (
       and w.modulus_sha256 is not null
       and k.sha256 = any (array(select sha256 from known_keys where modulus_sha256 is null))))";
 
-// Counts of strings come behind the keys, and repeated acts behind all: the order of locks.
+// Counts of strings come behind the keys, and repeated acts behind all: the order of locks. Attempts are written in the
+// order of their phones, as strangers' are, who lock no phone.
 const std::string kWritePhones = R"(
 phones_changed as (
   update phones p set mic_sha256 = coalesce(w.mic_sha256, p.mic_sha256),
@@ -173,7 +174,7 @@ phones_changed as (
 attempts_recorded as (
   insert into phone_attempts as t (phone_id, at, address, transport, kind, reason, message)
     select w.phone_id, now(), w.address, w.transport, w.kind, w.reason, w.message from attempts w
-      where (select good from verdict)[w.member]
+      where (select good from verdict)[w.member] order by w.phone_id
     on conflict (phone_id) do update
       set at = excluded.at, address = excluded.address, transport = excluded.transport, kind = excluded.kind,
           reason = excluded.reason, message = excluded.message),
