@@ -223,6 +223,12 @@ Judgement judge_certificate(const Question& question, Identity who) {
   return judged;
 }
 
+bool in_null_string_network(const Facts& facts) {
+  const auto& networks = facts.policy.null_string_networks;
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Network& network) { return network.contains(facts.caller.address); });
+}
+
 /// 6. The operation asks for something besides a certificate.
 Judgement judge_string(const Question& question, Identity who) {
   const Operation& operation = *who.operation;
@@ -230,11 +236,7 @@ Judgement judge_string(const Question& question, Identity who) {
     if (!question.string->matches) return refuse(Reason::kAuthStringMismatch, who);
     who.by = CredentialKind::kString;
   } else if (operation.auth == AuthMode::kNull) {
-    const auto& networks = question.facts.policy.null_string_networks;
-    const bool inside = std::any_of(networks.begin(), networks.end(), [&](const Network& network) {
-      return network.contains(question.caller().address);
-    });
-    if (!inside) return refuse(Reason::kNullStringNetwork, who);
+    if (!in_null_string_network(question.facts)) return refuse(Reason::kNullStringNetwork, who);
   } else if (by_certificate(operation) && who.by == CredentialKind::kNone && question.string) {
     who.by = CredentialKind::kString;  // for the table, which has the answer
   }
@@ -387,9 +389,9 @@ StringUse use_of_string(const Facts& facts, Need need) {
     if (bare && bare->by == CredentialKind::kOwnLsc) return StringUse::kNone;
   }
   const auto& open = facts.dossier.open;
-  if (open && open->auth == AuthMode::kNull) return StringUse::kNone;
+  if (open && open->auth == AuthMode::kNull && in_null_string_network(facts)) return StringUse::kNone;
   if (open && open->auth == AuthMode::kString) return StringUse::kCompared;
-  // Where no certificate decides, the string is a stranger's try like any other.
+  // Where neither a certificate nor the address decides, the string is a stranger's try like any other.
   if (caller.shown && judge({facts, need, caller.string})) return StringUse::kNone;
   return StringUse::kStranger;
 }

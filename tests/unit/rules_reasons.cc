@@ -461,4 +461,19 @@ TEST_CASE("a refusal of a phone that has proven itself is on record, and nothing
   }
 }
 
+TEST_CASE("a string that decides nothing is counted as a stranger's, so that its time tells no operation from none") {
+  const auto use = [](Case subject) {
+    subject.caller.string.emplace();
+    const rules::Facts facts{subject.caller, subject.dossier, subject.policy, subject.withdrawn};
+    return rules::use_of_string(facts, rules::Need::kOperation);
+  };
+  Case elsewhere = by_null_string();
+  elsewhere.caller.address = Address::parse("198.51.100.1").value();
+  CHECK(use(elsewhere) == rules::StringUse::kStranger);
+  CHECK(use(idle_phone()) == rules::StringUse::kStranger);
+  CHECK(use(by_null_string()) == rules::StringUse::kNone);
+  CHECK(use(by_lsc()) == rules::StringUse::kNone);
+  CHECK(use(by_string()) == rules::StringUse::kCompared);
+}
+
 }  // namespace
