@@ -111,8 +111,11 @@ Status Enrolment::put_on_record(const Caller& caller, const rules::Refusal& refu
     case rules::Notice::kPhone: return put_on_record(caller, refusal.change, refusal.error);
     case rules::Notice::kStranger: break;
   }
-  if (refusal.change) CAPF_TRY(write(caller, *refusal.change));
-  authenticator_.report(caller, refusal, at);
+  const Result<Written> kept = refusal.change ? write(caller, *refusal.change) : Written();
+  // One that is judged again is told then.
+  const bool again = !kept && kept.error().reason == Reason::kChangedMeanwhile;
+  if (!again) authenticator_.report(caller, refusal, at);
+  CAPF_TRY(kept);
   return {};
 }
 

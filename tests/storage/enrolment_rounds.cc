@@ -189,6 +189,29 @@ TEST_CASE("a caller who leaves costs no signature and no write") {
   CHECK(bench.counted_unwritten(0));
 }
 
+TEST_CASE("a stranger's refusal is counted and recorded once, also where what it changes could not be written") {
+  Bench bench;
+  const auto caller = bench.scheduled();
+  bench.site.sql("update operation_strings set count = largest");
+  auto wrong = caller;
+  wrong.auth_string = Secret(std::string_view("00000000"));
+  const auto recorded = [&] {
+    REQUIRE(bench.authenticator.attempts().drain(std::chrono::seconds(10)));
+    return bench.site.value("select coalesce(sum(count), 0) from refusals where reason = 'AUTH_STRING_EXHAUSTED'");
+  };
+  bench.database.before_write = []() -> Status { return capf::fail(Reason::kOverloaded); };
+  CHECK(refused(bench.enrolment.issue(wrong, PhoneKey().request())) == Reason::kOverloaded);
+  CHECK(recorded() == "1");
+  bench.database.writes.clear();
+  bench.database.before_write = [&]() -> Status {
+    if (bench.database.writes.size() > 1) return {};
+    return capf::fail(Reason::kChangedMeanwhile);
+  };
+  CHECK(refused(bench.enrolment.issue(wrong, PhoneKey().request())) == Reason::kAuthenticationFailed);
+  CHECK(recorded() == "2");
+  CHECK(bench.site.last_operation(bench.device).state == OperationState::kFailed);
+}
+
 TEST_CASE("strangers cost the same looks for every name") {
   Bench bench;
   bench.scheduled();
