@@ -185,6 +185,7 @@ Result<rules::IssueAnswer> Enrolment::issue(const Caller& caller, BytesView key,
   UseCase<rules::IssueAnswer> use;
   if (offer.key) use.asked.offered = offer.key->digests;
   bool checked = false;
+  std::optional<Signing::Turn> turn;  // until the last try has ended
   use.decide = [&](const rules::Facts& facts, const rules::Identity& identity) -> rules::Decision<rules::IssueAnswer> {
     // For a phone alone: it takes a millisecond.
     if (offer.key && !std::exchange(checked, true)) {
@@ -195,14 +196,15 @@ Result<rules::IssueAnswer> Enrolment::issue(const Caller& caller, BytesView key,
     if (use.asked.offered) offer.record = facts.dossier.claims.front();
     auto planned = rules::plan(facts, identity, offer);
     if (auto* const decided = std::get_if<rules::Decision<rules::IssueAnswer>>(&planned)) return std::move(*decided);
-    return sign(caller, facts, identity, std::get<rules::ToSign>(std::move(planned)));
+    return sign(caller, facts, identity, std::get<rules::ToSign>(std::move(planned)), turn);
   };
   return perform(caller, use);
 }
 
 /// With no lock and no connection in hand: a token may take its time.
 rules::Decision<rules::IssueAnswer> Enrolment::sign(const Caller& caller, const rules::Facts& facts,
-                                                    const rules::Identity& identity, rules::ToSign plan) {
+                                                    const rules::Identity& identity, rules::ToSign plan,
+                                                    std::optional<Signing::Turn>& turn) {
   const auto refuse = [&](Error error) -> rules::Decision<rules::IssueAnswer> {
     auto change = rules::record_refusal(facts, rules::begun_of(identity), OperationKind::kInstall, error);
     return {fail(std::move(error)), std::move(change)};
@@ -210,6 +212,9 @@ rules::Decision<rules::IssueAnswer> Enrolment::sign(const Caller& caller, const 
   const auto issuer = issuers_.find(plan.issuer_id);
   if (!issuer) return refuse(Error::of(Reason::kIssuerKeyAbsent));
   if (caller.has_gone()) return refuse(Error::of(Reason::kCallerGone));
+  if (!turn && !signing_.take(turn, identity.phone.id, caller.gone)) {
+    return {tl::unexpected<Error>(Error::of(Reason::kChangedMeanwhile))};
+  }
   auto lsc = issuer->issue(plan.request, random_);
   if (!lsc) return refuse(std::move(lsc).error());
   return rules::issue(std::move(plan), *lsc, issuer->record());

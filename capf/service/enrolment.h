@@ -18,6 +18,7 @@
 #include "capf/service/authenticator.h"
 #include "capf/service/caller.h"
 #include "capf/service/dossiers.h"
+#include "capf/service/signing.h"
 
 namespace capf::service {
 
@@ -73,7 +74,8 @@ class Enrolment {
   Result<rules::Judgement> judge(const Caller& caller, Sight& sight, rules::Need need,
                                  const std::optional<rules::Begun>& proven);
   rules::Decision<rules::IssueAnswer> sign(const Caller& caller, const rules::Facts& facts,
-                                           const rules::Identity& identity, rules::ToSign plan);
+                                           const rules::Identity& identity, rules::ToSign plan,
+                                           std::optional<Signing::Turn>& turn);
   Status put_on_record(const Caller& caller, const rules::Refusal& refusal, TimePoint at);
   Status put_on_record(const Caller& caller, const std::optional<Change>& change, const Error& refusal);
   Result<Written> write(const Caller& caller, const Change& change);
@@ -86,6 +88,7 @@ class Enrolment {
   const SitePolicy& policy_;
   Metrics& metrics_;
   Botan::RandomNumberGenerator& random_;
+  Signing signing_;
   LogLimit refusals_{50};
 };
 

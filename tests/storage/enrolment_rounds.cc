@@ -212,6 +212,27 @@ TEST_CASE("a stranger's refusal is counted and recorded once, also where what it
   CHECK(bench.site.last_operation(bench.device).state == OperationState::kFailed);
 }
 
+TEST_CASE("while a certificate of a phone is signed and written, none of another key is signed for it") {
+  Bench bench;
+  const auto caller = bench.scheduled();
+  auto other = caller;
+  int asked = 0;
+  other.gone = [&] { return asked++ >= 3; };  // it leaves while it waits
+  bool waited = false;
+  bench.database.before_write = [&] {
+    if (!std::exchange(waited, true)) {
+      CHECK(refused(bench.enrolment.issue(other, PhoneKey().request())) == Reason::kCallerGone);
+    }
+    return Status();
+  };
+  CHECK(bench.enrolment.issue(caller, PhoneKey().request()));
+  CHECK(asked == 5);
+  CHECK(bench.database.writes.size() == 1);
+  CHECK(bench.counted_unwritten(0));
+  CHECK(bench.enrolment.issue(caller, PhoneKey().request()));
+  CHECK(bench.certificates() == "2");
+}
+
 TEST_CASE("strangers cost the same looks for every name") {
   Bench bench;
   bench.scheduled();
