@@ -85,8 +85,10 @@ class Gathering {
 
   bool may_go(const Entry& entry) const { return entry.place.key == 0 || !busy_.contains(entry.place.key); }
 
+  // An exception in what follows would leave callers in queues that they have left, or wait for ever: noexcept.
+
   /// Takes the entry out of its queue where its caller has left. The caller is asked without the lock.
-  bool is_gone(Entry& entry, std::unique_lock<std::mutex>& lock) {
+  bool is_gone(Entry& entry, std::unique_lock<std::mutex>& lock) noexcept {
     if (!entry.place.gone) return false;
     lock.unlock();
     const bool gone = entry.place.gone();
@@ -98,7 +100,7 @@ class Gathering {
   }
 
   /// Gives each round that may begin to the caller of one of its members.
-  void appoint() {
+  void appoint() noexcept {
     while (running_ < limits_.rounds) {
       Entry* const first = find_next();
       if (first == nullptr) return;
@@ -144,7 +146,7 @@ class Gathering {
     return members;
   }
 
-  void lead(std::unique_lock<std::mutex>& lock, Entry& leader) {
+  void lead(std::unique_lock<std::mutex>& lock, Entry& leader) noexcept {
     const std::vector<Entry*> members = fill(leader);
     std::vector<const Question*> questions;
     for (const Entry* member : members) questions.push_back(&member->question);
