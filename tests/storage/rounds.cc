@@ -82,6 +82,20 @@ std::vector<Change> events_of_all(const Fleet& fleet) {
 
 Reason reason_of(const Result<Written>& result) { return result ? Reason::kInternal : result.error().reason; }
 
+/// PostgreSQL cuts each connection that writes an event, and counts the events that were tried.
+/// @param trigger its beginning, which says when: as soon as the statement ends, or at the commit
+void cut_writers(const Fleet& fleet, const std::string& trigger) {
+  fleet.fresh.sql(
+      "create sequence tried; "
+      "create function try() returns trigger language plpgsql security definer as $$ begin "
+      "perform nextval('tried'); return new; end $$; "
+      "create trigger tried before insert on audit_events for each row execute function try(); "
+      "create function die() returns trigger language plpgsql security definer as $$ begin "
+      "perform pg_terminate_backend(pg_backend_pid()); return null; end $$; " +
+          trigger + " for each row execute function die()",
+      "postgres");
+}
+
 TEST_CASE("of sixty-four phones that are written at once each has its own outcome, whichever of them differs") {
   const Fleet fleet(64);
   std::vector<Change> changes = events_of_all(fleet);
@@ -103,6 +117,16 @@ TEST_CASE("a phone that makes its round fail is found by halves, and the others 
     for (std::size_t i = 0; i < written.size(); ++i) CHECK(written[i].has_value() == (i != bad));
   }
   CHECK(fleet.events() == "189 64");
+}
+
+TEST_CASE("a member with what a table refuses is found by halves, and the others are written") {
+  const Fleet fleet(16);
+  std::vector<Change> changes = events_of_all(fleet);
+  changes[5].writes.back() = SetModel{std::string(65, 'x')};
+  const auto written = written_at_once(fleet, changes);
+  for (std::size_t i = 0; i < written.size(); ++i) CHECK(written[i].has_value() == (i != 5));
+  CHECK(reason_of(written[5]) == Reason::kInternal);
+  CHECK(fleet.events() == "15 15");
 }
 
 TEST_CASE("a phone that another transaction has locked goes alone, and waits for it; the others do not") {
@@ -166,6 +190,28 @@ TEST_CASE("connections that the database has cut are replaced; a write that rest
   if (!first) CHECK(first.error().reason == Reason::kChangedMeanwhile);
   CHECK(fleet.look(fleet.phones[0]).phone);
   CHECK(fleet.write(fleet.event(fleet.phones[0])));
+}
+
+TEST_CASE("rounds that are cut off before their commit write nobody, and each phone is decided about again") {
+  const Fleet fleet(8);
+  const std::vector<Change> changes = events_of_all(fleet);
+  cut_writers(fleet, "create trigger cut after insert on audit_events");
+  for (const auto& written : written_at_once(fleet, changes)) CHECK(reason_of(written) == Reason::kChangedMeanwhile);
+  CHECK(fleet.fresh.sql("select last_value from tried", "postgres") == "8");  // no half was tried once more
+  CHECK(fleet.events() == "0 0");
+  fleet.fresh.sql("drop trigger cut on audit_events", "postgres");
+  for (const auto& written : written_at_once(fleet, events_of_all(fleet))) CHECK(written);
+  CHECK(fleet.events() == "8 8");
+}
+
+TEST_CASE("rounds that are cut off in their commit are in doubt for each phone, and are not repeated") {
+  const Fleet fleet(8);
+  const std::vector<Change> changes = events_of_all(fleet);
+  cut_writers(fleet, "create constraint trigger cut after insert on audit_events deferrable initially deferred");
+  for (const auto& written : written_at_once(fleet, changes)) CHECK(reason_of(written) == Reason::kCommitInDoubt);
+  CHECK(fleet.fresh.sql("select last_value from tried", "postgres") == "8");
+  CHECK(fleet.events() == "0 0");
+  CHECK(fleet.look(fleet.phones[0]).phone);
 }
 
 TEST_CASE("refusals are recorded together, with the last attempt of each device") {
