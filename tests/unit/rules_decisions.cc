@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -29,7 +29,7 @@ struct Overloaded : Cases... {
 template <class... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
-// What is decided, one write a line.
+// Prints a decision, one write a line.
 
 std::string name_of(const Sha256& digest) {
   const auto found = digest_names().find(digest);
@@ -139,7 +139,7 @@ Lines lines_of(const Outcome& outcome) {
   return lines;
 }
 
-// What is given.
+// Reads a decision.
 
 /// The words of a line, some of which are name=value.
 class Words {
