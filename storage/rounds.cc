@@ -101,7 +101,9 @@ Status count_refusals(Session& session, std::span<const RefusalRecord* const> re
 Status record_attempts(Session& session, std::span<const RefusalRecord* const> refusals) {
   std::map<std::int64_t, const Attempt*> last;
   for (const RefusalRecord* refusal : refusals) {
-    if (refusal->phone_id) last[*refusal->phone_id] = &refusal->attempt;
+    if (!refusal->phone_id) continue;
+    const Attempt*& kept = last[*refusal->phone_id];
+    if (kept == nullptr || kept->at <= refusal->attempt.at) kept = &refusal->attempt;
   }
   Phones phones(session);
   for (const auto& [phone, attempt] : last) CAPF_TRY(phones.record_attempt(phone, *attempt));

@@ -203,7 +203,7 @@ Enrolled enrolled(Site& site, const std::string& name) {
     const std::int64_t held[]{made.second};
     REQUIRE(good(tx.certificates().revoke_all(held, RevocationReason::kCertificateHold)) == 1);
     good(tx.keys().claim(digest("known" + name), KeyOwner::kPhone, made.phone.id));
-    good(tx.strings().count(made.phone.id, made.operation.id, {"192.0.2.1", 1}));
+    good(tx.strings().count(made.phone.id, made.operation.id, {"of " + name, 1}));
   });
   return made;
 }

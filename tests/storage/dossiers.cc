@@ -47,7 +47,6 @@ TEST_CASE("a look finds the phone, its operations, its LSCs and the site's issue
   REQUIRE(dossier.phone);
   CHECK(dossier.phone->id == site.phone->id);
   CHECK(dossier.phone->model == "CP-8861");
-  CHECK(dossier.revision > 0);
   CHECK_FALSE(dossier.standby);
   CHECK(dossier.now > site.phone->created_at);
   REQUIRE(dossier.open);
@@ -69,6 +68,20 @@ TEST_CASE("a look finds the phone, its operations, its LSCs and the site's issue
   CHECK_FALSE(dossier.history.valid);
   CHECK_FALSE(dossier.history.ever_confirmed);
   CHECK(dossier.refused.empty());
+}
+
+TEST_CASE("the revision of a phone is another one after each change of it, its operations and its certificates") {
+  Site site;
+  std::int64_t before = look(site.fresh, site.enquiry()).revision;
+  const auto changes = [&](auto change) {
+    in(*site.database, change);
+    const std::int64_t now = look(site.fresh, site.enquiry()).revision;
+    return std::exchange(before, now) < now;
+  };
+  CHECK(changes([&](Transaction& tx) { good(tx.phones().set_model(site.phone->id, "CP-7841")); }));
+  CHECK(changes([&](Transaction& tx) { good(tx.operations().count_failure(site.operation->id)); }));
+  CHECK(changes([&](Transaction& tx) { good(tx.certificates().confirm(site.lsc.id)); }));
+  CHECK_FALSE(changes([&](Transaction& tx) { added_phone(tx, device("SEP000000000001")); }));
 }
 
 TEST_CASE("a name that is not on record has an empty dossier, with the time and the site's facts") {
@@ -126,7 +139,7 @@ TEST_CASE("the newest operation and the one before it are found, open or not") {
   CHECK(dossier.before->reason == Reason::kKeyGenerationFailed);
 }
 
-TEST_CASE("what is revoked for good is not live, what is on hold or superseded is; what is handed over is no LSC") {
+TEST_CASE("what is revoked for good is not live, what is on hold or superseded is, and what is handed over is no LSC") {
   Site site;
   Certificate foreign = site.lsc;
   in(*site.database, [&](Transaction& tx) {
@@ -165,7 +178,7 @@ TEST_CASE("another phone's LSC that is shown is found with its owner") {
   CHECK(dossier.live.empty());
 }
 
-TEST_CASE("a blocked certificate, a blocked key or modulus, and a compromised key are refused; others' are not") {
+TEST_CASE("a blocked certificate, a blocked key or modulus, and a compromised key are refused, others' are not") {
   Site site;
   BlockedCertificate blocked;
   blocked.sha256 = digest("certificate");

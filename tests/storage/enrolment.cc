@@ -59,7 +59,7 @@ TEST_CASE("the same request again gets the same certificate, another key another
   CHECK(site.value("select count(*) from revocations") == "1");
 }
 
-TEST_CASE("five certificates in one operation, and it fails; the phone may hold the last") {
+TEST_CASE("five certificates in one operation, and it fails, the phone may hold the last") {
   Site site;
   const DeviceName device = site.add_phone("SEP1");
   const auto caller = Site::with_string(device, site.schedule(device, kInstall, AuthMode::kString));

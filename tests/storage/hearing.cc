@@ -86,7 +86,7 @@ TEST_CASE("a right string is refused by a limit that is reached, and counts noth
   CHECK(phones.hear(right) == Reason::kAuthStringLocked);
 }
 
-TEST_CASE("a right string writes nothing, so it waits for no disk; every other one costs a commit, known name or not") {
+TEST_CASE("a right string writes nothing, so it waits for no disk, every other one costs a commit, known name or not") {
   const Phones phones(2, 1000);
   const auto transactions = [&](const HeardString& heard) {
     const auto number = [&] {

@@ -129,7 +129,7 @@ TEST_CASE("a member with what a table refuses is found by halves, and the others
   CHECK(fleet.events() == "15 15");
 }
 
-TEST_CASE("a phone that another transaction has locked goes alone, and waits for it; the others do not") {
+TEST_CASE("a phone that another transaction has locked goes alone, and waits for it, the others do not") {
   const Fleet fleet(8);
   std::vector<Change> changes = events_of_all(fleet);
   auto holder = std::make_unique<Holder>(fleet.fresh, fleet.phones[3]);
@@ -182,7 +182,7 @@ TEST_CASE("the rounds of two servers meet, and each change is written once") {
   CHECK(fleet.events() == std::to_string(32 * kEach) + " 16");
 }
 
-TEST_CASE("connections that the database has cut are replaced; a write that rested on a look before says so") {
+TEST_CASE("connections that the database has cut are replaced, a write that rested on a look before says so") {
   const Fleet fleet(2);
   const Change before = fleet.event(fleet.phones[0]);
   fleet.fresh.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'capf_server'", "postgres");

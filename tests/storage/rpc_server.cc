@@ -386,7 +386,7 @@ TEST_CASE("callers whose certificate has proven nothing take no place of those w
   CHECK(pending(nullptr) == "OVERLOADED");
 }
 
-TEST_CASE("a connection above the limits is closed at once; strangers are, in the end; who ends one leaves its place") {
+TEST_CASE("a connection above the limits is closed at once, strangers are, in the end, who ends one leaves its place") {
   Servers servers;
   const net::ConnectionLimits limits{8, 8, 2, 2, std::chrono::hours{1}, std::chrono::seconds{4}};
   servers.admin =
