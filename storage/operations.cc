@@ -127,11 +127,15 @@ Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, c
   if (filter.open || filter.overdue) where.add("o.finished_at is null");
   if (filter.overdue) where.add("o.completes_by < now()");
   if (filter.kind) where.add("o.kind = ?::text", to_string(*filter.kind));
-  if (filter.device) where.add("p.device = ?::text", *filter.device);
+  if (filter.device) {
+    where.add("o.phone_id = any (array(select id from phones where device = ?::text))", *filter.device);
+  }
   if (filter.created_before) where.add("o.created_at < ?::timestamptz", *filter.created_before);
   const std::string limit = where.parameter(page.limit);
-  return session_.all_once(kSelect + where.text() + " order by o.id limit " + limit + "::int", where.parameters(),
-                           read_operation);
+  // One device's are sorted: a plan that counts on more of them walks through all devices' in the order of their ids.
+  const std::string order = filter.device ? "o.id + 0" : "o.id";
+  return session_.all_once(kSelect + where.text() + " order by " + order + " limit " + limit + "::int",
+                           where.parameters(), read_operation);
 }
 
 Result<std::optional<std::int64_t>> Operations::advance(std::int64_t id, OperationState to, CredentialKind by,
