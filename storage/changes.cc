@@ -202,7 +202,7 @@ events_added as (
                                  std::to_string(kActsInAMinute) + ") end)";
 
 /// A row for each member, and one for each session: with no verdict.
-const std::string kTell = R"(
+const std::string kVerdicts = R"(
 select m.place, (select good from verdict)[m.place], microseconds(now()), (select ids from drawn)[m.place],
     null::bigint,
     (select count(*) from operations_changed) =
@@ -217,7 +217,7 @@ union all
 select member, null, null, null, session, null from operations_changed where advances)";
 
 const Statement kWrite{"changes_write", "with " + ChangeRows::tables() + "," + kCompare + "," + kWriteOperations + "," +
-                                            kWriteCertificates + "," + kWriteKeys + "," + kWritePhones + kTell};
+                                            kWriteCertificates + "," + kWriteKeys + "," + kWritePhones + kVerdicts};
 
 struct Held {
   std::int64_t phone_id = 0;
@@ -232,28 +232,28 @@ Held read_held(Columns& columns) {
   return held;
 }
 
-struct Told {
+struct Verdict {
   std::size_t member = 0;  ///< from 0
   bool judged = false;     ///< else the row says the session
   bool good = false;
   bool whole = false;  ///< of all members: no row was another than the writes expect it
   Written written;
 };
-Told read_told(Columns& columns) {
-  Told told;
-  told.member = static_cast<std::size_t>(columns.number() - 1);
-  told.judged = !columns.next_is_null();
-  if (!told.judged) {
+Verdict read_verdict(Columns& columns) {
+  Verdict verdict;
+  verdict.member = static_cast<std::size_t>(columns.number() - 1);
+  verdict.judged = !columns.next_is_null();
+  if (!verdict.judged) {
     for (int i = 0; i < 3; ++i) columns.id_or_none();
-    told.written.session = columns.number();
-    return told;
+    verdict.written.session = columns.number();
+    return verdict;
   }
-  told.good = columns.boolean();
-  told.written.at = columns.time();
-  told.written.added_operation = columns.id();
+  verdict.good = columns.boolean();
+  verdict.written.at = columns.time();
+  verdict.written.added_operation = columns.id();
   columns.id_or_none();
-  told.whole = columns.boolean();
-  return told;
+  verdict.whole = columns.boolean();
+  return verdict;
 }
 
 bool judges_certificates(const Basis& basis) {
@@ -282,12 +282,12 @@ bool is_held(const std::vector<Held>& held, const Basis& basis) {
 
 /// Carries the rows out. @return a member for each of them
 Result<std::vector<Member>> carry_out(Session& session, const ChangeRows& rows) {
-  CAPF_LET(const auto told, session.all(kWrite, rows.parameters(), read_told));
+  CAPF_LET(const auto verdicts, session.all(kWrite, rows.parameters(), read_verdict));
   std::vector<Member> members(rows.size());
   for (const AddedOperationRow& row : rows.added_operations) {
     members[static_cast<std::size_t>(row.member - 1)].written.session = row.steps.begun;
   }
-  for (const Told& row : told) {
+  for (const Verdict& row : verdicts) {
     Member& member = members.at(row.member);
     if (!row.judged) {
       member.written.session = row.written.session;

@@ -39,7 +39,7 @@ const Setting kForm[]{{"search_path", "public,pg_temp"},
 constexpr const char* kLasting =
     "case when pg_catalog.current_setting('synchronous_commit') = 'off' then "
     "pg_catalog.set_config('synchronous_commit', 'on', false) end";
-constexpr const char* kTold =
+constexpr const char* kSessionFacts =
     "pg_catalog.current_setting('session_replication_role') = 'origin', pg_catalog.pg_backend_pid()";
 
 using Options = std::map<std::string, std::string>;
@@ -150,7 +150,7 @@ std::string statements_for(const std::string& options, const SessionLimits& limi
   for (const Setting& setting : settings) {
     calls += "pg_catalog.set_config('" + setting.name + "', '" + setting.value + "', false), ";
   }
-  return "set local statement_timeout = 0; select " + calls + kLasting + ", " + kTold;
+  return "set local statement_timeout = 0; select " + calls + kLasting + ", " + kSessionFacts;
 }
 
 }  // namespace

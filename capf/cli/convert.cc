@@ -217,7 +217,7 @@ Json to_json(const v1::GetIssuerResponse& issuer) {
   members.emplace_back("revoked", issuer.revoked());
   members.emplace_back("last_expiry", CAPF_TIME(issuer, last_expiry));
   Json::Array servers;
-  for (const v1::Connection& server : issuer.servers()) {
+  for (const v1::Server& server : issuer.servers()) {
     const auto& keys = server.issuers();
     const bool has_key = std::find(keys.begin(), keys.end(), issuer.issuer().id()) != keys.end();
     servers.emplace_back(Json::Object{{"name", server.name()},
