@@ -122,7 +122,7 @@ TEST_CASE("a phone that makes its round fail is found by halves, and the others 
 TEST_CASE("a member with what a table refuses is found by halves, and the others are written") {
   const Fleet fleet(16);
   std::vector<Change> changes = events_of_all(fleet);
-  changes[5].writes.back() = SetModel{std::string(65, 'x')};
+  std::get<AddEvent>(changes[5].writes.front()).event.outcome = "unheard of";
   const auto written = written_at_once(fleet, changes);
   for (std::size_t i = 0; i < written.size(); ++i) CHECK(written[i].has_value() == (i != 5));
   CHECK(reason_of(written[5]) == Reason::kInternal);
@@ -165,6 +165,8 @@ TEST_CASE("the rounds of two servers meet, and each change is written once") {
   const auto second = fleet.fresh.open();
   constexpr int kEach = 10;
   std::atomic<int> failed{0};
+  std::mutex mutex;
+  std::string why;  ///< of the last that failed
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < 32; ++t) {
     threads.emplace_back([&, t] {
@@ -172,12 +174,17 @@ TEST_CASE("the rounds of two servers meet, and each change is written once") {
       for (int i = 0; i < kEach;) {
         const auto written = rounds.write(fleet.event(fleet.phones[t / 2]), Share::kWire, {});
         if (written) ++i;
-        if (!written && written.error().reason != Reason::kChangedMeanwhile) ++failed;
+        if (!written && written.error().reason != Reason::kChangedMeanwhile) {
+          ++failed;
+          const std::lock_guard lock(mutex);
+          why = std::string(to_string(written.error().reason)) + ": " + written.error().cause;
+        }
         if (failed > 0) return;
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
+  INFO(why);
   CHECK(failed == 0);
   CHECK(fleet.events() == std::to_string(32 * kEach) + " 16");
 }

@@ -128,7 +128,7 @@ Lines lines_of(const Outcome& outcome) {
   if (!outcome.answer.empty()) lines.push_back("answer " + outcome.answer);
   if (outcome.error) {
     lines.push_back("refuse " + text_of(outcome.error->reason));
-    if (outcome.refusal) lines.back() += ", tell " + text_of(outcome.refusal->told().reason);
+    if (outcome.refusal) lines.back() += ", tell " + text_of(outcome.refusal->answer().reason);
   }
   if (!outcome.change) {
     lines.emplace_back("write nothing");
