@@ -192,7 +192,10 @@ TEST_CASE("the rounds of two servers meet, and each change is written once") {
 TEST_CASE("connections that the database has cut are replaced, a write that rested on a look before says so") {
   const Fleet fleet(2);
   const Change before = fleet.event(fleet.phones[0]);
-  fleet.fresh.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'capf_server'", "postgres");
+  fleet.fresh.sql(
+      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'capf_server' and "
+      "datname = current_database()",
+      "postgres");
   const auto first = fleet.write(before);
   if (!first) CHECK(first.error().reason == Reason::kChangedMeanwhile);
   CHECK(fleet.look(fleet.phones[0]).phone);
