@@ -19,7 +19,7 @@
 namespace capf::daemon {
 namespace {
 
-constexpr off_t kLongestLine = 64 * 1024 * 1024;
+constexpr off_t kLongestLine = off_t{64} * 1024 * 1024;
 constexpr std::size_t kPiece = 65536;
 
 tl::unexpected<Error> failed(const std::filesystem::path& path) {

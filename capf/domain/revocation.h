@@ -30,7 +30,7 @@ struct SerialStatus {
 struct CrlShard {
   std::int64_t issuer_id = 0;
   int shard = 0;
-  auto operator<=>(const CrlShard&) const = default;
+  auto operator<=>(const CrlShard&) const = default;  // NOLINT(modernize-use-nullptr): it has none
 };
 
 /// A CRL that was published.

@@ -259,7 +259,7 @@ class CrlStore {
   virtual Result<BroughtBack> bring_back(const CrlShard& shard, std::span<const Revocation> entries,
                                          TimePoint expires_at) = 0;
 };
-inline constexpr std::size_t kLargestCrlPiece = 1024 * 1024;
+inline constexpr std::size_t kLargestCrlPiece = std::size_t{1024} * 1024;
 
 /// Two devices whose keys, made before moduli were looked at, have one modulus.
 struct SharedModulus {

@@ -17,7 +17,7 @@ inline constexpr std::size_t kHeaderSize = 8;
 /// The most that the length field can express.
 inline constexpr std::size_t kLongestElements = 65535;
 /// The most that this server accepts: two certificates of the largest size that it reads, and their signatures.
-inline constexpr std::size_t kLongestAccepted = 40 * 1024;
+inline constexpr std::size_t kLongestAccepted = std::size_t{40} * 1024;
 
 /// One message, within the octets that were read.
 struct Frame {
