@@ -110,7 +110,7 @@ class StatementsTest(EndToEnd):
     # commit.
 
     def test_over_grpc_a_phone_asks_what_is_pending_then_for_its_certificate_then_confirms(self):
-        self.check("over gRPC", (), Count(16, 16, 5), Count(13, 11, 2))
+        self.check("over gRPC", (), Count(16, 16, 4), Count(13, 11, 2))
 
     def test_on_the_wire_a_phone_begins_then_sends_its_key_then_confirms(self):
         self.check("on the wire", ("--wire",), Count(19, 16, 4), Count(18, 15, 3))
