@@ -95,7 +95,7 @@ class Postgres:
 
     def start(self):
         settings = {"listen_addresses": self.address or "", "port": self.port, "unix_socket_directories": self.socket,
-                    "fsync": "off", "timezone": "UTC", "hot_standby": "on", "max_connections": 60}
+                    "fsync": "off", "timezone": "UTC", "hot_standby": "on", "max_connections": 100}
         if self.address:
             settings |= {"ssl": "on", "ssl_cert_file": self.tls / f"{self.name}.pem",
                          "ssl_key_file": self.tls / f"{self.name}.key", "ssl_ca_file": self.tls / "ca.pem"}
