@@ -28,7 +28,7 @@ const Statement kLock{"changes_lock", lock_text("pg_advisory_xact_lock_shared", 
 const Statement kTryLock{"changes_try_lock", lock_text("pg_try_advisory_xact_lock_shared", "", " skip locked")};
 
 // Tables are looked up by arrays of their keys or by subqueries of one row: there is no plan that reads a whole one.
-// What is asked of each member is an array by its number, because a join of lists could take each with each.
+// Questions about each member are an array by its number, because a join of lists could take each with each.
 
 /// Compares what the members rest on: `verdict` says of each whether it is good.
 const std::string kCompare = R"(

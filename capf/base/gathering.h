@@ -20,10 +20,10 @@
 namespace capf {
 
 struct GatheringLimits {
-  int rounds = 2;                    ///< at the same time
-  std::size_t members = 64;          ///< of one round
+  int rounds = 2;                                 ///< at the same time
+  std::size_t members = 64;                       ///< of one round
   std::size_t octets = std::size_t{1024} * 1024;  ///< of one round's questions; a larger one goes by itself
-  std::size_t waiting = 4096;        ///< questions
+  std::size_t waiting = 4096;                     ///< questions
 };
 
 /// A question's place among the others.

@@ -87,7 +87,7 @@ void Publishing::hold_against_crls() {
   uses_.high_water.report(epoch, "crls", "it does not have the newest CRL that this server serves");
 }
 
-/// Nothing is signed while the database is behind what this server has signed before.
+/// The server signs nothing while the database is behind what it has signed before.
 bool Publishing::database_is_behind() {
   const Status level = uses_.high_water.check();
   if (!level && !behind_) log_error("database.behind", level.error());

@@ -21,7 +21,7 @@
 
 namespace capf::daemon {
 
-/// What relying parties get: the CRLs of every issuer, and the certificates with which OCSP is answered.
+/// Publishes for relying parties: the CRLs of every issuer, and the certificates with which OCSP is answered.
 class Publishing {
  public:
   /// All of it outlives this.

@@ -47,7 +47,7 @@ class PhoneStore {
   virtual Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) = 0;
   virtual Result<std::optional<Phone>> find(const DeviceName& device) = 0;
   /// The same, and no other transaction changes the phone, its operation or its certificates before this one ends:
-  /// issuing, revoking, cancelling, blocking, removing all take this lock first.
+  /// issuing, revoking, cancelling, blocking, removing all hold this lock; see Transaction for the order.
   virtual Result<std::optional<Phone>> lock(const DeviceName& device) = 0;
   /// Locks several phones, always in ascending order of id, so that two transactions cannot deadlock.
   virtual Status lock_all(std::span<const std::int64_t> ids) = 0;

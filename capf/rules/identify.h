@@ -54,7 +54,7 @@ StringUse use_of_string(const Facts& facts, Need need);
 
 using Judgement = tl::expected<Identity, Refusal>;
 
-/// Who the caller is. A string counts where it was heard, see use_of_string(); its limit is in the facts.
+/// Judges the caller. A string counts where it was heard, see use_of_string(); its limit is in the facts.
 Judgement identify(const Facts& facts, Need need);
 /// The same once more, for a caller who has proven the device before: to look again before a write, or at the next
 /// message of a dialogue. A string proves what it proved then. Refusals besides: OPERATION_ENDED, SESSION_REPLACED.

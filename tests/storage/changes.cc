@@ -88,7 +88,7 @@ struct Site {
   }
   std::string counts() { return fresh.sql(kCounts); }
 
-  /// What a look of now would say.
+  /// The basis that a look would give now.
   Basis basis(const Phone& phone) {
     Basis basis;
     basis.phone_id = phone.id;
