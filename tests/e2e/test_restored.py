@@ -88,6 +88,8 @@ class RestoredTest(EndToEnd):
         self.addCleanup(self.as_postgres, "alter role capf_server reset session_replication_role")
         with Traffic(self.site) as traffic:
             eventually(lambda: traffic.refused >= CALLERS, "callers are refused")
+            # A probe's answer is kept for a second, so the one of before the fault must have gone.
+            eventually(lambda: self.fetch("/readyz")[0] == 503, "the server is not ready")
         self.as_postgres("alter role capf_server reset session_replication_role")
         self.well_soon()
 
