@@ -183,6 +183,23 @@ Result<Bytes> PrivateKey::sign_bare(Digest digest, BytesView data) const {
   return signature;
 }
 
+Result<Bytes> PrivateKey::sign(BytesView data) const {
+  const int bits = EVP_PKEY_get_bits(key_.get());
+  const EVP_MD* hash = is_rsa() || bits <= 256 ? EVP_sha256() : bits <= 384 ? EVP_sha384() : EVP_sha512();
+  const std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+  EVP_PKEY_CTX* with = nullptr;
+  Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));
+  std::size_t size = signature.size();
+  if (context == nullptr || EVP_DigestSignInit(context.get(), &with, hash, nullptr, key_.get()) != 1 ||
+      (is_rsa() && (EVP_PKEY_CTX_set_rsa_padding(with, RSA_PKCS1_PSS_PADDING) != 1 ||
+                    EVP_PKEY_CTX_set_rsa_pss_saltlen(with, 32) != 1)) ||
+      EVP_DigestSign(context.get(), signature.data(), &size, data.data(), data.size()) != 1) {
+    return dropping_errors(fail_internal("the key did not sign"));
+  }
+  signature.resize(size);
+  return signature;
+}
+
 Result<Bytes> generate_prime(int bits) {
   const std::unique_ptr<BN_CTX, Freed<BN_CTX_free>> scratch(BN_CTX_secure_new());
   const Number prime(BN_secure_new());

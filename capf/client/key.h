@@ -45,6 +45,9 @@ class PrivateKey {
   /// As phones sign on the wire: RSA the bare digest in PKCS #1 v1.5 padding of type 1, without DigestInfo; EC by
   /// ECDSA, in DER. Errors: INTERNAL where an RSA key is too small for the digest.
   Result<Bytes> sign_bare(Digest digest, BytesView data) const;
+  /// RSA: PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 octets; EC: ECDSA in DER, with SHA-256 on P-256, SHA-384
+  /// on P-384 and SHA-512 on P-521. Errors: INTERNAL.
+  Result<Bytes> sign(BytesView data) const;
 
  private:
   explicit PrivateKey(evp_pkey_st* key);

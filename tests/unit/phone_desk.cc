@@ -6,7 +6,9 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
+#include "capf/ca/confirmation.h"
 #include "capf/ca/proof.h"
+#include "capf/phone/confirmation.h"
 #include "capf/phone/desk.h"
 #include "capf/phone/line.h"
 #include "capf/phone/options.h"
@@ -316,4 +318,23 @@ TEST_CASE("how a phone behaves on the wire needs --wire") {
   REQUIRE(parsed.options);
   CHECK(parsed.options->tls_1_0);
   CHECK(message_names().at(parsed.options->drop_after) == Command::kRequestInProgress);
+}
+
+TEST_CASE("a phone confirms with its new key what it has stored, and signs only nonces of 32 octets") {
+  const DeviceName device = DeviceName::parse(kDevice).value();
+  ca::ConfirmationNonce nonce{};
+  nonce.back() = 7;
+  for (const std::string name : {"phone/rsa", "phone/lsc"}) {
+    CAPTURE(name);
+    const Bytes certificate = first_certificate(name + ".pem");
+    const auto key = PrivateKey::parse(data(name + ".key"));
+    REQUIRE(key);
+    const auto signature = confirm_stored(*key, kDevice, certificate, nonce);
+    REQUIRE(signature);
+    CHECK(ca::verify_confirmation(certificate, device, nonce, *signature));
+    CHECK_FALSE(ca::verify_confirmation(certificate, device, {}, *signature));
+    for (const std::size_t size : {0, 31, 33, 64}) {
+      CHECK(confirm_stored(*key, kDevice, certificate, Bytes(size)).error().reason == Reason::kInvalidRequest);
+    }
+  }
 }
