@@ -32,6 +32,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.PhoneService/DeleteCertificate", ""},
     {"capf.v1.PhoneService/HandOverCertificates", ""},
     {"capf.v1.PhoneService/ReportFailure", ""},
+    {"capf.v1.PhoneService/Enrol", ""},
     {"capf.v1.AdminService/AddPhones", "ao"},
     {"capf.v1.AdminService/ListPhones", "aou"},
     {"capf.v1.AdminService/GetPhone", "aou"},
