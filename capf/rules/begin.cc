@@ -21,4 +21,10 @@ Decision<BeginAnswer> begin(const Facts& facts, const Identity& identity) {
   return {std::move(answer), change_of(std::move(opening))};
 }
 
+Decision<void> goes_on(const Facts& facts, const Identity& identity) {
+  const bool late = identity.operation && identity.operation->overdue(facts.dossier.now);
+  if (!late) return {Status()};
+  return refused<void>(facts, identity, identity.operation->kind, Error::of(Reason::kDeadlinePassed));
+}
+
 }  // namespace capf::rules

@@ -17,4 +17,8 @@ struct BeginAnswer {
 /// @param identity for Need::kOperation
 Decision<BeginAnswer> begin(const Facts& facts, const Identity& identity);
 
+/// Whether a dialogue that waits for its phone may go on. Errors: DEADLINE_PASSED.
+/// @param identity one that goes on
+Decision<void> goes_on(const Facts& facts, const Identity& identity);
+
 }  // namespace capf::rules

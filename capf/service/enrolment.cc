@@ -180,6 +180,13 @@ Result<rules::BeginAnswer> Enrolment::begin(const Caller& caller) {
   return perform(caller, use);
 }
 
+Status Enrolment::check(const Caller& caller) {
+  CAPF_INVARIANT(caller.begun.has_value());
+  UseCase<void> use;
+  use.decide = rules::goes_on;
+  return perform(caller, use);
+}
+
 Result<rules::IssueAnswer> Enrolment::issue(const Caller& caller, BytesView key, Possession possession) {
   rules::Offer offer = dossiers_.read_offer(key, possession);
   UseCase<rules::IssueAnswer> use;

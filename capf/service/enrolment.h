@@ -43,6 +43,9 @@ class Enrolment {
   /// For a transport where the server leads: begins the pending operation. The dialogue is Caller::begun from then on.
   /// Errors: NO_PENDING_OPERATION, DEADLINE_PASSED.
   Result<rules::BeginAnswer> begin(const Caller& caller);
+  /// Whether the caller's dialogue may go on while it waits for the phone: nothing is answered or written but a
+  /// refusal. Errors: DEADLINE_PASSED, those of a caller who has lost the authority.
+  Status check(const Caller& caller);
   /// Install or upgrade. @param key PKCS #10, DER; or SubjectPublicKeyInfo, which is recorded as without a proof that
   /// the phone has the private key.
   /// Errors: NO_PENDING_OPERATION, OPERATION_KIND, OPERATION_ENDED, DEADLINE_PASSED, CERTIFICATE_LIMIT,
