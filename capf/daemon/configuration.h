@@ -30,6 +30,7 @@ struct Limits {
   int calls_waiting = 128;
   int unauthenticated_calls_in_flight = 8;
   int unauthenticated_calls_waiting = 24;
+  int enrolments = 10'000;                             ///< open calls of Enrol whose phones have proven who they are
   int connections = 16384;                             ///< and never more than a fifth of the process's descriptors
   int unauthenticated_connections = 8192;              ///< of all, those that have not proven a device yet
   int unauthenticated_connections_per_address = 4096;  ///< of those, from one IPv4 address or IPv6 /64

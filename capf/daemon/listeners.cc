@@ -22,8 +22,10 @@ rpc::Capacity shared_by_addresses(int running, int waiting) {
 }
 
 rpc::CallLimits call_limits(const Limits& limits) {
-  return {{limits.calls_in_flight, limits.calls_waiting, kCallsOfOnePhone},
-          shared_by_addresses(limits.unauthenticated_calls_in_flight, limits.unauthenticated_calls_waiting)};
+  return {
+      .known = {limits.calls_in_flight, limits.calls_waiting, kCallsOfOnePhone},
+      .strangers = shared_by_addresses(limits.unauthenticated_calls_in_flight, limits.unauthenticated_calls_waiting),
+      .enrolments = static_cast<std::size_t>(limits.enrolments)};
 }
 
 net::ConnectionLimits connection_limits(const Limits& limits) {

@@ -35,7 +35,7 @@ Error for_the_record(const Error& error) { return {error.reason, to_utf8(error.m
 
 /// The state of a call while it runs.
 struct Guard::Call {
-  grpc::ServerContext& context;
+  grpc::ServerContextBase& context;
   const Access& access;
   std::shared_ptr<Peer> peer;  ///< null: its connection has ended
   std::string caller{};        ///< the device or the administrator, for the log
@@ -48,7 +48,7 @@ struct Guard::Call {
 /// Notifies the connection of a call, from construction to destruction.
 class Guard::Running {
  public:
-  Running(const grpc::ServerContext& context, std::shared_ptr<Peer> peer) : peer_(std::move(peer)) {
+  Running(const grpc::ServerContextBase& context, std::shared_ptr<Peer> peer) : peer_(std::move(peer)) {
     const auto field = context.client_metadata().find(Gate::kCallField);
     if (!peer_ || field == context.client_metadata().end()) return;
     call_ = std::strtoull(std::string(field->second.data(), field->second.size()).c_str(), nullptr, 10);
@@ -85,6 +85,41 @@ class Guard::JudgedStream final : public Stream {
   steady_clock::time_point judged_;
 };
 
+class Guard::WatchedStream final : public PhoneStream {
+ public:
+  WatchedStream(Guard& guard, grpc::ServerContextBase& context, const Access& access)
+      : guard_(guard),
+        call_{context, access, guard.peers_.find(context.peer())},
+        running_(context, call_.peer),
+        started_(steady_clock::now()) {
+    guard_.use_cases_.metrics.add_call_in_flight(1);
+  }
+
+  Result<Limiter::Place> admit() override { return guard_.admit(call_); }
+  Result<service::Caller> read(const v1::Credential& credential) override {
+    return guard_.caller_of(call_, credential.device(), take_auth_string(credential.auth_string()));
+  }
+  void take_verdict(const Status& outcome) override {
+    guard_.take_verdict(call_, outcome);
+    if (outcome) call_.peer->hold();
+  }
+  Error refuse(Error error) override {
+    if (!call_.peer) return error;
+    return guard_.refuse_stranger(call_, std::move(error)).value();
+  }
+  void end(const Status& outcome) override {
+    if (call_.peer && call_.known) call_.peer->release();
+    guard_.use_cases_.metrics.add_call_in_flight(-1);
+    guard_.note(call_, outcome, std::chrono::duration_cast<Duration>(steady_clock::now() - started_));
+  }
+
+ private:
+  Guard& guard_;
+  Call call_;
+  const Running running_;
+  const steady_clock::time_point started_;
+};
+
 Guard::Guard(const UseCases& use_cases, AccessTable access, const CallLimits& limits)
     : use_cases_(use_cases),
       access_(std::move(access)),
@@ -101,26 +136,41 @@ grpc::Status Guard::phone(grpc::ServerContext& context, Method method, const v1:
     auto auth_string = take_auth_string(credential.auth_string());
     CAPF_LET(Limiter::Place place, admit(call));
     open_calls_.keep(context, std::move(place));
-    if (!auth_string) return refuse_stranger(call, std::move(auth_string).error());
-    auto device = DeviceName::parse(credential.device());
-    if (!device) return refuse_stranger(call, std::move(device).error());
-    call.caller = device->text();
+    CAPF_LET(const service::Caller caller, caller_of(call, credential.device(), std::move(auth_string)));
     if (!rest) return refuse_stranger(call, rest.error());
-    service::Caller caller{*std::move(device), *std::move(auth_string), *call.peer->certificate(), call.address(),
-                           rules::Transport::kGrpc};
-    caller.gone = [&context] { return context.IsCancelled(); };
     Status outcome = handle(caller);
-    // Only success shows that the caller was authenticated: an error may come before or after that.
-    const auto& leaf = call.peer->leaf();
-    if (leaf && outcome) prove(*call.peer);
-    call.known = outcome && (leaf || call.access.effect == Effect::kChanges);
-    if (outcome && !call.known) call.peer->charge(kForAnswer);
-    if (!outcome && outcome.error().reason == Reason::kAuthenticationFailed) {
-      call.peer->charge(kForNothing);
-      if (leaf) proven_.forget(*leaf);
-    }
+    take_verdict(call, outcome);
     return outcome;
   });
+}
+
+Result<service::Caller> Guard::caller_of(Call& call, const std::string& device,
+                                         Result<std::optional<Secret>> auth_string) {
+  if (!auth_string) return refuse_stranger(call, std::move(auth_string).error());
+  auto name = DeviceName::parse(device);
+  if (!name) return refuse_stranger(call, std::move(name).error());
+  call.caller = name->text();
+  service::Caller caller{*std::move(name), *std::move(auth_string), *call.peer->certificate(), call.address(),
+                         rules::Transport::kGrpc};
+  caller.gone = [&context = call.context] { return context.IsCancelled(); };
+  return caller;
+}
+
+/// Only success shows that the caller was authenticated: an error may come before or after that.
+void Guard::take_verdict(Call& call, const Status& outcome) {
+  const auto& leaf = call.peer->leaf();
+  if (leaf && outcome) prove(*call.peer);
+  call.known = outcome && (leaf || call.access.effect == Effect::kChanges);
+  if (outcome && !call.known) call.peer->charge(kForAnswer);
+  if (outcome || outcome.error().reason != Reason::kAuthenticationFailed) return;
+  call.peer->charge(kForNothing);
+  if (leaf) proven_.forget(*leaf);
+}
+
+std::unique_ptr<PhoneStream> Guard::phone_stream(grpc::CallbackServerContext& context, Method method) {
+  const Access* const access = access_.find(method.path());
+  CAPF_INVARIANT(access != nullptr && includes(access->callers, Callers::kPhones));
+  return std::make_unique<WatchedStream>(*this, context, *access);
 }
 
 grpc::Status Guard::admin(grpc::ServerContext& context, Method method, const google::protobuf::Message& request,
@@ -200,9 +250,11 @@ Result<Limiter::Place> Guard::admit(Call& call) {
   if (use_cases_.readiness.draining()) return fail(Reason::kShuttingDown);
   if (!call.peer) return fail(Reason::kCallerGone);
   const auto& leaf = call.peer->leaf();
-  Limiter& limiter = !leaf ? strangers_ : proven_.contains(*leaf) ? known_ : unproven_;
-  // A known device is counted by the certificate that proved it, any other caller by its address.
-  const std::string caller = &limiter == &known_ ? to_hex(*leaf) : call.address().block();
+  const bool known = call.known || (leaf && proven_.contains(*leaf));
+  Limiter& limiter = known ? known_ : leaf ? unproven_ : strangers_;
+  // A known device is counted by the certificate that proved it, or by its name where a string did in this stream; any
+  // other caller by its address.
+  const std::string caller = !known ? call.address().block() : leaf ? to_hex(*leaf) : call.caller;
   auto place =
       limiter.enter(std::min(call.context.deadline(), std::chrono::system_clock::now() + kLongestWait), caller);
   if (!place) return fail(Reason::kOverloaded);
@@ -237,7 +289,7 @@ void Guard::note_breach(const Endpoint& endpoint, const Error& breach) {
 
 /// Whether the caller sent the recovery word of the state directory. A client may send several, because it does not
 /// know which server it reaches.
-bool Guard::knows_word(const grpc::ServerContext& context) const {
+bool Guard::knows_word(const grpc::ServerContextBase& context) const {
   bool known = false;
   const auto [first, last] = context.client_metadata().equal_range(kRecoveryWordField);
   for (auto field = first; field != last; ++field) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -43,6 +44,24 @@ class Stream {
   virtual Status pause(std::chrono::milliseconds pause) = 0;
 };
 
+/// A phone's stream under the guard's watch, from its beginning to its end: a stranger's until its credential has
+/// proven the device. Threads: one at a time.
+class PhoneStream {
+ public:
+  virtual ~PhoneStream() = default;
+  /// A place among the running calls for one message; waits for it. Errors: SHUTTING_DOWN, CALLER_GONE, OVERLOADED.
+  virtual Result<Limiter::Place> admit() = 0;
+  /// The caller whom the credential names, still unverified; the authentication string is wiped from the message. An
+  /// error is recorded as a stranger's.
+  virtual Result<service::Caller> read(const v1::Credential& credential) = 0;
+  /// Is told how the use case has judged that caller.
+  virtual void take_verdict(const Status& outcome) = 0;
+  /// Records a stranger's refusal. @return what is told of it
+  virtual Error refuse(Error error) = 0;
+  /// Writes the line of log and the metrics of the whole stream.
+  virtual void end(const Status& outcome) = 0;
+};
+
 /// Every handler is called through the guard: it checks the caller, their rights, and the limits on calls and time;
 /// then it writes one line of log, the metrics, and the record of refusals. It catches every exception of a handler.
 /// Threads: any.
@@ -68,6 +87,9 @@ class Guard {
   grpc::Status phone(grpc::ServerContext& context, Method method, const v1::Credential& credential,
                      const std::function<Status(const service::Caller&)>& handle, const Status& rest = {});
 
+  /// The same for a stream, whose parts its handler calls. @param context outlives the result
+  std::unique_ptr<PhoneStream> phone_stream(grpc::CallbackServerContext& context, Method method);
+
   /// An administrator's call: their certificate's SHA-256 is on record, and their role may call the method. A refused
   /// change is recorded with their name, under the subject that the request names.
   grpc::Status admin(grpc::ServerContext& context, Method method, const google::protobuf::Message& request,
@@ -84,6 +106,7 @@ class Guard {
  private:
   struct Call;
   class JudgedStream;
+  class WatchedStream;
   class Running;
   using Body = std::function<Status(Call&)>;
 
@@ -91,9 +114,11 @@ class Guard {
   Result<Limiter::Place> admit(Call& call);
   /// @param subject of the call, for the record
   Result<AdminCall> judge(Call& call, const std::string& subject);
+  Result<service::Caller> caller_of(Call& call, const std::string& device, Result<std::optional<Secret>> auth_string);
+  void take_verdict(Call& call, const Status& outcome);
   void prove(Peer& peer);
   Result<service::Recognised> administrator_of(const Peer& peer);
-  bool knows_word(const grpc::ServerContext& context) const;
+  bool knows_word(const grpc::ServerContextBase& context) const;
   tl::unexpected<Error> refuse_stranger(const Call& call, Error error);
   void note(const Call& call, const Status& outcome, Duration took);
   /// As LogLimit::admit(), for the lines of one device.

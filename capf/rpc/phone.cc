@@ -78,4 +78,8 @@ grpc::Status PhoneService::ReportFailure(grpc::ServerContext* context, const v1:
       [&](const service::Caller& caller) { return enrolment_.report_failure(caller, *failure); }, status_of(failure));
 }
 
+EnrolReactor* PhoneService::Enrol(grpc::CallbackServerContext* context) {
+  return serve_enrol(guard_.phone_stream(*context, {kService, __func__}), parts_);
+}
+
 }  // namespace capf::rpc

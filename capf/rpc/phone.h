@@ -1,5 +1,6 @@
 #pragma once
 
+#include "capf/rpc/enrol.h"
 #include "capf/rpc/guard.h"
 #include "capf/service/enrolment.h"
 #include "capf/v1/phone.grpc.pb.h"
@@ -7,9 +8,10 @@
 namespace capf::rpc {
 
 /// The methods of phones.
-class PhoneService final : public v1::PhoneService::Service {
+class PhoneService final : public v1::PhoneService::WithCallbackMethod_Enrol<v1::PhoneService::Service> {
  public:
-  PhoneService(Guard& guard, service::Enrolment& enrolment) : guard_(guard), enrolment_(enrolment) {}
+  /// @param parts of the calls of Enrol
+  PhoneService(Guard& guard, const EnrolParts& parts) : guard_(guard), enrolment_(parts.enrolment), parts_(parts) {}
 
   grpc::Status GetPendingOperation(grpc::ServerContext* context, const v1::GetPendingOperationRequest* request,
                                    v1::GetPendingOperationResponse* response) override;
@@ -23,10 +25,12 @@ class PhoneService final : public v1::PhoneService::Service {
                                     v1::HandOverCertificatesResponse* response) override;
   grpc::Status ReportFailure(grpc::ServerContext* context, const v1::ReportFailureRequest* request,
                              v1::ReportFailureResponse* response) override;
+  EnrolReactor* Enrol(grpc::CallbackServerContext* context) override;
 
  private:
   Guard& guard_;
   service::Enrolment& enrolment_;
+  const EnrolParts parts_;
 };
 
 }  // namespace capf::rpc

@@ -4,9 +4,11 @@
 // Asio must come first: see capf/net/asio.h.
 #include <algorithm>
 #include <climits>
+#include <optional>
 #include <utility>
 
 #include <absl/synchronization/mutex.h>
+#include <botan/system_rng.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
@@ -83,6 +85,18 @@ net::ConnectionLimits within_descriptors(net::ConnectionLimits limits) {
   return limits;
 }
 
+/// Threads beside gRPC's that look again at the phones of silent streams.
+constexpr std::size_t kCheckers = 32;
+
+/// As many calls as the limits let run and wait, and the refusals.
+std::size_t most_calls(const CallLimits& limits) {
+  int calls = kFurtherThreads;
+  for (const Capacity& capacity : {limits.known, limits.unproven, limits.strangers}) {
+    calls += capacity.running + capacity.waiting;
+  }
+  return static_cast<std::size_t>(calls);
+}
+
 void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const CallLimits& limits) {
   builder.SetMaxReceiveMessageSize(profile.largest_request);
   builder.SetMaxSendMessageSize(profile.largest_answer);
@@ -132,8 +146,12 @@ class RunningServer final : public Server {
     judges_.join();
   }
 
-  void serve_phones() {
-    services_.push_back(std::make_unique<PhoneService>(guard_, use_cases_.enrolment));
+  void serve_phones(const CallLimits& limits) {
+    enrol_threads_.emplace(most_calls(limits), 0);
+    check_threads_.emplace(kCheckers, limits.enrolments);
+    enrolments_.emplace(use_cases_.readiness, limits.enrolments);
+    const EnrolParts parts{use_cases_.enrolment, *enrolments_, *enrol_threads_, *check_threads_, Botan::system_rng()};
+    services_.push_back(std::make_unique<PhoneService>(guard_, parts));
     services_.push_back(std::make_unique<ReflectionService>(
         guard_, Audience::kEverybody,
         std::vector<std::string>{"capf.v1.PhoneService", "grpc.reflection.v1alpha.ServerReflection"}));
@@ -188,6 +206,7 @@ class RunningServer final : public Server {
   void stop(std::chrono::milliseconds patience) override {
     if (!server_) return;
     acceptor_->close();
+    if (enrolments_) enrolments_->close();
     server_->Shutdown(std::chrono::system_clock::now() + patience);
     server_->Wait();
     acceptor_->wait(kLastAnswers);
@@ -200,6 +219,9 @@ class RunningServer final : public Server {
   bool for_administrators_ = false;
   net::asio::thread_pool judges_{kJudges};
   Doorway doorway_{.peers = guard_.peers(), .judges = judges_};
+  std::optional<Enrolments> enrolments_;
+  std::optional<Workers> enrol_threads_;
+  std::optional<Workers> check_threads_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
@@ -212,7 +234,7 @@ Result<std::unique_ptr<Server>> Server::start_phone(const UseCases& use_cases, c
                                                     const net::ConnectionLimits& connections) {
   CAPF_LET(AccessTable access, read_access());
   auto server = std::make_unique<RunningServer>(use_cases, std::move(access), limits, connections);
-  server->serve_phones();
+  server->serve_phones(limits);
   CAPF_TRY(server->listen(settings, kPhoneProfile, limits));
   return server;
 }

@@ -81,6 +81,7 @@ struct CallLimits {
   Capacity strangers;               ///< callers that show no certificate
   Capacity unproven{16, 128, 128};  ///< callers with one that has not authenticated yet, which any client can make
   OpenCalls::Patience answers{std::chrono::milliseconds{5000}, 32};
+  std::size_t enrolments = 10'000;  ///< calls of Enrol whose phones have proven who they are
 };
 inline constexpr CallLimits kPhoneCallLimits{{32, 128, 8}, {8, 24, 28}};
 inline constexpr CallLimits kAdminCallLimits{

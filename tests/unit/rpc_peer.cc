@@ -14,6 +14,8 @@ class Silent final : public Peer {
   using Peer::Peer;
   void prove() override {}
   void charge(std::chrono::nanoseconds) override {}
+  void hold() override {}
+  void release() override {}
   void call_started(Gate::CallId) override {}
   void call_ended(Gate::CallId) override {}
 };

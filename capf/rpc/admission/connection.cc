@@ -69,6 +69,12 @@ class Connection::Remote final : public Peer {
   void charge(std::chrono::nanoseconds work) override {
     post([work](Connection& connection) { connection.stream_.charge(work); });
   }
+  void hold() override {
+    post([](Connection& connection) { connection.hold(); });
+  }
+  void release() override {
+    post([stays = proven_.load()](Connection& connection) { connection.release(stays); });
+  }
   void call_started(Gate::CallId call) override {
     const std::lock_guard lock(mutex_);
     running_.insert(call);
@@ -337,6 +343,18 @@ void Connection::say_goodbye() {
   SSL_shutdown(stream_.ssl());
   net::error_code ignored;
   stream_.socket().shutdown(net::tcp::socket::shutdown_send, ignored);
+}
+
+void Connection::hold() {
+  stream_.trust();
+  place_.prove();
+  gate_->hold(true);
+}
+
+void Connection::release(bool stays) {
+  gate_->hold(false);
+  if (!stays) gate_->shut_down(now());
+  go_on();
 }
 
 void Connection::prove() {

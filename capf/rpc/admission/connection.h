@@ -70,6 +70,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void say_goodbye();
   void end();
   void prove();
+  void hold();
+  /// @param stays whether its client has authenticated by a certificate
+  void release(bool stays);
 
   const Endpoint endpoint_;
   Doorway& doorway_;

@@ -133,6 +133,7 @@ class NghttpGate final : public Gate {
   void call_started(CallId call) override;
   void call_ended(CallId call) override;
   std::vector<CallId> take_answered() override { return std::exchange(answered_, {}); }
+  void hold(bool held) override { held_ = held; }
   void shut_down(Moment now) override;
   void tick(Moment now) override;
   bool over() const override;
@@ -201,6 +202,7 @@ class NghttpGate final : public Gate {
   Moment heard_;
   std::optional<Moment> pinged_;
   std::optional<Moment> closing_;
+  bool held_ = false;
   bool last_goaway_ = false;
   bool server_gone_ = false;
   bool gone_ = false;  ///< the client can get no more octets
@@ -382,7 +384,7 @@ void NghttpGate::tick(Moment now) {
   if (closing_ && now - *closing_ >= kLastRequests) finish_shutdown();
   if (closing_ && now - *closing_ >= limits_.age_grace) gone_ = true;
   if (!has_calls() && now - idle_since_ >= limits_.idle) shut_down(now);
-  if (now - since_ >= limits_.age) shut_down(now);
+  if (!held_ && now - since_ >= limits_.age) shut_down(now);
   if (pinged_ && heard_ >= *pinged_) pinged_.reset();
   if (pinged_ && now - *pinged_ >= limits_.keepalive_answer) gone_ = true;
   if (!pinged_ && now - heard_ >= limits_.keepalive) {

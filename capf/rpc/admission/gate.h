@@ -80,6 +80,8 @@ class Gate {
   /// The calls that gRPC has answered or given up since the last time, each once.
   virtual std::vector<CallId> take_answered() = 0;
 
+  /// While it is held, its age does not end the connection.
+  virtual void hold(bool held) = 0;
   /// Takes no further request; what runs may end within `age_grace`.
   virtual void shut_down(Moment now) = 0;
   /// Applies the limits of time. To be called about once a second.

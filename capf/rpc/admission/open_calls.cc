@@ -10,8 +10,8 @@ namespace capf::rpc {
 
 using grpc::experimental::InterceptionHookPoints;
 
-/// gRPC destroys it when the call has ended. The call's own thread calls these functions; another call's thread may cut
-/// it off while it is listed.
+/// gRPC destroys it when the call has ended. The threads of the call use these functions, of a stream two at once;
+/// another call's thread may cut it off while it is listed.
 class OpenCalls::Call final : public grpc::experimental::Interceptor {
  public:
   Call(OpenCalls& calls, grpc::ServerContextBase& context) : calls_(calls), context_(context) {
@@ -32,10 +32,14 @@ class OpenCalls::Call final : public grpc::experimental::Interceptor {
     methods->Proceed();
   }
 
-  void keep(Limiter::Place place) { place_.emplace(std::move(place)); }
+  void keep(Limiter::Place place) {
+    const std::lock_guard own(mutex_);
+    place_.emplace(std::move(place));
+  }
 
  private:
   void begin_answer() {
+    const std::lock_guard own(mutex_);
     if (cutoff_ || ended_) return;
     limiter_ = place_ ? place_->limiter() : nullptr;
     place_.reset();
@@ -52,6 +56,7 @@ class OpenCalls::Call final : public grpc::experimental::Interceptor {
   }
 
   void end() {
+    const std::lock_guard own(mutex_);
     ended_ = true;
     {
       const std::lock_guard lock(calls_.mutex_);
@@ -62,6 +67,7 @@ class OpenCalls::Call final : public grpc::experimental::Interceptor {
 
   OpenCalls& calls_;
   grpc::ServerContextBase& context_;
+  std::mutex mutex_;  ///< taken before that of the list
   std::optional<Limiter::Place> place_;
   std::optional<Cutoff> cutoff_;
   const Limiter* limiter_ = nullptr;

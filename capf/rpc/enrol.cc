@@ -1,0 +1,295 @@
+#include "capf/rpc/enrol.h"
+
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "capf/base/log.h"
+#include "capf/ca/confirmation.h"
+#include "capf/rpc/convert.h"
+#include "capf/rpc/enrol_session.h"
+#include "capf/rpc/status.h"
+
+namespace capf::rpc {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kCheckPeriod{10};
+
+/// Answers the questions of one session by the use cases. Kept of the caller are the dialogue and the certificate of
+/// the connection, never the digits. Threads: one at a time.
+class Clerk {
+ public:
+  Clerk(PhoneStream& stream, const EnrolParts& parts, const Enrolling& call)
+      : stream_(stream), parts_(parts), call_(call) {}
+
+  enrol::Answer answer(const enrol::Question& question) {
+    try {
+      auto place = stream_.admit();
+      if (!place) return std::move(place).error();
+      return std::visit([this](const auto& asked) { return serve(asked); }, question);
+    } catch (const std::exception& error) {
+      return fail_internal(error.what()).value();
+    }
+  }
+
+  /// Whether the dialogue may go on while the phone is silent. A server that cannot say ends nothing.
+  Status check() {
+    try {
+      Status may = parts_.enrolment.check(*caller_);
+      if (!may && (may_be_repeated(may.error().code()) || is_servers_fault(may.error().code()))) return {};
+      return may;
+    } catch (const std::exception& error) {
+      log_error("enrolment.unchecked", {{"cause", error.what()}});
+      return {};
+    }
+  }
+
+  /// Puts on record what ends the call. @return what is told of it
+  Error record(Error why) {
+    try {
+      if (!caller_) return stream_.refuse(std::move(why));
+      parts_.enrolment.broke_off(*caller_, why);
+    } catch (const std::exception& error) {
+      log_error("record.failed", {{"cause", error.what()}});
+    }
+    return why;
+  }
+
+ private:
+  enrol::Answer serve(const enrol::Begin& begin) {
+    auto caller = stream_.read(*begin.credential);
+    if (!caller) return std::move(caller).error();
+    auto begun = parts_.enrolment.begin(*caller);
+    Status verdict;
+    if (!begun) verdict = tl::unexpected<Error>(begun.error());
+    stream_.take_verdict(verdict);
+    if (!begun) return std::move(begun).error();
+    Status entered = parts_.enrolments.enter(call_, begun->begun.phone_id, begun->begun.session.value_or(0));
+    if (!entered) return std::move(entered).error();
+    caller->begun = std::move(begun->begun);
+    caller->auth_string.reset();
+    caller_.emplace(*std::move(caller));
+    enrol::Begun answer;
+    to_proto(begun->operation, answer.operation);
+    return answer;
+  }
+
+  enrol::Answer serve(const enrol::Issue& issue) {
+    auto lsc = parts_.enrolment.issue(*caller_, issue.request);
+    if (!lsc) return std::move(lsc).error();
+    parts_.random.randomize(nonce_.data(), nonce_.size());
+    enrol::Issued answer;
+    answer.issued.set_certificate(to_octets(lsc->certificate));
+    for (const Bytes& certificate : lsc->chain) answer.issued.add_chain(to_octets(certificate));
+    answer.issued.set_nonce(to_octets(nonce_));
+    issued_ = std::move(lsc->certificate);
+    return answer;
+  }
+
+  enrol::Answer serve(const enrol::Confirm& confirm) {
+    Status signed_well = ca::verify_confirmation(issued_, caller_->device, nonce_, confirm.signature);
+    if (!signed_well) return record(std::move(signed_well).error());
+    return done(parts_.enrolment.confirm(*caller_, sha256(issued_)));
+  }
+
+  enrol::Answer serve(const enrol::GiveUp&) {
+    auto revoked = parts_.enrolment.give_up(*caller_);
+    if (!revoked) return std::move(revoked).error();
+    return enrol::Done{*revoked};
+  }
+
+  enrol::Answer serve(const enrol::HandOver& hand) {
+    std::vector<Bytes> certificates;
+    for (const std::string& der : *hand.certificates) {
+      const BytesView octets = as_bytes(der);
+      certificates.emplace_back(octets.begin(), octets.end());
+    }
+    return done(parts_.enrolment.hand_over(*caller_, certificates));
+  }
+
+  enrol::Answer serve(const enrol::ReportFailure& report) {
+    auto failure = from_proto(report.failure);
+    if (!failure) return std::move(failure).error();
+    return done(parts_.enrolment.report_failure(*caller_, *failure));
+  }
+
+  static enrol::Answer done(Status status) {
+    if (!status) return std::move(status).error();
+    return enrol::Done{};
+  }
+
+  PhoneStream& stream_;
+  const EnrolParts& parts_;
+  const Enrolling& call_;
+  std::optional<service::Caller> caller_;  ///< who has proven the device
+  Bytes issued_;                           ///< the certificate that waits for its confirmation
+  ca::ConfirmationNonce nonce_{};          ///< drawn for it
+};
+
+/// One of these is under way at any time: a read, a work of this server's, or a write. Finish() is called once, when
+/// none of the latter two is; gRPC then calls OnDone() after everything else.
+class EnrolCall final : public EnrolReactor, public Enrolling, public std::enable_shared_from_this<EnrolCall> {
+ public:
+  EnrolCall(std::unique_ptr<PhoneStream> stream, const EnrolParts& parts)
+      : stream_(std::move(stream)), parts_(parts), clerk_(*stream_, parts_, *this) {}
+
+  void start() {
+    self_ = shared_from_this();
+    {
+      const std::lock_guard lock(mutex_);
+      StartRead(&request_);
+    }
+    parts_.enrolments.add(self_);
+  }
+
+  void OnReadDone(bool arrived) override {
+    const std::lock_guard lock(mutex_);
+    if (working_) {
+      arrived_ = arrived;  // a check is soon done
+    } else if (!finished_) {
+      take_read(arrived);
+    }
+  }
+
+  void OnWriteDone(bool written) override {
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    if (finished_) return;
+    if (ending_) return finish(*ending_);
+    if (cut_) return take(session_.cut(*cut_));
+    if (!written) return take(session_.closed());
+    StartRead(&request_);
+  }
+
+  /// The last part of the call that gRPC tells of.
+  void OnDone() override {
+    parts_.enrolments.leave(*this);
+    stream_.reset();
+    self_.reset();
+  }
+
+  void tick(Moment now) override {
+    const std::lock_guard lock(mutex_);
+    if (working_ || writing_ || finished_) return;
+    if (!session_.authenticated()) {
+      if (now - begun_ >= enrol::kCredentialWait) take(session_.timeout());
+    } else if (now - checked_ >= kCheckPeriod) {
+      checked_ = now;
+      work(
+          parts_.checks, [this] { return clerk_.check(); },
+          [this](Status may) {
+            if (!may) return take(session_.cut(std::move(may).error()));
+            go_on();
+          });
+    }
+  }
+
+  void end(const Error& why) override {
+    const std::lock_guard lock(mutex_);
+    if (finished_) return;
+    cut_ = why;
+    if (!working_ && !writing_) take(session_.cut(why));
+  }
+
+ private:
+  // The caller of each of these holds the mutex.
+
+  /// What came while a check was under way.
+  void go_on() {
+    if (cut_) return take(session_.cut(*cut_));
+    if (const auto arrived = std::exchange(arrived_, std::nullopt)) take_read(*arrived);
+  }
+
+  void take_read(bool arrived) { take(arrived ? session_.receive(request_) : session_.closed()); }
+
+  void take(enrol::Step step) {
+    switch (step.then) {
+      case enrol::Step::Then::kWait:
+        if (step.send) write(*std::move(step.send));
+        return;
+      case enrol::Step::Then::kAsk: return ask(*step.ask);
+      case enrol::Step::Then::kEnd: return take_end(std::move(step));
+    }
+  }
+
+  void ask(const enrol::Question& question) {
+    const bool given = work(
+        parts_.messages, [this, question] { return clerk_.answer(question); },
+        [this](enrol::Answer answer) {
+          checked_ = steady_clock::now();
+          if (cut_) return take(session_.cut(*cut_));
+          take(session_.answer(std::move(answer)));
+        });
+    if (!given) take(session_.cut(Error::of(Reason::kOverloaded)));
+  }
+
+  void take_end(enrol::Step step) {
+    if (step.send) {
+      ending_ = std::move(step.outcome);
+      return write(*std::move(step.send));
+    }
+    if (!step.to_record) return finish(step.outcome);
+    const Error why = step.outcome.error();
+    const bool given = work(
+        parts_.messages, [this, why] { return clerk_.record(why); },
+        [this](Error told) { finish(tl::unexpected<Error>(std::move(told))); });
+    if (!given) finish(tl::unexpected<Error>(why));
+  }
+
+  void write(v1::EnrolResponse response) {
+    writing_ = true;
+    response_ = std::move(response);
+    StartWrite(&response_);
+  }
+
+  void finish(const Status& outcome) {
+    finished_ = true;
+    stream_->end(outcome);
+    Finish(outcome ? grpc::Status::OK : to_grpc(outcome.error()));
+  }
+
+  /// Does it on a thread of these, and then `take_result` with the mutex. @return false where all are busy
+  template <class Work, class Take>
+  bool work(Workers& workers, Work work, Take take_result) {
+    working_ = true;
+    const bool given = workers.give([self = shared_from_this(), work, take_result] {
+      auto result = work();
+      const std::lock_guard lock(self->mutex_);
+      self->working_ = false;
+      take_result(std::move(result));
+    });
+    if (!given) working_ = false;
+    return given;
+  }
+
+  std::unique_ptr<PhoneStream> stream_;
+  const EnrolParts& parts_;
+  Clerk clerk_;
+  std::shared_ptr<EnrolCall> self_;  ///< until gRPC is done with it
+  std::mutex mutex_;
+  enrol::Session session_;
+  v1::EnrolRequest request_;
+  v1::EnrolResponse response_;
+  const Moment begun_ = steady_clock::now();
+  Moment checked_ = begun_;
+  bool working_ = false;
+  bool writing_ = false;
+  bool finished_ = false;
+  std::optional<bool> arrived_;   ///< a read that ended while a check was under way
+  std::optional<Error> cut_;      ///< why the server ends the call
+  std::optional<Status> ending_;  ///< how the call ends after the message that is being written
+};
+
+}  // namespace
+
+EnrolReactor* serve_enrol(std::unique_ptr<PhoneStream> stream, const EnrolParts& parts) {
+  const auto call = std::make_shared<EnrolCall>(std::move(stream), parts);
+  EnrolReactor* const reactor = call.get();
+  call->start();
+  return reactor;
+}
+
+}  // namespace capf::rpc

@@ -1,0 +1,93 @@
+#include "capf/rpc/enrolments.h"
+
+#include <utility>
+#include <vector>
+
+namespace capf::rpc {
+namespace {
+
+constexpr std::chrono::seconds kTick{1};
+
+}  // namespace
+
+Enrolments::Enrolments(const Readiness& readiness, std::size_t most)
+    : readiness_(readiness), most_(most), watcher_([this] { watch(); }) {}
+
+Enrolments::~Enrolments() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  watcher_.join();
+}
+
+void Enrolments::add(const std::shared_ptr<Enrolling>& call) {
+  bool closed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    calls_[call.get()] = {call};
+    closed = closed_;
+  }
+  if (closed) call->end(Error::of(Reason::kShuttingDown));
+}
+
+Status Enrolments::enter(const Enrolling& call, std::int64_t phone_id, std::int64_t session) {
+  std::shared_ptr<Enrolling> replaced;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto before = dialogues_.find(phone_id);
+    if (before == dialogues_.end() && dialogues_.size() >= most_) {
+      return fail(Reason::kOverloaded, "there are as many enrolments as the server allows");
+    }
+    if (before != dialogues_.end()) {
+      if (before->second.session > session) return fail(Reason::kSessionReplaced);
+      Entry& entry = calls_.at(before->second.call);
+      entry.phone_id = 0;
+      replaced = entry.call.lock();
+    }
+    dialogues_[phone_id] = {&call, session};
+    calls_.at(&call).phone_id = phone_id;
+  }
+  if (replaced) replaced->end(Error::of(Reason::kSessionReplaced));
+  return {};
+}
+
+void Enrolments::leave(const Enrolling& call) {
+  const std::lock_guard lock(mutex_);
+  const auto entry = calls_.find(&call);
+  if (entry == calls_.end()) return;
+  if (entry->second.phone_id != 0) dialogues_.erase(entry->second.phone_id);
+  calls_.erase(entry);
+}
+
+void Enrolments::close() {
+  std::vector<std::shared_ptr<Enrolling>> open;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    for (const auto& [key, entry] : calls_) open.push_back(entry.call.lock());
+  }
+  for (const auto& call : open) {
+    if (call) call->end(Error::of(Reason::kShuttingDown));
+  }
+}
+
+void Enrolments::watch() {
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, kTick, [this] { return stopping_; })) {
+    std::vector<std::shared_ptr<Enrolling>> open;
+    for (const auto& [key, entry] : calls_) open.push_back(entry.call.lock());
+    const bool drain = readiness_.draining() && !closed_;
+    lock.unlock();
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& call : open) {
+      if (call) call->tick(now);
+    }
+    open.clear();
+    if (drain) close();
+    lock.lock();
+  }
+}
+
+}  // namespace capf::rpc

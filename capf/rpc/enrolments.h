@@ -1,0 +1,70 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "capf/base/error.h"
+#include "capf/rpc/readiness.h"
+
+namespace capf::rpc {
+
+/// One call of Enrol, as it is watched over. Threads: any.
+class Enrolling {
+ public:
+  using Moment = std::chrono::steady_clock::time_point;
+
+  virtual ~Enrolling() = default;
+  /// About once a second: the time for what must not last.
+  virtual void tick(Moment now) = 0;
+  /// Ends the call, after the message that is being worked on.
+  virtual void end(const Error& why) = 0;
+};
+
+/// The calls of Enrol that are open on this server: one of a device at most, and a limited number. Strangers' calls,
+/// which end by themselves, do not count. Threads: any.
+class Enrolments {
+ public:
+  /// @param most calls of phones that have proven who they are
+  Enrolments(const Readiness& readiness, std::size_t most);
+  ~Enrolments();
+  Enrolments(const Enrolments&) = delete;
+  Enrolments& operator=(const Enrolments&) = delete;
+
+  /// A call has begun.
+  void add(const std::shared_ptr<Enrolling>& call);
+  /// It has begun the phone's dialogue of that number. A call with an earlier dialogue of the phone ends with
+  /// SESSION_REPLACED. Errors: SESSION_REPLACED where a later one is here, OVERLOADED.
+  Status enter(const Enrolling& call, std::int64_t phone_id, std::int64_t session);
+  void leave(const Enrolling& call);
+  /// Ends all, and each that comes later, with SHUTTING_DOWN.
+  void close();
+
+ private:
+  struct Entry {
+    std::weak_ptr<Enrolling> call;
+    std::int64_t phone_id = 0;  ///< 0: a stranger's
+  };
+  struct Dialogue {
+    const Enrolling* call = nullptr;
+    std::int64_t session = 0;
+  };
+  void watch();
+
+  const Readiness& readiness_;
+  const std::size_t most_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<const Enrolling*, Entry> calls_;
+  std::map<std::int64_t, Dialogue> dialogues_;  ///< by the phone
+  bool closed_ = false;
+  bool stopping_ = false;
+  std::thread watcher_;  ///< last: it uses what stands above
+};
+
+}  // namespace capf::rpc
