@@ -191,6 +191,7 @@ int dispatch(int argc, char** argv) {
   phone::Phone phone;
   if (options.tries > 0) phone.tries = options.tries;
   phone.prefer_lsc = options.prefer_lsc;
+  phone.enrol = options.enrol;
   if (!options.auth_string.empty()) {
     auto digits = client::read_auth_string(options.auth_string);
     if (!digits) return report(digits.error(), 2);

@@ -42,6 +42,7 @@ void define(CLI::App& app, Options& options) {
          "--tries", options.tries,
          "how often a call is tried while the server is away (default: 5), or a session that breaks on the wire (4)")
       ->check(CLI::Range(1, 100));
+  app.add_flag("--enrol", options.enrol, "one call for the whole dialogue, over gRPC");
   const char* wire = "The CAPF protocol instead of gRPC";
   app.add_flag("--wire", options.wire, "speak it, as desk phones do")->group(wire);
   app.add_option("--wire-version", options.wire_version, "of the protocol: 2 or 3 (default: 3)")
@@ -103,6 +104,9 @@ std::string contradiction(const Options& options) {
   if (options.keep_connections &&
       (options.count == 0 || options.wire || !options.certificate.empty() || !options.discard))
     return "--keep-connections is for --count --discard with strings, over gRPC";
+  if (options.enrol && (options.wire || options.keep_connections)) {
+    return "--enrol is over gRPC, and ends its connection";
+  }
   if (options.prefer_lsc && options.certificate.empty()) return "--prefer-lsc needs --certificate and --key";
   return {};
 }

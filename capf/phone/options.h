@@ -21,6 +21,7 @@ struct Options {
   bool legacy_certificate = false;
   bool discard = false;
   int tries = 0;  ///< 0: 5 calls of gRPC, or 4 sessions on the wire
+  bool enrol = false;
   bool wire = false;
   int wire_version = 3;
   double key_delay = 0;  ///< seconds

@@ -1,6 +1,7 @@
 #include "capf/phone/site_link.h"
 
 #include <chrono>
+#include <optional>
 
 #include <botan/system_rng.h>
 #include <grpcpp/channel.h>
@@ -14,6 +15,7 @@ namespace capf::phone {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{30};
+constexpr std::chrono::minutes kLongestDialogue{40};  // with the making of a key
 constexpr std::chrono::milliseconds kFirstPause{250};
 constexpr std::chrono::milliseconds kLongestAsked{30'000};
 
@@ -71,5 +73,48 @@ void SiteLink::go_on(int tried, const Error& error, std::chrono::milliseconds as
   }
 CAPF_PHONE_CALLS(CAPF_PHONE_DEFINE)
 #undef CAPF_PHONE_DEFINE
+
+/// How one dialogue has ended.
+struct SiteLink::Ended {
+  grpc::Status status;
+  std::optional<v1::EnrolDone> done{};
+  std::optional<Error> own{};  ///< the phone has ended it
+};
+
+SiteLink::Ended SiteLink::talk(const v1::Credential& credential, const Reply& reply) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kLongestDialogue);
+  const auto stream = stub().service->Enrol(&context);
+  v1::EnrolRequest said;
+  *said.mutable_credential() = credential;
+  Ended ended;
+  bool open = stream->Write(said);
+  for (v1::EnrolResponse heard; open && stream->Read(&heard);) {
+    if (heard.has_done()) {
+      ended.done = heard.done();
+      continue;
+    }
+    auto answer = reply(heard);
+    if (!answer) {
+      ended.own = std::move(answer).error();
+      context.TryCancel();
+      break;
+    }
+    open = stream->Write(*answer);
+  }
+  ended.status = stream->Finish();
+  return ended;
+}
+
+Result<v1::EnrolDone> SiteLink::enrol(const v1::Credential& credential, const Reply& reply) {
+  for (int tried = 1;; ++tried) {
+    Ended ended = talk(credential, reply);
+    if (ended.own) return tl::unexpected<Error>(*std::move(ended.own));
+    if (ended.done && ended.status.ok()) return *std::move(ended.done);
+    Error error = ended.status.ok() ? Error::of(Reason::kServerNotReached) : client::to_error(ended.status);
+    if (tried >= tries_ || !may_be_repeated(error.code())) return tl::unexpected<Error>(std::move(error));
+    go_on(tried, error, client::retry_delay(ended.status));
+  }
+}
 
 }  // namespace capf::phone

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -30,9 +31,16 @@ class SiteLink {
   CAPF_PHONE_CALLS(CAPF_PHONE_DECLARE)
 #undef CAPF_PHONE_DECLARE
 
+  /// What the phone says to a message of the server; an error ends the dialogue, and is the result.
+  using Reply = std::function<Result<v1::EnrolRequest>(const v1::EnrolResponse&)>;
+  /// The whole dialogue of Enrol, repeated from its beginning.
+  Result<v1::EnrolDone> enrol(const v1::Credential& credential, const Reply& reply);
+
  private:
   struct Stub;
   Stub& stub();
+  struct Ended;
+  Ended talk(const v1::Credential& credential, const Reply& reply);
   /// Turns to the next server; where all have been tried equally often, after a pause, at least as long as the last one
   /// asked.
   void go_on(int tried, const Error& error, std::chrono::milliseconds asked);

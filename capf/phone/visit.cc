@@ -4,6 +4,7 @@
 
 #include "capf/base/time.h"
 #include "capf/client/key.h"
+#include "capf/phone/confirmation.h"
 #include "capf/phone/site_link.h"
 
 namespace capf::phone {
@@ -31,6 +32,7 @@ class Visit {
 
  private:
   Result<Done> ask(SiteLink& server) {
+    if (phone_.enrol) return enrol(server);
     v1::GetPendingOperationRequest request;
     *request.mutable_credential() = credential();
     CAPF_LET(const auto answer, server.call(request));
@@ -48,6 +50,106 @@ class Visit {
       case v1::OPERATION_KIND_TROUBLESHOOT: return hand_over(server);
       default: return fail(Reason::kOperationKind, "this phone does not know the pending operation");
     }
+  }
+
+  /// The dialogue in one call. What is lost of its end is asked for by the calls that may be repeated.
+  Result<Done> enrol(SiteLink& server) {
+    const auto done = server.enrol(credential(), [this](const v1::EnrolResponse& heard) -> Result<v1::EnrolRequest> {
+      if (heard.has_pending()) return begin(heard.pending());
+      if (heard.has_issued()) return store(heard.issued());
+      return fail(Reason::kMessageUnexpected, "this phone does not know the server's message");
+    });
+    if (failure_) return tl::unexpected<Error>(*failure_);
+    if (!done && !lost_end(done.error())) return give_back(done.error());
+    switch (kind_) {
+      case v1::OPERATION_KIND_INSTALL:
+        CAPF_TRY(done ? folder_.forget_pending(phone_.device) : confirm(stored_));
+        return installed_words(phone_.device, *facts_, folder_);
+      case v1::OPERATION_KIND_DELETE:
+        if (!done) return give_up(server);
+        CAPF_TRY(folder_.remove(phone_.device));
+        return deleted(done->revoked());
+      default: return handed_over();
+    }
+  }
+
+  /// Whether the server may have done what the phone asked for last, and its answer did not arrive.
+  bool lost_end(const Error& error) const {
+    const bool asked = kind_ == v1::OPERATION_KIND_INSTALL ? facts_.has_value() : kind_ == v1::OPERATION_KIND_DELETE;
+    return asked && (may_be_repeated(error.code()) || error.reason == Reason::kNoPendingOperation ||
+                     error.reason == Reason::kAuthenticationFailed);
+  }
+
+  /// A key that was refused is not offered again.
+  tl::unexpected<Error> give_back(const Error& error) {
+    if (!may_be_repeated(error.code()) && error.code() != Code::kUnauthenticated) {
+      request_.reset();
+      if (Status forgotten = folder_.forget_pending(phone_.device); !forgotten) {
+        return tl::unexpected<Error>(std::move(forgotten).error());
+      }
+    }
+    return tl::unexpected<Error>(error);
+  }
+
+  Result<v1::EnrolRequest> begin(const v1::PendingOperation& operation) {
+    kind_ = operation.kind();
+    v1::EnrolRequest said;
+    switch (kind_) {
+      case v1::OPERATION_KIND_INSTALL: return offer(operation);
+      case v1::OPERATION_KIND_DELETE: said.mutable_give_up(); return said;
+      case v1::OPERATION_KIND_TROUBLESHOOT: {
+        CAPF_LET(const auto certificates, certificates_to_hand_over());
+        for (const Bytes& each : certificates) {
+          said.mutable_certificates()->add_certificates(std::string(as_text(each)));
+        }
+        handed_ = certificates.size();
+        return said;
+      }
+      default: return fail(Reason::kOperationKind, "this phone does not know the pending operation");
+    }
+  }
+
+  /// The same key as in a dialogue of this operation that broke, or else a new one.
+  Result<v1::EnrolRequest> offer(const v1::PendingOperation& operation) {
+    if (!request_) {
+      CAPF_LET(request_, folder_.pending(phone_.device));
+    }
+    if (!request_ || request_->operation_id != operation.id()) {
+      auto made = new_request(operation);
+      if (!made) return report(v1::ReportFailureRequest::FAILURE_KEY_GENERATION, std::move(made).error());
+      request_ = *std::move(made);
+    }
+    v1::EnrolRequest said;
+    said.set_certification_request(std::string(as_text(request_->request)));
+    return said;
+  }
+
+  Result<v1::EnrolRequest> store(const v1::EnrolIssued& issued) {
+    v1::IssueCertificateResponse answer;
+    answer.set_certificate(issued.certificate());
+    *answer.mutable_chain() = issued.chain();
+    stored_ = {};
+    stored_.key_pem = request_->key_pem;
+    auto facts = read_answer(answer, stored_);
+    if (!facts) return report(v1::ReportFailureRequest::FAILURE_STORE, std::move(facts).error());
+    CAPF_LET(const auto key, client::PrivateKey::parse(stored_.key_pem.text()));
+    CAPF_LET(const Bytes signature,
+             confirm_stored(key, phone_.device, as_bytes(issued.certificate()), as_bytes(issued.nonce())));
+    if (Status kept = folder_.install(phone_.device, stored_.certificate_pem, stored_.key_pem); !kept) {
+      return report(v1::ReportFailureRequest::FAILURE_STORE, std::move(kept).error());
+    }
+    facts_ = *std::move(facts);
+    v1::EnrolRequest said;
+    said.set_confirmation(std::string(as_text(signature)));
+    return said;
+  }
+
+  /// The phone's own result is the same if the report fails.
+  v1::EnrolRequest report(v1::ReportFailureRequest::Failure failure, Error error) {
+    failure_ = std::move(error);
+    v1::EnrolRequest said;
+    said.set_failure(failure);
+    return said;
   }
 
   static void show(client::Endpoint& endpoint, const Installed& lsc) {
@@ -103,8 +205,16 @@ class Visit {
       const bool renewal = earlier->operation_id == 0 && operation.self_service();
       if (renewal || earlier->operation_id == operation.id()) return *std::move(earlier);
     }
-    auto key = keys_.make(wanted_key(operation.key()));
-    if (!key) return gives_up(server, v1::ReportFailureRequest::FAILURE_KEY_GENERATION, std::move(key).error());
+    auto made = new_request(operation);
+    if (!made && made.error().reason == Reason::kKeyGenerationFailed) {
+      return gives_up(server, v1::ReportFailureRequest::FAILURE_KEY_GENERATION, std::move(made).error());
+    }
+    return made;
+  }
+
+  Result<PendingRequest> new_request(const v1::PendingOperation& operation) {
+    CAPF_LET(const auto made, keys_.make(wanted_key(operation.key())));
+    const client::PrivateKey* const key = &made;
     PendingRequest pending;
     pending.operation_id = operation.id();
     pending.key_pem = key_file(*key, keys_);
@@ -154,10 +264,17 @@ class Visit {
     *request.mutable_credential() = credential();
     CAPF_LET(const auto answer, server.call(request));
     CAPF_TRY(folder_.remove(phone_.device));
-    return Done{phone_.device + " delete succeeded revoked=" + std::to_string(answer.revoked())};
+    return deleted(answer.revoked());
   }
 
-  Result<Done> hand_over(SiteLink& server) {
+  Done deleted(int revoked) const {
+    return Done{phone_.device + " delete succeeded revoked=" + std::to_string(revoked)};
+  }
+  Done handed_over() const {
+    return Done{phone_.device + " troubleshoot succeeded certificates=" + std::to_string(handed_)};
+  }
+
+  Result<std::vector<Bytes>> certificates_to_hand_over() const {
     std::vector<Bytes> certificates;
     if (installed_) certificates.push_back(installed_->certificates.front());
     if (!phone_.server.certificate_pem.empty()) {
@@ -170,11 +287,17 @@ class Visit {
       return fail(Reason::kInvalidCertificate,
                   "there is no certificate to hand over: neither an LSC nor --certificate");
     }
+    return certificates;
+  }
+
+  Result<Done> hand_over(SiteLink& server) {
+    CAPF_LET(const auto certificates, certificates_to_hand_over());
     v1::HandOverCertificatesRequest request;
     *request.mutable_credential() = credential();
     for (const Bytes& certificate : certificates) request.add_certificates(std::string(as_text(certificate)));
     CAPF_TRY(server.call(request));
-    return Done{phone_.device + " troubleshoot succeeded certificates=" + std::to_string(certificates.size())};
+    handed_ = certificates.size();
+    return handed_over();
   }
 
   /// Reports to the server what the phone could not do; the phone's own result is the same if that fails.
@@ -191,6 +314,14 @@ class Visit {
   KeySource& keys_;
   SiteLink* const kept_;
   std::optional<Installed> installed_;
+  std::size_t handed_ = 0;  ///< certificates
+
+  // Of a dialogue in one call:
+  v1::OperationKind kind_ = v1::OPERATION_KIND_UNSPECIFIED;
+  std::optional<PendingRequest> request_;
+  Installed stored_;
+  std::optional<client::CertificateFacts> facts_;  ///< of `stored_`, once it is in the folder
+  std::optional<Error> failure_;                   ///< what the phone could not do
 };
 
 }  // namespace

@@ -20,7 +20,8 @@ struct Phone {
   /// On the wire: prove the LSC in the folder where there is one, and beside it the certificate in `server` as the MIC
   /// that signs the session's id.
   bool prefer_lsc = false;
-  int tries = 5;  ///< of each call
+  bool enrol = false;  ///< over gRPC: one call of Enrol for the whole dialogue
+  int tries = 5;       ///< of each call
 };
 
 /// The result, in words: "SEP001122334455 install succeeded serial=… not_after=… file=…".
