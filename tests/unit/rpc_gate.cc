@@ -54,6 +54,8 @@ class Play {
       gate().call_started(std::stoul(rest));
     } else if (verb == "ended") {
       gate().call_ended(std::stoul(rest));
+    } else if (verb == "ageless" || verb == "aging") {
+      gate().hold(verb == "ageless");
     } else if (verb == "time") {
       now_ += std::chrono::milliseconds(std::stol(rest));
       gate().tick(now_);
