@@ -68,11 +68,11 @@ struct CertificateFacts {
 };
 /// Errors: INVALID_CERTIFICATE.
 Result<CertificateFacts> read_certificate(BytesView der);
+/// The same of a certificate that the key of `issuer` has signed. Errors: INVALID_CERTIFICATE, also where it has not.
+Result<CertificateFacts> read_issued(BytesView der, BytesView issuer);
 /// Whether TLS can show them: a certificate in PEM, the first of its chain, and its private key. Errors:
 /// INVALID_CERTIFICATE, also where they do not belong together; KEY_ENCODING.
 Status check_pair(std::string_view certificate_pem, std::string_view key_pem);
-/// Whether the key of `issuer` signed `certificate`.
-bool is_signed_by(BytesView certificate, BytesView issuer);
 /// Whether `signature` (DER) over `data` is by SHA-256 and the EC key in `public_key` (SubjectPublicKeyInfo, PEM).
 bool is_signature(const std::string& public_key, BytesView data, BytesView signature);
 /// The certificates of a PEM file in their order, as DER; none is no error. Errors: INVALID_CERTIFICATE.

@@ -63,8 +63,8 @@ Result<PendingRequest> decode(std::string_view text) {
   }
   CAPF_LET(const auto key, client::PrivateKey::parse(text));
   CAPF_LET(pending.request, client::parse_request(text));
-  CAPF_LET(const Bytes requested, client::public_key_of_request(pending.request));
-  if (requested != key.public_key()) return fail(Reason::kInvalidRequest);
+  CAPF_LET(pending.public_key, client::public_key_of_request(pending.request));
+  if (pending.public_key != key.public_key()) return fail(Reason::kInvalidRequest);
   pending.key_pem = key.pem();
   return pending;
 }

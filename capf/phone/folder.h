@@ -28,7 +28,8 @@ struct Installed {
 struct PendingRequest {
   std::int64_t operation_id = 0;  ///< 0: a renewal by the phone itself
   Secret key_pem;
-  Bytes request;  ///< PKCS #10, DER
+  Bytes public_key;  ///< SubjectPublicKeyInfo, DER
+  Bytes request;     ///< PKCS #10, DER
 };
 /// The text of DEVICE.pending: a line "operation N", the key and the request in PEM.
 Secret encode(const PendingRequest& pending);

@@ -130,7 +130,7 @@ class Visit {
     *answer.mutable_chain() = issued.chain();
     stored_ = {};
     stored_.key_pem = request_->key_pem;
-    auto facts = read_answer(answer, stored_);
+    auto facts = read_answer(answer, *request_, stored_);
     if (!facts) return report(v1::ReportFailureRequest::FAILURE_STORE, std::move(facts).error());
     CAPF_LET(const auto key, client::PrivateKey::parse(stored_.key_pem.text()));
     CAPF_LET(const Bytes signature,
@@ -169,9 +169,8 @@ class Visit {
   Result<std::optional<Done>> finish_what_was_cut() {
     CAPF_LET(const auto under_way, folder_.pending(phone_.device));
     if (!under_way || !installed_) return std::nullopt;
-    CAPF_LET(const auto key, client::PrivateKey::parse(under_way->key_pem.text()));
     CAPF_LET(const auto facts, client::read_certificate(installed_->certificates.front()));
-    if (facts.public_key != key.public_key()) return std::nullopt;
+    if (facts.public_key != under_way->public_key) return std::nullopt;
     const Status confirmed = confirm(*installed_);
     if (confirmed) return installed_words(phone_.device, facts, folder_);
     if (confirmed.error().code() == Code::kUnavailable) return fail(confirmed.error());
@@ -188,7 +187,7 @@ class Visit {
 
     Installed lsc;
     lsc.key_pem = wanted.key_pem;
-    auto facts = read_answer(answer, lsc);
+    auto facts = read_answer(answer, wanted, lsc);
     if (!facts) return gives_up(server, v1::ReportFailureRequest::FAILURE_STORE, std::move(facts).error());
     if (Status stored = folder_.install(phone_.device, lsc.certificate_pem, lsc.key_pem); !stored) {
       return gives_up(server, v1::ReportFailureRequest::FAILURE_STORE, std::move(stored).error());
@@ -218,22 +217,20 @@ class Visit {
     PendingRequest pending;
     pending.operation_id = operation.id();
     pending.key_pem = key_file(*key, keys_);
+    pending.public_key = key->public_key();
     CAPF_LET(pending.request, key->certification_request(phone_.device));
     CAPF_TRY(folder_.keep(phone_.device, pending));
     return pending;
   }
 
   /// Checks that the certificate is for our key, and by the issuer that came with it.
-  static Result<client::CertificateFacts> read_answer(const v1::IssueCertificateResponse& answer, Installed& lsc) {
+  static Result<client::CertificateFacts> read_answer(const v1::IssueCertificateResponse& answer,
+                                                      const PendingRequest& wanted, Installed& lsc) {
     const BytesView certificate = as_bytes(answer.certificate());
-    CAPF_LET(client::CertificateFacts facts, client::read_certificate(certificate));
-    CAPF_LET(const auto key, client::PrivateKey::parse(lsc.key_pem.text()));
-    if (facts.public_key != key.public_key()) {
+    if (answer.chain().empty()) return fail(Reason::kInvalidCertificate, "the server sent no issuer");
+    CAPF_LET(client::CertificateFacts facts, client::read_issued(certificate, as_bytes(answer.chain(0))));
+    if (facts.public_key != wanted.public_key) {
       return fail(Reason::kInvalidCertificate, "the server issued a certificate for another key");
-    }
-    if (answer.chain().empty() || !client::is_signed_by(certificate, as_bytes(answer.chain(0)))) {
-      return fail(Reason::kInvalidCertificate,
-                  "the server's certificate is not signed by the issuer that came with it");
     }
     lsc.certificates.emplace_back(certificate.begin(), certificate.end());
     lsc.certificate_pem = client::certificate_pem(certificate);

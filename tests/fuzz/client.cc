@@ -21,7 +21,7 @@ void check_certificates(std::string_view pem) {
   if (!certificates) return;
   for (const Bytes& der : *certificates) check_certificate(der);
   for (std::size_t i = 1; i < certificates->size(); ++i) {
-    static_cast<void>(client::is_signed_by((*certificates)[i - 1], (*certificates)[i]));
+    static_cast<void>(client::read_issued((*certificates)[i - 1], (*certificates)[i]));
   }
 }
 

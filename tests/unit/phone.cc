@@ -151,8 +151,8 @@ TEST_CASE("the serial number, end and key of a certificate are openssl's") {
   CHECK(to_rfc3339(facts->not_after) == "2049-12-31T23:59:59Z");
   CHECK(facts->public_key == PrivateKey::parse(data("lsc.key"))->public_key());
   CHECK_FALSE(facts->needs_legacy);
-  CHECK(client::is_signed_by((*certificates)[0], (*certificates)[1]));
-  CHECK_FALSE(client::is_signed_by((*certificates)[1], (*certificates)[0]));
+  CHECK(client::read_issued((*certificates)[0], (*certificates)[1]));
+  CHECK_FALSE(client::read_issued((*certificates)[1], (*certificates)[0]));
 }
 
 TEST_CASE("a manufacturer's old certificate is recognised") {
