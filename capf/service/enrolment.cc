@@ -276,9 +276,10 @@ Status Enrolment::report_failure(const Caller& caller, rules::PhoneFailure failu
 
 void Enrolment::broke_off(const Caller& caller, const Error& why) {
   CAPF_INVARIANT(caller.begun.has_value());
-  Caller named = caller;  // it shows nothing and needs no place that others wait for
+  Caller named = caller;  // it shows nothing, needs no place that others wait for, and is written though it has gone
   named.certificate.reset();
   named.auth_string.reset();
+  named.gone = {};
   const Status recorded = repeated([&]() -> Status {
     CAPF_LET(const Sight sight, dossiers_.look(named, {}));
     return put_on_record(named, rules::broke_off(sight.facts(), *caller.begun, why), why);
