@@ -14,7 +14,7 @@ namespace capf::storage {
 struct DatabaseSettings {
   std::string conninfo;
   int connections = 16;
-  int rounds = 2;  ///< at a time, of each kind, on connections of their own: three for each, and five
+  int rounds = 1;  ///< at a time, of looks, of writes and of strings each, on connections of their own, and five more
   std::chrono::milliseconds wait{5'000};    ///< for a free connection
   std::chrono::milliseconds life{300'000};  ///< of a connection, about
   SessionLimits limits;

@@ -28,8 +28,8 @@ struct Listener {
 struct Limits {
   int calls_in_flight = 32;
   int calls_waiting = 128;
-  int unauthenticated_calls_in_flight = 8;
-  int unauthenticated_calls_waiting = 24;
+  int unauthenticated_calls_in_flight = 32;
+  int unauthenticated_calls_waiting = 96;
   int enrolments = 10'000;                             ///< open calls of Enrol whose phones have proven who they are
   int connections = 16384;                             ///< and never more than a fifth of the process's descriptors
   int unauthenticated_connections = 8192;              ///< of all, those that have not proven a device yet

@@ -303,7 +303,7 @@ const std::vector<Group>& groups() {
          "what `capfd migrate` and `capfd archive` use, nothing else; `capfd init` writes it from `--database-owner`",
          text(AT(database.owner))},
         {"pool_size",
-         "connections for OCSP answers, records and whatever else is not done in rounds; 11 more are for the rounds in "
+         "connections for OCSP answers, records and whatever else is not done in rounds; 8 more are for the rounds in "
          "which phones are looked at and written, and 4 for administrators and for what is due. PostgreSQL's "
          "max_connections must be above the sum of all servers",
          number(1, 500, AT(database.pool_size))}}},
