@@ -10,7 +10,7 @@ import re
 import sys
 import time
 
-from bench import revoking, rpc, status, wire
+from bench import revoking, rpc, status, token, wire
 from bench.load import DurableSite
 from bench.table import exit_code, table
 from e2e.site import SOURCE, run
@@ -23,7 +23,9 @@ class Size:
     warm_up: int = 500
     phones: int = 1500  # of each round
     grpc_phones: int = 800
+    kept_phones: int = 1500
     idle_phones: int = 100
+    token_phones: int = 800
     peer_seconds: int = 4
     on_record: int = 10_000_000
     silent: int = 1000
@@ -40,7 +42,7 @@ class Size:
     crl_rounds: int = 2
 
 
-QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, grpc_phones=150, idle_phones=30, peer_seconds=2,
+QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, grpc_phones=150, kept_phones=300, idle_phones=30, token_phones=200, peer_seconds=2,
              on_record=100_000, waiting=1000, waiting_rate=200, key_seconds=10,
              rebooting=500, rebooting_rate=500, revoked=10_000, ocsp_seconds=2, entries=100_000, crl_interval=6,
              crl_phones=1500, crl_rounds=1)
@@ -48,7 +50,7 @@ QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, grpc_phones=1
 BENCHMARKS = {"enrolments": wire.enrolments, "servers": rpc.two_servers, "grpc": rpc.grpc_enrolments,
               "p256": rpc.p256_enrolments, "idle": rpc.idle_latency, "arrivals": rpc.arrivals, "many": rpc.many_phones,
               "waiting": wire.waiting_phones, "reboot": wire.rebooting_fleet,
-              "revoking": revoking.revoking, "ocsp": status.ocsp, "crls": status.crls}
+              "token": token.slow_token, "revoking": revoking.revoking, "ocsp": status.ocsp, "crls": status.crls}
 
 
 def machine():

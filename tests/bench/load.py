@@ -56,6 +56,10 @@ class Ride:
     outcomes: dict
     processor: dict = dataclasses.field(default_factory=dict)
 
+    def each(self, who):
+        """Processor time for one phone, in milliseconds."""
+        return 1000 * self.processor[who] / self.done
+
     def shares(self):
         """Of all processor time that the machine had, in percent."""
         return {who: 100 * used / self.seconds / os.cpu_count() for who, used in self.processor.items()}
@@ -87,33 +91,33 @@ class DurableSite(Site):
                 raise AssertionError(f"PostgreSQL's {setting} is {value.strip()}: its commits are not durable")
         return endpoint
 
-    def fleet(self, count):
-        """Phones with an operation each, to install by string. @return the first one's name: they are numbered"""
+    def fleet(self, count, kind="install"):
+        """Phones with an operation each, by string. @return the first one's name: they are numbered"""
         first = self._next
         self._next += count
         names = [f"SEP{number:012X}" for number in range(first, first + count)]
         for begin in range(0, count, 1000):
             lines = "\n".join(names[begin:begin + 1000]) + "\n"
             self.capfctl("phone", "add", "--file", "-", input=lines)
-            self.capfctl("operation", "schedule", "install", "--file", "-", "--auth", "string", "--string", STRING,
-                         *self._keys, input=lines)
+            self.capfctl("operation", "schedule", kind, "--file", "-", "--auth", "string", "--string", STRING,
+                         *(self._keys if kind == "install" else ()), input=lines)
         return names[0]
 
     def analyze(self):
         """As PostgreSQL does by itself within a minute or two: without statistics it picks the wrong indexes."""
         self.sql("analyze")
 
-    def send(self, count, concurrency, *options, transport=WIRE):
+    def send(self, count, concurrency, *options, transport=WIRE, kind="install"):
         """Lets a new fleet come. RSA keys are made before the first phone comes. @return the process"""
-        first = self.fleet(count)
+        first = self.fleet(count, kind)
         return subprocess.Popen(
             [PROGRAMS / "capf-phone", "--state", self.state, "--discard", "--count", str(count),
              "--concurrency", str(concurrency), "--first", first, "--string", STRING, *transport, *map(str, options)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
-    def ride(self, count, concurrency, *options, transport=WIRE):
+    def ride(self, count, concurrency, *options, transport=WIRE, kind="install"):
         """The same to its end."""
-        phones = self.send(count, concurrency, *options, transport=transport)
+        phones = self.send(count, concurrency, *options, transport=transport, kind=kind)
         return self.arrived(phones, self.processor())
 
     def arrived(self, phones, before):

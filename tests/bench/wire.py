@@ -9,6 +9,7 @@ from bench.table import Limit, Row, mean_shares
 from e2e.site import PROGRAMS, eventually, run
 
 AT_ONCE = 16
+MANY = 64  # at once: what a site has on the morning after a power cut
 PHONE_PATIENCE = 30  # seconds after which a phone begins again
 
 
@@ -41,19 +42,22 @@ def all_served(ride):
 
 def enrolments(site, size):
     """Beside what the machine could sign, and beside connections that send nothing."""
-    limits, alone, beside = [], [], []
+    limits, alone, many, beside = [], [], [], []
     for _ in range(size.rounds):
         limits.append(key_operations(size.signing_seconds) / 2)
         alone.append(all_served(site.ride(size.phones, AT_ONCE)))
+        many.append(all_served(site.ride(size.phones, MANY)))
         with silent_connections(site, size.silent):
             beside.append(all_served(site.ride(size.phones, AT_ONCE)))
     rates = [ride.rate for ride in alone]
     return [
-        Row(f"wire enrolments, {AT_ONCE} phones at once", "/s", rates, "at least", 1 / 3,
+        Row(f"wire enrolments, {AT_ONCE} phones at once", "/s", rates, "at least", 0.15,
             Limit("of two key operations each", limits), mean_shares(alone)),
-        Row(f"the same beside {size.silent} silent connections", "/s", [ride.rate for ride in beside], "at least", 0.9,
+        Row(f"wire enrolments, {MANY} phones at once", "/s", [ride.rate for ride in many], "at least", 0.2,
+            Limit("of two key operations each", limits), mean_shares(many)),
+        Row(f"{AT_ONCE} phones beside {size.silent} silent connections", "/s", [ride.rate for ride in beside], "at least", 0.9,
             Limit("without them", rates), mean_shares(beside)),
-        Row("their 99th percentile", "ms", [1000 * ride.p99 for ride in beside], "below", 250),
+        Row("their 99th percentile", "ms", [1000 * ride.p99 for ride in beside], "at most", 79),
     ]
 
 

@@ -3,6 +3,7 @@
 //   removed     the token is out of its slot: every session and login is gone
 //   sign-N      it is pulled out after N further signatures: "removed" appears
 //   final-try   the token says that the next wrong PIN locks it
+//   slow        each signature takes longer by the milliseconds in this file, as in a small hardware module
 //   hang-NAME   the function NAME, e.g. C_Sign, does not return before the file is gone
 // It reports in the same folder: "logins" has a line for each PIN, "most-sessions" the most sessions that were open at
 // once, "hung" the name of each function that hangs, once for each call.
@@ -11,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -194,6 +196,14 @@ CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT
   return real->C_SignInit(session, mechanism, key);
 }
 
+/// Takes the time of a token whose processor is slow: no processor time of this machine.
+void take_time() {
+  int milliseconds = 0;
+  if (!(std::ifstream(folder() / "slow") >> milliseconds)) return;
+  const timespec time{milliseconds / 1000, milliseconds % 1000 * 1'000'000L};
+  nanosleep(&time, nullptr);
+}
+
 /// The next of sign-N; the last one takes the token away.
 void count_signature() {
   const std::lock_guard lock(mutex);
@@ -210,6 +220,7 @@ void count_signature() {
 CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG size, CK_BYTE_PTR signature, CK_ULONG_PTR length) {
   hang("C_Sign");
   if (removed()) return CKR_DEVICE_REMOVED;
+  take_time();
   const auto signed_by = [&] {
     const std::shared_lock use(calls);
     return real->C_Sign(session, data, size, signature, length);
