@@ -47,7 +47,8 @@ const Statement kLook{
     "select from blocked_certificates where modulus_sha256 = k.sha256 limit 1) as b "
     "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k "
     "join public_keys p on p.sha256 = k.sha256 and p.compromised) "
-    "select f.i, f.kind, microseconds(now()), pg_is_in_recovery(), "
+    "select f.i, f.kind, microseconds(now()), microseconds(pg_postmaster_start_time()), "
+    "pg_is_in_recovery(), "
     "(select revision from trust_revision), (select id from issuers where active), "
     "case when f.kind = 7 then f.key_sha256 end, "
     "case when f.kind = 0 then (select true from certificates h where h.phone_id = f.phone_id and h.kind = 'lsc' and "
@@ -72,6 +73,7 @@ const Statement kLook{
 /// The facts of a device alone.
 struct Device {
   TimePoint now;
+  TimePoint database_start;
   bool standby = false;
   std::int64_t trust_revision = 0;
   std::optional<std::int64_t> active_issuer;
@@ -94,6 +96,7 @@ struct Row {
 Device read_device_facts(Columns& columns, Kind kind) {
   Device device;
   device.now = columns.time();
+  device.database_start = columns.time();
   device.standby = columns.boolean();
   device.trust_revision = columns.number();
   device.active_issuer = columns.id_or_none();
@@ -160,6 +163,7 @@ void keep_issuer(Dossier& dossier, std::optional<IssuerRecord> issuer) {
 
 void take_device(Dossier& dossier, const Row& row) {
   dossier.now = row.device.now;
+  dossier.database_start = row.device.database_start;
   dossier.standby = row.device.standby;
   dossier.trust_revision = row.device.trust_revision;
   dossier.active_issuer = row.device.active_issuer;

@@ -64,8 +64,8 @@ std::vector<Answer> in_halves(std::span<const Question* const> questions, const 
   return all;
 }
 
-/// Whether the connection was lost before the commit was sent: the next one may lead to another server, so nothing that
-/// was looked at before may be written.
+/// Whether the connection was lost before the commit was sent: then nothing is written, and the caller looks again. The
+/// next connection may lead to another server, which would refuse the basis.
 bool is_lost(const RunResult& result) { return result.remedy == Remedy::kReconnect; }
 
 Error error_of(const RunResult& result) {

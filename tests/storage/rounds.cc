@@ -51,7 +51,10 @@ struct Fleet {
     event.actor = {ActorKind::kDevice, phone.device.text(), "192.0.2.1"};
     event.action = "phone.test";
     event.subject = phone.device.text();
-    return {{.phone_id = phone.id, .revision = dossier.revision, .looked_at = dossier.now},
+    return {{.phone_id = phone.id,
+             .revision = dossier.revision,
+             .database_start = dossier.database_start,
+             .looked_at = dossier.now},
             {AddEvent{event}, SetModel{"CP-" + std::to_string(dossier.revision)}}};
   }
   Result<Written> write(const Change& change, const std::function<bool()>& gone = {}) const {
@@ -200,6 +203,19 @@ TEST_CASE("connections that the database has cut are replaced, a write that rest
   if (!first) CHECK(first.error().reason == Reason::kChangedMeanwhile);
   CHECK(fleet.look(fleet.phones[0]).phone);
   CHECK(fleet.write(fleet.event(fleet.phones[0])));
+}
+
+TEST_CASE("what another server has said is not written, though its numbers are the same") {
+  const Fleet fleet(2);
+  std::vector<Change> changes = events_of_all(fleet);
+  const TimePoint start = changes[1].basis.database_start;
+  changes[1].basis.database_start = start - Duration{1};  // of the one that was there before a failover
+  CHECK(fleet.write(changes[0]));
+  CHECK(reason_of(fleet.write(changes[1])) == Reason::kChangedMeanwhile);
+  CHECK(fleet.events() == "1 1");
+  CHECK(fleet.event(fleet.phones[1]).basis.revision == changes[1].basis.revision);
+  CHECK(fleet.write(fleet.event(fleet.phones[1])));
+  CHECK(fleet.events() == "2 2");
 }
 
 TEST_CASE("rounds that are cut off before their commit write nobody, and each phone is decided about again") {
