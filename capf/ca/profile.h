@@ -27,6 +27,8 @@ struct LscRequest {
   TimePoint now;
   std::chrono::hours validity{0};
   SubjectForm form = SubjectForm::kPlain;
+
+  bool operator==(const LscRequest&) const = default;
 };
 
 /// The common fields of one issuer's LSCs.

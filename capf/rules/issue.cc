@@ -184,6 +184,14 @@ std::variant<Decision<IssueAnswer>, ToSign> plan(const Facts& facts, const Ident
   return to_sign(std::move(opening), offer);
 }
 
+bool will_do(const SignedLsc& made, const ToSign& plan) {
+  ca::LscRequest later = made.request;
+  later.now = plan.request.now;
+  const Duration between = later.now - made.request.now;
+  return plan.issuer_id == made.issuer_id && plan.request == later && between >= Duration{0} &&
+         between <= kLongestDecision;
+}
+
 Decision<IssueAnswer> issue(ToSign plan, const ca::IssuedLsc& lsc, const IssuerRecord& issuer) {
   CAPF_INVARIANT(issuer.id == plan.issuer_id);
   auto chain = chain_of(issuer);

@@ -40,6 +40,17 @@ struct ToSign {
   AddEvent event;
 };
 
+/// An LSC that was signed and is not on record yet.
+struct SignedLsc {
+  std::int64_t issuer_id = 0;
+  ca::LscRequest request;
+  ca::IssuedLsc lsc;
+};
+
+/// Whether the LSC will do for a later plan too: both ask the same issuer for the same, the later one at most
+/// kLongestDecision after the other.
+bool will_do(const SignedLsc& made, const ToSign& plan);
+
 /// Install or upgrade, before anything is signed: the answer, where a certificate of this key was issued already or
 /// none may be; or what is to be signed. Errors after authentication: NO_PENDING_OPERATION, OPERATION_KIND,
 /// OPERATION_ENDED, DEADLINE_PASSED, CERTIFICATE_LIMIT, CERTIFICATE_REVOKED, SELF_SERVICE_REFUSED, ISSUER_KEY_ABSENT,

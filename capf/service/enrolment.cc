@@ -48,6 +48,12 @@ struct Enrolment::UseCase {
   std::function<Result<Answer>(const rules::Facts&, const rules::Refusal&)> refuse{};
 };
 
+/// The things that the tries of one call have in common.
+struct Enrolment::Issuing {
+  std::optional<Signing::Turn> turn;
+  std::optional<rules::SignedLsc> made;  ///< the last one
+};
+
 Enrolment::Enrolment(Rounds& rounds, Dossiers& dossiers, Authenticator& authenticator, const ca::Issuers& issuers,
                      const SitePolicy& policy, Metrics& metrics, Botan::RandomNumberGenerator& random)
     : rounds_(rounds),
@@ -141,27 +147,15 @@ Status Enrolment::put_on_record(const Caller& caller, const std::optional<Change
 
 /// Asks once more whether this server may decide by what it has seen: its clock may have been set since.
 Result<Written> Enrolment::write(const Caller& caller, const Change& change) {
-  Result<Written> written = fail(Error());
-  if (Status may = dossiers_.check(change.basis.looked_at); !may) {
-    written = fail(std::move(may).error());
-  } else {
-    written = rounds_.write(change, caller.share(true), caller.gone);
-  }
-  if (!written) report_unwritten(change, written.error());
-  return written;
+  CAPF_TRY(dossiers_.check(change.basis.looked_at));
+  return rounds_.write(change, caller.share(true), caller.gone);
 }
 
-/// An LSC that was signed and is not on record never leaves the server. Of a commit in doubt nobody knows.
-void Enrolment::report_unwritten(const Change& change, const Error& why) {
-  if (why.reason == Reason::kCommitInDoubt) return;
-  for (const Write& one : change.writes) {
-    const auto* const added = std::get_if<AddCertificate>(&one);
-    if (added == nullptr || added->certificate.kind != CertificateKind::kLsc) continue;
-    metrics_.count_unwritten_lsc();
-    log_info("certificate.unwritten", {{"device", added->certificate.device},
-                                       {"serial", serial_text(added->certificate.serial)},
-                                       {"reason", why.reason}});
-  }
+/// An LSC that was signed and is not on record never leaves the server.
+void Enrolment::report_unwritten(const Caller& caller, const rules::SignedLsc& made, Reason why) {
+  metrics_.count_unwritten_lsc();
+  log_info("certificate.unwritten",
+           {{"device", caller.device.text()}, {"serial", serial_text(made.lsc.serial)}, {"reason", why}});
 }
 
 Result<rules::PendingAnswer> Enrolment::pending(const Caller& caller) {
@@ -192,7 +186,7 @@ Result<rules::IssueAnswer> Enrolment::issue(const Caller& caller, BytesView key,
   UseCase<rules::IssueAnswer> use;
   if (offer.key) use.asked.offered = offer.key->digests;
   bool checked = false;
-  std::optional<Signing::Turn> turn;  // until the last try has ended
+  Issuing issuing;
   use.decide = [&](const rules::Facts& facts, const rules::Identity& identity) -> rules::Decision<rules::IssueAnswer> {
     // For a phone alone: it takes a millisecond.
     if (offer.key && !std::exchange(checked, true)) {
@@ -203,15 +197,24 @@ Result<rules::IssueAnswer> Enrolment::issue(const Caller& caller, BytesView key,
     if (use.asked.offered) offer.record = facts.dossier.claims.front();
     auto planned = rules::plan(facts, identity, offer);
     if (auto* const decided = std::get_if<rules::Decision<rules::IssueAnswer>>(&planned)) return std::move(*decided);
-    return sign(caller, facts, identity, std::get<rules::ToSign>(std::move(planned)), turn);
+    return sign(caller, facts, identity, std::get<rules::ToSign>(std::move(planned)), issuing);
   };
-  return perform(caller, use);
+  auto answer = perform(caller, use);
+  if (!issuing.made) return answer;
+  // Of a commit in doubt nobody knows.
+  const bool may_be_written =
+      answer ? answer->certificate == issuing.made->lsc.der : answer.error().reason == Reason::kCommitInDoubt;
+  if (!may_be_written) {
+    report_unwritten(caller, *issuing.made, answer ? Reason::kChangedMeanwhile : answer.error().reason);
+  }
+  return answer;
 }
 
-/// With no lock and no connection in hand: a token may take its time.
+/// With no lock and no connection in hand: a token may take its time. A try that finds the plan of the one before
+/// signs nothing.
 rules::Decision<rules::IssueAnswer> Enrolment::sign(const Caller& caller, const rules::Facts& facts,
                                                     const rules::Identity& identity, rules::ToSign plan,
-                                                    std::optional<Signing::Turn>& turn) {
+                                                    Issuing& issuing) {
   const auto refuse = [&](Error error) -> rules::Decision<rules::IssueAnswer> {
     auto change = rules::record_refusal(facts, rules::begun_of(identity), OperationKind::kInstall, error);
     return {fail(std::move(error)), std::move(change)};
@@ -219,12 +222,16 @@ rules::Decision<rules::IssueAnswer> Enrolment::sign(const Caller& caller, const 
   const auto issuer = issuers_.find(plan.issuer_id);
   if (!issuer) return refuse(Error::of(Reason::kIssuerKeyAbsent));
   if (caller.has_gone()) return refuse(Error::of(Reason::kCallerGone));
-  if (!turn && !signing_.take(turn, identity.phone.id, caller.gone)) {
+  if (!issuing.turn && !signing_.take(issuing.turn, identity.phone.id, caller.gone)) {
     return {tl::unexpected<Error>(Error::of(Reason::kChangedMeanwhile))};
   }
-  auto lsc = issuer->issue(plan.request, random_);
-  if (!lsc) return refuse(std::move(lsc).error());
-  return rules::issue(std::move(plan), *lsc, issuer->record());
+  if (!issuing.made || !rules::will_do(*issuing.made, plan)) {
+    auto lsc = issuer->issue(plan.request, random_);
+    if (!lsc) return refuse(std::move(lsc).error());
+    if (issuing.made) report_unwritten(caller, *issuing.made, Reason::kChangedMeanwhile);
+    issuing.made = {plan.issuer_id, plan.request, *std::move(lsc)};
+  }
+  return rules::issue(std::move(plan), issuing.made->lsc, issuer->record());
 }
 
 Status Enrolment::confirm(const Caller& caller, const Sha256& sha256) {

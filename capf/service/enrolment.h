@@ -24,7 +24,8 @@ namespace capf::service {
 
 /// The use cases of phones. Each looks once at all that is on record, lets the rules judge the caller and decide, signs
 /// where they say so, and writes what they have decided, unless something that the decision rests on has changed
-/// meanwhile: then all of it is done again, at most kMostTries times. No lock is held between the steps.
+/// meanwhile: then all of it is done again, at most kMostTries times, and what was signed is kept where the plan is
+/// still the same. No lock is held between the steps.
 ///
 /// A caller that does not prove the device gets AUTHENTICATION_FAILED alone; the true reason is recorded. Other
 /// refusals are recorded too, the first few of a minute. The errors named below come after authentication. Besides them
@@ -67,6 +68,7 @@ class Enrolment {
  private:
   template <class Answer>
   struct UseCase;
+  struct Issuing;
   template <class Answer>
   Result<Answer> perform(const Caller& caller, const UseCase<Answer>& use);
   template <class Answer>
@@ -77,12 +79,11 @@ class Enrolment {
   Result<rules::Judgement> judge(const Caller& caller, Sight& sight, rules::Need need,
                                  const std::optional<rules::Begun>& proven);
   rules::Decision<rules::IssueAnswer> sign(const Caller& caller, const rules::Facts& facts,
-                                           const rules::Identity& identity, rules::ToSign plan,
-                                           std::optional<Signing::Turn>& turn);
+                                           const rules::Identity& identity, rules::ToSign plan, Issuing& issuing);
   Status put_on_record(const Caller& caller, const rules::Refusal& refusal, TimePoint at);
   Status put_on_record(const Caller& caller, const std::optional<Change>& change, const Error& refusal);
   Result<Written> write(const Caller& caller, const Change& change);
-  void report_unwritten(const Change& change, const Error& why);
+  void report_unwritten(const Caller& caller, const rules::SignedLsc& made, Reason why);
 
   Rounds& rounds_;
   Dossiers& dossiers_;

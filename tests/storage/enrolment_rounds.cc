@@ -25,6 +25,16 @@ class Watched final : public Database {
   std::vector<Enquiry> looks{};
   int strings = 0;
   std::vector<Change> writes{};
+  /// The LSCs among the writes, DER.
+  std::vector<Bytes> lscs() const {
+    std::vector<Bytes> lscs;
+    for (const Change& change : writes) {
+      for (const Write& write : change.writes) {
+        if (const auto* added = std::get_if<AddCertificate>(&write)) lscs.push_back(added->certificate.der);
+      }
+    }
+    return lscs;
+  }
   /// Happens before each write, whose answer is the error that it gives.
   std::function<Status()> before_write = [] { return Status(); };
   /// Happens after it.
@@ -90,15 +100,31 @@ TEST_CASE("a decision that something has overtaken is made again from a new look
   Bench bench;
   const auto caller = bench.scheduled();
   bench.database.before_write = [&] {
-    if (bench.database.writes.size() <= 2) bench.site.sql("update phones set model = 'CP-8861'");
+    if (bench.database.writes.size() <= 2) bench.site.sql("update phones set blocked_at = null");
     return Status();
   };
   const auto issued = must(bench.enrolment.issue(caller, PhoneKey().request()));
   CHECK(bench.database.looks.size() == 3);
-  CHECK(bench.database.writes.size() == 3);
   CHECK(bench.database.strings == 1);
-  CHECK(bench.counted_unwritten(2));
+  CHECK(bench.database.lscs() == std::vector(3, issued.certificate));  // signed once
+  CHECK(bench.counted_unwritten(0));
   CHECK(bench.site.state_of(issued.certificate) == CertificateState::kIssued);
+  CHECK(bench.certificates() == "1");
+}
+
+TEST_CASE("what was signed by a plan that is another one now does not leave, and is counted") {
+  Bench bench;
+  const auto caller = bench.scheduled();
+  bench.database.before_write = [&] {
+    if (bench.database.writes.size() == 1) bench.site.sql("update phones set model = 'CP-8861'");
+    return Status();
+  };
+  const auto issued = must(bench.enrolment.issue(caller, PhoneKey().request()));
+  const std::vector<Bytes> lscs = bench.database.lscs();
+  REQUIRE(lscs.size() == 2);
+  CHECK(lscs[0] != issued.certificate);
+  CHECK(lscs[1] == issued.certificate);
+  CHECK(bench.counted_unwritten(1));
   CHECK(bench.certificates() == "1");
 }
 
@@ -106,12 +132,14 @@ TEST_CASE("after six tries the phone is told, and nothing that was signed has le
   Bench bench;
   const auto caller = bench.scheduled();
   bench.database.before_write = [&] {
-    bench.site.sql("update phones set model = 'CP-8861'");
+    bench.site.sql("update phones set blocked_at = null");
     return Status();
   };
   CHECK(refused(bench.enrolment.issue(caller, PhoneKey().request())) == Reason::kChangedMeanwhile);
-  CHECK(bench.database.writes.size() == service::Enrolment::kMostTries);
-  CHECK(bench.counted_unwritten(service::Enrolment::kMostTries));
+  const std::vector<Bytes> lscs = bench.database.lscs();
+  REQUIRE(lscs.size() == service::Enrolment::kMostTries);
+  CHECK(lscs == std::vector(lscs.size(), lscs.front()));  // signed once
+  CHECK(bench.counted_unwritten(1));
   CHECK(bench.certificates() == "0");
   CHECK(bench.site.last_operation(bench.device).state == OperationState::kPending);
 }
