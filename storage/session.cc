@@ -5,13 +5,13 @@
 namespace capf::storage {
 namespace {
 
-/// One round trip begins the transaction, and asks for the time, whether this is a standby, and for the session's
-/// backend.
-const char* begin_of(Access access) {
-  return access == Access::kWrite ? "begin isolation level read committed read write; "
-                                    "select microseconds(now()), pg_is_in_recovery(), pg_backend_pid()"
-                                  : "begin isolation level repeatable read read only; "
-                                    "select microseconds(now()), pg_is_in_recovery(), pg_backend_pid()";
+/// One round trip begins the transaction, and asks for the time, which server this is, whether it is a standby, and for
+/// the session's backend.
+std::string begin_of(Access access) {
+  return std::string("begin isolation level ") +
+         (access == Access::kWrite ? "read committed read write" : "repeatable read read only") +
+         "; select microseconds(now()), microseconds(pg_postmaster_start_time()), pg_is_in_recovery(), "
+         "pg_backend_pid()";
 }
 
 }  // namespace
@@ -33,6 +33,7 @@ Status Session::begin(Access access) {
     const pqxx::result time = statements_->exec(begin_of(access));
     Columns columns(time.front());
     now_ = columns.time();
+    database_start_ = columns.time();
     standby_ = columns.boolean();
     if (columns.integer() != connection_.link.backend()) {
       throw pqxx::broken_connection("a pooler between this server and PostgreSQL has changed the session");

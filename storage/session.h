@@ -78,12 +78,13 @@ class Session {
   /// snapshot.
   Status begin(Access access);
   Status commit();
-  /// In place of begin(): each statement is a transaction of its own, in one round trip. now() and standby() are not
-  /// known.
+  /// In place of begin(): each statement is a transaction of its own, in one round trip. now(), database_start()
+  /// and standby() are not known.
   Status single();
 
   const std::optional<Fault>& fault() const { return fault_; }
   TimePoint now() const { return now_; }
+  TimePoint database_start() const { return database_start_; }
   bool standby() const { return standby_; }
 
   Result<pqxx::result> run(const Statement& statement, const Parameters& parameters);
@@ -147,6 +148,7 @@ class Session {
   std::optional<pqxx::nontransaction> statements_;  ///< begin and commit are our own statements too
   std::optional<Fault> fault_;
   TimePoint now_;
+  TimePoint database_start_;
   bool standby_ = false;
 };
 

@@ -38,6 +38,10 @@ void add_records(rules::Caller& caller, const Dossier& dossier, std::size_t firs
   if (caller.shown->second) add(*caller.shown->second);
 }
 
+bool is_current(const TrustCache::Snapshot& trust, const Dossier& dossier) {
+  return trust.revision == dossier.trust_revision && trust.database_start == dossier.database_start;
+}
+
 }  // namespace
 
 struct Dossiers::Prepared {
@@ -55,7 +59,7 @@ Result<Sight> Dossiers::look(const Caller& caller, const Asked& asked) {
     CAPF_INVARIANT(dossier.claims.size() == prepared.enquiry.claims.size());
     CAPF_TRY(check(dossier.now));
     if (dossier.standby) return fail(Reason::kDatabaseReadOnly);
-    if (!caller.certificate || dossier.trust_revision == trust.revision) {
+    if (!caller.certificate || is_current(trust, dossier)) {
       const std::optional<Phone>& phone = dossier.phone;
       if (phone && caller.on_found) caller.on_found(*phone);
       add_records(prepared.caller, dossier, asked.offered ? 1 : 0);
@@ -63,7 +67,7 @@ Result<Sight> Dossiers::look(const Caller& caller, const Asked& asked) {
       return Sight{std::move(prepared.caller), std::move(dossier), policy_, withdrawn};
     }
     if (again) return fail(Reason::kChangedMeanwhile);
-    CAPF_LET(trust, trust_.refresh(trust.revision));
+    CAPF_LET(trust, trust_.refresh(trust));
   }
 }
 

@@ -245,8 +245,8 @@ Result<TrustCache::Snapshot> TrustCache::get() {
   return refresh_unless([](const Snapshot&) { return true; });
 }
 
-Result<TrustCache::Snapshot> TrustCache::refresh(std::int64_t stale) {
-  return refresh_unless([stale](const Snapshot& kept) { return kept.revision != stale; });
+Result<TrustCache::Snapshot> TrustCache::refresh(const Snapshot& stale) {
+  return refresh_unless([&](const Snapshot& kept) { return kept.store != stale.store; });
 }
 
 Result<TrustCache::Snapshot> TrustCache::refresh_unless(const std::function<bool(const Snapshot&)>& good) {
@@ -274,7 +274,7 @@ Result<TrustCache::Snapshot> TrustCache::read() {
   return in_read(database_, [](Transaction& tx) -> Result<Snapshot> {
     CAPF_LET(const std::int64_t revision, tx.anchors().revision());
     CAPF_LET(const auto anchors, tx.anchors().list());
-    return Snapshot{revision, ca::TrustStore::make(anchors)};
+    return Snapshot{revision, tx.database_start(), ca::TrustStore::make(anchors)};
   });
 }
 

@@ -60,11 +60,12 @@ class Trust {
   const ca::Blacklist& blacklist_;
 };
 
-/// The anchors, parsed, kept until somebody finds that the database has another revision of them. Threads: any.
+/// The anchors, parsed, kept until somebody finds that the database has others. Threads: any.
 class TrustCache {
  public:
   struct Snapshot {
     std::int64_t revision = 0;
+    TimePoint database_start;  ///< another PostgreSQL server may have other anchors of the same revision
     std::shared_ptr<const ca::TrustStore> store;
   };
   explicit TrustCache(Database& database) : database_(database) {}
@@ -72,8 +73,8 @@ class TrustCache {
   /// The kept ones; reads them where there are none yet. Errors: those of the database.
   Result<Snapshot> get();
   /// Reads the anchors again, one thread at a time: who waits takes what another one has read meanwhile, or its error.
-  /// @param stale a revision that is not the database's any more
-  Result<Snapshot> refresh(std::int64_t stale);
+  /// @param stale one that is not what the database has any more
+  Result<Snapshot> refresh(const Snapshot& stale);
 
  private:
   Result<Snapshot> refresh_unless(const std::function<bool(const Snapshot&)>& good);

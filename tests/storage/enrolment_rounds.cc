@@ -23,6 +23,8 @@ class Watched final : public Database {
   Rounds& rounds() override { return rounds_; }
 
   std::vector<Enquiry> looks{};
+  /// Happens to what was seen.
+  std::function<void(Dossier&)> after_look = [](Dossier&) {};
   int strings = 0;
   std::vector<Change> writes{};
   /// The LSCs among the writes, DER.
@@ -46,7 +48,9 @@ class Watched final : public Database {
     explicit WatchedRounds(Watched& watched) : watched_(watched) {}
     Result<Dossier> look(const Enquiry& enquiry, Share share, const std::function<bool()>& gone) override {
       watched_.looks.push_back(enquiry);
-      return watched_.real_.rounds().look(enquiry, share, gone);
+      Result<Dossier> dossier = watched_.real_.rounds().look(enquiry, share, gone);
+      if (dossier) watched_.after_look(*dossier);
+      return dossier;
     }
     Result<Written> write(const Change& change, Share share, const std::function<bool()>& gone) override {
       watched_.writes.push_back(change);
@@ -302,4 +306,23 @@ TEST_CASE("trust anchors that have changed since the last look are read again, o
   CHECK(bench.database.looks.size() == 2);
   CHECK(bench.enrolment.pending(by_mic));
   CHECK(bench.database.looks.size() == 3);
+}
+
+TEST_CASE("trust anchors that are kept from another server are read again, though their revision is the same") {
+  Bench bench;
+  const Manufacturer maker("Maker");
+  const auto by_mic = Site::with_certificate(bench.device, maker.mic(PhoneKey(), "X-SEP1"));
+  bench.site.schedule(bench.device, kInstall, AuthMode::kMic);
+  CHECK_FALSE(bench.enrolment.pending(by_mic));
+  service::AnchorRequest anchor;
+  anchor.files = {maker.root()};
+  must(bench.site.trust.add(bench.site.administrator, anchor));
+  bench.site.sql("update trust_revision set revision = revision - 1");
+  CHECK_FALSE(bench.enrolment.pending(by_mic));
+  bench.database.looks.clear();
+  bench.database.after_look = [&](Dossier& dossier) {
+    if (bench.database.looks.size() == 1) dossier.database_start -= Duration{1};
+  };
+  CHECK(bench.enrolment.pending(by_mic));
+  CHECK(bench.database.looks.size() == 2);
 }
