@@ -12,4 +12,13 @@ std::string_view to_string(Transport transport) {
 
 Actor actor_of(const Caller& caller) { return {ActorKind::kDevice, caller.device.text(), caller.address.to_string()}; }
 
+Basis basis_of(const Facts& facts) {
+  Basis basis;
+  if (facts.dossier.phone) basis.phone_id = facts.dossier.phone->id;
+  basis.revision = facts.dossier.revision;
+  basis.database_start = facts.dossier.database_start;
+  basis.looked_at = facts.dossier.now;
+  return basis;
+}
+
 }  // namespace capf::rules

@@ -74,5 +74,7 @@ struct Facts {
 
 /// The caller as the author of what is written.
 Actor actor_of(const Caller& caller);
+/// The basis of every decision by these facts, as far as it is the same for all: the phone and the moment of the look.
+Basis basis_of(const Facts& facts);
 
 }  // namespace capf::rules

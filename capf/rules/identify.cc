@@ -33,15 +33,6 @@ struct Question {
   bool on_wire() const { return caller().transport == Transport::kWire; }
 };
 
-Basis basis_of(const Facts& facts) {
-  Basis basis;
-  if (facts.dossier.phone) basis.phone_id = facts.dossier.phone->id;
-  basis.revision = facts.dossier.revision;
-  basis.database_start = facts.dossier.database_start;
-  basis.looked_at = facts.dossier.now;
-  return basis;
-}
-
 Identity unproven(const Facts& facts) {
   return {.phone = *facts.dossier.phone, .operation = facts.dossier.open, .basis = basis_of(facts)};
 }

@@ -20,8 +20,7 @@ Change written_down(const Facts& facts, const Begun& begun, OperationKind kind, 
                   kind,
                   error.true_reason(),
                   error.message};
-  return {{.phone_id = begun.phone_id, .revision = facts.dossier.revision, .looked_at = facts.dossier.now},
-          {RecordAttempt{std::move(attempt)}, AddEvent{.event = std::move(event), .repeated = true}}};
+  return {basis_of(facts), {RecordAttempt{std::move(attempt)}, AddEvent{.event = std::move(event), .repeated = true}}};
 }
 
 bool on_record(const Facts& facts, const Begun& begun) {

@@ -43,7 +43,7 @@ std::string contents(const fs::path& path) {
 
 PendingRequest request_for(std::int64_t operation) {
   const auto key = PrivateKey::generate({KeyKind::Type::kEc, 256});
-  return {operation, key->pem(), *key->certification_request("SEP001122334455")};
+  return {operation, key->pem(), key->public_key(), *key->certification_request("SEP001122334455")};
 }
 
 // Made by openssl: tests/data/phone/README.md.
@@ -57,6 +57,7 @@ TEST_CASE("a pending request is read as it was written") {
   REQUIRE(read);
   CHECK(read->operation_id == 4711);
   CHECK(read->request == pending.request);
+  CHECK(read->public_key == pending.public_key);
   CHECK(read->key_pem.text() == pending.key_pem.text());
 }
 
