@@ -1,4 +1,4 @@
-#include "storage/stores.h"
+#include "storage/administrators.h"
 
 namespace capf::storage {
 namespace {

@@ -1,6 +1,6 @@
-#include <sstream>
+#include "storage/anchors.h"
 
-#include "storage/stores.h"
+#include <sstream>
 
 namespace capf::storage {
 namespace {

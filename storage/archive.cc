@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "storage/audit.h"
 #include "storage/conninfo.h"
-#include "storage/stores.h"
+#include "storage/seals.h"
 
 namespace capf::storage {
 namespace {

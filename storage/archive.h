@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "capf/domain/store.h"
+#include "capf/domain/audit.h"
+#include "capf/domain/seal.h"
 #include "storage/session.h"
 
 namespace capf::storage {

@@ -1,5 +1,7 @@
+#include "storage/audit.h"
+
 #include "storage/conditions.h"
-#include "storage/stores.h"
+#include "storage/operations.h"
 
 namespace capf::storage {
 namespace {

@@ -1,4 +1,4 @@
-#include "storage/stores.h"
+#include "storage/blocks.h"
 
 namespace capf::storage {
 namespace {

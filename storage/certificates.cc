@@ -1,7 +1,8 @@
+#include "storage/certificates.h"
+
 #include <algorithm>
 
 #include "storage/conditions.h"
-#include "storage/stores.h"
 
 namespace capf::storage {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "capf/domain/store.h"
+#include "capf/domain/audit_store.h"
 #include "storage/change_rows.h"
 
 namespace capf::storage {

@@ -20,7 +20,7 @@ struct Member {
 };
 
 /// Carries out changes, each whole or not at all, in two statements: the first one locks what they rest on, in the
-/// order of all locks (capf/domain/store.h); the second one compares each basis and makes the writes of those that
+/// order of all locks (capf/domain/database.h); the second one compares each basis and makes the writes of those that
 /// agree.
 /// @param session in an open transaction that may write; the caller commits, also where some differ
 /// @param changes of different phones, at least one

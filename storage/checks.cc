@@ -1,4 +1,7 @@
-#include "storage/stores.h"
+#include "storage/checks.h"
+
+#include "storage/certificates.h"
+#include "storage/operations.h"
 
 namespace capf::storage {
 namespace {

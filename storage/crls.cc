@@ -1,4 +1,6 @@
-#include "storage/stores.h"
+#include "storage/crls.h"
+
+#include "storage/certificates.h"
 
 namespace capf::storage {
 namespace {

@@ -1,7 +1,23 @@
 #include "storage/database.h"
 
+#include "storage/administrators.h"
+#include "storage/anchors.h"
+#include "storage/audit.h"
+#include "storage/blocks.h"
+#include "storage/certificates.h"
 #include "storage/changes.h"
-#include "storage/stores.h"
+#include "storage/checks.h"
+#include "storage/crls.h"
+#include "storage/issuers.h"
+#include "storage/keys.h"
+#include "storage/leases.h"
+#include "storage/operations.h"
+#include "storage/phones.h"
+#include "storage/seals.h"
+#include "storage/servers.h"
+#include "storage/strings.h"
+#include "storage/summary.h"
+#include "storage/withdrawals.h"
 
 namespace capf::storage {
 namespace {

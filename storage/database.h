@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 #include "storage/conninfo.h"
 #include "storage/rounds.h"
 #include "storage/runner.h"

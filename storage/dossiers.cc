@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "storage/stores.h"
+#include "storage/certificates.h"
+#include "storage/issuers.h"
+#include "storage/keys.h"
+#include "storage/operations.h"
+#include "storage/phones.h"
 
 namespace capf::storage {
 namespace {

@@ -1,4 +1,4 @@
-#include "storage/stores.h"
+#include "storage/issuers.h"
 
 namespace capf::storage {
 

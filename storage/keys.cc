@@ -1,6 +1,6 @@
-#include <algorithm>
+#include "storage/keys.h"
 
-#include "storage/stores.h"
+#include <algorithm>
 
 namespace capf::storage {
 

@@ -1,4 +1,4 @@
-#include "storage/stores.h"
+#include "storage/leases.h"
 
 namespace capf::storage {
 namespace {

@@ -1,5 +1,6 @@
+#include "storage/phones.h"
+
 #include "storage/conditions.h"
-#include "storage/stores.h"
 
 namespace capf::storage {
 namespace {

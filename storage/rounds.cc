@@ -5,10 +5,12 @@
 #include <utility>
 
 #include "capf/base/log.h"
+#include "storage/anchors.h"
+#include "storage/audit.h"
 #include "storage/changes.h"
 #include "storage/dossiers.h"
 #include "storage/hearing.h"
-#include "storage/stores.h"
+#include "storage/phones.h"
 
 namespace capf::storage {
 namespace {

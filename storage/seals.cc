@@ -1,4 +1,4 @@
-#include "storage/stores.h"
+#include "storage/seals.h"
 
 namespace capf::storage {
 namespace {

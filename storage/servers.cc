@@ -1,6 +1,6 @@
-#include <charconv>
+#include "storage/servers.h"
 
-#include "storage/stores.h"
+#include <charconv>
 
 namespace capf::storage {
 namespace {

@@ -3,6 +3,9 @@
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
 #include "capf/ca/spki.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/seal_store.h"
 
 namespace capf::daemon {
 namespace {

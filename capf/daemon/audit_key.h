@@ -1,7 +1,7 @@
 #pragma once
 
 #include "capf/daemon/site.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 
 namespace capf::daemon {
 

@@ -7,7 +7,7 @@
 #include "capf/base/metrics.h"
 #include "capf/base/time.h"
 #include "capf/daemon/complaint.h"
-#include "capf/domain/store.h"
+#include "capf/domain/summary_store.h"
 #include "capf/rpc/readiness.h"
 #include "capf/service/expiry.h"
 #include "capf/service/monitor.h"

@@ -16,6 +16,11 @@
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/renewal.h"
 #include "capf/domain/administrator.h"
+#include "capf/domain/administrator_store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/seal_store.h"
 #include "storage/database.h"
 #include "storage/migrate.h"
 

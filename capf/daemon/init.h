@@ -12,7 +12,9 @@
 #include "capf/ca/key.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/site.h"
-#include "capf/domain/store.h"
+#include "capf/domain/administrator.h"
+#include "capf/domain/database.h"
+#include "capf/domain/issuer.h"
 
 namespace capf::daemon {
 

@@ -10,6 +10,8 @@
 #include "capf/base/version.h"
 #include "capf/ca/audit.h"
 #include "capf/daemon/rekey.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/seal_store.h"
 #include "storage/database.h"
 #include "storage/migrate.h"
 

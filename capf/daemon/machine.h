@@ -6,7 +6,7 @@
 
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/site.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 #include "capf/service/siteclock.h"
 
 namespace capf::daemon {

@@ -10,7 +10,7 @@
 #include "capf/daemon/complaint.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/site.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 #include "capf/service/crlstate.h"
 #include "capf/service/expiry.h"
 #include "capf/service/highwater.h"

@@ -6,6 +6,7 @@
 #include "capf/ca/site.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/machine.h"
+#include "capf/domain/audit_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::daemon {

@@ -9,7 +9,7 @@
 #include "capf/base/time.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/site.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 
 // The certificates of the gRPC ports and of the site CA, made again. Each keeps its key: one file is replaced by one
 // rename, so that no crash leaves a certificate beside another one's key, and clients that trust the former site CA

@@ -19,6 +19,8 @@
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/server.h"
 #include "capf/daemon/site.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/seal_store.h"
 #include "capf/net/descriptors.h"
 #include "storage/database.h"
 #include "storage/migrate.h"

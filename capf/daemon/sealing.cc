@@ -1,5 +1,7 @@
 #include "capf/daemon/sealing.h"
 
+#include "capf/domain/seal_store.h"
+
 namespace capf::daemon {
 
 void Sealing::check() {

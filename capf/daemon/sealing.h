@@ -4,7 +4,7 @@
 
 #include "capf/base/metrics.h"
 #include "capf/daemon/complaint.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 #include "capf/service/journal.h"
 #include "capf/service/sealer.h"
 #include "capf/service/siteclock.h"

@@ -10,7 +10,7 @@
 #include "capf/daemon/endpoints.h"
 #include "capf/daemon/gauges.h"
 #include "capf/daemon/site.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 
 namespace capf::daemon {
 

@@ -10,6 +10,7 @@
 #include "capf/ca/spki.h"
 #include "capf/daemon/endpoints.h"
 #include "capf/daemon/wire_certificates.h"
+#include "capf/domain/key_store.h"
 
 namespace capf::daemon {
 namespace {

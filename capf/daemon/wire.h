@@ -9,7 +9,7 @@
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/site.h"
 #include "capf/daemon/watcher.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 #include "capf/service/expiry.h"
 #include "capf/wire/listener.h"
 

@@ -8,6 +8,8 @@
 #include "capf/ca/spki.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/machine.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/key_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::daemon {

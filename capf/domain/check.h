@@ -7,8 +7,8 @@
 
 #include "capf/base/error.h"
 #include "capf/domain/certificate.h"
+#include "capf/domain/key.h"
 #include "capf/domain/operation.h"
-#include "capf/domain/store.h"
 
 namespace capf {
 
@@ -29,16 +29,6 @@ struct IssuedRecord {
     TimePoint expires_at;
   };
   std::optional<Revocation> revocation;  ///< as CRLs and OCSP read it
-};
-
-/// The records that the checker reads.
-class CheckStore {
- public:
-  virtual ~CheckStore() = default;
-  /// LSCs that were issued later than `since`, or then and have a greater id than `after`, in this order.
-  virtual Result<std::vector<IssuedRecord>> issued(TimePoint since, std::int64_t after, int limit) = 0;
-  /// Older ones are in the archive.
-  virtual Result<std::optional<TimePoint>> oldest_event() = 0;
 };
 
 /// A fault of an LSC on record.

@@ -42,12 +42,4 @@ struct Withdrawal {
 /// stays, unless it was undone, and so does the journal's very last one, because it marks the place. In their order.
 std::vector<Withdrawal> condense(const std::vector<Withdrawal>& journal);
 
-class WithdrawalStore {
- public:
-  virtual ~WithdrawalStore() = default;
-  /// Withdrawals after `after` that no running transaction can still precede, in order.
-  virtual Result<std::vector<Withdrawal>> list(const ChangeCursor& after, int limit) = 0;
-  virtual Result<std::optional<Withdrawal>> find(const ChangeCursor& place) = 0;
-};
-
 }  // namespace capf

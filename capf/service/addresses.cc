@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "capf/domain/audit_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

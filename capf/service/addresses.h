@@ -2,8 +2,9 @@
 
 #include <vector>
 
+#include "capf/domain/database.h"
 #include "capf/domain/policy.h"
-#include "capf/domain/store.h"
+#include "capf/domain/string_store.h"
 
 namespace capf::service {
 

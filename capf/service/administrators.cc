@@ -2,6 +2,9 @@
 
 #include "capf/ca/certificate.h"
 #include "capf/ca/request.h"
+#include "capf/domain/administrator_store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/key_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

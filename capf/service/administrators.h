@@ -9,7 +9,8 @@
 #include "capf/base/time.h"
 #include "capf/ca/blacklist.h"
 #include "capf/ca/site.h"
-#include "capf/domain/store.h"
+#include "capf/domain/administrator.h"
+#include "capf/domain/database.h"
 #include "capf/service/highwater.h"
 
 namespace capf::service {

@@ -4,6 +4,11 @@
 #include <iterator>
 
 #include "capf/ca/certificate.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/block_store.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/phone_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "capf/domain/store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/database.h"
 
 namespace capf::service {
 

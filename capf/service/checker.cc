@@ -5,6 +5,9 @@
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/recheck.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/check_store.h"
+#include "capf/domain/lease_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

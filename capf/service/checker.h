@@ -2,9 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capf/domain/check.h"
+#include "capf/domain/database.h"
 
 namespace capf::service {
 

@@ -8,6 +8,9 @@
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/common.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/lease_store.h"
 
 namespace capf::service {
 namespace {

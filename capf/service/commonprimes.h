@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "capf/ca/common.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 #include "capf/service/certificates.h"
 
 namespace capf::service {

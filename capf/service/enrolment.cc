@@ -4,6 +4,7 @@
 
 #include "capf/ca/certificate.h"
 #include "capf/ca/request.h"
+#include "capf/domain/serial.h"
 #include "capf/rules/confirm.h"
 #include "capf/rules/give_up.h"
 #include "capf/rules/hand_over.h"

@@ -8,6 +8,10 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
 #include "capf/ca/spki.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/phone_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

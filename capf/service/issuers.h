@@ -11,7 +11,9 @@
 
 #include "capf/ca/blacklist.h"
 #include "capf/ca/issuers.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/server_store.h"
 
 namespace capf::service {
 

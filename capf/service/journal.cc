@@ -1,5 +1,7 @@
 #include "capf/service/journal.h"
 
+#include "capf/domain/withdrawal_store.h"
+
 namespace capf::service {
 namespace {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 #include "capf/service/highwater.h"
 
 namespace capf::service {

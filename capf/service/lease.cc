@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "capf/base/log.h"
+#include "capf/domain/lease_store.h"
 
 namespace capf::service {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <thread>
 
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 
 namespace capf::service {
 

@@ -2,6 +2,15 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
+#include "capf/domain/anchor_store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/lease_store.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/phone_store.h"
+#include "capf/domain/string_store.h"
 #include "capf/service/lease.h"
 #include "capf/service/steps.h"
 

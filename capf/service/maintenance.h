@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
+#include "capf/domain/database.h"
 #include "capf/domain/policy.h"
-#include "capf/domain/store.h"
 
 namespace capf::service {
 

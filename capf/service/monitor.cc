@@ -1,6 +1,7 @@
 #include "capf/service/monitor.h"
 
 #include "capf/base/file.h"
+#include "capf/domain/issuer_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

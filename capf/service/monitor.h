@@ -5,7 +5,11 @@
 #include <vector>
 
 #include "capf/ca/issuers.h"
-#include "capf/domain/store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/database.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/server_store.h"
+#include "capf/domain/summary_store.h"
 #include "capf/service/crlstate.h"
 #include "capf/service/expiry.h"
 #include "capf/service/highwater.h"

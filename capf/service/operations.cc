@@ -4,6 +4,10 @@
 #include <map>
 #include <unordered_set>
 
+#include "capf/domain/anchor_store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/phone_store.h"
 #include "capf/service/prospects.h"
 #include "capf/service/steps.h"
 

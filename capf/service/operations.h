@@ -8,8 +8,9 @@
 
 #include "capf/base/secret.h"
 #include "capf/ca/authstring.h"
+#include "capf/domain/database.h"
+#include "capf/domain/operation_store.h"
 #include "capf/domain/policy.h"
-#include "capf/domain/store.h"
 
 namespace capf::service {
 

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <map>
 
+#include "capf/domain/audit_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/string_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

@@ -4,8 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "capf/domain/database.h"
+#include "capf/domain/phone_store.h"
 #include "capf/domain/policy.h"
-#include "capf/domain/store.h"
 
 namespace capf::service {
 

@@ -8,7 +8,8 @@
 
 #include "capf/base/file.h"
 #include "capf/ca/crl.h"
-#include "capf/domain/store.h"
+#include "capf/domain/crl_store.h"
+#include "capf/domain/database.h"
 
 namespace capf::service {
 

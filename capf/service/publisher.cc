@@ -6,7 +6,11 @@
 #include "capf/base/log.h"
 #include "capf/ca/issuer.h"
 #include "capf/ca/profile.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/crl_store.h"
+#include "capf/domain/lease_store.h"
 #include "capf/domain/policy.h"
+#include "capf/domain/seal.h"
 #include "capf/service/lease.h"
 #include "capf/service/steps.h"
 

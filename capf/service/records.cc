@@ -5,6 +5,7 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
+#include "capf/domain/seal_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

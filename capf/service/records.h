@@ -3,7 +3,8 @@
 #include <vector>
 
 #include "capf/base/address.h"
-#include "capf/domain/store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/database.h"
 
 namespace capf::service {
 

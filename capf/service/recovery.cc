@@ -4,6 +4,15 @@
 #include <set>
 
 #include "capf/base/log.h"
+#include "capf/domain/administrator_store.h"
+#include "capf/domain/anchor_store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/block_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/phone_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

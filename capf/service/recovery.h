@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "capf/domain/store.h"
+#include "capf/domain/administrator.h"
+#include "capf/domain/crl_store.h"
+#include "capf/domain/database.h"
 #include "capf/service/highwater.h"
 #include "capf/service/journal.h"
 #include "capf/service/published.h"

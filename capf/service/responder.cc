@@ -5,6 +5,9 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/key_store.h"
 #include "capf/domain/policy.h"
 #include "capf/service/steps.h"
 

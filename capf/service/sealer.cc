@@ -7,7 +7,9 @@
 
 #include "capf/base/log.h"
 #include "capf/ca/audit.h"
+#include "capf/domain/lease_store.h"
 #include "capf/domain/policy.h"
+#include "capf/domain/seal_store.h"
 #include "capf/service/lease.h"
 #include "capf/service/steps.h"
 

@@ -9,7 +9,7 @@
 #include <botan/rng.h>
 
 #include "capf/ca/key.h"
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
 #include "capf/service/highwater.h"
 #include "capf/service/recordstate.h"
 

@@ -3,6 +3,10 @@
 #include <map>
 #include <utility>
 
+#include "capf/domain/audit_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/phone_store.h"
 #include "capf/domain/policy.h"
 
 namespace capf::service {

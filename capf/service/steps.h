@@ -4,7 +4,8 @@
 #include <span>
 #include <string>
 
-#include "capf/domain/store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/database.h"
 #include "capf/rules/endings.h"
 
 // Steps that several use cases take inside their transactions.

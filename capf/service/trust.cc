@@ -5,6 +5,11 @@
 #include <set>
 
 #include "capf/ca/certificate.h"
+#include "capf/domain/anchor_store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/key_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

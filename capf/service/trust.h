@@ -9,7 +9,8 @@
 
 #include "capf/ca/blacklist.h"
 #include "capf/ca/trust.h"
-#include "capf/domain/store.h"
+#include "capf/domain/block_store.h"
+#include "capf/domain/database.h"
 
 namespace capf::service {
 

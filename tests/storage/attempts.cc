@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/domain/phone_store.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 

@@ -4,6 +4,8 @@
 #include <thread>
 #include <vector>
 
+#include "capf/domain/audit_store.h"
+#include "capf/domain/seal_store.h"
 #include "tests/storage/samples.h"
 
 namespace capf::test {

@@ -1,3 +1,8 @@
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/phone_store.h"
 #include "tests/storage/samples.h"
 
 namespace capf::test {

@@ -3,8 +3,16 @@
 #include <set>
 #include <thread>
 
+#include "capf/domain/anchor_store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/block_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/phone_store.h"
+#include "capf/domain/string_store.h"
 #include "storage/conninfo.h"
-#include "storage/stores.h"
 #include "tests/storage/samples.h"
 
 // Changes are compared with what they rest on, and written whole or not at all, exactly as the stores would write them.

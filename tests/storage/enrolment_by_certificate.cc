@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/domain/anchor_store.h"
 #include "tests/support/data.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"

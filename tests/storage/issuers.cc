@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/server_store.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 

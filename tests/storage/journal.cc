@@ -3,6 +3,7 @@
 #include <botan/system_rng.h>
 #include <catch2/catch.hpp>
 
+#include "capf/domain/administrator_store.h"
 #include "capf/service/administrators.h"
 #include "capf/service/recovery.h"
 #include "tests/support/expect.h"

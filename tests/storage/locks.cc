@@ -2,6 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/domain/anchor_store.h"
+#include "capf/domain/block_store.h"
+#include "capf/domain/phone_store.h"
+#include "capf/domain/string_store.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include "capf/ca/spki.h"
+#include "capf/domain/block_store.h"
+#include "capf/domain/key_store.h"
 #include "capf/service/maintenance.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"

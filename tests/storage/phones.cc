@@ -1,3 +1,5 @@
+#include "capf/domain/phone_store.h"
+#include "capf/domain/summary_store.h"
 #include "tests/storage/samples.h"
 
 namespace capf::test {

@@ -4,6 +4,11 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/domain/anchor_store.h"
+#include "capf/domain/block_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/phone_store.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "capf/base/descriptor.h"
+#include "capf/domain/administrator_store.h"
 #include "capf/rpc/server.h"
 #include "capf/service/administrators.h"
 #include "capf/service/checker.h"

@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/phone_store.h"
 #include "tests/support/database.h"
 
 // Good records, of which a test changes one part.

@@ -1,6 +1,11 @@
 #include <cstdlib>
 #include <thread>
 
+#include "capf/domain/audit_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/phone_store.h"
+#include "capf/domain/summary_store.h"
 #include "storage/conninfo.h"
 #include "storage/migrate.h"
 #include "tests/storage/samples.h"

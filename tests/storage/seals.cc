@@ -3,6 +3,9 @@
 #include <botan/system_rng.h>
 
 #include "capf/ca/audit.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/lease_store.h"
+#include "capf/domain/seal_store.h"
 #include "capf/service/records.h"
 #include "capf/service/sealer.h"
 #include "capf/service/siteclock.h"

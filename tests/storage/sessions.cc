@@ -1,5 +1,8 @@
 #include <thread>
 
+#include "capf/domain/administrator_store.h"
+#include "capf/domain/key_store.h"
+#include "capf/domain/lease_store.h"
 #include "storage/session.h"
 #include "tests/storage/samples.h"
 

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "capf/domain/audit_store.h"
 #include "tests/support/site.h"
 
 // Settings that others have made for the server's role, its database or the cluster.

@@ -1,3 +1,11 @@
+#include "capf/domain/administrator_store.h"
+#include "capf/domain/anchor_store.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/certificate_store.h"
+#include "capf/domain/issuer_store.h"
+#include "capf/domain/lease_store.h"
+#include "capf/domain/operation_store.h"
+#include "capf/domain/summary_store.h"
 #include "tests/storage/samples.h"
 
 namespace capf::test {

@@ -1,6 +1,9 @@
 #include <atomic>
 #include <thread>
 
+#include "capf/domain/operation_store.h"
+#include "capf/domain/phone_store.h"
+#include "capf/domain/string_store.h"
 #include "tests/storage/samples.h"
 
 namespace capf::test {

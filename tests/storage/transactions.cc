@@ -6,6 +6,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "capf/domain/key_store.h"
+#include "capf/domain/lease_store.h"
+#include "capf/domain/phone_store.h"
+#include "capf/domain/string_store.h"
 #include "tests/storage/samples.h"
 #include "tests/support/folder.h"
 

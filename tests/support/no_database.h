@@ -1,6 +1,9 @@
 #pragma once
 
-#include "capf/domain/store.h"
+#include "capf/domain/database.h"
+#include "capf/domain/dossier.h"
+#include "capf/domain/rounds.h"
+#include "capf/domain/strings.h"
 
 namespace capf::test {
 

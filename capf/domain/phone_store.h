@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "capf/base/bytes.h"
+#include "capf/base/error.h"
+#include "capf/base/time.h"
+#include "capf/domain/device.h"
+#include "capf/domain/page.h"
+#include "capf/domain/phone.h"
+
+namespace capf {
+
+struct PhoneFilter {
+  std::optional<Pattern> devices;
+  std::optional<bool> blocked;
+};
+
+class PhoneStore {
+ public:
+  virtual ~PhoneStore() = default;
+  /// Adds all of them. @return the names that exist already: the caller must then roll back.
+  virtual Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) = 0;
+  virtual Result<std::optional<Phone>> find(const DeviceName& device) = 0;
+  /// The same, and no other transaction changes the phone, its operation or its certificates before this one ends:
+  /// issuing, revoking, cancelling, blocking, removing all hold this lock; see Transaction for the order.
+  virtual Result<std::optional<Phone>> lock(const DeviceName& device) = 0;
+  /// Locks several phones, always in ascending order of id, so that two transactions cannot deadlock.
+  virtual Status lock_all(std::span<const std::int64_t> ids) = 0;
+  /// The phones of these names that are on record, each locked as by lock().
+  virtual Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) = 0;
+  virtual Result<std::optional<Phone>> find(std::int64_t id) = 0;
+  /// A device whose name differs from this one in the case of letters alone; nothing where there is none.
+  virtual Result<std::optional<DeviceName>> find_other_case(const DeviceName& device) = 0;
+  /// In the order of their names, byte for byte.
+  virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) = 0;
+  virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
+  /// @return the names of the phones that were newly blocked.
+  virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;
+  virtual Status set_model(std::int64_t id, const std::string& model) = 0;
+  /// @param fresh whether it was proven fresh. An empty `mic` clears both.
+  virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) = 0;
+  virtual Status set_self_service_stopped(std::int64_t id, bool stopped) = 0;
+  /// @param until absent: no longer.
+  virtual Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) = 0;
+  /// The name is free again; the records of the phone stay, and a phone added under the name is another one.
+  virtual Status remove(std::int64_t id) = 0;
+  /// Replaces the last attempt, unless that one was later: attempts are written down after they have been answered.
+  virtual Status record_attempt(std::int64_t id, const Attempt& attempt) = 0;
+};
+
+}  // namespace capf

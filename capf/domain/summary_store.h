@@ -1,0 +1,43 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "capf/base/error.h"
+#include "capf/base/time.h"
+#include "capf/domain/expiry.h"
+#include "capf/domain/operation.h"
+
+namespace capf {
+
+/// The days for which Summary::lscs_expiring always has a number.
+inline constexpr std::array<int, 3> kExpiryDays{1, 7, 30};
+
+/// Everything that monitoring asks for, in one answer.
+struct Summary {
+  std::map<OperationState, std::int64_t> operations;  ///< open ones; ended ones of the last 24 hours
+  std::map<std::string, std::int64_t> reasons;        ///< of failed ones in the last 24 hours
+  std::map<std::string, std::int64_t> refusals;       ///< by reason, in the last hour
+  std::int64_t overdue = 0;
+  std::optional<TimePoint> oldest_pending;  ///< created_at
+  std::int64_t phones = 0;
+  std::map<int, std::int64_t> lscs_expiring;  ///< by days: live LSCs that expire within so many
+  std::int64_t lscs_expired = 0;              ///< their phones, which are on record, have no live one
+  std::int64_t lscs_unconfirmed = 0;          ///< their operation ended without a confirmation
+  std::optional<TimePoint> issuer_not_after;  ///< of the active one
+  std::vector<Expiry> expiries;               ///< issuers and administrators, the first end first
+};
+
+class SummaryStore {
+ public:
+  virtual ~SummaryStore() = default;
+  /// @param days for lscs_expiring; it also has those of kExpiryDays.
+  virtual Result<Summary> summary(std::span<const int> days) = 0;
+};
+
+}  // namespace capf

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "capf/domain/operation_store.h"
+#include "storage/columns.h"
+#include "storage/session.h"
+
+namespace capf::storage {
+
+/// An operation as other aggregates' statements select it too; read_operation() takes the columns in this order.
+inline constexpr char kOperationColumns[] =
+    "o.id, o.phone_id, p.device, o.kind, o.state, o.auth, o.key_order, o.rsa_bits, o.ec_bits, o.self_service, "
+    "o.created_by, microseconds(o.created_at), microseconds(o.completes_by), microseconds(o.finished_at), o.reason, "
+    "o.message, coalesce(o.string_mac, ''), o.string_digits, o.certificates, o.failures, o.authenticated_by, "
+    "o.authenticated_certificate, o.expired_mic, o.session";
+Operation read_operation(Columns& columns);
+
+/// Lives as long as its transaction's session.
+class Operations final : public OperationStore {
+ public:
+  explicit Operations(Session& session) : session_(session) {}
+  Result<std::int64_t> next_id() override;
+  Result<bool> add(const Operation& operation, int strings_limit) override;
+  Result<std::optional<Operation>> find(std::int64_t id) override;
+  Result<std::optional<Operation>> find_open(std::int64_t phone_id) override;
+  Result<std::optional<Operation>> find_last(std::int64_t phone_id) override;
+  Result<std::optional<Operation>> find_before(std::int64_t phone_id, std::int64_t id) override;
+  Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) override;
+  Result<std::optional<std::int64_t>> advance(std::int64_t id, OperationState to, CredentialKind by,
+                                              const std::optional<Sha256>& certificate, bool expired_mic) override;
+  Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
+                      const std::string& message) override;
+  Result<std::vector<EndedOperation>> cancel_all(std::span<const std::int64_t> phone_ids,
+                                                 const std::string& message) override;
+  Result<int> count_failure(std::int64_t id) override;
+  Result<std::vector<Operation>> lock_overdue(TimePoint deadline, int limit) override;
+
+ private:
+  Session& session_;
+};
+
+}  // namespace capf::storage

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "capf/domain/phone_store.h"
+#include "storage/columns.h"
+#include "storage/session.h"
+
+namespace capf::storage {
+
+/// A phone as other aggregates' statements select it too, where device_strings s and phone_attempts t are joined to p.
+std::string phone_columns();
+Phone read_phone(Columns& columns);
+
+/// Lives as long as its transaction's session.
+class Phones final : public PhoneStore {
+ public:
+  explicit Phones(Session& session) : session_(session) {}
+  Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) override;
+  Result<std::optional<Phone>> find(const DeviceName& device) override;
+  Result<std::optional<DeviceName>> find_other_case(const DeviceName& device) override;
+  Result<std::optional<Phone>> lock(const DeviceName& device) override;
+  Status lock_all(std::span<const std::int64_t> ids) override;
+  Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) override;
+  Result<std::optional<Phone>> find(std::int64_t id) override;
+  Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) override;
+  Status set_blocked(std::int64_t id, bool blocked) override;
+  Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) override;
+  Status set_model(std::int64_t id, const std::string& model) override;
+  Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) override;
+  Status set_self_service_stopped(std::int64_t id, bool stopped) override;
+  Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) override;
+  Status remove(std::int64_t id) override;
+  Status record_attempt(std::int64_t id, const Attempt& attempt) override;
+
+ private:
+  Session& session_;
+};
+
+}  // namespace capf::storage
