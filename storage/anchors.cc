@@ -47,8 +47,6 @@ TrustCandidate read_candidate(Columns& columns) {
 
 // An advisory lock, since every transaction that issues takes it: shared row locks would be written to disk.
 const Statement kLock{"anchors_lock", "select pg_advisory_xact_lock(hashtext('capf'), hashtext('trust_anchors'))"};
-const Statement kLockShared{"anchors_lock_shared",
-                            "select pg_advisory_xact_lock_shared(hashtext('capf'), hashtext('trust_anchors'))"};
 const Statement kAdd{
     "anchors_add",
     "insert into trust_anchors (sha256, store, der, subject, not_before, not_after, devices, models, allow_sha1, "
@@ -94,11 +92,6 @@ Result<bool> Anchors::remove(const Sha256& sha256) {
 }
 
 Result<std::int64_t> Anchors::revision() { return session_.value(kRevision, Parameters(), read_number); }
-
-Result<std::int64_t> Anchors::lock_revision() {
-  CAPF_TRY(session_.execute(kLockShared, Parameters()));
-  return revision();
-}
 
 Status Anchors::note_candidate(const UnknownIssuer& issuer, const std::string& device, const std::string& address,
                                const std::string& address_block) {

@@ -43,11 +43,6 @@ const Statement kFindBeginning{"blocks_find_beginning",
                                    "decode(rpad($1::text, 64, 'f'), 'hex') order by sha256 limit 2"};
 const Statement kRemove{"blocks_remove", "delete from blocked_certificates where id = $1::bigint"};
 const Statement kList{"blocks_list", kSelect + " where id > $1::bigint order by id limit $2::int"};
-const Statement kRefuses{"blocks_refuses",
-                         "select exists (select from blocked_certificates where sha256 = any ($1::bytea[])) or "
-                         "exists (select from blocked_certificates where key_sha256 = any ($2::bytea[])) or "
-                         "exists (select from blocked_certificates where modulus_sha256 = any ($2::bytea[])) or "
-                         "exists (select from public_keys where sha256 = any ($2::bytea[]) and compromised)"};
 
 }  // namespace
 
@@ -73,10 +68,6 @@ Status Blocks::remove(std::int64_t id) { return session_.execute(kRemove, Parame
 
 Result<std::vector<BlockedCertificate>> Blocks::list(const Page& page) {
   return session_.all(kList, Parameters(page.after, page.limit), read);
-}
-
-Result<bool> Blocks::refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) {
-  return session_.value(kRefuses, Parameters(certificates, keys), read_boolean);
 }
 
 }  // namespace capf::storage

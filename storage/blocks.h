@@ -16,7 +16,6 @@ class Blocks final : public BlockStore {
   Status remove(std::int64_t id) override;
   Result<std::vector<BlockedCertificate>> list(const Page& page) override;
   Result<bool> bring_back(const std::string& row) override;
-  Result<bool> refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) override;
 
  private:
   Session& session_;

@@ -62,13 +62,6 @@ namespace {
 const std::string kSelect =
     "select " + certificate_columns() + " from certificates c join phones p on p.id = c.phone_id";
 
-LscHistory read_history(Columns& columns) {
-  LscHistory history;
-  history.valid = columns.boolean();
-  history.ever_confirmed = columns.boolean();
-  return history;
-}
-
 const std::string kInsert =
     "insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, operation_id, key_sha256, der, "
     "not_before, not_after, possession, shard) values ($1::text, $2::bytea, $3::bytea, $4::bigint, $5::text, "
@@ -84,20 +77,10 @@ const Statement kFindLsc{"certificates_find_lsc", kSelect + " where c.kind = 'ls
 const Statement kFindSerial{
     "certificates_find_serial",
     kSelect + " where ltrim(c.serial, '\\x00'::bytea) = ltrim($1::bytea, '\\x00'::bytea) order by c.id limit 100"};
-const Statement kFindIssued{
-    "certificates_find_issued",
-    kSelect +
-        " where c.kind = 'lsc' and c.operation_id = $1::bigint and c.key_sha256 = $2::bytea and "
-        "(c.revoked_at is null or c.revocation_reason = 6)"};
 const Statement kLive{"certificates_live",
                       kSelect +
                           " where c.kind = 'lsc' and c.phone_id = $1::bigint and "
                           "(c.revoked_at is null or c.revocation_reason = 6) and c.not_after >= now() order by c.id"};
-const Statement kHistory{
-    "certificates_history",
-    "select exists (select from certificates where phone_id = $1::bigint and kind = 'lsc' and revoked_at is null "
-    "and superseded_at is null and confirmed_at is not null and now() between not_before and not_after), "
-    "exists (select from certificates where phone_id = $1::bigint and confirmed_at is not null)"};
 const Statement kPhonesWithLsc{
     "certificates_phones_with_lsc",
     "select distinct phone_id from certificates where kind = 'lsc' and phone_id = any ($1::bigint[]) and "
@@ -109,24 +92,6 @@ const Statement kLiveOfIssuer{"certificates_live_of_issuer",
                                   "order by c.phone_id, c.id limit $2::int"};
 const Statement kOfPhone{"certificates_of_phone",
                          kSelect + " where c.phone_id = $1::bigint order by c.id desc limit $2::int"};
-const Statement kConfirm{"certificates_confirm",
-                         "update certificates set confirmed_at = now() where id = $1::bigint and kind = 'lsc' and "
-                         "confirmed_at is null"};
-const Statement kSupersede{"certificates_supersede",
-                           "update certificates set superseded_at = now() where id = $1::bigint and kind = 'lsc' and "
-                           "superseded_at is null and revoked_at is null"};
-// A certificate on hold is in the narrow table already; the trigger of certificates changes its reason there.
-const Statement kRevoke{
-    "certificates_revoke",
-    "with marked as (update certificates set revoked_at = coalesce(revoked_at, now()), revocation_reason = $2::int, "
-    "superseded_at = case when $2::int = 4 then coalesce(superseded_at, now()) else superseded_at end "
-    "where id = any ($1::bigint[]) and kind = 'lsc' and "
-    "(revoked_at is null or (revocation_reason = 6 and $2::int <> 6)) "
-    "returning issuer_id, serial, shard, revoked_at, not_after), "
-    "written as (insert into revocations (issuer_id, serial, shard, revoked_at, reason, expires_at) "
-    "select issuer_id, serial, shard, revoked_at, $2::int, not_after from marked "
-    "on conflict (issuer_id, serial) do nothing) "
-    "select count(*) from marked"};
 const Statement kRelease{"certificates_release",
                          "update certificates set revoked_at = null, revocation_reason = null, released_at = now() "
                          "where id = $1::bigint and revocation_reason = 6 and not_after >= now()"};
@@ -229,16 +194,8 @@ Result<std::vector<Certificate>> Certificates::find_serial(BytesView serial) {
   return session_.all(kFindSerial, Parameters(serial), read_certificate);
 }
 
-Result<std::optional<Certificate>> Certificates::find_issued(std::int64_t operation_id, const Sha256& key_sha256) {
-  return session_.first(kFindIssued, Parameters(operation_id, key_sha256), read_certificate);
-}
-
 Result<std::vector<Certificate>> Certificates::live(std::int64_t phone_id) {
   return session_.all(kLive, Parameters(phone_id), read_certificate);
-}
-
-Result<LscHistory> Certificates::history(std::int64_t phone_id) {
-  return session_.value(kHistory, Parameters(phone_id), read_history);
 }
 
 Result<std::vector<std::int64_t>> Certificates::phones_with_lsc(std::span<const std::int64_t> phone_ids) {
@@ -268,16 +225,6 @@ Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& fil
   const std::string order = filter.device ? "c.id + 0" : "c.id";
   return session_.all_once(kSelect + where.text() + " order by " + order + " limit " + limit + "::int",
                            where.parameters(), read_certificate);
-}
-
-Result<bool> Certificates::confirm(std::int64_t id) { return session_.changes(kConfirm, Parameters(id)); }
-
-Result<bool> Certificates::supersede(std::int64_t id) { return session_.changes(kSupersede, Parameters(id)); }
-
-Result<bool> Certificates::revoke(const Certificate& certificate, RevocationReason reason) {
-  const std::int64_t one[]{certificate.id};
-  CAPF_LET(const int revoked, revoke_all(one, reason));
-  return revoked == 1;
 }
 
 Result<bool> Certificates::release(std::int64_t id) { return session_.changes(kRelease, Parameters(id)); }
@@ -325,10 +272,6 @@ Result<std::vector<RevocableLsc>> Certificates::selected(const CertificateSelect
   return session_.all_once("select c.id, c.phone_id, p.device, c.serial, c.operation_id, c.key_sha256" +
                                std::string(kSelected) + where.text() + " order by c.phone_id, c.id",
                            where.parameters(), read_revocable);
-}
-
-Result<int> Certificates::revoke_all(std::span<const std::int64_t> ids, RevocationReason reason) {
-  return session_.value(kRevoke, Parameters(ids, static_cast<int>(reason)), read_integer);
 }
 
 Result<std::vector<SerialStatus>> Certificates::statuses(std::int64_t issuer_id,

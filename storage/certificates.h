@@ -19,16 +19,11 @@ class Certificates final : public CertificateStore {
   Result<std::int64_t> add(const Certificate& certificate) override;
   Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) override;
   Result<std::vector<Certificate>> find_serial(BytesView serial) override;
-  Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) override;
   Result<std::vector<Certificate>> live(std::int64_t phone_id) override;
-  Result<LscHistory> history(std::int64_t phone_id) override;
   Result<std::vector<std::int64_t>> phones_with_lsc(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) override;
   Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) override;
   Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) override;
-  Result<bool> confirm(std::int64_t id) override;
-  Result<bool> supersede(std::int64_t id) override;
-  Result<bool> revoke(const Certificate& certificate, RevocationReason reason) override;
   Result<bool> release(std::int64_t id) override;
   Result<std::vector<std::int64_t>> superseded_phones(TimePoint before, int limit) override;
   Result<SelectionCount> count(const CertificateSelection& selection) override;
@@ -38,7 +33,6 @@ class Certificates final : public CertificateStore {
                                                     int limit) override;
   Result<std::vector<RevocableLsc>> selected(const CertificateSelection& selection,
                                              std::span<const std::int64_t> phone_ids) override;
-  Result<int> revoke_all(std::span<const std::int64_t> ids, RevocationReason reason) override;
   Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) override;
 
  private:

@@ -51,21 +51,6 @@ const Statement kFind{"operations_find", kSelect + " where o.id = $1::bigint"};
 const Statement kFindOpen{"operations_find_open", kSelect + " where o.phone_id = $1::bigint and o.finished_at is null"};
 const Statement kFindLast{"operations_find_last",
                           kSelect + " where o.phone_id = $1::bigint order by o.id desc limit 1"};
-const Statement kFindBefore{
-    "operations_find_before",
-    kSelect + " where o.phone_id = $1::bigint and o.id < $2::bigint order by o.id desc limit 1"};
-const Statement kAdvance{
-    "operations_advance",
-    "update operations set state = $2::text, authenticated_by = $3::text, authenticated_certificate = $4::bytea, "
-    "expired_mic = $5::boolean, certificates = certificates + case when $2::text = 'issued' then 1 else 0 end, "
-    "session = session + case when $2::text = 'in_progress' then 1 else 0 end "
-    "where id = $1::bigint and finished_at is null returning session"};
-const Statement kFinish{
-    "operations_finish",
-    "with ended as (update operations set state = $2::text, reason = $3::text, message = $4::text, "
-    "finished_at = now(), string_mac = null where id = $1::bigint and finished_at is null returning id), "
-    "counts as (delete from operation_strings s using ended e where s.operation_id = e.id) "
-    "select count(*) > 0 from ended"};
 const Statement kCancelAll{
     "operations_cancel_all",
     "with ended as (update operations o set state = 'cancelled', reason = null, message = $2::text, "
@@ -73,9 +58,6 @@ const Statement kCancelAll{
     "o.phone_id = any ($1::bigint[]) and o.finished_at is null returning o.id, p.device), "
     "counts as (delete from operation_strings s using ended e where s.operation_id = e.id) "
     "select id, device from ended order by id"};
-const Statement kCountFailure{
-    "operations_count_failure",
-    "update operations set failures = failures + 1 where id = $1::bigint and finished_at is null returning failures"};
 // Locks the phone as well: every change of an operation holds its phone's lock.
 const Statement kLockOverdue{"operations_lock_overdue",
                              kSelect +
@@ -114,10 +96,6 @@ Result<std::optional<Operation>> Operations::find_last(std::int64_t phone_id) {
   return session_.first(kFindLast, Parameters(phone_id), read_operation);
 }
 
-Result<std::optional<Operation>> Operations::find_before(std::int64_t phone_id, std::int64_t id) {
-  return session_.first(kFindBefore, Parameters(phone_id, id), read_operation);
-}
-
 Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, const Page& page) {
   Conditions where;
   where.add("o.id > ?::bigint", page.after);
@@ -139,29 +117,9 @@ Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, c
                            where.parameters(), read_operation);
 }
 
-Result<std::optional<std::int64_t>> Operations::advance(std::int64_t id, OperationState to, CredentialKind by,
-                                                        const std::optional<Sha256>& certificate, bool expired_mic) {
-  CAPF_INVARIANT(to == OperationState::kInProgress || to == OperationState::kIssued);
-  return session_.first(kAdvance, Parameters(id, to_string(to), to_string(by), certificate, expired_mic), read_number);
-}
-
-Result<bool> Operations::finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
-                                const std::string& message) {
-  CAPF_INVARIANT(!is_open(to));
-  std::optional<std::string> spelling;
-  if (reason) spelling = to_string(*reason);
-  return session_.value(kFinish, Parameters(id, to_string(to), spelling, shortened(message, kLongestMessage)),
-                        read_boolean);
-}
-
 Result<std::vector<EndedOperation>> Operations::cancel_all(std::span<const std::int64_t> phone_ids,
                                                            const std::string& message) {
   return session_.all(kCancelAll, Parameters(phone_ids, shortened(message, kLongestMessage)), read_ended);
-}
-
-Result<int> Operations::count_failure(std::int64_t id) {
-  CAPF_LET(const auto failures, session_.first(kCountFailure, Parameters(id), read_integer));
-  return failures.value_or(0);
 }
 
 Result<std::vector<Operation>> Operations::lock_overdue(TimePoint deadline, int limit) {

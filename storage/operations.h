@@ -23,15 +23,9 @@ class Operations final : public OperationStore {
   Result<std::optional<Operation>> find(std::int64_t id) override;
   Result<std::optional<Operation>> find_open(std::int64_t phone_id) override;
   Result<std::optional<Operation>> find_last(std::int64_t phone_id) override;
-  Result<std::optional<Operation>> find_before(std::int64_t phone_id, std::int64_t id) override;
   Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) override;
-  Result<std::optional<std::int64_t>> advance(std::int64_t id, OperationState to, CredentialKind by,
-                                              const std::optional<Sha256>& certificate, bool expired_mic) override;
-  Result<bool> finish(std::int64_t id, OperationState to, std::optional<Reason> reason,
-                      const std::string& message) override;
   Result<std::vector<EndedOperation>> cancel_all(std::span<const std::int64_t> phone_ids,
                                                  const std::string& message) override;
-  Result<int> count_failure(std::int64_t id) override;
   Result<std::vector<Operation>> lock_overdue(TimePoint deadline, int limit) override;
 
  private:

@@ -1,12 +1,9 @@
 #include "storage/strings.h"
 
+#include "capf/domain/strings.h"
+
 namespace capf::storage {
 namespace {
-
-/// The most addresses whose strings for unknown devices are counted at one time.
-constexpr int kLargestStrangers = 1000;
-
-std::optional<Reason> read(Columns& columns) { return columns.optional_reason(); }
 
 LimitedAddress read_limited(Columns& columns) {
   LimitedAddress limited;
@@ -17,11 +14,6 @@ LimitedAddress read_limited(Columns& columns) {
   return limited;
 }
 
-const Statement kCount{"strings_count",
-                       "select count_string($1::bigint, $2::bigint, $3::text, $4::bigint, $5::int, "
-                       "$6::int * interval '1 minute', $7::int, $8::int)"};
-const Statement kCountStranger{"strings_count_stranger",
-                               "select count_strangers_string($1::text, $2::bigint, $3::int, $4::int)"};
 // Rows of the last hour: few addresses reach a limit, even with many phones.
 const Statement kLimited{
     "strings_limited",
@@ -35,7 +27,7 @@ const Statement kUnlockAddress{
     "with address as (delete from address_strings where address_block = $1::text returning 1), "
     "pairs as (delete from address_device_strings where address_block = $1::text returning 1) "
     "select exists (select from address) or exists (select from pairs)"};
-const Statement kForgive{"strings_forgive", "delete from device_strings where phone_id = $1::bigint"};
+const Statement kUnlockDevice{"strings_unlock_device", "delete from device_strings where phone_id = $1::bigint"};
 const Statement kUnlockAddresses{"strings_unlock_addresses",
                                  "delete from address_device_strings where phone_id = $1::bigint"};
 // Skips rows that other transactions have locked: they are being counted now, so they are not old.
@@ -55,19 +47,6 @@ const Statement kPruneAddresses{
 
 }  // namespace
 
-Result<std::optional<Reason>> Strings::count(std::int64_t phone_id, std::int64_t operation_id, const StringTry& said) {
-  return session_.value(
-      kCount,
-      Parameters(phone_id, operation_id, said.address_block, said.string, kStringsPerDevice,
-                 static_cast<int>(kStringLock.count()), kStringsPerAddressAndDevice, said.per_address),
-      read);
-}
-
-Result<std::optional<Reason>> Strings::count_stranger(const StringTry& said) {
-  return session_.value(kCountStranger,
-                        Parameters(said.address_block, said.string, said.per_address, kLargestStrangers), read);
-}
-
 Result<std::vector<LimitedAddress>> Strings::limited(int strings) {
   return session_.all(kLimited, Parameters(strings, kStringsPerAddressAndDevice), read_limited);
 }
@@ -76,10 +55,8 @@ Result<bool> Strings::unlock_address(const std::string& address_block) {
   return session_.value(kUnlockAddress, Parameters(address_block), read_boolean);
 }
 
-Status Strings::forgive(std::int64_t phone_id) { return session_.execute(kForgive, Parameters(phone_id)); }
-
 Status Strings::unlock(std::int64_t phone_id) {
-  CAPF_TRY(forgive(phone_id));
+  CAPF_TRY(session_.execute(kUnlockDevice, Parameters(phone_id)));
   return session_.execute(kUnlockAddresses, Parameters(phone_id));
 }
 

@@ -9,11 +9,8 @@ namespace capf::storage {
 class Strings final : public StringStore {
  public:
   explicit Strings(Session& session) : session_(session) {}
-  Result<std::optional<Reason>> count(std::int64_t phone_id, std::int64_t operation_id, const StringTry& said) override;
-  Result<std::optional<Reason>> count_stranger(const StringTry& said) override;
   Result<std::vector<LimitedAddress>> limited(int strings) override;
   Result<bool> unlock_address(const std::string& address_block) override;
-  Status forgive(std::int64_t phone_id) override;
   Status unlock(std::int64_t phone_id) override;
   Status prune() override;
 

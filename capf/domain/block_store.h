@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -41,8 +40,6 @@ class BlockStore {
   virtual Result<std::vector<BlockedCertificate>> list(const Page& page) = 0;
   /// Blocks it by its row, as kept in a withdrawal. @return false where it is blocked already.
   virtual Result<bool> bring_back(const std::string& row) = 0;
-  /// Whether one of the certificates is blocked, or one of the keys is, or was revoked as compromised.
-  virtual Result<bool> refuses(std::span<const Sha256> certificates, std::span<const Sha256> keys) = 0;
 };
 
 }  // namespace capf

@@ -70,12 +70,9 @@ class CertificateStore {
   /// One of our LSCs, by its SHA-256.
   virtual Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) = 0;
   virtual Result<std::vector<Certificate>> find_serial(BytesView serial) = 0;
-  /// The LSC that was issued for this key in this operation and is not revoked for good: it may be on hold.
-  virtual Result<std::optional<Certificate>> find_issued(std::int64_t operation_id, const Sha256& key_sha256) = 0;
   /// The phone's LSCs that are neither expired nor revoked for good, oldest first: some may be on hold, or superseded
   /// and in their grace.
   virtual Result<std::vector<Certificate>> live(std::int64_t phone_id) = 0;
-  virtual Result<LscHistory> history(std::int64_t phone_id) = 0;
   /// Those of these phones that have an LSC that is in time, not revoked, not on hold and not superseded.
   virtual Result<std::vector<std::int64_t>> phones_with_lsc(std::span<const std::int64_t> phone_ids) = 0;
   /// The issuer's LSCs that are neither expired nor revoked for good, by phone, at most `limit`.
@@ -83,15 +80,6 @@ class CertificateStore {
   /// The phone's certificates of every kind and state, newest first, at most `limit`.
   virtual Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) = 0;
   virtual Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) = 0;
-  /// @return false where it was confirmed before.
-  virtual Result<bool> confirm(std::int64_t id) = 0;
-  /// Marks it: its successor was confirmed, and its revocation follows later. @return false where it is superseded or
-  /// revoked already.
-  virtual Result<bool> supersede(std::int64_t id) = 0;
-  /// Writes the revocation (narrow table, for CRLs) and marks the certificate, also as superseded where that is the
-  /// reason. One on hold is revoked for good, with the time of the hold (X.509 8.5.2.2). @return false where it is
-  /// revoked already.
-  virtual Result<bool> revoke(const Certificate& certificate, RevocationReason reason) = 0;
   /// Ends the hold. @return false where it is not on hold or has expired.
   virtual Result<bool> release(std::int64_t id) = 0;
 
@@ -109,8 +97,6 @@ class CertificateStore {
   /// Selected certificates of these phones; an empty selection selects all of their revocable ones.
   virtual Result<std::vector<RevocableLsc>> selected(const CertificateSelection& selection,
                                                      std::span<const std::int64_t> phone_ids) = 0;
-  /// revoke() for all of them. @return how many.
-  virtual Result<int> revoke_all(std::span<const std::int64_t> ids, RevocationReason reason) = 0;
   /// The status of these LSCs of an issuer, also where only the revocation is on record; none for those that it never
   /// issued. In no order.
   virtual Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) = 0;

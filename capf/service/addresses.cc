@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "capf/domain/audit_store.h"
+#include "capf/domain/strings.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {

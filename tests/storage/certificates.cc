@@ -38,8 +38,6 @@ TEST_CASE("a certificate keeps everything that it was added with") {
     CHECK(found.shard == 3);
     CHECK_FALSE(found.confirmed_at);
     CHECK_FALSE(found.revoked_at);
-    CHECK(good(tx.certificates().find_issued(operation.id, lsc.key_sha256))->id == id);
-    CHECK_FALSE(good(tx.certificates().find_issued(operation.id, digest("another key"))));
     CHECK_FALSE(good(tx.certificates().find_lsc(digest("none"))));
   });
 }
@@ -104,13 +102,37 @@ TEST_CASE("a certificate that was handed over twice is on record once, beside an
     REQUIRE(good(tx.certificates().find_serial(Bytes{0xab, 0xcd})).size() == 1);
     CHECK(good(tx.certificates().find_serial(Bytes{0x00, 0xab, 0xcd})).front().id == first);
     CHECK(good(tx.certificates().find_serial(lsc.serial)).front().sha256 == lsc.sha256);
-    CHECK_FALSE(good(tx.certificates().confirm(first)));
-    handed.id = first;
-    CHECK_FALSE(good(tx.certificates().revoke(handed, RevocationReason::kUnspecified)));
   });
 }
 
-TEST_CASE("an LSC is confirmed once, revoked once, and then no longer live") {
+TEST_CASE("a certificate that was handed over is neither confirmed nor revoked, nor is an LSC twice") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  Certificate lsc;
+  Certificate handed;
+  in(*database, [&](Transaction& tx) {
+    const Operation operation = added_operation(tx, added_phone(tx));
+    lsc = sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer())));
+    lsc.id = good(tx.certificates().add(lsc));
+    handed = lsc;
+    handed.kind = CertificateKind::kHandedOver;
+    handed.issuer_id = 0;
+    handed.serial = {0xab, 0xcd};
+    handed.id = good(tx.certificates().add(handed));
+    written(tx, lsc.phone_id, {ConfirmCertificate{lsc.id}});
+    written(tx, lsc.phone_id, {RevokeCertificate{lsc.id, RevocationReason::kSuperseded}});
+  });
+  for (const Write& wrong :
+       {Write(ConfirmCertificate{handed.id}), Write(RevokeCertificate{handed.id}), Write(ConfirmCertificate{lsc.id}),
+        Write(RevokeCertificate{lsc.id, RevocationReason::kKeyCompromise})}) {
+    const auto refused =
+        in_write(*database, [&](Transaction& tx) { return tx.write(lsc.phone_id, std::span(&wrong, 1)); });
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().reason == Reason::kChangedMeanwhile);
+  }
+}
+
+TEST_CASE("LSCs are listed by their states, and those that are revoked are no longer live") {
   const FreshDatabase fresh;
   const auto database = fresh.open();
   in(*database, [&](Transaction& tx) {
@@ -127,16 +149,10 @@ TEST_CASE("an LSC is confirmed once, revoked once, and then no longer live") {
     const Certificate third = add("third", [](Certificate&) {});
     add("expired", [&](Certificate& lsc) { lsc.not_after = tx.now() - hours(1); });
     CHECK(good(tx.certificates().live(operation.phone_id)).size() == 3);
-    CHECK_FALSE(good(tx.certificates().history(operation.phone_id)).valid);
-    CHECK_FALSE(good(tx.certificates().history(operation.phone_id)).ever_confirmed);
 
-    CHECK(good(tx.certificates().confirm(second.id)));
-    CHECK_FALSE(good(tx.certificates().confirm(second.id)));
-    CHECK(good(tx.certificates().revoke(first, RevocationReason::kSuperseded)));
-    CHECK_FALSE(good(tx.certificates().revoke(first, RevocationReason::kKeyCompromise)));
-    CHECK(good(tx.certificates().revoke(third, RevocationReason::kKeyCompromise)));
-    CHECK(good(tx.certificates().history(operation.phone_id)).valid);
-    CHECK(good(tx.certificates().history(operation.phone_id)).ever_confirmed);
+    written(tx, operation.phone_id,
+            {ConfirmCertificate{second.id}, RevokeCertificate{first.id, RevocationReason::kSuperseded},
+             RevokeCertificate{third.id, RevocationReason::kKeyCompromise}});
     REQUIRE(good(tx.certificates().live(operation.phone_id)).size() == 1);
     CHECK(good(tx.certificates().live(operation.phone_id)).front().id == second.id);
 
@@ -164,9 +180,7 @@ TEST_CASE("an LSC is confirmed once, revoked once, and then no longer live") {
     CHECK(listed({.expires_before = tx.now()}) == "expired ");
     CHECK(listed({.kind = CertificateKind::kHandedOver}).empty());
 
-    CHECK(good(tx.certificates().revoke(second, RevocationReason::kCessationOfOperation)));
-    CHECK_FALSE(good(tx.certificates().history(operation.phone_id)).valid);
-    CHECK(good(tx.certificates().history(operation.phone_id)).ever_confirmed);
+    written(tx, operation.phone_id, {RevokeCertificate{second.id, RevocationReason::kCessationOfOperation}});
   });
   CHECK(fresh.sql("select count(*) || ' ' || min(shard) || ' ' || sum(reason) from revocations") == "3 3 10");
 }

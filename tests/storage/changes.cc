@@ -4,18 +4,22 @@
 #include <thread>
 
 #include "capf/domain/anchor_store.h"
-#include "capf/domain/audit_store.h"
 #include "capf/domain/block_store.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
-#include "capf/domain/string_store.h"
+#include "storage/audit.h"
+#include "storage/certificates.h"
 #include "storage/conninfo.h"
+#include "storage/keys.h"
+#include "storage/operations.h"
+#include "storage/phones.h"
 #include "tests/storage/samples.h"
 
-// Changes are compared with what they rest on, and written whole or not at all, exactly as the stores would write them.
+// Changes are compared with what they rest on, and written whole or not at all, exactly as one statement for each write
+// would.
 
 namespace capf::test {
 namespace {
@@ -72,8 +76,8 @@ struct Site {
   Operation add_begun(const Phone& phone) {
     const Operation operation = add_operation(phone);
     in(*database, [&](Transaction& tx) {
-      REQUIRE(
-          good(tx.operations().advance(operation.id, OperationState::kInProgress, CredentialKind::kString, {}, false)));
+      written(tx, phone.id,
+              {AdvanceOperation{operation.id, OperationState::kInProgress, CredentialKind::kString, {}, false}});
     });
     return good(in_read(*database, [&](Transaction& tx) { return tx.operations().find(operation.id); })).value();
   }
@@ -109,6 +113,15 @@ struct Site {
     return basis;
   }
 
+  /// Runs the body in a transaction over a connection of its own.
+  template <class Body>
+  void in_session(Body body) const {
+    storage::Connection connection(good(storage::link_settings(fresh.conninfo(), {})));
+    storage::Session session(connection);
+    good(session.begin(storage::Access::kWrite));
+    body(session);
+    good(session.commit());
+  }
   /// A round over a connection of its own, committed unless it fails.
   Result<std::vector<Member>> write(const std::vector<Change>& changes, bool alone = false) {
     storage::Connection connection(good(storage::link_settings(fresh.conninfo(), {})));
@@ -133,63 +146,105 @@ AuditEvent event_of(const Phone& phone, const std::string& action, std::int64_t 
   return event;
 }
 
-/// Makes a write by the stores, as they did before there was a Change.
-class ByStores {
+/// Makes a write by itself, in a statement of its own.
+class ByHand {
  public:
-  ByStores(Transaction& tx, std::int64_t phone_id) : tx_(tx), phone_id_(phone_id) {}
+  ByHand(storage::Session& session, std::int64_t phone_id)
+      : session_(session), phones_(session), operations_(session), phone_id_(phone_id) {}
 
   void operator()(const AddOperation& write) {
     Operation operation = write.operation;
-    if (operation.id == 0) operation.id = good(tx_.operations().next_id());
-    REQUIRE(good(tx_.operations().add(operation, write.strings_limit)));
+    if (operation.id == 0) operation.id = good(operations_.next_id());
+    REQUIRE(good(operations_.add(operation, write.strings_limit)));
     added_ = operation.id;
   }
   void operator()(const AdvanceOperation& write) {
-    REQUIRE(good(tx_.operations().advance(id(write.id), write.to, write.by, write.certificate, write.expired_mic)));
+    change(
+        "update operations set state = $2::text, authenticated_by = $3::text, "
+        "authenticated_certificate = $4::bytea, expired_mic = $5::boolean, "
+        "certificates = certificates + case when $2::text = 'issued' then 1 else 0 end, "
+        "session = session + case when $2::text = 'in_progress' then 1 else 0 end "
+        "where id = $1::bigint and finished_at is null",
+        id(write.id), to_string(write.to), to_string(write.by), write.certificate, write.expired_mic);
   }
-  void operator()(const CountFailure& write) { REQUIRE(good(tx_.operations().count_failure(id(write.id))) > 0); }
+  void operator()(const CountFailure& write) {
+    change("update operations set failures = failures + 1 where id = $1::bigint and finished_at is null", id(write.id));
+  }
   void operator()(const EndOperation& write) {
-    REQUIRE(good(tx_.operations().finish(write.id, write.to, write.reason, write.message)));
+    std::optional<std::string> reason;
+    if (write.reason) reason = to_string(*write.reason);
+    change(
+        "update operations set state = $2::text, reason = $3::text, message = $4::text, finished_at = now(), "
+        "string_mac = null where id = $1::bigint and finished_at is null",
+        write.id, to_string(write.to), reason, write.message);
+    run("delete from operation_strings where operation_id = $1::bigint", write.id);
   }
   void operator()(const AddCertificate& write) {
     Certificate certificate = write.certificate;
     certificate.operation_id = id(certificate.operation_id);
-    good(tx_.certificates().add(certificate));
+    good(storage::Certificates(session_).add(certificate));
   }
-  void operator()(const ConfirmCertificate& write) { REQUIRE(good(tx_.certificates().confirm(write.id))); }
-  void operator()(const SupersedeCertificate& write) { REQUIRE(good(tx_.certificates().supersede(write.id))); }
+  void operator()(const ConfirmCertificate& write) {
+    change("update certificates set confirmed_at = now() where id = $1::bigint and confirmed_at is null", write.id);
+  }
+  void operator()(const SupersedeCertificate& write) {
+    change(
+        "update certificates set superseded_at = now() where id = $1::bigint and superseded_at is null and "
+        "revoked_at is null",
+        write.id);
+  }
+  // RFC 5280 5.3.1: 4 is superseded, 6 is certificateHold.
   void operator()(const RevokeCertificate& write) {
-    const std::int64_t one[]{write.id};
-    REQUIRE(good(tx_.certificates().revoke_all(one, write.reason)) == 1);
+    change(
+        "update certificates set revoked_at = coalesce(revoked_at, now()), revocation_reason = $2::int, "
+        "superseded_at = case when $2::int = 4 then coalesce(superseded_at, now()) else superseded_at end "
+        "where id = $1::bigint and (revoked_at is null or (revocation_reason = 6 and $2::int <> 6))",
+        write.id, static_cast<int>(write.reason));
+    run("insert into revocations (issuer_id, serial, shard, revoked_at, reason, expires_at) "
+        "select issuer_id, serial, shard, revoked_at, revocation_reason, not_after from certificates "
+        "where id = $1::bigint on conflict (issuer_id, serial) do nothing",
+        write.id);
   }
   void operator()(const ClaimKey& write) {
-    const KeyRecord record = good(tx_.keys().claim(write.key, write.owner, phone_id_));
+    const KeyRecord record = good(storage::Keys(session_).claim(write.key, write.owner, phone_id_));
     REQUIRE(record.owner == write.owner);
     REQUIRE(record.phone_id == phone_id_);
   }
-  void operator()(const SetMic& write) { good(tx_.phones().set_mic(phone_id_, write.sha256, write.fresh)); }
-  void operator()(const SetModel& write) { good(tx_.phones().set_model(phone_id_, write.model)); }
-  void operator()(const StopSelfService&) { good(tx_.phones().set_self_service_stopped(phone_id_, true)); }
-  void operator()(const ForgiveStrings&) { good(tx_.strings().forgive(phone_id_)); }
+  void operator()(const SetMic& write) { good(phones_.set_mic(phone_id_, write.sha256, write.fresh)); }
+  void operator()(const SetModel& write) { good(phones_.set_model(phone_id_, write.model)); }
+  void operator()(const StopSelfService&) { good(phones_.set_self_service_stopped(phone_id_, true)); }
+  void operator()(const ForgiveStrings&) { run("delete from device_strings where phone_id = $1::bigint", phone_id_); }
   void operator()(const RecordAttempt& write) {
     Attempt attempt = write.attempt;
-    attempt.at = tx_.now();
-    good(tx_.phones().record_attempt(phone_id_, attempt));
+    attempt.at = session_.now();
+    good(phones_.record_attempt(phone_id_, attempt));
   }
   void operator()(const AddEvent& write) {
+    storage::Audit audit(session_);
     AuditEvent event = write.event;
     if (write.of_added) event.operation_id = added_;
     if (write.repeated) {
-      good(tx_.audit().add_repeated(event));
+      good(audit.add_repeated(event));
     } else {
-      good(tx_.audit().add(event));
+      good(audit.add(event));
     }
   }
 
  private:
   std::int64_t id(std::int64_t id) const { return id == kAddedOperation ? added_ : id; }
+  template <class... Values>
+  pqxx::result run(const std::string& sql, const Values&... values) {
+    return good(session_.run_once(sql, storage::Parameters(values...)));
+  }
+  /// Runs a statement that must change one row.
+  template <class... Values>
+  void change(const std::string& sql, const Values&... values) {
+    REQUIRE(run(sql, values...).affected_rows() == 1);
+  }
 
-  Transaction& tx_;
+  storage::Session& session_;
+  storage::Phones phones_;
+  storage::Operations operations_;
   const std::int64_t phone_id_;
   std::int64_t added_ = 0;
 };
@@ -211,12 +266,11 @@ Enrolled enrolled(Site& site, const std::string& name) {
   made.second = site.add_lsc(made.operation, "second");
   made.next = site.lsc_of(made.operation, "next");
   in(*site.database, [&](Transaction& tx) {
-    REQUIRE(good(tx.certificates().confirm(made.first)));
-    const std::int64_t held[]{made.second};
-    REQUIRE(good(tx.certificates().revoke_all(held, RevocationReason::kCertificateHold)) == 1);
+    written(tx, made.phone.id,
+            {ConfirmCertificate{made.first}, RevokeCertificate{made.second, RevocationReason::kCertificateHold}});
     good(tx.keys().claim(digest("known" + name), KeyOwner::kPhone, made.phone.id));
-    good(tx.strings().count(made.phone.id, made.operation.id, {"of " + name, 1}));
   });
+  good(site.database->rounds().hear({{"of " + name, 1}, made.phone.id, made.operation.id, false}));
   return made;
 }
 
@@ -365,7 +419,7 @@ const Sequence kSequences[]{
      }},
 };
 
-TEST_CASE("a change leaves what the stores would have left, write by write") {
+TEST_CASE("a change leaves what a statement for each write would have left") {
   Site site;
   int number = 0;
   for (const Sequence& sequence : kSequences) {
@@ -375,9 +429,9 @@ TEST_CASE("a change leaves what the stores would have left, write by write") {
     const Enrolled other = enrolled(site, "SEPB" + name);
     const Enrolled third = enrolled(site, "SEPC" + name);
     REQUIRE(site.records(one.phone.id) == site.records(other.phone.id));
-    in(*site.database, [&](Transaction& tx) {
-      ByStores by_stores(tx, one.phone.id);
-      for (const Write& write : sequence.of(one)) std::visit(by_stores, write);
+    site.in_session([&](storage::Session& session) {
+      ByHand by_hand(session, one.phone.id);
+      for (const Write& write : sequence.of(one)) std::visit(by_hand, write);
     });
     const Change change{site.basis(other.phone), sequence.of(other)};
     const Member member = site.write(change);
@@ -433,8 +487,7 @@ Guarded guarded(Site& site) {
   Basis& basis = made.change.basis;
   in(*site.database, [&](Transaction& tx) {
     REQUIRE(good(tx.anchors().add(made.anchor)));
-    const std::int64_t held[]{made.held};
-    REQUIRE(good(tx.certificates().revoke_all(held, RevocationReason::kCertificateHold)) == 1);
+    written(tx, made.phone.id, {RevokeCertificate{made.held, RevocationReason::kCertificateHold}});
     basis.trust_revision = good(tx.anchors().revision());
   });
   const Basis looked = site.basis(made.phone);
@@ -482,9 +535,11 @@ std::vector<Interference> interferences(Guarded& on) {
   const std::int64_t phone = phone_id;
   const std::int64_t operation = on.operation.id;
   const void* claims = &on.key;
-  const auto revoke = [](Transaction& tx, std::int64_t id, RevocationReason reason) {
-    const std::int64_t one[]{id};
-    REQUIRE(good(tx.certificates().revoke_all(one, reason)) == 1);
+  const auto revoke = [=](Transaction& tx, std::int64_t id, RevocationReason reason) {
+    written(tx, phone, {RevokeCertificate{id, reason}});
+  };
+  const auto cancel = [=](Transaction& tx) {
+    written(tx, phone, {EndOperation{operation, OperationState::kCancelled, {}, ""}});
   };
   return {
       {&phone_id, "removed", [=](auto& tx) { good(tx.phones().remove(phone)); }},
@@ -499,17 +554,16 @@ std::vector<Interference> interferences(Guarded& on) {
          good(tx.phones().set_blocked(phone, true));
          good(tx.phones().set_blocked(phone, false));
        }},
-      {&revision, "cancelled",
-       [=](auto& tx) { good(tx.operations().finish(operation, OperationState::kCancelled, {}, "")); }},
+      {&revision, "cancelled", cancel},
       {&revision, "cancelled and scheduled",
        [=, of = on.phone](auto& tx) {
-         good(tx.operations().finish(operation, OperationState::kCancelled, {}, ""));
+         cancel(tx);
          added_operation(tx, of);
        }},
       {&revision, "revoked", [=, id = on.first](auto& tx) { revoke(tx, id, RevocationReason::kCessationOfOperation); }},
       {&revision, "put on hold", [=, id = on.first](auto& tx) { revoke(tx, id, RevocationReason::kCertificateHold); }},
       {&revision, "released", [=, id = on.held](auto& tx) { REQUIRE(good(tx.certificates().release(id))); }},
-      {&revision, "confirmed", [=, id = on.first](auto& tx) { REQUIRE(good(tx.certificates().confirm(id))); }},
+      {&revision, "confirmed", [=, id = on.first](auto& tx) { written(tx, phone, {ConfirmCertificate{id}}); }},
       {&database_start, "another server has taken over", [&](auto&) { database_start -= Duration{1}; }},
       {&looked_at, "the clock is set back", [&](auto&) { looked_at += std::chrono::minutes(1); }},
       {&looked_at, "too late", [&](auto&) { looked_at -= kLongestDecision; }},
@@ -533,7 +587,7 @@ std::vector<Interference> interferences(Guarded& on) {
        [](auto& tx) { good(tx.issuers().add(sample_issuer("CN=CAPF 2"))); }},
       {&session, "another session",
        [=](auto& tx) {
-         REQUIRE(good(tx.operations().advance(operation, kInProgress, CredentialKind::kString, {}, false)));
+         written(tx, phone, {AdvanceOperation{operation, kInProgress, CredentialKind::kString, {}, false}});
        }},
       {claims, "the key is another phone's",
        [=, key = on.key](auto& tx) {
@@ -686,6 +740,32 @@ TEST_CASE("nobody in a round waits for a lock, and a change alone does") {
     await_waiting(site, 1);
   });
   writing.join();
+}
+
+TEST_CASE("nothing is blocked and no anchor goes while a change that rests on them is being written") {
+  Site site;
+  const Guarded on = guarded(site);
+  const Phone other = site.add_phone("SEP2");
+  Change beside{site.basis(other), {SetModel{"CP-1"}}};
+  beside.basis.trust_revision = on.change.basis.trust_revision;
+  const auto another = site.fresh.open({.limits = {.lock = std::chrono::milliseconds(50)}});
+  const auto block = [](Transaction& tx) { return tx.blocks().lock(); };
+  const auto remove = [&](Transaction& tx) -> Status {
+    CAPF_TRY(tx.anchors().remove(on.anchor.sha256));
+    return {};
+  };
+  site.in_session([&](storage::Session& session) {
+    const Change* const round[]{&on.change};
+    REQUIRE(good(storage::write(session, round, true)).front().outcome == Outcome::kWritten);
+    for (const std::function<Status(Transaction&)>& waits : {std::function(block), std::function(remove)}) {
+      const Status waited = another->write(waits);
+      REQUIRE_FALSE(waited);
+      CHECK(waited.error().reason == Reason::kOverloaded);
+    }
+    CHECK(site.write(beside).outcome == Outcome::kWritten);  // who only relies on them waits for nobody
+  });
+  good(another->write(block));
+  good(another->write(remove));
 }
 
 TEST_CASE("a change of no phone differs") {

@@ -87,8 +87,8 @@ TEST_CASE("the revision of a phone is another one after each change of it, its o
     return std::exchange(before, now) < now;
   };
   CHECK(changes([&](Transaction& tx) { good(tx.phones().set_model(site.phone->id, "CP-7841")); }));
-  CHECK(changes([&](Transaction& tx) { good(tx.operations().count_failure(site.operation->id)); }));
-  CHECK(changes([&](Transaction& tx) { good(tx.certificates().confirm(site.lsc.id)); }));
+  CHECK(changes([&](Transaction& tx) { written(tx, site.phone->id, {CountFailure{site.operation->id}}); }));
+  CHECK(changes([&](Transaction& tx) { written(tx, site.phone->id, {ConfirmCertificate{site.lsc.id}}); }));
   CHECK_FALSE(changes([&](Transaction& tx) { added_phone(tx, device("SEP000000000001")); }));
 }
 
@@ -133,10 +133,10 @@ TEST_CASE("the newest operation and the one before it are found, open or not") {
   Site site;
   std::int64_t second = 0;
   in(*site.database, [&](Transaction& tx) {
-    REQUIRE(good(
-        tx.operations().finish(site.operation->id, OperationState::kFailed, Reason::kKeyGenerationFailed, "no room")));
+    written(tx, site.phone->id,
+            {EndOperation{site.operation->id, OperationState::kFailed, Reason::kKeyGenerationFailed, "no room"}});
     second = added_operation(tx, *site.phone).id;
-    REQUIRE(good(tx.operations().finish(second, OperationState::kCancelled, {}, "by hand")));
+    written(tx, site.phone->id, {EndOperation{second, OperationState::kCancelled, {}, "by hand"}});
   });
   const Dossier dossier = look(site.fresh, site.enquiry());
   CHECK_FALSE(dossier.open);
@@ -152,14 +152,12 @@ TEST_CASE("what is revoked for good is not live, what is on hold or superseded i
   Certificate foreign = site.lsc;
   in(*site.database, [&](Transaction& tx) {
     const auto add = [&](const std::string& key) {
-      Certificate lsc = sample_lsc(tx, *site.operation, site.issuer, key);
-      lsc.id = good(tx.certificates().add(lsc));
-      return lsc;
+      return good(tx.certificates().add(sample_lsc(tx, *site.operation, site.issuer, key)));
     };
-    REQUIRE(good(tx.certificates().revoke(add("held"), RevocationReason::kCertificateHold)));
-    REQUIRE(good(tx.certificates().revoke(add("gone"), RevocationReason::kUnspecified)));
-    REQUIRE(good(tx.certificates().confirm(site.lsc.id)));
-    REQUIRE(good(tx.certificates().supersede(site.lsc.id)));
+    written(tx, site.phone->id,
+            {RevokeCertificate{add("held"), RevocationReason::kCertificateHold},
+             RevokeCertificate{add("gone"), RevocationReason::kUnspecified}, ConfirmCertificate{site.lsc.id},
+             SupersedeCertificate{site.lsc.id}});
     foreign = sample_lsc(tx, *site.operation, 0, "foreign");
     foreign.kind = CertificateKind::kHandedOver;
     foreign.possession = Possession::kNone;

@@ -51,7 +51,7 @@ TEST_CASE("a phone has one open operation, and its last one is found when that h
     CHECK_FALSE(good(tx.operations().add(sample_operation(tx, phone), 100)));
     CHECK(good(tx.operations().find_open(phone.id))->id == first.id);
 
-    REQUIRE(good(tx.operations().finish(first.id, OperationState::kCancelled, std::nullopt, "")));
+    written(tx, phone.id, {EndOperation{first.id, OperationState::kCancelled, {}, ""}});
     CHECK_FALSE(good(tx.operations().find_open(phone.id)));
     CHECK(good(tx.operations().find_last(phone.id))->state == OperationState::kCancelled);
     const Operation second = added_operation(tx, phone);
@@ -62,17 +62,17 @@ TEST_CASE("a phone has one open operation, and its last one is found when that h
 TEST_CASE("an open operation advances, and an ended one changes no more") {
   const FreshDatabase fresh;
   const auto database = fresh.open();
+  Operation operation{.device = device()};
+  const auto advance = [&](OperationState to) -> Write {
+    return AdvanceOperation{operation.id, to, CredentialKind::kMic, digest("mic"), true};
+  };
   in(*database, [&](Transaction& tx) {
-    const Operation operation = added_operation(tx, added_phone(tx));
-    const auto advance = [&](OperationState to) {
-      return good(tx.operations().advance(operation.id, to, CredentialKind::kMic, digest("mic"), true));
-    };
-    CHECK(advance(OperationState::kInProgress));
-    CHECK(advance(OperationState::kIssued));
-    CHECK(advance(OperationState::kInProgress));
-    CHECK(advance(OperationState::kIssued));
-    CHECK(good(tx.operations().count_failure(operation.id)) == 1);
-    CHECK(good(tx.operations().count_failure(operation.id)) == 2);
+    operation = added_operation(tx, added_phone(tx));
+    for (int i = 0; i < 2; ++i) {
+      CHECK(written(tx, operation.phone_id, {advance(OperationState::kInProgress)}).session == i + 1);
+      written(tx, operation.phone_id, {advance(OperationState::kIssued)});
+      written(tx, operation.phone_id, {CountFailure{operation.id}});
+    }
     Operation found = *good(tx.operations().find(operation.id));
     CHECK(found.state == OperationState::kIssued);
     CHECK(found.certificates == 2);
@@ -81,10 +81,8 @@ TEST_CASE("an open operation advances, and an ended one changes no more") {
     CHECK(found.authenticated_certificate == digest("mic"));
     CHECK(found.expired_mic);
 
-    CHECK(good(tx.operations().finish(operation.id, OperationState::kFailed, Reason::kPhoneRefused, "no room")));
-    CHECK_FALSE(advance(OperationState::kInProgress));
-    CHECK_FALSE(good(tx.operations().finish(operation.id, OperationState::kSucceeded, std::nullopt, "")));
-    CHECK(good(tx.operations().count_failure(operation.id)) == 0);
+    written(tx, operation.phone_id,
+            {EndOperation{operation.id, OperationState::kFailed, Reason::kPhoneRefused, "no room"}});
     found = *good(tx.operations().find(operation.id));
     CHECK(found.state == OperationState::kFailed);
     CHECK(found.reason == Reason::kPhoneRefused);
@@ -92,6 +90,13 @@ TEST_CASE("an open operation advances, and an ended one changes no more") {
     CHECK(found.finished_at == tx.now());
     CHECK(found.string_mac.empty());
   });
+  for (const Write& late : {advance(OperationState::kInProgress), Write(CountFailure{operation.id}),
+                            Write(EndOperation{operation.id, OperationState::kSucceeded, {}, ""})}) {
+    const auto refused =
+        in_write(*database, [&](Transaction& tx) { return tx.write(operation.phone_id, std::span(&late, 1)); });
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().reason == Reason::kChangedMeanwhile);
+  }
 }
 
 TEST_CASE("the database itself holds the transitions and the end of an operation") {
@@ -99,7 +104,8 @@ TEST_CASE("the database itself holds the transitions and the end of an operation
   const auto database = fresh.open();
   in(*database, [&](Transaction& tx) {
     const Operation operation = added_operation(tx, added_phone(tx));
-    good(tx.operations().advance(operation.id, OperationState::kInProgress, CredentialKind::kString, {}, false));
+    written(tx, operation.phone_id,
+            {AdvanceOperation{operation.id, OperationState::kInProgress, CredentialKind::kString, {}, false}});
   });
   CHECK_THROWS_WITH(fresh.sql("update operations set state = 'pending'"), Catch::Contains("was begun"));
   CHECK_THROWS_WITH(fresh.sql("update operations set state = 'failed'"), Catch::Contains("check"));
@@ -123,8 +129,10 @@ TEST_CASE("operations are listed by state, kind, device and age, in pages") {
       REQUIRE(good(tx.operations().add(operation, 10)));
       operations.push_back(operation);
     }
-    good(tx.operations().finish(operations[3].id, OperationState::kFailed, Reason::kPhoneRefused, ""));
-    good(tx.operations().advance(operations[2].id, OperationState::kIssued, CredentialKind::kString, {}, false));
+    written(tx, operations[3].phone_id,
+            {EndOperation{operations[3].id, OperationState::kFailed, Reason::kPhoneRefused, ""}});
+    written(tx, operations[2].phone_id,
+            {AdvanceOperation{operations[2].id, OperationState::kIssued, CredentialKind::kString, {}, false}});
   });
   good(database->read([&](Transaction& tx) -> Status {
     const auto listed = [&](const OperationFilter& filter, const Page& page = {}) {

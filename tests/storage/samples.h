@@ -57,6 +57,11 @@ inline Operation added_operation(Transaction& tx, const Phone& phone, int string
   return *good(tx.operations().find(operation.id));
 }
 
+/// Makes writes of a phone.
+inline Written written(Transaction& tx, std::int64_t phone_id, const std::vector<Write>& writes) {
+  return good(tx.write(phone_id, writes));
+}
+
 inline IssuerRecord sample_issuer(const std::string& name = "CN=CAPF") {
   IssuerRecord issuer;
   issuer.subject = name;

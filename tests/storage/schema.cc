@@ -163,9 +163,7 @@ void look_at_certificates(Transaction& tx) {
   for (const CertificateState state : kCertificateStates) good(tx.certificates().list({.state = state}, kPage));
   CHECK(good(tx.certificates().find_serial(Bytes{1, 2})).empty());
   CHECK(good(tx.certificates().find_lsc(digest("700"))));
-  CHECK(good(tx.certificates().find_issued(700, digest("700"))));
   CHECK(good(tx.certificates().live(700)).size() == 1);
-  CHECK(good(tx.certificates().history(700)).valid);
   const std::vector<std::int64_t> phones{700, 701};
   CHECK(good(tx.certificates().phones_with_lsc(phones)).size() == 2);
   CHECK(good(tx.certificates().selected({}, phones)).size() == 2);

@@ -83,23 +83,6 @@ TEST_CASE("an anchor comes and goes, and the revision tells") {
   });
 }
 
-TEST_CASE("no anchor comes or goes while a transaction relies on the revision") {
-  const FreshDatabase fresh;
-  const auto database = fresh.open();
-  const auto another = fresh.open({.limits = {.lock = std::chrono::milliseconds(50)}});
-  in(*database, [&](Transaction& tx) {
-    const auto revision = good(tx.anchors().lock_revision());
-    in(*another, [&](Transaction& other) { CHECK(good(other.anchors().lock_revision()) == revision); });
-    const Status added = another->write([&](Transaction& other) -> Status {
-      CAPF_TRY(other.anchors().add(sample_anchor()));
-      return {};
-    });
-    REQUIRE_FALSE(added);
-    CHECK(added.error().reason == Reason::kOverloaded);
-  });
-  in(*another, [&](Transaction& other) { CHECK(good(other.anchors().add(sample_anchor()))); });
-}
-
 TEST_CASE("administrators are told apart by name and by certificate, and are disabled once") {
   const FreshDatabase fresh;
   const auto database = fresh.open();
@@ -199,7 +182,7 @@ TEST_CASE("the summary counts what is open, what ended lately, what expires and 
     REQUIRE(good(tx.operations().add(late, 10)));
     const auto ended = [&](OperationState state, std::optional<Reason> reason) {
       const Operation operation = added_operation(tx, next());
-      good(tx.operations().finish(operation.id, state, reason, ""));
+      written(tx, operation.phone_id, {EndOperation{operation.id, state, reason, ""}});
       return operation;
     };
     ended(OperationState::kFailed, Reason::kPhoneRefused);
@@ -211,7 +194,7 @@ TEST_CASE("the summary counts what is open, what ended lately, what expires and 
     for (const int days : {0, 3, 20, 40, -3}) {
       Certificate lsc = sample_lsc(tx, succeeded, issuer, std::to_string(days));
       lsc.not_after = tx.now() + hours(24 * days + 1);
-      good(tx.certificates().confirm(good(tx.certificates().add(lsc))));
+      written(tx, lsc.phone_id, {ConfirmCertificate{good(tx.certificates().add(lsc))}});
     }
     for (int i = 0; i < 3; ++i) good(tx.audit().count_refusal("192.0.2.1", Reason::kMicChanged, "SEP1"));
   });

@@ -1,6 +1,3 @@
-#include <atomic>
-#include <thread>
-
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/string_store.h"
@@ -25,14 +22,10 @@ struct Site {
   /// Each string is another one unless the test says so.
   std::optional<Reason> count(const std::string& block) { return count(block, ++next_string); }
   std::optional<Reason> count(const std::string& block, std::int64_t string) {
-    return good(in_write(*database, [&](Transaction& tx) {
-      return tx.strings().count(phone, operation, {block, string});
-    }));
+    return good(database->rounds().hear({{block, string}, phone, operation, false}));
   }
   std::optional<Reason> stranger(const std::string& block, std::int64_t string, int per_address = kStringsPerAddress) {
-    return good(in_write(*database, [&](Transaction& tx) {
-      return tx.strings().count_stranger({block, string, per_address});
-    }));
+    return good(database->rounds().hear({{block, string, per_address}, 0, 0, false}));
   }
   std::optional<TimePoint> locked_until() {
     return good(in_read(*database, [&](Transaction& tx) { return tx.phones().find(device()); }))->string_locked_until;
@@ -40,30 +33,6 @@ struct Site {
 };
 
 std::string address(int number) { return "10.0." + std::to_string(number / 256) + "." + std::to_string(number % 256); }
-
-TEST_CASE("of a thousand strings at once over two servers exactly ten are compared") {
-  Site site;
-  const auto one = site.fresh.open(8);
-  const auto two = site.fresh.open(8);
-  std::atomic<int> next{0};
-  std::atomic<int> compared{0};
-  std::atomic<int> locked{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 16; ++i) {
-    threads.emplace_back([&, &database = *(i % 2 == 0 ? one : two)] {
-      for (int number = next++; number < 1000; number = next++) {
-        const auto refusal = in_write(database, [&](Transaction& tx) {
-          return tx.strings().count(site.phone, site.operation, {address(number), number});
-        });
-        if (refusal && !*refusal) ++compared;
-        if (refusal && *refusal == Reason::kAuthStringLocked) ++locked;
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  CHECK(compared == 10);
-  CHECK(locked == 990);
-}
 
 TEST_CASE("the tenth string locks the device for ten minutes, and then it starts again at one") {
   Site site;
@@ -106,24 +75,10 @@ TEST_CASE("an operation's strings are used up over all locks, also when it has e
   CHECK(site.count(address(4)) == Reason::kAuthStringExhausted);
   CHECK(site.fresh.sql("select count from device_strings") == "3");
   in(*site.database, [&](Transaction& tx) {
-    REQUIRE(good(tx.operations().finish(site.operation, OperationState::kFailed, Reason::kAuthStringExhausted, "")));
+    written(tx, site.phone, {EndOperation{site.operation, OperationState::kFailed, Reason::kAuthStringExhausted, ""}});
   });
   CHECK(site.count(address(5)) == Reason::kAuthStringExhausted);
   CHECK(site.fresh.sql("select count(*) from operation_strings") == "0");
-}
-
-TEST_CASE("what is counted in a transaction that is rolled back is not counted") {
-  Site site;
-  for (int i = 0; i < 3; ++i) CHECK_FALSE(site.count("192.0.2.1"));
-  const Status rolled_back = site.database->write([&](Transaction& tx) -> Status {
-    CHECK_FALSE(good(tx.strings().count(site.phone, site.operation, {"192.0.2.1", 4711})));
-    return fail(Reason::kChangedMeanwhile);
-  });
-  CHECK(rolled_back.error().reason == Reason::kChangedMeanwhile);
-  CHECK(site.fresh.sql("select count from address_device_strings") == "3");
-  CHECK(site.fresh.sql("select count from address_strings") == "3");
-  CHECK(site.fresh.sql("select count from operation_strings") == "3");
-  CHECK(site.fresh.sql("select count from device_strings") == "3");
 }
 
 TEST_CASE("a right string clears the device's count and lock, and nobody else's") {
@@ -131,7 +86,7 @@ TEST_CASE("a right string clears the device's count and lock, and nobody else's"
   for (int i = 0; i < 4; ++i) CHECK_FALSE(site.count("192.0.2.1"));
   for (int i = 0; i < 6; ++i) CHECK_FALSE(site.count(address(i)));
   CHECK(site.locked_until());
-  in(*site.database, [&](Transaction& tx) { good(tx.strings().forgive(site.phone)); });
+  in(*site.database, [&](Transaction& tx) { written(tx, site.phone, {ForgiveStrings{}}); });
   CHECK_FALSE(site.locked_until());
   CHECK(site.fresh.sql("select count from address_device_strings where address_block = '192.0.2.1'") == "4");
   CHECK(site.fresh.sql("select count from address_strings where address_block = '192.0.2.1'") == "4");
@@ -173,14 +128,16 @@ TEST_CASE(
 
 TEST_CASE("13 phones with an old string, four tries each, do not use their address up") {
   Site site;
+  std::vector<Operation> operations;
   in(*site.database, [&](Transaction& tx) {
     for (int i = 0; i < 13; ++i) {
-      const Phone phone = added_phone(tx, device("SEP" + std::to_string(i)));
-      const Operation operation = added_operation(tx, phone);
-      for (int attempt = 0; attempt < 4; ++attempt)
-        CHECK_FALSE(good(tx.strings().count(phone.id, operation.id, {"192.0.2.1", i})));
+      operations.push_back(added_operation(tx, added_phone(tx, device("SEP" + std::to_string(i)))));
     }
   });
+  for (const Operation& operation : operations) {
+    const HeardString old{{"192.0.2.1", operation.id}, operation.phone_id, operation.id, false};
+    for (int attempt = 0; attempt < 4; ++attempt) CHECK_FALSE(good(site.database->rounds().hear(old)));
+  }
   CHECK(site.fresh.sql("select count from address_strings") == "13");
   // A string whose operation has ended meanwhile is recognised too.
   for (int attempt = 0; attempt < 4; ++attempt)
