@@ -24,8 +24,10 @@ struct StringTry {
 /// A string that a caller presents, after it was compared in constant time and before anything is done with that.
 struct HeardString {
   StringTry said;
-  std::int64_t phone_id = 0;      ///< 0 where there is no such device, or no operation that asks for a string:
-  std::int64_t operation_id = 0;  ///< then it is a stranger's, which the address alone counts
+  /// Not positive where there is no such device, or no operation that asks for a string: then it is a stranger's, which
+  /// the address alone counts, and stands for the name, so that strings for one name are heard one after the other.
+  std::int64_t phone_id = 0;
+  std::int64_t operation_id = 0;
   bool right = false;
 };
 

@@ -1,5 +1,6 @@
 #include "capf/service/authenticator.h"
 
+#include <limits>
 #include <utility>
 
 #include "capf/ca/certificate.h"
@@ -66,6 +67,8 @@ Status Authenticator::hear(const Caller& caller, Sight& sight, rules::Need need,
   const rules::StringUse use = rules::use_of_string(sight.facts(), need);
   if (use == rules::StringUse::kNone) return {};
   HeardString heard;
+  // For every name, so that the time tells none from another.
+  heard.phone_id = -(known_again(strings_.mac(0, caller.device, {})) & std::numeric_limits<std::int64_t>::max());
   heard.said = {caller.address.block(), known_again(strings_.mac(0, caller.device, caller.auth_string->text())),
                 policy_.wrong_strings_of(caller.address)};
   if (use == rules::StringUse::kCompared) {

@@ -1,6 +1,10 @@
 #include <atomic>
 #include <thread>
 
+#include <pqxx/transaction>
+
+#include "storage/conninfo.h"
+#include "storage/session.h"
 #include "tests/storage/samples.h"
 
 namespace capf::test {
@@ -141,6 +145,21 @@ TEST_CASE("an operation's strings are used up") {
   const Phones phones(1, 3);
   for (int i = 0; i < 3; ++i) CHECK_FALSE(phones.hear(phones.of(0, "192.0.2." + std::to_string(i), i)));
   CHECK(phones.hear(phones.of(0, "192.0.2.9", 9)) == Reason::kAuthStringExhausted);
+}
+
+TEST_CASE("strings for one name wait for each other, whether or not there is such a device, and for no other name") {
+  const Phones phones(1);
+  storage::Connection other(good(storage::link_settings(phones.fresh.conninfo(), {})));
+  pqxx::work holder(other.link);
+  const auto held = GENERATE_REF(phones.wrong.front().phone_id, std::int64_t{-5});
+  holder.exec("select lock_strings(array[" + std::to_string(held) + "::bigint], '{}')");
+  HeardString heard = phones.of(0, "192.0.2.2", 1);
+  heard.phone_id = held;
+  const auto waited = phones.database->rounds().hear(heard);
+  REQUIRE_FALSE(waited);
+  CHECK(waited.error().reason == Reason::kOverloaded);
+  heard.phone_id = -6;
+  CHECK_FALSE(phones.hear(heard));
 }
 
 TEST_CASE("strings of a round that share addresses and devices in opposite orders do not hold each other up") {
