@@ -29,7 +29,7 @@ class PostgresDatabase final : public Database {
 
   Status write(const std::function<Status(Transaction&)>& work) override;
   Status read(const std::function<Status(Transaction&)>& work) override;
-  Rounds& rounds() override { return rounds_; }
+  PostgresRounds& rounds() override { return rounds_; }
 
   /// Whether the database answers. OVERLOADED where no connection is free for a second.
   Status ping();

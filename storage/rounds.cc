@@ -138,11 +138,12 @@ PostgresRounds::PostgresRounds(LinkSettings settings, int rounds, std::chrono::m
                                std::chrono::milliseconds wait)
     : runner_(std::move(settings), {3 * rounds + kLoneWrites + 1, answer, life}, wait),
       lock_wait_(lock_wait),
-      looks_({.rounds = rounds, .members = kMostEnquiries}, [this](auto asked) { return look_round(asked); }),
-      writes_({.rounds = rounds}, [this](auto changes) { return write_round(changes); }),
-      lone_({.rounds = kLoneWrites, .members = 1},
+      looks_({.rounds = rounds, .members = kMostEnquiries, .wait = wait},
+             [this](auto asked) { return look_round(asked); }),
+      writes_({.rounds = rounds, .wait = wait}, [this](auto changes) { return write_round(changes); }),
+      lone_({.rounds = kLoneWrites, .members = 1, .wait = wait},
             [this](auto lone) { return std::vector{write_alone(*lone.front())}; }),
-      strings_({.rounds = rounds}, [this](auto heard) { return hear_round(heard); }) {}
+      strings_({.rounds = rounds, .wait = wait}, [this](auto heard) { return hear_round(heard); }) {}
 
 Result<Dossier> PostgresRounds::look(const Enquiry& enquiry, Share share, const std::function<bool()>& gone) {
   return looks_.ask(enquiry, place_of(share, 0, octets_of(enquiry), gone));

@@ -23,7 +23,7 @@ class PostgresRounds final : public Rounds {
  public:
   /// @param settings as link_settings() makes them, with kRoundsLockWait
   /// @param rounds at a time, of looks, of writes and of strings each
-  /// @param lock_wait of a lone write
+  /// @param lock_wait of a lone write. @param wait for a connection, and for a round to begin
   PostgresRounds(LinkSettings settings, int rounds, std::chrono::milliseconds answer, std::chrono::milliseconds life,
                  std::chrono::milliseconds lock_wait, std::chrono::milliseconds wait);
 
@@ -33,6 +33,8 @@ class PostgresRounds final : public Rounds {
   Status record(std::span<const RefusalRecord> refusals) override;
 
   PoolUse use() const { return runner_.use(); }
+  /// Questions that wait for a round.
+  std::size_t waiting() const { return looks_.waiting() + writes_.waiting() + lone_.waiting() + strings_.waiting(); }
 
  private:
   /// A lone write's question.

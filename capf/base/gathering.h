@@ -23,7 +23,8 @@ struct GatheringLimits {
   int rounds = 2;                                 ///< at the same time
   std::size_t members = 64;                       ///< of one round
   std::size_t octets = std::size_t{1024} * 1024;  ///< of one round's questions; a larger one goes by itself
-  std::size_t waiting = 4096;                     ///< questions
+  std::size_t waiting = 4096;                     ///< questions of one share
+  std::chrono::milliseconds wait{30'000};         ///< for a round to begin
 };
 
 /// A question's place among the others.
@@ -49,10 +50,12 @@ class Gathering {
   Gathering(const Gathering&) = delete;
   Gathering& operator=(const Gathering&) = delete;
 
-  /// Waits for the answer. Errors: OVERLOADED where too many wait; CALLER_GONE, before its round has begun; INTERNAL.
+  /// Waits for the answer. Errors: OVERLOADED where too many of the share wait, or it for too long; CALLER_GONE, before
+  /// its round has begun; INTERNAL.
   Answer ask(const Question& question, const GatheringPlace& place) {
+    const auto end = std::chrono::steady_clock::now() + limits_.wait;
     std::unique_lock lock(mutex_);
-    if (waiting_ >= limits_.waiting) return fail(Reason::kOverloaded);
+    if (queues_[place.share].size() >= limits_.waiting) return fail(Reason::kOverloaded);
     Entry entry{question, place};
     queues_[place.share].push_back(&entry);
     ++waiting_;
@@ -60,8 +63,9 @@ class Gathering {
     for (;;) {
       if (std::exchange(entry.leads, false)) lead(lock, entry);
       if (entry.answer) return *std::move(entry.answer);
-      if (!entry.taken && is_gone(entry, lock)) return fail(Reason::kCallerGone);
-      if (!entry.answer && !entry.leads) entry.changed.wait_for(lock, kBetweenLooks);
+      if (!entry.taken && is_gone(entry, lock)) return leave(entry, Reason::kCallerGone);
+      if (!entry.taken && std::chrono::steady_clock::now() >= end) return leave(entry, Reason::kOverloaded);
+      if (!entry.answer && !entry.leads) entry.changed.wait_for(lock, std::min(kBetweenLooks, limits_.wait));
     }
   }
 
@@ -72,7 +76,7 @@ class Gathering {
   }
 
  private:
-  static constexpr std::chrono::seconds kBetweenLooks{1};
+  static constexpr std::chrono::milliseconds kBetweenLooks{1000};
 
   struct Entry {
     const Question& question;
@@ -87,16 +91,19 @@ class Gathering {
 
   // An exception in what follows would leave callers in queues that they have left, or wait for ever: noexcept.
 
-  /// Takes the entry out of its queue where its caller has left. The caller is asked without the lock.
+  /// Whether the caller has left and the entry is still in its queue. The caller is asked without the lock.
   bool is_gone(Entry& entry, std::unique_lock<std::mutex>& lock) noexcept {
     if (!entry.place.gone) return false;
     lock.unlock();
     const bool gone = entry.place.gone();
     lock.lock();
-    if (!gone || entry.taken) return false;
+    return gone && !entry.taken;
+  }
+
+  Answer leave(Entry& entry, Reason why) {
     std::erase(queues_[entry.place.share], &entry);
     --waiting_;
-    return true;
+    return fail(why);
   }
 
   /// Gives each round that may begin to the caller of one of its members.

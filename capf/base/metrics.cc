@@ -61,6 +61,8 @@ struct Metrics::Series {
   Gauge& pool_size = gauge(registry, "capf_database_pool_size", "Connections that this server may have.");
   Gauge& pool_in_use = gauge(registry, "capf_database_pool_in_use", "Connections that are in use.");
   Gauge& pool_waiting = gauge(registry, "capf_database_pool_waiting", "Calls that wait for a connection.");
+  Gauge& rounds_in_use = gauge(registry, "capf_database_rounds_in_use", "Connections of rounds that are in use.");
+  Gauge& rounds_waiting = gauge(registry, "capf_database_rounds_waiting", "Questions of phones that wait for a round.");
   Family<Gauge>& operations =
       gauges(registry, "capf_operations", "Operations by state: open ones, and ended ones of the last 24 hours.");
   Gauge& overdue = gauge(registry, "capf_operations_overdue", "Open operations whose deadline has passed.");
@@ -145,6 +147,10 @@ void Metrics::set_pool(std::int64_t size, std::int64_t in_use, std::int64_t wait
   series_->pool_size.Set(static_cast<double>(size));
   series_->pool_in_use.Set(static_cast<double>(in_use));
   series_->pool_waiting.Set(static_cast<double>(waiting));
+}
+void Metrics::set_rounds(std::int64_t in_use, std::int64_t waiting) {
+  series_->rounds_in_use.Set(static_cast<double>(in_use));
+  series_->rounds_waiting.Set(static_cast<double>(waiting));
 }
 void Metrics::set_operations(std::string_view state, std::int64_t count) {
   series_->operations.Add({{"state", std::string(state)}}).Set(static_cast<double>(count));

@@ -69,6 +69,8 @@ class Metrics {
   void set_database_read_only(bool read_only);
   /// @param waiting calls that wait for a connection
   void set_pool(std::int64_t size, std::int64_t in_use, std::int64_t waiting);
+  /// Of the connections for rounds. @param waiting questions of phones that wait for a round
+  void set_rounds(std::int64_t in_use, std::int64_t waiting);
 
   /// @param state as it is spelled: "in_progress". Open ones, and ended ones of the last 24 hours.
   void set_operations(std::string_view state, std::int64_t count);

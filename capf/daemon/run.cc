@@ -149,6 +149,8 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   const PoolReading read_pool = [&database](Metrics& numbers) {
     const auto use = database->use();
     numbers.set_pool(use.size, use.in_use, use.waiting);
+    const storage::PostgresRounds& rounds = database->rounds();
+    numbers.set_rounds(rounds.use().in_use, static_cast<std::int64_t>(rounds.waiting()));
   };
   CAPF_LET(const auto server, Server::start({configuration, *database, *reserved, clock, metrics, read_pool, files,
                                              opened, *audit_key, tokens, adopted},

@@ -158,8 +158,22 @@ TEST_CASE("a caller that has left while it waited leaves its place, and one too 
   auto waits = asked(gathering, 2, {.gone = [&] { return gone.load(); }});
   wait_for([&] { return gathering.waiting() == 1; });
   CHECK(gathering.ask(3, {}).error().reason == Reason::kOverloaded);
+  auto of_another_share = asked(gathering, 4, {.share = 1});
+  wait_for([&] { return gathering.waiting() == 2; });
   gone = true;
   CHECK(waits.get().error().reason == Reason::kCallerGone);
+  CHECK(gathering.waiting() == 1);
+  held.go.release(2);
+  CHECK(first.get());
+  CHECK(of_another_share.get());
+}
+
+TEST_CASE("a question waits no longer than it may for a round to begin") {
+  Held held;
+  Numbers gathering({.rounds = 1, .wait = std::chrono::milliseconds{1}}, held.round());
+  auto first = asked(gathering, 1);
+  wait_for([&] { return held.begun() == 1; });
+  CHECK(gathering.ask(2, {}).error().reason == Reason::kOverloaded);
   CHECK(gathering.waiting() == 0);
   held.go.release();
   CHECK(first.get());

@@ -21,6 +21,7 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   metrics.count_unwritten_lsc();
   metrics.set_operations("in_progress", 7);
   metrics.set_pool(16, 5, 2);
+  metrics.set_rounds(3, 40);
   metrics.set_lscs_expiring(7, 7);
   metrics.set_certificate_not_after("issuer", *capf::parse_rfc3339("2030-01-01T00:00:00Z"));
   metrics.set_oldest_pending_age(90s);
@@ -34,6 +35,8 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   CHECK_THAT(text, Contains("capf_lscs_unwritten_total 1\n"));
   CHECK_THAT(text, Contains("capf_operations{state=\"in_progress\"} 7\n"));
   CHECK_THAT(text, Contains("capf_database_pool_in_use 5\n"));
+  CHECK_THAT(text, Contains("capf_database_rounds_in_use 3\n"));
+  CHECK_THAT(text, Contains("capf_database_rounds_waiting 40\n"));
   CHECK_THAT(text, Contains("capf_lscs_expiring{days=\"7\"} 7\n"));
   CHECK_THAT(text, Contains("capf_certificate_not_after_seconds{certificate=\"issuer\"} 1893456000\n"));
   CHECK_THAT(text, Contains("capf_oldest_pending_age_seconds 90\n"));
