@@ -104,7 +104,8 @@ TEST_CASE("a power cut between certificate and key is mended from the pending re
   // An older key is still there, the certificate is new already.
   REQUIRE(folder->install("SEP1", data("lsc.pem"), PrivateKey::generate({KeyKind::Type::kEc, 256})->pem()));
   CHECK_FALSE(folder->installed("SEP1"));
-  REQUIRE(folder->keep("SEP1", {7, Secret(std::string_view(key)), *parsed->certification_request("SEP1")}));
+  REQUIRE(folder->keep(
+      "SEP1", {7, Secret(std::string_view(key)), parsed->public_key(), *parsed->certification_request("SEP1")}));
   const auto installed = folder->installed("SEP1");
   REQUIRE(installed);
   REQUIRE(*installed);
