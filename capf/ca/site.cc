@@ -25,7 +25,6 @@ namespace {
 
 const char* const kServerAuth = "1.3.6.1.5.5.7.3.1";
 const char* const kClientAuth = "1.3.6.1.5.5.7.3.2";
-constexpr std::chrono::hours kLongestValidity{24 * 36500};
 
 std::string random_hex(Botan::RandomNumberGenerator& random) {
   Bytes octets(4);

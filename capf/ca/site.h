@@ -19,6 +19,9 @@ namespace capf::ca {
 /// letters. Errors: INVALID_CONFIGURATION.
 Status check_subject(const std::string& subject);
 
+/// The longest validity of a certificate of the site's own.
+inline constexpr std::chrono::days kLongestValidity{36500};
+
 struct AuthorityRequest {
   std::string subject;  ///< RFC 4514; empty: CN=CAPF-<8 hex digits>,O=CAPF (site CA: CN=Site CA <8 hex digits>,O=CAPF)
   TimePoint now;

@@ -65,8 +65,6 @@ Result<int> export_certificate(const Arguments& arguments, Connection& server) {
   return 0;
 }
 
-constexpr std::size_t kLargestFile = std::size_t{1024} * 1024;
-constexpr std::size_t kSerialsAtOnce = 10'000;
 constexpr int kSample = 20;
 
 /// The selections that together make up the command line's: a file of serial numbers is cut into slices.
@@ -93,7 +91,7 @@ Result<std::vector<v1::CertificateSelection>> selections(const Arguments& argume
   std::vector<v1::CertificateSelection> slices;
   std::size_t count = 0;
   for (const std::string& serial : serials) {
-    if (count++ % kSerialsAtOnce == 0) slices.push_back(selection);
+    if (count++ % kMostSerialsAtOnce == 0) slices.push_back(selection);
     slices.back().add_serials(serial);
   }
   return slices;
@@ -183,7 +181,7 @@ Result<v1::RevokeKeyRequest> named_key(const std::string& name) {
     request.set_key_sha256(std::string(as_text(*digits)));
     return request;
   }
-  CAPF_LET(const std::string file, client::read_file(name, kLargestFile));
+  CAPF_LET(const std::string file, client::read_file(name, kLargestCertificateFile));
   CAPF_LET(const Bytes key, client::public_key_of_file(file));
   request.set_key_sha256(std::string(as_text(sha256(key))));
   request.set_public_key(std::string(as_text(key)));
@@ -247,7 +245,7 @@ const std::vector<Column> kBlockedColumns{{"SHA-256", "sha256"},  {"BLOCKED AT",
 Result<int> block(const Arguments& arguments, Connection& server) {
   v1::BlockCertificatesRequest request;
   for (const std::string& path : arguments.list("FILE")) {
-    auto data = client::read_file(path, kLargestFile);
+    auto data = client::read_file(path, kLargestCertificateFile);
     if (!data) return report_usage(data.error().message);
     request.add_certificates(*std::move(data));
   }

@@ -3,11 +3,10 @@
 #include "capf/cli/pages.h"
 #include "capf/client/key.h"
 #include "capf/client/site.h"
+#include "capf/domain/page.h"
 
 namespace capf::cli {
 namespace {
-
-constexpr std::size_t kLargestAnchorFile = std::size_t{1024} * 1024;
 
 Result<int> add(const Arguments& arguments, Connection& server) {
   v1::AddAnchorsRequest request;
@@ -16,7 +15,7 @@ Result<int> add(const Arguments& arguments, Connection& server) {
     return report_usage("another site's LSC issuer needs --devices and --ends");
   }
   for (const std::string& path : arguments.list("FILE")) {
-    auto data = client::read_file(path, kLargestAnchorFile);
+    auto data = client::read_file(path, kLargestCertificateFile);
     if (!data) return report_usage(data.error().message);
     request.add_certificates(*std::move(data));
   }

@@ -21,7 +21,6 @@ const std::string kFirst = "wire";
 const std::string kPrefix = "wire-";
 const std::string kEc = "wire-ec";
 constexpr int kMost = 4;
-constexpr int kLongestValidity = 36500;  // days
 
 /// 1 for "wire", 2 for "wire-2"; nothing for another name.
 std::optional<int> number_of(const std::string& name) {
@@ -106,7 +105,7 @@ std::vector<rpc::WireCertificate> trusted_wire(const SiteFiles& files) {
 }
 
 Result<std::string> WireCertificates::add(int days, Botan::RandomNumberGenerator& random) const {
-  if (days < 1 || days > kLongestValidity) return fail(Reason::kInvalidRequest, "--days is 1 to 36500");
+  if (days < 1 || days > ca::kLongestValidity.count()) return fail(Reason::kInvalidRequest, "--days is 1 to 36500");
   CAPF_LET(const Machine machine, Machine::open(configuration_, passphrase_, clock_));
   const SiteFiles& files = machine.files;
   const auto present = names_in(files);

@@ -37,7 +37,6 @@
 namespace capf::rpc {
 
 inline constexpr std::size_t kLargestCertificationRequest = 8192;
-inline constexpr int kMostSerials = 10'000;       ///< of a selection
 inline constexpr std::size_t kLargestText = 128;  ///< of a filter or a model
 
 // ---- in

@@ -16,7 +16,6 @@ constexpr std::int64_t kLongestSeconds = 10LL * 366 * 24 * 3600;
 constexpr int kMostDays = 36500;
 constexpr int kMostNumbersOfDays = 16;
 constexpr int kMostAnchorFiles = 1000;
-constexpr std::size_t kLargestAnchorFile = 1 << 20;
 
 tl::unexpected<Error> malformed(std::string message) { return fail(Reason::kInvalidRequest, std::move(message)); }
 
@@ -382,7 +381,7 @@ Result<CertificateSelection> selection_from(const v1::CertificateSelection& sele
                       selected.state == CertificateState::kSuperseded;
     if (!good) return malformed("a certificate that can be revoked is issued, confirmed or superseded");
   }
-  if (selection.serials_size() > kMostSerials) return malformed("10,000 serial numbers at once");
+  if (selection.serials_size() > kMostSerialsAtOnce) return malformed("10,000 serial numbers at once");
   for (const std::string& text : selection.serials()) {
     CAPF_LET(const SerialNumber serial, SerialNumber::parse(text));
     selected.serials.push_back(serial);
@@ -457,7 +456,7 @@ Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request
     return malformed("1 to 1000 files with certificates at once");
   }
   for (const std::string& file : request.certificates()) {
-    if (file.empty() || file.size() > kLargestAnchorFile) {
+    if (file.empty() || file.size() > kLargestCertificateFile) {
       return fail(Reason::kRequestTooLarge, "a file with certificates has 1 to 1,048,576 octets");
     }
     const BytesView octets = as_bytes(file);

@@ -16,7 +16,7 @@ namespace {
 constexpr int kAtOnce = 200;
 constexpr std::size_t kMostFindings = 1000;
 /// An LSC's notBefore is at most so long before its time of issue: the backdating, and the duration of the transaction.
-constexpr std::chrono::minutes kBackdate{10};
+constexpr std::chrono::minutes kMostBackdated{10};
 
 std::vector<ca::Fault> beside(const IssuedRecord& record, const std::optional<TimePoint>& oldest_event, TimePoint now) {
   const Certificate& lsc = record.certificate;
@@ -37,7 +37,7 @@ std::vector<ca::Fault> beside(const IssuedRecord& record, const std::optional<Ti
       find("OPERATION", "it was issued before or after the operation that issued it");
     }
   }
-  if (lsc.not_before > lsc.issued_at || lsc.not_before < lsc.issued_at - kBackdate) {
+  if (lsc.not_before > lsc.issued_at || lsc.not_before < lsc.issued_at - kMostBackdated) {
     find("VALIDITY", "it does not begin when it was issued");
   }
   if (lsc.not_before > now) find("VALIDITY", "it begins in the future: a clock was ahead when it was issued");

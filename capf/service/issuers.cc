@@ -17,7 +17,6 @@
 namespace capf::service {
 namespace {
 
-constexpr int kLongestValidity = 36500;  ///< days
 constexpr int kMostShards = 1024;
 constexpr int kRevokedAtOnce = 200;
 
@@ -29,7 +28,7 @@ Result<std::unique_ptr<ca::SigningKey>> make_key(const IssuerRequest& request, I
 
 Result<ca::ImportedAuthority> make_authority(const IssuerRequest& request, IssuerFolder& folder, TimePoint now,
                                              Botan::RandomNumberGenerator& random) {
-  if (request.days < 1 || request.days > kLongestValidity) {
+  if (request.days < 1 || request.days > ca::kLongestValidity.count()) {
     return fail(Reason::kInvalidRequest, "an issuer is valid for 1 to 36500 days");
   }
   ca::ImportedAuthority made;
