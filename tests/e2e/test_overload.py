@@ -16,13 +16,14 @@ from e2e.site import LONG, EndToEnd, Site, eventually
 SECONDS = 60 if LONG else 8
 MORE = 1000 if faults.SANITIZED else 200  # MiB of memory
 SLOW = 2  # seconds for two commands, where there is time to be had
-ROUNDS = 2  # of phones' writes at a time
+ROUNDS = 1  # of phones' writes at a time
+PLACES = "\n[limits]\nunauthenticated_calls_in_flight = 8\nunauthenticated_calls_waiting = 24\n"  # for strangers
 SOON = 10  # seconds for one command of an administrator; on an idle machine it takes a tenth of one
 
 
 def setUpModule():
     global _site
-    _site = Site()
+    _site = Site(settings=lambda text: text + PLACES)
     unittest.addModuleCleanup(_site.close)
 
 
