@@ -19,7 +19,7 @@ class DeviceName {
   static Result<DeviceName> parse(std::string_view text);
 
   const std::string& text() const { return text_; }
-  auto operator<=>(const DeviceName&) const = default;
+  auto operator<=>(const DeviceName&) const = default;  // NOLINT(modernize-use-nullptr): it has none
 
  private:
   explicit DeviceName(std::string text) : text_(std::move(text)) {}

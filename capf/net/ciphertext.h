@@ -17,7 +17,7 @@ namespace capf::net {
 /// neither read nor answer a key update while a record of its own is half written. Threads: one.
 class Ciphertext {
  public:
-  static constexpr std::size_t kPortion = 16 * 1024;
+  static constexpr std::size_t kPortion = std::size_t{16} * 1024;
   enum class Sent : std::uint8_t { kAll, kLater, kBroken };
 
   explicit Ciphertext(int socket) : socket_(socket) {}
