@@ -12,6 +12,11 @@
 
 namespace capf::test {
 
+using storage::Member;
+using storage::Outcome;
+inline constexpr OperationState kInProgress = OperationState::kInProgress;
+inline constexpr OperationState kIssued = OperationState::kIssued;
+
 /// Everything on record of a phone, without ids, names, digests and the values of times.
 inline constexpr char kRecords[] = R"(
 select jsonb_pretty(jsonb_build_object(

@@ -15,11 +15,6 @@
 namespace capf::test {
 namespace {
 
-using storage::Member;
-using storage::Outcome;
-constexpr OperationState kInProgress = OperationState::kInProgress;
-constexpr OperationState kIssued = OperationState::kIssued;
-
 /// A change that rests on everything.
 struct Guarded {
   Phone phone{.device = device()};

@@ -292,15 +292,24 @@ TEST_CASE("strangers cost the same looks for every name") {
   }
 }
 
-TEST_CASE("trust anchors that have changed since the last look are read again, once") {
+/// A phone whose manufacturer was not trusted when it came first, and is now.
+struct Distrusted {
   Bench bench;
-  const Manufacturer maker("Maker");
-  const auto by_mic = Site::with_certificate(bench.device, maker.mic(PhoneKey(), "X-SEP1"));
-  bench.site.schedule(bench.device, kInstall, AuthMode::kMic);
-  CHECK_FALSE(bench.enrolment.pending(by_mic));
-  service::AnchorRequest anchor;
-  anchor.files = {maker.root()};
-  must(bench.site.trust.add(bench.site.administrator, anchor));
+  Manufacturer maker{"Maker"};
+  service::Caller by_mic = Site::with_certificate(bench.device, maker.mic(PhoneKey(), "X-SEP1"));
+
+  Distrusted() {
+    bench.site.schedule(bench.device, kInstall, AuthMode::kMic);
+    CHECK_FALSE(bench.enrolment.pending(by_mic));
+    service::AnchorRequest anchor;
+    anchor.files = {maker.root()};
+    must(bench.site.trust.add(bench.site.administrator, anchor));
+  }
+};
+
+TEST_CASE("trust anchors that have changed since the last look are read again, once") {
+  Distrusted phone;
+  auto& [bench, maker, by_mic] = phone;
   bench.database.looks.clear();
   CHECK(bench.enrolment.pending(by_mic));
   CHECK(bench.database.looks.size() == 2);
@@ -309,14 +318,8 @@ TEST_CASE("trust anchors that have changed since the last look are read again, o
 }
 
 TEST_CASE("trust anchors that are kept from another server are read again, though their revision is the same") {
-  Bench bench;
-  const Manufacturer maker("Maker");
-  const auto by_mic = Site::with_certificate(bench.device, maker.mic(PhoneKey(), "X-SEP1"));
-  bench.site.schedule(bench.device, kInstall, AuthMode::kMic);
-  CHECK_FALSE(bench.enrolment.pending(by_mic));
-  service::AnchorRequest anchor;
-  anchor.files = {maker.root()};
-  must(bench.site.trust.add(bench.site.administrator, anchor));
+  Distrusted phone;
+  auto& [bench, maker, by_mic] = phone;
   bench.site.sql("update trust_revision set revision = revision - 1");
   CHECK_FALSE(bench.enrolment.pending(by_mic));
   bench.database.looks.clear();

@@ -12,11 +12,6 @@
 namespace capf::test {
 namespace {
 
-using storage::Member;
-using storage::Outcome;
-constexpr OperationState kInProgress = OperationState::kInProgress;
-constexpr OperationState kIssued = OperationState::kIssued;
-
 /// Makes a write by itself, in a statement of its own.
 class ByHand {
  public:
