@@ -96,6 +96,14 @@ class Manufacturer(Identity):
                             hash=hash, not_after=not_after, ca=True)
         return cls(certificate, private)
 
+    @classmethod
+    def trusted(cls, site, test):
+        """One whose MICs the site trusts, for that class of tests."""
+        made = cls.root(f"Manufacturing CA of {test.__name__}")
+        path, _ = made.write(site.folder / test.__name__, "manufacturer")
+        site.trust("mic", path)
+        return made
+
     def intermediate(self, common_name="Test Manufacturing Sub CA", key="p-256"):
         private = make_key(key)
         certificate = build(name(common_name, organization="Test Manufacturer"), private.public_key(), self.certificate,

@@ -57,9 +57,7 @@ class EnrolTest(EndToEnd, rpc.RefusalTests):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.manufacturer = pki.Manufacturer.root(f"Manufacturing CA of {cls.__name__}")
-        path, _ = cls.manufacturer.write(cls.site.folder / cls.__name__, "manufacturer")
-        cls.site.trust("mic", path)
+        cls.manufacturer = pki.Manufacturer.trusted(cls.site, cls)
 
     def enrol(self, device, digits="", identity=None):
         channel = rpc.channel(self.site.server, "phone", identity)

@@ -17,9 +17,7 @@ class Enrolment(EndToEnd):
         super().setUpClass()
         cls.issuer = cls.site.folder / "issuer.pem"
         cls.issuer.write_text(cls.site.capfctl("issuer", "export").stdout)
-        cls.manufacturer = pki.Manufacturer.root(f"Manufacturing CA of {cls.__name__}")
-        path, _ = cls.manufacturer.write(cls.site.folder / cls.__name__, "manufacturer")
-        cls.site.trust("mic", path)
+        cls.manufacturer = pki.Manufacturer.trusted(cls.site, cls)
 
     def lsc(self, device):
         return pki.read_certificate(self.site.phones / f"{device}.pem")

@@ -26,9 +26,7 @@ class Refusals(EndToEnd, rpc.RefusalTests):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.manufacturer = pki.Manufacturer.root(f"Manufacturing CA of {cls.__name__}")
-        path, _ = cls.manufacturer.write(cls.site.folder / cls.__name__, "manufacturer")
-        cls.site.trust("mic", path)
+        cls.manufacturer = pki.Manufacturer.trusted(cls.site, cls)
 
     def scheduled(self, auth, *options, kind="install", device=None):
         device = self.site.add_phone(device or self.device())

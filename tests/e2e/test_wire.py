@@ -24,9 +24,7 @@ class Wire(EndToEnd):
         pinned = cls.site.folder / "wire.pem"
         pinned.write_text(cls.site.capfctl("issuer", "export", "--wire").stdout)
         cls.pinned = pki.der(pki.read_certificate(pinned))
-        cls.manufacturer = pki.Manufacturer.root(f"Manufacturing CA of {cls.__name__}")
-        path, _ = cls.manufacturer.write(cls.site.folder / cls.__name__, "manufacturer")
-        cls.site.trust("mic", path)
+        cls.manufacturer = pki.Manufacturer.trusted(cls.site, cls)
 
     def phone(self, device, **options):
         return Phone(self.site.server.endpoints["wire"], device, pinned=self.pinned, **options)
