@@ -9,6 +9,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <span>
@@ -50,15 +51,14 @@ class Gathering {
   Gathering(const Gathering&) = delete;
   Gathering& operator=(const Gathering&) = delete;
 
-  /// Waits for the answer. Errors: OVERLOADED where too many of the share wait, or it for too long; CALLER_GONE, before
-  /// its round has begun; INTERNAL.
+  /// Waits for the answer. Errors: OVERLOADED where too many of the share wait, or this question has waited too
+  /// long; CALLER_GONE, before its round has begun; INTERNAL.
   Answer ask(const Question& question, const GatheringPlace& place) {
     const auto end = std::chrono::steady_clock::now() + limits_.wait;
     std::unique_lock lock(mutex_);
     if (queues_[place.share].size() >= limits_.waiting) return fail(Reason::kOverloaded);
     Entry entry{question, place};
     queues_[place.share].push_back(&entry);
-    ++waiting_;
     appoint();
     for (;;) {
       if (std::exchange(entry.leads, false)) lead(lock, entry);
@@ -72,7 +72,8 @@ class Gathering {
   /// Questions that wait for a round.
   std::size_t waiting() const {
     const std::lock_guard lock(mutex_);
-    return waiting_;
+    return std::transform_reduce(queues_.begin(), queues_.end(), std::size_t{0}, std::plus<>(),
+                                 [](const auto& queue) { return queue.size(); });
   }
 
  private:
@@ -102,7 +103,6 @@ class Gathering {
 
   Answer leave(Entry& entry, Reason why) {
     std::erase(queues_[entry.place.share], &entry);
-    --waiting_;
     return fail(why);
   }
 
@@ -131,7 +131,6 @@ class Gathering {
 
   void take(Entry& entry) {
     std::erase(queues_[entry.place.share], &entry);
-    --waiting_;
     entry.taken = true;
   }
 
@@ -185,7 +184,6 @@ class Gathering {
   mutable std::mutex mutex_;
   std::array<std::deque<Entry*>, kShares> queues_;
   std::size_t turn_ = 0;
-  std::size_t waiting_ = 0;
   int running_ = 0;
   std::set<std::int64_t> busy_;  ///< keys of the members of rounds
 };
