@@ -70,6 +70,14 @@ const char* curve_name(int bits) {
   }
 }
 
+constexpr int kSaltOctets = 32;
+
+/// RSA: SHA-256; EC: by the size of the curve.
+const EVP_MD* digest_of(const EVP_PKEY* key) {
+  if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC || EVP_PKEY_get_bits(key) <= 256) return EVP_sha256();
+  return EVP_PKEY_get_bits(key) <= 384 ? EVP_sha384() : EVP_sha512();
+}
+
 /// PEM is base64 of DER, so its library calls fail only for want of memory.
 std::string pem_of(const char* label, BytesView der) {
   const Bio bio(BIO_new(BIO_s_mem()));
@@ -206,15 +214,13 @@ Result<Bytes> PrivateKey::sign_bare(Digest digest, BytesView data) const {
 }
 
 Result<Bytes> PrivateKey::sign(BytesView data) const {
-  const int bits = EVP_PKEY_get_bits(key_.get());
-  const EVP_MD* hash = is_rsa() || bits <= 256 ? EVP_sha256() : bits <= 384 ? EVP_sha384() : EVP_sha512();
   const std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* with = nullptr;
   Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));
   std::size_t size = signature.size();
-  if (context == nullptr || EVP_DigestSignInit(context.get(), &with, hash, nullptr, key_.get()) != 1 ||
+  if (context == nullptr || EVP_DigestSignInit(context.get(), &with, digest_of(key_.get()), nullptr, key_.get()) != 1 ||
       (is_rsa() && (EVP_PKEY_CTX_set_rsa_padding(with, RSA_PKCS1_PSS_PADDING) != 1 ||
-                    EVP_PKEY_CTX_set_rsa_pss_saltlen(with, 32) != 1)) ||
+                    EVP_PKEY_CTX_set_rsa_pss_saltlen(with, kSaltOctets) != 1)) ||
       EVP_DigestSign(context.get(), signature.data(), &size, data.data(), data.size()) != 1) {
     return dropping_errors(fail_internal("the key did not sign"));
   }

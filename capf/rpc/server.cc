@@ -110,11 +110,8 @@ void set_limits(grpc::ServerBuilder& builder, const Profile& profile, const Call
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // a pair of sockets has no delay
 
   grpc::ResourceQuota quota;
-  int threads = kFurtherThreads;
-  for (const Capacity& capacity : {limits.known, limits.unproven, limits.strangers}) {
-    threads += capacity.running + capacity.waiting + static_cast<int>(limits.answers.most);
-  }
-  quota.SetMaxThreads(threads);
+  constexpr std::size_t kKinds = 3;  // of callers, whose answers wait beside their calls
+  quota.SetMaxThreads(static_cast<int>(most_calls(limits) + kKinds * limits.answers.most));
   builder.SetResourceQuota(quota);
 }
 

@@ -83,7 +83,7 @@ struct CallLimits {
   OpenCalls::Patience answers{std::chrono::milliseconds{5000}, 32};
   std::size_t enrolments = 10'000;  ///< calls of Enrol whose phones have proven who they are
 };
-inline constexpr CallLimits kPhoneCallLimits{{32, 128, 8}, {32, 96, 112}};
+inline constexpr CallLimits kPhoneCallLimits{.known = {32, 128, 8}, .strangers = {32, 96, 112}};
 inline constexpr CallLimits kAdminCallLimits{
     {16, 48, 48}, {2, 4, 4}, {4, 12, 12}, {std::chrono::milliseconds{60'000}, 32}};
 
