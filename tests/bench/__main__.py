@@ -42,8 +42,8 @@ class Size:
     crl_rounds: int = 2
 
 
-QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, grpc_phones=150, kept_phones=300, idle_phones=30, token_phones=200, peer_seconds=2,
-             on_record=100_000, waiting=1000, waiting_rate=200, key_seconds=10,
+QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, grpc_phones=150, kept_phones=300, idle_phones=30,
+             token_phones=200, peer_seconds=2, on_record=100_000, waiting=1000, waiting_rate=200, key_seconds=10,
              rebooting=500, rebooting_rate=500, revoked=10_000, ocsp_seconds=2, entries=100_000, crl_interval=6,
              crl_phones=1500, crl_rounds=1)
 

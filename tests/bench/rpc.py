@@ -197,7 +197,7 @@ def two_servers(site, size):
         site.servers.remove(second)
     rates = [ride.rate for ride in rides]
     return [
-        Row("wire enrolments at two servers", "/s", rates, "at least", 0.15,
+        Row("wire enrolments at two servers", "/s", rates, "at least", 1 / 3,
             Limit("of two key operations each", limits), mean_shares(rides)),
         Row("the same", "/s", rates, "at least", 0.9, Limit("at one server", single)),
     ]
