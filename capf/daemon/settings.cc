@@ -408,7 +408,8 @@ const std::vector<Group>& groups() {
         {"unauthenticated_calls_waiting", "such calls that wait; an eighth is always left for other addresses",
          number(0, 100000, AT(limits.unauthenticated_calls_waiting))},
         {"enrolments",
-         "open calls of Enrol, of phones that have proven who they are; a phone may take half an hour for its key",
+         "open calls of Enrol, of phones that have proven who they are; a phone may take as long for its key as its "
+         "operation is open",
          number(1, kMost, AT(limits.enrolments))},
         {"connections",
          "in all, and never more than a fifth of the process's descriptors; above, the oldest that has proven nothing "
