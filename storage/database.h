@@ -14,7 +14,8 @@ namespace capf::storage {
 struct DatabaseSettings {
   std::string conninfo;
   int connections = 16;
-  int rounds = 1;  ///< at a time, of looks, of writes and of strings each, on connections of their own, and five more
+  int rounds =
+      1;  ///< of each kind at a time (looks, writes, strings); they use 3 * rounds + 5 connections of their own
   std::chrono::milliseconds wait{5'000};    ///< for a free connection
   std::chrono::milliseconds life{300'000};  ///< of a connection, about
   SessionLimits limits;

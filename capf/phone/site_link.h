@@ -31,7 +31,7 @@ class SiteLink {
   CAPF_PHONE_CALLS(CAPF_PHONE_DECLARE)
 #undef CAPF_PHONE_DECLARE
 
-  /// What the phone says to a message of the server; an error ends the dialogue, and is the result.
+  /// The phone's reply to a message of the server; an error ends the dialogue, and is the result.
   using Reply = std::function<Result<v1::EnrolRequest>(const v1::EnrolResponse&)>;
   /// The whole dialogue of Enrol, repeated from its beginning.
   Result<v1::EnrolDone> enrol(const v1::Credential& credential, const Reply& reply);

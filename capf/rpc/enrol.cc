@@ -18,8 +18,8 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kCheckPeriod{10};
 
-/// Answers the questions of one session by the use cases. Kept of the caller are the dialogue and the certificate of
-/// the connection, never the digits. Threads: one at a time.
+/// Answers the questions of one session by the use cases. It keeps the caller's dialogue and the
+/// connection's certificate, never the digits. Threads: one at a time.
 class Clerk {
  public:
   Clerk(PhoneStream& stream, const EnrolParts& parts, const Enrolling& call)
@@ -129,8 +129,8 @@ class Clerk {
   ca::ConfirmationNonce nonce_{};          ///< drawn for it
 };
 
-/// One of these is under way at any time: a read, a work of this server's, or a write. Finish() is called once, when
-/// none of the latter two is; gRPC then calls OnDone() after everything else.
+/// One of these is under way at any time: a read, beside which a check may run; work for a message; or a write.
+/// Finish() is called once, when neither work nor a write is; gRPC then calls OnDone() after everything else.
 class EnrolCall final : public EnrolReactor, public Enrolling, public std::enable_shared_from_this<EnrolCall> {
  public:
   EnrolCall(std::unique_ptr<PhoneStream> stream, const EnrolParts& parts)
@@ -197,7 +197,7 @@ class EnrolCall final : public EnrolReactor, public Enrolling, public std::enabl
  private:
   // The caller of each of these holds the mutex.
 
-  /// What came while a check was under way.
+  /// Goes on with what came while a check was under way.
   void go_on() {
     if (cut_) return take(session_.cut(*cut_));
     if (const auto arrived = std::exchange(arrived_, std::nullopt)) take_read(*arrived);

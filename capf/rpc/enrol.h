@@ -11,7 +11,7 @@
 
 namespace capf::rpc {
 
-/// What calls of Enrol need. It outlives them.
+/// The parts that calls of Enrol use. They outlive the calls.
 struct EnrolParts {
   service::Enrolment& enrolment;
   Enrolments& enrolments;

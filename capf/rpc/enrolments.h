@@ -20,7 +20,7 @@ class Enrolling {
   using Moment = std::chrono::steady_clock::time_point;
 
   virtual ~Enrolling() = default;
-  /// About once a second: the time for what must not last.
+  /// Ends what must not last. Called about once a second.
   virtual void tick(Moment now) = 0;
   /// Ends the call, after the message that is being worked on.
   virtual void end(const Error& why) = 0;

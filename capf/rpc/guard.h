@@ -54,7 +54,7 @@ class PhoneStream {
   /// The caller whom the credential names, still unverified; the authentication string is wiped from the message. An
   /// error is recorded as a stranger's.
   virtual Result<service::Caller> read(const v1::Credential& credential) = 0;
-  /// Is told how the use case has judged that caller.
+  /// Takes the use case's judgement of that caller.
   virtual void take_verdict(const Status& outcome) = 0;
   /// Records a stranger's refusal. @return what is told of it
   virtual Error refuse(Error error) = 0;

@@ -202,7 +202,7 @@ Result<rules::IssueAnswer> Enrolment::issue(const Caller& caller, BytesView key,
   };
   auto answer = perform(caller, use);
   if (!issuing.made) return answer;
-  // Of a commit in doubt nobody knows.
+  // A commit in doubt may have been made.
   const bool may_be_written =
       answer ? answer->certificate == issuing.made->lsc.der : answer.error().reason == Reason::kCommitInDoubt;
   if (!may_be_written) {

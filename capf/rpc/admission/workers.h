@@ -15,7 +15,7 @@ class Workers {
  public:
   /// @param most threads. @param waiting works that may wait for one
   Workers(std::size_t most, std::size_t waiting) : most_(most), waiting_(waiting) {}
-  /// Does what was given before.
+  /// Waits until the work that was given before is done.
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
