@@ -197,12 +197,13 @@ TEST_CASE("an issuer that is on record, or whose key is another's, is not taken 
   CHECK(refused(site.issuers.add(site.administrator, brought())) == Reason::kIssuerExists);
 
   must(site.issuers.activate(site.administrator, added.id, false));
-  service::IssuerRequest many = p256();
-  many.shards = 1025;
-  CHECK(refused(site.issuers.add(site.administrator, std::move(many))) == Reason::kInvalidRequest);
-  service::IssuerRequest endless = p256();
-  endless.days = 36501;
-  CHECK(refused(site.issuers.add(site.administrator, std::move(endless))) == Reason::kInvalidRequest);
+  const auto reason_of = [&](auto change) {
+    service::IssuerRequest request = p256();
+    change(request);
+    return refused(site.issuers.add(site.administrator, std::move(request)));
+  };
+  CHECK(reason_of([](auto& request) { request.shards = 1025; }) == Reason::kInvalidRequest);
+  CHECK(reason_of([](auto& request) { request.days = 36501; }) == Reason::kInvalidRequest);
 }
 
 TEST_CASE("an expired issuer is not activated") {
