@@ -75,9 +75,9 @@ void start(Opening& opening) {
 }
 
 Status begin_or_go_on(Opening& opening, OperationKind kind) {
-  if (opening.who.session) return check_goes_on(opening);
+  CAPF_TRY(check_goes_on(opening));
   CAPF_TRY(check_pending(opening, kind));
-  start(opening);
+  if (!opening.who.session) start(opening);
   return {};
 }
 

@@ -36,7 +36,7 @@ Status check_pending(Opening& opening, OperationKind kind);
 Status check_goes_on(const Opening& opening);
 /// The phone begins: the operation's record says how it authenticated, and a session before this one is over.
 void start(Opening& opening);
-/// check_pending() and start(), or check_goes_on() for a dialogue.
+/// check_goes_on() and check_pending(); outside a dialogue start() too.
 Status begin_or_go_on(Opening& opening, OperationKind kind);
 
 /// Whether the phone may begin an operation by itself.

@@ -131,6 +131,27 @@ Case going_on() {
   return subject;
 }
 
+/// The same of a deletion.
+Case going_on_to_delete() {
+  Case subject = going_on();
+  subject.dossier.open->kind = OperationKind::kDelete;
+  subject.begun->kind = OperationKind::kDelete;
+  subject.ask = Ask::kGiveUp;
+  return subject;
+}
+
+/// The same where the phone hands over its certificates.
+Case going_on_to_hand_over() {
+  Case subject = going_on();
+  subject.dossier.open->kind = OperationKind::kTroubleshoot;
+  subject.begun->kind = OperationKind::kTroubleshoot;
+  subject.ask = Ask::kHandOver;
+  subject.handed = handing_over().handed;
+  return subject;
+}
+
+void be_late(Case& c) { c.dossier.open->completes_by = rules_now() - Duration{1}; }
+
 struct Row {
   const char* what;
   Case (*good)();
@@ -308,7 +329,7 @@ const Row kRows[] = {
     {"no active issuer", by_lsc, [](Case& c) { c.dossier.active_issuer.reset(); }, Reason::kIssuerKeyAbsent},
     {"a delete is pending", by_lsc, [](Case& c) { c.dossier.open->kind = OperationKind::kDelete; },
      Reason::kOperationKind},
-    {"late", by_lsc, [](Case& c) { c.dossier.open->completes_by = rules_now() - Duration{1}; },
+    {"late", by_lsc, be_late,
      Reason::kDeadlinePassed},
     {"a renewal that is stopped", by_itself, [](Case& c) { c.dossier.phone->self_service_stopped_at = rules_now(); },
      Reason::kSelfServiceRefused},
@@ -334,12 +355,15 @@ const Row kRows[] = {
      [](Case& c) { c.handed[0].facts = capf::fail(Reason::kCertificateDates); }, Reason::kCertificateDates},
     {"nothing can fail", reporting, [](Case& c) { c.dossier.open.reset(); }, Reason::kNoPendingOperation},
     {"nothing to begin", beginning, [](Case& c) { c.dossier.open.reset(); }, Reason::kNoPendingOperation},
-    {"too late to begin", beginning, [](Case& c) { c.dossier.open->completes_by = rules_now() - Duration{1}; },
+    {"too late to begin", beginning, be_late,
      Reason::kDeadlinePassed},
     // a dialogue that goes on
     {"it was cancelled meanwhile", going_on, [](Case& c) { c.dossier.open.reset(); }, Reason::kOperationEnded},
     {"another one was scheduled meanwhile", going_on, [](Case& c) { c.dossier.open->id = 8; },
      Reason::kOperationEnded},
+    {"its request comes late", going_on, be_late, Reason::kDeadlinePassed},
+    {"its deletion comes late", going_on_to_delete, be_late, Reason::kDeadlinePassed},
+    {"what it hands over comes late", going_on_to_hand_over, be_late, Reason::kDeadlinePassed},
     {"the device was removed meanwhile", going_on, [](Case& c) { c.dossier.phone.reset(); }, Reason::kOperationEnded},
     {"the device was blocked meanwhile", going_on, [](Case& c) { c.dossier.phone->blocked_at = rules_now(); },
      Reason::kDeviceBlocked},
@@ -390,8 +414,9 @@ std::set<std::string> named_reasons() {
 }
 
 TEST_CASE("every good case of the rules is served") {
-  for (auto* const good : {by_lsc, by_mic, by_expired_mic, by_foreign_lsc, by_string, by_null_string, by_itself, by_two,
-                           confirming, deleting, handing_over, reporting, beginning, going_on}) {
+  for (auto* const good :
+       {by_lsc, by_mic, by_expired_mic, by_foreign_lsc, by_string, by_null_string, by_itself, by_two, confirming,
+        deleting, handing_over, reporting, beginning, going_on, going_on_to_delete, going_on_to_hand_over}) {
     const Outcome outcome = decide(good());
     INFO((outcome.error ? std::string(to_string(outcome.error->reason)) : ""));
     CHECK_FALSE(outcome.error);
