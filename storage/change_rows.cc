@@ -19,7 +19,7 @@ struct Field {
 template <auto Member>
 inline constexpr auto item = [](Array& array, const auto& row) { array.add(row.*Member); };
 
-constexpr Field<MemberRow> kMembers[]{
+constexpr Field<MemberRow> kMemberFields[]{
     {"phone_id", "bigint", item<&MemberRow::phone_id>},
     {"revision", "bigint", item<&MemberRow::revision>},
     {"database_start", "timestamptz", item<&MemberRow::database_start>},
@@ -30,18 +30,18 @@ constexpr Field<MemberRow> kMembers[]{
     {"session", "bigint", item<&MemberRow::session>},
     {"operation_id", "bigint", item<&MemberRow::operation_id>},
 };
-constexpr Field<DigestRow> kDigests[]{
+constexpr Field<DigestRow> kDigestFields[]{
     {"member", "int", item<&DigestRow::member>},
     {"sha256", "bytea", item<&DigestRow::sha256>},
 };
-constexpr Field<ClaimRow> kClaims[]{
+constexpr Field<ClaimRow> kClaimFields[]{
     {"member", "int", item<&ClaimRow::member>},   {"phone_id", "bigint", item<&ClaimRow::phone_id>},
     {"sha256", "bytea", item<&ClaimRow::sha256>}, {"modulus_sha256", "bytea", item<&ClaimRow::modulus>},
     {"owner", "text", item<&ClaimRow::owner>},
 };
 
 using Added = AddedOperationRow;
-constexpr Field<Added> kAddedOperations[]{
+constexpr Field<Added> kAddedOperationFields[]{
     {"member", "int", item<&Added::member>},
     {"phone_id", "bigint", [](Array& array, const Added& row) { array.add(row.operation->phone_id); }},
     {"kind", "text", [](Array& array, const Added& row) { array.add(to_string(row.operation->kind)); }},
@@ -70,7 +70,7 @@ constexpr Field<Added> kAddedOperations[]{
     {"session", "bigint", [](Array& array, const Added& row) { array.add(row.steps.begun); }},
 };
 using Changed = ChangedOperationRow;
-constexpr Field<Changed> kChangedOperations[]{
+constexpr Field<Changed> kChangedOperationFields[]{
     {"member", "int", item<&Changed::member>},
     {"phone_id", "bigint", item<&Changed::phone_id>},
     {"id", "bigint", item<&Changed::id>},
@@ -88,7 +88,7 @@ constexpr Field<Changed> kChangedOperations[]{
 };
 
 using Lsc = AddedCertificateRow;
-constexpr Field<Lsc> kAddedCertificates[]{
+constexpr Field<Lsc> kAddedCertificateFields[]{
     {"member", "int", item<&Lsc::member>},
     {"phone_id", "bigint", item<&Lsc::phone_id>},
     {"kind", "text", [](Array& array, const Lsc& row) { array.add(to_string(row.certificate->kind)); }},
@@ -104,7 +104,7 @@ constexpr Field<Lsc> kAddedCertificates[]{
     {"possession", "text", [](Array& array, const Lsc& row) { array.add(to_string(row.certificate->possession)); }},
     {"shard", "int", [](Array& array, const Lsc& row) { array.add(row.certificate->shard); }},
 };
-constexpr Field<ChangedCertificateRow> kChangedCertificates[]{
+constexpr Field<ChangedCertificateRow> kChangedCertificateFields[]{
     {"member", "int", item<&ChangedCertificateRow::member>},
     {"phone_id", "bigint", item<&ChangedCertificateRow::phone_id>},
     {"id", "bigint", item<&ChangedCertificateRow::id>},
@@ -112,16 +112,16 @@ constexpr Field<ChangedCertificateRow> kChangedCertificates[]{
     {"supersedes", "boolean", item<&ChangedCertificateRow::supersedes>},
     {"reason", "int", item<&ChangedCertificateRow::reason>},
 };
-constexpr Field<ChangedPhoneRow> kChangedPhones[]{
+constexpr Field<ChangedPhoneRow> kChangedPhoneFields[]{
     {"member", "int", item<&ChangedPhoneRow::member>},    {"phone_id", "bigint", item<&ChangedPhoneRow::phone_id>},
     {"mic_sha256", "bytea", item<&ChangedPhoneRow::mic>}, {"fresh", "boolean", item<&ChangedPhoneRow::fresh>},
     {"model", "text", item<&ChangedPhoneRow::model>},     {"stops", "boolean", item<&ChangedPhoneRow::stops>},
 };
-constexpr Field<ForgivenRow> kForgiven[]{
+constexpr Field<ForgivenRow> kForgivenFields[]{
     {"member", "int", item<&ForgivenRow::member>},
     {"phone_id", "bigint", item<&ForgivenRow::phone_id>},
 };
-constexpr Field<AttemptRow> kAttempts[]{
+constexpr Field<AttemptRow> kAttemptFields[]{
     {"member", "int", item<&AttemptRow::member>},
     {"phone_id", "bigint", item<&AttemptRow::phone_id>},
     {"address", "text", [](Array& array, const AttemptRow& row) { array.add(row.attempt->address); }},
@@ -137,7 +137,7 @@ std::optional<std::string> spelled(const std::optional<Reason>& reason) {
 }
 
 const AuditEvent& event_of(const EventRow& row) { return row.added->event; }
-constexpr Field<EventRow> kEvents[]{
+constexpr Field<EventRow> kEventFields[]{
     {"member", "int", item<&EventRow::member>},
     {"actor_kind", "text", [](Array& array, const EventRow& row) { array.add(to_string(event_of(row).actor.kind)); }},
     {"actor", "text", [](Array& array, const EventRow& row) { array.add(shortened(event_of(row).actor.name, 128)); }},
@@ -158,18 +158,19 @@ constexpr Field<EventRow> kEvents[]{
 /// Visits the tables in the order of their parameters.
 template <class Visit>
 void visit_tables(const ChangeRows& rows, Visit visit) {
-  visit("members", kMembers, rows.members);
-  visit("shown_certificates", kDigests, rows.certificates);
-  visit("shown_keys", kDigests, rows.keys);
-  visit("claims", kClaims, rows.claims);
-  visit("added_operations", kAddedOperations, rows.added_operations);
-  visit("changed_operations", kChangedOperations, rows.changed_operations);
-  visit("added_certificates", kAddedCertificates, rows.added_certificates);
-  visit("changed_certificates", kChangedCertificates, rows.changed_certificates);
-  visit("changed_phones", kChangedPhones, rows.changed_phones);
-  visit("forgiven", kForgiven, rows.forgiven);
-  visit("attempts", kAttempts, rows.attempts);
-  visit("events", kEvents, rows.events);
+  using enum ChangeTable;
+  visit(kMembers, "members", kMemberFields, rows.members);
+  visit(kShownCertificates, "shown_certificates", kDigestFields, rows.certificates);
+  visit(kShownKeys, "shown_keys", kDigestFields, rows.keys);
+  visit(kClaims, "claims", kClaimFields, rows.claims);
+  visit(kAddedOperations, "added_operations", kAddedOperationFields, rows.added_operations);
+  visit(kChangedOperations, "changed_operations", kChangedOperationFields, rows.changed_operations);
+  visit(kAddedCertificates, "added_certificates", kAddedCertificateFields, rows.added_certificates);
+  visit(kChangedCertificates, "changed_certificates", kChangedCertificateFields, rows.changed_certificates);
+  visit(kChangedPhones, "changed_phones", kChangedPhoneFields, rows.changed_phones);
+  visit(kForgiven, "forgiven", kForgivenFields, rows.forgiven);
+  visit(kAttempts, "attempts", kAttemptFields, rows.attempts);
+  visit(kEvents, "events", kEventFields, rows.events);
 }
 
 /// Turns the writes of one change into rows.
@@ -283,26 +284,33 @@ void fold(ChangeRows& rows, std::span<const Write> writes) {
 
 }  // namespace
 
-std::string ChangeRows::tables() {
+std::string ChangeRows::tables(const ChangeTables& given) {
   std::string text;
   int number = 0;
-  visit_tables(ChangeRows(), [&](const std::string& name, const auto& fields, const auto&) {
-    std::string arrays;
-    std::string names;
+  visit_tables(ChangeRows(), [&](ChangeTable table, const std::string& name, const auto& fields, const auto&) {
+    std::string arrays, names, nulls;
     for (const auto& field : fields) {
-      arrays += "$" + std::to_string(++number) + "::" + field.type + "[], ";
+      const std::string type = std::string("::") + field.type;
+      if (given.has(table)) arrays += (arrays.empty() ? "$" : ", $") + std::to_string(++number) + type + "[]";
       names += std::string(field.name) + ", ";
+      nulls += "null" + type + " as " + field.name + ", ";
     }
-    arrays.resize(arrays.size() - 2);
-    text += (text.empty() ? "" : ", ") + name + " as materialized (select " + names + "place from unnest(" + arrays +
-            ") with ordinality as given (" + names + "place))";
+    text += (text.empty() ? "" : ", ") + name;
+    if (given.has(table)) {
+      text += " as materialized (select " + names + "place from unnest(" + arrays + ") with ordinality as given (" +
+              names + "place))";
+    } else {
+      text += " as (select " + nulls + "null::bigint as place where false)";
+    }
   });
   return text;
 }
 
-Parameters ChangeRows::parameters() const {
+Parameters ChangeRows::parameters(const ChangeTables& given) const {
   Parameters parameters;
-  visit_tables(*this, [&](const char*, const auto& fields, const auto& rows) {
+  visit_tables(*this, [&](ChangeTable table, const char*, const auto& fields, const auto& rows) {
+    CAPF_INVARIANT(given.has(table) || rows.empty());
+    if (!given.has(table)) return;
     for (const auto& field : fields) {
       Array array;
       for (const auto& row : rows) field.add(array, row);
@@ -310,6 +318,14 @@ Parameters ChangeRows::parameters() const {
     }
   });
   return parameters;
+}
+
+ChangeTables ChangeRows::filled() const {
+  ChangeTables filled;
+  visit_tables(*this, [&](ChangeTable table, const char*, const auto&, const auto& rows) {
+    filled.set(static_cast<std::size_t>(table), !rows.empty());
+  });
+  return filled;
 }
 
 void ChangeRows::add(const Change& change) {

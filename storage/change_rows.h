@@ -1,6 +1,8 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -105,14 +107,41 @@ struct EventRow {
   const AddEvent* added = nullptr;
 };
 
+/// The tables, in the order of their parameters.
+enum class ChangeTable : std::size_t {
+  kMembers,
+  kShownCertificates,
+  kShownKeys,
+  kClaims,
+  kAddedOperations,
+  kChangedOperations,
+  kAddedCertificates,
+  kChangedCertificates,
+  kChangedPhones,
+  kForgiven,
+  kAttempts,
+  kEvents,
+};
+class ChangeTables : public std::bitset<static_cast<std::size_t>(ChangeTable::kEvents) + 1> {
+ public:
+  ChangeTables() = default;
+  ChangeTables(const bitset& tables) : bitset(tables) {}
+  ChangeTables(std::initializer_list<ChangeTable> tables) {
+    for (const ChangeTable table : tables) set(static_cast<std::size_t>(table));
+  }
+  bool has(ChangeTable table) const { return test(static_cast<std::size_t>(table)); }
+};
+
 /// The rows of a round. They refer to the changes, which outlive them.
 class ChangeRows {
  public:
   /// The names, types and numbers of the arrays: "members as materialized (select … from unnest($1::bigint[], …) …),
-  /// …"; `place` is the number of a row, from 1.
-  static std::string tables();
-  /// Their values, in the same order.
-  Parameters parameters() const;
+  /// …"; `place` is the number of a row, from 1. Tables that are not among `given` have no parameters and no rows.
+  static std::string tables(const ChangeTables& given);
+  /// The values of those, in the same order.
+  Parameters parameters(const ChangeTables& given) const;
+  /// The tables that have rows.
+  ChangeTables filled() const;
 
   void add(const Change& change);
   /// Without a basis.

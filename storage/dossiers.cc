@@ -1,6 +1,8 @@
 #include "storage/dossiers.h"
 
 #include <algorithm>
+#include <array>
+#include <string>
 #include <utility>
 
 #include "storage/certificates.h"
@@ -18,16 +20,7 @@ enum Kind : int { kDevice, kOpen, kNewest, kLive, kShown, kConfirmed, kClaim, kR
 // `found` has the keys of what belongs to each device, by indexes alone; the select list brings the rows. A name that
 // is not on record takes the same way. Subqueries with offset or limit, and not_after in a sum, keep plans that were
 // made for empty tables from reading whole indexes. The columns that end in _ part the groups.
-const Statement kLook{
-    "dossiers_look",
-    "with asked as materialized (select i, device from unnest($1::text[]) with ordinality as a (device, i)), "
-    "shown as materialized (select distinct i, sha256 from unnest($2::bigint[], $3::bytea[]) as s (i, sha256)), "
-    "keys as materialized (select i, sha256 from unnest($4::bigint[], $5::bytea[]) as k (i, sha256)), "
-    "confirmed as (select i, sha256 from unnest($6::bigint[], $7::bytea[]) as c (i, sha256)), "
-    "claims as (select distinct i, sha256 from unnest($8::bigint[], $9::bytea[]) as c (i, sha256)), "
-    "named as materialized (select a.i, p.id as phone_id from asked a "
-    "left join phones p on p.device = a.device and p.removed_at is null), "
-    "found (i, kind, place, phone_id, operation_id, certificate_id, key_sha256) as ("
+const std::string kOwn =
     "select i, 0, 0::bigint, phone_id, null::bigint, null::bigint, null::bytea from named "
     "union all select n.i, 1, 0, null, o.id, null, null from named n "
     "join operations o on o.phone_id = n.phone_id and o.finished_at is null "
@@ -37,12 +30,14 @@ const Statement kLook{
     "certificates c where "
     "c.phone_id = n.phone_id and c.kind = 'lsc' and (c.revoked_at is null or c.revocation_reason = 6) and "
     "(c.not_after + interval '0' >= now() or exists (select from operations o where o.id = c.operation_id and "
-    "o.finished_at is null)) offset 0) as c "
-    "union all select s.i, 4, c.id, null, c.operation_id, c.id, null from shown s "
-    "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
+    "o.finished_at is null)) offset 0) as c ";
+const std::string kOffered =
     "union all select s.i, 5, c.id, null, c.operation_id, c.id, null from confirmed s "
     "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
-    "union all select i, 6, 0, null, null, null, sha256 from claims "
+    "union all select i, 6, 0, null, null, null, sha256 from claims ";
+const std::string kShownFound =
+    "union all select s.i, 4, c.id, null, c.operation_id, c.id, null from shown s "
+    "join certificates c on c.kind = 'lsc' and c.sha256 = s.sha256 "
     "union all select s.i, 7, 0, null, null, null, s.sha256 from shown s cross join lateral ("
     "select from blocked_certificates where sha256 = s.sha256 limit 1) as b "
     "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k cross join lateral ("
@@ -50,7 +45,8 @@ const Statement kLook{
     "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k cross join lateral ("
     "select from blocked_certificates where modulus_sha256 = k.sha256 limit 1) as b "
     "union all select k.i, 7, 0, null, null, null, k.sha256 from keys k "
-    "join public_keys p on p.sha256 = k.sha256 and p.compromised) "
+    "join public_keys p on p.sha256 = k.sha256 and p.compromised ";
+const std::string kRows =
     "select f.i, f.kind, microseconds(now()), microseconds(pg_postmaster_start_time()), "
     "pg_is_in_recovery(), "
     "(select revision from trust_revision), (select id from issuers where active), "
@@ -62,17 +58,49 @@ const Statement kLook{
     "h.confirmed_at is not null limit 1) is not null end, "
     "case when f.kind = 0 then p.revision end, "
     "case when f.kind = 0 then p.id end as phone_, " +
-        phone_columns() + ", o.id as operation_, " + kOperationColumns + ", c.id as certificate_, " +
-        certificate_columns() + ", i.id as issuer_, " + kIssuerColumns + ", k.sha256 as key_, " + kKeyColumns +
-        " from found f left join certificates c on c.id = f.certificate_id "
-        "left join operations o on o.id = f.operation_id "
-        "left join phones p on p.id = coalesce(f.phone_id, o.phone_id, c.phone_id) "
-        "left join lateral (select locked_until from device_strings where phone_id = f.phone_id offset 0) as s on true "
-        "left join lateral (select at, address, transport, kind, reason, message from phone_attempts "
-        "where phone_id = f.phone_id offset 0) as t on true "
-        "left join issuers i on i.id = c.issuer_id "
-        "left join public_keys k on k.sha256 = f.key_sha256 and f.kind = 6 "
-        "order by f.i, f.kind, f.place"};
+    phone_columns() + ", o.id as operation_, " + kOperationColumns + ", c.id as certificate_, " +
+    certificate_columns() + ", i.id as issuer_, " + kIssuerColumns + ", k.sha256 as key_, " + kKeyColumns +
+    " from found f left join certificates c on c.id = f.certificate_id "
+    "left join operations o on o.id = f.operation_id "
+    "left join phones p on p.id = coalesce(f.phone_id, o.phone_id, c.phone_id) "
+    "left join lateral (select locked_until from device_strings where phone_id = f.phone_id offset 0) as s on true "
+    "left join lateral (select at, address, transport, kind, reason, message from phone_attempts "
+    "where phone_id = f.phone_id offset 0) as t on true "
+    "left join issuers i on i.id = c.issuer_id "
+    "left join public_keys k on k.sha256 = f.key_sha256 and f.kind = 6 "
+    "order by f.i, f.kind, f.place";
+
+// Each part of a statement costs its start also where nobody has anything for it, so there is one for each of the four.
+struct Look {
+  bool offered = false;  ///< keys, or a confirmed certificate
+  bool shown = false;    ///< certificates
+  Statement statement;
+};
+
+Look look_for(const char* name, bool offered, bool shown) {
+  int number = 1;
+  std::string text =
+      "with asked as materialized (select i, device from unnest($1::text[]) with ordinality as a (device, i)), ";
+  const auto add_digests = [&](const std::string& list) {
+    const std::string members = std::to_string(++number);
+    const std::string digests = std::to_string(++number);
+    text += list + " as materialized (select distinct i, sha256 from unnest($" + members + "::bigint[], $" + digests +
+            "::bytea[]) as given (i, sha256)), ";
+  };
+  if (offered) add_digests("confirmed"), add_digests("claims");
+  if (shown) add_digests("shown"), add_digests("keys");
+  text +=
+      "named as materialized (select a.i, p.id as phone_id from asked a "
+      "left join phones p on p.device = a.device and p.removed_at is null), "
+      "found (i, kind, place, phone_id, operation_id, certificate_id, key_sha256) as (" +
+      kOwn;
+  if (offered) text += kOffered;
+  if (shown) text += kShownFound;
+  return {offered, shown, {name, text + ") " + kRows}};
+}
+
+const std::array kLooks{look_for("dossiers_look_named", false, false), look_for("dossiers_look_offered", true, false),
+                        look_for("dossiers_look_shown", false, true), look_for("dossiers_look", true, true)};
 
 /// The facts of a device alone.
 struct Device {
@@ -144,20 +172,40 @@ struct Owned {
   }
 };
 
-Parameters parameters_of(std::span<const Enquiry* const> enquiries) {
+/// The names and digests of a round.
+struct Asked {
   std::vector<std::string> devices;
   Owned certificates, keys, confirmed, claims;
-  for (std::size_t i = 0; i < enquiries.size(); ++i) {
-    const Enquiry& enquiry = *enquiries[i];
-    devices.push_back(enquiry.device.text());
-    certificates.add(i, enquiry.certificates);
-    keys.add(i, enquiry.keys);
-    if (enquiry.confirmed) confirmed.add(i, {&*enquiry.confirmed, 1});
-    for (const KeyClaim& claim : enquiry.claims) claims.add(i, claim.key.all());
+
+  explicit Asked(std::span<const Enquiry* const> enquiries) {
+    for (std::size_t i = 0; i < enquiries.size(); ++i) {
+      const Enquiry& enquiry = *enquiries[i];
+      devices.push_back(enquiry.device.text());
+      certificates.add(i, enquiry.certificates);
+      keys.add(i, enquiry.keys);
+      if (enquiry.confirmed) confirmed.add(i, {&*enquiry.confirmed, 1});
+      for (const KeyClaim& claim : enquiry.claims) claims.add(i, claim.key.all());
+    }
   }
-  return Parameters(devices, certificates.members, certificates.digests, keys.members, keys.digests, confirmed.members,
-                    confirmed.digests, claims.members, claims.digests);
-}
+
+  /// The least one that answers all of them.
+  const Look& look() const {
+    const bool offered = !confirmed.members.empty() || !claims.members.empty();
+    const bool shown = !certificates.members.empty() || !keys.members.empty();
+    return *std::ranges::find_if(kLooks, [&](const Look& l) { return l.offered == offered && l.shown == shown; });
+  }
+
+  Parameters parameters(const Look& look) const {
+    Parameters parameters(devices);
+    const auto add = [&](const Owned& owned) {
+      parameters.add(owned.members);
+      parameters.add(owned.digests);
+    };
+    if (look.offered) add(confirmed), add(claims);
+    if (look.shown) add(certificates), add(keys);
+    return parameters;
+  }
+};
 
 void keep_issuer(Dossier& dossier, std::optional<IssuerRecord> issuer) {
   if (!issuer) return;
@@ -212,7 +260,9 @@ std::vector<std::optional<KeyRecord>> records_of(const Enquiry& enquiry, const D
 
 Result<std::vector<Dossier>> look(Session& session, std::span<const Enquiry* const> enquiries) {
   CAPF_INVARIANT(!enquiries.empty() && enquiries.size() <= kMostEnquiries);
-  CAPF_LET(auto rows, session.all(kLook, parameters_of(enquiries), read));
+  const Asked asked(enquiries);
+  const Look& with = asked.look();
+  CAPF_LET(auto rows, session.all(with.statement, asked.parameters(with), read));
   std::vector<Dossier> dossiers(enquiries.size());
   std::vector<std::vector<KeyRow>> keys(enquiries.size());
   for (Row& row : rows) {
