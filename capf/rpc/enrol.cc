@@ -67,7 +67,8 @@ class Clerk {
     if (!begun) verdict = tl::unexpected<Error>(begun.error());
     stream_.take_verdict(verdict);
     if (!begun) return std::move(begun).error();
-    Status entered = parts_.enrolments.enter(call_, begun->begun.phone_id, begun->begun.session.value_or(0));
+    const DialogueNumber number{begun->begun.operation_id.value_or(0), begun->begun.session.value_or(0)};
+    Status entered = parts_.enrolments.enter(call_, begun->begun.phone_id, number);
     if (!entered) return std::move(entered).error();
     caller->begun = std::move(begun->begun);
     caller->auth_string.reset();

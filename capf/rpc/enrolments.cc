@@ -32,7 +32,7 @@ void Enrolments::add(const std::shared_ptr<Enrolling>& call) {
   if (closed) call->end(Error::of(Reason::kShuttingDown));
 }
 
-Status Enrolments::enter(const Enrolling& call, std::int64_t phone_id, std::int64_t session) {
+Status Enrolments::enter(const Enrolling& call, std::int64_t phone_id, const DialogueNumber& number) {
   std::shared_ptr<Enrolling> replaced;
   {
     const std::lock_guard lock(mutex_);
@@ -41,12 +41,12 @@ Status Enrolments::enter(const Enrolling& call, std::int64_t phone_id, std::int6
       return fail(Reason::kOverloaded, "there are as many enrolments as the server allows");
     }
     if (before != dialogues_.end()) {
-      if (before->second.session > session) return fail(Reason::kSessionReplaced);
+      if (before->second.number > number) return fail(Reason::kSessionReplaced);
       Entry& entry = calls_.at(before->second.call);
       entry.phone_id = 0;
       replaced = entry.call.lock();
     }
-    dialogues_[phone_id] = {&call, session};
+    dialogues_[phone_id] = {&call, number};
     calls_.at(&call).phone_id = phone_id;
   }
   if (replaced) replaced->end(Error::of(Reason::kSessionReplaced));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,15 @@
 #include "capf/rpc/readiness.h"
 
 namespace capf::rpc {
+
+/// Names a dialogue of a phone. Of two the larger one is the later: ids of operations grow, and each operation counts
+/// its sessions from 1.
+struct DialogueNumber {
+  std::int64_t operation_id = 0;
+  std::int64_t session = 0;
+
+  auto operator<=>(const DialogueNumber&) const = default;
+};
 
 /// One call of Enrol, as it is watched over. Threads: any.
 class Enrolling {
@@ -38,9 +48,9 @@ class Enrolments {
 
   /// A call has begun.
   void add(const std::shared_ptr<Enrolling>& call);
-  /// It has begun the phone's dialogue of that number. A call with an earlier dialogue of the phone ends with
-  /// SESSION_REPLACED. Errors: SESSION_REPLACED where a later one is here, OVERLOADED.
-  Status enter(const Enrolling& call, std::int64_t phone_id, std::int64_t session);
+  /// It has begun that dialogue of the phone. A call with an earlier one of the phone ends with SESSION_REPLACED.
+  /// Errors: SESSION_REPLACED where a later one is here, OVERLOADED.
+  Status enter(const Enrolling& call, std::int64_t phone_id, const DialogueNumber& number);
   void leave(const Enrolling& call);
   /// Ends all, and each that comes later, with SHUTTING_DOWN.
   void close();
@@ -52,7 +62,7 @@ class Enrolments {
   };
   struct Dialogue {
     const Enrolling* call = nullptr;
-    std::int64_t session = 0;
+    DialogueNumber number;
   };
   void watch();
 
