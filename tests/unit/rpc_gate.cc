@@ -54,8 +54,10 @@ class Play {
       gate().call_started(std::stoul(rest));
     } else if (verb == "ended") {
       gate().call_ended(std::stoul(rest));
-    } else if (verb == "ageless" || verb == "aging") {
-      gate().hold(verb == "ageless");
+    } else if (verb == "ageless") {
+      gate().hold();
+    } else if (verb == "aging" || verb == "leaving") {
+      gate().release(verb == "aging", now_);
     } else if (verb == "time") {
       now_ += std::chrono::milliseconds(std::stol(rest));
       gate().tick(now_);

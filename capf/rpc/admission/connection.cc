@@ -348,12 +348,11 @@ void Connection::say_goodbye() {
 void Connection::hold() {
   stream_.trust();
   place_.prove();
-  gate_->hold(true);
+  gate_->hold();
 }
 
 void Connection::release(bool stays) {
-  gate_->hold(false);
-  if (!stays) gate_->shut_down(now());
+  gate_->release(stays, now());
   go_on();
 }
 

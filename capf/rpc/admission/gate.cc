@@ -133,7 +133,8 @@ class NghttpGate final : public Gate {
   void call_started(CallId call) override;
   void call_ended(CallId call) override;
   std::vector<CallId> take_answered() override { return std::exchange(answered_, {}); }
-  void hold(bool held) override { held_ = held; }
+  void hold() override { ++holds_; }
+  void release(bool stays, Moment now) override;
   void shut_down(Moment now) override;
   void tick(Moment now) override;
   bool over() const override;
@@ -202,7 +203,7 @@ class NghttpGate final : public Gate {
   Moment heard_;
   std::optional<Moment> pinged_;
   std::optional<Moment> closing_;
-  bool held_ = false;
+  std::size_t holds_ = 0;  ///< calls that hold it
   bool last_goaway_ = false;
   bool server_gone_ = false;
   bool gone_ = false;  ///< the client can get no more octets
@@ -356,6 +357,13 @@ void NghttpGate::call_ended(CallId call) {
   serve_waiting();
 }
 
+void NghttpGate::release(bool stays, Moment now) {
+  now_ = now;
+  if (--holds_ > 0) return;
+  if (closing_) closing_ = now;
+  if (!stays) shut_down(now);
+}
+
 void NghttpGate::shut_down(Moment now) {
   now_ = now;
   if (closing_) return;
@@ -382,9 +390,9 @@ void NghttpGate::tick(Moment now) {
     nghttp2_submit_rst_stream(client_.get(), NGHTTP2_FLAG_NONE, stream->at_client, NGHTTP2_CANCEL);
   }
   if (closing_ && now - *closing_ >= kLastRequests) finish_shutdown();
-  if (closing_ && now - *closing_ >= limits_.age_grace) gone_ = true;
+  if (closing_ && holds_ == 0 && now - *closing_ >= limits_.age_grace) gone_ = true;
   if (!has_calls() && now - idle_since_ >= limits_.idle) shut_down(now);
-  if (!held_ && now - since_ >= limits_.age) shut_down(now);
+  if (holds_ == 0 && now - since_ >= limits_.age) shut_down(now);
   if (pinged_ && heard_ >= *pinged_) pinged_.reset();
   if (pinged_ && now - *pinged_ >= limits_.keepalive_answer) gone_ = true;
   if (!pinged_ && now - heard_ >= limits_.keepalive) {

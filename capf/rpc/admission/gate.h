@@ -80,9 +80,11 @@ class Gate {
   /// The calls that gRPC has answered or given up since the last time, each once.
   virtual std::vector<CallId> take_answered() = 0;
 
-  /// While it is held, its age does not end the connection.
-  virtual void hold(bool held) = 0;
-  /// Takes no further request; what runs may end within `age_grace`.
+  /// A call of its client may last: until each such call has been released, its age does not end the connection.
+  virtual void hold() = 0;
+  /// One of them has ended. @param stays whether the client may call again; else the last release shuts it down
+  virtual void release(bool stays, Moment now) = 0;
+  /// Takes no further request; what runs may end within `age_grace`, which begins at the last release.
   virtual void shut_down(Moment now) = 0;
   /// Applies the limits of time. To be called about once a second.
   virtual void tick(Moment now) = 0;

@@ -45,8 +45,9 @@ class Peer {
   virtual void prove() = 0;
   /// Charges a stranger for useless work: its connection rests for that.
   virtual void charge(std::chrono::nanoseconds work) = 0;
-  /// The peer has proven a device in a call that may last: until release() its connection is no stranger's, and its age
-  /// does not end it. Afterwards one without a certificate that has authenticated takes no further call.
+  /// The peer has proven a device in a call that may last: until each such call has called release(), its connection is
+  /// no stranger's, and its age does not end it. Afterwards one without a certificate that has authenticated takes no
+  /// further call.
   virtual void hold() = 0;
   virtual void release() = 0;
   virtual void call_started(Gate::CallId call) = 0;
