@@ -2,6 +2,8 @@
 #include <future>
 #include <memory>
 #include <semaphore>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -30,6 +32,18 @@ class Lasting {
     std::binary_semaphore may_end{0};
   };
   const std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+/// A system that gives threads, or none.
+struct System {
+  bool gives = true;
+
+  Workers::MakeThread make_thread() {
+    return [this](std::function<void()> run) {
+      if (!gives) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+      return std::thread(std::move(run));
+    };
+  }
 };
 
 }  // namespace
@@ -75,4 +89,28 @@ TEST_CASE("a work may give another one") {
   Workers workers(1, 1);
   REQUIRE(workers.give([&] { static_cast<void>(workers.give([&] { done.set_value(); })); }));
   done.get_future().wait();
+}
+
+TEST_CASE("a work for which the system gives no thread waits for one that there is") {
+  System system;
+  Workers workers(2, 0, system.make_thread());
+  std::promise<void> done;
+  Lasting lasting(workers);
+  system.gives = false;
+  CHECK(workers.give([&] { done.set_value(); }));
+  CHECK_FALSE(workers.give([] {}));  // as many as there may be threads
+  lasting.end();
+  done.get_future().wait();
+}
+
+TEST_CASE("without any thread a work is refused, and is not done later either") {
+  System system{.gives = false};
+  std::vector<int> done;
+  {
+    Workers workers(1, 10, system.make_thread());
+    CHECK_FALSE(workers.give([&] { done.push_back(1); }));
+    system.gives = true;
+    CHECK(workers.give([&] { done.push_back(2); }));
+  }
+  CHECK(done == std::vector<int>{2});
 }
