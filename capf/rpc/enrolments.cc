@@ -6,7 +6,7 @@
 namespace capf::rpc {
 namespace {
 
-constexpr std::chrono::seconds kTick{1};
+constexpr std::chrono::milliseconds kTick{250};
 
 }  // namespace
 

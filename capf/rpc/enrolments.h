@@ -30,7 +30,7 @@ class Enrolling {
   using Moment = std::chrono::steady_clock::time_point;
 
   virtual ~Enrolling() = default;
-  /// Ends what must not last. Called about once a second.
+  /// Ends what must not last. Called about four times a second.
   virtual void tick(Moment now) = 0;
   /// Ends the call, after the message that is being worked on.
   virtual void end(const Error& why) = 0;

@@ -40,7 +40,7 @@ class Stream {
  public:
   virtual ~Stream() = default;
   /// Waits, no longer than `pause`. Errors, with which the stream ends: SHUTTING_DOWN, CALLER_GONE, and the refusal of
-  /// an administrator who was disabled meanwhile (noticed within 5 s).
+  /// an administrator who was disabled meanwhile, noticed at the first return after 5 s.
   virtual Status pause(std::chrono::milliseconds pause) = 0;
 };
 
