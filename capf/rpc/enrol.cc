@@ -37,6 +37,9 @@ class Clerk {
     }
   }
 
+  /// The end of the operation's time, which the call knows without the database; nothing for a stranger.
+  std::optional<steady_clock::time_point> deadline() const { return deadline_; }
+
   /// Whether the dialogue may go on while the phone is silent. A server that cannot say ends nothing.
   Status check() {
     try {
@@ -72,6 +75,7 @@ class Clerk {
     const DialogueNumber number{begun->begun.operation_id.value_or(0), begun->begun.session.value_or(0)};
     Status entered = parts_.enrolments.enter(call_, begun->begun.phone_id, number);
     if (!entered) return std::move(entered).error();
+    deadline_ = steady_clock::now() + begun->left;
     caller->begun = std::move(begun->begun);
     caller->auth_string.reset();
     caller_.emplace(*std::move(caller));
@@ -128,8 +132,9 @@ class Clerk {
   const EnrolParts& parts_;
   const Enrolling& call_;
   std::optional<service::Caller> caller_;  ///< who has proven the device
-  Bytes issued_;                           ///< the certificate that waits for its confirmation
-  ca::ConfirmationNonce nonce_{};          ///< drawn for it
+  std::optional<steady_clock::time_point> deadline_;
+  Bytes issued_;                   ///< the certificate that waits for its confirmation
+  ca::ConfirmationNonce nonce_{};  ///< drawn for it
 };
 
 /// One of these is under way at any time: a read, beside which a check may run; work for a message; or a write.
@@ -177,11 +182,8 @@ class EnrolCall final : public EnrolReactor, public Enrolling, public std::enabl
   void tick(Moment now) override {
     const std::lock_guard lock(mutex_);
     if (working_ || writing_ || finished_) return;
-    if (!session_.authenticated()) {
-      if (now - begun_ >= enrol::kCredentialWait) take(session_.timeout());
-    } else if (now - checked_ >= kCheckPeriod) {
-      check(now);
-    }
+    if (now >= clerk_.deadline().value_or(begun_ + enrol::kCredentialWait)) return take(session_.timeout());
+    if (session_.authenticated() && now - checked_ >= kCheckPeriod) check(now);
   }
 
   void end(const Error& why) override {

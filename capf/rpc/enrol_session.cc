@@ -82,8 +82,9 @@ Step Session::answer(Answer answer) {
 }
 
 Step Session::timeout() {
-  if (state_ != State::kCredential) return {};
-  return end(Error::of(Reason::kCredentialMissing), true);
+  if (state_ == State::kCredential) return end(Error::of(Reason::kCredentialMissing), true);
+  if (!authenticated_) return {};
+  return end(Error::of(Reason::kDeadlinePassed), true);
 }
 
 Step Session::closed() {

@@ -91,7 +91,8 @@ class Session {
   Step receive(const v1::EnrolRequest& message);
   /// Takes the answer to the question of the last step.
   Step answer(Answer answer);
-  /// kCredentialWait is over. Changes nothing once the phone has said who it is.
+  /// The phone has let its time pass: kCredentialWait, and once the service has authenticated it, that of its
+  /// operation. Changes nothing between them.
   Step timeout();
   /// The phone closed its side of the call, or the connection broke.
   Step closed();

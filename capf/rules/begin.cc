@@ -14,7 +14,7 @@ Decision<BeginAnswer> begin(const Facts& facts, const Identity& identity) {
   AddEvent began = done(opening.draft.actor, "operation.begin", *operation, proof_words(opening.who));
   began.repeated = true;
   opening.draft.add(std::move(began));
-  BeginAnswer answer{begun_of(identity), *operation};
+  BeginAnswer answer{begun_of(identity), *operation, operation->completes_by - opening.now()};
   answer.begun.operation_id = operation->id;
   answer.begun.kind = operation->kind;
   answer.begun.session = operation->session;

@@ -9,6 +9,7 @@ namespace capf::rules {
 struct BeginAnswer {
   Begun begun;  ///< see begun_of(): the write gives the id of a renewal
   Operation operation;
+  Duration left{};  ///< until its completes_by, by the database's clock
 };
 
 /// Begins the pending operation, or a renewal, for a transport where the server leads. Another dialogue of the phone

@@ -496,6 +496,31 @@ TEST_CASE("a phone is enrolled with its authentication string over gRPC") {
   REQUIRE(stub->ConfirmCertificate(&context, confirm, &confirmed).ok());
 }
 
+TEST_CASE("a call of Enrol ends at its operation's deadline, before its phone's authority is looked at again") {
+  Servers servers;
+  const DeviceName device = servers.site.add_phone("SEP001122334455");
+  v1::EnrolRequest request;
+  request.mutable_credential()->set_device(device.text());
+  request.mutable_credential()->set_auth_string(
+      servers.site.schedule(device, OperationKind::kInstall, AuthMode::kString));
+  servers.site.sql("update operations set completes_by = now() + interval '4 seconds'");
+  const auto begun = std::chrono::steady_clock::now();
+  const auto stub = servers.phones();
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{30});
+  const auto call = stub->Enrol(&context);
+  REQUIRE(call->Write(request));
+  v1::EnrolResponse response;
+  REQUIRE(call->Read(&response));
+  CHECK(response.has_pending());
+  CHECK_FALSE(call->Read(&response));
+  CHECK(reason_of(call->Finish()) == "DEADLINE_PASSED");
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds{9});
+  const auto attempt = servers.site.last_attempt(device);
+  REQUIRE(attempt);
+  CHECK(attempt->reason == Reason::kDeadlinePassed);
+}
+
 TEST_CASE("a stranger's malformed request is refused with its reason and counted") {
   Servers servers;
   const auto stub = servers.phones();

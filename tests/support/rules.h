@@ -138,7 +138,9 @@ inline Outcome decide_for(const rules::Facts& facts, const rules::Identity& who,
                         [] { return std::string("reported"); });
     case Ask::kBegin:
       return outcome_of(rules::begin(facts, who), [](const rules::BeginAnswer& answer) {
-        return "begun " + operation_words(answer.operation) + " session " + std::to_string(*answer.begun.session);
+        const auto hours = std::chrono::duration_cast<std::chrono::hours>(answer.left).count();
+        return "begun " + operation_words(answer.operation) + " session " + std::to_string(*answer.begun.session) +
+               " for " + std::to_string(hours) + " hours";
       });
   }
   CAPF_INVARIANT(false);
