@@ -19,6 +19,8 @@ using std::chrono::steady_clock;
 /// From one look at a silent phone's authority to the next. A phone that loses it is cut within 10 s, of which the tick
 /// and the look itself have the rest.
 constexpr std::chrono::seconds kCheckPeriod{9};
+/// The time for records that wait when the server stops.
+constexpr std::chrono::seconds kLastRecords{2};
 
 /// Answers the questions of one session by the use cases. It keeps the caller's dialogue and the
 /// connection's certificate, never the digits. Threads: one at a time.
@@ -52,15 +54,25 @@ class Clerk {
     }
   }
 
-  /// Puts on record what ends the call. @return what is told of it
-  Error record(Error why) {
+  bool knows_phone() const { return caller_.has_value(); }
+
+  /// Counts the refusal of a stranger. Does not block. @return what is told of it
+  Error refuse(Error why) { return stream_.refuse(std::move(why)); }
+
+  /// Puts on record what ends the call of a phone.
+  void record(const Error& why) {
+    if (parts_.enrolments.closed_for(kLastRecords)) return lose(why);
     try {
-      if (!caller_) return stream_.refuse(std::move(why));
       parts_.enrolment.broke_off(*caller_, why);
     } catch (const std::exception& error) {
       log_error("record.failed", {{"cause", error.what()}});
     }
-    return why;
+  }
+
+  /// The log alone has it.
+  void lose(const Error& why) {
+    const auto left_out = parts_.lost.admit(steady_clock::now());
+    if (left_out) log_warning("record.dropped", why, {{"device", caller_->device.text()}, {"left_out", *left_out}});
   }
 
  private:
@@ -98,7 +110,10 @@ class Clerk {
 
   enrol::Answer serve(const enrol::Confirm& confirm) {
     Status signed_well = ca::verify_confirmation(issued_, caller_->device, nonce_, confirm.signature);
-    if (!signed_well) return record(std::move(signed_well).error());
+    if (!signed_well) {
+      record(signed_well.error());
+      return std::move(signed_well).error();
+    }
     return done(parts_.enrolment.confirm(*caller_, sha256(issued_)));
   }
 
@@ -242,11 +257,21 @@ class EnrolCall final : public EnrolReactor, public Enrolling, public std::enabl
       return write(*std::move(step.send));
     }
     if (!step.to_record) return finish(step.outcome);
-    const Error why = step.outcome.error();
-    const bool given = work(
-        parts_.messages, [this, why] { return clerk_.record(why); },
-        [this](Error told) { finish(tl::unexpected<Error>(std::move(told))); });
-    if (!given) finish(tl::unexpected<Error>(why));
+    if (!clerk_.knows_phone()) return finish(fail(clerk_.refuse(std::move(step.outcome).error())));
+    record_and_finish(step.outcome.error());
+  }
+
+  /// The call gives up its place among the open ones before, because its record may wait for others.
+  void record_and_finish(const Error& why) {
+    parts_.enrolments.leave(*this);
+    const auto record = [this, why] {
+      clerk_.record(why);
+      return why;
+    };
+    const auto take_recorded = [this](const Error& recorded) { finish(fail(recorded)); };
+    if (work(parts_.records, record, take_recorded)) return;
+    clerk_.lose(why);
+    finish(fail(why));
   }
 
   void write(v1::EnrolResponse response) {

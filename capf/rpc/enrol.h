@@ -3,6 +3,7 @@
 #include <botan/rng.h>
 #include <grpcpp/support/server_callback.h>
 
+#include "capf/base/log.h"
 #include "capf/rpc/admission/workers.h"
 #include "capf/rpc/enrolments.h"
 #include "capf/rpc/guard.h"
@@ -17,6 +18,8 @@ struct EnrolParts {
   Enrolments& enrolments;
   Workers& messages;  ///< for messages, which wait there for their places
   Workers& checks;    ///< for what is asked while a phone is silent
+  Workers& records;   ///< for what ends the calls of phones: thousands may end at once
+  LogLimit& lost;     ///< of lines on records that found no room there, or no time
   Botan::RandomNumberGenerator& random;
 };
 

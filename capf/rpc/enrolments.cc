@@ -6,6 +6,8 @@
 namespace capf::rpc {
 namespace {
 
+using std::chrono::steady_clock;
+
 constexpr std::chrono::milliseconds kTick{250};
 
 }  // namespace
@@ -27,7 +29,7 @@ void Enrolments::add(const std::shared_ptr<Enrolling>& call) {
   {
     const std::lock_guard lock(mutex_);
     calls_[call.get()] = {call};
-    closed = closed_;
+    closed = closed_.has_value();
   }
   if (closed) call->end(Error::of(Reason::kShuttingDown));
 }
@@ -65,12 +67,17 @@ void Enrolments::close() {
   std::vector<std::shared_ptr<Enrolling>> open;
   {
     const std::lock_guard lock(mutex_);
-    closed_ = true;
+    if (!closed_) closed_ = steady_clock::now();
     for (const auto& [key, entry] : calls_) open.push_back(entry.call.lock());
   }
   for (const auto& call : open) {
     if (call) call->end(Error::of(Reason::kShuttingDown));
   }
+}
+
+bool Enrolments::closed_for(std::chrono::milliseconds time) const {
+  const std::lock_guard lock(mutex_);
+  return closed_ && steady_clock::now() - *closed_ >= time;
 }
 
 void Enrolments::watch() {
@@ -80,7 +87,7 @@ void Enrolments::watch() {
     for (const auto& [key, entry] : calls_) open.push_back(entry.call.lock());
     const bool drain = readiness_.draining() && !closed_;
     lock.unlock();
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = steady_clock::now();
     for (const auto& call : open) {
       if (call) call->tick(now);
     }

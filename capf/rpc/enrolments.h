@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "capf/base/error.h"
@@ -54,6 +55,8 @@ class Enrolments {
   void leave(const Enrolling& call);
   /// Ends all, and each that comes later, with SHUTTING_DOWN.
   void close();
+  /// Whether close() was called so long ago.
+  bool closed_for(std::chrono::milliseconds time) const;
 
  private:
   struct Entry {
@@ -68,11 +71,11 @@ class Enrolments {
 
   const Readiness& readiness_;
   const std::size_t most_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<const Enrolling*, Entry> calls_;
   std::map<std::int64_t, Dialogue> dialogues_;  ///< by the phone
-  bool closed_ = false;
+  std::optional<Enrolling::Moment> closed_;     ///< since when
   bool stopping_ = false;
   std::thread watcher_;  ///< last: it uses what stands above
 };

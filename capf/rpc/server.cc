@@ -88,6 +88,9 @@ net::ConnectionLimits within_descriptors(net::ConnectionLimits limits) {
 /// Threads beside gRPC's that look again at the phones of silent streams.
 constexpr std::size_t kCheckers = 32;
 
+/// Threads that write down what has ended streams.
+constexpr std::size_t kRecorders = 32;
+
 /// As many calls as the limits let run and wait, and the refusals.
 std::size_t most_calls(const CallLimits& limits) {
   int calls = kFurtherThreads;
@@ -146,8 +149,10 @@ class RunningServer final : public Server {
   void serve_phones(const CallLimits& limits) {
     enrol_threads_.emplace(most_calls(limits), 0);
     check_threads_.emplace(kCheckers, limits.enrolments);
+    record_threads_.emplace(kRecorders, limits.enrolments);
     enrolments_.emplace(use_cases_.readiness, limits.enrolments);
-    const EnrolParts parts{use_cases_.enrolment, *enrolments_, *enrol_threads_, *check_threads_, Botan::system_rng()};
+    const EnrolParts parts{use_cases_.enrolment, *enrolments_,  *enrol_threads_,    *check_threads_,
+                           *record_threads_,     lost_records_, Botan::system_rng()};
     services_.push_back(std::make_unique<PhoneService>(guard_, parts));
     services_.push_back(std::make_unique<ReflectionService>(
         guard_, Audience::kEverybody,
@@ -219,6 +224,8 @@ class RunningServer final : public Server {
   std::optional<Enrolments> enrolments_;
   std::optional<Workers> enrol_threads_;
   std::optional<Workers> check_threads_;
+  LogLimit lost_records_{1};  ///< a second
+  std::optional<Workers> record_threads_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

@@ -521,6 +521,40 @@ TEST_CASE("a call of Enrol ends at its operation's deadline, before its phone's 
   CHECK(attempt->reason == Reason::kDeadlinePassed);
 }
 
+TEST_CASE("phones whose calls of Enrol break off together are each on record") {
+  constexpr int kMoreThanThreads = 40;
+  struct Phone {
+    DeviceName device;
+    std::unique_ptr<v1::PhoneService::Stub> stub;
+    grpc::ClientContext context{};
+    std::unique_ptr<grpc::ClientReaderWriter<v1::EnrolRequest, v1::EnrolResponse>> call{};
+  };
+  Servers servers;
+  std::vector<std::unique_ptr<Phone>> phones;
+  for (int i = 10; i < 10 + kMoreThanThreads; ++i) {
+    const DeviceName device = servers.site.add_phone("SEP0011223344" + std::to_string(i));
+    auto& phone = *phones.emplace_back(new Phone{device, servers.phones()});
+    v1::EnrolRequest request;
+    request.mutable_credential()->set_device(device.text());
+    request.mutable_credential()->set_auth_string(
+        servers.site.schedule(device, OperationKind::kInstall, AuthMode::kString));
+    phone.call = phone.stub->Enrol(&phone.context);
+    v1::EnrolResponse pending;
+    REQUIRE((phone.call->Write(request) && phone.call->Read(&pending)));
+  }
+  for (const auto& phone : phones) phone->context.TryCancel();
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  for (const auto& phone : phones) {
+    CAPTURE(phone->device.text());
+    std::optional<Attempt> attempt;
+    do {
+      attempt = servers.site.last_attempt(phone->device);
+    } while (!attempt && std::chrono::steady_clock::now() < patience);
+    REQUIRE(attempt);
+    CHECK(attempt->reason == Reason::kPhoneCommunication);
+  }
+}
+
 TEST_CASE("a stranger's malformed request is refused with its reason and counted") {
   Servers servers;
   const auto stub = servers.phones();

@@ -129,7 +129,10 @@ TEST_CASE("calls are ended where they are closed, and each that comes later") {
   const auto gone = calls.add();
   REQUIRE_FALSE(calls.enter(*phone, kPhone, {1, 1}));
   calls.enrolments.leave(*gone);
+  CHECK_FALSE(calls.enrolments.closed_for(std::chrono::milliseconds{0}));
   calls.enrolments.close();
+  CHECK(calls.enrolments.closed_for(std::chrono::milliseconds{0}));
+  CHECK_FALSE(calls.enrolments.closed_for(std::chrono::hours{1}));
   CHECK(phone->ends() == kShutDown);
   CHECK(stranger->ends() == kShutDown);
   CHECK(gone->ends() == kGoesOn);
