@@ -152,6 +152,7 @@ Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext
       connections(limits_of(wanted)),
       stranger_pool(static_cast<std::size_t>(std::max(1, wanted.stranger_workers))),
       pool(static_cast<std::size_t>(std::max(1, wanted.workers))),
+      record_pool(static_cast<std::size_t>(std::max(1, wanted.recorders))),
       tls(std::move(context)) {}
 
 void Hall::join(Connection& connection) {
@@ -314,7 +315,7 @@ net::asio::awaitable<void> Connection::converse() {
           const Error* const why = &*step.refused;
           trace("end", std::string(to_string(why->reason)) + ": " + why->message);
           const auto work = [clerk, why] { clerk->refused(*why); };
-          co_await net::run_on(authenticated_ ? hall_.pool : hall_.stranger_pool, work);
+          co_await net::run_on(authenticated_ ? hall_.record_pool : hall_.stranger_pool, work);
         }
         if (said) co_await stream_.close(after(hall_.draining ? kGoodbyeInHaste : kGoodbye));
         co_return;

@@ -73,6 +73,7 @@ class Hall {
   net::Connections connections;
   net::asio::thread_pool stranger_pool;
   net::asio::thread_pool pool;
+  net::asio::thread_pool record_pool;
   net::CurrentTls tls;
   std::atomic<bool> draining{false};
   std::atomic<std::int64_t> handshakes{0};

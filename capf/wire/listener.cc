@@ -76,10 +76,8 @@ class RunningListener final : public Listener {
       hall_.dismiss(true);
       hall_.connections.wait_until_empty(kLastCalls);
     }
-    hall_.stranger_pool.stop();
-    hall_.pool.stop();
-    hall_.stranger_pool.join();
-    hall_.pool.join();
+    for (auto* const pool : {&hall_.stranger_pool, &hall_.pool, &hall_.record_pool}) pool->stop();
+    for (auto* const pool : {&hall_.stranger_pool, &hall_.pool, &hall_.record_pool}) pool->join();
     for (const auto& worker : workers_) worker->threads.stop();
   }
 

@@ -32,6 +32,7 @@ struct ListenerSettings {
   int io_threads = 0;              ///< 0: as many as the machine has cores
   int stranger_workers = 4;        ///< threads that authenticate phones
   int workers = 8;                 ///< threads that serve those that have authenticated
+  int recorders = 8;               ///< threads that write down what ended their dialogues: thousands may end at once
   std::vector<Network> proxies{};  ///< connections from there begin with a PROXY header
 };
 

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <functional>
 #include <future>
 #include <mutex>
 #include <vector>
@@ -60,6 +61,7 @@ struct Office {
   std::vector<Reason> refused;
   capf::OperationKind kind = capf::OperationKind::kInstall;
   std::optional<Reason> says_no;
+  std::function<void()> before_record = [] {};
 
   OpenDesk open() {
     return [this](const capf::Address&, std::uint32_t) { return std::make_unique<Clerk>(*this); };
@@ -85,6 +87,7 @@ struct Office {
       return Done{};
     }
     void refused(const capf::Error& why) override {
+      office_.before_record();
       const std::lock_guard lock(office_.mutex);
       office_.refused.push_back(why.reason);
     }
@@ -469,6 +472,29 @@ TEST_CASE("where the service cannot say, the connection ends without end session
   REQUIRE(phone.hears(Command::kAuthRequest));
   phone.say_name();
   CHECK_FALSE(phone.hear());
+}
+
+TEST_CASE("no phone waits for the records of others whose connections broke") {
+  Office office;
+  std::promise<void> recording;
+  auto wanted = settings();
+  wanted.workers = 1;
+  const auto listener = start(office, wanted);
+  std::promise<void> recorded;
+  office.before_record = [&recording, until = recorded.get_future().share()] {
+    recording.set_value();
+    until.wait();
+  };
+  {
+    Phone broken(listener->port());
+    REQUIRE(broken.hears(Command::kAuthRequest));
+    broken.say_name();
+    REQUIRE(broken.hears(Command::kKeyGenerateRequest));
+  }
+  recording.get_future().wait();
+  Phone phone(listener->port());
+  install(phone);
+  recorded.set_value();
 }
 
 TEST_CASE("a drain closes strangers, lets the others finish, and takes nobody new") {
