@@ -198,7 +198,7 @@ class EnrolCall final : public EnrolReactor, public Enrolling, public std::enabl
     const std::lock_guard lock(mutex_);
     if (working_ || writing_ || finished_) return;
     if (now >= clerk_.deadline().value_or(begun_ + enrol::kCredentialWait)) return take(session_.timeout());
-    if (session_.authenticated() && now - checked_ >= kCheckPeriod) check(now);
+    if (session_.authenticated() && !check_waits_ && now - checked_ >= kCheckPeriod) ask_for_check(now);
   }
 
   void end(const Error& why) override {
@@ -209,6 +209,20 @@ class EnrolCall final : public EnrolReactor, public Enrolling, public std::enabl
   }
 
  private:
+  /// On one of the threads for checks. Until there was one, neither the phone nor the end of the call waited for it.
+  void check() {
+    std::unique_lock lock(mutex_);
+    check_waits_ = false;
+    if (working_ || writing_ || finished_) return;
+    working_ = true;
+    lock.unlock();
+    Status may = clerk_.check();
+    lock.lock();
+    working_ = false;
+    if (!may) return take(session_.cut(std::move(may).error()));
+    go_on();
+  }
+
   // The caller of each of these holds the mutex.
 
   /// Goes on with what came while a check was under way.
@@ -229,15 +243,10 @@ class EnrolCall final : public EnrolReactor, public Enrolling, public std::enabl
     }
   }
 
-  /// Where all threads are busy, the next tick tries again.
-  void check(Moment now) {
-    const bool given = work(
-        parts_.checks, [this] { return clerk_.check(); },
-        [this](Status may) {
-          if (!may) return take(session_.cut(std::move(may).error()));
-          go_on();
-        });
-    if (given) checked_ = now;
+  /// Without room for one more, the next tick tries again.
+  void ask_for_check(Moment now) {
+    check_waits_ = parts_.checks.give([self = shared_from_this()] { self->check(); });
+    if (check_waits_) checked_ = now;
   }
 
   void ask(const enrol::Question& question) {
@@ -310,6 +319,7 @@ class EnrolCall final : public EnrolReactor, public Enrolling, public std::enabl
   v1::EnrolResponse response_;
   const Moment begun_ = steady_clock::now();
   Moment checked_ = begun_;
+  bool check_waits_ = false;  ///< for a thread
   bool working_ = false;
   bool writing_ = false;
   bool finished_ = false;
