@@ -19,7 +19,7 @@ class Workers {
   /// Makes a thread that does this, or throws std::system_error where the system gives none.
   using MakeThread = std::function<std::thread(std::function<void()>)>;
 
-  /// @param most threads. @param waiting works that may wait beside those that as many threads do
+  /// @param most threads. @param waiting works that are taken beyond one for each of them
   Workers(std::size_t most, std::size_t waiting, MakeThread make_thread = start_thread);
   /// Waits until the work that was given before is done.
   ~Workers();
