@@ -166,7 +166,7 @@ std::vector<Result<Dossier>> PostgresRounds::look_round(std::span<const Enquiry*
   return in_halves<Result<Dossier>>(enquiries, [&](std::span<const Enquiry* const> members) {
     std::vector<Dossier> dossiers;
     const Status looked = runner_.run([&](Session& session) -> Status {
-      CAPF_TRY(session.single());
+      CAPF_TRY(session.single(Access::kRead));
       CAPF_LET(dossiers, storage::look(session, members));
       return {};
     });
@@ -178,7 +178,7 @@ std::vector<PostgresRounds::MaybeReason> PostgresRounds::hear_round(std::span<co
   return in_halves<MaybeReason>(heard, [&](std::span<const HeardString* const> members) {
     std::vector<std::optional<Reason>> limits;
     const Status done = runner_.run([&](Session& session) -> Status {
-      CAPF_TRY(session.single());
+      CAPF_TRY(session.single(Access::kWrite));
       CAPF_LET(limits, storage::hear(session, members));
       return {};
     });

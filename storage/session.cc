@@ -43,7 +43,8 @@ Status Session::begin(Access access) {
   return {};
 }
 
-Status Session::single() {
+Status Session::single(Access access) {
+  if (access == Access::kWrite) work_ = Phase::kCommit;
   CAPF_TRY(guarded(Phase::kBegin, [&] {
     statements_.emplace(connection_.link);
     return true;
@@ -60,16 +61,18 @@ Status Session::commit() {
 }
 
 Result<pqxx::result> Session::run(const Statement& statement, const Parameters& parameters) {
-  return guarded(Phase::kWork, [&] {
+  CAPF_TRY(guarded(Phase::kWork, [&] {
     if (connection_.prepared.insert(statement.name).second) connection_.link.prepare(statement.name, statement.text);
+    return true;
+  }));
+  return guarded(work_, [&] {
     return statements_->exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(parameters.pointers()));
   });
 }
 
 Result<pqxx::result> Session::run_once(const std::string& text, const Parameters& parameters) {
-  return guarded(Phase::kWork, [&] {
-    return statements_->exec_params(text, pqxx::prepare::make_dynamic_params(parameters.pointers()));
-  });
+  return guarded(
+      work_, [&] { return statements_->exec_params(text, pqxx::prepare::make_dynamic_params(parameters.pointers())); });
 }
 
 Status Session::execute(const Statement& statement, const Parameters& parameters) {

@@ -78,9 +78,9 @@ class Session {
   /// snapshot.
   Status begin(Access access);
   Status commit();
-  /// In place of begin(): each statement is a transaction of its own, in one round trip. now(), database_start()
-  /// and standby() are not known.
-  Status single();
+  /// In place of begin(): each statement is a transaction of its own, in one round trip, so that one that writes is in
+  /// doubt where its answer is lost. now(), database_start() and standby() are not known.
+  Status single(Access access);
 
   const std::optional<Fault>& fault() const { return fault_; }
   TimePoint now() const { return now_; }
@@ -147,6 +147,7 @@ class Session {
   Connection& connection_;
   std::optional<pqxx::nontransaction> statements_;  ///< begin and commit are our own statements too
   std::optional<Fault> fault_;
+  Phase work_ = Phase::kWork;  ///< of a statement
   TimePoint now_;
   TimePoint database_start_;
   bool standby_ = false;

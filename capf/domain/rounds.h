@@ -42,7 +42,8 @@ class Rounds {
   /// Counts a string before what came of its comparison is used or told. @param right whether it is the right one; then
   /// nothing of it stays counted, and the device's count of wrong ones is left to ForgiveStrings.
   /// @return the limit that refuses it: ADDRESS_LIMITED, AUTH_STRING_LOCKED, or AUTH_STRING_EXHAUSTED where the
-  /// operation's limit is used up, so that the caller fails it; nothing where it counts.
+  /// operation's limit is used up, so that the caller fails it; nothing where it counts. Errors: COMMIT_IN_DOUBT, where
+  /// it may be counted: neither its comparison nor a limit may be told.
   virtual Result<std::optional<Reason>> hear(const HeardString& heard) = 0;
   /// Writes refusals down, which have been answered.
   virtual Status record(std::span<const RefusalRecord> refusals) = 0;

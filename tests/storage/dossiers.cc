@@ -15,7 +15,7 @@ namespace {
 std::vector<Dossier> look(const FreshDatabase& fresh, const std::vector<Enquiry>& enquiries) {
   storage::Connection connection(good(storage::link_settings(fresh.conninfo(), {})));
   storage::Session session(connection);
-  good(session.single());
+  good(session.single(storage::Access::kRead));
   std::vector<const Enquiry*> asked;
   for (const Enquiry& enquiry : enquiries) asked.push_back(&enquiry);
   return good(storage::look(session, asked));
