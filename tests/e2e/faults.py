@@ -1,5 +1,6 @@
 """Faults that break a site on purpose, phones that come meanwhile, and a count of the results afterwards."""
 
+import collections
 import contextlib
 import hashlib
 import json
@@ -265,19 +266,24 @@ def sealed(site):
     return eventually(whole, "the record is sealed")["findings"]
 
 
+# One round trip of a session: a query, or the parts of an extended one up to its Sync. `name` is the query's first word, or
+# the name of the prepared statement, behind "prepare " where it is made; `opening` the session's first trip; `transaction`
+# all since BEGIN, this one too, or nothing.
+Trip = collections.namedtuple("Trip", "name octets opening transaction")
+
+
 class Proxy:
     """A proxy between a server and PostgreSQL, on a socket of its own, that reads along: messages, not octets.
 
-    on_commit(transaction): asked for each COMMIT with what was sent since BEGIN; "done" lets PostgreSQL commit and cuts
-    the connection before the answer passes, "undone" cuts it before the COMMIT reaches PostgreSQL.
-    on_statement(name): told of each statement that is executed, by the name under which it is prepared.
+    on_trip(trip): asked for each round trip before it passes; "done" lets PostgreSQL carry it out and cuts the connection
+    before the answer passes, "undone" cuts it before the trip reaches PostgreSQL.
     hole: while it is set, nothing passes in either direction, without an error."""
 
     def __init__(self, site):
         self.folder = site.folder / f"proxy{next(_proxies)}"
         self.folder.mkdir(mode=0o700)
         self.target = f"{site.database.removeprefix('host=')}/.s.PGSQL.5432"
-        self.on_commit = self.on_statement = None
+        self.on_trip = None
         self.hole = threading.Event()
         self.open = {}
         self.lock = threading.Lock()
@@ -317,6 +323,15 @@ class Proxy:
 _proxies = iter(range(1, 1000))
 
 
+def _name_of(messages):
+    text = {message[:1]: message[5:] for message in messages}
+    if b"Q" in text:
+        return re.match(rb"\w*", text[b"Q"])[0].decode().lower()
+    if b"B" in text:  # portal and statement, each with a zero behind it
+        return text[b"B"].split(b"\0", 2)[1].decode()
+    return "prepare " + text[b"P"].split(b"\0", 1)[0].decode() if b"P" in text else ""
+
+
 class _Link:
     """One connection through the proxy."""
 
@@ -324,7 +339,8 @@ class _Link:
         self.proxy, self.client = proxy, client
         self.server = socket.socket(socket.AF_UNIX)
         self.swallow = False  # holds back answers; ends the connection at the next whole one
-        self.transaction = []
+        self.answered = threading.Event()  # so that the trip is not cut off while PostgreSQL carries it out
+        self.opening = self.transaction = b""
 
     def start(self):
         try:
@@ -337,6 +353,7 @@ class _Link:
 
     def end(self):
         self.proxy._gone(self)
+        self.answered.set()
         for side in (self.client, self.server):
             with contextlib.suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)
@@ -368,24 +385,33 @@ class _Link:
             if self.client.fileno() < 0:
                 raise OSError("closed")
 
+    def _trip(self):
+        messages = [self._message(self.client)]
+        while messages[-1][:1] in (b"P", b"B", b"D", b"E", b"C"):
+            messages.append(self._message(self.client))
+        octets, name = b"".join(messages), _name_of(messages)
+        self.opening = self.opening or octets
+        if self.transaction or name == "begin":
+            self.transaction += octets
+        return Trip(name, octets, self.opening, self.transaction)
+
     def _to_server(self):
         size = self._read(self.client, 4)
         self.server.sendall(size + self._read(self.client, int.from_bytes(size, "big") - 4))
         while True:
-            message = self._message(self.client)
+            trip = self._trip()
             self._pass()
-            if message[:1] == b"Q" and message[5:10].lower() == b"begin":
-                self.transaction = []
-            self.transaction.append(message)
-            told = self.proxy.on_statement
-            if told and message[:1] == b"B":  # portal and statement, each with a zero behind it
-                told(message[5:].split(b"\0", 2)[1].decode())
-            if message[:1] == b"Q" and message[5:11].lower() == b"commit" and self.proxy.on_commit:
-                verdict = self.proxy.on_commit(b"".join(self.transaction))
-                if verdict == "undone":
-                    return
-                self.swallow = verdict == "done"
-            self.server.sendall(message)
+            told = self.proxy.on_trip
+            verdict = told(trip) if told else None
+            if verdict == "undone":
+                return
+            if trip.name in ("commit", "rollback"):
+                self.transaction = b""
+            self.swallow = verdict == "done"
+            self.server.sendall(trip.octets)
+            if self.swallow:
+                self.answered.wait()
+                return
 
     def _to_client(self):
         while True:

@@ -35,16 +35,16 @@ class Doubt(EndToEnd, rpc.RefusalTests):
         """The next transaction that writes that action into the record."""
         self.cut = []
 
-        def on_commit(transaction):
-            if self.cut or action.encode() not in transaction:
+        def on_trip(trip):
+            if self.cut or trip.name != "commit" or action.encode() not in trip.transaction:
                 return None
             self.cut.append(outcome)
             return outcome
-        self.proxy.on_commit = on_commit
+        self.proxy.on_trip = on_trip
 
     def assertDoubted(self):
         self.assertEqual(len(self.cut), 1, "no such transaction")
-        self.proxy.on_commit = None
+        self.proxy.on_trip = None
 
     def both(self):
         """Each outcome, with a device of its own."""

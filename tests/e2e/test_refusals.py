@@ -89,12 +89,12 @@ class NamesTest(Refusals):
                 for _ in range(2):  # what is kept in memory is there the second time
                     for kind, name in names.items():
                         seen = []
-                        self.proxy.on_statement = seen.append
+                        self.proxy.on_trip = lambda trip: seen.append(trip.name)
                         try:
                             call(phone, name)
                         except rpc.Refusal:
                             pass
-                        self.proxy.on_statement = None
+                        self.proxy.on_trip = None
                         asked[kind] = [each for each in seen if each.startswith(("dossiers_", "hearing_", "changes_"))]
             with self.subTest(what):
                 self.assertTrue(asked["unknown"])
@@ -103,13 +103,13 @@ class NamesTest(Refusals):
     def test_the_answer_does_not_wait_for_the_record(self):
         held = threading.Event()
 
-        def hold(transaction):
-            if b"rounds_count_refusals\0" in transaction:
+        def hold(trip):
+            if trip.name == "commit" and b"rounds_count_refusals\0" in trip.transaction:
                 held.wait(60)
         for kind, name in self.names().items():
             with self.subTest(kind), rpc.phone_client(self.site, server=self.server) as phone:
                 held.clear()
-                self.proxy.on_commit = hold
+                self.proxy.on_trip = hold
                 try:
                     self.assertStranger(self.refusal(lambda: phone.IssueCertificate(
                         credential=credential(name), certification_request=pki.request(pki.make_key()))))
@@ -117,7 +117,7 @@ class NamesTest(Refusals):
                         self.assertIsNone(self.site.json("phone", "show", name).get("last_attempt"))
                 finally:
                     held.set()
-                    self.proxy.on_commit = None
+                    self.proxy.on_trip = None
                 if kind != "unknown":
                     eventually(lambda: self.site.json("phone", "show", name).get("last_attempt"), "it is on record")
 
