@@ -60,9 +60,6 @@ const Statement kList{
     "added_by from trust_anchors order by store, subject, sha256"};
 const Statement kRemove{"anchors_remove", "delete from trust_anchors where sha256 = $1::bytea"};
 const Statement kRevision{"anchors_revision", "select revision from trust_revision"};
-const Statement kNoteCandidate{"anchors_note_candidate",
-                               "select note_trust_candidate($1::text, $2::bytea, $3::text, $4::bytea, $5::text, "
-                               "$6::text, $7::text, $8::int, $9::int)"};
 // Neither names of devices nor addresses have blanks.
 const Statement kCandidates{
     "anchors_candidates",
@@ -92,14 +89,6 @@ Result<bool> Anchors::remove(const Sha256& sha256) {
 }
 
 Result<std::int64_t> Anchors::revision() { return session_.value(kRevision, Parameters(), read_number); }
-
-Status Anchors::note_candidate(const UnknownIssuer& issuer, const std::string& device, const std::string& address,
-                               const std::string& address_block) {
-  constexpr std::size_t kLongestName = 256;
-  return session_.execute(kNoteCandidate, Parameters(shortened(issuer.name, kLongestName), issuer.key_identifier,
-                                                     shortened(issuer.subject, kLongestName), issuer.sha256, device,
-                                                     address, address_block, kMostInCandidate, kMostCandidates));
-}
 
 Result<std::vector<TrustCandidate>> Anchors::candidates() {
   return session_.all(kCandidates, Parameters(), read_candidate);

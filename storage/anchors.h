@@ -13,8 +13,6 @@ class Anchors final : public AnchorStore {
   Result<std::vector<TrustAnchor>> list() override;
   Result<bool> remove(const Sha256& sha256) override;
   Result<std::int64_t> revision() override;
-  Status note_candidate(const UnknownIssuer& issuer, const std::string& device, const std::string& address,
-                        const std::string& address_block) override;
   Result<std::vector<TrustCandidate>> candidates() override;
   Status prune_candidates() override;
 

@@ -74,7 +74,6 @@ const Statement kChanges{"audit_changes",
                              "and (a.xid, a.id) > ($1::text::xid8, $2::bigint) "
                              "and a.xid < (select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))) order "
                              "by a.xid, a.id limit $3::int"};
-const Statement kCountRefusal{"audit_count_refusal", "select count_refusal($1::text, $2::text, $3::text, $4::int)"};
 const Statement kPruneRefusals{"audit_prune_refusals",
                                "delete from refusals where (minute, address_block, reason, device) in (select minute, "
                                "address_block, reason, device "
@@ -148,10 +147,6 @@ Result<ChangeCursor> Audit::end() { return session_.value(kEnd, Parameters(), re
 
 Result<std::vector<OperationChange>> Audit::changes(const ChangeCursor& cursor, int limit) {
   return session_.all(kChanges, Parameters(cursor.transaction, cursor.id, limit), read_change);
-}
-
-Status Audit::count_refusal(const std::string& address_block, Reason reason, const std::string& device) {
-  return session_.execute(kCountRefusal, Parameters(address_block, to_string(reason), device, kLargestRefusals));
 }
 
 Result<std::vector<RefusalCount>> Audit::refusals(TimePoint since, const std::optional<std::string>& device,

@@ -5,8 +5,6 @@
 
 namespace capf::storage {
 
-inline constexpr int kLargestRefusals = 400;  ///< rows of counted refusals in a minute
-
 /// Lives as long as its transaction's session.
 class Audit final : public AuditStore {
  public:
@@ -18,7 +16,6 @@ class Audit final : public AuditStore {
   Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) override;
   Result<ChangeCursor> end() override;
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) override;
-  Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) override;
   Result<std::vector<RefusalCount>> refusals(TimePoint since, const std::optional<std::string>& device,
                                              const Page& page) override;
   Status prune_refusals(TimePoint until) override;

@@ -62,17 +62,6 @@ namespace {
 const std::string kSelect =
     "select " + certificate_columns() + " from certificates c join phones p on p.id = c.phone_id";
 
-const std::string kInsert =
-    "insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, operation_id, key_sha256, der, "
-    "not_before, not_after, possession, shard) values ($1::text, $2::bytea, $3::bytea, $4::bigint, $5::text, "
-    "$6::bigint, $7::bigint, $8::bytea, $9::bytea, $10::timestamptz, $11::timestamptz, $12::text, $13::int)";
-const Statement kAdd{"certificates_add", kInsert + " returning id"};
-const Statement kAddHandedOver{
-    "certificates_add_handed_over",
-    kInsert + " on conflict (phone_id, sha256) where kind = 'handed_over' do nothing returning id"};
-const Statement kFindHandedOver{
-    "certificates_find_handed_over",
-    "select id from certificates where kind = 'handed_over' and phone_id = $1::bigint and sha256 = $2::bytea"};
 const Statement kFindLsc{"certificates_find_lsc", kSelect + " where c.kind = 'lsc' and c.sha256 = $1::bytea"};
 const Statement kFindSerial{
     "certificates_find_serial",
@@ -173,18 +162,6 @@ Conditions conditions(const CertificateSelection& selection) {
 constexpr char kSelected[] = " from certificates c join phones p on p.id = c.phone_id";
 
 }  // namespace
-
-Result<std::int64_t> Certificates::add(const Certificate& certificate) {
-  const Parameters row(to_string(certificate.kind), certificate.sha256, certificate.serial,
-                       unless_zero(certificate.issuer_id), certificate.issuer, certificate.phone_id,
-                       unless_zero(certificate.operation_id), certificate.key_sha256, certificate.der,
-                       certificate.not_before, certificate.not_after, to_string(certificate.possession),
-                       certificate.shard);
-  if (certificate.kind == CertificateKind::kLsc) return session_.value(kAdd, row, read_number);
-  CAPF_LET(const auto added, session_.first(kAddHandedOver, row, read_number));
-  if (added) return *added;
-  return session_.value(kFindHandedOver, Parameters(certificate.phone_id, certificate.sha256), read_number);
-}
 
 Result<std::optional<Certificate>> Certificates::find_lsc(const Sha256& sha256) {
   return session_.first(kFindLsc, Parameters(sha256), read_certificate);

@@ -16,7 +16,6 @@ RevocableLsc read_revocable(Columns& columns);
 class Certificates final : public CertificateStore {
  public:
   explicit Certificates(Session& session) : session_(session) {}
-  Result<std::int64_t> add(const Certificate& certificate) override;
   Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) override;
   Result<std::vector<Certificate>> find_serial(BytesView serial) override;
   Result<std::vector<Certificate>> live(std::int64_t phone_id) override;

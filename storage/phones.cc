@@ -70,7 +70,6 @@ const Statement kBlockAll{"phones_block_all",
 const Statement kSetBlocked{"phones_set_blocked",
                             "update phones set blocked_at = case when $2::boolean then coalesce(blocked_at, now()) end "
                             "where id = $1::bigint"};
-const Statement kSetModel{"phones_set_model", "update phones set model = $2::text where id = $1::bigint"};
 const Statement kSetMic{
     "phones_set_mic",
     "update phones set mic_sha256 = $2::bytea, mic_fresh_at = case when $3::boolean then coalesce(mic_fresh_at, now()) "
@@ -83,15 +82,6 @@ const Statement kSetTraced{"phones_set_traced",
                            "update phones set traced_until = $2::timestamptz where id = $1::bigint"};
 const Statement kRemove{"phones_remove",
                         "update phones set removed_at = now() where id = $1::bigint and removed_at is null"};
-const Statement kRecordAttempt{
-    "phones_record_attempt",
-    "insert into phone_attempts (phone_id, at, address, transport, kind, reason, message) values "
-    "($1::bigint, $2::timestamptz, $3::text, $4::text, $5::text, $6::text, $7::text) on conflict (phone_id) do update "
-    "set at = excluded.at, address = excluded.address, transport = excluded.transport, kind = excluded.kind, "
-    "reason = excluded.reason, message = excluded.message "
-    // One of the future is a clock's that was ahead.
-    "where phone_attempts.at <= excluded.at or phone_attempts.at > now()"};
-
 /// A device name has no character that an array's text must escape; the quotes keep "null" a name.
 std::string array_of(std::span<const DeviceName> devices) {
   std::string names = "{";
@@ -147,10 +137,6 @@ Result<std::vector<std::string>> Phones::block_all(std::span<const std::int64_t>
   return session_.all(kBlockAll, Parameters(ids), read_text);
 }
 
-Status Phones::set_model(std::int64_t id, const std::string& model) {
-  return session_.execute(kSetModel, Parameters(id, shortened(model, 64)));
-}
-
 Status Phones::set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) {
   return session_.execute(kSetMic, Parameters(id, mic, fresh));
 }
@@ -164,11 +150,5 @@ Status Phones::set_traced(std::int64_t id, const std::optional<TimePoint>& until
 }
 
 Status Phones::remove(std::int64_t id) { return session_.execute(kRemove, Parameters(id)); }
-
-Status Phones::record_attempt(std::int64_t id, const Attempt& attempt) {
-  return session_.execute(kRecordAttempt,
-                          Parameters(id, attempt.at, attempt.address, attempt.transport, to_string(attempt.kind),
-                                     to_string(attempt.reason), shortened(attempt.message, kLongestMessage)));
-}
 
 }  // namespace capf::storage

@@ -5,12 +5,10 @@
 #include <utility>
 
 #include "capf/base/log.h"
-#include "storage/anchors.h"
-#include "storage/audit.h"
 #include "storage/changes.h"
 #include "storage/dossiers.h"
 #include "storage/hearing.h"
-#include "storage/phones.h"
+#include "storage/refusals.h"
 
 namespace capf::storage {
 namespace {
@@ -78,57 +76,6 @@ Error error_of(const RunResult& result) {
 Result<Written> written_of(const Member& member) {
   if (member.outcome == Outcome::kWritten) return member.written;
   return fail(member.outcome == Outcome::kLocked ? Reason::kOverloaded : Reason::kChangedMeanwhile);
-}
-
-// The rows of a minute are locked in one order.
-const Statement kCountRefusals{
-    "rounds_count_refusals",
-    "select count_refusal(block, reason, device, $5::int) from (select block, reason, device from "
-    "unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as r (block, reason, device, count), "
-    "generate_series(1, count) order by 1, 2, 3) as refusals"};
-
-Status count_refusals(Session& session, std::span<const RefusalRecord* const> refusals) {
-  std::vector<std::string> blocks, reasons, devices;
-  std::vector<std::int64_t> counts;
-  for (const RefusalRecord* refusal : refusals) {
-    blocks.push_back(refusal->address_block);
-    reasons.emplace_back(to_string(refusal->attempt.reason));
-    devices.push_back(refusal->device);
-    counts.push_back(refusal->count);
-  }
-  return session.execute(kCountRefusals, Parameters(blocks, reasons, devices, counts, kLargestRefusals));
-}
-
-/// The last attempt of each device; the rows are locked in one order.
-Status record_attempts(Session& session, std::span<const RefusalRecord* const> refusals) {
-  std::map<std::int64_t, const Attempt*> last;
-  for (const RefusalRecord* refusal : refusals) {
-    if (!refusal->phone_id) continue;
-    const Attempt*& kept = last[*refusal->phone_id];
-    if (kept == nullptr || kept->at <= refusal->attempt.at) kept = &refusal->attempt;
-  }
-  Phones phones(session);
-  for (const auto& [phone, attempt] : last) CAPF_TRY(phones.record_attempt(phone, *attempt));
-  return {};
-}
-
-Status note_candidates(Session& session, std::span<const RefusalRecord* const> refusals) {
-  Anchors anchors(session);
-  for (const RefusalRecord* refusal : refusals) {
-    for (int i = 0; refusal->unknown_issuer && i < refusal->count; ++i) {
-      CAPF_TRY(anchors.note_candidate(*refusal->unknown_issuer, refusal->device, refusal->attempt.address,
-                                      refusal->address_block));
-    }
-  }
-  return {};
-}
-
-Status record_once(Session& session, std::span<const RefusalRecord* const> refusals) {
-  CAPF_TRY(session.begin(Access::kWrite));
-  CAPF_TRY(count_refusals(session, refusals));
-  CAPF_TRY(record_attempts(session, refusals));
-  CAPF_TRY(note_candidates(session, refusals));
-  return session.commit();
 }
 
 }  // namespace
@@ -259,7 +206,11 @@ Status PostgresRounds::record(std::span<const RefusalRecord> refusals) {
     const auto answers = in_halves<Status>(std::span<const RefusalRecord* const>(members), [&](auto some) {
       Status done;
       do {
-        done = runner_.run([&](Session& session) { return record_once(session, some); });
+        done = runner_.run([&](Session& session) -> Status {
+          CAPF_TRY(session.begin(Access::kWrite));
+          CAPF_TRY(storage::record(session, some));
+          return session.commit();
+        });
       } while (waits(done));
       return done ? Result<std::vector<Status>>(some.size()) : fail(done.error());
     });

@@ -20,10 +20,6 @@ class AnchorStore {
   virtual Result<bool> remove(const Sha256& sha256) = 0;
   /// Changes with every add and remove: anchors that were read under one number are still right under the same number.
   virtual Result<std::int64_t> revision() = 0;
-  /// Counts a certificate that was refused for its unknown issuer. Beyond kMostCandidates the oldest issuer goes that
-  /// was first shown from the address block (Address::block()) with the most of them.
-  virtual Status note_candidate(const UnknownIssuer& issuer, const std::string& device, const std::string& address,
-                                const std::string& address_block) = 0;
   /// Those that were shown in the last 24 hours, those with the most certificates first.
   virtual Result<std::vector<TrustCandidate>> candidates() = 0;
   /// Drops those that were not.

@@ -48,9 +48,6 @@ class AuditStore {
   virtual Result<ChangeCursor> end() = 0;
   /// Events about operations after `cursor` that no running transaction can still precede, in order.
   virtual Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) = 0;
-  /// Counts a refusal before authentication. @param device empty for a name that is not known. Beyond 400 rows
-  /// in one minute, or 800 in ten, further ones go into one row for each reason, with the address block "*".
-  virtual Status count_refusal(const std::string& address_block, Reason reason, const std::string& device) = 0;
   /// The oldest first. @param device empty: of all. @param page behind its first `after` rows
   virtual Result<std::vector<RefusalCount>> refusals(TimePoint since, const std::optional<std::string>& device,
                                                      const Page& page) = 0;

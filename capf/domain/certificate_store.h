@@ -65,8 +65,6 @@ struct RevocableLsc {
 class CertificateStore {
  public:
   virtual ~CertificateStore() = default;
-  /// @return its id. A second one with its SHA-256 that was handed over replaces nothing and is no error.
-  virtual Result<std::int64_t> add(const Certificate& certificate) = 0;
   /// One of our LSCs, by its SHA-256.
   virtual Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) = 0;
   virtual Result<std::vector<Certificate>> find_serial(BytesView serial) = 0;

@@ -44,6 +44,7 @@ struct EndOperation {
   std::optional<Reason> reason;
   std::string message;
 };
+/// One that was handed over before changes nothing.
 struct AddCertificate {
   Certificate certificate;  ///< operation_id may be kAddedOperation for an LSC; issued_at is the write's
 };

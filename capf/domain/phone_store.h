@@ -41,7 +41,6 @@ class PhoneStore {
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
   /// @return the names of the phones that were newly blocked.
   virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;
-  virtual Status set_model(std::int64_t id, const std::string& model) = 0;
   /// @param fresh whether it was proven fresh. An empty `mic` clears both.
   virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) = 0;
   virtual Status set_self_service_stopped(std::int64_t id, bool stopped) = 0;
@@ -49,8 +48,6 @@ class PhoneStore {
   virtual Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) = 0;
   /// The name is free again; the records of the phone stay, and a phone added under the name is another one.
   virtual Status remove(std::int64_t id) = 0;
-  /// Replaces the last attempt, unless that one was later: attempts are written down after they have been answered.
-  virtual Status record_attempt(std::int64_t id, const Attempt& attempt) = 0;
 };
 
 }  // namespace capf

@@ -19,8 +19,8 @@ enum class Share : std::uint8_t { kWire, kRpc, kStranger };
 
 /// A refusal of somebody who did not prove to be a device.
 struct RefusalRecord {
-  std::string address_block;
-  std::string device;  ///< empty for a name that is not on record
+  std::string address_block;  ///< Address::block()
+  std::string device;         ///< empty for a name that is not on record
   std::optional<std::int64_t> phone_id;
   Attempt attempt;
   std::optional<UnknownIssuer> unknown_issuer;
@@ -45,7 +45,10 @@ class Rounds {
   /// operation's limit is used up, so that the caller fails it; nothing where it counts. Errors: COMMIT_IN_DOUBT, where
   /// it may be counted: neither its comparison nor a limit may be told.
   virtual Result<std::optional<Reason>> hear(const HeardString& heard) = 0;
-  /// Writes refusals down, which have been answered.
+  /// Writes refusals down, which have been answered. Each is counted by its minute, address block, reason and device:
+  /// beyond 400 rows in one minute, or 800 in ten, by its reason alone, with the address block "*". It replaces the
+  /// device's last attempt, unless that one was later. An unknown issuer is counted too: beyond kMostCandidates the
+  /// oldest one goes that was first shown from the address block with the most of them.
   virtual Status record(std::span<const RefusalRecord> refusals) = 0;
 };
 

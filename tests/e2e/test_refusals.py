@@ -104,7 +104,7 @@ class NamesTest(Refusals):
         held = threading.Event()
 
         def hold(trip):
-            if trip.name == "commit" and b"rounds_count_refusals\0" in trip.transaction:
+            if trip.name == "commit" and b"refusals_count\0" in trip.transaction:
                 held.wait(60)
         for kind, name in self.names().items():
             with self.subTest(kind), rpc.phone_client(self.site, server=self.server) as phone:

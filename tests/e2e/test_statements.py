@@ -8,7 +8,7 @@ from e2e.site import EndToEnd, Site, eventually, text_of
 
 # The statements of enrolments, by how their names begin; those of the server's jobs have other names.
 LOOK, WRITE = "dossiers_look", "changes_write"
-ENROLMENT = (LOOK, "hearing_hear", "changes_lock", "changes_try_lock", WRITE, "rounds_count_refusals")
+ENROLMENT = (LOOK, "hearing_hear", "changes_lock", "changes_try_lock", WRITE, "refusals_count")
 
 Entry = collections.namedtuple("Entry", "session name text")  # one round trip; a query without a name has ""
 Count = collections.namedtuple("Count", "statements round_trips transactions")

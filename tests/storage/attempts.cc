@@ -30,7 +30,7 @@ TEST_CASE("a stranger is answered before the refusal is on record, and a flood d
     CHECK(refused(site.enrolment.issue(Site::caller(device), request)) == Reason::kAuthenticationFailed);
   };
   must(site.database().write([&](Transaction& tx) -> Status {
-    CAPF_TRY(tx.phones().record_attempt(id, {tx.now() - std::chrono::hours{1}, "", "grpc", kInstall, {}, ""}));
+    CAPF_TRY(tx.write(id, std::vector<Write>{RecordAttempt{{{}, "", "grpc", kInstall, Reason::kKeyReserved, ""}}}));
     refuse();
     await_waiting(site, 1);  // whoever records it
     refuse();

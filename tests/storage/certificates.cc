@@ -17,7 +17,7 @@ TEST_CASE("a certificate keeps everything that it was added with") {
     const Operation operation = added_operation(tx, added_phone(tx));
     const auto issuer = good(tx.issuers().add(sample_issuer()));
     const Certificate lsc = sample_lsc(tx, operation, issuer);
-    const auto id = good(tx.certificates().add(lsc));
+    const auto id = added_certificate(tx, lsc);
 
     const Certificate found = *good(tx.certificates().find_lsc(lsc.sha256));
     CHECK(found.id == id);
@@ -51,7 +51,7 @@ TEST_CASE("times without an end and far back come back as they were") {
     // RFC 5280 4.1.2.5: 99991231235959Z is no end.
     lsc.not_after = good(parse_rfc3339("9999-12-31T23:59:59Z"));
     lsc.not_before = good(parse_rfc3339("1970-01-01T00:00:00.000001Z")) - hours(24 * 365 * 20);
-    good(tx.certificates().add(lsc));
+    added_certificate(tx, lsc);
     const Certificate found = *good(tx.certificates().find_lsc(lsc.sha256));
     CHECK(found.not_after == lsc.not_after);
     CHECK(found.not_before == lsc.not_before);
@@ -63,23 +63,23 @@ TEST_CASE("no two LSCs have one SHA-256, one serial number or one key in one ope
   const auto database = fresh.open();
   in(*database, [&](Transaction& tx) {
     const Operation operation = added_operation(tx, added_phone(tx));
-    good(tx.certificates().add(sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer())))));
+    added_certificate(tx, sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer()))));
   });
   const auto refused = [&](auto change) {
     const Status status = database->write([&](Transaction& tx) -> Status {
       const Operation operation = *good(tx.operations().find_open(good(tx.phones().find(device()))->id));
       Certificate lsc = sample_lsc(tx, operation, 1, "another key");
       change(lsc, sample_lsc(tx, operation, 1));
-      CAPF_TRY(tx.certificates().add(lsc));
+      CAPF_TRY(tx.write(lsc.phone_id, std::vector<Write>{AddCertificate{lsc}}));
       return {};
     });
     return !status && status.error().reason == Reason::kInternal;
   };
-  CHECK_FALSE(refused([](Certificate&, const Certificate&) {}));
   CHECK(refused([](Certificate& lsc, const Certificate& first) { lsc.sha256 = first.sha256; }));
   CHECK(refused([](Certificate& lsc, const Certificate& first) { lsc.serial = first.serial; }));
   CHECK(refused([](Certificate& lsc, const Certificate& first) { lsc.key_sha256 = first.key_sha256; }));
   CHECK(refused([](Certificate& lsc, const Certificate&) { lsc.issuer_id = 2; }));
+  CHECK_FALSE(refused([](Certificate&, const Certificate&) {}));
 }
 
 TEST_CASE("a certificate that was handed over twice is on record once, beside an LSC with its SHA-256") {
@@ -88,13 +88,13 @@ TEST_CASE("a certificate that was handed over twice is on record once, beside an
   in(*database, [&](Transaction& tx) {
     const Operation operation = added_operation(tx, added_phone(tx));
     const Certificate lsc = sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer())));
-    good(tx.certificates().add(lsc));
+    added_certificate(tx, lsc);
     Certificate handed = lsc;
     handed.kind = CertificateKind::kHandedOver;
     handed.issuer_id = 0;
     handed.serial = {0x00, 0x00, 0xab, 0xcd};
-    const auto first = good(tx.certificates().add(handed));
-    CHECK(good(tx.certificates().add(handed)) == first);
+    const auto first = added_certificate(tx, handed);
+    CHECK(added_certificate(tx, handed) == first);
     CHECK(good(tx.certificates().find_lsc(lsc.sha256))->kind == CertificateKind::kLsc);
     CHECK(good(tx.certificates().of_phone(operation.phone_id, 10)).size() == 2);
     CHECK(good(tx.certificates().of_phone(operation.phone_id, 1)).front().id == first);
@@ -113,12 +113,12 @@ TEST_CASE("a certificate that was handed over is neither confirmed nor revoked, 
   in(*database, [&](Transaction& tx) {
     const Operation operation = added_operation(tx, added_phone(tx));
     lsc = sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer())));
-    lsc.id = good(tx.certificates().add(lsc));
+    lsc.id = added_certificate(tx, lsc);
     handed = lsc;
     handed.kind = CertificateKind::kHandedOver;
     handed.issuer_id = 0;
     handed.serial = {0xab, 0xcd};
-    handed.id = good(tx.certificates().add(handed));
+    handed.id = added_certificate(tx, handed);
     written(tx, lsc.phone_id, {ConfirmCertificate{lsc.id}});
     written(tx, lsc.phone_id, {RevokeCertificate{lsc.id, RevocationReason::kSuperseded}});
   });
@@ -141,7 +141,7 @@ TEST_CASE("LSCs are listed by their states, and those that are revoked are no lo
     const auto add = [&](const std::string& key, auto change) {
       Certificate lsc = sample_lsc(tx, operation, issuer, key);
       change(lsc);
-      lsc.id = good(tx.certificates().add(lsc));
+      lsc.id = added_certificate(tx, lsc);
       return lsc;
     };
     const Certificate first = add("first", [](Certificate&) {});

@@ -79,7 +79,8 @@ struct ChangeSite {
   }
   std::int64_t add_lsc(const Operation& operation, const std::string& key) {
     const Certificate lsc = lsc_of(operation, key);
-    return good(in_write(*database, [&](Transaction& tx) { return tx.certificates().add(lsc); }));
+    return good(
+        in_write(*database, [&](Transaction& tx) -> Result<std::int64_t> { return added_certificate(tx, lsc); }));
   }
 
   std::int64_t revision(std::int64_t phone) {

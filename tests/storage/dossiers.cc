@@ -38,7 +38,7 @@ struct Site {
       phone = added_phone(tx);
       operation = added_operation(tx, *phone);
       lsc = sample_lsc(tx, *operation, issuer);
-      lsc.id = good(tx.certificates().add(lsc));
+      lsc.id = added_certificate(tx, lsc);
     });
   }
   Enquiry enquiry() const { return {.device = phone->device}; }
@@ -86,7 +86,7 @@ TEST_CASE("the revision of a phone is another one after each change of it, its o
     const std::int64_t now = look(site.fresh, site.enquiry()).revision;
     return std::exchange(before, now) < now;
   };
-  CHECK(changes([&](Transaction& tx) { good(tx.phones().set_model(site.phone->id, "CP-7841")); }));
+  CHECK(changes([&](Transaction& tx) { written(tx, site.phone->id, {SetModel{"CP-7841"}}); }));
   CHECK(changes([&](Transaction& tx) { written(tx, site.phone->id, {CountFailure{site.operation->id}}); }));
   CHECK(changes([&](Transaction& tx) { written(tx, site.phone->id, {ConfirmCertificate{site.lsc.id}}); }));
   CHECK_FALSE(changes([&](Transaction& tx) { added_phone(tx, device("SEP000000000001")); }));
@@ -152,7 +152,7 @@ TEST_CASE("what is revoked for good is not live, what is on hold or superseded i
   Certificate foreign = site.lsc;
   in(*site.database, [&](Transaction& tx) {
     const auto add = [&](const std::string& key) {
-      return good(tx.certificates().add(sample_lsc(tx, *site.operation, site.issuer, key)));
+      return added_certificate(tx, sample_lsc(tx, *site.operation, site.issuer, key));
     };
     written(tx, site.phone->id,
             {RevokeCertificate{add("held"), RevocationReason::kCertificateHold},
@@ -161,7 +161,7 @@ TEST_CASE("what is revoked for good is not live, what is on hold or superseded i
     foreign = sample_lsc(tx, *site.operation, 0, "foreign");
     foreign.kind = CertificateKind::kHandedOver;
     foreign.possession = Possession::kNone;
-    good(tx.certificates().add(foreign));
+    added_certificate(tx, foreign);
   });
   Enquiry enquiry = site.enquiry();
   enquiry.certificates = {foreign.sha256};

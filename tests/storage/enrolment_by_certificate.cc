@@ -122,10 +122,10 @@ TEST_CASE("issuers that nobody trusts are listed with who has shown them") {
 TEST_CASE("a stranger who makes up issuers loses their own, and others keep theirs") {
   Site site;
   const auto note = [&](const std::string& name, const std::string& device, const std::string& address) {
-    must(in_write(site.database(), [&](Transaction& tx) {
-      const UnknownIssuer issuer{name, {1, 2, 3}, std::string(2000, 's'), Sha256{}};
-      return tx.anchors().note_candidate(issuer, device, address, address);
-    }));
+    const Attempt attempt{{}, address, "grpc", kInstall, Reason::kCertificateUnknownIssuer, ""};
+    const UnknownIssuer issuer{name, {1, 2, 3}, std::string(2000, 's'), Sha256{}};
+    const RefusalRecord refusal{address, device, {}, attempt, issuer, 1};
+    must(site.database().rounds().record({&refusal, 1}));
   };
   note("CN=New Maker", "SEP1", "192.0.2.1");
   note("CN=Second Maker", "SEP1", "192.0.2.1");

@@ -35,14 +35,12 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK_FALSE(phone.blocked_at);
     CHECK_FALSE(phone.last_attempt);
     good(tx.phones().set_blocked(phone.id, true));
-    good(tx.phones().set_model(phone.id, "CP-8861"));
     good(tx.phones().set_mic(phone.id, digest("mic"), false));
     good(tx.phones().set_self_service_stopped(phone.id, true));
-    Attempt attempt{
-        tx.now(), "192.0.2.1", "grpc", OperationKind::kDelete, Reason::kMicChanged, std::string("a\0b\xff", 4)};
-    good(tx.phones().record_attempt(phone.id, attempt));
+    Attempt attempt{{}, "192.0.2.1", "grpc", OperationKind::kDelete, Reason::kMicChanged, std::string("a\0b\xff", 4)};
+    written(tx, phone.id, {SetModel{"CP-8861"}, RecordAttempt{attempt}});
     attempt.reason = Reason::kAuthStringMismatch;
-    good(tx.phones().record_attempt(phone.id, attempt));
+    written(tx, phone.id, {RecordAttempt{attempt}});
 
     const Phone changed = *good(tx.phones().lock(device("SEP1")));
     CHECK(changed.id == phone.id);
@@ -57,15 +55,6 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK(changed.last_attempt->kind == OperationKind::kDelete);
     CHECK(changed.last_attempt->reason == Reason::kAuthStringMismatch);
     CHECK(changed.last_attempt->message == "a\uFFFDb\uFFFD");
-    const auto last_at = [&] { return good(tx.phones().find(device("SEP1")))->last_attempt->at; };
-    attempt.at = tx.now() - std::chrono::minutes{1};
-    good(tx.phones().record_attempt(phone.id, attempt));  // written down late
-    CHECK(last_at() == tx.now());
-    attempt.at = tx.now() + std::chrono::hours{1};  // by a clock that was ahead
-    good(tx.phones().record_attempt(phone.id, attempt));
-    attempt.at = tx.now();
-    good(tx.phones().record_attempt(phone.id, attempt));
-    CHECK(last_at() == tx.now());
     good(tx.phones().set_traced(phone.id, tx.now() + std::chrono::minutes{5}));
     CHECK(good(tx.phones().find(device("SEP1")))->traced_until == tx.now() + std::chrono::minutes{5});
     good(tx.phones().set_traced(phone.id, tx.now()));  // which is over
@@ -84,6 +73,33 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK_FALSE(another.last_attempt);
     CHECK(good(tx.summary().summary({})).phones == 4);  // SEP1, SEP2, SEP3, null
   });
+}
+
+TEST_CASE("a refusal is its device's last attempt unless it is written down late, or the last was by a clock ahead") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  TimePoint now;
+  RefusalRecord refusal = sample_refusal("192.0.2.1", Reason::kMicChanged, device().text());
+  in(*database, [&](Transaction& tx) {
+    refusal.phone_id = added_phone(tx).id;
+    now = tx.now();
+  });
+  const auto last_after = [&](TimePoint at, const std::string& message) {
+    refusal.attempt.at = at;
+    refusal.attempt.message = message;
+    refuse(*database, refusal);
+    return *good(in_read(*database, [](Transaction& tx) { return tx.phones().find(device()); }))->last_attempt;
+  };
+  const Attempt first = last_after(now, std::string("a\0b\xff", 4));
+  CHECK(first.at == now);
+  CHECK(first.address == "192.0.2.1");
+  CHECK(first.transport == "grpc");
+  CHECK(first.kind == OperationKind::kInstall);
+  CHECK(first.reason == Reason::kMicChanged);
+  CHECK(first.message == "a\uFFFDb\uFFFD");
+  CHECK(last_after(now - std::chrono::minutes{1}, "late").at == now);
+  CHECK(last_after(now + std::chrono::hours{1}, "ahead").message == "ahead");
+  CHECK(last_after(now, "again").at == now);
 }
 
 TEST_CASE("phones are listed by pattern, by name and in pages") {

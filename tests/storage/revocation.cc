@@ -324,13 +324,12 @@ TEST_CASE("whoever revokes sees what the phone's own transaction issues meanwhil
       revoking = std::thread([&] { must(site.certificates.revoke_key(site.administrator, key)); });
     }
     await_waiting(site, 1);
-    // As issue_in() does.
     another.der.push_back(0);
     another.sha256 = sha256(another.der);
     another.serial.back() ^= 1;
     another.key_sha256 = sha256(another.serial);
     another.confirmed_at.reset();
-    CAPF_TRY(tx.certificates().add(another));
+    CAPF_TRY(tx.write(another.phone_id, std::vector<Write>{AddCertificate{another}}));
     return {};
   }));
   revoking.join();

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
+#include "capf/domain/certificate_store.h"
 #include "capf/domain/database.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/rounds.h"
 #include "tests/support/database.h"
 
 // Good records, of which a test changes one part.
@@ -93,6 +97,26 @@ inline Certificate sample_lsc(Transaction& tx, const Operation& operation, std::
   certificate.possession = Possession::kPkcs10;
   certificate.shard = 3;
   return certificate;
+}
+
+/// Adds a certificate as it is. @return its id
+inline std::int64_t added_certificate(Transaction& tx, const Certificate& certificate) {
+  written(tx, certificate.phone_id, {AddCertificate{certificate}});
+  const auto all = good(tx.certificates().of_phone(certificate.phone_id, 100));
+  const auto found = std::ranges::find_if(
+      all, [&](const Certificate& each) { return each.kind == certificate.kind && each.sha256 == certificate.sha256; });
+  REQUIRE(found != all.end());
+  return found->id;
+}
+
+/// A refusal of somebody in this device's name.
+inline RefusalRecord sample_refusal(const std::string& address, Reason reason, const std::string& device = "") {
+  return {address, device, {}, {{}, address, "grpc", OperationKind::kInstall, reason, "no"}, {}, 1};
+}
+/// Records a refusal that came `count` times.
+inline void refuse(Database& database, RefusalRecord refusal, int count = 1) {
+  refusal.count = count;
+  good(database.rounds().record({&refusal, 1}));
 }
 
 }  // namespace capf::test

@@ -190,14 +190,14 @@ TEST_CASE("the summary counts what is open, what ended lately, what expires and 
     ended(OperationState::kFailed, Reason::kKeyGenerationFailed);
     const Operation unconfirmed = ended(OperationState::kExpired, Reason::kDeadlinePassed);
     const Operation succeeded = ended(OperationState::kSucceeded, std::nullopt);
-    good(tx.certificates().add(sample_lsc(tx, unconfirmed, issuer, "unconfirmed")));
+    added_certificate(tx, sample_lsc(tx, unconfirmed, issuer, "unconfirmed"));
     for (const int days : {0, 3, 20, 40, -3}) {
       Certificate lsc = sample_lsc(tx, succeeded, issuer, std::to_string(days));
       lsc.not_after = tx.now() + hours(24 * days + 1);
-      written(tx, lsc.phone_id, {ConfirmCertificate{good(tx.certificates().add(lsc))}});
+      written(tx, lsc.phone_id, {ConfirmCertificate{added_certificate(tx, lsc)}});
     }
-    for (int i = 0; i < 3; ++i) good(tx.audit().count_refusal("192.0.2.1", Reason::kMicChanged, "SEP1"));
   });
+  refuse(*database, sample_refusal("192.0.2.1", Reason::kMicChanged, "SEP1"), 3);
   const Summary summary = good(in_read(*database, [](Transaction& tx) {
     return tx.summary().summary(std::array{60, 2});
   }));

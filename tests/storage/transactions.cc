@@ -179,10 +179,9 @@ TEST_CASE("who holds a phone too long makes others come again later") {
     CHECK(other.error().reason == Reason::kOverloaded);
     // A stranger's try and its record do not wait for the phone's own transaction.
     const Phone phone = *good(tx.phones().find(device()));
-    in(*database, [&](Transaction& stranger) {
-      good(stranger.phones().record_attempt(
-          phone.id, {stranger.now(), "192.0.2.1", "grpc", OperationKind::kInstall, Reason::kAuthStringMismatch, ""}));
-    });
+    RefusalRecord refusal = sample_refusal("192.0.2.1", Reason::kAuthStringMismatch, phone.device.text());
+    refusal.phone_id = phone.id;
+    refuse(*database, refusal);
     good(database->rounds().hear({{"192.0.2.1"}, phone.id, 1, false}));
   });
 }

@@ -1,7 +1,6 @@
 #include <variant>
 
 #include "storage/audit.h"
-#include "storage/certificates.h"
 #include "storage/keys.h"
 #include "storage/operations.h"
 #include "storage/phones.h"
@@ -48,7 +47,14 @@ class ByHand {
   void operator()(const AddCertificate& write) {
     Certificate certificate = write.certificate;
     certificate.operation_id = id(certificate.operation_id);
-    good(storage::Certificates(session_).add(certificate));
+    run("insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, operation_id, key_sha256, der, "
+        "not_before, not_after, possession, shard) values ($1::text, $2::bytea, $3::bytea, $4::bigint, $5::text, "
+        "$6::bigint, $7::bigint, $8::bytea, $9::bytea, $10::timestamptz, $11::timestamptz, $12::text, $13::int) "
+        "on conflict (phone_id, sha256) where kind = 'handed_over' do nothing",
+        to_string(certificate.kind), certificate.sha256, certificate.serial,
+        storage::unless_zero(certificate.issuer_id), certificate.issuer, phone_id_, certificate.operation_id,
+        certificate.key_sha256, certificate.der, certificate.not_before, certificate.not_after,
+        to_string(certificate.possession), certificate.shard);
   }
   void operator()(const ConfirmCertificate& write) {
     change("update certificates set confirmed_at = now() where id = $1::bigint and confirmed_at is null", write.id);
@@ -77,13 +83,17 @@ class ByHand {
     REQUIRE(record.phone_id == phone_id_);
   }
   void operator()(const SetMic& write) { good(phones_.set_mic(phone_id_, write.sha256, write.fresh)); }
-  void operator()(const SetModel& write) { good(phones_.set_model(phone_id_, write.model)); }
+  void operator()(const SetModel& write) {
+    change("update phones set model = left($2::text, 64) where id = $1::bigint", phone_id_, write.model);
+  }
   void operator()(const StopSelfService&) { good(phones_.set_self_service_stopped(phone_id_, true)); }
   void operator()(const ForgiveStrings&) { run("delete from device_strings where phone_id = $1::bigint", phone_id_); }
   void operator()(const RecordAttempt& write) {
-    Attempt attempt = write.attempt;
-    attempt.at = session_.now();
-    good(phones_.record_attempt(phone_id_, attempt));
+    run("insert into phone_attempts (phone_id, at, address, transport, kind, reason, message) values "
+        "($1::bigint, now(), $2::text, $3::text, $4::text, $5::text, $6::text) on conflict (phone_id) do update set "
+        "at = now(), address = $2::text, transport = $3::text, kind = $4::text, reason = $5::text, message = $6::text",
+        phone_id_, write.attempt.address, write.attempt.transport, to_string(write.attempt.kind),
+        to_string(write.attempt.reason), write.attempt.message);
   }
   void operator()(const AddEvent& write) {
     storage::Audit audit(session_);
