@@ -22,7 +22,7 @@ inline constexpr auto item = [](Array& array, const auto& row) { array.add(row.*
 constexpr Field<MemberRow> kMemberFields[]{
     {"phone_id", "bigint", item<&MemberRow::phone_id>},
     {"revision", "bigint", item<&MemberRow::revision>},
-    {"database_start", "timestamptz", item<&MemberRow::database_start>},
+    {"postmaster_start", "timestamptz", item<&MemberRow::postmaster_start>},
     {"looked_at", "timestamptz", item<&MemberRow::looked_at>},
     {"holds_until", "timestamptz", item<&MemberRow::holds_until>},
     {"trust_revision", "bigint", item<&MemberRow::trust_revision>},
@@ -330,11 +330,11 @@ ChangeTables ChangeRows::filled() const {
 
 void ChangeRows::add(const Change& change) {
   // All of a basis, by name: a new part of it has to be compared too.
-  const auto& [phone_id, revision, database_start, looked_at, holds_until, trust_revision, shown_certificates,
+  const auto& [phone_id, revision, postmaster_start, looked_at, holds_until, trust_revision, shown_certificates,
                shown_keys, active_issuer, session] = change.basis;
   const TimePoint end = std::min(holds_until, looked_at + kLongestDecision);
   members.push_back(
-      {phone_id, revision, database_start, looked_at, end, trust_revision, active_issuer, session, std::nullopt});
+      {phone_id, revision, postmaster_start, looked_at, end, trust_revision, active_issuer, session, std::nullopt});
   const int member = static_cast<int>(members.size());
   for (const Sha256& digest : shown_certificates) certificates.push_back({member, digest});
   for (const Sha256& digest : shown_keys) keys.push_back({member, digest});

@@ -21,7 +21,7 @@ namespace capf::storage {
 struct MemberRow {
   std::int64_t phone_id = 0;
   std::optional<std::int64_t> revision{};
-  std::optional<TimePoint> database_start{};
+  std::optional<TimePoint> postmaster_start{};
   std::optional<TimePoint> looked_at{};
   std::optional<TimePoint> holds_until{};
   std::optional<std::int64_t> trust_revision{};

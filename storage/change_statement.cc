@@ -54,7 +54,7 @@ agreed as materialized (
   select array_agg((m.place <> all (array(select member from differing))
       and (m.revision is null or m.revision =
         (select p.revision from phones p where p.id = m.phone_id and p.removed_at is null))
-      and (m.database_start is null or m.database_start = pg_postmaster_start_time())
+      and (m.postmaster_start is null or m.postmaster_start = pg_postmaster_start_time())
       and (m.looked_at is null or now() between m.looked_at and m.holds_until)
       and (m.trust_revision is null or m.trust_revision = (select revision from trust_revision))
       and (m.issuer_id is null or m.issuer_id = (select id from issuers where active))

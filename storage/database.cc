@@ -29,7 +29,7 @@ class Unit final : public Transaction {
   explicit Unit(Session& session)
       : session_(session),
         now_(session.now()),
-        database_start_(session.database_start()),
+        postmaster_start_(session.postmaster_start()),
         standby_(session.standby()),
         phones_(session),
         operations_(session),
@@ -50,7 +50,7 @@ class Unit final : public Transaction {
         crls_(session) {}
 
   TimePoint now() const override { return now_; }
-  TimePoint database_start() const override { return database_start_; }
+  TimePoint postmaster_start() const override { return postmaster_start_; }
   bool standby() const override { return standby_; }
   PhoneStore& phones() override { return phones_; }
   OperationStore& operations() override { return operations_; }
@@ -79,7 +79,7 @@ class Unit final : public Transaction {
  private:
   Session& session_;
   TimePoint now_;
-  TimePoint database_start_;
+  TimePoint postmaster_start_;
   bool standby_;
   Phones phones_;
   Operations operations_;

@@ -105,7 +105,7 @@ const std::array kLooks{look_for("dossiers_look_named", false, false), look_for(
 /// The facts of a device alone.
 struct Device {
   TimePoint now;
-  TimePoint database_start;
+  TimePoint postmaster_start;
   bool standby = false;
   std::int64_t trust_revision = 0;
   std::optional<std::int64_t> active_issuer;
@@ -128,7 +128,7 @@ struct Row {
 Device read_device_facts(Columns& columns, Kind kind) {
   Device device;
   device.now = columns.time();
-  device.database_start = columns.time();
+  device.postmaster_start = columns.time();
   device.standby = columns.boolean();
   device.trust_revision = columns.number();
   device.active_issuer = columns.id_or_none();
@@ -215,7 +215,7 @@ void keep_issuer(Dossier& dossier, std::optional<IssuerRecord> issuer) {
 
 void take_device(Dossier& dossier, const Row& row) {
   dossier.now = row.device.now;
-  dossier.database_start = row.device.database_start;
+  dossier.postmaster_start = row.device.postmaster_start;
   dossier.standby = row.device.standby;
   dossier.trust_revision = row.device.trust_revision;
   dossier.active_issuer = row.device.active_issuer;

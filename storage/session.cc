@@ -33,7 +33,7 @@ Status Session::begin(Access access) {
     const pqxx::result time = statements_->exec(begin_of(access));
     Columns columns(time.front());
     now_ = columns.time();
-    database_start_ = columns.time();
+    postmaster_start_ = columns.time();
     standby_ = columns.boolean();
     if (columns.integer() != connection_.link.backend()) {
       throw pqxx::broken_connection("a pooler between this server and PostgreSQL has changed the session");

@@ -79,12 +79,12 @@ class Session {
   Status begin(Access access);
   Status commit();
   /// In place of begin(): each statement is a transaction of its own, in one round trip, so that one that writes is in
-  /// doubt where its answer is lost. now(), database_start() and standby() are not known.
+  /// doubt where its answer is lost. now(), postmaster_start() and standby() are not known.
   Status single(Access access);
 
   const std::optional<Fault>& fault() const { return fault_; }
   TimePoint now() const { return now_; }
-  TimePoint database_start() const { return database_start_; }
+  TimePoint postmaster_start() const { return postmaster_start_; }
   bool standby() const { return standby_; }
 
   Result<pqxx::result> run(const Statement& statement, const Parameters& parameters);
@@ -149,7 +149,7 @@ class Session {
   std::optional<Fault> fault_;
   Phase work_ = Phase::kWork;  ///< of a statement
   TimePoint now_;
-  TimePoint database_start_;
+  TimePoint postmaster_start_;
   bool standby_ = false;
 };
 

@@ -93,7 +93,7 @@ using Write = std::variant<AddOperation, AdvanceOperation, CountFailure, EndOper
 struct Basis {
   std::int64_t phone_id = 0;
   std::int64_t revision = 0;                   ///< Dossier::revision
-  TimePoint database_start;                    ///< Dossier::database_start: after a failover, numbers may come again
+  TimePoint postmaster_start;                  ///< Dossier::postmaster_start: after a failover, numbers may come again
   TimePoint looked_at;                         ///< Dossier::now; the write's now() lies at most kLongestDecision later
   TimePoint holds_until = TimePoint::max();    ///< a deadline, the end of a certificate, of an anchor
   std::optional<std::int64_t> trust_revision;  ///< where a trust anchor vouches

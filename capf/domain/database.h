@@ -46,8 +46,8 @@ class Transaction {
   virtual ~Transaction() = default;
   /// The database's clock at the start of the transaction.
   virtual TimePoint now() const = 0;
-  /// Dossier::database_start.
-  virtual TimePoint database_start() const = 0;
+  /// Dossier::postmaster_start.
+  virtual TimePoint postmaster_start() const = 0;
   /// Whether the database is a standby: its records may be old, and it cannot be written.
   virtual bool standby() const = 0;
   virtual PhoneStore& phones() = 0;

@@ -33,9 +33,9 @@ struct Enquiry {
 /// All that is on record of a device and of what a caller shows in its name, in one snapshot of the database. Absent
 /// facts cost the database the same as those that are there.
 struct Dossier {
-  TimePoint now;             ///< the database's clock at the snapshot
-  TimePoint database_start;  ///< of the PostgreSQL server that answered: it tells one server from another
-  bool standby = false;      ///< its records may be old, and nothing can be written
+  TimePoint now;               ///< the database's clock at the snapshot
+  TimePoint postmaster_start;  ///< of the PostgreSQL server that answered: it tells one server from another
+  bool standby = false;        ///< its records may be old, and nothing can be written
 
   std::optional<Phone> phone;
   std::int64_t revision = 0;        ///< of the phone with its operations and certificates: counted up at each change

@@ -26,7 +26,7 @@ constexpr std::chrono::seconds kLastRecords{2};
 /// connection's certificate, never the digits. Threads: one at a time.
 class Clerk {
  public:
-  Clerk(PhoneStream& stream, const EnrolParts& parts, const Enrolling& call)
+  Clerk(PhoneStream& stream, const EnrolParts& parts, const OpenEnrolment& call)
       : stream_(stream), parts_(parts), call_(call) {}
 
   enrol::Answer answer(const enrol::Question& question) {
@@ -145,7 +145,7 @@ class Clerk {
 
   PhoneStream& stream_;
   const EnrolParts& parts_;
-  const Enrolling& call_;
+  const OpenEnrolment& call_;
   std::optional<service::Caller> caller_;  ///< who has proven the device
   std::optional<steady_clock::time_point> deadline_;
   Bytes issued_;                   ///< the certificate that waits for its confirmation
@@ -154,7 +154,7 @@ class Clerk {
 
 /// One of these is under way at any time: a read, beside which a check may run; work for a message; or a write.
 /// Finish() is called once, when neither work nor a write is; gRPC then calls OnDone() after everything else.
-class EnrolCall final : public EnrolReactor, public Enrolling, public std::enable_shared_from_this<EnrolCall> {
+class EnrolCall final : public EnrolReactor, public OpenEnrolment, public std::enable_shared_from_this<EnrolCall> {
  public:
   EnrolCall(std::unique_ptr<PhoneStream> stream, const EnrolParts& parts)
       : stream_(std::move(stream)), parts_(parts), clerk_(*stream_, parts_, *this) {}

@@ -24,7 +24,7 @@ Enrolments::~Enrolments() {
   watcher_.join();
 }
 
-void Enrolments::add(const std::shared_ptr<Enrolling>& call) {
+void Enrolments::add(const std::shared_ptr<OpenEnrolment>& call) {
   bool closed = false;
   {
     const std::lock_guard lock(mutex_);
@@ -34,8 +34,8 @@ void Enrolments::add(const std::shared_ptr<Enrolling>& call) {
   if (closed) call->end(Error::of(Reason::kShuttingDown));
 }
 
-Status Enrolments::enter(const Enrolling& call, std::int64_t phone_id, const DialogueNumber& number) {
-  std::shared_ptr<Enrolling> replaced;
+Status Enrolments::enter(const OpenEnrolment& call, std::int64_t phone_id, const DialogueNumber& number) {
+  std::shared_ptr<OpenEnrolment> replaced;
   {
     const std::lock_guard lock(mutex_);
     const auto before = dialogues_.find(phone_id);
@@ -55,7 +55,7 @@ Status Enrolments::enter(const Enrolling& call, std::int64_t phone_id, const Dia
   return {};
 }
 
-void Enrolments::leave(const Enrolling& call) {
+void Enrolments::leave(const OpenEnrolment& call) {
   const std::lock_guard lock(mutex_);
   const auto entry = calls_.find(&call);
   if (entry == calls_.end()) return;
@@ -64,7 +64,7 @@ void Enrolments::leave(const Enrolling& call) {
 }
 
 void Enrolments::close() {
-  std::vector<std::shared_ptr<Enrolling>> open;
+  std::vector<std::shared_ptr<OpenEnrolment>> open;
   {
     const std::lock_guard lock(mutex_);
     if (!closed_) closed_ = steady_clock::now();
@@ -83,7 +83,7 @@ bool Enrolments::closed_for(std::chrono::milliseconds time) const {
 void Enrolments::watch() {
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, kTick, [this] { return stopping_; })) {
-    std::vector<std::shared_ptr<Enrolling>> open;
+    std::vector<std::shared_ptr<OpenEnrolment>> open;
     for (const auto& [key, entry] : calls_) open.push_back(entry.call.lock());
     const bool drain = readiness_.draining() && !closed_;
     lock.unlock();

@@ -26,11 +26,11 @@ struct DialogueNumber {
 };
 
 /// One call of Enrol, as it is watched over. Threads: any.
-class Enrolling {
+class OpenEnrolment {
  public:
   using Moment = std::chrono::steady_clock::time_point;
 
-  virtual ~Enrolling() = default;
+  virtual ~OpenEnrolment() = default;
   /// Ends what must not last. Called about four times a second.
   virtual void tick(Moment now) = 0;
   /// Ends the call, after the message that is being worked on.
@@ -48,11 +48,11 @@ class Enrolments {
   Enrolments& operator=(const Enrolments&) = delete;
 
   /// A call has begun.
-  void add(const std::shared_ptr<Enrolling>& call);
+  void add(const std::shared_ptr<OpenEnrolment>& call);
   /// It has begun that dialogue of the phone. A call with an earlier one of the phone ends with SESSION_REPLACED.
   /// Errors: SESSION_REPLACED where a later one is here, OVERLOADED.
-  Status enter(const Enrolling& call, std::int64_t phone_id, const DialogueNumber& number);
-  void leave(const Enrolling& call);
+  Status enter(const OpenEnrolment& call, std::int64_t phone_id, const DialogueNumber& number);
+  void leave(const OpenEnrolment& call);
   /// Ends all, and each that comes later, with SHUTTING_DOWN.
   void close();
   /// Whether close() was called so long ago.
@@ -60,11 +60,11 @@ class Enrolments {
 
  private:
   struct Entry {
-    std::weak_ptr<Enrolling> call;
+    std::weak_ptr<OpenEnrolment> call;
     std::int64_t phone_id = 0;  ///< 0: a stranger's
   };
   struct Dialogue {
-    const Enrolling* call = nullptr;
+    const OpenEnrolment* call = nullptr;
     DialogueNumber number;
   };
   void watch();
@@ -73,9 +73,9 @@ class Enrolments {
   const std::size_t most_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<const Enrolling*, Entry> calls_;
-  std::map<std::int64_t, Dialogue> dialogues_;  ///< by the phone
-  std::optional<Enrolling::Moment> closed_;     ///< since when
+  std::map<const OpenEnrolment*, Entry> calls_;
+  std::map<std::int64_t, Dialogue> dialogues_;   ///< by the phone
+  std::optional<OpenEnrolment::Moment> closed_;  ///< since when
   bool stopping_ = false;
   std::thread watcher_;  ///< last: it uses what stands above
 };

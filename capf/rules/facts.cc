@@ -16,7 +16,7 @@ Basis basis_of(const Facts& facts) {
   Basis basis;
   if (facts.dossier.phone) basis.phone_id = facts.dossier.phone->id;
   basis.revision = facts.dossier.revision;
-  basis.database_start = facts.dossier.database_start;
+  basis.postmaster_start = facts.dossier.postmaster_start;
   basis.looked_at = facts.dossier.now;
   return basis;
 }

@@ -39,7 +39,7 @@ void add_records(rules::Caller& caller, const Dossier& dossier, std::size_t firs
 }
 
 bool is_current(const TrustCache::Snapshot& trust, const Dossier& dossier) {
-  return trust.revision == dossier.trust_revision && trust.database_start == dossier.database_start;
+  return trust.revision == dossier.trust_revision && trust.postmaster_start == dossier.postmaster_start;
 }
 
 }  // namespace

@@ -279,7 +279,7 @@ Result<TrustCache::Snapshot> TrustCache::read() {
   return in_read(database_, [](Transaction& tx) -> Result<Snapshot> {
     CAPF_LET(const std::int64_t revision, tx.anchors().revision());
     CAPF_LET(const auto anchors, tx.anchors().list());
-    return Snapshot{revision, tx.database_start(), ca::TrustStore::make(anchors)};
+    return Snapshot{revision, tx.postmaster_start(), ca::TrustStore::make(anchors)};
   });
 }
 

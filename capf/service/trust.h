@@ -66,7 +66,7 @@ class TrustCache {
  public:
   struct Snapshot {
     std::int64_t revision = 0;
-    TimePoint database_start;  ///< another PostgreSQL server may have other anchors of the same revision
+    TimePoint postmaster_start;  ///< another PostgreSQL server may have other anchors of the same revision
     std::shared_ptr<const ca::TrustStore> store;
   };
   explicit TrustCache(Database& database) : database_(database) {}

@@ -86,7 +86,7 @@ struct ChangeSite {
   std::int64_t revision(std::int64_t phone) {
     return std::stoll(fresh.sql("select revision from phones where id = " + std::to_string(phone)));
   }
-  TimePoint database_start() {
+  TimePoint postmaster_start() {
     return TimePoint{Duration{std::stoll(fresh.sql("select microseconds(pg_postmaster_start_time())"))}};
   }
   std::string records(std::int64_t phone) {
@@ -100,7 +100,7 @@ struct ChangeSite {
     Basis basis;
     basis.phone_id = phone.id;
     basis.revision = revision(phone.id);
-    basis.database_start = database_start();
+    basis.postmaster_start = postmaster_start();
     in(*database, [&](Transaction& tx) { basis.looked_at = tx.now(); });
     return basis;
   }

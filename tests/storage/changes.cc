@@ -46,7 +46,7 @@ Guarded guarded(ChangeSite& site) {
   const Basis looked = site.basis(made.phone);
   basis.phone_id = looked.phone_id;
   basis.revision = looked.revision;
-  basis.database_start = looked.database_start;
+  basis.postmaster_start = looked.postmaster_start;
   basis.looked_at = looked.looked_at;
   basis.holds_until = made.operation.completes_by;
   basis.certificates = {digest("a MIC"), digest("its CA")};
@@ -83,8 +83,8 @@ struct Interference {
 
 std::vector<Interference> interferences(Guarded& on) {
   // Each part by its name: a part that is new has to have a line of its own here.
-  auto& [phone_id, revision, database_start, looked_at, holds_until, trust_revision, certificates, keys, active_issuer,
-         session] = on.change.basis;
+  auto& [phone_id, revision, postmaster_start, looked_at, holds_until, trust_revision, certificates, keys,
+         active_issuer, session] = on.change.basis;
   const std::int64_t phone = phone_id;
   const std::int64_t operation = on.operation.id;
   const void* claims = &on.key;
@@ -117,7 +117,7 @@ std::vector<Interference> interferences(Guarded& on) {
       {&revision, "put on hold", [=, id = on.first](auto& tx) { revoke(tx, id, RevocationReason::kCertificateHold); }},
       {&revision, "released", [=, id = on.held](auto& tx) { REQUIRE(good(tx.certificates().release(id))); }},
       {&revision, "confirmed", [=, id = on.first](auto& tx) { written(tx, phone, {ConfirmCertificate{id}}); }},
-      {&database_start, "another server has taken over", [&](auto&) { database_start -= Duration{1}; }},
+      {&postmaster_start, "another server has taken over", [&](auto&) { postmaster_start -= Duration{1}; }},
       {&looked_at, "the clock is set back", [&](auto&) { looked_at += std::chrono::minutes(1); }},
       {&looked_at, "too late", [&](auto&) { looked_at -= kLongestDecision; }},
       {&holds_until, "the deadline has passed", [&](auto&) { holds_until = looked_at; }},

@@ -55,7 +55,7 @@ TEST_CASE("a look finds the phone, its operations, its LSCs and the site's issue
   CHECK(dossier.phone->model == "CP-8861");
   CHECK_FALSE(dossier.standby);
   CHECK(dossier.now > site.phone->created_at);
-  CHECK(std::to_string(dossier.database_start.time_since_epoch().count()) ==
+  CHECK(std::to_string(dossier.postmaster_start.time_since_epoch().count()) ==
         site.fresh.sql("select microseconds(pg_postmaster_start_time())"));
   REQUIRE(dossier.open);
   CHECK(dossier.open->id == site.operation->id);

@@ -324,7 +324,7 @@ TEST_CASE("trust anchors that are kept from another server are read again, thoug
   CHECK_FALSE(bench.enrolment.pending(by_mic));
   bench.database.looks.clear();
   bench.database.after_look = [&](Dossier& dossier) {
-    if (bench.database.looks.size() == 1) dossier.database_start -= Duration{1};
+    if (bench.database.looks.size() == 1) dossier.postmaster_start -= Duration{1};
   };
   CHECK(bench.enrolment.pending(by_mic));
   CHECK(bench.database.looks.size() == 2);

@@ -53,7 +53,7 @@ struct Fleet {
     event.subject = phone.device.text();
     return {{.phone_id = phone.id,
              .revision = dossier.revision,
-             .database_start = dossier.database_start,
+             .postmaster_start = dossier.postmaster_start,
              .looked_at = dossier.now},
             {AddEvent{event}, SetModel{"CP-" + std::to_string(dossier.revision)}}};
   }
@@ -208,8 +208,8 @@ TEST_CASE("connections that the database has cut are replaced, a write that rest
 TEST_CASE("what another server has said is not written, though its numbers are the same") {
   const Fleet fleet(2);
   std::vector<Change> changes = events_of_all(fleet);
-  const TimePoint start = changes[1].basis.database_start;
-  changes[1].basis.database_start = start - Duration{1};  // of the one that was there before a failover
+  const TimePoint start = changes[1].basis.postmaster_start;
+  changes[1].basis.postmaster_start = start - Duration{1};  // of the one that was there before a failover
   CHECK(fleet.write(changes[0]));
   CHECK(reason_of(fleet.write(changes[1])) == Reason::kChangedMeanwhile);
   CHECK(fleet.events() == "1 1");

@@ -190,7 +190,7 @@ void enrol(Database& database, const std::string& name) {
     look();
     const Basis basis{.phone_id = dossier.phone->id,
                       .revision = dossier.revision,
-                      .database_start = dossier.database_start,
+                      .postmaster_start = dossier.postmaster_start,
                       .looked_at = dossier.now,
                       .active_issuer = dossier.active_issuer};
     good(rounds.write({basis, writes}, Share::kRpc, {}));

@@ -20,7 +20,7 @@
 namespace capf::test {
 
 inline TimePoint rules_now() { return parse_rfc3339("2026-06-01T12:00:00Z").value(); }
-inline TimePoint rules_database_start() { return rules_now() - std::chrono::hours{24}; }
+inline TimePoint rules_postmaster_start() { return rules_now() - std::chrono::hours{24}; }
 inline DeviceName rules_device() { return DeviceName::parse("SEP001122334455").value(); }
 constexpr std::int64_t kRulesPhone = 5;
 
@@ -229,7 +229,7 @@ inline Case idle_phone() {
   Case subject;
   Phone phone{.id = kRulesPhone, .device = rules_device()};
   subject.dossier.now = rules_now();
-  subject.dossier.database_start = rules_database_start();
+  subject.dossier.postmaster_start = rules_postmaster_start();
   subject.dossier.phone = phone;
   subject.dossier.revision = 12;
   subject.dossier.trust_revision = 4;

@@ -15,7 +15,7 @@ using namespace capf::rpc;
 namespace {
 
 /// A call that notes how it is ended.
-class NotedCall final : public Enrolling {
+class NotedCall final : public OpenEnrolment {
  public:
   void tick(Moment) override { ticked_.release(); }
   void end(const Error& why) override {
@@ -50,7 +50,7 @@ struct Calls {
     return call;
   }
   /// @return why it may not go on
-  std::optional<Reason> enter(const Enrolling& call, std::int64_t phone_id, const DialogueNumber& number) {
+  std::optional<Reason> enter(const OpenEnrolment& call, std::int64_t phone_id, const DialogueNumber& number) {
     const Status entered = enrolments.enter(call, phone_id, number);
     return entered ? std::nullopt : std::optional(entered.error().reason);
   }

@@ -57,7 +57,7 @@ std::string after_colon(const std::string& words) { return words.empty() ? "" : 
 
 std::string words_of(const Basis& basis) {
   std::string text = "phone " + std::to_string(basis.phone_id) + " revision " + std::to_string(basis.revision);
-  if (basis.database_start != rules_database_start()) text += " of " + to_rfc3339(basis.database_start);
+  if (basis.postmaster_start != rules_postmaster_start()) text += " of " + to_rfc3339(basis.postmaster_start);
   if (basis.looked_at != rules_now()) text += " looked at " + to_rfc3339(basis.looked_at);
   if (basis.holds_until != TimePoint::max()) text += " until " + to_rfc3339(basis.holds_until);
   if (basis.trust_revision) text += " trust " + std::to_string(*basis.trust_revision);
