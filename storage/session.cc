@@ -62,7 +62,10 @@ Status Session::commit() {
 
 Result<pqxx::result> Session::run(const Statement& statement, const Parameters& parameters) {
   CAPF_TRY(guarded(Phase::kWork, [&] {
-    if (connection_.prepared.insert(statement.name).second) connection_.link.prepare(statement.name, statement.text);
+    if (connection_.prepared.insert(statement.name).second) {
+      connection_.link.prepare(statement.name, statement.text);
+      connection_.link.prepare_now(statement.name);  // else its first use would: a loss of that would be in doubt
+    }
     return true;
   }));
   return guarded(work_, [&] {

@@ -215,13 +215,14 @@ class CrowdTest(Faults):
 
 class WrongStringTest(Faults, rpc.RefusalTests):
     def say(self, device):
-        """Says a wrong string until it is refused as such. @return the reasons that were told"""
+        """Says a wrong string until it is refused as such, and that is on record. @return the reasons that were told"""
         reasons = []
         with rpc.phone_client(self.site, server=self.server) as phone:
             def refused():
                 reasons.append(self.refusal(phone.GetPendingOperation, credential=rpc.credential(device, WRONG)).reason)
                 return reasons[-1] == "AUTHENTICATION_FAILED"
             eventually(refused, "it is refused")
+        eventually(lambda: self.site.sql(f"select 1 from refusals where device = '{device}'"), "the refusal is on record")
         return reasons
 
     def counts(self, device):
