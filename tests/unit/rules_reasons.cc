@@ -131,21 +131,19 @@ Case going_on() {
   return subject;
 }
 
-/// The same of a deletion.
-Case going_on_to_delete() {
+/// The same of another kind of operation.
+Case going_on_with(OperationKind kind, Ask ask) {
   Case subject = going_on();
-  subject.dossier.open->kind = OperationKind::kDelete;
-  subject.begun->kind = OperationKind::kDelete;
-  subject.ask = Ask::kGiveUp;
+  subject.dossier.open->kind = kind;
+  subject.begun->kind = kind;
+  subject.ask = ask;
   return subject;
 }
 
-/// The same where the phone hands over its certificates.
+Case going_on_to_delete() { return going_on_with(OperationKind::kDelete, Ask::kGiveUp); }
+
 Case going_on_to_hand_over() {
-  Case subject = going_on();
-  subject.dossier.open->kind = OperationKind::kTroubleshoot;
-  subject.begun->kind = OperationKind::kTroubleshoot;
-  subject.ask = Ask::kHandOver;
+  Case subject = going_on_with(OperationKind::kTroubleshoot, Ask::kHandOver);
   subject.handed = handing_over().handed;
   return subject;
 }
