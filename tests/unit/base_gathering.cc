@@ -1,11 +1,11 @@
 #include <atomic>
 #include <future>
+#include <semaphore>
 #include <thread>
 
 #include <catch2/catch.hpp>
 
 #include "capf/base/gathering.h"
-#include "tests/support/permits.h"
 
 using namespace capf;
 
@@ -21,7 +21,7 @@ std::vector<Result<int>> doubled(std::span<const int* const> numbers) {
 
 /// Rounds that say who is in them, and wait until they may go on.
 struct Held {
-  test::Permits go;
+  std::counting_semaphore<1000> go{0};
   std::mutex mutex;
   std::vector<std::vector<int>> rounds;
 

@@ -1,13 +1,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <semaphore>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
 #include "capf/rpc/enrolments.h"
 #include "tests/support/no_database.h"
-#include "tests/support/permits.h"
 
 using namespace capf;
 using namespace capf::rpc;
@@ -36,8 +36,8 @@ class NotedCall final : public OpenEnrolment {
  private:
   mutable std::mutex mutex_;
   std::vector<Reason> ends_;
-  test::Permits ticked_;
-  test::Permits ended_;
+  std::counting_semaphore<> ticked_{0};
+  std::counting_semaphore<> ended_{0};
 };
 
 /// A server's calls, without a server.

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <semaphore>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -8,7 +9,6 @@
 #include <catch2/catch.hpp>
 
 #include "capf/rpc/admission/workers.h"
-#include "tests/support/permits.h"
 
 using namespace capf::rpc;
 
@@ -28,8 +28,8 @@ class Lasting {
 
  private:
   struct State {
-    capf::test::Permits begun;
-    capf::test::Permits may_end;
+    std::binary_semaphore begun{0};
+    std::binary_semaphore may_end{0};
   };
   const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
