@@ -1,9 +1,11 @@
 #include "capf/daemon/listeners.h"
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 #include <utility>
 
+#include "capf/base/log.h"
 #include "capf/ca/ocsp.h"
 
 namespace capf::daemon {
@@ -105,16 +107,21 @@ void Listeners::tick() {
 
 void Listeners::stop_calls(milliseconds patience) {
   const auto deadline = steady_clock::now() + patience;
-  // Beside the others: one deadline for all.
-  std::thread wire([&] {
-    if (wire_) wire_->stop(patience);
-  });
-  for (auto* server : {phone_.get(), admin_.get()}) {
-    if (server == nullptr) continue;
+  const auto stop = [deadline](auto* port) {
+    if (port == nullptr) return;
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
-    server->stop(std::max(left, milliseconds{0}));
+    port->stop(std::max(left, milliseconds{0}));
+  };
+  std::thread beside;  // the others: one deadline for all
+  try {
+    beside = std::thread([&] { stop(wire_.get()); });
+  } catch (const std::system_error& error) {
+    log_warning("thread.refused", {{"cause", error.what()}, {"words", "the ports are closed one after another"}});
+    stop(wire_.get());
   }
-  wire.join();
+  stop(phone_.get());
+  stop(admin_.get());
+  if (beside.joinable()) beside.join();
 }
 
 void Listeners::stop_status() {

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <system_error>
 #include <thread>
 
 #include <pthread.h>
@@ -50,12 +51,18 @@ void Signals::wait_for_stop() {
 }
 
 void Signals::end_within(std::chrono::seconds time) {
-  std::thread([time] {
-    std::this_thread::sleep_for(time);
-    log_warning("server.stopped_short", {{"words", "something did not answer in time"}});
-    flush_log(std::chrono::seconds{1});
-    std::_Exit(0);
-  }).detach();
+  try {
+    std::thread([time] {
+      std::this_thread::sleep_for(time);
+      log_warning("server.stopped_short", {{"words", "something did not answer in time"}});
+      flush_log(std::chrono::seconds{1});
+      std::_Exit(0);
+    }).detach();
+  } catch (const std::system_error& error) {
+    log_warning("thread.refused", {{"cause", error.what()}, {"words", "an alarm limits the time of the stop"}});
+    ::signal(SIGALRM, [](int) { ::_exit(0); });
+    ::alarm(static_cast<unsigned>(time.count()));
+  }
 }
 
 }  // namespace capf::daemon

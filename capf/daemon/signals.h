@@ -13,7 +13,7 @@ class Signals {
   void wait_for_stop();
 
   /// Ends the process after so many seconds, even if a database or a token hangs. Waiting callers see the connection
-  /// break, as after a power cut; everything answered so far is stored.
+  /// break, as after a power cut; everything answered so far is stored. At least a second.
   static void end_within(std::chrono::seconds time);
 };
 

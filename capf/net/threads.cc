@@ -21,7 +21,12 @@ void run(asio::io_context& context) {
 }  // namespace
 
 IoThreads::IoThreads(int threads) : context_(threads), work_(context_.get_executor()) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(context_); });
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(context_); });
+  } catch (...) {
+    stop();  // those that there are
+    throw;
+  }
 }
 
 void IoThreads::stop() {

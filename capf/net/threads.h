@@ -10,6 +10,7 @@ namespace capf::net {
 /// An io_context and the threads that run it. An exception of a handler is logged, and its thread continues.
 class IoThreads {
  public:
+  /// Throws std::system_error where the system gives fewer threads.
   explicit IoThreads(int threads);
   ~IoThreads() { stop(); }
   IoThreads(const IoThreads&) = delete;

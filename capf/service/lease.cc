@@ -1,5 +1,6 @@
 #include "capf/service/lease.h"
 
+#include <system_error>
 #include <utility>
 
 #include "capf/base/log.h"
@@ -8,7 +9,13 @@
 namespace capf::service {
 
 LeaseKeeper::LeaseKeeper(Database& database, std::string name, std::string holder)
-    : database_(database), name_(std::move(name)), holder_(std::move(holder)), thread_([this] { loop(); }) {}
+    : database_(database), name_(std::move(name)), holder_(std::move(holder)) {
+  try {
+    thread_ = std::thread([this] { loop(); });
+  } catch (const std::system_error& error) {
+    log_warning("thread.refused", {{"cause", error.what()}, {"lease", name_}});
+  }
+}
 
 LeaseKeeper::~LeaseKeeper() {
   {
@@ -16,7 +23,7 @@ LeaseKeeper::~LeaseKeeper() {
     stopping_ = true;
   }
   stopped_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void LeaseKeeper::loop() {

@@ -16,7 +16,8 @@ inline constexpr int kLeaseSeconds = 5;
 inline constexpr std::chrono::milliseconds kLeaseRenewal{1500};
 
 /// Keeps a lease that was taken, for work that may last longer than it: a thread of its own prolongs it until the
-/// keeper goes. LeaseStore::hold(), in the transaction that ends the work, says whether it was kept all the time.
+/// keeper goes. Where the system gives no thread, the lease ends in its time. LeaseStore::hold(), in the transaction
+/// that ends the work, says whether it was kept all the time.
 class LeaseKeeper {
  public:
   LeaseKeeper(Database& database, std::string name, std::string holder);

@@ -72,7 +72,12 @@ Responder::Responder(Database& database, const PublishedCrls& published, const H
       clock_(clock),
       random_(random),
       settings_(settings) {
-  for (int i = 0; i < settings.threads; ++i) threads_.emplace_back([this] { work(); });
+  try {
+    for (int i = 0; i < settings.threads; ++i) threads_.emplace_back([this] { work(); });
+  } catch (...) {
+    stop();  // those that there are
+    throw;
+  }
 }
 
 Status Responder::keep(const std::vector<PublishingIssuer>& issuers) {
