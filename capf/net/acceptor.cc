@@ -29,7 +29,8 @@ constexpr std::chrono::seconds kBetweenLooks{1};
 constexpr int kAtOnce = 64;
 
 constexpr std::chrono::milliseconds kBetweenTicks{200};
-/// How many faults of proxies are logged in a second. (A closed port is noticed within one tick.)
+/// How many faults of proxies are logged in a second, and how many failures of ours. (A closed port is noticed within
+/// one tick.)
 constexpr int kComplaintsInASecond = 1;
 
 /// A connection of a trusted proxy until it has named its client. On the socket's executor.
@@ -203,7 +204,7 @@ class RunningAcceptor final : public Acceptor {
     try {
       admit(std::move(socket), there);
     } catch (const std::exception& failure) {  // for example no memory left
-      log_error("connection.failed", {{"cause", failure.what()}});
+      report(failure);
     }
     return {};
   }
@@ -229,7 +230,7 @@ class RunningAcceptor final : public Acceptor {
                 },
                 [this] { return closed_.load(); }, [this, peer](const Error& error) { complain(peer, error); });
       } catch (const std::exception& failure) {
-        log_error("connection.failed", {{"cause", failure.what()}});
+        report(failure);
       }
     });
   }
@@ -255,6 +256,12 @@ class RunningAcceptor final : public Acceptor {
     }
   }
 
+  void report(const std::exception& failure) {
+    if (const auto left_out = failures_.admit(SteadyClock::now())) {
+      log_error("connection.failed", {{"cause", failure.what()}, {"left_out", *left_out}});
+    }
+  }
+
   asio::awaitable<void> look_around() {
     for (;;) {
       error_code cancelled;
@@ -271,6 +278,7 @@ class RunningAcceptor final : public Acceptor {
   const std::chrono::milliseconds header_;
   std::atomic<bool> closed_ = false;
   LogLimit complaints_{kComplaintsInASecond};
+  LogLimit failures_{kComplaintsInASecond};
   Connections& connections_;
   asio::steady_timer look_;
   std::vector<tcp::acceptor> acceptors_;

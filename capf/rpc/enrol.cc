@@ -65,7 +65,7 @@ class Clerk {
     try {
       parts_.enrolment.broke_off(*caller_, why);
     } catch (const std::exception& error) {
-      log_error("record.failed", {{"cause", error.what()}});
+      lose({why.reason, why.message, error.what()});
     }
   }
 

@@ -19,7 +19,7 @@ struct EnrolParts {
   Workers& messages;  ///< for messages, which wait there for their places
   Workers& checks;    ///< for what is asked while a phone is silent
   Workers& records;   ///< for what ends the calls of phones: thousands may end at once
-  LogLimit& lost;     ///< of lines on records that found no room there, or no time
+  LogLimit& lost;     ///< of lines on records that found no room there or no time, or failed
   Botan::RandomNumberGenerator& random;
 };
 

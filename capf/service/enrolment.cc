@@ -132,7 +132,7 @@ Status Enrolment::put_on_record(const Caller& caller, const std::optional<Change
   const Result<Written> written = write(caller, *change);
   if (!written) {
     if (written.error().reason == Reason::kChangedMeanwhile) return fail(written.error());
-    log_error("record.failed", written.error());
+    report_unrecorded(written.error());
     return {};
   }
   if (const auto left_out = refusals_.admit(std::chrono::steady_clock::now())) {
@@ -144,6 +144,12 @@ Status Enrolment::put_on_record(const Caller& caller, const std::optional<Change
                                {"left_out", *left_out}});
   }
   return {};
+}
+
+/// While the database is away, every call that ends has one.
+void Enrolment::report_unrecorded(const Error& why) {
+  const auto left_out = unrecorded_.admit(std::chrono::steady_clock::now());
+  if (left_out) log_error("record.failed", why, {{"left_out", *left_out}});
 }
 
 /// Asks once more whether this server may decide by what it has seen: its clock may have been set since.
@@ -292,7 +298,7 @@ void Enrolment::broke_off(const Caller& caller, const Error& why) {
     CAPF_LET(const Sight sight, dossiers_.look(named, {}));
     return put_on_record(named, rules::broke_off(sight.facts(), *caller.begun, why), why);
   });
-  if (!recorded) log_error("record.failed", recorded.error());
+  if (!recorded) report_unrecorded(recorded.error());
 }
 
 }  // namespace capf::service

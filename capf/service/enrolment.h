@@ -82,6 +82,7 @@ class Enrolment {
                                            const rules::Identity& identity, rules::ToSign plan, Issuing& issuing);
   Status put_on_record(const Caller& caller, const rules::Refusal& refusal, TimePoint at);
   Status put_on_record(const Caller& caller, const std::optional<Change>& change, const Error& refusal);
+  void report_unrecorded(const Error& why);
   Result<Written> write(const Caller& caller, const Change& change);
   void report_unwritten(const Caller& caller, const rules::SignedLsc& made, Reason why);
 
@@ -93,7 +94,8 @@ class Enrolment {
   Metrics& metrics_;
   Botan::RandomNumberGenerator& random_;
   Signing signing_;
-  LogLimit refusals_{50};
+  LogLimit refusals_{50};   ///< a second
+  LogLimit unrecorded_{1};  ///< the same
 };
 
 }  // namespace capf::service

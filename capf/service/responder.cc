@@ -265,7 +265,8 @@ void Responder::answer_all(std::vector<Question>& questions) {
     }
     auto der = one.signer->sign(one.request, one.statuses, produced, produced + settings_.validity);
     if (!der) {
-      log_error("ocsp.unsigned", der.error());
+      const auto left_out = unsigned_.admit(std::chrono::steady_clock::now());
+      if (left_out) log_error("ocsp.unsigned", der.error(), {{"left_out", *left_out}});
       question.reply(error_answer(ca::OcspError::kInternalError));
       continue;
     }

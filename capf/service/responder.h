@@ -13,6 +13,7 @@
 
 #include <botan/rng.h>
 
+#include "capf/base/log.h"
 #include "capf/ca/ocsp.h"
 #include "capf/domain/expiry.h"
 #include "capf/service/highwater.h"
@@ -92,6 +93,7 @@ class Responder {
   std::shared_ptr<const Signers> signers_ = std::make_shared<const Signers>();
   std::mutex kept_mutex_;
   std::unordered_map<std::string, Kept> kept_;
+  LogLimit unsigned_{1};  ///< a second
   std::vector<std::thread> threads_;
 };
 

@@ -46,6 +46,7 @@ struct Shared {
   const ServerSettings settings;
   const LaterRoute route;
   net::Connections connections;
+  LogLimit failures{1};  ///< a second
 };
 
 std::string text_of(beast::string_view text) { return {text.data(), text.size()}; }
@@ -164,7 +165,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
                             });
       });
     } catch (const std::exception& failed) {
-      log_error("request.failed", {{"path", request->path}, {"cause", failed.what()}});
+      if (const auto left_out = shared_.failures.admit(std::chrono::steady_clock::now())) {
+        log_error("request.failed", {{"path", request->path}, {"cause", failed.what()}, {"left_out", *left_out}});
+      }
       write(text_response(500, "internal error"), keep_alive, head);
     }
   }

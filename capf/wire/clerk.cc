@@ -47,6 +47,12 @@ class Tally {
         {{"address", address.to_string()}, {"reason", why.reason}, {"message", why.message}, {"left_out", *left_out}});
   }
 
+  /// What ended a session is neither counted nor on record.
+  void lose(const std::exception& failure) {
+    const auto left_out = lost_.admit(std::chrono::steady_clock::now());
+    if (left_out) log_error("record.failed", {{"cause", failure.what()}, {"left_out", *left_out}});
+  }
+
   /// Anybody may come in a traced device's name: of many sessions in a second only some are traced.
   bool may_trace() { return traces_.admit(std::chrono::steady_clock::now()).has_value(); }
 
@@ -54,6 +60,7 @@ class Tally {
   service::Attempts& attempts_;
   Metrics* const metrics_;
   LogLimit lines_{10};
+  LogLimit lost_{1};
   LogLimit traces_{5};
 };
 
@@ -77,7 +84,7 @@ class Clerk final : public Desk {
       if (caller_ && caller_->begun) return enrolment_.broke_off(*caller_, why);
       tally_->add(peer_, why);
     } catch (const std::exception& error) {
-      log_error("record.failed", {{"cause", error.what()}});
+      tally_->lose(error);
     }
   }
 

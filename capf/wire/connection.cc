@@ -203,12 +203,13 @@ void Connection::start() {
       self->stream_.socket().shutdown(net::tcp::socket::shutdown_both, ignored);
     });
   });
-  net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()), [](std::exception_ptr failure) {
+  net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()), [&hall = hall_](std::exception_ptr failure) {
     if (!failure) return;
     try {
       std::rethrow_exception(failure);
     } catch (const std::exception& error) {
-      log_error("connection.failed", {{"cause", error.what()}});
+      const auto left_out = hall.failures.admit(std::chrono::steady_clock::now());
+      if (left_out) log_error("connection.failed", {{"cause", error.what()}, {"left_out", *left_out}});
     }
   });
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "capf/base/log.h"
 #include "capf/net/connections.h"
 #include "capf/net/stream.h"
 #include "capf/net/threads.h"
@@ -75,6 +76,7 @@ class Hall {
   net::asio::thread_pool pool;
   net::asio::thread_pool record_pool;
   net::CurrentTls tls;
+  LogLimit failures{1};  ///< of connections that end by an exception; a second
   std::atomic<bool> draining{false};
   std::atomic<std::int64_t> handshakes{0};
   std::atomic<std::int64_t> handshake_failures{0};

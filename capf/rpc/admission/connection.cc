@@ -44,14 +44,20 @@ std::optional<Reason> refusal_of(int fault_reason) {
   }
 }
 
-void log_failure(std::exception_ptr failure) {
-  if (!failure) return;
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& error) {  // for example no memory left
-    log_error("connection.failed", {{"cause", error.what()}});
+/// Logs the exception that ends a coroutine.
+struct LogFailure {
+  LogLimit& limit;
+
+  void operator()(std::exception_ptr failure) const {
+    if (!failure) return;
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {  // for example no memory left
+      const auto left_out = limit.admit(now());
+      if (left_out) log_error("connection.failed", {{"cause", error.what()}, {"left_out", *left_out}});
+    }
   }
-}
+};
 
 }  // namespace
 
@@ -143,7 +149,7 @@ void Connection::start() {
       if (const auto self = weak.lock()) self->stream_.cancel();
     });
   });
-  asio::co_spawn(stream_.socket().get_executor(), run(shared_from_this()), log_failure);
+  asio::co_spawn(stream_.socket().get_executor(), run(shared_from_this()), LogFailure{doorway_.failures});
 }
 
 void Connection::shut_down() {
@@ -222,12 +228,12 @@ void Connection::go_on() {
   }
   if (gate_->asks() && !std::exchange(judging_, true)) {
     if (!doorway_.judge) return admit({});
-    asio::co_spawn(server_.get_executor(), judge(shared_from_this()), log_failure);
+    asio::co_spawn(server_.get_executor(), judge(shared_from_this()), LogFailure{doorway_.failures});
   }
   if (to_client_.empty()) {
     to_client_ = gate_->for_client(kPortion);
     if (!to_client_.empty()) {
-      asio::co_spawn(server_.get_executor(), write_to_client(shared_from_this()), log_failure);
+      asio::co_spawn(server_.get_executor(), write_to_client(shared_from_this()), LogFailure{doorway_.failures});
     } else if (gate_->over()) {
       say_goodbye();
     }
@@ -235,7 +241,7 @@ void Connection::go_on() {
   if (server_.is_open() && to_server_.empty()) {
     to_server_ = gate_->for_server(kPortion);
     if (!to_server_.empty()) {
-      asio::co_spawn(server_.get_executor(), write_to_server(shared_from_this()), log_failure);
+      asio::co_spawn(server_.get_executor(), write_to_server(shared_from_this()), LogFailure{doorway_.failures});
     }
   }
 }
@@ -281,7 +287,7 @@ bool Connection::hand_over() {
   grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
   connection.fd = theirs.release();
   doorway_.server->HandleNewConnection(&connection);
-  asio::co_spawn(server_.get_executor(), read_from_server(shared_from_this()), log_failure);
+  asio::co_spawn(server_.get_executor(), read_from_server(shared_from_this()), LogFailure{doorway_.failures});
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include <grpcpp/server_builder.h>
 
 #include "capf/base/error.h"
+#include "capf/base/log.h"
 #include "capf/net/connections.h"
 #include "capf/net/stream.h"
 #include "capf/rpc/admission/gate.h"
@@ -30,6 +31,7 @@ struct Doorway {
   std::function<Status(Peer&)> judge{};
   /// Counts and records a stranger's breach of the protocol, or the refusal of its certificate. Does not block.
   std::function<void(const Endpoint&, const Error&)> note_breach{};
+  LogLimit failures{1};  ///< of connections that end by an exception; a second
   /// gRPC's own acceptor, once the server has started.
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server{};
 };
