@@ -70,14 +70,10 @@ const Statement kBlockAll{"phones_block_all",
 const Statement kSetBlocked{"phones_set_blocked",
                             "update phones set blocked_at = case when $2::boolean then coalesce(blocked_at, now()) end "
                             "where id = $1::bigint"};
-const Statement kSetMic{
-    "phones_set_mic",
-    "update phones set mic_sha256 = $2::bytea, mic_fresh_at = case when $3::boolean then coalesce(mic_fresh_at, now()) "
-    "end where id = $1::bigint"};
-const Statement kSetStopped{
-    "phones_set_self_service_stopped",
-    "update phones set self_service_stopped_at = case when $2::boolean then coalesce(self_service_stopped_at, now()) "
-    "end where id = $1::bigint"};
+const Statement kForgetMic{"phones_forget_mic",
+                           "update phones set mic_sha256 = null, mic_fresh_at = null where id = $1::bigint"};
+const Statement kAllowSelfService{"phones_allow_self_service",
+                                  "update phones set self_service_stopped_at = null where id = $1::bigint"};
 const Statement kSetTraced{"phones_set_traced",
                            "update phones set traced_until = $2::timestamptz where id = $1::bigint"};
 const Statement kRemove{"phones_remove",
@@ -137,13 +133,9 @@ Result<std::vector<std::string>> Phones::block_all(std::span<const std::int64_t>
   return session_.all(kBlockAll, Parameters(ids), read_text);
 }
 
-Status Phones::set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) {
-  return session_.execute(kSetMic, Parameters(id, mic, fresh));
-}
+Status Phones::forget_mic(std::int64_t id) { return session_.execute(kForgetMic, Parameters(id)); }
 
-Status Phones::set_self_service_stopped(std::int64_t id, bool stopped) {
-  return session_.execute(kSetStopped, Parameters(id, stopped));
-}
+Status Phones::allow_self_service(std::int64_t id) { return session_.execute(kAllowSelfService, Parameters(id)); }
 
 Status Phones::set_traced(std::int64_t id, const std::optional<TimePoint>& until) {
   return session_.execute(kSetTraced, Parameters(id, until));

@@ -24,8 +24,8 @@ class Phones final : public PhoneStore {
   Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) override;
   Status set_blocked(std::int64_t id, bool blocked) override;
   Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) override;
-  Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) override;
-  Status set_self_service_stopped(std::int64_t id, bool stopped) override;
+  Status forget_mic(std::int64_t id) override;
+  Status allow_self_service(std::int64_t id) override;
   Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) override;
   Status remove(std::int64_t id) override;
 

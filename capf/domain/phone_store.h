@@ -41,9 +41,10 @@ class PhoneStore {
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
   /// @return the names of the phones that were newly blocked.
   virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;
-  /// @param fresh whether it was proven fresh. An empty `mic` clears both.
-  virtual Status set_mic(std::int64_t id, const std::optional<Sha256>& mic, bool fresh) = 0;
-  virtual Status set_self_service_stopped(std::int64_t id, bool stopped) = 0;
+  /// As if the phone had never proven itself by a MIC: see SetMic.
+  virtual Status forget_mic(std::int64_t id) = 0;
+  /// Undoes StopSelfService.
+  virtual Status allow_self_service(std::int64_t id) = 0;
   /// @param until absent: no longer.
   virtual Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) = 0;
   /// The name is free again; the records of the phone stay, and a phone added under the name is another one.

@@ -118,8 +118,8 @@ Status Phones::unlock(const Actor& actor, const DeviceName& device, bool forget_
   return in_write(database_, actor, [&](Transaction& tx) -> Status {
     CAPF_LET(const Phone phone, lock(tx, device));
     CAPF_TRY(tx.strings().unlock(phone.id));
-    CAPF_TRY(tx.phones().set_self_service_stopped(phone.id, false));
-    if (forget_mic) CAPF_TRY(tx.phones().set_mic(phone.id, std::nullopt, false));
+    CAPF_TRY(tx.phones().allow_self_service(phone.id));
+    if (forget_mic) CAPF_TRY(tx.phones().forget_mic(phone.id));
     return tx.audit().add(done(actor, "phone.unlock", device.text(), forget_mic ? "the remembered MIC too" : ""));
   });
 }

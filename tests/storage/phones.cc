@@ -35,10 +35,9 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK_FALSE(phone.blocked_at);
     CHECK_FALSE(phone.last_attempt);
     good(tx.phones().set_blocked(phone.id, true));
-    good(tx.phones().set_mic(phone.id, digest("mic"), false));
-    good(tx.phones().set_self_service_stopped(phone.id, true));
     Attempt attempt{{}, "192.0.2.1", "grpc", OperationKind::kDelete, Reason::kMicChanged, std::string("a\0b\xff", 4)};
-    written(tx, phone.id, {SetModel{"CP-8861"}, RecordAttempt{attempt}});
+    written(tx, phone.id,
+            {SetModel{"CP-8861"}, SetMic{digest("mic"), true}, StopSelfService{}, RecordAttempt{attempt}});
     attempt.reason = Reason::kAuthStringMismatch;
     written(tx, phone.id, {RecordAttempt{attempt}});
 
@@ -47,6 +46,7 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK(changed.blocked_at == tx.now());
     CHECK(changed.model == "CP-8861");
     CHECK(changed.mic_sha256 == digest("mic"));
+    CHECK(changed.mic_fresh_at == tx.now());
     CHECK(changed.self_service_stopped_at == tx.now());
     REQUIRE(changed.last_attempt);
     CHECK(changed.last_attempt->at == tx.now());
@@ -61,9 +61,13 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK_FALSE(good(tx.phones().find(device("SEP1")))->traced_until);
     good(tx.phones().set_traced(phone.id, std::nullopt));
     good(tx.phones().set_blocked(phone.id, false));
-    good(tx.phones().set_mic(phone.id, std::nullopt, false));
-    CHECK_FALSE(good(tx.phones().find(device("SEP1")))->blocked_at);
-    CHECK_FALSE(good(tx.phones().find(device("SEP1")))->mic_sha256);
+    good(tx.phones().forget_mic(phone.id));
+    good(tx.phones().allow_self_service(phone.id));
+    const Phone reset = *good(tx.phones().find(device("SEP1")));
+    CHECK_FALSE(reset.blocked_at);
+    CHECK_FALSE(reset.mic_sha256);
+    CHECK_FALSE(reset.mic_fresh_at);
+    CHECK_FALSE(reset.self_service_stopped_at);
 
     good(tx.phones().remove(phone.id));
     CHECK_FALSE(good(tx.phones().find(device("SEP1"))));

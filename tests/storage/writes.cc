@@ -3,7 +3,6 @@
 #include "storage/audit.h"
 #include "storage/keys.h"
 #include "storage/operations.h"
-#include "storage/phones.h"
 #include "tests/storage/change_site.h"
 
 // The writes of a change leave what a statement for each of them would have left, or nothing.
@@ -15,7 +14,7 @@ namespace {
 class ByHand {
  public:
   ByHand(storage::Session& session, std::int64_t phone_id)
-      : session_(session), phones_(session), operations_(session), phone_id_(phone_id) {}
+      : session_(session), operations_(session), phone_id_(phone_id) {}
 
   void operator()(const AddOperation& write) {
     Operation operation = write.operation;
@@ -82,11 +81,19 @@ class ByHand {
     REQUIRE(record.owner == write.owner);
     REQUIRE(record.phone_id == phone_id_);
   }
-  void operator()(const SetMic& write) { good(phones_.set_mic(phone_id_, write.sha256, write.fresh)); }
+  void operator()(const SetMic& write) {
+    change(
+        "update phones set mic_sha256 = $2::bytea, "
+        "mic_fresh_at = case when $3::boolean then coalesce(mic_fresh_at, now()) end where id = $1::bigint",
+        phone_id_, write.sha256, write.fresh);
+  }
   void operator()(const SetModel& write) {
     change("update phones set model = left($2::text, 64) where id = $1::bigint", phone_id_, write.model);
   }
-  void operator()(const StopSelfService&) { good(phones_.set_self_service_stopped(phone_id_, true)); }
+  void operator()(const StopSelfService&) {
+    change("update phones set self_service_stopped_at = coalesce(self_service_stopped_at, now()) where id = $1::bigint",
+           phone_id_);
+  }
   void operator()(const ForgiveStrings&) { run("delete from device_strings where phone_id = $1::bigint", phone_id_); }
   void operator()(const RecordAttempt& write) {
     run("insert into phone_attempts (phone_id, at, address, transport, kind, reason, message) values "
@@ -119,7 +126,6 @@ class ByHand {
   }
 
   storage::Session& session_;
-  storage::Phones phones_;
   storage::Operations operations_;
   const std::int64_t phone_id_;
   std::int64_t added_ = 0;
