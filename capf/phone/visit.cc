@@ -183,11 +183,12 @@ class Visit {
     v1::IssueCertificateRequest request;
     *request.mutable_credential() = credential();
     request.set_certification_request(std::string(as_text(wanted.request)));
-    CAPF_LET(const auto answer, server.call(request));
+    const auto answer = server.call(request);
+    if (!answer) return give_back(answer.error());
 
     Installed lsc;
     lsc.key_pem = wanted.key_pem;
-    auto facts = read_answer(answer, wanted, lsc);
+    auto facts = read_answer(*answer, wanted, lsc);
     if (!facts) return gives_up(server, v1::ReportFailureRequest::FAILURE_STORE, std::move(facts).error());
     if (Status stored = folder_.install(phone_.device, lsc.certificate_pem, lsc.key_pem); !stored) {
       return gives_up(server, v1::ReportFailureRequest::FAILURE_STORE, std::move(stored).error());
@@ -196,10 +197,11 @@ class Visit {
     return installed_words(phone_.device, *facts, folder_);
   }
 
-  /// The request of an earlier try while its operation is issued, or else a new key.
+  /// The request of an earlier try while its operation is under way, or else a new key. An operation whose certificate
+  /// a call of Enrol has fetched again is in progress.
   Result<PendingRequest> make_request(SiteLink& server, const v1::PendingOperation& operation) {
     CAPF_LET(auto earlier, folder_.pending(phone_.device));
-    if (earlier && operation.state() == v1::OPERATION_STATE_ISSUED) {
+    if (earlier && operation.state() != v1::OPERATION_STATE_PENDING) {
       // A renewal had no number yet when its request was made.
       const bool renewal = earlier->operation_id == 0 && operation.self_service();
       if (renewal || earlier->operation_id == operation.id()) return *std::move(earlier);

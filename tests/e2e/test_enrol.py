@@ -6,7 +6,8 @@ import time
 import unittest
 
 import grpc
-from cryptography.hazmat.primitives import hashes
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from e2e import pki, rpc
@@ -279,6 +280,40 @@ class EndTest(EnrolTest):
         self.assertEqual(issued.certificate, earlier.certificate)
         after.say(confirmation=confirmation(key, device, issued.certificate, issued.nonce))
         after.hear()
+        self.assertEqual(self.site.operation(device)["state"], "succeeded")
+
+    def keep(self, device, operation, key):
+        """What capf-phone keeps of a call that broke."""
+        request = x509.load_der_x509_csr(pki.request(key)).public_bytes(serialization.Encoding.PEM)
+        self.site.phones.mkdir(mode=0o700, exist_ok=True)
+        file = self.site.phones / f"{device}.pending"
+        file.touch(mode=0o600)
+        file.write_bytes(b"operation %d\n" % operation + pki.pem_of_key(key) + request)
+
+    def test_the_unary_calls_go_on_with_the_key_of_calls_that_broke(self):
+        device, digits = self.scheduled()
+        key = pki.make_key()
+        for _ in range(2):
+            broken = self.enrol(device, digits)
+            operation = broken.hear().id
+            broken.say(certification_request=pki.request(key))
+            issued = broken.hear()
+            broken.leave()
+        self.keep(device, operation, key)
+        self.site.phone(device, "--string", digits)
+        certificates = self.site.json("certificate", "list", "--device", device)
+        serial = format(x509.load_der_x509_certificate(issued.certificate).serial_number, "032x")
+        self.assertEqual([(each["serial"], each["state"]) for each in certificates], [(serial, "confirmed")])
+
+    def test_the_unary_calls_offer_a_key_that_was_refused_once(self):
+        key = pki.make_key()
+        self.issued(self.enrol(*self.scheduled()), key)
+        device, digits = self.scheduled()
+        broken = self.enrol(device, digits)
+        self.keep(device, broken.hear().id, key)
+        broken.leave()
+        self.assertSays(self.site.phone(device, "--string", digits, code=1), "KEY_OF_ANOTHER_DEVICE")
+        self.site.phone(device, "--string", digits)
         self.assertEqual(self.site.operation(device)["state"], "succeeded")
 
 
