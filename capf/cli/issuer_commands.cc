@@ -157,7 +157,7 @@ std::vector<Command> issuer_commands() {
   return {
       {"issuer list", "Lists the generations of the CAPF certificate", "capfctl issuer list", {output_option()}, list},
       {"issuer export",
-       "Prints the issuers as PEM: the active one, former ones, what stands above them",
+       "Prints the issuers as PEM: the active one, the next one, former ones, what stands above them",
        "capfctl issuer export > capf.pem && openssl verify -CAfile capf.pem SEP001122334455.pem",
        {{"--wire", Option::Kind::kFlag,
          "the certificates of the wire protocol's port instead, now and next, for phones' trust lists"}},
