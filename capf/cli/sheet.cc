@@ -9,6 +9,7 @@
 #include <csv.h>
 
 #include "capf/base/utf8.h"
+#include "capf/cli/table.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -29,25 +30,15 @@ std::string shortened(std::string_view value) {
   return std::string(shown) + (shown.size() < value.size() ? "..." : "");
 }
 
-/// "Device Name" and "device_name" as "devicename".
-std::string title_of(std::string_view cell) {
-  std::string title;
-  for (const char c : cell) {
-    if (c == ' ' || c == '_' || c == '-') continue;
-    title += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return title;
-}
-
 bool is_usual_title(const std::string& cell) {
-  return std::find(kUsualTitles.begin(), kUsualTitles.end(), title_of(cell)) != kUsualTitles.end();
+  return std::find(kUsualTitles.begin(), kUsualTitles.end(), folded_title(cell)) != kUsualTitles.end();
 }
 
 bool is_title_of(const SheetColumn& column, const std::string& cell) {
-  const std::string title = title_of(cell);
-  return title == title_of(column.name) ||
+  const std::string title = folded_title(cell);
+  return title == folded_title(column.name) ||
          std::any_of(column.others.begin(), column.others.end(),
-                     [&](const std::string& other) { return title == title_of(other); });
+                     [&](const std::string& other) { return title == folded_title(other); });
 }
 
 std::size_t line_at(std::string_view text, std::size_t offset) {
