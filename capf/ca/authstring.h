@@ -1,20 +1,13 @@
 #pragma once
 
-#include <string>
+#include <cstdint>
 #include <string_view>
-
-#include <botan/rng.h>
 
 #include "capf/base/bytes.h"
 #include "capf/base/secret.h"
 #include "capf/domain/device.h"
 
 namespace capf::ca {
-
-/// 4 to 10 ASCII digits. Errors: INVALID_AUTH_STRING.
-Status check_auth_string(std::string_view digits);
-/// 8 digits, each as likely as any other.
-Secret generate_auth_string(Botan::RandomNumberGenerator& random);
 
 /// The site key under which authentication strings are hashed. Threads: any.
 class StringKey {

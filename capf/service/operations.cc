@@ -6,6 +6,7 @@
 
 #include "capf/domain/anchor_store.h"
 #include "capf/domain/audit_store.h"
+#include "capf/domain/authstring.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/phone_store.h"
 #include "capf/service/prospects.h"
@@ -54,7 +55,7 @@ Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRe
     if (request.auth != AuthMode::kString) {
       return fail(Reason::kInvalidAuthString, "only authentication by string takes an authentication string");
     }
-    CAPF_TRY(ca::check_auth_string(request.auth_string->text()));
+    CAPF_TRY(check_auth_string(request.auth_string->text()));
   }
   std::vector<DeviceName> devices = request.devices;
   std::sort(devices.begin(), devices.end());  // one order of locks
@@ -95,7 +96,7 @@ Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRe
       operation.completes_by = completes_by;
       Secret generated;
       if (request.auth == AuthMode::kString) {
-        if (!request.auth_string) generated = ca::generate_auth_string(random_);
+        if (!request.auth_string) generated = generate_auth_string(random_);
         const std::string_view digits = request.auth_string ? request.auth_string->text() : generated.text();
         operation.string_mac = strings_.mac(operation.id, device, digits);
         operation.string_digits = static_cast<int>(digits.size());

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "capf/ca/authstring.h"
+#include "capf/domain/authstring.h"
 #include "tests/support/data.h"
 
 using namespace capf;
@@ -32,32 +33,32 @@ DeviceName device(const std::string& name) { return DeviceName::parse(name).valu
 }  // namespace
 
 TEST_CASE("an authentication string has 4 to 10 ASCII digits") {
-  CHECK(ca::check_auth_string("1234"));
-  CHECK(ca::check_auth_string("0123456789"));
+  CHECK(check_auth_string("1234"));
+  CHECK(check_auth_string("0123456789"));
   for (const std::string bad : {"", "123", "01234567890", "12a4", "12 4", "-123", "\xd9\xa1\xd9\xa2"}) {
     CAPTURE(bad);
-    CHECK(reason_of(ca::check_auth_string(bad)) == Reason::kInvalidAuthString);
+    CHECK(reason_of(check_auth_string(bad)) == Reason::kInvalidAuthString);
   }
-  CHECK(reason_of(ca::check_auth_string(std::string_view("123\0", 4))) == Reason::kInvalidAuthString);
+  CHECK(reason_of(check_auth_string(std::string_view("123\0", 4))) == Reason::kInvalidAuthString);
 }
 
 TEST_CASE("a generated string has 8 digits, with its leading zeros") {
   ScriptedRandom small({0, 0, 0, 42});
-  CHECK(ca::generate_auth_string(small).text() == "00000042");
+  CHECK(generate_auth_string(small).text() == "00000042");
   Botan::AutoSeeded_RNG random;
   for (int i = 0; i < 100; ++i) {
-    const Secret digits = ca::generate_auth_string(random);
+    const Secret digits = generate_auth_string(random);
     CHECK(digits.view().size() == 8);
-    CHECK(ca::check_auth_string(digits.text()));
+    CHECK(check_auth_string(digits.text()));
   }
 }
 
 TEST_CASE("numbers that would make some strings likelier are drawn again") {
   // 4,200,000,000 = 0xFA56EA00 begins the last, partial run of 10^8.
   ScriptedRandom last_whole({0xFA, 0x56, 0xE9, 0xFF});
-  CHECK(ca::generate_auth_string(last_whole).text() == "99999999");
+  CHECK(generate_auth_string(last_whole).text() == "99999999");
   ScriptedRandom partial({0xFA, 0x56, 0xEA, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 7});
-  CHECK(ca::generate_auth_string(partial).text() == "00000007");
+  CHECK(generate_auth_string(partial).text() == "00000007");
 }
 
 TEST_CASE("the hash of a string differs with operation, device, digits and key") {
