@@ -52,8 +52,7 @@ std::string place_of(std::size_t line) { return line == 0 ? "the command line" :
 
 }  // namespace
 
-std::optional<std::string> name_of_mac(std::string_view text) {
-  std::string_view prefix = kPrefixes.front();
+std::optional<std::string> name_of_mac(std::string_view text, std::string_view prefix) {
   for (const std::string_view each : kPrefixes) {
     const bool begins = text.size() > each.size() && std::equal(each.begin(), each.end(), text.begin(),
                                                                 [](char a, char b) { return a == upper(b); });

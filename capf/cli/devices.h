@@ -30,7 +30,8 @@ DeviceList read_devices(const std::vector<std::string>& names, std::string_view 
 
 /// The name of a desk phone, where the text is its MAC address in any usual form, or such a name in another case:
 /// "SEP001122334455" for "0011.2233.4455", "00:11:22:33:44:55" and "sep001122334455".
-std::optional<std::string> name_of_mac(std::string_view text);
+/// @param prefix for a text that has none
+std::optional<std::string> name_of_mac(std::string_view text, std::string_view prefix = "SEP");
 
 /// The devices named on the command line and those of --file ("-": standard input); lines without a model get --model.
 /// Remarks and faults go to standard error. Errors: INVALID_REQUEST, also where there is none.
