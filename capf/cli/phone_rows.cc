@@ -192,9 +192,10 @@ Status PhoneRows::place(const TableRow& titles, std::size_t column, PhoneSetting
 
 /// A column that an administrator has named must be there, because a mistyped title would silently lose it.
 Status PhoneRows::check_choices(const TableRow& titles) const {
-  for (const auto& [folded, choice] : options_.columns.choices()) {
+  for (const auto& each : options_.columns.choices()) {
+    const ColumnMap::Choice& choice = each.second;
     const bool there = std::any_of(titles.cells.begin(), titles.cells.end(),
-                                   [&](const std::string& title) { return folded_title(title) == folded; });
+                                   [&](const std::string& title) { return folded_title(title) == each.first; });
     if (there || choice.preset) continue;
     return fail(Reason::kInvalidRequest,
                 "line " + std::to_string(titles.line) + ": no column is called " + in_quotes(choice.title));
