@@ -1,8 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
@@ -10,6 +13,35 @@
 #include "capf/domain/operation.h"
 
 namespace capf {
+
+inline constexpr std::size_t kLongestDescription = 128;  ///< characters
+inline constexpr std::size_t kMostTags = 16;             ///< of one phone
+
+/// What people call a phone: up to kLongestDescription characters of UTF-8 without control characters; or nothing.
+/// Errors: INVALID_REQUEST.
+Status check_description(std::string_view description);
+/// 1 to 32 characters, in the alphabet of device names. Errors: INVALID_REQUEST.
+Status check_tag(std::string_view tag);
+
+/// The state of the LSC that a phone uses: the latest one that it confirmed and that none took the place of.
+enum class LscStatus : std::uint8_t {
+  kNone,
+  kValid,
+  kExpired,
+  kRevoked,  ///< for good, whether in time or not
+  kHeld,     ///< on hold, whether in time or not
+};
+inline constexpr std::array kLscStatuses{LscStatus::kNone, LscStatus::kValid, LscStatus::kExpired, LscStatus::kRevoked,
+                                         LscStatus::kHeld};
+std::string_view to_string(LscStatus status);
+std::optional<LscStatus> parse_lsc_status(std::string_view text);
+
+/// That LSC beside its phone. With kNone there is neither an end nor an issuer.
+struct PhoneLsc {
+  LscStatus status = LscStatus::kNone;
+  std::optional<TimePoint> not_after;
+  std::int64_t issuer_id = 0;
+};
 
 /// The last refused attempt in a device's name, for administrators to see. It has no other effect.
 struct Attempt {
@@ -24,8 +56,13 @@ struct Attempt {
 struct Phone {
   std::int64_t id = 0;
   DeviceName device;
-  std::string model;  ///< "CP-8861", from its MIC or from the administrator; may be empty
+  std::string model;                ///< "CP-8861", from its MIC or from the administrator; may be empty
+  std::string description{};        ///< by check_description()
+  std::vector<std::string> tags{};  ///< by check_tag(), in order, each once, up to kMostTags
   TimePoint created_at;
+  std::optional<TimePoint> first_seen{};  ///< when it proved who it is, rounded down to 5 minutes
+  std::optional<TimePoint> last_seen{};
+  PhoneLsc lsc{};
   std::optional<TimePoint> blocked_at;
   std::optional<Sha256> mic_sha256;       ///< the first MIC that authenticated it; another one is refused
   std::optional<TimePoint> mic_fresh_at;  ///< when it first proved its MIC fresh; only that counts from then on

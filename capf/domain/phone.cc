@@ -1,0 +1,42 @@
+#include "capf/domain/phone.h"
+
+#include <algorithm>
+
+#include "capf/base/utf8.h"
+
+namespace capf {
+
+Status check_description(std::string_view description) {
+  const bool is_text = !find_not_utf8(description) && cut_characters(description, kLongestDescription) == description;
+  const auto is_control = [](char32_t c) { return c < 0x20 || (c >= 0x7f && c < 0xa0); };
+  bool has_control = false;
+  for (std::string_view rest = description; is_text && !rest.empty();) has_control |= is_control(take_code_point(rest));
+  if (is_text && !has_control) return {};
+  return fail(Reason::kInvalidRequest, "no description: it has up to 128 characters of UTF-8, none of them a control");
+}
+
+Status check_tag(std::string_view tag) {
+  if (tag.size() <= 32 && DeviceName::parse(tag)) return {};
+  return fail(Reason::kInvalidRequest,
+              "no tag: it has 1 to 32 of A-Z, a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends");
+}
+
+std::string_view to_string(LscStatus status) {
+  switch (status) {
+    case LscStatus::kNone: return "none";
+    case LscStatus::kValid: return "valid";
+    case LscStatus::kExpired: return "expired";
+    case LscStatus::kRevoked: return "revoked";
+    case LscStatus::kHeld: return "held";
+  }
+  CAPF_INVARIANT(false);
+}
+
+std::optional<LscStatus> parse_lsc_status(std::string_view text) {
+  const auto found = std::find_if(kLscStatuses.begin(), kLscStatuses.end(),
+                                  [&](LscStatus status) { return to_string(status) == text; });
+  if (found == kLscStatuses.end()) return std::nullopt;
+  return *found;
+}
+
+}  // namespace capf
