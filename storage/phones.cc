@@ -1,6 +1,7 @@
 #include "storage/phones.h"
 
 #include "storage/conditions.h"
+#include "storage/selection.h"
 
 namespace capf::storage {
 namespace {
@@ -28,6 +29,8 @@ constexpr Column<Attempt> kAttempt[]{
 };
 const std::string kTables =
     " from phones p left join device_strings s on s.phone_id = p.id left join phone_attempts t on t.phone_id = p.id";
+const std::string kFleetTables =
+    kTables + " left join phone_lscs l on l.phone_id = p.id left join phone_sightings g on g.phone_id = p.id";
 
 }  // namespace
 
@@ -42,7 +45,44 @@ Phone read_phone(Columns& columns) {
 
 namespace {
 
-const std::string kColumns = phone_columns();
+std::vector<std::string> tags(Columns& columns) {
+  const std::string text = columns.text();
+  std::vector<std::string> list;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    list.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return list;
+}
+
+// What an administrator sees of a phone beside what an enrolment rests on.
+constexpr Column<PhoneLsc> kLsc[]{
+    {"case when l.lsc = 'valid' and l.not_after < now() then 'expired' else coalesce(l.lsc, 'none') end",
+     into<&PhoneLsc::status, word<parse_lsc_status>>},
+    {"microseconds(l.not_after)", into<&PhoneLsc::not_after, &Columns::optional_time>},
+    {"l.issuer_id", into<&PhoneLsc::issuer_id, &Columns::id>},
+};
+constexpr Column<Phone> kFleet[]{
+    {"p.description", into<&Phone::description, &Columns::text>},
+    {"array_to_string(array(select tag from phone_tags w where w.phone_id = p.id order by tag), ' ')",
+     into<&Phone::tags, tags>},
+    {"microseconds(g.first_seen)", into<&Phone::first_seen, &Columns::optional_time>},
+    {"case when g.first_seen is not null then microseconds(g.last_seen) end",
+     into<&Phone::last_seen, &Columns::optional_time>},
+};
+
+Phone read_whole_phone(Columns& columns) {
+  Phone phone{.id = 0, .device = columns.device()};
+  read_columns(kPhone, columns, phone);
+  read_columns(kFleet, columns, phone);
+  read_columns(kLsc, columns, phone.lsc);
+  if (!columns.next_is_null()) read_columns(kAttempt, columns, phone.last_attempt.emplace());
+  return phone;
+}
+
+const std::string kColumns =
+    "p.device, " + list_of(kPhone) + ", " + list_of(kFleet) + ", " + list_of(kLsc) + ", " + list_of(kAttempt);
 
 DeviceName read_device(Columns& columns) { return columns.device(); }
 
@@ -53,17 +93,31 @@ const Statement kAdd{"phones_add",
                      "on conflict (device) where removed_at is null do nothing returning device) "
                      "select device from asked where device not in (select device from added)"};
 const Statement kFind{"phones_find",
-                      "select " + kColumns + kTables + " where p.device = $1::text and p.removed_at is null"};
+                      "select " + kColumns + kFleetTables + " where p.device = $1::text and p.removed_at is null"};
 const Statement kFindOtherCase{"phones_find_other_case",
                                "select device from phones where lower(device) = lower($1::text collate \"C\") and "
                                "device <> $1::text and removed_at is null order by device limit 1"};
 const Statement kLock{"phones_lock", kFind.text + " for no key update of p"};
-const Statement kFindId{"phones_find_id", "select " + kColumns + kTables + " where p.id = $1::bigint"};
+const Statement kFindId{"phones_find_id", "select " + kColumns + kFleetTables + " where p.id = $1::bigint"};
 const Statement kLockAll{"phones_lock_all",
                          "select id from phones where id = any ($1::bigint[]) order by id for no key update"};
-const Statement kLockDevices{"phones_lock_devices", "select " + kColumns + kTables +
+const Statement kLockDevices{"phones_lock_devices", "select " + kColumns + kFleetTables +
                                                         " where p.device = any ($1::text[]) and p.removed_at is null "
                                                         "order by p.id for no key update of p"};
+const Statement kFindAll{"phones_find_all", "select " + kColumns + kFleetTables +
+                                                " where p.id = any ($1::bigint[]) and p.removed_at is null "
+                                                "order by p.device || ''"};
+const Statement kSetDescription{"phones_set_description",
+                                "update phones set description = $2::text where id = $1::bigint"};
+const Statement kUntag{"phones_untag",
+                       "delete from phone_tags where phone_id = any ($1::bigint[]) and tag = any ($2::text[])"};
+const Statement kMostTagged{"phones_most_tagged",
+                            "select count(*) from (select p.id, tag from unnest($1::bigint[]) p (id), "
+                            "unnest($2::text[]) tag union select phone_id, tag from phone_tags where phone_id = any "
+                            "($1::bigint[])) t group by t.id order by 1 desc limit 1"};
+const Statement kTag{"phones_tag",
+                     "insert into phone_tags select p.id, tag from unnest($1::bigint[]) p (id), unnest($2::text[]) tag "
+                     "order by 1, 2 on conflict do nothing"};
 const Statement kBlockAll{"phones_block_all",
                           "update phones set blocked_at = now() where id = any ($1::bigint[]) and blocked_at is null "
                           "and removed_at is null returning device"};
@@ -92,7 +146,7 @@ Result<std::vector<std::string>> Phones::add(std::span<const DeviceName> devices
 }
 
 Result<std::optional<Phone>> Phones::find(const DeviceName& device) {
-  return session_.first(kFind, Parameters(device), read_phone);
+  return session_.first(kFind, Parameters(device), read_whole_phone);
 }
 
 Result<std::optional<DeviceName>> Phones::find_other_case(const DeviceName& device) {
@@ -100,17 +154,17 @@ Result<std::optional<DeviceName>> Phones::find_other_case(const DeviceName& devi
 }
 
 Result<std::optional<Phone>> Phones::lock(const DeviceName& device) {
-  return session_.first(kLock, Parameters(device), read_phone);
+  return session_.first(kLock, Parameters(device), read_whole_phone);
 }
 
 Result<std::vector<Phone>> Phones::lock_all(std::span<const DeviceName> devices) {
-  return session_.all(kLockDevices, Parameters(array_of(devices)), read_phone);
+  return session_.all(kLockDevices, Parameters(array_of(devices)), read_whole_phone);
 }
 
 Status Phones::lock_all(std::span<const std::int64_t> ids) { return session_.execute(kLockAll, Parameters(ids)); }
 
 Result<std::optional<Phone>> Phones::find(std::int64_t id) {
-  return session_.first(kFindId, Parameters(id), read_phone);
+  return session_.first(kFindId, Parameters(id), read_whole_phone);
 }
 
 Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePage& page) {
@@ -121,8 +175,33 @@ Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePa
   if (filter.blocked) where.add(*filter.blocked ? "p.blocked_at is not null" : "p.blocked_at is null");
   const std::string limit = where.parameter(page.limit);
   return session_.all_once(
-      "select " + kColumns + kTables + where.text() + " order by p.device limit " + limit + "::int", where.parameters(),
-      read_phone);
+      "select " + kColumns + kFleetTables + where.text() + " order by p.device limit " + limit + "::int",
+      where.parameters(), read_whole_phone);
+}
+
+Result<SelectedPhones> Phones::select(const PhoneSelection& selection, const PhonePage& page) {
+  return select_phones(session_, selection, page);
+}
+
+Result<std::int64_t> Phones::count(const PhoneSelection& selection) { return count_phones(session_, selection); }
+
+Result<std::vector<Phone>> Phones::find_all(std::span<const std::int64_t> ids) {
+  return session_.all(kFindAll, Parameters(ids), read_whole_phone);
+}
+
+Status Phones::set_description(std::int64_t id, const std::string& description) {
+  return session_.execute(kSetDescription, Parameters(id, description));
+}
+
+Status Phones::change_tags(std::span<const std::int64_t> ids, std::span<const std::string> added,
+                           std::span<const std::string> removed) {
+  CAPF_TRY(session_.execute(kUntag, Parameters(ids, removed)));
+  if (added.empty()) return {};
+  CAPF_LET(const auto most, session_.first(kMostTagged, Parameters(ids, added), read_number));
+  if (most.value_or(0) > static_cast<std::int64_t>(kMostTags)) {
+    return fail(Reason::kInvalidRequest, "a phone has at most " + std::to_string(kMostTags) + " tags");
+  }
+  return session_.execute(kTag, Parameters(ids, added));
 }
 
 Status Phones::set_blocked(std::int64_t id, bool blocked) {

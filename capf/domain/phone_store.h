@@ -12,12 +12,19 @@
 #include "capf/domain/device.h"
 #include "capf/domain/page.h"
 #include "capf/domain/phone.h"
+#include "capf/domain/selection.h"
 
 namespace capf {
 
 struct PhoneFilter {
   std::optional<Pattern> devices;
   std::optional<bool> blocked;
+};
+
+/// A page of a selection, in the order of the phones' names.
+struct SelectedPhones {
+  std::vector<std::int64_t> ids;
+  std::optional<DeviceName> next;  ///< the next page is behind it, also where this one is short; nothing at the end
 };
 
 class PhoneStore {
@@ -38,6 +45,16 @@ class PhoneStore {
   virtual Result<std::optional<DeviceName>> find_other_case(const DeviceName& device) = 0;
   /// In the order of their names, byte for byte.
   virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) = 0;
+  /// The phones of a selection that are present. Its work is bounded: a page may be short, or empty, and not the last.
+  virtual Result<SelectedPhones> select(const PhoneSelection& selection, const PhonePage& page) = 0;
+  virtual Result<std::int64_t> count(const PhoneSelection& selection) = 0;
+  /// Those of these phones that are present, in the order of their names, byte for byte.
+  virtual Result<std::vector<Phone>> find_all(std::span<const std::int64_t> ids) = 0;
+  virtual Status set_description(std::int64_t id, const std::string& description) = 0;
+  /// Adds and takes away tags of these phones. Errors: INVALID_REQUEST where one would have more than kMostTags, and
+  /// the caller must then roll back.
+  virtual Status change_tags(std::span<const std::int64_t> ids, std::span<const std::string> added,
+                             std::span<const std::string> removed) = 0;
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
   /// @return the names of the phones that were newly blocked.
   virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;

@@ -148,6 +148,25 @@ void look_at_phones(Transaction& tx) {
   CHECK(good(tx.phones().find(device("SEP777"))));
 }
 
+// Each of few phones: of many, a page looks at kFewPhones names, which is all that this site has.
+void look_at_selections(Transaction& tx) {
+  for (const LscStatus status : {LscStatus::kExpired, LscStatus::kRevoked, LscStatus::kHeld})
+    CHECK(good(tx.phones().select({.lscs = {status}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.devices = {device("SEP777")}}, {})).ids.size() == 1);
+  CHECK(good(tx.phones().select({.patterns = {good(Pattern::parse("SEP999*"))}}, {})).ids.size() == 11);
+  CHECK(good(tx.phones().select({.tags = {"lobby"}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.models = {good(Pattern::parse("CP-8861"))}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.expires_before = tx.now()}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.issuers = {2}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.issuer_expires_before = tx.now()}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.operations = {OperationStatus::kPending}}, {})).ids.size() == 50);
+  CHECK(good(tx.phones().select({.operations = {OperationStatus::kOverdue}}, {})).ids.size() == 50);
+  CHECK(good(tx.phones().select({.operations = {OperationStatus::kFailed}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.reasons = {Reason::kMicChanged}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.tried = true, .refusals = {Reason::kMicChanged}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.blocked = true}, {})).ids.empty());
+}
+
 void look_at_operations(Transaction& tx) {
   CHECK(good(tx.operations().list({.open = true}, kPage)).size() == 10);
   CHECK(good(tx.operations().list({.overdue = true}, kPage)).size() == 10);
@@ -256,6 +275,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
     const auto database = fresh.open(1);
     good(database->read([](Transaction& tx) -> Status {
       look_at_phones(tx);
+      look_at_selections(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_events(tx);
@@ -282,6 +302,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
     const auto database = fresh.open(1);
     good(database->read([](Transaction& tx) -> Status {
       look_at_phones(tx);
+      look_at_selections(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
       CHECK(good(tx.summary().summary({})).phones == 10000);

@@ -1,0 +1,370 @@
+#include "storage/selection.h"
+
+#include <algorithm>
+
+#include "storage/conditions.h"
+
+namespace capf::storage {
+namespace {
+
+// Words and names as an array of text; none has a character that the array's text would have to escape.
+template <class Value, class Text>
+std::vector<std::string> texts(const std::vector<Value>& values, Text text) {
+  std::vector<std::string> list;
+  for (const Value& value : values) list.emplace_back(text(value));
+  return list;
+}
+const auto kWord = [](auto value) { return to_string(value); };
+const auto kText = [](const auto& value) -> const std::string& { return value.text(); };
+
+template <class Value, class Text>
+std::string array(Conditions& where, const std::vector<Value>& values, Text text) {
+  const std::vector<std::string> list = texts(values, text);
+  return where.parameter(std::span<const std::string>(list)) + "::text[]";
+}
+
+// Conditions ---------------------------------------------------------------------------------------------------------
+// Of a phone n, with its operation o, its LSC l, its sighting s and its refused attempt t where the selection asks for
+// them. Each of those is looked up by the phone's id, for which LIMIT keeps the planner from reading whole tables.
+
+bool asks_operation(const PhoneSelection& selection) {
+  return !selection.auths.empty() || !selection.operations.empty() || !selection.reasons.empty() || selection.tried;
+}
+bool asks_lsc(const PhoneSelection& selection) {
+  return !selection.lscs.empty() || selection.expires_before || !selection.issuers.empty() ||
+         selection.issuer_expires_before;
+}
+
+std::string tables(const PhoneSelection& selection) {
+  std::string text;
+  const auto look_up = [&](bool asked, const std::string& what, const char* name) {
+    if (asked) text += " left join lateral (select " + what + " limit 1) " + name + " on true";
+  };
+  look_up(asks_operation(selection),
+          "id, state, auth, reason, finished_at, completes_by, created_at from operations where phone_id = n.id order "
+          "by (finished_at is null) desc, id desc",
+          "o");
+  look_up(asks_lsc(selection), "lsc, not_after, issuer_id from phone_lscs where phone_id = n.id", "l");
+  look_up(selection.not_seen_since.has_value(), "last_seen from phone_sightings where phone_id = n.id", "s");
+  look_up(selection.tried, "at, reason from phone_attempts where phone_id = n.id", "t");
+  return text;
+}
+
+const char* condition(LscStatus status) {
+  switch (status) {
+    case LscStatus::kNone: return "l.lsc = 'none'";
+    case LscStatus::kValid: return "l.lsc = 'valid' and l.not_after >= now()";
+    case LscStatus::kExpired: return "l.lsc = 'valid' and l.not_after < now()";
+    case LscStatus::kRevoked: return "l.lsc = 'revoked'";
+    case LscStatus::kHeld: return "l.lsc = 'held'";
+  }
+  CAPF_INVARIANT(false);
+}
+
+std::string condition(OperationStatus status) {
+  switch (status) {
+    case OperationStatus::kNone: return "o.id is null";
+    case OperationStatus::kOverdue: return "o.finished_at is null and o.completes_by < now()";
+    default: return "o.state = '" + std::string(to_string(status)) + "'";
+  }
+}
+
+template <class Value>
+std::string any_of(const std::vector<Value>& values) {
+  std::string text;
+  for (const Value& value : values) text += (text.empty() ? "((" : ") or (") + std::string(condition(value));
+  return text + "))";
+}
+
+std::string like_any(Conditions& where, const std::vector<Pattern>& patterns) {
+  const std::vector<std::string> likes = texts(patterns, like_pattern);
+  Array array;
+  for (const std::string& like : likes) array.add(like);
+  return "like any (" + where.parameter(array) + "::text[])";
+}
+
+void add_names(Conditions& where, const PhoneSelection& selection) {
+  if (!selection.devices.empty()) where.add("n.device = any (" + array(where, selection.devices, kText) + ")");
+  if (!selection.patterns.empty()) where.add("n.device " + like_any(where, selection.patterns));
+  if (!selection.excepts.empty()) where.add("n.device <> all (" + array(where, selection.excepts, kText) + ")");
+  if (!selection.models.empty()) where.add("n.model " + like_any(where, selection.models));
+  if (!selection.tags.empty()) {
+    where.add(
+        "coalesce((select true from phone_tags g where g.phone_id = n.id and g.tag = any (?::text[]) limit 1), "
+        "false)",
+        std::span<const std::string>(selection.tags));
+  }
+  if (selection.blocked) where.add(*selection.blocked ? "n.blocked_at is not null" : "n.blocked_at is null");
+  if (selection.locked) {
+    where.add(std::string(*selection.locked ? "" : "not ") +
+              "coalesce((select d.locked_until > now() from device_strings d where d.phone_id = n.id limit 1), false)");
+  }
+}
+
+void add_lsc(Conditions& where, const PhoneSelection& selection) {
+  if (!selection.lscs.empty()) where.add(any_of(selection.lscs));
+  if (selection.expires_before) {
+    where.add("l.lsc in ('valid', 'held') and l.not_after < ?::timestamptz", *selection.expires_before);
+  }
+  if (!selection.issuers.empty()) {
+    where.add("l.issuer_id = any (?::bigint[])", std::span<const std::int64_t>(selection.issuers));
+  }
+  if (selection.issuer_expires_before) {
+    where.add("l.issuer_id = any (array(select id from issuers where not_after < ?::timestamptz))",
+              *selection.issuer_expires_before);
+  }
+}
+
+void add_operation(Conditions& where, const PhoneSelection& selection) {
+  if (!selection.auths.empty()) where.add("o.auth = any (" + array(where, selection.auths, kWord) + ")");
+  if (!selection.operations.empty()) where.add(any_of(selection.operations));
+  if (!selection.reasons.empty()) where.add("o.reason = any (" + array(where, selection.reasons, kWord) + ")");
+  if (selection.tried) where.add("o.finished_at is null and t.at >= o.created_at");
+  if (!selection.refusals.empty()) where.add("t.reason = any (" + array(where, selection.refusals, kWord) + ")");
+}
+
+void add_conditions(Conditions& where, const PhoneSelection& selection) {
+  add_names(where, selection);
+  add_lsc(where, selection);
+  add_operation(where, selection);
+  if (selection.not_seen_since) where.add("s.last_seen < ?::timestamptz", *selection.not_seen_since);
+}
+
+// Indexes ------------------------------------------------------------------------------------------------------------
+
+/// Queries that give, between them, each phone that has one of a property's values, and perhaps others. Each is read in
+/// the order of the index that finds it.
+using Property = std::vector<std::string>;
+
+Property of_lsc(Conditions& where, const PhoneSelection& selection) {
+  const std::string end = selection.expires_before
+                              ? " and not_after < " + where.parameter(*selection.expires_before) + "::timestamptz"
+                              : "";
+  // Sorted as the index is, so that the planner needs no statistics to take it.
+  const auto query = [&](const std::string& condition) {
+    return "select phone_id from phone_lscs where " + condition + end + " order by lsc, not_after";
+  };
+  if (selection.lscs.empty()) return {query("lsc = 'valid'"), query("lsc = 'held'")};
+  Property property;
+  for (const LscStatus status : selection.lscs) {
+    std::string condition_text = condition(status);
+    for (std::size_t at; (at = condition_text.find("l.")) != std::string::npos;) condition_text.erase(at, 2);
+    property.push_back(query(condition_text));
+  }
+  return property;
+}
+
+Property of_issuers(Conditions& where, const PhoneSelection& selection) {
+  const std::string end = selection.expires_before
+                              ? " and not_after < " + where.parameter(*selection.expires_before) + "::timestamptz"
+                              : "";
+  const std::string those = selection.issuers.empty()
+                                ? "array(select id from issuers where not_after < " +
+                                      where.parameter(*selection.issuer_expires_before) + "::timestamptz)"
+                                : where.parameter(std::span<const std::int64_t>(selection.issuers)) + "::bigint[]";
+  return {"select phone_id from phone_lscs where issuer_id = any (" + those + ")" + end};
+}
+
+/// Nothing where an operation of any age may be the one, or none.
+std::optional<std::string> of_operation(OperationStatus status) {
+  const std::string state = "'" + std::string(to_string(status)) + "'";
+  switch (status) {
+    case OperationStatus::kNone: return std::nullopt;
+    case OperationStatus::kOverdue:
+      return "select phone_id from operations where finished_at is null and completes_by < now() order by completes_by";
+    case OperationStatus::kPending:
+    case OperationStatus::kInProgress:
+    case OperationStatus::kIssued:
+      return "select phone_id from operations where finished_at is null and state = " + state + " order by state, id";
+    case OperationStatus::kSucceeded:
+    case OperationStatus::kFailed:
+    case OperationStatus::kExpired:
+    case OperationStatus::kCancelled:
+      return "select phone_id from operations where state in ('succeeded', 'failed', 'expired', 'cancelled') and "
+             "state = " +
+             state + " order by state, id";
+  }
+  CAPF_INVARIANT(false);
+}
+
+Property of_operations(const PhoneSelection& selection) {
+  Property property;
+  for (const OperationStatus status : selection.operations) {
+    const auto query = of_operation(status);
+    if (!query) return {};
+    property.push_back(*query);
+  }
+  return property;
+}
+
+Property of_models(Conditions& where, const PhoneSelection& selection) {
+  const auto has_star = [](const Pattern& pattern) { return pattern.text().find('*') != std::string::npos; };
+  if (std::any_of(selection.models.begin(), selection.models.end(), has_star)) return {};
+  return {"select id as phone_id from phones where model is not null and removed_at is null and model = any (" +
+          array(where, selection.models, kText) + ")"};
+}
+
+/// The properties of a selection that an index finds.
+std::vector<Property> properties(Conditions& where, const PhoneSelection& selection) {
+  std::vector<Property> found;
+  const auto add = [&](bool asked, auto property) {
+    if (!asked) return;
+    if (Property queries = property(); !queries.empty()) found.push_back(std::move(queries));
+  };
+  add(!selection.devices.empty(), [&]() -> Property {
+    return {"select id as phone_id from phones where removed_at is null and device = any (" +
+            array(where, selection.devices, kText) + ")"};
+  });
+  add(!selection.tags.empty(), [&]() -> Property {
+    return {"select phone_id from phone_tags where tag = any (" +
+            where.parameter(std::span<const std::string>(selection.tags)) + "::text[])"};
+  });
+  add(!selection.models.empty(), [&] { return of_models(where, selection); });
+  add(!selection.lscs.empty() || selection.expires_before, [&] { return of_lsc(where, selection); });
+  add(!selection.issuers.empty() || selection.issuer_expires_before, [&] { return of_issuers(where, selection); });
+  add(!selection.operations.empty(), [&] { return of_operations(selection); });
+  add(!selection.reasons.empty(), [&]() -> Property {
+    return {"select phone_id from operations where reason is not null and reason = any (" +
+            array(where, selection.reasons, kWord) + ")"};
+  });
+  add(selection.tried, [&]() -> Property {
+    if (selection.refusals.empty()) return {"select phone_id from phone_attempts order by phone_id"};
+    return {"select phone_id from phone_attempts where reason = any (" + array(where, selection.refusals, kWord) + ")"};
+  });
+  add(selection.not_seen_since.has_value(), [&]() -> Property {
+    return {"select phone_id from phone_sightings where last_seen < " + where.parameter(*selection.not_seen_since) +
+            "::timestamptz order by last_seen"};
+  });
+  add(selection.blocked == true, []() -> Property {
+    return {"select id as phone_id from phones where removed_at is null and blocked_at is not null order by device"};
+  });
+  add(selection.locked == true,
+      []() -> Property { return {"select phone_id from device_strings where locked_until > now()"}; });
+  return found;
+}
+
+std::string first_few(const Property& property) {
+  const std::string limit = " limit " + std::to_string(kFewPhones + 1);
+  std::string text;
+  for (const std::string& query : property) {
+    text += (text.empty() ? "(" : " union all ") + std::string("select phone_id from (") + query + limit + ") q";
+  }
+  return text + limit + ")";
+}
+
+struct Size {
+  std::int64_t place = 0;
+  std::int64_t phones = 0;
+};
+Size read_size(Columns& columns) { return {columns.number(), columns.number()}; }
+
+/// The place of the rarest property that has at most kFewPhones phones; nothing where there is none.
+Result<std::optional<std::size_t>> find_rare(Session& session, const PhoneSelection& selection) {
+  Conditions where;
+  std::string text;
+  std::size_t place = 0;
+  for (const Property& property : properties(where, selection)) {
+    text += (text.empty() ? "" : " union all ") + std::string("select ") + std::to_string(place++) +
+            "::bigint, count(*) from " + first_few(property) + " f";
+  }
+  if (text.empty()) return std::nullopt;
+  CAPF_LET(const auto sizes, session.all_once(text, where.parameters(), read_size));
+  const auto rarest =
+      std::min_element(sizes.begin(), sizes.end(), [](const Size& a, const Size& b) { return a.phones < b.phones; });
+  if (rarest->phones > kFewPhones) return std::nullopt;
+  return static_cast<std::size_t>(rarest->place);
+}
+
+// Pages --------------------------------------------------------------------------------------------------------------
+
+/// The characters before the first star that all patterns have in common.
+std::string common_prefix(const std::vector<Pattern>& patterns) {
+  if (patterns.empty()) return {};
+  std::string prefix = patterns.front().text();
+  for (const Pattern& pattern : patterns) {
+    const auto until = std::mismatch(prefix.begin(), prefix.end(), pattern.text().begin(), pattern.text().end()).first;
+    prefix.erase(until, prefix.end());
+  }
+  return prefix.substr(0, prefix.find('*'));
+}
+
+const std::string kPresent = "select p.id, p.device, p.model, p.blocked_at from phones p where p.removed_at is null";
+
+/// All phones of the rare property.
+std::string rare_phones(Conditions& where, const PhoneSelection& selection, std::size_t rare) {
+  return kPresent + " and p.id = any (array(select phone_id from " + first_few(properties(where, selection).at(rare)) +
+         " f))";
+}
+
+/// Present phones whose names can match.
+std::string named_phones(Conditions& where, const PhoneSelection& selection) {
+  const std::string prefix = common_prefix(selection.patterns);
+  if (prefix.empty()) return kPresent;
+  // No name has a character behind '~'.
+  return kPresent + " and p.device >= " + where.parameter(prefix) + "::text and p.device < " +
+         where.parameter(prefix + "~") + "::text";
+}
+
+/// The phones that a page looks at.
+std::string near_phones(Conditions& where, const PhoneSelection& selection, const PhonePage& page,
+                        std::optional<std::size_t> rare) {
+  std::string near = rare ? rare_phones(where, selection, *rare) : named_phones(where, selection);
+  // A rare property's phones are found by their ids, which a condition on the name alone would change.
+  if (page.after) {
+    near += std::string(" and p.device ") + (rare ? "|| '' > " : "> ") + where.parameter(*page.after) + "::text";
+  }
+  if (!rare) near += " order by p.device limit " + std::to_string(kFewPhones);
+  return near;
+}
+
+struct Found {
+  std::int64_t id = 0;
+  DeviceName device;
+};
+Found read_found(Columns& columns) { return {.id = columns.number(), .device = columns.device()}; }
+DeviceName read_device(Columns& columns) { return columns.device(); }
+
+/// The last name that a page looked at, where there are names behind it; nothing at the end.
+Result<std::optional<DeviceName>> find_end(Session& session, const PhoneSelection& selection, const PhonePage& page) {
+  Conditions where;
+  const std::string near = near_phones(where, selection, page, std::nullopt);
+  CAPF_LET(auto last, session.all_once("select device from (" + near + ") n order by device offset " +
+                                           std::to_string(kFewPhones - 1),
+                                       where.parameters(), read_device));
+  if (last.empty()) return std::nullopt;
+  return std::move(last.front());
+}
+
+}  // namespace
+
+Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& selection, const PhonePage& page) {
+  CAPF_LET(const auto rare, find_rare(session, selection));
+  Conditions where;
+  const std::string near = near_phones(where, selection, page, rare);
+  add_conditions(where, selection);
+  const std::string limit = where.parameter(page.limit) + "::int";
+  CAPF_LET(const auto found, session.all_once("select n.id, n.device from (" + near + ") n" + tables(selection) +
+                                                  where.text() + " order by n.device limit " + limit,
+                                              where.parameters(), read_found));
+  SelectedPhones selected;
+  for (const Found& phone : found) selected.ids.push_back(phone.id);
+  if (found.size() == static_cast<std::size_t>(page.limit)) {
+    selected.next = found.back().device;
+  } else if (!rare) {
+    CAPF_LET(selected.next, find_end(session, selection, page));
+  }
+  return selected;
+}
+
+Result<std::int64_t> count_phones(Session& session, const PhoneSelection& selection) {
+  CAPF_LET(const auto rare, find_rare(session, selection));
+  Conditions where;
+  const std::string near = rare ? rare_phones(where, selection, *rare) : named_phones(where, selection);
+  add_conditions(where, selection);
+  CAPF_LET(const auto counts,
+           session.all_once("select count(*) from (" + near + ") n" + tables(selection) + where.text(),
+                            where.parameters(), read_number));
+  return counts.front();
+}
+
+}  // namespace capf::storage

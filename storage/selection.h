@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/domain/page.h"
+#include "capf/domain/phone_store.h"
+#include "storage/session.h"
+
+namespace capf::storage {
+
+// How phones are found by their properties, with bounded work for each page whatever the statistics say:
+//
+//   1. Each property that an index finds is asked for its first kFewPhones + 1 phones. Where one has no more than
+//      kFewPhones, these are all of its phones: they are looked at one by one, and what matches is sorted by name.
+//   2. Else a page looks at the next kFewPhones phones in the order of names. Each property alone has one in a hundred
+//      of a million phones then, so that such a window holds a page on average. It may be short; its cursor goes on.
+inline constexpr int kFewPhones = 10'000;
+
+/// PhoneStore::select().
+Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& selection, const PhonePage& page);
+/// PhoneStore::count(). Reads every phone where no property is rare.
+Result<std::int64_t> count_phones(Session& session, const PhoneSelection& selection);
+
+}  // namespace capf::storage
