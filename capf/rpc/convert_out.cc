@@ -112,6 +112,13 @@ void to_proto(const Phone& phone, v1::Phone& out) {
   if (phone.traced_until) to_proto(*phone.traced_until, *out.mutable_traced_until());
   if (phone.self_service_stopped_at) to_proto(*phone.self_service_stopped_at, *out.mutable_self_service_stopped_at());
   if (phone.string_locked_until) to_proto(*phone.string_locked_until, *out.mutable_string_locked_until());
+  out.set_description(to_utf8(phone.description));
+  for (const std::string& tag : phone.tags) out.add_tags(tag);
+  if (phone.first_seen) to_proto(*phone.first_seen, *out.mutable_first_seen());
+  if (phone.last_seen) to_proto(*phone.last_seen, *out.mutable_last_seen());
+  out.set_lsc_status(text(to_string(phone.lsc.status)));
+  if (phone.lsc.not_after) to_proto(*phone.lsc.not_after, *out.mutable_lsc_not_after());
+  out.set_lsc_issuer_id(phone.lsc.issuer_id);
   if (!phone.last_attempt) return;
   const Attempt& attempt = *phone.last_attempt;
   v1::Attempt& last = *out.mutable_last_attempt();
