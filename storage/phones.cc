@@ -1,5 +1,8 @@
 #include "storage/phones.h"
 
+#include <set>
+
+#include "capf/domain/policy.h"
 #include "storage/conditions.h"
 #include "storage/selection.h"
 
@@ -107,17 +110,24 @@ const Statement kLockDevices{"phones_lock_devices", "select " + kColumns + kFlee
 const Statement kFindAll{"phones_find_all", "select " + kColumns + kFleetTables +
                                                 " where p.id = any ($1::bigint[]) and p.removed_at is null "
                                                 "order by p.device || ''"};
-const Statement kSetDescription{"phones_set_description",
-                                "update phones set description = $2::text where id = $1::bigint"};
-const Statement kUntag{"phones_untag",
-                       "delete from phone_tags where phone_id = any ($1::bigint[]) and tag = any ($2::text[])"};
-const Statement kMostTagged{"phones_most_tagged",
-                            "select count(*) from (select p.id, tag from unnest($1::bigint[]) p (id), "
-                            "unnest($2::text[]) tag union select phone_id, tag from phone_tags where phone_id = any "
-                            "($1::bigint[])) t group by t.id order by 1 desc limit 1"};
+const Statement kPresent{"phones_present",
+                         "select device from phones where device = any ($1::text[]) and removed_at is null"};
+const Statement kDescribe{"phones_describe",
+                          "update phones set description = $2::text where id = any ($1::bigint[]) and "
+                          "description <> $2::text returning id"};
+const Statement kUntag{
+    "phones_untag",
+    "delete from phone_tags where phone_id = any ($1::bigint[]) and tag = any ($2::text[]) returning phone_id"};
+const Statement kUntagOthers{
+    "phones_untag_others",
+    "delete from phone_tags where phone_id = any ($1::bigint[]) and tag <> all ($2::text[]) returning phone_id"};
+const Statement kOvertagged{"phones_overtagged",
+                            "select device from phones p where id = any ($1::bigint[]) and (select count(*) from "
+                            "(select tag from phone_tags where phone_id = p.id union select unnest($2::text[])) t) > "
+                            "$3::int"};
 const Statement kTag{"phones_tag",
                      "insert into phone_tags select p.id, tag from unnest($1::bigint[]) p (id), unnest($2::text[]) tag "
-                     "order by 1, 2 on conflict do nothing"};
+                     "order by 1, 2 on conflict do nothing returning phone_id"};
 const Statement kBlockAll{"phones_block_all",
                           "update phones set blocked_at = now() where id = any ($1::bigint[]) and blocked_at is null "
                           "and removed_at is null returning device"};
@@ -183,25 +193,44 @@ Result<SelectedPhones> Phones::select(const PhoneSelection& selection, const Pho
   return select_phones(session_, selection, page);
 }
 
-Result<std::int64_t> Phones::count(const PhoneSelection& selection) { return count_phones(session_, selection); }
+Result<PhoneCount> Phones::count(const PhoneSelection& selection) { return count_phones(session_, selection); }
+
+Result<std::vector<SelectedPhone>> Phones::still_selected(const PhoneSelection& selection,
+                                                          std::span<const std::int64_t> ids) {
+  return select_of(session_, selection, ids);
+}
+
+Result<std::vector<DeviceName>> Phones::missing(std::span<const DeviceName> devices) {
+  CAPF_LET(const auto present, session_.all(kPresent, Parameters(array_of(devices)), read_device));
+  std::set<DeviceName> missing(devices.begin(), devices.end());
+  for (const DeviceName& device : present) missing.erase(device);
+  return std::vector<DeviceName>(missing.begin(), missing.end());
+}
 
 Result<std::vector<Phone>> Phones::find_all(std::span<const std::int64_t> ids) {
   return session_.all(kFindAll, Parameters(ids), read_whole_phone);
 }
 
-Status Phones::set_description(std::int64_t id, const std::string& description) {
-  return session_.execute(kSetDescription, Parameters(id, description));
-}
-
-Status Phones::change_tags(std::span<const std::int64_t> ids, std::span<const std::string> added,
-                           std::span<const std::string> removed) {
-  CAPF_TRY(session_.execute(kUntag, Parameters(ids, removed)));
-  if (added.empty()) return {};
-  CAPF_LET(const auto most, session_.first(kMostTagged, Parameters(ids, added), read_number));
-  if (most.value_or(0) > static_cast<std::int64_t>(kMostTags)) {
-    return fail(Reason::kInvalidRequest, "a phone has at most " + std::to_string(kMostTags) + " tags");
+Result<std::vector<std::int64_t>> Phones::change(std::span<const std::int64_t> ids, const PhoneChange& change) {
+  std::set<std::int64_t> changed;
+  const auto run = [&](const Statement& statement, const auto& value) -> Status {
+    CAPF_LET(const auto some, session_.all(statement, Parameters(ids, value), read_number));
+    changed.insert(some.begin(), some.end());
+    return {};
+  };
+  const std::span<const std::string> added = change.added_tags;
+  if (change.description) CAPF_TRY(run(kDescribe, *change.description));
+  if (change.sets_tags) CAPF_TRY(run(kUntagOthers, added));
+  if (!change.removed_tags.empty()) CAPF_TRY(run(kUntag, std::span<const std::string>(change.removed_tags)));
+  if (!added.empty()) {
+    CAPF_LET(const auto full, session_.all(kOvertagged, Parameters(ids, added, kMostTags), read_text));
+    if (!full.empty()) {
+      return fail(Reason::kInvalidRequest,
+                  listed(full) + " would have more than " + std::to_string(kMostTags) + " tags");
+    }
+    CAPF_TRY(run(kTag, added));
   }
-  return session_.execute(kTag, Parameters(ids, added));
+  return std::vector<std::int64_t>(changed.begin(), changed.end());
 }
 
 Status Phones::set_blocked(std::int64_t id, bool blocked) {

@@ -23,11 +23,12 @@ class Phones final : public PhoneStore {
   Result<std::optional<Phone>> find(std::int64_t id) override;
   Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) override;
   Result<SelectedPhones> select(const PhoneSelection& selection, const PhonePage& page) override;
-  Result<std::int64_t> count(const PhoneSelection& selection) override;
+  Result<PhoneCount> count(const PhoneSelection& selection) override;
+  Result<std::vector<SelectedPhone>> still_selected(const PhoneSelection& selection,
+                                                    std::span<const std::int64_t> ids) override;
+  Result<std::vector<DeviceName>> missing(std::span<const DeviceName> devices) override;
   Result<std::vector<Phone>> find_all(std::span<const std::int64_t> ids) override;
-  Status set_description(std::int64_t id, const std::string& description) override;
-  Status change_tags(std::span<const std::int64_t> ids, std::span<const std::string> added,
-                     std::span<const std::string> removed) override;
+  Result<std::vector<std::int64_t>> change(std::span<const std::int64_t> ids, const PhoneChange& change) override;
   Status set_blocked(std::int64_t id, bool blocked) override;
   Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) override;
   Status forget_mic(std::int64_t id) override;

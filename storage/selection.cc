@@ -317,11 +317,8 @@ std::string near_phones(Conditions& where, const PhoneSelection& selection, cons
   return near;
 }
 
-struct Found {
-  std::int64_t id = 0;
-  DeviceName device;
-};
-Found read_found(Columns& columns) { return {.id = columns.number(), .device = columns.device()}; }
+SelectedPhone read_selected(Columns& columns) { return {.id = columns.number(), .device = columns.device()}; }
+PhoneCount read_count(Columns& columns) { return {columns.number(), columns.number()}; }
 DeviceName read_device(Columns& columns) { return columns.device(); }
 
 /// The last name that a page looked at, where there are names behind it; nothing at the end.
@@ -345,9 +342,9 @@ Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& sel
   const std::string limit = where.parameter(page.limit) + "::int";
   CAPF_LET(const auto found, session.all_once("select n.id, n.device from (" + near + ") n" + tables(selection) +
                                                   where.text() + " order by n.device limit " + limit,
-                                              where.parameters(), read_found));
+                                              where.parameters(), read_selected));
   SelectedPhones selected;
-  for (const Found& phone : found) selected.ids.push_back(phone.id);
+  for (const SelectedPhone& phone : found) selected.ids.push_back(phone.id);
   if (found.size() == static_cast<std::size_t>(page.limit)) {
     selected.next = found.back().device;
   } else if (!rare) {
@@ -356,14 +353,24 @@ Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& sel
   return selected;
 }
 
-Result<std::int64_t> count_phones(Session& session, const PhoneSelection& selection) {
+Result<std::vector<SelectedPhone>> select_of(Session& session, const PhoneSelection& selection,
+                                             std::span<const std::int64_t> ids) {
+  Conditions where;
+  const std::string near = kPresent + " and p.id = any (" + where.parameter(ids) + "::bigint[])";
+  add_conditions(where, selection);
+  return session.all_once(
+      "select n.id, n.device from (" + near + ") n" + tables(selection) + where.text() + " order by n.device || ''",
+      where.parameters(), read_selected);
+}
+
+Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selection) {
   CAPF_LET(const auto rare, find_rare(session, selection));
   Conditions where;
   const std::string near = rare ? rare_phones(where, selection, *rare) : named_phones(where, selection);
   add_conditions(where, selection);
-  CAPF_LET(const auto counts,
-           session.all_once("select count(*) from (" + near + ") n" + tables(selection) + where.text(),
-                            where.parameters(), read_number));
+  CAPF_LET(const auto counts, session.all_once("select count(*), coalesce(max(n.id), 0) from (" + near + ") n" +
+                                                   tables(selection) + where.text(),
+                                               where.parameters(), read_count));
   return counts.front();
 }
 

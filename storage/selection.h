@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,10 @@ inline constexpr int kFewPhones = 10'000;
 
 /// PhoneStore::select().
 Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& selection, const PhonePage& page);
+/// PhoneStore::still_selected().
+Result<std::vector<SelectedPhone>> select_of(Session& session, const PhoneSelection& selection,
+                                             std::span<const std::int64_t> ids);
 /// PhoneStore::count(). Reads every phone where no property is rare.
-Result<std::int64_t> count_phones(Session& session, const PhoneSelection& selection);
+Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selection);
 
 }  // namespace capf::storage

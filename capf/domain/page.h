@@ -9,8 +9,9 @@
 namespace capf {
 
 // Limits of one message, which clients keep to.
-inline constexpr int kLargestPage = 1000;                                         ///< rows
-inline constexpr int kMostSerialsAtOnce = 10'000;                                 ///< serial numbers of a selection
+inline constexpr int kLargestPage = 1000;          ///< rows
+inline constexpr int kPhonesInBatch = 500;         ///< that one transaction of a bulk changes
+inline constexpr int kMostSerialsAtOnce = 10'000;  ///< serial numbers of a selection
 inline constexpr std::size_t kLargestCertificateFile = std::size_t{1024} * 1024;  ///< octets
 
 /// A slice of a list, in the order of the rows' ids, so that rows that come or go do not shift the pages.

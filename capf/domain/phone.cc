@@ -1,6 +1,7 @@
 #include "capf/domain/phone.h"
 
 #include <algorithm>
+#include <span>
 
 #include "capf/base/utf8.h"
 
@@ -19,6 +20,38 @@ Status check_tag(std::string_view tag) {
   if (tag.size() <= 32 && DeviceName::parse(tag)) return {};
   return fail(Reason::kInvalidRequest,
               "no tag: it has 1 to 32 of A-Z, a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends");
+}
+
+namespace {
+
+Status check_tags(std::span<const std::string> tags) {
+  if (tags.size() > kMostTags) {
+    return fail(Reason::kInvalidRequest, "a phone has at most " + std::to_string(kMostTags) + " tags");
+  }
+  for (const std::string& tag : tags) {
+    const Status good = check_tag(tag);
+    if (!good) return fail(Reason::kInvalidRequest, "\"" + tag + "\" is " + good.error().message);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status PhoneChange::check() const {
+  if (!description && added_tags.empty() && removed_tags.empty() && !sets_tags) {
+    return fail(Reason::kInvalidRequest, "there is nothing to change: neither a description nor tags");
+  }
+  if (description) CAPF_TRY(check_description(*description));
+  CAPF_TRY(check_tags(added_tags));
+  CAPF_TRY(check_tags(removed_tags));
+  if (sets_tags && !removed_tags.empty()) {
+    return fail(Reason::kInvalidRequest, "tags are set, or some are removed");
+  }
+  for (const std::string& tag : added_tags) {
+    if (std::find(removed_tags.begin(), removed_tags.end(), tag) == removed_tags.end()) continue;
+    return fail(Reason::kInvalidRequest, "the tag " + tag + " is added and removed");
+  }
+  return {};
 }
 
 std::string_view to_string(LscStatus status) {

@@ -43,6 +43,17 @@ struct PhoneLsc {
   std::int64_t issuer_id = 0;
 };
 
+/// What an administrator changes of phones.
+struct PhoneChange {
+  std::optional<std::string> description{};  ///< by check_description(); "": none from now on
+  std::vector<std::string> added_tags{};     ///< by check_tag(), up to kMostTags, as are the others
+  std::vector<std::string> removed_tags{};
+  bool sets_tags = false;  ///< the phones have the added tags alone; then there are no removed ones
+
+  /// Errors: INVALID_REQUEST, also for a change of nothing, and for a tag that is added and removed.
+  Status check() const;
+};
+
 /// The last refused attempt in a device's name, for administrators to see. It has no other effect.
 struct Attempt {
   TimePoint at;

@@ -21,10 +21,20 @@ struct PhoneFilter {
   std::optional<bool> blocked;
 };
 
+struct SelectedPhone {
+  std::int64_t id = 0;
+  DeviceName device;
+};
+
 /// A page of a selection, in the order of the phones' names.
 struct SelectedPhones {
   std::vector<std::int64_t> ids;
   std::optional<DeviceName> next;  ///< the next page is behind it, also where this one is short; nothing at the end
+};
+
+struct PhoneCount {
+  std::int64_t phones = 0;
+  std::int64_t last_id = 0;  ///< the greatest id of them: a phone that is added later has a greater one
 };
 
 class PhoneStore {
@@ -47,14 +57,17 @@ class PhoneStore {
   virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) = 0;
   /// The phones of a selection that are present. Its work is bounded: a page may be short, or empty, and not the last.
   virtual Result<SelectedPhones> select(const PhoneSelection& selection, const PhonePage& page) = 0;
-  virtual Result<std::int64_t> count(const PhoneSelection& selection) = 0;
+  virtual Result<PhoneCount> count(const PhoneSelection& selection) = 0;
+  /// Those of these phones that are selected now, in the order of their names: after lock_all(), as they stay.
+  virtual Result<std::vector<SelectedPhone>> still_selected(const PhoneSelection& selection,
+                                                            std::span<const std::int64_t> ids) = 0;
+  /// Those of these names that no phone has, in order.
+  virtual Result<std::vector<DeviceName>> missing(std::span<const DeviceName> devices) = 0;
   /// Those of these phones that are present, in the order of their names, byte for byte.
   virtual Result<std::vector<Phone>> find_all(std::span<const std::int64_t> ids) = 0;
-  virtual Status set_description(std::int64_t id, const std::string& description) = 0;
-  /// Adds and takes away tags of these phones. Errors: INVALID_REQUEST where one would have more than kMostTags, and
-  /// the caller must then roll back.
-  virtual Status change_tags(std::span<const std::int64_t> ids, std::span<const std::string> added,
-                             std::span<const std::string> removed) = 0;
+  /// Changes these phones, by a PhoneChange that was checked. @return those that are otherwise than before, in order.
+  /// Errors: INVALID_REQUEST where one would have more than kMostTags, and the caller must then roll back.
+  virtual Result<std::vector<std::int64_t>> change(std::span<const std::int64_t> ids, const PhoneChange& change) = 0;
   virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
   /// @return the names of the phones that were newly blocked.
   virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;

@@ -14,7 +14,6 @@
 namespace capf::service {
 namespace {
 
-constexpr int kPhonesAtOnce = 500;
 constexpr int kAttempts = 5;
 
 /// Hexadecimal, also with an odd number of digits. Errors: INVALID_SERIAL.
@@ -301,7 +300,7 @@ Result<SelectionAnswer> Certificates::revoke_selection(const Actor& actor, const
     }
     selection.through = place.through;
     SelectionAnswer answer;
-    CAPF_LET(const auto phones, tx.certificates().selected_phones(selection, place.phone_id, kPhonesAtOnce));
+    CAPF_LET(const auto phones, tx.certificates().selected_phones(selection, place.phone_id, kPhonesInBatch));
     if (phones.empty()) return answer;
     // Now the LSCs that were issued while this waited for the locks are visible too.
     CAPF_TRY(tx.phones().lock_all(phones));
@@ -321,7 +320,7 @@ Result<SelectionAnswer> Certificates::revoke_selection(const Actor& actor, const
     } else {
       CAPF_TRY(service::revoke(tx, actor, chosen, request.reason));
     }
-    if (phones.size() == kPhonesAtOnce) answer.next = SelectionCursor{place.through, phones.back()};
+    if (phones.size() == kPhonesInBatch) answer.next = SelectionCursor{place.through, phones.back()};
     return answer;
   });
 }

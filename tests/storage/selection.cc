@@ -9,6 +9,7 @@ namespace capf::test {
 namespace {
 
 using std::chrono::hours;
+using Ids = std::vector<std::int64_t>;
 
 /// The names of a selection's phones, by pages of `limit`, and that they are as many as are counted.
 std::string selected(Transaction& tx, const PhoneSelection& selection, int limit = 2) {
@@ -23,7 +24,7 @@ std::string selected(Transaction& tx, const PhoneSelection& selection, int limit
     if (!found.next) break;
     page.after = found.next;
   }
-  CHECK(good(tx.phones().count(selection)) == count);
+  CHECK(good(tx.phones().count(selection)).phones == count);
   return names;
 }
 
@@ -110,9 +111,8 @@ TEST_CASE("phones are found by each of their properties, an option given twice i
       "'MIC_CHANGED', ''), (2, now() + interval '1 second', '', 'grpc', 'install', 'AUTH_STRING_MISMATCH', '')");
   const auto database = fresh.open();
   in(*database, [&](Transaction& tx) {
-    good(tx.phones().change_tags(std::vector<std::int64_t>{1, 2, 4}, std::vector<std::string>{"lobby", "f-1"}, {}));
-    good(tx.phones().change_tags(std::vector<std::int64_t>{4}, {}, std::vector<std::string>{"f-1"}));
-    CHECK(good(tx.phones().find(device("SEP1")))->tags == std::vector<std::string>{"f-1", "lobby"});
+    good(tx.phones().change(Ids{1, 2, 4}, {.added_tags = {"lobby", "f-1"}}));
+    good(tx.phones().change(Ids{4}, {.removed_tags = {"f-1"}}));
     const TimePoint now = tx.now();
     CHECK(selected(tx, {}) == "ATA4 SEP1 SEP2 SEP3 SEP5");
     CHECK(selected(tx, {.devices = {device("SEP2"), device("ATA4"), device("SEP9")}}) == "ATA4 SEP2");
@@ -140,11 +140,74 @@ TEST_CASE("phones are found by each of their properties, an option given twice i
     CHECK(selected(tx, {.blocked = false, .locked = false}) == "ATA4 SEP2 SEP5");
     CHECK(selected(tx, {.locked = true}) == "SEP1");
     CHECK(selected(tx, {.tags = {"lobby"}, .lscs = {LscStatus::kExpired}}) == "SEP2");
-    std::vector<std::string> many;
-    for (int i = 0; i < 15; ++i) many.push_back("t" + std::to_string(i));
-    const Status refused = tx.phones().change_tags(std::vector<std::int64_t>{1}, many, {});
-    CHECK(refused.error().reason == Reason::kInvalidRequest);
+    CHECK(good(tx.phones().count({.patterns = {pattern("SEP*")}, .excepts = {device("SEP5")}})).last_id == 3);
+    CHECK(good(tx.phones().count({.tags = {"nowhere"}})).last_id == 0);
+    CHECK(good(tx.phones().missing(std::vector{device("SEP9"), device("SEP1"), device("ATA9"), device("SEP9")})) ==
+          std::vector{device("ATA9"), device("SEP9")});
+    const auto still = good(tx.phones().still_selected({.patterns = {pattern("SEP*")}}, Ids{5, 4, 2, 99}));
+    REQUIRE(still.size() == 2);
+    CHECK(still[0].device == device("SEP2"));
+    CHECK(still[1].id == 5);
   });
+}
+
+TEST_CASE("description and tags of phones are changed, and those that were so before are not named") {
+  const FreshDatabase fresh;
+  fresh.sql("insert into phones (device) select 'SEP' || n from generate_series(1, 4) n");
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const auto change = [&](const Ids& ids, const PhoneChange& how) { return good(tx.phones().change(ids, how)); };
+    const auto tags_of = [&](const std::string& name) { return good(tx.phones().find(device(name)))->tags; };
+    CHECK(change({3, 1, 2}, {.description = "Lobby"}) == Ids{1, 2, 3});
+    CHECK(change({3, 4}, {.description = "Lobby"}) == Ids{4});
+    CHECK(change({4}, {.description = ""}) == Ids{4});
+    CHECK(good(tx.phones().find(device("SEP3")))->description == "Lobby");
+    CHECK(good(tx.phones().find(device("SEP4")))->description.empty());
+    CHECK(change({1, 2}, {.added_tags = {"b", "a"}}) == Ids{1, 2});
+    CHECK(change({1, 3}, {.added_tags = {"a"}}) == Ids{3});
+    CHECK(tags_of("SEP1") == std::vector<std::string>{"a", "b"});
+    CHECK(change({1, 2, 3}, {.added_tags = {"c"}, .removed_tags = {"b"}}) == Ids{1, 2, 3});
+    CHECK(tags_of("SEP2") == std::vector<std::string>{"a", "c"});
+    CHECK(change({1, 2, 3, 4}, {.added_tags = {"a", "c"}, .sets_tags = true}) == Ids{4});
+    CHECK(change({2, 3}, {.added_tags = {"x"}, .sets_tags = true}) == Ids{2, 3});
+    CHECK(tags_of("SEP3") == std::vector<std::string>{"x"});
+    CHECK(change({1, 3}, {.sets_tags = true}) == Ids{1, 3});
+    CHECK(tags_of("SEP1").empty());
+  });
+}
+
+TEST_CASE("no phone gets more tags than it may have, whatever it had before") {
+  const FreshDatabase fresh;
+  fresh.sql("insert into phones (device) values ('SEP1'), ('SEP2')");
+  const auto database = fresh.open();
+  PhoneChange full;
+  for (std::size_t i = 0; i < kMostTags; ++i) full.added_tags.push_back("t" + std::to_string(i));
+  in(*database, [&](Transaction& tx) {
+    good(tx.phones().change(Ids{1}, full));
+    CHECK(good(tx.phones().change(Ids{1}, {.added_tags = {"t3"}})).empty());
+    CHECK(good(tx.phones().change(Ids{1, 2}, {.added_tags = {"other"}, .removed_tags = {"t3"}})) == Ids{1, 2});
+    const auto refused = tx.phones().change(Ids{1, 2}, {.added_tags = {"one"}});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().reason == Reason::kInvalidRequest);
+    CHECK(refused.error().message == "SEP1 would have more than 16 tags");
+  });
+}
+
+TEST_CASE("a change of phones says what, and nothing against itself") {
+  const auto reason_of = [](const PhoneChange& change) {
+    const Status status = change.check();
+    return status ? std::string("good") : status.error().message;
+  };
+  CHECK_THAT(reason_of({}), Catch::Contains("nothing to change"));
+  CHECK(reason_of({.description = ""}) == "good");
+  CHECK(reason_of({.sets_tags = true}) == "good");
+  CHECK(reason_of({.added_tags = {"a"}, .removed_tags = {"b"}}) == "good");
+  CHECK_THAT(reason_of({.added_tags = {"a"}, .removed_tags = {"b"}, .sets_tags = true}), Catch::Contains("are set"));
+  CHECK_THAT(reason_of({.added_tags = {"a", "b"}, .removed_tags = {"b"}}), Catch::Contains("the tag b is added"));
+  CHECK_THAT(reason_of({.added_tags = {"a b"}}), Catch::Contains("\"a b\" is no tag"));
+  CHECK_THAT(reason_of({.removed_tags = {""}}), Catch::Contains("\"\" is no tag"));
+  CHECK_THAT(reason_of({.added_tags = std::vector<std::string>(kMostTags + 1, "a")}), Catch::Contains("at most 16"));
+  CHECK_THAT(reason_of({.description = "a\nb"}), Catch::Contains("no description"));
 }
 
 TEST_CASE("a page of a property that many phones have may be short, and its cursor goes on to the end") {
