@@ -3,7 +3,6 @@
 #include <set>
 
 #include "capf/domain/policy.h"
-#include "storage/conditions.h"
 #include "storage/selection.h"
 
 namespace capf::storage {
@@ -175,18 +174,6 @@ Status Phones::lock_all(std::span<const std::int64_t> ids) { return session_.exe
 
 Result<std::optional<Phone>> Phones::find(std::int64_t id) {
   return session_.first(kFindId, Parameters(id), read_whole_phone);
-}
-
-Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePage& page) {
-  Conditions where;
-  where.add("p.removed_at is null");
-  if (page.after) where.add("p.device > ?::text", *page.after);
-  if (filter.devices) where.add("p.device like ?::text", like_pattern(*filter.devices));
-  if (filter.blocked) where.add(*filter.blocked ? "p.blocked_at is not null" : "p.blocked_at is null");
-  const std::string limit = where.parameter(page.limit);
-  return session_.all_once(
-      "select " + kColumns + kFleetTables + where.text() + " order by p.device limit " + limit + "::int",
-      where.parameters(), read_whole_phone);
 }
 
 Result<SelectedPhones> Phones::select(const PhoneSelection& selection, const PhonePage& page) {

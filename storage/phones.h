@@ -21,7 +21,6 @@ class Phones final : public PhoneStore {
   Status lock_all(std::span<const std::int64_t> ids) override;
   Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) override;
   Result<std::optional<Phone>> find(std::int64_t id) override;
-  Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) override;
   Result<SelectedPhones> select(const PhoneSelection& selection, const PhonePage& page) override;
   Result<PhoneCount> count(const PhoneSelection& selection) override;
   Result<std::vector<SelectedPhone>> still_selected(const PhoneSelection& selection,

@@ -16,11 +16,6 @@
 
 namespace capf {
 
-struct PhoneFilter {
-  std::optional<Pattern> devices;
-  std::optional<bool> blocked;
-};
-
 struct SelectedPhone {
   std::int64_t id = 0;
   DeviceName device;
@@ -53,9 +48,8 @@ class PhoneStore {
   virtual Result<std::optional<Phone>> find(std::int64_t id) = 0;
   /// A device whose name differs from this one in the case of letters alone; nothing where there is none.
   virtual Result<std::optional<DeviceName>> find_other_case(const DeviceName& device) = 0;
-  /// In the order of their names, byte for byte.
-  virtual Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page) = 0;
-  /// The phones of a selection that are present. Its work is bounded: a page may be short, or empty, and not the last.
+  /// The phones of a selection that are present, in the order of their names, byte for byte. Its work is bounded: a
+  /// page may be short, or empty, and not the last.
   virtual Result<SelectedPhones> select(const PhoneSelection& selection, const PhonePage& page) = 0;
   virtual Result<PhoneCount> count(const PhoneSelection& selection) = 0;
   /// Those of these phones that are selected now, in the order of their names: after lock_all(), as they stay.

@@ -36,9 +36,9 @@ std::optional<OperationStatus> parse_operation_status(std::string_view text) {
 }
 
 bool PhoneSelection::names_any() const {
-  return !devices.empty() || !patterns.empty() || !tags.empty() || !models.empty() || !lscs.empty() || expires_before ||
-         !issuers.empty() || issuer_expires_before || !auths.empty() || !operations.empty() || !reasons.empty() ||
-         tried || not_seen_since || blocked || locked;
+  return all || !devices.empty() || !patterns.empty() || !tags.empty() || !models.empty() || !lscs.empty() ||
+         expires_before || !issuers.empty() || issuer_expires_before || !auths.empty() || !operations.empty() ||
+         !reasons.empty() || tried || not_seen_since || blocked || locked;
 }
 
 Status PhoneSelection::check() const {

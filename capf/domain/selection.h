@@ -38,8 +38,9 @@ std::optional<OperationStatus> parse_operation_status(std::string_view text);
 inline constexpr std::size_t kMostSelectedValues = 100;
 
 /// Phones by their properties: a phone has one of the values of each property that is given. An empty selection selects
-/// every phone; whether that may be is the caller's to decide, by names_any().
+/// every phone, and so does `all`; whether an empty one may be is the caller's to decide, by names_any().
 struct PhoneSelection {
+  bool all = false;                 ///< said on purpose; other properties choose among them
   std::vector<DeviceName> devices;  ///< these ones, up to kMostDevicesAtOnce
   std::vector<Pattern> patterns;    ///< of device names
   std::vector<std::string> tags;
@@ -59,7 +60,7 @@ struct PhoneSelection {
   std::optional<bool> locked;       ///< after wrong strings
   std::vector<DeviceName> excepts;  ///< none of these, up to kMostDevicesAtOnce
 
-  /// Whether a property is given; `excepts` is none.
+  /// Whether a property is given or `all` is said; `excepts` is none.
   bool names_any() const;
   /// Holds each list to its limit, tags to their form, and refuses `refusals` without `tried`. Errors: INVALID_REQUEST,
   /// with the property's name.

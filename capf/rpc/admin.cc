@@ -35,10 +35,34 @@ grpc::Status AdminService::ListPhones(grpc::ServerContext* context, const v1::Li
                                       v1::ListPhonesResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const PhonePage page, phone_page_from(request->page()));
-    CAPF_LET(const PhoneFilter filter, filter_from(*request));
-    CAPF_LET(const std::vector<Phone> phones, use_cases_.phones.list(filter, page));
-    for (const Phone& phone : phones) to_proto(phone, *response->add_phones());
-    response->set_next_page_token(next_page_token(phones, page));
+    CAPF_LET(const PhoneSelection selection, selection_from(*request));
+    CAPF_LET(const service::PhonesPage phones, use_cases_.phones.list(selection, page));
+    to_proto(phones, *response);
+    return {};
+  });
+}
+
+grpc::Status AdminService::SelectPhones(grpc::ServerContext* context, const v1::SelectPhonesRequest* request,
+                                        v1::SelectPhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    CAPF_LET(const PhonePage page, phone_page_from(request->page()));
+    CAPF_LET(const PhoneSelection selection, selection_from(request->selection()));
+    CAPF_LET(const service::PhoneSelectionView view, use_cases_.phones.select(selection, page));
+    response->set_count(view.count);
+    to_proto(view.page, *response);
+    return {};
+  });
+}
+
+grpc::Status AdminService::ChangePhones(grpc::ServerContext* context, const v1::ChangePhonesRequest* request,
+                                        v1::ChangePhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const PhoneChange change, change_from(*request));
+    CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
+    CAPF_LET(const service::ChangeAnswer answer, use_cases_.phones.change(call.actor, bulk, change));
+    response->set_selected(answer.selected);
+    response->set_changed(answer.changed);
+    if (answer.next) response->set_cursor(to_text(*answer.next));
     return {};
   });
 }

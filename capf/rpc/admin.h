@@ -14,6 +14,10 @@ class AdminService final : public v1::AdminService::Service {
                          v1::AddPhonesResponse* response) override;
   grpc::Status ListPhones(grpc::ServerContext* context, const v1::ListPhonesRequest* request,
                           v1::ListPhonesResponse* response) override;
+  grpc::Status SelectPhones(grpc::ServerContext* context, const v1::SelectPhonesRequest* request,
+                            v1::SelectPhonesResponse* response) override;
+  grpc::Status ChangePhones(grpc::ServerContext* context, const v1::ChangePhonesRequest* request,
+                            v1::ChangePhonesResponse* response) override;
   grpc::Status GetPhone(grpc::ServerContext* context, const v1::GetPhoneRequest* request,
                         v1::GetPhoneResponse* response) override;
   grpc::Status RemovePhone(grpc::ServerContext* context, const v1::RemovePhoneRequest* request,

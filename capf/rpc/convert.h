@@ -18,6 +18,7 @@
 #include "capf/rules/fail.h"
 #include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
+#include "capf/service/bulk.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/issuers.h"
@@ -88,7 +89,15 @@ Result<KeyDigests> key_from(const v1::RevokeKeyRequest& request);
 /// Reads a cursor that WatchOperations handed out. Errors: INVALID_PAGE.
 Result<ChangeCursor> cursor_from(const std::string& text);
 
-Result<PhoneFilter> filter_from(const v1::ListPhonesRequest& request);
+/// Errors: INVALID_REQUEST, with the property and the value; INVALID_DEVICE_NAME, INVALID_PATTERN, INVALID_TIME.
+Result<PhoneSelection> selection_from(const v1::PhoneSelection& selection);
+/// The same. Errors: also INVALID_REQUEST for patterns in both places.
+Result<PhoneSelection> selection_from(const v1::ListPhonesRequest& request);
+/// The part of a bulk's request that every bulk has. Errors: those of the selection; INVALID_PAGE for a cursor that no
+/// answer has given.
+Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_t count, const std::string& cursor);
+/// Errors: INVALID_REQUEST.
+Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request);
 Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request);
 Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimePoint now);
 Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request);
@@ -113,6 +122,12 @@ v1::KeyOrder to_proto(KeyOrder order);
 void to_proto(const Operation& operation, TimePoint now, v1::Operation& out);
 void to_proto(const Operation& operation, v1::PendingOperation& out);
 void to_proto(const Phone& phone, v1::Phone& out);
+/// Of ListPhones and SelectPhones.
+template <class Response>
+void to_proto(const service::PhonesPage& page, Response& response) {
+  for (const Phone& phone : page.phones) to_proto(phone, *response.add_phones());
+  if (page.next) response.set_next_page_token(page.next->text());
+}
 enum class WithDer : bool { kNo, kYes };
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out);
 void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out);
@@ -140,14 +155,11 @@ Result<std::vector<int>> days_from(const v1::GetSummaryRequest& request);
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);
 std::string to_text(const ChangeCursor& cursor);
 std::string to_text(const service::SelectionCursor& cursor);
+std::string to_text(const service::BulkCursor& cursor);
 /// The token for the next page, where this one is full; else empty.
 template <class Row>
 std::string next_page_token(const std::vector<Row>& rows, const Page& page) {
   return static_cast<int>(rows.size()) < page.limit ? std::string() : std::to_string(rows.back().id);
-}
-
-inline std::string next_page_token(const std::vector<Phone>& phones, const PhonePage& page) {
-  return static_cast<int>(phones.size()) < page.limit ? std::string() : phones.back().device.text();
 }
 
 std::string to_octets(BytesView data);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <sstream>
 
 #include <botan/mem_ops.h>
 
@@ -295,13 +296,135 @@ Result<ChangeCursor> cursor_from(const std::string& text) {
   return ChangeCursor{*transaction, *id};
 }
 
-Result<PhoneFilter> filter_from(const v1::ListPhonesRequest& request) {
-  PhoneFilter filter;
-  if (!request.devices().empty()) {
-    CAPF_LET(filter.devices, Pattern::parse(request.devices()));
+namespace {
+
+/// Parses the values of a property. @param parse takes one, returns a Result<Value>.
+template <class Value, class Texts, class Parse>
+Result<std::vector<Value>> values_from(const Texts& texts, std::string_view property, Parse parse) {
+  std::vector<Value> values;
+  values.reserve(static_cast<std::size_t>(texts.size()));
+  for (const auto& text : texts) {
+    auto value = parse(text);
+    if (!value) {
+      std::ostringstream shown;
+      shown << text;
+      constexpr std::size_t kShown = 60;
+      return fail(value.error().reason, "\"" + shown.str().substr(0, kShown) + "\" among the " + std::string(property) +
+                                            " of a selection: " + value.error().message);
+    }
+    values.push_back(*std::move(value));
   }
-  if (request.blocked()) filter.blocked = true;
-  return filter;
+  return values;
+}
+
+Result<std::string> tag_from(const std::string& text) {
+  CAPF_TRY(check_tag(text));
+  return text;
+}
+
+Result<LscStatus> lsc_status_from(const std::string& text) {
+  const auto status = parse_lsc_status(text);
+  if (!status) return malformed("a phone's LSC is none, valid, expired, revoked or held");
+  return *status;
+}
+
+Result<std::int64_t> issuer_from(std::int64_t id) {
+  if (id <= 0) return malformed("an issuer's id is a positive number");
+  return id;
+}
+
+Result<OperationStatus> operation_status_from(const std::string& text) {
+  const auto status = parse_operation_status(text);
+  if (!status) {
+    return malformed(
+        "a phone's operation is none, pending, in_progress, issued, overdue, succeeded, failed, expired or cancelled");
+  }
+  return *status;
+}
+
+Result<Reason> reason_from(const std::string& text) {
+  const Reason reason = parse_reason(text);
+  if (to_string(reason) != text) return malformed("a reason is spelled as it is shown: AUTH_STRING_MISMATCH");
+  return reason;
+}
+
+Result<AuthMode> auth_from(int mode) { return from_proto(static_cast<v1::AuthMode>(mode)); }
+
+Status add_lsc_from(const v1::PhoneSelection& selection, PhoneSelection& selected) {
+  CAPF_LET(selected.lscs, values_from<LscStatus>(selection.lsc(), "LSC statuses", lsc_status_from));
+  CAPF_LET(selected.issuers, values_from<std::int64_t>(selection.issuers(), "issuers", issuer_from));
+  CAPF_LET(selected.expires_before, optional_time(selection.has_expires_before(), selection.expires_before()));
+  CAPF_LET(selected.issuer_expires_before,
+           optional_time(selection.has_issuer_expires_before(), selection.issuer_expires_before()));
+  return {};
+}
+
+Status add_operation_from(const v1::PhoneSelection& selection, PhoneSelection& selected) {
+  CAPF_LET(selected.auths, values_from<AuthMode>(selection.auths(), "authentication modes", auth_from));
+  CAPF_LET(selected.operations,
+           values_from<OperationStatus>(selection.operations(), "operation states", operation_status_from));
+  CAPF_LET(selected.reasons, values_from<Reason>(selection.reasons(), "reasons", reason_from));
+  CAPF_LET(selected.refusals, values_from<Reason>(selection.tried_reasons(), "reasons of refusals", reason_from));
+  selected.tried = selection.tried();
+  return {};
+}
+
+}  // namespace
+
+Result<PhoneSelection> selection_from(const v1::PhoneSelection& selection) {
+  PhoneSelection selected{.all = selection.all()};
+  CAPF_LET(selected.devices, values_from<DeviceName>(selection.devices(), "devices", DeviceName::parse));
+  CAPF_LET(selected.excepts, values_from<DeviceName>(selection.excepts(), "excepted devices", DeviceName::parse));
+  CAPF_LET(selected.patterns, values_from<Pattern>(selection.patterns(), "patterns of devices", Pattern::parse));
+  CAPF_LET(selected.models, values_from<Pattern>(selection.models(), "models", Pattern::parse));
+  CAPF_LET(selected.tags, values_from<std::string>(selection.tags(), "tags", tag_from));
+  CAPF_TRY(add_lsc_from(selection, selected));
+  CAPF_TRY(add_operation_from(selection, selected));
+  CAPF_LET(selected.not_seen_since, optional_time(selection.has_not_seen_since(), selection.not_seen_since()));
+  if (selection.has_blocked()) selected.blocked = selection.blocked();
+  if (selection.has_locked()) selected.locked = selection.locked();
+  CAPF_TRY(selected.check());
+  return selected;
+}
+
+Result<PhoneSelection> selection_from(const v1::ListPhonesRequest& request) {
+  CAPF_LET(PhoneSelection selected, selection_from(request.selection()));
+  if (!request.devices().empty()) {
+    if (!selected.patterns.empty()) return malformed("either a pattern of devices, or those of a selection");
+    CAPF_LET(Pattern pattern, Pattern::parse(request.devices()));
+    selected.patterns.push_back(std::move(pattern));
+  }
+  if (request.blocked()) {
+    if (selected.blocked == false) return malformed("either blocked phones, or a selection of those that are not");
+    selected.blocked = true;
+  }
+  return selected;
+}
+
+Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_t count, const std::string& cursor) {
+  service::Bulk bulk;
+  CAPF_LET(bulk.selection, selection_from(selection));
+  if (count < 0) return malformed("a count is not negative");
+  bulk.count = count;
+  if (cursor.empty()) return bulk;
+  const std::size_t dot = cursor.find('.');
+  if (dot == std::string::npos) return fail(Reason::kInvalidPage);
+  const std::string_view all(cursor);
+  const auto through = number_from<std::int64_t>(all.substr(0, dot));
+  const auto after = DeviceName::parse(all.substr(dot + 1));
+  if (!through || !after) return fail(Reason::kInvalidPage);
+  bulk.cursor = service::BulkCursor{*through, *after};
+  return bulk;
+}
+
+Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request) {
+  PhoneChange change;
+  if (request.has_description()) change.description = request.description();
+  change.added_tags.assign(request.added_tags().begin(), request.added_tags().end());
+  change.removed_tags.assign(request.removed_tags().begin(), request.removed_tags().end());
+  change.sets_tags = request.sets_tags();
+  CAPF_TRY(change.check());
+  return change;
 }
 
 Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request) {

@@ -399,4 +399,8 @@ std::string to_text(const service::SelectionCursor& cursor) {
   return std::to_string(cursor.through) + '.' + std::to_string(cursor.phone_id);
 }
 
+std::string to_text(const service::BulkCursor& cursor) {
+  return std::to_string(cursor.through) + '.' + cursor.after.text();
+}
+
 }  // namespace capf::rpc

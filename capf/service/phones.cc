@@ -19,6 +19,24 @@ Result<Phone> lock(Transaction& tx, const DeviceName& device) {
   return *std::move(phone);
 }
 
+Result<PhonesPage> page_of(Transaction& tx, const PhoneSelection& selection, const PhonePage& page) {
+  CAPF_LET(const SelectedPhones found, tx.phones().select(selection, page));
+  CAPF_LET(auto phones, tx.phones().find_all(found.ids));
+  return PhonesPage{std::move(phones), found.next};
+}
+
+/// `description "Reception", tags +lobby -spare` for the record.
+std::string words_of(const PhoneChange& change) {
+  std::string words;
+  if (change.description) words = "description \"" + *change.description + "\"";
+  std::string tags = change.sets_tags ? " none but" : "";
+  for (const std::string& tag : change.added_tags) tags += " +" + tag;
+  for (const std::string& tag : change.removed_tags) tags += " -" + tag;
+  if (change.sets_tags && change.added_tags.empty()) tags = " none";
+  if (!tags.empty()) words += (words.empty() ? "tags" : ", tags") + tags;
+  return words;
+}
+
 }  // namespace
 
 Status Phones::add(const Actor& actor, std::vector<NewPhone> phones) {
@@ -60,8 +78,36 @@ Status Phones::add(const Actor& actor, const std::vector<DeviceName>& devices, c
   return add(actor, std::move(phones));
 }
 
-Result<std::vector<Phone>> Phones::list(const PhoneFilter& filter, const PhonePage& page) {
-  return in_read(database_, [&](Transaction& tx) { return tx.phones().list(filter, page); });
+Result<PhonesPage> Phones::list(const PhoneSelection& selection, const PhonePage& page) {
+  return in_read(database_, [&](Transaction& tx) { return page_of(tx, selection, page); });
+}
+
+Result<PhoneSelectionView> Phones::select(const PhoneSelection& selection, const PhonePage& page) {
+  return in_read(database_, [&](Transaction& tx) -> Result<PhoneSelectionView> {
+    CAPF_TRY(check_selection(tx, selection));
+    PhoneSelectionView view;
+    if (!page.after) {
+      CAPF_LET(const PhoneCount count, tx.phones().count(selection));
+      view.count = count.phones;
+    }
+    CAPF_LET(view.page, page_of(tx, selection, page));
+    return view;
+  });
+}
+
+Result<ChangeAnswer> Phones::change(const Actor& actor, const Bulk& bulk, const PhoneChange& change) {
+  CAPF_TRY(change.check());
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<ChangeAnswer> {
+    CAPF_LET(const Batch batch, take_batch(tx, bulk));
+    CAPF_LET(const auto changed, tx.phones().change(batch.ids(), change));
+    std::vector<AuditEvent> events;
+    for (const SelectedPhone& phone : batch.phones) {
+      if (!std::binary_search(changed.begin(), changed.end(), phone.id)) continue;
+      events.push_back(done(actor, "phone.change", phone.device.text(), words_of(change)));
+    }
+    CAPF_TRY(tx.audit().add_all(events));
+    return ChangeAnswer{static_cast<int>(batch.phones.size()), static_cast<int>(changed.size()), batch.next};
+  });
 }
 
 Result<PhoneView> Phones::show(const DeviceName& device) {

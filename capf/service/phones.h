@@ -7,6 +7,7 @@
 #include "capf/domain/database.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/policy.h"
+#include "capf/service/bulk.h"
 
 namespace capf::service {
 
@@ -18,6 +19,23 @@ struct PhoneView {
   std::optional<Operation> operation;     ///< the open one, or the last
   std::vector<Certificate> certificates;  ///< newest first, at most 20
   std::string status;                     ///< in Cisco's words
+};
+
+/// A page of phones, which may be short.
+struct PhonesPage {
+  std::vector<Phone> phones;
+  std::optional<DeviceName> next;  ///< the next page is behind it; nothing at the end
+};
+
+struct PhoneSelectionView {
+  std::int64_t count = 0;  ///< of all pages, on the first one
+  PhonesPage page;
+};
+
+struct ChangeAnswer {
+  int selected = 0;                ///< phones of this batch
+  int changed = 0;                 ///< those of them that are otherwise than before
+  std::optional<BulkCursor> next;  ///< absent: the bulk is done
 };
 
 /// A phone to be added.
@@ -35,7 +53,12 @@ class Phones {
   Status add(const Actor& actor, std::vector<NewPhone> phones);
   /// The same for phones of one model.
   Status add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model);
-  Result<std::vector<Phone>> list(const PhoneFilter& filter, const PhonePage& page);
+  Result<PhonesPage> list(const PhoneSelection& selection, const PhonePage& page);
+  /// The phones that a bulk would change. Errors: those of check_selection().
+  Result<PhoneSelectionView> select(const PhoneSelection& selection, const PhonePage& page);
+  /// Changes the next batch of a bulk. Errors: those of take_batch(); INVALID_REQUEST where a phone would have too many
+  /// tags: then this call has changed none.
+  Result<ChangeAnswer> change(const Actor& actor, const Bulk& bulk, const PhoneChange& change);
   Result<PhoneView> show(const DeviceName& device);
   /// Cancels its operation and revokes its certificates. @return how many were revoked.
   Result<int> remove(const Actor& actor, const DeviceName& device);

@@ -37,6 +37,18 @@ void check_phones(BytesView octets) {
   for (const auto& phone : *phones) check_text(phone.model);
 }
 
+void check_change(BytesView octets) {
+  const auto request = read<v1::ChangePhonesRequest>(octets);
+  if (!request) return;
+  const auto change = rpc::change_from(*request);
+  CAPF_INVARIANT(!change || change->check());
+  const auto bulk = rpc::bulk_from(request->selection(), request->count(), request->cursor());
+  if (!bulk) return;
+  CAPF_INVARIANT(bulk->selection.check() && bulk->count >= 0);
+  CAPF_INVARIANT(bulk->selection.devices.size() == static_cast<std::size_t>(request->selection().devices_size()));
+  CAPF_INVARIANT(request->cursor() == (bulk->cursor ? rpc::to_text(*bulk->cursor) : ""));
+}
+
 void check_schedule(BytesView octets) {
   const auto request = read<v1::ScheduleOperationsRequest>(octets);
   if (!request) return;
@@ -59,7 +71,8 @@ void check_anchors(BytesView octets) {
 
 void check_filters(BytesView octets, TimePoint now) {
   if (const auto request = read<v1::ListPhonesRequest>(octets)) {
-    static_cast<void>(rpc::filter_from(*request));
+    const auto selection = rpc::selection_from(*request);
+    CAPF_INVARIANT(!selection || selection->check());
     const auto page = rpc::from_proto(request->page());
     CAPF_INVARIANT(!page || (page->limit >= 1 && page->limit <= 1000));
   }
@@ -98,7 +111,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const BytesView octets(data + 1, size - 1);
   switch (data[0] % 6) {
     case 0: check_revocation(octets); break;
-    case 1: check_phones(octets); break;
+    case 1:
+      check_phones(octets);
+      check_change(octets);
+      break;
     case 2: check_schedule(octets); break;
     case 3: check_anchors(octets); break;
     case 4: check_filters(octets, kNow); break;

@@ -113,13 +113,15 @@ TEST_CASE("phones are listed by pattern, by name and in pages") {
     const std::vector<DeviceName> names{device("SEP_1"), device("SEPx1"), device("SEP_2"), device("ATA1")};
     REQUIRE(good(tx.phones().add(names, "")).empty());
     good(tx.phones().set_blocked(good(tx.phones().find(device("ATA1")))->id, true));
-    const auto listed = [&](const PhoneFilter& filter, const PhonePage& page = {}) {
+    const auto listed = [&](const PhoneSelection& selection, const PhonePage& page = {}) {
       std::string text;
-      for (const Phone& phone : good(tx.phones().list(filter, page))) text += phone.device.text() + " ";
+      const SelectedPhones found = good(tx.phones().select(selection, page));
+      for (const Phone& phone : good(tx.phones().find_all(found.ids))) text += phone.device.text() + " ";
       return text;
     };
-    CHECK(listed({.devices = good(Pattern::parse("SEP_*"))}) == "SEP_1 SEP_2 ");
-    CHECK(listed({.devices = good(Pattern::parse("*1"))}) == "ATA1 SEP_1 SEPx1 ");
+    const PhoneSelection underlined{.patterns = {good(Pattern::parse("SEP_*"))}};
+    CHECK(listed(underlined) == "SEP_1 SEP_2 ");
+    CHECK(listed({.patterns = {good(Pattern::parse("*1"))}}) == "ATA1 SEP_1 SEPx1 ");
     CHECK(listed({.blocked = true}) == "ATA1 ");
     CHECK(listed({.blocked = false}) == "SEP_1 SEP_2 SEPx1 ");
     // Added in another order, and to the middle between two pages.
@@ -127,7 +129,7 @@ TEST_CASE("phones are listed by pattern, by name and in pages") {
     good(tx.phones().add(std::vector{device("SEP_0"), device("SEP_3"), device("sep_9")}, ""));
     CHECK(listed({}, {device("SEP_2"), 2}) == "SEP_3 SEPx1 ");
     CHECK(listed({}, {device("SEPx1"), 2}) == "sep_9 ");
-    CHECK(listed({.devices = good(Pattern::parse("SEP_*"))}, {device("SEP_1"), 2}) == "SEP_2 SEP_3 ");
+    CHECK(listed(underlined, {device("SEP_1"), 2}) == "SEP_2 SEP_3 ");
     CHECK(listed({.blocked = true}, {device("ATA1"), 2}).empty());
   });
 }

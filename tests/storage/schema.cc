@@ -139,10 +139,9 @@ void fill(const FreshDatabase& fresh) {
 constexpr Page kPage{0, 10};
 
 void look_at_phones(Transaction& tx) {
-  const PhonePage page{device("SEP5"), 10};
-  CHECK(good(tx.phones().list({}, page)).size() == 10);
-  CHECK(good(tx.phones().list({.devices = good(Pattern::parse("SEP999*"))}, page)).size() == 10);
-  CHECK(good(tx.phones().list({.blocked = true}, page)).empty());
+  const SelectedPhones found = good(tx.phones().select({}, {device("SEP5"), 10}));
+  CHECK(good(tx.phones().find_all(found.ids)).size() == 10);
+  CHECK(good(tx.phones().missing(std::vector{device("SEP777"), device("SEP0")})).size() == 1);
   CHECK_FALSE(good(tx.phones().find_other_case(device("sep_777"))));
   CHECK(good(tx.phones().find_other_case(device("sep777"))));
   CHECK(good(tx.phones().find(device("SEP777"))));
@@ -165,6 +164,15 @@ void look_at_selections(Transaction& tx) {
   CHECK(good(tx.phones().select({.reasons = {Reason::kMicChanged}}, {})).ids.empty());
   CHECK(good(tx.phones().select({.tried = true, .refusals = {Reason::kMicChanged}}, {})).ids.empty());
   CHECK(good(tx.phones().select({.blocked = true}, {})).ids.empty());
+  const std::vector<std::int64_t> ids{7, 8, 9};
+  CHECK(good(tx.phones().still_selected({.tags = {"lobby"}, .lscs = {LscStatus::kValid}}, ids)).empty());
+}
+
+void change_some(Transaction& tx) {
+  CHECK(good(tx.operations().lock_overdue(tx.now(), 10)).size() == 10);
+  const std::vector<std::int64_t> ids{7, 8, 9};
+  good(tx.phones().lock_all(ids));
+  CHECK(good(tx.phones().change(ids, {.description = "here", .added_tags = {"a"}, .removed_tags = {"b"}})) == ids);
 }
 
 void look_at_operations(Transaction& tx) {
@@ -283,7 +291,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
     }));
-    in(*database, [](Transaction& tx) { CHECK(good(tx.operations().lock_overdue(tx.now(), 10)).size() == 10); });
+    in(*database, change_some);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
   CHECK(counted(fresh, scans) == before);
@@ -308,7 +316,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
     }));
-    in(*database, [](Transaction& tx) { CHECK(good(tx.operations().lock_overdue(tx.now(), 10)).size() == 10); });
+    in(*database, change_some);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
   CHECK(std::stoll(counted(fresh, kEntries)) - std::stoll(before) < kFewEntries);

@@ -183,15 +183,140 @@ TEST_CASE("a request to schedule is taken as a whole or not at all") {
   CHECK(reason_of(schedule_from(request)) == Reason::kInvalidRequest);
 }
 
-TEST_CASE("filters are strict") {
+TEST_CASE("a list of phones takes a pattern and blocked beside a selection, and neither twice") {
   v1::ListPhonesRequest phones;
-  CHECK_FALSE(filter_from(phones)->blocked);
+  CHECK_FALSE(selection_from(phones)->names_any());
   phones.set_devices("SEP00*");
   phones.set_blocked(true);
-  CHECK(filter_from(phones)->blocked == true);
+  phones.mutable_selection()->add_tags("lobby");
+  const PhoneSelection selected = selection_from(phones).value();
+  CHECK(selected.patterns.front().text() == "SEP00*");
+  CHECK(selected.blocked == true);
+  CHECK(selected.tags == std::vector<std::string>{"lobby"});
+  phones.mutable_selection()->set_blocked(true);
+  CHECK(selection_from(phones)->blocked == true);
+  phones.mutable_selection()->set_blocked(false);
+  CHECK(reason_of(selection_from(phones)) == Reason::kInvalidRequest);
+  phones.mutable_selection()->clear_blocked();
+  phones.mutable_selection()->add_patterns("ATA*");
+  CHECK(reason_of(selection_from(phones)) == Reason::kInvalidRequest);
+  phones.mutable_selection()->clear_patterns();
   phones.set_devices("SEP%");
-  CHECK(reason_of(filter_from(phones)) == Reason::kInvalidPattern);
+  CHECK(reason_of(selection_from(phones)) == Reason::kInvalidPattern);
+}
 
+TEST_CASE("every field of a selection of phones is taken") {
+  v1::PhoneSelection fields;
+  CHECK_FALSE(selection_from(fields)->names_any());
+  fields.set_all(true);
+  fields.add_devices("SEP1");
+  fields.add_patterns("SEP*");
+  fields.add_tags("lobby");
+  fields.add_models("CP-88*");
+  for (const LscStatus status : kLscStatuses) fields.add_lsc(std::string(to_string(status)));
+  *fields.mutable_expires_before() = timestamp(100, 0);
+  fields.add_issuers(7);
+  *fields.mutable_issuer_expires_before() = timestamp(200, 0);
+  fields.add_auths(v1::AUTH_MODE_MIC);
+  for (const OperationStatus status : kOperationStatuses) fields.add_operations(std::string(to_string(status)));
+  fields.add_reasons("MIC_CHANGED");
+  fields.set_tried(true);
+  fields.add_tried_reasons("AUTH_STRING_MISMATCH");
+  *fields.mutable_not_seen_since() = timestamp(300, 0);
+  fields.set_blocked(false);
+  fields.set_locked(true);
+  fields.add_excepts("SEP2");
+  // A field that this test does not set would be one that the conversion may forget.
+  std::vector<const google::protobuf::FieldDescriptor*> set;
+  fields.GetReflection()->ListFields(fields, &set);
+  CHECK(static_cast<int>(set.size()) == v1::PhoneSelection::descriptor()->field_count());
+
+  const PhoneSelection selected = selection_from(fields).value();
+  CHECK(selected.all);
+  CHECK(selected.devices.front().text() == "SEP1");
+  CHECK(selected.patterns.front().text() == "SEP*");
+  CHECK(selected.tags == std::vector<std::string>{"lobby"});
+  CHECK(selected.models.front().text() == "CP-88*");
+  CHECK(selected.lscs == std::vector<LscStatus>(kLscStatuses.begin(), kLscStatuses.end()));
+  CHECK(selected.expires_before == from_proto(timestamp(100, 0)).value());
+  CHECK(selected.issuers == std::vector<std::int64_t>{7});
+  CHECK(selected.issuer_expires_before == from_proto(timestamp(200, 0)).value());
+  CHECK(selected.auths == std::vector<AuthMode>{AuthMode::kMic});
+  CHECK(selected.operations == std::vector<OperationStatus>(kOperationStatuses.begin(), kOperationStatuses.end()));
+  CHECK(selected.reasons == std::vector<Reason>{Reason::kMicChanged});
+  CHECK(selected.tried);
+  CHECK(selected.refusals == std::vector<Reason>{Reason::kAuthStringMismatch});
+  CHECK(selected.not_seen_since == from_proto(timestamp(300, 0)).value());
+  CHECK(selected.blocked == false);
+  CHECK(selected.locked == true);
+  CHECK(selected.excepts.front().text() == "SEP2");
+}
+
+TEST_CASE("a value that no phone can have is refused with the property that has it") {
+  const auto refusal = [](void (*spoil)(v1::PhoneSelection&)) {
+    v1::PhoneSelection fields;
+    fields.set_all(true);
+    spoil(fields);
+    const auto selected = selection_from(fields);
+    REQUIRE_FALSE(selected);
+    return std::string(to_string(selected.error().reason)) + ": " + selected.error().message;
+  };
+  using Fields = v1::PhoneSelection;
+  CHECK_THAT(refusal([](Fields& f) { f.add_devices("SEP 1"); }),
+             Catch::StartsWith("INVALID_DEVICE_NAME: \"SEP 1\" among the devices of a selection"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_excepts(""); }), Catch::Contains("\"\" among the excepted devices"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_patterns("SEP%"); }), Catch::StartsWith("INVALID_PATTERN: \"SEP%\""));
+  CHECK_THAT(refusal([](Fields& f) { f.add_models(std::string(65, 'x')); }), Catch::StartsWith("INVALID_PATTERN"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_tags("-"); }), Catch::Contains("\"-\" among the tags"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_lsc("Valid"); }), Catch::Contains("none, valid, expired, revoked or held"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_issuers(0); }), Catch::Contains("\"0\" among the issuers"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_auths(v1::AUTH_MODE_UNSPECIFIED); }), Catch::Contains("modes"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_operations("open"); }), Catch::Contains("\"open\" among the operation"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_reasons("mic_changed"); }), Catch::Contains("AUTH_STRING_MISMATCH"));
+  CHECK_THAT(refusal([](Fields& f) { f.add_tried_reasons("MIC_CHANGED"); }), Catch::Contains("'tried'"));
+  CHECK_THAT(refusal([](Fields& f) { f.mutable_expires_before()->set_seconds(-1); }), Catch::Contains("INVALID_TIME"));
+  CHECK_THAT(refusal([](Fields& f) {
+               for (std::size_t i = 0; i <= kMostSelectedValues; ++i) f.add_tags("t");
+             }),
+             Catch::Contains("at most 100 tags"));
+}
+
+TEST_CASE("the cursor of a bulk goes out and comes back") {
+  v1::PhoneSelection all;
+  all.set_all(true);
+  const service::BulkCursor cursor{17, DeviceName::parse("SEP1.example-2").value()};
+  const service::Bulk bulk = bulk_from(all, 5, to_text(cursor)).value();
+  CHECK(bulk.selection.all);
+  CHECK(bulk.count == 5);
+  CHECK(bulk.cursor->through == 17);
+  CHECK(bulk.cursor->after == cursor.after);
+  CHECK_FALSE(bulk_from(all, 0, "")->cursor);
+  CHECK(reason_of(bulk_from(all, -1, "")) == Reason::kInvalidRequest);
+  for (const char* bad : {"SEP1", "17", "17.", ".SEP1", "0.SEP1", "-1.SEP1", "x.SEP1", "17.-", "17.SEP 1"}) {
+    CAPTURE(bad);
+    CHECK(reason_of(bulk_from(all, 5, bad)) == Reason::kInvalidPage);
+  }
+}
+
+TEST_CASE("a change of phones tells no description from an empty one") {
+  v1::ChangePhonesRequest request;
+  CHECK(reason_of(change_from(request)) == Reason::kInvalidRequest);
+  request.add_added_tags("a");
+  request.add_removed_tags("b");
+  CHECK_FALSE(change_from(request)->description);
+  CHECK(change_from(request)->added_tags == std::vector<std::string>{"a"});
+  CHECK(change_from(request)->removed_tags == std::vector<std::string>{"b"});
+  request.set_description("");
+  CHECK(change_from(request)->description == "");
+  request.set_sets_tags(true);
+  CHECK(reason_of(change_from(request)) == Reason::kInvalidRequest);
+  request.clear_removed_tags();
+  CHECK(change_from(request)->sets_tags);
+  request.set_description(std::string(129, 'x'));
+  CHECK(reason_of(change_from(request)) == Reason::kInvalidRequest);
+}
+
+TEST_CASE("filters are strict") {
   v1::ListCertificatesRequest certificates;
   certificates.set_state("Revoked");
   CHECK(reason_of(filter_from(certificates)) == Reason::kInvalidRequest);

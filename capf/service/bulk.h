@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "capf/domain/database.h"
+#include "capf/domain/phone_store.h"
+
+// A bulk changes the phones of a selection in batches, each one call and one transaction, so that no phone waits for
+// more than a batch. The server keeps nothing between the calls: any server of the site may take the next one.
+
+namespace capf::service {
+
+/// The progress of a bulk; phones that were added after it began are not part of it.
+struct BulkCursor {
+  std::int64_t through = 0;  ///< the greatest id of a phone in it
+  DeviceName after;
+};
+
+/// A call of a bulk.
+struct Bulk {
+  PhoneSelection selection;
+  std::int64_t count = 0;            ///< the most phones: the count shown, less those that the calls before took
+  std::optional<BulkCursor> cursor;  ///< absent: from the beginning
+};
+
+struct Batch {
+  std::vector<SelectedPhone> phones;  ///< locked, in the order of their names; up to kPhonesInBatch, perhaps none
+  std::optional<BulkCursor> next;     ///< absent: the bulk is done
+
+  std::vector<std::int64_t> ids() const;
+};
+
+/// Refuses a selection that no change may have. Errors: INVALID_SELECTION where it names nothing; UNKNOWN_DEVICE and
+/// UNKNOWN_ISSUER for what it names and is not on record.
+Status check_selection(Transaction& tx, const PhoneSelection& selection);
+/// Locks the phones of the next batch. Errors: those of check_selection(); SELECTION_CHANGED where there are more
+/// phones than the bulk's count, and the caller must then roll back.
+Result<Batch> take_batch(Transaction& tx, const Bulk& bulk);
+
+}  // namespace capf::service

@@ -1,0 +1,152 @@
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "capf/service/phones.h"
+#include "tests/support/expect.h"
+#include "tests/support/site.h"
+
+// Bulks over a selection of phones: counted, in batches, over what changes meanwhile, and on record.
+
+using namespace capf;
+using namespace capf::test;
+
+namespace {
+
+DeviceName device(const std::string& name) { return must(DeviceName::parse(name)); }
+PhoneSelection phones(const std::string& pattern) { return {.patterns = {must(Pattern::parse(pattern))}}; }
+
+/// Adds SEP1000, SEP1001, ... @return their names
+std::vector<DeviceName> add_many(Site& site, int count) {
+  std::vector<DeviceName> devices;
+  for (int i = 0; i < count; ++i) devices.push_back(device("SEP" + std::to_string(1000 + i)));
+  must(site.phones.add(site.administrator, devices, "CP-8861"));
+  return devices;
+}
+
+std::int64_t count(Site& site, const PhoneSelection& selection) {
+  return must(site.phones.select(selection, {})).count;
+}
+
+struct Sum {
+  int selected = 0;
+  int changed = 0;
+  int calls = 0;
+};
+/// Changes the whole selection, call by call.
+Result<Sum> change_all(Site& site, service::Bulk bulk, const PhoneChange& change) {
+  Sum sum;
+  do {
+    CAPF_LET(const auto answer, site.phones.change(site.administrator, bulk, change));
+    sum.selected += answer.selected;
+    sum.changed += answer.changed;
+    ++sum.calls;
+    bulk.count -= answer.selected;
+    bulk.cursor = answer.next;
+  } while (bulk.cursor);
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("a selection is changed in batches, and each phone that is otherwise than before is on record") {
+  Site site;
+  add_many(site, 1200);
+  const PhoneSelection all{.all = true};
+  const Sum first = must(change_all(site, {all, 1200, {}}, {.description = "Lobby", .added_tags = {"f-1"}}));
+  CHECK(first.selected == 1200);
+  CHECK(first.changed == 1200);
+  CHECK(first.calls == 3);
+  const Sum again = must(change_all(site, {all, 1200, {}}, {.description = "Lobby", .added_tags = {"f-1"}}));
+  CHECK(again.selected == 1200);
+  CHECK(again.changed == 0);
+  must(change_all(site, {phones("SEP100*"), 10, {}}, {.removed_tags = {"f-1"}}));
+  must(change_all(site, {phones("SEP1000"), 1, {}}, {.sets_tags = true}));
+  must(change_all(site, {phones("SEP1000"), 1, {}}, {.added_tags = {"a"}, .sets_tags = true}));
+  CHECK(count(site, {.tags = {"f-1"}}) == 1190);
+  CHECK(site.value("select count(*) from audit_events where action = 'phone.change'") == "1211");
+  CHECK(site.value("select string_agg(detail, '; ' order by id) from audit_events where action = 'phone.change' and "
+                   "subject = 'SEP1000'") == "description \"Lobby\", tags +f-1; tags -f-1; tags none but +a");
+  CHECK(must(site.phones.show(device("SEP1000"))).phone.tags == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("a batch that its own change takes out of the selection leaves none out") {
+  Site site;
+  add_many(site, 1001);
+  must(change_all(site, {{.all = true}, 1001, {}}, {.added_tags = {"new"}}));
+  CHECK(must(change_all(site, {{.tags = {"new"}}, 1001, {}}, {.removed_tags = {"new"}})).changed == 1001);
+  CHECK(count(site, {.tags = {"new"}}) == 0);
+}
+
+TEST_CASE("a bulk over more phones than were counted is refused, and over fewer it is not") {
+  Site site;
+  add_many(site, 3);
+  const PhoneChange change{.description = "x"};
+  CHECK(refused(change_all(site, {phones("SEP*"), 2, {}}, change)) == Reason::kSelectionChanged);
+  CHECK(site.value("select count(*) from phones where description <> ''") == "0");
+  must(site.phones.remove(site.administrator, device("SEP1001")));
+  CHECK(must(change_all(site, {phones("SEP*"), 3, {}}, change)).changed == 2);
+  CHECK(must(change_all(site, {phones("ATA*"), 0, {}}, change)).calls == 1);
+}
+
+TEST_CASE("phones that are added while a bulk runs are no part of it, and those that join it count") {
+  Site site;
+  add_many(site, 600);
+  service::Bulk bulk{phones("SEP*"), 600, {}};
+  const auto first = must(site.phones.change(site.administrator, bulk, {.description = "x"}));
+  REQUIRE(first.next);
+  must(site.phones.add(site.administrator, {device("SEP9")}, ""));
+  bulk.count -= first.selected;
+  bulk.cursor = first.next;
+  CHECK(must(change_all(site, bulk, {.description = "x"})).changed == 100);
+  CHECK(must(site.phones.show(device("SEP9"))).phone.description.empty());
+  bulk.count = 99;
+  CHECK(refused(change_all(site, bulk, {.description = "y"})) == Reason::kSelectionChanged);
+  CHECK(site.value("select count(*) from phones where description = 'y'") == "0");
+}
+
+TEST_CASE("what changes needs a selection that names something, and phones and issuers that are there") {
+  Site site;
+  add_many(site, 2);
+  const PhoneChange change{.description = "x"};
+  const auto why = [&](const PhoneSelection& selection) {
+    CHECK(refused(change_all(site, {selection, 9, {}}, change)) == refused(site.phones.select(selection, {})));
+    return refused(site.phones.select(selection, {}));
+  };
+  CHECK(why({}) == Reason::kInvalidSelection);
+  CHECK(why({.excepts = {device("SEP1000")}}) == Reason::kInvalidSelection);
+  CHECK(why({.devices = {device("SEP1000"), device("SEP9")}}) == Reason::kUnknownDevice);
+  CHECK(why({.devices = {device("SEP8"), device("SEP9")}}) == Reason::kUnknownDevice);
+  CHECK(why({.issuers = {1, 77}}) == Reason::kUnknownIssuer);
+  const service::Bulk later{{}, 9, service::BulkCursor{9, device("SEP1")}};
+  CHECK(refused(site.phones.change(site.administrator, later, change)) == Reason::kInvalidSelection);
+  CHECK(refused(change_all(site, {{.all = true}, 9, {}}, {})) == Reason::kInvalidRequest);
+  CHECK(site.value("select count(*) from audit_events where action = 'phone.change'") == "0");
+}
+
+TEST_CASE("a batch in which one phone would have too many tags is not done at all") {
+  Site site;
+  add_many(site, 2);
+  PhoneChange full;
+  for (std::size_t i = 0; i < kMostTags; ++i) full.added_tags.push_back("t" + std::to_string(i));
+  must(change_all(site, {phones("SEP1001"), 1, {}}, full));
+  CHECK(refused(change_all(site, {phones("SEP*"), 2, {}}, {.description = "x", .added_tags = {"more"}})) ==
+        Reason::kInvalidRequest);
+  CHECK(site.value("select count(*) from phones where description = 'x'") == "0");
+}
+
+TEST_CASE("phones are listed by selection, and counted on the first page alone") {
+  Site site;
+  add_many(site, 5);
+  const auto first = must(site.phones.select(phones("SEP*"), {{}, 3}));
+  CHECK(first.count == 5);
+  CHECK(first.page.phones.size() == 3);
+  REQUIRE(first.page.next);
+  const auto last = must(site.phones.select(phones("SEP*"), {first.page.next, 3}));
+  CHECK(last.count == 0);
+  CHECK(last.page.phones.back().device == device("SEP1004"));
+  CHECK_FALSE(last.page.next);
+  CHECK(must(site.phones.list({}, {})).phones.size() == 5);
+  CHECK(must(site.phones.list({.devices = {device("SEP1003"), device("SEP9")}}, {})).phones.size() == 1);
+}
