@@ -166,7 +166,7 @@ class Grammar {
     Slot& slot = slots_.emplace_back(Slot{&app, &spec, nullptr});
     const std::string names = spec.letter.empty() ? spec.name : spec.letter + "," + spec.name;
     if (spec.kind == Option::Kind::kFlag) {
-      slot.option = app.add_flag(names, spec.help);
+      slot.option = app.add_flag(names, spec.help)->disable_flag_override();  // --all=false would be --all
       return;
     }
     slot.option = app.add_option(names, slot.values, spec.help);
@@ -175,7 +175,11 @@ class Grammar {
       slot.option->type_name(joined(spec.choices, "|"))->expected(-1)->allow_extra_args(false);
       return;
     }
-    slot.option->expected(spec.many ? -1 : 1)->allow_extra_args(spec.many);
+    if (spec.value_optional) {
+      slot.option->expected(0, -1)->allow_extra_args();
+    } else {
+      slot.option->expected(spec.many ? -1 : 1)->allow_extra_args(spec.many && slot.option->get_positional());
+    }
     switch (spec.kind) {
       case Option::Kind::kNumber: slot.option->check(check_number)->type_name("N"); break;
       case Option::Kind::kRange: slot.option->check(check_range)->type_name("RANGE"); break;

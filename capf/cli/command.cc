@@ -86,10 +86,10 @@ Result<TimePoint> parse_time(std::string_view text, TimePoint now, Day day) {
               "from now: +90m, +12h, +10d, +2w, -24h");
 }
 
-std::optional<int> confirm(const Arguments& arguments, const std::string& question) {
+std::optional<int> confirm(const Arguments& arguments, const std::string& question, const std::string& why) {
   if (arguments.has("--yes")) return std::nullopt;
   if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDERR_FILENO) == 0) {
-    return report_usage("this cannot be undone; without a terminal it needs --yes");
+    return report_usage(why + "; without a terminal it needs --yes");
   }
   std::cerr << client::printable(question) << " [y/N] " << std::flush;
   std::string answer;

@@ -36,9 +36,10 @@ struct Option {
   Kind kind = Kind::kText;
   std::string help;
   bool required = false;
-  bool many = false;
+  bool many = false;  ///< several values: by position one behind the other, of an option each behind its name
   std::vector<std::string> choices = {};
-  std::string letter = {};  ///< "-w", beside the name; may be empty
+  std::string letter = {};      ///< "-w", beside the name; may be empty
+  bool value_optional = false;  ///< none, which is an empty text, or several behind the name
 };
 
 /// The values of the command line, checked by the options' kinds.
@@ -77,9 +78,10 @@ struct Command {
   bool plugin = false;  ///< ends with the monitoring plugins' own exit codes
 };
 
-/// Asks on the terminal; with --yes it does not ask. @return nothing to continue, or the exit code: 1 for a no, 2
-/// without a terminal.
-std::optional<int> confirm(const Arguments& arguments, const std::string& question);
+/// Asks on the terminal; with --yes it does not ask. @param why it is asked. @return nothing to continue, or the exit
+/// code: 1 for a no, 2 without a terminal.
+std::optional<int> confirm(const Arguments& arguments, const std::string& question,
+                           const std::string& why = "this cannot be undone");
 
 /// Goes on as capfd, which stands beside this program: it knows the keys, which are files of the server's. Its exit
 /// code is ours. @param command "wire-certificate add". @param options those of `arguments` that it is given

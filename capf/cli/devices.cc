@@ -66,12 +66,15 @@ std::optional<std::string> name_of_mac(std::string_view text, std::string_view p
   return std::string(prefix) + *digits;
 }
 
-std::string named_device(const Arguments& arguments, const std::string& option) {
-  const std::string text = arguments.text(option);
-  const auto name = arguments.has("--as-written") ? std::nullopt : name_of_mac(text);
+std::string as_device(const std::string& text, bool as_written) {
+  const auto name = as_written ? std::nullopt : name_of_mac(text);
   if (!name || *name == text) return text;
   warn(taken_as(text, *name));
   return *name;
+}
+
+std::string named_device(const Arguments& arguments, const std::string& option) {
+  return as_device(arguments.text(option), arguments.has("--as-written"));
 }
 
 std::string named_certificate(const Arguments& arguments) {

@@ -37,8 +37,10 @@ std::optional<std::string> name_of_mac(std::string_view text, std::string_view p
 /// Remarks and faults go to standard error. Errors: INVALID_REQUEST, also where there is none.
 Result<std::vector<DeviceLine>> named_devices(const Arguments& arguments);
 
-/// The device that the option names: as it stands, or by the name that the phone comes by where it is its MAC address.
-/// Says so on standard error; --as-written leaves it.
+/// A device as it stands, or by the name that the phone comes by where it is its MAC address, which is said on standard
+/// error.
+std::string as_device(const std::string& text, bool as_written);
+/// The same of the device that the option names; --as-written leaves it.
 std::string named_device(const Arguments& arguments, const std::string& option = "DEVICE");
 /// The same of SERIAL|DEVICE, where twelve digits are a MAC address; else as serial_or_device().
 std::string named_certificate(const Arguments& arguments);

@@ -16,25 +16,33 @@
 
 namespace capf::cli {
 
-/// Prints a list that comes in pages, all of it or up to --limit rows.
+/// Prints lists that come in pages as one, all of it or up to --limit rows.
 /// @param rows_of takes a response, returns its repeated field.
 template <class Request, class RowsOf>
-Result<int> print_pages(const Arguments& arguments, Connection& server, Request request, std::vector<Column> columns,
-                        RowsOf rows_of) {
+Result<int> print_pages(const Arguments& arguments, Connection& server, std::vector<Request> requests,
+                        std::vector<Column> columns, RowsOf rows_of) {
   std::int64_t left = arguments.number("--limit").value_or(std::numeric_limits<std::int64_t>::max());
   List list(std::cout, arguments.format(), std::move(columns));
-  while (left > 0) {
-    request.mutable_page()->set_size(static_cast<std::int32_t>(std::min<std::int64_t>(left, kLargestPage)));
-    CAPF_LET(const auto response, server.call(request));
-    for (const auto& row : rows_of(response)) {
-      if (left-- > 0) list.add(to_json(row));
+  for (Request& request : requests) {
+    while (left > 0) {
+      request.mutable_page()->set_size(static_cast<std::int32_t>(std::min<std::int64_t>(left, kLargestPage)));
+      CAPF_LET(const auto response, server.call(request));
+      for (const auto& row : rows_of(response)) {
+        if (left-- > 0) list.add(to_json(row));
+      }
+      if (response.next_page_token().empty()) break;
+      if (response.next_page_token() == request.page().token()) return fail_internal("a page names itself as the next");
+      request.mutable_page()->set_token(response.next_page_token());
     }
-    if (response.next_page_token().empty()) break;
-    if (response.next_page_token() == request.page().token()) return fail_internal("a page names itself as the next");
-    request.mutable_page()->set_token(response.next_page_token());
   }
   list.finish();
   return 0;
+}
+/// The same of one list.
+template <class Request, class RowsOf>
+Result<int> print_pages(const Arguments& arguments, Connection& server, Request request, std::vector<Column> columns,
+                        RowsOf rows_of) {
+  return print_pages(arguments, server, std::vector<Request>{std::move(request)}, std::move(columns), rows_of);
 }
 
 /// Prints a list that came at once.

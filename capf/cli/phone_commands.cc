@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <iostream>
+#include <iterator>
+#include <sstream>
 
 #include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
+#include "capf/cli/selection.h"
 
 namespace capf::cli {
 namespace {
@@ -25,17 +28,67 @@ Result<int> add(const Arguments& arguments, Connection& server) {
 }
 
 Result<int> list(const Arguments& arguments, Connection& server) {
+  const auto chosen = chosen_phones(arguments);
+  if (!chosen) return report_usage(chosen.error().message);
   v1::ListPhonesRequest request;
+  // A server of an earlier version knows these two, and nothing of selections.
   request.set_devices(named_device(arguments, "--devices"));
   request.set_blocked(arguments.has("--blocked"));
+  std::vector<v1::ListPhonesRequest> requests;
+  for (const v1::PhoneSelection& slice : chosen->slices) {
+    *request.mutable_selection() = slice;
+    requests.push_back(request);
+  }
   return print_pages(
-      arguments, server, request,
-      {{"DEVICE", "device"},
-       {"MODEL", "model"},
-       {"BLOCKED", "blocked"},
-       {"STRING LOCKED UNTIL", "string_locked_until"},
-       {"CREATED AT", "created_at"}},
+      arguments, server, std::move(requests), phone_columns(),
       [](const auto& response) -> auto& { return response.phones(); });
+}
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+/// Errors: INVALID_REQUEST for options that do not go together, and for none.
+Result<v1::ChangePhonesRequest> wanted_change(const Arguments& arguments) {
+  const bool adds = arguments.has("--add-tags") || arguments.has("--remove-tags");
+  if (adds && arguments.has("--set-tags")) {
+    return fail(Reason::kInvalidRequest, "either --set-tags, or --add-tags and --remove-tags");
+  }
+  if (!adds && !arguments.has("--set-tags") && !arguments.has("--description")) {
+    return fail(Reason::kInvalidRequest, "say what to change: --description, --add-tags, --remove-tags or --set-tags");
+  }
+  v1::ChangePhonesRequest request;
+  if (arguments.has("--description")) request.set_description(arguments.text("--description"));
+  request.set_sets_tags(arguments.has("--set-tags"));
+  for (const char* option : {"--add-tags", "--set-tags"}) {
+    for (const std::string& tag : words_of(arguments.text(option))) request.add_added_tags(tag);
+  }
+  for (const std::string& tag : words_of(arguments.text("--remove-tags"))) request.add_removed_tags(tag);
+  return request;
+}
+
+Result<int> change(const Arguments& arguments, Connection& server) {
+  const auto request = wanted_change(arguments);
+  if (!request) return report_usage(request.error().message);
+  const auto chosen = chosen_phones(arguments);
+  if (!chosen) return report_usage(chosen.error().message);
+  if (!chosen->any) return report_usage("name phones, or choose them by an option; --all chooses every phone");
+  if (arguments.has("--dry-run")) return list_chosen(arguments, server, *chosen, "changed");
+  CAPF_LET(const ChosenCount count, count_chosen(server, *chosen));
+  if (const auto code = confirm_bulk(arguments, *chosen, count.phones, "Change")) return *code;
+  std::int64_t selected = 0;
+  std::int64_t changed = 0;
+  const auto done = run_batches(server, *chosen, count, *request, [&](const v1::ChangePhonesResponse& response) {
+    selected += response.selected();
+    changed += response.changed();
+  });
+  if (!done) {
+    if (selected > 0) warn(std::to_string(selected) + " phones are done; the same command goes on with the others");
+    return fail(done.error());
+  }
+  show(std::cout, arguments.format(), Json::Object{{"selected", selected}, {"changed", changed}});
+  return 0;
 }
 
 Result<int> show_phone(const Arguments& arguments, Connection& server) {
@@ -107,20 +160,26 @@ std::vector<Command> phone_commands() {
         {"--model", Option::Kind::kText, "the model, where the file has no second column with it"},
         output_option()},
        add},
-      {"phone list",
-       "Lists phones",
-       "capfctl phone list --devices 'SEP0011*'",
-       {{"--devices", Option::Kind::kText, "only names that match this pattern"},
-        as_written_option(),
-        {"--blocked", Option::Kind::kFlag, "only blocked ones"},
-        limit_option(),
-        output_option()},
+      {"phone list", "Lists phones", "capfctl phone list --device 'SEP0011*' --lsc none --lsc expired",
+       with_selection({{"--devices", Option::Kind::kText, "the same as --device"}, limit_option(), output_option()}),
        list},
       {"phone show",
        "Shows a phone, its operation, its certificates and its last attempt",
        "capfctl phone show SEP001122334455",
        {device, as_written_option(), output_option()},
        show_phone},
+      {"phone change",
+       "Changes descriptions and tags; an option given twice chooses phones by either value, different ones by both",
+       "capfctl phone change --lsc expired --add-tags 'visit floor-2' --dry-run",
+       with_selection({{"DEVICE", Option::Kind::kText, "device names", false, true},
+                       {"--description", Option::Kind::kText, "up to 128 characters; '' for none"},
+                       {"--add-tags", Option::Kind::kText, "tags with blanks between them"},
+                       {"--remove-tags", Option::Kind::kText, "tags with blanks between them"},
+                       {"--set-tags", Option::Kind::kText, "these tags alone; '' for none"},
+                       {"--dry-run", Option::Kind::kFlag, "say what is chosen, and do nothing"},
+                       yes_option(),
+                       output_option()}),
+       change},
       {"phone remove",
        "Removes a phone and revokes its certificates",
        "capfctl phone remove SEP001122334455 --yes",

@@ -1,0 +1,203 @@
+#include "capf/cli/selection.h"
+
+#include <algorithm>
+#include <iostream>
+#include <set>
+
+#include "capf/cli/convert.h"
+#include "capf/cli/devices.h"
+#include "capf/domain/page.h"
+
+namespace capf::cli {
+namespace {
+
+constexpr int kSample = 20;
+constexpr std::int64_t kMostUnasked = 100;
+
+const std::vector<std::string> kOpenStates{"pending", "in_progress", "issued"};
+
+void add_lsc(const Arguments& arguments, v1::PhoneSelection& selection) {
+  for (const std::string& status : arguments.list("--lsc")) selection.add_lsc(status);
+  for (const std::string& issuer : arguments.list("--issuer")) selection.add_issuers(std::stoll(issuer));
+  if (const auto time = arguments.time("--expires-before")) set_time(*selection.mutable_expires_before(), *time);
+  if (const auto time = arguments.time("--issuer-expires-before")) {
+    set_time(*selection.mutable_issuer_expires_before(), *time);
+  }
+}
+
+void add_operation(const Arguments& arguments, v1::PhoneSelection& selection) {
+  for (const std::string& auth : arguments.list("--auth")) selection.add_auths(auth_of(auth));
+  for (const std::string& state : arguments.list("--operation")) {
+    if (state == "pending") {  // as in `operation list`
+      for (const std::string& open : kOpenStates) selection.add_operations(open);
+    } else {
+      selection.add_operations(state);
+    }
+  }
+  for (const std::string& reason : arguments.list("--reason")) selection.add_reasons(reason);
+  selection.set_tried(arguments.has("--tried"));
+  for (const std::string& reason : arguments.list("--tried")) {
+    if (!reason.empty()) selection.add_tried_reasons(reason);
+  }
+}
+
+/// The properties of a selection without the devices that are named, and without excepted ones.
+v1::PhoneSelection chosen_properties(const Arguments& arguments) {
+  v1::PhoneSelection selection;
+  selection.set_all(arguments.has("--all"));
+  for (const std::string& pattern : arguments.list("--device")) {
+    selection.add_patterns(as_device(pattern, arguments.has("--as-written")));
+  }
+  for (const std::string& tag : arguments.list("--tag")) selection.add_tags(tag);
+  for (const std::string& model : arguments.list("--model")) selection.add_models(model);
+  add_lsc(arguments, selection);
+  add_operation(arguments, selection);
+  if (const auto time = arguments.time("--not-seen-since")) set_time(*selection.mutable_not_seen_since(), *time);
+  if (arguments.has("--blocked")) selection.set_blocked(true);
+  if (arguments.has("--locked")) selection.set_locked(true);
+  return selection;
+}
+
+/// Errors: INVALID_REQUEST, also for a file without devices.
+Result<std::set<std::string>> excepted_devices(const Arguments& arguments) {
+  std::set<std::string> devices;
+  if (!arguments.has("--except")) return devices;
+  const std::string path = arguments.text("--except");
+  if (path == "-" && arguments.text("--file") == "-") {
+    return fail(Reason::kInvalidRequest, "one of --file and --except can be standard input");
+  }
+  CAPF_LET(const std::string file, read_input(path));
+  DeviceList list = read_devices({}, file, arguments.has("--as-written"));
+  CAPF_TRY(report_faults(list.faults, path));
+  for (const std::string& remark : list.remarks) warn(remark);
+  for (DeviceLine& line : list.devices) devices.insert(std::move(line.device));
+  if (devices.empty()) return fail(Reason::kInvalidRequest, path + " names no device");
+  return devices;
+}
+
+/// Cuts named devices into slices, in the order of their names.
+std::vector<v1::PhoneSelection> slices_of(const std::set<std::string>& devices, const v1::PhoneSelection& properties) {
+  std::vector<v1::PhoneSelection> slices;
+  int count = 0;
+  for (const std::string& device : devices) {
+    if (count++ % kPhonesInBatch == 0) slices.push_back(properties);
+    slices.back().add_devices(device);
+  }
+  return slices;
+}
+
+std::vector<Option> selection_options() {
+  using Kind = Option::Kind;
+  Option tried{
+      "--tried", Kind::kText,
+      "phones that were refused since their open operation was scheduled; with reasons: the last time for one of them"};
+  tried.value_optional = true;
+  return {
+      devices_file_option(),
+      as_written_option(),
+      {"--device", Kind::kText, "phones whose names match this pattern: 'SEP0011*'", false, true},
+      {"--tag", Kind::kText, "phones with this tag", false, true},
+      {"--model", Kind::kText, "phones of models that match this pattern", false, true},
+      {"--lsc", Kind::kChoice, "phones with such an LSC", false, true, {"none", "valid", "expired", "revoked", "held"}},
+      {"--expires-before", Kind::kTime, "phones whose LSC ends before then and is not revoked: +30d"},
+      {"--issuer", Kind::kNumber, "phones with an LSC of this issuer, by its id", false, true},
+      {"--issuer-expires-before", Kind::kTime, "phones with an LSC of an issuer that ends before then"},
+      {"--auth",
+       Kind::kChoice,
+       "phones whose open operation, or else the last one, has it",
+       false,
+       true,
+       {"string", "null", "lsc", "mic"}},
+      {"--operation",
+       Kind::kChoice,
+       "phones whose open operation, or else the last one, is so; pending: the three open states",
+       false,
+       true,
+       {"none", "pending", "overdue", "in_progress", "issued", "succeeded", "failed", "expired", "cancelled"}},
+      {"--reason", Kind::kText, "phones whose operation ended for this reason: AUTH_STRING_EXHAUSTED", false, true},
+      std::move(tried),
+      {"--not-seen-since", Kind::kTime, "phones that have not proven who they are since then: -30d"},
+      {"--blocked", Kind::kFlag, "blocked phones"},
+      {"--locked", Kind::kFlag, "phones that are locked after wrong strings"},
+      {"--except", Kind::kFile, "none of the devices of this file, in the form of --file"},
+      {"--all", Kind::kFlag, "every phone"},
+  };
+}
+
+}  // namespace
+
+std::vector<Option> with_selection(std::vector<Option> options) {
+  for (Option& option : selection_options()) options.push_back(std::move(option));
+  return options;
+}
+
+Result<Chosen> chosen_phones(const Arguments& arguments) {
+  const v1::PhoneSelection properties = chosen_properties(arguments);
+  CAPF_LET(const std::set<std::string> excepted, excepted_devices(arguments));
+  const bool by_property = properties.ByteSizeLong() > 0;
+  if (!arguments.has("DEVICE") && !arguments.has("--file")) {
+    Chosen chosen{{properties}, by_property, false};
+    for (const std::string& device : excepted) chosen.slices.front().add_excepts(device);
+    return chosen;
+  }
+  CAPF_LET(const std::vector<DeviceLine> named, named_devices(arguments));
+  std::set<std::string> devices;
+  for (const DeviceLine& line : named) {
+    if (!excepted.contains(line.device)) devices.insert(line.device);
+  }
+  if (devices.empty()) return fail(Reason::kInvalidRequest, "--except leaves none of the devices");
+  return Chosen{slices_of(devices, properties), true, !by_property};
+}
+
+std::vector<Column> phone_columns() {
+  return {{"DEVICE", "device"},       {"MODEL", "model"},     {"DESCRIPTION", "description"},
+          {"TAGS", "tags"},           {"LSC", "lsc_status"},  {"LSC NOT AFTER", "lsc_not_after"},
+          {"LAST SEEN", "last_seen"}, {"BLOCKED", "blocked"}, {"STRING LOCKED UNTIL", "string_locked_until"}};
+}
+
+Result<int> list_chosen(const Arguments& arguments, Connection& server, const Chosen& chosen, const std::string& what) {
+  const bool all = arguments.format() == Format::kJson;
+  List list(std::cout, arguments.format(), phone_columns());
+  std::int64_t count = 0;
+  int shown = 0;
+  for (const v1::PhoneSelection& slice : chosen.slices) {
+    v1::SelectPhonesRequest request;
+    *request.mutable_selection() = slice;
+    request.mutable_page()->set_size(all ? kLargestPage : kSample);
+    do {
+      CAPF_LET(const auto response, server.call(request));
+      count += response.count();
+      for (const v1::Phone& phone : response.phones()) {
+        if (all || shown < kSample) list.add(to_json(phone));
+        ++shown;
+      }
+      request.mutable_page()->set_token(response.next_page_token());
+    } while ((all || shown < kSample) && !request.page().token().empty());
+  }
+  list.finish();
+  warn(std::to_string(count) + " phones would be " + what + "; nothing was done");
+  return 0;
+}
+
+Result<ChosenCount> count_chosen(Connection& server, const Chosen& chosen) {
+  ChosenCount count;
+  for (const v1::PhoneSelection& slice : chosen.slices) {
+    v1::SelectPhonesRequest request;
+    *request.mutable_selection() = slice;
+    request.mutable_page()->set_size(1);
+    CAPF_LET(const auto response, server.call(request));
+    count.slices.push_back(response.count());
+    count.phones += response.count();
+  }
+  if (count.phones == 0) warn("there is no phone in this selection");
+  return count;
+}
+
+std::optional<int> confirm_bulk(const Arguments& arguments, const Chosen& chosen, std::int64_t phones,
+                                const std::string& what) {
+  if (chosen.named || phones <= kMostUnasked) return std::nullopt;
+  const std::string words = std::to_string(phones) + " phones";
+  return confirm(arguments, what + " " + words + "?", "this is for " + words);
+}
+
+}  // namespace capf::cli

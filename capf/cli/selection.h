@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capf/base/error.h"
+#include "capf/cli/command.h"
+#include "capf/cli/connection.h"
+
+namespace capf::cli {
+
+/// The options of a command that takes a selection of phones: its own ones, and behind them those of every selection.
+std::vector<Option> with_selection(std::vector<Option> options);
+
+/// The phones of a command line, as the server is asked for them.
+struct Chosen {
+  std::vector<v1::PhoneSelection> slices;  ///< that make it up, at least one: of named devices, kPhonesInBatch each
+  bool any = false;                        ///< whether an option chooses; --except alone does not
+  bool named = false;                      ///< by DEVICE and --file alone
+};
+/// The devices of DEVICE and --file and the properties, all of which must fit. Remarks and faults go to standard error.
+/// Errors: INVALID_REQUEST.
+Result<Chosen> chosen_phones(const Arguments& arguments);
+
+/// The columns of a list of phones.
+std::vector<Column> phone_columns();
+
+/// Lists what a change of them would change: a sample for people, all of it for programs. @param what "changed"
+Result<int> list_chosen(const Arguments& arguments, Connection& server, const Chosen& chosen, const std::string& what);
+
+struct ChosenCount {
+  std::int64_t phones = 0;
+  std::vector<std::int64_t> slices;  ///< of each
+};
+Result<ChosenCount> count_chosen(Connection& server, const Chosen& chosen);
+/// Asks before many phones are changed that were chosen by a property; see confirm(). @param what "Change"
+std::optional<int> confirm_bulk(const Arguments& arguments, const Chosen& chosen, std::int64_t phones,
+                                const std::string& what);
+
+/// Makes the calls of a bulk, batch by batch. @param request has all but selection, count and cursor. @param take is
+/// given each answer.
+template <class Request, class Take>
+capf::Status run_batches(Connection& server, const Chosen& chosen, const ChosenCount& count, Request request,
+                         Take take) {
+  for (std::size_t i = 0; i < chosen.slices.size(); ++i) {
+    *request.mutable_selection() = chosen.slices[i];
+    request.set_count(count.slices[i]);
+    request.clear_cursor();
+    do {
+      CAPF_LET(const auto response, server.call(request));
+      take(response);
+      request.set_count(request.count() - response.selected());
+      request.set_cursor(response.cursor());
+    } while (!request.cursor().empty());
+  }
+  return {};
+}
+
+}  // namespace capf::cli
