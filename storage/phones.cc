@@ -88,17 +88,48 @@ const std::string kColumns =
 
 DeviceName read_device(Columns& columns) { return columns.device(); }
 
+std::pair<DeviceName, DeviceName> read_devices(Columns& columns) {
+  DeviceName asked = columns.device();
+  return {std::move(asked), columns.device()};
+}
+
 // Always in the same order, so that two administrators who add the same names do not deadlock.
 const Statement kAdd{"phones_add",
                      "with asked as (select distinct unnest($1::text[]) collate \"C\" as device order by 1), "
                      "added as (insert into phones (device, model) select device, $2::text from asked "
                      "on conflict (device) where removed_at is null do nothing returning device) "
                      "select device from asked where device not in (select device from added)"};
+// In the same order too, for the same reason. A name that another transaction adds is waited for.
+const Statement kAddMissing{"phones_add_missing",
+                            "insert into phones (device, model, description) "
+                            "select device, model, description "
+                            "from unnest($1::text[], $2::text[], $3::text[]) n (device, model, description) "
+                            "order by device collate \"C\" on conflict (device) where removed_at is null do nothing "
+                            "returning device"};
+const Statement kUpdate{"phones_update",
+                        "update phones p set model = coalesce(nullif(n.model, ''), p.model), "
+                        "description = coalesce(n.description, p.description) "
+                        "from unnest($1::text[], $2::text[], $3::text[]) n (device, model, description) "
+                        "where p.device = n.device and p.removed_at is null"};
+// Each phone's own tags, with blanks between them.
+const Statement kUntagEach{"phones_untag_each",
+                           "delete from phone_tags t using unnest($1::text[], $2::text[]) n (device, tags), phones p "
+                           "where p.device = n.device and p.removed_at is null and t.phone_id = p.id "
+                           "and t.tag <> all (string_to_array(n.tags, ' '))"};
+const Statement kTagEach{"phones_tag_each",
+                         "insert into phone_tags select p.id, tag from unnest($1::text[], $2::text[]) n (device, tags) "
+                         "join phones p on p.device = n.device and p.removed_at is null "
+                         "cross join unnest(string_to_array(n.tags, ' ')) tag order by 1, 2 on conflict do nothing"};
 const Statement kFind{"phones_find",
                       "select " + kColumns + kFleetTables + " where p.device = $1::text and p.removed_at is null"};
 const Statement kFindOtherCase{"phones_find_other_case",
                                "select device from phones where lower(device) = lower($1::text collate \"C\") and "
                                "device <> $1::text and removed_at is null order by device limit 1"};
+const Statement kFindOtherCases{
+    "phones_find_other_cases",
+    "select n.device, other.device from unnest($1::text[]) n (device), lateral (select device from phones "
+    "where lower(device) = lower(n.device collate \"C\") and device <> n.device and removed_at is null "
+    "order by device limit 1) other"};
 const Statement kLock{"phones_lock", kFind.text + " for no key update of p"};
 const Statement kFindId{"phones_find_id", "select " + kColumns + kFleetTables + " where p.id = $1::bigint"};
 const Statement kLockAll{"phones_lock_all",
@@ -106,6 +137,8 @@ const Statement kLockAll{"phones_lock_all",
 const Statement kLockDevices{"phones_lock_devices", "select " + kColumns + kFleetTables +
                                                         " where p.device = any ($1::text[]) and p.removed_at is null "
                                                         "order by p.id for no key update of p"};
+const Statement kFindDevices{"phones_find_devices", "select " + kColumns + kFleetTables +
+                                                        " where p.device = any ($1::text[]) and p.removed_at is null"};
 const Statement kFindAll{"phones_find_all", "select " + kColumns + kFleetTables +
                                                 " where p.id = any ($1::bigint[]) and p.removed_at is null "
                                                 "order by p.device || ''"};
@@ -148,10 +181,58 @@ std::string array_of(std::span<const DeviceName> devices) {
   return names + "}";
 }
 
+/// Device, model and description of each. @param none for a description that is absent
+Parameters values_of(std::span<const ImportedPhone> phones, const std::optional<std::string>& none) {
+  Array devices;
+  Array models;
+  Array descriptions;
+  for (const ImportedPhone& phone : phones) {
+    devices.add(phone.device);
+    models.add(phone.model);
+    descriptions.add(phone.description ? phone.description : none);
+  }
+  return Parameters(devices, models, descriptions);
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> Phones::add(std::span<const DeviceName> devices, const std::string& model) {
   return session_.all(kAdd, Parameters(array_of(devices), model), read_text);
+}
+
+/// Adds the tags of those that have some. @param only whether the others go
+Status Phones::tag(std::span<const ImportedPhone> phones, bool only) {
+  Array devices;
+  Array lists;
+  bool any = false;
+  for (const ImportedPhone& phone : phones) {
+    if (!phone.tags) continue;
+    any = true;
+    std::string list;
+    for (const std::string& tag : *phone.tags) list += (list.empty() ? "" : " ") + tag;
+    devices.add(phone.device);
+    lists.add(list);
+  }
+  if (!any) return {};
+  const Parameters tags(devices, lists);
+  if (only) CAPF_TRY(session_.execute(kUntagEach, tags));
+  return session_.execute(kTagEach, tags);
+}
+
+Result<std::set<DeviceName>> Phones::add_missing(std::span<const ImportedPhone> phones) {
+  CAPF_LET(const auto names, session_.all(kAddMissing, values_of(phones, ""), read_device));
+  std::set<DeviceName> added(names.begin(), names.end());
+  std::vector<ImportedPhone> tagged;
+  for (const ImportedPhone& phone : phones) {
+    if (phone.tags && added.contains(phone.device)) tagged.push_back(phone);
+  }
+  CAPF_TRY(tag(tagged, false));
+  return added;
+}
+
+Status Phones::update(std::span<const ImportedPhone> phones) {
+  CAPF_TRY(session_.execute(kUpdate, values_of(phones, std::nullopt)));
+  return tag(phones, true);
 }
 
 Result<std::optional<Phone>> Phones::find(const DeviceName& device) {
@@ -160,6 +241,11 @@ Result<std::optional<Phone>> Phones::find(const DeviceName& device) {
 
 Result<std::optional<DeviceName>> Phones::find_other_case(const DeviceName& device) {
   return session_.first(kFindOtherCase, Parameters(device), read_device);
+}
+
+Result<std::map<DeviceName, DeviceName>> Phones::find_other_cases(std::span<const DeviceName> devices) {
+  CAPF_LET(const auto pairs, session_.all(kFindOtherCases, Parameters(array_of(devices)), read_devices));
+  return std::map<DeviceName, DeviceName>(pairs.begin(), pairs.end());
 }
 
 Result<std::optional<Phone>> Phones::lock(const DeviceName& device) {
@@ -196,6 +282,10 @@ Result<std::vector<DeviceName>> Phones::missing(std::span<const DeviceName> devi
 
 Result<std::vector<Phone>> Phones::find_all(std::span<const std::int64_t> ids) {
   return session_.all(kFindAll, Parameters(ids), read_whole_phone);
+}
+
+Result<std::vector<Phone>> Phones::find_all(std::span<const DeviceName> devices) {
+  return session_.all(kFindDevices, Parameters(array_of(devices)), read_whole_phone);
 }
 
 Result<std::vector<std::int64_t>> Phones::change(std::span<const std::int64_t> ids, const PhoneChange& change) {

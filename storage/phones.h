@@ -15,8 +15,11 @@ class Phones final : public PhoneStore {
  public:
   explicit Phones(Session& session) : session_(session) {}
   Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) override;
+  Result<std::set<DeviceName>> add_missing(std::span<const ImportedPhone> phones) override;
+  Status update(std::span<const ImportedPhone> phones) override;
   Result<std::optional<Phone>> find(const DeviceName& device) override;
   Result<std::optional<DeviceName>> find_other_case(const DeviceName& device) override;
+  Result<std::map<DeviceName, DeviceName>> find_other_cases(std::span<const DeviceName> devices) override;
   Result<std::optional<Phone>> lock(const DeviceName& device) override;
   Status lock_all(std::span<const std::int64_t> ids) override;
   Result<std::vector<Phone>> lock_all(std::span<const DeviceName> devices) override;
@@ -27,6 +30,7 @@ class Phones final : public PhoneStore {
                                                     std::span<const std::int64_t> ids) override;
   Result<std::vector<DeviceName>> missing(std::span<const DeviceName> devices) override;
   Result<std::vector<Phone>> find_all(std::span<const std::int64_t> ids) override;
+  Result<std::vector<Phone>> find_all(std::span<const DeviceName> devices) override;
   Result<std::vector<std::int64_t>> change(std::span<const std::int64_t> ids, const PhoneChange& change) override;
   Status set_blocked(std::int64_t id, bool blocked) override;
   Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) override;
@@ -36,6 +40,8 @@ class Phones final : public PhoneStore {
   Status remove(std::int64_t id) override;
 
  private:
+  Status tag(std::span<const ImportedPhone> phones, bool only);
+
   Session& session_;
 };
 

@@ -157,6 +157,8 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
   X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
+  X(kDeviceOtherCase, "DEVICE_OTHER_CASE", kAlreadyExists,                                                             \
+    "there is a device whose name differs in the case of letters alone")                                               \
   X(kOperationPending, "OPERATION_PENDING", kAlreadyExists, "the device has an open operation already")                \
   X(kAnchorExists, "ANCHOR_EXISTS", kAlreadyExists, "the certificate is in a trust store already")                     \
   X(kIssuerExists, "ISSUER_EXISTS", kAlreadyExists, "the certificate is an issuer of this site already")               \

@@ -17,7 +17,7 @@
 // clang-format off
 #define CAPF_CLI_CALLS(X)                                                                                  \
   X(admin, AddPhones) X(admin, ListPhones) X(admin, GetPhone) X(admin, RemovePhone) X(admin, BlockPhone)   \
-  X(admin, SelectPhones) X(admin, ChangePhones)                                                            \
+  X(admin, SelectPhones) X(admin, ChangePhones) X(admin, CheckImport) X(admin, ImportPhones)               \
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \

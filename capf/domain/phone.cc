@@ -54,6 +54,25 @@ Status PhoneChange::check() const {
   return {};
 }
 
+Status ImportedPhone::check() const {
+  if (const Status good = check_model(model); !good) {
+    return fail(Reason::kInvalidRequest, "\"" + model + "\" is " + good.error().message);
+  }
+  if (description) CAPF_TRY(check_description(*description));
+  if (tags) CAPF_TRY(check_tags(std::vector<std::string>(tags->begin(), tags->end())));
+  return {};
+}
+
+std::vector<std::string> ImportedPhone::differences(const Phone& phone) const {
+  std::vector<std::string> differences;
+  if (!model.empty() && model != phone.model) differences.emplace_back("model");
+  if (description && *description != phone.description) differences.emplace_back("description");
+  if (tags && !std::equal(tags->begin(), tags->end(), phone.tags.begin(), phone.tags.end())) {
+    differences.emplace_back("tags");
+  }
+  return differences;
+}
+
 std::string_view to_string(LscStatus status) {
   switch (status) {
     case LscStatus::kNone: return "none";

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,21 @@ struct PhoneChange {
 
   /// Errors: INVALID_REQUEST, also for a change of nothing, and for a tag that is added and removed.
   Status check() const;
+};
+
+struct Phone;
+
+/// A phone as a file of an administrator has it.
+struct ImportedPhone {
+  DeviceName device;
+  std::string model{};                          ///< by check_model(); empty: as it was
+  std::optional<std::string> description{};     ///< by check_description(); absent: as it was
+  std::optional<std::set<std::string>> tags{};  ///< by check_tag(), up to kMostTags; absent: as they were
+
+  /// Errors: INVALID_REQUEST.
+  Status check() const;
+  /// What the phone on record has otherwise: "model", "description", "tags".
+  std::vector<std::string> differences(const Phone& phone) const;
 };
 
 /// The last refused attempt in a device's name, for administrators to see. It has no other effect.

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +39,10 @@ class PhoneStore {
   virtual ~PhoneStore() = default;
   /// Adds all of them. @return the names that exist already: the caller must then roll back.
   virtual Result<std::vector<std::string>> add(std::span<const DeviceName> devices, const std::string& model) = 0;
+  /// Adds those of these phones, each of another name, that are not on record, with their tags. @return their names
+  virtual Result<std::set<DeviceName>> add_missing(std::span<const ImportedPhone> phones) = 0;
+  /// Gives phones that are on record, each of another name and locked, what these say.
+  virtual Status update(std::span<const ImportedPhone> phones) = 0;
   virtual Result<std::optional<Phone>> find(const DeviceName& device) = 0;
   /// The same, and no other transaction changes the phone, its operation or its certificates before this one ends:
   /// issuing, revoking, cancelling, blocking, removing all hold this lock; see Transaction for the order.
@@ -48,6 +54,8 @@ class PhoneStore {
   virtual Result<std::optional<Phone>> find(std::int64_t id) = 0;
   /// A device whose name differs from this one in the case of letters alone; nothing where there is none.
   virtual Result<std::optional<DeviceName>> find_other_case(const DeviceName& device) = 0;
+  /// The same of several names, by those for which there is one.
+  virtual Result<std::map<DeviceName, DeviceName>> find_other_cases(std::span<const DeviceName> devices) = 0;
   /// The phones of a selection that are present, in the order of their names, byte for byte. Its work is bounded: a
   /// page may be short, or empty, and not the last.
   virtual Result<SelectedPhones> select(const PhoneSelection& selection, const PhonePage& page) = 0;
@@ -59,6 +67,8 @@ class PhoneStore {
   virtual Result<std::vector<DeviceName>> missing(std::span<const DeviceName> devices) = 0;
   /// Those of these phones that are present, in the order of their names, byte for byte.
   virtual Result<std::vector<Phone>> find_all(std::span<const std::int64_t> ids) = 0;
+  /// The same, in any order, of the phones of these names.
+  virtual Result<std::vector<Phone>> find_all(std::span<const DeviceName> devices) = 0;
   /// Changes these phones, by a PhoneChange that was checked. @return those that are otherwise than before, in order.
   /// Errors: INVALID_REQUEST where one would have more than kMostTags, and the caller must then roll back.
   virtual Result<std::vector<std::int64_t>> change(std::span<const std::int64_t> ids, const PhoneChange& change) = 0;

@@ -67,6 +67,27 @@ grpc::Status AdminService::ChangePhones(grpc::ServerContext* context, const v1::
   });
 }
 
+grpc::Status AdminService::CheckImport(grpc::ServerContext* context, const v1::CheckImportRequest* request,
+                                       v1::CheckImportResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    CAPF_LET(const service::PhoneImport batch, import_from(request->phones(), request->update()));
+    CAPF_LET(const service::ImportPlan plan, use_cases_.phones.check_import(batch));
+    to_proto(plan.count, *response);
+    for (const service::ImportProblem& problem : plan.problems) to_proto(problem, *response->add_problems());
+    return {};
+  });
+}
+
+grpc::Status AdminService::ImportPhones(grpc::ServerContext* context, const v1::ImportPhonesRequest* request,
+                                        v1::ImportPhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::PhoneImport batch, import_from(request->phones(), request->update()));
+    CAPF_LET(const service::ImportCount count, use_cases_.phones.import_phones(call.actor, batch));
+    to_proto(count, *response);
+    return {};
+  });
+}
+
 grpc::Status AdminService::GetPhone(grpc::ServerContext* context, const v1::GetPhoneRequest* request,
                                     v1::GetPhoneResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {

@@ -18,6 +18,10 @@ class AdminService final : public v1::AdminService::Service {
                             v1::SelectPhonesResponse* response) override;
   grpc::Status ChangePhones(grpc::ServerContext* context, const v1::ChangePhonesRequest* request,
                             v1::ChangePhonesResponse* response) override;
+  grpc::Status CheckImport(grpc::ServerContext* context, const v1::CheckImportRequest* request,
+                           v1::CheckImportResponse* response) override;
+  grpc::Status ImportPhones(grpc::ServerContext* context, const v1::ImportPhonesRequest* request,
+                            v1::ImportPhonesResponse* response) override;
   grpc::Status GetPhone(grpc::ServerContext* context, const v1::GetPhoneRequest* request,
                         v1::GetPhoneResponse* response) override;
   grpc::Status RemovePhone(grpc::ServerContext* context, const v1::RemovePhoneRequest* request,

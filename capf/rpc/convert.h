@@ -98,6 +98,10 @@ Result<PhoneSelection> selection_from(const v1::ListPhonesRequest& request);
 Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_t count, const std::string& cursor);
 /// Errors: INVALID_REQUEST.
 Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request);
+/// Of CheckImport and ImportPhones: 1 to kPhonesInBatch phones. What a phone says is left to the use case.
+/// Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
+Result<service::PhoneImport> import_from(const google::protobuf::RepeatedPtrField<v1::ImportedPhone>& phones,
+                                         bool update);
 Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request);
 Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimePoint now);
 Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request);
@@ -128,6 +132,14 @@ void to_proto(const service::PhonesPage& page, Response& response) {
   for (const Phone& phone : page.phones) to_proto(phone, *response.add_phones());
   if (page.next) response.set_next_page_token(page.next->text());
 }
+/// Of CheckImport and ImportPhones.
+template <class Response>
+void to_proto(const service::ImportCount& count, Response& response) {
+  response.set_added(count.added);
+  response.set_changed(count.changed);
+  response.set_unchanged(count.unchanged);
+}
+void to_proto(const service::ImportProblem& problem, v1::CheckImportResponse::Problem& out);
 enum class WithDer : bool { kNo, kYes };
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out);
 void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out);

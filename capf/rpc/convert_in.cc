@@ -43,6 +43,14 @@ Secret take_secret(const std::string& field) {
   return secret;
 }
 
+/// The same as DeviceName::parse(), with the name in the error.
+Result<DeviceName> device_from(const std::string& name) {
+  constexpr std::size_t kShown = 60;
+  auto device = DeviceName::parse(name);
+  if (device) return device;
+  return fail(Reason::kInvalidDeviceName, "\"" + name.substr(0, kShown) + "\": " + device.error().message);
+}
+
 Result<std::optional<DeviceName>> optional_device(const std::string& text) {
   if (text.empty()) return std::nullopt;
   return DeviceName::parse(text);
@@ -210,12 +218,8 @@ Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtr
   std::vector<DeviceName> devices;
   devices.reserve(static_cast<std::size_t>(names.size()));
   for (const std::string& name : names) {
-    auto device = DeviceName::parse(name);
-    if (!device) {
-      constexpr std::size_t kShown = 60;
-      return fail(Reason::kInvalidDeviceName, "\"" + name.substr(0, kShown) + "\": " + device.error().message);
-    }
-    devices.push_back(*std::move(device));
+    CAPF_LET(DeviceName device, device_from(name));
+    devices.push_back(std::move(device));
   }
   return devices;
 }
@@ -425,6 +429,22 @@ Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request) {
   change.sets_tags = request.sets_tags();
   CAPF_TRY(change.check());
   return change;
+}
+
+Result<service::PhoneImport> import_from(const google::protobuf::RepeatedPtrField<v1::ImportedPhone>& phones,
+                                         bool update) {
+  if (phones.empty() || phones.size() > kPhonesInBatch) {
+    return malformed("1 to " + std::to_string(kPhonesInBatch) + " phones are imported at once");
+  }
+  service::PhoneImport batch{.phones = {}, .update = update};
+  for (const v1::ImportedPhone& each : phones) {
+    CAPF_LET(DeviceName device, device_from(each.device()));
+    ImportedPhone& phone = batch.phones.emplace_back(ImportedPhone{.device = std::move(device)});
+    phone.model = each.model();
+    if (each.has_description()) phone.description = each.description();
+    if (each.has_tags()) phone.tags.emplace(each.tags().tags().begin(), each.tags().tags().end());
+  }
+  return batch;
 }
 
 Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request) {

@@ -159,6 +159,12 @@ void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out
   out.set_blocked_by(certificate.blocked_by);
 }
 
+void to_proto(const service::ImportProblem& problem, v1::CheckImportResponse::Problem& out) {
+  out.set_place(static_cast<int>(problem.place));
+  out.set_reason(std::string(to_string(problem.error.reason)));
+  out.set_message(problem.error.message);
+}
+
 void to_proto(const service::AddressView& view, v1::LimitedAddress& out) {
   out.set_address(view.reached.address_block);
   out.set_device(view.reached.device);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "capf/domain/audit_store.h"
 #include "capf/domain/certificate_store.h"
@@ -35,6 +36,75 @@ std::string words_of(const PhoneChange& change) {
   if (change.sets_tags && change.added_tags.empty()) tags = " none";
   if (!tags.empty()) words += (words.empty() ? "tags" : ", tags") + tags;
   return words;
+}
+
+std::vector<DeviceName> names_of(const std::vector<ImportedPhone>& phones) {
+  std::vector<DeviceName> names;
+  for (const ImportedPhone& phone : phones) names.push_back(phone.device);
+  return names;
+}
+
+std::map<DeviceName, Phone> by_name(std::vector<Phone> phones) {
+  std::map<DeviceName, Phone> named;
+  for (Phone& phone : phones) {
+    DeviceName name = phone.device;
+    named.emplace(std::move(name), std::move(phone));
+  }
+  return named;
+}
+
+Status check_names(const std::vector<DeviceName>& names) {
+  if (names.empty() || names.size() > kPhonesInBatch) {
+    return fail(Reason::kInvalidRequest, "1 to " + std::to_string(kPhonesInBatch) + " phones are imported at once");
+  }
+  std::set<DeviceName> seen;
+  for (const DeviceName& name : names) {
+    if (!seen.insert(name).second) return fail(Reason::kInvalidRequest, name.text() + " is named twice");
+  }
+  return {};
+}
+
+Status check(const SitePolicy& policy, const ImportedPhone& phone) {
+  CAPF_TRY(check_device_names(policy, std::span(&phone.device, 1)));
+  return phone.check();
+}
+
+/// Counts a phone that is on record. Errors: DEVICE_EXISTS where it differs and is not to be updated.
+Status compare(const ImportedPhone& phone, const Phone& on_record, bool update, ImportCount& count) {
+  const auto differences = phone.differences(on_record);
+  if (!differences.empty() && !update) {
+    return fail(Reason::kDeviceExists, phone.device.text() + " exists already, and differs in " + listed(differences));
+  }
+  ++(differences.empty() ? count.unchanged : count.changed);
+  return {};
+}
+
+/// `CP-8861, description "Reception", tags +lobby` for the record.
+std::string words_of(const ImportedPhone& phone, bool added) {
+  std::string words = added || phone.model.empty() ? phone.model : "model " + phone.model;
+  PhoneChange change{.description = phone.description, .sets_tags = !added && phone.tags};
+  if (added && change.description == "") change.description.reset();
+  if (phone.tags) change.added_tags.assign(phone.tags->begin(), phone.tags->end());
+  const std::string others = words_of(change);
+  return words + (words.empty() || others.empty() ? "" : ", ") + others;
+}
+
+/// Locks phones that are on record, and updates those that differ. @return them. Errors: those of compare().
+Result<std::vector<ImportedPhone>> update_different(Transaction& tx, const std::vector<ImportedPhone>& phones,
+                                                    bool update, ImportCount& count) {
+  std::vector<ImportedPhone> different;
+  if (phones.empty()) return different;
+  CAPF_LET(std::vector<Phone> locked, tx.phones().lock_all(names_of(phones)));
+  const std::map<DeviceName, Phone> present = by_name(std::move(locked));
+  for (const ImportedPhone& phone : phones) {
+    const auto found = present.find(phone.device);
+    if (found == present.end()) return fail(Reason::kChangedMeanwhile, phone.device.text() + " was removed meanwhile");
+    const int changed = count.changed;
+    CAPF_TRY(compare(phone, found->second, update, count));
+    if (count.changed > changed) different.push_back(phone);
+  }
+  if (!different.empty()) CAPF_TRY(tx.phones().update(different));
+  return different;
 }
 
 }  // namespace
@@ -76,6 +146,55 @@ Status Phones::add(const Actor& actor, const std::vector<DeviceName>& devices, c
   std::vector<NewPhone> phones;
   for (const DeviceName& device : devices) phones.push_back({device, model});
   return add(actor, std::move(phones));
+}
+
+Result<ImportPlan> Phones::check_import(const PhoneImport& batch) {
+  const std::vector<DeviceName> names = names_of(batch.phones);
+  CAPF_TRY(check_names(names));
+  return in_read(database_, [&](Transaction& tx) -> Result<ImportPlan> {
+    CAPF_LET(std::vector<Phone> found, tx.phones().find_all(names));
+    CAPF_LET(const auto other_cases, tx.phones().find_other_cases(names));
+    const std::map<DeviceName, Phone> present = by_name(std::move(found));
+    ImportPlan plan;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const ImportedPhone& phone = batch.phones[i];
+      Status good = check(policy_, phone);
+      if (const auto on_record = present.find(phone.device); good && on_record != present.end()) {
+        good = compare(phone, on_record->second, batch.update, plan.count);
+      } else if (const auto other = other_cases.find(phone.device); good && other != other_cases.end()) {
+        good = fail(Reason::kDeviceOtherCase, "there is " + other->second.text() + " already, and case counts");
+      } else if (good) {
+        ++plan.count.added;
+      }
+      if (!good) plan.problems.push_back({i, good.error()});
+    }
+    return plan;
+  });
+}
+
+Result<ImportCount> Phones::import_phones(const Actor& actor, const PhoneImport& batch) {
+  const std::vector<DeviceName> names = names_of(batch.phones);
+  CAPF_TRY(check_names(names));
+  for (const ImportedPhone& phone : batch.phones) CAPF_TRY(check(policy_, phone));
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<ImportCount> {
+    CAPF_LET(const std::set<DeviceName> added, tx.phones().add_missing(batch.phones));
+    ImportCount count{.added = static_cast<int>(added.size())};
+    std::vector<ImportedPhone> others;
+    std::vector<AuditEvent> events;
+    for (const ImportedPhone& phone : batch.phones) {
+      if (added.contains(phone.device)) {
+        events.push_back(done(actor, "phone.add", phone.device.text(), words_of(phone, true)));
+      } else {
+        others.push_back(phone);
+      }
+    }
+    CAPF_LET(const auto updated, update_different(tx, others, batch.update, count));
+    for (const ImportedPhone& phone : updated) {
+      events.push_back(done(actor, "phone.change", phone.device.text(), words_of(phone, false)));
+    }
+    CAPF_TRY(tx.audit().add_all(events));
+    return count;
+  });
 }
 
 Result<PhonesPage> Phones::list(const PhoneSelection& selection, const PhonePage& page) {

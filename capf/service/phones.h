@@ -38,6 +38,29 @@ struct ChangeAnswer {
   std::optional<BulkCursor> next;  ///< absent: the bulk is done
 };
 
+/// Phones of a file, or a part of them.
+struct PhoneImport {
+  std::vector<ImportedPhone> phones;  ///< 1 to kPhonesInBatch, each of another name
+  bool update = false;                ///< changes phones that are on record
+};
+
+struct ImportCount {
+  int added = 0;
+  int changed = 0;
+  int unchanged = 0;  ///< on record as the import has them: an import that was interrupted can be started again
+};
+
+struct ImportProblem {
+  std::size_t place = 0;  ///< of the phone in the import, from 0
+  Error error;            ///< INVALID_REQUEST, DEVICE_NAME_REFUSED, DEVICE_EXISTS, DEVICE_OTHER_CASE
+};
+
+/// What an import would do, and what is in its way.
+struct ImportPlan {
+  ImportCount count;
+  std::vector<ImportProblem> problems;
+};
+
 /// A phone to be added.
 struct NewPhone {
   DeviceName device;
@@ -53,6 +76,11 @@ class Phones {
   Status add(const Actor& actor, std::vector<NewPhone> phones);
   /// The same for phones of one model.
   Status add(const Actor& actor, const std::vector<DeviceName>& devices, const std::string& model);
+  /// Says what import_phones() would do, and changes nothing. Errors: INVALID_REQUEST for none, too many or duplicates.
+  Result<ImportPlan> check_import(const PhoneImport& batch);
+  /// Adds those phones of an import that are not on record and, with `update`, changes the others, in one transaction.
+  /// Errors: those of check_import() and of its problems, but DEVICE_OTHER_CASE. Then nothing is done.
+  Result<ImportCount> import_phones(const Actor& actor, const PhoneImport& batch);
   Result<PhonesPage> list(const PhoneSelection& selection, const PhonePage& page);
   /// The phones that a bulk would change. Errors: those of check_selection().
   Result<PhoneSelectionView> select(const PhoneSelection& selection, const PhonePage& page);

@@ -49,6 +49,19 @@ void check_change(BytesView octets) {
   CAPF_INVARIANT(request->cursor() == (bulk->cursor ? rpc::to_text(*bulk->cursor) : ""));
 }
 
+void check_import(BytesView octets) {
+  const auto request = read<v1::ImportPhonesRequest>(octets);
+  if (!request) return;
+  const auto batch = rpc::import_from(request->phones(), request->update());
+  if (!batch) return;
+  CAPF_INVARIANT(batch->phones.size() == static_cast<std::size_t>(request->phones_size()) && !batch->phones.empty());
+  for (const ImportedPhone& phone : batch->phones) {
+    if (!phone.check()) continue;
+    check_text(phone.model + phone.description.value_or(""));
+    CAPF_INVARIANT(!phone.tags || phone.tags->size() <= kMostTags);
+  }
+}
+
 void check_schedule(BytesView octets) {
   const auto request = read<v1::ScheduleOperationsRequest>(octets);
   if (!request) return;
@@ -114,6 +127,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 1:
       check_phones(octets);
       check_change(octets);
+      check_import(octets);
       break;
     case 2: check_schedule(octets); break;
     case 3: check_anchors(octets); break;

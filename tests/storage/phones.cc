@@ -16,6 +16,10 @@ TEST_CASE("a name in another case is found, and only where there is a device of 
     CHECK(good(tx.phones().find_other_case(device("CSFjsmith"))) == device("csfJSmith"));
     CHECK_FALSE(good(tx.phones().find_other_case(device("SEP001122334455"))));
     CHECK_FALSE(good(tx.phones().find_other_case(device("SEP001122334456"))));
+    const auto others = good(tx.phones().find_other_cases(
+        std::vector{device("sep001122334455"), device("SEP001122334455"), device("CSFjsmith"), device("SEP9")}));
+    CHECK(others == std::map<DeviceName, DeviceName>{{device("sep001122334455"), device("SEP001122334455")},
+                                                     {device("CSFjsmith"), device("csfJSmith")}});
     good(tx.phones().remove(good(tx.phones().find(device("SEP001122334455")))->id));
     CHECK_FALSE(good(tx.phones().find_other_case(device("sep001122334455"))));
   });

@@ -144,6 +144,9 @@ void look_at_phones(Transaction& tx) {
   CHECK(good(tx.phones().missing(std::vector{device("SEP777"), device("SEP0")})).size() == 1);
   CHECK_FALSE(good(tx.phones().find_other_case(device("sep_777"))));
   CHECK(good(tx.phones().find_other_case(device("sep777"))));
+  const std::vector asked{device("sep777"), device("SEP778"), device("sep_777")};
+  CHECK(good(tx.phones().find_other_cases(asked)).at(device("sep777")) == device("SEP777"));
+  CHECK(good(tx.phones().find_all(asked)).size() == 1);
   CHECK(good(tx.phones().find(device("SEP777"))));
 }
 
@@ -173,6 +176,11 @@ void change_some(Transaction& tx) {
   const std::vector<std::int64_t> ids{7, 8, 9};
   good(tx.phones().lock_all(ids));
   CHECK(good(tx.phones().change(ids, {.description = "here", .added_tags = {"a"}, .removed_tags = {"b"}})) == ids);
+  const std::vector<ImportedPhone> phones{{device("SEP777"), "CP-8861", "here", std::set<std::string>{"a"}},
+                                          {device("SEP-new"), "", {}, std::set<std::string>{"b"}}};
+  CHECK(good(tx.phones().add_missing(phones)) == std::set{device("SEP-new")});
+  good(tx.phones().update(phones));
+  CHECK(good(tx.phones().find(device("SEP777")))->tags == std::vector<std::string>{"a"});
 }
 
 void look_at_operations(Transaction& tx) {

@@ -37,6 +37,8 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListPhones", "aou"},
     {"capf.v1.AdminService/SelectPhones", "aou"},
     {"capf.v1.AdminService/ChangePhones", "ao"},
+    {"capf.v1.AdminService/CheckImport", "ao"},
+    {"capf.v1.AdminService/ImportPhones", "ao"},
     {"capf.v1.AdminService/GetPhone", "aou"},
     {"capf.v1.AdminService/RemovePhone", "ao"},
     {"capf.v1.AdminService/BlockPhone", "ao"},

@@ -316,6 +316,49 @@ TEST_CASE("a change of phones tells no description from an empty one") {
   CHECK(reason_of(change_from(request)) == Reason::kInvalidRequest);
 }
 
+TEST_CASE("an imported phone tells what is not said from what is empty") {
+  v1::ImportPhonesRequest request;
+  CHECK(reason_of(import_from(request.phones(), false)) == Reason::kInvalidRequest);
+  request.add_phones()->set_device("SEP1");
+  v1::ImportedPhone& full = *request.add_phones();
+  full.set_device("SEP2");
+  full.set_model("CP-8861");
+  full.set_description("");
+  full.mutable_tags()->add_tags("b");
+  full.mutable_tags()->add_tags("a");
+  full.mutable_tags()->add_tags("b");
+  request.add_phones()->set_device("SEP3");
+  request.mutable_phones(2)->mutable_tags();
+  const auto batch = import_from(request.phones(), true).value();
+  CHECK(batch.update);
+  REQUIRE(batch.phones.size() == 3);
+  CHECK(batch.phones[0].device.text() == "SEP1");
+  CHECK(batch.phones[0].model.empty());
+  CHECK_FALSE(batch.phones[0].description);
+  CHECK_FALSE(batch.phones[0].tags);
+  CHECK(batch.phones[1].model == "CP-8861");
+  CHECK(batch.phones[1].description == "");
+  CHECK(batch.phones[1].tags == std::set<std::string>{"a", "b"});
+  CHECK(batch.phones[2].tags == std::set<std::string>{});
+  request.add_phones()->set_device("SEP 4");
+  CHECK(reason_of(import_from(request.phones(), true)) == Reason::kInvalidDeviceName);
+  request.clear_phones();
+  for (int i = 0; i <= kPhonesInBatch; ++i) request.add_phones()->set_device("SEP" + std::to_string(i));
+  CHECK(reason_of(import_from(request.phones(), true)) == Reason::kInvalidRequest);
+}
+
+TEST_CASE("the plan of an import goes out with the place and the words of each problem") {
+  v1::CheckImportResponse response;
+  to_proto(service::ImportCount{.added = 1, .changed = 2, .unchanged = 3}, response);
+  to_proto(service::ImportProblem{4, fail(Reason::kDeviceExists, "SEP5 exists").value()}, *response.add_problems());
+  CHECK(response.added() == 1);
+  CHECK(response.changed() == 2);
+  CHECK(response.unchanged() == 3);
+  CHECK(response.problems(0).place() == 4);
+  CHECK(response.problems(0).reason() == "DEVICE_EXISTS");
+  CHECK(response.problems(0).message() == "SEP5 exists");
+}
+
 TEST_CASE("filters are strict") {
   v1::ListCertificatesRequest certificates;
   certificates.set_state("Revoked");
