@@ -5,6 +5,7 @@
 
 #include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
+#include "capf/cli/phone_import.h"
 #include "capf/cli/selection.h"
 
 namespace capf::cli {
@@ -160,6 +161,7 @@ std::vector<Command> phone_commands() {
         {"--model", Option::Kind::kText, "the model, where the file has no second column with it"},
         output_option()},
        add},
+      phone_import_command(),
       {"phone list", "Lists phones", "capfctl phone list --device 'SEP0011*' --lsc none --lsc expired",
        with_selection({{"--devices", Option::Kind::kText, "the same as --device"}, limit_option(), output_option()}),
        list},
