@@ -31,7 +31,7 @@ Obstacle obstacle_of(const std::string& reason) {
   return Obstacle::kInvalid;
 }
 
-/// What the file says of a phone, and nothing of the settings that it has no column for.
+/// Says of a phone what the file has columns for.
 void set_phone(const PhoneRow& row, const PhoneRows& columns, v1::ImportedPhone& phone) {
   phone.set_device(row.device);
   phone.set_model(row.model);
@@ -242,7 +242,7 @@ Json to_json(const ImportResult& result) {
                       {"skipped", result.skipped}};
 }
 
-/// What is said where problems stop an import.
+/// The error where problems stop an import.
 Error stopped_by(std::int64_t problems, bool update) {
   const std::string rows = problems == 1 ? "a row has a problem" : std::to_string(problems) + " rows have problems";
   return fail(Reason::kInvalidRequest, "nothing was done: " + rows +

@@ -15,7 +15,7 @@
 
 namespace capf::cli {
 
-/// What keeps a row from being imported, as --skip has it.
+/// A problem that keeps a row from being imported, by its word of --skip.
 enum class Obstacle : std::uint8_t {
   kExists,   ///< a phone that is on record otherwise
   kCase,     ///< a phone on record whose name differs in the case of letters alone

@@ -66,7 +66,7 @@ struct ImportedPhone {
 
   /// Errors: INVALID_REQUEST.
   Status check() const;
-  /// What the phone on record has otherwise: "model", "description", "tags".
+  /// The settings that the phone on record has otherwise: "model", "description", "tags".
   std::vector<std::string> differences(const Phone& phone) const;
 };
 

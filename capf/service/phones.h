@@ -55,7 +55,7 @@ struct ImportProblem {
   Error error;            ///< INVALID_REQUEST, DEVICE_NAME_REFUSED, DEVICE_EXISTS, DEVICE_OTHER_CASE
 };
 
-/// What an import would do, and what is in its way.
+/// The effect that an import would have, and the problems in its way.
 struct ImportPlan {
   ImportCount count;
   std::vector<ImportProblem> problems;
