@@ -38,6 +38,7 @@ const std::string kSelect =
     std::string("select ") + kOperationColumns + " from operations o join phones p on p.id = o.phone_id";
 
 const Statement kNextId{"operations_next_id", "select nextval('operation_ids')"};
+const Statement kNextIds{"operations_next_ids", "select nextval('operation_ids') from generate_series(1, $1::bigint)"};
 const Statement kAdd{
     "operations_add",
     "with added as (insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, "
@@ -47,14 +48,39 @@ const Statement kAdd{
     "strings as (insert into operation_strings (operation_id, largest) "
     "select id, $14::int from added where auth = 'string') "
     "select count(*) > 0 from added"};
+// In the order of their phones' ids, as every transaction that writes several of them does.
+const Statement kAddAll{
+    "operations_add_all",
+    "with asked as (select id, phone_id, mac, digits, largest from unnest($1::bigint[], $2::bigint[], $3::bytea[], "
+    "$4::bigint[], $5::bigint[]) "
+    "as a (id, phone_id, mac, digits, largest)), "
+    "added as (insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, "
+    "created_by, completes_by, string_mac, string_digits, run) select id, phone_id, $6::text, $7::text, $8::text, "
+    "$9::int, $10::int, false, $11::text, $12::timestamptz, nullif(mac, ''), digits, nullif($13::bytea, '') "
+    "from asked order by phone_id "
+    "on conflict (phone_id) where finished_at is null do nothing returning id, auth), "
+    "strings as (insert into operation_strings (operation_id, largest) "
+    "select id, largest from added join asked using (id) where auth = 'string' order by id) "
+    "select count(*) from added"};
 const Statement kFind{"operations_find", kSelect + " where o.id = $1::bigint"};
 const Statement kFindOpen{"operations_find_open", kSelect + " where o.phone_id = $1::bigint and o.finished_at is null"};
 const Statement kFindLast{"operations_find_last",
                           kSelect + " where o.phone_id = $1::bigint order by o.id desc limit 1"};
+const Statement kFindAll{"operations_find_all", kSelect + " where o.id = any ($1::bigint[]) order by p.device || ''"};
+// A phone's operations are looked up by its id: LIMIT keeps the planner from reading the whole table.
+const Statement kStandings{
+    "operations_standings",
+    "select p.id, p.device, p.blocked_at is not null, coalesce(o.id, 0), coalesce(o.open, false), "
+    "coalesce(o.certificates, 0), coalesce(o.run = nullif($2::bytea, ''), false), "
+    "coalesce(o.cancel_run = nullif($2::bytea, ''), false) from phones p left join lateral "
+    "(select id, finished_at is null as open, certificates, run, cancel_run from operations where phone_id = p.id "
+    "order by (finished_at is null) desc, id desc limit 1) o on true "
+    "where p.id = any ($1::bigint[]) and p.removed_at is null order by p.device || ''"};
 const Statement kCancelAll{
     "operations_cancel_all",
     "with ended as (update operations o set state = 'cancelled', reason = null, message = $2::text, "
-    "finished_at = now(), string_mac = null from phones p where p.id = o.phone_id and "
+    "finished_at = now(), string_mac = null, cancel_run = nullif($3::bytea, '') from phones p where p.id = o.phone_id "
+    "and "
     "o.phone_id = any ($1::bigint[]) and o.finished_at is null returning o.id, p.device), "
     "counts as (delete from operation_strings s using ended e where s.operation_id = e.id) "
     "select id, device from ended order by id"};
@@ -67,6 +93,26 @@ const Statement kLockOverdue{"operations_lock_overdue",
 EndedOperation read_ended(Columns& columns) {
   const auto id = columns.number();
   return {id, columns.text()};
+}
+
+Standing read_standing(Columns& columns) {
+  const auto phone_id = columns.number();
+  Standing standing{.phone_id = phone_id, .device = columns.device()};
+  standing.blocked = columns.boolean();
+  standing.operation_id = columns.number();
+  standing.open = columns.boolean();
+  standing.certificates = columns.integer();
+  standing.scheduled = columns.boolean();
+  standing.cancelled = columns.boolean();
+  return standing;
+}
+
+/// A value of each operation, as an array.
+template <class Value>
+Array each_of(std::span<const NewOperation> operations, Value NewOperation::*member) {
+  Array array;
+  for (const NewOperation& operation : operations) array.add(operation.*member);
+  return array;
 }
 
 }  // namespace
@@ -82,6 +128,32 @@ Result<bool> Operations::add(const Operation& operation, int strings_limit) {
                  operation.created_by, operation.completes_by, mac, operation.string_digits,
                  shortened(operation.message, kLongestMessage), strings_limit),
       read_boolean);
+}
+
+Result<std::vector<std::int64_t>> Operations::next_ids(std::size_t count) {
+  return session_.all(kNextIds, Parameters(count), read_number);
+}
+
+Result<int> Operations::add_all(const Operation& common, std::span<const NewOperation> operations, BytesView run) {
+  CAPF_LET(
+      const std::int64_t added,
+      session_.value(
+          kAddAll,
+          Parameters(each_of(operations, &NewOperation::id), each_of(operations, &NewOperation::phone_id),
+                     each_of(operations, &NewOperation::string_mac), each_of(operations, &NewOperation::string_digits),
+                     each_of(operations, &NewOperation::strings_limit), to_string(common.kind), to_string(common.auth),
+                     to_string(common.key.order), common.key.rsa_bits, common.key.ec_bits, common.created_by,
+                     common.completes_by, run),
+          read_number));
+  return static_cast<int>(added);
+}
+
+Result<std::vector<Operation>> Operations::find_all(std::span<const std::int64_t> ids) {
+  return session_.all(kFindAll, Parameters(ids), read_operation);
+}
+
+Result<std::vector<Standing>> Operations::standings(std::span<const std::int64_t> phone_ids, BytesView run) {
+  return session_.all(kStandings, Parameters(phone_ids, run), read_standing);
 }
 
 Result<std::optional<Operation>> Operations::find(std::int64_t id) {
@@ -118,8 +190,8 @@ Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, c
 }
 
 Result<std::vector<EndedOperation>> Operations::cancel_all(std::span<const std::int64_t> phone_ids,
-                                                           const std::string& message) {
-  return session_.all(kCancelAll, Parameters(phone_ids, shortened(message, kLongestMessage)), read_ended);
+                                                           const std::string& message, BytesView run) {
+  return session_.all(kCancelAll, Parameters(phone_ids, shortened(message, kLongestMessage), run), read_ended);
 }
 
 Result<std::vector<Operation>> Operations::lock_overdue(TimePoint deadline, int limit) {

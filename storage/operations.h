@@ -19,13 +19,17 @@ class Operations final : public OperationStore {
  public:
   explicit Operations(Session& session) : session_(session) {}
   Result<std::int64_t> next_id() override;
+  Result<std::vector<std::int64_t>> next_ids(std::size_t count) override;
   Result<bool> add(const Operation& operation, int strings_limit) override;
+  Result<int> add_all(const Operation& common, std::span<const NewOperation> operations, BytesView run) override;
   Result<std::optional<Operation>> find(std::int64_t id) override;
+  Result<std::vector<Operation>> find_all(std::span<const std::int64_t> ids) override;
+  Result<std::vector<Standing>> standings(std::span<const std::int64_t> phone_ids, BytesView run) override;
   Result<std::optional<Operation>> find_open(std::int64_t phone_id) override;
   Result<std::optional<Operation>> find_last(std::int64_t phone_id) override;
   Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) override;
-  Result<std::vector<EndedOperation>> cancel_all(std::span<const std::int64_t> phone_ids,
-                                                 const std::string& message) override;
+  Result<std::vector<EndedOperation>> cancel_all(std::span<const std::int64_t> phone_ids, const std::string& message,
+                                                 BytesView run) override;
   Result<std::vector<Operation>> lock_overdue(TimePoint deadline, int limit) override;
 
  private:

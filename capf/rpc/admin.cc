@@ -184,11 +184,7 @@ grpc::Status AdminService::ScheduleOperations(grpc::ServerContext* context,
     CAPF_TRY(may_schedule(call.administrator.role, schedule.auth));
     CAPF_LET(const service::ScheduleAnswer answer, use_cases_.operations.schedule(call.actor, schedule));
     const TimePoint now = use_cases_.clock.now();
-    for (const service::Scheduled& scheduled : answer.operations) {
-      v1::ScheduledOperation& out = *response->add_operations();
-      to_proto(scheduled.operation, now, *out.mutable_operation());
-      out.set_auth_string(std::string(scheduled.auth_string.text()));
-    }
+    for (const service::Scheduled& scheduled : answer.operations) to_proto(scheduled, now, *response->add_operations());
     for (const std::string& warning : answer.warnings) response->add_warnings(warning);
     return {};
   });
@@ -223,6 +219,39 @@ grpc::Status AdminService::CancelOperation(grpc::ServerContext* context, const v
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_LET(const Operation operation, use_cases_.operations.cancel(call.actor, device));
     to_proto(operation, use_cases_.clock.now(), *response->mutable_operation());
+    return {};
+  });
+}
+
+grpc::Status AdminService::ScheduleSelection(grpc::ServerContext* context, const v1::ScheduleSelectionRequest* request,
+                                             v1::ScheduleSelectionResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::ScheduleBulk bulk, schedule_from(*request));
+    CAPF_TRY(may_schedule(call.administrator.role, bulk.plan.auth));
+    if (request->bulk().dry_run()) {
+      CAPF_LET(const service::BulkCheck check, use_cases_.operations.check_schedule(bulk));
+      to_proto(check, *response);
+      for (const std::string& warning : check.warnings) response->add_warnings(warning);
+      to_proto(check.completes_by, *response->mutable_completes_by());
+      return {};
+    }
+    CAPF_LET(const service::BulkScheduled answer, use_cases_.operations.schedule(call.actor, bulk));
+    to_proto(answer, use_cases_.clock.now(), *response);
+    return {};
+  });
+}
+
+grpc::Status AdminService::CancelSelection(grpc::ServerContext* context, const v1::CancelSelectionRequest* request,
+                                           v1::CancelSelectionResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::OperationBulk bulk, bulk_from(request->bulk()));
+    if (request->bulk().dry_run()) {
+      CAPF_LET(const service::BulkCheck check, use_cases_.operations.check_cancel(bulk));
+      to_proto(check, *response);
+      return {};
+    }
+    CAPF_LET(const service::BulkCancelled answer, use_cases_.operations.cancel(call.actor, bulk));
+    to_proto(answer, use_cases_.clock.now(), *response);
     return {};
   });
 }

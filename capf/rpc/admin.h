@@ -46,6 +46,10 @@ class AdminService final : public v1::AdminService::Service {
                             v1::GetOperationResponse* response) override;
   grpc::Status CancelOperation(grpc::ServerContext* context, const v1::CancelOperationRequest* request,
                                v1::CancelOperationResponse* response) override;
+  grpc::Status ScheduleSelection(grpc::ServerContext* context, const v1::ScheduleSelectionRequest* request,
+                                 v1::ScheduleSelectionResponse* response) override;
+  grpc::Status CancelSelection(grpc::ServerContext* context, const v1::CancelSelectionRequest* request,
+                               v1::CancelSelectionResponse* response) override;
   grpc::Status ListCertificates(grpc::ServerContext* context, const v1::ListCertificatesRequest* request,
                                 v1::ListCertificatesResponse* response) override;
   grpc::Status GetCertificate(grpc::ServerContext* context, const v1::GetCertificateRequest* request,

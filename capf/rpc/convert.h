@@ -96,6 +96,9 @@ Result<PhoneSelection> selection_from(const v1::ListPhonesRequest& request);
 /// The part of a bulk's request that every bulk has. Errors: those of the selection; INVALID_PAGE for a cursor that no
 /// answer has given.
 Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_t count, const std::string& cursor);
+/// The same of a bulk over operations. Errors: also INVALID_REQUEST for more devices than a call takes, a run that has
+/// not kRunOctets, and what cannot be skipped.
+Result<service::OperationBulk> bulk_from(const v1::OperationBulk& bulk);
 /// Errors: INVALID_REQUEST.
 Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request);
 /// Of CheckImport and ImportPhones: 1 to kPhonesInBatch phones. What a phone says is left to the use case.
@@ -112,6 +115,8 @@ Result<service::SelectionRequest> selection_from(const v1::RevokeSelectionReques
 Result<AuditFilter> filter_from(const v1::ListAuditRequest& request);
 /// Wipes the authentication string in the message.
 Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsRequest& request);
+/// Wipes the authentication strings in the message. Errors: also INVALID_AUTH_STRING.
+Result<service::ScheduleBulk> schedule_from(const v1::ScheduleSelectionRequest& request);
 Result<service::Confirmed> confirmed_from(const v1::RecoverSiteRequest& request);
 Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request);
 
@@ -125,6 +130,21 @@ v1::AuthMode to_proto(AuthMode mode);
 v1::KeyOrder to_proto(KeyOrder order);
 void to_proto(const Operation& operation, TimePoint now, v1::Operation& out);
 void to_proto(const Operation& operation, v1::PendingOperation& out);
+std::string to_text(const service::BulkCursor& cursor);
+void to_proto(const service::Scheduled& scheduled, TimePoint now, v1::ScheduledOperation& out);
+void to_proto(const service::BulkPhone& phone, v1::BulkPhone& out);
+void to_proto(const service::Problem& problem, v1::OperationProblem& out);
+/// Of ScheduleSelection and CancelSelection.
+template <class Response>
+void to_proto(const service::BulkCheck& check, Response& response) {
+  response.set_count(check.count);
+  response.set_selected(static_cast<int>(check.phones.size() + check.problems.size()));
+  for (const service::BulkPhone& phone : check.phones) to_proto(phone, *response.add_phones());
+  for (const service::Problem& problem : check.problems) to_proto(problem, *response.add_problems());
+  if (check.next) response.set_cursor(to_text(*check.next));
+}
+void to_proto(const service::BulkScheduled& answer, TimePoint now, v1::ScheduleSelectionResponse& out);
+void to_proto(const service::BulkCancelled& answer, TimePoint now, v1::CancelSelectionResponse& out);
 void to_proto(const Phone& phone, v1::Phone& out);
 /// Of ListPhones and SelectPhones.
 template <class Response>
@@ -167,7 +187,6 @@ Result<std::vector<int>> days_from(const v1::GetSummaryRequest& request);
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);
 std::string to_text(const ChangeCursor& cursor);
 std::string to_text(const service::SelectionCursor& cursor);
-std::string to_text(const service::BulkCursor& cursor);
 /// The token for the next page, where this one is full; else empty.
 template <class Row>
 std::string next_page_token(const std::vector<Row>& rows, const Page& page) {

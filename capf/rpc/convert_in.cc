@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <sstream>
 
 #include <botan/mem_ops.h>
@@ -421,6 +422,22 @@ Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_
   return bulk;
 }
 
+Result<service::OperationBulk> bulk_from(const v1::OperationBulk& bulk) {
+  service::OperationBulk wanted;
+  if (bulk.selection().devices_size() > kPhonesInBatch) return malformed("up to 500 devices in one call");
+  CAPF_LET(wanted.phones, bulk_from(bulk.selection(), bulk.count(), bulk.cursor()));
+  for (const std::string& text : bulk.skipped()) {
+    const auto* const problem = std::find(service::kProblems.begin(), service::kProblems.end(), parse_reason(text));
+    if (problem == service::kProblems.end()) {
+      return malformed("a bulk skips UNKNOWN_DEVICE, DEVICE_BLOCKED, OPERATION_PENDING or NO_PENDING_OPERATION");
+    }
+    wanted.skipped.insert(*problem);
+  }
+  if (!bulk.run().empty() && bulk.run().size() != service::kRunOctets) return malformed("a run is 16 octets");
+  wanted.run.assign(bulk.run().begin(), bulk.run().end());
+  return wanted;
+}
+
 Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request) {
   PhoneChange change;
   if (request.has_description()) change.description = request.description();
@@ -572,6 +589,38 @@ Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsReque
   }
   CAPF_LET(schedule.key, from_proto(request.key()));
   CAPF_LET(schedule.completes_by, optional_time(request.has_completes_by(), request.completes_by()));
+  return schedule;
+}
+
+namespace {
+
+/// Takes every string out of the message before one of them is refused.
+Result<std::map<DeviceName, Secret>> take_strings(const v1::ScheduleSelectionRequest& request) {
+  std::vector<Secret> strings;
+  for (const v1::DeviceString& each : request.strings()) strings.push_back(take_secret(each.digits()));
+  std::map<DeviceName, Secret> taken;
+  for (int i = 0; i < request.strings_size(); ++i) {
+    CAPF_LET(const DeviceName device, DeviceName::parse(request.strings(i).device()));
+    if (!taken.emplace(device, std::move(strings[static_cast<std::size_t>(i)])).second) {
+      return malformed(device.text() + " has two strings");
+    }
+  }
+  return taken;
+}
+
+}  // namespace
+
+Result<service::ScheduleBulk> schedule_from(const v1::ScheduleSelectionRequest& request) {
+  service::ScheduleBulk schedule;
+  auto auth_string = take_auth_string(request.auth_string());
+  CAPF_LET(schedule.strings, take_strings(request));
+  CAPF_LET(schedule.plan.auth_string, std::move(auth_string));
+  CAPF_LET(static_cast<service::OperationBulk&>(schedule), bulk_from(request.bulk()));
+  CAPF_LET(schedule.plan.kind, from_proto(request.kind()));
+  CAPF_LET(schedule.plan.auth, from_proto(request.auth()));
+  CAPF_LET(schedule.plan.key, from_proto(request.key()));
+  CAPF_LET(schedule.plan.completes_by, optional_time(request.has_completes_by(), request.completes_by()));
+  schedule.replace = request.replace();
   return schedule;
 }
 

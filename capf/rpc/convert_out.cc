@@ -405,6 +405,41 @@ std::string to_text(const service::SelectionCursor& cursor) {
   return std::to_string(cursor.through) + '.' + std::to_string(cursor.phone_id);
 }
 
+void to_proto(const service::Scheduled& scheduled, TimePoint now, v1::ScheduledOperation& out) {
+  to_proto(scheduled.operation, now, *out.mutable_operation());
+  out.set_auth_string(std::string(scheduled.auth_string.text()));
+}
+
+void to_proto(const service::BulkPhone& phone, v1::BulkPhone& out) {
+  out.set_device(phone.phone.device.text());
+  out.set_description(phone.phone.description);
+  for (const std::string& tag : phone.phone.tags) out.add_tags(tag);
+  out.set_done(phone.done);
+  out.set_no_anchor(phone.prospect.no_anchor);
+  out.set_without_lsc(phone.prospect.without_lsc);
+}
+
+void to_proto(const service::Problem& problem, v1::OperationProblem& out) {
+  out.set_device(problem.device);
+  out.set_reason(std::string(to_string(problem.reason)));
+  out.set_message(problem.message);
+}
+
+void to_proto(const service::BulkScheduled& answer, TimePoint now, v1::ScheduleSelectionResponse& out) {
+  out.set_selected(answer.selected);
+  for (const service::Scheduled& scheduled : answer.operations) to_proto(scheduled, now, *out.add_operations());
+  for (const service::Problem& problem : answer.problems) to_proto(problem, *out.add_problems());
+  to_proto(answer.completes_by, *out.mutable_completes_by());
+  if (answer.next) out.set_cursor(to_text(*answer.next));
+}
+
+void to_proto(const service::BulkCancelled& answer, TimePoint now, v1::CancelSelectionResponse& out) {
+  out.set_selected(answer.selected);
+  for (const Operation& operation : answer.operations) to_proto(operation, now, *out.add_operations());
+  for (const service::Problem& problem : answer.problems) to_proto(problem, *out.add_problems());
+  if (answer.next) out.set_cursor(to_text(*answer.next));
+}
+
 std::string to_text(const service::BulkCursor& cursor) {
   return std::to_string(cursor.through) + '.' + cursor.after.text();
 }

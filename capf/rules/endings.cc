@@ -113,6 +113,10 @@ int revoke_all(Draft& draft, RevocationReason reason) {
   return static_cast<int>(all.size());
 }
 
+void revoke_earlier(Draft& draft) {
+  if (draft.open) revoke_all_but_last(draft, *draft.open);
+}
+
 void revoke_unconfirmed(Draft& draft, RevocationReason reason) {
   if (!draft.open) return;
   for (const Certificate& certificate : unexpired(draft)) {

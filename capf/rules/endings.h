@@ -39,6 +39,8 @@ void revoke(Draft& draft, const Certificate& certificate, RevocationReason reaso
 int revoke_all(Draft& draft, RevocationReason reason);
 /// Revokes the unconfirmed certificates of the open operation.
 void revoke_unconfirmed(Draft& draft, RevocationReason reason);
+/// Revokes the unconfirmed certificates of the open operation but the last, which the phone may hold.
+void revoke_earlier(Draft& draft);
 /// Ends the open operation. Where it issued certificates and none was confirmed, all but the last are revoked: the
 /// phone may hold the last. Does nothing where none is open.
 void end_operation(Draft& draft, OperationState to, std::optional<Reason> reason, const std::string& message);

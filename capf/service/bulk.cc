@@ -17,17 +17,6 @@ tl::unexpected<Error> unknown_devices(Transaction& tx, const std::vector<DeviceN
   return fail(Reason::kUnknownDevice, "there are no devices " + listed(names));
 }
 
-/// The greatest id of the phones that the bulk may take; 0 where there are none.
-Result<std::int64_t> begin(Transaction& tx, const Bulk& bulk) {
-  CAPF_TRY(check_selection(tx, bulk.selection));
-  CAPF_LET(const PhoneCount now, tx.phones().count(bulk.selection));
-  if (now.phones > bulk.count) {
-    return fail(Reason::kSelectionChanged, "there are " + std::to_string(now.phones) + " phones in it now, not " +
-                                               std::to_string(bulk.count) + ": nothing was done");
-  }
-  return now.last_id;
-}
-
 }  // namespace
 
 std::vector<std::int64_t> Batch::ids() const {
@@ -36,41 +25,53 @@ std::vector<std::int64_t> Batch::ids() const {
   return ids;
 }
 
-Status check_selection(Transaction& tx, const PhoneSelection& selection) {
+Status check_selection(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown) {
   if (!selection.names_any()) return fail(Reason::kInvalidSelection);
   for (const std::int64_t id : selection.issuers) {
     CAPF_LET(const auto issuer, tx.issuers().find(id));
     if (!issuer) return fail(Reason::kUnknownIssuer, "there is no issuer " + std::to_string(id));
   }
-  if (selection.devices.empty()) return {};
+  if (selection.devices.empty() || leaves_unknown) return {};
   CAPF_LET(const auto missing, tx.phones().missing(selection.devices));
   if (!missing.empty()) return unknown_devices(tx, missing);
   return {};
 }
 
-Result<Batch> take_batch(Transaction& tx, const Bulk& bulk) {
+Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk) {
   if (!bulk.selection.names_any()) return fail(Reason::kInvalidSelection);
+  Preview preview;
   PhonePage page{.limit = kPhonesInBatch};
   std::int64_t through = 0;
   if (bulk.cursor) {
     through = bulk.cursor->through;
     page.after = bulk.cursor->after;
   } else {
-    CAPF_LET(through, begin(tx, bulk));
+    CAPF_TRY(check_selection(tx, bulk.selection, bulk.leaves_unknown));
+    CAPF_LET(const PhoneCount now, tx.phones().count(bulk.selection));
+    preview.count = now.phones;
+    through = now.last_id;
   }
-  Batch batch;
-  if (through == 0) return batch;
+  if (through == 0) return preview;
   CAPF_LET(const SelectedPhones found, tx.phones().select(bulk.selection, page));
-  std::vector<std::int64_t> ids;
-  std::copy_if(found.ids.begin(), found.ids.end(), std::back_inserter(ids),
+  std::copy_if(found.ids.begin(), found.ids.end(), std::back_inserter(preview.ids),
                [&](std::int64_t id) { return id <= through; });
+  if (found.next) preview.next = BulkCursor{through, *found.next};
+  return preview;
+}
+
+Result<Batch> take_batch(Transaction& tx, const Bulk& bulk) {
+  CAPF_LET(const Preview preview, preview_batch(tx, bulk));
+  if (preview.count > bulk.count) {
+    return fail(Reason::kSelectionChanged, "there are " + std::to_string(preview.count) + " phones in it now, not " +
+                                               std::to_string(bulk.count) + ": nothing was done");
+  }
   // What others have changed while this waited for the locks is visible now.
-  CAPF_TRY(tx.phones().lock_all(ids));
-  CAPF_LET(batch.phones, tx.phones().still_selected(bulk.selection, ids));
+  CAPF_TRY(tx.phones().lock_all(preview.ids));
+  Batch batch{.next = preview.next};
+  CAPF_LET(batch.phones, tx.phones().still_selected(bulk.selection, preview.ids));
   if (static_cast<std::int64_t>(batch.phones.size()) > bulk.count) {
     return fail(Reason::kSelectionChanged, "more phones are in it now than were counted: count again");
   }
-  if (found.next) batch.next = BulkCursor{through, *found.next};
   return batch;
 }
 

@@ -23,6 +23,7 @@ struct Bulk {
   PhoneSelection selection;
   std::int64_t count = 0;            ///< the most phones: the count shown, less those that the calls before took
   std::optional<BulkCursor> cursor;  ///< absent: from the beginning
+  bool leaves_unknown = false;       ///< devices that are not on record are the caller's to tell
 };
 
 struct Batch {
@@ -32,9 +33,18 @@ struct Batch {
   std::vector<std::int64_t> ids() const;
 };
 
+/// The phones that a batch would have now.
+struct Preview {
+  std::int64_t count = 0;         ///< phones of the whole bulk, in the first call
+  std::vector<std::int64_t> ids;  ///< not locked
+  std::optional<BulkCursor> next;
+};
+
 /// Refuses a selection that no change may have. Errors: INVALID_SELECTION where it names nothing; UNKNOWN_DEVICE and
-/// UNKNOWN_ISSUER for what it names and is not on record.
-Status check_selection(Transaction& tx, const PhoneSelection& selection);
+/// UNKNOWN_ISSUER for what it names and is not on record. @param leaves_unknown as of Bulk
+Status check_selection(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown = false);
+/// Looks at the next batch; the bulk's count does not matter. Errors: those of check_selection().
+Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk);
 /// Locks the phones of the next batch. Errors: those of check_selection(); SELECTION_CHANGED where there are more
 /// phones than the bulk's count, and the caller must then roll back.
 Result<Batch> take_batch(Transaction& tx, const Bulk& bulk);

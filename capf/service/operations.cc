@@ -1,22 +1,15 @@
 #include "capf/service/operations.h"
 
 #include <algorithm>
-#include <map>
-#include <unordered_set>
 
-#include "capf/domain/anchor_store.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/authstring.h"
-#include "capf/domain/certificate_store.h"
 #include "capf/domain/phone_store.h"
-#include "capf/service/prospects.h"
+#include "capf/service/scheduling.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
-
-constexpr std::chrono::minutes kNearestDeadline{1};
-constexpr std::chrono::hours kFarthestDeadline{24 * 90};
 
 /// Wrong strings in all: min(100, 10^digits / 1000).
 int strings_limit(std::size_t digits) {
@@ -25,95 +18,128 @@ int strings_limit(std::size_t digits) {
   return std::min(limit, 100);
 }
 
-/// Adds warnings of operations that cannot succeed by the records.
-Status warn_of_hopeless(Transaction& tx, const ScheduleRequest& request, const std::vector<Phone>& phones,
-                        std::vector<std::string>& warnings) {
-  const bool by_certificate = request.auth == AuthMode::kLsc || request.auth == AuthMode::kMic;
-  if (!by_certificate && request.kind != OperationKind::kDelete) return {};
-  std::vector<std::int64_t> ids;
-  for (const Phone& phone : phones) ids.push_back(phone.id);
-  CAPF_LET(const std::vector<std::int64_t> found, tx.certificates().phones_with_lsc(ids));
-  const std::unordered_set<std::int64_t> with_lsc(found.begin(), found.end());
-  CAPF_LET(const std::vector<TrustAnchor> anchors, tx.anchors().list());
-  for (std::string& words : warn_of({request.kind, request.auth, phones, with_lsc, anchors, tx.now()})) {
-    warnings.push_back(std::move(words));
+/// In order, each once, and as many as one transaction takes.
+Result<std::vector<DeviceName>> in_order(std::vector<DeviceName> devices) {
+  if (devices.empty() || devices.size() > kPhonesInBatch) {
+    return fail(Reason::kInvalidRequest, "1 to 500 devices can be scheduled in one call");
   }
-  return {};
+  std::sort(devices.begin(), devices.end());
+  if (const auto twice = std::adjacent_find(devices.begin(), devices.end()); twice != devices.end()) {
+    return fail(Reason::kInvalidRequest, twice->text() + " is named twice");
+  }
+  return devices;
+}
+
+/// Those of these names that no locked phone has.
+std::vector<DeviceName> missing_of(std::span<const DeviceName> devices, std::span<const Phone> phones) {
+  std::set<DeviceName> missing(devices.begin(), devices.end());
+  for (const Phone& phone : phones) missing.erase(phone.device);
+  return {missing.begin(), missing.end()};
+}
+
+Result<std::vector<std::string>> warnings_for(Transaction& tx, const OperationPlan& plan, TimePoint completes_by,
+                                              std::span<const Standing> phones) {
+  std::vector<std::string> warnings;
+  if (const auto words = null_string_warning(plan, completes_by)) warnings.push_back(*words);
+  CAPF_LET(const Prospects prospects, look_up_prospects(tx, plan, ids_of(phones)));
+  Hopeless hopeless;
+  for (const Standing& phone : phones) {
+    const Prospect prospect = prospect_of(prospects, phone.phone_id, phone.device);
+    if (prospect.no_anchor) hopeless.no_anchor.push_back(phone.device.text());
+    if (prospect.without_lsc) hopeless.without_lsc.push_back(phone.device.text());
+  }
+  for (std::string& words : warn_of(plan.auth, hopeless)) warnings.push_back(std::move(words));
+  return warnings;
+}
+
+/// The operation of one phone, as it is on record from now on.
+Operation operation_of(const Operation& common, const Standing& phone, const NewOperation& own) {
+  Operation operation = common;
+  operation.id = own.id;
+  operation.phone_id = phone.phone_id;
+  operation.device = phone.device;
+  operation.string_mac = own.string_mac;
+  operation.string_digits = own.string_digits;
+  return operation;
 }
 
 }  // namespace
 
-Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRequest& request) {
-  if (request.devices.empty() || request.devices.size() > kMostDevicesAtOnce) {
-    return fail(Reason::kInvalidRequest, "1 to 100,000 devices can be scheduled at once");
-  }
-  CAPF_TRY(request.key.check());
-  if (request.key.order != KeyOrder::kEc && request.key.rsa_bits == 1024 && !policy_.allow_rsa_1024) {
+Status Operations::check(const OperationPlan& plan) const {
+  CAPF_TRY(plan.key.check());
+  if (plan.key.order != KeyOrder::kEc && plan.key.rsa_bits == 1024 && !policy_.allow_rsa_1024) {
     return fail(Reason::kInvalidKeyPolicy, "this site does not allow RSA keys of 1024 bits");
   }
-  if (request.auth_string) {
-    if (request.auth != AuthMode::kString) {
-      return fail(Reason::kInvalidAuthString, "only authentication by string takes an authentication string");
-    }
-    CAPF_TRY(check_auth_string(request.auth_string->text()));
+  if (!plan.auth_string) return {};
+  if (plan.auth != AuthMode::kString) {
+    return fail(Reason::kInvalidAuthString, "only authentication by string takes an authentication string");
   }
-  std::vector<DeviceName> devices = request.devices;
-  std::sort(devices.begin(), devices.end());  // one order of locks
-  if (const auto twice = std::adjacent_find(devices.begin(), devices.end()); twice != devices.end()) {
-    return fail(Reason::kInvalidRequest, twice->text() + " is named twice");
-  }
+  return check_auth_string(plan.auth_string->text());
+}
 
+Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRequest& request) {
+  CAPF_TRY(check(request));
+  CAPF_LET(const std::vector<DeviceName> devices, in_order(request.devices));
+  ScheduleBulk bulk;
+  bulk.plan = request;
   return in_write(database_, actor, [&](Transaction& tx) -> Result<ScheduleAnswer> {
-    ScheduleAnswer answer;
-    const TimePoint now = tx.now();
-    TimePoint completes_by = request.completes_by.value_or(now + kDefaultDeadline);
-    if (completes_by < now + kNearestDeadline || completes_by > now + kFarthestDeadline) {
-      return fail(Reason::kInvalidDeadline);
-    }
-    if (request.auth == AuthMode::kNull) {
-      completes_by = std::min<TimePoint>(completes_by, now + kNullStringLifetime);
-      answer.warnings.push_back(
-          "null string proves nothing: whoever calls from a null-string network first gets the certificate, until " +
-          to_rfc3339(completes_by));
-    }
+    CAPF_LET(const TimePoint completes_by, deadline_of(request, tx.now()));
     CAPF_LET(const std::vector<Phone> locked, tx.phones().lock_all(devices));
-    CAPF_TRY(warn_of_hopeless(tx, request, locked, answer.warnings));
-    std::map<DeviceName, const Phone*> phones;
-    for (const Phone& phone : locked) phones[phone.device] = &phone;
-    for (const DeviceName& device : devices) {
-      const auto found = phones.find(device);
-      const Phone* const phone = found == phones.end() ? nullptr : found->second;
-      if (phone == nullptr) return unknown_device(tx, device, "nothing was scheduled: ");
-      if (phone->blocked_at)
-        return fail(Reason::kDeviceBlocked, "nothing was scheduled: " + device.text() + " is blocked");
-      Operation operation{.phone_id = phone->id, .device = device};
-      CAPF_LET(operation.id, tx.operations().next_id());
-      operation.kind = request.kind;
-      operation.auth = request.auth;
-      operation.key = request.key;
-      operation.created_by = actor.name;
-      operation.created_at = now;
-      operation.completes_by = completes_by;
-      Secret generated;
-      if (request.auth == AuthMode::kString) {
-        if (!request.auth_string) generated = generate_auth_string(random_);
-        const std::string_view digits = request.auth_string ? request.auth_string->text() : generated.text();
-        operation.string_mac = strings_.mac(operation.id, device, digits);
-        operation.string_digits = static_cast<int>(digits.size());
-      }
-      CAPF_LET(const bool added,
-               tx.operations().add(operation, strings_limit(static_cast<std::size_t>(operation.string_digits))));
-      if (!added) {
-        return fail(Reason::kOperationPending,
-                    "nothing was scheduled: " + device.text() + " has an open operation already");
-      }
-      const std::string words =
-          std::string(to_string(operation.kind)) + " by " + std::string(to_string(operation.auth));
-      CAPF_TRY(tx.audit().add(done(actor, "operation.schedule", operation, words).event));
-      answer.operations.push_back({std::move(operation), std::move(generated)});
-    }
+    std::vector<std::int64_t> ids;
+    for (const Phone& phone : locked) ids.push_back(phone.id);
+    CAPF_LET(const std::vector<Standing> phones, tx.operations().standings(ids, {}));
+    Sorted sorted = sort_to_schedule(phones, false);
+    CAPF_TRY(add_unknown(tx, missing_of(devices, locked), sorted));
+    CAPF_TRY(check_problems(sorted.problems, {}, "nothing was scheduled: "));
+    ScheduleAnswer answer;
+    CAPF_LET(answer.warnings, warnings_for(tx, request, completes_by, sorted.wanted));
+    CAPF_LET(answer.operations, add(tx, actor, bulk, completes_by, sorted.wanted));
     return answer;
   });
+}
+
+Result<Secret> Operations::string_for(const ScheduleBulk& bulk, const DeviceName& device) {
+  if (bulk.plan.auth != AuthMode::kString || bulk.plan.auth_string) return Secret();
+  if (bulk.strings.empty()) return generate_auth_string(random_);
+  const auto found = bulk.strings.find(device);
+  if (found != bulk.strings.end()) return found->second;
+  return fail(Reason::kInvalidAuthString, "nothing was scheduled: there is no string for " + device.text());
+}
+
+Result<std::vector<Scheduled>> Operations::add(Transaction& tx, const Actor& actor, const ScheduleBulk& bulk,
+                                               TimePoint completes_by, std::span<const Standing> phones) {
+  if (phones.empty()) return std::vector<Scheduled>{};
+  const OperationPlan& plan = bulk.plan;
+  const Operation common{.device = phones.front().device,
+                         .kind = plan.kind,
+                         .auth = plan.auth,
+                         .key = plan.key,
+                         .created_by = actor.name,
+                         .created_at = tx.now(),
+                         .completes_by = completes_by};
+  const std::string words = std::string(to_string(plan.kind)) + " by " + std::string(to_string(plan.auth));
+  CAPF_LET(const std::vector<std::int64_t> ids, tx.operations().next_ids(phones.size()));
+  std::vector<NewOperation> operations;
+  std::vector<AuditEvent> events;
+  std::vector<Scheduled> scheduled;
+  for (std::size_t i = 0; i < phones.size(); ++i) {
+    const DeviceName& device = phones[i].device;
+    CAPF_LET(Secret own, string_for(bulk, device));
+    NewOperation operation{.id = ids[i], .phone_id = phones[i].phone_id};
+    if (plan.auth == AuthMode::kString) {
+      const std::string_view digits = plan.auth_string ? plan.auth_string->text() : own.text();
+      operation.string_mac = strings_.mac(operation.id, device, digits);
+      operation.string_digits = static_cast<int>(digits.size());
+      operation.strings_limit = strings_limit(digits.size());
+    }
+    scheduled.push_back({operation_of(common, phones[i], operation), bulk.strings.empty() ? std::move(own) : Secret()});
+    events.push_back(done(actor, "operation.schedule", scheduled.back().operation, words).event);
+    operations.push_back(std::move(operation));
+  }
+  CAPF_LET(const int added, tx.operations().add_all(common, operations, bulk.run));
+  if (added != static_cast<int>(operations.size())) return fail(Reason::kChangedMeanwhile);
+  CAPF_TRY(tx.audit().add_all(events));
+  return scheduled;
 }
 
 Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, const Page& page) {

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <array>
+#include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,16 +15,22 @@
 #include "capf/domain/database.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/policy.h"
+#include "capf/service/bulk.h"
+#include "capf/service/prospects.h"
 
 namespace capf::service {
 
-struct ScheduleRequest {
-  std::vector<DeviceName> devices;
+/// An operation that is scheduled, alike for all phones.
+struct OperationPlan {
   OperationKind kind = OperationKind::kInstall;
   AuthMode auth = AuthMode::kString;
-  std::optional<Secret> auth_string;  ///< for every device; absent: one of 8 digits is generated for each
+  std::optional<Secret> auth_string;  ///< for every device; absent: each has its own
   KeyPolicy key;
   std::optional<TimePoint> completes_by;  ///< absent: 10 days ahead
+};
+
+struct ScheduleRequest : OperationPlan {
+  std::vector<DeviceName> devices;  ///< 1 to kPhonesInBatch, each once
 };
 
 struct Scheduled {
@@ -33,6 +43,61 @@ struct ScheduleAnswer {
   std::vector<std::string> warnings;
 };
 
+/// Why a bulk cannot do a phone.
+struct Problem {
+  std::string device;
+  Reason reason = Reason::kInternal;  ///< one of kProblems
+  std::string message;
+};
+inline constexpr std::array kProblems{Reason::kUnknownDevice, Reason::kDeviceBlocked, Reason::kOperationPending,
+                                      Reason::kNoPendingOperation};
+inline constexpr std::size_t kRunOctets = 16;
+
+/// A call of a bulk over operations.
+struct OperationBulk {
+  Bulk phones;
+  std::set<Reason> skipped;  ///< problems whose phones are left out; any other one refuses the call
+  Bytes run;  ///< kRunOctets, the same ones in each call, so that one that comes twice is done once; or empty
+};
+
+struct ScheduleBulk : OperationBulk {
+  OperationPlan plan;
+  std::map<DeviceName, Secret> strings;  ///< one for each phone that is scheduled; empty: they are generated
+  bool replace = false;                  ///< cancels an open operation, which is no problem then
+};
+
+/// A phone of which a bulk has no problem to tell.
+struct BulkPhone {
+  Phone phone;
+  bool done = false;  ///< by this run
+  Prospect prospect;
+};
+
+/// The findings of a call, if it were made now.
+struct BulkCheck {
+  std::int64_t count = 0;  ///< phones of the whole bulk, in the first call
+  std::vector<BulkPhone> phones;
+  std::vector<Problem> problems;
+  std::vector<std::string> warnings;
+  TimePoint completes_by;  ///< for the calls that follow
+  std::optional<BulkCursor> next;
+};
+
+struct BulkScheduled {
+  int selected = 0;                   ///< phones of this call
+  std::vector<Scheduled> operations;  ///< those of this run, which another call may have scheduled
+  std::vector<Problem> problems;      ///< those that were skipped
+  TimePoint completes_by;
+  std::optional<BulkCursor> next;  ///< absent: the bulk is done
+};
+
+struct BulkCancelled {
+  int selected = 0;
+  std::vector<Operation> operations;
+  std::vector<Problem> problems;
+  std::optional<BulkCursor> next;
+};
+
 /// The administrator's use cases of operations. Threads: any.
 class Operations {
  public:
@@ -40,8 +105,8 @@ class Operations {
              Botan::RandomNumberGenerator& random)
       : database_(database), strings_(strings), policy_(policy), random_(random) {}
 
-  /// All or nothing. Errors: UNKNOWN_DEVICE, OPERATION_PENDING, DEVICE_BLOCKED (FAILED_PRECONDITION's words name the
-  /// device), INVALID_DEADLINE, INVALID_KEY_POLICY, INVALID_AUTH_STRING, INVALID_REQUEST.
+  /// All or nothing. Errors: UNKNOWN_DEVICE, OPERATION_PENDING, DEVICE_BLOCKED (the words name the first device),
+  /// INVALID_DEADLINE, INVALID_KEY_POLICY, INVALID_AUTH_STRING, INVALID_REQUEST.
   Result<ScheduleAnswer> schedule(const Actor& actor, const ScheduleRequest& request);
   Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page);
   /// The open one, or the last. Errors: UNKNOWN_DEVICE, UNKNOWN_OPERATION.
@@ -49,7 +114,23 @@ class Operations {
   /// Errors: UNKNOWN_DEVICE, NO_PENDING_OPERATION.
   Result<Operation> cancel(const Actor& actor, const DeviceName& device);
 
+  // Bulks, call by call: what a call refuses, it does for none of its phones. Errors: those of take_batch() and of a
+  // problem that is not skipped.
+
+  /// Errors besides: those of schedule(); INVALID_AUTH_STRING where a phone has no string and others have.
+  Result<BulkScheduled> schedule(const Actor& actor, const ScheduleBulk& bulk);
+  Result<BulkCancelled> cancel(const Actor& actor, const OperationBulk& bulk);
+  /// Looks at what the call would do: every problem, and the deadline. Changes nothing.
+  Result<BulkCheck> check_schedule(const ScheduleBulk& bulk);
+  Result<BulkCheck> check_cancel(const OperationBulk& bulk);
+
  private:
+  Status check(const OperationPlan& plan) const;
+  /// The string of this phone alone, where it has one.
+  Result<Secret> string_for(const ScheduleBulk& bulk, const DeviceName& device);
+  Result<std::vector<Scheduled>> add(Transaction& tx, const Actor& actor, const ScheduleBulk& bulk,
+                                     TimePoint completes_by, std::span<const Standing> phones);
+
   Database& database_;
   const ca::StringKey& strings_;
   const SitePolicy& policy_;

@@ -22,27 +22,25 @@ bool vouches(const TrustAnchor& anchor, const DeviceName& device, const Prospect
 
 }  // namespace
 
-std::vector<std::string> warn_of(const Prospects& prospects) {
+Prospect prospect_of(const Prospects& prospects, std::int64_t phone_id, const DeviceName& device) {
   const bool by_certificate = prospects.auth == AuthMode::kLsc || prospects.auth == AuthMode::kMic;
-  std::vector<std::string> unvouched;
-  std::vector<std::string> without_lsc;
-  for (const Phone& phone : prospects.phones) {
-    const bool has_lsc = prospects.with_lsc.count(phone.id) != 0;
-    const bool vouched =
-        (prospects.auth == AuthMode::kLsc && has_lsc) ||
-        std::any_of(prospects.anchors.begin(), prospects.anchors.end(),
-                    [&](const TrustAnchor& anchor) { return vouches(anchor, phone.device, prospects); });
-    if (by_certificate && !vouched) unvouched.push_back(phone.device.text());
-    if (prospects.kind == OperationKind::kDelete && !has_lsc) without_lsc.push_back(phone.device.text());
-  }
+  const bool has_lsc = prospects.with_lsc.contains(phone_id);
+  const bool vouched = (prospects.auth == AuthMode::kLsc && has_lsc) ||
+                       std::any_of(prospects.anchors.begin(), prospects.anchors.end(),
+                                   [&](const TrustAnchor& anchor) { return vouches(anchor, device, prospects); });
+  return {.no_anchor = by_certificate && !vouched, .without_lsc = prospects.kind == OperationKind::kDelete && !has_lsc};
+}
+
+std::vector<std::string> warn_of(AuthMode auth, const Hopeless& phones) {
   std::vector<std::string> warnings;
-  if (!unvouched.empty()) {
+  if (!phones.no_anchor.empty()) {
     warnings.push_back(std::string("no trust anchor is for the MIC of these phones") +
-                       (prospects.auth == AuthMode::kLsc ? ", and they have no LSC" : "") +
-                       ", so that they will be refused: " + listed(unvouched, kNamed) + "; see 'trust add'");
+                       (auth == AuthMode::kLsc ? ", and they have no LSC" : "") +
+                       ", so that they will be refused: " + listed(phones.no_anchor, kNamed) + "; see 'trust add'");
   }
-  if (!without_lsc.empty()) {
-    warnings.push_back("these phones have no LSC on record that could be deleted: " + listed(without_lsc, kNamed));
+  if (!phones.without_lsc.empty()) {
+    warnings.push_back("these phones have no LSC on record that could be deleted: " +
+                       listed(phones.without_lsc, kNamed));
   }
   return warnings;
 }

@@ -121,8 +121,8 @@ Status revoke(Transaction& tx, const Actor& actor, std::span<const RevocableLsc>
 }
 
 Result<int> cancel_all(Transaction& tx, const Actor& actor, std::span<const std::int64_t> phone_ids,
-                       const std::string& message) {
-  CAPF_LET(const auto cancelled, tx.operations().cancel_all(phone_ids, message));
+                       const std::string& message, BytesView run) {
+  CAPF_LET(const auto cancelled, tx.operations().cancel_all(phone_ids, message, run));
   std::vector<AuditEvent> events;
   for (const EndedOperation& operation : cancelled) {
     events.push_back(done(actor, "operation.cancel", operation.device, message));

@@ -58,8 +58,9 @@ AuditEvent revoked(const Actor& actor, const RevocableLsc& lsc, RevocationReason
 /// Revokes live LSCs of locked phones; one on hold, for good.
 Status revoke(Transaction& tx, const Actor& actor, std::span<const RevocableLsc> lscs, RevocationReason reason);
 /// Cancels the open operations of these phones, none of which has issued more than one certificate. @return how many.
+/// @param run of the bulk that cancels, or empty
 Result<int> cancel_all(Transaction& tx, const Actor& actor, std::span<const std::int64_t> phone_ids,
-                       const std::string& message);
+                       const std::string& message, BytesView run = {});
 /// Keys that are compromised, for ever, and their phones, whose MICs would bring them back: cancels and blocks. The
 /// certificates are revoked. @return how many phones were not blocked before.
 Result<int> block_compromised(Transaction& tx, const Actor& actor, std::span<const Sha256> keys,

@@ -22,6 +22,14 @@ create trigger phone_tags_few after insert on phone_tags referencing new table a
   for each statement execute function check_phone_tags();
 grant select, insert, delete on phone_tags to capf_server;
 
+-- The bulks that have scheduled and cancelled an operation, so that a batch that is sent twice is done once.
+alter table operations add column run bytea, add column cancel_run bytea;
+alter table operations add constraint operations_runs
+  check (octet_length(run) = 16 and octet_length(cancel_run) = 16) not valid;
+grant update (cancel_run) on operations to capf_server;
+
+alter table operations validate constraint operations_runs;
+
 -- The LSC that each phone present uses: the latest one that it confirmed and that none took the place of. An LSC that
 -- has expired is valid here: only the time makes the difference.
 create table phone_lscs (

@@ -97,6 +97,7 @@ TEST_CASE("the server's role cannot alter the schema, delete records or become t
                            "update phones set device = 'SEP1'",
                            "update operations set auth = 'null'",
                            "update operations set phone_id = 1",
+                           "update operations set run = null",
                            "update certificates set der = ''",
                            "update administrators set role = 'admin'",
                            "update public_keys set owner = 'phone'",
@@ -190,6 +191,9 @@ void look_at_operations(Transaction& tx) {
   for (const OperationState state : kOperationStates) good(tx.operations().list({.state = state}, kPage));
   for (const OperationKind kind : kOperationKinds) good(tx.operations().list({.kind = kind}, kPage));
   CHECK(good(tx.operations().find_last(700))->id == 700);
+  const std::vector<std::int64_t> some{699, 700};
+  CHECK(good(tx.operations().find_all(some)).size() == 2);
+  CHECK(good(tx.operations().standings(some, Bytes(16, 1))).size() == 2);
 }
 
 void look_at_certificates(Transaction& tx) {

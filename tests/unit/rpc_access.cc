@@ -51,6 +51,8 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListOperations", "aou"},
     {"capf.v1.AdminService/GetOperation", "aou"},
     {"capf.v1.AdminService/CancelOperation", "ao"},
+    {"capf.v1.AdminService/ScheduleSelection", "ao"},
+    {"capf.v1.AdminService/CancelSelection", "ao"},
     {"capf.v1.AdminService/ListCertificates", "aou"},
     {"capf.v1.AdminService/GetCertificate", "aou"},
     {"capf.v1.AdminService/RevokeCertificates", "ao"},
