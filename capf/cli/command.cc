@@ -25,6 +25,22 @@ std::vector<std::string> Arguments::list(const std::string& name) const {
   return at == values_.end() ? std::vector<std::string>() : at->second;
 }
 
+Arguments Arguments::without(const std::string& name) const {
+  Arguments others = *this;
+  others.values_.erase(name);
+  return others;
+}
+
+std::string Arguments::line(const std::set<std::string>& leave) const {
+  std::string line;
+  for (const auto& [name, values] : values_) {
+    if (leave.contains(name)) continue;
+    if (values.empty()) line += (line.empty() ? "" : " ") + name;
+    for (const std::string& value : values) line += (line.empty() ? "" : " ") + name + '=' + value;
+  }
+  return line;
+}
+
 std::optional<std::int64_t> Arguments::number(const std::string& name) const {
   const std::string digits = text(name);
   std::int64_t value = 0;

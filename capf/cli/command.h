@@ -3,6 +3,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,10 @@ class Arguments {
   std::optional<TimePoint> deadline(const std::string& name) const;
   /// "90m", "12h", "10d", "2w".
   std::optional<std::chrono::seconds> age(const std::string& name) const;
+  /// The same without the value of one option.
+  Arguments without(const std::string& name) const;
+  /// All of them on one line, in the order of their names: "--auth=string KIND=install". @param leave names left out
+  std::string line(const std::set<std::string>& leave) const;
   Format format() const { return text("--output") == "json" ? Format::kJson : Format::kTable; }
 
  private:

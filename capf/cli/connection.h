@@ -21,6 +21,7 @@
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
+  X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \
   X(admin, VerifyCertificates) X(admin, SelectCertificates) X(admin, RevokeSelection) X(admin, RevokeKey)  \
   X(admin, ReleaseCertificates) X(admin, BlockCertificates) X(admin, UnblockCertificate)                   \

@@ -132,6 +132,19 @@ Json to_json(const v1::RecoverSiteResponse& recovered) {
                       {"withdrawn", recovered.withdrawn()}};
 }
 
+Json to_json(const v1::ScheduledOperation& scheduled) {
+  Json operation = to_json(scheduled.operation());
+  Json::Object members = *operation.object();
+  members.emplace_back("auth_string", text_or_null(scheduled.auth_string()));
+  return members;
+}
+
+Json to_json(const v1::BulkPhone& phone) {
+  return Json::Object{{"device", phone.device()},
+                      {"description", text_or_null(phone.description())},
+                      {"tags", Json::Array(phone.tags().begin(), phone.tags().end())}};
+}
+
 Json to_json(const v1::Operation& operation) {
   return Json::Object{{"device", operation.device()},
                       {"kind", spell(operation.kind())},

@@ -26,6 +26,9 @@ Json to_json(const v1::Phone& phone);
 Json to_json(const v1::GetPhoneResponse& phone);
 Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
+/// With its string.
+Json to_json(const v1::ScheduledOperation& scheduled);
+Json to_json(const v1::BulkPhone& phone);
 Json to_json(const v1::Certificate& certificate);
 Json to_json(const v1::BlockedCertificate& certificate);
 Json to_json(const v1::LimitedAddress& address);

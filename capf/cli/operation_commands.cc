@@ -2,56 +2,12 @@
 
 #include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
-#include "capf/client/argument.h"
+#include "capf/cli/schedule.h"
 
 namespace capf::cli {
 namespace {
 
 const std::vector<std::string> kKinds{"install", "delete", "troubleshoot"};
-
-Result<int> schedule(const Arguments& arguments, Connection& server) {
-  const auto devices = named_devices(arguments);
-  if (!devices) return report_usage(devices.error().message);
-  v1::ScheduleOperationsRequest request;
-  for (const DeviceLine& device : *devices) request.add_devices(device.device);
-  request.set_kind(kind_of(arguments.text("KIND")));
-  request.set_auth(auth_of(arguments.text("--auth")));
-  if (arguments.has("--string")) {
-    if (request.auth() != v1::AUTH_MODE_STRING) return report_usage("--string belongs to --auth string");
-    CAPF_LET(const Secret digits, client::read_auth_string(arguments.text("--string")));
-    request.set_auth_string(std::string(digits.text()));
-  }
-  request.mutable_key()->set_order(arguments.has("--key-order") ? key_order_of(arguments.text("--key-order"))
-                                                                : v1::KEY_ORDER_RSA);
-  request.mutable_key()->set_rsa_bits(static_cast<std::int32_t>(arguments.number("--rsa-size").value_or(0)));
-  request.mutable_key()->set_ec_bits(static_cast<std::int32_t>(arguments.number("--ec-size").value_or(0)));
-  if (arguments.has("--ec-size") && request.key().order() == v1::KEY_ORDER_RSA) {
-    warn("warning: --ec-size means nothing with --key-order rsa");
-  }
-  if (arguments.has("--rsa-size") && request.key().order() == v1::KEY_ORDER_EC) {
-    warn("warning: --rsa-size means nothing with --key-order ec");
-  }
-  if (const auto time = arguments.deadline("--completes-by")) set_time(*request.mutable_completes_by(), *time);
-
-  CAPF_LET(const auto response, server.call(request));
-  for (const std::string& warning : response.warnings()) warn("warning: " + warning);
-  // `capf-phone --strings` reads the first two columns.
-  List list(std::cout, arguments.format(),
-            {{"DEVICE", "device"},
-             {"STRING", "auth_string"},
-             {"KIND", "kind"},
-             {"AUTH", "auth"},
-             {"STATE", "state"},
-             {"COMPLETES BY", "completes_by"}});
-  for (const auto& scheduled : response.operations()) {
-    Json operation = to_json(scheduled.operation());
-    Json::Object members = *operation.object();
-    members.emplace_back("auth_string", text_or_null(scheduled.auth_string()));
-    list.add(std::move(members));
-  }
-  list.finish();
-  return 0;
-}
 
 std::vector<Column> operation_columns() {
   return {{"DEVICE", "device"},
@@ -102,14 +58,6 @@ Result<int> show_operation(const Arguments& arguments, Connection& server) {
   return 0;
 }
 
-Result<int> cancel(const Arguments& arguments, Connection& server) {
-  v1::CancelOperationRequest request;
-  request.set_device(named_device(arguments));
-  CAPF_LET(const auto response, server.call(request));
-  show(std::cout, arguments.format(), to_json(response.operation()));
-  return 0;
-}
-
 /// One line, or one JSON object, for each change: a stream has no end, so it is no array.
 Result<int> watch(const Arguments& arguments, Connection& server) {
   std::int64_t left = arguments.number("--limit").value_or(-1);
@@ -134,21 +82,39 @@ Result<int> watch(const Arguments& arguments, Connection& server) {
 std::vector<Command> operation_commands() {
   const Option device{"DEVICE", Option::Kind::kDevice, "the device name", true};
   return {
-      {"operation schedule",
-       "Schedules an operation for phones, for all of them or for none",
-       "capfctl operation schedule install SEP001122334455 --auth string",
-       {{"KIND", Option::Kind::kChoice, "what the phone shall do", true, false, kKinds},
-        {"DEVICE", Option::Kind::kText, "device names", false, true},
-        devices_file_option(),
-        as_written_option(),
-        {"--auth", Option::Kind::kChoice, "how the phone proves itself", true, false, {"string", "null", "lsc", "mic"}},
-        {"--string", Option::Kind::kText, "4 to 10 digits, '-' reads them from standard input (default: generated)"},
-        {"--key-order", Option::Kind::kChoice, "the key to make (default: rsa)", false, false, {"rsa", "ec", "ec-rsa"}},
-        {"--rsa-size", Option::Kind::kChoice, "bits (default: 2048)", false, false, {"1024", "2048", "3072", "4096"}},
-        {"--ec-size", Option::Kind::kChoice, "bits (default: 384)", false, false, {"256", "384", "521"}},
-        {"--completes-by", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +12h, +10d (default: +10d)"},
-        output_option()},
-       schedule},
+      {"operation schedule", "Schedules an operation for phones; up to 500 of them are done together or not at all",
+       "capfctl operation schedule install --tag floor-2 --auth string --strings floor-2.csv --sheet floor-2.html",
+       with_bulk({{"KIND", Option::Kind::kChoice, "what the phone shall do", true, false, kKinds},
+                  {"DEVICE", Option::Kind::kText, "device names", false, true},
+                  {"--auth",
+                   Option::Kind::kChoice,
+                   "how the phone proves itself",
+                   true,
+                   false,
+                   {"string", "null", "lsc", "mic"}},
+                  {"--string", Option::Kind::kText,
+                   "4 to 10 digits, '-' reads them from standard input; default: each "
+                   "phone has 8 digits of its own"},
+                  {"--strings", Option::Kind::kFile,
+                   "the new file for the phones' strings; one of this command that was interrupted is continued"},
+                  {"--sheet", Option::Kind::kFile, "write the strings to this HTML file too, for those who walk"},
+                  {"--key-order",
+                   Option::Kind::kChoice,
+                   "the key to make (default: rsa)",
+                   false,
+                   false,
+                   {"rsa", "ec", "ec-rsa"}},
+                  {"--rsa-size",
+                   Option::Kind::kChoice,
+                   "bits (default: 2048)",
+                   false,
+                   false,
+                   {"1024", "2048", "3072", "4096"}},
+                  {"--ec-size", Option::Kind::kChoice, "bits (default: 384)", false, false, {"256", "384", "521"}},
+                  {"--completes-by", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +12h, +10d (default: +10d)"},
+                  {"--skip", Option::Kind::kText, "leave out phones that are open,blocked,unknown"},
+                  {"--replace", Option::Kind::kFlag, "cancel open operations and schedule anew"}}),
+       schedule_operations},
       {"operation list",
        "Lists operations",
        "capfctl operation list --state pending",
@@ -170,11 +136,11 @@ std::vector<Command> operation_commands() {
        "capfctl operation show SEP001122334455",
        {device, as_written_option(), output_option()},
        show_operation},
-      {"operation cancel",
-       "Cancels the open operation of a device",
+      {"operation cancel", "Cancels open operations; of phones that are chosen by an option, of those that have one",
        "capfctl operation cancel SEP001122334455",
-       {device, as_written_option(), output_option()},
-       cancel},
+       with_bulk({{"DEVICE", Option::Kind::kText, "device names", false, true},
+                  {"--skip", Option::Kind::kText, "leave out phones that are none,unknown: without an operation"}}),
+       cancel_operations},
       {"operation watch",
        "Prints the changes of operations as they happen",
        "capfctl operation watch --output json",

@@ -137,7 +137,7 @@ capf::Status PhoneImporter::check_batch(const std::vector<PhoneRow>& rows, const
     }
   }
   tell_noted();
-  calls_.progress(found_.added + found_.changed + found_.unchanged + found_.skipped + found_.problems, 0);
+  calls_.progress(static_cast<std::int64_t>(rows.size()));
   return {};
 }
 
@@ -168,7 +168,7 @@ capf::Status PhoneImporter::import_batch(const std::vector<PhoneRow>& rows, cons
   done.added += response.added();
   done.changed += response.changed();
   done.unchanged += response.unchanged();
-  calls_.progress(done.added + done.changed + done.unchanged, found_.added + found_.changed + found_.unchanged);
+  calls_.progress(request.phones_size());
   return {};
 }
 
@@ -269,17 +269,16 @@ Result<ImportWishes> wishes_of(const Arguments& arguments) {
 Result<int> import_phones(const Arguments& arguments, Connection& server) {
   auto wishes = wishes_of(arguments);
   if (!wishes) return report_usage(wishes.error().message);
-  using Clock = std::chrono::steady_clock;
   const bool update = arguments.has("--update");
-  const Progress::Form form = Progress::form_of(arguments);
-  std::optional<Progress> progress(std::in_place, std::cerr, form, "phones checked", Clock::now());
+  const bool quiet = arguments.has("--quiet");
+  std::optional<Progress> progress(std::in_place, "phones checked", 0, quiet);
   ImportCalls calls{[&](const auto& request) { return server.call(request); },
                     [&](const auto& request) { return server.call(request); },
                     [&](const RowProblem& problem) {
                       progress->clear();
                       wishes->problems.add(problem);
                     },
-                    [&](std::int64_t done, std::int64_t of) { progress->show(done, of, Clock::now()); }};
+                    [&](std::int64_t done) { progress->add(done); }};
   PhoneImporter importer(wishes->file, wishes->options, update, wishes->skipped, std::move(calls));
   const auto found = importer.check();
   progress->clear();
@@ -291,10 +290,10 @@ Result<int> import_phones(const Arguments& arguments, Connection& server) {
     warn("this is what would be done; nothing was done");
     return 0;
   }
-  progress.emplace(std::cerr, form, "phones imported", Clock::now());
+  progress.emplace("phones imported", found->added + found->changed + found->unchanged, quiet);
   ImportResult done;
   const capf::Status imported = importer.import(done);
-  progress->clear();
+  progress.reset();
   if (!imported) {
     const std::int64_t phones = done.added + done.changed + done.unchanged;
     if (phones > 0) warn(std::to_string(phones) + " phones are done; the same command goes on with the others");
@@ -320,7 +319,7 @@ Command phone_import_command() {
            {"--skip", Kind::kText, "leave out rows with such problems: exists,case,refused,invalid"},
            {"--problems", Kind::kFile, "write the problems to this file, as CSV"},
            {"--dry-run", Kind::kFlag, "say what would be done, and do nothing"},
-           quiet_option(),
+           {"--quiet", Kind::kFlag, "do not say how far it is"},
            output_option()},
           import_phones};
 }

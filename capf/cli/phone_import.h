@@ -29,8 +29,8 @@ Result<std::set<Obstacle>> obstacles_from(std::string_view text);
 struct ImportCalls {
   std::function<Result<v1::CheckImportResponse>(const v1::CheckImportRequest&)> check;
   std::function<Result<v1::ImportPhonesResponse>(const v1::ImportPhonesRequest&)> send;
-  std::function<void(const RowProblem&)> tell;               ///< each problem, in the order of lines
-  std::function<void(std::int64_t, std::int64_t)> progress;  ///< phones that are done, and of how many; 0: not known
+  std::function<void(const RowProblem&)> tell;  ///< each problem, in the order of lines
+  std::function<void(std::int64_t)> progress;   ///< phones that one more call has done
 };
 
 struct ImportResult {

@@ -1,63 +1,74 @@
 #include "capf/cli/progress.h"
 
 #include <algorithm>
+#include <iostream>
+#include <utility>
 
 #include <unistd.h>
 
 namespace capf::cli {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
+constexpr std::chrono::seconds kUnsaid{1};
+constexpr std::chrono::milliseconds kBetweenUpdates{200};
+constexpr std::chrono::seconds kBetweenLines{10};
 
-constexpr seconds kFirstOnTerminal{1};
-constexpr milliseconds kBetweenOnTerminal{200};
-constexpr seconds kBetweenLines{10};
+Progress::Kind kind_of_output(bool quiet) {
+  if (quiet) return Progress::Kind::kNone;
+  return ::isatty(STDERR_FILENO) != 0 ? Progress::Kind::kTerminal : Progress::Kind::kLines;
+}
+
+std::string in_words(std::int64_t seconds) {
+  if (seconds < 120) return std::to_string(seconds) + " s";
+  return std::to_string((seconds + 30) / 60) + " min";
+}
 
 }  // namespace
 
-Progress::Progress(std::ostream& out, Form form, std::string what, Time begun)
-    : out_(out),
-      form_(form),
-      what_(std::move(what)),
-      begun_(begun),
-      next_(begun + (form == Form::kTerminal ? kFirstOnTerminal : kBetweenLines)) {}
+Progress::Progress(std::string what, std::int64_t total, bool quiet)
+    : Progress(std::move(what), total, kind_of_output(quiet), std::cerr,
+               [] { return std::chrono::steady_clock::now(); }) {}
 
-Progress::Form Progress::form_of(const Arguments& arguments) {
-  if (arguments.has("--quiet")) return Form::kNone;
-  return ::isatty(STDERR_FILENO) != 0 ? Form::kTerminal : Form::kLines;
+Progress::Progress(std::string what, std::int64_t total, Kind kind, std::ostream& out, std::function<Time()> now)
+    : what_(std::move(what)), total_(total), kind_(kind), out_(out), now_(std::move(now)), began_(now_()) {
+  said_ = began_;
 }
 
-void Progress::show(std::int64_t done, std::int64_t of, Time now) {
-  if (form_ == Form::kNone || now < next_) return;
-  const std::string line = words(done, of, now);
-  if (form_ == Form::kLines) {
-    out_ << line << '\n' << std::flush;
-    next_ = now + kBetweenLines;
-    return;
+Progress::~Progress() {
+  if (kind_ == Kind::kTerminal && shown_) out_ << std::endl;
+}
+
+void Progress::add(std::int64_t done) {
+  done_ += done;
+  const Time now = now_();
+  if (kind_ == Kind::kNone || now - began_ < kUnsaid) return;
+  const bool terminal = kind_ == Kind::kTerminal;
+  const auto between = terminal ? std::chrono::milliseconds(kBetweenUpdates) : std::chrono::milliseconds(kBetweenLines);
+  if (now - said_ < between && !(terminal && done_ >= total_)) return;
+  said_ = now;
+  shown_ = true;
+  // The terminal erases the rest of a longer line before.
+  if (terminal) {
+    out_ << '\r' << words(now) << "\x1b[K" << std::flush;
+  } else {
+    out_ << words(now) << std::endl;
   }
-  const std::size_t rest = shown_ > line.size() ? shown_ - line.size() : 0;
-  out_ << '\r' << line << std::string(rest, ' ') << std::flush;
-  shown_ = line.size() + rest;
-  next_ = now + kBetweenOnTerminal;
 }
 
 void Progress::clear() {
-  if (shown_ == 0) return;
-  out_ << '\r' << std::string(shown_, ' ') << '\r' << std::flush;
-  shown_ = 0;
+  if (kind_ == Kind::kTerminal && shown_) out_ << "\r\x1b[K" << std::flush;
+  shown_ = false;
 }
 
-/// "capfctl: 1200 of 5000 phones imported, 400 a second, 10 s left".
-std::string Progress::words(std::int64_t done, std::int64_t of, Time now) const {
-  const auto elapsed = std::max<std::int64_t>(1, std::chrono::duration_cast<milliseconds>(now - begun_).count());
-  const std::int64_t rate = done * 1000 / elapsed;
-  std::string text = "capfctl: " + std::to_string(done) + (of > 0 ? " of " + std::to_string(of) : "") + ' ' + what_ +
-                     ", " + std::to_string(rate) + " a second";
-  if (of > done && rate > 0) text += ", " + std::to_string((of - done + rate - 1) / rate) + " s left";
-  return text;
+/// "12000 of 100000 scheduled, 2400 a second, 37 s left".
+std::string Progress::words(Time now) const {
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(now - began_).count();
+  std::string text = std::to_string(done_) + (total_ > 0 ? " of " + std::to_string(total_) : "") + ' ' + what_;
+  if (done_ == 0 || passed == 0) return text;
+  text += ", " + std::to_string(done_ * 1000 / passed) + " a second";
+  if (total_ == 0) return text;
+  const std::int64_t left = std::max<std::int64_t>(total_ - done_, 0) * passed / done_ / 1000;
+  return text + ", " + in_words(left) + " left";
 }
-
-Option quiet_option() { return {"--quiet", Option::Kind::kFlag, "say nothing of the progress"}; }
 
 }  // namespace capf::cli

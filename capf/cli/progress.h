@@ -2,41 +2,44 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <ostream>
 #include <string>
 
-#include "capf/cli/command.h"
-
 namespace capf::cli {
 
-/// Says on standard error how far a bulk command is: on a terminal in one line, from its second second on; elsewhere a
-/// line every ten seconds; with --quiet nothing. Threads: one.
+/// Says how far a long command is, once it has lasted a second: on a terminal in one line that is written again, else
+/// in a line every 10 s. Threads: one.
 class Progress {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  enum class Form : std::uint8_t { kTerminal, kLines, kNone };
+  enum class Kind : std::uint8_t { kNone, kTerminal, kLines };
 
-  /// @param what is done: "phones imported"
-  Progress(std::ostream& out, Form form, std::string what, Time begun);
-  /// The form for this command line and this program's standard error.
-  static Form form_of(const Arguments& arguments);
+  /// On standard error. @param what "scheduled". @param total 0 where nobody knows. @param quiet for --quiet: says
+  /// nothing
+  Progress(std::string what, std::int64_t total, bool quiet);
+  Progress(std::string what, std::int64_t total, Kind kind, std::ostream& out, std::function<Time()> now);
+  /// Leaves the line on a terminal, so that what comes next begins a line of its own.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
 
-  /// @param of how many there are; 0: nobody knows
-  void show(std::int64_t done, std::int64_t of, Time now);
-  /// Removes the line from the terminal, because other text follows.
+  void add(std::int64_t done);
+  /// Takes the line off the terminal, because other text follows.
   void clear();
 
  private:
-  std::string words(std::int64_t done, std::int64_t of, Time now) const;
+  std::string words(Time now) const;
 
-  std::ostream& out_;
-  Form form_;
   std::string what_;
-  Time begun_;
-  Time next_;              ///< before then nothing is shown
-  std::size_t shown_ = 0;  ///< the length of the line on the terminal
+  std::int64_t total_;
+  Kind kind_;
+  std::ostream& out_;
+  std::function<Time()> now_;
+  Time began_;
+  Time said_;
+  bool shown_ = false;
+  std::int64_t done_ = 0;
 };
-
-Option quiet_option();
 
 }  // namespace capf::cli

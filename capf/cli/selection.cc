@@ -75,17 +75,6 @@ Result<std::set<std::string>> excepted_devices(const Arguments& arguments) {
   return devices;
 }
 
-/// Cuts named devices into slices, in the order of their names.
-std::vector<v1::PhoneSelection> slices_of(const std::set<std::string>& devices, const v1::PhoneSelection& properties) {
-  std::vector<v1::PhoneSelection> slices;
-  int count = 0;
-  for (const std::string& device : devices) {
-    if (count++ % kPhonesInBatch == 0) slices.push_back(properties);
-    slices.back().add_devices(device);
-  }
-  return slices;
-}
-
 std::vector<Option> selection_options() {
   using Kind = Option::Kind;
   Option tried{
@@ -127,8 +116,22 @@ std::vector<Option> selection_options() {
 }  // namespace
 
 std::vector<Option> with_selection(std::vector<Option> options) {
-  for (Option& option : selection_options()) options.push_back(std::move(option));
+  for (Option& option : selection_options()) {
+    const bool own =
+        std::any_of(options.begin(), options.end(), [&](const Option& each) { return each.name == option.name; });
+    if (!own) options.push_back(std::move(option));
+  }
   return options;
+}
+
+std::vector<v1::PhoneSelection> slices_of(const std::set<std::string>& devices, const v1::PhoneSelection& properties) {
+  std::vector<v1::PhoneSelection> slices;
+  int count = 0;
+  for (const std::string& device : devices) {
+    if (count++ % kPhonesInBatch == 0) slices.push_back(properties);
+    slices.back().add_devices(device);
+  }
+  return slices;
 }
 
 Result<Chosen> chosen_phones(const Arguments& arguments) {
@@ -142,11 +145,15 @@ Result<Chosen> chosen_phones(const Arguments& arguments) {
   }
   CAPF_LET(const std::vector<DeviceLine> named, named_devices(arguments));
   std::set<std::string> devices;
+  Chosen chosen{{}, true, !by_property};
   for (const DeviceLine& line : named) {
-    if (!excepted.contains(line.device)) devices.insert(line.device);
+    if (excepted.contains(line.device)) continue;
+    devices.insert(line.device);
+    chosen.lines.emplace(line.device, line.line);
   }
   if (devices.empty()) return fail(Reason::kInvalidRequest, "--except leaves none of the devices");
-  return Chosen{slices_of(devices, properties), true, !by_property};
+  chosen.slices = slices_of(devices, properties);
+  return chosen;
 }
 
 std::vector<Column> phone_columns() {

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,7 +14,8 @@
 
 namespace capf::cli {
 
-/// The options of a command that takes a selection of phones: its own ones, and behind them those of every selection.
+/// The options of a command that takes a selection of phones: its own ones, and behind them those of every selection
+/// but what it has by itself.
 std::vector<Option> with_selection(std::vector<Option> options);
 
 /// The phones of a command line, as the server is asked for them.
@@ -19,6 +23,7 @@ struct Chosen {
   std::vector<v1::PhoneSelection> slices;  ///< that make it up, at least one: of named devices, kPhonesInBatch each
   bool any = false;                        ///< whether an option chooses; --except alone does not
   bool named = false;                      ///< by DEVICE and --file alone
+  std::map<std::string, std::size_t> lines = {};  ///< of named devices in the file; 0: the command line
 };
 /// The devices of DEVICE and --file and the properties, all of which must fit. Remarks and faults go to standard error.
 /// Errors: INVALID_REQUEST.
@@ -26,6 +31,9 @@ Result<Chosen> chosen_phones(const Arguments& arguments);
 
 /// The columns of a list of phones.
 std::vector<Column> phone_columns();
+
+/// Cuts named devices into slices of kPhonesInBatch, in the order of their names. @param properties of each slice
+std::vector<v1::PhoneSelection> slices_of(const std::set<std::string>& devices, const v1::PhoneSelection& properties);
 
 /// Lists what a change of them would change: a sample for people, all of it for programs. @param what "changed"
 Result<int> list_chosen(const Arguments& arguments, Connection& server, const Chosen& chosen, const std::string& what);

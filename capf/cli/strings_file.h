@@ -61,6 +61,8 @@ class StringsFile {
   bool continued() const { return continued_; }
   /// The string that the file has for the device; null where it has none.
   const DeviceString* find(std::string_view device) const;
+  /// All strings, by device.
+  const std::map<std::string, DeviceString, std::less<>>& strings() const { return strings_; }
   /// Appends the strings of a batch, each for a device that has none. When it returns they are on disk, and the batch
   /// may be sent. Errors: INVALID_REQUEST where the disk is full, for one: the file is as before, nothing may be sent.
   Status add(std::vector<DeviceString> batch);

@@ -73,6 +73,19 @@ void check_schedule(BytesView octets) {
   CAPF_INVARIANT(schedule->key.check() && !schedule->devices.empty());
 }
 
+void check_bulk(BytesView octets) {
+  const auto request = read<v1::ScheduleSelectionRequest>(octets);
+  if (!request) return;
+  const auto schedule = rpc::schedule_from(*request);
+  for (const v1::DeviceString& each : request->strings()) {
+    CAPF_INVARIANT(each.digits().find_first_not_of('\0') == std::string::npos);
+  }
+  if (!schedule) return;
+  CAPF_INVARIANT(schedule->run.empty() || schedule->run.size() == service::kRunOctets);
+  CAPF_INVARIANT(schedule->strings.size() == static_cast<std::size_t>(request->strings_size()));
+  CAPF_INVARIANT(schedule->phones.selection.check() && schedule->plan.key.check());
+}
+
 void check_anchors(BytesView octets) {
   const auto request = read<v1::AddAnchorsRequest>(octets);
   if (!request) return;
@@ -129,7 +142,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       check_change(octets);
       check_import(octets);
       break;
-    case 2: check_schedule(octets); break;
+    case 2:
+      check_schedule(octets);
+      check_bulk(octets);
+      break;
     case 3: check_anchors(octets); break;
     case 4: check_filters(octets, kNow); break;
     case 5: check_cursor(octets); break;

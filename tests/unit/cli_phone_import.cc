@@ -7,7 +7,6 @@
 
 #include "capf/cli/arguments.h"
 #include "capf/cli/phone_import.h"
-#include "capf/cli/progress.h"
 
 using namespace capf;
 using namespace capf::cli;
@@ -65,7 +64,7 @@ struct Trial {
                             [this](const RowProblem& problem) {
                               told.push_back(std::to_string(problem.line) + ' ' + problem.device + ' ' + problem.words);
                             },
-                            [](std::int64_t, std::int64_t) {}});
+                            [](std::int64_t) {}});
     const auto result = importer.check();
     REQUIRE(result);
     found = *result;
@@ -161,32 +160,6 @@ TEST_CASE("what is skipped is a list of words that there are") {
     CAPTURE(bad);
     CHECK_FALSE(obstacles_from(bad));
   }
-}
-
-TEST_CASE("progress is a line on a terminal after a second, one every ten seconds elsewhere, or nothing") {
-  using std::chrono::milliseconds;
-  const Progress::Time begun{};
-  std::ostringstream out;
-  Progress terminal(out, Progress::Form::kTerminal, "phones imported", begun);
-  terminal.show(100, 1000, begun + milliseconds(999));
-  terminal.clear();
-  CHECK(out.str().empty());
-  terminal.show(500, 1000, begun + milliseconds(1000));
-  terminal.show(600, 1000, begun + milliseconds(1100));
-  const std::string line = "capfctl: 500 of 1000 phones imported, 500 a second, 1 s left";
-  CHECK(out.str() == "\r" + line);
-  terminal.clear();
-  CHECK(out.str() == "\r" + line + "\r" + std::string(line.size(), ' ') + "\r");
-
-  std::ostringstream log;
-  Progress lines(log, Progress::Form::kLines, "phones checked", begun);
-  for (int second = 1; second < 21; ++second) lines.show(second * 10, 0, begun + std::chrono::seconds(second));
-  CHECK(log.str() == "capfctl: 100 phones checked, 10 a second\ncapfctl: 200 phones checked, 10 a second\n");
-
-  std::ostringstream none;
-  Progress quiet(none, Progress::Form::kNone, "phones checked", begun);
-  quiet.show(1, 2, begun + std::chrono::hours(1));
-  CHECK(none.str().empty());
 }
 
 TEST_CASE("the command takes its options, several maps among them") {

@@ -298,6 +298,61 @@ TEST_CASE("the cursor of a bulk goes out and comes back") {
   }
 }
 
+TEST_CASE("a bulk over operations has a run of 16 octets, named problems, and devices for one call") {
+  v1::OperationBulk bulk;
+  bulk.mutable_selection()->add_devices("SEP1");
+  bulk.set_count(1);
+  CHECK(bulk_from(bulk)->run.empty());
+  bulk.set_run(std::string(16, '\x80'));
+  for (const char* problem : {"OPERATION_PENDING", "DEVICE_BLOCKED", "UNKNOWN_DEVICE", "NO_PENDING_OPERATION"}) {
+    bulk.add_skipped(problem);
+  }
+  const service::OperationBulk good = bulk_from(bulk).value();
+  CHECK(good.run == Bytes(16, 0x80));
+  CHECK(good.skipped.size() == 4);
+  CHECK(good.phones.count == 1);
+  for (const std::size_t octets : {15, 17}) {
+    bulk.set_run(std::string(octets, 'x'));
+    CHECK(reason_of(bulk_from(bulk)) == Reason::kInvalidRequest);
+  }
+  bulk.clear_run();
+  for (const char* problem : {"MIC_CHANGED", "", "operation_pending"}) {
+    bulk.set_skipped(0, problem);
+    CHECK(reason_of(bulk_from(bulk)) == Reason::kInvalidRequest);
+  }
+  bulk.clear_skipped();
+  for (int i = 1; i < kPhonesInBatch; ++i) bulk.mutable_selection()->add_devices("SEP" + std::to_string(1000 + i));
+  CHECK(bulk_from(bulk));
+  bulk.mutable_selection()->add_devices("SEP2");
+  CHECK(reason_of(bulk_from(bulk)) == Reason::kInvalidRequest);
+}
+
+TEST_CASE("the strings of a bulk are taken out of the message, also where it is refused") {
+  v1::ScheduleSelectionRequest request;
+  request.mutable_bulk()->mutable_selection()->set_all(true);
+  request.set_kind(v1::OPERATION_KIND_INSTALL);
+  request.set_auth(v1::AUTH_MODE_STRING);
+  const auto add = [&](const std::string& device, const std::string& digits) {
+    request.add_strings()->set_device(device);
+    request.mutable_strings()->rbegin()->set_digits(digits);
+  };
+  add("SEP1", "47114711");
+  add("SEP2", "08150815");
+  const service::ScheduleBulk schedule = schedule_from(request).value();
+  CHECK(schedule.strings.at(DeviceName::parse("SEP2").value()).text() == "08150815");
+  CHECK(request.strings(0).digits() == std::string(8, '\0'));
+  CHECK(request.strings(1).digits() == std::string(8, '\0'));
+  add("SEP2", "12345678");
+  CHECK(reason_of(schedule_from(request)) == Reason::kInvalidRequest);
+  CHECK(request.strings(2).digits() == std::string(8, '\0'));
+  request.mutable_strings(2)->set_device("SEP/3");
+  request.mutable_strings(2)->set_digits("12345678");
+  request.set_auth_string("123");
+  CHECK(reason_of(schedule_from(request)) == Reason::kInvalidDeviceName);
+  CHECK(request.strings(2).digits() == std::string(8, '\0'));
+  CHECK(request.auth_string() == std::string(3, '\0'));
+}
+
 TEST_CASE("a change of phones tells no description from an empty one") {
   v1::ChangePhonesRequest request;
   CHECK(reason_of(change_from(request)) == Reason::kInvalidRequest);

@@ -1,0 +1,210 @@
+"""Operations of many phones: scheduled and cancelled in batches, by a command that is killed, beside others, with problems."""
+
+import csv
+import json
+import signal
+import subprocess
+import unittest
+
+from e2e import rpc
+from e2e.rpc import admin_pb2, types_pb2
+from e2e.site import PROGRAMS, EndToEnd, eventually
+
+EC = ("--key-order", "ec", "--ec-size", "256")
+
+
+class BulkTest(EndToEnd, rpc.RefusalTests):
+    def phones(self, count, tag):
+        """Adds phones. @return their names, in order"""
+        devices = [self.device() for _ in range(count)]
+        self.site.capfctl("phone", "add", "--file", "-", input="\n".join(devices) + "\n")
+        self.site.capfctl("phone", "change", "--file", "-", "--add-tags", tag, input="\n".join(devices))
+        return devices
+
+    def schedule(self, *arguments, code=0, input=None):
+        return self.site.capfctl("operation", "schedule", "install", *arguments, *EC, code=code, input=input)
+
+    def cancel(self, *arguments, code=0, input=None):
+        return self.site.capfctl("operation", "cancel", *arguments, code=code, input=input)
+
+    def open_ones(self, tag):
+        """The devices with this tag that have an open operation."""
+        return [phone["device"] for phone in self.site.json("phone", "list", "--tag", tag, "--operation", "pending")]
+
+    def path(self, name):
+        return self.site.folder / f"{self._testMethodName}-{name}"
+
+    def strings(self, path):
+        """The strings of a file of --strings, by device."""
+        with open(path, newline="", encoding="utf-8") as file:
+            lines = [line for line in file if not line.startswith("#")]
+        return {row["device"]: row["string"] for row in csv.DictReader(lines)}
+
+
+class InterruptedTest(BulkTest):
+    COUNT = 2000
+
+    def test_strings_and_phones_stay_together_however_often_the_command_is_killed(self):
+        first = 0x001B0000_0000
+        devices = [f"SEP{first + number:012X}" for number in range(self.COUNT)]
+        self.site.capfctl("phone", "add", "--file", "-", input="\n".join(devices) + "\n")
+        half = devices[:self.COUNT // 2]
+        listed, strings, sheet = self.path("half.csv"), self.path("strings.csv"), self.path("sheet.html")
+        listed.write_text("\n".join(half) + "\n")
+        command = [PROGRAMS / "capfctl", "--state", self.site.server.state, "operation", "schedule", "install", "--file",
+                   listed, "--auth", "string", *EC, "--strings", strings, "--sheet", sheet]
+        # Once before the first string, once with the first batch on disk, once with the second.
+        for enough in (lambda: strings.exists(), lambda: len(self.strings(strings)) >= 500,
+                       lambda: len(self.strings(strings)) >= 1000):
+            process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE, text=True)
+            try:
+                eventually(lambda: enough() or process.poll() is not None, "the strings are there")
+            finally:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+            if process.returncode == 0:
+                break
+        before = self.strings(strings)
+        scheduled = set(self.site.sql("select device from operations o join phones p on p.id = o.phone_id "
+                                      f"where finished_at is null and device = any ('{{{','.join(half)}}}')"))
+        self.assertLessEqual(scheduled, set(before))
+        if process.returncode != 0:
+            self.schedule("--file", listed, "--auth", "string", "--strings", strings, "--sheet", sheet)
+        after = self.strings(strings)
+        self.assertEqual(set(after), set(half))
+        self.assertEqual({device: after[device] for device in before}, before)
+        runs = self.site.sql("select count(*), count(distinct run), count(distinct phone_id) from operations where run is "
+                             "not null and phone_id in (select id from phones where device like 'SEP001B0000%')")
+        self.assertEqual(runs, [f"{len(half)}|1|{len(half)}"])
+        self.assertEqual(strings.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(sheet.stat().st_mode & 0o777, 0o600)
+        text = sheet.read_text()
+        self.assertTrue(all(digits in text for digits in after.values()))
+        self.site.phone("--count", str(len(half)), "--first", half[0], "--concurrency", "16", "--strings", "-",
+                        input="".join(f"{device} {digits}\n" for device, digits in after.items()))
+        with_lsc = self.site.sql("select count(*) from phone_lscs where lsc = 'valid' and phone_id in "
+                                 "(select id from phones where device like 'SEP001B0000%')")
+        self.assertEqual(with_lsc, [str(len(half))])
+
+    def test_a_strings_file_is_continued_by_its_own_command_alone(self):
+        devices = self.phones(2, "continued")
+        strings = self.path("strings.csv")
+        self.schedule("--tag", "continued", "--auth", "string", "--strings", strings)
+        self.assertSays(self.schedule("--tag", "continued", "--auth", "string", "--strings", strings, code=1), "finished")
+        text = strings.read_text()
+        strings.write_text(text.replace("# finished\n", ""))
+        self.assertSays(self.schedule("--tag", "other", "--auth", "string", "--strings", strings, code=1), "another command")
+        self.schedule("--tag", "continued", "--auth", "string", "--strings", strings)
+        self.assertEqual(strings.read_text(), text)
+        for device, digits in self.strings(strings).items():
+            self.site.phone(device, "--string", digits)
+        self.assertEqual(sorted(self.strings(strings)), devices)
+
+
+class ProblemTest(BulkTest):
+    def test_every_problem_is_told_with_its_line_before_anything_is_done(self):
+        good, pending, blocked = self.phones(3, "problems")
+        self.site.schedule(pending, "install", "null")
+        self.site.capfctl("phone", "block", blocked)
+        lines = f"device\n{good}\n{pending}\nSEPFFFFFFFFFFFF\n{blocked}\n"
+        problems = self.path("problems.csv")
+        done = self.schedule("--file", "-", "--auth", "null", "--problems", problems, code=1, input=lines)
+        self.assertSays(done, f"standard input, line 3: OPERATION_PENDING: {pending}", "line 4: UNKNOWN_DEVICE",
+                        "line 5: DEVICE_BLOCKED", "3 phones have problems")
+        with open(problems, newline="", encoding="utf-8") as file:
+            told = {(row["line"], row["device"], row["reason"]) for row in csv.DictReader(file)}
+        self.assertEqual(told, {("3", pending, "OPERATION_PENDING"), ("4", "SEPFFFFFFFFFFFF", "UNKNOWN_DEVICE"),
+                                ("5", blocked, "DEVICE_BLOCKED")})
+        self.assertEqual(self.open_ones("problems"), [pending])
+        self.assertSays(self.schedule("--file", "-", "--auth", "null", "--skip", "open,unknown", code=1, input=lines),
+                        "DEVICE_BLOCKED", blocked)
+        self.schedule("--file", "-", "--auth", "null", "--skip", "open,unknown,blocked", input=lines)
+        self.assertEqual(self.open_ones("problems"), sorted([good, pending]))
+
+    def test_an_open_operation_is_replaced_where_that_is_said(self):
+        device = self.phones(1, "replaced")[0]
+        self.site.schedule(device, "install", "null")
+        self.schedule("--tag", "replaced", "--auth", "null", "--replace", "--completes-by", "+2h")
+        states = self.site.sql(f"select state from operations join phones p on p.id = phone_id where device = '{device}' "
+                               "order by operations.id")
+        self.assertEqual(states, ["cancelled", "pending"])
+        self.site.phone(device)
+
+    def test_strings_of_many_phones_need_a_file(self):
+        devices = self.phones(21, "many-strings")
+        self.assertSays(self.schedule("--tag", "many-strings", "--auth", "string", code=2), "--strings FILE", "21 phones")
+        self.assertEqual(self.open_ones("many-strings"), [])
+        shown = json.loads(self.schedule("--device", devices[0], "--auth", "string", "--output", "json").stdout)
+        self.assertEqual([row["device"] for row in shown], devices[:1])
+        self.site.phone(devices[0], "--string", shown[0]["auth_string"])
+
+    def test_warnings_have_a_count_and_come_once(self):
+        self.phones(3, "hopeless")
+        done = self.schedule("--tag", "hopeless", "--auth", "mic", "--dry-run")
+        self.assertSays(done, "3 phones will be refused: no trust anchor", "3 phones would be scheduled; nothing was done")
+        self.assertEqual(self.open_ones("hopeless"), [])
+        done = self.site.capfctl("operation", "schedule", "delete", "--tag", "hopeless", "--auth", "null", "--dry-run")
+        self.assertSays(done, "3 phones without an LSC", "null string proves nothing")
+
+    def test_options_that_do_not_go_together_are_refused(self):
+        device = self.phones(1, "misused")[0]
+        for arguments, words in [((device, "--auth", "null", "--strings", self.path("s")), "--auth string"),
+                                 ((device, "--auth", "string", "--string", "1234", "--strings", self.path("s")), "--strings"),
+                                 ((device, "--auth", "string", "--sheet", self.path("s")), "--sheet needs --strings"),
+                                 ((device, "--auth", "null", "--skip", "all"), "--skip takes"),
+                                 (("--auth", "null"), "--all chooses every phone")]:
+            with self.subTest(arguments):
+                self.assertSays(self.schedule(*arguments, code=2), words)
+        self.assertFalse(self.path("s").exists())
+        self.assertEqual(self.open_ones("misused"), [])
+
+
+class CancelTest(BulkTest):
+    def test_open_operations_of_a_selection_are_cancelled(self):
+        devices = self.phones(1001, "cancelled")
+        lines = "\n".join(devices[:1000]) + "\n"
+        self.schedule("--file", "-", "--auth", "null", input=lines)
+        self.assertSays(self.cancel("--tag", "cancelled", code=2), "1000 phones", "--yes")
+        self.assertSays(self.cancel("--tag", "cancelled", "--dry-run"), "1000 phones would be cancelled")
+        self.assertEqual(len(self.open_ones("cancelled")), 1000)
+        self.assertEqual(self.site.json("operation", "cancel", "--tag", "cancelled", "--yes"), {"cancelled": 1000})
+        self.assertEqual(self.open_ones("cancelled"), [])
+        self.assertSays(self.cancel("--file", "-", code=1, input="\n".join(devices[:2])), "NO_PENDING_OPERATION",
+                        "2 phones have problems")
+        self.cancel("--file", "-", "--skip", "none", input="\n".join(devices[:2]))
+
+    def test_a_phone_of_a_bulk_enrols_while_it_runs(self):
+        devices = self.phones(1500, "beside")
+        own = devices[-1]
+        digits = self.site.schedule(own, "install", "string", *EC)
+        process = subprocess.Popen([str(word) for word in (
+            PROGRAMS / "capfctl", "--state", self.site.server.state, "operation", "schedule", "install", "--tag", "beside",
+            "--auth", "null", *EC, "--skip", "open", "--yes")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.site.phone(own, "--string", digits)
+        self.assertEqual(process.wait(timeout=120), 0)
+        self.assertGreaterEqual(len(self.open_ones("beside")), 1499)
+
+
+class ClientTest(BulkTest):
+    def test_a_call_that_is_sent_twice_is_done_once(self):
+        devices = self.phones(2, "twice")
+        bulk = admin_pb2.OperationBulk(selection=admin_pb2.PhoneSelection(devices=devices), count=2, run=bytes(range(16)))
+        strings = [admin_pb2.DeviceString(device=device, digits="87654321") for device in devices]
+        wishes = dict(kind=types_pb2.OPERATION_KIND_INSTALL, auth=types_pb2.AUTH_MODE_STRING, strings=strings)
+        with rpc.admin_client(self.site) as admin:
+            answers = [admin.ScheduleSelection(bulk=bulk, **wishes) for _ in range(2)]
+            ids = [[each.operation.id for each in answer.operations] for answer in answers]
+            self.assertEqual(ids[0], ids[1])
+            self.assertEqual(len(ids[0]), 2)
+            cancelled = [admin.CancelSelection(bulk=bulk) for _ in range(2)]
+            self.assertEqual([[each.id for each in answer.operations] for answer in cancelled], [ids[0], ids[0]])
+            bulk.run = b"short"
+            self.assertEqual(self.refusal(admin.ScheduleSelection, bulk=bulk, **wishes).reason, "INVALID_REQUEST")
+            bulk.run = b""
+            bulk.skipped.append("BOREDOM")
+            self.assertEqual(self.refusal(admin.CancelSelection, bulk=bulk).reason, "INVALID_REQUEST")
+
+
+if __name__ == "__main__":
+    unittest.main()
