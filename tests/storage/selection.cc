@@ -40,7 +40,7 @@ TEST_CASE("a phone's LSC is beside it, as its certificates are changed") {
     operation = added_operation(tx, added_phone(tx));
     lsc = sample_lsc(tx, operation, good(tx.issuers().add(sample_issuer())));
     CHECK(lsc_of(tx, device().text()) == LscStatus::kNone);
-    lsc.id = good(tx.certificates().add(lsc));
+    lsc.id = added_certificate(tx, lsc);
     CHECK(lsc_of(tx, device().text()) == LscStatus::kNone);
   });
   in(*database, [&](Transaction& tx) {
