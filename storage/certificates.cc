@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/conditions.h"
+#include "storage/selection.h"
 
 namespace capf::storage {
 
@@ -59,8 +60,8 @@ RevocableLsc read_revocable(Columns& columns) {
 
 namespace {
 
-const std::string kSelect =
-    "select " + certificate_columns() + " from certificates c join phones p on p.id = c.phone_id";
+const std::string kFrom = " from certificates c join phones p on p.id = c.phone_id";
+const std::string kSelect = "select " + certificate_columns() + kFrom;
 
 const Statement kFindLsc{"certificates_find_lsc", kSelect + " where c.kind = 'lsc' and c.sha256 = $1::bytea"};
 const Statement kFindSerial{
@@ -138,8 +139,7 @@ std::string_view condition(CertificateState state) {
   CAPF_INVARIANT(false);
 }
 
-Conditions conditions(const CertificateSelection& selection) {
-  Conditions where;
+void add_conditions(Conditions& where, const CertificateSelection& selection) {
   where.add("c.kind = 'lsc' and c.not_after >= now()");
   where.add(selection.held ? "(c.revoked_at is null or c.revocation_reason = 6)" : "c.revoked_at is null");
   if (selection.devices) where.add("p.device like ?::text", like_pattern(*selection.devices));
@@ -156,10 +156,46 @@ Conditions conditions(const CertificateSelection& selection) {
     where.add("ltrim(c.serial, '\\x00'::bytea) = any (?::bytea[])", std::span<const SerialNumber>(selection.serials));
   }
   if (selection.through) where.add("c.id <= ?::bigint", *selection.through);
-  return where;
 }
 
-constexpr char kSelected[] = " from certificates c join phones p on p.id = c.phone_id";
+/// FROM and WHERE of what is selected.
+struct Selected {
+  explicit Selected(const CertificateSelection& selection) {
+    add_conditions(where, selection);
+    if (selection.phones) from += join_selected(where, *selection.phones);
+  }
+  std::string text() const { return from + where.text(); }
+
+  std::string from = kFrom;
+  Conditions where;
+  bool few = false;  ///< an index finds all of it
+};
+
+/// The same where an index finds all of it, if one does. Selections without phones are left to the planner.
+Result<Selected> find_selected(Session& session, const CertificateSelection& selection) {
+  Selected selected(selection);
+  selected.few = !selection.phones || !selection.serials.empty();
+  if (selected.few) return selected;
+  CAPF_LET(const auto rare, rare_ids(session, *selection.phones));
+  if (!rare) return selected;
+  selected.where.add("c.phone_id = any (?::bigint[])", std::span<const std::int64_t>(*rare));
+  selected.few = true;
+  return selected;
+}
+
+// A page looks at the next rows only where no index finds the phones, so that its work is bounded.
+const std::string kWindow = " order by id offset " + std::to_string(kFewPhones - 1) + " limit 1";
+const Statement kWindowOfPhones{"certificates_window_of_phones",
+                                "select id from phones where id > $1::bigint" + kWindow};
+const Statement kWindowOfCertificates{"certificates_window",
+                                      "select id from certificates where id > $1::bigint" + kWindow};
+
+/// The page of these rows. @param end of the window; nothing where it reaches to the last row
+template <class Row, class Id>
+SelectedPage<Row> page_of(std::vector<Row> rows, int limit, std::optional<std::int64_t> end, Id id) {
+  if (rows.size() == static_cast<std::size_t>(limit)) end = id(rows.back());
+  return {std::move(rows), end};
+}
 
 }  // namespace
 
@@ -211,44 +247,57 @@ Result<std::vector<std::int64_t>> Certificates::superseded_phones(TimePoint befo
 }
 
 Result<SelectionCount> Certificates::count(const CertificateSelection& selection) {
-  const Conditions where = conditions(selection);
-  CAPF_LET(const auto counts, session_.all_once("select count(*), count(distinct c.phone_id), coalesce(max(c.id), 0)" +
-                                                    std::string(kSelected) + where.text(),
-                                                where.parameters(), read_selection_count));
+  CAPF_LET(const Selected selected, find_selected(session_, selection));
+  CAPF_LET(const auto counts,
+           session_.all_once("select count(*), count(distinct c.phone_id), coalesce(max(c.id), 0)" + selected.text(),
+                             selected.where.parameters(), read_selection_count));
   return counts.front();
 }
 
-Result<std::vector<Certificate>> Certificates::list_selected(const CertificateSelection& selection, const Page& page) {
-  Conditions where = conditions(selection);
-  where.add("c.id > ?::bigint", page.after);
-  const std::string limit = where.parameter(page.limit);
-  return session_.all_once(kSelect + where.text() + " order by c.id limit " + limit + "::int", where.parameters(),
-                           read_certificate);
+Result<SelectedPage<Certificate>> Certificates::list_selected(const CertificateSelection& selection, const Page& page) {
+  CAPF_LET(Selected selected, find_selected(session_, selection));
+  selected.where.add("c.id > ?::bigint", page.after);
+  std::optional<std::int64_t> end;
+  if (!selected.few) {
+    CAPF_LET(end, session_.first(kWindowOfCertificates, Parameters(page.after), read_number));
+  }
+  if (end) selected.where.add("c.id <= ?::bigint", *end);
+  const std::string limit = selected.where.parameter(page.limit);
+  CAPF_LET(auto rows, session_.all_once("select " + certificate_columns() + selected.text() + " order by c.id limit " +
+                                            limit + "::int",
+                                        selected.where.parameters(), read_certificate));
+  return page_of(std::move(rows), page.limit, end, [](const Certificate& each) { return each.id; });
 }
 
 Result<std::optional<SerialNumber>> Certificates::find_missing(std::span<const SerialNumber> serials) {
   return session_.first(kMissing, Parameters(serials), read_serial);
 }
 
-Result<std::vector<std::int64_t>> Certificates::selected_phones(const CertificateSelection& selection,
-                                                                std::int64_t after, int limit) {
-  Conditions where = conditions(selection);
-  // A condition for both tables, so that neither is read from its beginning.
-  const std::string place = where.parameter(after) + "::bigint";
-  where.add("c.phone_id > " + place + " and p.id > " + place);
-  const std::string most = where.parameter(limit);
-  return session_.all_once("select distinct c.phone_id" + std::string(kSelected) + where.text() +
-                               " order by c.phone_id limit " + most + "::int",
-                           where.parameters(), read_number);
+Result<SelectedPage<std::int64_t>> Certificates::selected_phones(const CertificateSelection& selection,
+                                                                 const Page& page) {
+  CAPF_LET(Selected selected, find_selected(session_, selection));
+  // Conditions for both tables, so that neither is read from its beginning.
+  const std::string place = selected.where.parameter(page.after) + "::bigint";
+  selected.where.add("c.phone_id > " + place + " and p.id > " + place);
+  std::optional<std::int64_t> end;
+  if (!selected.few) {
+    CAPF_LET(end, session_.first(kWindowOfPhones, Parameters(page.after), read_number));
+  }
+  if (end) selected.where.add("c.phone_id <= ?::bigint and p.id <= ?::bigint", *end);
+  const std::string limit = selected.where.parameter(page.limit);
+  CAPF_LET(auto ids, session_.all_once("select distinct c.phone_id" + selected.text() + " order by c.phone_id limit " +
+                                           limit + "::int",
+                                       selected.where.parameters(), read_number));
+  return page_of(std::move(ids), page.limit, end, [](std::int64_t id) { return id; });
 }
 
 Result<std::vector<RevocableLsc>> Certificates::selected(const CertificateSelection& selection,
                                                          std::span<const std::int64_t> phone_ids) {
-  Conditions where = conditions(selection);
-  where.add("c.phone_id = any (?::bigint[])", phone_ids);
+  Selected selected(selection);
+  selected.where.add("c.phone_id = any (?::bigint[])", phone_ids);
   return session_.all_once("select c.id, c.phone_id, p.device, c.serial, c.operation_id, c.key_sha256" +
-                               std::string(kSelected) + where.text() + " order by c.phone_id, c.id",
-                           where.parameters(), read_revocable);
+                               selected.text() + " order by c.phone_id, c.id",
+                           selected.where.parameters(), read_revocable);
 }
 
 Result<std::vector<SerialStatus>> Certificates::statuses(std::int64_t issuer_id,

@@ -26,10 +26,9 @@ class Certificates final : public CertificateStore {
   Result<bool> release(std::int64_t id) override;
   Result<std::vector<std::int64_t>> superseded_phones(TimePoint before, int limit) override;
   Result<SelectionCount> count(const CertificateSelection& selection) override;
-  Result<std::vector<Certificate>> list_selected(const CertificateSelection& selection, const Page& page) override;
+  Result<SelectedPage<Certificate>> list_selected(const CertificateSelection& selection, const Page& page) override;
   Result<std::optional<SerialNumber>> find_missing(std::span<const SerialNumber> serials) override;
-  Result<std::vector<std::int64_t>> selected_phones(const CertificateSelection& selection, std::int64_t after,
-                                                    int limit) override;
+  Result<SelectedPage<std::int64_t>> selected_phones(const CertificateSelection& selection, const Page& page) override;
   Result<std::vector<RevocableLsc>> selected(const CertificateSelection& selection,
                                              std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<SerialStatus>> statuses(std::int64_t issuer_id, std::span<const SerialNumber> serials) override;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "storage/conditions.h"
-
 namespace capf::storage {
 namespace {
 
@@ -372,6 +370,23 @@ Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selectio
                                                    tables(selection) + where.text(),
                                                where.parameters(), read_count));
   return counts.front();
+}
+
+std::string join_selected(Conditions& where, const PhoneSelection& selection) {
+  where.add("p.removed_at is null");
+  add_conditions(where, selection);
+  return " cross join lateral (select p.id, p.device, p.model, p.blocked_at) n" + tables(selection);
+}
+
+Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, const PhoneSelection& selection) {
+  CAPF_LET(const auto rare, find_rare(session, selection));
+  if (!rare) return std::nullopt;
+  Conditions where;
+  const std::string few = first_few(properties(where, selection).at(*rare));
+  CAPF_LET(auto ids, session.all_once("select phone_id from " + few + " f", where.parameters(), read_number));
+  // Others may have added phones between the two statements.
+  if (ids.size() > static_cast<std::size_t>(kFewPhones)) return std::nullopt;
+  return ids;
 }
 
 }  // namespace capf::storage

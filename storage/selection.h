@@ -8,6 +8,7 @@
 
 #include "capf/domain/page.h"
 #include "capf/domain/phone_store.h"
+#include "storage/conditions.h"
 #include "storage/session.h"
 
 namespace capf::storage {
@@ -27,5 +28,13 @@ Result<std::vector<SelectedPhone>> select_of(Session& session, const PhoneSelect
                                              std::span<const std::int64_t> ids);
 /// PhoneStore::count(). Reads every phone where no property is rare.
 Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selection);
+
+// For statements about what phones have, over `phones p`:
+
+/// Adds the conditions that `p` is on record and has the selection's properties. @return what these need behind `p` in
+/// FROM: each is looked up by the phone's id. The names n, o, l, s and t are taken.
+std::string join_selected(Conditions& where, const PhoneSelection& selection);
+/// The phones of the rarest property that has at most kFewPhones, and perhaps others; nothing where there is none.
+Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, const PhoneSelection& selection);
 
 }  // namespace capf::storage

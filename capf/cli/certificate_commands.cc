@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <iostream>
-#include <set>
 
 #include <unistd.h>
 
 #include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
+#include "capf/cli/selection.h"
 #include "capf/client/key.h"
 #include "capf/client/site.h"
 #include "capf/domain/page.h"
@@ -67,36 +67,6 @@ Result<int> export_certificate(const Arguments& arguments, Connection& server) {
 
 constexpr int kSample = 20;
 
-/// The selections that together make up the command line's: a file of serial numbers is cut into slices.
-/// Errors: INVALID_SELECTION for a file without serial numbers, INVALID_REQUEST.
-Result<std::vector<v1::CertificateSelection>> selections(const Arguments& arguments) {
-  v1::CertificateSelection selection;
-  selection.set_devices(named_device(arguments, "--device"));
-  selection.set_models(arguments.text("--model"));
-  selection.set_state(arguments.text("--state"));
-  if (const auto issuer = arguments.number("--issuer")) selection.set_issuer(*issuer);
-  if (const auto time = arguments.time("--issued-after")) set_time(*selection.mutable_issued_after(), *time);
-  if (const auto time = arguments.time("--issued-before")) set_time(*selection.mutable_issued_before(), *time);
-  if (const auto time = arguments.time("--expires-before")) set_time(*selection.mutable_expires_before(), *time);
-  if (!arguments.has("--serials")) return std::vector{selection};
-
-  const std::string path = arguments.text("--serials");
-  CAPF_LET(const std::string text, read_input(path));
-  static const std::vector<SheetColumn> columns{{"serial", {"serial number"}}};
-  const Sheet sheet = read_sheet(text, columns);
-  CAPF_TRY(report_faults(sheet.faults, path));
-  std::set<std::string> serials;
-  for (const Sheet::Row& row : sheet.rows) serials.insert(serial_or_device(row.cells.front()));
-  if (serials.empty()) return fail(Reason::kInvalidSelection, path + " has no serial number");
-  std::vector<v1::CertificateSelection> slices;
-  std::size_t count = 0;
-  for (const std::string& serial : serials) {
-    if (count++ % kMostSerialsAtOnce == 0) slices.push_back(selection);
-    slices.back().add_serials(serial);
-  }
-  return slices;
-}
-
 /// Lists what a revocation of them would revoke: a sample for people, all of it for programs.
 Result<int> list_selected(const Arguments& arguments, Connection& server,
                           const std::vector<v1::CertificateSelection>& slices) {
@@ -104,6 +74,7 @@ Result<int> list_selected(const Arguments& arguments, Connection& server,
   List list(std::cout, arguments.format(), kColumns);
   std::int64_t count = 0;
   std::int64_t devices = 0;
+  int shown = 0;
   for (const v1::CertificateSelection& slice : slices) {
     v1::SelectCertificatesRequest request;
     *request.mutable_selection() = slice;
@@ -113,9 +84,11 @@ Result<int> list_selected(const Arguments& arguments, Connection& server,
       CAPF_LET(const auto response, server.call(request));
       count += response.count();
       devices += response.devices();
-      for (const auto& certificate : response.certificates()) list.add(to_json(certificate));
+      for (const auto& certificate : response.certificates()) {
+        if (all || shown++ < kSample) list.add(to_json(certificate));
+      }
       request.mutable_page()->set_token(response.next_page_token());
-    } while (all && !request.page().token().empty());
+    } while ((all || shown < kSample) && !request.page().token().empty());
   }
   list.finish();
   warn(std::to_string(count) + " certificates of " + std::to_string(devices) +
@@ -124,7 +97,7 @@ Result<int> list_selected(const Arguments& arguments, Connection& server,
 }
 
 Result<int> revoke_selection(const Arguments& arguments, Connection& server) {
-  CAPF_LET(const auto slices, selections(arguments));
+  CAPF_LET(const auto slices, chosen_certificates(arguments));
   if (arguments.has("--dry-run")) return list_selected(arguments, server, slices);
   const std::string reason = arguments.text("--reason");
   std::vector<std::int64_t> counts;
@@ -205,11 +178,7 @@ Result<int> revoke_key(const Arguments& arguments, Connection& server) {
 Result<int> revoke(const Arguments& arguments, Connection& server) {
   const bool named = arguments.has("SERIAL|DEVICE");
   const bool by_key = arguments.has("--key");
-  bool selected = false;
-  for (const char* property : {"--device", "--model", "--issuer", "--issued-after", "--issued-before",
-                               "--expires-before", "--state", "--serials"}) {
-    selected = selected || arguments.has(property);
-  }
+  const bool selected = chooses_certificates(arguments);
   if (named + by_key + selected > 1) {
     return report_usage("either SERIAL|DEVICE, or --key, or the properties of a selection");
   }
@@ -328,33 +297,20 @@ std::vector<Command> certificate_commands() {
       {"certificate revoke",
        "Revokes a certificate, all of a device, whatever has a key, or a selection; only a hold can be taken back",
        "capfctl certificate revoke --device 'SEP0011*' --issued-after 2030-01-01 --reason keyCompromise --dry-run",
-       {{"SERIAL|DEVICE", Option::Kind::kCertificate, "a serial number, or a device: all of its that have not expired"},
-        {"--reason",
-         Option::Kind::kChoice,
-         "in RFC 5280's spelling; keyCompromise also blocks the device",
-         false,
-         false,
-         {"unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
-          "certificateHold", "privilegeWithdrawn", "aACompromise"}},
-        {"--key", Option::Kind::kFile,
-         "a public key, certificate or request, or the SHA-256 of the public key: blocked for ever"},
-        {"--device", Option::Kind::kText, "selects those of devices that match this pattern: 'SEP0011*'"},
-        as_written_option(),
-        {"--model", Option::Kind::kText, "selects those of models that match this pattern"},
-        {"--issuer", Option::Kind::kNumber, "selects those of this issuer, by its id"},
-        {"--issued-after", Option::Kind::kTime, "selects those issued then or later"},
-        {"--issued-before", Option::Kind::kTime, "selects those issued before then"},
-        {"--expires-before", Option::Kind::kTime, "selects those that expire before then"},
-        {"--state",
-         Option::Kind::kChoice,
-         "selects those in this state",
-         false,
-         false,
-         {"issued", "confirmed", "superseded"}},
-        {"--serials", Option::Kind::kFile, "selects those of a file, one serial number a line; '-' for standard input"},
-        {"--dry-run", Option::Kind::kFlag, "say what is selected, and do nothing"},
-        yes_option(),
-        output_option()},
+       with_certificates({{"SERIAL|DEVICE", Option::Kind::kCertificate,
+                           "a serial number, or a device: all of its that have not expired"},
+                          {"--reason",
+                           Option::Kind::kChoice,
+                           "in RFC 5280's spelling; keyCompromise also blocks the device",
+                           false,
+                           false,
+                           {"unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded",
+                            "cessationOfOperation", "certificateHold", "privilegeWithdrawn", "aACompromise"}},
+                          {"--key", Option::Kind::kFile,
+                           "a public key, certificate or request, or the SHA-256 of the public key: blocked for ever"},
+                          {"--dry-run", Option::Kind::kFlag, "say what is selected, and do nothing"},
+                          yes_option(),
+                          output_option()}),
        revoke},
       {"certificate release",
        "Takes certificateHold back, of a certificate or all of a device",

@@ -113,15 +113,102 @@ std::vector<Option> selection_options() {
   };
 }
 
-}  // namespace
+/// Of the certificates themselves, also where a phone's property has the same name.
+std::vector<Option> certificate_options() {
+  using Kind = Option::Kind;
+  return {
+      {"--device", Kind::kText, "certificates of devices that match this pattern: 'SEP0011*'"},
+      {"--model", Kind::kText, "certificates of models that match this pattern"},
+      {"--issuer", Kind::kNumber, "certificates of this issuer, by its id"},
+      {"--issued-after", Kind::kTime, "certificates issued then or later"},
+      {"--issued-before", Kind::kTime, "certificates issued before then"},
+      {"--expires-before", Kind::kTime, "certificates that expire before then"},
+      {"--state", Kind::kChoice, "certificates in this state", false, false, {"issued", "confirmed", "superseded"}},
+      {"--serials", Kind::kFile, "certificates of a file, one serial number a line; '-' for standard input"},
+  };
+}
 
-std::vector<Option> with_selection(std::vector<Option> options) {
-  for (Option& option : selection_options()) {
+/// Adds those that are not there yet.
+void add_options(std::vector<Option>& options, std::vector<Option> more) {
+  for (Option& option : more) {
     const bool own =
         std::any_of(options.begin(), options.end(), [&](const Option& each) { return each.name == option.name; });
     if (!own) options.push_back(std::move(option));
   }
+}
+
+/// The command line without what means the certificates, or their revocation.
+Arguments without_certificates(Arguments arguments) {
+  for (const Option& option : certificate_options()) arguments = arguments.without(option.name);
+  return arguments.without("--reason");
+}
+
+/// The serial numbers of --serials, each once. Errors: INVALID_SELECTION where there is none, INVALID_REQUEST.
+Result<std::set<std::string>> chosen_serials(const Arguments& arguments) {
+  const std::string path = arguments.text("--serials");
+  if (path == "-" && (arguments.text("--file") == "-" || arguments.text("--except") == "-")) {
+    return fail(Reason::kInvalidRequest, "one of --serials, --file and --except can be standard input");
+  }
+  CAPF_LET(const std::string text, read_input(path));
+  static const std::vector<SheetColumn> columns{{"serial", {"serial number"}}};
+  const Sheet sheet = read_sheet(text, columns);
+  CAPF_TRY(report_faults(sheet.faults, path));
+  std::set<std::string> serials;
+  for (const Sheet::Row& row : sheet.rows) serials.insert(serial_or_device(row.cells.front()));
+  if (serials.empty()) return fail(Reason::kInvalidSelection, path + " has no serial number");
+  return serials;
+}
+
+v1::CertificateSelection certificate_properties(const Arguments& arguments) {
+  v1::CertificateSelection selection;
+  selection.set_devices(named_device(arguments, "--device"));
+  selection.set_models(arguments.text("--model"));
+  selection.set_state(arguments.text("--state"));
+  if (const auto issuer = arguments.number("--issuer")) selection.set_issuer(*issuer);
+  if (const auto time = arguments.time("--issued-after")) set_time(*selection.mutable_issued_after(), *time);
+  if (const auto time = arguments.time("--issued-before")) set_time(*selection.mutable_issued_before(), *time);
+  if (const auto time = arguments.time("--expires-before")) set_time(*selection.mutable_expires_before(), *time);
+  return selection;
+}
+
+}  // namespace
+
+std::vector<Option> with_selection(std::vector<Option> options) {
+  add_options(options, selection_options());
   return options;
+}
+
+std::vector<Option> with_certificates(std::vector<Option> options) {
+  add_options(options, certificate_options());
+  return with_selection(std::move(options));
+}
+
+bool chooses_certificates(const Arguments& arguments) {
+  const std::vector<Option> options = with_certificates({});
+  return std::any_of(options.begin(), options.end(), [&](const Option& option) {
+    return option.name != "--reason" && option.name != "--as-written" && arguments.has(option.name);
+  });
+}
+
+Result<std::vector<v1::CertificateSelection>> chosen_certificates(const Arguments& arguments) {
+  const v1::CertificateSelection properties = certificate_properties(arguments);
+  std::set<std::string> serials;
+  if (arguments.has("--serials")) {
+    CAPF_LET(serials, chosen_serials(arguments));
+  }
+  CAPF_LET(const Chosen phones, chosen_phones(without_certificates(arguments)));
+  std::vector<v1::CertificateSelection> slices;
+  for (const v1::PhoneSelection& some : phones.slices) {
+    v1::CertificateSelection slice = properties;
+    if (some.ByteSizeLong() > 0) *slice.mutable_phones() = some;
+    int count = 0;
+    for (const std::string& serial : serials) {
+      if (count++ % kMostSerialsAtOnce == 0) slices.push_back(slice);
+      slices.back().add_serials(serial);
+    }
+    if (serials.empty()) slices.push_back(slice);
+  }
+  return slices;
 }
 
 std::vector<v1::PhoneSelection> slices_of(const std::set<std::string>& devices, const v1::PhoneSelection& properties) {

@@ -29,6 +29,14 @@ struct Chosen {
 /// Errors: INVALID_REQUEST.
 Result<Chosen> chosen_phones(const Arguments& arguments);
 
+/// The same for a selection of certificates: the options of its own, and those of their phones whose names it leaves.
+std::vector<Option> with_certificates(std::vector<Option> options);
+/// Whether an option of with_certificates() is given that chooses.
+bool chooses_certificates(const Arguments& arguments);
+/// The selections that together make up the command line's, at least one: files of serial numbers and devices are cut
+/// into slices. Errors: INVALID_SELECTION for a file without serial numbers, INVALID_REQUEST.
+Result<std::vector<v1::CertificateSelection>> chosen_certificates(const Arguments& arguments);
+
 /// The columns of a list of phones.
 std::vector<Column> phone_columns();
 

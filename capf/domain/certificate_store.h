@@ -13,6 +13,7 @@
 #include "capf/domain/device.h"
 #include "capf/domain/page.h"
 #include "capf/domain/revocation.h"
+#include "capf/domain/selection.h"
 #include "capf/domain/serial.h"
 
 namespace capf {
@@ -36,13 +37,14 @@ struct CertificateSelection {
   std::optional<CertificateState> state;
   std::optional<TimePoint> superseded_before;  ///< then or before, and not revoked yet
   std::vector<SerialNumber> serials;           ///< without leading zero octets
+  std::optional<PhoneSelection> phones;        ///< of these phones; absent: also of removed ones
   bool held = true;                            ///< those on hold too
   std::optional<std::int64_t> through;         ///< none with a greater id
 
   /// Whether a property is given.
   bool names_any() const {
     return devices || models || issuer_id || issued_after || issued_before || expires_before || state ||
-           superseded_before || !serials.empty();
+           superseded_before || !serials.empty() || (phones && phones->names_any());
   }
 };
 
@@ -50,6 +52,13 @@ struct SelectionCount {
   std::int64_t certificates = 0;
   std::int64_t phones = 0;
   std::int64_t last_id = 0;  ///< the greatest
+};
+
+/// A page of what is selected. It may be short, or empty, where there is more behind it.
+template <class Row>
+struct SelectedPage {
+  std::vector<Row> rows;
+  std::optional<std::int64_t> next;  ///< where the next page begins; absent: this was the last one
 };
 
 /// The parts of an LSC's record that revoking needs.
@@ -86,12 +95,13 @@ class CertificateStore {
   /// Phones with an LSC that was superseded then or before and is not revoked yet, at most `limit`.
   virtual Result<std::vector<std::int64_t>> superseded_phones(TimePoint before, int limit) = 0;
   virtual Result<SelectionCount> count(const CertificateSelection& selection) = 0;
-  virtual Result<std::vector<Certificate>> list_selected(const CertificateSelection& selection, const Page& page) = 0;
+  /// By their ids.
+  virtual Result<SelectedPage<Certificate>> list_selected(const CertificateSelection& selection, const Page& page) = 0;
   /// One of these serial numbers that no LSC has.
   virtual Result<std::optional<SerialNumber>> find_missing(std::span<const SerialNumber> serials) = 0;
   /// Phones with a selected certificate, by their ids after `after`.
-  virtual Result<std::vector<std::int64_t>> selected_phones(const CertificateSelection& selection, std::int64_t after,
-                                                            int limit) = 0;
+  virtual Result<SelectedPage<std::int64_t>> selected_phones(const CertificateSelection& selection,
+                                                             const Page& page) = 0;
   /// Selected certificates of these phones; an empty selection selects all of their revocable ones.
   virtual Result<std::vector<RevocableLsc>> selected(const CertificateSelection& selection,
                                                      std::span<const std::int64_t> phone_ids) = 0;

@@ -308,10 +308,10 @@ grpc::Status AdminService::SelectCertificates(grpc::ServerContext* context,
     const TimePoint now = use_cases_.clock.now();
     response->set_count(view.count.certificates);
     response->set_devices(view.count.phones);
-    for (const Certificate& certificate : view.certificates) {
+    for (const Certificate& certificate : view.page.rows) {
       to_proto(certificate, now, WithDer::kNo, *response->add_certificates());
     }
-    response->set_next_page_token(next_page_token(view.certificates, page));
+    if (view.page.next) response->set_next_page_token(std::to_string(*view.page.next));
     return {};
   });
 }

@@ -108,7 +108,8 @@ Result<service::PhoneImport> import_from(const google::protobuf::RepeatedPtrFiel
 Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request);
 Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimePoint now);
 Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request);
-/// Errors: INVALID_REQUEST, INVALID_PATTERN, INVALID_TIME, INVALID_SERIAL; INVALID_SELECTION for an empty one.
+/// Errors: INVALID_REQUEST, INVALID_PATTERN, INVALID_TIME, INVALID_SERIAL, those of a selection of phones;
+/// INVALID_SELECTION for an empty one.
 Result<CertificateSelection> selection_from(const v1::CertificateSelection& selection, const std::string& reason);
 /// The same. Errors: also INVALID_PAGE for a cursor that no answer has given.
 Result<service::SelectionRequest> selection_from(const v1::RevokeSelectionRequest& request);

@@ -546,6 +546,9 @@ Result<CertificateSelection> selection_from(const v1::CertificateSelection& sele
     CAPF_LET(const SerialNumber serial, SerialNumber::parse(text));
     selected.serials.push_back(serial);
   }
+  if (selection.has_phones()) {
+    CAPF_LET(selected.phones, selection_from(selection.phones()));
+  }
   if (!selected.names_any()) return fail(Reason::kInvalidSelection);
   CAPF_LET(const RevocationReason wanted, revocation_reason_from(reason));
   selected.held = wanted != RevocationReason::kCertificateHold;

@@ -25,8 +25,7 @@ std::vector<std::int64_t> Batch::ids() const {
   return ids;
 }
 
-Status check_selection(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown) {
-  if (!selection.names_any()) return fail(Reason::kInvalidSelection);
+Status check_known(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown) {
   for (const std::int64_t id : selection.issuers) {
     CAPF_LET(const auto issuer, tx.issuers().find(id));
     if (!issuer) return fail(Reason::kUnknownIssuer, "there is no issuer " + std::to_string(id));
@@ -35,6 +34,11 @@ Status check_selection(Transaction& tx, const PhoneSelection& selection, bool le
   CAPF_LET(const auto missing, tx.phones().missing(selection.devices));
   if (!missing.empty()) return unknown_devices(tx, missing);
   return {};
+}
+
+Status check_selection(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown) {
+  if (!selection.names_any()) return fail(Reason::kInvalidSelection);
+  return check_known(tx, selection, leaves_unknown);
 }
 
 Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk) {

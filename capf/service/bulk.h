@@ -40,9 +40,12 @@ struct Preview {
   std::optional<BulkCursor> next;
 };
 
-/// Refuses a selection that no change may have. Errors: INVALID_SELECTION where it names nothing; UNKNOWN_DEVICE and
-/// UNKNOWN_ISSUER for what it names and is not on record. @param leaves_unknown as of Bulk
+/// Refuses a selection that no change may have. Errors: INVALID_SELECTION where it names nothing; those of
+/// check_known(). @param leaves_unknown as of Bulk
 Status check_selection(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown = false);
+/// Refuses devices and issuers that a selection names and that are not on record. Errors: UNKNOWN_DEVICE,
+/// UNKNOWN_ISSUER. @param leaves_unknown as of Bulk
+Status check_known(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown = false);
 /// Looks at the next batch; the bulk's count does not matter. Errors: those of check_selection().
 Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk);
 /// Locks the phones of the next batch. Errors: those of check_selection(); SELECTION_CHANGED where there are more

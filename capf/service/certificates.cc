@@ -9,6 +9,7 @@
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/service/bulk.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -119,6 +120,7 @@ Status check_selection(Transaction& tx, const CertificateSelection& selection) {
     CAPF_LET(const auto issuer, tx.issuers().find(*selection.issuer_id));
     if (!issuer) return fail(Reason::kUnknownIssuer);
   }
+  if (selection.phones) CAPF_TRY(check_known(tx, *selection.phones));
   CAPF_LET(const auto missing, tx.certificates().find_missing(selection.serials));
   if (missing) {
     return fail(Reason::kUnknownCertificate, "no LSC has the serial number " + serial_text(missing->view()));
@@ -275,7 +277,7 @@ Result<SelectionView> Certificates::select(const CertificateSelection& selection
     if (page.after == 0) {
       CAPF_LET(view.count, tx.certificates().count(selection));
     }
-    CAPF_LET(view.certificates, tx.certificates().list_selected(selection, page));
+    CAPF_LET(view.page, tx.certificates().list_selected(selection, page));
     return view;
   });
 }
@@ -300,7 +302,9 @@ Result<SelectionAnswer> Certificates::revoke_selection(const Actor& actor, const
     }
     selection.through = place.through;
     SelectionAnswer answer;
-    CAPF_LET(const auto phones, tx.certificates().selected_phones(selection, place.phone_id, kPhonesInBatch));
+    CAPF_LET(const auto page, tx.certificates().selected_phones(selection, {place.phone_id, kPhonesInBatch}));
+    if (page.next) answer.next = SelectionCursor{place.through, *page.next};
+    const std::vector<std::int64_t>& phones = page.rows;
     if (phones.empty()) return answer;
     // Now the LSCs that were issued while this waited for the locks are visible too.
     CAPF_TRY(tx.phones().lock_all(phones));
@@ -320,7 +324,6 @@ Result<SelectionAnswer> Certificates::revoke_selection(const Actor& actor, const
     } else {
       CAPF_TRY(service::revoke(tx, actor, chosen, request.reason));
     }
-    if (phones.size() == kPhonesInBatch) answer.next = SelectionCursor{place.through, phones.back()};
     return answer;
   });
 }

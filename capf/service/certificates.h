@@ -26,7 +26,7 @@ struct RevokeKeyAnswer {
 
 struct SelectionView {
   SelectionCount count;  ///< on the first page
-  std::vector<Certificate> certificates;
+  SelectedPage<Certificate> page;
 };
 
 /// The progress of revoking a selection; LSCs issued after it began are not part of it.

@@ -166,6 +166,24 @@ class ChangeTest(SelectionTest):
         self.assertEqual((self.shown(device)["description"], self.shown(device)["tags"]), (None, ["bad"]))
         self.assertSays(self.change("--tag", "nobody-has-it", "--description", "x"), "no phone in this selection")
 
+    def test_certificates_are_revoked_by_their_phones(self):
+        first, second, other = self.phones(3)
+        for device in (first, second, other):
+            self.site.phone(device, "--string", self.site.schedule(device, "install", "string"))
+        self.tag([first, second], "gone")
+        but = self.site.folder / "kept.csv"
+        but.write_text(second + "\n")
+        revoke = lambda *options: self.site.capfctl("certificate", "revoke", "--reason", "superseded", *options)
+        self.assertSays(revoke("--tag", "gone", "--dry-run"), "2 certificates of 2 devices would be revoked")
+        self.assertSays(revoke("--tag", "gone", "--except", but, "--dry-run"), "1 certificates of 1 devices")
+        self.assertSays(revoke("--tag", "gone", "--operation", "failed", "--dry-run"), "0 certificates")
+        self.assertEqual(self.found("--tag", "gone", "--lsc", "valid"), sorted([first, second]))
+        revoke("--tag", "gone", "--except", but, "--yes")
+        self.assertEqual(self.found("--tag", "gone", "--lsc", "revoked"), [first])
+        revoke("--file", but, "--yes")
+        self.assertEqual(self.found("--tag", "gone", "--lsc", "revoked"), sorted([first, second]))
+        self.assertEqual(self.shown(other)["lsc_status"], "valid")
+
     def test_a_selection_that_has_grown_is_refused(self):
         self.tag(self.phones(2), "growing")
         with rpc.admin_client(self.site) as admin:

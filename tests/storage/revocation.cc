@@ -224,12 +224,68 @@ TEST_CASE("each property of a selection chooses, and all that are named must fit
   selection.serials = {SerialNumber(record(site, first).serial)};
   const auto page = must(site.certificates.select(selection, {}));
   CHECK(page.count.certificates == 1);
-  CHECK(page.certificates.front().sha256 == sha256(first));
+  CHECK(page.page.rows.front().sha256 == sha256(first));
   const Bytes never{0x5f, 0x01};
   selection.serials.emplace_back(never);
   CHECK(refused(site.certificates.select(selection, {})) == Reason::kUnknownCertificate);
   CHECK(refused(revoke_all(site, selection, RevocationReason::kUnspecified, 9)) == Reason::kUnknownCertificate);
   CHECK(site.value("select count(*) from revocations") == "0");
+}
+
+TEST_CASE("each property of a selection of phones chooses their certificates") {
+  Site site;
+  const DeviceName first = site.add_phone("SEP1");
+  must(site.phones.add(site.administrator, {must(DeviceName::parse("SEP2"))}, "CP-8861"));
+  const DeviceName second = must(DeviceName::parse("SEP2"));
+  for (const DeviceName& device : {first, second}) site.enrol(device, PhoneKey());
+  site.value(
+      "with tag as (insert into phone_tags (phone_id, tag) select id, 'lobby' from phones where device = 'SEP1'), "
+      "blocked as (update phones set blocked_at = now() where device = 'SEP2'), "
+      "seen as (update phone_sightings set first_seen = now() - interval '9 days', last_seen = now() - interval "
+      "'9 days' where phone_id = (select id from phones where device = 'SEP2')) select 1");
+  const TimePoint now = SystemClock().now();
+  struct Row {
+    const char* what;
+    PhoneSelection phones;
+    std::int64_t count;
+  };
+  const std::vector<Row> rows{
+      {"all", {.all = true}, 2},
+      {"devices", {.devices = {second}}, 1},
+      {"patterns", {.patterns = {must(Pattern::parse("SEP*"))}}, 2},
+      {"excepts", {.all = true, .excepts = {first}}, 1},
+      {"tags", {.tags = {"lobby"}}, 1},
+      {"models", {.models = {must(Pattern::parse("CP-88*"))}}, 1},
+      {"lscs", {.lscs = {LscStatus::kValid}}, 2},
+      {"no such lsc", {.lscs = {LscStatus::kRevoked}}, 0},
+      {"expires_before", {.expires_before = now + hours{24}}, 0},
+      {"issuers", {.issuers = {1}}, 2},
+      {"issuer_expires_before", {.issuer_expires_before = now + hours{24}}, 0},
+      {"auths", {.auths = {AuthMode::kMic}}, 0},
+      {"operations", {.operations = {OperationStatus::kSucceeded}}, 2},
+      {"no operation", {.operations = {OperationStatus::kNone}}, 0},
+      {"reasons", {.reasons = {Reason::kMicChanged}}, 0},
+      {"tried", {.tried = true}, 0},
+      {"not_seen_since", {.not_seen_since = now - hours{24 * 8}}, 1},
+      {"blocked", {.blocked = true}, 1},
+      {"locked", {.locked = true}, 0},
+      {"two", {.tags = {"lobby"}, .blocked = true}, 0},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    CertificateSelection selection;
+    selection.phones = row.phones;
+    CHECK(count(site, selection) == row.count);
+    CHECK(static_cast<std::int64_t>(must(site.certificates.select(selection, {})).page.rows.size()) == row.count);
+  }
+  CertificateSelection selection;
+  selection.phones = PhoneSelection{.devices = {must(DeviceName::parse("SEP9"))}};
+  CHECK(refused(site.certificates.select(selection, {})) == Reason::kUnknownDevice);
+  selection.phones = PhoneSelection{.tags = {"lobby"}};
+  CHECK(must(revoke_all(site, selection, RevocationReason::kSuperseded, 1)).revoked == 1);
+  CHECK(
+      site.value("select device from phones p join certificates c on c.phone_id = p.id where revoked_at is not null") ==
+      "SEP1");
 }
 
 TEST_CASE("a selection that has grown since it was counted is refused, and one that shrank is not") {

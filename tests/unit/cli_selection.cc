@@ -196,3 +196,56 @@ TEST_CASE("an empty text is a value of an option") {
   CHECK(change.text("--description").empty());
   CHECK(change.list("DEVICE") == std::vector<std::string>{"SEP1"});
 }
+
+namespace {
+
+std::vector<v1::CertificateSelection> certificates(const std::string& options) {
+  const Arguments line = arguments("certificate revoke --reason superseded " + options);
+  const auto slices = chosen_certificates(line);
+  REQUIRE(slices);
+  CHECK(chooses_certificates(line));
+  return *slices;
+}
+
+}  // namespace
+
+TEST_CASE("a word that certificates and phones have in common means the certificates") {
+  const auto slices = certificates("--device SEP* --model CP-* --issuer 1 --expires-before 2030-01-02 --state issued");
+  REQUIRE(slices.size() == 1);
+  CHECK(slices.front().devices() == "SEP*");
+  CHECK(slices.front().models() == "CP-*");
+  CHECK(slices.front().issuer() == 1);
+  CHECK(slices.front().has_expires_before());
+  CHECK_FALSE(slices.front().has_phones());
+}
+
+TEST_CASE("certificates are chosen by their phones' properties beside their own") {
+  const Folder folder;
+  const auto slices = certificates("--model CP-* --tag lobby --not-seen-since 2030-01-02 --operation failed --except " +
+                                   file_of(folder, "but.csv", "SEP1\n"));
+  REQUIRE(slices.size() == 1);
+  CHECK(slices.front().models() == "CP-*");
+  const v1::PhoneSelection& phones = slices.front().phones();
+  CHECK(joined(phones.tags()) == "lobby ");
+  CHECK(joined(phones.operations()) == "failed ");
+  CHECK(joined(phones.excepts()) == "SEP1 ");
+  CHECK(phones.has_not_seen_since());
+  CHECK(phones.models().empty());
+  CHECK(phones.reasons().empty());
+  CHECK_FALSE(chooses_certificates(arguments("certificate revoke SEP1 --as-written --reason superseded --yes")));
+}
+
+TEST_CASE("each slice of devices is taken with each slice of serial numbers") {
+  const Folder folder;
+  std::string devices;
+  for (int i = 0; i < kPhonesInBatch + 1; ++i) devices += "SEP" + std::to_string(1000 + i) + "\n";
+  std::string serials;
+  for (int i = 0; i < kMostSerialsAtOnce + 1; ++i) serials += std::to_string(100000 + i) + "\n";
+  const auto slices = certificates("--file " + file_of(folder, "devices.csv", devices) + " --serials " +
+                                   file_of(folder, "serials.csv", serials));
+  REQUIRE(slices.size() == 4);
+  CHECK(slices[0].phones().devices_size() == kPhonesInBatch);
+  CHECK(slices[0].serials_size() == kMostSerialsAtOnce);
+  CHECK(slices[3].phones().devices_size() == 1);
+  CHECK(slices[3].serials_size() == 1);
+}

@@ -252,6 +252,22 @@ TEST_CASE("every field of a selection of phones is taken") {
   CHECK(selected.excepts.front().text() == "SEP2");
 }
 
+TEST_CASE("certificates are selected by their phones, and excepted phones alone select none") {
+  v1::CertificateSelection fields;
+  fields.mutable_phones()->add_excepts("SEP2");
+  CHECK(reason_of(selection_from(fields, "superseded")) == Reason::kInvalidSelection);
+  fields.mutable_phones()->add_tags("lobby");
+  const CertificateSelection selected = selection_from(fields, "superseded").value();
+  REQUIRE(selected.phones);
+  CHECK(selected.phones->tags == std::vector<std::string>{"lobby"});
+  CHECK(selected.phones->excepts.front().text() == "SEP2");
+  fields.mutable_phones()->add_tags("a b");
+  CHECK(reason_of(selection_from(fields, "superseded")) == Reason::kInvalidRequest);
+  fields.clear_phones();
+  fields.set_issuer(1);
+  CHECK_FALSE(selection_from(fields, "superseded")->phones);
+}
+
 TEST_CASE("a value that no phone can have is refused with the property that has it") {
   const auto refusal = [](void (*spoil)(v1::PhoneSelection&)) {
     v1::PhoneSelection fields;
