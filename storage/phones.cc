@@ -58,7 +58,7 @@ std::vector<std::string> tags(Columns& columns) {
   return list;
 }
 
-// What an administrator sees of a phone beside what an enrolment rests on.
+// An administrator sees these beside the columns that an enrolment rests on.
 constexpr Column<PhoneLsc> kLsc[]{
     {"case when l.lsc = 'valid' and l.not_after < now() then 'expired' else coalesce(l.lsc, 'none') end",
      into<&PhoneLsc::status, word<parse_lsc_status>>},

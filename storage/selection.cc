@@ -1,6 +1,7 @@
 #include "storage/selection.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace capf::storage {
 namespace {
@@ -163,11 +164,10 @@ Property of_issuers(Conditions& where, const PhoneSelection& selection) {
   return {"select phone_id from phone_lscs where issuer_id = any (" + those + ")" + end};
 }
 
-/// Nothing where an operation of any age may be the one, or none.
-std::optional<std::string> of_operation(OperationStatus status) {
+std::string of_operation(OperationStatus status) {
   const std::string state = "'" + std::string(to_string(status)) + "'";
   switch (status) {
-    case OperationStatus::kNone: return std::nullopt;
+    case OperationStatus::kNone: break;
     case OperationStatus::kOverdue:
       return "select phone_id from operations where finished_at is null and completes_by < now() order by completes_by";
     case OperationStatus::kPending:
@@ -187,62 +187,64 @@ std::optional<std::string> of_operation(OperationStatus status) {
 
 Property of_operations(const PhoneSelection& selection) {
   Property property;
-  for (const OperationStatus status : selection.operations) {
-    const auto query = of_operation(status);
-    if (!query) return {};
-    property.push_back(*query);
-  }
+  for (const OperationStatus status : selection.operations) property.push_back(of_operation(status));
   return property;
 }
 
-Property of_models(Conditions& where, const PhoneSelection& selection) {
-  const auto has_star = [](const Pattern& pattern) { return pattern.text().find('*') != std::string::npos; };
-  if (std::any_of(selection.models.begin(), selection.models.end(), has_star)) return {};
-  return {"select id as phone_id from phones where model is not null and removed_at is null and model = any (" +
-          array(where, selection.models, kText) + ")"};
+bool is_one_of(const std::vector<OperationStatus>& statuses, OperationStatus status) {
+  return std::find(statuses.begin(), statuses.end(), status) != statuses.end();
 }
+bool has_star(const Pattern& pattern) { return pattern.text().find('*') != std::string::npos; }
 
-/// The properties of a selection that an index finds.
-std::vector<Property> properties(Conditions& where, const PhoneSelection& selection) {
-  std::vector<Property> found;
-  const auto add = [&](bool asked, auto property) {
-    if (!asked) return;
-    if (Property queries = property(); !queries.empty()) found.push_back(std::move(queries));
+using Finder = std::function<Property(Conditions&)>;
+
+/// The properties of a selection that an index finds. The selection outlives them.
+std::vector<Finder> finders(const PhoneSelection& selection) {
+  std::vector<Finder> found;
+  const auto add = [&](bool asked, Finder finder) {
+    if (asked) found.push_back(std::move(finder));
   };
-  add(!selection.devices.empty(), [&]() -> Property {
+  add(!selection.devices.empty(), [&](Conditions& where) -> Property {
     return {"select id as phone_id from phones where removed_at is null and device = any (" +
             array(where, selection.devices, kText) + ")"};
   });
-  add(!selection.tags.empty(), [&]() -> Property {
+  add(!selection.tags.empty(), [&](Conditions& where) -> Property {
     return {"select phone_id from phone_tags where tag = any (" +
             where.parameter(std::span<const std::string>(selection.tags)) + "::text[])"};
   });
-  add(!selection.models.empty(), [&] { return of_models(where, selection); });
-  add(!selection.lscs.empty() || selection.expires_before, [&] { return of_lsc(where, selection); });
-  add(!selection.issuers.empty() || selection.issuer_expires_before, [&] { return of_issuers(where, selection); });
-  add(!selection.operations.empty(), [&] { return of_operations(selection); });
-  add(!selection.reasons.empty(), [&]() -> Property {
+  add(!selection.models.empty() && std::none_of(selection.models.begin(), selection.models.end(), has_star),
+      [&](Conditions& where) -> Property {
+        return {"select id as phone_id from phones where model is not null and removed_at is null and model = any (" +
+                array(where, selection.models, kText) + ")"};
+      });
+  add(!selection.lscs.empty() || selection.expires_before, [&](Conditions& where) { return of_lsc(where, selection); });
+  add(!selection.issuers.empty() || selection.issuer_expires_before,
+      [&](Conditions& where) { return of_issuers(where, selection); });
+  // A phone that has no operation is in no row of theirs.
+  add(!selection.operations.empty() && !is_one_of(selection.operations, OperationStatus::kNone),
+      [&](Conditions&) { return of_operations(selection); });
+  add(!selection.reasons.empty(), [&](Conditions& where) -> Property {
     return {"select phone_id from operations where reason is not null and reason = any (" +
             array(where, selection.reasons, kWord) + ")"};
   });
-  add(selection.tried, [&]() -> Property {
+  add(selection.tried, [&](Conditions& where) -> Property {
     if (selection.refusals.empty()) return {"select phone_id from phone_attempts order by phone_id"};
     return {"select phone_id from phone_attempts where reason = any (" + array(where, selection.refusals, kWord) + ")"};
   });
-  add(selection.not_seen_since.has_value(), [&]() -> Property {
+  add(selection.not_seen_since.has_value(), [&](Conditions& where) -> Property {
     return {"select phone_id from phone_sightings where last_seen < " + where.parameter(*selection.not_seen_since) +
             "::timestamptz order by last_seen"};
   });
-  add(selection.blocked == true, []() -> Property {
+  add(selection.blocked == true, [](Conditions&) -> Property {
     return {"select id as phone_id from phones where removed_at is null and blocked_at is not null order by device"};
   });
   add(selection.locked == true,
-      []() -> Property { return {"select phone_id from device_strings where locked_until > now()"}; });
+      [](Conditions&) -> Property { return {"select phone_id from device_strings where locked_until > now()"}; });
   return found;
 }
 
-std::string first_few(const Property& property) {
-  const std::string limit = " limit " + std::to_string(kFewPhones + 1);
+std::string first(int phones, const Property& property) {
+  const std::string limit = " limit " + std::to_string(phones);
   std::string text;
   for (const std::string& query : property) {
     text += (text.empty() ? "(" : " union all ") + std::string("select phone_id from (") + query + limit + ") q";
@@ -261,9 +263,9 @@ Result<std::optional<std::size_t>> find_rare(Session& session, const PhoneSelect
   Conditions where;
   std::string text;
   std::size_t place = 0;
-  for (const Property& property : properties(where, selection)) {
+  for (const Finder& finder : finders(selection)) {
     text += (text.empty() ? "" : " union all ") + std::string("select ") + std::to_string(place++) +
-            "::bigint, count(*) from " + first_few(property) + " f";
+            "::bigint, count(*) from " + first(kFewPhones + 1, finder(where)) + " f";
   }
   if (text.empty()) return std::nullopt;
   CAPF_LET(const auto sizes, session.all_once(text, where.parameters(), read_size));
@@ -288,10 +290,11 @@ std::string common_prefix(const std::vector<Pattern>& patterns) {
 
 const std::string kPresent = "select p.id, p.device, p.model, p.blocked_at from phones p where p.removed_at is null";
 
-/// All phones of the rare property.
+/// All phones of the rare property. Others may have added some since it was found rare: there is room for as many
+/// again.
 std::string rare_phones(Conditions& where, const PhoneSelection& selection, std::size_t rare) {
-  return kPresent + " and p.id = any (array(select phone_id from " + first_few(properties(where, selection).at(rare)) +
-         " f))";
+  return kPresent + " and p.id = any (array(select phone_id from " +
+         first(2 * kFewPhones, finders(selection).at(rare)(where)) + " f))";
 }
 
 /// Present phones whose names can match.
@@ -382,7 +385,7 @@ Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, cons
   CAPF_LET(const auto rare, find_rare(session, selection));
   if (!rare) return std::nullopt;
   Conditions where;
-  const std::string few = first_few(properties(where, selection).at(*rare));
+  const std::string few = first(kFewPhones + 1, finders(selection).at(*rare)(where));
   CAPF_LET(auto ids, session.all_once("select phone_id from " + few + " f", where.parameters(), read_number));
   // Others may have added phones between the two statements.
   if (ids.size() > static_cast<std::size_t>(kFewPhones)) return std::nullopt;

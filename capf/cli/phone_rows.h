@@ -15,12 +15,12 @@
 
 namespace capf::cli {
 
-/// What a column of an imported file says of a phone.
+/// A column of an imported file says this of a phone.
 enum class PhoneSetting : std::uint8_t { kDevice, kMac, kModel, kDescription, kTags };
 inline constexpr std::size_t kPhoneSettings = 5;
 
-/// Which column of a file says what, where its title alone does not: a column that is mapped to nothing is left out.
-/// What is said by --map and --ignore counts before a preset. Titles are compared as folded_title() has them.
+/// The meaning of a file's columns, where their titles alone do not give it: a column that is mapped to nothing is left
+/// out. --map and --ignore count before a preset. Titles are compared as folded_title() has them.
 class ColumnMap {
  public:
   /// "Standort=description". Errors: INVALID_REQUEST, also where the column is mapped already.

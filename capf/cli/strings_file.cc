@@ -86,7 +86,7 @@ Result<DeviceString> parse_line(std::string_view line) {
   return DeviceString{device.text(), Secret(cells[1]), completes_by, text_of_cell(line)};
 }
 
-/// What stands in the first line is one line, and no other program's controls.
+/// The first line holds one line of text, and no other program's controls.
 std::string one_line(const std::string& command) { return client::printable(command, client::Backslash::kKept); }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace capf {
 inline constexpr std::size_t kLongestDescription = 128;  ///< characters
 inline constexpr std::size_t kMostTags = 16;             ///< of one phone
 
-/// What people call a phone: up to kLongestDescription characters of UTF-8 without control characters; or nothing.
+/// A phone's name among people: up to kLongestDescription characters of UTF-8 without control characters; or nothing.
 /// Errors: INVALID_REQUEST.
 Status check_description(std::string_view description);
 /// 1 to 32 characters, in the alphabet of device names. Errors: INVALID_REQUEST.
@@ -44,7 +44,7 @@ struct PhoneLsc {
   std::int64_t issuer_id = 0;
 };
 
-/// What an administrator changes of phones.
+/// A change that an administrator makes of phones.
 struct PhoneChange {
   std::optional<std::string> description{};  ///< by check_description(); "": none from now on
   std::vector<std::string> added_tags{};     ///< by check_tag(), up to kMostTags, as are the others

@@ -101,7 +101,7 @@ Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_
 Result<service::OperationBulk> bulk_from(const v1::OperationBulk& bulk);
 /// Errors: INVALID_REQUEST.
 Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request);
-/// Of CheckImport and ImportPhones: 1 to kPhonesInBatch phones. What a phone says is left to the use case.
+/// Of CheckImport and ImportPhones: 1 to kPhonesInBatch phones. The use case judges the phones themselves.
 /// Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<service::PhoneImport> import_from(const google::protobuf::RepeatedPtrField<v1::ImportedPhone>& phones,
                                          bool update);

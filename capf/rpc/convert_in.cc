@@ -422,6 +422,10 @@ Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_
   return bulk;
 }
 
+std::string to_text(const service::BulkCursor& cursor) {
+  return std::to_string(cursor.through) + '.' + cursor.after.text();
+}
+
 Result<service::OperationBulk> bulk_from(const v1::OperationBulk& bulk) {
   service::OperationBulk wanted;
   if (bulk.selection().devices_size() > kPhonesInBatch) return malformed("up to 500 devices in one call");

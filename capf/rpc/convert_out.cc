@@ -440,8 +440,4 @@ void to_proto(const service::BulkCancelled& answer, TimePoint now, v1::CancelSel
   if (answer.next) out.set_cursor(to_text(*answer.next));
 }
 
-std::string to_text(const service::BulkCursor& cursor) {
-  return std::to_string(cursor.through) + '.' + cursor.after.text();
-}
-
 }  // namespace capf::rpc

@@ -166,7 +166,7 @@ TEST_CASE("a server of the schema before starts beside a migration that names it
 TEST_CASE("a migration beside servers drops one index a step, and builds none that writers would wait for") {
   CHECK_FALSE(beside_from(kFirst));
   CHECK(beside_from(kWider) == 1);
-  const std::regex kBlocking("create (unique )?index (?!concurrently)");
+  const std::regex kBlocking("create (unique )?index (?!concurrently)[a-z_]+ on ([a-z_]+)");
   const std::regex kDropsTwo("drop index [^;]*(,|;\n(?!\n)[^;]*drop index)");
   CHECK(std::regex_search("create index a on b (c)", kBlocking));
   CHECK(std::regex_search("drop index a;\ndrop index b;", kDropsTwo));
@@ -176,7 +176,10 @@ TEST_CASE("a migration beside servers drops one index a step, and builds none th
     INFO(migration.name);
     ++beside;
     const std::string text(migration.text);
-    CHECK_FALSE(std::regex_search(text, kBlocking));
+    for (std::sregex_iterator made(text.begin(), text.end(), kBlocking), end; made != end; ++made) {
+      INFO((*made)[2]);
+      CHECK(text.find("create table " + (*made)[2].str() + " (") != std::string::npos);  // nobody writes it yet
+    }
     CHECK_FALSE(std::regex_search(text, kDropsTwo));
   }
   CHECK(beside > 0);

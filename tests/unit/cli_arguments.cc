@@ -171,8 +171,8 @@ TEST_CASE("a word that is no command is named, and those that there are") {
   const std::vector<std::pair<const char*, const char*>> lines{
       {"phon list", "there is no 'capfctl phon'; there are phone, "},
       {"--state / phon list --output json", "there is no 'capfctl phon'; there are phone, "},
-      {"phone lst", "there is no 'capfctl phone lst'; there are add, list, show, "},
-      {"phone lst SEP1 --state /", "there is no 'capfctl phone lst'; there are add, list, show, "}};
+      {"phone lst", "there is no 'capfctl phone lst'; there are add, import, list, show, "},
+      {"phone lst SEP1 --state /", "there is no 'capfctl phone lst'; there are add, import, list, show, "}};
   for (const auto& [line, words] : lines) {
     const Parsed result = parsed(commands, line);
     CAPTURE(line, result.error);

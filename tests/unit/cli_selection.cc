@@ -119,7 +119,7 @@ TEST_CASE("pending stands for the three open states, as in the list of operation
   CHECK(joined(selection("--operation issued --operation overdue").operations()) == "issued overdue ");
 }
 
-TEST_CASE("--tried stands alone, or with reasons") {
+TEST_CASE("the option --tried stands alone, or with reasons") {
   for (const char* line : {"--tried", "--tried --tag a", "SEP1 --tried", "--tried --yes"}) {
     CAPTURE(line);
     CHECK(selection(line).tried());
