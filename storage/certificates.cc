@@ -67,10 +67,10 @@ const Statement kFindLsc{"certificates_find_lsc", kSelect + " where c.kind = 'ls
 const Statement kFindSerial{
     "certificates_find_serial",
     kSelect + " where ltrim(c.serial, '\\x00'::bytea) = ltrim($1::bytea, '\\x00'::bytea) order by c.id limit 100"};
-const Statement kLive{"certificates_live",
-                      kSelect +
-                          " where c.kind = 'lsc' and c.phone_id = $1::bigint and "
-                          "(c.revoked_at is null or c.revocation_reason = 6) and c.not_after >= now() order by c.id"};
+const std::string kLiveOnly =
+    " and c.kind = 'lsc' and (c.revoked_at is null or c.revocation_reason = 6) and c.not_after >= now() order by c.id";
+const Statement kLive{"certificates_live", kSelect + " where c.phone_id = $1::bigint" + kLiveOnly};
+const Statement kLiveOfAll{"certificates_live_of_all", kSelect + " where c.phone_id = any ($1::bigint[])" + kLiveOnly};
 const Statement kPhonesWithLsc{
     "certificates_phones_with_lsc",
     "select distinct phone_id from certificates where kind = 'lsc' and phone_id = any ($1::bigint[]) and "
@@ -209,6 +209,10 @@ Result<std::vector<Certificate>> Certificates::find_serial(BytesView serial) {
 
 Result<std::vector<Certificate>> Certificates::live(std::int64_t phone_id) {
   return session_.all(kLive, Parameters(phone_id), read_certificate);
+}
+
+Result<std::vector<Certificate>> Certificates::live_of_all(std::span<const std::int64_t> phone_ids) {
+  return session_.all(kLiveOfAll, Parameters(phone_ids), read_certificate);
 }
 
 Result<std::vector<std::int64_t>> Certificates::phones_with_lsc(std::span<const std::int64_t> phone_ids) {

@@ -19,6 +19,7 @@ class Certificates final : public CertificateStore {
   Result<std::optional<Certificate>> find_lsc(const Sha256& sha256) override;
   Result<std::vector<Certificate>> find_serial(BytesView serial) override;
   Result<std::vector<Certificate>> live(std::int64_t phone_id) override;
+  Result<std::vector<Certificate>> live_of_all(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<std::int64_t>> phones_with_lsc(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) override;
   Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) override;

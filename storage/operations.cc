@@ -64,6 +64,8 @@ const Statement kAddAll{
     "select count(*) from added"};
 const Statement kFind{"operations_find", kSelect + " where o.id = $1::bigint"};
 const Statement kFindOpen{"operations_find_open", kSelect + " where o.phone_id = $1::bigint and o.finished_at is null"};
+const Statement kFindAllOpen{"operations_find_all_open",
+                             kSelect + " where o.phone_id = any ($1::bigint[]) and o.finished_at is null"};
 const Statement kFindLast{"operations_find_last",
                           kSelect + " where o.phone_id = $1::bigint order by o.id desc limit 1"};
 const Statement kFindAll{"operations_find_all", kSelect + " where o.id = any ($1::bigint[]) order by p.device || ''"};
@@ -162,6 +164,10 @@ Result<std::optional<Operation>> Operations::find(std::int64_t id) {
 
 Result<std::optional<Operation>> Operations::find_open(std::int64_t phone_id) {
   return session_.first(kFindOpen, Parameters(phone_id), read_operation);
+}
+
+Result<std::vector<Operation>> Operations::find_all_open(std::span<const std::int64_t> phone_ids) {
+  return session_.all(kFindAllOpen, Parameters(phone_ids), read_operation);
 }
 
 Result<std::optional<Operation>> Operations::find_last(std::int64_t phone_id) {

@@ -26,6 +26,7 @@ class Operations final : public OperationStore {
   Result<std::vector<Operation>> find_all(std::span<const std::int64_t> ids) override;
   Result<std::vector<Standing>> standings(std::span<const std::int64_t> phone_ids, BytesView run) override;
   Result<std::optional<Operation>> find_open(std::int64_t phone_id) override;
+  Result<std::vector<Operation>> find_all_open(std::span<const std::int64_t> phone_ids) override;
   Result<std::optional<Operation>> find_last(std::int64_t phone_id) override;
   Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) override;
   Result<std::vector<EndedOperation>> cancel_all(std::span<const std::int64_t> phone_ids, const std::string& message,

@@ -163,17 +163,17 @@ const Statement kTag{"phones_tag",
 const Statement kBlockAll{"phones_block_all",
                           "update phones set blocked_at = now() where id = any ($1::bigint[]) and blocked_at is null "
                           "and removed_at is null returning device"};
-const Statement kSetBlocked{"phones_set_blocked",
-                            "update phones set blocked_at = case when $2::boolean then coalesce(blocked_at, now()) end "
-                            "where id = $1::bigint"};
-const Statement kForgetMic{"phones_forget_mic",
-                           "update phones set mic_sha256 = null, mic_fresh_at = null where id = $1::bigint"};
+const Statement kUnblockAll{"phones_unblock_all",
+                            "update phones set blocked_at = null where id = any ($1::bigint[]) and "
+                            "blocked_at is not null and removed_at is null returning device"};
+const Statement kForgetMics{"phones_forget_mics",
+                            "update phones set mic_sha256 = null, mic_fresh_at = null where id = any ($1::bigint[])"};
 const Statement kAllowSelfService{"phones_allow_self_service",
-                                  "update phones set self_service_stopped_at = null where id = $1::bigint"};
+                                  "update phones set self_service_stopped_at = null where id = any ($1::bigint[])"};
 const Statement kSetTraced{"phones_set_traced",
-                           "update phones set traced_until = $2::timestamptz where id = $1::bigint"};
-const Statement kRemove{"phones_remove",
-                        "update phones set removed_at = now() where id = $1::bigint and removed_at is null"};
+                           "update phones set traced_until = $2::timestamptz where id = any ($1::bigint[])"};
+const Statement kRemoveAll{"phones_remove_all",
+                           "update phones set removed_at = now() where id = any ($1::bigint[]) and removed_at is null"};
 /// A device name has no character that an array's text must escape; the quotes keep "null" a name.
 std::string array_of(std::span<const DeviceName> devices) {
   std::string names = "{";
@@ -310,22 +310,24 @@ Result<std::vector<std::int64_t>> Phones::change(std::span<const std::int64_t> i
   return std::vector<std::int64_t>(changed.begin(), changed.end());
 }
 
-Status Phones::set_blocked(std::int64_t id, bool blocked) {
-  return session_.execute(kSetBlocked, Parameters(id, blocked));
-}
-
 Result<std::vector<std::string>> Phones::block_all(std::span<const std::int64_t> ids) {
   return session_.all(kBlockAll, Parameters(ids), read_text);
 }
 
-Status Phones::forget_mic(std::int64_t id) { return session_.execute(kForgetMic, Parameters(id)); }
-
-Status Phones::allow_self_service(std::int64_t id) { return session_.execute(kAllowSelfService, Parameters(id)); }
-
-Status Phones::set_traced(std::int64_t id, const std::optional<TimePoint>& until) {
-  return session_.execute(kSetTraced, Parameters(id, until));
+Result<std::vector<std::string>> Phones::unblock_all(std::span<const std::int64_t> ids) {
+  return session_.all(kUnblockAll, Parameters(ids), read_text);
 }
 
-Status Phones::remove(std::int64_t id) { return session_.execute(kRemove, Parameters(id)); }
+Status Phones::forget_mics(std::span<const std::int64_t> ids) { return session_.execute(kForgetMics, Parameters(ids)); }
+
+Status Phones::allow_self_service(std::span<const std::int64_t> ids) {
+  return session_.execute(kAllowSelfService, Parameters(ids));
+}
+
+Status Phones::set_traced(std::span<const std::int64_t> ids, const std::optional<TimePoint>& until) {
+  return session_.execute(kSetTraced, Parameters(ids, until));
+}
+
+Status Phones::remove_all(std::span<const std::int64_t> ids) { return session_.execute(kRemoveAll, Parameters(ids)); }
 
 }  // namespace capf::storage

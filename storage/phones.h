@@ -32,12 +32,12 @@ class Phones final : public PhoneStore {
   Result<std::vector<Phone>> find_all(std::span<const std::int64_t> ids) override;
   Result<std::vector<Phone>> find_all(std::span<const DeviceName> devices) override;
   Result<std::vector<std::int64_t>> change(std::span<const std::int64_t> ids, const PhoneChange& change) override;
-  Status set_blocked(std::int64_t id, bool blocked) override;
   Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) override;
-  Status forget_mic(std::int64_t id) override;
-  Status allow_self_service(std::int64_t id) override;
-  Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) override;
-  Status remove(std::int64_t id) override;
+  Result<std::vector<std::string>> unblock_all(std::span<const std::int64_t> ids) override;
+  Status forget_mics(std::span<const std::int64_t> ids) override;
+  Status allow_self_service(std::span<const std::int64_t> ids) override;
+  Status set_traced(std::span<const std::int64_t> ids, const std::optional<TimePoint>& until) override;
+  Status remove_all(std::span<const std::int64_t> ids) override;
 
  private:
   Status tag(std::span<const ImportedPhone> phones, bool only);

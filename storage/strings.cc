@@ -27,9 +27,10 @@ const Statement kUnlockAddress{
     "with address as (delete from address_strings where address_block = $1::text returning 1), "
     "pairs as (delete from address_device_strings where address_block = $1::text returning 1) "
     "select exists (select from address) or exists (select from pairs)"};
-const Statement kUnlockDevice{"strings_unlock_device", "delete from device_strings where phone_id = $1::bigint"};
+const Statement kUnlockDevices{"strings_unlock_devices",
+                               "delete from device_strings where phone_id = any ($1::bigint[])"};
 const Statement kUnlockAddresses{"strings_unlock_addresses",
-                                 "delete from address_device_strings where phone_id = $1::bigint"};
+                                 "delete from address_device_strings where phone_id = any ($1::bigint[])"};
 // Skips rows that other transactions have locked: they are being counted now, so they are not old.
 const Statement kPruneDevices{
     "strings_prune_devices",
@@ -55,9 +56,9 @@ Result<bool> Strings::unlock_address(const std::string& address_block) {
   return session_.value(kUnlockAddress, Parameters(address_block), read_boolean);
 }
 
-Status Strings::unlock(std::int64_t phone_id) {
-  CAPF_TRY(session_.execute(kUnlockDevice, Parameters(phone_id)));
-  return session_.execute(kUnlockAddresses, Parameters(phone_id));
+Status Strings::unlock_all(std::span<const std::int64_t> phone_ids) {
+  CAPF_TRY(session_.execute(kUnlockDevices, Parameters(phone_ids)));
+  return session_.execute(kUnlockAddresses, Parameters(phone_ids));
 }
 
 Status Strings::prune() {

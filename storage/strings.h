@@ -11,7 +11,7 @@ class Strings final : public StringStore {
   explicit Strings(Session& session) : session_(session) {}
   Result<std::vector<LimitedAddress>> limited(int strings) override;
   Result<bool> unlock_address(const std::string& address_block) override;
-  Status unlock(std::int64_t phone_id) override;
+  Status unlock_all(std::span<const std::int64_t> phone_ids) override;
   Status prune() override;
 
  private:

@@ -19,6 +19,8 @@
   X(admin, AddPhones) X(admin, ListPhones) X(admin, GetPhone) X(admin, RemovePhone) X(admin, BlockPhone)   \
   X(admin, SelectPhones) X(admin, ChangePhones) X(admin, CheckImport) X(admin, ImportPhones)               \
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
+  X(admin, RemovePhones) X(admin, BlockPhones) X(admin, UnblockPhones) X(admin, UnlockPhones)              \
+  X(admin, TracePhones)                                                                                    \
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \

@@ -69,27 +69,84 @@ Result<v1::ChangePhonesRequest> wanted_change(const Arguments& arguments) {
   return request;
 }
 
+/// The phones of a command that changes some. Errors: INVALID_REQUEST, also where nothing chooses.
+Result<Chosen> phones_to_change(const Arguments& arguments) {
+  CAPF_LET(Chosen chosen, chosen_phones(arguments));
+  if (chosen.any) return chosen;
+  return fail(Reason::kInvalidRequest, "name phones, or choose them by an option; --all chooses every phone");
+}
+
+/// The device that is named alone, for a call of its own; nothing for every other selection.
+std::optional<std::string> only_device(const Arguments& arguments, const Chosen& chosen) {
+  if (!chosen.named || chosen.lines.size() != 1) return std::nullopt;
+  if (arguments.has("--file") || arguments.has("--dry-run")) return std::nullopt;
+  return chosen.lines.begin()->first;
+}
+
+/// How a bulk is spoken of.
+struct BulkWords {
+  std::string question;    ///< "Change"
+  std::string done;        ///< "changed"
+  std::string takes = {};  ///< what it takes from any phones, so that it always asks: " and revoke ..."
+};
+
+template <class Response>
+void add_to(Response& sum, const Response& answer) {
+  sum.set_selected(sum.selected() + answer.selected());
+  sum.set_changed(sum.changed() + answer.changed());
+  if constexpr (requires { sum.revoked(); }) sum.set_revoked(sum.revoked() + answer.revoked());
+  if constexpr (requires { sum.has_until(); }) {
+    if (answer.has_until()) *sum.mutable_until() = answer.until();
+  }
+}
+
+template <class Response>
+Json sum_to_json(const Response& sum) {
+  Json::Object members{{"selected", sum.selected()}, {"changed", sum.changed()}};
+  if constexpr (requires { sum.revoked(); }) members.emplace_back("revoked", sum.revoked());
+  if constexpr (requires { sum.has_until(); }) {
+    v1::TracePhoneResponse trace;
+    if (sum.has_until()) *trace.mutable_until() = sum.until();
+    for (const auto& member : *to_json(trace).object()) members.push_back(member);
+  }
+  return members;
+}
+
+std::optional<int> confirm_change(const Arguments& arguments, const Chosen& chosen, std::int64_t phones,
+                                  const BulkWords& words) {
+  if (words.takes.empty()) return confirm_bulk(arguments, chosen, phones, words.question);
+  return confirm(arguments, words.question + " " + std::to_string(phones) + " phones" + words.takes + "?");
+}
+
+/// Makes the calls of a bulk over phones. @param request has all but selection, count and cursor
+template <class Request>
+Result<int> change_all(const Arguments& arguments, Connection& server, const Chosen& chosen, const Request& request,
+                       const BulkWords& words) {
+  if (arguments.has("--dry-run")) return list_chosen(arguments, server, chosen, words.done);
+  CAPF_LET(const ChosenCount count, count_chosen(server, chosen));
+  if (chosen.named && count.phones < static_cast<std::int64_t>(chosen.lines.size())) {
+    warn(std::to_string(static_cast<std::int64_t>(chosen.lines.size()) - count.phones) +
+         " of the named devices are not on record");
+  }
+  if (const auto code = confirm_change(arguments, chosen, count.phones, words)) return *code;
+  std::remove_cvref_t<decltype(*server.call(request))> sum;
+  const auto done = run_batches(server, chosen, count, request, [&](const auto& answer) { add_to(sum, answer); });
+  if (!done) {
+    if (sum.selected() > 0) {
+      warn(std::to_string(sum.selected()) + " phones are done; the same command goes on with the others");
+    }
+    return fail(done.error());
+  }
+  show(std::cout, arguments.format(), sum_to_json(sum));
+  return 0;
+}
+
 Result<int> change(const Arguments& arguments, Connection& server) {
   const auto request = wanted_change(arguments);
   if (!request) return report_usage(request.error().message);
-  const auto chosen = chosen_phones(arguments);
+  const auto chosen = phones_to_change(arguments);
   if (!chosen) return report_usage(chosen.error().message);
-  if (!chosen->any) return report_usage("name phones, or choose them by an option; --all chooses every phone");
-  if (arguments.has("--dry-run")) return list_chosen(arguments, server, *chosen, "changed");
-  CAPF_LET(const ChosenCount count, count_chosen(server, *chosen));
-  if (const auto code = confirm_bulk(arguments, *chosen, count.phones, "Change")) return *code;
-  std::int64_t selected = 0;
-  std::int64_t changed = 0;
-  const auto done = run_batches(server, *chosen, count, *request, [&](const v1::ChangePhonesResponse& response) {
-    selected += response.selected();
-    changed += response.changed();
-  });
-  if (!done) {
-    if (selected > 0) warn(std::to_string(selected) + " phones are done; the same command goes on with the others");
-    return fail(done.error());
-  }
-  show(std::cout, arguments.format(), Json::Object{{"selected", selected}, {"changed", changed}});
-  return 0;
+  return change_all(arguments, server, *chosen, *request, {"Change", "changed"});
 }
 
 Result<int> show_phone(const Arguments& arguments, Connection& server) {
@@ -101,50 +158,97 @@ Result<int> show_phone(const Arguments& arguments, Connection& server) {
 }
 
 Result<int> remove(const Arguments& arguments, Connection& server) {
+  auto chosen = phones_to_change(arguments);
+  if (!chosen) return report_usage(chosen.error().message);
+  const std::optional<std::string> device = only_device(arguments, *chosen);
+  if (!device) {
+    // The same command goes on after it was interrupted, with names that are free by then.
+    for (v1::PhoneSelection& slice : chosen->slices) slice.set_leaves_unknown(true);
+    return change_all(arguments, server, *chosen, v1::RemovePhonesRequest(),
+                      {"Remove", "removed", " and revoke their certificates"});
+  }
+  if (const auto code = confirm(arguments, "Remove " + *device + " and revoke its certificates?")) return *code;
   v1::RemovePhoneRequest request;
-  request.set_device(named_device(arguments));
-  if (const auto code = confirm(arguments, "Remove " + request.device() + " and revoke its certificates?"))
-    return *code;
+  request.set_device(*device);
   CAPF_LET(const auto response, server.call(request));
-  show(std::cout, arguments.format(), Json::Object{{"removed", request.device()}, {"revoked", response.revoked()}});
+  show(std::cout, arguments.format(), Json::Object{{"removed", *device}, {"revoked", response.revoked()}});
   return 0;
 }
 
 Result<int> block(const Arguments& arguments, Connection& server) {
+  const auto chosen = phones_to_change(arguments);
+  if (!chosen) return report_usage(chosen.error().message);
+  const std::optional<std::string> device = only_device(arguments, *chosen);
+  if (!device) return change_all(arguments, server, *chosen, v1::BlockPhonesRequest(), {"Block", "blocked"});
   v1::BlockPhoneRequest request;
-  request.set_device(named_device(arguments));
+  request.set_device(*device);
   CAPF_LET(const auto response, server.call(request));
-  show(std::cout, arguments.format(), Json::Object{{"blocked", request.device()}, {"revoked", response.revoked()}});
+  show(std::cout, arguments.format(), Json::Object{{"blocked", *device}, {"revoked", response.revoked()}});
   return 0;
 }
 
 Result<int> unblock(const Arguments& arguments, Connection& server) {
+  const auto chosen = phones_to_change(arguments);
+  if (!chosen) return report_usage(chosen.error().message);
+  const std::optional<std::string> device = only_device(arguments, *chosen);
+  if (!device) return change_all(arguments, server, *chosen, v1::UnblockPhonesRequest(), {"Unblock", "unblocked"});
   v1::UnblockPhoneRequest request;
-  request.set_device(named_device(arguments));
+  request.set_device(*device);
   CAPF_TRY(server.call(request));
-  show(std::cout, arguments.format(), Json::Object{{"unblocked", request.device()}});
+  show(std::cout, arguments.format(), Json::Object{{"unblocked", *device}});
   return 0;
 }
 
 Result<int> unlock(const Arguments& arguments, Connection& server) {
+  const auto chosen = phones_to_change(arguments);
+  if (!chosen) return report_usage(chosen.error().message);
+  const bool forget_mic = arguments.has("--forget-mic");
+  const std::optional<std::string> device = only_device(arguments, *chosen);
+  if (!device) {
+    v1::UnlockPhonesRequest request;
+    request.set_forget_mic(forget_mic);
+    return change_all(arguments, server, *chosen, request, {"Unlock", "unlocked"});
+  }
   v1::UnlockPhoneRequest request;
-  request.set_device(named_device(arguments));
-  request.set_forget_mic(arguments.has("--forget-mic"));
+  request.set_device(*device);
+  request.set_forget_mic(forget_mic);
   CAPF_TRY(server.call(request));
-  show(std::cout, arguments.format(), Json::Object{{"unlocked", request.device()}});
+  show(std::cout, arguments.format(), Json::Object{{"unlocked", *device}});
   return 0;
 }
 
-Result<int> trace(const Arguments& arguments, Connection& server) {
-  v1::TracePhoneRequest request;
-  request.set_device(named_device(arguments));
+/// A trace of one phone or of a selection, without the phones.
+template <class Request>
+Request wanted_trace(const Arguments& arguments) {
+  Request request;
   request.set_off(arguments.has("--off"));
-  const auto until = arguments.deadline("--until");
-  if (until && request.off()) return report_usage("either --until or --off");
-  if (until) set_time(*request.mutable_until(), *until);
+  if (const auto until = arguments.deadline("--until")) set_time(*request.mutable_until(), *until);
+  return request;
+}
+
+Result<int> trace(const Arguments& arguments, Connection& server) {
+  if (arguments.has("--until") && arguments.has("--off")) return report_usage("either --until or --off");
+  const auto chosen = phones_to_change(arguments);
+  if (!chosen) return report_usage(chosen.error().message);
+  const std::optional<std::string> device = only_device(arguments, *chosen);
+  if (!device) {
+    return change_all(arguments, server, *chosen, wanted_trace<v1::TracePhonesRequest>(arguments),
+                      {"Trace", arguments.has("--off") ? "traced no longer" : "traced"});
+  }
+  auto request = wanted_trace<v1::TracePhoneRequest>(arguments);
+  request.set_device(*device);
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), to_json(response));
   return 0;
+}
+
+/// The options of a command that changes the phones of a selection.
+std::vector<Option> with_change(std::vector<Option> own) {
+  own.insert(own.begin(), {"DEVICE", Option::Kind::kText, "device names", false, true});
+  own.push_back({"--dry-run", Option::Kind::kFlag, "say what is chosen, and do nothing"});
+  own.push_back(yes_option());
+  own.push_back(output_option());
+  return with_selection(std::move(own));
 }
 
 }  // namespace
@@ -173,46 +277,28 @@ std::vector<Command> phone_commands() {
       {"phone change",
        "Changes descriptions and tags; an option given twice chooses phones by either value, different ones by both",
        "capfctl phone change --lsc expired --add-tags 'visit floor-2' --dry-run",
-       with_selection({{"DEVICE", Option::Kind::kText, "device names", false, true},
-                       {"--description", Option::Kind::kText, "up to 128 characters; '' for none"},
-                       {"--add-tags", Option::Kind::kText, "tags with blanks between them"},
-                       {"--remove-tags", Option::Kind::kText, "tags with blanks between them"},
-                       {"--set-tags", Option::Kind::kText, "these tags alone; '' for none"},
-                       {"--dry-run", Option::Kind::kFlag, "say what is chosen, and do nothing"},
-                       yes_option(),
-                       output_option()}),
+       with_change({{"--description", Option::Kind::kText, "up to 128 characters; '' for none"},
+                    {"--add-tags", Option::Kind::kText, "tags with blanks between them"},
+                    {"--remove-tags", Option::Kind::kText, "tags with blanks between them"},
+                    {"--set-tags", Option::Kind::kText, "these tags alone; '' for none"}}),
        change},
-      {"phone remove",
-       "Removes a phone and revokes its certificates",
-       "capfctl phone remove SEP001122334455 --yes",
-       {device, as_written_option(), yes_option(), output_option()},
-       remove},
-      {"phone block",
-       "Cancels, revokes, and refuses every way to authenticate until 'phone unblock'",
-       "capfctl phone block SEP001122334455",
-       {device, as_written_option(), output_option()},
-       block},
-      {"phone unblock",
-       "Lets a blocked phone come again",
-       "capfctl phone unblock SEP001122334455",
-       {device, as_written_option(), output_option()},
+      {"phone remove", "Removes phones and revokes their certificates; named devices that are not on record are left",
+       "capfctl phone remove SEP001122334455 --yes", with_change({}), remove},
+      {"phone block", "Cancels, revokes, and refuses every way to authenticate until 'phone unblock'",
+       "capfctl phone block SEP001122334455", with_change({}), block},
+      {"phone unblock", "Lets blocked phones come again", "capfctl phone unblock SEP001122334455", with_change({}),
        unblock},
-      {"phone unlock",
-       "Clears the counts of wrong authentication strings and a stop of self-service",
+      {"phone unlock", "Clears the counts of wrong authentication strings and a stop of self-service",
        "capfctl phone unlock SEP001122334455",
-       {device,
-        as_written_option(),
-        {"--forget-mic", Option::Kind::kFlag, "also forget its MIC: the next one that authenticates is remembered"},
-        output_option()},
+       with_change({{"--forget-mic", Option::Kind::kFlag,
+                     "also forget the MICs: the next ones that authenticate are remembered"}}),
        unlock},
       {"phone trace",
-       "Logs the phone's dialogues on the wire, at whichever server it comes to; never an authentication string",
+       "Logs the phones' dialogues on the wire, at whichever server they come to; never an authentication string",
        "capfctl phone trace SEP001122334455 --until +2h",
-       {device,
-        as_written_option(),
-        {"--until", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +90m, +12h (default: +30m; at most +24h)"},
-        {"--off", Option::Kind::kFlag, "no longer"},
-        output_option()},
+       with_change(
+           {{"--until", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +90m, +12h (default: +30m; at most +24h)"},
+            {"--off", Option::Kind::kFlag, "no longer"}}),
        trace},
   };
 }

@@ -80,6 +80,8 @@ class CertificateStore {
   /// The phone's LSCs that are neither expired nor revoked for good, oldest first: some may be on hold, or superseded
   /// and in their grace.
   virtual Result<std::vector<Certificate>> live(std::int64_t phone_id) = 0;
+  /// The same of several phones, oldest first.
+  virtual Result<std::vector<Certificate>> live_of_all(std::span<const std::int64_t> phone_ids) = 0;
   /// Those of these phones that have an LSC that is in time, not revoked, not on hold and not superseded.
   virtual Result<std::vector<std::int64_t>> phones_with_lsc(std::span<const std::int64_t> phone_ids) = 0;
   /// The issuer's LSCs that are neither expired nor revoked for good, by phone, at most `limit`.

@@ -69,6 +69,8 @@ class OperationStore {
   /// Of these phones, in the order of their names, byte for byte. @param run the bulk's that asks, or empty
   virtual Result<std::vector<Standing>> standings(std::span<const std::int64_t> phone_ids, BytesView run) = 0;
   virtual Result<std::optional<Operation>> find_open(std::int64_t phone_id) = 0;
+  /// The open ones of these phones, in no order.
+  virtual Result<std::vector<Operation>> find_all_open(std::span<const std::int64_t> phone_ids) = 0;
   /// The phone's newest one, open or not.
   virtual Result<std::optional<Operation>> find_last(std::int64_t phone_id) = 0;
   virtual Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page) = 0;

@@ -72,17 +72,18 @@ class PhoneStore {
   /// Changes these phones, by a PhoneChange that was checked. @return those that are otherwise than before, in order.
   /// Errors: INVALID_REQUEST where one would have more than kMostTags, and the caller must then roll back.
   virtual Result<std::vector<std::int64_t>> change(std::span<const std::int64_t> ids, const PhoneChange& change) = 0;
-  virtual Status set_blocked(std::int64_t id, bool blocked) = 0;
   /// @return the names of the phones that were newly blocked.
   virtual Result<std::vector<std::string>> block_all(std::span<const std::int64_t> ids) = 0;
-  /// As if the phone had never proven itself by a MIC: see SetMic.
-  virtual Status forget_mic(std::int64_t id) = 0;
+  /// @return the names of the phones that were blocked.
+  virtual Result<std::vector<std::string>> unblock_all(std::span<const std::int64_t> ids) = 0;
+  /// As if the phones had never proven themselves by a MIC: see SetMic.
+  virtual Status forget_mics(std::span<const std::int64_t> ids) = 0;
   /// Undoes StopSelfService.
-  virtual Status allow_self_service(std::int64_t id) = 0;
+  virtual Status allow_self_service(std::span<const std::int64_t> ids) = 0;
   /// @param until absent: no longer.
-  virtual Status set_traced(std::int64_t id, const std::optional<TimePoint>& until) = 0;
-  /// The name is free again; the records of the phone stay, and a phone added under the name is another one.
-  virtual Status remove(std::int64_t id) = 0;
+  virtual Status set_traced(std::span<const std::int64_t> ids, const std::optional<TimePoint>& until) = 0;
+  /// The names are free again; the records of the phones stay, and a phone added under such a name is another one.
+  virtual Status remove_all(std::span<const std::int64_t> ids) = 0;
 };
 
 }  // namespace capf

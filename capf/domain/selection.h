@@ -59,8 +59,9 @@ struct PhoneSelection {
   std::optional<bool> blocked;
   std::optional<bool> locked;       ///< after wrong strings
   std::vector<DeviceName> excepts;  ///< none of these, up to kMostDevicesAtOnce
+  bool leaves_unknown = false;      ///< changes leave `devices` that are not on record, instead of refusing them
 
-  /// Whether a property is given or `all` is said; `excepts` is none.
+  /// Whether a property is given or `all` is said; `excepts` and `leaves_unknown` are none.
   bool names_any() const;
   /// Holds each list to its limit, tags to their form, and refuses `refusals` without `tried`. Errors: INVALID_REQUEST,
   /// with the property's name.

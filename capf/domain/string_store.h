@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,8 @@ class StringStore {
   virtual Result<std::vector<LimitedAddress>> limited(int strings) = 0;
   /// *address unlock*: clears the counts of the address, for all devices. @return whether there were any.
   virtual Result<bool> unlock_address(const std::string& address_block) = 0;
-  /// *phone unlock*: clears the counts of the device, from every address.
-  virtual Status unlock(std::int64_t phone_id) = 0;
+  /// *phone unlock*: clears the counts of the devices, from every address.
+  virtual Status unlock_all(std::span<const std::int64_t> phone_ids) = 0;
   /// Drops counts that are older than their window.
   virtual Status prune() = 0;
 };

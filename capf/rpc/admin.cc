@@ -60,9 +60,7 @@ grpc::Status AdminService::ChangePhones(grpc::ServerContext* context, const v1::
     CAPF_LET(const PhoneChange change, change_from(*request));
     CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
     CAPF_LET(const service::ChangeAnswer answer, use_cases_.phones.change(call.actor, bulk, change));
-    response->set_selected(answer.selected);
-    response->set_changed(answer.changed);
-    if (answer.next) response->set_cursor(to_text(*answer.next));
+    to_proto(answer, *response);
     return {};
   });
 }
@@ -165,13 +163,63 @@ grpc::Status AdminService::TracePhone(grpc::ServerContext* context, const v1::Tr
                                       v1::TracePhoneResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
-    if (request->off()) return use_cases_.phones.stop_trace(call.actor, device);
-    std::optional<TimePoint> wanted;
-    if (request->has_until()) {
-      CAPF_LET(wanted, from_proto(request->until()));
-    }
-    CAPF_LET(const TimePoint until, use_cases_.phones.trace(call.actor, device, wanted));
-    to_proto(until, *response->mutable_until());
+    CAPF_LET(const service::TraceRequest trace, trace_from(*request));
+    CAPF_LET(const std::optional<TimePoint> until, use_cases_.phones.trace(call.actor, device, trace));
+    if (until) to_proto(*until, *response->mutable_until());
+    return {};
+  });
+}
+
+grpc::Status AdminService::RemovePhones(grpc::ServerContext* context, const v1::RemovePhonesRequest* request,
+                                        v1::RemovePhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
+    CAPF_LET(const service::ChangeAnswer answer, use_cases_.phones.remove(call.actor, bulk));
+    to_proto(answer, *response);
+    response->set_revoked(answer.revoked);
+    return {};
+  });
+}
+
+grpc::Status AdminService::BlockPhones(grpc::ServerContext* context, const v1::BlockPhonesRequest* request,
+                                       v1::BlockPhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
+    CAPF_LET(const service::ChangeAnswer answer, use_cases_.phones.block(call.actor, bulk));
+    to_proto(answer, *response);
+    response->set_revoked(answer.revoked);
+    return {};
+  });
+}
+
+grpc::Status AdminService::UnblockPhones(grpc::ServerContext* context, const v1::UnblockPhonesRequest* request,
+                                         v1::UnblockPhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
+    CAPF_LET(const service::ChangeAnswer answer, use_cases_.phones.unblock(call.actor, bulk));
+    to_proto(answer, *response);
+    return {};
+  });
+}
+
+grpc::Status AdminService::UnlockPhones(grpc::ServerContext* context, const v1::UnlockPhonesRequest* request,
+                                        v1::UnlockPhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
+    CAPF_LET(const service::ChangeAnswer answer, use_cases_.phones.unlock(call.actor, bulk, request->forget_mic()));
+    to_proto(answer, *response);
+    return {};
+  });
+}
+
+grpc::Status AdminService::TracePhones(grpc::ServerContext* context, const v1::TracePhonesRequest* request,
+                                       v1::TracePhonesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const service::TraceRequest trace, trace_from(*request));
+    CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
+    CAPF_LET(const service::ChangeAnswer answer, use_cases_.phones.trace(call.actor, bulk, trace));
+    to_proto(answer, *response);
+    if (answer.until) to_proto(*answer.until, *response->mutable_until());
     return {};
   });
 }

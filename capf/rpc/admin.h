@@ -38,6 +38,16 @@ class AdminService final : public v1::AdminService::Service {
                            v1::UnlockPhoneResponse* response) override;
   grpc::Status TracePhone(grpc::ServerContext* context, const v1::TracePhoneRequest* request,
                           v1::TracePhoneResponse* response) override;
+  grpc::Status RemovePhones(grpc::ServerContext* context, const v1::RemovePhonesRequest* request,
+                            v1::RemovePhonesResponse* response) override;
+  grpc::Status BlockPhones(grpc::ServerContext* context, const v1::BlockPhonesRequest* request,
+                           v1::BlockPhonesResponse* response) override;
+  grpc::Status UnblockPhones(grpc::ServerContext* context, const v1::UnblockPhonesRequest* request,
+                             v1::UnblockPhonesResponse* response) override;
+  grpc::Status UnlockPhones(grpc::ServerContext* context, const v1::UnlockPhonesRequest* request,
+                            v1::UnlockPhonesResponse* response) override;
+  grpc::Status TracePhones(grpc::ServerContext* context, const v1::TracePhonesRequest* request,
+                           v1::TracePhonesResponse* response) override;
   grpc::Status ScheduleOperations(grpc::ServerContext* context, const v1::ScheduleOperationsRequest* request,
                                   v1::ScheduleOperationsResponse* response) override;
   grpc::Status ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,

@@ -105,6 +105,15 @@ Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request);
 /// Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<service::PhoneImport> import_from(const google::protobuf::RepeatedPtrField<v1::ImportedPhone>& phones,
                                          bool update);
+/// Of TracePhone and TracePhones. Errors: INVALID_TIME.
+template <class Request>
+Result<service::TraceRequest> trace_from(const Request& request) {
+  service::TraceRequest trace{.off = request.off()};
+  if (request.has_until() && !trace.off) {
+    CAPF_LET(trace.until, from_proto(request.until()));
+  }
+  return trace;
+}
 Result<OperationFilter> filter_from(const v1::ListOperationsRequest& request);
 Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimePoint now);
 Result<CertificateFilter> filter_from(const v1::ListCertificatesRequest& request);
@@ -152,6 +161,13 @@ template <class Response>
 void to_proto(const service::PhonesPage& page, Response& response) {
   for (const Phone& phone : page.phones) to_proto(phone, *response.add_phones());
   if (page.next) response.set_next_page_token(page.next->text());
+}
+/// Of ChangePhones and the acts upon a selection of phones.
+template <class Response>
+void to_proto(const service::ChangeAnswer& answer, Response& response) {
+  response.set_selected(answer.selected);
+  response.set_changed(answer.changed);
+  if (answer.next) response.set_cursor(to_text(*answer.next));
 }
 /// Of CheckImport and ImportPhones.
 template <class Response>

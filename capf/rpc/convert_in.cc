@@ -377,7 +377,7 @@ Status add_operation_from(const v1::PhoneSelection& selection, PhoneSelection& s
 }  // namespace
 
 Result<PhoneSelection> selection_from(const v1::PhoneSelection& selection) {
-  PhoneSelection selected{.all = selection.all()};
+  PhoneSelection selected{.all = selection.all(), .leaves_unknown = selection.leaves_unknown()};
   CAPF_LET(selected.devices, values_from<DeviceName>(selection.devices(), "devices", DeviceName::parse));
   CAPF_LET(selected.excepts, values_from<DeviceName>(selection.excepts(), "excepted devices", DeviceName::parse));
   CAPF_LET(selected.patterns, values_from<Pattern>(selection.patterns(), "patterns of devices", Pattern::parse));

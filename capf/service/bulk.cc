@@ -25,20 +25,20 @@ std::vector<std::int64_t> Batch::ids() const {
   return ids;
 }
 
-Status check_known(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown) {
+Status check_known(Transaction& tx, const PhoneSelection& selection) {
   for (const std::int64_t id : selection.issuers) {
     CAPF_LET(const auto issuer, tx.issuers().find(id));
     if (!issuer) return fail(Reason::kUnknownIssuer, "there is no issuer " + std::to_string(id));
   }
-  if (selection.devices.empty() || leaves_unknown) return {};
+  if (selection.devices.empty() || selection.leaves_unknown) return {};
   CAPF_LET(const auto missing, tx.phones().missing(selection.devices));
   if (!missing.empty()) return unknown_devices(tx, missing);
   return {};
 }
 
-Status check_selection(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown) {
+Status check_selection(Transaction& tx, const PhoneSelection& selection) {
   if (!selection.names_any()) return fail(Reason::kInvalidSelection);
-  return check_known(tx, selection, leaves_unknown);
+  return check_known(tx, selection);
 }
 
 Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk) {
@@ -50,7 +50,7 @@ Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk) {
     through = bulk.cursor->through;
     page.after = bulk.cursor->after;
   } else {
-    CAPF_TRY(check_selection(tx, bulk.selection, bulk.leaves_unknown));
+    CAPF_TRY(check_selection(tx, bulk.selection));
     CAPF_LET(const PhoneCount now, tx.phones().count(bulk.selection));
     preview.count = now.phones;
     through = now.last_id;

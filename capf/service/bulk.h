@@ -23,7 +23,6 @@ struct Bulk {
   PhoneSelection selection;
   std::int64_t count = 0;            ///< the most phones: the count shown, less those that the calls before took
   std::optional<BulkCursor> cursor;  ///< absent: from the beginning
-  bool leaves_unknown = false;       ///< devices that are not on record are the caller's to tell
 };
 
 struct Batch {
@@ -41,11 +40,10 @@ struct Preview {
 };
 
 /// Refuses a selection that no change may have. Errors: INVALID_SELECTION where it names nothing; those of
-/// check_known(). @param leaves_unknown as of Bulk
-Status check_selection(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown = false);
-/// Refuses devices and issuers that a selection names and that are not on record. Errors: UNKNOWN_DEVICE,
-/// UNKNOWN_ISSUER. @param leaves_unknown as of Bulk
-Status check_known(Transaction& tx, const PhoneSelection& selection, bool leaves_unknown = false);
+/// check_known().
+Status check_selection(Transaction& tx, const PhoneSelection& selection);
+/// Refuses what a selection names and is not on record. Errors: UNKNOWN_DEVICE, unless it leaves them, UNKNOWN_ISSUER.
+Status check_known(Transaction& tx, const PhoneSelection& selection);
 /// Looks at the next batch; the bulk's count does not matter. Errors: those of check_selection().
 Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk);
 /// Locks the phones of the next batch. Errors: those of check_selection(); SELECTION_CHANGED where there are more

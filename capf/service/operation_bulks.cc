@@ -52,7 +52,7 @@ Result<BulkCheck> check_phones(Transaction& tx, const OperationBulk& bulk, const
 }
 
 OperationBulk left_unknown(OperationBulk bulk) {
-  bulk.phones.leaves_unknown = true;
+  bulk.phones.selection.leaves_unknown = true;
   return bulk;
 }
 

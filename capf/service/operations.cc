@@ -163,7 +163,7 @@ Result<Operation> Operations::cancel(const Actor& actor, const DeviceName& devic
   return in_write(database_, actor, [&](Transaction& tx) -> Result<Operation> {
     CAPF_LET(const std::optional<Phone> phone, tx.phones().lock(device));
     if (!phone) return unknown_device(tx, device);
-    CAPF_LET(rules::Draft draft, draft_of(tx, actor, *phone));
+    CAPF_LET(rules::Draft draft, draft_of(tx, actor, {phone->id, phone->device}));
     if (!draft.open) return fail(Reason::kNoPendingOperation);
     const std::int64_t cancelled = draft.open->id;
     rules::cancel_open(draft, "cancelled by " + actor.name);

@@ -13,11 +13,84 @@
 namespace capf::service {
 namespace {
 
-/// The phone, locked. Errors: UNKNOWN_DEVICE.
-Result<Phone> lock(Transaction& tx, const DeviceName& device) {
-  CAPF_LET(std::optional<Phone> phone, tx.phones().lock(device));
-  if (!phone) return unknown_device(tx, device);
-  return *std::move(phone);
+using SomePhones = std::span<const SelectedPhone>;
+
+/// Does something to the next batch of a bulk. @param act is given the phones, locked
+template <class Act>
+Result<ChangeAnswer> do_batch(Database& database, const Actor& actor, const Bulk& bulk, Act act) {
+  return in_write(database, actor, [&](Transaction& tx) -> Result<ChangeAnswer> {
+    CAPF_LET(const Batch batch, take_batch(tx, bulk));
+    CAPF_LET(ChangeAnswer answer, act(tx, SomePhones(batch.phones)));
+    answer.selected = static_cast<int>(batch.phones.size());
+    answer.next = batch.next;
+    return answer;
+  });
+}
+
+/// Does the same to one phone. Errors: UNKNOWN_DEVICE.
+template <class Act>
+Result<ChangeAnswer> do_one(Database& database, const Actor& actor, const DeviceName& device, Act act) {
+  return in_write(database, actor, [&](Transaction& tx) -> Result<ChangeAnswer> {
+    CAPF_LET(const std::optional<Phone> locked, tx.phones().lock(device));
+    if (!locked) return unknown_device(tx, device);
+    const SelectedPhone phone{locked->id, locked->device};
+    return act(tx, SomePhones(&phone, 1));
+  });
+}
+
+std::vector<std::string> texts_of(SomePhones phones) {
+  std::vector<std::string> names;
+  for (const SelectedPhone& phone : phones) names.push_back(phone.device.text());
+  return names;
+}
+
+// The acts upon phones, one or many, which are locked.
+
+auto removing(const Actor& actor) {
+  return [&actor](Transaction& tx, SomePhones phones) -> Result<ChangeAnswer> {
+    CAPF_LET(const PhonesEnded ended, remove_phones(tx, actor, phones));
+    return ChangeAnswer{.changed = ended.changed, .revoked = ended.revoked};
+  };
+}
+
+auto blocking(const Actor& actor) {
+  return [&actor](Transaction& tx, SomePhones phones) -> Result<ChangeAnswer> {
+    CAPF_LET(const PhonesEnded ended, block_phones(tx, actor, phones));
+    return ChangeAnswer{.changed = ended.changed, .revoked = ended.revoked};
+  };
+}
+
+auto unblocking(const Actor& actor) {
+  return [&actor](Transaction& tx, SomePhones phones) -> Result<ChangeAnswer> {
+    CAPF_LET(const auto unblocked, tx.phones().unblock_all(ids_of(phones)));
+    CAPF_TRY(record(tx, actor, "phone.unblock", unblocked));
+    return ChangeAnswer{.changed = static_cast<int>(unblocked.size())};
+  };
+}
+
+auto unlocking(const Actor& actor, bool forget_mic) {
+  return [&actor, forget_mic](Transaction& tx, SomePhones phones) -> Result<ChangeAnswer> {
+    const std::vector<std::int64_t> ids = ids_of(phones);
+    CAPF_TRY(tx.strings().unlock_all(ids));
+    CAPF_TRY(tx.phones().allow_self_service(ids));
+    if (forget_mic) CAPF_TRY(tx.phones().forget_mics(ids));
+    CAPF_TRY(record(tx, actor, "phone.unlock", texts_of(phones), forget_mic ? "the remembered MIC too" : ""));
+    return ChangeAnswer{.changed = static_cast<int>(ids.size())};
+  };
+}
+
+auto tracing(const Actor& actor, const TraceRequest& request) {
+  return [&actor, &request](Transaction& tx, SomePhones phones) -> Result<ChangeAnswer> {
+    ChangeAnswer answer{.changed = static_cast<int>(phones.size())};
+    if (!request.off) answer.until = request.until.value_or(tx.now() + kUsualTrace);
+    if (answer.until && (*answer.until <= tx.now() || *answer.until > tx.now() + kLongestTrace)) {
+      return fail(Reason::kInvalidRequest, "a trace ends within 24 hours from now");
+    }
+    CAPF_TRY(tx.phones().set_traced(ids_of(phones), answer.until));
+    CAPF_TRY(record(tx, actor, "phone.trace", texts_of(phones),
+                    answer.until ? "until " + to_rfc3339(*answer.until) : "off"));
+    return answer;
+  };
 }
 
 Result<PhonesPage> page_of(Transaction& tx, const PhoneSelection& selection, const PhonePage& page) {
@@ -216,16 +289,14 @@ Result<PhoneSelectionView> Phones::select(const PhoneSelection& selection, const
 
 Result<ChangeAnswer> Phones::change(const Actor& actor, const Bulk& bulk, const PhoneChange& change) {
   CAPF_TRY(change.check());
-  return in_write(database_, actor, [&](Transaction& tx) -> Result<ChangeAnswer> {
-    CAPF_LET(const Batch batch, take_batch(tx, bulk));
-    CAPF_LET(const auto changed, tx.phones().change(batch.ids(), change));
-    std::vector<AuditEvent> events;
-    for (const SelectedPhone& phone : batch.phones) {
-      if (!std::binary_search(changed.begin(), changed.end(), phone.id)) continue;
-      events.push_back(done(actor, "phone.change", phone.device.text(), words_of(change)));
+  return do_batch(database_, actor, bulk, [&](Transaction& tx, SomePhones phones) -> Result<ChangeAnswer> {
+    CAPF_LET(const auto changed, tx.phones().change(ids_of(phones), change));
+    std::vector<std::string> devices;
+    for (const SelectedPhone& phone : phones) {
+      if (std::binary_search(changed.begin(), changed.end(), phone.id)) devices.push_back(phone.device.text());
     }
-    CAPF_TRY(tx.audit().add_all(events));
-    return ChangeAnswer{static_cast<int>(batch.phones.size()), static_cast<int>(changed.size()), batch.next};
+    CAPF_TRY(record(tx, actor, "phone.change", devices, words_of(change)));
+    return ChangeAnswer{.changed = static_cast<int>(devices.size())};
   });
 }
 
@@ -245,69 +316,50 @@ Result<PhoneView> Phones::show(const DeviceName& device) {
 }
 
 Result<int> Phones::remove(const Actor& actor, const DeviceName& device) {
-  return in_write(database_, actor, [&](Transaction& tx) -> Result<int> {
-    CAPF_LET(const Phone phone, lock(tx, device));
-    CAPF_LET(rules::Draft draft, draft_of(tx, actor, phone));
-    rules::cancel_open(draft, "the phone was removed");
-    const int revoked = rules::revoke_all(draft, RevocationReason::kCessationOfOperation);
-    CAPF_TRY(write(tx, draft));
-    CAPF_TRY(tx.phones().remove(phone.id));
-    CAPF_TRY(tx.audit().add(done(actor, "phone.remove", device.text())));
-    return revoked;
-  });
+  CAPF_LET(const ChangeAnswer answer, do_one(database_, actor, device, removing(actor)));
+  return answer.revoked;
+}
+
+Result<ChangeAnswer> Phones::remove(const Actor& actor, const Bulk& bulk) {
+  return do_batch(database_, actor, bulk, removing(actor));
 }
 
 Result<int> Phones::block(const Actor& actor, const DeviceName& device) {
-  return in_write(database_, actor, [&](Transaction& tx) -> Result<int> {
-    CAPF_LET(const Phone phone, lock(tx, device));
-    CAPF_TRY(tx.phones().set_blocked(phone.id, true));
-    CAPF_LET(rules::Draft draft, draft_of(tx, actor, phone));
-    rules::cancel_open(draft, "the phone was blocked");
-    const int revoked = rules::revoke_all(draft, RevocationReason::kPrivilegeWithdrawn);
-    CAPF_TRY(write(tx, draft));
-    if (!phone.blocked_at) CAPF_TRY(tx.audit().add(done(actor, "phone.block", device.text())));
-    return revoked;
-  });
+  CAPF_LET(const ChangeAnswer answer, do_one(database_, actor, device, blocking(actor)));
+  return answer.revoked;
+}
+
+Result<ChangeAnswer> Phones::block(const Actor& actor, const Bulk& bulk) {
+  return do_batch(database_, actor, bulk, blocking(actor));
 }
 
 Status Phones::unblock(const Actor& actor, const DeviceName& device) {
-  return in_write(database_, actor, [&](Transaction& tx) -> Status {
-    CAPF_LET(const Phone phone, lock(tx, device));
-    if (!phone.blocked_at) return fail(Reason::kDeviceNotBlocked);
-    CAPF_TRY(tx.phones().set_blocked(phone.id, false));
-    return tx.audit().add(done(actor, "phone.unblock", device.text()));
-  });
+  CAPF_LET(const ChangeAnswer answer, do_one(database_, actor, device, unblocking(actor)));
+  if (answer.changed == 0) return fail(Reason::kDeviceNotBlocked);
+  return {};
+}
+
+Result<ChangeAnswer> Phones::unblock(const Actor& actor, const Bulk& bulk) {
+  return do_batch(database_, actor, bulk, unblocking(actor));
 }
 
 Status Phones::unlock(const Actor& actor, const DeviceName& device, bool forget_mic) {
-  return in_write(database_, actor, [&](Transaction& tx) -> Status {
-    CAPF_LET(const Phone phone, lock(tx, device));
-    CAPF_TRY(tx.strings().unlock(phone.id));
-    CAPF_TRY(tx.phones().allow_self_service(phone.id));
-    if (forget_mic) CAPF_TRY(tx.phones().forget_mic(phone.id));
-    return tx.audit().add(done(actor, "phone.unlock", device.text(), forget_mic ? "the remembered MIC too" : ""));
-  });
+  CAPF_TRY(do_one(database_, actor, device, unlocking(actor, forget_mic)));
+  return {};
 }
 
-Result<TimePoint> Phones::trace(const Actor& actor, const DeviceName& device, std::optional<TimePoint> until) {
-  return in_write(database_, actor, [&](Transaction& tx) -> Result<TimePoint> {
-    const TimePoint end = until.value_or(tx.now() + kUsualTrace);
-    if (end <= tx.now() || end > tx.now() + kLongestTrace) {
-      return fail(Reason::kInvalidRequest, "a trace ends within 24 hours from now");
-    }
-    CAPF_LET(const Phone phone, lock(tx, device));
-    CAPF_TRY(tx.phones().set_traced(phone.id, end));
-    CAPF_TRY(tx.audit().add(done(actor, "phone.trace", device.text(), "until " + to_rfc3339(end))));
-    return end;
-  });
+Result<ChangeAnswer> Phones::unlock(const Actor& actor, const Bulk& bulk, bool forget_mic) {
+  return do_batch(database_, actor, bulk, unlocking(actor, forget_mic));
 }
 
-Status Phones::stop_trace(const Actor& actor, const DeviceName& device) {
-  return in_write(database_, actor, [&](Transaction& tx) -> Status {
-    CAPF_LET(const Phone phone, lock(tx, device));
-    CAPF_TRY(tx.phones().set_traced(phone.id, std::nullopt));
-    return tx.audit().add(done(actor, "phone.trace", device.text(), "off"));
-  });
+Result<std::optional<TimePoint>> Phones::trace(const Actor& actor, const DeviceName& device,
+                                               const TraceRequest& request) {
+  CAPF_LET(const ChangeAnswer answer, do_one(database_, actor, device, tracing(actor, request)));
+  return answer.until;
+}
+
+Result<ChangeAnswer> Phones::trace(const Actor& actor, const Bulk& bulk, const TraceRequest& request) {
+  return do_batch(database_, actor, bulk, tracing(actor, request));
 }
 
 }  // namespace capf::service

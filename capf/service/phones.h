@@ -32,10 +32,19 @@ struct PhoneSelectionView {
   PhonesPage page;
 };
 
+/// The answer of a call of a bulk.
 struct ChangeAnswer {
   int selected = 0;                ///< phones of this batch
-  int changed = 0;                 ///< those of them that are otherwise than before
+  int changed = 0;                 ///< those of them that are otherwise than before, or on record as asked for
+  int revoked = 0;                 ///< LSCs, where phones are blocked or removed
+  std::optional<TimePoint> until;  ///< of traces that began
   std::optional<BulkCursor> next;  ///< absent: the bulk is done
+};
+
+/// A trace of phones: every server logs their dialogues on the wire.
+struct TraceRequest {
+  bool off = false;                ///< ends it
+  std::optional<TimePoint> until;  ///< absent: kUsualTrace from now; kLongestTrace at most
 };
 
 /// Phones of a file, or a part of them.
@@ -90,16 +99,21 @@ class Phones {
   Result<PhoneView> show(const DeviceName& device);
   /// Cancels its operation and revokes its certificates. @return how many were revoked.
   Result<int> remove(const Actor& actor, const DeviceName& device);
+  /// The same for the next batch of a bulk, as every method with a bulk below. Errors: those of take_batch().
+  Result<ChangeAnswer> remove(const Actor& actor, const Bulk& bulk);
   /// Cancels its operation, revokes its certificates, and refuses every way to authenticate until unblock(). Blocking
   /// again is no error.
   Result<int> block(const Actor& actor, const DeviceName& device);
+  Result<ChangeAnswer> block(const Actor& actor, const Bulk& bulk);
+  /// Errors: DEVICE_NOT_BLOCKED; a bulk leaves such phones.
   Status unblock(const Actor& actor, const DeviceName& device);
+  Result<ChangeAnswer> unblock(const Actor& actor, const Bulk& bulk);
   /// Clears the counts of wrong strings and a stop of self-service, and on request the remembered MIC.
   Status unlock(const Actor& actor, const DeviceName& device, bool forget_mic);
-  /// From now on every server logs its dialogues on the wire.
-  /// @param until absent: kUsualTrace from now; kLongestTrace at most. @return until when. Errors: INVALID_REQUEST.
-  Result<TimePoint> trace(const Actor& actor, const DeviceName& device, std::optional<TimePoint> until);
-  Status stop_trace(const Actor& actor, const DeviceName& device);
+  Result<ChangeAnswer> unlock(const Actor& actor, const Bulk& bulk, bool forget_mic);
+  /// @return until when; absent where it ends. Errors: INVALID_REQUEST.
+  Result<std::optional<TimePoint>> trace(const Actor& actor, const DeviceName& device, const TraceRequest& request);
+  Result<ChangeAnswer> trace(const Actor& actor, const Bulk& bulk, const TraceRequest& request);
 
  private:
   Database& database_;

@@ -253,23 +253,15 @@ Status Recovery::withdraw_again(const Actor& actor, Recovered& done) {
     std::vector<std::int64_t> ids;
     for (const Withdrawal& one : batch) ids.push_back(one.phone_id);
     CAPF_TRY(tx.phones().lock_all(ids));
-    for (const Withdrawal& one : batch) {
-      const auto device = DeviceName::parse(one.device);
-      if (!device) continue;
-      CAPF_LET(const auto phone, tx.phones().find(*device));
-      // The name may belong to another phone now.
-      if (!phone || phone->id != one.phone_id) continue;
-      const bool removes = one.kind == WithdrawalKind::kRemovedPhone;
-      if (!removes && phone->blocked_at) continue;
-      CAPF_LET(rules::Draft draft, draft_of(tx, actor, *phone));
-      rules::cancel_open(draft, why);
-      rules::revoke_all(draft,
-                        removes ? RevocationReason::kCessationOfOperation : RevocationReason::kPrivilegeWithdrawn);
-      CAPF_TRY(write(tx, draft));
-      CAPF_TRY(removes ? tx.phones().remove(phone->id) : tx.phones().set_blocked(phone->id, true));
-      CAPF_TRY(tx.audit().add(service::done(actor, removes ? "phone.remove" : "phone.block", one.device, why)));
-      ++count;
+    // A name may belong to another phone now, so they are found by id.
+    CAPF_LET(const std::vector<Phone> phones, tx.phones().find_all(ids));
+    const bool removes = batch.front().kind == WithdrawalKind::kRemovedPhone;
+    std::vector<SelectedPhone> ended;
+    for (const Phone& phone : phones) {
+      if (removes || !phone.blocked_at) ended.push_back({phone.id, phone.device});
     }
+    CAPF_TRY(removes ? remove_phones(tx, actor, ended, why) : block_phones(tx, actor, ended, why));
+    count = static_cast<std::int64_t>(ended.size());
     return {};
   };
   CAPF_TRY(batches(WithdrawalKind::kAdministrator, disable));
@@ -299,7 +291,7 @@ Status Recovery::cancel_operations(const Actor& actor, Recovered& done) {
         if (operation.certificates <= 1) {
           phones.push_back(operation.phone_id);
         } else {
-          CAPF_LET(rules::Draft draft, draft_of(tx, actor, {.id = operation.phone_id, .device = operation.device}));
+          CAPF_LET(rules::Draft draft, draft_of(tx, actor, {operation.phone_id, operation.device}));
           rules::cancel_open(draft, why);
           CAPF_TRY(write(tx, draft));
           ++cancelled;

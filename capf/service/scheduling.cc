@@ -114,18 +114,15 @@ Result<Prospects> look_up_prospects(Transaction& tx, const OperationPlan& plan,
 Status cancel_open(Transaction& tx, const Actor& actor, std::span<const Standing> phones, const std::string& message,
                    BytesView run) {
   std::vector<std::int64_t> ids;
-  std::vector<rules::Draft> drafts;
+  std::vector<SelectedPhone> with_several;
   for (const Standing& phone : phones) {
     if (!phone.open) continue;
     ids.push_back(phone.phone_id);
-    if (phone.certificates <= 1) continue;
-    CAPF_LET(const std::optional<Phone> record, tx.phones().find(phone.phone_id));
-    CAPF_INVARIANT(record.has_value());
-    CAPF_LET(rules::Draft draft, draft_of(tx, actor, *record));
-    rules::revoke_earlier(draft);
-    drafts.push_back(std::move(draft));
+    if (phone.certificates > 1) with_several.push_back({phone.phone_id, phone.device});
   }
   if (ids.empty()) return {};
+  CAPF_LET(std::vector<rules::Draft> drafts, drafts_of(tx, actor, with_several));
+  for (rules::Draft& draft : drafts) rules::revoke_earlier(draft);
   CAPF_TRY(write(tx, drafts));
   CAPF_TRY(cancel_all(tx, actor, ids, message, run));
   return {};

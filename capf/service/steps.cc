@@ -24,6 +24,19 @@ Certificate certificate_of(const RevocableLsc& lsc) {
   return certificate;
 }
 
+/// Cancels the open operations of these phones, and revokes their LSCs. @return how many
+Result<int> end_all(Transaction& tx, const Actor& actor, std::span<const SelectedPhone> phones,
+                    const std::string& message, RevocationReason reason) {
+  CAPF_LET(std::vector<rules::Draft> drafts, drafts_of(tx, actor, phones));
+  int revoked = 0;
+  for (rules::Draft& draft : drafts) {
+    rules::cancel_open(draft, message);
+    revoked += rules::revoke_all(draft, reason);
+  }
+  CAPF_TRY(write(tx, drafts));
+  return revoked;
+}
+
 }  // namespace
 
 Status check_clock(TimePoint now, const Clock& clock) {
@@ -72,11 +85,31 @@ tl::unexpected<Error> unknown_device(Transaction& tx, const DeviceName& device, 
   return fail(Reason::kUnknownDevice, before + "there is no device " + device.text() + *other);
 }
 
-Result<rules::Draft> draft_of(Transaction& tx, const Actor& actor, const Phone& phone) {
-  rules::Draft draft{.actor = actor, .phone = phone, .now = tx.now()};
-  CAPF_LET(draft.open, tx.operations().find_open(phone.id));
-  CAPF_LET(draft.live, tx.certificates().live(phone.id));
-  return draft;
+std::vector<std::int64_t> ids_of(std::span<const SelectedPhone> phones) {
+  std::vector<std::int64_t> ids;
+  for (const SelectedPhone& phone : phones) ids.push_back(phone.id);
+  return ids;
+}
+
+Result<rules::Draft> draft_of(Transaction& tx, const Actor& actor, const SelectedPhone& phone) {
+  CAPF_LET(std::vector<rules::Draft> drafts, drafts_of(tx, actor, std::span(&phone, 1)));
+  return std::move(drafts.front());
+}
+
+Result<std::vector<rules::Draft>> drafts_of(Transaction& tx, const Actor& actor,
+                                            std::span<const SelectedPhone> phones) {
+  std::map<std::int64_t, std::size_t> places;
+  std::vector<rules::Draft> drafts;
+  for (const SelectedPhone& phone : phones) {
+    places.emplace(phone.id, drafts.size());
+    drafts.push_back({.actor = actor, .phone = {.id = phone.id, .device = phone.device}, .now = tx.now()});
+  }
+  const std::vector<std::int64_t> ids = ids_of(phones);
+  CAPF_LET(std::vector<Operation> open, tx.operations().find_all_open(ids));
+  for (Operation& operation : open) drafts[places.at(operation.phone_id)].open = std::move(operation);
+  CAPF_LET(std::vector<Certificate> live, tx.certificates().live_of_all(ids));
+  for (Certificate& lsc : live) drafts[places.at(lsc.phone_id)].live.push_back(std::move(lsc));
+  return drafts;
 }
 
 Status write(Transaction& tx, const rules::Draft& draft) {
@@ -93,6 +126,33 @@ Status write(Transaction& tx, std::span<const rules::Draft> drafts) {
   if (phones.empty()) return {};
   CAPF_TRY(tx.write(phones));
   return {};
+}
+
+Result<PhonesEnded> block_phones(Transaction& tx, const Actor& actor, std::span<const SelectedPhone> phones,
+                                 const std::string& why) {
+  CAPF_LET(const auto blocked, tx.phones().block_all(ids_of(phones)));
+  CAPF_LET(const int revoked, end_all(tx, actor, phones, why.empty() ? "the phone was blocked" : why,
+                                      RevocationReason::kPrivilegeWithdrawn));
+  CAPF_TRY(record(tx, actor, "phone.block", blocked, why));
+  return PhonesEnded{static_cast<int>(blocked.size()), revoked};
+}
+
+Result<PhonesEnded> remove_phones(Transaction& tx, const Actor& actor, std::span<const SelectedPhone> phones,
+                                  const std::string& why) {
+  CAPF_LET(const int revoked, end_all(tx, actor, phones, why.empty() ? "the phone was removed" : why,
+                                      RevocationReason::kCessationOfOperation));
+  CAPF_TRY(tx.phones().remove_all(ids_of(phones)));
+  std::vector<std::string> devices;
+  for (const SelectedPhone& phone : phones) devices.push_back(phone.device.text());
+  CAPF_TRY(record(tx, actor, "phone.remove", devices, why));
+  return PhonesEnded{static_cast<int>(devices.size()), revoked};
+}
+
+Status record(Transaction& tx, const Actor& actor, const std::string& action, std::span<const std::string> devices,
+              const std::string& detail) {
+  std::vector<AuditEvent> events;
+  for (const std::string& device : devices) events.push_back(done(actor, action, device, detail));
+  return tx.audit().add_all(events);
 }
 
 RevocableLsc revocable(const Certificate& certificate) {
@@ -137,11 +197,7 @@ Result<int> block_compromised(Transaction& tx, const Actor& actor, std::span<con
   CAPF_TRY(tx.keys().mark_compromised(keys));
   CAPF_TRY(cancel_all(tx, actor, phone_ids, "the phone's key was revoked as compromised"));
   CAPF_LET(const auto blocked, tx.phones().block_all(phone_ids));
-  std::vector<AuditEvent> events;
-  for (const std::string& device : blocked) {
-    events.push_back(done(actor, "phone.block", device, "its key was revoked as compromised"));
-  }
-  CAPF_TRY(tx.audit().add_all(events));
+  CAPF_TRY(record(tx, actor, "phone.block", blocked, "its key was revoked as compromised"));
   return static_cast<int>(blocked.size());
 }
 

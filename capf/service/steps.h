@@ -6,6 +6,7 @@
 
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/database.h"
+#include "capf/domain/phone_store.h"
 #include "capf/rules/endings.h"
 
 // Steps that several use cases take inside their transactions.
@@ -46,11 +47,30 @@ Status check_takes_back(KeyOwner owner);
 // How operations and certificates end is the rules' to say: what they draft is written in the transaction that has
 // locked the phones.
 
+std::vector<std::int64_t> ids_of(std::span<const SelectedPhone> phones);
 /// A locked phone's open operation and live LSCs.
-Result<rules::Draft> draft_of(Transaction& tx, const Actor& actor, const Phone& phone);
+Result<rules::Draft> draft_of(Transaction& tx, const Actor& actor, const SelectedPhone& phone);
+/// The same of different phones, in their order. Their records are not read: of `phone` there are id and name alone.
+Result<std::vector<rules::Draft>> drafts_of(Transaction& tx, const Actor& actor, std::span<const SelectedPhone> phones);
 Status write(Transaction& tx, const rules::Draft& draft);
 /// Of different phones, in one statement.
 Status write(Transaction& tx, std::span<const rules::Draft> drafts);
+
+/// The ends of phones, one or many, all different and locked.
+struct PhonesEnded {
+  int changed = 0;  ///< phones that were not so before
+  int revoked = 0;  ///< LSCs
+};
+/// Cancels their operations, revokes their LSCs, and refuses every way to authenticate. @param why for the record, or
+/// empty where an administrator has just asked for it
+Result<PhonesEnded> block_phones(Transaction& tx, const Actor& actor, std::span<const SelectedPhone> phones,
+                                 const std::string& why = {});
+/// Cancels their operations, revokes their LSCs, and frees their names. @param why as above
+Result<PhonesEnded> remove_phones(Transaction& tx, const Actor& actor, std::span<const SelectedPhone> phones,
+                                  const std::string& why = {});
+/// Adds the same event for each of these devices to the record.
+Status record(Transaction& tx, const Actor& actor, const std::string& action, std::span<const std::string> devices,
+              const std::string& detail = {});
 
 RevocableLsc revocable(const Certificate& certificate);
 /// The record's line of a revocation that is written otherwise.

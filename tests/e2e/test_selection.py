@@ -106,6 +106,100 @@ class PropertyTest(SelectionTest):
         self.assertEqual(self.found("--file", "-", input="\n".join(reversed(devices))), devices)
 
 
+class ActTest(SelectionTest):
+    """Blocking, unblocking, unlocking, removing and tracing the phones of a selection."""
+
+    def act(self, *arguments, **options):
+        return self.site.json("phone", *arguments, **options)
+
+    def actions(self, device):
+        """What was done to the device as itself, oldest first."""
+        events = self.site.json("audit", "list", "--subject", device)
+        return [event["action"] for event in reversed(events) if event["action"] not in ("phone.add", "phone.change")]
+
+    def test_phones_are_blocked_by_tag_and_come_again(self):
+        enrolled, pending, idle = self.phones(3)
+        self.tag([enrolled, pending, idle], "stolen")
+        self.site.enrol(enrolled)
+        self.site.schedule(pending, "install", "string")
+        dry = self.site.capfctl("phone", "block", "--tag", "stolen", "--dry-run")
+        self.assertSays(dry, "3 phones would be blocked; nothing was done")
+        self.assertEqual(self.found("--tag", "stolen", "--blocked"), [])
+        self.assertEqual(self.act("block", "--tag", "stolen"), {"selected": 3, "changed": 3, "revoked": 1})
+        self.assertEqual(self.found("--tag", "stolen", "--blocked"), [enrolled, pending, idle])
+        self.assertEqual(self.found("--tag", "stolen", "--lsc", "revoked"), [enrolled])
+        self.assertEqual(self.found("--tag", "stolen", "--operation", "cancelled"), [pending])
+        self.assertEqual(self.actions(pending), ["operation.schedule", "operation.cancel", "phone.block"])
+        self.assertEqual(self.act("block", enrolled, idle), {"selected": 2, "changed": 0, "revoked": 0})
+        self.assertEqual(self.act("unblock", enrolled, idle), {"selected": 2, "changed": 2})
+        self.assertEqual(self.act("unblock", "--tag", "stolen"), {"selected": 3, "changed": 1})
+        self.assertEqual(self.actions(idle), ["phone.block", "phone.unblock"])
+        self.assertSays(self.site.capfctl("phone", "unblock", idle, code=1), "DEVICE_NOT_BLOCKED")
+        self.site.enrol(enrolled)
+
+    def test_phones_without_an_lsc_are_removed_after_a_yes_and_the_same_command_goes_on(self):
+        devices = self.phones(502)
+        lines = "\n".join(devices)
+        self.change("--file", "-", "--add-tags", "leaving", input=lines)
+        self.site.enrol(devices[0])
+        options = ("phone", "remove", "--tag", "leaving", "--lsc", "none")
+        self.assertSays(self.site.capfctl(*options, code=2), "--yes")
+        self.assertSays(self.site.capfctl("phone", "remove", *devices[:2], code=2), "--yes")
+        self.assertSays(self.site.capfctl(*options, "--dry-run"), "501 phones would be removed; nothing was done")
+        self.assertEqual(len(self.found("--tag", "leaving")), 502)
+        done = self.act("remove", "--tag", "leaving", "--lsc", "none", "--yes")
+        self.assertEqual(done, {"selected": 501, "changed": 501, "revoked": 0})
+        self.assertEqual(self.found("--tag", "leaving"), devices[:1])
+        again = self.site.capfctl("phone", "remove", "--file", "-", "--yes", "--output", "json", input=lines)
+        self.assertEqual(json.loads(again.stdout), {"selected": 1, "changed": 1, "revoked": 1})
+        self.assertSays(again, "501 of the named devices are not on record")
+        self.assertEqual(self.actions(devices[501]), ["phone.remove"])
+        self.assertSays(self.site.capfctl("phone", "remove", devices[0], "--yes", code=1), "UNKNOWN_DEVICE")
+
+    def test_locked_phones_are_unlocked(self):
+        locked, other = self.phones(2)
+        self.tag([locked, other], "locks")
+        self.site.capfctl("operation", "schedule", "install", locked, "--auth", "string", "--string", "12345678")
+        for _ in range(10):
+            self.site.phone(locked, "--string", "00000000", code=1)
+        eventually(lambda: self.found("--tag", "locks", "--locked") == [locked], "it is locked")
+        self.assertEqual(self.act("unlock", "--locked", "--tag", "locks"), {"selected": 1, "changed": 1})
+        self.assertEqual(self.found("--tag", "locks", "--locked"), [])
+        self.assertEqual(self.actions(locked)[-1], "phone.unlock")
+        self.assertNotIn("phone.unlock", self.actions(other))
+
+    def test_phones_of_a_selection_are_traced_and_no_longer(self):
+        devices = self.phones(2)
+        self.tag(devices, "odd")
+        done = self.act("trace", "--tag", "odd", "--until", "+2h")
+        self.assertEqual((done["selected"], done["changed"]), (2, 2))
+        self.assertEqual([self.shown(device)["traced_until"] for device in devices], [done["traced_until"]] * 2)
+        self.assertIsNone(self.act("trace", *devices, "--off")["traced_until"])
+        self.assertEqual([self.shown(device)["traced_until"] for device in devices], [None] * 2)
+        self.assertEqual(self.actions(devices[1]), ["phone.trace"] * 2)
+        self.assertSays(self.site.capfctl("phone", "trace", *devices, "--until", "+25h", code=1), "24 hours")
+
+    def test_bad_wishes_are_refused_and_do_nothing(self):
+        devices = self.phones(101)
+        lines = "\n".join(devices)
+        self.change("--file", "-", "--add-tags", "unharmed", input=lines)
+        for command in ("block", "unblock", "unlock", "trace"):
+            with self.subTest(command):
+                self.assertSays(self.site.capfctl("phone", command, code=2), "--all chooses every phone")
+                self.assertSays(self.site.capfctl("phone", command, "--tag", "unharmed", code=2), "101 phones", "--yes")
+                self.assertSays(self.site.capfctl("phone", command, devices[0], "SEPFFFFFFFFFFFF", code=1),
+                                "UNKNOWN_DEVICE", "SEPFFFFFFFFFFFF")
+                self.assertSays(self.site.capfctl("phone", command, "SEP/1", code=2), "SEP/1")
+        with rpc.admin_client(self.site) as admin:
+            selection = admin_pb2.PhoneSelection(tags=["unharmed"])
+            for method in (admin.RemovePhones, admin.BlockPhones, admin.UnblockPhones, admin.UnlockPhones,
+                           admin.TracePhones):
+                self.assertEqual(self.refusal(method, selection=selection, count=100).reason, "SELECTION_CHANGED")
+                self.assertEqual(self.refusal(method, count=100).reason, "INVALID_SELECTION")
+        self.assertEqual(self.actions(devices[0]), [])
+        self.assertEqual(len(self.found("--tag", "unharmed")), 101)
+
+
 class ChangeTest(SelectionTest):
     def test_a_dry_run_counts_and_changes_nothing(self):
         devices = self.phones(25)

@@ -1,3 +1,4 @@
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -5,6 +6,7 @@
 
 #include "capf/service/phones.h"
 #include "tests/support/expect.h"
+#include "tests/support/pki.h"
 #include "tests/support/site.h"
 
 // Bulks over a selection of phones: counted, in batches, over what changes meanwhile, and on record.
@@ -149,4 +151,130 @@ TEST_CASE("phones are listed by selection, and counted on the first page alone")
   CHECK_FALSE(last.page.next);
   CHECK(must(site.phones.list({}, {})).phones.size() == 5);
   CHECK(must(site.phones.list({.devices = {device("SEP1003"), device("SEP9")}}, {})).phones.size() == 1);
+}
+
+TEST_CASE(
+    "phones of a selection are blocked and removed with their operations and LSCs, each on record as one phone is") {
+  Site site;
+  const auto devices = add_many(site, 4);
+  for (const DeviceName& each : {devices[0], devices[1]}) site.enrol(each, PhoneKey());
+  for (const DeviceName& each : {devices[1], devices[2]}) {
+    site.schedule(each, OperationKind::kInstall, AuthMode::kString);
+  }
+  const auto ended = [&](const std::string& device) {
+    return site.value(
+        "select string_agg(action || ' ' || detail, '; ' order by id) from audit_events where subject = '" + device +
+        "' and action in ('operation.cancel', 'phone.block', 'phone.remove')");
+  };
+  must(site.phones.block(site.administrator, devices[0]));
+  SECTION("blocked") {
+    const auto answer = must(site.phones.block(site.administrator, {phones("SEP100*"), 4, {}}));
+    CHECK(answer.selected == 4);
+    CHECK(answer.changed == 3);
+    CHECK(answer.revoked == 1);
+    CHECK_FALSE(answer.next);
+    CHECK(count(site, {.blocked = true}) == 4);
+    CHECK(ended("SEP1000") == "phone.block ");
+    CHECK(ended("SEP1001") == "operation.cancel the phone was blocked; phone.block ");
+    CHECK(ended("SEP1003") == "phone.block ");
+    CHECK(site.value("select string_agg(reason::text, ' ') from revocations") == "9 9");
+    const auto again = must(site.phones.block(site.administrator, {phones("SEP100*"), 4, {}}));
+    CHECK(again.changed + again.revoked == 0);
+  }
+  SECTION("removed") {
+    const auto answer = must(site.phones.remove(site.administrator, {phones("SEP100*"), 4, {}}));
+    CHECK(answer.selected == 4);
+    CHECK(answer.changed == 4);
+    CHECK(answer.revoked == 1);
+    CHECK(count(site, {.all = true}) == 0);
+    CHECK(ended("SEP1000") == "phone.block ; phone.remove ");
+    CHECK(ended("SEP1001") == "operation.cancel the phone was removed; phone.remove ");
+    CHECK(site.value("select string_agg(reason::text, ' ' order by reason) from revocations") == "5 9");
+  }
+  CHECK(site.value("select count(*) from operations where finished_at is null") == "0");
+  CHECK(site.value("select count(*) from certificates where revoked_at is null") == "0");
+  CHECK(site.value("select count(*) from audit_events where action = 'certificate.revoke'") == "2");
+}
+
+TEST_CASE(
+    "a removal that was interrupted goes on with the names that are left, and a bulk over grown phones is refused") {
+  Site site;
+  const auto devices = add_many(site, 3);
+  must(site.phones.remove(site.administrator, devices[0]));
+  PhoneSelection named{.devices = devices};
+  CHECK(refused(site.phones.remove(site.administrator, {named, 3, {}})) == Reason::kUnknownDevice);
+  CHECK(refused(site.phones.select(named, {})) == Reason::kUnknownDevice);
+  named.leaves_unknown = true;
+  CHECK(count(site, named) == 2);
+  const std::vector<std::function<Result<service::ChangeAnswer>(const service::Bulk&)>> acts{
+      [&](const service::Bulk& bulk) { return site.phones.unblock(site.administrator, bulk); },
+      [&](const service::Bulk& bulk) { return site.phones.unlock(site.administrator, bulk, true); },
+      [&](const service::Bulk& bulk) { return site.phones.trace(site.administrator, bulk, {}); },
+      [&](const service::Bulk& bulk) { return site.phones.block(site.administrator, bulk); },
+      [&](const service::Bulk& bulk) { return site.phones.remove(site.administrator, bulk); }};
+  const std::string before = site.value("select count(*) from audit_events");
+  for (const auto& act : acts) {
+    CHECK(refused(act({named, 1, {}})) == Reason::kSelectionChanged);
+    CHECK(refused(act({{}, 9, {}})) == Reason::kInvalidSelection);
+  }
+  CHECK(site.value("select count(*) from audit_events") == before);
+  CHECK(must(acts.back()({named, 3, {}})).changed == 2);
+  CHECK(count(site, named) == 0);
+}
+
+TEST_CASE("phones of a selection are unblocked where they are blocked, unlocked and traced") {
+  Site site;
+  const auto devices = add_many(site, 3);
+  must(site.phones.block(site.administrator, devices[1]));
+  const service::Bulk all{phones("SEP*"), 3, {}};
+  const auto unblocked = must(site.phones.unblock(site.administrator, all));
+  CHECK(unblocked.selected == 3);
+  CHECK(unblocked.changed == 1);
+  CHECK(refused(site.phones.unblock(site.administrator, devices[1])) == Reason::kDeviceNotBlocked);
+  CHECK(count(site, {.blocked = true}) == 0);
+
+  site.sql(
+      "insert into device_strings (phone_id, count, counted_at, locked_until) "
+      "select id, 10, now(), now() + interval '10 minutes' from phones");
+  site.sql("update phones set self_service_stopped_at = now(), mic_sha256 = sha256(device::bytea), mic_fresh_at = now()");
+  CHECK(
+      must(site.phones.unlock(site.administrator, {{.devices = {devices[0]}, .locked = true}, 1, {}}, false)).changed ==
+      1);
+  CHECK(count(site, {.locked = true}) == 2);
+  CHECK(must(site.phones.show(devices[0])).phone.mic_sha256);
+  CHECK(must(site.phones.unlock(site.administrator, {{.locked = true}, 2, {}}, true)).changed == 2);
+  CHECK(count(site, {.locked = true}) == 0);
+  CHECK(site.value("select count(*) from phones where mic_sha256 is null and mic_fresh_at is null") == "2");
+  CHECK(site.value("select count(*) from phones where self_service_stopped_at is null") == "3");
+
+  const auto traced = must(site.phones.trace(site.administrator, all, {}));
+  REQUIRE(traced.until);
+  for (const DeviceName& each : devices) CHECK(must(site.phones.show(each)).phone.traced_until == traced.until);
+  CHECK(refused(site.phones.trace(site.administrator, all, {.until = *traced.until + service::kLongestTrace})) ==
+        Reason::kInvalidRequest);
+  CHECK_FALSE(must(site.phones.trace(site.administrator, all, {.off = true})).until);
+  CHECK_FALSE(must(site.phones.show(devices[2])).phone.traced_until);
+  CHECK(site.value("select string_agg(action || ' ' || detail, '; ' order by id) from audit_events where "
+                   "subject = 'SEP1002' and action in ('phone.unblock', 'phone.unlock')") ==
+        "phone.unlock the remembered MIC too");
+  CHECK(site.value("select count(*) from audit_events where action = 'phone.trace'") == "6");
+}
+
+TEST_CASE("more phones than a batch are removed in several, and none of them is left out") {
+  Site site;
+  add_many(site, 1001);
+  service::Bulk bulk{{.all = true}, 1001, {}};
+  int changed = 0;
+  int calls = 0;
+  do {
+    const auto answer = must(site.phones.remove(site.administrator, bulk));
+    changed += answer.changed;
+    ++calls;
+    bulk.count -= answer.selected;
+    bulk.cursor = answer.next;
+  } while (bulk.cursor);
+  CHECK(changed == 1001);
+  CHECK(calls == 3);
+  CHECK(count(site, {.all = true}) == 0);
+  CHECK(site.value("select count(*) from audit_events where action = 'phone.remove'") == "1001");
 }

@@ -1,5 +1,6 @@
 #include "storage/changes.h"
 
+#include <array>
 #include <set>
 #include <thread>
 
@@ -95,17 +96,17 @@ std::vector<Interference> interferences(Guarded& on) {
     written(tx, phone, {EndOperation{operation, OperationState::kCancelled, {}, ""}});
   };
   return {
-      {&phone_id, "removed", [=](auto& tx) { good(tx.phones().remove(phone)); }},
+      {&phone_id, "removed", [=](auto& tx) { good(tx.phones().remove_all(std::array{phone})); }},
       {&phone_id, "removed and added again",
        [=, name = on.phone.device](auto& tx) {
-         good(tx.phones().remove(phone));
+         good(tx.phones().remove_all(std::array{phone}));
          added_phone(tx, name);
        }},
-      {&revision, "blocked", [=](auto& tx) { good(tx.phones().set_blocked(phone, true)); }},
+      {&revision, "blocked", [=](auto& tx) { good(tx.phones().block_all(std::array{phone})); }},
       {&revision, "blocked and unblocked",
        [=](auto& tx) {
-         good(tx.phones().set_blocked(phone, true));
-         good(tx.phones().set_blocked(phone, false));
+         good(tx.phones().block_all(std::array{phone}));
+         good(tx.phones().unblock_all(std::array{phone}));
        }},
       {&revision, "cancelled", cancel},
       {&revision, "cancelled and scheduled",
@@ -208,7 +209,7 @@ TEST_CASE("of 64 changes in one round the one that differs is left out") {
           ClaimKey{digest(phone.device.text()), KeyOwner::kPhone}, AddCertificate{site.lsc_of(operation, "key")},
           AddEvent{event_of(phone, "certificate.issue", operation.id)}}});
   }
-  in(*site.database, [&](Transaction& tx) { good(tx.phones().set_blocked(changes[17].basis.phone_id, true)); });
+  in(*site.database, [&](Transaction& tx) { good(tx.phones().block_all(std::array{changes[17].basis.phone_id})); });
   const auto members = good(site.write(changes));
   for (std::size_t i = 0; i < members.size(); ++i) {
     CHECK(members[i].outcome == (i == 17 ? Outcome::kDiffers : Outcome::kWritten));

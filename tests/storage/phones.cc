@@ -1,3 +1,5 @@
+#include <array>
+
 #include "capf/domain/phone_store.h"
 #include "capf/domain/summary_store.h"
 #include "tests/storage/samples.h"
@@ -20,7 +22,7 @@ TEST_CASE("a name in another case is found, and only where there is a device of 
         std::vector{device("sep001122334455"), device("SEP001122334455"), device("CSFjsmith"), device("SEP9")}));
     CHECK(others == std::map<DeviceName, DeviceName>{{device("sep001122334455"), device("SEP001122334455")},
                                                      {device("CSFjsmith"), device("csfJSmith")}});
-    good(tx.phones().remove(good(tx.phones().find(device("SEP001122334455")))->id));
+    good(tx.phones().remove_all(std::array{good(tx.phones().find(device("SEP001122334455")))->id}));
     CHECK_FALSE(good(tx.phones().find_other_case(device("sep001122334455"))));
   });
 }
@@ -38,7 +40,7 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK(phone.created_at == tx.now());
     CHECK_FALSE(phone.blocked_at);
     CHECK_FALSE(phone.last_attempt);
-    good(tx.phones().set_blocked(phone.id, true));
+    good(tx.phones().block_all(std::array{phone.id}));
     Attempt attempt{{}, "192.0.2.1", "grpc", OperationKind::kDelete, Reason::kMicChanged, std::string("a\0b\xff", 4)};
     written(tx, phone.id,
             {SetModel{"CP-8861"}, SetMic{digest("mic"), true}, StopSelfService{}, RecordAttempt{attempt}});
@@ -59,21 +61,21 @@ TEST_CASE("a phone is added, found, changed and removed, and its name is free ag
     CHECK(changed.last_attempt->kind == OperationKind::kDelete);
     CHECK(changed.last_attempt->reason == Reason::kAuthStringMismatch);
     CHECK(changed.last_attempt->message == "a\uFFFDb\uFFFD");
-    good(tx.phones().set_traced(phone.id, tx.now() + std::chrono::minutes{5}));
+    good(tx.phones().set_traced(std::array{phone.id}, tx.now() + std::chrono::minutes{5}));
     CHECK(good(tx.phones().find(device("SEP1")))->traced_until == tx.now() + std::chrono::minutes{5});
-    good(tx.phones().set_traced(phone.id, tx.now()));  // which is over
+    good(tx.phones().set_traced(std::array{phone.id}, tx.now()));  // which is over
     CHECK_FALSE(good(tx.phones().find(device("SEP1")))->traced_until);
-    good(tx.phones().set_traced(phone.id, std::nullopt));
-    good(tx.phones().set_blocked(phone.id, false));
-    good(tx.phones().forget_mic(phone.id));
-    good(tx.phones().allow_self_service(phone.id));
+    good(tx.phones().set_traced(std::array{phone.id}, std::nullopt));
+    good(tx.phones().unblock_all(std::array{phone.id}));
+    good(tx.phones().forget_mics(std::array{phone.id}));
+    good(tx.phones().allow_self_service(std::array{phone.id}));
     const Phone reset = *good(tx.phones().find(device("SEP1")));
     CHECK_FALSE(reset.blocked_at);
     CHECK_FALSE(reset.mic_sha256);
     CHECK_FALSE(reset.mic_fresh_at);
     CHECK_FALSE(reset.self_service_stopped_at);
 
-    good(tx.phones().remove(phone.id));
+    good(tx.phones().remove_all(std::array{phone.id}));
     CHECK_FALSE(good(tx.phones().find(device("SEP1"))));
     CHECK_FALSE(good(tx.phones().lock(device("SEP1"))));
     const Phone another = added_phone(tx, device("SEP1"));
@@ -116,7 +118,7 @@ TEST_CASE("phones are listed by pattern, by name and in pages") {
   in(*database, [&](Transaction& tx) {
     const std::vector<DeviceName> names{device("SEP_1"), device("SEPx1"), device("SEP_2"), device("ATA1")};
     REQUIRE(good(tx.phones().add(names, "")).empty());
-    good(tx.phones().set_blocked(good(tx.phones().find(device("ATA1")))->id, true));
+    good(tx.phones().block_all(std::array{good(tx.phones().find(device("ATA1")))->id}));
     const auto listed = [&](const PhoneSelection& selection, const PhonePage& page = {}) {
       std::string text;
       const SelectedPhones found = good(tx.phones().select(selection, page));

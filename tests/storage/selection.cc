@@ -1,5 +1,7 @@
 #include "capf/domain/selection.h"
 
+#include <array>
+
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/phone_store.h"
@@ -62,7 +64,7 @@ TEST_CASE("a phone's LSC is beside it, as its certificates are changed") {
   });
   fresh.sql("update phone_lscs set lsc = 'valid', not_after = now() - interval '1 hour'");
   in(*database, [](Transaction& tx) { CHECK(lsc_of(tx, device().text()) == LscStatus::kExpired); });
-  in(*database, [&](Transaction& tx) { good(tx.phones().remove(operation.phone_id)); });
+  in(*database, [&](Transaction& tx) { good(tx.phones().remove_all(std::array{operation.phone_id})); });
   CHECK(fresh.sql("select count(*) from phone_lscs") == "0");
 }
 

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/string_store.h"
@@ -99,7 +101,7 @@ TEST_CASE("unlocking a device clears its counts from every address") {
   for (int i = 0; i < 5; ++i) CHECK_FALSE(site.count("192.0.2.1"));
   for (int i = 0; i < 5; ++i) CHECK_FALSE(site.count("192.0.2.2"));
   CHECK(site.locked_until());
-  in(*site.database, [&](Transaction& tx) { good(tx.strings().unlock(site.phone)); });
+  in(*site.database, [&](Transaction& tx) { good(tx.strings().unlock_all(std::array{site.phone})); });
   CHECK_FALSE(site.locked_until());
   CHECK_FALSE(site.count("192.0.2.1"));
 }

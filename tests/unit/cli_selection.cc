@@ -99,8 +99,8 @@ TEST_CASE("every property of a selection has its option") {
       "--not-seen-since 2030-01-04 --blocked --locked");
   std::vector<const google::protobuf::FieldDescriptor*> set;
   all.GetReflection()->ListFields(all, &set);
-  // But `devices` and `excepts`, which come from files.
-  CHECK(static_cast<int>(set.size()) == v1::PhoneSelection::descriptor()->field_count() - 2);
+  // But `devices` and `excepts`, which come from files, and `leaves_unknown`, which is no property.
+  CHECK(static_cast<int>(set.size()) == v1::PhoneSelection::descriptor()->field_count() - 3);
   CHECK(all.issuer_expires_before().seconds() - all.expires_before().seconds() == 24 * 3600);
   CHECK(all.not_seen_since().seconds() - all.expires_before().seconds() == 2 * 24 * 3600);
   CHECK(all.blocked());
@@ -188,6 +188,25 @@ TEST_CASE("a value that no property has is wrong usage, and so is a time that is
     }
   }
   CHECK(parse(words("phone list SEP1"), commands()).exit_code == 2);
+}
+
+TEST_CASE("every command that changes phones takes one device, several, or the same selection") {
+  const Folder folder;
+  const std::string file = file_of(folder, "some.csv", "SEP2\nSEP3\n");
+  const std::string options = " SEP1 --file " + file + " --tag a --locked --dry-run --yes --output json";
+  for (const char* command : {"phone change --description x", "phone remove", "phone block", "phone unblock",
+                              "phone unlock --forget-mic", "phone trace --until +2h", "phone trace --off"}) {
+    CAPTURE(command);
+    const auto phones = chosen_phones(arguments(command + options));
+    REQUIRE(phones);
+    REQUIRE(phones->slices.size() == 1);
+    CHECK(joined(phones->slices.front().devices()) == "SEP1 SEP2 SEP3 ");
+    CHECK(joined(phones->slices.front().tags()) == "a ");
+    CHECK(phones->slices.front().locked());
+    CHECK_FALSE(phones->named);
+    CHECK(chosen_phones(arguments(command + std::string(" SEP1")))->named);
+    CHECK_FALSE(chosen_phones(arguments(command))->any);
+  }
 }
 
 TEST_CASE("an empty text is a value of an option") {

@@ -387,6 +387,25 @@ TEST_CASE("a change of phones tells no description from an empty one") {
   CHECK(reason_of(change_from(request)) == Reason::kInvalidRequest);
 }
 
+TEST_CASE("a trace has a time, unless it ends, and a selection may leave what is not on record") {
+  v1::TracePhonesRequest request;
+  CHECK_FALSE(trace_from(request)->until);
+  CHECK_FALSE(trace_from(request)->off);
+  request.mutable_until()->set_seconds(1924991999);
+  CHECK(trace_from(request)->until == parse_rfc3339("2030-12-31T23:59:59Z").value());
+  request.mutable_until()->set_nanos(-1);
+  CHECK(reason_of(trace_from(request)) == Reason::kInvalidTime);
+  request.set_off(true);
+  CHECK(trace_from(request)->off);
+  CHECK_FALSE(trace_from(request)->until);
+  request.mutable_selection()->add_devices("SEP1");
+  CHECK_FALSE(selection_from(request.selection())->leaves_unknown);
+  request.mutable_selection()->set_leaves_unknown(true);
+  CHECK(selection_from(request.selection())->leaves_unknown);
+  request.mutable_selection()->clear_devices();
+  CHECK_FALSE(selection_from(request.selection())->names_any());
+}
+
 TEST_CASE("an imported phone tells what is not said from what is empty") {
   v1::ImportPhonesRequest request;
   CHECK(reason_of(import_from(request.phones(), false)) == Reason::kInvalidRequest);
