@@ -24,7 +24,13 @@ std::string array(Conditions& where, const std::vector<Value>& values, Text text
 
 // Conditions ---------------------------------------------------------------------------------------------------------
 // Of a phone n, with its operation o, its LSC l, its sighting s and its refused attempt t where the selection asks for
-// them. Each of those is looked up by the phone's id, for which LIMIT keeps the planner from reading whole tables.
+// them. An operation is scheduled only after the one before has ended, so that a phone's open operation, or else its
+// last one, is the one with the greatest id.
+
+enum class Look {
+  kEach,   ///< up by the phone's id: LIMIT keeps the planner from reading whole tables for a page
+  kWhole,  ///< at whole tables, which the planner may hash: a count reads them anyway
+};
 
 bool asks_operation(const PhoneSelection& selection) {
   return !selection.auths.empty() || !selection.operations.empty() || !selection.reasons.empty() || selection.tried;
@@ -34,19 +40,44 @@ bool asks_lsc(const PhoneSelection& selection) {
          selection.issuer_expires_before;
 }
 
-std::string tables(const PhoneSelection& selection) {
+std::string looked_up(const PhoneSelection& selection) {
   std::string text;
   const auto look_up = [&](bool asked, const std::string& what, const char* name) {
     if (asked) text += " left join lateral (select " + what + " limit 1) " + name + " on true";
   };
   look_up(asks_operation(selection),
           "id, state, auth, reason, finished_at, completes_by, created_at from operations where phone_id = n.id order "
-          "by (finished_at is null) desc, id desc",
+          "by phone_id desc, id desc",
           "o");
   look_up(asks_lsc(selection), "lsc, not_after, issuer_id from phone_lscs where phone_id = n.id", "l");
   look_up(selection.not_seen_since.has_value(), "last_seen from phone_sightings where phone_id = n.id", "s");
   look_up(selection.tried, "at, reason from phone_attempts where phone_id = n.id", "t");
   return text;
+}
+
+std::string joined(const PhoneSelection& selection) {
+  std::string text;
+  const auto join = [&](bool asked, const std::string& table) {
+    if (asked) text += " left join " + table;
+  };
+  join(asks_operation(selection),
+       "operations o on o.phone_id = n.id and not exists (select from operations later where later.phone_id = "
+       "o.phone_id and later.id > o.id)");
+  join(asks_lsc(selection), "phone_lscs l on l.phone_id = n.id");
+  join(selection.not_seen_since.has_value(), "phone_sightings s on s.phone_id = n.id");
+  join(selection.tried, "phone_attempts t on t.phone_id = n.id");
+  return text;
+}
+
+std::string tables(const PhoneSelection& selection, Look look) {
+  return look == Look::kEach ? looked_up(selection) : joined(selection);
+}
+
+/// Whether a table has a row of the phone that meets the condition.
+std::string has(Look look, const std::string& table, const std::string& condition) {
+  const std::string rows = " from " + table + " where " + condition;
+  if (look == Look::kWhole) return "n.id in (select phone_id" + rows + ")";
+  return "coalesce((select true" + rows + " and phone_id = n.id limit 1), false)";
 }
 
 const char* condition(LscStatus status) {
@@ -82,21 +113,17 @@ std::string like_any(Conditions& where, const std::vector<Pattern>& patterns) {
   return "like any (" + where.parameter(array) + "::text[])";
 }
 
-void add_names(Conditions& where, const PhoneSelection& selection) {
+void add_names(Conditions& where, const PhoneSelection& selection, Look look) {
   if (!selection.devices.empty()) where.add("n.device = any (" + array(where, selection.devices, kText) + ")");
   if (!selection.patterns.empty()) where.add("n.device " + like_any(where, selection.patterns));
   if (!selection.excepts.empty()) where.add("n.device <> all (" + array(where, selection.excepts, kText) + ")");
   if (!selection.models.empty()) where.add("n.model " + like_any(where, selection.models));
   if (!selection.tags.empty()) {
-    where.add(
-        "coalesce((select true from phone_tags g where g.phone_id = n.id and g.tag = any (?::text[]) limit 1), "
-        "false)",
-        std::span<const std::string>(selection.tags));
+    where.add(has(look, "phone_tags", "tag = any (?::text[])"), std::span<const std::string>(selection.tags));
   }
   if (selection.blocked) where.add(*selection.blocked ? "n.blocked_at is not null" : "n.blocked_at is null");
   if (selection.locked) {
-    where.add(std::string(*selection.locked ? "" : "not ") +
-              "coalesce((select d.locked_until > now() from device_strings d where d.phone_id = n.id limit 1), false)");
+    where.add(std::string(*selection.locked ? "" : "not ") + has(look, "device_strings", "locked_until > now()"));
   }
 }
 
@@ -122,8 +149,8 @@ void add_operation(Conditions& where, const PhoneSelection& selection) {
   if (!selection.refusals.empty()) where.add("t.reason = any (" + array(where, selection.refusals, kWord) + ")");
 }
 
-void add_conditions(Conditions& where, const PhoneSelection& selection) {
-  add_names(where, selection);
+void add_conditions(Conditions& where, const PhoneSelection& selection, Look look) {
+  add_names(where, selection, look);
   add_lsc(where, selection);
   add_operation(where, selection);
   if (selection.not_seen_since) where.add("s.last_seen < ?::timestamptz", *selection.not_seen_since);
@@ -134,6 +161,17 @@ void add_conditions(Conditions& where, const PhoneSelection& selection) {
 /// Queries that give, between them, each phone that has one of a property's values, and perhaps others. Each is read in
 /// the order of the index that finds it.
 using Property = std::vector<std::string>;
+
+/// The most phones of a rare property that are read. Others may have added some since it was found rare: there is room
+/// for as many again.
+constexpr int kMostRead = 2 * kFewPhones;
+
+/// A query for each value v of an array. The order leaves the planner no cheaper way than the value's index, whatever
+/// it believes that the array has.
+Property of_values(const std::string& values, const std::string& query) {
+  return {"select found.phone_id from unnest(" + values + ") v, lateral (" + query + " limit " +
+          std::to_string(kMostRead) + ") found"};
+}
 
 Property of_lsc(Conditions& where, const PhoneSelection& selection) {
   const std::string end = selection.expires_before
@@ -161,7 +199,7 @@ Property of_issuers(Conditions& where, const PhoneSelection& selection) {
                                 ? "array(select id from issuers where not_after < " +
                                       where.parameter(*selection.issuer_expires_before) + "::timestamptz)"
                                 : where.parameter(std::span<const std::int64_t>(selection.issuers)) + "::bigint[]";
-  return {"select phone_id from phone_lscs where issuer_id = any (" + those + ")" + end};
+  return of_values(those, "select phone_id from phone_lscs where issuer_id = v" + end + " order by not_after");
 }
 
 std::string of_operation(OperationStatus status) {
@@ -208,14 +246,14 @@ std::vector<Finder> finders(const PhoneSelection& selection) {
     return {"select id as phone_id from phones where removed_at is null and device = any (" +
             array(where, selection.devices, kText) + ")"};
   });
-  add(!selection.tags.empty(), [&](Conditions& where) -> Property {
-    return {"select phone_id from phone_tags where tag = any (" +
-            where.parameter(std::span<const std::string>(selection.tags)) + "::text[])"};
+  add(!selection.tags.empty(), [&](Conditions& where) {
+    return of_values(where.parameter(std::span<const std::string>(selection.tags)) + "::text[]",
+                     "select phone_id from phone_tags where tag = v order by phone_id");
   });
   add(!selection.models.empty() && std::none_of(selection.models.begin(), selection.models.end(), has_star),
-      [&](Conditions& where) -> Property {
-        return {"select id as phone_id from phones where model is not null and removed_at is null and model = any (" +
-                array(where, selection.models, kText) + ")"};
+      [&](Conditions& where) {
+        return of_values(array(where, selection.models, kText),
+                         "select id as phone_id from phones where model = v and removed_at is null order by id");
       });
   add(!selection.lscs.empty() || selection.expires_before, [&](Conditions& where) { return of_lsc(where, selection); });
   add(!selection.issuers.empty() || selection.issuer_expires_before,
@@ -223,13 +261,14 @@ std::vector<Finder> finders(const PhoneSelection& selection) {
   // A phone that has no operation is in no row of theirs.
   add(!selection.operations.empty() && !is_one_of(selection.operations, OperationStatus::kNone),
       [&](Conditions&) { return of_operations(selection); });
-  add(!selection.reasons.empty(), [&](Conditions& where) -> Property {
-    return {"select phone_id from operations where reason is not null and reason = any (" +
-            array(where, selection.reasons, kWord) + ")"};
+  add(!selection.reasons.empty(), [&](Conditions& where) {
+    return of_values(array(where, selection.reasons, kWord),
+                     "select phone_id from operations where reason = v order by phone_id");
   });
   add(selection.tried, [&](Conditions& where) -> Property {
     if (selection.refusals.empty()) return {"select phone_id from phone_attempts order by phone_id"};
-    return {"select phone_id from phone_attempts where reason = any (" + array(where, selection.refusals, kWord) + ")"};
+    return of_values(array(where, selection.refusals, kWord),
+                     "select phone_id from phone_attempts where reason = v order by phone_id");
   });
   add(selection.not_seen_since.has_value(), [&](Conditions& where) -> Property {
     return {"select phone_id from phone_sightings where last_seen < " + where.parameter(*selection.not_seen_since) +
@@ -294,7 +333,7 @@ const std::string kPresent = "select p.id, p.device, p.model, p.blocked_at from 
 /// again.
 std::string rare_phones(Conditions& where, const PhoneSelection& selection, std::size_t rare) {
   return kPresent + " and p.id = any (array(select phone_id from " +
-         first(2 * kFewPhones, finders(selection).at(rare)(where)) + " f))";
+         first(kMostRead, finders(selection).at(rare)(where)) + " f))";
 }
 
 /// Present phones whose names can match.
@@ -304,6 +343,14 @@ std::string named_phones(Conditions& where, const PhoneSelection& selection) {
   // No name has a character behind '~'.
   return kPresent + " and p.device >= " + where.parameter(prefix) + "::text and p.device < " +
          where.parameter(prefix + "~") + "::text";
+}
+
+/// The phones that a count looks at: by the table that is narrower than phones, and has a row for each one present,
+/// where nothing is asked that phones alone knows.
+std::string counted_phones(Conditions& where, const PhoneSelection& selection) {
+  const bool named = !selection.devices.empty() || !selection.patterns.empty() || !selection.excepts.empty();
+  if (named || !selection.models.empty() || selection.blocked) return named_phones(where, selection);
+  return "select phone_id as id from phone_sightings";
 }
 
 /// The phones that a page looks at.
@@ -339,11 +386,12 @@ Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& sel
   CAPF_LET(const auto rare, find_rare(session, selection));
   Conditions where;
   const std::string near = near_phones(where, selection, page, rare);
-  add_conditions(where, selection);
+  add_conditions(where, selection, Look::kEach);
   const std::string limit = where.parameter(page.limit) + "::int";
-  CAPF_LET(const auto found, session.all_once("select n.id, n.device from (" + near + ") n" + tables(selection) +
-                                                  where.text() + " order by n.device limit " + limit,
-                                              where.parameters(), read_selected));
+  CAPF_LET(const auto found,
+           session.all_once("select n.id, n.device from (" + near + ") n" + tables(selection, Look::kEach) +
+                                where.text() + " order by n.device limit " + limit,
+                            where.parameters(), read_selected));
   SelectedPhones selected;
   for (const SelectedPhone& phone : found) selected.ids.push_back(phone.id);
   if (found.size() == static_cast<std::size_t>(page.limit)) {
@@ -358,27 +406,28 @@ Result<std::vector<SelectedPhone>> select_of(Session& session, const PhoneSelect
                                              std::span<const std::int64_t> ids) {
   Conditions where;
   const std::string near = kPresent + " and p.id = any (" + where.parameter(ids) + "::bigint[])";
-  add_conditions(where, selection);
-  return session.all_once(
-      "select n.id, n.device from (" + near + ") n" + tables(selection) + where.text() + " order by n.device || ''",
-      where.parameters(), read_selected);
+  add_conditions(where, selection, Look::kEach);
+  return session.all_once("select n.id, n.device from (" + near + ") n" + tables(selection, Look::kEach) +
+                              where.text() + " order by n.device || ''",
+                          where.parameters(), read_selected);
 }
 
 Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selection) {
   CAPF_LET(const auto rare, find_rare(session, selection));
   Conditions where;
-  const std::string near = rare ? rare_phones(where, selection, *rare) : named_phones(where, selection);
-  add_conditions(where, selection);
+  const Look look = rare ? Look::kEach : Look::kWhole;
+  const std::string near = rare ? rare_phones(where, selection, *rare) : counted_phones(where, selection);
+  add_conditions(where, selection, look);
   CAPF_LET(const auto counts, session.all_once("select count(*), coalesce(max(n.id), 0) from (" + near + ") n" +
-                                                   tables(selection) + where.text(),
+                                                   tables(selection, look) + where.text(),
                                                where.parameters(), read_count));
   return counts.front();
 }
 
 std::string join_selected(Conditions& where, const PhoneSelection& selection) {
   where.add("p.removed_at is null");
-  add_conditions(where, selection);
-  return " cross join lateral (select p.id, p.device, p.model, p.blocked_at) n" + tables(selection);
+  add_conditions(where, selection, Look::kEach);
+  return " cross join lateral (select p.id, p.device, p.model, p.blocked_at) n" + tables(selection, Look::kEach);
 }
 
 Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, const PhoneSelection& selection) {

@@ -170,8 +170,8 @@ select fill_phone_rows(15, 16);
 
 drop function fill_phone_rows(integer, integer);
 
-create index concurrently phones_model on phones (model) where model is not null and removed_at is null;
+create index concurrently phones_model on phones (model, id) where model is not null and removed_at is null;
 
-create index concurrently operations_reason on operations (reason) where reason is not null;
+create index concurrently operations_reason on operations (reason, phone_id) where reason is not null;
 
-create index concurrently phone_attempts_reason on phone_attempts (reason);
+create index concurrently phone_attempts_reason on phone_attempts (reason, phone_id);

@@ -168,8 +168,24 @@ void look_at_selections(Transaction& tx) {
   CHECK(good(tx.phones().select({.reasons = {Reason::kMicChanged}}, {})).ids.empty());
   CHECK(good(tx.phones().select({.tried = true, .refusals = {Reason::kMicChanged}}, {})).ids.empty());
   CHECK(good(tx.phones().select({.blocked = true}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.locked = true}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.not_seen_since = tx.now() - std::chrono::hours(1)}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.auths = {AuthMode::kMic}}, {})).ids.size() == 100);
   const std::vector<std::int64_t> ids{7, 8, 9};
   CHECK(good(tx.phones().still_selected({.tags = {"lobby"}, .lscs = {LscStatus::kValid}}, ids)).empty());
+}
+
+// A pair of which one property is rare: its phones alone are looked at.
+void look_at_pairs(Transaction& tx) {
+  const TimePoint later = tx.now() + std::chrono::hours(24 * 366);
+  const auto none = [&](const PhoneSelection& selection) {
+    CHECK(good(tx.phones().select(selection, {})).ids.empty());
+  };
+  none({.lscs = {LscStatus::kHeld}, .expires_before = later});
+  none({.models = {good(Pattern::parse("CP-8861"))}, .lscs = {LscStatus::kNone}});
+  none({.operations = {OperationStatus::kFailed}, .reasons = {Reason::kMicChanged}});
+  none({.tags = {"lobby"}, .lscs = {LscStatus::kRevoked}});
+  none({.expires_before = later, .issuers = {2}});
 }
 
 void change_some(Transaction& tx) {
@@ -296,6 +312,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
     good(database->read([](Transaction& tx) -> Status {
       look_at_phones(tx);
       look_at_selections(tx);
+      look_at_pairs(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_events(tx);
@@ -323,6 +340,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
     good(database->read([](Transaction& tx) -> Status {
       look_at_phones(tx);
       look_at_selections(tx);
+      look_at_pairs(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
       CHECK(good(tx.summary().summary({})).phones == 10000);
