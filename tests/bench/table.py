@@ -1,6 +1,7 @@
 """The table of results: medians, ratios, verdicts."""
 
 import dataclasses
+import math
 import operator
 import statistics
 
@@ -74,6 +75,11 @@ def table(rows):
 def exit_code(rows):
     """1 where an aim is missed, and where nothing was measured."""
     return 0 if rows and all(row.met for row in rows) else 1
+
+
+def percentile(samples, percent):
+    """The smallest sample that so many percent of them do not exceed."""
+    return sorted(samples)[math.ceil(len(samples) * percent / 100) - 1]
 
 
 def mean_shares(rides):

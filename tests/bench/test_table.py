@@ -5,7 +5,7 @@ import os
 import unittest
 
 from bench.load import Ride, read_ride
-from bench.table import Limit, Row, exit_code, mean_shares, number, table
+from bench.table import Limit, Row, exit_code, mean_shares, number, percentile, table
 
 WORDS = """phones=3 done=2 seconds=4.000 rate=0.5/s cpu=0.250
 latency p50=0.500 p90=1.500 p99=1.500 p99.9=1.600 max=1.750 seconds
@@ -42,6 +42,13 @@ class Verdicts(unittest.TestCase):
     def test_an_aim_of_no_known_kind_is_no_verdict(self):
         with self.assertRaises(KeyError):
             print(row(kind="about").met)
+
+
+class Percentiles(unittest.TestCase):
+    def test_a_percentile_is_a_sample_that_so_many_do_not_exceed(self):
+        self.assertEqual(percentile(list(range(200, 0, -1)), 99), 198)
+        self.assertEqual(percentile([7, 3], 99), 7)
+        self.assertEqual(percentile([5], 99), 5)
 
 
 class Printing(unittest.TestCase):
