@@ -166,7 +166,8 @@ TEST_CASE(
   CHECK(site.value("select count(*) from operations where state = 'cancelled' and message = 'replaced by tester'") ==
         "1");
   CHECK(open_ones(site) == "2");
-  CHECK(site.state_of(first) == CertificateState::kRevoked);
+  CHECK(site.state_of(first) == CertificateState::kSuperseded);
+  CHECK(site.value("select count(*) from revocations") == "1");
   CHECK(site.state_of(last) == CertificateState::kIssued);
   CHECK(of_record(site, "operation.cancel") == "1");
   must(site.operations.schedule(site.administrator, bulk));

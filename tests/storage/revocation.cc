@@ -241,8 +241,9 @@ TEST_CASE("each property of a selection of phones chooses their certificates") {
   site.value(
       "with tag as (insert into phone_tags (phone_id, tag) select id, 'lobby' from phones where device = 'SEP1'), "
       "blocked as (update phones set blocked_at = now() where device = 'SEP2'), "
-      "seen as (update phone_sightings set first_seen = now() - interval '9 days', last_seen = now() - interval "
-      "'9 days' where phone_id = (select id from phones where device = 'SEP2')) select 1");
+      "seen as (update phone_sightings set first_seen = seen, last_seen = seen from (select id, now() - case device "
+      "when "
+      "'SEP2' then interval '9 days' else interval '0' end as seen from phones) p where phone_id = p.id) select 1");
   const TimePoint now = SystemClock().now();
   struct Row {
     const char* what;

@@ -226,6 +226,7 @@ TEST_CASE("every field of a selection of phones is taken") {
   fields.set_blocked(false);
   fields.set_locked(true);
   fields.add_excepts("SEP2");
+  fields.set_leaves_unknown(true);
   // A field that this test does not set would be one that the conversion may forget.
   std::vector<const google::protobuf::FieldDescriptor*> set;
   fields.GetReflection()->ListFields(fields, &set);
@@ -250,6 +251,7 @@ TEST_CASE("every field of a selection of phones is taken") {
   CHECK(selected.blocked == false);
   CHECK(selected.locked == true);
   CHECK(selected.excepts.front().text() == "SEP2");
+  CHECK(selected.leaves_unknown);
 }
 
 TEST_CASE("certificates are selected by their phones, and excepted phones alone select none") {
