@@ -236,7 +236,8 @@ TEST_CASE("phones of a selection are unblocked where they are blocked, unlocked 
   site.sql(
       "insert into device_strings (phone_id, count, counted_at, locked_until) "
       "select id, 10, now(), now() + interval '10 minutes' from phones");
-  site.sql("update phones set self_service_stopped_at = now(), mic_sha256 = sha256(device::bytea), mic_fresh_at = now()");
+  site.sql(
+      "update phones set self_service_stopped_at = now(), mic_sha256 = sha256(device::bytea), mic_fresh_at = now()");
   CHECK(
       must(site.phones.unlock(site.administrator, {{.devices = {devices[0]}, .locked = true}, 1, {}}, false)).changed ==
       1);
