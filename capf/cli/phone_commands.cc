@@ -6,14 +6,65 @@
 #include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
 #include "capf/cli/phone_import.h"
+#include "capf/cli/progress.h"
 #include "capf/cli/selection.h"
+#include "capf/domain/page.h"
 
 namespace capf::cli {
 namespace {
 
+/// Makes calls over these devices, kPhonesInBatch in each. @param take is given each answer
+template <class Request, class Take>
+capf::Status call_for_all(Connection& server, const std::vector<DeviceLine>& devices, Take take) {
+  for (std::size_t begin = 0; begin < devices.size(); begin += kPhonesInBatch) {
+    Request request;
+    const std::size_t end = std::min(begin + kPhonesInBatch, devices.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      v1::ImportedPhone& phone = *request.add_phones();
+      phone.set_device(devices[i].device);
+      phone.set_model(devices[i].model);
+    }
+    CAPF_LET(const auto response, server.call(request));
+    take(response);
+  }
+  return {};
+}
+
+/// Finds what is in the way of adding these devices, and tells each.
+capf::Status check_many(Connection& server, const std::vector<DeviceLine>& devices) {
+  std::size_t problems = 0;
+  CAPF_TRY(call_for_all<v1::CheckImportRequest>(server, devices, [&](const auto& response) {
+    problems += static_cast<std::size_t>(response.problems_size());
+    for (const auto& problem : response.problems()) warn(problem.reason() + ": " + problem.message());
+  }));
+  if (problems == 0) return {};
+  return fail(Reason::kDeviceExists, "nothing was added: " + std::to_string(problems) + " devices have problems");
+}
+
+/// Adds more phones than a transaction takes, in batches. A phone that is on record with this model is left, so that
+/// the same command goes on where it was interrupted.
+Result<int> add_many(const Arguments& arguments, Connection& server, const std::vector<DeviceLine>& devices) {
+  CAPF_TRY(check_many(server, devices));
+  std::int64_t added = 0;
+  std::int64_t unchanged = 0;
+  Progress progress("added", static_cast<std::int64_t>(devices.size()), arguments.has("--quiet"));
+  const capf::Status done = call_for_all<v1::ImportPhonesRequest>(server, devices, [&](const auto& response) {
+    added += response.added();
+    unchanged += response.unchanged();
+    progress.add(response.added() + response.unchanged());
+  });
+  if (!done) {
+    if (added > 0) warn(std::to_string(added) + " phones are added; the same command goes on with the others");
+    return fail(done.error());
+  }
+  show(std::cout, arguments.format(), Json::Object{{"added", added}, {"unchanged", unchanged}});
+  return 0;
+}
+
 Result<int> add(const Arguments& arguments, Connection& server) {
   const auto devices = named_devices(arguments);
   if (!devices) return report_usage(devices.error().message);
+  if (devices->size() > static_cast<std::size_t>(kPhonesInBatch)) return add_many(arguments, server, *devices);
   v1::AddPhonesRequest request;
   const std::string& model = devices->front().model;
   const bool same =
@@ -130,7 +181,12 @@ Result<int> change_all(const Arguments& arguments, Connection& server, const Cho
   }
   if (const auto code = confirm_change(arguments, chosen, count.phones, words)) return *code;
   std::remove_cvref_t<decltype(*server.call(request))> sum;
-  const auto done = run_batches(server, chosen, count, request, [&](const auto& answer) { add_to(sum, answer); });
+  std::optional<Progress> progress(std::in_place, words.done, count.phones, arguments.has("--quiet"));
+  const auto done = run_batches(server, chosen, count, request, [&](const auto& answer) {
+    add_to(sum, answer);
+    progress->add(answer.selected());
+  });
+  progress.reset();
   if (!done) {
     if (sum.selected() > 0) {
       warn(std::to_string(sum.selected()) + " phones are done; the same command goes on with the others");
@@ -246,6 +302,7 @@ Result<int> trace(const Arguments& arguments, Connection& server) {
 std::vector<Option> with_change(std::vector<Option> own) {
   own.insert(own.begin(), {"DEVICE", Option::Kind::kText, "device names", false, true});
   own.push_back({"--dry-run", Option::Kind::kFlag, "say what is chosen, and do nothing"});
+  own.push_back({"--quiet", Option::Kind::kFlag, "do not say how far it is"});
   own.push_back(yes_option());
   own.push_back(output_option());
   return with_selection(std::move(own));
@@ -257,12 +314,13 @@ std::vector<Command> phone_commands() {
   const Option device{"DEVICE", Option::Kind::kDevice, "the device name", true};
   return {
       {"phone add",
-       "Adds phones, all of them or none",
+       "Adds phones: up to 500 all or none, more in batches that the same command continues",
        "capfctl phone add SEP001122334455 SEP001122334456 --model CP-8861",
        {{"DEVICE", Option::Kind::kText, "device names", false, true},
         devices_file_option(),
         as_written_option(),
         {"--model", Option::Kind::kText, "the model, where the file has no second column with it"},
+        {"--quiet", Option::Kind::kFlag, "do not say how far it is"},
         output_option()},
        add},
       phone_import_command(),

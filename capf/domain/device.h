@@ -8,7 +8,7 @@
 
 namespace capf {
 
-/// One call adds or schedules at most so many devices.
+/// A selection names at most so many devices.
 inline constexpr int kMostDevicesAtOnce = 100'000;
 
 /// The name that a phone is known by: "SEP001122334455". 1 to 50 of letters, digits, '.', '_', '-', with a letter or

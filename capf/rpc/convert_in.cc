@@ -215,7 +215,7 @@ Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request) 
 }
 
 Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names) {
-  if (names.empty() || names.size() > kMostDevicesAtOnce) return malformed("1 to 100,000 devices at once");
+  if (names.empty() || names.size() > kPhonesInBatch) return malformed("1 to 500 devices in one call");
   std::vector<DeviceName> devices;
   devices.reserve(static_cast<std::size_t>(names.size()));
   for (const std::string& name : names) {

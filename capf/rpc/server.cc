@@ -64,7 +64,7 @@ GateLimits gate_limits(std::uint32_t streams, std::chrono::seconds unread, std::
 const Profile kPhoneProfile{80 * 1024, 256 * 1024, false, 4,
                             gate_limits(1, std::chrono::seconds{5}, std::chrono::seconds{10}, std::chrono::seconds{300},
                                         std::chrono::seconds{30})};
-// AddPhones and a selection name 100,000 devices. A client gets no stream to gRPC
+// A selection names 100,000 devices. A client gets no stream to gRPC
 // before it is recognised.
 const Profile kAdminProfile{16 << 20, 64 << 20, true, 64,
                             gate_limits(64, std::chrono::seconds{10}, std::chrono::seconds{600},

@@ -183,8 +183,8 @@ Result<std::vector<ImportedPhone>> update_different(Transaction& tx, const std::
 }  // namespace
 
 Status Phones::add(const Actor& actor, std::vector<NewPhone> phones) {
-  if (phones.empty() || phones.size() > kMostDevicesAtOnce) {
-    return fail(Reason::kInvalidRequest, "1 to 100,000 devices can be added at once");
+  if (phones.empty() || phones.size() > kPhonesInBatch) {
+    return fail(Reason::kInvalidRequest, "1 to " + std::to_string(kPhonesInBatch) + " devices can be added at once");
   }
   std::sort(phones.begin(), phones.end(), [](const NewPhone& a, const NewPhone& b) { return a.device < b.device; });
   std::vector<DeviceName> devices;
@@ -210,8 +210,9 @@ Status Phones::add(const Actor& actor, std::vector<NewPhone> phones) {
     if (!existing.empty()) {
       return fail(Reason::kDeviceExists, "nothing was added: there is " + listed(existing) + " already");
     }
-    for (const auto& [device, model] : phones) CAPF_TRY(tx.audit().add(done(actor, "phone.add", device.text(), model)));
-    return {};
+    std::vector<AuditEvent> events;
+    for (const auto& [device, model] : phones) events.push_back(done(actor, "phone.add", device.text(), model));
+    return tx.audit().add_all(events);
   });
 }
 
