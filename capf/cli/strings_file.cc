@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -86,6 +87,14 @@ Result<DeviceString> parse_line(std::string_view line) {
   return DeviceString{device.text(), Secret(cells[1]), completes_by, text_of_cell(line)};
 }
 
+/// Puts the file's entry in its folder on disk. Some file systems cannot, and say EINVAL.
+Status sync_folder(const std::string& path) {
+  const auto folder = std::filesystem::absolute(path).parent_path();
+  const Descriptor entry(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (entry.get() >= 0 && (::fsync(entry.get()) == 0 || errno == EINVAL)) return {};
+  return fail_errno(Reason::kInvalidRequest, folder.string());
+}
+
 /// The first line holds one line of text, and no other program's controls.
 std::string one_line(const std::string& command) { return client::printable(command, client::Backslash::kKept); }
 
@@ -117,30 +126,41 @@ Result<StringsText> parse_strings(std::string_view text) {
 
 Result<StringsFile> StringsFile::open(const std::string& path, const std::string& command,
                                       Botan::RandomNumberGenerator& random) {
-  constexpr int kFlags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-  int fd = ::open(path.c_str(), kFlags | O_CREAT | O_EXCL, 0600);
-  const bool fresh = fd >= 0;
-  if (!fresh && errno == EEXIST) fd = ::open(path.c_str(), kFlags);
+  const int fd = ::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT) return begin(path, command, random);
   if (fd < 0) return fail_errno(Reason::kInvalidRequest, path);
   StringsFile file(path, Descriptor(fd));
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) return file.refuse("another capfctl is writing it");
-  CAPF_TRY(fresh ? file.begin(command, random) : file.resume(command));
+  CAPF_TRY(file.lock());
+  CAPF_TRY(file.resume(command));
   return file;
 }
 
-/// A file that cannot be begun is removed: it is this run's own.
-Status StringsFile::begin(const std::string& command, Botan::RandomNumberGenerator& random) {
+/// The file gets its name when its first lines are on disk: one that is there can be continued, whenever capfctl ends.
+Result<StringsFile> StringsFile::begin(const std::string& path, const std::string& command,
+                                       Botan::RandomNumberGenerator& random) {
+  std::string nameless = path + ".XXXXXX";
+  const int fd = ::mkostemp(nameless.data(), O_APPEND | O_CLOEXEC);  // for its owner alone
+  if (fd < 0) return fail_errno(Reason::kInvalidRequest, path);
+  StringsFile file(path, Descriptor(fd));
+  Status begun = file.write_first_lines(command, random);
+  if (begun && ::link(nameless.c_str(), path.c_str()) != 0) begun = fail_errno(Reason::kInvalidRequest, path);
+  ::unlink(nameless.c_str());
+  CAPF_TRY(begun);
+  CAPF_TRY(sync_folder(path));
+  return file;
+}
+
+Status StringsFile::write_first_lines(const std::string& command, Botan::RandomNumberGenerator& random) {
+  CAPF_TRY(lock());
   std::array<std::uint8_t, kRunOctets> id;
   random.randomize(id.data(), id.size());
   run_ = {to_hex(id), one_line(command)};
-  Status begun = append(as_bytes(first_lines(run_)));
-  const auto folder = std::filesystem::absolute(path_).parent_path();
-  const Descriptor entry(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (begun && (entry.get() < 0 || (::fsync(entry.get()) != 0 && errno != EINVAL))) {
-    begun = fail_errno(Reason::kInvalidRequest, folder.string());
-  }
-  if (!begun) ::unlink(path_.c_str());
-  return begun;
+  return append(as_bytes(first_lines(run_)));
+}
+
+Status StringsFile::lock() const {
+  if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return {};
+  return refuse("another capfctl is writing it");
 }
 
 Status StringsFile::resume(const std::string& command) {
@@ -164,8 +184,11 @@ Status StringsFile::resume(const std::string& command) {
   run_ = std::move(parsed->run);
   continued_ = true;
   size_ = parsed->whole;
-  if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) return fail_errno(Reason::kInvalidRequest, path_);
-  return {};
+  // The capfctl that wrote these strings may have been killed before they were on disk.
+  if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0 || ::fsync(file_.get()) != 0) {
+    return fail_errno(Reason::kInvalidRequest, path_);
+  }
+  return sync_folder(path_);
 }
 
 Result<Secret> StringsFile::read() const {

@@ -71,7 +71,10 @@ class StringsFile {
 
  private:
   StringsFile(std::string path, Descriptor file) : path_(std::move(path)), file_(std::move(file)) {}
-  Status begin(const std::string& command, Botan::RandomNumberGenerator& random);
+  static Result<StringsFile> begin(const std::string& path, const std::string& command,
+                                   Botan::RandomNumberGenerator& random);
+  Status write_first_lines(const std::string& command, Botan::RandomNumberGenerator& random);
+  Status lock() const;
   Status resume(const std::string& command);
   Result<Secret> read() const;
   Status append(std::span<const std::uint8_t> data);

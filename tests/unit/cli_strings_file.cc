@@ -1,4 +1,5 @@
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -6,6 +7,8 @@
 #include <catch2/catch.hpp>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "capf/cli/strings_file.h"
 #include "tests/support/folder.h"
@@ -15,6 +18,25 @@ using namespace capf::cli;
 using namespace capf::test;
 
 namespace {
+
+thread_local std::vector<ino_t> synced;  // by this thread
+
+}  // namespace
+
+/// Stands before that of the C library, so that a test sees what is on disk.
+extern "C" int fsync(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) == 0) synced.push_back(status.st_ino);
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
+
+namespace {
+
+ino_t inode_of(const std::filesystem::path& path) {
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  return status.st_ino;
+}
 
 const TimePoint kDeadline = parse_rfc3339("2030-12-31T23:59:59Z").value();
 const std::string kCommand = "operation schedule install --auth string --file phones.csv";
@@ -191,8 +213,28 @@ TEST_CASE("a file that cannot be begun is not there") {
     const FullDisk full(10);
     CHECK_FALSE(place.open());
   }
-  CHECK_FALSE(std::filesystem::exists(place.path));
+  CHECK(std::filesystem::is_empty(place.folder.path()));
   CHECK(place.open());
+}
+
+TEST_CASE("a strings file has no other name than its own") {
+  Place place;
+  REQUIRE(place.open());
+  const auto entries = std::filesystem::directory_iterator(place.folder.path());
+  CHECK(std::distance(begin(entries), end(entries)) == 1);
+  CHECK(std::filesystem::hard_link_count(place.path) == 1);
+}
+
+TEST_CASE("strings of a run that is continued are on disk, and their file's name, before a batch can be sent") {
+  Place place;
+  {
+    auto file = place.open();
+    REQUIRE(file);
+    REQUIRE(file->add(batch("SEP1")));
+  }
+  synced.clear();
+  REQUIRE(place.open());
+  CHECK(synced == std::vector<ino_t>{inode_of(place.path), inode_of(place.folder.path())});
 }
 
 TEST_CASE("a command with a line end is one line, and is the same one when it is given again") {
