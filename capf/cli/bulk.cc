@@ -41,7 +41,9 @@ capf::Status write_problems(const std::string& path, const Chosen& chosen, const
 
 std::string phones_in_words(std::int64_t count) { return std::to_string(count) + (count == 1 ? " phone" : " phones"); }
 
-bool in_small_letters(const std::string& device) { return device.starts_with("sep") && name_of_mac(device); }
+void say(std::int64_t count, const std::string& words) {
+  if (count > 0) warn("warning: " + phones_in_words(count) + words);
+}
 
 }  // namespace
 
@@ -90,24 +92,26 @@ capf::Status report_problems(const Arguments& arguments, const Chosen& chosen, c
                   "; --skip leaves them out");
 }
 
+void report_small_letters(const std::vector<std::string>& devices) {
+  const auto small = std::count_if(devices.begin(), devices.end(), [](const std::string& device) {
+    return device.starts_with("sep") && name_of_mac(device);
+  });
+  say(small, " named in small letters: desk phones come by a name in capital letters, and case counts");
+}
+
 void report_prospects(const BulkFound& found, v1::AuthMode auth) {
   for (const std::string& words : found.warnings) warn("warning: " + words);
   std::int64_t no_anchor = 0;
   std::int64_t without_lsc = 0;
-  std::int64_t small = 0;
   for (const auto& [device, phone] : found.phones) {
     if (phone.done()) continue;
     no_anchor += phone.no_anchor() ? 1 : 0;
     without_lsc += phone.without_lsc() ? 1 : 0;
-    small += in_small_letters(device) ? 1 : 0;
   }
-  const auto say = [](std::int64_t count, const std::string& words) {
-    if (count > 0) warn("warning: " + phones_in_words(count) + words);
-  };
   say(no_anchor, std::string(auth == v1::AUTH_MODE_LSC ? " without an LSC" : "") +
                      " will be refused: no trust anchor is for their MIC; see 'trust add'");
   say(without_lsc, " without an LSC on record that could be deleted");
-  say(small, " named in small letters: desk phones come by a name in capital letters, and case counts");
+  report_small_letters(found.to_do());
 }
 
 int list_found(const Arguments& arguments, const BulkFound& found, const std::string& what) {

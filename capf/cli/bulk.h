@@ -37,6 +37,8 @@ Result<std::set<std::string>> skipped_reasons(const Arguments& arguments, const 
 /// problem that is not skipped; INVALID_CONFIGURATION for a file that cannot be written.
 capf::Status report_problems(const Arguments& arguments, const Chosen& chosen, const BulkFound& found,
                              const std::set<std::string>& skipped, const std::string& before);
+/// Warns of names that begin with "sep": desk phones come by names in capital letters.
+void report_small_letters(const std::vector<std::string>& devices);
 /// Says once and with a count what the records say against operations of these phones.
 void report_prospects(const BulkFound& found, v1::AuthMode auth);
 /// Lists what a bulk would do: a sample for people, all of it for programs. @param what "scheduled"

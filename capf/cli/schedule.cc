@@ -162,6 +162,7 @@ Result<int> schedule_few(const Arguments& arguments, Connection& server, const C
   *request.mutable_devices() = chosen.slices.front().devices();
   CAPF_LET(const auto response, server.call(request));
   for (const std::string& warning : response.warnings()) warn("warning: " + warning);
+  report_small_letters({request.devices().begin(), request.devices().end()});
   // `capf-phone --strings` reads the first two columns.
   List list(std::cout, arguments.format(), scheduled_columns());
   for (const v1::ScheduledOperation& scheduled : response.operations()) list.add(to_json(scheduled));

@@ -147,6 +147,17 @@ class ProblemTest(BulkTest):
         done = self.site.capfctl("operation", "schedule", "delete", "--tag", "hopeless", "--auth", "null", "--dry-run")
         self.assertSays(done, "3 phones without an LSC", "null string proves nothing")
 
+    def test_names_in_small_letters_and_sizes_of_another_kind_of_key_are_warned_of_once(self):
+        small = [self.device("sep").lower() for _ in range(2)]
+        self.site.capfctl("phone", "add", "--as-written", *small)
+        options = ("--auth", "null", "--as-written", "--key-order", "rsa", "--ec-size", "256")
+        for more in (("--dry-run",), ()):
+            with self.subTest(more):
+                done = self.site.capfctl("operation", "schedule", "install", *small, *options, *more)
+                for words in ("2 phones named in small letters", "--ec-size means nothing with --key-order rsa",
+                              "null string proves nothing"):
+                    self.assertEqual(done.stderr.count(words), 1, done.stderr)
+
     def test_options_that_do_not_go_together_are_refused(self):
         device = self.phones(1, "misused")[0]
         for arguments, words in [((device, "--auth", "null", "--strings", self.path("s")), "--auth string"),
