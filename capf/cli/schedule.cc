@@ -170,6 +170,27 @@ Result<int> schedule_few(const Arguments& arguments, Connection& server, const C
   return 0;
 }
 
+/// A file of strings that another option replaced would be lost.
+bool is_same_file(const std::string& path, const std::string& other) {
+  std::error_code error;
+  const auto resolved = [&](const std::string& each) { return std::filesystem::weakly_canonical(each, error); };
+  return !path.empty() && !other.empty() &&
+         (std::filesystem::equivalent(path, other, error) || resolved(path) == resolved(other));
+}
+
+/// Two options that name one file, of which one is written; nothing where each has its own.
+std::optional<std::string> shared_file(const Arguments& arguments) {
+  const std::vector<std::string> written{"--strings", "--sheet", "--problems"};
+  const std::vector<std::string> all{"--strings", "--sheet", "--problems", "--file", "--except"};
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    for (std::size_t j = i + 1; j < all.size(); ++j) {
+      if (!is_same_file(arguments.text(written[i]), arguments.text(all[j]))) continue;
+      return written[i] + " and " + all[j] + " name the same file: each needs its own";
+    }
+  }
+  return std::nullopt;
+}
+
 /// Which options do not go together; nothing where they do.
 std::optional<std::string> misuse_of(const Arguments& arguments) {
   const bool by_string = arguments.text("--auth") == "string";
@@ -179,7 +200,7 @@ std::optional<std::string> misuse_of(const Arguments& arguments) {
   }
   if (arguments.has("--sheet") && !arguments.has("--strings"))
     return "--sheet needs --strings, which keeps what it shows";
-  return std::nullopt;
+  return shared_file(arguments);
 }
 
 /// Continues the run of a file that is there, with its deadline: one run has one.
@@ -315,6 +336,7 @@ void choose_open(const Arguments& arguments, Chosen& chosen) {
 }
 
 Result<int> cancel_many(const Arguments& arguments, Connection& server, Chosen chosen) {
+  if (const auto words = shared_file(arguments)) return report_usage(*words);
   const auto skipped = skipped_reasons(arguments, kCancelSkips);
   if (!skipped) return report_usage(skipped.error().message);
   choose_open(arguments, chosen);

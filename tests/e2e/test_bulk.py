@@ -160,14 +160,22 @@ class ProblemTest(BulkTest):
 
     def test_options_that_do_not_go_together_are_refused(self):
         device = self.phones(1, "misused")[0]
+        here = self.path("here.csv")
+        here.write_text(device + "\n")
         for arguments, words in [((device, "--auth", "null", "--strings", self.path("s")), "--auth string"),
                                  ((device, "--auth", "string", "--string", "1234", "--strings", self.path("s")), "--strings"),
                                  ((device, "--auth", "string", "--sheet", self.path("s")), "--sheet needs --strings"),
+                                 ((device, "--auth", "string", "--strings", self.path("s"), "--sheet", self.path("s")),
+                                  "--strings and --sheet name the same file"),
+                                 (("--file", here, "--auth", "null", "--problems", here),
+                                  "--problems and --file name the same file"),
                                  ((device, "--auth", "null", "--skip", "all"), "--skip takes"),
                                  (("--auth", "null"), "--all chooses every phone")]:
             with self.subTest(arguments):
                 self.assertSays(self.schedule(*arguments, code=2), words)
+        self.assertSays(self.cancel("--file", here, "--problems", here, code=2), "name the same file")
         self.assertFalse(self.path("s").exists())
+        self.assertEqual(here.read_text(), device + "\n")
         self.assertEqual(self.open_ones("misused"), [])
 
 
