@@ -2,11 +2,13 @@
 
 import csv
 import json
+import resource
 import signal
 import subprocess
 import unittest
 
 from e2e import rpc
+from e2e.faults import FaultySite
 from e2e.rpc import admin_pb2, types_pb2
 from e2e.site import PROGRAMS, EndToEnd, eventually
 
@@ -203,6 +205,120 @@ class CancelTest(BulkTest):
         self.site.phone(own, "--string", digits)
         self.assertEqual(process.wait(timeout=120), 0)
         self.assertGreaterEqual(len(self.open_ones("beside")), 1499)
+
+
+class FullDiskTest(BulkTest):
+    def test_a_string_that_is_not_on_disk_is_not_sent(self):
+        devices = self.phones(1001, "full-disk")
+        strings = self.path("strings.csv")
+        command = [PROGRAMS / "capfctl", "--state", self.site.state, "operation", "schedule", "install", "--tag", "full-disk",
+                   "--auth", "string", *EC, "--strings", strings, "--yes"]
+
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # 500 strings are about 23,000 octets
+        done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              preexec_fn=limit, timeout=120)
+        self.assertEqual(done.returncode, 1)
+        self.assertSays(done, "the strings are not on disk, so they are not sent", "500 phones are done",
+                        "the same command goes on with the others")
+        self.assertEqual(self.open_ones("full-disk"), sorted(self.strings(strings)))
+        self.assertEqual(len(self.strings(strings)), 500)
+        self.schedule("--tag", "full-disk", "--auth", "string", "--strings", strings, "--yes")
+        self.assertEqual(sorted(self.strings(strings)), devices)
+        self.assertEqual(self.open_ones("full-disk"), devices)
+        own = devices[-1]
+        self.site.phone(own, "--string", self.strings(strings)[own])
+
+
+class CrashTest(BulkTest):
+    """The server and its PostgreSQL are killed in the middle of a bulk."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = FaultySite()
+        cls.addClassCleanup(cls.site.close)
+
+    def strings_after(self, tag, crash):
+        """Schedules for 2000 phones, calls `crash` when strings of the second batch are in the file, and gives the same
+        command again until it is done. Each phone that has an operation then has a string, and enrols with it."""
+        devices = self.phones(2000, tag)
+        strings = self.path("strings.csv")
+        command = [PROGRAMS / "capfctl", "--state", self.site.state, "operation", "schedule", "install", "--tag", tag,
+                   "--auth", "string", *EC, "--strings", strings, "--yes"]
+        running = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        written = lambda: len(self.strings(strings)) if strings.exists() else 0
+        try:
+            eventually(lambda: written() >= 1000 or running.poll() is not None, "two batches are in the file")
+            crash()
+        finally:
+            code = running.wait(timeout=120)
+        before = self.strings(strings)
+        scheduled = self.site.sql("select device from phones p join phone_tags t on t.phone_id = p.id join operations o on "
+                                  f"o.phone_id = p.id where tag = '{tag}' and finished_at is null")
+        self.assertLessEqual(set(scheduled), set(before))
+        if code != 0:
+            eventually(lambda: self.site.capfctl(*command[3:], code=None).returncode == 0, "the rest is done")
+        after = self.strings(strings)
+        self.assertEqual({device: after[device] for device in before}, before)
+        self.assertEqual(sorted(after), devices)
+        self.assertEqual(self.open_ones(tag), devices)
+        for device in (devices[0], devices[600], devices[-1]):
+            self.site.phone(device, "--string", after[device])
+
+    def test_the_server_is_killed(self):
+        def crash():
+            self.site.server.kill()
+            self.site.server.start()
+        self.strings_after("server-killed", crash)
+
+    def test_postgresql_is_killed(self):
+        def crash():
+            self.site.kill_postgres()
+            self.site.start_postgres()
+        self.strings_after("database-killed", crash)
+
+
+class TogetherTest(BulkTest):
+    def test_two_bulks_over_the_same_phones_give_each_phone_one_operation(self):
+        devices = self.phones(1200, "both")
+        files = [self.path("one.csv"), self.path("two.csv")]
+        running = [subprocess.Popen([str(word) for word in (
+            PROGRAMS / "capfctl", "--state", self.site.server.state, "operation", "schedule", "install", "--tag", "both",
+            "--auth", "string", *EC, "--strings", path, "--skip", "open", "--yes")], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for path in files]
+        for process in running:
+            words = process.communicate(timeout=120)[1]
+            self.assertEqual(process.returncode, 0, words)
+        self.assertEqual(self.open_ones("both"), devices)
+        runs = dict(line.split("|") for line in self.site.sql(
+            "select device, encode(run, 'hex') from operations join phones p on p.id = phone_id "
+            "where finished_at is null and p.id in (select phone_id from phone_tags where tag = 'both')"))
+        named = {path.read_text().split("run=")[1].split()[0]: self.strings(path) for path in files if path.exists()}
+        self.assertEqual(set(runs), set(devices))
+        for device, run in runs.items():
+            self.assertIn(device, named[run])
+        for device in (devices[0], devices[-1]):
+            self.site.phone(device, "--string", named[runs[device]][device])
+
+    def test_a_monitor_that_pages_while_phones_are_removed_sees_each_of_the_others_once(self):
+        devices = self.phones(60, "paged")
+        gone = devices[1::2]
+        seen, token = [], ""
+        with rpc.admin_client(self.site) as admin:
+            for number in range(len(devices)):
+                page = admin.ListPhones(selection=admin_pb2.PhoneSelection(tags=["paged"]),
+                                        page=types_pb2.PageRequest(size=10, token=token))
+                seen += [phone.device for phone in page.phones]
+                token = page.next_page_token
+                if number == 0:
+                    # Among them are the last one of this page and the first one of the next.
+                    self.site.capfctl("phone", "remove", *gone, "--yes")
+                if not token:
+                    break
+        self.assertEqual(token, "")
+        self.assertEqual(seen, devices[:10] + [device for device in devices[10:] if device not in gone])
 
 
 class ClientTest(BulkTest):
