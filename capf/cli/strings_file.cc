@@ -24,6 +24,7 @@ constexpr std::string_view kBegin = "# capfctl run=";
 constexpr std::string_view kCommand = " command=";
 constexpr std::string_view kTitles = "device,string,completes_by,description";
 constexpr std::string_view kFinished = "# finished";
+constexpr const char* kNotSent = "the strings are not on disk, so they are not sent";
 constexpr std::size_t kRunOctets = 16;
 constexpr std::uint64_t kLargest = std::uint64_t{2} << 30U;
 
@@ -155,7 +156,7 @@ Status StringsFile::write_first_lines(const std::string& command, Botan::RandomN
   std::array<std::uint8_t, kRunOctets> id;
   random.randomize(id.data(), id.size());
   run_ = {to_hex(id), one_line(command)};
-  return append(as_bytes(first_lines(run_)));
+  return append(as_bytes(first_lines(run_)), kNotSent);
 }
 
 Status StringsFile::lock() const {
@@ -219,7 +220,7 @@ Status StringsFile::add(std::vector<DeviceString> batch) {
     CAPF_INVARIANT(find(each.device) == nullptr);
     append_line(lines, each);
   }
-  CAPF_TRY(append(lines));
+  CAPF_TRY(append(lines, kNotSent));
   for (DeviceString& each : batch) {
     const std::string device = each.device;
     strings_.emplace(device, std::move(each));
@@ -227,10 +228,12 @@ Status StringsFile::add(std::vector<DeviceString> batch) {
   return {};
 }
 
-Status StringsFile::finish() { return append(as_bytes(std::string(kFinished) + '\n')); }
+Status StringsFile::finish() {
+  return append(as_bytes(std::string(kFinished) + '\n'), "every phone is done, but the file does not say so");
+}
 
-/// All of it and on disk, or nothing.
-Status StringsFile::append(std::span<const std::uint8_t> data) {
+/// All of it and on disk, or nothing. @param otherwise what that means, in words
+Status StringsFile::append(std::span<const std::uint8_t> data, const char* otherwise) {
   const std::uint64_t size = size_ + data.size();
   int error = 0;
   while (!data.empty() && error == 0) {
@@ -243,7 +246,7 @@ Status StringsFile::append(std::span<const std::uint8_t> data) {
     size_ = size;
     return {};
   }
-  std::string words = path_ + ": " + errno_words(error) + ": the strings are not on disk, so they are not sent";
+  std::string words = path_ + ": " + errno_words(error) + ": " + otherwise;
   if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) words += "; the file has lines that nobody was sent";
   return fail(Reason::kInvalidRequest, std::move(words));
 }

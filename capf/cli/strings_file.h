@@ -77,7 +77,7 @@ class StringsFile {
   Status lock() const;
   Status resume(const std::string& command);
   Result<Secret> read() const;
-  Status append(std::span<const std::uint8_t> data);
+  Status append(std::span<const std::uint8_t> data, const char* otherwise);
   tl::unexpected<Error> refuse(const std::string& words) const;
 
   std::string path_;

@@ -202,6 +202,10 @@ TEST_CASE("a full disk leaves the file as it was, and a later batch finds room")
     CHECK(added.error().message == place.path + ": File too large: the strings are not on disk, so they are not sent");
     CHECK(place.text() == before);
     CHECK(file->find("SEP2") == nullptr);
+    const Status finished = file->finish();
+    REQUIRE_FALSE(finished);
+    CHECK(finished.error().message ==
+          place.path + ": File too large: every phone is done, but the file does not say so");
   }
   REQUIRE(file->add(batch("SEP2")));
   CHECK(parse_strings(place.text())->strings.size() == 2);
