@@ -158,7 +158,8 @@ Json sum_to_json(const Response& sum) {
   if constexpr (requires { sum.has_until(); }) {
     v1::TracePhoneResponse trace;
     if (sum.has_until()) *trace.mutable_until() = sum.until();
-    for (const auto& member : *to_json(trace).object()) members.push_back(member);
+    const Json shown = to_json(trace);
+    for (const auto& member : *shown.object()) members.push_back(member);
   }
   return members;
 }

@@ -30,8 +30,8 @@ grant update (cancel_run) on operations to capf_server;
 
 alter table operations validate constraint operations_runs;
 
--- The LSC that each phone present uses: the latest one that it confirmed and that none took the place of. An LSC that
--- has expired is valid here: only the time makes the difference.
+-- The LSC that each phone present uses: the latest one that it confirmed, revoked for whatever reason. An LSC that has
+-- expired is valid here: only the time makes the difference.
 create table phone_lscs (
   phone_id bigint primary key references phones,
   lsc text not null default 'none' check (lsc in ('none', 'valid', 'revoked', 'held')),
@@ -62,7 +62,7 @@ declare
 begin
   select the_phone, case when revoked_at is null then 'valid' when revocation_reason = 6 then 'held' else 'revoked' end,
          not_after, issuer_id into its
-    from certificates where phone_id = the_phone and kind = 'lsc' and confirmed_at is not null and superseded_at is null
+    from certificates where phone_id = the_phone and kind = 'lsc' and confirmed_at is not null
     order by id desc limit 1;
   if not found then
     its := (the_phone, 'none', null, null);
