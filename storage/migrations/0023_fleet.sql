@@ -120,11 +120,14 @@ create trigger certificates_changed_lsc after update on certificates referencing
 create trigger certificates_removed_lsc after delete on certificates referencing old table as changed
   for each statement execute function keep_phone_lscs();
 
--- A phone that did not have to prove who it is was not seen.
+-- A phone that did not have to prove who it is was not seen. Only a phone brings its operation into these states, and
+-- there on; administrators and strangers end it in others.
 create trigger operations_added_sighting after insert on operations for each row
   when (new.authenticated_by <> 'none') execute function keep_phone_sighting();
 create trigger operations_changed_sighting after update on operations for each row
-  when (new.authenticated_by <> 'none' and new.session is distinct from old.session)
+  when (new.authenticated_by <> 'none' and new.state in ('in_progress', 'issued', 'succeeded')
+        and (new.session, new.state, new.certificates, new.authenticated_by)
+            is distinct from (old.session, old.state, old.certificates, old.authenticated_by))
   execute function keep_phone_sighting();
 
 -- The phones that were there before, in steps: whoever changes a phone's certificate waits for the step that fills its row.

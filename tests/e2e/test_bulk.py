@@ -151,7 +151,8 @@ class ProblemTest(BulkTest):
 
     def test_names_in_small_letters_and_sizes_of_another_kind_of_key_are_warned_of_once(self):
         small = [self.device("sep").lower() for _ in range(2)]
-        self.site.capfctl("phone", "add", "--as-written", *small)
+        for device in small:  # a site has them from before it said which names its devices have
+            self.site.sql(f"insert into phones (device) values ('{device}')")
         options = ("--auth", "null", "--as-written", "--key-order", "rsa", "--ec-size", "256")
         for more in (("--dry-run",), ()):
             with self.subTest(more):

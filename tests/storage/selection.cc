@@ -90,6 +90,13 @@ TEST_CASE("a phone that proves who it is was seen, which is written once in 5 mi
   CHECK(ahead != version);
   fresh.sql("update operations set session = 2");
   CHECK(fresh.sql("select xmin from phone_sightings") == ahead);
+  const std::string kNever = "update phone_sightings set first_seen = null, last_seen = '-infinity'";
+  fresh.sql(kNever);
+  fresh.sql("update operations set state = 'issued', certificates = 1");  // by a call that begins no dialogue
+  CHECK(fresh.sql(seen) != "never");
+  fresh.sql(kNever);
+  fresh.sql("update operations set state = 'cancelled', finished_at = now()");
+  CHECK(fresh.sql(seen) == "never");
 }
 
 TEST_CASE("phones are found by each of their properties, an option given twice is or, and different ones are and") {
