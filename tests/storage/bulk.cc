@@ -19,14 +19,6 @@ namespace {
 DeviceName device(const std::string& name) { return must(DeviceName::parse(name)); }
 PhoneSelection phones(const std::string& pattern) { return {.patterns = {must(Pattern::parse(pattern))}}; }
 
-/// Adds SEP1000, SEP1001, ... @return their names
-std::vector<DeviceName> add_many(Site& site, int count) {
-  std::vector<DeviceName> devices;
-  for (int i = 0; i < count; ++i) devices.push_back(device("SEP" + std::to_string(1000 + i)));
-  must(site.phones.add(site.administrator, devices, "CP-8861"));
-  return devices;
-}
-
 std::int64_t count(Site& site, const PhoneSelection& selection) {
   return must(site.phones.select(selection, {})).count;
 }
@@ -54,7 +46,7 @@ Result<Sum> change_all(Site& site, service::Bulk bulk, const PhoneChange& change
 
 TEST_CASE("a selection is changed in batches, and each phone that is otherwise than before is on record") {
   Site site;
-  add_many(site, 1200);
+  site.add_phones(1200);
   const PhoneSelection all{.all = true};
   const Sum first = must(change_all(site, {all, 1200, {}}, {.description = "Lobby", .added_tags = {"f-1"}}));
   CHECK(first.selected == 1200);
@@ -75,7 +67,7 @@ TEST_CASE("a selection is changed in batches, and each phone that is otherwise t
 
 TEST_CASE("a batch that its own change takes out of the selection leaves none out") {
   Site site;
-  add_many(site, 1001);
+  site.add_phones(1001);
   must(change_all(site, {{.all = true}, 1001, {}}, {.added_tags = {"new"}}));
   CHECK(must(change_all(site, {{.tags = {"new"}}, 1001, {}}, {.removed_tags = {"new"}})).changed == 1001);
   CHECK(count(site, {.tags = {"new"}}) == 0);
@@ -83,7 +75,7 @@ TEST_CASE("a batch that its own change takes out of the selection leaves none ou
 
 TEST_CASE("a bulk over more phones than were counted is refused, and over fewer it is not") {
   Site site;
-  add_many(site, 3);
+  site.add_phones(3);
   const PhoneChange change{.description = "x"};
   CHECK(refused(change_all(site, {phones("SEP*"), 2, {}}, change)) == Reason::kSelectionChanged);
   CHECK(site.value("select count(*) from phones where description <> ''") == "0");
@@ -94,7 +86,7 @@ TEST_CASE("a bulk over more phones than were counted is refused, and over fewer 
 
 TEST_CASE("phones that are added while a bulk runs are no part of it, and those that join it count") {
   Site site;
-  add_many(site, 600);
+  site.add_phones(600);
   service::Bulk bulk{phones("SEP*"), 600, {}};
   const auto first = must(site.phones.change(site.administrator, bulk, {.description = "x"}));
   REQUIRE(first.next);
@@ -110,7 +102,7 @@ TEST_CASE("phones that are added while a bulk runs are no part of it, and those 
 
 TEST_CASE("what changes needs a selection that names something, and phones and issuers that are there") {
   Site site;
-  add_many(site, 2);
+  site.add_phones(2);
   const PhoneChange change{.description = "x"};
   const auto why = [&](const PhoneSelection& selection) {
     CHECK(refused(change_all(site, {selection, 9, {}}, change)) == refused(site.phones.select(selection, {})));
@@ -129,7 +121,7 @@ TEST_CASE("what changes needs a selection that names something, and phones and i
 
 TEST_CASE("a batch in which one phone would have too many tags is not done at all") {
   Site site;
-  add_many(site, 2);
+  site.add_phones(2);
   PhoneChange full;
   for (std::size_t i = 0; i < kMostTags; ++i) full.added_tags.push_back("t" + std::to_string(i));
   must(change_all(site, {phones("SEP1001"), 1, {}}, full));
@@ -140,7 +132,7 @@ TEST_CASE("a batch in which one phone would have too many tags is not done at al
 
 TEST_CASE("phones are listed by selection, and counted on the first page alone") {
   Site site;
-  add_many(site, 5);
+  site.add_phones(5);
   const auto first = must(site.phones.select(phones("SEP*"), {{}, 3}));
   CHECK(first.count == 5);
   CHECK(first.page.phones.size() == 3);
@@ -156,7 +148,7 @@ TEST_CASE("phones are listed by selection, and counted on the first page alone")
 TEST_CASE(
     "phones of a selection are blocked and removed with their operations and LSCs, each on record as one phone is") {
   Site site;
-  const auto devices = add_many(site, 4);
+  const auto devices = site.add_phones(4);
   for (const DeviceName& each : {devices[0], devices[1]}) site.enrol(each, PhoneKey());
   for (const DeviceName& each : {devices[1], devices[2]}) {
     site.schedule(each, OperationKind::kInstall, AuthMode::kString);
@@ -199,7 +191,7 @@ TEST_CASE(
 TEST_CASE(
     "a removal that was interrupted goes on with the names that are left, and a bulk over grown phones is refused") {
   Site site;
-  const auto devices = add_many(site, 3);
+  const auto devices = site.add_phones(3);
   must(site.phones.remove(site.administrator, devices[0]));
   PhoneSelection named{.devices = devices};
   CHECK(refused(site.phones.remove(site.administrator, {named, 3, {}})) == Reason::kUnknownDevice);
@@ -224,7 +216,7 @@ TEST_CASE(
 
 TEST_CASE("phones of a selection are unblocked where they are blocked, unlocked and traced") {
   Site site;
-  const auto devices = add_many(site, 3);
+  const auto devices = site.add_phones(3);
   must(site.phones.block(site.administrator, devices[1]));
   const service::Bulk all{phones("SEP*"), 3, {}};
   const auto unblocked = must(site.phones.unblock(site.administrator, all));
@@ -263,7 +255,7 @@ TEST_CASE("phones of a selection are unblocked where they are blocked, unlocked 
 
 TEST_CASE("more phones than a batch are removed in several, and none of them is left out") {
   Site site;
-  add_many(site, 1001);
+  site.add_phones(1001);
   service::Bulk bulk{{.all = true}, 1001, {}};
   int changed = 0;
   int calls = 0;

@@ -16,14 +16,6 @@ const Bytes kRun(service::kRunOctets, 0x5a);
 
 DeviceName device(const std::string& name) { return must(DeviceName::parse(name)); }
 
-/// Adds SEP1000, SEP1001, ... @return their names
-std::vector<DeviceName> add_many(Site& site, int count) {
-  std::vector<DeviceName> devices;
-  for (int i = 0; i < count; ++i) devices.push_back(device("SEP" + std::to_string(1000 + i)));
-  must(site.phones.add(site.administrator, devices, "CP-8861"));
-  return devices;
-}
-
 /// A call for named devices, each with a string of its own where `strings` says so.
 service::ScheduleBulk schedule_of(const std::vector<DeviceName>& devices, AuthMode auth = AuthMode::kString) {
   service::ScheduleBulk bulk;
@@ -61,7 +53,7 @@ std::string told(const std::vector<service::Problem>& problems) {
 
 TEST_CASE("each phone of a batch enrols with the string that came for it, which is not on record") {
   Site site;
-  const auto devices = add_many(site, 3);
+  const auto devices = site.add_phones(3);
   const auto answer = must(site.operations.schedule(site.administrator, schedule_of(devices)));
   CHECK(answer.selected == 3);
   REQUIRE(answer.operations.size() == 3);
@@ -79,7 +71,7 @@ TEST_CASE("each phone of a batch enrols with the string that came for it, which 
 
 TEST_CASE("a batch is done for all of its phones or for none, and skipped problems leave theirs out") {
   Site site;
-  const auto devices = add_many(site, 4);
+  const auto devices = site.add_phones(4);
   site.schedule(devices[1], kInstall, AuthMode::kNull);
   must(site.phones.block(site.administrator, devices[2]));
   must(site.phones.remove(site.administrator, devices[3]));
@@ -104,7 +96,7 @@ TEST_CASE("a batch is done for all of its phones or for none, and skipped proble
 
 TEST_CASE("a first pass tells the deadline and the prospects, and changes nothing") {
   Site site;
-  const auto devices = add_many(site, 2);
+  const auto devices = site.add_phones(2);
   must(site.phones.change(site.administrator, {{.devices = {devices[0]}}, 1, {}},
                           {.description = "Lobby", .added_tags = {"f-1"}}));
   service::ScheduleBulk bulk = schedule_of(devices, AuthMode::kMic);
@@ -127,7 +119,7 @@ TEST_CASE("a first pass tells the deadline and the prospects, and changes nothin
 
 TEST_CASE("a batch that is sent twice is done once, and told the same, also when its phones are finished") {
   Site site;
-  const auto devices = add_many(site, 3);
+  const auto devices = site.add_phones(3);
   const service::ScheduleBulk bulk = schedule_of(devices);
   const auto first = must(site.operations.schedule(site.administrator, bulk));
   const PhoneKey key;
@@ -154,7 +146,7 @@ TEST_CASE("a batch that is sent twice is done once, and told the same, also when
 TEST_CASE(
     "a batch that replaces cancels and schedules anew, and revokes what the former operation issued before its last") {
   Site site;
-  const auto devices = add_many(site, 2);
+  const auto devices = site.add_phones(2);
   const std::string digits = site.schedule(devices[0], kInstall, AuthMode::kString);
   const auto caller = Site::with_string(devices[0], digits);
   const Bytes first = must(site.enrolment.issue(caller, PhoneKey().request())).certificate;
@@ -176,7 +168,7 @@ TEST_CASE(
 
 TEST_CASE("what a batch replaces stays where its caller is gone before the commit") {
   Site site;
-  const auto devices = add_many(site, 2);
+  const auto devices = site.add_phones(2);
   site.schedule(devices[0], kInstall, AuthMode::kNull);
   Actor gone = site.administrator;
   gone.gone = [] { return true; };
@@ -189,7 +181,7 @@ TEST_CASE("what a batch replaces stays where its caller is gone before the commi
 
 TEST_CASE("a selection is scheduled call by call, and refused where it has grown") {
   Site site;
-  add_many(site, 1100);
+  site.add_phones(1100);
   service::ScheduleBulk bulk = schedule_of({}, AuthMode::kNull);
   bulk.phones.selection.all = true;
   bulk.phones.count = 1099;
@@ -211,7 +203,7 @@ TEST_CASE("a selection is scheduled call by call, and refused where it has grown
 
 TEST_CASE("a client's strings are for every phone that is scheduled, and for no other way to authenticate") {
   Site site;
-  const auto devices = add_many(site, 2);
+  const auto devices = site.add_phones(2);
   const auto refusal = [&](const auto& change) {
     service::ScheduleBulk bulk = schedule_of(devices);
     change(bulk);
@@ -233,7 +225,7 @@ TEST_CASE("a client's strings are for every phone that is scheduled, and for no 
 
 TEST_CASE("open operations are cancelled together or not at all, and once") {
   Site site;
-  const auto devices = add_many(site, 3);
+  const auto devices = site.add_phones(3);
   must(site.operations.schedule(site.administrator, schedule_of({devices[0], devices[1]})));
   service::OperationBulk bulk = cancel_of(devices);
   CHECK(told(must(site.operations.check_cancel(bulk)).problems) == "SEP1002 NO_PENDING_OPERATION; ");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -17,6 +18,7 @@
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/key_store.h"
+#include "capf/domain/page.h"
 #include "capf/service/addresses.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
@@ -103,6 +105,19 @@ class Site {
     const DeviceName device = must(DeviceName::parse(name));
     must(phones.add(administrator, {device}, ""));
     return device;
+  }
+  /// Adds SEP1000, SEP1001, ... @return their names
+  std::vector<DeviceName> add_phones(int count) {
+    std::vector<DeviceName> devices;
+    for (int begin = 0; begin < count; begin += kPhonesInBatch) {
+      std::vector<DeviceName> some;
+      for (int i = begin; i < std::min(begin + kPhonesInBatch, count); ++i) {
+        some.push_back(must(DeviceName::parse("SEP" + std::to_string(1000 + i))));
+      }
+      must(phones.add(administrator, some, "CP-8861"));
+      devices.insert(devices.end(), some.begin(), some.end());
+    }
+    return devices;
   }
   /// Schedules for a key on P-256, which is quick. @return the authentication string, where there is one.
   std::string schedule(const DeviceName& device, OperationKind kind, AuthMode auth) {
