@@ -25,7 +25,7 @@ _FLEET = """
 set session_replication_role = replica;
 with added as (
   insert into phones (device, model)
-    select 'FLT' || upper(substr(md5(n::text), 1, 12)), case when n % 1000 = 7 then 'CP-7841' else 'CP-8861' end
+    select 'SEPF' || upper(substr(md5(n::text), 1, 11)), case when n % 1000 = 7 then 'CP-7841' else 'CP-8861' end
     from generate_series({first}, {last}) n returning id)
 insert into phone_sightings select id, now() - interval '20 days',
     case when id % 200 = 0 then now() - interval '19 days' else now() - interval '1 hour' end from added;
@@ -100,7 +100,7 @@ class Pages:
 
     def __init__(self, site):
         self._admin, self._monitor = rpc.admin_client(site), rpc.monitor_client(site)
-        self._device, = site.sql("select device from phones where device like 'FLT%' order by device offset 500 limit 1")
+        self._device, = site.sql("select device from phones where device like 'SEPF%' order by device offset 500 limit 1")
 
     def of(self, fields, times):
         """Page after page of a selection, from its beginning again at its end."""
@@ -184,7 +184,7 @@ def bulks(site, count):
     """@return the rows of an import, of strings in a file and of a cancelling, with what others noticed"""
     phones, strings = site.folder / "fleet.csv", site.folder / "fleet-strings.csv"
     phones.write_text("device,model,description,tags\n" +
-                      "".join(f"BLK{number:012X},CP-8861,Desk {number},{BULK_TAG}\n" for number in range(count)))
+                      "".join(f"SEPB{number:011X},CP-8861,Desk {number},{BULK_TAG}\n" for number in range(count)))
     imported = timed(site, "phone", "import", phones, "--quiet")
     with Notice(site, BULK_TAG) as notice:
         scheduled = timed(site, "operation", "schedule", "install", "--tag", BULK_TAG, "--auth", "string", *EC, "--strings",
