@@ -30,15 +30,20 @@ capf::Status call_for_all(Connection& server, const std::vector<DeviceLine>& dev
   return {};
 }
 
-/// Finds what is in the way of adding these devices, and tells each.
+constexpr std::size_t kToldProblems = 20;
+
+/// Finds what is in the way of adding these devices, and tells the first ones.
 capf::Status check_many(Connection& server, const std::vector<DeviceLine>& devices) {
   std::size_t problems = 0;
   CAPF_TRY(call_for_all<v1::CheckImportRequest>(server, devices, [&](const auto& response) {
-    problems += static_cast<std::size_t>(response.problems_size());
-    for (const auto& problem : response.problems()) warn(problem.reason() + ": " + problem.message());
+    for (const auto& problem : response.problems()) {
+      if (++problems <= kToldProblems) warn(problem.reason() + ": " + problem.message());
+    }
   }));
   if (problems == 0) return {};
-  return fail(Reason::kDeviceExists, "nothing was added: " + std::to_string(problems) + " devices have problems");
+  return fail(Reason::kInvalidRequest,
+              "nothing was added: " + std::to_string(problems) + " devices have problems" +
+                  (problems > kToldProblems ? ", of which the first are shown; 'phone import' tells all of them" : ""));
 }
 
 /// Adds more phones than a transaction takes, in batches. A phone that is on record with this model is left, so that

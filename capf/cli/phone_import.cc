@@ -174,7 +174,9 @@ capf::Status PhoneImporter::import_batch(const std::vector<PhoneRow>& rows, cons
 
 namespace {
 
-/// The file of --problems, or standard error.
+constexpr std::int64_t kToldProblems = 20;
+
+/// The file of --problems, or the first ones on standard error.
 class ProblemList {
  public:
   /// Errors: INVALID_REQUEST.
@@ -194,20 +196,28 @@ class ProblemList {
   void add(const RowProblem& problem) {
     if (file_) {
       *file_ << to_line(problem);
-    } else {
+    } else if (++told_ <= kToldProblems) {
       warn("line " + std::to_string(problem.line) + (problem.device.empty() ? "" : ", " + problem.device) + ": " +
            problem.words);
     }
   }
-  /// Errors: INVALID_REQUEST where the file could not be written.
+  /// Says how many were not told. Errors: INVALID_REQUEST where the file could not be written.
+  capf::Status finish() {
+    if (told_ > kToldProblems) {
+      warn(std::to_string(told_ - kToldProblems) + " problems more; --problems FILE has all of them");
+    }
+    return check();
+  }
+
+ private:
   capf::Status check() {
     if (!file_ || file_->flush()) return {};
     return fail(Reason::kInvalidRequest, path_ + " cannot be written");
   }
 
- private:
   std::string path_;
   std::optional<std::ofstream> file_;
+  std::int64_t told_ = 0;
 };
 
 /// Errors: INVALID_REQUEST.
@@ -282,7 +292,7 @@ Result<int> import_phones(const Arguments& arguments, Connection& server) {
   PhoneImporter importer(wishes->file, wishes->options, update, wishes->skipped, std::move(calls));
   const auto found = importer.check();
   progress->clear();
-  CAPF_TRY(wishes->problems.check());
+  CAPF_TRY(wishes->problems.finish());
   if (!found) return fail(found.error());
   if (found->problems > 0) return fail(stopped_by(found->problems, update));
   if (arguments.has("--dry-run")) {

@@ -129,6 +129,22 @@ class BadFileTest(ImportTest):
         self.assertEqual(done, {"added": 1, "changed": 0, "unchanged": 0, "skipped": 6})
         self.assertEqual(self.shown(new)[1], "Desk")
 
+    def test_of_many_problems_the_first_are_told_and_the_others_counted(self):
+        text = "device\n" + "".join(f"server{n}.example.org\n" for n in range(25))
+        done = self.refused(text, "25 rows have problems", "5 problems more; --problems FILE has all of them")
+        self.assertEqual(done.stderr.count("DEVICE_NAME_REFUSED"), 20)
+
+    def test_more_phones_than_a_batch_are_added_by_names_and_the_same_command_goes_on(self):
+        devices = [self.device() for _ in range(600)]
+        lines = "\n".join(devices) + "\n"
+        self.site.capfctl("phone", "add", *devices[:3], "--model", "CP-8861")
+        add = ("phone", "add", "--file", "-", "--model")
+        self.assertEqual(self.site.json(*add, "CP-8861", input=lines), {"added": 597, "unchanged": 3})
+        done = self.site.capfctl(*add, "CP-7821", code=1, input=lines)
+        self.assertSays(done, "nothing was added: 600 devices have problems")
+        self.assertEqual(done.stderr.count("DEVICE_EXISTS"), 20)
+        self.assertEqual(self.shown(devices[599])[0], "CP-8861")
+
     def test_files_that_are_no_table_of_phones(self):
         device = self.device()
         cases = [
