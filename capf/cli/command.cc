@@ -35,8 +35,10 @@ std::string Arguments::line(const std::set<std::string>& leave) const {
   std::string line;
   for (const auto& [name, values] : values_) {
     if (leave.contains(name)) continue;
-    if (values.empty()) line += (line.empty() ? "" : " ") + name;
-    for (const std::string& value : values) line += (line.empty() ? "" : " ") + name + '=' + value;
+    if (values.empty()) line.append(line.empty() ? "" : " ").append(name);
+    for (const std::string& value : values) {
+      line.append(line.empty() ? "" : " ").append(name).append("=").append(value);
+    }
   }
   return line;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <new>
+#include <utility>
 
 #include <csv.h>
 #include <fcntl.h>
@@ -99,7 +100,7 @@ Status TableParser::begin() {
   begun_ = true;
   if (is_utf16(head_)) return fail(Reason::kInvalidRequest, std::string("it is in UTF-16: ") + kSaveAs);
   csv_set_delim(parser_.get(), static_cast<unsigned char>(separator_.value_or(',')));
-  const std::string head = std::move(head_);
+  const std::string head = std::exchange(head_, {});
   return parse(std::string_view(head).substr(head.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0));
 }
 
