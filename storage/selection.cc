@@ -286,7 +286,8 @@ std::string first(int phones, const Property& property) {
   const std::string limit = " limit " + std::to_string(phones);
   std::string text;
   for (const std::string& query : property) {
-    text += (text.empty() ? "(" : " union all ") + std::string("select phone_id from (") + query + limit + ") q";
+    text.append(text.empty() ? "(" : " union all ").append("select phone_id from (");
+    text.append(query).append(limit).append(") q");
   }
   return text + limit + ")";
 }

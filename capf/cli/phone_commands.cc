@@ -30,8 +30,6 @@ capf::Status call_for_all(Connection& server, const std::vector<DeviceLine>& dev
   return {};
 }
 
-constexpr std::size_t kToldProblems = 20;
-
 /// Finds what is in the way of adding these devices, and tells the first ones.
 capf::Status check_many(Connection& server, const std::vector<DeviceLine>& devices) {
   std::size_t problems = 0;

@@ -174,8 +174,6 @@ capf::Status PhoneImporter::import_batch(const std::vector<PhoneRow>& rows, cons
 
 namespace {
 
-constexpr std::int64_t kToldProblems = 20;
-
 /// The file of --problems, or the first ones on standard error.
 class ProblemList {
  public:
@@ -217,7 +215,7 @@ class ProblemList {
 
   std::string path_;
   std::optional<std::ofstream> file_;
-  std::int64_t told_ = 0;
+  std::size_t told_ = 0;
 };
 
 /// Errors: INVALID_REQUEST.

@@ -15,6 +15,8 @@
 
 namespace capf::cli {
 
+inline constexpr std::size_t kToldProblems = 20;  ///< on standard error; the others are counted
+
 /// A problem that keeps a row from being imported, by its word of --skip.
 enum class Obstacle : std::uint8_t {
   kExists,   ///< a phone that is on record otherwise

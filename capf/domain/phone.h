@@ -24,7 +24,7 @@ Status check_description(std::string_view description);
 /// 1 to 32 characters, in the alphabet of device names. Errors: INVALID_REQUEST.
 Status check_tag(std::string_view tag);
 
-/// The state of the LSC that a phone uses: the latest one that it confirmed and that none took the place of.
+/// The state of the LSC that a phone uses: the latest one that it confirmed.
 enum class LscStatus : std::uint8_t {
   kNone,
   kValid,
@@ -37,7 +37,7 @@ inline constexpr std::array kLscStatuses{LscStatus::kNone, LscStatus::kValid, Ls
 std::string_view to_string(LscStatus status);
 std::optional<LscStatus> parse_lsc_status(std::string_view text);
 
-/// That LSC beside its phone. With kNone there is neither an end nor an issuer.
+/// A phone's LSC as it stands beside it. With kNone there is neither an end nor an issuer.
 struct PhoneLsc {
   LscStatus status = LscStatus::kNone;
   std::optional<TimePoint> not_after;

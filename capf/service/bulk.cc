@@ -19,12 +19,6 @@ tl::unexpected<Error> unknown_devices(Transaction& tx, const std::vector<DeviceN
 
 }  // namespace
 
-std::vector<std::int64_t> Batch::ids() const {
-  std::vector<std::int64_t> ids;
-  for (const SelectedPhone& phone : phones) ids.push_back(phone.id);
-  return ids;
-}
-
 Status check_known(Transaction& tx, const PhoneSelection& selection) {
   for (const std::int64_t id : selection.issuers) {
     CAPF_LET(const auto issuer, tx.issuers().find(id));
@@ -69,7 +63,7 @@ Result<Batch> take_batch(Transaction& tx, const Bulk& bulk) {
     return fail(Reason::kSelectionChanged, "there are " + std::to_string(preview.count) + " phones in it now, not " +
                                                std::to_string(bulk.count) + ": nothing was done");
   }
-  // What others have changed while this waited for the locks is visible now.
+  // Changes that others made while this waited for the locks are visible now.
   CAPF_TRY(tx.phones().lock_all(preview.ids));
   Batch batch{.next = preview.next};
   CAPF_LET(batch.phones, tx.phones().still_selected(bulk.selection, preview.ids));

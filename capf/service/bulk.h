@@ -28,8 +28,6 @@ struct Bulk {
 struct Batch {
   std::vector<SelectedPhone> phones;  ///< locked, in the order of their names; up to kPhonesInBatch, perhaps none
   std::optional<BulkCursor> next;     ///< absent: the bulk is done
-
-  std::vector<std::int64_t> ids() const;
 };
 
 /// The phones that a batch would have now.

@@ -84,7 +84,7 @@ Result<BulkScheduled> Operations::schedule(const Actor& actor, const ScheduleBul
     CAPF_LET(answer.completes_by, deadline_of(bulk.plan, tx.now()));
     CAPF_LET(const Batch batch, take_batch(tx, left_unknown(bulk).phones));
     const auto sort = [&](std::span<const Standing> phones) { return sort_to_schedule(phones, bulk.replace); };
-    CAPF_LET(Sorted sorted, sort_phones(tx, bulk, batch.ids(), sort));
+    CAPF_LET(Sorted sorted, sort_phones(tx, bulk, ids_of(batch.phones), sort));
     CAPF_TRY(check_problems(sorted.problems, bulk.skipped, "nothing was scheduled: "));
     CAPF_TRY(cancel_open(tx, actor, sorted.wanted, "replaced by " + actor.name, bulk.run));
     CAPF_LET(answer.operations, add(tx, actor, bulk, answer.completes_by, sorted.wanted));
@@ -105,7 +105,7 @@ Result<BulkCheck> Operations::check_cancel(const OperationBulk& bulk) {
 Result<BulkCancelled> Operations::cancel(const Actor& actor, const OperationBulk& bulk) {
   return in_write(database_, actor, [&](Transaction& tx) -> Result<BulkCancelled> {
     CAPF_LET(const Batch batch, take_batch(tx, left_unknown(bulk).phones));
-    CAPF_LET(Sorted sorted, sort_phones(tx, bulk, batch.ids(), sort_to_cancel));
+    CAPF_LET(Sorted sorted, sort_phones(tx, bulk, ids_of(batch.phones), sort_to_cancel));
     CAPF_TRY(check_problems(sorted.problems, bulk.skipped, "nothing was cancelled: "));
     CAPF_TRY(cancel_open(tx, actor, sorted.wanted, "cancelled by " + actor.name, bulk.run));
     sorted.done.insert(sorted.done.end(), sorted.wanted.begin(), sorted.wanted.end());

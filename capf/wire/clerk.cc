@@ -47,7 +47,7 @@ class Tally {
         {{"address", address.to_string()}, {"reason", why.reason}, {"message", why.message}, {"left_out", *left_out}});
   }
 
-  /// What ended a session is neither counted nor on record.
+  /// Logs that the end of a session is neither counted nor on record.
   void lose(const std::exception& failure) {
     const auto left_out = lost_.admit(std::chrono::steady_clock::now());
     if (left_out) log_error("record.failed", {{"cause", failure.what()}, {"left_out", *left_out}});

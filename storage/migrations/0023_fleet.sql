@@ -1,6 +1,6 @@
 -- beside servers from migration 20 on
--- What an administrator finds phones by. What an enrolment writes is apart from phones, whose rows its statements write
--- without writing an index; the tables here are narrow, and each has the indexes of its own columns alone.
+-- The properties that an administrator finds phones by. Those that an enrolment writes are apart from phones, whose rows
+-- its statements write without writing an index; the tables here are narrow, and each has indexes of its own columns.
 alter table phones add column description text not null default '' check (char_length(description) <= 128);
 grant update (description) on phones to capf_server;
 

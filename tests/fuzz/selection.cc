@@ -42,8 +42,8 @@ void check_selection(const PhoneSelection& selection, const v1::PhoneSelection& 
   CAPF_INVARIANT(selection.refusals.empty() || selection.tried);
 }
 
-/// What the server takes of a command line chooses by a property exactly where an option does, so that a change without
-/// one is refused by both.
+/// A selection that the server takes of a command line chooses by a property exactly where an option does, so that both
+/// refuse a change without one.
 void check_command_line(std::string_view text) {
   static const std::vector<cli::Command> kCommands = change_command();
   std::vector<std::string> words = words_of(text);
