@@ -37,17 +37,7 @@ namespace {
 const std::string kSelect =
     std::string("select ") + kOperationColumns + " from operations o join phones p on p.id = o.phone_id";
 
-const Statement kNextId{"operations_next_id", "select nextval('operation_ids')"};
 const Statement kNextIds{"operations_next_ids", "select nextval('operation_ids') from generate_series(1, $1::bigint)"};
-const Statement kAdd{
-    "operations_add",
-    "with added as (insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, "
-    "created_by, completes_by, string_mac, string_digits, message) values ($1::bigint, $2::bigint, $3::text, $4::text, "
-    "$5::text, $6::int, $7::int, $8::boolean, $9::text, $10::timestamptz, $11::bytea, $12::int, $13::text) "
-    "on conflict (phone_id) where finished_at is null do nothing returning id, auth), "
-    "strings as (insert into operation_strings (operation_id, largest) "
-    "select id, $14::int from added where auth = 'string') "
-    "select count(*) > 0 from added"};
 // In the order of their phones' ids, as every transaction that writes several of them does.
 const Statement kAddAll{
     "operations_add_all",
@@ -118,19 +108,6 @@ Array each_of(std::span<const NewOperation> operations, Value NewOperation::*mem
 }
 
 }  // namespace
-
-Result<std::int64_t> Operations::next_id() { return session_.value(kNextId, Parameters(), read_number); }
-
-Result<bool> Operations::add(const Operation& operation, int strings_limit) {
-  const std::optional<Bytes> mac = operation.string_mac.empty() ? std::nullopt : std::optional(operation.string_mac);
-  return session_.value(
-      kAdd,
-      Parameters(operation.id, operation.phone_id, to_string(operation.kind), to_string(operation.auth),
-                 to_string(operation.key.order), operation.key.rsa_bits, operation.key.ec_bits, operation.self_service,
-                 operation.created_by, operation.completes_by, mac, operation.string_digits,
-                 shortened(operation.message, kLongestMessage), strings_limit),
-      read_boolean);
-}
 
 Result<std::vector<std::int64_t>> Operations::next_ids(std::size_t count) {
   return session_.all(kNextIds, Parameters(count), read_number);

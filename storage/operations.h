@@ -18,9 +18,7 @@ Operation read_operation(Columns& columns);
 class Operations final : public OperationStore {
  public:
   explicit Operations(Session& session) : session_(session) {}
-  Result<std::int64_t> next_id() override;
   Result<std::vector<std::int64_t>> next_ids(std::size_t count) override;
-  Result<bool> add(const Operation& operation, int strings_limit) override;
   Result<int> add_all(const Operation& common, std::span<const NewOperation> operations, BytesView run) override;
   Result<std::optional<Operation>> find(std::int64_t id) override;
   Result<std::vector<Operation>> find_all(std::span<const std::int64_t> ids) override;

@@ -6,14 +6,12 @@
 #include "capf/cli/devices.h"
 #include "capf/client/text.h"
 #include "capf/domain/device.h"
+#include "capf/domain/phone.h"
 
 namespace capf::cli {
 namespace {
 
-constexpr std::size_t kMostTags = 16;
-constexpr std::size_t kLongestTag = 32;
-constexpr std::size_t kLongestDescription = 128;  // in characters
-constexpr std::size_t kLongestShown = 40;         // of a cell, in characters
+constexpr std::size_t kLongestShown = 40;  // of a cell, in characters
 
 constexpr std::array<std::pair<std::string_view, PhoneSetting>, kPhoneSettings> kSettings{
     {{"device", PhoneSetting::kDevice},
@@ -77,7 +75,7 @@ void check_tags(const std::vector<std::string>& tags, std::vector<std::string>& 
     problems.push_back("it has " + std::to_string(tags.size()) + " tags, of " + std::to_string(kMostTags) + " at most");
   }
   for (const std::string& tag : tags) {
-    if (tag.size() <= kLongestTag && DeviceName::parse(tag)) continue;
+    if (check_tag(tag)) continue;
     problems.push_back("the tag " + in_quotes(tag) + " is none: it has 1 to 32 letters, digits, '.', '_' or '-'");
   }
 }

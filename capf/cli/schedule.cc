@@ -15,11 +15,11 @@
 #include "capf/cli/progress.h"
 #include "capf/client/argument.h"
 #include "capf/domain/authstring.h"
+#include "capf/domain/page.h"
 
 namespace capf::cli {
 namespace {
 
-constexpr std::size_t kRunOctets = 16;
 constexpr std::size_t kMostShown = 20;  // strings on a terminal
 
 const std::set<std::string> kScheduleSkips{"open", "blocked", "unknown"};

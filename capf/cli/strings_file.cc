@@ -16,6 +16,7 @@
 #include "capf/client/text.h"
 #include "capf/domain/authstring.h"
 #include "capf/domain/device.h"
+#include "capf/domain/page.h"
 
 namespace capf::cli {
 namespace {
@@ -25,7 +26,6 @@ constexpr std::string_view kCommand = " command=";
 constexpr std::string_view kTitles = "device,string,completes_by,description";
 constexpr std::string_view kFinished = "# finished";
 constexpr const char* kNotSent = "the strings are not on disk, so they are not sent";
-constexpr std::size_t kRunOctets = 16;
 constexpr std::uint64_t kLargest = std::uint64_t{2} << 30U;
 
 using Octets = Botan::secure_vector<std::uint8_t>;

@@ -54,14 +54,11 @@ struct Standing {
 class OperationStore {
  public:
   virtual ~OperationStore() = default;
-  /// An id for an operation that is yet to be added: the authentication string's hash contains it.
-  virtual Result<std::int64_t> next_id() = 0;
+  /// Ids for operations that are yet to be added: the authentication string's hash contains one.
   virtual Result<std::vector<std::int64_t>> next_ids(std::size_t count) = 0;
-  /// Adds it as pending, with created_at by the database's clock. @param strings_limit wrong strings in all.
-  /// @return false where the phone has an open one.
-  virtual Result<bool> add(const Operation& operation, int strings_limit) = 0;
-  /// Adds several of one kind as add() does. @param common has what they have in common. @param run of the bulk, 16
-  /// octets, or empty. @return how many were added: fewer than asked for where a phone has an open one.
+  /// Adds them as pending, with created_at by the database's clock. @param common has what they have in common: kind,
+  /// auth, key, created_by and completes_by. @param run of the bulk, kRunOctets, or empty. @return how many were added:
+  /// fewer than asked for where a phone has an open one.
   virtual Result<int> add_all(const Operation& common, std::span<const NewOperation> operations, BytesView run) = 0;
   virtual Result<std::optional<Operation>> find(std::int64_t id) = 0;
   /// In the order of their devices' names, byte for byte.

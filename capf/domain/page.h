@@ -11,6 +11,7 @@ namespace capf {
 // Limits of one message, which clients keep to.
 inline constexpr int kLargestPage = 1000;          ///< rows
 inline constexpr int kPhonesInBatch = 500;         ///< that one transaction of a bulk changes
+inline constexpr std::size_t kRunOctets = 16;      ///< random ones that name a bulk
 inline constexpr int kMostSerialsAtOnce = 10'000;  ///< serial numbers of a selection
 inline constexpr std::size_t kLargestCertificateFile = std::size_t{1024} * 1024;  ///< octets
 

@@ -291,12 +291,21 @@ Result<KeyDigests> key_from(const v1::RevokeKeyRequest& request) {
   return key;
 }
 
+namespace {
+
+/// The two parts of a cursor's text. Errors: INVALID_PAGE.
+Result<std::pair<std::string_view, std::string_view>> parts_of(std::string_view cursor) {
+  const std::size_t dot = cursor.find('.');
+  if (dot == std::string_view::npos) return fail(Reason::kInvalidPage);
+  return std::pair{cursor.substr(0, dot), cursor.substr(dot + 1)};
+}
+
+}  // namespace
+
 Result<ChangeCursor> cursor_from(const std::string& text) {
-  const std::size_t dot = text.find('.');
-  if (dot == std::string::npos) return fail(Reason::kInvalidPage);
-  const std::string_view all(text);
-  const auto transaction = number_from<std::uint64_t>(all.substr(0, dot), true);
-  const auto id = number_from<std::int64_t>(all.substr(dot + 1), true);
+  CAPF_LET(const auto parts, parts_of(text));
+  const auto transaction = number_from<std::uint64_t>(parts.first, true);
+  const auto id = number_from<std::int64_t>(parts.second, true);
   if (!transaction || !id) return fail(Reason::kInvalidPage);
   return ChangeCursor{*transaction, *id};
 }
@@ -412,11 +421,9 @@ Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_
   if (count < 0) return malformed("a count is not negative");
   bulk.count = count;
   if (cursor.empty()) return bulk;
-  const std::size_t dot = cursor.find('.');
-  if (dot == std::string::npos) return fail(Reason::kInvalidPage);
-  const std::string_view all(cursor);
-  const auto through = number_from<std::int64_t>(all.substr(0, dot));
-  const auto after = DeviceName::parse(all.substr(dot + 1));
+  CAPF_LET(const auto parts, parts_of(cursor));
+  const auto through = number_from<std::int64_t>(parts.first);
+  const auto after = DeviceName::parse(parts.second);
   if (!through || !after) return fail(Reason::kInvalidPage);
   bulk.cursor = service::BulkCursor{*through, *after};
   return bulk;
@@ -437,7 +444,7 @@ Result<service::OperationBulk> bulk_from(const v1::OperationBulk& bulk) {
     }
     wanted.skipped.insert(*problem);
   }
-  if (!bulk.run().empty() && bulk.run().size() != service::kRunOctets) return malformed("a run is 16 octets");
+  if (!bulk.run().empty() && bulk.run().size() != kRunOctets) return malformed("a run is 16 octets");
   wanted.run.assign(bulk.run().begin(), bulk.run().end());
   return wanted;
 }
@@ -566,11 +573,9 @@ Result<service::SelectionRequest> selection_from(const v1::RevokeSelectionReques
   if (request.count() < 0) return malformed("a count is not negative");
   wanted.count = request.count();
   if (request.cursor().empty()) return wanted;
-  const std::string_view cursor = request.cursor();
-  const std::size_t dot = cursor.find('.');
-  if (dot == std::string_view::npos) return fail(Reason::kInvalidPage);
-  const auto through = number_from<std::int64_t>(cursor.substr(0, dot));
-  const auto phone = number_from<std::int64_t>(cursor.substr(dot + 1));
+  CAPF_LET(const auto parts, parts_of(request.cursor()));
+  const auto through = number_from<std::int64_t>(parts.first);
+  const auto phone = number_from<std::int64_t>(parts.second);
   if (!through || !phone) return fail(Reason::kInvalidPage);
   wanted.cursor = service::SelectionCursor{*through, *phone};
   return wanted;

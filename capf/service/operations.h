@@ -14,6 +14,7 @@
 #include "capf/ca/authstring.h"
 #include "capf/domain/database.h"
 #include "capf/domain/operation_store.h"
+#include "capf/domain/page.h"
 #include "capf/domain/policy.h"
 #include "capf/service/bulk.h"
 #include "capf/service/prospects.h"
@@ -51,7 +52,6 @@ struct Problem {
 };
 inline constexpr std::array kProblems{Reason::kUnknownDevice, Reason::kDeviceBlocked, Reason::kOperationPending,
                                       Reason::kNoPendingOperation};
-inline constexpr std::size_t kRunOctets = 16;
 
 /// A call of a bulk over operations.
 struct OperationBulk {

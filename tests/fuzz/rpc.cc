@@ -81,7 +81,7 @@ void check_bulk(BytesView octets) {
     CAPF_INVARIANT(each.digits().find_first_not_of('\0') == std::string::npos);
   }
   if (!schedule) return;
-  CAPF_INVARIANT(schedule->run.empty() || schedule->run.size() == service::kRunOctets);
+  CAPF_INVARIANT(schedule->run.empty() || schedule->run.size() == kRunOctets);
   CAPF_INVARIANT(schedule->strings.size() == static_cast<std::size_t>(request->strings_size()));
   CAPF_INVARIANT(schedule->phones.selection.check() && schedule->plan.key.check());
 }

@@ -12,7 +12,7 @@ using namespace capf::test;
 
 namespace {
 
-const Bytes kRun(service::kRunOctets, 0x5a);
+const Bytes kRun(kRunOctets, 0x5a);
 
 DeviceName device(const std::string& name) { return must(DeviceName::parse(name)); }
 
@@ -137,7 +137,7 @@ TEST_CASE("a batch that is sent twice is done once, and told the same, also when
   CHECK(of_record(site, "operation.schedule") == "3");
 
   service::ScheduleBulk other = bulk;
-  other.run = Bytes(service::kRunOctets, 1);
+  other.run = Bytes(kRunOctets, 1);
   CHECK(refused(site.operations.schedule(site.administrator, other)) == Reason::kOperationPending);
   other.run.clear();
   CHECK(refused(site.operations.schedule(site.administrator, other)) == Reason::kOperationPending);
@@ -239,7 +239,7 @@ TEST_CASE("open operations are cancelled together or not at all, and once") {
   CHECK(open_ones(site) == "0");
   CHECK(must(site.operations.cancel(site.administrator, cancel_of({devices[0], devices[1]}))).operations.size() == 2);
   CHECK(of_record(site, "operation.cancel") == "2");
-  bulk.run = Bytes(service::kRunOctets, 1);
+  bulk.run = Bytes(kRunOctets, 1);
   CHECK(must(site.operations.cancel(site.administrator, bulk)).operations.empty());
   CHECK(site.value("select count(*) from operation_strings") == "0");
 }
@@ -261,7 +261,7 @@ TEST_CASE("bulks over the same phones in other orders wait for each other, and n
     service::ScheduleBulk bulk = schedule_of(devices, AuthMode::kNull);
     bulk.replace = true;
     for (std::uint8_t i = 0; i < 15; ++i) {
-      bulk.run = Bytes(service::kRunOctets, static_cast<std::uint8_t>(run + i));
+      bulk.run = Bytes(kRunOctets, static_cast<std::uint8_t>(run + i));
       must(site.operations.schedule(site.administrator, bulk));
     }
   };

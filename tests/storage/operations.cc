@@ -17,9 +17,7 @@ TEST_CASE("an operation keeps everything that it was added with") {
     operation.key = {KeyOrder::kEcRsa, 3072, 521};
     operation.self_service = true;
     operation.message = "by hand";
-    REQUIRE(good(tx.operations().add(operation, 10)));
-
-    const Operation found = *good(tx.operations().find(operation.id));
+    const Operation found = added_operation(tx, operation, 10);
     CHECK(found.phone_id == phone.id);
     CHECK(found.device == phone.device);
     CHECK(found.kind == OperationKind::kTroubleshoot);
@@ -48,7 +46,8 @@ TEST_CASE("a phone has one open operation, and its last one is found when that h
   in(*database, [&](Transaction& tx) {
     const Phone phone = added_phone(tx);
     const Operation first = added_operation(tx, phone);
-    CHECK_FALSE(good(tx.operations().add(sample_operation(tx, phone), 100)));
+    const NewOperation beside{.id = first.id + 1, .phone_id = phone.id};
+    CHECK(good(tx.operations().add_all(first, std::span(&beside, 1), {})) == 0);
     CHECK(good(tx.operations().find_open(phone.id))->id == first.id);
 
     written(tx, phone.id, {EndOperation{first.id, OperationState::kCancelled, {}, ""}});
@@ -126,7 +125,7 @@ TEST_CASE("operations are listed by state, kind, device and age, in pages") {
       Operation operation = sample_operation(tx, added_phone(tx, device(name)));
       if (name == std::string("SEP2")) operation.completes_by = tx.now() - hours(1);
       if (name == std::string("SEP3")) operation.kind = OperationKind::kDelete;
-      REQUIRE(good(tx.operations().add(operation, 10)));
+      added_operation(tx, operation, 10);
       operations.push_back(operation);
     }
     written(tx, operations[3].phone_id,
@@ -161,7 +160,7 @@ TEST_CASE("operations past their grace are locked oldest first, and those that o
     for (int i = 1; i <= 4; ++i) {
       Operation operation = sample_operation(tx, added_phone(tx, device("SEP" + std::to_string(i))));
       operation.completes_by = tx.now() - hours(i);
-      REQUIRE(good(tx.operations().add(operation, 10)));
+      added_operation(tx, operation, 10);
     }
   });
   in(*database, [&](Transaction& tx) {

@@ -46,7 +46,7 @@ inline Phone added_phone(Transaction& tx, const DeviceName& name = device()) {
 
 inline Operation sample_operation(Transaction& tx, const Phone& phone) {
   Operation operation{.device = phone.device};
-  operation.id = good(tx.operations().next_id());
+  operation.id = good(tx.operations().next_ids(1)).front();
   operation.phone_id = phone.id;
   operation.created_by = "alice";
   operation.completes_by = tx.now() + std::chrono::hours(24);
@@ -55,15 +55,18 @@ inline Operation sample_operation(Transaction& tx, const Phone& phone) {
   return operation;
 }
 
-inline Operation added_operation(Transaction& tx, const Phone& phone, int strings_limit = 100) {
-  const Operation operation = sample_operation(tx, phone);
-  REQUIRE(good(tx.operations().add(operation, strings_limit)));
-  return *good(tx.operations().find(operation.id));
-}
-
 /// Makes writes of a phone.
 inline Written written(Transaction& tx, std::int64_t phone_id, const std::vector<Write>& writes) {
   return good(tx.write(phone_id, writes));
+}
+
+/// Adds an operation as it is. @return that operation, from the record
+inline Operation added_operation(Transaction& tx, const Operation& operation, int strings_limit = 100) {
+  written(tx, operation.phone_id, {AddOperation{operation, strings_limit}});
+  return *good(tx.operations().find(operation.id));
+}
+inline Operation added_operation(Transaction& tx, const Phone& phone, int strings_limit = 100) {
+  return added_operation(tx, sample_operation(tx, phone), strings_limit);
 }
 
 inline IssuerRecord sample_issuer(const std::string& name = "CN=CAPF") {

@@ -17,10 +17,18 @@ class ByHand {
       : session_(session), operations_(session), phone_id_(phone_id) {}
 
   void operator()(const AddOperation& write) {
-    Operation operation = write.operation;
-    if (operation.id == 0) operation.id = good(operations_.next_id());
-    REQUIRE(good(operations_.add(operation, write.strings_limit)));
-    added_ = operation.id;
+    const Operation& of = write.operation;
+    added_ = of.id != 0 ? of.id : good(operations_.next_ids(1)).front();
+    const std::optional<Bytes> mac = of.string_mac.empty() ? std::nullopt : std::optional(of.string_mac);
+    change(
+        "insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, created_by, "
+        "completes_by, string_mac, string_digits, message) values ($1::bigint, $2::bigint, $3::text, $4::text, "
+        "$5::text, $6::int, $7::int, $8::boolean, $9::text, $10::timestamptz, $11::bytea, $12::int, $13::text)",
+        added_, of.phone_id, to_string(of.kind), to_string(of.auth), to_string(of.key.order), of.key.rsa_bits,
+        of.key.ec_bits, of.self_service, of.created_by, of.completes_by, mac, of.string_digits, of.message);
+    if (of.auth != AuthMode::kString) return;
+    run("insert into operation_strings (operation_id, largest) values ($1::bigint, $2::int)", added_,
+        write.strings_limit);
   }
   void operator()(const AdvanceOperation& write) {
     change(
