@@ -1,7 +1,8 @@
 #include "storage/selection.h"
 
 #include <algorithm>
-#include <functional>
+#include <initializer_list>
+#include <set>
 
 namespace capf::storage {
 namespace {
@@ -22,55 +23,80 @@ std::string array(Conditions& where, const std::vector<Value>& values, Text text
   return where.parameter(std::span<const std::string>(list)) + "::text[]";
 }
 
-// Conditions ---------------------------------------------------------------------------------------------------------
-// Of a phone n, with its operation o, its LSC l, its sighting s and its refused attempt t where the selection asks for
-// them. An operation is scheduled only after the one before has ended, so that a phone's open operation, or else its
-// last one, is the one with the greatest id.
+// Tables -------------------------------------------------------------------------------------------------------------
+// A phone is n in conditions. Of the tables here it has at most one row each, which triggers keep.
+
+struct Table {
+  const char* row;  ///< its name in conditions
+  const char* name;
+  const char* id;       ///< the phone's
+  const char* only;     ///< which of its rows are one of a phone
+  const char* columns;  ///< that conditions read
+  bool named;           ///< has the phone's name, by which its indexes are sorted
+  bool (*asked)(const PhoneSelection&);
+};
+
+using Selection = const PhoneSelection&;
+
+bool has_any(const std::vector<OperationStatus>& statuses, std::initializer_list<OperationStatus> of) {
+  return std::find_first_of(statuses.begin(), statuses.end(), of.begin(), of.end()) != statuses.end();
+}
+
+constexpr Table kPhones{"m", "phones", "id", " and removed_at is null", "model, blocked_at", true, [](Selection s) {
+                          return !s.models.empty() || s.blocked.has_value();
+                        }};
+constexpr Table kLscs{"l", "phone_lscs", "phone_id", "", "lsc, not_after, issuer_id", true, [](Selection s) {
+                        return !s.lscs.empty() || s.expires_before || !s.issuers.empty() || s.issuer_expires_before;
+                      }};
+constexpr Table kOperations{
+    "o", "phone_operations", "phone_id", "", "outcome, auth, reason, created_at, completes_by", true, [](Selection s) {
+      return !s.auths.empty() || !s.operations.empty() || !s.reasons.empty() || s.tried;
+    }};
+constexpr Table kOpen{
+    "w", "operations", "phone_id", " and finished_at is null", "state", false, [](Selection s) {
+      return has_any(s.operations, {OperationStatus::kPending, OperationStatus::kInProgress, OperationStatus::kIssued});
+    }};
+constexpr Table kSightings{"s",
+                           "phone_sightings",
+                           "phone_id",
+                           "",
+                           "last_seen",
+                           true,
+                           [](Selection s) { return s.not_seen_since.has_value(); }};
+constexpr Table kAttempts{
+    "t", "phone_attempts", "phone_id", "", "at, reason", false, [](Selection s) { return s.tried; }};
+/// A phone has several tags, so that conditions look for one; a page may walk along it.
+constexpr Table kTags{"g", "phone_tags", "phone_id", "", "tag", true, [](Selection) { return false; }};
+constexpr const Table* kTables[]{&kPhones, &kLscs, &kOperations, &kOpen, &kSightings, &kAttempts};
 
 enum class Look {
   kEach,   ///< up by the phone's id: LIMIT keeps the planner from reading whole tables for a page
   kWhole,  ///< at whole tables, which the planner may hash: a count reads them anyway
 };
 
-bool asks_operation(const PhoneSelection& selection) {
-  return !selection.auths.empty() || !selection.operations.empty() || !selection.reasons.empty() || selection.tried;
-}
-bool asks_lsc(const PhoneSelection& selection) {
-  return !selection.lscs.empty() || selection.expires_before || !selection.issuers.empty() ||
-         selection.issuer_expires_before;
+std::string rows_of(const Table& table, const std::string& condition) {
+  return std::string("select ") + table.id + " as phone_id, " + (table.named ? "device, " : "") + table.columns +
+         " from " + table.name + " where " + condition + table.only;
 }
 
-std::string looked_up(const PhoneSelection& selection) {
+/// The tables that the selection asks beside `first`, for a phone n.
+std::string others(Selection selection, Look look, const Table* first) {
   std::string text;
-  const auto look_up = [&](bool asked, const std::string& what, const char* name) {
-    if (asked) text += " left join lateral (select " + what + " limit 1) " + name + " on true";
-  };
-  look_up(asks_operation(selection),
-          "id, state, auth, reason, finished_at, completes_by, created_at from operations where phone_id = n.id order "
-          "by phone_id desc, id desc",
-          "o");
-  look_up(asks_lsc(selection), "lsc, not_after, issuer_id from phone_lscs where phone_id = n.id", "l");
-  look_up(selection.not_seen_since.has_value(), "last_seen from phone_sightings where phone_id = n.id", "s");
-  look_up(selection.tried, "at, reason from phone_attempts where phone_id = n.id", "t");
+  for (const Table* table : kTables) {
+    if (table == first || !table->asked(selection)) continue;
+    text += look == Look::kEach ? " left join lateral (" + rows_of(*table, std::string(table->id) + " = n.id") +
+                                      " limit 1) " + table->row + " on true"
+                                : " left join (" + rows_of(*table, "true") + ") " + table->row + " on " + table->row +
+                                      ".phone_id = n.id";
+  }
   return text;
 }
 
-std::string joined(const PhoneSelection& selection) {
-  std::string text;
-  const auto join = [&](bool asked, const std::string& table) {
-    if (asked) text += " left join " + table;
-  };
-  join(asks_operation(selection),
-       "operations o on o.phone_id = n.id and not exists (select from operations later where later.phone_id = "
-       "o.phone_id and later.id > o.id)");
-  join(asks_lsc(selection), "phone_lscs l on l.phone_id = n.id");
-  join(selection.not_seen_since.has_value(), "phone_sightings s on s.phone_id = n.id");
-  join(selection.tried, "phone_attempts t on t.phone_id = n.id");
-  return text;
-}
-
-std::string tables(const PhoneSelection& selection, Look look) {
-  return look == Look::kEach ? looked_up(selection) : joined(selection);
+/// FROM, where `phones` selects the phones as rows of `table`.
+std::string from(const std::string& phones, const Table& table, Selection selection, Look look) {
+  const std::string row = table.row;
+  return " from (" + phones + ") " + row + " cross join lateral (select " + row + ".phone_id as id, " + row +
+         ".device) n" + others(selection, look, &table);
 }
 
 /// Whether a table has a row of the phone that meets the condition.
@@ -79,6 +105,8 @@ std::string has(Look look, const std::string& table, const std::string& conditio
   if (look == Look::kWhole) return "n.id in (select phone_id" + rows + ")";
   return "coalesce((select true" + rows + " and phone_id = n.id limit 1), false)";
 }
+
+// Conditions ---------------------------------------------------------------------------------------------------------
 
 const char* condition(LscStatus status) {
   switch (status) {
@@ -91,12 +119,19 @@ const char* condition(LscStatus status) {
   CAPF_INVARIANT(false);
 }
 
-std::string condition(OperationStatus status) {
+const char* condition(OperationStatus status) {
   switch (status) {
-    case OperationStatus::kNone: return "o.id is null";
-    case OperationStatus::kOverdue: return "o.finished_at is null and o.completes_by < now()";
-    default: return "o.state = '" + std::string(to_string(status)) + "'";
+    case OperationStatus::kNone: return "o.outcome = 'none'";
+    case OperationStatus::kPending: return "o.outcome = 'open' and w.state = 'pending'";
+    case OperationStatus::kInProgress: return "o.outcome = 'open' and w.state = 'in_progress'";
+    case OperationStatus::kIssued: return "o.outcome = 'open' and w.state = 'issued'";
+    case OperationStatus::kOverdue: return "o.outcome = 'open' and o.completes_by < now()";
+    case OperationStatus::kSucceeded: return "o.outcome = 'succeeded'";
+    case OperationStatus::kFailed: return "o.outcome = 'failed'";
+    case OperationStatus::kExpired: return "o.outcome = 'expired'";
+    case OperationStatus::kCancelled: return "o.outcome = 'cancelled'";
   }
+  CAPF_INVARIANT(false);
 }
 
 template <class Value>
@@ -113,206 +148,279 @@ std::string like_any(Conditions& where, const std::vector<Pattern>& patterns) {
   return "like any (" + where.parameter(array) + "::text[])";
 }
 
-void add_names(Conditions& where, const PhoneSelection& selection, Look look) {
-  if (!selection.devices.empty()) where.add("n.device = any (" + array(where, selection.devices, kText) + ")");
-  if (!selection.patterns.empty()) where.add("n.device " + like_any(where, selection.patterns));
-  if (!selection.excepts.empty()) where.add("n.device <> all (" + array(where, selection.excepts, kText) + ")");
-  if (!selection.models.empty()) where.add("n.model " + like_any(where, selection.models));
-  if (!selection.tags.empty()) {
-    where.add(has(look, "phone_tags", "tag = any (?::text[])"), std::span<const std::string>(selection.tags));
-  }
-  if (selection.blocked) where.add(*selection.blocked ? "n.blocked_at is not null" : "n.blocked_at is null");
-  if (selection.locked) {
-    where.add(std::string(*selection.locked ? "" : "not ") + has(look, "device_strings", "locked_until > now()"));
-  }
+// Sources ------------------------------------------------------------------------------------------------------------
+
+/// Rows of a table that an index finds: all phones of a property, and perhaps others.
+struct Source {
+  const Table* table;
+  /// Conditions for each of which an index has the rows in the order of names; none where there is no such index.
+  std::vector<std::string> walks;
+  /// Queries for the same or fewer rows, in the order of another index, for a property that few phones have; none where
+  /// the walks are as good.
+  std::vector<std::string> queries;
+  int few = kFewPhones;
+};
+
+/// At most this many phones are looked up by their ids where an index has no names.
+constexpr int kFewIds = 2'000;
+
+std::string limit(int phones) { return " limit " + std::to_string(phones); }
+
+/// The limit of one query for a rare property. Others may have added phones since it was found rare: there is room for
+/// as many again.
+std::string limit_of(int few) { return limit(2 * few); }
+
+/// Rows by an index that is sorted otherwise. The order leaves the planner no other way, whatever statistics it has.
+std::string sorted(const Table& table, const std::string& condition, const std::string& order, int few = kFewPhones) {
+  return rows_of(table, condition) + " order by " + order + limit_of(few);
 }
 
-void add_lsc(Conditions& where, const PhoneSelection& selection) {
-  if (!selection.lscs.empty()) where.add(any_of(selection.lscs));
-  if (selection.expires_before) {
-    where.add("l.lsc in ('valid', 'held') and l.not_after < ?::timestamptz", *selection.expires_before);
+/// A query for each value v that another one gives.
+std::string of_each(const std::string& values, const std::string& query) {
+  return "select q.* from (" + values + ") v, lateral (" + query + ") q";
+}
+
+/// Rows of a table whose phones another table has.
+std::string of_ids(const Table& table, const std::string& ids) {
+  return "select q.* from (" + ids + limit_of(kFewIds) + ") v, lateral (" +
+         rows_of(table, std::string(table.id) + " = v.phone_id") + " limit 1) q";
+}
+
+template <class Value, class Text>
+std::vector<std::string> equal(Conditions& where, const char* column, const std::vector<Value>& values, Text text) {
+  std::set<std::string> different;
+  for (const Value& value : values) different.emplace(text(value));
+  std::vector<std::string> conditions;
+  for (const std::string& value : different) {
+    conditions.push_back(std::string(column) + " = " + where.parameter(value) + "::text");
   }
-  if (!selection.issuers.empty()) {
-    where.add("l.issuer_id = any (?::bigint[])", std::span<const std::int64_t>(selection.issuers));
-  }
-  if (selection.issuer_expires_before) {
-    where.add("l.issuer_id = any (array(select id from issuers where not_after < ?::timestamptz))",
-              *selection.issuer_expires_before);
-  }
+  return conditions;
 }
 
-void add_operation(Conditions& where, const PhoneSelection& selection) {
-  if (!selection.auths.empty()) where.add("o.auth = any (" + array(where, selection.auths, kWord) + ")");
-  if (!selection.operations.empty()) where.add(any_of(selection.operations));
-  if (!selection.reasons.empty()) where.add("o.reason = any (" + array(where, selection.reasons, kWord) + ")");
-  if (selection.tried) where.add("o.finished_at is null and t.at >= o.created_at");
-  if (!selection.refusals.empty()) where.add("t.reason = any (" + array(where, selection.refusals, kWord) + ")");
+std::string is_lsc(const char* lsc) { return std::string("lsc = '") + lsc + "'"; }
+
+/// LSCs by their end, of issuers v.
+std::string ends(const std::string& issuers, const std::string& lscs, const std::string& before) {
+  return of_each("select i.id, lsc from (" + issuers + ") i (id), unnest(array[" + lscs + "]) lsc",
+                 sorted(kLscs, "issuer_id = v.id and lsc = v.lsc" + before, "not_after"));
 }
+const std::string kAllIssuers = "select id from issuers";
 
-void add_conditions(Conditions& where, const PhoneSelection& selection, Look look) {
-  add_names(where, selection, look);
-  add_lsc(where, selection);
-  add_operation(where, selection);
-  if (selection.not_seen_since) where.add("s.last_seen < ?::timestamptz", *selection.not_seen_since);
-}
-
-// Indexes ------------------------------------------------------------------------------------------------------------
-
-/// Queries that give, between them, each phone that has one of a property's values, and perhaps others. Each is read in
-/// the order of the index that finds it.
-using Property = std::vector<std::string>;
-
-/// The most phones of a rare property that are read. Others may have added some since it was found rare: there is room
-/// for as many again.
-constexpr int kMostRead = 2 * kFewPhones;
-
-/// A query for each value v of an array. The order leaves the planner no cheaper way than the value's index, whatever
-/// it believes that the array has.
-Property of_values(const std::string& values, const std::string& query) {
-  return {"select found.phone_id from unnest(" + values + ") v, lateral (" + query + " limit " +
-          std::to_string(kMostRead) + ") found"};
-}
-
-Property of_lsc(Conditions& where, const PhoneSelection& selection) {
-  const std::string end = selection.expires_before
-                              ? " and not_after < " + where.parameter(*selection.expires_before) + "::timestamptz"
-                              : "";
-  // Sorted as the index is, so that the planner needs no statistics to take it.
-  const auto query = [&](const std::string& condition) {
-    return "select phone_id from phone_lscs where " + condition + end + " order by lsc, not_after";
-  };
-  if (selection.lscs.empty()) return {query("lsc = 'valid'"), query("lsc = 'held'")};
-  Property property;
+Source find_lscs(Conditions&, Selection selection) {
+  Source source{&kLscs, {}, {}};
+  std::set<std::string> walks;
+  bool expired = false;
   for (const LscStatus status : selection.lscs) {
-    std::string condition_text = condition(status);
-    for (std::size_t at; (at = condition_text.find("l.")) != std::string::npos;) condition_text.erase(at, 2);
-    property.push_back(query(condition_text));
+    expired = expired || status == LscStatus::kExpired;
+    walks.insert(is_lsc(status == LscStatus::kExpired ? "valid" : std::string(to_string(status)).c_str()));
   }
-  return property;
-}
-
-Property of_issuers(Conditions& where, const PhoneSelection& selection) {
-  const std::string end = selection.expires_before
-                              ? " and not_after < " + where.parameter(*selection.expires_before) + "::timestamptz"
-                              : "";
-  const std::string those = selection.issuers.empty()
-                                ? "array(select id from issuers where not_after < " +
-                                      where.parameter(*selection.issuer_expires_before) + "::timestamptz)"
-                                : where.parameter(std::span<const std::int64_t>(selection.issuers)) + "::bigint[]";
-  return of_values(those, "select phone_id from phone_lscs where issuer_id = v" + end + " order by not_after");
-}
-
-std::string of_operation(OperationStatus status) {
-  const std::string state = "'" + std::string(to_string(status)) + "'";
-  switch (status) {
-    case OperationStatus::kNone: break;
-    case OperationStatus::kOverdue:
-      return "select phone_id from operations where finished_at is null and completes_by < now() order by completes_by";
-    case OperationStatus::kPending:
-    case OperationStatus::kInProgress:
-    case OperationStatus::kIssued:
-      return "select phone_id from operations where finished_at is null and state = " + state + " order by state, id";
-    case OperationStatus::kSucceeded:
-    case OperationStatus::kFailed:
-    case OperationStatus::kExpired:
-    case OperationStatus::kCancelled:
-      return "select phone_id from operations where state in ('succeeded', 'failed', 'expired', 'cancelled') and "
-             "state = " +
-             state + " order by state, id";
+  source.walks.assign(walks.begin(), walks.end());
+  if (!expired) return source;
+  // Of the others the walks are as good.
+  for (const LscStatus status : selection.lscs) {
+    source.queries.push_back(status == LscStatus::kExpired
+                                 ? ends(kAllIssuers, "'valid'", " and not_after < now()")
+                                 : sorted(kLscs, is_lsc(std::string(to_string(status)).c_str()), "device"));
   }
-  CAPF_INVARIANT(false);
+  return source;
 }
 
-Property of_operations(const PhoneSelection& selection) {
-  Property property;
-  for (const OperationStatus status : selection.operations) property.push_back(of_operation(status));
-  return property;
+Source find_expiring(Conditions& where, Selection selection) {
+  const std::string before = " and not_after < " + where.parameter(*selection.expires_before) + "::timestamptz";
+  return {&kLscs, {is_lsc("valid"), is_lsc("held")}, {ends(kAllIssuers, "'valid', 'held'", before)}};
 }
 
-bool is_one_of(const std::vector<OperationStatus>& statuses, OperationStatus status) {
-  return std::find(statuses.begin(), statuses.end(), status) != statuses.end();
+Source find_issuers(Conditions& where, Selection selection) {
+  const std::string those =
+      selection.issuers.empty()
+          ? kAllIssuers + " where not_after < " + where.parameter(*selection.issuer_expires_before) + "::timestamptz"
+          : "select distinct unnest(" + where.parameter(std::span<const std::int64_t>(selection.issuers)) +
+                "::bigint[])";
+  return {
+      &kLscs, {is_lsc("valid"), is_lsc("held"), is_lsc("revoked")}, {ends(those, "'valid', 'held', 'revoked'", "")}};
 }
+
+std::string outcome_of(OperationStatus status) {
+  const bool open = has_any({status}, {OperationStatus::kPending, OperationStatus::kInProgress,
+                                       OperationStatus::kIssued, OperationStatus::kOverdue});
+  return open ? "open" : std::string(to_string(status));
+}
+
+std::string with_outcome(const std::string& outcome, const std::string& auth) {
+  return "outcome = '" + outcome + "' and auth " + auth;
+}
+
+/// Walks through the phones with one of these outcomes.
+std::vector<std::string> walks_of(const std::set<std::string>& outcomes, const std::vector<AuthMode>& auths) {
+  const std::set<AuthMode> different(auths.begin(), auths.end());
+  std::vector<std::string> walks;
+  for (const std::string& outcome : outcomes) {
+    if (outcome == "none" && auths.empty()) walks.push_back(with_outcome(outcome, "is null"));
+    if (outcome == "none") continue;
+    for (const AuthMode auth : kAuthModes) {
+      if (auths.empty() || different.contains(auth))
+        walks.push_back(with_outcome(outcome, "= '" + std::string(to_string(auth)) + "'"));
+    }
+  }
+  return walks;
+}
+
+/// A query for a status that few of the open operations have, because an index of theirs finds it; nothing for others.
+std::optional<std::string> rare_operation(OperationStatus status) {
+  if (status == OperationStatus::kOverdue)
+    return sorted(kOperations, "outcome = 'open' and completes_by < now()", "completes_by");
+  if (status != OperationStatus::kInProgress && status != OperationStatus::kIssued) return std::nullopt;
+  return of_ids(kOperations, "select phone_id from operations where finished_at is null and state = '" +
+                                 std::string(to_string(status)) + "' order by state, id");
+}
+
+Source find_operations(Conditions&, Selection selection) {
+  std::set<std::string> outcomes;
+  for (const OperationStatus status : selection.operations) outcomes.insert(outcome_of(status));
+  if (selection.operations.empty()) outcomes = {"open", "succeeded", "failed", "expired", "cancelled"};
+  Source source{&kOperations, walks_of(outcomes, selection.auths), {}};
+  for (const OperationStatus status : selection.operations) {
+    auto query = rare_operation(status);
+    if (!query) return {&kOperations, std::move(source.walks), {}};
+    source.queries.push_back(std::move(*query));
+    if (status != OperationStatus::kOverdue) source.few = kFewIds;
+  }
+  return source;
+}
+
+Source find_tried(Conditions& where, Selection selection) {
+  Source source{&kOperations, walks_of({"open"}, selection.auths), {}};
+  if (selection.refusals.empty()) return source;
+  source.queries = {of_ids(kOperations, "select a.phone_id from unnest(" + array(where, selection.refusals, kWord) +
+                                            ") r, lateral (select phone_id from phone_attempts where reason = r "
+                                            "order by phone_id" +
+                                            limit_of(kFewIds) + ") a")};
+  source.few = kFewIds;
+  return source;
+}
+
 bool has_star(const Pattern& pattern) { return pattern.text().find('*') != std::string::npos; }
 
-using Finder = std::function<Property(Conditions&)>;
+// Properties ---------------------------------------------------------------------------------------------------------
 
-/// The properties of a selection that an index finds. The selection outlives them.
-std::vector<Finder> finders(const PhoneSelection& selection) {
-  std::vector<Finder> found;
-  const auto add = [&](bool asked, Finder finder) {
-    if (asked) found.push_back(std::move(finder));
-  };
-  add(!selection.devices.empty(), [&](Conditions& where) -> Property {
-    return {"select id as phone_id from phones where removed_at is null and device = any (" +
-            array(where, selection.devices, kText) + ")"};
-  });
-  add(!selection.tags.empty(), [&](Conditions& where) {
-    return of_values(where.parameter(std::span<const std::string>(selection.tags)) + "::text[]",
-                     "select phone_id from phone_tags where tag = v order by phone_id");
-  });
-  add(!selection.models.empty() && std::none_of(selection.models.begin(), selection.models.end(), has_star),
-      [&](Conditions& where) {
-        return of_values(array(where, selection.models, kText),
-                         "select id as phone_id from phones where model = v and removed_at is null order by id");
-      });
-  add(!selection.lscs.empty() || selection.expires_before, [&](Conditions& where) { return of_lsc(where, selection); });
-  add(!selection.issuers.empty() || selection.issuer_expires_before,
-      [&](Conditions& where) { return of_issuers(where, selection); });
-  // A phone that has no operation is in no row of theirs.
-  add(!selection.operations.empty() && !is_one_of(selection.operations, OperationStatus::kNone),
-      [&](Conditions&) { return of_operations(selection); });
-  add(!selection.reasons.empty(), [&](Conditions& where) {
-    return of_values(array(where, selection.reasons, kWord),
-                     "select phone_id from operations where reason = v order by phone_id");
-  });
-  add(selection.tried, [&](Conditions& where) -> Property {
-    if (selection.refusals.empty()) return {"select phone_id from phone_attempts order by phone_id"};
-    return of_values(array(where, selection.refusals, kWord),
-                     "select phone_id from phone_attempts where reason = v order by phone_id");
-  });
-  add(selection.not_seen_since.has_value(), [&](Conditions& where) -> Property {
-    return {"select phone_id from phone_sightings where last_seen < " + where.parameter(*selection.not_seen_since) +
-            "::timestamptz order by last_seen"};
-  });
-  add(selection.blocked == true, [](Conditions&) -> Property {
-    return {"select id as phone_id from phones where removed_at is null and blocked_at is not null order by device"};
-  });
-  add(selection.locked == true,
-      [](Conditions&) -> Property { return {"select phone_id from device_strings where locked_until > now()"}; });
-  return found;
-}
-
-std::string first(int phones, const Property& property) {
-  const std::string limit = " limit " + std::to_string(phones);
-  std::string text;
-  for (const std::string& query : property) {
-    text.append(text.empty() ? "(" : " union all ").append("select phone_id from (");
-    text.append(query).append(limit).append(") q");
-  }
-  return text + limit + ")";
-}
-
-struct Size {
-  std::int64_t place = 0;
-  std::int64_t phones = 0;
+/// What a selection may ask: whether it does, the condition, and the source of those that an index finds.
+struct Property {
+  bool (*given)(Selection);
+  void (*add)(Conditions&, Selection, Look);
+  bool (*found)(Selection);
+  Source (*find)(Conditions&, Selection);
 };
-Size read_size(Columns& columns) { return {columns.number(), columns.number()}; }
 
-/// The place of the rarest property that has at most kFewPhones phones; nothing where there is none.
-Result<std::optional<std::size_t>> find_rare(Session& session, const PhoneSelection& selection) {
-  Conditions where;
-  std::string text;
-  std::size_t place = 0;
-  for (const Finder& finder : finders(selection)) {
-    text += (text.empty() ? "" : " union all ") + std::string("select ") + std::to_string(place++) +
-            "::bigint, count(*) from " + first(kFewPhones + 1, finder(where)) + " f";
+bool always(Selection) { return true; }
+bool never(Selection) { return false; }
+
+// Of several that many phones have, a page walks along the first one.
+const Property kProperties[]{
+    {[](Selection s) { return !s.devices.empty(); },
+     [](Conditions& where, Selection s, Look) { where.add("n.device = any (" + array(where, s.devices, kText) + ")"); },
+     always,
+     [](Conditions& where, Selection s) -> Source {
+       return {&kPhones, {}, {rows_of(kPhones, "device = any (" + array(where, s.devices, kText) + ")")}};
+     }},
+    {[](Selection s) { return !s.patterns.empty(); },
+     [](Conditions& where, Selection s, Look) { where.add("n.device " + like_any(where, s.patterns)); }, never,
+     nullptr},
+    {[](Selection s) { return !s.excepts.empty(); },
+     [](Conditions& where, Selection s, Look) {
+       where.add("n.device <> all (" + array(where, s.excepts, kText) + ")");
+     },
+     never, nullptr},
+    {[](Selection s) { return s.blocked.has_value(); },
+     [](Conditions& where, Selection s, Look) {
+       where.add(*s.blocked ? "m.blocked_at is not null" : "m.blocked_at is null");
+     },
+     [](Selection s) { return *s.blocked; },
+     [](Conditions&, Selection) -> Source {
+       return {&kPhones, {"blocked_at is not null"}, {}};
+     }},
+    {[](Selection s) { return !s.tags.empty(); },
+     [](Conditions& where, Selection s, Look look) {
+       where.add(has(look, "phone_tags", "tag = any (?::text[])"), std::span<const std::string>(s.tags));
+     },
+     always,
+     [](Conditions& where, Selection s) -> Source {
+       return {&kTags, equal(where, "tag", s.tags, [](const std::string& tag) { return tag; }), {}};
+     }},
+    {[](Selection s) { return !s.models.empty(); },
+     [](Conditions& where, Selection s, Look) { where.add("m.model " + like_any(where, s.models)); },
+     [](Selection s) { return std::none_of(s.models.begin(), s.models.end(), has_star); },
+     [](Conditions& where, Selection s) -> Source {
+       return {&kPhones, equal(where, "model", s.models, kText), {}};
+     }},
+    {[](Selection s) { return !s.reasons.empty(); },
+     [](Conditions& where, Selection s, Look) { where.add("o.reason = any (" + array(where, s.reasons, kWord) + ")"); },
+     always,
+     [](Conditions& where, Selection s) -> Source {
+       return {&kOperations, equal(where, "reason", s.reasons, kWord), {}};
+     }},
+    {[](Selection s) { return !s.lscs.empty(); },
+     [](Conditions& where, Selection s, Look) { where.add(any_of(s.lscs)); }, always, find_lscs},
+    {[](Selection s) { return !s.operations.empty() || !s.auths.empty(); },
+     [](Conditions& where, Selection s, Look) {
+       if (!s.operations.empty()) where.add(any_of(s.operations));
+       if (!s.auths.empty()) where.add("o.auth = any (" + array(where, s.auths, kWord) + ")");
+     },
+     always, find_operations},
+    {[](Selection s) { return s.tried; },
+     [](Conditions& where, Selection s, Look) {
+       where.add("o.outcome = 'open' and t.at >= o.created_at");
+       if (!s.refusals.empty()) where.add("t.reason = any (" + array(where, s.refusals, kWord) + ")");
+     },
+     always, find_tried},
+    {[](Selection s) { return s.expires_before.has_value(); },
+     [](Conditions& where, Selection s, Look) {
+       where.add("l.lsc in ('valid', 'held') and l.not_after < ?::timestamptz", *s.expires_before);
+     },
+     always, find_expiring},
+    {[](Selection s) { return !s.issuers.empty() || s.issuer_expires_before; },
+     [](Conditions& where, Selection s, Look) {
+       if (!s.issuers.empty()) where.add("l.issuer_id = any (?::bigint[])", std::span<const std::int64_t>(s.issuers));
+       if (s.issuer_expires_before)
+         where.add("l.issuer_id = any (array(select id from issuers where not_after < ?::timestamptz))",
+                   *s.issuer_expires_before);
+     },
+     always, find_issuers},
+    {[](Selection s) { return s.not_seen_since.has_value(); },
+     [](Conditions& where, Selection s, Look) { where.add("s.last_seen < ?::timestamptz", *s.not_seen_since); }, always,
+     [](Conditions& where, Selection s) -> Source {
+       return {
+           &kSightings,
+           {"true"},
+           {sorted(kSightings, "last_seen < " + where.parameter(*s.not_seen_since) + "::timestamptz", "last_seen")}};
+     }},
+    {[](Selection s) { return s.locked.has_value(); },
+     [](Conditions& where, Selection s, Look look) {
+       where.add(std::string(*s.locked ? "" : "not ") + has(look, "device_strings", "locked_until > now()"));
+     },
+     [](Selection s) { return *s.locked; },
+     [](Conditions&, Selection) -> Source {
+       return {
+           &kSightings,
+           {},
+           {of_ids(kSightings, "select phone_id from device_strings where locked_until > now() order by locked_until")},
+           kFewIds};
+     }},
+};
+
+void add_conditions(Conditions& where, Selection selection, Look look) {
+  for (const Property& property : kProperties) {
+    if (property.given(selection)) property.add(where, selection, look);
   }
-  if (text.empty()) return std::nullopt;
-  CAPF_LET(const auto sizes, session.all_once(text, where.parameters(), read_size));
-  const auto rarest =
-      std::min_element(sizes.begin(), sizes.end(), [](const Size& a, const Size& b) { return a.phones < b.phones; });
-  if (rarest->phones > kFewPhones) return std::nullopt;
-  return static_cast<std::size_t>(rarest->place);
+}
+
+using Finder = Source (*)(Conditions&, Selection);
+
+std::vector<Finder> finders(Selection selection) {
+  std::vector<Finder> found;
+  for (const Property& property : kProperties) {
+    if (property.given(selection) && property.found(selection)) found.push_back(property.find);
+  }
+  return found;
 }
 
 // Pages --------------------------------------------------------------------------------------------------------------
@@ -328,42 +436,118 @@ std::string common_prefix(const std::vector<Pattern>& patterns) {
   return prefix.substr(0, prefix.find('*'));
 }
 
-const std::string kPresent = "select p.id, p.device, p.model, p.blocked_at from phones p where p.removed_at is null";
-
-/// All phones of the rare property. Others may have added some since it was found rare: there is room for as many
-/// again.
-std::string rare_phones(Conditions& where, const PhoneSelection& selection, std::size_t rare) {
-  return kPresent + " and p.id = any (array(select phone_id from " +
-         first(kMostRead, finders(selection).at(rare)(where)) + " f))";
-}
-
-/// Present phones whose names can match.
-std::string named_phones(Conditions& where, const PhoneSelection& selection) {
+/// What a name must be to be on the page.
+std::string name_bounds(Conditions& where, Selection selection, const std::optional<DeviceName>& after) {
+  std::string bounds;
   const std::string prefix = common_prefix(selection.patterns);
-  if (prefix.empty()) return kPresent;
   // No name has a character behind '~'.
-  return kPresent + " and p.device >= " + where.parameter(prefix) + "::text and p.device < " +
-         where.parameter(prefix + "~") + "::text";
+  if (!prefix.empty()) {
+    bounds =
+        " and device >= " + where.parameter(prefix) + "::text and device < " + where.parameter(prefix + "~") + "::text";
+  }
+  if (after) bounds += " and device > " + where.parameter(*after) + "::text";
+  return bounds;
 }
 
-/// The phones that a count looks at: by the table that is narrower than phones, and has a row for each one present,
-/// where nothing is asked that phones alone knows.
-std::string counted_phones(Conditions& where, const PhoneSelection& selection) {
-  const bool named = !selection.devices.empty() || !selection.patterns.empty() || !selection.excepts.empty();
-  if (named || !selection.models.empty() || selection.blocked) return named_phones(where, selection);
-  return "select phone_id as id from phone_sightings";
+std::string all_of(const std::vector<std::string>& queries) {
+  std::string text;
+  for (const std::string& query : queries) text += (text.empty() ? "select * from ((" : ") union all (") + query;
+  return text + ")) q";
+}
+
+/// The next kFewPhones rows in the order of names.
+std::string window(const Source& source, const std::string& bounds) {
+  const std::string end = " order by device" + limit(kFewPhones);
+  std::vector<std::string> queries;
+  for (const std::string& walk : source.walks) queries.push_back(rows_of(*source.table, walk + bounds) + end);
+  if (queries.size() == 1) return queries.front();
+  return "select distinct on (device) * from (" + all_of(queries) + ") q" + end;
+}
+
+/// The queries for a rare property, of which none gives many more phones than are few.
+std::vector<std::string> rare_queries(const Source& source) {
+  if (!source.queries.empty()) return source.queries;
+  std::vector<std::string> queries;
+  for (const std::string& walk : source.walks) {
+    queries.push_back(rows_of(*source.table, walk) + " order by device" + limit_of(source.few));
+  }
+  return queries;
+}
+
+/// All rows of a rare property that the bounds allow, in the order of names.
+std::string rare_rows(const Source& source, const std::string& bounds) {
+  return "select distinct on (device) * from (" + all_of(rare_queries(source)) + ") q where true" + bounds +
+         " order by device" + limit_of(source.few);
+}
+
+struct Size {
+  std::size_t place = 0;
+  std::int64_t phones = 0;
+  int few = 0;
+
+  bool is_few() const { return phones <= few; }
+};
+Size read_size(Columns& columns) {
+  Size size;
+  size.place = static_cast<std::size_t>(columns.number());
+  size.phones = columns.number();
+  return size;
+}
+
+/// How many phones each of the sources has, counted to one more than are few.
+Result<std::vector<Size>> measure(Session& session, Selection selection, const std::vector<Finder>& finders) {
+  Conditions where;
+  std::string text;
+  std::vector<int> few;
+  for (const Finder find : finders) {
+    const Source source = find(where, selection);
+    text += (few.empty() ? "select " : " union all select ") + std::to_string(few.size()) +
+            "::bigint, count(*) from (select phone_id from (" + all_of(rare_queries(source)) + ") q" +
+            limit(source.few + 1) + ") f";
+    few.push_back(source.few);
+  }
+  CAPF_LET(auto sizes, session.all_once(text, where.parameters(), read_size));
+  for (Size& size : sizes) size.few = few.at(size.place);
+  return sizes;
+}
+
+/// The source of the rarest property that few phones have; nothing where there is none.
+Result<std::optional<Finder>> find_rare(Session& session, Selection selection) {
+  const std::vector<Finder> found = finders(selection);
+  if (found.empty()) return std::nullopt;
+  CAPF_LET(const auto sizes, measure(session, selection, found));
+  const Size* rarest = nullptr;
+  for (const Size& size : sizes) {
+    if (size.is_few() && (rarest == nullptr || size.phones < rarest->phones)) rarest = &size;
+  }
+  if (rarest == nullptr) return std::nullopt;
+  return found.at(rarest->place);
+}
+
+/// A source that a page walks along, where no property is rare: the first that can be.
+Source walked(Conditions& where, Selection selection) {
+  for (const Finder find : finders(selection)) {
+    Conditions unused = where;
+    Source source = find(unused, selection);
+    if (source.walks.empty()) continue;
+    where = std::move(unused);
+    return source;
+  }
+  return {&kPhones, {"true"}, {}};
 }
 
 /// The phones that a page looks at.
-std::string near_phones(Conditions& where, const PhoneSelection& selection, const PhonePage& page,
-                        std::optional<std::size_t> rare) {
-  std::string near = rare ? rare_phones(where, selection, *rare) : named_phones(where, selection);
-  // A rare property's phones are found by their ids, which a condition on the name alone would change.
-  if (page.after) {
-    near += std::string(" and p.device ") + (rare ? "|| '' > " : "> ") + where.parameter(*page.after) + "::text";
+struct Near {
+  const Table* table;
+  std::string rows;
+};
+Near near_phones(Conditions& where, Selection selection, const PhonePage& page, std::optional<Finder> rare) {
+  if (rare) {
+    const Source source = (*rare)(where, selection);
+    return {source.table, rare_rows(source, name_bounds(where, selection, page.after))};
   }
-  if (!rare) near += " order by p.device limit " + std::to_string(kFewPhones);
-  return near;
+  const Source source = walked(where, selection);
+  return {source.table, window(source, name_bounds(where, selection, page.after))};
 }
 
 SelectedPhone read_selected(Columns& columns) { return {.id = columns.number(), .device = columns.device()}; }
@@ -371,9 +555,9 @@ PhoneCount read_count(Columns& columns) { return {columns.number(), columns.numb
 DeviceName read_device(Columns& columns) { return columns.device(); }
 
 /// The last name that a page looked at, where there are names behind it; nothing at the end.
-Result<std::optional<DeviceName>> find_end(Session& session, const PhoneSelection& selection, const PhonePage& page) {
+Result<std::optional<DeviceName>> find_end(Session& session, Selection selection, const PhonePage& page) {
   Conditions where;
-  const std::string near = near_phones(where, selection, page, std::nullopt);
+  const std::string near = near_phones(where, selection, page, std::nullopt).rows;
   CAPF_LET(auto last, session.all_once("select device from (" + near + ") n order by device offset " +
                                            std::to_string(kFewPhones - 1),
                                        where.parameters(), read_device));
@@ -381,17 +565,27 @@ Result<std::optional<DeviceName>> find_end(Session& session, const PhoneSelectio
   return std::move(last.front());
 }
 
+/// The phones that a count looks at, as rows of a table that it asks anyway, else of a narrow one.
+Near counted_phones(Conditions& where, Selection selection) {
+  const std::string bounds = name_bounds(where, selection, std::nullopt);
+  if (!bounds.empty()) return {&kPhones, rows_of(kPhones, "true" + bounds)};
+  for (const Table* table : kTables) {
+    if (table->named && table->asked(selection)) return {table, rows_of(*table, "true")};
+  }
+  return {&kSightings, rows_of(kSightings, "true")};
+}
+
 }  // namespace
 
 Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& selection, const PhonePage& page) {
   CAPF_LET(const auto rare, find_rare(session, selection));
   Conditions where;
-  const std::string near = near_phones(where, selection, page, rare);
+  const Near near = near_phones(where, selection, page, rare);
   add_conditions(where, selection, Look::kEach);
-  const std::string limit = where.parameter(page.limit) + "::int";
+  const std::string most = where.parameter(page.limit) + "::int";
   CAPF_LET(const auto found,
-           session.all_once("select n.id, n.device from (" + near + ") n" + tables(selection, Look::kEach) +
-                                where.text() + " order by n.device limit " + limit,
+           session.all_once("select n.id, n.device" + from(near.rows, *near.table, selection, Look::kEach) +
+                                where.text() + " order by n.device limit " + most,
                             where.parameters(), read_selected));
   SelectedPhones selected;
   for (const SelectedPhone& phone : found) selected.ids.push_back(phone.id);
@@ -406,10 +600,10 @@ Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& sel
 Result<std::vector<SelectedPhone>> select_of(Session& session, const PhoneSelection& selection,
                                              std::span<const std::int64_t> ids) {
   Conditions where;
-  const std::string near = kPresent + " and p.id = any (" + where.parameter(ids) + "::bigint[])";
+  const std::string those = rows_of(kPhones, "id = any (" + where.parameter(ids) + "::bigint[])");
   add_conditions(where, selection, Look::kEach);
-  return session.all_once("select n.id, n.device from (" + near + ") n" + tables(selection, Look::kEach) +
-                              where.text() + " order by n.device || ''",
+  return session.all_once("select n.id, n.device" + from(those, kPhones, selection, Look::kEach) + where.text() +
+                              " order by n.device || ''",
                           where.parameters(), read_selected);
 }
 
@@ -417,10 +611,10 @@ Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selectio
   CAPF_LET(const auto rare, find_rare(session, selection));
   Conditions where;
   const Look look = rare ? Look::kEach : Look::kWhole;
-  const std::string near = rare ? rare_phones(where, selection, *rare) : counted_phones(where, selection);
+  const Near near = rare ? near_phones(where, selection, {}, rare) : counted_phones(where, selection);
   add_conditions(where, selection, look);
-  CAPF_LET(const auto counts, session.all_once("select count(*), coalesce(max(n.id), 0) from (" + near + ") n" +
-                                                   tables(selection, look) + where.text(),
+  CAPF_LET(const auto counts, session.all_once("select count(*), coalesce(max(n.id), 0)" +
+                                                   from(near.rows, *near.table, selection, look) + where.text(),
                                                where.parameters(), read_count));
   return counts.front();
 }
@@ -428,15 +622,15 @@ Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selectio
 std::string join_selected(Conditions& where, const PhoneSelection& selection) {
   where.add("p.removed_at is null");
   add_conditions(where, selection, Look::kEach);
-  return " cross join lateral (select p.id, p.device, p.model, p.blocked_at) n" + tables(selection, Look::kEach);
+  return " cross join lateral (select p.id, p.device) n" + others(selection, Look::kEach, nullptr);
 }
 
 Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, const PhoneSelection& selection) {
   CAPF_LET(const auto rare, find_rare(session, selection));
   if (!rare) return std::nullopt;
   Conditions where;
-  const std::string few = first(kFewPhones + 1, finders(selection).at(*rare)(where));
-  CAPF_LET(auto ids, session.all_once("select phone_id from " + few + " f", where.parameters(), read_number));
+  const std::string rows = near_phones(where, selection, {}, rare).rows;
+  CAPF_LET(auto ids, session.all_once("select phone_id from (" + rows + ") f", where.parameters(), read_number));
   // Others may have added phones between the two statements.
   if (ids.size() > static_cast<std::size_t>(kFewPhones)) return std::nullopt;
   return ids;
