@@ -291,10 +291,11 @@ Source find_operations(Conditions&, Selection selection) {
 Source find_tried(Conditions& where, Selection selection) {
   Source source{&kOperations, walks_of({"open"}, selection.auths), {}};
   if (selection.refusals.empty()) return source;
-  source.queries = {of_ids(kOperations, "select a.phone_id from unnest(" + array(where, selection.refusals, kWord) +
-                                            ") r, lateral (select phone_id from phone_attempts where reason = r "
-                                            "order by phone_id" +
-                                            limit_of(kFewIds) + ") a")};
+  source.queries = {
+      of_ids(kOperations, "select a.phone_id from (select distinct unnest(" + array(where, selection.refusals, kWord) +
+                              ")) r (reason), lateral (select phone_id from phone_attempts where reason = r.reason "
+                              "order by phone_id" +
+                              limit_of(kFewIds) + ") a")};
   source.few = kFewIds;
   return source;
 }
@@ -455,13 +456,19 @@ std::string all_of(const std::vector<std::string>& queries) {
   return text + ")) q";
 }
 
+/// The rows of all queries, each phone once.
+std::string each_once(const Source& source, const std::vector<std::string>& queries) {
+  const bool may_repeat = source.table == &kTags || !source.queries.empty();
+  return std::string("select ") + (queries.size() > 1 && may_repeat ? "distinct on (device) * from (" : "* from (") +
+         all_of(queries) + ") q";
+}
+
 /// The next kFewPhones rows in the order of names.
 std::string window(const Source& source, const std::string& bounds) {
   const std::string end = " order by device" + limit(kFewPhones);
   std::vector<std::string> queries;
   for (const std::string& walk : source.walks) queries.push_back(rows_of(*source.table, walk + bounds) + end);
-  if (queries.size() == 1) return queries.front();
-  return "select distinct on (device) * from (" + all_of(queries) + ") q" + end;
+  return queries.size() == 1 ? queries.front() : each_once(source, queries) + end;
 }
 
 /// The queries for a rare property, of which none gives many more phones than are few.
@@ -474,10 +481,11 @@ std::vector<std::string> rare_queries(const Source& source) {
   return queries;
 }
 
-/// All rows of a rare property that the bounds allow, in the order of names.
-std::string rare_rows(const Source& source, const std::string& bounds) {
-  return "select distinct on (device) * from (" + all_of(rare_queries(source)) + ") q where true" + bounds +
-         " order by device" + limit_of(source.few);
+/// All rows of a rare property that the bounds allow; in the order of names where others are looked up for each, so
+/// that a page ends with the last one that it shows.
+std::string rare_rows(const Source& source, const std::string& bounds, bool looks_up) {
+  return each_once(source, rare_queries(source)) + " where true" + bounds +
+         (looks_up ? " order by device" + limit_of(source.few) : "");
 }
 
 struct Size {
@@ -544,7 +552,8 @@ struct Near {
 Near near_phones(Conditions& where, Selection selection, const PhonePage& page, std::optional<Finder> rare) {
   if (rare) {
     const Source source = (*rare)(where, selection);
-    return {source.table, rare_rows(source, name_bounds(where, selection, page.after))};
+    const bool looks_up = !others(selection, Look::kEach, source.table).empty();
+    return {source.table, rare_rows(source, name_bounds(where, selection, page.after), looks_up)};
   }
   const Source source = walked(where, selection);
   return {source.table, window(source, name_bounds(where, selection, page.after))};

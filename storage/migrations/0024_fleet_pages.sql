@@ -45,6 +45,22 @@ begin
   return null;
 end $$;
 
+-- Rows that a bulk has changed leave entries in the index, which the next page would look up one by one. Whoever comes by
+-- first marks those that nobody sees any more. A bulk goes on in the order of names, so that each batch comes by for the
+-- ones before it, with as many other entries as a page has.
+create function pass_changed_operations(name text) returns void language sql set search_path = public, pg_temp as $$
+  select from unnest(array['open', 'succeeded', 'failed', 'expired', 'cancelled']) o (outcome),
+    unnest(array['string', 'null', 'lsc', 'mic']) a (auth),
+    lateral (select from phone_operations p where p.outcome = o.outcome and p.auth = a.auth and p.device < name
+      order by p.device desc limit 100) f;
+  select from (select from phone_operations where outcome = 'none' and auth is null and device < name
+    order by device desc limit 100) f;
+$$;
+create function pass_changed_lscs(name text) returns void language sql set search_path = public, pg_temp as $$
+  select from unnest(array['none', 'valid', 'held', 'revoked']) v (lsc),
+    lateral (select from phone_lscs l where l.lsc = v.lsc and l.device < name order by l.device desc limit 100) f;
+$$;
+
 -- Each phone present has its rows from here on, so that a change of its operation or certificate only updates them. One
 -- trigger for a statement counts revisions, which locks the phones, and then keeps the rows.
 create function keep_phone_operations() returns trigger language plpgsql security definer
@@ -62,6 +78,9 @@ begin
     update phone_operations p set outcome = c.state, reason = c.reason
       from changed c where p.phone_id = c.phone_id and p.phone_id = any (array(select phone_id from changed))
         and p.operation_id = c.id and c.finished_at is not null;
+  end if;
+  if (select count(*) from changed) > 100 then
+    perform pass_changed_operations((select min(device) from phones where id = any (array(select phone_id from changed))));
   end if;
   return null;
 end $$;
@@ -92,6 +111,9 @@ begin
       from (select distinct phone_id from changed where confirmed_at is not null) c, lsc_of_phone(c.phone_id) n
       where l.phone_id = c.phone_id and l.phone_id = any (array(select phone_id from changed))
         and (l.lsc, l.not_after, l.issuer_id) is distinct from (n.lsc, n.not_after, n.issuer_id);
+    if (select count(*) from changed) > 100 then
+      perform pass_changed_lscs((select min(device) from phones where id = any (array(select phone_id from changed))));
+    end if;
   end if;
   return null;
 end $$;
