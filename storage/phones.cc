@@ -117,7 +117,8 @@ const Statement kUntagEach{"phones_untag_each",
                            "where p.device = n.device and p.removed_at is null and t.phone_id = p.id "
                            "and t.tag <> all (string_to_array(n.tags, ' '))"};
 const Statement kTagEach{"phones_tag_each",
-                         "insert into phone_tags select p.id, tag from unnest($1::text[], $2::text[]) n (device, tags) "
+                         "insert into phone_tags (phone_id, tag, device) select p.id, tag, p.device "
+                         "from unnest($1::text[], $2::text[]) n (device, tags) "
                          "join phones p on p.device = n.device and p.removed_at is null "
                          "cross join unnest(string_to_array(n.tags, ' ')) tag order by 1, 2 on conflict do nothing"};
 const Statement kFind{"phones_find",
@@ -158,7 +159,8 @@ const Statement kOvertagged{"phones_overtagged",
                             "(select tag from phone_tags where phone_id = p.id union select unnest($2::text[])) t) > "
                             "$3::int"};
 const Statement kTag{"phones_tag",
-                     "insert into phone_tags select p.id, tag from unnest($1::bigint[]) p (id), unnest($2::text[]) tag "
+                     "insert into phone_tags (phone_id, tag, device) select p.id, tag, p.device "
+                     "from phones p, unnest($2::text[]) tag where p.id = any ($1::bigint[]) "
                      "order by 1, 2 on conflict do nothing returning phone_id"};
 const Statement kBlockAll{"phones_block_all",
                           "update phones set blocked_at = now() where id = any ($1::bigint[]) and blocked_at is null "

@@ -532,6 +532,13 @@ Result<std::optional<Finder>> find_rare(Session& session, Selection selection) {
   return found.at(rarest->place);
 }
 
+/// Whether a page needs to know nothing of how many phones there are: it walks along its only source.
+bool walks_alone(Selection selection) {
+  const std::vector<Finder> found = finders(selection);
+  Conditions unused;
+  return found.empty() || (found.size() == 1 && found.front()(unused, selection).queries.empty());
+}
+
 /// A source that a page walks along, where no property is rare: the first that can be.
 Source walked(Conditions& where, Selection selection) {
   for (const Finder find : finders(selection)) {
@@ -587,7 +594,10 @@ Near counted_phones(Conditions& where, Selection selection) {
 }  // namespace
 
 Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& selection, const PhonePage& page) {
-  CAPF_LET(const auto rare, find_rare(session, selection));
+  std::optional<Finder> rare;
+  if (!walks_alone(selection)) {
+    CAPF_LET(rare, find_rare(session, selection));
+  }
   Conditions where;
   const Near near = near_phones(where, selection, page, rare);
   add_conditions(where, selection, Look::kEach);

@@ -13,12 +13,16 @@
 
 namespace capf::storage {
 
-// How phones are found by their properties, with bounded work for each page whatever the statistics say:
+// How phones are found by their properties, with bounded work for each page whatever the statistics say. Each table by
+// which they are selected has their names, and an index in the order of names for each value of a property:
 //
-//   1. Each property that an index finds is asked for its first kFewPhones + 1 phones. Where one has no more than
-//      kFewPhones, these are all of its phones: they are looked at one by one, and what matches is sorted by name.
-//   2. Else a page looks at the next kFewPhones phones in the order of names. Each property alone has one in a hundred
-//      of a million phones then, so that such a window holds a page on average. It may be short; its cursor goes on.
+//   1. A page of one such property walks along its index, and ends with the last phone that it shows.
+//   2. Of several properties, and of those that are a time, each is asked for its first kFewPhones + 1 phones. Where the
+//      rarest one has no more than kFewPhones, these are looked at in the order of names.
+//   3. Else a page walks along the first of them and looks at the next kFewPhones names. It may be short; its cursor
+//      goes on. A property of one in a hundred of a million phones has a page in such a window, on average.
+//
+// A property is a row of kProperties in selection.cc: its condition, and the source that an index finds.
 inline constexpr int kFewPhones = 10'000;
 
 /// PhoneStore::select().
@@ -32,7 +36,7 @@ Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selectio
 // For statements about what phones have, over `phones p`:
 
 /// Adds the conditions that `p` is on record and has the selection's properties. @return what these need behind `p` in
-/// FROM: each is looked up by the phone's id. The names n, o, l, s and t are taken.
+/// FROM: each is looked up by the phone's id. The names l, m, n, o, s, t and w are taken.
 std::string join_selected(Conditions& where, const PhoneSelection& selection);
 /// The phones of the rarest property that has at most kFewPhones, and perhaps others; nothing where there is none.
 Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, const PhoneSelection& selection);

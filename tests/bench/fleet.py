@@ -26,10 +26,10 @@ set session_replication_role = replica;
 with added as (
   insert into phones (device, model)
     select 'SEPF' || upper(substr(md5(n::text), 1, 11)), case when n % 1000 = 7 then 'CP-7841' else 'CP-8861' end
-    from generate_series({first}, {last}) n returning id)
-insert into phone_sightings select id, now() - interval '20 days',
+    from generate_series({first}, {last}) n returning id, device)
+insert into phone_sightings (phone_id, device, first_seen, last_seen) select id, device, now() - interval '20 days',
     case when id % 200 = 0 then now() - interval '19 days' else now() - interval '1 hour' end from added;
-insert into phone_tags (phone_id, tag) select id, case when id % 100 = 0 then 'lobby' else 'desk' end from phones
+insert into phone_tags (phone_id, tag, device) select id, case when id % 100 = 0 then 'lobby' else 'desk' end, device from phones
   where id > {before} and id % 10 = 0;
 insert into operations (id, phone_id, kind, state, auth, key_order, rsa_bits, ec_bits, self_service, created_by, created_at,
                         completes_by, finished_at, reason)
@@ -40,6 +40,10 @@ insert into operations (id, phone_id, kind, state, auth, key_order, rsa_bits, ec
          case when turn = 2 and id % 100 = 1 then
            case when id % 1000 = 1 then 'MIC_CHANGED' else 'AUTH_STRING_MISMATCH' end end
   from phones, generate_series(1, 2) turn where id > {before} order by turn, id;
+insert into phone_operations (phone_id, device, outcome, operation_id, auth, reason, created_at, completes_by)
+  select p.id, p.device, case when o.finished_at is null then 'open' else o.state end, o.id, o.auth, o.reason, o.created_at,
+         o.completes_by
+  from phones p, lateral (select * from operations where phone_id = p.id order by id desc limit 1) o where p.id > {before};
 insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, key_sha256, der, not_before, not_after, possession,
                           shard, confirmed_at, superseded_at)
   select 'lsc', digest, set_byte(substr(digest, 1, 16), 0, get_byte(digest, 0) & 63 | 64), i.id, i.subject, p.id,
@@ -48,7 +52,8 @@ insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, key
   from phones p, generate_series(1, 5) turn, issuers i,
        lateral sha256(convert_to('fleet ' || p.id || ' ' || turn, 'UTF8')) digest
   where p.id > {before} and i.active;
-insert into phone_lscs select p.id, l.lsc, l.not_after, l.issuer_id from phones p, lsc_of_phone(p.id) l where p.id > {before};
+insert into phone_lscs (phone_id, device, lsc, not_after, issuer_id) select p.id, p.device, l.lsc, l.not_after, l.issuer_id
+  from phones p, lsc_of_phone(p.id) l where p.id > {before};
 insert into audit_events (actor_kind, actor, address, action, subject, outcome, detail)
   select 'device', device, '', 'operation.finish', device, 'done', '' from phones, generate_series(1, 10) where id > {before};
 update totals set phones = (select count(*) from phones where removed_at is null);

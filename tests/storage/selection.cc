@@ -1,6 +1,8 @@
 #include "capf/domain/selection.h"
 
 #include <array>
+#include <functional>
+#include <sstream>
 
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/issuer_store.h"
@@ -99,8 +101,8 @@ TEST_CASE("a phone that proves who it is was seen, which is written once in 5 mi
   CHECK(fresh.sql(seen) == "never");
 }
 
-TEST_CASE("phones are found by each of their properties, an option given twice is or, and different ones are and") {
-  const FreshDatabase fresh;
+/// Five phones, of which each has something that others lack.
+void fill_each(const FreshDatabase& fresh) {
   fresh.sql(
       "insert into phones (device, model) values ('SEP1', 'CP-8861'), ('SEP2', 'CP-8861'), ('SEP3', 'CP-7821'), "
       "('ATA4', 'ATA 191'), ('SEP5', ''); update phones set blocked_at = now() where device = 'SEP3'; "
@@ -118,6 +120,11 @@ TEST_CASE("phones are found by each of their properties, an option given twice i
       "update operations set state = 'failed', finished_at = now(), reason = 'MIC_CHANGED', authenticated_by = 'none' "
       "where id = 3; insert into phone_attempts values (1, now() - interval '1 day', '', 'grpc', 'install', "
       "'MIC_CHANGED', ''), (2, now() + interval '1 second', '', 'grpc', 'install', 'AUTH_STRING_MISMATCH', '')");
+}
+
+TEST_CASE("phones are found by each of their properties, an option given twice is or, and different ones are and") {
+  const FreshDatabase fresh;
+  fill_each(fresh);
   const auto database = fresh.open();
   in(*database, [&](Transaction& tx) {
     good(tx.phones().change(Ids{1, 2, 4}, {.added_tags = {"lobby", "f-1"}}));
@@ -158,6 +165,203 @@ TEST_CASE("phones are found by each of their properties, an option given twice i
     CHECK(still[0].device == device("SEP2"));
     CHECK(still[1].id == 5);
   });
+}
+
+/// One more property of a selection.
+using Given = std::function<void(PhoneSelection&)>;
+
+/// Each property that a page is found by, with a value that some phones of `fill_each()` have.
+std::vector<std::pair<std::string, Given>> properties(TimePoint now) {
+  std::vector<std::pair<std::string, Given>> all{
+      {"devices",
+       [](PhoneSelection& s) {
+         s.devices = {device("SEP1"), device("SEP2"), device("SEP5"), device("SEP9")};
+       }},
+      {"pattern", [](PhoneSelection& s) { s.patterns = {pattern("SEP*")}; }},
+      {"excepts", [](PhoneSelection& s) { s.excepts = {device("SEP2")}; }},
+      {"tags",
+       [](PhoneSelection& s) {
+         s.tags = {"f-1", "lobby"};
+       }},
+      {"models",
+       [](PhoneSelection& s) {
+         s.models = {pattern("CP-8861"), pattern("CP-7821")};
+       }},
+      {"model pattern", [](PhoneSelection& s) { s.models = {pattern("CP-*")}; }},
+      {"expiring", [now](PhoneSelection& s) { s.expires_before = now + hours(24 * 31); }},
+      {"issuers",
+       [](PhoneSelection& s) {
+         s.issuers = {2, 2};
+       }},
+      {"old issuers", [now](PhoneSelection& s) { s.issuer_expires_before = now + hours(24 * 400); }},
+      {"reason", [](PhoneSelection& s) { s.reasons = {Reason::kMicChanged}; }},
+      {"tried", [](PhoneSelection& s) { s.tried = true; }},
+      {"refused",
+       [](PhoneSelection& s) {
+         s.tried = true;
+         s.refusals = {Reason::kAuthStringMismatch, Reason::kAuthStringMismatch};
+       }},
+      {"not seen", [now](PhoneSelection& s) { s.not_seen_since = now - hours(1); }},
+      {"blocked", [](PhoneSelection& s) { s.blocked = true; }},
+      {"not blocked", [](PhoneSelection& s) { s.blocked = false; }},
+      {"locked", [](PhoneSelection& s) { s.locked = true; }},
+      {"not locked", [](PhoneSelection& s) { s.locked = false; }},
+      {"several statuses",
+       [](PhoneSelection& s) {
+         s.lscs = {LscStatus::kExpired, LscStatus::kValid, LscStatus::kNone};
+       }},
+      {"several operations",
+       [](PhoneSelection& s) {
+         s.operations = {OperationStatus::kOverdue, OperationStatus::kIssued, OperationStatus::kOverdue};
+       }},
+  };
+  for (const LscStatus status : {LscStatus::kNone, LscStatus::kValid, LscStatus::kExpired, LscStatus::kRevoked})
+    all.emplace_back(to_string(status), [status](PhoneSelection& s) { s.lscs = {status}; });
+  for (const OperationStatus status : kOperationStatuses)
+    all.emplace_back(to_string(status), [status](PhoneSelection& s) { s.operations = {status}; });
+  for (const AuthMode auth : {AuthMode::kMic, AuthMode::kNull})
+    all.emplace_back(to_string(auth), [auth](PhoneSelection& s) { s.auths = {auth}; });
+  return all;
+}
+
+/// The names that are in both lists.
+std::string in_both(const std::string& one, const std::string& other) {
+  std::istringstream names(one);
+  std::string both;
+  for (std::string name; names >> name;) {
+    if ((" " + other + " ").find(" " + name + " ") != std::string::npos) both += (both.empty() ? "" : " ") + name;
+  }
+  return both;
+}
+
+/// Both selections at once; nothing where they are of the same property.
+std::optional<PhoneSelection> at_once(const Given& one, const Given& other) {
+  PhoneSelection first;
+  PhoneSelection second;
+  one(first);
+  other(second);
+  PhoneSelection both = first;
+  other(both);
+  PhoneSelection reversed = second;
+  one(reversed);
+  // The one that is given last replaces the other's values.
+  const auto same = [](const PhoneSelection& a, const PhoneSelection& b) {
+    return a.models == b.models && a.lscs == b.lscs && a.operations == b.operations && a.blocked == b.blocked &&
+           a.locked == b.locked && a.auths == b.auths;
+  };
+  if (!same(both, reversed)) return std::nullopt;
+  return both;
+}
+
+TEST_CASE("two properties select just the phones that each of them selects") {
+  const FreshDatabase fresh;
+  fill_each(fresh);
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    good(tx.phones().change(Ids{1, 2, 4}, {.added_tags = {"lobby", "f-1"}}));
+    const auto all = properties(tx.now());
+    std::vector<std::string> names;
+    for (const auto& [name, given] : all) {
+      INFO(name);
+      PhoneSelection selection;
+      given(selection);
+      names.push_back(selected(tx, selection, 1));
+    }
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        const auto both = at_once(all[i].second, all[j].second);
+        if (!both) continue;
+        INFO(all[i].first << " and " << all[j].first);
+        CHECK(selected(tx, *both) == in_both(names[i], names[j]));
+      }
+    }
+  });
+}
+
+TEST_CASE("two properties that many phones have select the same, in pages that may be short") {
+  const FreshDatabase fresh;
+  fresh.sql(
+      "insert into phones (device, model) select 'SEP' || 100000 + n, case when n % 7 = 0 then '' else 'CP-8861' end "
+      "from generate_series(1, 13000) n; "
+      "insert into issuers values (1, 'CN=1', sha256('1'), '', '', now(), now() + interval '9 years', true, 1); "
+      "insert into phone_tags (phone_id, tag) select id, tag from phones, unnest(array['a', 'b']) tag "
+      "where id % 11 <> 0 and (tag = 'a' or id % 5 = 0); "
+      "update phone_lscs set (lsc, not_after, issuer_id) = ('valid', now() + case when phone_id % 13 = 0 then '9 "
+      "days' else '2 days'::interval end, 1) where phone_id % 17 <> 0; "
+      "update phone_sightings set first_seen = now(), last_seen = now() where phone_id % 19 = 0; "
+      "insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, created_by, "
+      "completes_by) select id, id, 'install', case when id % 2 = 0 then 'mic' else 'null' end, 'rsa', 2048, 384, "
+      "false, 'a', now() + case when id % 23 = 0 then '1 day' else '-1 day'::interval end from phones where id % 29 <> "
+      "0; "
+      "insert into phone_attempts select id, now() + interval '1 second', '', 'grpc', 'install', "
+      "'AUTH_STRING_MISMATCH', '' from phones where id % 31 <> 0");
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const TimePoint soon = tx.now() + hours(24 * 3);
+    const auto count = [&](const PhoneSelection& selection, auto expected) {
+      std::int64_t found = 0;
+      for (PhonePage page{{}, 5000};;) {
+        const SelectedPhones phones = good(tx.phones().select(selection, page));
+        for (const std::int64_t id : phones.ids) CHECK(expected(id));
+        found += static_cast<std::int64_t>(phones.ids.size());
+        if (!phones.next) break;
+        page.after = phones.next;
+      }
+      std::int64_t wanted = 0;
+      for (std::int64_t id = 1; id <= 13'000; ++id) wanted += expected(id) ? 1 : 0;
+      CHECK(found == wanted);
+      CHECK(good(tx.phones().count(selection)).phones == wanted);
+    };
+    const auto expiring = [](std::int64_t id) { return id % 17 != 0 && id % 13 != 0; };
+    const auto open = [](std::int64_t id) { return id % 29 != 0; };
+    const auto tagged = [](std::int64_t id) { return id % 11 != 0; };
+    count({.lscs = {LscStatus::kValid}, .expires_before = soon}, expiring);
+    count({.expires_before = soon, .issuers = {1}}, expiring);
+    count({.models = {pattern("CP-8861")}, .lscs = {LscStatus::kValid}},
+          [](std::int64_t id) { return id % 7 != 0 && id % 17 != 0; });
+    count({.tags = {"a", "b"}, .lscs = {LscStatus::kNone, LscStatus::kValid}}, tagged);
+    count({.tags = {"a", "b"}, .operations = {OperationStatus::kPending}},
+          [&](std::int64_t id) { return tagged(id) && open(id); });
+    count({.operations = {OperationStatus::kOverdue}, .not_seen_since = tx.now() - hours(1)},
+          [&](std::int64_t id) { return open(id) && id % 23 != 0 && id % 19 != 0; });
+    count({.operations = {OperationStatus::kOverdue, OperationStatus::kPending}}, open);
+    count({.tried = true, .refusals = {Reason::kAuthStringMismatch}},
+          [&](std::int64_t id) { return open(id) && id % 31 != 0; });
+    count({.auths = {AuthMode::kMic, AuthMode::kNull}, .not_seen_since = tx.now() - hours(1)},
+          [&](std::int64_t id) { return open(id) && id % 19 != 0; });
+  });
+}
+
+TEST_CASE("a phone's operation is beside it from when it is scheduled, and again when it ends") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  Operation operation{.device = device()};
+  Certificate lsc;
+  const std::string row = "select concat_ws(' ', outcome, auth, reason, device) from phone_operations";
+  in(*database, [&](Transaction& tx) { added_phone(tx); });
+  CHECK(fresh.sql(row) == "none " + device().text());
+  in(*database, [&](Transaction& tx) { operation = added_operation(tx, *good(tx.phones().find(device()))); });
+  CHECK(fresh.sql(row) == "open string " + device().text());
+  const std::string version = fresh.sql("select xmin from phone_operations");
+  const AdvanceOperation begun{operation.id, OperationState::kInProgress, CredentialKind::kString, {}, false};
+  in(*database, [&](Transaction& tx) { written(tx, operation.phone_id, {begun}); });
+  CHECK(fresh.sql("select xmin from phone_operations") == version);
+  Operation next = operation;
+  next.auth = AuthMode::kMic;
+  next.string_mac.clear();
+  next.string_digits = 0;
+  in(*database, [&](Transaction& tx) {
+    next.id = good(tx.operations().next_ids(1)).front();
+    written(tx, operation.phone_id,
+            {EndOperation{operation.id, OperationState::kFailed, Reason::kPhoneRefused, ""}, AddOperation{next, 0}});
+  });
+  CHECK(fresh.sql(row) == "open mic " + device().text());
+  in(*database, [&](Transaction& tx) {
+    written(tx, operation.phone_id, {EndOperation{next.id, OperationState::kFailed, Reason::kPhoneRefused, ""}});
+  });
+  CHECK(fresh.sql(row) == "failed mic PHONE_REFUSED " + device().text());
+  in(*database, [&](Transaction& tx) { good(tx.phones().remove_all(std::array{operation.phone_id})); });
+  CHECK(fresh.sql("select count(*) from phone_operations") == "0");
 }
 
 TEST_CASE("description and tags of phones are changed, and those that were so before are not named") {
