@@ -150,14 +150,13 @@ std::string like_any(Conditions& where, const std::vector<Pattern>& patterns) {
 
 // Sources ------------------------------------------------------------------------------------------------------------
 
-/// Rows of a table that an index finds: all phones of a property, and perhaps others.
-struct Source {
-  const Table* table;
-  /// Conditions for each of which an index has the rows in the order of names; none where there is no such index.
-  std::vector<std::string> walks;
-  /// Queries for the same or fewer rows, in the order of another index, for a property that few phones have; none where
-  /// the walks are as good.
-  std::vector<std::string> queries;
+// Rows of a table that an index finds: all phones of a property, and perhaps others.
+
+using Texts = std::vector<std::string>;
+
+/// Queries in the order of another index than that of names, for a property that few phones have.
+struct Rare {
+  Texts queries;
   int few = kFewPhones;
 };
 
@@ -187,17 +186,17 @@ std::string of_ids(const Table& table, const std::string& ids) {
 }
 
 template <class Value, class Text>
-std::vector<std::string> equal(Conditions& where, const char* column, const std::vector<Value>& values, Text text) {
+Texts equal(Conditions& where, const char* column, const std::vector<Value>& values, Text text) {
   std::set<std::string> different;
   for (const Value& value : values) different.emplace(text(value));
-  std::vector<std::string> conditions;
+  Texts conditions;
   for (const std::string& value : different) {
     conditions.push_back(std::string(column) + " = " + where.parameter(value) + "::text");
   }
   return conditions;
 }
 
-std::string is_lsc(const char* lsc) { return std::string("lsc = '") + lsc + "'"; }
+std::string is_lsc(std::string_view lsc) { return "lsc = '" + std::string(lsc) + "'"; }
 
 /// LSCs by their end, of issuers v.
 std::string ends(const std::string& issuers, const std::string& lscs, const std::string& before) {
@@ -206,38 +205,38 @@ std::string ends(const std::string& issuers, const std::string& lscs, const std:
 }
 const std::string kAllIssuers = "select id from issuers";
 
-Source find_lscs(Conditions&, Selection selection) {
-  Source source{&kLscs, {}, {}};
+Texts walk_lscs(Conditions&, Selection selection) {
   std::set<std::string> walks;
-  bool expired = false;
-  for (const LscStatus status : selection.lscs) {
-    expired = expired || status == LscStatus::kExpired;
-    walks.insert(is_lsc(status == LscStatus::kExpired ? "valid" : std::string(to_string(status)).c_str()));
-  }
-  source.walks.assign(walks.begin(), walks.end());
-  if (!expired) return source;
-  // Of the others the walks are as good.
-  for (const LscStatus status : selection.lscs) {
-    source.queries.push_back(status == LscStatus::kExpired
-                                 ? ends(kAllIssuers, "'valid'", " and not_after < now()")
-                                 : sorted(kLscs, is_lsc(std::string(to_string(status)).c_str()), "device"));
-  }
-  return source;
+  for (const LscStatus status : selection.lscs)
+    walks.insert(is_lsc(status == LscStatus::kExpired ? "valid" : to_string(status)));
+  return {walks.begin(), walks.end()};
 }
 
-Source find_expiring(Conditions& where, Selection selection) {
-  const std::string before = " and not_after < " + where.parameter(*selection.expires_before) + "::timestamptz";
-  return {&kLscs, {is_lsc("valid"), is_lsc("held")}, {ends(kAllIssuers, "'valid', 'held'", before)}};
+Rare rare_lscs(Conditions&, Selection selection) {
+  const auto is_expired = [](LscStatus status) { return status == LscStatus::kExpired; };
+  if (std::none_of(selection.lscs.begin(), selection.lscs.end(), is_expired)) return {};
+  Rare rare;
+  for (const LscStatus status : selection.lscs) {
+    rare.queries.push_back(is_expired(status) ? ends(kAllIssuers, "'valid'", " and not_after < now()")
+                                              : sorted(kLscs, is_lsc(to_string(status)), "device"));
+  }
+  return rare;
 }
 
-Source find_issuers(Conditions& where, Selection selection) {
+Texts walk_expiring(Conditions&, Selection) { return {is_lsc("valid"), is_lsc("held")}; }
+Rare rare_expiring(Conditions& where, Selection selection) {
+  return {{ends(kAllIssuers, "'valid', 'held'",
+                " and not_after < " + where.parameter(*selection.expires_before) + "::timestamptz")}};
+}
+
+Texts walk_issued(Conditions&, Selection) { return {is_lsc("valid"), is_lsc("held"), is_lsc("revoked")}; }
+Rare rare_issuers(Conditions& where, Selection selection) {
   const std::string those =
       selection.issuers.empty()
           ? kAllIssuers + " where not_after < " + where.parameter(*selection.issuer_expires_before) + "::timestamptz"
           : "select distinct unnest(" + where.parameter(std::span<const std::int64_t>(selection.issuers)) +
                 "::bigint[])";
-  return {
-      &kLscs, {is_lsc("valid"), is_lsc("held"), is_lsc("revoked")}, {ends(those, "'valid', 'held', 'revoked'", "")}};
+  return {{ends(those, "'valid', 'held', 'revoked'", "")}};
 }
 
 std::string outcome_of(OperationStatus status) {
@@ -251,9 +250,9 @@ std::string with_outcome(const std::string& outcome, const std::string& auth) {
 }
 
 /// Walks through the phones with one of these outcomes.
-std::vector<std::string> walks_of(const std::set<std::string>& outcomes, const std::vector<AuthMode>& auths) {
+Texts walks_of(const std::set<std::string>& outcomes, const std::vector<AuthMode>& auths) {
   const std::set<AuthMode> different(auths.begin(), auths.end());
-  std::vector<std::string> walks;
+  Texts walks;
   for (const std::string& outcome : outcomes) {
     if (outcome == "none" && auths.empty()) walks.push_back(with_outcome(outcome, "is null"));
     if (outcome == "none") continue;
@@ -274,137 +273,133 @@ std::optional<std::string> rare_operation(OperationStatus status) {
                                  std::string(to_string(status)) + "' order by state, id");
 }
 
-Source find_operations(Conditions&, Selection selection) {
+Texts walk_operations(Conditions&, Selection selection) {
   std::set<std::string> outcomes;
   for (const OperationStatus status : selection.operations) outcomes.insert(outcome_of(status));
   if (selection.operations.empty()) outcomes = {"open", "succeeded", "failed", "expired", "cancelled"};
-  Source source{&kOperations, walks_of(outcomes, selection.auths), {}};
-  for (const OperationStatus status : selection.operations) {
-    auto query = rare_operation(status);
-    if (!query) return {&kOperations, std::move(source.walks), {}};
-    source.queries.push_back(std::move(*query));
-    if (status != OperationStatus::kOverdue) source.few = kFewIds;
-  }
-  return source;
+  return walks_of(outcomes, selection.auths);
 }
 
-Source find_tried(Conditions& where, Selection selection) {
-  Source source{&kOperations, walks_of({"open"}, selection.auths), {}};
-  if (selection.refusals.empty()) return source;
-  source.queries = {
-      of_ids(kOperations, "select a.phone_id from (select distinct unnest(" + array(where, selection.refusals, kWord) +
-                              ")) r (reason), lateral (select phone_id from phone_attempts where reason = r.reason "
-                              "order by phone_id" +
-                              limit_of(kFewIds) + ") a")};
-  source.few = kFewIds;
-  return source;
+Rare rare_operations(Conditions&, Selection selection) {
+  Rare rare;
+  for (const OperationStatus status : selection.operations) {
+    auto query = rare_operation(status);
+    if (!query) return {};
+    rare.queries.push_back(std::move(*query));
+    if (status != OperationStatus::kOverdue) rare.few = kFewIds;
+  }
+  return rare;
+}
+
+Texts walk_open(Conditions&, Selection selection) { return walks_of({"open"}, selection.auths); }
+Rare rare_refused(Conditions& where, Selection selection) {
+  if (selection.refusals.empty()) return {};
+  const std::string reasons = "(select distinct unnest(" + array(where, selection.refusals, kWord) + ")) r (reason)";
+  return {{of_ids(kOperations, "select a.phone_id from " + reasons +
+                                   ", lateral (select phone_id from phone_attempts where reason = r.reason "
+                                   "order by phone_id" +
+                                   limit_of(kFewIds) + ") a")},
+          kFewIds};
 }
 
 bool has_star(const Pattern& pattern) { return pattern.text().find('*') != std::string::npos; }
 
 // Properties ---------------------------------------------------------------------------------------------------------
 
-/// What a selection may ask: whether it does, the condition, and the source of those that an index finds.
+/// What a selection may ask: whether it does, the condition, and how an index finds the phones.
 struct Property {
   bool (*given)(Selection);
   void (*add)(Conditions&, Selection, Look);
-  bool (*found)(Selection);
-  Source (*find)(Conditions&, Selection);
+  const Table* table = nullptr;  ///< that the indexes are of; else none finds them
+  /// Conditions, for each of which an index has the rows in the order of names.
+  Texts (*walks)(Conditions&, Selection) = nullptr;
+  /// The queries of a property that few phones have; none where walks are as good.
+  Rare (*rare)(Conditions&, Selection) = nullptr;
 };
-
-bool always(Selection) { return true; }
-bool never(Selection) { return false; }
 
 // Of several that many phones have, a page walks along the first one.
 const Property kProperties[]{
     {[](Selection s) { return !s.devices.empty(); },
      [](Conditions& where, Selection s, Look) { where.add("n.device = any (" + array(where, s.devices, kText) + ")"); },
-     always,
-     [](Conditions& where, Selection s) -> Source {
-       return {&kPhones, {}, {rows_of(kPhones, "device = any (" + array(where, s.devices, kText) + ")")}};
+     &kPhones, nullptr,
+     [](Conditions& where, Selection s) -> Rare {
+       return {{rows_of(kPhones, "device = any (" + array(where, s.devices, kText) + ")")}};
      }},
     {[](Selection s) { return !s.patterns.empty(); },
-     [](Conditions& where, Selection s, Look) { where.add("n.device " + like_any(where, s.patterns)); }, never,
-     nullptr},
+     [](Conditions& where, Selection s, Look) { where.add("n.device " + like_any(where, s.patterns)); }},
     {[](Selection s) { return !s.excepts.empty(); },
      [](Conditions& where, Selection s, Look) {
        where.add("n.device <> all (" + array(where, s.excepts, kText) + ")");
-     },
-     never, nullptr},
-    {[](Selection s) { return s.blocked.has_value(); },
-     [](Conditions& where, Selection s, Look) {
-       where.add(*s.blocked ? "m.blocked_at is not null" : "m.blocked_at is null");
-     },
-     [](Selection s) { return *s.blocked; },
-     [](Conditions&, Selection) -> Source {
-       return {&kPhones, {"blocked_at is not null"}, {}};
      }},
+    {[](Selection s) { return s.blocked == true; },
+     [](Conditions& where, Selection, Look) { where.add("m.blocked_at is not null"); }, &kPhones,
+     [](Conditions&, Selection) -> Texts { return {"blocked_at is not null"}; }},
+    {[](Selection s) { return s.blocked == false; },
+     [](Conditions& where, Selection, Look) { where.add("m.blocked_at is null"); }},
     {[](Selection s) { return !s.tags.empty(); },
      [](Conditions& where, Selection s, Look look) {
        where.add(has(look, "phone_tags", "tag = any (?::text[])"), std::span<const std::string>(s.tags));
      },
-     always,
-     [](Conditions& where, Selection s) -> Source {
-       return {&kTags, equal(where, "tag", s.tags, [](const std::string& tag) { return tag; }), {}};
+     &kTags,
+     [](Conditions& where, Selection s) {
+       return equal(where, "tag", s.tags, [](const std::string& t) { return t; });
      }},
-    {[](Selection s) { return !s.models.empty(); },
-     [](Conditions& where, Selection s, Look) { where.add("m.model " + like_any(where, s.models)); },
-     [](Selection s) { return std::none_of(s.models.begin(), s.models.end(), has_star); },
-     [](Conditions& where, Selection s) -> Source {
-       return {&kPhones, equal(where, "model", s.models, kText), {}};
-     }},
+    {[](Selection s) { return !s.models.empty() && std::none_of(s.models.begin(), s.models.end(), has_star); },
+     [](Conditions& where, Selection s, Look) { where.add("m.model = any (" + array(where, s.models, kText) + ")"); },
+     &kPhones, [](Conditions& where, Selection s) { return equal(where, "model", s.models, kText); }},
+    {[](Selection s) { return std::any_of(s.models.begin(), s.models.end(), has_star); },
+     [](Conditions& where, Selection s, Look) { where.add("m.model " + like_any(where, s.models)); }},
     {[](Selection s) { return !s.reasons.empty(); },
      [](Conditions& where, Selection s, Look) { where.add("o.reason = any (" + array(where, s.reasons, kWord) + ")"); },
-     always,
-     [](Conditions& where, Selection s) -> Source {
-       return {&kOperations, equal(where, "reason", s.reasons, kWord), {}};
-     }},
+     &kOperations, [](Conditions& where, Selection s) { return equal(where, "reason", s.reasons, kWord); }},
     {[](Selection s) { return !s.lscs.empty(); },
-     [](Conditions& where, Selection s, Look) { where.add(any_of(s.lscs)); }, always, find_lscs},
+     [](Conditions& where, Selection s, Look) { where.add(any_of(s.lscs)); }, &kLscs, walk_lscs, rare_lscs},
     {[](Selection s) { return !s.operations.empty() || !s.auths.empty(); },
      [](Conditions& where, Selection s, Look) {
        if (!s.operations.empty()) where.add(any_of(s.operations));
        if (!s.auths.empty()) where.add("o.auth = any (" + array(where, s.auths, kWord) + ")");
      },
-     always, find_operations},
+     &kOperations, walk_operations, rare_operations},
     {[](Selection s) { return s.tried; },
      [](Conditions& where, Selection s, Look) {
        where.add("o.outcome = 'open' and t.at >= o.created_at");
        if (!s.refusals.empty()) where.add("t.reason = any (" + array(where, s.refusals, kWord) + ")");
      },
-     always, find_tried},
+     &kOperations, walk_open, rare_refused},
     {[](Selection s) { return s.expires_before.has_value(); },
      [](Conditions& where, Selection s, Look) {
        where.add("l.lsc in ('valid', 'held') and l.not_after < ?::timestamptz", *s.expires_before);
      },
-     always, find_expiring},
-    {[](Selection s) { return !s.issuers.empty() || s.issuer_expires_before; },
+     &kLscs, walk_expiring, rare_expiring},
+    {[](Selection s) { return !s.issuers.empty(); },
      [](Conditions& where, Selection s, Look) {
-       if (!s.issuers.empty()) where.add("l.issuer_id = any (?::bigint[])", std::span<const std::int64_t>(s.issuers));
-       if (s.issuer_expires_before)
-         where.add("l.issuer_id = any (array(select id from issuers where not_after < ?::timestamptz))",
-                   *s.issuer_expires_before);
+       where.add("l.issuer_id = any (?::bigint[])", std::span<const std::int64_t>(s.issuers));
      },
-     always, find_issuers},
+     &kLscs, walk_issued, rare_issuers},
+    {[](Selection s) { return s.issuer_expires_before.has_value(); },
+     [](Conditions& where, Selection s, Look) {
+       where.add("l.issuer_id = any (array(select id from issuers where not_after < ?::timestamptz))",
+                 *s.issuer_expires_before);
+     },
+     &kLscs, walk_issued, rare_issuers},
     {[](Selection s) { return s.not_seen_since.has_value(); },
-     [](Conditions& where, Selection s, Look) { where.add("s.last_seen < ?::timestamptz", *s.not_seen_since); }, always,
-     [](Conditions& where, Selection s) -> Source {
+     [](Conditions& where, Selection s, Look) { where.add("s.last_seen < ?::timestamptz", *s.not_seen_since); },
+     &kSightings, [](Conditions&, Selection) -> Texts { return {"true"}; },
+     [](Conditions& where, Selection s) -> Rare {
        return {
-           &kSightings,
-           {"true"},
            {sorted(kSightings, "last_seen < " + where.parameter(*s.not_seen_since) + "::timestamptz", "last_seen")}};
      }},
-    {[](Selection s) { return s.locked.has_value(); },
-     [](Conditions& where, Selection s, Look look) {
-       where.add(std::string(*s.locked ? "" : "not ") + has(look, "device_strings", "locked_until > now()"));
-     },
-     [](Selection s) { return *s.locked; },
-     [](Conditions&, Selection) -> Source {
+    {[](Selection s) { return s.locked == true; },
+     [](Conditions& where, Selection, Look look) { where.add(has(look, "device_strings", "locked_until > now()")); },
+     &kSightings, nullptr,
+     [](Conditions&, Selection) -> Rare {
        return {
-           &kSightings,
-           {},
            {of_ids(kSightings, "select phone_id from device_strings where locked_until > now() order by locked_until")},
            kFewIds};
+     }},
+    {[](Selection s) { return s.locked == false; },
+     [](Conditions& where, Selection, Look look) {
+       where.add("not " + has(look, "device_strings", "locked_until > now()"));
      }},
 };
 
@@ -414,12 +409,13 @@ void add_conditions(Conditions& where, Selection selection, Look look) {
   }
 }
 
-using Finder = Source (*)(Conditions&, Selection);
+using Properties = std::vector<const Property*>;
 
-std::vector<Finder> finders(Selection selection) {
-  std::vector<Finder> found;
+/// The properties of the selection that an index finds.
+Properties found_of(Selection selection) {
+  Properties found;
   for (const Property& property : kProperties) {
-    if (property.given(selection) && property.found(selection)) found.push_back(property.find);
+    if (property.table != nullptr && property.given(selection)) found.push_back(&property);
   }
   return found;
 }
@@ -450,42 +446,36 @@ std::string name_bounds(Conditions& where, Selection selection, const std::optio
   return bounds;
 }
 
-std::string all_of(const std::vector<std::string>& queries) {
+std::string all_of(const Texts& queries) {
   std::string text;
   for (const std::string& query : queries) text += (text.empty() ? "select * from ((" : ") union all (") + query;
   return text + ")) q";
 }
 
-/// The rows of all queries, each phone once.
-std::string each_once(const Source& source, const std::vector<std::string>& queries) {
-  const bool may_repeat = source.table == &kTags || !source.queries.empty();
-  return std::string("select ") + (queries.size() > 1 && may_repeat ? "distinct on (device) * from (" : "* from (") +
-         all_of(queries) + ") q";
+/// The rows of several queries of a property, each phone once: it can have several tags, and meet several conditions.
+std::string each_once(const Table& table, const Texts& queries, bool may_meet_several) {
+  const bool repeats = queries.size() > 1 && (&table == &kTags || may_meet_several);
+  return std::string("select ") + (repeats ? "distinct on (device) * from (" : "* from (") + all_of(queries) + ") q";
 }
 
 /// The next kFewPhones rows in the order of names.
-std::string window(const Source& source, const std::string& bounds) {
+std::string window(const Table& table, const Texts& walks, const std::string& bounds) {
   const std::string end = " order by device" + limit(kFewPhones);
-  std::vector<std::string> queries;
-  for (const std::string& walk : source.walks) queries.push_back(rows_of(*source.table, walk + bounds) + end);
-  return queries.size() == 1 ? queries.front() : each_once(source, queries) + end;
+  Texts queries;
+  for (const std::string& walk : walks) queries.push_back(rows_of(table, walk + bounds) + end);
+  return queries.size() == 1 ? queries.front() : each_once(table, queries, false) + end;
 }
 
-/// The queries for a rare property, of which none gives many more phones than are few.
-std::vector<std::string> rare_queries(const Source& source) {
-  if (!source.queries.empty()) return source.queries;
-  std::vector<std::string> queries;
-  for (const std::string& walk : source.walks) {
-    queries.push_back(rows_of(*source.table, walk) + " order by device" + limit_of(source.few));
+/// The queries of a property, of which none gives many more phones than are few. @param has_order where they are not
+/// its walks
+Rare rare_of(Conditions& where, const Property& property, Selection selection, bool* has_order = nullptr) {
+  Rare rare = property.rare == nullptr ? Rare{} : property.rare(where, selection);
+  if (has_order != nullptr) *has_order = !rare.queries.empty();
+  if (!rare.queries.empty()) return rare;
+  for (const std::string& walk : property.walks(where, selection)) {
+    rare.queries.push_back(rows_of(*property.table, walk) + " order by device" + limit_of(rare.few));
   }
-  return queries;
-}
-
-/// All rows of a rare property that the bounds allow; in the order of names where others are looked up for each, so
-/// that a page ends with the last one that it shows.
-std::string rare_rows(const Source& source, const std::string& bounds, bool looks_up) {
-  return each_once(source, rare_queries(source)) + " where true" + bounds +
-         (looks_up ? " order by device" + limit_of(source.few) : "");
+  return rare;
 }
 
 struct Size {
@@ -502,68 +492,67 @@ Size read_size(Columns& columns) {
   return size;
 }
 
-/// How many phones each of the sources has, counted to one more than are few.
-Result<std::vector<Size>> measure(Session& session, Selection selection, const std::vector<Finder>& finders) {
+/// How many phones each of the properties has, counted to one more than are few.
+Result<std::vector<Size>> measure(Session& session, Selection selection, const Properties& properties) {
   Conditions where;
   std::string text;
   std::vector<int> few;
-  for (const Finder find : finders) {
-    const Source source = find(where, selection);
+  for (const Property* property : properties) {
+    const Rare rare = rare_of(where, *property, selection);
     text += (few.empty() ? "select " : " union all select ") + std::to_string(few.size()) +
-            "::bigint, count(*) from (select phone_id from (" + all_of(rare_queries(source)) + ") q" +
-            limit(source.few + 1) + ") f";
-    few.push_back(source.few);
+            "::bigint, count(*) from (select phone_id from (" + all_of(rare.queries) + ") q" + limit(rare.few + 1) +
+            ") f";
+    few.push_back(rare.few);
   }
   CAPF_LET(auto sizes, session.all_once(text, where.parameters(), read_size));
   for (Size& size : sizes) size.few = few.at(size.place);
   return sizes;
 }
 
-/// The source of the rarest property that few phones have; nothing where there is none.
-Result<std::optional<Finder>> find_rare(Session& session, Selection selection) {
-  const std::vector<Finder> found = finders(selection);
-  if (found.empty()) return std::nullopt;
+/// The rarest property that few phones have; null where there is none.
+Result<const Property*> find_rare(Session& session, Selection selection) {
+  const Properties found = found_of(selection);
+  if (found.empty()) return nullptr;
   CAPF_LET(const auto sizes, measure(session, selection, found));
   const Size* rarest = nullptr;
   for (const Size& size : sizes) {
     if (size.is_few() && (rarest == nullptr || size.phones < rarest->phones)) rarest = &size;
   }
-  if (rarest == nullptr) return std::nullopt;
-  return found.at(rarest->place);
+  return rarest == nullptr ? nullptr : found.at(rarest->place);
 }
 
-/// Whether a page needs to know nothing of how many phones there are: it walks along its only source.
+/// Whether a page needs to know nothing of how many phones there are: it walks along the only property.
 bool walks_alone(Selection selection) {
-  const std::vector<Finder> found = finders(selection);
+  const Properties found = found_of(selection);
+  if (found.size() != 1) return found.empty();
   Conditions unused;
-  return found.empty() || (found.size() == 1 && found.front()(unused, selection).queries.empty());
+  return found.front()->rare == nullptr || found.front()->rare(unused, selection).queries.empty();
 }
 
-/// A source that a page walks along, where no property is rare: the first that can be.
-Source walked(Conditions& where, Selection selection) {
-  for (const Finder find : finders(selection)) {
-    Conditions unused = where;
-    Source source = find(unused, selection);
-    if (source.walks.empty()) continue;
-    where = std::move(unused);
-    return source;
-  }
-  return {&kPhones, {"true"}, {}};
-}
-
-/// The phones that a page looks at.
+/// The phones that a page looks at, as rows of a table.
 struct Near {
   const Table* table;
   std::string rows;
 };
-Near near_phones(Conditions& where, Selection selection, const PhonePage& page, std::optional<Finder> rare) {
-  if (rare) {
-    const Source source = (*rare)(where, selection);
-    const bool looks_up = !others(selection, Look::kEach, source.table).empty();
-    return {source.table, rare_rows(source, name_bounds(where, selection, page.after), looks_up)};
-  }
-  const Source source = walked(where, selection);
-  return {source.table, window(source, name_bounds(where, selection, page.after))};
+
+/// All phones of a rare property; in the order of names where others are looked up for each, so that a page ends with
+/// the last one that it shows.
+Near rare_phones(Conditions& where, Selection selection, const PhonePage& page, const Property& property) {
+  bool may_meet_several = false;
+  const Rare rare = rare_of(where, property, selection, &may_meet_several);
+  std::string rows = each_once(*property.table, rare.queries, may_meet_several) + " where true" +
+                     name_bounds(where, selection, page.after);
+  if (!others(selection, Look::kEach, property.table).empty()) rows += " order by device" + limit_of(rare.few);
+  return {property.table, std::move(rows)};
+}
+
+/// The next phones of the first property that a page can walk along.
+Near next_phones(Conditions& where, Selection selection, const PhonePage& page) {
+  const Properties found = found_of(selection);
+  const auto first = std::find_if(found.begin(), found.end(), [](const Property* p) { return p->walks != nullptr; });
+  const Table& table = first == found.end() ? kPhones : *(*first)->table;
+  const Texts walks = first == found.end() ? Texts{"true"} : (*first)->walks(where, selection);
+  return {&table, window(table, walks, name_bounds(where, selection, page.after))};
 }
 
 SelectedPhone read_selected(Columns& columns) { return {.id = columns.number(), .device = columns.device()}; }
@@ -573,7 +562,7 @@ DeviceName read_device(Columns& columns) { return columns.device(); }
 /// The last name that a page looked at, where there are names behind it; nothing at the end.
 Result<std::optional<DeviceName>> find_end(Session& session, Selection selection, const PhonePage& page) {
   Conditions where;
-  const std::string near = near_phones(where, selection, page, std::nullopt).rows;
+  const std::string near = next_phones(where, selection, page).rows;
   CAPF_LET(auto last, session.all_once("select device from (" + near + ") n order by device offset " +
                                            std::to_string(kFewPhones - 1),
                                        where.parameters(), read_device));
@@ -594,12 +583,12 @@ Near counted_phones(Conditions& where, Selection selection) {
 }  // namespace
 
 Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& selection, const PhonePage& page) {
-  std::optional<Finder> rare;
+  const Property* rare = nullptr;
   if (!walks_alone(selection)) {
     CAPF_LET(rare, find_rare(session, selection));
   }
   Conditions where;
-  const Near near = near_phones(where, selection, page, rare);
+  const Near near = rare == nullptr ? next_phones(where, selection, page) : rare_phones(where, selection, page, *rare);
   add_conditions(where, selection, Look::kEach);
   const std::string most = where.parameter(page.limit) + "::int";
   CAPF_LET(const auto found,
@@ -610,7 +599,7 @@ Result<SelectedPhones> select_phones(Session& session, const PhoneSelection& sel
   for (const SelectedPhone& phone : found) selected.ids.push_back(phone.id);
   if (found.size() == static_cast<std::size_t>(page.limit)) {
     selected.next = found.back().device;
-  } else if (!rare) {
+  } else if (rare == nullptr) {
     CAPF_LET(selected.next, find_end(session, selection, page));
   }
   return selected;
@@ -629,8 +618,8 @@ Result<std::vector<SelectedPhone>> select_of(Session& session, const PhoneSelect
 Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selection) {
   CAPF_LET(const auto rare, find_rare(session, selection));
   Conditions where;
-  const Look look = rare ? Look::kEach : Look::kWhole;
-  const Near near = rare ? near_phones(where, selection, {}, rare) : counted_phones(where, selection);
+  const Look look = rare == nullptr ? Look::kWhole : Look::kEach;
+  const Near near = rare == nullptr ? counted_phones(where, selection) : rare_phones(where, selection, {}, *rare);
   add_conditions(where, selection, look);
   CAPF_LET(const auto counts, session.all_once("select count(*), coalesce(max(n.id), 0)" +
                                                    from(near.rows, *near.table, selection, look) + where.text(),
@@ -646,9 +635,9 @@ std::string join_selected(Conditions& where, const PhoneSelection& selection) {
 
 Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, const PhoneSelection& selection) {
   CAPF_LET(const auto rare, find_rare(session, selection));
-  if (!rare) return std::nullopt;
+  if (rare == nullptr) return std::nullopt;
   Conditions where;
-  const std::string rows = near_phones(where, selection, {}, rare).rows;
+  const std::string rows = rare_phones(where, selection, {}, *rare).rows;
   CAPF_LET(auto ids, session.all_once("select phone_id from (" + rows + ") f", where.parameters(), read_number));
   // Others may have added phones between the two statements.
   if (ids.size() > static_cast<std::size_t>(kFewPhones)) return std::nullopt;
