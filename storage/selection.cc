@@ -162,6 +162,8 @@ struct Rare {
 
 /// At most this many phones are looked up by their ids where an index has no names.
 constexpr int kFewIds = 2'000;
+/// At most this many phones of a property that many have are looked up elsewhere for a page.
+constexpr int kFewLookedUp = 4'000;
 
 std::string limit(int phones) { return " limit " + std::to_string(phones); }
 
@@ -293,7 +295,8 @@ Rare rare_operations(Conditions&, Selection selection) {
 
 Texts walk_open(Conditions&, Selection selection) { return walks_of({"open"}, selection.auths); }
 Rare rare_refused(Conditions& where, Selection selection) {
-  if (selection.refusals.empty()) return {};
+  if (selection.refusals.empty())
+    return {{of_ids(kOperations, "select phone_id from phone_attempts order by phone_id")}, kFewIds};
   const std::string reasons = "(select distinct unnest(" + array(where, selection.refusals, kWord) + ")) r (reason)";
   return {{of_ids(kOperations, "select a.phone_id from " + reasons +
                                    ", lateral (select phone_id from phone_attempts where reason = r.reason "
@@ -458,9 +461,9 @@ std::string each_once(const Table& table, const Texts& queries, bool may_meet_se
   return std::string("select ") + (repeats ? "distinct on (device) * from (" : "* from (") + all_of(queries) + ") q";
 }
 
-/// The next kFewPhones rows in the order of names.
-std::string window(const Table& table, const Texts& walks, const std::string& bounds) {
-  const std::string end = " order by device" + limit(kFewPhones);
+/// The next rows in the order of names.
+std::string window(const Table& table, const Texts& walks, const std::string& bounds, int rows) {
+  const std::string end = " order by device" + limit(rows);
   Texts queries;
   for (const std::string& walk : walks) queries.push_back(rows_of(table, walk + bounds) + end);
   return queries.size() == 1 ? queries.front() : each_once(table, queries, false) + end;
@@ -533,6 +536,7 @@ bool walks_alone(Selection selection) {
 struct Near {
   const Table* table;
   std::string rows;
+  int window = 0;  ///< how many they are, where more can be behind them
 };
 
 /// All phones of a rare property; in the order of names where others are looked up for each, so that a page ends with
@@ -552,7 +556,10 @@ Near next_phones(Conditions& where, Selection selection, const PhonePage& page) 
   const auto first = std::find_if(found.begin(), found.end(), [](const Property* p) { return p->walks != nullptr; });
   const Table& table = first == found.end() ? kPhones : *(*first)->table;
   const Texts walks = first == found.end() ? Texts{"true"} : (*first)->walks(where, selection);
-  return {&table, window(table, walks, name_bounds(where, selection, page.after))};
+  // Rows of phones are found by their names and then looked up as others are.
+  const bool looks_up = &table == &kPhones || !others(selection, Look::kEach, &table).empty();
+  const int rows = looks_up ? kFewLookedUp : kFewPhones;
+  return {&table, window(table, walks, name_bounds(where, selection, page.after), rows), rows};
 }
 
 SelectedPhone read_selected(Columns& columns) { return {.id = columns.number(), .device = columns.device()}; }
@@ -562,9 +569,9 @@ DeviceName read_device(Columns& columns) { return columns.device(); }
 /// The last name that a page looked at, where there are names behind it; nothing at the end.
 Result<std::optional<DeviceName>> find_end(Session& session, Selection selection, const PhonePage& page) {
   Conditions where;
-  const std::string near = next_phones(where, selection, page).rows;
-  CAPF_LET(auto last, session.all_once("select device from (" + near + ") n order by device offset " +
-                                           std::to_string(kFewPhones - 1),
+  const Near near = next_phones(where, selection, page);
+  CAPF_LET(auto last, session.all_once("select device from (" + near.rows + ") n order by device offset " +
+                                           std::to_string(near.window - 1),
                                        where.parameters(), read_device));
   if (last.empty()) return std::nullopt;
   return std::move(last.front());

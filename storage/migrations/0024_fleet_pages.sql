@@ -225,7 +225,8 @@ create index concurrently phone_sightings_seen on phone_sightings (last_seen) in
 
 create index concurrently phone_tags_page on phone_tags (tag, device) include (phone_id);
 
-create index concurrently phones_model_page on phones (model, device) where model is not null and removed_at is null;
+create index concurrently phones_model_page on phones (model, device) include (id)
+  where model is not null and removed_at is null;
 
 create index concurrently device_strings_locked on device_strings (locked_until) where locked_until is not null;
 
