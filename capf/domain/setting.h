@@ -170,26 +170,28 @@ struct PhoneAbilities {
   bool string_open = false;     ///< an open operation asks for an authentication string
 };
 
-/// What was found wrong with a combination: refusals, and what an administrator should know.
+/// What was found in a combination: refusals, and what an administrator should know.
 struct Findings {
   std::vector<Error> refusals;
   std::vector<std::string> warnings;
 
-  /// The first refusal, with the words of all of its reason.
+  /// The reason of the first refusal, with the words of all.
   Status status() const;
 };
 
-/// What cannot work in any phone. Reasons: SETTINGS_CONFLICT, ENCRYPTED_CONFIG_NEEDS_RSA.
+/// What cannot work in any phone. Reasons: SETTINGS_CONFLICT, ENCRYPTED_CONFIG_NEEDS_RSA; where `models` names one
+/// model, also MODEL_CANNOT.
 /// @param settings of the profile with the site's, or with the phone's own too.
 Findings check_combination(DeviceMode mode, const EffectiveSettings& settings);
-/// The same, and what cannot work in this phone. Reasons: also MODEL_CANNOT, STRING_CANNOT_BE_TYPED, NO_CERTIFICATE
-/// (which `--anyway` passes over, the others never).
+/// What cannot work in this phone, beside that. Reasons: MODEL_CANNOT, ENCRYPTED_CONFIG_NEEDS_RSA,
+/// STRING_CANNOT_BE_TYPED, and NO_CERTIFICATE, which alone `--anyway` passes over.
 Findings check_combination(DeviceMode mode, const EffectiveSettings& settings, const PhoneAbilities& phone);
 
-/// What only an admin may decide, in words: null string in a secure profile, secrets in the clear. Empty: nothing.
-std::vector<std::string> admins_decisions(DeviceMode mode, const EffectiveSettings& settings);
+/// What only an admin may decide, in words, of the values that are this owner's: null string in a secure profile,
+/// secrets in the clear. Empty: nothing. A command that schedules with null string asks for itself.
+std::vector<std::string> admins_decisions(DeviceMode mode, const EffectiveSettings& settings, Owner owner);
 
-/// What follows for people from values that a profile or a phone has set, in words, for `profile show`.
+/// What follows for people from the mode and the values, in words, for `profile show`.
 std::vector<std::string> consequences(DeviceMode mode, const EffectiveSettings& settings);
 
 }  // namespace capf
