@@ -49,7 +49,7 @@ void refuse(Findings& findings, Reason reason, std::string words) {
   findings.refusals.push_back({reason, std::move(words)});
 }
 
-/// What follows from a model. @param who "a CP-7940"
+/// Looks for settings that the model cannot do. @param who "a CP-7940"
 void check_model_can(Findings& findings, const EffectiveSettings& settings, std::string_view model,
                      const std::string& who) {
   const auto number = model_number(model);
@@ -106,7 +106,7 @@ struct Consequence {
   std::string_view words;
 };
 
-// What the guides say, and what this product adds.
+// The guides say these, but for those of auth, digest and the two overrides, which are about this product.
 constexpr Consequence kConsequences[] = {
     {"auth", "null", "whoever comes first from an allowed network gets the LSC"},
     {"digest", "on", "phones without a digest user do not register"},

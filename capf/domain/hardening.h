@@ -15,8 +15,8 @@ struct HardeningFlag {
   bool operator==(const HardeningFlag&) const = default;
 };
 
-/// What the hardening settings are in a phone's file, of those that somebody has decided. Flags of which 0 is *on* are
-/// known nowhere else. Source: specs/phone-files.md 7.1.
+/// The flags of the hardening settings that somebody has decided. This is the one place that knows which flags have 0
+/// for *on*. Source: specs/phone-files.md 7.1.
 std::vector<HardeningFlag> hardening_flags(const EffectiveSettings& settings);
 
 }  // namespace capf

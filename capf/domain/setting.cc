@@ -306,7 +306,7 @@ std::int64_t validity_days(const SitePolicy& site) {
   return std::chrono::duration_cast<std::chrono::days>(site.lsc_validity).count();
 }
 
-/// What the site does not allow.
+/// The limits that the site sets to profiles and phones.
 constexpr Limit kLimits[] = {
     {"lsc_validity_days",
      [](const SitePolicy& site, const std::string& value) { return std::stoi(value) <= validity_days(site); },

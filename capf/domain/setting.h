@@ -22,7 +22,7 @@ namespace capf {
 enum class SubjectForm : std::uint8_t;
 struct SitePolicy;
 
-/// Whose value a setting has: a phone's own comes before its profile's, and that before the site's.
+/// The owner of a value: a phone's own comes before its profile's, and that before the site's.
 enum class Owner : std::uint8_t { kSite, kProfile, kPhone };
 /// "site", "profile", "phone"
 std::string_view to_string(Owner owner);
@@ -79,10 +79,10 @@ const PhoneSetting* find_phone_setting(std::string_view name);
 /// Reads what an administrator wrote. Errors: INVALID_SETTING, with every fault: a name that no setting has or that
 /// this owner may not set, a value of another form, a name twice.
 Result<Settings> parse_settings(std::span<const std::pair<std::string, std::string>> values, Owner owner);
-/// What the site does not allow, all of it: a longer life, another subject, RSA keys of 1024 bits, renewal by the
-/// phone. Errors: INVALID_SETTING.
+/// Checks that the site allows all of it: the life, the subject, RSA keys of 1024 bits, renewal by the phone. Errors:
+/// INVALID_SETTING.
 Status check_limits(const Settings& settings, const SitePolicy& site);
-/// What a new profile begins with, which is hardened; that of the start has nothing.
+/// A new profile begins with these values, which harden its phones; the first profile, `nonsecure`, has none.
 Settings fresh_profile_settings();
 
 /// The site's values, one for each setting that has any: from `policy.lsc_validity`, `lsc_subject` and
@@ -157,7 +157,7 @@ EffectiveSettings effective_settings(const SitePolicy& site, const Settings& pro
 /// How far the change from one to the other reaches; nothing where they have the same values.
 std::optional<Reach> reach_of_change(const EffectiveSettings& before, const EffectiveSettings& after);
 
-/// What is known of a phone that a profile is applied to, or whose own settings change.
+/// A phone that a profile is applied to, or that gets settings of its own, as far as it is known.
 struct PhoneAbilities {
   enum class Key : std::uint8_t { kUnknown, kRsa, kEc };
 
@@ -170,7 +170,7 @@ struct PhoneAbilities {
   bool string_open = false;     ///< an open operation asks for an authentication string
 };
 
-/// What was found in a combination: refusals, and what an administrator should know.
+/// The faults of a combination, and warnings of what works and may not be meant.
 struct Findings {
   std::vector<Error> refusals;
   std::vector<std::string> warnings;
@@ -179,19 +179,19 @@ struct Findings {
   Status status() const;
 };
 
-/// What cannot work in any phone. Reasons: SETTINGS_CONFLICT, ENCRYPTED_CONFIG_NEEDS_RSA; where `models` names one
-/// model, also MODEL_CANNOT.
+/// Looks for what cannot work in any phone. Reasons: SETTINGS_CONFLICT, ENCRYPTED_CONFIG_NEEDS_RSA; where `models`
+/// names one model, also MODEL_CANNOT.
 /// @param settings of the profile with the site's, or with the phone's own too.
 Findings check_combination(DeviceMode mode, const EffectiveSettings& settings);
-/// What cannot work in this phone, beside that. Reasons: MODEL_CANNOT, ENCRYPTED_CONFIG_NEEDS_RSA,
+/// Looks for what cannot work in this phone, beside that. Reasons: MODEL_CANNOT, ENCRYPTED_CONFIG_NEEDS_RSA,
 /// STRING_CANNOT_BE_TYPED, and NO_CERTIFICATE, which alone `--anyway` passes over.
 Findings check_combination(DeviceMode mode, const EffectiveSettings& settings, const PhoneAbilities& phone);
 
-/// What only an admin may decide, in words, of the values that are this owner's: null string in a secure profile,
-/// secrets in the clear. Empty: nothing. A command that schedules with null string asks for itself.
+/// This owner's values that only an admin may decide, in words: null string in a secure profile, secrets in the clear.
+/// A command that schedules with null string asks for itself.
 std::vector<std::string> admins_decisions(DeviceMode mode, const EffectiveSettings& settings, Owner owner);
 
-/// What follows for people from the mode and the values, in words, for `profile show`.
+/// The cost to people of the mode and the values, in words, for `profile show`.
 std::vector<std::string> consequences(DeviceMode mode, const EffectiveSettings& settings);
 
 }  // namespace capf

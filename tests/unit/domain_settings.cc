@@ -17,7 +17,7 @@ namespace {
 using Values = std::vector<std::pair<std::string, std::string>>;
 using Texts = std::vector<std::string>;
 
-/// What a value is read as, by any owner that may have the setting.
+/// The value as a profile has it, or nothing where it is refused.
 std::optional<std::string> read(const std::string& name, const std::string& value) {
   const auto settings = parse_settings(Values{{name, value}}, Owner::kProfile);
   if (!settings) return std::nullopt;
