@@ -505,15 +505,15 @@ EffectiveSettings effective_settings(const SitePolicy& site, const Settings& pro
   return effective;
 }
 
-std::optional<Reach> reach_of_change(const EffectiveSettings& before, const EffectiveSettings& after) {
-  std::optional<Reach> reach;
+std::vector<const PhoneSetting*> differences(const EffectiveSettings& before, const EffectiveSettings& after) {
+  std::vector<const PhoneSetting*> found;
   for (const PhoneSetting& setting : phone_settings()) {
     const Effective* was = before.find(setting.name);
     const Effective* is = after.find(setting.name);
     const bool same = was == nullptr || is == nullptr ? was == is : was->value == is->value;
-    if (!same) reach = std::max(reach.value_or(setting.reach), setting.reach);
+    if (!same) found.push_back(&setting);
   }
-  return reach;
+  return found;
 }
 
 const Effective* EffectiveSettings::find(std::string_view name) const {

@@ -154,8 +154,8 @@ class EffectiveSettings {
 /// version does not know, or that its owner may not set does not count.
 EffectiveSettings effective_settings(const SitePolicy& site, const Settings& profile, const Settings& phone);
 
-/// How far the change from one to the other reaches; nothing where they have the same values.
-std::optional<Reach> reach_of_change(const EffectiveSettings& before, const EffectiveSettings& after);
+/// The settings whose values differ, in the order of the table. Another owner of the same value is no difference.
+std::vector<const PhoneSetting*> differences(const EffectiveSettings& before, const EffectiveSettings& after);
 
 /// A phone that a profile is applied to, or that gets settings of its own, as far as it is known.
 struct PhoneAbilities {

@@ -403,18 +403,24 @@ TEST_CASE("hardening is written as phones read it, and where nobody decided it i
   CHECK(hardening_flags(of_profile(fresh_profile_settings())).size() == 8);
 }
 
-TEST_CASE("a change reaches as far as the furthest of its settings") {
-  const auto reach = [](const Settings& before, const Settings& after) {
-    return reach_of_change(of_profile(before), of_profile(after));
+TEST_CASE("settings differ by their values, and each says how far a change reaches") {
+  const auto names = [](const Settings& before, const Settings& after) {
+    Texts found;
+    for (const PhoneSetting* each : differences(of_profile(before), of_profile(after))) found.push_back(each->name);
+    return found;
   };
-  CHECK_FALSE(reach({}, {}));
-  CHECK_FALSE(reach({}, {{"auth", "string"}}));  // the owner alone is another one
-  CHECK(reach({}, {{"rsa_bits", "4096"}}) == Reach::kServer);
-  CHECK(reach({{"rsa_bits", "4096"}}, {}) == Reach::kServer);
-  CHECK(reach({}, {{"rsa_bits", "4096"}, {"auth", "mic"}}) == Reach::kFile);
-  CHECK(reach({}, {{"usb", "off"}, {"auth", "mic"}, {"rsa_bits", "4096"}}) == Reach::kRestart);
-  CHECK(reach({{"usb", "off"}}, {}) == Reach::kRestart);
-  CHECK(reach({{"usb", "off"}}, {{"usb", "on"}}) == Reach::kRestart);
+  CHECK(names({}, {}).empty());
+  CHECK(names({}, {{"auth", "string"}}).empty());  // the owner alone is another one
+  CHECK(names({}, {{"rsa_bits", "4096"}}) == Texts{"rsa_bits"});
+  CHECK(names({{"usb", "off"}, {"auth", "mic"}}, {}) == Texts{"auth", "usb"});
+  CHECK(names({{"usb", "off"}}, {{"usb", "on"}}) == Texts{"usb"});
+  const auto reach = [](const char* name) { return find_phone_setting(name)->reach; };
+  CHECK(reach("rsa_bits") == Reach::kServer);
+  CHECK(reach("file_digest") == Reach::kFile);
+  for (const char* name : {"transport", "digest", "encrypted_config", "pc_port", "usb"}) {
+    CAPTURE(name);
+    CHECK(reach(name) == Reach::kRestart);
+  }
 }
 
 namespace {
