@@ -18,7 +18,8 @@ begin
   end if;
   return case when tg_op = 'DELETE' then old else new end;
 end $$;
-insert into profiles (name, description, mode) values ('nonsecure', 'Every phone until another profile is applied', 'nonsecure');
+insert into profiles (name, description, mode)
+  values ('nonsecure', 'Every phone until another profile is applied', 'nonsecure');
 create trigger profiles_check before update or delete on profiles for each row execute function check_profile();
 grant select, insert, delete on profiles to capf_server;
 grant update (name, description, mode, settings, revision, changed_at) on profiles to capf_server;
@@ -30,8 +31,8 @@ alter table phones add constraint phones_profile_id_fkey foreign key (profile_id
 
 alter table phones validate constraint phones_profile_id_fkey;
 
--- Queries say profile_id <> 1, so that the phones of the first profile are in no index.
-create index concurrently phones_profile on phones (profile_id, id) where profile_id <> 1 and removed_at is null;
+-- Queries say profile_id <> 1, so that the phones of the first profile are in no index. A removed phone has that one.
+create index concurrently phones_profile on phones (profile_id, id) where profile_id <> 1;
 
 -- A phone's own values, which come before its profile's; a phone without any has no row.
 create table phone_settings (
@@ -41,8 +42,8 @@ create table phone_settings (
 grant select, insert, delete on phone_settings to capf_server;
 grant update (settings) on phone_settings to capf_server;
 
--- The MIC that a phone present authenticated by, whole. A phone whose MIC was remembered before has no row until it comes
--- with it again.
+-- The MIC that each phone present authenticated by, whole. A phone whose MIC was remembered before has no row until it
+-- comes with it again.
 create table phone_mics (
   phone_id bigint primary key references phones,
   sha256 digest not null,
