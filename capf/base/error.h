@@ -155,6 +155,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownIssuer, "UNKNOWN_ISSUER", kNotFound, "no such issuer")                                                     \
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
+  X(kUnknownProfile, "UNKNOWN_PROFILE", kNotFound, "no such profile")                                                  \
   X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kDeviceOtherCase, "DEVICE_OTHER_CASE", kAlreadyExists,                                                             \
@@ -163,6 +164,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kAnchorExists, "ANCHOR_EXISTS", kAlreadyExists, "the certificate is in a trust store already")                     \
   X(kIssuerExists, "ISSUER_EXISTS", kAlreadyExists, "the certificate is an issuer of this site already")               \
   X(kAdministratorExists, "ADMINISTRATOR_EXISTS", kAlreadyExists, "the administrator exists already")                  \
+  X(kProfileExists, "PROFILE_EXISTS", kAlreadyExists, "the profile exists already")                                    \
   X(kSiteExists, "SITE_EXISTS", kAlreadyExists, "there is a site here already; it is never overwritten")               \
   /* the state of things does not allow it */                                                                          \
   X(kNoPendingOperation, "NO_PENDING_OPERATION", kFailedPrecondition, "nothing is pending for this device")            \
@@ -190,6 +192,8 @@ constexpr bool is_servers_fault(Code code) {
   X(kAlreadyExpired, "ALREADY_EXPIRED", kFailedPrecondition, "the certificate has expired already")                    \
   X(kNotOnHold, "NOT_ON_HOLD", kFailedPrecondition, "the certificate is not on hold")                                  \
   X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
+  X(kProfileInUse, "PROFILE_IN_USE", kFailedPrecondition, "phones have the profile")                                   \
+  X(kProfileFixed, "PROFILE_FIXED", kFailedPrecondition, "the first profile cannot be changed")                        \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \
