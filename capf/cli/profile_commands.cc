@@ -168,6 +168,11 @@ capf::Status report_problems(const v1::ApplyProfileResponse& sum) {
 }
 
 void report_remarks(const v1::ApplyProfileResponse& sum) {
+  if (sum.waiting() > 0) {
+    warn(std::to_string(sum.waiting()) +
+         " of the phones are nonsecure until they have confirmed an LSC; then the profile's mode is in effect by "
+         "itself");
+  }
   for (int i = 0; i < std::min(sum.remarks_size(), static_cast<int>(kTold)); ++i) warn(sum.remarks(i).message());
   if (sum.remarks_size() > static_cast<int>(kTold)) {
     warn("and " + std::to_string(sum.remarks_size() - static_cast<int>(kTold)) + " more");

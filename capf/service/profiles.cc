@@ -145,10 +145,21 @@ EffectiveMode mode_of(const Prospective& would) {
                          .good_mic = would.settings.allow_mic() && would.phone.mic_in_time});
 }
 
-/// Refuses an operator what only an admin decides, where neither the phone nor the profile had it before.
+/// What cannot work in any phone with these settings, and in this one.
+Findings findings_of(const Prospective& would) {
+  Findings findings = check_combination(would.mode, would.settings, abilities_of(would.phone));
+  for (Error& refusal : check_combination(would.mode, would.settings).refusals) {
+    refusal.message = would.phone.device.text() + ": " + refusal.message;
+    findings.refusals.push_back(std::move(refusal));
+  }
+  return findings;
+}
+
+/// Refuses an operator what only an admin decides, of the phone's own values. The profile's are an admin's anyway.
+/// @param decided what was so before
 Status check_role(Role role, const Prospective& would, const std::vector<std::string>& decided) {
   if (role == Role::kAdmin) return {};
-  for (const std::string& words : admins_decisions(would.mode, would.settings)) {
+  for (const std::string& words : admins_decisions(would.mode, would.settings, Owner::kPhone)) {
     if (std::find(decided.begin(), decided.end(), words) != decided.end()) continue;
     return fail(Reason::kRoleDenied, would.phone.device.text() + ": " + words + " needs the role admin");
   }
@@ -170,7 +181,7 @@ class Profiled {
   /// What an admin has decided already for the phone.
   Result<std::vector<std::string>> decided(const ProfiledPhone& phone) {
     CAPF_LET(const Profile* const its, profile(phone.profile_id));
-    return admins_decisions(its->mode, effective_settings(policy_, its->settings, phone.settings));
+    return admins_decisions(its->mode, effective_settings(policy_, its->settings, phone.settings), Owner::kPhone);
   }
 
  private:
@@ -191,25 +202,22 @@ class BatchCheck {
     for (const ProfiledPhone& phone : phones) {
       if (phone.profile_id == profile.id) continue;
       ++answer.changed;
-      CAPF_TRY(judge_one({phone, profile.mode, effective_settings(policy_, profile.settings, phone.settings)}, profile,
-                         anyway, answer));
+      CAPF_TRY(judge_one({phone, profile.mode, effective_settings(policy_, profile.settings, phone.settings)}, anyway,
+                         answer));
     }
     return answer;
   }
 
  private:
-  Status judge_one(const Prospective& would, const Profile& profile, bool anyway, ApplyAnswer& answer) {
+  Status judge_one(const Prospective& would, bool anyway, ApplyAnswer& answer) {
     const std::string device = would.phone.device.text();
-    const Findings found = check_combination(would.mode, would.settings, abilities_of(would.phone));
+    const Findings found = findings_of(would);
     for (const Error& refusal : found.refusals) {
       if (refusal.reason == Reason::kNoCertificate && anyway) continue;
       answer.problems.push_back({device, refusal.reason, refusal.message});
     }
     for (const std::string& words : found.warnings) answer.remarks.push_back({device, std::nullopt, words});
-    CAPF_LET(std::vector<std::string> decided, profiled_.decided(would.phone));
-    for (std::string& words : admins_decisions(profile.mode, effective_settings(policy_, profile.settings, {}))) {
-      decided.push_back(std::move(words));
-    }
+    CAPF_LET(const auto decided, profiled_.decided(would.phone));
     if (const Status may = check_role(role_, would, decided); !may) {
       answer.problems.push_back({device, may.error().reason, may.error().message});
     }
@@ -432,7 +440,7 @@ Result<OwnAnswer> Profiles::change_own(const Actor& actor, Role role, const Bulk
       CAPF_LET(const auto decided, profiled.decided(phone));
       const Prospective would{phone, profile->mode, effective_settings(policy_, profile->settings, own)};
       CAPF_TRY(check_role(role, would, decided));
-      Findings found = check_combination(would.mode, would.settings, abilities_of(phone));
+      Findings found = findings_of(would);
       // The profile asks for a certificate, and not a value of the phone's own.
       std::erase_if(found.refusals, [](const Error& each) { return each.reason == Reason::kNoCertificate; });
       CAPF_TRY(found.status());
