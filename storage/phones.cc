@@ -16,6 +16,8 @@ constexpr Column<Phone> kPhone[]{
     {"microseconds(p.created_at)", into<&Phone::created_at, &Columns::time>},
     {"microseconds(p.blocked_at)", into<&Phone::blocked_at, &Columns::optional_time>},
     {"p.mic_sha256", into<&Phone::mic_sha256, &Columns::optional_digest>},
+    {"exists (select from phone_mics m where m.phone_id = p.id and m.sha256 = p.mic_sha256)",
+     into<&Phone::mic_is_kept, &Columns::boolean>},
     {"microseconds(p.mic_fresh_at)", into<&Phone::mic_fresh_at, &Columns::optional_time>},
     {"microseconds(p.self_service_stopped_at)", into<&Phone::self_service_stopped_at, &Columns::optional_time>},
     {"case when s.locked_until > now() then microseconds(s.locked_until) end",

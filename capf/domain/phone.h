@@ -100,6 +100,7 @@ struct Phone {
   ModeReason mode_reason{};
   std::optional<TimePoint> blocked_at;
   std::optional<Sha256> mic_sha256;       ///< the first MIC that authenticated it; another one is refused
+  bool mic_is_kept = false;               ///< that MIC is on record, whole
   std::optional<TimePoint> mic_fresh_at;  ///< when it first proved its MIC fresh; only that counts from then on
   std::optional<TimePoint> self_service_stopped_at;  ///< after a superseded LSC was used
   std::optional<TimePoint> string_locked_until;      ///< wrong strings
