@@ -13,6 +13,7 @@
 #include "storage/leases.h"
 #include "storage/operations.h"
 #include "storage/phones.h"
+#include "storage/profiles.h"
 #include "storage/seals.h"
 #include "storage/servers.h"
 #include "storage/strings.h"
@@ -47,7 +48,8 @@ class Unit final : public Transaction {
         checks_(session),
         summary_(session),
         leases_(session),
-        crls_(session) {}
+        crls_(session),
+        profiles_(session) {}
 
   TimePoint now() const override { return now_; }
   TimePoint postmaster_start() const override { return postmaster_start_; }
@@ -69,6 +71,7 @@ class Unit final : public Transaction {
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
   CrlStore& crls() override { return crls_; }
+  ProfileStore& profiles() override { return profiles_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
   }
@@ -98,6 +101,7 @@ class Unit final : public Transaction {
   Overview summary_;
   Leases leases_;
   Crls crls_;
+  Profiles profiles_;
 };
 
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <functional>
 
+#include "capf/domain/profile.h"
+#include "storage/modes.h"
+
 namespace capf::storage {
 namespace {
 
@@ -37,7 +40,7 @@ bool asks_operation(const PhoneSelection& selection) {
 }
 bool asks_lsc(const PhoneSelection& selection) {
   return !selection.lscs.empty() || selection.expires_before || !selection.issuers.empty() ||
-         selection.issuer_expires_before;
+         selection.issuer_expires_before || !selection.effective_modes.empty();
 }
 
 std::string looked_up(const PhoneSelection& selection) {
@@ -149,8 +152,23 @@ void add_operation(Conditions& where, const PhoneSelection& selection) {
   if (!selection.refusals.empty()) where.add("t.reason = any (" + array(where, selection.refusals, kWord) + ")");
 }
 
+/// The ids of the profiles of these names, as an array.
+std::string profiles_named(Conditions& where, const std::vector<std::string>& names) {
+  return "array(select id from profiles where name = any (" + where.parameter(std::span<const std::string>(names)) +
+         "::text[]))";
+}
+
+void add_profile(Conditions& where, const PhoneSelection& selection) {
+  if (!selection.profiles.empty()) {
+    where.add("n.profile_id = any (" + profiles_named(where, selection.profiles) + ")");
+  }
+  if (!selection.modes.empty()) where.add("n.profile_id = any (" + profiles_of(selection.modes) + ")");
+  if (!selection.effective_modes.empty()) where.add(has_effective_mode(selection.effective_modes));
+}
+
 void add_conditions(Conditions& where, const PhoneSelection& selection, Look look) {
   add_names(where, selection, look);
+  add_profile(where, selection);
   add_lsc(where, selection);
   add_operation(where, selection);
   if (selection.not_seen_since) where.add("s.last_seen < ?::timestamptz", *selection.not_seen_since);
@@ -229,10 +247,21 @@ Property of_operations(const PhoneSelection& selection) {
   return property;
 }
 
-bool is_one_of(const std::vector<OperationStatus>& statuses, OperationStatus status) {
-  return std::find(statuses.begin(), statuses.end(), status) != statuses.end();
+template <class Value, class Same>
+bool is_one_of(const std::vector<Value>& values, const Same& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
 }
 bool has_star(const Pattern& pattern) { return pattern.text().find('*') != std::string::npos; }
+
+/// Phones of the profiles in an array. Those of the first one are in no index, and in no answer.
+Property of_profiles(const std::string& profiles) {
+  return of_values(profiles, "select id as phone_id from phones where profile_id = v and profile_id <> 1 order by id");
+}
+
+/// A nonsecure mode may be that of the first profile.
+bool is_secure(const std::vector<DeviceMode>& modes) {
+  return !modes.empty() && !is_one_of(modes, DeviceMode::kNonsecure);
+}
 
 using Finder = std::function<Property(Conditions&)>;
 
@@ -274,6 +303,12 @@ std::vector<Finder> finders(const PhoneSelection& selection) {
     return {"select phone_id from phone_sightings where last_seen < " + where.parameter(*selection.not_seen_since) +
             "::timestamptz order by last_seen"};
   });
+  add(!selection.profiles.empty() && !is_one_of(selection.profiles, kFirstProfileName),
+      [&](Conditions& where) { return of_profiles(profiles_named(where, selection.profiles)); });
+  add(is_secure(selection.modes), [&](Conditions&) { return of_profiles(profiles_of(selection.modes)); });
+  // A secure mode in effect is the profile's.
+  add(is_secure(selection.effective_modes),
+      [&](Conditions&) { return of_profiles(profiles_of(selection.effective_modes)); });
   add(selection.blocked == true, [](Conditions&) -> Property {
     return {"select id as phone_id from phones where removed_at is null and blocked_at is not null order by device"};
   });
@@ -328,7 +363,8 @@ std::string common_prefix(const std::vector<Pattern>& patterns) {
   return prefix.substr(0, prefix.find('*'));
 }
 
-const std::string kPresent = "select p.id, p.device, p.model, p.blocked_at from phones p where p.removed_at is null";
+const std::string kPresent =
+    "select p.id, p.device, p.model, p.blocked_at, p.profile_id, p.mic_sha256 from phones p where p.removed_at is null";
 
 /// All phones of the rare property. Others may have added some since it was found rare: there is room for as many
 /// again.
@@ -350,7 +386,8 @@ std::string named_phones(Conditions& where, const PhoneSelection& selection) {
 /// where nothing is asked that phones alone knows.
 std::string counted_phones(Conditions& where, const PhoneSelection& selection) {
   const bool named = !selection.devices.empty() || !selection.patterns.empty() || !selection.excepts.empty();
-  if (named || !selection.models.empty() || selection.blocked) return named_phones(where, selection);
+  const bool profiled = !selection.profiles.empty() || !selection.modes.empty() || !selection.effective_modes.empty();
+  if (named || profiled || !selection.models.empty() || selection.blocked) return named_phones(where, selection);
   return "select phone_id as id from phone_sightings";
 }
 
@@ -428,7 +465,8 @@ Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selectio
 std::string join_selected(Conditions& where, const PhoneSelection& selection) {
   where.add("p.removed_at is null");
   add_conditions(where, selection, Look::kEach);
-  return " cross join lateral (select p.id, p.device, p.model, p.blocked_at) n" + tables(selection, Look::kEach);
+  return " cross join lateral (select p.id, p.device, p.model, p.blocked_at, p.profile_id, p.mic_sha256) n" +
+         tables(selection, Look::kEach);
 }
 
 Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, const PhoneSelection& selection) {

@@ -79,6 +79,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kInvalidTime, "INVALID_TIME", kInvalidArgument, "a time is written as 2030-12-31T23:59:59Z")                       \
   X(kInvalidPage, "INVALID_PAGE", kInvalidArgument, "the page token is not one of ours")                               \
   X(kInvalidSelection, "INVALID_SELECTION", kInvalidArgument, "a selection names at least one property")               \
+  X(kInvalidSetting, "INVALID_SETTING", kInvalidArgument, "no such setting, or no such value of it")                   \
   X(kInvalidCertificate, "INVALID_CERTIFICATE", kInvalidArgument, "this is not an acceptable X.509 certificate")       \
   X(kInvalidCertificationRequest, "INVALID_CERTIFICATION_REQUEST", kInvalidArgument,                                   \
     "this is not a PKCS #10 request in DER")                                                                           \
@@ -155,6 +156,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownIssuer, "UNKNOWN_ISSUER", kNotFound, "no such issuer")                                                     \
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
+  X(kUnknownProfile, "UNKNOWN_PROFILE", kNotFound, "no such profile")                                                  \
   X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kDeviceOtherCase, "DEVICE_OTHER_CASE", kAlreadyExists,                                                             \
@@ -163,6 +165,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kAnchorExists, "ANCHOR_EXISTS", kAlreadyExists, "the certificate is in a trust store already")                     \
   X(kIssuerExists, "ISSUER_EXISTS", kAlreadyExists, "the certificate is an issuer of this site already")               \
   X(kAdministratorExists, "ADMINISTRATOR_EXISTS", kAlreadyExists, "the administrator exists already")                  \
+  X(kProfileExists, "PROFILE_EXISTS", kAlreadyExists, "the profile exists already")                                    \
   X(kSiteExists, "SITE_EXISTS", kAlreadyExists, "there is a site here already; it is never overwritten")               \
   /* the state of things does not allow it */                                                                          \
   X(kNoPendingOperation, "NO_PENDING_OPERATION", kFailedPrecondition, "nothing is pending for this device")            \
@@ -190,6 +193,16 @@ constexpr bool is_servers_fault(Code code) {
   X(kAlreadyExpired, "ALREADY_EXPIRED", kFailedPrecondition, "the certificate has expired already")                    \
   X(kNotOnHold, "NOT_ON_HOLD", kFailedPrecondition, "the certificate is not on hold")                                  \
   X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
+  X(kProfileInUse, "PROFILE_IN_USE", kFailedPrecondition, "phones have the profile")                                   \
+  X(kProfileFixed, "PROFILE_FIXED", kFailedPrecondition, "the first profile cannot be changed")                        \
+  X(kSettingsConflict, "SETTINGS_CONFLICT", kFailedPrecondition, "the settings contradict each other")                 \
+  X(kEncryptedConfigNeedsRsa, "ENCRYPTED_CONFIG_NEEDS_RSA", kFailedPrecondition,                                       \
+    "a configuration file can be encrypted for an RSA key only")                                                       \
+  X(kModelCannot, "MODEL_CANNOT", kFailedPrecondition, "phones of this model cannot do this")                          \
+  X(kNoCertificate, "NO_CERTIFICATE", kFailedPrecondition,                                                             \
+    "the phone has no valid LSC, and nothing is scheduled that installs one")                                          \
+  X(kStringCannotBeTyped, "STRING_CANNOT_BE_TYPED", kFailedPrecondition,                                               \
+    "no authentication string can be typed on a phone whose settings are off")                                         \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \

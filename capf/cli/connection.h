@@ -21,6 +21,9 @@
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
   X(admin, RemovePhones) X(admin, BlockPhones) X(admin, UnblockPhones) X(admin, UnlockPhones)              \
   X(admin, TracePhones)                                                                                    \
+  X(admin, AddProfile) X(admin, SetProfile) X(admin, RenameProfile) X(admin, RemoveProfile)                \
+  X(admin, ListProfiles) X(admin, GetProfile) X(admin, ApplyProfile) X(admin, ChangePhoneSettings)         \
+  X(admin, GetEffectiveSettings) X(admin, SetSecurityMode)                                                 \
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \

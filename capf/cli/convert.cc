@@ -61,6 +61,10 @@ Json::Object phone_members(const v1::Phone& phone) {
           {"lsc_status", text_or_null(phone.lsc_status())},
           {"lsc_not_after", CAPF_TIME(phone, lsc_not_after)},
           {"lsc_issuer", phone.has_lsc_not_after() ? Json(phone.lsc_issuer_id()) : Json()},
+          {"profile", text_or_null(phone.profile())},
+          {"mode", text_or_null(phone.mode())},
+          {"effective_mode", text_or_null(phone.effective_mode())},
+          {"mode_reason", text_or_null(phone.mode_reason())},
           {"blocked", phone.has_blocked_at()},
           {"blocked_at", CAPF_TIME(phone, blocked_at)},
           {"mic_sha256", text_or_null(phone.mic_sha256())},
@@ -110,14 +114,53 @@ void set_time(google::protobuf::Timestamp& field, TimePoint time) {
 
 Json to_json(const v1::Phone& phone) { return phone_members(phone); }
 
-Json to_json(const v1::GetPhoneResponse& response) {
+namespace {
+
+Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
   Json::Object members = phone_members(response.phone());
   members.emplace_back("status", text_or_null(response.status()));
+  members.emplace_back("settings", std::move(settings));
   members.emplace_back("operation", response.has_operation() ? to_json(response.operation()) : Json());
   Json::Array certificates;
   for (const auto& certificate : response.certificates()) certificates.push_back(to_json(certificate));
   members.emplace_back("certificates", std::move(certificates));
   return members;
+}
+
+template <class Each>
+Json settings_with(const v1::GetPhoneResponse& response, Each each) {
+  const std::map<std::string, v1::EffectiveSetting> sorted(response.settings().begin(), response.settings().end());
+  Json::Object settings;
+  for (const auto& [name, setting] : sorted) settings.emplace_back(name, each(setting));
+  return settings;
+}
+
+}  // namespace
+
+Json to_json(const v1::GetPhoneResponse& response) {
+  return phone_with(response, settings_with(response, [](const v1::EffectiveSetting& setting) {
+                      return Json(Json::Object{{"value", setting.value()}, {"from", setting.from()}});
+                    }));
+}
+
+Json with_settings_in_words(const v1::GetPhoneResponse& response) {
+  return phone_with(response, settings_with(response, [](const v1::EffectiveSetting& setting) {
+                      return Json(setting.value() + " (" + setting.from() + ")");
+                    }));
+}
+
+Json to_json(const v1::Profile& profile) {
+  const std::map<std::string, std::string> sorted(profile.settings().begin(), profile.settings().end());
+  Json::Object settings;
+  for (const auto& [name, value] : sorted) settings.emplace_back(name, value);
+  return Json::Object{{"name", profile.name()},
+                      {"description", text_or_null(profile.description())},
+                      {"mode", profile.mode()},
+                      {"phones", profile.phones()},
+                      {"revision", profile.revision()},
+                      {"created_at", CAPF_TIME(profile, created_at)},
+                      {"changed_at", CAPF_TIME(profile, changed_at)},
+                      {"settings", std::move(settings)}};
 }
 
 Json to_json(const v1::TracePhoneResponse& trace) { return Json::Object{{"traced_until", CAPF_TIME(trace, until)}}; }

@@ -24,6 +24,9 @@ void set_time(google::protobuf::Timestamp& field, TimePoint time);
 
 Json to_json(const v1::Phone& phone);
 Json to_json(const v1::GetPhoneResponse& phone);
+/// The same with "mic (profile)" for a setting.
+Json with_settings_in_words(const v1::GetPhoneResponse& phone);
+Json to_json(const v1::Profile& profile);
 Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
 /// With its string.

@@ -40,6 +40,7 @@
 #include "capf/service/monitor.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
+#include "capf/service/profiles.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
 #include "capf/service/sealer.h"
@@ -83,13 +84,15 @@ class Composition final : public Server {
         enrolment_(around.database.rounds(), dossiers_, authenticator_, issuers_, around.configuration.policy,
                    around.metrics, random_),
         phones_(around.reserved, around.configuration.policy),
+        profiles_(around.reserved, around.configuration.policy),
         addresses_(around.reserved, around.configuration.policy),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
-                        around.configuration.policy.lsc_subject, weak_keys_.list(), random_),
+                        around.configuration.policy.lsc_subject, weak_keys_.list(), random_,
+                        site_settings(around.configuration.policy)),
         administrators_(around.reserved, *port_certificates_.site_ca().key, port_certificates_.site_ca().chain.front(),
                         clock_, high_water_, weak_keys_.list(), random_),
         records_(around.database),
@@ -163,6 +166,7 @@ class Composition final : public Server {
   rpc::UseCases use_cases(service::Records& records) {
     return {.enrolment = enrolment_,
             .phones = phones_,
+            .profiles = profiles_,
             .addresses = addresses_,
             .operations = operations_,
             .certificates = certificates_,
@@ -238,6 +242,7 @@ class Composition final : public Server {
   service::Authenticator authenticator_;
   service::Enrolment enrolment_;
   service::Phones phones_;
+  service::Profiles profiles_;
   service::Addresses addresses_;
   service::Operations operations_;
   service::Certificates certificates_;

@@ -8,6 +8,7 @@
 #include "capf/base/address.h"
 #include "capf/domain/device.h"
 #include "capf/domain/operation.h"
+#include "capf/domain/setting.h"
 
 namespace capf {
 
@@ -32,6 +33,7 @@ struct SitePolicy {
   SubjectForm lsc_subject = SubjectForm::kPlain;
   bool allow_rsa_1024 = false;
   bool self_service_upgrade = true;           ///< a phone in the last third of its LSC's life renews by itself
+  Settings settings;                          ///< of `[policy]` that profiles have too; absent: the table's
   bool require_fresh_proof = false;           ///< refuses proofs on the wire that may have been recorded and replayed
   std::chrono::hours superseded_grace{0};     ///< until a superseded LSC is revoked; 0: at once
   std::vector<Network> null_string_networks;  ///< default: loopback

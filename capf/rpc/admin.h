@@ -30,6 +30,24 @@ class AdminService final : public v1::AdminService::Service {
                           v1::BlockPhoneResponse* response) override;
   grpc::Status UnblockPhone(grpc::ServerContext* context, const v1::UnblockPhoneRequest* request,
                             v1::UnblockPhoneResponse* response) override;
+  grpc::Status AddProfile(grpc::ServerContext* context, const v1::AddProfileRequest* request,
+                          v1::AddProfileResponse* response) override;
+  grpc::Status SetProfile(grpc::ServerContext* context, const v1::SetProfileRequest* request,
+                          v1::SetProfileResponse* response) override;
+  grpc::Status RenameProfile(grpc::ServerContext* context, const v1::RenameProfileRequest* request,
+                             v1::RenameProfileResponse* response) override;
+  grpc::Status RemoveProfile(grpc::ServerContext* context, const v1::RemoveProfileRequest* request,
+                             v1::RemoveProfileResponse* response) override;
+  grpc::Status ListProfiles(grpc::ServerContext* context, const v1::ListProfilesRequest* request,
+                            v1::ListProfilesResponse* response) override;
+  grpc::Status GetProfile(grpc::ServerContext* context, const v1::GetProfileRequest* request,
+                          v1::GetProfileResponse* response) override;
+  grpc::Status ApplyProfile(grpc::ServerContext* context, const v1::ApplyProfileRequest* request,
+                            v1::ApplyProfileResponse* response) override;
+  grpc::Status ChangePhoneSettings(grpc::ServerContext* context, const v1::ChangePhoneSettingsRequest* request,
+                                   v1::ChangePhoneSettingsResponse* response) override;
+  grpc::Status GetEffectiveSettings(grpc::ServerContext* context, const v1::GetEffectiveSettingsRequest* request,
+                                    v1::GetEffectiveSettingsResponse* response) override;
   grpc::Status ListLimitedAddresses(grpc::ServerContext* context, const v1::ListLimitedAddressesRequest* request,
                                     v1::ListLimitedAddressesResponse* response) override;
   grpc::Status UnlockAddress(grpc::ServerContext* context, const v1::UnlockAddressRequest* request,
@@ -110,6 +128,8 @@ class AdminService final : public v1::AdminService::Service {
                        v1::GetSiteResponse* response) override;
   grpc::Status RecoverSite(grpc::ServerContext* context, const v1::RecoverSiteRequest* request,
                            v1::RecoverSiteResponse* response) override;
+  grpc::Status SetSecurityMode(grpc::ServerContext* context, const v1::SetSecurityModeRequest* request,
+                               v1::SetSecurityModeResponse* response) override;
   grpc::Status ListSeals(grpc::ServerContext* context, const v1::ListSealsRequest* request,
                          v1::ListSealsResponse* response) override;
   grpc::Status ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,

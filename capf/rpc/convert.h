@@ -24,6 +24,7 @@
 #include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
+#include "capf/service/profiles.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
 #include "capf/service/trust.h"
@@ -105,6 +106,12 @@ Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request);
 /// Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<service::PhoneImport> import_from(const google::protobuf::RepeatedPtrField<v1::ImportedPhone>& phones,
                                          bool update);
+/// Errors: INVALID_REQUEST, INVALID_SETTING.
+Result<service::NewProfile> profile_from(const v1::AddProfileRequest& request);
+Result<ProfileChange> change_from(const v1::SetProfileRequest& request);
+Result<service::OwnChange> change_from(const v1::ChangePhoneSettingsRequest& request);
+/// Errors: INVALID_REQUEST.
+Result<SiteMode> site_mode_from(const std::string& text);
 /// Of TracePhone and TracePhones. Errors: INVALID_TIME.
 template <class Request>
 Result<service::TraceRequest> trace_from(const Request& request) {
@@ -177,6 +184,18 @@ void to_proto(const service::ImportCount& count, Response& response) {
   response.set_unchanged(count.unchanged);
 }
 void to_proto(const service::ImportProblem& problem, v1::CheckImportResponse::Problem& out);
+/// Empty where the mode is not lower.
+std::string reason_of(ModeReason reason);
+void to_proto(const Profile& profile, v1::Profile& out);
+void to_proto(const service::ProfileEffect& effect, v1::SetProfileResponse& out);
+void to_proto(const service::ApplyAnswer& answer, v1::ApplyProfileResponse& out);
+void to_proto(const EffectiveSettings& settings, google::protobuf::Map<std::string, v1::EffectiveSetting>& out);
+/// Of AddProfile and GetProfile.
+template <class Response>
+void to_proto(const service::ProfileView& view, Response& response) {
+  to_proto(view.profile, *response.mutable_profile());
+  for (const std::string& words : view.warnings) response.add_warnings(words);
+}
 enum class WithDer : bool { kNo, kYes };
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out);
 void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out);

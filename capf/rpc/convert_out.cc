@@ -102,6 +102,52 @@ void to_proto(const Operation& operation, v1::PendingOperation& out) {
   out.set_self_service(operation.self_service);
 }
 
+std::string reason_of(ModeReason reason) {
+  return reason == ModeReason::kNone ? std::string() : text(to_string(reason));
+}
+
+void to_proto(const Profile& profile, v1::Profile& out) {
+  out.set_id(profile.id);
+  out.set_name(profile.name);
+  out.set_description(profile.description);
+  out.set_mode(text(to_string(profile.mode)));
+  out.mutable_settings()->insert(profile.settings.begin(), profile.settings.end());
+  out.set_revision(profile.revision);
+  to_proto(profile.created_at, *out.mutable_created_at());
+  to_proto(profile.changed_at, *out.mutable_changed_at());
+  out.set_phones(profile.phones);
+}
+
+void to_proto(const service::ProfileEffect& effect, v1::SetProfileResponse& out) {
+  to_proto(effect.view, out);
+  out.set_phones(effect.view.profile.phones);
+  out.set_mode_changes(effect.mode_changes);
+  out.set_restarts(effect.restarts);
+}
+
+void to_proto(const service::ApplyAnswer& answer, v1::ApplyProfileResponse& out) {
+  const auto add = [](const service::PhoneFinding& finding, v1::OperationProblem& problem) {
+    problem.set_device(finding.device);
+    if (finding.reason) problem.set_reason(text(to_string(*finding.reason)));
+    problem.set_message(finding.message);
+  };
+  out.set_selected(answer.selected);
+  out.set_changed(answer.changed);
+  out.set_waiting(answer.waiting);
+  for (const service::PhoneFinding& problem : answer.problems) add(problem, *out.add_problems());
+  for (const service::PhoneFinding& remark : answer.remarks) add(remark, *out.add_remarks());
+  out.set_count(answer.count);
+  if (answer.next) out.set_cursor(to_text(*answer.next));
+}
+
+void to_proto(const EffectiveSettings& settings, google::protobuf::Map<std::string, v1::EffectiveSetting>& out) {
+  for (const auto& [name, effective] : settings.all()) {
+    v1::EffectiveSetting& setting = out[name];
+    setting.set_value(effective.value);
+    setting.set_from(text(to_string(effective.from)));
+  }
+}
+
 void to_proto(const Phone& phone, v1::Phone& out) {
   out.set_id(phone.id);
   out.set_device(phone.device.text());
@@ -119,6 +165,10 @@ void to_proto(const Phone& phone, v1::Phone& out) {
   out.set_lsc_status(text(to_string(phone.lsc.status)));
   if (phone.lsc.not_after) to_proto(*phone.lsc.not_after, *out.mutable_lsc_not_after());
   out.set_lsc_issuer_id(phone.lsc.issuer_id);
+  out.set_profile(phone.profile);
+  out.set_mode(text(to_string(phone.mode)));
+  out.set_effective_mode(text(to_string(phone.effective_mode)));
+  out.set_mode_reason(reason_of(phone.mode_reason));
   if (!phone.last_attempt) return;
   const Attempt& attempt = *phone.last_attempt;
   v1::Attempt& last = *out.mutable_last_attempt();
@@ -213,6 +263,7 @@ void to_proto(const service::SiteState& state, v1::GetSiteResponse& out) {
   }
   for (const Administrator& administrator : state.administrators) to_proto(administrator, *site.add_administrators());
   for (const TrustAnchor& anchor : state.anchors) to_proto(anchor, *site.add_anchors());
+  site.set_security_mode(text(to_string(state.mode)));
   if (state.last_seal) {
     site.set_last_seal(state.last_seal->number);
     site.set_last_seal_sha256(to_hex(state.last_seal->sha256));

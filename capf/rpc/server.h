@@ -26,6 +26,7 @@ class Issuers;
 class Monitor;
 class Operations;
 class Phones;
+class Profiles;
 class Records;
 class Recovery;
 class Trust;
@@ -44,6 +45,7 @@ struct WireCertificate {
 struct UseCases {
   service::Enrolment& enrolment;
   service::Phones& phones;
+  service::Profiles& profiles;
   service::Addresses& addresses;
   service::Operations& operations;
   service::Certificates& certificates;

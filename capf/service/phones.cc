@@ -8,6 +8,7 @@
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/string_store.h"
+#include "capf/service/profiles.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -311,6 +312,7 @@ Result<PhoneView> Phones::show(const DeviceName& device) {
       CAPF_LET(view.operation, tx.operations().find_last(view.phone.id));
     }
     CAPF_LET(view.certificates, tx.certificates().of_phone(view.phone.id, 20));
+    CAPF_LET(view.settings, settings_of(tx, policy_, view.phone.id));
     if (view.operation) view.status = cisco_status(view.operation->kind, view.operation->state, view.operation->reason);
     return view;
   });

@@ -113,6 +113,7 @@ struct Servers {
   service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer, journal};
   rpc::UseCases use_cases{site.enrolment,
                           site.phones,
+                          site.profiles,
                           site.addresses,
                           site.operations,
                           site.certificates,
