@@ -158,6 +158,10 @@ capf::Status report_problems(const v1::ApplyProfileResponse& sum) {
   if (sum.problems().empty()) return {};
   const std::size_t problems = static_cast<std::size_t>(sum.problems_size());
   const v1::OperationProblem& first = sum.problems(0);
+  if (std::all_of(sum.problems().begin(), sum.problems().end(),
+                  [](const auto& each) { return parse_reason(each.reason()) == Reason::kNoCertificate; })) {
+    warn("--anyway applies it all the same, and such phones are nonsecure until they have confirmed an LSC");
+  }
   if (problems == 1) return fail(parse_reason(first.reason()), "nothing was applied: " + first.message());
   for (std::size_t i = 0; i < std::min(problems, kTold); ++i) {
     const v1::OperationProblem& problem = sum.problems(static_cast<int>(i));

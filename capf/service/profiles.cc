@@ -133,7 +133,7 @@ PhoneAbilities abilities_of(const ProfiledPhone& phone) {
 struct Prospective {
   const ProfiledPhone& phone;
   DeviceMode mode;
-  EffectiveSettings settings;
+  const EffectiveSettings& settings;
 };
 
 /// The mode that would be in effect in a mixed site.
@@ -145,12 +145,11 @@ EffectiveMode mode_of(const Prospective& would) {
                          .good_mic = would.settings.allow_mic() && would.phone.mic_in_time});
 }
 
-/// What cannot work in any phone with these settings, and in this one.
-Findings findings_of(const Prospective& would) {
+/// What cannot work in this phone, with what cannot work in any with its settings.
+Findings findings_of(const Prospective& would, const Findings& in_any) {
   Findings findings = check_combination(would.mode, would.settings, abilities_of(would.phone));
-  for (Error& refusal : check_combination(would.mode, would.settings).refusals) {
-    refusal.message = would.phone.device.text() + ": " + refusal.message;
-    findings.refusals.push_back(std::move(refusal));
+  for (const Error& refusal : in_any.refusals) {
+    findings.refusals.push_back({refusal.reason, would.phone.device.text() + ": " + refusal.message});
   }
   return findings;
 }
@@ -178,8 +177,9 @@ class Profiled {
     if (!found) return fail(Reason::kChangedMeanwhile, "a profile was removed meanwhile");
     return &profiles_.emplace(id, *std::move(found)).first->second;
   }
-  /// What an admin has decided already for the phone.
+  /// What an admin has decided already of the phone's own values.
   Result<std::vector<std::string>> decided(const ProfiledPhone& phone) {
+    if (phone.settings.empty()) return std::vector<std::string>{};
     CAPF_LET(const Profile* const its, profile(phone.profile_id));
     return admins_decisions(its->mode, effective_settings(policy_, its->settings, phone.settings), Owner::kPhone);
   }
@@ -199,19 +199,25 @@ class BatchCheck {
   /// Judges phones that are to have a profile; those that have it already are left. @param anyway see ApplyRequest
   Result<ApplyAnswer> judge(const std::vector<ProfiledPhone>& phones, const Profile& profile, bool anyway) {
     ApplyAnswer answer{.selected = static_cast<int>(phones.size())};
+    const EffectiveSettings common = settings_of(policy_, profile);
+    const Findings in_any = check_combination(profile.mode, common);
     for (const ProfiledPhone& phone : phones) {
       if (phone.profile_id == profile.id) continue;
       ++answer.changed;
-      CAPF_TRY(judge_one({phone, profile.mode, effective_settings(policy_, profile.settings, phone.settings)}, anyway,
-                         answer));
+      if (phone.settings.empty()) {
+        CAPF_TRY(judge_one({phone, profile.mode, common}, in_any, anyway, answer));
+      } else {
+        const EffectiveSettings own = effective_settings(policy_, profile.settings, phone.settings);
+        CAPF_TRY(judge_one({phone, profile.mode, own}, check_combination(profile.mode, own), anyway, answer));
+      }
     }
     return answer;
   }
 
  private:
-  Status judge_one(const Prospective& would, bool anyway, ApplyAnswer& answer) {
+  Status judge_one(const Prospective& would, const Findings& in_any, bool anyway, ApplyAnswer& answer) {
     const std::string device = would.phone.device.text();
-    const Findings found = findings_of(would);
+    const Findings found = findings_of(would, in_any);
     for (const Error& refusal : found.refusals) {
       if (refusal.reason == Reason::kNoCertificate && anyway) continue;
       answer.problems.push_back({device, refusal.reason, refusal.message});
@@ -258,6 +264,7 @@ Result<Profile> locked_profile(Transaction& tx, const std::string& name) {
   if (!profile) return unknown_profile(name);
   return *std::move(profile);
 }
+/// With the count of its phones.
 Result<Profile> found_profile(Transaction& tx, const std::string& name) {
   CAPF_LET(auto profile, tx.profiles().find(name));
   if (!profile) return unknown_profile(name);
@@ -414,9 +421,10 @@ Result<ApplyAnswer> Profiles::apply(const Actor& actor, Role role, const Bulk& b
 
 Result<ApplyAnswer> Profiles::check_apply(Role role, const Bulk& bulk, const ApplyRequest& request) {
   return in_read(database_, [&](Transaction& tx) -> Result<ApplyAnswer> {
-    CAPF_LET(const Profile profile, found_profile(tx, request.profile));
+    CAPF_LET(const auto profile, tx.profiles().find(request.profile));
+    if (!profile) return unknown_profile(request.profile);
     CAPF_LET(const Preview preview, preview_batch(tx, bulk));
-    CAPF_LET(ApplyAnswer answer, judge_batch(tx, policy_, role, profile, preview.ids, request.anyway));
+    CAPF_LET(ApplyAnswer answer, judge_batch(tx, policy_, role, *profile, preview.ids, request.anyway));
     answer.count = preview.count;
     answer.next = preview.next;
     return answer;
@@ -438,9 +446,10 @@ Result<OwnAnswer> Profiles::change_own(const Actor& actor, Role role, const Bulk
       if (own == phone.settings) continue;
       CAPF_LET(const Profile* const profile, profiled.profile(phone.profile_id));
       CAPF_LET(const auto decided, profiled.decided(phone));
-      const Prospective would{phone, profile->mode, effective_settings(policy_, profile->settings, own)};
+      const EffectiveSettings settings = effective_settings(policy_, profile->settings, own);
+      const Prospective would{phone, profile->mode, settings};
       CAPF_TRY(check_role(role, would, decided));
-      Findings found = findings_of(would);
+      Findings found = findings_of(would, check_combination(profile->mode, settings));
       // The profile asks for a certificate, and not a value of the phone's own.
       std::erase_if(found.refusals, [](const Error& each) { return each.reason == Reason::kNoCertificate; });
       CAPF_TRY(found.status());

@@ -256,7 +256,8 @@ TEST_CASE("a phone is found with its open operation and the LSC that it uses") {
     CHECK(look().string_open);
     CHECK(look().lsc_der.empty());
     CHECK(look().lsc == LscStatus::kNone);
-    written(tx, operation.phone_id, {ConfirmCertificate{lsc.id}, EndOperation{operation.id}});
+    written(tx, operation.phone_id,
+            {ConfirmCertificate{lsc.id}, EndOperation{operation.id, OperationState::kCancelled, std::nullopt, ""}});
     CHECK_FALSE(look().install_open);
     CHECK(look().lsc_der == lsc.der);
     CHECK(look().lsc == LscStatus::kValid);
@@ -329,7 +330,9 @@ TEST_CASE("servers say the settings that they have") {
     server.name = "a:1";
     server.settings = Settings{{"auth", "mic"}};
     good(tx.servers().see(server));
-    good(tx.servers().see({.name = "b:1"}));
+    ServerRecord former;
+    former.name = "b:1";
+    good(tx.servers().see(former));
     const auto servers = good(tx.servers().alive());
     REQUIRE(servers.size() == 2);
     CHECK(servers[0].settings == server.settings);

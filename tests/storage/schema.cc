@@ -5,6 +5,7 @@
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/profile_store.h"
 #include "capf/domain/rounds.h"
 #include "capf/domain/summary_store.h"
 #include "storage/conninfo.h"
@@ -95,6 +96,10 @@ TEST_CASE("the server's role cannot alter the schema, delete records or become t
                            "delete from administrators",
                            "truncate leases",
                            "update phones set device = 'SEP1'",
+                           "update profiles set mode = 'encrypted' where id = 1",
+                           "delete from profiles where id = 1",
+                           "insert into site_security values (true)",
+                           "delete from site_security",
                            "update operations set auth = 'null'",
                            "update operations set phone_id = 1",
                            "update operations set run = null",
@@ -115,6 +120,7 @@ TEST_CASE("the server's role cannot alter the schema, delete records or become t
 // Ten thousand phones, each with an ended operation and its LSC; fifty have an open and overdue operation instead.
 void fill(const FreshDatabase& fresh) {
   fresh.sql("insert into phones (device) select 'SEP' || n from generate_series(1, 10000) n");
+  fresh.sql("insert into profiles (name, mode) values ('desks', 'encrypted')");
   fresh.sql(
       "insert into issuers values (1, 'CN=CAPF', sha256(''::bytea), '', '', now(), now() + interval '9 years', true, "
       "1)");
@@ -171,6 +177,10 @@ void look_at_selections(Transaction& tx) {
   CHECK(good(tx.phones().select({.locked = true}, {})).ids.empty());
   CHECK(good(tx.phones().select({.not_seen_since = tx.now() - std::chrono::hours(1)}, {})).ids.empty());
   CHECK(good(tx.phones().select({.auths = {AuthMode::kMic}}, {})).ids.size() == 100);
+  CHECK(good(tx.phones().select({.profiles = {"desks"}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.modes = {DeviceMode::kEncrypted}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.effective_modes = {DeviceMode::kEncrypted}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.effective_modes = {DeviceMode::kNonsecure}}, {})).ids.size() == 100);
   const std::vector<std::int64_t> ids{7, 8, 9};
   CHECK(good(tx.phones().still_selected({.tags = {"lobby"}, .lscs = {LscStatus::kValid}}, ids)).empty());
 }
@@ -186,6 +196,26 @@ void look_at_pairs(Transaction& tx) {
   none({.operations = {OperationStatus::kFailed}, .reasons = {Reason::kMicChanged}});
   none({.tags = {"lobby"}, .lscs = {LscStatus::kRevoked}});
   none({.expires_before = later, .issuers = {2}});
+}
+
+// A profile's phones are found in its index, also when it is removed.
+void look_at_profiles(Transaction& tx) {
+  const std::int64_t desks = good(tx.profiles().find("desks"))->id;
+  CHECK(good(tx.profiles().list({0, 10})).size() == 2);
+  CHECK(good(tx.profiles().count(desks)) == 0);
+  CHECK(good(tx.profiles().alike(desks)).empty());
+  CHECK(good(tx.profiles().alike(std::nullopt)).empty());
+  CHECK(good(tx.profiles().count_with_own(desks, std::vector<std::string>{"auth"})) == 0);
+  CHECK(good(tx.profiles().phones(std::vector<std::int64_t>{7, 8, 9}, true)).size() == 3);
+}
+
+void change_profiles(Transaction& tx) {
+  const std::vector<std::int64_t> ids{7, 8, 9};
+  const std::int64_t desks = good(tx.profiles().find("desks"))->id;
+  CHECK(good(tx.profiles().apply(ids, desks)) == ids);
+  good(tx.profiles().set_own(std::vector<std::pair<std::int64_t, Settings>>{{7, {{"auth", "mic"}}}, {8, {}}}));
+  CHECK(good(tx.profiles().apply(ids, kFirstProfile)) == ids);
+  good(tx.profiles().remove(desks));
 }
 
 void change_some(Transaction& tx) {
@@ -313,6 +343,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       look_at_phones(tx);
       look_at_selections(tx);
       look_at_pairs(tx);
+      look_at_profiles(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_events(tx);
@@ -321,6 +352,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       return {};
     }));
     in(*database, change_some);
+    in(*database, change_profiles);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
   CHECK(counted(fresh, scans) == before);
@@ -341,12 +373,14 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
       look_at_phones(tx);
       look_at_selections(tx);
       look_at_pairs(tx);
+      look_at_profiles(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
     }));
     in(*database, change_some);
+    in(*database, change_profiles);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
   CHECK(std::stoll(counted(fresh, kEntries)) - std::stoll(before) < kFewEntries);
