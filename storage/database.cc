@@ -11,6 +11,7 @@
 #include "storage/issuers.h"
 #include "storage/keys.h"
 #include "storage/leases.h"
+#include "storage/lines.h"
 #include "storage/operations.h"
 #include "storage/phones.h"
 #include "storage/seals.h"
@@ -47,6 +48,7 @@ class Unit final : public Transaction {
         checks_(session),
         summary_(session),
         leases_(session),
+        lines_(session),
         crls_(session) {}
 
   TimePoint now() const override { return now_; }
@@ -68,6 +70,7 @@ class Unit final : public Transaction {
   CheckStore& checks() override { return checks_; }
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
+  LineStore& lines() override { return lines_; }
   CrlStore& crls() override { return crls_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
@@ -97,6 +100,7 @@ class Unit final : public Transaction {
   Checks checks_;
   Overview summary_;
   Leases leases_;
+  Lines lines_;
   Crls crls_;
 };
 

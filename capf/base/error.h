@@ -155,6 +155,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownIssuer, "UNKNOWN_ISSUER", kNotFound, "no such issuer")                                                     \
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
+  X(kUnknownLine, "UNKNOWN_LINE", kNotFound, "no such line")                                                           \
   X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kDeviceOtherCase, "DEVICE_OTHER_CASE", kAlreadyExists,                                                             \
@@ -190,6 +191,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kAlreadyExpired, "ALREADY_EXPIRED", kFailedPrecondition, "the certificate has expired already")                    \
   X(kNotOnHold, "NOT_ON_HOLD", kFailedPrecondition, "the certificate is not on hold")                                  \
   X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
+  X(kSharedLineMixed, "SHARED_LINE_MIXED", kFailedPrecondition, "a line would have encrypted devices beside others")   \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \

@@ -35,12 +35,14 @@ class WithdrawalStore;
 class CheckStore;
 class SummaryStore;
 class LeaseStore;
+class LineStore;
 class CrlStore;
 class Rounds;
 
 /// One transaction. Not shared between threads. The order of locks: the issuers' lock; phones, several of them at once
-/// by lock_all(), in ascending order of id; the trust anchors' lock; keys; operations and certificates of these phones;
-/// counts of authentication strings, which are locked for one statement where nothing else is held.
+/// by lock_all(), in ascending order of id; lines, in ascending order of id; the modes of profiles (LineStore); the
+/// trust anchors' lock; keys; operations and certificates of these phones; counts of authentication strings, which are
+/// locked for one statement where nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -66,6 +68,7 @@ class Transaction {
   virtual CheckStore& checks() = 0;
   virtual SummaryStore& summary() = 0;
   virtual LeaseStore& leases() = 0;
+  virtual LineStore& lines() = 0;
   virtual CrlStore& crls() = 0;
   /// Carries out the writes of a phone that this transaction has locked. Of what they rest on only the owners of keys
   /// are compared. Errors: CHANGED_MEANWHILE where a row is not as they expect it.
