@@ -45,10 +45,12 @@ const Statement kAdd{"lines_add",
 const Statement kFind{"lines_find", kSelect + " where l.name = $1::text"};
 const Statement kLock{"lines_lock", kFind.text + " for no key update"};
 const Statement kList{"lines_list", kSelect + " where l.id > $1::bigint order by l.id limit $2::int"};
+// Phone by phone and line by line, so that no statistics lead to a plan that reads the members of all lines.
+const std::string kLinesOfPhones =
+    "(select distinct m.line_id from unnest($1::bigint[]) asked (id) cross join lateral "
+    "(select line_id from line_members where phone_id = asked.id offset 0) m)";
 const Statement kLockOfPhones{"lines_lock_of_phones",
-                              kSelect +
-                                  " where l.id in (select line_id from line_members where phone_id = any "
-                                  "($1::bigint[])) order by l.id for no key update"};
+                              kSelect + " where l.id in " + kLinesOfPhones + " order by l.id for no key update"};
 const Statement kNamesOfPhone{"lines_names_of_phone",
                               "select l.name from line_members m join lines l on l.id = m.line_id "
                               "where m.phone_id = $1::bigint order by 1"};
@@ -63,14 +65,17 @@ const std::string kModes = "(hashtext('capf'), hashtext('profile_modes'))";
 const Statement kHoldModes{"lines_hold_modes", "select pg_advisory_xact_lock_shared" + kModes};
 const Statement kLockModes{"lines_lock_modes", "select pg_advisory_xact_lock" + kModes};
 const Statement kMembers{
-    "lines_members", "select m.line_id, p.id, p.profile_id, p.device, " + list_of(kFacts) +
-                         " from line_members m join phones p on p.id = m.phone_id "
-                         "join profiles f on f.id = p.profile_id left join phone_lscs c on c.phone_id = p.id "
-                         "cross join site_security s where m.line_id = any ($1::bigint[]) order by 1, p.device || ''"};
+    "lines_members",
+    "select m.* from unnest($1::bigint[]) asked (id) cross join lateral (select m.line_id, p.id, "
+    "p.profile_id, p.device, " +
+        list_of(kFacts) +
+        " from line_members m join phones p on p.id = m.phone_id "
+        "join profiles f on f.id = p.profile_id left join phone_lscs c on c.phone_id = p.id "
+        "cross join site_security s where m.line_id = asked.id offset 0) m order by 1, m.device || ''"};
 const Statement kNeighbours{
-    "lines_neighbours",
-    "select distinct o.phone_id from line_members m join lines l on l.id = m.line_id and not l.allow_mixed "
-    "join line_members o on o.line_id = m.line_id where m.phone_id = any ($1::bigint[]) limit $2::int"};
+    "lines_neighbours", "select distinct o.phone_id from " + kLinesOfPhones +
+                            " m cross join lateral (select phone_id from line_members where line_id = m.line_id "
+                            "and not (select allow_mixed from lines where id = m.line_id) offset 0) o limit $2::int"};
 const Statement kJoin{"lines_join",
                       "with joined as (insert into line_members (line_id, phone_id, profile_id) "
                       "select $1::bigint, id, profile_id from phones where id = any ($2::bigint[]) order by id "

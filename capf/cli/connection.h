@@ -21,6 +21,7 @@
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
   X(admin, RemovePhones) X(admin, BlockPhones) X(admin, UnblockPhones) X(admin, UnlockPhones)              \
   X(admin, TracePhones)                                                                                    \
+  X(admin, AddLine) X(admin, ListLines) X(admin, GetLine) X(admin, RemoveLine)                             \
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \

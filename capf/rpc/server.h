@@ -23,11 +23,13 @@ class Certificates;
 class Checker;
 class Enrolment;
 class Issuers;
+class LineSurvey;
 class Monitor;
 class Operations;
 class Phones;
 class Records;
 class Recovery;
+class SharedLines;
 class Trust;
 }  // namespace capf::service
 
@@ -44,6 +46,8 @@ struct WireCertificate {
 struct UseCases {
   service::Enrolment& enrolment;
   service::Phones& phones;
+  service::SharedLines& lines;
+  const service::LineSurvey& line_survey;
   service::Addresses& addresses;
   service::Operations& operations;
   service::Certificates& certificates;

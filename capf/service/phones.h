@@ -19,6 +19,7 @@ struct PhoneView {
   std::optional<Operation> operation;     ///< the open one, or the last
   std::vector<Certificate> certificates;  ///< newest first, at most 20
   std::string status;                     ///< in Cisco's words
+  std::vector<std::string> lines{};       ///< names, in order
 };
 
 /// A page of phones, which may be short.

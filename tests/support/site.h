@@ -29,6 +29,7 @@
 #include "capf/service/monitor.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
+#include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
 #include "tests/support/database.h"
 #include "tests/support/pki.h"
@@ -208,6 +209,7 @@ class Site {
   service::Enrolment enrolment{database().rounds(), dossiers, authenticator, *issuers_, policy, metrics,
                                Botan::system_rng()};
   service::Phones phones{database(), policy};
+  service::SharedLines lines{database()};
   service::Addresses addresses{database(), policy};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};
