@@ -139,7 +139,7 @@ Json to_json(const v1::GetLineResponse& response) {
     devices.emplace_back(Json::Object{{"device", device.device()},
                                       {"mode", device.mode()},
                                       {"effective_mode", device.effective_mode()},
-                                      {"effective_reason", text_or_null(device.effective_reason())}});
+                                      {"mode_reason", text_or_null(device.mode_reason())}});
   }
   const Json line = to_json(response.line());
   Json::Object members = *line.object();

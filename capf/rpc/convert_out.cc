@@ -145,7 +145,7 @@ void to_proto(const LineMember& member, v1::LineDevice& out) {
   out.set_device(member.device.text());
   out.set_mode(text(to_string(member.facts.profile)));
   out.set_effective_mode(text(to_string(effective.mode)));
-  if (effective.reason != ModeReason::kNone) out.set_effective_reason(text(to_string(effective.reason)));
+  if (effective.reason != ModeReason::kNone) out.set_mode_reason(text(to_string(effective.reason)));
 }
 
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out) {

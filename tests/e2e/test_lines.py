@@ -185,7 +185,7 @@ class MixtureTest(LineTest):
         self.site.capfctl("certificate", "revoke", first, "--reason", "superseded", "--yes")
         self.assertEqual(self.mixed()[line], (False, True))
         device = self.shown(line)["devices"][0]
-        self.assertEqual((device["mode"], device["effective_mode"], device["effective_reason"]),
+        self.assertEqual((device["mode"], device["effective_mode"], device["mode_reason"]),
                          ("encrypted", "nonsecure", "CERTIFICATE_REVOKED"))
         self.assertWarns("1 shared line has encrypted devices and others in effect")
         eventually(lambda: 'capf_lines_mixed{by="effect"} 1' in self.metrics(), self.metrics)
