@@ -49,8 +49,8 @@ const Statement kList{"lines_list", kSelect + " where l.id > $1::bigint order by
 const std::string kLinesOfPhones =
     "(select distinct m.line_id from unnest($1::bigint[]) asked (id) cross join lateral "
     "(select line_id from line_members where phone_id = asked.id offset 0) m)";
-const Statement kLockOfPhones{"lines_lock_of_phones",
-                              kSelect + " where l.id in " + kLinesOfPhones + " order by l.id for no key update"};
+const Statement kOfPhones{"lines_of_phones", kSelect + " where l.id in " + kLinesOfPhones + " order by l.id"};
+const Statement kLockOfPhones{"lines_lock_of_phones", kOfPhones.text + " for no key update"};
 const Statement kNamesOfPhone{"lines_names_of_phone",
                               "select l.name from line_members m join lines l on l.id = m.line_id "
                               "where m.phone_id = $1::bigint order by 1"};
@@ -105,6 +105,10 @@ Result<std::optional<Line>> Lines::lock(const std::string& name) {
 
 Result<std::vector<Line>> Lines::list(const Page& page) {
   return session_.all(kList, Parameters(page.after, page.limit), read);
+}
+
+Result<std::vector<Line>> Lines::of_phones(std::span<const std::int64_t> phone_ids) {
+  return session_.all(kOfPhones, Parameters(phone_ids), read);
 }
 
 Result<std::vector<Line>> Lines::lock_of_phones(std::span<const std::int64_t> phone_ids) {

@@ -13,6 +13,7 @@ class Lines final : public LineStore {
   Result<std::optional<Line>> find(const std::string& name) override;
   Result<std::optional<Line>> lock(const std::string& name) override;
   Result<std::vector<Line>> list(const Page& page) override;
+  Result<std::vector<Line>> of_phones(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<Line>> lock_of_phones(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<std::string>> names_of_phone(std::int64_t phone_id) override;
   Result<std::vector<Line>> of_profile(std::int64_t profile_id, const Page& page) override;

@@ -21,7 +21,9 @@ class LineStore {
   /// The same, and until this transaction ends no other one changes the line or judges a change of its phones.
   virtual Result<std::optional<Line>> lock(const std::string& name) = 0;
   virtual Result<std::vector<Line>> list(const Page& page) = 0;
-  /// The lines of these phones, locked in ascending order of id.
+  /// The lines of these phones, in ascending order of id.
+  virtual Result<std::vector<Line>> of_phones(std::span<const std::int64_t> phone_ids) = 0;
+  /// The same, locked as by lock().
   virtual Result<std::vector<Line>> lock_of_phones(std::span<const std::int64_t> phone_ids) = 0;
   /// The names of a phone's lines, in order.
   virtual Result<std::vector<std::string>> names_of_phone(std::int64_t phone_id) = 0;

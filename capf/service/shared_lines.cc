@@ -179,16 +179,22 @@ Status take_off(Transaction& tx, const Actor& actor, const Line& line, std::span
 
 }  // namespace
 
+std::vector<std::string> LineVerdict::words() const {
+  std::vector<std::string> each;
+  for (const rules::MixedLine& mixed : lines)
+    each.push_back("line " + mixed.line.name + " would have " + words_of(mixed));
+  return each;
+}
+
 Status LineVerdict::check() const {
   if (lines.empty()) return {};
-  std::string words;
-  for (std::size_t i = 0; i < std::min(lines.size(), kLinesInWords); ++i) {
-    words += (i > 0 ? "; line " : "line ") + lines[i].line.name + " would have " + words_of(lines[i]);
+  const std::vector<std::string> each = words();
+  std::string told;
+  for (std::size_t i = 0; i < std::min(each.size(), kLinesInWords); ++i) told += (i > 0 ? "; " : "") + each[i];
+  if (each.size() > kLinesInWords) {
+    told += "; and " + std::to_string(each.size() - kLinesInWords) + (more ? " or more" : " more") + " lines";
   }
-  if (lines.size() > kLinesInWords) {
-    words += "; and " + std::to_string(lines.size() - kLinesInWords) + (more ? " or more" : " more") + " lines";
-  }
-  return fail(Reason::kSharedLineMixed, "nothing was done: " + words);
+  return fail(Reason::kSharedLineMixed, "nothing was done: " + told);
 }
 
 Result<LineVerdict> SharedLines::judge(Transaction& tx, std::span<const std::int64_t> phones, DeviceMode next) {
@@ -197,8 +203,17 @@ Result<LineVerdict> SharedLines::judge(Transaction& tx, std::span<const std::int
   return judge_lines(tx, lines, {.phones = {phones.begin(), phones.end()}, .next = next});
 }
 
+Result<LineVerdict> SharedLines::preview(Transaction& tx, std::span<const std::int64_t> phones, DeviceMode next) {
+  CAPF_LET(const std::vector<Line> lines, tx.lines().of_phones(phones));
+  return judge_lines(tx, lines, {.phones = {phones.begin(), phones.end()}, .next = next});
+}
+
 Result<LineVerdict> SharedLines::judge_profile(Transaction& tx, std::int64_t profile_id, DeviceMode next) {
   CAPF_TRY(tx.lines().lock_modes());
+  return preview_profile(tx, profile_id, next);
+}
+
+Result<LineVerdict> SharedLines::preview_profile(Transaction& tx, std::int64_t profile_id, DeviceMode next) {
   const rules::LineChange change{.profile_id = profile_id, .next = next};
   LineVerdict verdict;
   Page page{.limit = static_cast<int>(kLinesAtOnce)};
@@ -221,7 +236,7 @@ Status SharedLines::settle_profile(Transaction& tx, const Actor& actor, std::int
   return settle_by(tx, actor, allow_mixed, [&] { return judge_profile(tx, profile_id, next); });
 }
 
-Result<std::vector<SelectedPhone>> SharedLines::lock_with_lines(Transaction& tx, std::span<const std::int64_t> phones) {
+Result<std::vector<std::int64_t>> SharedLines::with_lines(Transaction& tx, std::span<const std::int64_t> phones) {
   std::set<std::int64_t> all(phones.begin(), phones.end());
   std::vector<std::int64_t> added(all.begin(), all.end());
   while (!added.empty()) {
@@ -236,12 +251,7 @@ Result<std::vector<SelectedPhone>> SharedLines::lock_with_lines(Transaction& tx,
                       std::to_string(kPhonesOfLines));
     }
   }
-  const std::vector<std::int64_t> ids(all.begin(), all.end());
-  CAPF_TRY(tx.phones().lock_all(ids));
-  CAPF_LET(const std::vector<Phone> found, tx.phones().find_all(ids));
-  std::vector<SelectedPhone> locked;
-  for (const Phone& phone : found) locked.push_back({phone.id, phone.device});
-  return locked;
+  return std::vector<std::int64_t>(all.begin(), all.end());
 }
 
 Result<JoinedLine> SharedLines::add(const Actor& actor, const NewMembers& wanted) {

@@ -24,6 +24,9 @@ struct LineVerdict {
   std::vector<rules::MixedLine> lines;  ///< the first kMixedLinesTold
   bool more = false;                    ///< perhaps there are more
 
+  /// For each of them: "line 2001 would have encrypted SEP1, others SEP2".
+  std::vector<std::string> words() const;
+
   /// Errors: SHARED_LINE_MIXED, with lines and devices.
   Status check() const;
 };
@@ -73,16 +76,19 @@ class SharedLines {
   static Result<LineVerdict> judge(Transaction& tx, std::span<const std::int64_t> phones, DeviceMode next);
   /// The same for all phones of a profile, which is not the first one. Looks at lines that have such a phone alone.
   static Result<LineVerdict> judge_profile(Transaction& tx, std::int64_t profile_id, DeviceMode next);
+  /// The same without locks, for a dry run.
+  static Result<LineVerdict> preview(Transaction& tx, std::span<const std::int64_t> phones, DeviceMode next);
+  static Result<LineVerdict> preview_profile(Transaction& tx, std::int64_t profile_id, DeviceMode next);
   /// Judges, and refuses a mixture or, where an administrator allows it, puts that on record.
   /// Errors: SHARED_LINE_MIXED.
   static Status settle(Transaction& tx, const Actor& actor, std::span<const std::int64_t> phones, DeviceMode next,
                        bool allow_mixed);
   static Status settle_profile(Transaction& tx, const Actor& actor, std::int64_t profile_id, DeviceMode next,
                                bool allow_mixed);
-  /// Locks these phones, none of which is locked yet, with those that share a line with them, and those that share one
-  /// with these, and so on, unless a mixture is allowed there. @return them in the order of their names.
-  /// Errors: INVALID_REQUEST for more than kPhonesOfLines.
-  static Result<std::vector<SelectedPhone>> lock_with_lines(Transaction& tx, std::span<const std::int64_t> phones);
+  /// These phones with those that share a line with them, and those that share one with these, and so on, but for lines
+  /// where a mixture is allowed. The caller locks them. @return in order. Errors: INVALID_REQUEST for more than
+  /// kPhonesOfLines.
+  static Result<std::vector<std::int64_t>> with_lines(Transaction& tx, std::span<const std::int64_t> phones);
 
   // For administrators.
 

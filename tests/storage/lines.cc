@@ -73,9 +73,9 @@ struct LineSite : Site {
     return database().write(
         [&](Transaction& tx) { return SharedLines::settle(tx, administrator, ids, next, allow_mixed); });
   }
-  Result<std::vector<SelectedPhone>> lock_with_lines(const std::vector<DeviceName>& devices) {
+  Result<std::vector<std::int64_t>> with_lines(const std::vector<DeviceName>& devices) {
     const auto ids = ids_of(devices);
-    return in_write(database(), [&](Transaction& tx) { return SharedLines::lock_with_lines(tx, ids); });
+    return in_read(database(), [&](Transaction& tx) { return SharedLines::with_lines(tx, ids); });
   }
   /// The names of all lines that are listed, page by page.
   std::vector<std::string> listed(const service::LineFilter& filter, int limit = 1000) {
@@ -166,7 +166,7 @@ TEST_CASE("a line of 500 devices is one, and the next device is refused") {
   REQUIRE(one.lines.size() == 1);
   CHECK(one.lines.front().others.size() == 499);
   CHECK(site.judge(phones, kEncrypted).lines.empty());
-  CHECK(must(site.lock_with_lines({phones.front()})).size() == 500);
+  CHECK(must(site.with_lines({phones.front()})).size() == 500);
   phones.push_back(last);
   CHECK(refused(site.share("2002", phones)) == Reason::kInvalidRequest);
 }
@@ -211,6 +211,9 @@ TEST_CASE("a change of phones is judged by all their lines") {
   CHECK(site.judge({phones[0], phones[1], phones[2]}, kEncrypted).lines.empty());
   CHECK(site.judge({phones[3]}, kEncrypted).lines.empty());
   CHECK(site.judge({phones[0]}, DeviceMode::kAuthenticated).lines.empty());
+  const auto second = site.ids_of({phones[1]});
+  const auto preview = [&](Transaction& tx) { return SharedLines::preview(tx, second, kEncrypted); };
+  CHECK(names_of(must(in_read(site.database(), preview))) == Names{"2001", "2002"});
   const Status refusal = site.settle({phones[1]}, kEncrypted, false);
   REQUIRE_FALSE(refusal);
   CHECK(refusal.error().reason == Reason::kSharedLineMixed);
@@ -230,6 +233,9 @@ TEST_CASE("a change of a profile's mode is judged by the lines that its phones s
   must(site.share("2002", {plain("SEP3"), site.add_phone("SEP4")}));
   must(site.share("2003", {site.add_phone("SEP5"), site.add_phone("SEP6")}));
   CHECK(names_of(site.judge_profile("plain", kEncrypted)) == Names{"2002"});
+  const std::int64_t id = site.profile("plain");
+  const auto preview = [&](Transaction& tx) { return SharedLines::preview_profile(tx, id, kEncrypted); };
+  CHECK(names_of(must(in_read(site.database(), preview))) == Names{"2002"});
   CHECK(site.judge_profile("plain", DeviceMode::kAuthenticated).lines.empty());
   CHECK(site.judge_profile("secure", kNonsecure).lines.empty());
   // The phone's profile is followed.
@@ -269,13 +275,8 @@ TEST_CASE("a change takes the other phones of lines along, over all that hang to
   must(site.share("2002", {phones[1], phones[2]}));
   must(site.share("2003", {phones[3], phones[4]}));
   must(site.share("2004", {phones[2], phones[5]}, true));
-  const auto names = [&](const std::vector<DeviceName>& devices) {
-    Names found;
-    for (const SelectedPhone& phone : must(site.lock_with_lines(devices))) found.push_back(phone.device.text());
-    return found;
-  };
-  CHECK(names({phones[0]}) == Names{"SEP1000", "SEP1001", "SEP1002"});
-  CHECK(names({phones[5], phones[4]}) == Names{"SEP1003", "SEP1004", "SEP1005"});
+  CHECK(must(site.with_lines({phones[0]})) == site.ids_of({phones[0], phones[1], phones[2]}));
+  CHECK(must(site.with_lines({phones[5], phones[4]})) == site.ids_of({phones[3], phones[4], phones[5]}));
 }
 
 TEST_CASE("no change takes more than a thousand phones along") {
@@ -286,9 +287,9 @@ TEST_CASE("no change takes more than a thousand phones along") {
     must(site.share(std::to_string(2000 + begin),
                     {phones.begin() + static_cast<long>(begin), phones.begin() + static_cast<long>(end)}));
   }
-  CHECK(refused(site.lock_with_lines({phones.front()})) == Reason::kInvalidRequest);
+  CHECK(refused(site.with_lines({phones.front()})) == Reason::kInvalidRequest);
   must(site.lines.remove(site.administrator, "2998", {phones.back()}));
-  CHECK(must(site.lock_with_lines({phones.front()})).size() == 1000);
+  CHECK(must(site.with_lines({phones.front()})).size() == 1000);
 }
 
 TEST_CASE("blocking and removing a phone is never refused, and one that is removed leaves its lines") {
