@@ -4,6 +4,7 @@
 #include <set>
 
 #include "capf/domain/audit_store.h"
+#include "capf/domain/phone_store.h"
 #include "capf/domain/policy.h"
 #include "capf/service/steps.h"
 

@@ -10,7 +10,6 @@
 #include "capf/domain/audit.h"
 #include "capf/domain/database.h"
 #include "capf/domain/line_store.h"
-#include "capf/domain/phone_store.h"
 #include "capf/rules/lines.h"
 
 namespace capf::service {
