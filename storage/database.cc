@@ -11,6 +11,7 @@
 #include "storage/issuers.h"
 #include "storage/keys.h"
 #include "storage/leases.h"
+#include "storage/lines.h"
 #include "storage/operations.h"
 #include "storage/phones.h"
 #include "storage/profiles.h"
@@ -48,6 +49,7 @@ class Unit final : public Transaction {
         checks_(session),
         summary_(session),
         leases_(session),
+        lines_(session),
         crls_(session),
         profiles_(session) {}
 
@@ -70,6 +72,7 @@ class Unit final : public Transaction {
   CheckStore& checks() override { return checks_; }
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
+  LineStore& lines() override { return lines_; }
   CrlStore& crls() override { return crls_; }
   ProfileStore& profiles() override { return profiles_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
@@ -100,6 +103,7 @@ class Unit final : public Transaction {
   Checks checks_;
   Overview summary_;
   Leases leases_;
+  Lines lines_;
   Crls crls_;
   Profiles profiles_;
 };

@@ -157,6 +157,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
   X(kUnknownProfile, "UNKNOWN_PROFILE", kNotFound, "no such profile")                                                  \
+  X(kUnknownLine, "UNKNOWN_LINE", kNotFound, "no such line")                                                           \
   X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kDeviceOtherCase, "DEVICE_OTHER_CASE", kAlreadyExists,                                                             \
@@ -203,6 +204,7 @@ constexpr bool is_servers_fault(Code code) {
     "the phone has no valid LSC, and nothing is scheduled that installs one")                                          \
   X(kStringCannotBeTyped, "STRING_CANNOT_BE_TYPED", kFailedPrecondition,                                               \
     "no authentication string can be typed on a phone whose settings are off")                                         \
+  X(kSharedLineMixed, "SHARED_LINE_MIXED", kFailedPrecondition, "a line would have encrypted devices beside others")   \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \

@@ -74,6 +74,9 @@ struct Metrics::Series {
   Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
   Gauge& expired =
       gauge(registry, "capf_lscs_expired", "LSCs that expired and have no successor, of phones on record.");
+  Family<Gauge>& lines_mixed =
+      gauges(registry, "capf_lines_mixed",
+             "Lines that have encrypted devices and others, by the modes of profiles or by those in effect.");
   Family<Gauge>& not_after = gauges(registry, "capf_certificate_not_after_seconds",
                                     "When the server's own certificates expire, in seconds since 1970.");
   Family<Gauge>& administrators =
@@ -165,6 +168,9 @@ void Metrics::set_lscs_expiring(int days, std::int64_t count) {
   series_->expiring.Add({{"days", std::to_string(days)}}).Set(static_cast<double>(count));
 }
 void Metrics::set_lscs_expired(std::int64_t count) { series_->expired.Set(static_cast<double>(count)); }
+void Metrics::set_lines_mixed(std::string_view by, std::int64_t count) {
+  series_->lines_mixed.Add({{"by", std::string(by)}}).Set(static_cast<double>(count));
+}
 void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_after) {
   series_->not_after.Add({{"certificate", std::string(which)}}).Set(seconds_of(not_after));
 }

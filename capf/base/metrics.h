@@ -82,6 +82,8 @@ class Metrics {
   /// Live LSCs that expire within 30, 7 and 1 day; each includes the next.
   void set_lscs_expiring(int days, std::int64_t count);
   void set_lscs_expired(std::int64_t count);
+  /// Lines that have encrypted devices and others. @param by "profile" or "effect": whose modes they are
+  void set_lines_mixed(std::string_view by, std::int64_t count);
   /// @param which "issuer", "site_ca", "server", "wire", "wire-ec", "ocsp"
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
   /// @param role "admin", "operator", "auditor", "monitor"

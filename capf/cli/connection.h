@@ -24,6 +24,7 @@
   X(admin, AddProfile) X(admin, SetProfile) X(admin, RenameProfile) X(admin, RemoveProfile)                \
   X(admin, ListProfiles) X(admin, GetProfile) X(admin, ApplyProfile) X(admin, ChangePhoneSettings)         \
   X(admin, GetEffectiveSettings) X(admin, SetSecurityMode)                                                 \
+  X(admin, AddLine) X(admin, ListLines) X(admin, GetLine) X(admin, RemoveLine)                             \
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \

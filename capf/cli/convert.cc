@@ -120,6 +120,7 @@ Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
   Json::Object members = phone_members(response.phone());
   members.emplace_back("status", text_or_null(response.status()));
   members.emplace_back("settings", std::move(settings));
+  members.emplace_back("lines", Json::Array(response.lines().begin(), response.lines().end()));
   members.emplace_back("operation", response.has_operation() ? to_json(response.operation()) : Json());
   Json::Array certificates;
   for (const auto& certificate : response.certificates()) certificates.push_back(to_json(certificate));
@@ -164,6 +165,32 @@ Json to_json(const v1::Profile& profile) {
 }
 
 Json to_json(const v1::TracePhoneResponse& trace) { return Json::Object{{"traced_until", CAPF_TIME(trace, until)}}; }
+
+Json to_json(const v1::Line& line) {
+  return Json::Object{{"name", line.name()},
+                      {"devices", line.devices()},
+                      {"mixed", line.mixed()},
+                      {"mixed_in_effect", line.mixed_in_effect()},
+                      {"allow_mixed", line.allow_mixed()},
+                      {"added_at", CAPF_TIME(line, added_at)},
+                      {"added_by", line.added_by()}};
+}
+
+Json to_json(const v1::GetLineResponse& response) {
+  Json::Array devices;
+  for (const v1::LineDevice& device : response.devices()) {
+    devices.emplace_back(Json::Object{{"device", device.device()},
+                                      {"mode", device.mode()},
+                                      {"effective_mode", device.effective_mode()},
+                                      {"mode_reason", text_or_null(device.mode_reason())}});
+  }
+  const Json line = to_json(response.line());
+  Json::Object members = *line.object();
+  for (auto& [name, value] : members) {
+    if (name == "devices") value = std::move(devices);
+  }
+  return members;
+}
 
 Json to_json(const v1::RecoverSiteResponse& recovered) {
   return Json::Object{{"revocations", recovered.revocations()},

@@ -35,6 +35,8 @@ Json to_json(const v1::BulkPhone& phone);
 Json to_json(const v1::Certificate& certificate);
 Json to_json(const v1::BlockedCertificate& certificate);
 Json to_json(const v1::LimitedAddress& address);
+Json to_json(const v1::Line& line);
+Json to_json(const v1::GetLineResponse& line);
 Json to_json(const v1::CertificateFinding& finding);
 Json to_json(const v1::Issuer& issuer);
 Json to_json(const v1::WireCertificate& certificate);

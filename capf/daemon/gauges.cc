@@ -20,12 +20,20 @@ void Gauges::read() {
   set_administrators(summary->expiries);
   warn_of_ends(summary->expiries);
   set_summary(*summary);
+  read_lines();
 }
 
 void Gauges::read_readiness() {
   const Status ready = readiness_.check();
   metrics_.set_not_ready(ready ? std::nullopt : std::optional(ready.error().reason));
   if (!readiness_.draining()) readiness_complaint_.report(ready);
+}
+
+void Gauges::read_lines() {
+  lines_complaint_.report(lines_.look());
+  const service::MixedCount mixed = lines_.last();
+  metrics_.set_lines_mixed("profile", mixed.mixed);
+  metrics_.set_lines_mixed("effect", mixed.in_effect);
 }
 
 void Gauges::set_summary(const Summary& summary) {

@@ -44,6 +44,7 @@
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
 #include "capf/service/sealer.h"
+#include "capf/service/shared_lines.h"
 #include "capf/service/siteclock.h"
 #include "capf/service/trust.h"
 #include "capf/web/publication.h"
@@ -85,6 +86,8 @@ class Composition final : public Server {
                    around.metrics, random_),
         phones_(around.reserved, around.configuration.policy),
         profiles_(around.reserved, around.configuration.policy),
+        lines_(around.reserved),
+        line_survey_(lines_),
         addresses_(around.reserved, around.configuration.policy),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
@@ -100,7 +103,7 @@ class Composition final : public Server {
         monitor_(around.reserved, clock_, issuers_, high_water_, record_, crl_state_, own_certificates_,
                  {around.files.keys(), around.files.crls()}),
         readiness_(monitor_),
-        gauges_(around.read_pool, readiness_, monitor_, own_certificates_, clock_, around.metrics),
+        gauges_(around.read_pool, readiness_, monitor_, line_survey_, own_certificates_, clock_, around.metrics),
         maintenance_(around.reserved, around.configuration.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         common_primes_(around.reserved, certificates_, holder_),
@@ -167,6 +170,8 @@ class Composition final : public Server {
     return {.enrolment = enrolment_,
             .phones = phones_,
             .profiles = profiles_,
+            .lines = lines_,
+            .line_survey = line_survey_,
             .addresses = addresses_,
             .operations = operations_,
             .certificates = certificates_,
@@ -243,6 +248,8 @@ class Composition final : public Server {
   service::Enrolment enrolment_;
   service::Phones phones_;
   service::Profiles profiles_;
+  service::SharedLines lines_;
+  service::LineSurvey line_survey_;
   service::Addresses addresses_;
   service::Operations operations_;
   service::Certificates certificates_;

@@ -36,13 +36,14 @@ class WithdrawalStore;
 class CheckStore;
 class SummaryStore;
 class LeaseStore;
+class LineStore;
 class CrlStore;
 class Rounds;
 
 /// One transaction. Not shared between threads. The order of locks: the issuers' lock; profiles and the site's mode;
-/// phones, several of them at once by lock_all(), in ascending order of id; the trust anchors' lock; keys; operations
-/// and certificates of these phones; counts of authentication strings, which are locked for one statement where nothing
-/// else is held.
+/// phones, several of them at once by lock_all(), in ascending order of id; lines, in ascending order of id; the trust
+/// anchors' lock; keys; operations and certificates of these phones; counts of authentication strings, which are locked
+/// for one statement where nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -68,6 +69,7 @@ class Transaction {
   virtual CheckStore& checks() = 0;
   virtual SummaryStore& summary() = 0;
   virtual LeaseStore& leases() = 0;
+  virtual LineStore& lines() = 0;
   virtual CrlStore& crls() = 0;
   virtual ProfileStore& profiles() = 0;
   /// Carries out the writes of a phone that this transaction has locked. Of what they rest on only the owners of keys

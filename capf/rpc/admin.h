@@ -66,6 +66,14 @@ class AdminService final : public v1::AdminService::Service {
                             v1::UnlockPhonesResponse* response) override;
   grpc::Status TracePhones(grpc::ServerContext* context, const v1::TracePhonesRequest* request,
                            v1::TracePhonesResponse* response) override;
+  grpc::Status AddLine(grpc::ServerContext* context, const v1::AddLineRequest* request,
+                       v1::AddLineResponse* response) override;
+  grpc::Status ListLines(grpc::ServerContext* context, const v1::ListLinesRequest* request,
+                         v1::ListLinesResponse* response) override;
+  grpc::Status GetLine(grpc::ServerContext* context, const v1::GetLineRequest* request,
+                       v1::GetLineResponse* response) override;
+  grpc::Status RemoveLine(grpc::ServerContext* context, const v1::RemoveLineRequest* request,
+                          v1::RemoveLineResponse* response) override;
   grpc::Status ScheduleOperations(grpc::ServerContext* context, const v1::ScheduleOperationsRequest* request,
                                   v1::ScheduleOperationsResponse* response) override;
   grpc::Status ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,

@@ -27,6 +27,7 @@
 #include "capf/service/profiles.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
+#include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
@@ -163,6 +164,8 @@ void to_proto(const service::BulkCheck& check, Response& response) {
 void to_proto(const service::BulkScheduled& answer, TimePoint now, v1::ScheduleSelectionResponse& out);
 void to_proto(const service::BulkCancelled& answer, TimePoint now, v1::CancelSelectionResponse& out);
 void to_proto(const Phone& phone, v1::Phone& out);
+void to_proto(const service::LineView& view, v1::Line& out);
+void to_proto(const LineMember& member, v1::LineDevice& out);
 /// Of ListPhones and SelectPhones.
 template <class Response>
 void to_proto(const service::PhonesPage& page, Response& response) {

@@ -180,6 +180,24 @@ void to_proto(const Phone& phone, v1::Phone& out) {
   last.set_status(cisco_status(attempt.kind, OperationState::kFailed, attempt.reason));
 }
 
+void to_proto(const service::LineView& view, v1::Line& out) {
+  out.set_name(view.line.name);
+  out.set_devices(static_cast<int>(view.members.size()));
+  out.set_mixed(view.mixed);
+  out.set_mixed_in_effect(view.mixed_in_effect);
+  out.set_allow_mixed(view.line.allow_mixed);
+  to_proto(view.line.added_at, *out.mutable_added_at());
+  out.set_added_by(to_utf8(view.line.added_by));
+}
+
+void to_proto(const LineMember& member, v1::LineDevice& out) {
+  const EffectiveMode effective = effective_mode(member.facts);
+  out.set_device(member.device.text());
+  out.set_mode(text(to_string(member.facts.profile)));
+  out.set_effective_mode(text(to_string(effective.mode)));
+  if (effective.reason != ModeReason::kNone) out.set_mode_reason(text(to_string(effective.reason)));
+}
+
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out) {
   out.set_id(certificate.id);
   out.set_serial(serial_text(certificate.serial));

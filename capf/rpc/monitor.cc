@@ -4,6 +4,7 @@
 #include "capf/rpc/convert.h"
 #include "capf/rpc/readiness.h"
 #include "capf/service/monitor.h"
+#include "capf/service/shared_lines.h"
 
 namespace capf::rpc {
 namespace {
@@ -53,6 +54,9 @@ grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1
       server->set_name(each.name);
       to_proto(each.seen_at, *server->mutable_seen_at());
     }
+    const service::MixedCount mixed = use_cases_.line_survey.last();
+    response->set_mixed_lines(mixed.mixed);
+    response->set_lines_mixed_in_effect(mixed.in_effect);
     return {};
   });
 }

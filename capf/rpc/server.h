@@ -23,12 +23,14 @@ class Certificates;
 class Checker;
 class Enrolment;
 class Issuers;
+class LineSurvey;
 class Monitor;
 class Operations;
 class Phones;
 class Profiles;
 class Records;
 class Recovery;
+class SharedLines;
 class Trust;
 }  // namespace capf::service
 
@@ -46,6 +48,8 @@ struct UseCases {
   service::Enrolment& enrolment;
   service::Phones& phones;
   service::Profiles& profiles;
+  service::SharedLines& lines;
+  const service::LineSurvey& line_survey;
   service::Addresses& addresses;
   service::Operations& operations;
   service::Certificates& certificates;

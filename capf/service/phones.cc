@@ -6,6 +6,7 @@
 
 #include "capf/domain/audit_store.h"
 #include "capf/domain/certificate_store.h"
+#include "capf/domain/line_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/string_store.h"
 #include "capf/service/profiles.h"
@@ -313,6 +314,7 @@ Result<PhoneView> Phones::show(const DeviceName& device) {
     }
     CAPF_LET(view.certificates, tx.certificates().of_phone(view.phone.id, 20));
     CAPF_LET(view.settings, settings_of(tx, policy_, view.phone.id));
+    CAPF_LET(view.lines, tx.lines().names_of_phone(view.phone.id));
     if (view.operation) view.status = cisco_status(view.operation->kind, view.operation->state, view.operation->reason);
     return view;
   });

@@ -21,6 +21,7 @@ struct PhoneView {
   std::vector<Certificate> certificates;  ///< newest first, at most 20
   std::string status;                     ///< in Cisco's words
   std::optional<EffectiveSettings> settings{};  ///< each with its owner
+  std::vector<std::string> lines{};       ///< names, in order
 };
 
 /// A page of phones, which may be short.

@@ -111,9 +111,12 @@ struct Servers {
   Secret recovery_word{std::string_view("word of the machine")};
   std::vector<rpc::WireCertificate> wire_certificates;
   service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer, journal};
+  service::LineSurvey line_survey{site.lines};
   rpc::UseCases use_cases{site.enrolment,
                           site.phones,
                           site.profiles,
+                          site.lines,
+                          line_survey,
                           site.addresses,
                           site.operations,
                           site.certificates,

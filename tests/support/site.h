@@ -30,6 +30,7 @@
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/profiles.h"
+#include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
 #include "tests/support/database.h"
 #include "tests/support/pki.h"
@@ -210,6 +211,7 @@ class Site {
                                Botan::system_rng()};
   service::Phones phones{database(), policy};
   service::Profiles profiles{database(), policy};
+  service::SharedLines lines{database()};
   service::Addresses addresses{database(), policy};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};
