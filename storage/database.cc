@@ -8,12 +8,14 @@
 #include "storage/changes.h"
 #include "storage/checks.h"
 #include "storage/crls.h"
+#include "storage/digest.h"
 #include "storage/issuers.h"
 #include "storage/keys.h"
 #include "storage/leases.h"
 #include "storage/operations.h"
 #include "storage/phones.h"
 #include "storage/seals.h"
+#include "storage/secrets_keys.h"
 #include "storage/servers.h"
 #include "storage/strings.h"
 #include "storage/summary.h"
@@ -47,7 +49,9 @@ class Unit final : public Transaction {
         checks_(session),
         summary_(session),
         leases_(session),
-        crls_(session) {}
+        crls_(session),
+        secrets_keys_(session),
+        digest_(session) {}
 
   TimePoint now() const override { return now_; }
   TimePoint postmaster_start() const override { return postmaster_start_; }
@@ -69,6 +73,8 @@ class Unit final : public Transaction {
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
   CrlStore& crls() override { return crls_; }
+  SecretsKeyStore& secrets_keys() override { return secrets_keys_; }
+  DigestStore& digest() override { return digest_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
   }
@@ -98,6 +104,8 @@ class Unit final : public Transaction {
   Overview summary_;
   Leases leases_;
   Crls crls_;
+  SecretsKeys secrets_keys_;
+  DigestUsers digest_;
 };
 
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {

@@ -15,7 +15,8 @@ struct ServerRecord {
   std::string version;
   TimePoint started_at;
   TimePoint seen_at;
-  std::vector<std::int64_t> issuers;  ///< issuers whose keys it has
+  std::vector<std::int64_t> issuers;    ///< issuers whose keys it has
+  std::vector<std::int64_t> secrets{};  ///< generations of keys for secrets that it has
 };
 
 class ServerStore {
