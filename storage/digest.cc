@@ -124,8 +124,8 @@ const Statement kReplace{"digest_replace",
                          "$2::bytea[], $3::bytea[]) n (id, password, ha1) where u.id = n.id"};
 const Statement kRealm{"digest_realm", "select realm from digest_site"};
 const Statement kSetRealm{"digest_set_realm",
-                          "insert into digest_site (realm) values ($1::text) on conflict (only_one) do update set "
-                          "realm = excluded.realm"};
+                          "insert into digest_site as s (realm) values ($1::text) on conflict (only_one) do update set "
+                          "realm = excluded.realm where s.realm = $2::text"};
 // Either side of the realm by the index.
 const Statement kOtherRealms{
     "digest_other_realms",
@@ -232,7 +232,9 @@ Status DigestUsers::replace_secrets(std::span<const EncryptedUser> users) {
 
 Result<std::optional<std::string>> DigestUsers::realm() { return session_.first(kRealm, Parameters(), read_text); }
 
-Status DigestUsers::set_realm(const std::string& realm) { return session_.execute(kSetRealm, Parameters(realm)); }
+Result<bool> DigestUsers::set_realm(const std::optional<std::string>& former, const std::string& realm) {
+  return session_.changes(kSetRealm, Parameters(realm, former));
+}
 
 Result<std::int64_t> DigestUsers::count_of_other_realms(const std::string& realm) {
   return session_.value(kOtherRealms, Parameters(realm), read_number);

@@ -28,7 +28,7 @@ class DigestUsers final : public DigestStore {
   Result<std::vector<EncryptedUser>> lock_older(int generation, int limit) override;
   Status replace_secrets(std::span<const EncryptedUser> users) override;
   Result<std::optional<std::string>> realm() override;
-  Status set_realm(const std::string& realm) override;
+  Result<bool> set_realm(const std::optional<std::string>& former, const std::string& realm) override;
   Result<std::int64_t> count_of_other_realms(const std::string& realm) override;
 
  private:

@@ -99,6 +99,7 @@ Option yes_option();
 
 std::vector<Command> phone_commands();
 std::vector<Command> address_commands();
+std::vector<Command> digest_commands();
 std::vector<Command> operation_commands();
 std::vector<Command> certificate_commands();
 std::vector<Command> issuer_commands();

@@ -30,6 +30,7 @@
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/commonprimes.h"
+#include "capf/service/digest_users.h"
 #include "capf/service/dossiers.h"
 #include "capf/service/enrolment.h"
 #include "capf/service/expiry.h"
@@ -84,12 +85,13 @@ class Composition final : public Server {
                    around.metrics, random_),
         phones_(around.reserved, around.configuration.policy),
         addresses_(around.reserved, around.configuration.policy),
+        digest_users_(around.reserved, around.vault, around.configuration.policy, random_),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
-                        around.configuration.policy.lsc_subject, weak_keys_.list(), random_),
+                        around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_),
         administrators_(around.reserved, *port_certificates_.site_ca().key, port_certificates_.site_ca().chain.front(),
                         clock_, high_water_, weak_keys_.list(), random_),
         records_(around.database),
@@ -113,6 +115,7 @@ class Composition final : public Server {
 
   Status open() {
     CAPF_TRY(weak_keys_.open());
+    CAPF_TRY(digest_users_.adopt_realm());
     CAPF_TRY(issuer_service_.start());
     CAPF_LET(publishing_, Publishing::open({around_.database, around_.reserved, issuers_, high_water_, clock_,
                                             crl_state_, own_certificates_, around_.metrics},
@@ -164,6 +167,7 @@ class Composition final : public Server {
     return {.enrolment = enrolment_,
             .phones = phones_,
             .addresses = addresses_,
+            .digest_users = digest_users_,
             .operations = operations_,
             .certificates = certificates_,
             .checker = checker_,
@@ -216,6 +220,7 @@ class Composition final : public Server {
     gauges_.read();
     listeners_.tick();
     weak_keys_.tick();
+    around_.secrets_files.tick();
     port_certificates_.keep([this] {
       administrators_.set_site_certificate(port_certificates_.site_ca().chain.front());
       return listeners_.replace_certificates();
@@ -239,6 +244,7 @@ class Composition final : public Server {
   service::Enrolment enrolment_;
   service::Phones phones_;
   service::Addresses addresses_;
+  service::DigestUsers digest_users_;
   service::Operations operations_;
   service::Certificates certificates_;
   service::Trust trust_;

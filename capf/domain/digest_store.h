@@ -64,7 +64,8 @@ class DigestStore {
 
   /// The realm of the site's servers; nothing before their first start.
   virtual Result<std::optional<std::string>> realm() = 0;
-  virtual Status set_realm(const std::string& realm) = 0;
+  /// @param former what realm() was. @return false where it is another one by now.
+  virtual Result<bool> set_realm(const std::optional<std::string>& former, const std::string& realm) = 0;
   /// How many users have HA1s of another realm than this one; counts at most 1,000.
   virtual Result<std::int64_t> count_of_other_realms(const std::string& realm) = 0;
 };

@@ -21,6 +21,7 @@ class Administrators;
 class Attempts;
 class Certificates;
 class Checker;
+class DigestUsers;
 class Enrolment;
 class Issuers;
 class Monitor;
@@ -45,6 +46,7 @@ struct UseCases {
   service::Enrolment& enrolment;
   service::Phones& phones;
   service::Addresses& addresses;
+  service::DigestUsers& digest_users;
   service::Operations& operations;
   service::Certificates& certificates;
   service::Checker& checker;

@@ -79,7 +79,7 @@ Result<std::string> servers_without(Transaction& tx, std::int64_t id) {
 
 Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
                  std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
-                 Botan::RandomNumberGenerator& random)
+                 const ca::Vault& vault, Botan::RandomNumberGenerator& random)
     : database_(database),
       clock_(clock),
       keys_(keys),
@@ -88,6 +88,7 @@ Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, Issu
       status_url_(std::move(status_url)),
       lsc_subject_(lsc_subject),
       blacklist_(blacklist),
+      vault_(vault),
       random_(random) {}
 
 Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
@@ -242,6 +243,7 @@ Status Issuers::refresh() {
   ServerRecord self;
   self.name = server_;
   self.version = version();
+  self.secrets = vault_.generations();
   for (const IssuerRecord& record : records) {
     const auto issuer = keys_.find(record.id);
     const Status able = issuer ? issuer->key().ready() : open_key(record);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "capf/domain/database.h"
+#include "capf/domain/digest.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/policy.h"
 #include "capf/service/bulk.h"
@@ -19,6 +20,7 @@ struct PhoneView {
   std::optional<Operation> operation;     ///< the open one, or the last
   std::vector<Certificate> certificates;  ///< newest first, at most 20
   std::string status;                     ///< in Cisco's words
+  PhoneDigest digest;
 };
 
 /// A page of phones, which may be short.

@@ -114,6 +114,7 @@ struct Servers {
   rpc::UseCases use_cases{site.enrolment,
                           site.phones,
                           site.addresses,
+                          site.digest_users,
                           site.operations,
                           site.certificates,
                           checker,
