@@ -24,6 +24,8 @@ void set_time(google::protobuf::Timestamp& field, TimePoint time);
 
 Json to_json(const v1::Phone& phone);
 Json to_json(const v1::GetPhoneResponse& phone);
+Json to_json(const v1::DigestUser& user);
+Json to_json(const v1::GetDigestUserResponse& response);
 Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
 /// With its string.
