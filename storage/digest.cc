@@ -108,7 +108,9 @@ const Statement kAssignments{
     "digest_assignments",
     "select " + kUser + ", " + kSecret +
         ", d.phone_id, coalesce(p.device, ''), coalesce(r.mode, 'nonsecure'), l.sha256 from digest_users u "
-        "left join phone_digest d on coalesce(d.login_id, d.user_id) = u.id "
+        // The second condition says nothing new, but lets a merge begin there.
+        "left join phone_digest d on coalesce(d.login_id, d.user_id) = u.id and "
+        "coalesce(d.login_id, d.user_id) >= $1::bigint "
         "left join phones p on p.id = d.phone_id left join profiles r on r.id = p.profile_id "
         "left join lateral (select case when c.revoked_at is null then c.sha256 end as sha256 from certificates c "
         "where c.phone_id = d.phone_id and c.kind = 'lsc' and c.confirmed_at is not null order by c.id desc limit 1) l "
