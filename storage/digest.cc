@@ -59,8 +59,7 @@ std::optional<std::string> unless_empty(const std::string& text) {
   return text;
 }
 
-const Statement kNextIds{"digest_next_ids",
-                         "select nextval('digest_users_id_seq') from generate_series(1, $1::int)"};
+const Statement kNextIds{"digest_next_ids", "select nextval('digest_users_id_seq') from generate_series(1, $1::int)"};
 const Statement kAdd{"digest_add",
                      "insert into digest_users (id, name, password, ha1, realm) select * from unnest($1::bigint[], "
                      "$2::text[], $3::bytea[], $4::bytea[], $5::text[]) on conflict (name) do nothing returning name"};
@@ -117,10 +116,9 @@ const Statement kAssignments{
         "on true where u.id >= $1::bigint and (u.id > $1::bigint or coalesce(d.phone_id, 0) > $2::bigint) "
         "order by u.id, d.phone_id limit $3::int"};
 
-const Statement kLockOlder{"digest_lock_older",
-                           "select u.id, " + kSecret +
-                               " from digest_users u where u.generation < $1::smallint "
-                               "order by u.generation, u.id limit $2::int for update"};
+const Statement kLockOlder{"digest_lock_older", "select u.id, " + kSecret +
+                                                    " from digest_users u where u.generation < $1::smallint "
+                                                    "order by u.generation, u.id limit $2::int for update"};
 const Statement kReplace{"digest_replace",
                          "update digest_users u set password = n.password, ha1 = n.ha1 from unnest($1::bigint[], "
                          "$2::bytea[], $3::bytea[]) n (id, password, ha1) where u.id = n.id"};

@@ -199,8 +199,8 @@ Result<Bytes> encrypt_symmetric_key(const Secret& key, const Secret& passphrase)
   const Pkcs8Ptr plain(PKCS8_PRIV_KEY_INFO_new());
   auto* octets = static_cast<unsigned char*>(OPENSSL_memdup(key.view().data(), key.view().size()));
   if (!plain || octets == nullptr ||
-      PKCS8_pkey_set0(plain.get(), OBJ_nid2obj(NID_aes_256_gcm), 0, V_ASN1_UNDEF, nullptr, octets,
-                      kSymmetricKeySize) != 1) {
+      PKCS8_pkey_set0(plain.get(), OBJ_nid2obj(NID_aes_256_gcm), 0, V_ASN1_UNDEF, nullptr, octets, kSymmetricKeySize) !=
+          1) {
     OPENSSL_clear_free(octets, octets == nullptr ? 0 : kSymmetricKeySize);
     return fail_internal("encrypting a key: " + errors.text());
   }

@@ -85,9 +85,8 @@ Result<std::shared_ptr<const Secret>> Vault::key(int generation) const {
   const std::shared_lock lock(mutex_);
   const auto found = keys_.find(generation);
   if (found != keys_.end()) return found->second;
-  return fail(Reason::kSecretsKeyAbsent,
-              "this server does not have keys/secrets-" + std::to_string(generation) +
-                  ".key: copy it from the server on which it was made");
+  return fail(Reason::kSecretsKeyAbsent, "this server does not have keys/secrets-" + std::to_string(generation) +
+                                             ".key: copy it from the server on which it was made");
 }
 
 Result<Bytes> Vault::encrypt(int generation, const Cell& cell, const Secret& secret,

@@ -121,10 +121,13 @@ Result<int> log_out(const Arguments& arguments, Connection& server) {
 std::vector<Command> digest_commands() {
   const Option user{"USER", Option::Kind::kText, "up to 64 characters, no ':' among them", true};
   const Option device{"DEVICE", Option::Kind::kDevice, "the device name", true};
-  const Option password{"--password", Option::Kind::kChoice,
+  const Option password{"--password",
+                        Option::Kind::kChoice,
                         "'-' reads it from standard input, 8 to 30 characters, a line for each user (default: the "
                         "server makes one)",
-                        false, false, {"-"}};
+                        false,
+                        false,
+                        {"-"}};
   const Option hash_only{"--hash-only", Option::Kind::kFlag,
                          "keep HA1s for the site's realm alone: for phones where a person types the password"};
   return {

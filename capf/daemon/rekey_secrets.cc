@@ -27,7 +27,8 @@ const char* const kCommand = "capfd site rekey-secrets";
 Result<int> next_generation(const Machine& machine, Botan::RandomNumberGenerator& random) {
   CAPF_LET(const auto records, in_read(*machine.database, [](Transaction& tx) { return tx.secrets_keys().list(); }));
   if (records.empty()) {
-    return fail(Reason::kInvalidConfiguration, "the site has no key for secrets yet: the first start of a server makes it");
+    return fail(Reason::kInvalidConfiguration,
+                "the site has no key for secrets yet: the first start of a server makes it");
   }
   const SecretsKeyRecord& last = records.back();
   // Active with former ones beside it: their secrets are not all encrypted again. Not active: it was only made.
@@ -44,7 +45,8 @@ Result<int> next_generation(const Machine& machine, Botan::RandomNumberGenerator
   } else {
     CAPF_LET(record.check_value, make_secrets_key(machine.files, machine.passphrase, generation, random));
   }
-  CAPF_LET(const bool added, in_write(*machine.database, [&](Transaction& tx) { return tx.secrets_keys().add(record); }));
+  CAPF_LET(const bool added,
+           in_write(*machine.database, [&](Transaction& tx) { return tx.secrets_keys().add(record); }));
   if (!added) return fail(Reason::kChangedMeanwhile, "the same command runs elsewhere");
   return generation;
 }

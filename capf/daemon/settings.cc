@@ -396,7 +396,8 @@ const std::vector<Group>& groups() {
       {"digest",
        "",
        {{"realm",
-         "the realm of digest authentication, which is the SIP server's; the same on every server of a site; while only "
+         "the realm of digest authentication, which is the SIP server's; the same on every server of a site; while "
+         "only "
          "HA1s are kept of a user's password, it stays as it is",
          text(AT(policy.digest_realm), is_realm, "has 1 to 128 printable characters")}}},
       {"limits",

@@ -24,8 +24,8 @@ bool is_text(std::string_view text, int least, int most) {
 }  // namespace
 
 Status check_digest_user(std::string_view name) {
-  const bool good = is_text(name, 1, 64) && name.find(':') == std::string_view::npos && name.front() != ' ' &&
-                    name.back() != ' ';
+  const bool good =
+      is_text(name, 1, 64) && name.find(':') == std::string_view::npos && name.front() != ' ' && name.back() != ' ';
   if (!good) return fail(Reason::kInvalidDigestUser);
   return {};
 }

@@ -227,7 +227,8 @@ grpc::Status AdminService::TracePhones(grpc::ServerContext* context, const v1::T
   });
 }
 
-grpc::Status AdminService::AddDigestUsers(grpc::ServerContext* context, const v1::AddDigestUsersRequest* request, v1::AddDigestUsersResponse* response) {
+grpc::Status AdminService::AddDigestUsers(grpc::ServerContext* context, const v1::AddDigestUsersRequest* request,
+                                          v1::AddDigestUsersResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const auto generated,
              use_cases_.digest_users.add(call.actor, take_digest_users(*request), request->hash_only()));
@@ -236,7 +237,8 @@ grpc::Status AdminService::AddDigestUsers(grpc::ServerContext* context, const v1
   });
 }
 
-grpc::Status AdminService::SetDigestPassword(grpc::ServerContext* context, const v1::SetDigestPasswordRequest* request, v1::SetDigestPasswordResponse* response) {
+grpc::Status AdminService::SetDigestPassword(grpc::ServerContext* context, const v1::SetDigestPasswordRequest* request,
+                                             v1::SetDigestPasswordResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     const service::DigestPassword user = take_digest_password(*request);
     CAPF_LET(const Secret generated, use_cases_.digest_users.set_password(call.actor, user, request->hash_only()));
@@ -245,7 +247,8 @@ grpc::Status AdminService::SetDigestPassword(grpc::ServerContext* context, const
   });
 }
 
-grpc::Status AdminService::ListDigestUsers(grpc::ServerContext* context, const v1::ListDigestUsersRequest* request, v1::ListDigestUsersResponse* response) {
+grpc::Status AdminService::ListDigestUsers(grpc::ServerContext* context, const v1::ListDigestUsersRequest* request,
+                                           v1::ListDigestUsersResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const std::vector<DigestUser> users, use_cases_.digest_users.list(page));
@@ -255,7 +258,8 @@ grpc::Status AdminService::ListDigestUsers(grpc::ServerContext* context, const v
   });
 }
 
-grpc::Status AdminService::GetDigestUser(grpc::ServerContext* context, const v1::GetDigestUserRequest* request, v1::GetDigestUserResponse* response) {
+grpc::Status AdminService::GetDigestUser(grpc::ServerContext* context, const v1::GetDigestUserRequest* request,
+                                         v1::GetDigestUserResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_TRY(check_digest_user(request->name()));
     CAPF_LET(const service::DigestUserView view, use_cases_.digest_users.show(request->name()));
@@ -264,7 +268,9 @@ grpc::Status AdminService::GetDigestUser(grpc::ServerContext* context, const v1:
   });
 }
 
-grpc::Status AdminService::RevealDigestPassword(grpc::ServerContext* context, const v1::RevealDigestPasswordRequest* request, v1::RevealDigestPasswordResponse* response) {
+grpc::Status AdminService::RevealDigestPassword(grpc::ServerContext* context,
+                                                const v1::RevealDigestPasswordRequest* request,
+                                                v1::RevealDigestPasswordResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_TRY(check_digest_user(request->name()));
     CAPF_LET(const Secret password, use_cases_.digest_users.reveal(call.actor, request->name()));
@@ -273,7 +279,8 @@ grpc::Status AdminService::RevealDigestPassword(grpc::ServerContext* context, co
   });
 }
 
-grpc::Status AdminService::RemoveDigestUser(grpc::ServerContext* context, const v1::RemoveDigestUserRequest* request, v1::RemoveDigestUserResponse*) {
+grpc::Status AdminService::RemoveDigestUser(grpc::ServerContext* context, const v1::RemoveDigestUserRequest* request,
+                                            v1::RemoveDigestUserResponse*) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_TRY(check_digest_user(request->name()));
     return use_cases_.digest_users.remove(call.actor, request->name());
@@ -298,7 +305,9 @@ grpc::Status AdminService::ExportDigestUsers(grpc::ServerContext* context, const
   });
 }
 
-grpc::Status AdminService::SetPhoneDigestUser(grpc::ServerContext* context, const v1::SetPhoneDigestUserRequest* request, v1::SetPhoneDigestUserResponse*) {
+grpc::Status AdminService::SetPhoneDigestUser(grpc::ServerContext* context,
+                                              const v1::SetPhoneDigestUserRequest* request,
+                                              v1::SetPhoneDigestUserResponse*) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     std::optional<std::string> user;
@@ -308,7 +317,8 @@ grpc::Status AdminService::SetPhoneDigestUser(grpc::ServerContext* context, cons
   });
 }
 
-grpc::Status AdminService::LoginPhone(grpc::ServerContext* context, const v1::LoginPhoneRequest* request, v1::LoginPhoneResponse* response) {
+grpc::Status AdminService::LoginPhone(grpc::ServerContext* context, const v1::LoginPhoneRequest* request,
+                                      v1::LoginPhoneResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_TRY(check_digest_user(request->user()));
@@ -318,7 +328,8 @@ grpc::Status AdminService::LoginPhone(grpc::ServerContext* context, const v1::Lo
   });
 }
 
-grpc::Status AdminService::LogoutPhone(grpc::ServerContext* context, const v1::LogoutPhoneRequest* request, v1::LogoutPhoneResponse* response) {
+grpc::Status AdminService::LogoutPhone(grpc::ServerContext* context, const v1::LogoutPhoneRequest* request,
+                                       v1::LogoutPhoneResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_LET(const std::string user, use_cases_.digest_users.log_out(call.actor, device));

@@ -80,8 +80,8 @@ Status DigestUsers::adopt_realm() {
     if (former == realm) return {};
     CAPF_LET(const auto servers, tx.servers().alive());
     if (former && !servers.empty()) {
-      return fail(Reason::kInvalidConfiguration, "digest.realm is \"" + realm + "\" here, and \"" + *former +
-                                                     "\" on " + servers.front().name +
+      return fail(Reason::kInvalidConfiguration, "digest.realm is \"" + realm + "\" here, and \"" + *former + "\" on " +
+                                                     servers.front().name +
                                                      ", which ran within the last 30 seconds: all servers of a site "
                                                      "have the same one");
     }
@@ -93,8 +93,8 @@ Status DigestUsers::adopt_realm() {
     }
     CAPF_LET(const bool set, tx.digest().set_realm(former, realm));
     if (!set) return fail(Reason::kChangedMeanwhile, "another server has started with another digest.realm");
-    return tx.audit().add(done({ActorKind::kSystem, "capfd", ""}, "site.digest_realm", realm,
-                               former ? "before: " + *former : ""));
+    return tx.audit().add(
+        done({ActorKind::kSystem, "capfd", ""}, "site.digest_realm", realm, former ? "before: " + *former : ""));
   });
   // A standby of a site whose primary no server of this version has seen yet.
   if (!adopted && !present && adopted.error().reason == Reason::kDatabaseReadOnly) return {};
@@ -239,8 +239,8 @@ Status DigestUsers::begin_export(const Actor& actor) {
 }
 
 Result<DigestExportRow> DigestUsers::opened(const DigestAssignment& assignment) const {
-  DigestExportRow row{assignment.user.name, policy_.digest_realm, {}, assignment.device, assignment.mode,
-                      assignment.lsc};
+  DigestExportRow row{assignment.user.name, policy_.digest_realm, {},
+                      assignment.device,    assignment.mode,      assignment.lsc};
   const std::int64_t id = assignment.user.id;
   if (assignment.secret.password) {
     CAPF_LET(const Secret password, vault_.decrypt(password_of(id), *assignment.secret.password));
@@ -254,9 +254,8 @@ Result<DigestExportRow> DigestUsers::opened(const DigestAssignment& assignment) 
 }
 
 Result<DigestExportPage> DigestUsers::export_page(const DigestCursor& after) {
-  CAPF_LET(const auto assignments, in_read(database_, [&](Transaction& tx) {
-             return tx.digest().assignments(after, kExportedAtOnce);
-           }));
+  CAPF_LET(const auto assignments,
+           in_read(database_, [&](Transaction& tx) { return tx.digest().assignments(after, kExportedAtOnce); }));
   DigestExportPage page;
   for (const DigestAssignment& assignment : assignments) {
     auto row = opened(assignment);

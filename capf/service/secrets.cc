@@ -38,9 +38,9 @@ Status SecretsRekeying::check_servers(int generation) {
     if (!has) without.push_back(server.name);
   }
   if (without.empty()) return {};
-  return fail(Reason::kSecretsKeyNotReady,
-              listed(without) + (without.size() == 1 ? " does" : " do") + " not have keys/secrets-" +
-                  std::to_string(generation) + ".key: copy the file there, and give the command again");
+  return fail(Reason::kSecretsKeyNotReady, listed(without) + (without.size() == 1 ? " does" : " do") +
+                                               " not have keys/secrets-" + std::to_string(generation) +
+                                               ".key: copy the file there, and give the command again");
 }
 
 Status SecretsRekeying::activate(int generation) {

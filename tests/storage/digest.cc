@@ -1,10 +1,11 @@
+#include "capf/ca/digest.h"
+
 #include <map>
 #include <set>
 
 #include <botan/system_rng.h>
 #include <catch2/catch.hpp>
 
-#include "capf/ca/digest.h"
 #include "capf/domain/digest_store.h"
 #include "capf/domain/secrets_key_store.h"
 #include "capf/domain/server_store.h"
@@ -110,8 +111,7 @@ TEST_CASE("of a hash-only user the HA1s of the realm are kept, and no password")
   const auto rows = exported(site);
   // By openssl, in shared vectors: 4711, ccmsipline, s3cret-9Qx!
   CHECK(rows.at({"4711", ""}).ha1.md5.text() == "59800db8f19da810d26a4123299d1478");
-  CHECK(rows.at({"4711", ""}).ha1.sha256.text() ==
-        "5db1bb40306685e1e0921ef6fef4a782a92a7bce1516eae7eba37a220b87e1ea");
+  CHECK(rows.at({"4711", ""}).ha1.sha256.text() == "5db1bb40306685e1e0921ef6fef4a782a92a7bce1516eae7eba37a220b87e1ea");
   CHECK(rows.at({"4711", ""}).ha1.sha512_256.text() ==
         "720b83001383c174bf9123ffb08be42056492193fe27a4705b2b6744f41864d1");
   const Ha1 of_password = ca::make_ha1("4712", "ccmsipline", Secret(std::string_view("s3cret-9Qx!")));
@@ -187,7 +187,8 @@ TEST_CASE("a secret that SQL copies to another row, or changes, is refused with 
   Site site;
   add(site, "4711");
   add(site, "4712", "another secret");
-  site.sql("update digest_users set password = (select password from digest_users where name = '4712') where name = '4711'");
+  site.sql(
+      "update digest_users set password = (select password from digest_users where name = '4712') where name = '4711'");
   CHECK(reason(site.digest_users.reveal(site.administrator, "4711")) == Reason::kSecretBroken);
   CHECK(revealed(site, "4712") == "another secret");
   const auto page = site.digest_users.export_page({});
@@ -203,8 +204,9 @@ TEST_CASE("pages of the export meet every user and phone once") {
   for (int i = 0; i < 400; ++i) users.push_back(user("user" + std::to_string(i)));
   must(site.digest_users.add(site.administrator, users, false));
   // 650 phones have the first user, 50 the second one; the others have none.
-  site.sql("insert into phone_digest (phone_id, user_id) select p.id, u.id from phones p join digest_users u "
-           "on u.name = case when p.device < 'SEP1650' then 'user0' else 'user1' end");
+  site.sql(
+      "insert into phone_digest (phone_id, user_id) select p.id, u.id from phones p join digest_users u "
+      "on u.name = case when p.device < 'SEP1650' then 'user0' else 'user1' end");
   const auto rows = exported(site);
   CHECK(rows.size() == 700 + 398);
   std::map<std::string, int> counts;
@@ -231,7 +233,9 @@ TEST_CASE("the realm is the site's: another server's, and one that HA1s depend o
   SitePolicy other = site.policy;
   other.digest_realm = "example.org";
   service::DigestUsers elsewhere(site.database(), site.vault(), other, Botan::system_rng());
-  must(in_write(site.database(), [](Transaction& tx) { return tx.servers().see({"a.example:1:00", "1", {}, {}, {}}); }));
+  must(in_write(site.database(), [](Transaction& tx) {
+    return tx.servers().see({"a.example:1:00", "1", {}, {}, {}});
+  }));
   CHECK(reason(elsewhere.adopt_realm()) == Reason::kInvalidConfiguration);
   must(in_write(site.database(), [](Transaction& tx) { return tx.servers().remove("a.example:1:00"); }));
   add(site, "4711", "s3cret-9Qx!", true);

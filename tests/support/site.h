@@ -231,10 +231,9 @@ class Site {
   service::Certificates certificates{database()};
   service::Trust trust{database(), blacklist};
   KeyFolder key_folder;
-  service::Issuers issuers{database(),          clock_,        *issuers_,
-                           key_folder,          "this server", "http://capf.example:3807",
-                           SubjectForm::kPlain, blacklist,     *vault_,
-                           Botan::system_rng()};
+  service::Issuers issuers{
+      database(),          clock_,    *issuers_, key_folder,         "this server", "http://capf.example:3807",
+      SubjectForm::kPlain, blacklist, *vault_,   Botan::system_rng()};
 };
 
 /// Waits until so many sessions wait for locks.

@@ -42,8 +42,7 @@ struct State {
       const auto key = ca::decrypt_key(read_secret_file(files.key(name)).value().view(), passphrase);
       all = all && key && (*key)->public_key() == half;
     }
-    const auto symmetric =
-        ca::decrypt_symmetric_key(read_secret_file(files.secrets_key(1)).value().view(), passphrase);
+    const auto symmetric = ca::decrypt_symmetric_key(read_secret_file(files.secrets_key(1)).value().view(), passphrase);
     all = all && symmetric && symmetric->text() == secrets.text();
     return all;
   }
