@@ -60,9 +60,11 @@ std::optional<std::string> unless_empty(const std::string& text) {
 }
 
 const Statement kNextIds{"digest_next_ids", "select nextval('digest_users_id_seq') from generate_series(1, $1::int)"};
-const Statement kAdd{"digest_add",
-                     "insert into digest_users (id, name, password, ha1, realm) select * from unnest($1::bigint[], "
-                     "$2::text[], $3::bytea[], $4::bytea[], $5::text[]) on conflict (name) do nothing returning name"};
+const Statement kAdd{
+    "digest_add",
+    "insert into digest_users (id, name, password, ha1, realm) select n.id, n.name, n.password, n.ha1, "
+    "n.realm from unnest($1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::text[]) "
+    "n (id, name, password, ha1, realm) on conflict (name) do nothing returning name"};
 const Statement kFind{"digest_find", kSelect + "where u.name = $1::text"};
 const Statement kLock{"digest_lock", kSelect + "where u.name = $1::text for update"};
 const Statement kHold{"digest_hold", kSelect + "where u.name = $1::text for key share"};

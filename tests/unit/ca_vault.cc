@@ -46,7 +46,7 @@ TEST_CASE("a secret is what it was, in the cell for which it was encrypted") {
   CHECK(keys.vault.decrypt(kCell, none).value().empty());
 }
 
-TEST_CASE("another site's vault, made by the same key, opens it; with another key none does") {
+TEST_CASE("a vault with the same key opens a secret, and one with another key does not") {
   const Keys keys;
   ca::Vault same;
   REQUIRE(same.add(1, keys.key));
