@@ -8,6 +8,7 @@
 #include "storage/changes.h"
 #include "storage/checks.h"
 #include "storage/crls.h"
+#include "storage/digest.h"
 #include "storage/issuers.h"
 #include "storage/keys.h"
 #include "storage/leases.h"
@@ -16,6 +17,7 @@
 #include "storage/phones.h"
 #include "storage/profiles.h"
 #include "storage/seals.h"
+#include "storage/secrets_keys.h"
 #include "storage/servers.h"
 #include "storage/strings.h"
 #include "storage/summary.h"
@@ -49,8 +51,10 @@ class Unit final : public Transaction {
         checks_(session),
         summary_(session),
         leases_(session),
-        lines_(session),
         crls_(session),
+        secrets_keys_(session),
+        digest_(session),
+        lines_(session),
         profiles_(session) {}
 
   TimePoint now() const override { return now_; }
@@ -75,6 +79,8 @@ class Unit final : public Transaction {
   LineStore& lines() override { return lines_; }
   CrlStore& crls() override { return crls_; }
   ProfileStore& profiles() override { return profiles_; }
+  SecretsKeyStore& secrets_keys() override { return secrets_keys_; }
+  DigestStore& digest() override { return digest_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
   }
@@ -106,6 +112,8 @@ class Unit final : public Transaction {
   Lines lines_;
   Crls crls_;
   Profiles profiles_;
+  SecretsKeys secrets_keys_;
+  DigestUsers digest_;
 };
 
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {

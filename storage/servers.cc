@@ -12,12 +12,17 @@ const Statement kSee{"servers_see",
                      "insert into servers (name, version, issuers, settings) values ($1::text, $2::text, "
                      "string_to_array($3::text, ',')::bigint[], $4::text::jsonb) on conflict (name) do update "
                      "set seen_at = now(), issuers = excluded.issuers"};
+                     "insert into servers (name, version, issuers, secrets) values ($1::text, $2::text, "
+                     "string_to_array($3::text, ',')::bigint[], string_to_array($4::text, ',')::bigint[]) "
+                     "on conflict (name) do update "
+                     "set seen_at = now(), issuers = excluded.issuers, secrets = excluded.secrets"};
 const Statement kForget{"servers_forget", "delete from servers where seen_at < now() - interval '1 hour'"};
 const Statement kRemove{"servers_remove", "delete from servers where name = $1::text"};
 const std::string kSelect =
     "select s.name, s.version, microseconds(s.started_at), microseconds(s.seen_at), array_to_string(s.issuers, ','), "
     "s.settings is not null, " +
     settings_lines("coalesce(s.settings, '{}')") + " from servers s ";
+    "array_to_string(s.secrets, ',') from servers s ";
 const Statement kAlive{"servers_alive", kSelect + "where s.seen_at > now() - interval '30 seconds' order by s.name"};
 // A name begins with that of its machine.
 const Statement kSilent{"servers_silent",
@@ -54,6 +59,7 @@ ServerRecord read(Columns& columns) {
   const bool told = columns.boolean();
   Settings settings = read_settings(columns);
   if (told) server.settings = std::move(settings);
+  server.secrets = split(columns.text());
   return server;
 }
 
@@ -63,6 +69,7 @@ Status Servers::see(const ServerRecord& server) {
   CAPF_TRY(session_.execute(kForget, Parameters()));
   return session_.execute(kSee, Parameters(server.name, server.version, join(server.issuers),
                                            server.settings ? std::optional(json_of(*server.settings)) : std::nullopt));
+  return session_.execute(kSee, Parameters(server.name, server.version, join(server.issuers), join(server.secrets)));
 }
 
 Status Servers::remove(const std::string& name) { return session_.execute(kRemove, Parameters(name)); }

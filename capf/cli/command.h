@@ -101,6 +101,7 @@ std::vector<Command> phone_commands();
 std::vector<Command> profile_commands();
 std::vector<Command> address_commands();
 std::vector<Command> line_commands();
+std::vector<Command> digest_commands();
 std::vector<Command> operation_commands();
 std::vector<Command> certificate_commands();
 std::vector<Command> issuer_commands();

@@ -91,14 +91,17 @@ capf::Status Connection::connect() {
   return {};
 }
 
+/// For changes while a database is behind.
+void Connection::add_words(grpc::ClientContext& context) const {
+  for (const Secret& word : words_) context.AddMetadata(kRecoveryWordField, std::string(word.text()));
+}
+
 #define CAPF_CLI_DEFINE(service, method)                                               \
   Result<v1::method##Response> Connection::call(const v1::method##Request& request) {  \
     CAPF_TRY(connect());                                                               \
     grpc::ClientContext context;                                                       \
     context.set_deadline(until(kDeadline));                                            \
-    for (const Secret& word : words_) {                                                \
-      context.AddMetadata(kRecoveryWordField, std::string(word.text()));               \
-    }                                                                                  \
+    add_words(context);                                                                \
     v1::method##Response response;                                                     \
     const grpc::Status status = stubs_->service->method(&context, request, &response); \
     if (!status.ok()) return fail(client::to_error(status));                           \
@@ -139,6 +142,25 @@ capf::Status Connection::watch(std::string cursor, const std::function<bool(cons
     stubs_.reset();
     CAPF_TRY(connect());
   }
+}
+
+capf::Status Connection::export_digest_users(const std::function<capf::Status(const v1::DigestExportRow&)>& each) {
+  CAPF_TRY(connect());
+  grpc::ClientContext context;
+  context.set_deadline(until(kStreamDeadline));
+  add_words(context);
+  const auto stream = stubs_->admin->ExportDigestUsers(&context, {});
+  v1::DigestExportRow row;
+  while (stream->Read(&row)) {
+    const capf::Status taken = each(row);
+    if (taken) continue;
+    context.TryCancel();
+    stream->Finish();
+    return taken;
+  }
+  const grpc::Status status = stream->Finish();
+  if (!status.ok()) return fail(client::to_error(status));
+  return {};
 }
 
 namespace {

@@ -26,6 +26,9 @@
   X(admin, GetEffectiveSettings) X(admin, SetSecurityMode)                                                 \
   X(admin, AddLine) X(admin, ListLines) X(admin, GetLine) X(admin, RemoveLine)                             \
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
+  X(admin, AddDigestUsers) X(admin, SetDigestPassword) X(admin, ListDigestUsers) X(admin, GetDigestUser)   \
+  X(admin, RevealDigestPassword) X(admin, RemoveDigestUser) X(admin, SetPhoneDigestUser)                   \
+  X(admin, LoginPhone) X(admin, LogoutPhone)                                                               \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \
@@ -39,6 +42,10 @@
   X(admin, DisableAdministrator) X(admin, GetSite) X(admin, RecoverSite)                                   \
   X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary) X(monitor, ListPending)
 // clang-format on
+
+namespace grpc {
+class ClientContext;
+}
 
 namespace capf::cli {
 
@@ -70,6 +77,8 @@ class Connection {
   /// Calls `each` for every change until it returns false, the stream breaks, or the server ends it. A stream that has
   /// lasted an hour is continued where it ended.
   capf::Status watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each);
+  /// Calls `each` for every row of the export of digest users, until it fails.
+  capf::Status export_digest_users(const std::function<capf::Status(const v1::DigestExportRow&)>& each);
   /// The health of each server of the place, all asked at the same time. Errors: those of find_endpoint().
   Result<std::vector<Health>> health();
   /// From now on all calls together, with connecting, must end within this time.
@@ -80,6 +89,7 @@ class Connection {
  private:
   struct Stubs;
   capf::Status connect();
+  void add_words(grpc::ClientContext& context) const;
   /// The time at which a call that may take so long is given up.
   std::chrono::system_clock::time_point until(std::chrono::milliseconds length) const;
 

@@ -117,6 +117,23 @@ Json to_json(const v1::Phone& phone) { return phone_members(phone); }
 namespace {
 
 Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
+Json to_json(const v1::DigestUser& user) {
+  return Json::Object{{"name", user.name()},
+                      {"hash_only", user.hash_only()},
+                      {"realm", text_or_null(user.realm())},
+                      {"created_at", CAPF_TIME(user, created_at)},
+                      {"password_set_at", CAPF_TIME(user, password_set_at)}};
+}
+
+Json to_json(const v1::GetDigestUserResponse& response) {
+  const Json user = to_json(response.user());
+  Json::Object members = *user.object();
+  members.emplace_back("phones", response.phones());
+  members.emplace_back("devices", Json::Array(response.devices().begin(), response.devices().end()));
+  return members;
+}
+
+Json to_json(const v1::GetPhoneResponse& response) {
   Json::Object members = phone_members(response.phone());
   members.emplace_back("status", text_or_null(response.status()));
   members.emplace_back("settings", std::move(settings));
@@ -125,6 +142,9 @@ Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
   Json::Array certificates;
   for (const auto& certificate : response.certificates()) certificates.push_back(to_json(certificate));
   members.emplace_back("certificates", std::move(certificates));
+  members.emplace_back("digest_user", text_or_null(response.digest_user()));
+  members.emplace_back("logged_in_user", text_or_null(response.logged_in_user()));
+  members.emplace_back("logged_in_at", CAPF_TIME(response, logged_in_at));
   return members;
 }
 

@@ -27,6 +27,8 @@ Json to_json(const v1::GetPhoneResponse& phone);
 /// The same with "mic (profile)" for a setting.
 Json with_settings_in_words(const v1::GetPhoneResponse& phone);
 Json to_json(const v1::Profile& profile);
+Json to_json(const v1::DigestUser& user);
+Json to_json(const v1::GetDigestUserResponse& response);
 Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
 /// With its string.

@@ -234,6 +234,14 @@ std::vector<Command> site_commands() {
         yes_option(),
         output_option()},
        recover},
+      {"site rekey-secrets",
+       "Encrypts the secrets of the database under a new key; run it on a server, and again where it was interrupted",
+       "capfctl site rekey-secrets",
+       {{"--passphrase", Option::Kind::kText,
+         "where it is: file:PATH, fd:N, env:NAME or credential:NAME (default: as capfd.toml says)"}},
+       [](const Arguments& arguments, Connection& server) {
+         return run_capfd("site rekey-secrets", {"--passphrase"}, arguments, server);
+       }},
   };
 }
 

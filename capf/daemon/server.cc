@@ -30,6 +30,7 @@
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/commonprimes.h"
+#include "capf/service/digest_users.h"
 #include "capf/service/dossiers.h"
 #include "capf/service/enrolment.h"
 #include "capf/service/expiry.h"
@@ -89,6 +90,7 @@ class Composition final : public Server {
         lines_(around.reserved),
         line_survey_(lines_),
         addresses_(around.reserved, around.configuration.policy),
+        digest_users_(around.reserved, around.vault, around.configuration.policy, random_),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
@@ -96,6 +98,7 @@ class Composition final : public Server {
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), random_,
                         site_settings(around.configuration.policy)),
+                        around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_),
         administrators_(around.reserved, *port_certificates_.site_ca().key, port_certificates_.site_ca().chain.front(),
                         clock_, high_water_, weak_keys_.list(), random_),
         records_(around.database),
@@ -119,6 +122,7 @@ class Composition final : public Server {
 
   Status open() {
     CAPF_TRY(weak_keys_.open());
+    CAPF_TRY(digest_users_.adopt_realm());
     CAPF_TRY(issuer_service_.start());
     CAPF_LET(publishing_, Publishing::open({around_.database, around_.reserved, issuers_, high_water_, clock_,
                                             crl_state_, own_certificates_, around_.metrics},
@@ -173,6 +177,7 @@ class Composition final : public Server {
             .lines = lines_,
             .line_survey = line_survey_,
             .addresses = addresses_,
+            .digest_users = digest_users_,
             .operations = operations_,
             .certificates = certificates_,
             .checker = checker_,
@@ -225,6 +230,7 @@ class Composition final : public Server {
     gauges_.read();
     listeners_.tick();
     weak_keys_.tick();
+    around_.secrets_files.tick();
     port_certificates_.keep([this] {
       administrators_.set_site_certificate(port_certificates_.site_ca().chain.front());
       return listeners_.replace_certificates();
@@ -251,6 +257,7 @@ class Composition final : public Server {
   service::SharedLines lines_;
   service::LineSurvey line_survey_;
   service::Addresses addresses_;
+  service::DigestUsers digest_users_;
   service::Operations operations_;
   service::Certificates certificates_;
   service::Trust trust_;

@@ -10,6 +10,7 @@
 #include "capf/daemon/host.h"
 #include "capf/daemon/section.h"
 #include "capf/domain/setting.h"
+#include "capf/domain/digest.h"
 
 namespace capf::daemon {
 namespace {
@@ -147,6 +148,7 @@ Kind checked(Kind kind, const std::function<void(Section&, const std::string& ke
 }
 
 bool is_given(const std::string& text) { return !text.empty(); }
+bool is_realm(const std::string& text) { return check_realm(text).has_value(); }
 bool is_host_or_none(const std::string& text) { return text.empty() || is_host(text); }
 bool is_absolute_or_none(const std::string& text) { return text.empty() || std::filesystem::path(text).is_absolute(); }
 
@@ -435,6 +437,13 @@ const std::vector<Group>& groups() {
          list(AT(weak_keys), parse_path)},
         {"null_string_networks", "from where operations with --auth null work",
          list(AT(policy.null_string_networks), parse_network)}}},
+      {"digest",
+       "",
+       {{"realm",
+         "the realm of digest authentication, which is the SIP server's; the same on every server of a site; while "
+         "only "
+         "HA1s are kept of a user's password, it stays as it is",
+         text(AT(policy.digest_realm), is_realm, "has 1 to 128 printable characters")}}},
       {"limits",
        "Of phones over gRPC on this server, but for wrong strings, which count on every port of every server. Calls "
        "above are refused with OVERLOADED, wrong strings with ADDRESS_LIMITED.",

@@ -38,12 +38,18 @@ class SummaryStore;
 class LeaseStore;
 class LineStore;
 class CrlStore;
+class SecretsKeyStore;
+class DigestStore;
 class Rounds;
 
 /// One transaction. Not shared between threads. The order of locks: the issuers' lock; profiles and the site's mode;
 /// phones, several of them at once by lock_all(), in ascending order of id; lines, in ascending order of id; the trust
 /// anchors' lock; keys; operations and certificates of these phones; counts of authentication strings, which are locked
 /// for one statement where nothing else is held.
+/// One transaction. Not shared between threads. The order of locks: the issuers' lock; phones, several of them at once
+/// by lock_all(), in ascending order of id; the trust anchors' lock; keys; operations and certificates of these phones;
+/// the active key for secrets; digest users; counts of authentication strings, which are locked for one statement where
+/// nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -72,6 +78,8 @@ class Transaction {
   virtual LineStore& lines() = 0;
   virtual CrlStore& crls() = 0;
   virtual ProfileStore& profiles() = 0;
+  virtual SecretsKeyStore& secrets_keys() = 0;
+  virtual DigestStore& digest() = 0;
   /// Carries out the writes of a phone that this transaction has locked. Of what they rest on only the owners of keys
   /// are compared. Errors: CHANGED_MEANWHILE where a row is not as they expect it.
   virtual Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) = 0;

@@ -74,6 +74,26 @@ class AdminService final : public v1::AdminService::Service {
                        v1::GetLineResponse* response) override;
   grpc::Status RemoveLine(grpc::ServerContext* context, const v1::RemoveLineRequest* request,
                           v1::RemoveLineResponse* response) override;
+  grpc::Status AddDigestUsers(grpc::ServerContext* context, const v1::AddDigestUsersRequest* request,
+                              v1::AddDigestUsersResponse* response) override;
+  grpc::Status SetDigestPassword(grpc::ServerContext* context, const v1::SetDigestPasswordRequest* request,
+                                 v1::SetDigestPasswordResponse* response) override;
+  grpc::Status ListDigestUsers(grpc::ServerContext* context, const v1::ListDigestUsersRequest* request,
+                               v1::ListDigestUsersResponse* response) override;
+  grpc::Status GetDigestUser(grpc::ServerContext* context, const v1::GetDigestUserRequest* request,
+                             v1::GetDigestUserResponse* response) override;
+  grpc::Status RevealDigestPassword(grpc::ServerContext* context, const v1::RevealDigestPasswordRequest* request,
+                                    v1::RevealDigestPasswordResponse* response) override;
+  grpc::Status RemoveDigestUser(grpc::ServerContext* context, const v1::RemoveDigestUserRequest* request,
+                                v1::RemoveDigestUserResponse* response) override;
+  grpc::Status ExportDigestUsers(grpc::ServerContext* context, const v1::ExportDigestUsersRequest* request,
+                                 grpc::ServerWriter<v1::DigestExportRow>* writer) override;
+  grpc::Status SetPhoneDigestUser(grpc::ServerContext* context, const v1::SetPhoneDigestUserRequest* request,
+                                  v1::SetPhoneDigestUserResponse* response) override;
+  grpc::Status LoginPhone(grpc::ServerContext* context, const v1::LoginPhoneRequest* request,
+                          v1::LoginPhoneResponse* response) override;
+  grpc::Status LogoutPhone(grpc::ServerContext* context, const v1::LogoutPhoneRequest* request,
+                           v1::LogoutPhoneResponse* response) override;
   grpc::Status ScheduleOperations(grpc::ServerContext* context, const v1::ScheduleOperationsRequest* request,
                                   v1::ScheduleOperationsResponse* response) override;
   grpc::Status ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,
@@ -146,6 +166,7 @@ class AdminService final : public v1::AdminService::Service {
  private:
   Guard& guard_;
   const UseCases& use_cases_;
+  Limiter exports_{{.running = 2}};
 };
 
 }  // namespace capf::rpc

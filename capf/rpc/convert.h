@@ -21,6 +21,7 @@
 #include "capf/service/bulk.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
+#include "capf/service/digest_users.h"
 #include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
@@ -71,6 +72,9 @@ Result<std::optional<Secret>> take_auth_string(const std::string& field);
 /// Reads the parts of an existing CA, where there are some, and wipes them in the message.
 /// Errors: INVALID_REQUEST, WRONG_PASSPHRASE, INVALID_CONFIGURATION, INVALID_CERTIFICATE.
 Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request);
+/// Takes the passwords out of the message and wipes them there.
+std::vector<service::DigestPassword> take_digest_users(const v1::AddDigestUsersRequest& request);
+service::DigestPassword take_digest_password(const v1::SetDigestPasswordRequest& request);
 /// 1 to 100,000 names. Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names);
 /// Each device with its model, or with the one for all. Errors: also INVALID_REQUEST for models that are not as many.
@@ -213,6 +217,11 @@ void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
 void to_proto(const TrustCandidate& candidate, v1::TrustCandidate& out);
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
 void to_proto(const Administrator& administrator, v1::Administrator& out);
+void to_proto(const DigestUser& user, v1::DigestUser& out);
+void to_proto(const PhoneDigest& digest, v1::GetPhoneResponse& out);
+void to_proto(const service::DigestPassword& user, v1::DigestPassword& out);
+void to_proto(const service::DigestUserView& view, v1::GetDigestUserResponse& out);
+void to_proto(const service::DigestExportRow& row, v1::DigestExportRow& out);
 void to_proto(const AuditEvent& event, v1::AuditEvent& out);
 void to_proto(const service::CheckPage& page, v1::VerifyCertificatesResponse& out);
 void to_proto(const service::SealedBatch& batch, v1::SealedBatch& out);

@@ -21,6 +21,7 @@ class Administrators;
 class Attempts;
 class Certificates;
 class Checker;
+class DigestUsers;
 class Enrolment;
 class Issuers;
 class LineSurvey;
@@ -51,6 +52,7 @@ struct UseCases {
   service::SharedLines& lines;
   const service::LineSurvey& line_survey;
   service::Addresses& addresses;
+  service::DigestUsers& digest_users;
   service::Operations& operations;
   service::Certificates& certificates;
   service::Checker& checker;

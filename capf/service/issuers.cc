@@ -82,6 +82,7 @@ Result<std::string> servers_without(Transaction& tx, std::int64_t id) {
 Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
                  std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
                  Botan::RandomNumberGenerator& random, Settings settings)
+                 const ca::Vault& vault, Botan::RandomNumberGenerator& random)
     : database_(database),
       clock_(clock),
       keys_(keys),
@@ -92,6 +93,8 @@ Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, Issu
       blacklist_(blacklist),
       random_(random),
       settings_(std::move(settings)) {}
+      vault_(vault),
+      random_(random) {}
 
 Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
   if (request.shards < 1 || request.shards > kMostShards) {
@@ -261,6 +264,7 @@ Status Issuers::refresh() {
   ServerRecord self;
   self.name = server_;
   self.version = version();
+  self.secrets = vault_.generations();
   for (const IssuerRecord& record : records) {
     const auto issuer = keys_.find(record.id);
     const Status able = issuer ? issuer->key().ready() : open_key(record);

@@ -11,6 +11,7 @@
 
 #include "capf/ca/blacklist.h"
 #include "capf/ca/issuers.h"
+#include "capf/ca/vault.h"
 #include "capf/domain/database.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/server_store.h"
@@ -66,6 +67,9 @@ class Issuers {
   Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
           std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
           Botan::RandomNumberGenerator& random, Settings settings = {});
+  /// @param vault whose generations are recorded beside those of the CAPF certificate.
+          std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist, const ca::Vault& vault,
+          Botan::RandomNumberGenerator& random);
 
   /// Makes or takes the next generation; it is not used before activate(). Errors: INVALID_REQUEST,
   /// INVALID_CONFIGURATION, INVALID_CERTIFICATE, ISSUER_EXISTS, KEY_RESERVED.
@@ -106,6 +110,7 @@ class Issuers {
   const std::string status_url_;
   const SubjectForm lsc_subject_;
   const ca::Blacklist& blacklist_;
+  const ca::Vault& vault_;
   Botan::RandomNumberGenerator& random_;
   std::mutex mutex_;  ///< one refresh at a time
   std::map<std::int64_t, std::string> faults_;

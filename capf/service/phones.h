@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "capf/domain/database.h"
+#include "capf/domain/digest.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/setting.h"
@@ -22,6 +23,7 @@ struct PhoneView {
   std::string status;                     ///< in Cisco's words
   std::optional<EffectiveSettings> settings{};  ///< each with its owner
   std::vector<std::string> lines{};       ///< names, in order
+  PhoneDigest digest;
 };
 
 /// A page of phones, which may be short.

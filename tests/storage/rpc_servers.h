@@ -118,6 +118,7 @@ struct Servers {
                           site.lines,
                           line_survey,
                           site.addresses,
+                          site.digest_users,
                           site.operations,
                           site.certificates,
                           checker,

@@ -3,6 +3,7 @@
 
 #include "capf/domain/audit_store.h"
 #include "capf/domain/certificate_store.h"
+#include "capf/domain/digest_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/profile_store.h"
@@ -141,6 +142,12 @@ void fill(const FreshDatabase& fresh) {
       "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, detail) "
       "select 'device', 'SEP' || n, '', 'operation.finish', 'SEP' || n, n, 'done', '' "
       "from generate_series(1, 10000) n");
+  fresh.sql(
+      "insert into digest_users (name, password) select 'user' || n, decode('01' || repeat('00', 49), 'hex') "
+      "from generate_series(1, 10000) n");
+  fresh.sql(
+      "insert into phone_digest (phone_id, user_id) select p.id, u.id from phones p join digest_users u "
+      "on u.name = 'user' || substr(p.device, 4)");
 }
 
 constexpr Page kPage{0, 10};
@@ -323,9 +330,19 @@ std::string counted(const FreshDatabase& fresh, const std::string& count) {
 }
 
 // Entries that were read of indexes, because one can be read from end to end as a table can.
+void look_at_digest(Transaction& tx) {
+  CHECK(good(tx.digest().list({5000, 100})).size() == 100);
+  CHECK(good(tx.digest().assignments({5000, 0}, 100)).size() == 100);
+  const DigestUser user = *good(tx.digest().find("user7700"));
+  CHECK(good(tx.digest().count_phones(user.id)) == 1);
+  CHECK(good(tx.digest().phones_of(user.id, 100)) == std::vector<std::string>{"SEP7700"});
+  CHECK(good(tx.digest().of_phone(good(tx.phones().find(device("SEP7701")))->id)).user == "user7701");
+  CHECK(good(tx.digest().count_of_other_realms("ccmsipline")) == 0);
+}
+
 const std::string kEntries =
     "select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes "
-    "where relname in ('phones', 'operations', 'certificates')";
+    "where relname in ('phones', 'operations', 'certificates', 'digest_users', 'phone_digest')";
 constexpr int kFewEntries = 5'000;  ///< half of a table
 
 TEST_CASE("no list, no summary and no enrolment reads a table that grows from one end to the other") {
@@ -334,7 +351,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
   fresh.sql("vacuum analyze", "postgres");
   const std::string scans =
       "select coalesce(sum(seq_scan), 0) from pg_stat_user_tables "
-      "where relname in ('phones', 'operations', 'certificates', 'audit_events')";
+      "where relname in ('phones', 'operations', 'certificates', 'audit_events', 'digest_users', 'phone_digest')";
   const std::string before = counted(fresh, scans);
   const std::string entries_before = counted(fresh, kEntries);
   {
@@ -346,6 +363,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       look_at_profiles(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
+      look_at_digest(tx);
       look_at_events(tx);
       CHECK(good(tx.certificates().list({.expires_before = tx.now() + std::chrono::hours(24)}, kPage)).empty());
       CHECK(good(tx.summary().summary({})).phones == 10000);
@@ -361,10 +379,10 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
 
 TEST_CASE("nor does one with the statistics of a site that was empty") {
   const FreshDatabase fresh;
-  for (const char* table : {"phones", "operations", "certificates"}) {
+  for (const char* table : {"phones", "operations", "certificates", "digest_users", "phone_digest"}) {
     fresh.sql("alter table " + std::string(table) + " set (autovacuum_enabled = off)");
   }
-  fresh.sql("analyze phones, operations, certificates");
+  fresh.sql("analyze phones, operations, certificates, digest_users, phone_digest");
   fill(fresh);
   const std::string before = counted(fresh, kEntries);
   {
@@ -376,6 +394,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
       look_at_profiles(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
+      look_at_digest(tx);
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
     }));
