@@ -99,6 +99,7 @@ Option yes_option();
 
 std::vector<Command> phone_commands();
 std::vector<Command> profile_commands();
+std::vector<Command> digest_export_commands();
 std::vector<Command> address_commands();
 std::vector<Command> line_commands();
 std::vector<Command> digest_commands();
