@@ -114,9 +114,6 @@ void set_time(google::protobuf::Timestamp& field, TimePoint time) {
 
 Json to_json(const v1::Phone& phone) { return phone_members(phone); }
 
-namespace {
-
-Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
 Json to_json(const v1::DigestUser& user) {
   return Json::Object{{"name", user.name()},
                       {"hash_only", user.hash_only()},
@@ -133,7 +130,9 @@ Json to_json(const v1::GetDigestUserResponse& response) {
   return members;
 }
 
-Json to_json(const v1::GetPhoneResponse& response) {
+namespace {
+
+Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
   Json::Object members = phone_members(response.phone());
   members.emplace_back("status", text_or_null(response.status()));
   members.emplace_back("settings", std::move(settings));

@@ -17,10 +17,9 @@ struct ServerRecord {
   std::string version;
   TimePoint started_at;
   TimePoint seen_at;
-  std::vector<std::int64_t> issuers;   ///< issuers whose keys it has
-  std::optional<Settings> settings{};  ///< the site's, as this server has them; absent: of a version before
   std::vector<std::int64_t> issuers;    ///< issuers whose keys it has
   std::vector<std::int64_t> secrets{};  ///< generations of keys for secrets that it has
+  std::optional<Settings> settings{};   ///< the site's, as this server has them; absent: of a version before
 };
 
 class ServerStore {

@@ -334,16 +334,9 @@ grpc::Status AdminService::TracePhones(grpc::ServerContext* context, const v1::T
   });
 }
 
-grpc::Status AdminService::AddLine(grpc::ServerContext* context, const v1::AddLineRequest* request,
-                                   v1::AddLineResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const std::vector<DeviceName> devices, devices_from(request->devices()));
-    const service::NewMembers wanted{request->name(), devices, request->allow_mixed()};
-    CAPF_LET(const service::JoinedLine joined, use_cases_.lines.add(call.actor, wanted));
-    to_proto(joined.view, *response->mutable_line());
-    response->set_added(joined.added);
 grpc::Status AdminService::AddDigestUsers(grpc::ServerContext* context, const v1::AddDigestUsersRequest* request,
                                           v1::AddDigestUsersResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const auto generated,
              use_cases_.digest_users.add(call.actor, take_digest_users(*request), request->hash_only()));
     for (const service::DigestPassword& user : generated) to_proto(user, *response->add_generated());
@@ -351,14 +344,6 @@ grpc::Status AdminService::AddDigestUsers(grpc::ServerContext* context, const v1
   });
 }
 
-grpc::Status AdminService::ListLines(grpc::ServerContext* context, const v1::ListLinesRequest* request,
-                                     v1::ListLinesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
-    CAPF_LET(const service::LinesPage found,
-             use_cases_.lines.list({request->mixed(), request->mixed_in_effect()}, page));
-    for (const service::LineView& view : found.lines) to_proto(view, *response->add_lines());
-    if (found.next) response->set_next_page_token(std::to_string(*found.next));
 grpc::Status AdminService::SetDigestPassword(grpc::ServerContext* context, const v1::SetDigestPasswordRequest* request,
                                              v1::SetDigestPasswordResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
@@ -371,6 +356,8 @@ grpc::Status AdminService::SetDigestPassword(grpc::ServerContext* context, const
 
 grpc::Status AdminService::ListDigestUsers(grpc::ServerContext* context, const v1::ListDigestUsersRequest* request,
                                            v1::ListDigestUsersResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Page page, from_proto(request->page()));
     CAPF_LET(const std::vector<DigestUser> users, use_cases_.digest_users.list(page));
     for (const DigestUser& user : users) to_proto(user, *response->add_users());
     response->set_next_page_token(next_page_token(users, page));
@@ -378,15 +365,9 @@ grpc::Status AdminService::ListDigestUsers(grpc::ServerContext* context, const v
   });
 }
 
-grpc::Status AdminService::GetLine(grpc::ServerContext* context, const v1::GetLineRequest* request,
-                                   v1::GetLineResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_TRY(check_line_name(request->name()));
-    CAPF_LET(const service::LineView view, use_cases_.lines.show(request->name()));
-    to_proto(view, *response->mutable_line());
-    for (const LineMember& member : view.members) to_proto(member, *response->add_devices());
 grpc::Status AdminService::GetDigestUser(grpc::ServerContext* context, const v1::GetDigestUserRequest* request,
                                          v1::GetDigestUserResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_TRY(check_digest_user(request->name()));
     CAPF_LET(const service::DigestUserView view, use_cases_.digest_users.show(request->name()));
     to_proto(view, *response);
@@ -394,19 +375,10 @@ grpc::Status AdminService::GetDigestUser(grpc::ServerContext* context, const v1:
   });
 }
 
-grpc::Status AdminService::RemoveLine(grpc::ServerContext* context, const v1::RemoveLineRequest* request,
-                                      v1::RemoveLineResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_TRY(check_line_name(request->name()));
-    std::vector<DeviceName> devices;
-    if (!request->devices().empty()) {
-      CAPF_LET(devices, devices_from(request->devices()));
-    }
-    CAPF_LET(const int removed, use_cases_.lines.remove(call.actor, request->name(), devices));
-    response->set_removed(removed);
 grpc::Status AdminService::RevealDigestPassword(grpc::ServerContext* context,
                                                 const v1::RevealDigestPasswordRequest* request,
                                                 v1::RevealDigestPasswordResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_TRY(check_digest_user(request->name()));
     CAPF_LET(const Secret password, use_cases_.digest_users.reveal(call.actor, request->name()));
     response->set_password(std::string(password.text()));
@@ -416,6 +388,7 @@ grpc::Status AdminService::RevealDigestPassword(grpc::ServerContext* context,
 
 grpc::Status AdminService::RemoveDigestUser(grpc::ServerContext* context, const v1::RemoveDigestUserRequest* request,
                                             v1::RemoveDigestUserResponse*) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_TRY(check_digest_user(request->name()));
     return use_cases_.digest_users.remove(call.actor, request->name());
   });
@@ -442,6 +415,7 @@ grpc::Status AdminService::ExportDigestUsers(grpc::ServerContext* context, const
 grpc::Status AdminService::SetPhoneDigestUser(grpc::ServerContext* context,
                                               const v1::SetPhoneDigestUserRequest* request,
                                               v1::SetPhoneDigestUserResponse*) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     std::optional<std::string> user;
     if (!request->user().empty()) user = request->user();
@@ -452,6 +426,7 @@ grpc::Status AdminService::SetPhoneDigestUser(grpc::ServerContext* context,
 
 grpc::Status AdminService::LoginPhone(grpc::ServerContext* context, const v1::LoginPhoneRequest* request,
                                       v1::LoginPhoneResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_TRY(check_digest_user(request->user()));
     CAPF_LET(const std::string replaced, use_cases_.digest_users.log_in(call.actor, device, request->user()));
@@ -462,9 +437,59 @@ grpc::Status AdminService::LoginPhone(grpc::ServerContext* context, const v1::Lo
 
 grpc::Status AdminService::LogoutPhone(grpc::ServerContext* context, const v1::LogoutPhoneRequest* request,
                                        v1::LogoutPhoneResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
     CAPF_LET(const std::string user, use_cases_.digest_users.log_out(call.actor, device));
     response->set_user(user);
+    return {};
+  });
+}
+
+grpc::Status AdminService::AddLine(grpc::ServerContext* context, const v1::AddLineRequest* request,
+                                   v1::AddLineResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const std::vector<DeviceName> devices, devices_from(request->devices()));
+    const service::NewMembers wanted{request->name(), devices, request->allow_mixed()};
+    CAPF_LET(const service::JoinedLine joined, use_cases_.lines.add(call.actor, wanted));
+    to_proto(joined.view, *response->mutable_line());
+    response->set_added(joined.added);
+    return {};
+  });
+}
+
+grpc::Status AdminService::ListLines(grpc::ServerContext* context, const v1::ListLinesRequest* request,
+                                     v1::ListLinesResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const service::LinesPage found,
+             use_cases_.lines.list({request->mixed(), request->mixed_in_effect()}, page));
+    for (const service::LineView& view : found.lines) to_proto(view, *response->add_lines());
+    if (found.next) response->set_next_page_token(std::to_string(*found.next));
+    return {};
+  });
+}
+
+grpc::Status AdminService::GetLine(grpc::ServerContext* context, const v1::GetLineRequest* request,
+                                   v1::GetLineResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    CAPF_TRY(check_line_name(request->name()));
+    CAPF_LET(const service::LineView view, use_cases_.lines.show(request->name()));
+    to_proto(view, *response->mutable_line());
+    for (const LineMember& member : view.members) to_proto(member, *response->add_devices());
+    return {};
+  });
+}
+
+grpc::Status AdminService::RemoveLine(grpc::ServerContext* context, const v1::RemoveLineRequest* request,
+                                      v1::RemoveLineResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_TRY(check_line_name(request->name()));
+    std::vector<DeviceName> devices;
+    if (!request->devices().empty()) {
+      CAPF_LET(devices, devices_from(request->devices()));
+    }
+    CAPF_LET(const int removed, use_cases_.lines.remove(call.actor, request->name(), devices));
+    response->set_removed(removed);
     return {};
   });
 }

@@ -81,8 +81,7 @@ Result<std::string> servers_without(Transaction& tx, std::int64_t id) {
 
 Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
                  std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
-                 Botan::RandomNumberGenerator& random, Settings settings)
-                 const ca::Vault& vault, Botan::RandomNumberGenerator& random)
+                 const ca::Vault& vault, Botan::RandomNumberGenerator& random, Settings settings)
     : database_(database),
       clock_(clock),
       keys_(keys),
@@ -91,10 +90,9 @@ Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, Issu
       status_url_(std::move(status_url)),
       lsc_subject_(lsc_subject),
       blacklist_(blacklist),
+      vault_(vault),
       random_(random),
       settings_(std::move(settings)) {}
-      vault_(vault),
-      random_(random) {}
 
 Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
   if (request.shards < 1 || request.shards > kMostShards) {

@@ -64,12 +64,10 @@ class Issuers {
   /// @param status_url as Issuer::make() takes it.
   /// @param lsc_subject of the site's LSCs, with which a generation that is taken is tried out.
   /// @param settings of the site, on which its servers must agree.
-  Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
-          std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
-          Botan::RandomNumberGenerator& random, Settings settings = {});
   /// @param vault whose generations are recorded beside those of the CAPF certificate.
+  Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
           std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist, const ca::Vault& vault,
-          Botan::RandomNumberGenerator& random);
+          Botan::RandomNumberGenerator& random, Settings settings = {});
 
   /// Makes or takes the next generation; it is not used before activate(). Errors: INVALID_REQUEST,
   /// INVALID_CONFIGURATION, INVALID_CERTIFICATE, ISSUER_EXISTS, KEY_RESERVED.
