@@ -155,6 +155,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownIssuer, "UNKNOWN_ISSUER", kNotFound, "no such issuer")                                                     \
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
+  X(kUnknownParty, "UNKNOWN_PARTY", kNotFound, "no such trusted trunk or bridge")                                      \
   X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kDeviceOtherCase, "DEVICE_OTHER_CASE", kAlreadyExists,                                                             \

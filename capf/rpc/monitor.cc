@@ -3,6 +3,7 @@
 #include "capf/rpc/admission/cutoff.h"
 #include "capf/rpc/convert.h"
 #include "capf/rpc/readiness.h"
+#include "capf/service/calls.h"
 #include "capf/service/monitor.h"
 
 namespace capf::rpc {
@@ -53,6 +54,16 @@ grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1
       server->set_name(each.name);
       to_proto(each.seen_at, *server->mutable_seen_at());
     }
+    return {};
+  });
+}
+
+grpc::Status MonitorService::ClassifyCall(grpc::ServerContext* context, const v1::ClassifyCallRequest* request,
+                                          v1::ClassifyCallResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const CallEnquiry enquiry, enquiry_from(*request));
+    CAPF_LET(const rules::CallAnswer answer, use_cases_.calls.classify(call.actor, enquiry));
+    to_proto(enquiry, answer, *response);
     return {};
   });
 }

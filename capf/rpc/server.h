@@ -19,6 +19,7 @@ namespace capf::service {
 class Addresses;
 class Administrators;
 class Attempts;
+class Calls;
 class Certificates;
 class Checker;
 class Enrolment;
@@ -45,6 +46,7 @@ struct UseCases {
   service::Enrolment& enrolment;
   service::Phones& phones;
   service::Addresses& addresses;
+  service::Calls& calls;
   service::Operations& operations;
   service::Certificates& certificates;
   service::Checker& checker;
