@@ -1,7 +1,6 @@
 #include "capf/web/calls.h"
 
 #include <atomic>
-#include <cstdio>
 #include <utility>
 
 // capf/net/coroutine.h must come first: see there.
@@ -17,22 +16,17 @@ namespace capf::web {
 namespace {
 
 constexpr std::string_view kPath = "/call-status";
-constexpr std::size_t kLongestMessage = 500;
+constexpr std::size_t kLongestMessage = 500;  // octets
 
-/// The text between quotes of JSON.
+/// A text of JSON, RFC 8259 7. What is no character, or a control character, becomes U+FFFD.
 std::string quoted(std::string_view text) {
-  std::string out;
-  for (const char c : to_utf8(text, kLongestMessage)) {
+  std::string out = "\"";
+  while (!text.empty() && out.size() < kLongestMessage) {
+    const char32_t c = take_code_point(text);
     if (c == '"' || c == '\\') out += '\\';
-    if (c >= 0 && c < 0x20) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
-      out += escaped;
-    } else {
-      out += c;
-    }
+    append_utf8(out, c < 0x20 || c == 0x7f ? kReplacementCharacter : c);
   }
-  return '"' + out + '"';
+  return out + '"';
 }
 
 int status_of(Code code) {
