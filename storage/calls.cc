@@ -42,13 +42,16 @@ Looked read_looked(Columns& columns) {
 }
 
 // A line's devices are put together by their state, of which there are a few dozen, so that a call of many long lines
-// has a short answer. Each part is found by an index, for one party after the other.
+// has a short answer. Each part is found by an index, for one party after the other. The planner does not see the arrays,
+// so that a session soon keeps one plan for any number of parties: planning takes longer than looking.
 const Statement kLook{
     "calls_look",
+    "with given as materialized (select $1::text[] as kinds, $2::text[] as names, $3::text[] as answered_by, "
+    "$4::bytea[] as certificates) "
     "select a.place, d.id is not null or i.id is not null or t.id is not null, "
     "a.kind = 'device' and d.id is null and exists (select from phones where device = a.name), "
-    "t.level, c.state, (select mode from site_security), d.device, d.mode, d.blocked, d.lsc, d.good_mic "
-    "from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) with ordinality "
+    "t.level, c.state, (select mode from site_security where only_one), d.device, d.mode, d.blocked, d.lsc, d.good_mic "
+    "from given g cross join lateral unnest(g.kinds, g.names, g.answered_by, g.certificates) with ordinality "
     "as a (kind, name, answered_by, certificate, place) "
     "left join trusted_parties t on t.kind = a.kind and t.name = a.name "
     "left join lines i on a.kind = 'line' and i.name = a.name "
