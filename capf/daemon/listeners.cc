@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "capf/base/endpoint.h"
 #include "capf/base/log.h"
 #include "capf/ca/ocsp.h"
 #include "capf/net/tls.h"
