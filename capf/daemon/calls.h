@@ -9,7 +9,7 @@
 
 namespace capf::daemon {
 
-/// What the port for dial plans answers by. Everything outlives the result.
+/// The services by which the port for dial plans answers. Everything outlives the result.
 struct CallServices {
   service::Calls& calls;
   service::Administrators& administrators;

@@ -33,7 +33,7 @@ std::optional<SeenMedia> parse_seen_media(std::string_view text);
 /// "TLS_RSA_WITH_NULL_SHA", "TLS_SHA256_SHA256" (RFC 9150).
 bool names_null_cipher(std::string_view name);
 
-/// What a SIP server saw of a party. A part that it does not tell lowers nothing.
+/// A SIP server's sight of a party. A part that it does not tell lowers nothing.
 struct Observation {
   std::optional<SeenTransport> transport{};
   bool null_cipher = false;  ///< of TLS
@@ -62,7 +62,7 @@ Result<CallParty> parse_party(std::string_view text);
 
 struct CallEnquiry {
   std::vector<CallParty> parties;
-  std::optional<CallParty> barge{};     ///< who would like to come in
+  std::optional<CallParty> barge{};     ///< it would like to come in
   std::optional<DeviceMode> minimum{};  ///< of a meet-me conference
 
   /// The number of parties, and that only what can be compared was told. Errors: INVALID_REQUEST.
@@ -88,7 +88,7 @@ struct PartyDevice {
   ModeFacts mode;    ///< with the site's mode
 };
 
-/// What is on record of a party.
+/// The record of a party.
 struct PartyFacts {
   bool known = false;    ///< a device present, a line, or a trusted trunk or bridge
   bool removed = false;  ///< a device of that name was there once

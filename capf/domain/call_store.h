@@ -11,7 +11,7 @@
 
 namespace capf {
 
-/// What the record knows of the parties of calls.
+/// The record of the parties of calls.
 class CallStore {
  public:
   virtual ~CallStore() = default;

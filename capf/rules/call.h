@@ -11,7 +11,7 @@
 
 namespace capf::rules {
 
-/// What a party's level rests on.
+/// The things on which a party's level rests.
 enum class CallBasis : std::uint8_t {
   kConfigured,                 ///< the record alone
   kObserved,                   ///< the record, and what was observed

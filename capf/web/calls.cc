@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view kPath = "/call-status";
 constexpr std::size_t kLongestMessage = 500;  // octets
 
-/// A text of JSON, RFC 8259 7. What is no character, or a control character, becomes U+FFFD.
+/// A text of JSON, RFC 8259 7. An octet that is no character, and a control character, become U+FFFD.
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   while (!text.empty() && out.size() < kLongestMessage) {
@@ -97,7 +97,7 @@ bool is_json(std::string_view content_type) {
   return content_type.empty() || content_type == "application/json" || content_type.starts_with("application/json;");
 }
 
-/// What the request asks, or the answer that refuses it.
+/// The question of a request, or the answer that refuses it.
 tl::expected<CallQuestion, Response> question_of(const Request& request) {
   if (request.path != kPath) return tl::unexpected(refusal(404, Reason::kInvalidRequest, "there is /call-status"));
   if (request.method == "GET" || request.method == "HEAD") {

@@ -20,11 +20,11 @@ struct CallQuestion {
   std::string json;    ///< POST
 };
 
-/// What answers the questions of dial plans. Called from several threads; may block.
+/// The functions that answer the questions of dial plans. Called from several threads; may block.
 struct CallStatus {
   /// The answer, in JSON.
   std::function<Result<std::string>(const Actor& actor, const CallQuestion& question)> classify;
-  /// Who asks over TLS, judged for this request, where they may.
+  /// The one who asks over TLS, judged for this request, where they may.
   std::function<Result<Actor>(const Sha256& certificate, const Address& peer)> recognise;
   Metrics& metrics;
 };

@@ -18,7 +18,7 @@
 #include "capf/net/tls.h"
 #include "capf/web/server.h"
 
-// What connections with and without TLS share: reading a request, and writing its answer, as HTTP has them.
+// Connections with and without TLS share this: reading a request, and writing its answer, as HTTP has them.
 
 namespace capf::web {
 
