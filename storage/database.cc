@@ -4,6 +4,7 @@
 #include "storage/anchors.h"
 #include "storage/audit.h"
 #include "storage/blocks.h"
+#include "storage/calls.h"
 #include "storage/certificates.h"
 #include "storage/changes.h"
 #include "storage/checks.h"
@@ -40,6 +41,7 @@ class Unit final : public Transaction {
         certificates_(session),
         keys_(session),
         blocks_(session),
+        calls_(session),
         strings_(session),
         issuers_(session),
         servers_(session),
@@ -65,6 +67,7 @@ class Unit final : public Transaction {
   CertificateStore& certificates() override { return certificates_; }
   KeyStore& keys() override { return keys_; }
   BlockStore& blocks() override { return blocks_; }
+  CallStore& calls() override { return calls_; }
   StringStore& strings() override { return strings_; }
   IssuerStore& issuers() override { return issuers_; }
   ServerStore& servers() override { return servers_; }
@@ -98,6 +101,7 @@ class Unit final : public Transaction {
   Certificates certificates_;
   Keys keys_;
   Blocks blocks_;
+  Calls calls_;
   Strings strings_;
   Issuers issuers_;
   Servers servers_;
@@ -151,6 +155,14 @@ Status PostgresDatabase::write(const std::function<Status(Transaction&)>& work) 
 
 Status PostgresDatabase::read(const std::function<Status(Transaction&)>& work) {
   return runner_.run([&](Session& session) { return work_through(session, Access::kRead, work); });
+}
+
+Status PostgresDatabase::look(const std::function<Status(Transaction&)>& work) {
+  return runner_.run([&](Session& session) -> Status {
+    CAPF_TRY(session.single(Access::kRead));
+    Unit unit(session);
+    return work(unit);
+  });
 }
 
 Result<std::vector<std::string>> PostgresDatabase::not_durable() {

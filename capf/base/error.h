@@ -162,6 +162,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownProfile, "UNKNOWN_PROFILE", kNotFound, "no such profile")                                                  \
   X(kUnknownLine, "UNKNOWN_LINE", kNotFound, "no such line")                                                           \
   X(kUnknownDigestUser, "UNKNOWN_DIGEST_USER", kNotFound, "no such digest user")                                       \
+  X(kUnknownParty, "UNKNOWN_PARTY", kNotFound, "no such trusted trunk or bridge")                                      \
   X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kDeviceOtherCase, "DEVICE_OTHER_CASE", kAlreadyExists,                                                             \

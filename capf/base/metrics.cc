@@ -47,6 +47,8 @@ struct Metrics::Series {
                                      .Register(registry);
   Family<Counter>& refusals = counters(registry, "capf_refusals_total",
                                        "Callers refused before they had proven who they are, by the true reason.");
+  Family<Counter>& observed = counters(registry, "capf_observed_certificates_refused_total",
+                                       "Certificates of devices that SIP servers saw and that do not count, by reason.");
   Counter& unwritten = counters(registry, "capf_lscs_unwritten_total",
                                 "LSCs that were signed and could not be stored: no phone has got them.")
                            .Add({});
@@ -131,6 +133,9 @@ void Metrics::count_request(std::string_view method, std::optional<Reason> refus
 }
 void Metrics::count_refusal(Reason reason) {
   series_->refusals.Add({{"reason", std::string(to_string(reason))}}).Increment();
+}
+void Metrics::count_observed_certificate(Reason fault) {
+  series_->observed.Add({{"reason", std::string(to_string(fault))}}).Increment();
 }
 void Metrics::count_unwritten_lsc() { series_->unwritten.Increment(); }
 void Metrics::add_call_in_flight(int change) { series_->calls.Increment(change); }

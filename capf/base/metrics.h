@@ -56,6 +56,8 @@ class Metrics {
   void count_request(std::string_view method, std::optional<Reason> refused, Duration took);
   /// A caller was refused before authentication; the true reason.
   void count_refusal(Reason reason);
+  /// A SIP server saw a certificate that is not the device's own and good.
+  void count_observed_certificate(Reason fault);
   /// An LSC was signed and is not on record, so it never left.
   void count_unwritten_lsc();
   /// Why this server does not serve; nothing where it does.

@@ -38,9 +38,11 @@
   X(admin, ListIssuers) X(admin, GetIssuer) X(admin, AddIssuer) X(admin, ActivateIssuer)                   \
   X(admin, RetireIssuer)                                                                                   \
   X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor) X(admin, ListTrustCandidates)          \
+  X(admin, AddTrustedParty) X(admin, ListTrustedParties) X(admin, RemoveTrustedParty)                      \
   X(admin, AddAdministrator) X(admin, ListAdministrators)                                                  \
   X(admin, DisableAdministrator) X(admin, GetSite) X(admin, RecoverSite)                                   \
-  X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary) X(monitor, ListPending)
+  X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary) X(monitor, ListPending)        \
+  X(monitor, ClassifyCall)
 // clang-format on
 
 namespace grpc {

@@ -283,6 +283,13 @@ Json to_json(const v1::BlockedCertificate& certificate) {
                       {"blocked_by", certificate.blocked_by()}};
 }
 
+Json to_json(const v1::TrustedParty& party) {
+  return Json::Object{{"party", party.party()},
+                      {"level", party.level()},
+                      {"changed_at", CAPF_TIME(party, changed_at)},
+                      {"changed_by", party.changed_by()}};
+}
+
 Json to_json(const v1::LimitedAddress& address) {
   return Json::Object{{"address", address.address()},
                       {"device", text_or_null(address.device())},

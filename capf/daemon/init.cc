@@ -124,8 +124,8 @@ Status check_host(const InitOptions& options) {
 }
 
 Status check_options(const InitOptions& options) {
-  if (options.base_port < 0 || options.base_port > 65530) {
-    return fail(Reason::kInvalidConfiguration, "a base port is a number from 0 to 65530");
+  if (options.base_port < 0 || options.base_port > 65526) {
+    return fail(Reason::kInvalidConfiguration, "a base port is a number from 0 to 65526");
   }
   if (options.days < 1 || options.days > ca::kLongestValidity.count()) {
     return fail(Reason::kInvalidConfiguration, "the issuer is valid for 1 to 36500 days");

@@ -171,7 +171,8 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
                               {"phone", server->endpoints().phone.value_or("")},
                               {"admin", server->endpoints().admin.value_or("")},
                               {"status", server->endpoints().status.value_or("")},
-                              {"metrics", server->endpoints().metrics.value_or("")}});
+                              {"metrics", server->endpoints().metrics.value_or("")},
+                              {"calls", server->endpoints().calls.value_or("")}});
     signals.wait_for_stop();
   }
   Signals::end_within(kStopLimit);

@@ -10,6 +10,7 @@
 
 #include "capf/base/version.h"
 #include "capf/ca/issuers.h"
+#include "capf/daemon/calls.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/jobs.h"
@@ -27,6 +28,7 @@
 #include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/authenticator.h"
+#include "capf/service/calls.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/commonprimes.h"
@@ -91,6 +93,7 @@ class Composition final : public Server {
         line_survey_(lines_),
         addresses_(around.reserved, around.configuration.policy),
         digest_users_(around.reserved, around.vault, around.configuration.policy, random_),
+        calls_(around.database, high_water_, around.metrics),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
@@ -116,6 +119,8 @@ class Composition final : public Server {
         journal_(around.reserved, journal_file_, high_water_),
         sealer_(around.reserved, around.audit_key, marks_, high_water_, record_, clock_, holder_, random_),
         sealing_(around.reserved, journal_, sealer_, high_water_, clock_, around.metrics, around.adopted),
+        call_services_{calls_, administrators_, records_, authenticator_.attempts(), around.metrics},
+        call_desk_(call_status(call_services_)),
         listeners_(around.configuration, port_certificates_) {}
   ~Composition() override { stop(milliseconds{0}); }
 
@@ -142,6 +147,8 @@ class Composition final : public Server {
   void stop(milliseconds patience) override {
     readiness_.drain();
     listeners_.stop_calls(patience);
+    call_desk_.stop();  // while its answers still have their server
+    listeners_.stop_calls_port();
     authenticator_.attempts().drain(kRecordPatience);
     jobs_.stop();
     listeners_.stop_status();
@@ -155,6 +162,9 @@ class Composition final : public Server {
     CAPF_TRY(listeners_.open_phone(use_cases(records_)));
     CAPF_TRY(listeners_.open_admin(use_cases(admin_records_)));
     CAPF_TRY(listeners_.open_status(publication()));
+    CAPF_TRY(listeners_.open_calls(call_desk_.route(), [this](const Address& peer, Reason reason) {
+      note_refused(call_services_, peer, reason);
+    }));
     return listeners_.open_metrics(web::status_route(around_.metrics, [this] { return readiness_.check(); }));
   }
 
@@ -177,6 +187,7 @@ class Composition final : public Server {
             .line_survey = line_survey_,
             .addresses = addresses_,
             .digest_users = digest_users_,
+            .calls = calls_,
             .operations = operations_,
             .certificates = certificates_,
             .checker = checker_,
@@ -257,6 +268,7 @@ class Composition final : public Server {
   service::LineSurvey line_survey_;
   service::Addresses addresses_;
   service::DigestUsers digest_users_;
+  service::Calls calls_;
   service::Operations operations_;
   service::Certificates certificates_;
   service::Trust trust_;
@@ -280,6 +292,8 @@ class Composition final : public Server {
   Sealing sealing_;
   std::unique_ptr<Publishing> publishing_;
   std::optional<service::Recovery> recovery_;
+  const CallServices call_services_;
+  web::CallDesk call_desk_;
   Listeners listeners_;
   Jobs jobs_;
 };

@@ -316,8 +316,8 @@ const std::vector<Group>& groups() {
          state_directory()},
         {"base_port",
          "the port from which those of the listeners follow: desk phones + 0, phones over gRPC + 1, administrators + "
-         "2, relying parties + 3, metrics + 5; 0: every listener takes a free port, and endpoints.json says which",
-         number(0, 65530, AT(base_port))},
+         "2, relying parties + 3, metrics + 5, calls + 9; 0: every listener takes a free port, and endpoints.json says which",
+         number(0, 65526, AT(base_port))},
         {"public_host",
          "the name or address under which phones and relying parties reach this site; it is in the server's "
          "certificate and in the addresses of revocation lists; \"\": the machine's full name",
@@ -365,6 +365,10 @@ const std::vector<Group>& groups() {
                &Configuration::status_listener, &Configuration::status_port),
       listener("metrics", "HTTP: /metrics, /livez, /readyz; loopback addresses only.", &Configuration::metrics,
                &Configuration::metrics_port, false),
+      listener("calls",
+               "HTTP for the dial plans of SIP servers: /call-status, without TLS where all addresses are loopback; "
+               "otherwise TLS with the certificate of an administrator, of the role monitor at least.",
+               &Configuration::calls, &Configuration::calls_port),
       {"wire",
        "The port of desk phones and softphones.",
        {{"legacy_phones", "whether TLS 1.0 with AES128-SHA is spoken there, for phones of the 7900 series",

@@ -24,6 +24,7 @@ class OperationStore;
 class CertificateStore;
 class KeyStore;
 class BlockStore;
+class CallStore;
 class StringStore;
 class IssuerStore;
 class ServerStore;
@@ -60,6 +61,7 @@ class Transaction {
   virtual CertificateStore& certificates() = 0;
   virtual KeyStore& keys() = 0;
   virtual BlockStore& blocks() = 0;
+  virtual CallStore& calls() = 0;
   virtual StringStore& strings() = 0;
   virtual IssuerStore& issuers() = 0;
   virtual ServerStore& servers() = 0;
@@ -93,6 +95,9 @@ class Database {
   virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
   /// The same without the right to write; on a standby where there is no primary and the site's settings allow it.
   virtual Status read(const std::function<Status(Transaction&)>& work) = 0;
+  /// read() for the work of one statement, in one round trip: the transaction's now(), postmaster_start() and standby()
+  /// are not known.
+  virtual Status look(const std::function<Status(Transaction&)>& work) { return read(work); }
   /// Looks and writes of phones, many together.
   virtual Rounds& rounds() = 0;
 };
@@ -118,6 +123,10 @@ auto in_write(Database& database, Work work) {
 template <class Work>
 auto in_read(Database& database, Work work) {
   return in_transaction(&Database::read, database, std::move(work));
+}
+template <class Work>
+auto in_look(Database& database, Work work) {
+  return in_transaction(&Database::look, database, std::move(work));
 }
 
 }  // namespace capf

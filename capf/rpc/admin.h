@@ -146,6 +146,12 @@ class AdminService final : public v1::AdminService::Service {
                                    v1::ListTrustCandidatesResponse* response) override;
   grpc::Status RemoveAnchor(grpc::ServerContext* context, const v1::RemoveAnchorRequest* request,
                             v1::RemoveAnchorResponse* response) override;
+  grpc::Status AddTrustedParty(grpc::ServerContext* context, const v1::AddTrustedPartyRequest* request,
+                               v1::AddTrustedPartyResponse* response) override;
+  grpc::Status ListTrustedParties(grpc::ServerContext* context, const v1::ListTrustedPartiesRequest* request,
+                                  v1::ListTrustedPartiesResponse* response) override;
+  grpc::Status RemoveTrustedParty(grpc::ServerContext* context, const v1::RemoveTrustedPartyRequest* request,
+                                  v1::RemoveTrustedPartyResponse* response) override;
   grpc::Status AddAdministrator(grpc::ServerContext* context, const v1::AddAdministratorRequest* request,
                                 v1::AddAdministratorResponse* response) override;
   grpc::Status ListAdministrators(grpc::ServerContext* context, const v1::ListAdministratorsRequest* request,

@@ -19,6 +19,7 @@
 #include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/bulk.h"
+#include "capf/service/calls.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/digest_users.h"
@@ -141,6 +142,10 @@ Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsReque
 Result<service::ScheduleBulk> schedule_from(const v1::ScheduleSelectionRequest& request);
 Result<service::Confirmed> confirmed_from(const v1::RecoverSiteRequest& request);
 Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request);
+/// Errors: INVALID_REQUEST, also for 0 parties or more than kMostParties; INVALID_DEVICE_NAME.
+Result<CallEnquiry> enquiry_from(const v1::ClassifyCallRequest& request);
+/// The same.
+Result<TrustedParty> trusted_party_from(const v1::AddTrustedPartyRequest& request);
 
 // ---- out
 
@@ -215,6 +220,9 @@ void to_proto(const service::SiteState& state, v1::GetSiteResponse& out);
 void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out);
 void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
 void to_proto(const TrustCandidate& candidate, v1::TrustCandidate& out);
+void to_proto(const TrustedParty& party, v1::TrustedParty& out);
+/// @param enquiry that the answer is to
+void to_proto(const CallEnquiry& enquiry, const rules::CallAnswer& answer, v1::ClassifyCallResponse& out);
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
 void to_proto(const Administrator& administrator, v1::Administrator& out);
 void to_proto(const DigestUser& user, v1::DigestUser& out);

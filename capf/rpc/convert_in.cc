@@ -581,7 +581,7 @@ Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimeP
 std::string subject_of(const google::protobuf::Message& request) {
   const google::protobuf::Descriptor& descriptor = *request.GetDescriptor();
   const google::protobuf::Reflection& reflection = *request.GetReflection();
-  for (const char* name : {"device", "devices", "serial_or_device", "sha256", "name"}) {
+  for (const char* name : {"device", "devices", "serial_or_device", "sha256", "name", "party"}) {
     const google::protobuf::FieldDescriptor* field = descriptor.FindFieldByName(name);
     if (field == nullptr || field->type() != google::protobuf::FieldDescriptor::TYPE_STRING) continue;
     if (!field->is_repeated()) return reflection.GetString(request, field);

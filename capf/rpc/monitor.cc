@@ -3,6 +3,7 @@
 #include "capf/rpc/admission/cutoff.h"
 #include "capf/rpc/convert.h"
 #include "capf/rpc/readiness.h"
+#include "capf/service/calls.h"
 #include "capf/service/monitor.h"
 #include "capf/service/shared_lines.h"
 
@@ -57,6 +58,16 @@ grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1
     const service::MixedCount mixed = use_cases_.line_survey.last();
     response->set_mixed_lines(mixed.mixed);
     response->set_lines_mixed_in_effect(mixed.in_effect);
+    return {};
+  });
+}
+
+grpc::Status MonitorService::ClassifyCall(grpc::ServerContext* context, const v1::ClassifyCallRequest* request,
+                                          v1::ClassifyCallResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const CallEnquiry enquiry, enquiry_from(*request));
+    CAPF_LET(const rules::CallAnswer answer, use_cases_.calls.classify(call.actor, enquiry));
+    to_proto(enquiry, answer, *response);
     return {};
   });
 }

@@ -16,6 +16,8 @@ class MonitorService final : public v1::MonitorService::Service {
                           v1::GetSummaryResponse* response) override;
   grpc::Status GetReadiness(grpc::ServerContext* context, const v1::GetReadinessRequest* request,
                             v1::GetReadinessResponse* response) override;
+  grpc::Status ClassifyCall(grpc::ServerContext* context, const v1::ClassifyCallRequest* request,
+                            v1::ClassifyCallResponse* response) override;
   grpc::Status WatchOperations(grpc::ServerContext* context, const v1::WatchOperationsRequest* request,
                                grpc::ServerWriter<v1::OperationChange>* writer) override;
 

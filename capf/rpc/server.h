@@ -19,6 +19,7 @@ namespace capf::service {
 class Addresses;
 class Administrators;
 class Attempts;
+class Calls;
 class Certificates;
 class Checker;
 class DigestUsers;
@@ -53,6 +54,7 @@ struct UseCases {
   const service::LineSurvey& line_survey;
   service::Addresses& addresses;
   service::DigestUsers& digest_users;
+  service::Calls& calls;
   service::Operations& operations;
   service::Certificates& certificates;
   service::Checker& checker;

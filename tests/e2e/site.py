@@ -69,11 +69,11 @@ def passing(check):
 
 
 def free_base_port():
-    """A port below those that the kernel gives out by itself, with the next five free too."""
+    """A port below those that the kernel gives out by itself, with the next nine free too."""
     while True:
         base = random.randrange(20000, 32000)
         with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
-            for port in range(base, base + 6):
+            for port in range(base, base + 10):
                 probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
             return base
 

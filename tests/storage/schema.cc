@@ -1,6 +1,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "capf/domain/call_store.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/digest_store.h"
@@ -264,6 +265,18 @@ void look_at_certificates(Transaction& tx) {
   CHECK(good(tx.certificates().statuses(1, serials)).size() == 1);
 }
 
+void look_at_calls(Transaction& tx) {
+  CallParty own{PartyKind::kDevice, "SEP700"};
+  own.observed.certificate = digest("700");
+  const std::vector<CallParty> parties{own,
+                                       {PartyKind::kDevice, "SEP777"},
+                                       {PartyKind::kDevice, "SEP-nobody"},
+                                       {PartyKind::kLine, "1001"},
+                                       {PartyKind::kTrunk, "provider"}};
+  // A session plans for its first five looks anew.
+  for (int i = 0; i < 7; ++i) CHECK(good(tx.calls().look(parties)).size() == 5);
+}
+
 void look_at_events(Transaction& tx) {
   CHECK(good(tx.audit().list({.subject = "SEP9999"}, kPage)).size() == 1);
   CHECK(good(tx.audit().list({.actor = "SEP9999"}, kPage)).size() == 1);
@@ -364,6 +377,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_digest(tx);
+      look_at_calls(tx);
       look_at_events(tx);
       CHECK(good(tx.certificates().list({.expires_before = tx.now() + std::chrono::hours(24)}, kPage)).empty());
       CHECK(good(tx.summary().summary({})).phones == 10000);
@@ -395,6 +409,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_digest(tx);
+      look_at_calls(tx);
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
     }));

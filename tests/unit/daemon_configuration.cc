@@ -28,6 +28,8 @@ TEST_CASE("an empty configuration has the defaults") {
   CHECK(configuration.phone_port() == 3805);
   CHECK(configuration.admin_port() == 3806);
   CHECK(configuration.metrics_port() == 3809);
+  CHECK(configuration.calls_port() == 3813);
+  CHECK_FALSE(configuration.calls.enabled);
   CHECK(configuration.policy.lsc_validity == std::chrono::hours{24 * 1825});
   REQUIRE(configuration.policy.null_string_networks.size() == 2);
   CHECK_FALSE(configuration.policy.allow_rsa_1024);
@@ -82,7 +84,7 @@ TEST_CASE("all faults of a configuration are told at once") {
 
 TEST_CASE("a value that is out of its bounds or of another type is refused") {
   const std::string bad = GENERATE(
-      "base_port = -1", "base_port = 65531", "base_port = 3804.0", "base_port = true", "public_host = \"a b\"",
+      "base_port = -1", "base_port = 65527", "base_port = 3804.0", "base_port = true", "public_host = \"a b\"",
       "public_host = \"\\u0000\"", "public_host = \"::1%eth0\"", "public_host = \"300.1.1.1\"",
       "public_host = \"capf.1\"", "public_host = \"12\"", "status_url = \"https://x\"", "status_url = \"http://x/\"",
       "passphrase = \"hunter2\"", "passphrase = \"file:\"", "database = 1", "[database]\nserver = \"\"",

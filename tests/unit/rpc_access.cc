@@ -104,6 +104,9 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListAnchors", "au"},
     {"capf.v1.AdminService/ListTrustCandidates", "aou"},
     {"capf.v1.AdminService/RemoveAnchor", "a"},
+    {"capf.v1.AdminService/AddTrustedParty", "a"},
+    {"capf.v1.AdminService/ListTrustedParties", "au"},
+    {"capf.v1.AdminService/RemoveTrustedParty", "a"},
     {"capf.v1.AdminService/AddAdministrator", "a"},
     {"capf.v1.AdminService/ListAdministrators", "au"},
     {"capf.v1.AdminService/DisableAdministrator", "a"},
@@ -112,6 +115,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.MonitorService/ListPending", "aoum"},
     {"capf.v1.MonitorService/GetSummary", "aoum"},
     {"capf.v1.MonitorService/GetReadiness", "aoum"},
+    {"capf.v1.MonitorService/ClassifyCall", "aoum"},
     {"capf.v1.MonitorService/WatchOperations", "aoum"},
     {"grpc.health.v1.Health/Check", "aoum"},
     {"grpc.health.v1.Health/Watch", "aoum"},
@@ -243,7 +247,7 @@ TEST_CASE("what changes something is told from what reads, and each has a name t
     CAPTURE(row.method);
     const auto name = row.method.substr(row.method.find('/') + 1);
     const bool reads = name.starts_with("List") || name.starts_with("Get") || name.starts_with("Watch") ||
-                       name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("Select") ||
+                       name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("Classify") || name.starts_with("Select") ||
                        name.starts_with("ServerReflection");
     CHECK((row.effect == Effect::kReads) == reads);
     CHECK(std::regex_match(row.action, std::regex("[a-z_]+\\.[a-z_]+")));
