@@ -1,5 +1,7 @@
 #include "storage/summary.h"
 
+#include "storage/mode_facts.h"
+
 namespace capf::storage {
 namespace {
 
@@ -34,6 +36,24 @@ Expiry read_expiry(Columns& columns) {
   expiry.not_after = columns.time();
   expiry.spare = columns.boolean();
   return expiry;
+}
+
+ModeFigures::value_type read_figure(Columns& columns) {
+  const DeviceMode mode = columns.word(parse_device_mode);
+  return {{mode, columns.word(parse_mode_reason)}, columns.number()};
+}
+
+struct CountedGroup {
+  ModeCount::Group group;
+  ModeCount::Place last;
+};
+CountedGroup read_group(Columns& columns) {
+  CountedGroup counted;
+  counted.group.facts = read_mode_facts(columns);
+  counted.group.phones = columns.number();
+  counted.last.profile_id = columns.number();
+  counted.last.phone_id = columns.number();
+  return counted;
 }
 
 // Each part reads a partial index, or a window of one.
@@ -75,6 +95,23 @@ const Statement kExpiries{
     "order by certificate_not_after desc, name) > 1 from administrators where disabled_at is null "
     "union all select 'issuer', subject, null, microseconds(not_after), not active from issuers where retired_at is "
     "null and (active or not_after > now()) order by 4, 1, 2"};
+const Statement kModes{"summary_modes", "select mode, reason, phones from mode_figures"};
+// The facts of some phones, of which there are few kinds.
+const Statement kCountModes{
+    "summary_count_modes",
+    "with some as materialized (select id, profile_id from phones where profile_id <> 1 and removed_at is null and "
+    "(profile_id, id) > ($1::bigint, $2::bigint) order by profile_id, id limit $3::int), "
+    "their as (select site_mode, profile_mode, removed, blocked, lsc, good_mic from some cross join lateral (select " +
+        kModeFacts +
+        " from phones p join profiles f on f.id = p.profile_id where p.id = some.id limit 1) n) "
+        "select site_mode, profile_mode, removed, blocked, lsc, good_mic, count(*), "
+        "(select profile_id from some order by profile_id desc, id desc limit 1), "
+        "(select id from some order by profile_id desc, id desc limit 1) "
+        "from their group by site_mode, profile_mode, removed, blocked, lsc, good_mic"};
+const Statement kForgetModes{"summary_forget_modes", "delete from mode_figures"};
+const Statement kSetModes{"summary_set_modes",
+                          "insert into mode_figures (mode, reason, phones) select mode, reason, phones from "
+                          "unnest($1::text[], $2::text[], $3::bigint[]) as figure (mode, reason, phones)"};
 
 }  // namespace
 
@@ -96,7 +133,35 @@ Result<Summary> Overview::summary(std::span<const int> days) {
   CAPF_LET(const auto refusals, session_.all(kRefusals, Parameters(), read_count));
   summary.refusals.insert(refusals.begin(), refusals.end());
   CAPF_LET(summary.expiries, session_.all(kExpiries, Parameters(), read_expiry));
+  CAPF_LET(summary.modes, modes());
   return summary;
+}
+
+Result<ModeFigures> Overview::modes() {
+  CAPF_LET(const auto figures, session_.all(kModes, Parameters(), read_figure));
+  return ModeFigures(figures.begin(), figures.end());
+}
+
+Result<ModeCount> Overview::count_modes(const ModeCount::Place& after, int limit) {
+  CAPF_LET(const auto counted,
+           session_.all(kCountModes, Parameters(after.profile_id, after.phone_id, limit), read_group));
+  ModeCount count;
+  for (const CountedGroup& each : counted) {
+    count.groups.push_back(each.group);
+    count.last = each.last;
+  }
+  return count;
+}
+
+Status Overview::set_modes(const ModeFigures& figures) {
+  Array modes, reasons, phones;
+  for (const auto& [key, count] : figures) {
+    modes.add(to_string(key.first));
+    reasons.add(to_string(key.second));
+    phones.add(count);
+  }
+  CAPF_TRY(session_.execute(kForgetModes, Parameters()));
+  return session_.execute(kSetModes, Parameters(modes, reasons, phones));
 }
 
 }  // namespace capf::storage

@@ -107,16 +107,15 @@ capf::Status Connection::connect() {
 CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
 #undef CAPF_CLI_DEFINE
 
-capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
+template <class Change, class Open>
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const Change&)>& each, Open open) {
   CAPF_TRY(connect());
   int tries = 0;  // since the last change received
   while (true) {
     grpc::ClientContext context;
     context.set_deadline(until(kStreamDeadline));
-    v1::WatchOperationsRequest request;
-    request.set_cursor(cursor);
-    const auto stream = stubs_->monitor->WatchOperations(&context, request);
-    v1::OperationChange change;
+    const auto stream = open(context, cursor);
+    Change change;
     while (stream->Read(&change)) {
       cursor = change.cursor();
       tries = 0;
@@ -139,6 +138,22 @@ capf::Status Connection::watch(std::string cursor, const std::function<bool(cons
     stubs_.reset();
     CAPF_TRY(connect());
   }
+}
+
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
+  return watch(std::move(cursor), each, [this](grpc::ClientContext& context, const std::string& after) {
+    v1::WatchOperationsRequest request;
+    request.set_cursor(after);
+    return stubs_->monitor->WatchOperations(&context, request);
+  });
+}
+
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::SecurityChange&)>& each) {
+  return watch(std::move(cursor), each, [this](grpc::ClientContext& context, const std::string& after) {
+    v1::WatchSecurityRequest request;
+    request.set_cursor(after);
+    return stubs_->monitor->WatchSecurity(&context, request);
+  });
 }
 
 namespace {
@@ -165,6 +180,7 @@ Health ask_health(const client::Endpoint& endpoint, const std::string& address,
     const TimePoint seen_at(std::chrono::seconds(silent.seen_at().seconds()));
     answer.silent.push_back(silent.name() + " since " + to_rfc3339(seen_at));
   }
+  answer.warnings.assign(readiness.warnings().begin(), readiness.warnings().end());
   return answer;
 }
 

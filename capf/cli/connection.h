@@ -66,6 +66,7 @@ class Connection {
   /// Calls `each` for every change until it returns false, the stream breaks, or the server ends it. A stream that has
   /// lasted an hour is continued where it ended.
   capf::Status watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each);
+  capf::Status watch(std::string cursor, const std::function<bool(const v1::SecurityChange&)>& each);
   /// The health of each server of the place, all asked at the same time. Errors: those of find_endpoint().
   Result<std::vector<Health>> health();
   /// From now on all calls together, with connecting, must end within this time.
@@ -76,6 +77,9 @@ class Connection {
  private:
   struct Stubs;
   capf::Status connect();
+  /// @param open takes a context and a cursor, returns the stream
+  template <class Change, class Open>
+  capf::Status watch(std::string cursor, const std::function<bool(const Change&)>& each, Open open);
   /// The time at which a call that may take so long is given up.
   std::chrono::system_clock::time_point until(std::chrono::milliseconds length) const;
 

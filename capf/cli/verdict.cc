@@ -237,8 +237,10 @@ Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
   Level worst = Level::kOk;
   std::vector<std::string> said;
   std::set<std::string> silent;
+  std::set<std::string> warnings;
   for (const Health& each : servers) {
     silent.insert(each.silent.begin(), each.silent.end());
+    warnings.insert(each.warnings.begin(), each.warnings.end());
     const bool serves = each.status && *each.status == "SERVING";
     if (serves) ++serving;
     const Verdict said_by = judge_one(each);
@@ -248,7 +250,8 @@ Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
     said.push_back(servers.size() > 1 || verbose ? each.address + ": " + said_by.words : said_by.words);
   }
   for (const std::string& each : silent) said.push_back("no more heard of the server " + each);
-  const bool well = worst == Level::kOk && silent.empty();
+  said.insert(said.end(), warnings.begin(), warnings.end());
+  const bool well = worst == Level::kOk && silent.empty() && warnings.empty();
   verdict.level = well ? Level::kOk : serving > 0 ? Level::kWarning : worst;
   if (servers.size() > 1) {
     verdict.words = std::to_string(serving) + " of " + std::to_string(servers.size()) + " servers serve";

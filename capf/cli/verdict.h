@@ -76,8 +76,9 @@ struct Health {
   Result<std::string> status;         ///< grpc.health.v1's word
   std::string why;                    ///< of one that does not serve: "CLOCK_SKEW: …"; empty where it does not tell
   std::vector<std::string> silent{};  ///< servers of the site that it misses: "capf2.example:812:0a1b2c3d since …"
+  std::vector<std::string> warnings{};  ///< of the site, in sentences
 };
-/// Critical where no server serves; a warning where one of several does not, or is missed by another. @param verbose
+/// Critical where no server serves; a warning where one of several does not, or is missed by another, or where one warns. @param verbose
 /// names all of them.
 Verdict judge_health(const std::vector<Health>& servers, bool verbose);
 

@@ -9,6 +9,27 @@ namespace {
 
 constexpr std::chrono::hours kRenewalGrace{24};
 
+/// "3 phones with a secure profile are not secure: …", or nothing. A nonsecure site and blocked phones are somebody's
+/// decision.
+std::string secure_in_vain(const ModeFigures& modes) {
+  std::map<ModeReason, std::int64_t> reasons;
+  std::int64_t phones = 0;
+  for (const auto& [key, count] : modes) {
+    if (key.second < ModeReason::kNoCertificate) continue;
+    reasons[key.second] += count;
+    phones += count;
+  }
+  if (phones == 0) return {};
+  std::string words = std::to_string(phones) + (phones == 1 ? " phone" : " phones") +
+                      " with a secure profile " + (phones == 1 ? "is" : "are") + " not secure";
+  const char* before = ": ";
+  for (const auto& [reason, count] : reasons) {
+    words += before + std::to_string(count) + " " + std::string(to_string(reason));
+    before = ", ";
+  }
+  return words + "; see 'capfctl phone list --effective-mode nonsecure'";
+}
+
 }  // namespace
 
 Result<Summary> Monitor::summary(std::span<const int> days) {
@@ -32,6 +53,17 @@ Result<ChangeCursor> Monitor::end_of_changes() {
 
 Result<std::vector<OperationChange>> Monitor::changes(const ChangeCursor& cursor, int limit) {
   return in_read(database_, [&](Transaction& tx) { return tx.audit().changes(cursor, limit); });
+}
+
+Result<std::vector<SecurityChange>> Monitor::security_changes(const ChangeCursor& cursor, int limit) {
+  return in_read(database_, [&](Transaction& tx) { return tx.security_changes().list(cursor, limit); });
+}
+
+Result<std::vector<std::string>> Monitor::warnings() {
+  CAPF_LET(const ModeFigures modes, in_read(database_, [](Transaction& tx) { return tx.summary().modes(); }));
+  std::vector<std::string> warnings;
+  if (std::string words = secure_in_vain(modes); !words.empty()) warnings.push_back(std::move(words));
+  return warnings;
 }
 
 Result<std::vector<ServerRecord>> Monitor::silent_servers() {

@@ -86,17 +86,21 @@ create trigger phone_lscs_changed_mode after update on phone_lscs for each row
         <> (new.lsc = 'valid' and new.not_after > clock_timestamp()))
   execute function note_lsc_mode();
 
--- A MIC counts where the profile takes it in place of an LSC. A phone that is removed has the first profile by then.
+-- A MIC counts where the profile takes it in place of an LSC, from its first use until it is forgotten.
 create function note_mic_mode() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   insert into security_changes (kind, phone_id, reason) select 'mode_changed', p.id, 'MIC'
     from phones p join profiles f on f.id = p.profile_id
-    where p.id = coalesce(new.phone_id, old.phone_id) and p.profile_id <> 1 and f.settings ->> 'allow_mic' = 'on';
+    where p.id = (to_jsonb(new) ->> tg_argv[0])::bigint and p.profile_id <> 1 and f.settings ->> 'allow_mic' = 'on';
   return null;
 end $$;
-create trigger phone_mics_added_mode after insert or delete on phone_mics for each row execute function note_mic_mode();
+create trigger phone_mics_added_mode after insert on phone_mics for each row
+  execute function note_mic_mode('phone_id');
 create trigger phone_mics_changed_mode after update on phone_mics for each row
-  when (old.not_after is distinct from new.not_after) execute function note_mic_mode();
+  when (old.sha256 <> new.sha256 or old.not_after <> new.not_after) execute function note_mic_mode('phone_id');
+create trigger phones_forgotten_mic after update of mic_sha256 on phones for each row
+  when (new.profile_id <> 1 and old.mic_sha256 is not null and new.mic_sha256 is null)
+  execute function note_mic_mode('id');
 
 create function note_certificate() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
 begin
