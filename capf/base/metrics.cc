@@ -75,6 +75,8 @@ struct Metrics::Series {
       gauges(registry, "capf_phones_by_effective_mode", "Phones by the mode that is in effect.");
   Family<Gauge>& not_in_effect = gauges(registry, "capf_secure_phones_not_in_effect",
                                         "Phones with a secure profile that are not secure, by the reason of that.");
+  Gauge& digest_without_user = gauge(registry, "capf_digest_phones_without_user",
+                                     "Phones whose profile, or own setting, asks for digest, without a digest user.");
   Gauge& unconfirmed = gauge(registry, "capf_lscs_unconfirmed",
                              "LSCs whose operation ended before the phone confirmed that it has them.");
   Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
@@ -172,6 +174,9 @@ void Metrics::set_phones_of_mode(std::string_view mode, std::int64_t by_profile,
 }
 void Metrics::set_modes_not_in_effect(std::string_view reason, std::int64_t count) {
   series_->not_in_effect.Add({{"reason", std::string(reason)}}).Set(static_cast<double>(count));
+}
+void Metrics::set_digest_without_user(std::int64_t phones) {
+  series_->digest_without_user.Set(static_cast<double>(phones));
 }
 void Metrics::set_lscs_unconfirmed(std::int64_t count) { series_->unconfirmed.Set(static_cast<double>(count)); }
 void Metrics::set_lscs_expiring(int days, std::int64_t count) {

@@ -367,6 +367,7 @@ Json to_json(const v1::GetSummaryResponse& summary) {
                       {"profile_modes", counts(summary.profile_modes())},
                       {"effective_modes", counts(summary.effective_modes())},
                       {"modes_not_in_effect", counts(summary.modes_not_in_effect())},
+                      {"digest_without_user", summary.digest_without_user()},
                       {"issuer_not_after", CAPF_TIME(summary, issuer_not_after)},
                       {"expiries", std::move(expiries)}};
 }

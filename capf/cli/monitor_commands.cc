@@ -1,5 +1,4 @@
 #include <fstream>
-#include <functional>
 #include <iostream>
 #include <string>
 
@@ -134,7 +133,7 @@ Result<int> watch_security(const Arguments& arguments, Connection& server) {
     }
     return left < 0 || --left > 0;
   };
-  CAPF_TRY(server.watch(arguments.text("--after"), std::function<bool(const v1::SecurityChange&)>(each)));
+  CAPF_TRY(server.watch(arguments.text("--after"), each));
   return 0;
 }
 

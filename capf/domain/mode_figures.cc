@@ -17,12 +17,13 @@ PhoneModes phone_modes(const ModeFigures& figures, std::int64_t phones) {
   for (const DeviceMode mode : kDeviceModes) modes.profile[mode] = modes.effective[mode] = 0;
   for (const ModeReason reason : kModeReasons) modes.not_in_effect[reason] = 0;
   std::int64_t rest = phones;
-  for (const auto& [key, count] : figures) {
+  for (const auto& [key, figure] : figures) {
     const auto& [mode, reason] = key;
-    modes.profile[mode] += count;
-    modes.effective[reason == ModeReason::kNone ? mode : DeviceMode::kNonsecure] += count;
-    if (reason != ModeReason::kNone) modes.not_in_effect[reason] += count;
-    rest -= count;
+    modes.profile[mode] += figure.phones;
+    modes.effective[reason == ModeReason::kNone ? mode : DeviceMode::kNonsecure] += figure.phones;
+    if (reason != ModeReason::kNone) modes.not_in_effect[reason] += figure.phones;
+    modes.without_digest_user += figure.without_digest_user;
+    rest -= figure.phones;
   }
   // Phones may have been removed since the others were counted.
   rest = std::max<std::int64_t>(rest, 0);

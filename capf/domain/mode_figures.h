@@ -20,8 +20,12 @@ inline constexpr std::array kModeReasons{ModeReason::kSiteNonsecure,     ModeRea
 /// Also "NONE".
 std::optional<ModeReason> parse_mode_reason(std::string_view text);
 
+struct ModeFigure {
+  std::int64_t phones = 0;
+  std::int64_t without_digest_user = 0;  ///< of those: they ask for digest, so they cannot register
+};
 /// Phones with another profile than the first one, by the mode that it asks for, and why that is not in effect.
-using ModeFigures = std::map<std::pair<DeviceMode, ModeReason>, std::int64_t>;
+using ModeFigures = std::map<std::pair<DeviceMode, ModeReason>, ModeFigure>;
 
 /// Some of those phones, in the order of their profiles, by the facts that their mode depends on.
 struct ModeCount {
@@ -31,7 +35,7 @@ struct ModeCount {
   };
   struct Group {
     ModeFacts facts;
-    std::int64_t phones = 0;
+    ModeFigure figure;
   };
   std::vector<Group> groups;
   Place last;  ///< of them
@@ -42,6 +46,7 @@ struct PhoneModes {
   std::map<DeviceMode, std::int64_t> profile;
   std::map<DeviceMode, std::int64_t> effective;
   std::map<ModeReason, std::int64_t> not_in_effect;  ///< phones whose mode in effect is lower than their profile's
+  std::int64_t without_digest_user = 0;              ///< as in ModeFigure
 };
 /// @param phones in all
 PhoneModes phone_modes(const ModeFigures& figures, std::int64_t phones);

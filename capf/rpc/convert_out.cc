@@ -383,6 +383,7 @@ void to_proto(const Summary& summary, v1::GetSummaryResponse& out) {
   for (const auto& [reason, phones] : modes.not_in_effect) {
     if (phones > 0) (*out.mutable_modes_not_in_effect())[text(to_string(reason))] = phones;
   }
+  out.set_digest_without_user(modes.without_digest_user);
   for (const Expiry& expiry : summary.expiries) {
     v1::Expiry& each = *out.add_expiries();
     each.set_kind(text(to_string(expiry.kind)));

@@ -137,8 +137,10 @@ Status Maintenance::count_modes() {
              }));
     int phones = 0;
     for (const ModeCount::Group& group : some.groups) {
-      counted_[{group.facts.profile, effective_mode(group.facts).reason}] += group.phones;
-      phones += static_cast<int>(group.phones);
+      ModeFigure& figure = counted_[{group.facts.profile, effective_mode(group.facts).reason}];
+      figure.phones += group.figure.phones;
+      figure.without_digest_user += group.figure.without_digest_user;
+      phones += static_cast<int>(group.figure.phones);
     }
     counted += phones;
     counted_to_ = some.last;

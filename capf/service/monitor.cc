@@ -9,25 +9,30 @@ namespace {
 
 constexpr std::chrono::hours kRenewalGrace{24};
 
-/// "3 phones with a secure profile are not secure: …", or nothing. A nonsecure site and blocked phones are somebody's
-/// decision.
-std::string secure_in_vain(const ModeFigures& modes) {
-  std::map<ModeReason, std::int64_t> reasons;
+std::string phones_that(std::int64_t count, const char* one, const char* many) {
+  return std::to_string(count) + (count == 1 ? one : many);
+}
+
+/// Without those of a nonsecure site and those that are blocked, which somebody has decided.
+std::vector<std::string> warnings_of(const PhoneModes& modes) {
   std::int64_t phones = 0;
-  for (const auto& [key, count] : modes) {
-    if (key.second < ModeReason::kNoCertificate) continue;
-    reasons[key.second] += count;
+  std::string reasons;
+  for (const auto& [reason, count] : modes.not_in_effect) {
+    if (reason < ModeReason::kNoCertificate || count == 0) continue;
     phones += count;
+    reasons += (reasons.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(to_string(reason));
   }
-  if (phones == 0) return {};
-  std::string words = std::to_string(phones) + (phones == 1 ? " phone" : " phones") +
-                      " with a secure profile " + (phones == 1 ? "is" : "are") + " not secure";
-  const char* before = ": ";
-  for (const auto& [reason, count] : reasons) {
-    words += before + std::to_string(count) + " " + std::string(to_string(reason));
-    before = ", ";
+  std::vector<std::string> warnings;
+  if (phones > 0) {
+    warnings.push_back(phones_that(phones, " phone with a secure profile is not secure: ",
+                                   " phones with a secure profile are not secure: ") +
+                       reasons + "; see 'capfctl phone list --effective-mode nonsecure'");
   }
-  return words + "; see 'capfctl phone list --effective-mode nonsecure'";
+  if (modes.without_digest_user > 0) {
+    warnings.push_back(phones_that(modes.without_digest_user, " phone asks for digest and has no digest user",
+                                   " phones ask for digest and have no digest user"));
+  }
+  return warnings;
 }
 
 }  // namespace
@@ -60,10 +65,8 @@ Result<std::vector<SecurityChange>> Monitor::security_changes(const ChangeCursor
 }
 
 Result<std::vector<std::string>> Monitor::warnings() {
-  CAPF_LET(const ModeFigures modes, in_read(database_, [](Transaction& tx) { return tx.summary().modes(); }));
-  std::vector<std::string> warnings;
-  if (std::string words = secure_in_vain(modes); !words.empty()) warnings.push_back(std::move(words));
-  return warnings;
+  CAPF_LET(const ModeFigures figures, in_read(database_, [](Transaction& tx) { return tx.summary().modes(); }));
+  return warnings_of(phone_modes(figures, 0));
 }
 
 Result<std::vector<ServerRecord>> Monitor::silent_servers() {

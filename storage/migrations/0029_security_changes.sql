@@ -36,11 +36,12 @@ create table security_ends (
 );
 insert into security_ends (credential) values ('lsc'), ('mic');
 -- Phones of other profiles than the first one, by the mode of their profile, and why another one is in effect: as they
--- were last counted.
+-- were last counted; and those of them that ask for digest and have no digest user.
 create table mode_figures (
   mode text not null check (mode in ('nonsecure', 'authenticated', 'encrypted')),
   reason reason not null,
   phones bigint not null check (phones > 0),
+  without_digest_user bigint not null check (without_digest_user between 0 and phones),
   primary key (mode, reason)
 );
 grant select on security_changes, security_changes_deleted to capf_server;
@@ -132,6 +133,37 @@ begin
 end $$;
 create trigger site_security_changed_mode after update of mode on site_security for each row
   when (old.mode <> new.mode) execute function note_site_mode();
+
+-- Digest users -------------------------------------------------------------------------------------------------------
+
+-- The user whose credentials a phone has from then on, or null.
+create function note_digest_phone() returns trigger language plpgsql security definer
+  set search_path = public, pg_temp as $$
+begin
+  insert into security_changes (kind, phone_id, digest_user) values ('digest_user_changed',
+    coalesce(new.phone_id, old.phone_id),
+    (select name from digest_users where id = coalesce(new.login_id, new.user_id)));
+  return null;
+end $$;
+create trigger phone_digest_came_or_went after insert or delete on phone_digest for each row
+  execute function note_digest_phone();
+create trigger phone_digest_changed after update on phone_digest for each row
+  when (coalesce(old.login_id, old.user_id) <> coalesce(new.login_id, new.user_id)) execute function note_digest_phone();
+
+-- Of a user, whose phones have other credentials; without a name, of all users, since the realm is another. The octets
+-- of a password also change where it is encrypted under another key.
+create function note_digest_users() returns trigger language plpgsql security definer
+  set search_path = public, pg_temp as $$
+begin
+  insert into security_changes (kind, digest_user)
+    values ('digest_user_changed', to_jsonb(case when tg_op = 'DELETE' then old else new end) ->> 'name');
+  return null;
+end $$;
+create trigger digest_users_went after delete on digest_users for each row execute function note_digest_users();
+create trigger digest_users_changed after update of password_set_at on digest_users for each row
+  when (old.password_set_at <> new.password_set_at) execute function note_digest_users();
+create trigger digest_site_changed after update of realm on digest_site for each row
+  when (old.realm <> new.realm) execute function note_digest_users();
 
 -- By the time --------------------------------------------------------------------------------------------------------
 

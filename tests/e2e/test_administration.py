@@ -349,7 +349,8 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
         services = (admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
                     monitor_pb2.DESCRIPTOR.services_by_name["MonitorService"])
         table = {method.name: rpc.callers(method) for service in services for method in service.methods}
-        self.assertEqual(table.pop("WatchOperations"), set(self.ROLES))
+        for stream in ("WatchOperations", "WatchSecurity"):
+            self.assertEqual(table.pop(stream), set(self.ROLES))
         monitored = {method.name for method in services[1].methods}
         found = {method: set() for method in table}
         for role in self.ROLES:
