@@ -102,15 +102,15 @@ const Statement kModes{"summary_modes", "select mode, reason, phones, without_di
 // The facts of some phones, of which there are few kinds.
 const Statement kCountModes{
     "summary_count_modes",
-    "with some as materialized (select id, profile_id from phones where profile_id <> 1 and removed_at is null and "
+    "with part as materialized (select id, profile_id from phones where profile_id <> 1 and "
     "(profile_id, id) > ($1::bigint, $2::bigint) order by profile_id, id limit $3::int), "
-    "their as (select site_mode, profile_mode, removed, blocked, lsc, good_mic, without from some cross join lateral (select " +
+    "their as (select site_mode, profile_mode, removed, blocked, lsc, good_mic, without from part cross join lateral (select " +
         kModeFacts +
         ", coalesce((select settings ->> 'digest' from phone_settings where phone_id = p.id), f.settings ->> 'digest', "
-        "'off') = 'on' and not exists (select from phone_digest where phone_id = p.id) as without from phones p join profiles f on f.id = p.profile_id where p.id = some.id limit 1) n) "
+        "'off') = 'on' and not exists (select from phone_digest where phone_id = p.id) as without from phones p join profiles f on f.id = p.profile_id where p.id = part.id limit 1) n) "
         "select site_mode, profile_mode, removed, blocked, lsc, good_mic, count(*), count(*) filter (where without), "
-        "(select profile_id from some order by profile_id desc, id desc limit 1), "
-        "(select id from some order by profile_id desc, id desc limit 1) "
+        "(select profile_id from part order by profile_id desc, id desc limit 1), "
+        "(select id from part order by profile_id desc, id desc limit 1) "
         "from their group by site_mode, profile_mode, removed, blocked, lsc, good_mic"};
 const Statement kForgetModes{"summary_forget_modes", "delete from mode_figures"};
 const Statement kSetModes{"summary_set_modes",
