@@ -19,6 +19,7 @@
 #include "storage/profiles.h"
 #include "storage/seals.h"
 #include "storage/secrets_keys.h"
+#include "storage/security_changes.h"
 #include "storage/servers.h"
 #include "storage/strings.h"
 #include "storage/summary.h"
@@ -50,6 +51,7 @@ class Unit final : public Transaction {
         audit_(session),
         seals_(session),
         withdrawals_(session),
+        security_changes_(session),
         checks_(session),
         summary_(session),
         leases_(session),
@@ -76,6 +78,7 @@ class Unit final : public Transaction {
   AuditStore& audit() override { return audit_; }
   SealStore& seals() override { return seals_; }
   WithdrawalStore& withdrawals() override { return withdrawals_; }
+  SecurityChangeStore& security_changes() override { return security_changes_; }
   CheckStore& checks() override { return checks_; }
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
@@ -110,6 +113,7 @@ class Unit final : public Transaction {
   Audit audit_;
   Seals seals_;
   Withdrawals withdrawals_;
+  SecurityChanges security_changes_;
   Checks checks_;
   Overview summary_;
   Leases leases_;

@@ -225,6 +225,8 @@ constexpr bool is_servers_fault(Code code) {
     "this server cannot write to its state directory, which is full or read-only")                                     \
   X(kTokenUnavailable, "TOKEN_UNAVAILABLE", kUnavailable, "the token that holds the key does not answer")              \
   X(kDatabaseBehind, "DATABASE_BEHIND", kUnavailable, "the database is behind what this site has signed")              \
+  X(kCursorExpired, "CURSOR_EXPIRED", kFailedPrecondition,                                                             \
+    "changes after this cursor are deleted already: look at everything again, and begin without a cursor")             \
   X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \
   X(kCrlWouldLoseEntries, "CRL_WOULD_LOSE_ENTRIES", kFailedPrecondition,                                               \
     "the next CRL would lose entries and is not published; 'capfctl site recover' brings them back")                   \

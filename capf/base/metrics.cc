@@ -71,6 +71,14 @@ struct Metrics::Series {
   Gauge& oldest_pending =
       gauge(registry, "capf_oldest_pending_age_seconds", "Age of the oldest pending operation; 0 without one.");
   Gauge& phones = gauge(registry, "capf_phones", "Phones on record.");
+  Family<Gauge>& profile_modes =
+      gauges(registry, "capf_phones_by_profile_mode", "Phones by the mode that their profile asks for.");
+  Family<Gauge>& effective_modes =
+      gauges(registry, "capf_phones_by_effective_mode", "Phones by the mode that is in effect.");
+  Family<Gauge>& not_in_effect = gauges(registry, "capf_secure_phones_not_in_effect",
+                                        "Phones with a secure profile that are not secure, by the reason of that.");
+  Gauge& digest_without_user = gauge(registry, "capf_digest_phones_without_user",
+                                     "Phones whose profile, or own setting, asks for digest, without a digest user.");
   Gauge& unconfirmed = gauge(registry, "capf_lscs_unconfirmed",
                              "LSCs whose operation ended before the phone confirmed that it has them.");
   Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
@@ -168,6 +176,16 @@ void Metrics::set_oldest_pending_age(std::chrono::seconds age) {
   series_->oldest_pending.Set(static_cast<double>(age.count()));
 }
 void Metrics::set_phones(std::int64_t count) { series_->phones.Set(static_cast<double>(count)); }
+void Metrics::set_phones_of_mode(std::string_view mode, std::int64_t by_profile, std::int64_t in_effect) {
+  series_->profile_modes.Add({{"mode", std::string(mode)}}).Set(static_cast<double>(by_profile));
+  series_->effective_modes.Add({{"mode", std::string(mode)}}).Set(static_cast<double>(in_effect));
+}
+void Metrics::set_modes_not_in_effect(std::string_view reason, std::int64_t count) {
+  series_->not_in_effect.Add({{"reason", std::string(reason)}}).Set(static_cast<double>(count));
+}
+void Metrics::set_digest_without_user(std::int64_t phones) {
+  series_->digest_without_user.Set(static_cast<double>(phones));
+}
 void Metrics::set_lscs_unconfirmed(std::int64_t count) { series_->unconfirmed.Set(static_cast<double>(count)); }
 void Metrics::set_lscs_expiring(int days, std::int64_t count) {
   series_->expiring.Add({{"days", std::to_string(days)}}).Set(static_cast<double>(count));

@@ -80,6 +80,11 @@ class Metrics {
   /// Zero where nothing is pending.
   void set_oldest_pending_age(std::chrono::seconds age);
   void set_phones(std::int64_t count);
+  /// @param mode as it is spelled: "encrypted"
+  void set_phones_of_mode(std::string_view mode, std::int64_t by_profile, std::int64_t in_effect);
+  /// @param reason why the profile's mode is not in effect, as it is spelled
+  void set_modes_not_in_effect(std::string_view reason, std::int64_t count);
+  void set_digest_without_user(std::int64_t phones);
   void set_lscs_unconfirmed(std::int64_t count);
   /// Live LSCs that expire within 30, 7 and 1 day; each includes the next.
   void set_lscs_expiring(int days, std::int64_t count);

@@ -110,16 +110,15 @@ void Connection::add_words(grpc::ClientContext& context) const {
 CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
 #undef CAPF_CLI_DEFINE
 
-capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
+template <class Change, class Open>
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const Change&)>& each, Open open) {
   CAPF_TRY(connect());
   int tries = 0;  // since the last change received
   while (true) {
     grpc::ClientContext context;
     context.set_deadline(until(kStreamDeadline));
-    v1::WatchOperationsRequest request;
-    request.set_cursor(cursor);
-    const auto stream = stubs_->monitor->WatchOperations(&context, request);
-    v1::OperationChange change;
+    const auto stream = open(context, cursor);
+    Change change;
     while (stream->Read(&change)) {
       cursor = change.cursor();
       tries = 0;
@@ -161,6 +160,20 @@ capf::Status Connection::export_digest_users(const std::function<capf::Status(v1
   const grpc::Status status = stream->Finish();
   if (!status.ok()) return fail(client::to_error(status));
   return {};
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
+  return watch(std::move(cursor), each, [this](grpc::ClientContext& context, const std::string& after) {
+    v1::WatchOperationsRequest request;
+    request.set_cursor(after);
+    return stubs_->monitor->WatchOperations(&context, request);
+  });
+}
+
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::SecurityChange&)>& each) {
+  return watch(std::move(cursor), each, [this](grpc::ClientContext& context, const std::string& after) {
+    v1::WatchSecurityRequest request;
+    request.set_cursor(after);
+    return stubs_->monitor->WatchSecurity(&context, request);
+  });
 }
 
 namespace {
@@ -189,6 +202,7 @@ Health ask_health(const client::Endpoint& endpoint, const std::string& address,
   }
   answer.mixed_lines = readiness.mixed_lines();
   answer.lines_mixed_in_effect = readiness.lines_mixed_in_effect();
+  answer.warnings.assign(readiness.warnings().begin(), readiness.warnings().end());
   return answer;
 }
 

@@ -81,6 +81,7 @@ class Connection {
   capf::Status watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each);
   /// Calls `each` for every row of the export of digest users, until it fails.
   capf::Status export_digest_users(const std::function<capf::Status(v1::DigestExportRow&)>& each);
+  capf::Status watch(std::string cursor, const std::function<bool(const v1::SecurityChange&)>& each);
   /// The health of each server of the place, all asked at the same time. Errors: those of find_endpoint().
   Result<std::vector<Health>> health();
   /// From now on all calls together, with connecting, must end within this time.
@@ -92,6 +93,9 @@ class Connection {
   struct Stubs;
   capf::Status connect();
   void add_words(grpc::ClientContext& context) const;
+  /// @param open takes a context and a cursor, returns the stream
+  template <class Change, class Open>
+  capf::Status watch(std::string cursor, const std::function<bool(const Change&)>& each, Open open);
   /// The time at which a call that may take so long is given up.
   std::chrono::system_clock::time_point until(std::chrono::milliseconds length) const;
 

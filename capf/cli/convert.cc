@@ -423,6 +423,22 @@ Json to_json(const v1::OperationChange& change) {
                       {"operation", change.has_operation() ? to_json(change.operation()) : Json()}};
 }
 
+Json to_json(const v1::SecurityChange& change) {
+  return Json::Object{{"at", CAPF_TIME(change, at)},
+                      {"kind", change.kind()},
+                      {"device", text_or_null(change.device())},
+                      {"profile", text_or_null(change.profile())},
+                      {"profile_id", change.profile_id() == 0 ? Json() : Json(change.profile_id())},
+                      {"mode", text_or_null(change.mode())},
+                      {"effective_mode", text_or_null(change.effective_mode())},
+                      {"mode_reason", text_or_null(change.mode_reason())},
+                      {"reason", text_or_null(change.reason())},
+                      {"serial", text_or_null(change.serial())},
+                      {"sha256", text_or_null(change.sha256())},
+                      {"digest_user", text_or_null(change.digest_user())},
+                      {"cursor", change.cursor()}};
+}
+
 Json to_json(const v1::GetSummaryResponse& summary) {
   Json::Array expiries;
   for (const v1::Expiry& expiry : summary.expiries()) {
@@ -444,6 +460,10 @@ Json to_json(const v1::GetSummaryResponse& summary) {
                       {"lscs_expiring_1_day", summary.lscs_expiring_1_day()},
                       {"lscs_expired", summary.lscs_expired()},
                       {"lscs_unconfirmed", summary.lscs_unconfirmed()},
+                      {"profile_modes", counts(summary.profile_modes())},
+                      {"effective_modes", counts(summary.effective_modes())},
+                      {"modes_not_in_effect", counts(summary.modes_not_in_effect())},
+                      {"digest_without_user", summary.digest_without_user()},
                       {"issuer_not_after", CAPF_TIME(summary, issuer_not_after)},
                       {"expiries", std::move(expiries)}};
 }

@@ -51,6 +51,7 @@ Json to_json(const v1::Administrator& administrator);
 Json to_json(const v1::AuditEvent& event);
 Json to_json(const v1::RefusalCount& refusal);
 Json to_json(const v1::OperationChange& change);
+Json to_json(const v1::SecurityChange& change);
 Json to_json(const v1::GetSummaryResponse& summary);
 
 }  // namespace capf::cli

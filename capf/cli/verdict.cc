@@ -256,8 +256,10 @@ Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
   Level worst = Level::kOk;
   std::vector<std::string> said;
   std::set<std::string> silent;
+  std::set<std::string> warnings;
   for (const Health& each : servers) {
     silent.insert(each.silent.begin(), each.silent.end());
+    warnings.insert(each.warnings.begin(), each.warnings.end());
     const bool serves = each.status && *each.status == "SERVING";
     if (serves) ++serving;
     const Verdict said_by = judge_one(each);
@@ -270,6 +272,8 @@ Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
   const std::vector<std::string> lines = words_of_lines(servers);
   said.insert(said.end(), lines.begin(), lines.end());
   const bool well = worst == Level::kOk && silent.empty() && lines.empty();
+  said.insert(said.end(), warnings.begin(), warnings.end());
+  const bool well = worst == Level::kOk && silent.empty() && warnings.empty();
   verdict.level = well ? Level::kOk : serving > 0 ? Level::kWarning : worst;
   if (servers.size() > 1) {
     verdict.words = std::to_string(serving) + " of " + std::to_string(servers.size()) + " servers serve";

@@ -81,6 +81,10 @@ struct Health {
 };
 /// Critical where no server serves; a warning where one of several does not, or is missed by another, and where lines
 /// are mixed. @param verbose names all of them.
+  std::vector<std::string> warnings{};  ///< of the site, in sentences
+};
+/// Critical where no server serves; a warning where one of several does not, or is missed by another, or where one warns. @param verbose
+/// names all of them.
 Verdict judge_health(const std::vector<Health>& servers, bool verbose);
 
 /// The verdict of a failed check: critical where the server is not there or cannot serve, or else unknown.

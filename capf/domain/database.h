@@ -34,6 +34,7 @@ class AuditStore;
 class SealStore;
 class ProfileStore;
 class WithdrawalStore;
+class SecurityChangeStore;
 class CheckStore;
 class SummaryStore;
 class LeaseStore;
@@ -70,6 +71,7 @@ class Transaction {
   virtual AuditStore& audit() = 0;
   virtual SealStore& seals() = 0;
   virtual WithdrawalStore& withdrawals() = 0;
+  virtual SecurityChangeStore& security_changes() = 0;
   virtual CheckStore& checks() = 0;
   virtual SummaryStore& summary() = 0;
   virtual LeaseStore& leases() = 0;

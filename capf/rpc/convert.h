@@ -13,6 +13,7 @@
 #include "capf/domain/operation_store.h"
 #include "capf/domain/page.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/security_change.h"
 #include "capf/domain/summary_store.h"
 #include "capf/rpc/server.h"
 #include "capf/rules/fail.h"
@@ -241,6 +242,7 @@ std::string subject_of(const google::protobuf::Message& request);
 /// Errors: INVALID_REQUEST.
 Result<std::vector<int>> days_from(const v1::GetSummaryRequest& request);
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);
+void to_proto(const SecurityChange& change, TimePoint now, v1::SecurityChange& out);
 std::string to_text(const ChangeCursor& cursor);
 std::string to_text(const service::SelectionCursor& cursor);
 /// The token for the next page, where this one is full; else empty.

@@ -446,6 +446,13 @@ void to_proto(const Summary& summary, v1::GetSummaryResponse& out) {
   out.set_lscs_expired(summary.lscs_expired);
   out.set_lscs_unconfirmed(summary.lscs_unconfirmed);
   if (summary.issuer_not_after) to_proto(*summary.issuer_not_after, *out.mutable_issuer_not_after());
+  const PhoneModes modes = phone_modes(summary.modes, summary.phones);
+  for (const auto& [mode, phones] : modes.profile) (*out.mutable_profile_modes())[text(to_string(mode))] = phones;
+  for (const auto& [mode, phones] : modes.effective) (*out.mutable_effective_modes())[text(to_string(mode))] = phones;
+  for (const auto& [reason, phones] : modes.not_in_effect) {
+    if (phones > 0) (*out.mutable_modes_not_in_effect())[text(to_string(reason))] = phones;
+  }
+  out.set_digest_without_user(modes.without_digest_user);
   for (const Expiry& expiry : summary.expiries) {
     v1::Expiry& each = *out.add_expiries();
     each.set_kind(text(to_string(expiry.kind)));
@@ -463,6 +470,26 @@ void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange&
   to_proto(change.event.at, *out.mutable_at());
   out.set_outcome(change.event.outcome);
   out.set_reason(text(change.event.reason));
+  out.set_cursor(to_text(change.cursor));
+}
+
+void to_proto(const SecurityChange& change, TimePoint, v1::SecurityChange& out) {
+  out.set_kind(text(to_string(change.kind)));
+  to_proto(change.at, *out.mutable_at());
+  out.set_device(change.device);
+  out.set_profile(to_utf8(change.profile));
+  out.set_profile_id(change.profile_id);
+  out.set_mode(change.mode);
+  if (change.facts) {
+    const EffectiveMode effective = effective_mode(*change.facts);
+    out.set_mode(text(to_string(change.facts->profile)));
+    out.set_effective_mode(text(to_string(effective.mode)));
+    if (effective.reason != ModeReason::kNone) out.set_mode_reason(text(to_string(effective.reason)));
+  }
+  out.set_reason(change.revocation ? text(to_string(*change.revocation)) : change.reason);
+  if (!change.serial.empty()) out.set_serial(serial_text(change.serial));
+  if (change.sha256) out.set_sha256(to_hex(*change.sha256));
+  out.set_digest_user(to_utf8(change.digest_user));
   out.set_cursor(to_text(change.cursor));
 }
 

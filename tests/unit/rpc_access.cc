@@ -117,6 +117,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.MonitorService/GetReadiness", "aoum"},
     {"capf.v1.MonitorService/ClassifyCall", "aoum"},
     {"capf.v1.MonitorService/WatchOperations", "aoum"},
+    {"capf.v1.MonitorService/WatchSecurity", "aoum"},
     {"grpc.health.v1.Health/Check", "aoum"},
     {"grpc.health.v1.Health/Watch", "aoum"},
     {"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "aoum"},
