@@ -271,9 +271,8 @@ Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
   for (const std::string& each : silent) said.push_back("no more heard of the server " + each);
   const std::vector<std::string> lines = words_of_lines(servers);
   said.insert(said.end(), lines.begin(), lines.end());
-  const bool well = worst == Level::kOk && silent.empty() && lines.empty();
   said.insert(said.end(), warnings.begin(), warnings.end());
-  const bool well = worst == Level::kOk && silent.empty() && warnings.empty();
+  const bool well = worst == Level::kOk && silent.empty() && lines.empty() && warnings.empty();
   verdict.level = well ? Level::kOk : serving > 0 ? Level::kWarning : worst;
   if (servers.size() > 1) {
     verdict.words = std::to_string(serving) + " of " + std::to_string(servers.size()) + " servers serve";

@@ -58,6 +58,8 @@ grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1
     const service::MixedCount mixed = use_cases_.line_survey.last();
     response->set_mixed_lines(mixed.mixed);
     response->set_lines_mixed_in_effect(mixed.in_effect);
+    CAPF_LET(const std::vector<std::string> warnings, use_cases_.monitor.warnings());
+    for (const std::string& warning : warnings) response->add_warnings(warning);
     return {};
   });
 }
@@ -68,8 +70,6 @@ grpc::Status MonitorService::ClassifyCall(grpc::ServerContext* context, const v1
     CAPF_LET(const CallEnquiry enquiry, enquiry_from(*request));
     CAPF_LET(const rules::CallAnswer answer, use_cases_.calls.classify(call.actor, enquiry));
     to_proto(enquiry, answer, *response);
-    CAPF_LET(const std::vector<std::string> warnings, use_cases_.monitor.warnings());
-    for (const std::string& warning : warnings) response->add_warnings(warning);
     return {};
   });
 }
