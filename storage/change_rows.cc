@@ -112,10 +112,21 @@ constexpr Field<ChangedCertificateRow> kChangedCertificateFields[]{
     {"supersedes", "boolean", item<&ChangedCertificateRow::supersedes>},
     {"reason", "int", item<&ChangedCertificateRow::reason>},
 };
+/// A member of the MIC that is kept, or null.
+template <auto Member>
+constexpr auto of_kept = [](Array& array, const ChangedPhoneRow& row) {
+  array.add(row.kept == nullptr ? std::nullopt : std::optional(row.kept->*Member));
+};
 constexpr Field<ChangedPhoneRow> kChangedPhoneFields[]{
-    {"member", "int", item<&ChangedPhoneRow::member>},    {"phone_id", "bigint", item<&ChangedPhoneRow::phone_id>},
-    {"mic_sha256", "bytea", item<&ChangedPhoneRow::mic>}, {"fresh", "boolean", item<&ChangedPhoneRow::fresh>},
-    {"model", "text", item<&ChangedPhoneRow::model>},     {"stops", "boolean", item<&ChangedPhoneRow::stops>},
+    {"member", "int", item<&ChangedPhoneRow::member>},
+    {"phone_id", "bigint", item<&ChangedPhoneRow::phone_id>},
+    {"mic_sha256", "bytea", item<&ChangedPhoneRow::mic>},
+    {"fresh", "boolean", item<&ChangedPhoneRow::fresh>},
+    {"mic_der", "bytea", of_kept<&SetMic::der>},
+    {"mic_not_before", "timestamptz", of_kept<&SetMic::not_before>},
+    {"mic_not_after", "timestamptz", of_kept<&SetMic::not_after>},
+    {"model", "text", item<&ChangedPhoneRow::model>},
+    {"stops", "boolean", item<&ChangedPhoneRow::stops>},
 };
 constexpr Field<ForgivenRow> kForgivenFields[]{
     {"member", "int", item<&ForgivenRow::member>},
@@ -225,6 +236,7 @@ class Folding {
   void operator()(const SetMic& write) {
     phone().mic = write.sha256;
     phone().fresh = write.fresh;
+    phone().kept = write.der.empty() ? nullptr : &write;
   }
   void operator()(const SetModel& write) { phone().model = shortened(write.model, 64); }
   void operator()(const StopSelfService&) { phone().stops = true; }

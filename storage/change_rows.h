@@ -90,6 +90,7 @@ struct ChangedPhoneRow {
   std::int64_t phone_id = 0;
   std::optional<Sha256> mic{};
   bool fresh = false;
+  const SetMic* kept = nullptr;  ///< where it has the MIC whole
   std::optional<std::string> model{};
   bool stops = false;  ///< self-service
 };

@@ -187,7 +187,14 @@ phones_changed as (
                                      else p.self_service_stopped_at end
     from changed_phones w
     where (select good from verdict)[w.member] and p.id = w.phone_id
-      and p.id = any (array(select phone_id from changed_phones))))",
+      and p.id = any (array(select phone_id from changed_phones))),
+mics_kept as (
+  insert into phone_mics (phone_id, sha256, der, not_before, not_after)
+    select w.phone_id, w.mic_sha256, w.mic_der, w.mic_not_before, w.mic_not_after from changed_phones w
+      where (select good from verdict)[w.member] and w.mic_der is not null order by w.phone_id
+    on conflict (phone_id) do update
+      set sha256 = excluded.sha256, der = excluded.der, not_before = excluded.not_before,
+          not_after = excluded.not_after))",
                          ""};
 // In the order of their phones, as strangers' are, who lock no phone.
 const Part kRecordAttempts{{kAttempts},

@@ -38,6 +38,7 @@ class Columns {
   std::optional<std::int64_t> id_or_none() { return skip_null() ? std::nullopt : std::optional(number()); }
   std::optional<TimePoint> optional_time() { return skip_null() ? std::nullopt : std::optional(time()); }
   std::optional<Sha256> optional_digest() { return skip_null() ? std::nullopt : std::optional(digest()); }
+  std::optional<Bytes> optional_bytes() { return skip_null() ? std::nullopt : std::optional(bytes()); }
   std::optional<Reason> optional_reason() { return skip_null() ? std::nullopt : std::optional(reason()); }
   /// A word of one of our enumerations.
   template <class Enum>

@@ -4,16 +4,22 @@
 #include "storage/anchors.h"
 #include "storage/audit.h"
 #include "storage/blocks.h"
+#include "storage/calls.h"
 #include "storage/certificates.h"
 #include "storage/changes.h"
 #include "storage/checks.h"
 #include "storage/crls.h"
+#include "storage/digest.h"
 #include "storage/issuers.h"
 #include "storage/keys.h"
 #include "storage/leases.h"
+#include "storage/lines.h"
 #include "storage/operations.h"
 #include "storage/phones.h"
+#include "storage/profiles.h"
 #include "storage/seals.h"
+#include "storage/secrets_keys.h"
+#include "storage/security_changes.h"
 #include "storage/servers.h"
 #include "storage/strings.h"
 #include "storage/summary.h"
@@ -36,6 +42,7 @@ class Unit final : public Transaction {
         certificates_(session),
         keys_(session),
         blocks_(session),
+        calls_(session),
         strings_(session),
         issuers_(session),
         servers_(session),
@@ -44,10 +51,15 @@ class Unit final : public Transaction {
         audit_(session),
         seals_(session),
         withdrawals_(session),
+        security_changes_(session),
         checks_(session),
         summary_(session),
         leases_(session),
-        crls_(session) {}
+        crls_(session),
+        secrets_keys_(session),
+        digest_(session),
+        lines_(session),
+        profiles_(session) {}
 
   TimePoint now() const override { return now_; }
   TimePoint postmaster_start() const override { return postmaster_start_; }
@@ -57,6 +69,7 @@ class Unit final : public Transaction {
   CertificateStore& certificates() override { return certificates_; }
   KeyStore& keys() override { return keys_; }
   BlockStore& blocks() override { return blocks_; }
+  CallStore& calls() override { return calls_; }
   StringStore& strings() override { return strings_; }
   IssuerStore& issuers() override { return issuers_; }
   ServerStore& servers() override { return servers_; }
@@ -65,10 +78,15 @@ class Unit final : public Transaction {
   AuditStore& audit() override { return audit_; }
   SealStore& seals() override { return seals_; }
   WithdrawalStore& withdrawals() override { return withdrawals_; }
+  SecurityChangeStore& security_changes() override { return security_changes_; }
   CheckStore& checks() override { return checks_; }
   SummaryStore& summary() override { return summary_; }
   LeaseStore& leases() override { return leases_; }
+  LineStore& lines() override { return lines_; }
   CrlStore& crls() override { return crls_; }
+  ProfileStore& profiles() override { return profiles_; }
+  SecretsKeyStore& secrets_keys() override { return secrets_keys_; }
+  DigestStore& digest() override { return digest_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
   }
@@ -86,6 +104,7 @@ class Unit final : public Transaction {
   Certificates certificates_;
   Keys keys_;
   Blocks blocks_;
+  Calls calls_;
   Strings strings_;
   Issuers issuers_;
   Servers servers_;
@@ -94,10 +113,15 @@ class Unit final : public Transaction {
   Audit audit_;
   Seals seals_;
   Withdrawals withdrawals_;
+  SecurityChanges security_changes_;
   Checks checks_;
   Overview summary_;
   Leases leases_;
+  Lines lines_;
   Crls crls_;
+  Profiles profiles_;
+  SecretsKeys secrets_keys_;
+  DigestUsers digest_;
 };
 
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {
@@ -135,6 +159,14 @@ Status PostgresDatabase::write(const std::function<Status(Transaction&)>& work) 
 
 Status PostgresDatabase::read(const std::function<Status(Transaction&)>& work) {
   return runner_.run([&](Session& session) { return work_through(session, Access::kRead, work); });
+}
+
+Status PostgresDatabase::look(const std::function<Status(Transaction&)>& work) {
+  return runner_.run([&](Session& session) -> Status {
+    CAPF_TRY(session.single(Access::kRead));
+    Unit unit(session);
+    return work(unit);
+  });
 }
 
 Result<std::vector<std::string>> PostgresDatabase::not_durable() {

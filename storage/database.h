@@ -30,6 +30,7 @@ class PostgresDatabase final : public Database {
 
   Status write(const std::function<Status(Transaction&)>& work) override;
   Status read(const std::function<Status(Transaction&)>& work) override;
+  Status look(const std::function<Status(Transaction&)>& work) override;
   PostgresRounds& rounds() override { return rounds_; }
 
   /// Whether the database answers. OVERLOADED where no connection is free for a second.

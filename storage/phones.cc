@@ -2,7 +2,9 @@
 
 #include <set>
 
+#include "capf/domain/mode.h"
 #include "capf/domain/policy.h"
+#include "storage/modes.h"
 #include "storage/selection.h"
 
 namespace capf::storage {
@@ -14,6 +16,8 @@ constexpr Column<Phone> kPhone[]{
     {"microseconds(p.created_at)", into<&Phone::created_at, &Columns::time>},
     {"microseconds(p.blocked_at)", into<&Phone::blocked_at, &Columns::optional_time>},
     {"p.mic_sha256", into<&Phone::mic_sha256, &Columns::optional_digest>},
+    {"exists (select from phone_mics m where m.phone_id = p.id and m.sha256 = p.mic_sha256)",
+     into<&Phone::mic_is_kept, &Columns::boolean>},
     {"microseconds(p.mic_fresh_at)", into<&Phone::mic_fresh_at, &Columns::optional_time>},
     {"microseconds(p.self_service_stopped_at)", into<&Phone::self_service_stopped_at, &Columns::optional_time>},
     {"case when s.locked_until > now() then microseconds(s.locked_until) end",
@@ -32,7 +36,9 @@ constexpr Column<Attempt> kAttempt[]{
 const std::string kTables =
     " from phones p left join device_strings s on s.phone_id = p.id left join phone_attempts t on t.phone_id = p.id";
 const std::string kFleetTables =
-    kTables + " left join phone_lscs l on l.phone_id = p.id left join phone_sightings g on g.phone_id = p.id";
+    kTables +
+    " left join phone_lscs l on l.phone_id = p.id left join phone_sightings g on g.phone_id = p.id "
+    "join profiles r on r.id = p.profile_id";
 
 }  // namespace
 
@@ -60,8 +66,6 @@ std::vector<std::string> tags(Columns& columns) {
 
 // An administrator sees these beside the columns that an enrolment rests on.
 constexpr Column<PhoneLsc> kLsc[]{
-    {"case when l.lsc = 'valid' and l.not_after < now() then 'expired' else coalesce(l.lsc, 'none') end",
-     into<&PhoneLsc::status, word<parse_lsc_status>>},
     {"microseconds(l.not_after)", into<&PhoneLsc::not_after, &Columns::optional_time>},
     {"l.issuer_id", into<&PhoneLsc::issuer_id, &Columns::id>},
 };
@@ -74,17 +78,34 @@ constexpr Column<Phone> kFleet[]{
      into<&Phone::last_seen, &Columns::optional_time>},
 };
 
+const std::string kModeColumns = "r.name, r.mode, " + site_mode() + ", p.removed_at is not null, (" + allows_mic("r") +
+                                 ") and " + mic_in_time("p") + ", " + lsc_status("l");
+void read_mode(Columns& columns, Phone& phone) {
+  phone.profile = columns.text();
+  ModeFacts facts{.profile = columns.word(parse_device_mode), .blocked = phone.blocked_at.has_value()};
+  facts.site = columns.word(parse_site_mode);
+  facts.removed = columns.boolean();
+  facts.good_mic = columns.boolean();
+  facts.lsc = columns.word(parse_lsc_status);
+  const EffectiveMode effective = effective_mode(facts);
+  phone.mode = facts.profile;
+  phone.effective_mode = effective.mode;
+  phone.mode_reason = effective.reason;
+  phone.lsc.status = facts.lsc;
+}
+
 Phone read_whole_phone(Columns& columns) {
   Phone phone{.id = 0, .device = columns.device()};
   read_columns(kPhone, columns, phone);
   read_columns(kFleet, columns, phone);
   read_columns(kLsc, columns, phone.lsc);
+  read_mode(columns, phone);
   if (!columns.next_is_null()) read_columns(kAttempt, columns, phone.last_attempt.emplace());
   return phone;
 }
 
-const std::string kColumns =
-    "p.device, " + list_of(kPhone) + ", " + list_of(kFleet) + ", " + list_of(kLsc) + ", " + list_of(kAttempt);
+const std::string kColumns = "p.device, " + list_of(kPhone) + ", " + list_of(kFleet) + ", " + list_of(kLsc) + ", " +
+                             kModeColumns + ", " + list_of(kAttempt);
 
 DeviceName read_device(Columns& columns) { return columns.device(); }
 

@@ -4,6 +4,9 @@
 #include <initializer_list>
 #include <set>
 
+#include "capf/domain/profile.h"
+#include "storage/modes.h"
+
 namespace capf::storage {
 namespace {
 
@@ -42,11 +45,19 @@ bool has_any(const std::vector<OperationStatus>& statuses, std::initializer_list
   return std::find_first_of(statuses.begin(), statuses.end(), of.begin(), of.end()) != statuses.end();
 }
 
-constexpr Table kPhones{"m", "phones", "id", " and removed_at is null", "model, blocked_at", true, [](Selection s) {
-                          return !s.models.empty() || s.blocked.has_value();
+constexpr Table kPhones{"d",
+                        "phones",
+                        "id",
+                        " and removed_at is null",
+                        "id, model, blocked_at, profile_id, mic_sha256",
+                        true,
+                        [](Selection s) {
+                          return !s.models.empty() || s.blocked || !s.profiles.empty() || !s.modes.empty() ||
+                                 !s.effective_modes.empty();
                         }};
 constexpr Table kLscs{"l", "phone_lscs", "phone_id", "", "lsc, not_after, issuer_id", true, [](Selection s) {
-                        return !s.lscs.empty() || s.expires_before || !s.issuers.empty() || s.issuer_expires_before;
+                        return !s.lscs.empty() || s.expires_before || !s.issuers.empty() || s.issuer_expires_before ||
+                               !s.effective_modes.empty();
                       }};
 constexpr Table kOperations{
     "o", "phone_operations", "phone_id", "", "outcome, auth, reason, created_at, completes_by", true, [](Selection s) {
@@ -305,6 +316,33 @@ Rare rare_refused(Conditions& where, Selection selection) {
           kFewIds};
 }
 
+/// The ids of the profiles of these names, as an array.
+std::string profiles_named(Conditions& where, const std::vector<std::string>& names) {
+  return "array(select id from profiles where name = any (" + where.parameter(std::span<const std::string>(names)) +
+         "::text[]))";
+}
+
+/// The first profile's phones are in no index.
+bool is_first(const std::string& profile) { return profile == kFirstProfileName; }
+/// A nonsecure mode may be that of the first profile.
+bool is_secure(const std::vector<DeviceMode>& modes) {
+  return !modes.empty() && std::find(modes.begin(), modes.end(), DeviceMode::kNonsecure) == modes.end();
+}
+Texts walk_profiles(Conditions& where, Selection selection) {
+  const std::set<std::string> different(selection.profiles.begin(), selection.profiles.end());
+  Texts walks;
+  for (const std::string& name : different) {
+    walks.push_back("profile_id = (select id from profiles where name = " + where.parameter(name) +
+                    "::text) and profile_id <> 1");
+  }
+  return walks;
+}
+/// The phones of the profiles in an array.
+Rare of_profiles(const std::string& profiles) {
+  return {{of_each("select unnest(" + profiles + ") as id",
+                   sorted(kPhones, "profile_id = v.id and profile_id <> 1", "device"))}};
+}
+
 bool has_star(const Pattern& pattern) { return pattern.text().find('*') != std::string::npos; }
 
 // Properties ---------------------------------------------------------------------------------------------------------
@@ -319,6 +357,16 @@ struct Property {
   /// The queries of a property that few phones have; none where walks are as good.
   Rare (*rare)(Conditions&, Selection) = nullptr;
 };
+
+void add_profiles(Conditions& where, Selection selection, Look) {
+  where.add("d.profile_id = any (" + profiles_named(where, selection.profiles) + ")");
+}
+void add_modes(Conditions& where, Selection selection, Look) {
+  where.add("d.profile_id = any (" + profiles_of(selection.modes) + ")");
+}
+void add_effective_modes(Conditions& where, Selection selection, Look) {
+  where.add(has_effective_mode(selection.effective_modes));
+}
 
 // Of several that many phones have, a page walks along the first one.
 const Property kProperties[]{
@@ -335,10 +383,10 @@ const Property kProperties[]{
        where.add("n.device <> all (" + array(where, s.excepts, kText) + ")");
      }},
     {[](Selection s) { return s.blocked == true; },
-     [](Conditions& where, Selection, Look) { where.add("m.blocked_at is not null"); }, &kPhones,
+     [](Conditions& where, Selection, Look) { where.add("d.blocked_at is not null"); }, &kPhones,
      [](Conditions&, Selection) -> Texts { return {"blocked_at is not null"}; }},
     {[](Selection s) { return s.blocked == false; },
-     [](Conditions& where, Selection, Look) { where.add("m.blocked_at is null"); }},
+     [](Conditions& where, Selection, Look) { where.add("d.blocked_at is null"); }},
     {[](Selection s) { return !s.tags.empty(); },
      [](Conditions& where, Selection s, Look look) {
        where.add(has(look, "phone_tags", "tag = any (?::text[])"), std::span<const std::string>(s.tags));
@@ -348,10 +396,10 @@ const Property kProperties[]{
        return equal(where, "tag", s.tags, [](const std::string& t) { return t; });
      }},
     {[](Selection s) { return !s.models.empty() && std::none_of(s.models.begin(), s.models.end(), has_star); },
-     [](Conditions& where, Selection s, Look) { where.add("m.model = any (" + array(where, s.models, kText) + ")"); },
+     [](Conditions& where, Selection s, Look) { where.add("d.model = any (" + array(where, s.models, kText) + ")"); },
      &kPhones, [](Conditions& where, Selection s) { return equal(where, "model", s.models, kText); }},
     {[](Selection s) { return std::any_of(s.models.begin(), s.models.end(), has_star); },
-     [](Conditions& where, Selection s, Look) { where.add("m.model " + like_any(where, s.models)); }},
+     [](Conditions& where, Selection s, Look) { where.add("d.model " + like_any(where, s.models)); }},
     {[](Selection s) { return !s.reasons.empty(); },
      [](Conditions& where, Selection s, Look) { where.add("o.reason = any (" + array(where, s.reasons, kWord) + ")"); },
      &kOperations, [](Conditions& where, Selection s) { return equal(where, "reason", s.reasons, kWord); }},
@@ -392,6 +440,16 @@ const Property kProperties[]{
        return {
            {sorted(kSightings, "last_seen < " + where.parameter(*s.not_seen_since) + "::timestamptz", "last_seen")}};
      }},
+    {[](Selection s) { return !s.profiles.empty() && std::none_of(s.profiles.begin(), s.profiles.end(), is_first); },
+     add_profiles, &kPhones, walk_profiles},
+    {[](Selection s) { return std::any_of(s.profiles.begin(), s.profiles.end(), is_first); }, add_profiles},
+    {[](Selection s) { return is_secure(s.modes); }, add_modes, &kPhones, nullptr,
+     [](Conditions&, Selection s) { return of_profiles(profiles_of(s.modes)); }},
+    {[](Selection s) { return !s.modes.empty() && !is_secure(s.modes); }, add_modes},
+    // A secure mode in effect is the profile's.
+    {[](Selection s) { return is_secure(s.effective_modes); }, add_effective_modes, &kPhones, nullptr,
+     [](Conditions&, Selection s) { return of_profiles(profiles_of(s.effective_modes)); }},
+    {[](Selection s) { return !s.effective_modes.empty() && !is_secure(s.effective_modes); }, add_effective_modes},
     {[](Selection s) { return s.locked == true; },
      [](Conditions& where, Selection, Look look) { where.add(has(look, "device_strings", "locked_until > now()")); },
      &kSightings, nullptr,

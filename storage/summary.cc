@@ -1,5 +1,7 @@
 #include "storage/summary.h"
 
+#include "storage/mode_facts.h"
+
 namespace capf::storage {
 namespace {
 
@@ -34,6 +36,27 @@ Expiry read_expiry(Columns& columns) {
   expiry.not_after = columns.time();
   expiry.spare = columns.boolean();
   return expiry;
+}
+
+ModeFigures::value_type read_figure(Columns& columns) {
+  const DeviceMode mode = columns.word(parse_device_mode);
+  const ModeReason reason = columns.word(parse_mode_reason);
+  const std::int64_t phones = columns.number();
+  return {{mode, reason}, {phones, columns.number()}};
+}
+
+struct CountedGroup {
+  ModeCount::Group group;
+  ModeCount::Place last;
+};
+CountedGroup read_group(Columns& columns) {
+  CountedGroup counted;
+  counted.group.facts = read_mode_facts(columns);
+  counted.group.figure.phones = columns.number();
+  counted.group.figure.without_digest_user = columns.number();
+  counted.last.profile_id = columns.number();
+  counted.last.phone_id = columns.number();
+  return counted;
 }
 
 // Each part reads a partial index, or a window of one.
@@ -75,6 +98,25 @@ const Statement kExpiries{
     "order by certificate_not_after desc, name) > 1 from administrators where disabled_at is null "
     "union all select 'issuer', subject, null, microseconds(not_after), not active from issuers where retired_at is "
     "null and (active or not_after > now()) order by 4, 1, 2"};
+const Statement kModes{"summary_modes", "select mode, reason, phones, without_digest_user from mode_figures"};
+// The facts of some phones, of which there are few kinds.
+const Statement kCountModes{
+    "summary_count_modes",
+    "with part as materialized (select id, profile_id from phones where profile_id <> 1 and "
+    "(profile_id, id) > ($1::bigint, $2::bigint) order by profile_id, id limit $3::int), "
+    "their as (select site_mode, profile_mode, removed, blocked, lsc, good_mic, without from part cross join lateral (select " +
+        kModeFacts +
+        ", coalesce((select settings ->> 'digest' from phone_settings where phone_id = p.id), f.settings ->> 'digest', "
+        "'off') = 'on' and not exists (select from phone_digest where phone_id = p.id) as without from phones p join profiles f on f.id = p.profile_id where p.id = part.id limit 1) n) "
+        "select site_mode, profile_mode, removed, blocked, lsc, good_mic, count(*), count(*) filter (where without), "
+        "(select profile_id from part order by profile_id desc, id desc limit 1), "
+        "(select id from part order by profile_id desc, id desc limit 1) "
+        "from their group by site_mode, profile_mode, removed, blocked, lsc, good_mic"};
+const Statement kForgetModes{"summary_forget_modes", "delete from mode_figures"};
+const Statement kSetModes{"summary_set_modes",
+                          "insert into mode_figures (mode, reason, phones, without_digest_user) select mode, reason, "
+                          "phones, without from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) as figure "
+                          "(mode, reason, phones, without)"};
 
 }  // namespace
 
@@ -96,7 +138,39 @@ Result<Summary> Overview::summary(std::span<const int> days) {
   CAPF_LET(const auto refusals, session_.all(kRefusals, Parameters(), read_count));
   summary.refusals.insert(refusals.begin(), refusals.end());
   CAPF_LET(summary.expiries, session_.all(kExpiries, Parameters(), read_expiry));
+  CAPF_LET(summary.modes, modes());
   return summary;
+}
+
+Result<ModeFigures> Overview::modes() {
+  CAPF_LET(const auto figures, session_.all(kModes, Parameters(), read_figure));
+  return ModeFigures(figures.begin(), figures.end());
+}
+
+Result<ModeCount> Overview::count_modes(const ModeCount::Place& after, int limit) {
+  CAPF_LET(const auto counted,
+           session_.all(kCountModes, Parameters(after.profile_id, after.phone_id, limit), read_group));
+  ModeCount count;
+  for (const CountedGroup& each : counted) {
+    count.groups.push_back(each.group);
+    count.last = each.last;
+  }
+  return count;
+}
+
+Status Overview::set_modes(const ModeFigures& figures) {
+  Array modes;
+  Array reasons;
+  Array phones;
+  Array without;
+  for (const auto& [key, figure] : figures) {
+    modes.add(to_string(key.first));
+    reasons.add(to_string(key.second));
+    phones.add(figure.phones);
+    without.add(figure.without_digest_user);
+  }
+  CAPF_TRY(session_.execute(kForgetModes, Parameters()));
+  return session_.execute(kSetModes, Parameters(modes, reasons, phones, without));
 }
 
 }  // namespace capf::storage

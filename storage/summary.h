@@ -10,6 +10,9 @@ class Overview final : public SummaryStore {
  public:
   explicit Overview(Session& session) : session_(session) {}
   Result<Summary> summary(std::span<const int> days) override;
+  Result<ModeFigures> modes() override;
+  Result<ModeCount> count_modes(const ModeCount::Place& after, int limit) override;
+  Status set_modes(const ModeFigures& figures) override;
 
  private:
   Session& session_;

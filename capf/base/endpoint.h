@@ -25,6 +25,9 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
+/// Whether it is a host name by RFC 952 and 1123, without an underscore, or an IP address without a zone.
+bool is_host(const std::string& text);
+
 /// The endpoints of `addresses` on which a server can listen, with real ports: where the port is 0, a free one, the
 /// same for all of them. On a machine without IPv6, ::1 and :: are left out, with a line in the log. Another process
 /// may take the port before the server does: then ask again. Errors: INVALID_CONFIGURATION where none is left, or an

@@ -75,10 +75,14 @@ constexpr bool is_servers_fault(Code code) {
   X(kInvalidKeyPolicy, "INVALID_KEY_POLICY", kInvalidArgument, "this key type or size is not offered")                 \
   X(kInvalidPattern, "INVALID_PATTERN", kInvalidArgument, "a pattern has letters, digits, '.', '_', '-' and '*'")      \
   X(kInvalidName, "INVALID_NAME", kInvalidArgument, "a name has 1 to 64 letters, digits, '.', '_', '-' or '@'")        \
+  X(kInvalidDigestUser, "INVALID_DIGEST_USER", kInvalidArgument,                                                       \
+    "a digest user has 1 to 64 printable characters, no ':' among them, and no blank at either end")                   \
+  X(kInvalidPassword, "INVALID_PASSWORD", kInvalidArgument, "a password has 8 to 30 printable characters")             \
   X(kInvalidSerial, "INVALID_SERIAL", kInvalidArgument, "a serial number has 1 to 40 hexadecimal digits")              \
   X(kInvalidTime, "INVALID_TIME", kInvalidArgument, "a time is written as 2030-12-31T23:59:59Z")                       \
   X(kInvalidPage, "INVALID_PAGE", kInvalidArgument, "the page token is not one of ours")                               \
   X(kInvalidSelection, "INVALID_SELECTION", kInvalidArgument, "a selection names at least one property")               \
+  X(kInvalidSetting, "INVALID_SETTING", kInvalidArgument, "no such setting, or no such value of it")                   \
   X(kInvalidCertificate, "INVALID_CERTIFICATE", kInvalidArgument, "this is not an acceptable X.509 certificate")       \
   X(kInvalidCertificationRequest, "INVALID_CERTIFICATION_REQUEST", kInvalidArgument,                                   \
     "this is not a PKCS #10 request in DER")                                                                           \
@@ -155,6 +159,10 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownIssuer, "UNKNOWN_ISSUER", kNotFound, "no such issuer")                                                     \
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
+  X(kUnknownProfile, "UNKNOWN_PROFILE", kNotFound, "no such profile")                                                  \
+  X(kUnknownLine, "UNKNOWN_LINE", kNotFound, "no such line")                                                           \
+  X(kUnknownDigestUser, "UNKNOWN_DIGEST_USER", kNotFound, "no such digest user")                                       \
+  X(kUnknownParty, "UNKNOWN_PARTY", kNotFound, "no such trusted trunk or bridge")                                      \
   X(kUnknownService, "UNKNOWN_SERVICE", kNotFound, "no such service")                                                  \
   X(kDeviceExists, "DEVICE_EXISTS", kAlreadyExists, "the device exists already")                                       \
   X(kDeviceOtherCase, "DEVICE_OTHER_CASE", kAlreadyExists,                                                             \
@@ -163,6 +171,8 @@ constexpr bool is_servers_fault(Code code) {
   X(kAnchorExists, "ANCHOR_EXISTS", kAlreadyExists, "the certificate is in a trust store already")                     \
   X(kIssuerExists, "ISSUER_EXISTS", kAlreadyExists, "the certificate is an issuer of this site already")               \
   X(kAdministratorExists, "ADMINISTRATOR_EXISTS", kAlreadyExists, "the administrator exists already")                  \
+  X(kProfileExists, "PROFILE_EXISTS", kAlreadyExists, "the profile exists already")                                    \
+  X(kDigestUserExists, "DIGEST_USER_EXISTS", kAlreadyExists, "the digest user exists already")                         \
   X(kSiteExists, "SITE_EXISTS", kAlreadyExists, "there is a site here already; it is never overwritten")               \
   /* the state of things does not allow it */                                                                          \
   X(kNoPendingOperation, "NO_PENDING_OPERATION", kFailedPrecondition, "nothing is pending for this device")            \
@@ -190,13 +200,33 @@ constexpr bool is_servers_fault(Code code) {
   X(kAlreadyExpired, "ALREADY_EXPIRED", kFailedPrecondition, "the certificate has expired already")                    \
   X(kNotOnHold, "NOT_ON_HOLD", kFailedPrecondition, "the certificate is not on hold")                                  \
   X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
+  X(kProfileInUse, "PROFILE_IN_USE", kFailedPrecondition, "phones have the profile")                                   \
+  X(kProfileFixed, "PROFILE_FIXED", kFailedPrecondition, "the first profile cannot be changed")                        \
+  X(kSettingsConflict, "SETTINGS_CONFLICT", kFailedPrecondition, "the settings contradict each other")                 \
+  X(kEncryptedConfigNeedsRsa, "ENCRYPTED_CONFIG_NEEDS_RSA", kFailedPrecondition,                                       \
+    "a configuration file can be encrypted for an RSA key only")                                                       \
+  X(kModelCannot, "MODEL_CANNOT", kFailedPrecondition, "phones of this model cannot do this")                          \
+  X(kNoCertificate, "NO_CERTIFICATE", kFailedPrecondition,                                                             \
+    "the phone has no valid LSC, and nothing is scheduled that installs one")                                          \
+  X(kStringCannotBeTyped, "STRING_CANNOT_BE_TYPED", kFailedPrecondition,                                               \
+    "no authentication string can be typed on a phone whose settings are off")                                         \
+  X(kSharedLineMixed, "SHARED_LINE_MIXED", kFailedPrecondition, "a line would have encrypted devices beside others")   \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
+  X(kDigestUserInUse, "DIGEST_USER_IN_USE", kFailedPrecondition, "the digest user is a phone's")                       \
+  X(kPasswordNotKept, "PASSWORD_NOT_KEPT", kFailedPrecondition, "only HA1s of this password are kept")                 \
+  X(kSecretBroken, "SECRET_BROKEN", kFailedPrecondition,                                                               \
+    "a secret in the database does not decrypt: it was changed, or comes from another row")                            \
+  X(kSecretsKeyNotReady, "SECRETS_KEY_NOT_READY", kFailedPrecondition,                                                 \
+    "not every server has the next key for secrets")                                                                   \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \
+  X(kSecretsKeyAbsent, "SECRETS_KEY_ABSENT", kUnavailable, "this server does not have the key of a secret")            \
   X(kStateNotWritable, "STATE_NOT_WRITABLE", kUnavailable,                                                             \
     "this server cannot write to its state directory, which is full or read-only")                                     \
   X(kTokenUnavailable, "TOKEN_UNAVAILABLE", kUnavailable, "the token that holds the key does not answer")              \
   X(kDatabaseBehind, "DATABASE_BEHIND", kUnavailable, "the database is behind what this site has signed")              \
+  X(kCursorExpired, "CURSOR_EXPIRED", kFailedPrecondition,                                                             \
+    "changes after this cursor are deleted already: look at everything again, and begin without a cursor")             \
   X(kSchemaMismatch, "SCHEMA_MISMATCH", kFailedPrecondition, "the database's schema is not this program's")            \
   X(kCrlWouldLoseEntries, "CRL_WOULD_LOSE_ENTRIES", kFailedPrecondition,                                               \
     "the next CRL would lose entries and is not published; 'capfctl site recover' brings them back")                   \

@@ -47,6 +47,8 @@ struct Metrics::Series {
                                      .Register(registry);
   Family<Counter>& refusals = counters(registry, "capf_refusals_total",
                                        "Callers refused before they had proven who they are, by the true reason.");
+  Family<Counter>& observed = counters(registry, "capf_observed_certificates_refused_total",
+                                       "Certificates of devices that SIP servers saw and that do not count, by reason.");
   Counter& unwritten = counters(registry, "capf_lscs_unwritten_total",
                                 "LSCs that were signed and could not be stored: no phone has got them.")
                            .Add({});
@@ -69,11 +71,22 @@ struct Metrics::Series {
   Gauge& oldest_pending =
       gauge(registry, "capf_oldest_pending_age_seconds", "Age of the oldest pending operation; 0 without one.");
   Gauge& phones = gauge(registry, "capf_phones", "Phones on record.");
+  Family<Gauge>& profile_modes =
+      gauges(registry, "capf_phones_by_profile_mode", "Phones by the mode that their profile asks for.");
+  Family<Gauge>& effective_modes =
+      gauges(registry, "capf_phones_by_effective_mode", "Phones by the mode that is in effect.");
+  Family<Gauge>& not_in_effect = gauges(registry, "capf_secure_phones_not_in_effect",
+                                        "Phones with a secure profile that are not secure, by the reason of that.");
+  Gauge& digest_without_user = gauge(registry, "capf_digest_phones_without_user",
+                                     "Phones whose profile, or own setting, asks for digest, without a digest user.");
   Gauge& unconfirmed = gauge(registry, "capf_lscs_unconfirmed",
                              "LSCs whose operation ended before the phone confirmed that it has them.");
   Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
   Gauge& expired =
       gauge(registry, "capf_lscs_expired", "LSCs that expired and have no successor, of phones on record.");
+  Family<Gauge>& lines_mixed =
+      gauges(registry, "capf_lines_mixed",
+             "Lines that have encrypted devices and others, by the modes of profiles or by those in effect.");
   Family<Gauge>& not_after = gauges(registry, "capf_certificate_not_after_seconds",
                                     "When the server's own certificates expire, in seconds since 1970.");
   Family<Gauge>& administrators =
@@ -129,6 +142,9 @@ void Metrics::count_request(std::string_view method, std::optional<Reason> refus
 void Metrics::count_refusal(Reason reason) {
   series_->refusals.Add({{"reason", std::string(to_string(reason))}}).Increment();
 }
+void Metrics::count_observed_certificate(Reason fault) {
+  series_->observed.Add({{"reason", std::string(to_string(fault))}}).Increment();
+}
 void Metrics::count_unwritten_lsc() { series_->unwritten.Increment(); }
 void Metrics::add_call_in_flight(int change) { series_->calls.Increment(change); }
 void Metrics::set_not_ready(std::optional<Reason> reason) {
@@ -160,11 +176,24 @@ void Metrics::set_oldest_pending_age(std::chrono::seconds age) {
   series_->oldest_pending.Set(static_cast<double>(age.count()));
 }
 void Metrics::set_phones(std::int64_t count) { series_->phones.Set(static_cast<double>(count)); }
+void Metrics::set_phones_of_mode(std::string_view mode, std::int64_t by_profile, std::int64_t in_effect) {
+  series_->profile_modes.Add({{"mode", std::string(mode)}}).Set(static_cast<double>(by_profile));
+  series_->effective_modes.Add({{"mode", std::string(mode)}}).Set(static_cast<double>(in_effect));
+}
+void Metrics::set_modes_not_in_effect(std::string_view reason, std::int64_t count) {
+  series_->not_in_effect.Add({{"reason", std::string(reason)}}).Set(static_cast<double>(count));
+}
+void Metrics::set_digest_without_user(std::int64_t phones) {
+  series_->digest_without_user.Set(static_cast<double>(phones));
+}
 void Metrics::set_lscs_unconfirmed(std::int64_t count) { series_->unconfirmed.Set(static_cast<double>(count)); }
 void Metrics::set_lscs_expiring(int days, std::int64_t count) {
   series_->expiring.Add({{"days", std::to_string(days)}}).Set(static_cast<double>(count));
 }
 void Metrics::set_lscs_expired(std::int64_t count) { series_->expired.Set(static_cast<double>(count)); }
+void Metrics::set_lines_mixed(std::string_view by, std::int64_t count) {
+  series_->lines_mixed.Add({{"by", std::string(by)}}).Set(static_cast<double>(count));
+}
 void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_after) {
   series_->not_after.Add({{"certificate", std::string(which)}}).Set(seconds_of(not_after));
 }

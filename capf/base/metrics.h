@@ -56,6 +56,8 @@ class Metrics {
   void count_request(std::string_view method, std::optional<Reason> refused, Duration took);
   /// A caller was refused before authentication; the true reason.
   void count_refusal(Reason reason);
+  /// A SIP server saw a certificate that is not the device's own and good.
+  void count_observed_certificate(Reason fault);
   /// An LSC was signed and is not on record, so it never left.
   void count_unwritten_lsc();
   /// Why this server does not serve; nothing where it does.
@@ -78,10 +80,17 @@ class Metrics {
   /// Zero where nothing is pending.
   void set_oldest_pending_age(std::chrono::seconds age);
   void set_phones(std::int64_t count);
+  /// @param mode as it is spelled: "encrypted"
+  void set_phones_of_mode(std::string_view mode, std::int64_t by_profile, std::int64_t in_effect);
+  /// @param reason why the profile's mode is not in effect, as it is spelled
+  void set_modes_not_in_effect(std::string_view reason, std::int64_t count);
+  void set_digest_without_user(std::int64_t phones);
   void set_lscs_unconfirmed(std::int64_t count);
   /// Live LSCs that expire within 30, 7 and 1 day; each includes the next.
   void set_lscs_expiring(int days, std::int64_t count);
   void set_lscs_expired(std::int64_t count);
+  /// Lines that have encrypted devices and others. @param by "profile" or "effect": whose modes they are
+  void set_lines_mixed(std::string_view by, std::int64_t count);
   /// @param which "issuer", "site_ca", "server", "wire", "wire-ec", "ocsp"
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
   /// @param role "admin", "operator", "auditor", "monitor"

@@ -1,7 +1,9 @@
 #include "capf/ca/key.h"
 
+#include <algorithm>
 #include <array>
 
+#include <botan/secmem.h>
 #include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -28,6 +30,7 @@ constexpr std::array kAlgorithms{
     AlgorithmEntry{KeyAlgorithm::kP384, "p-384", 0, "P-384"},
 };
 
+constexpr int kSymmetricKeySize = 32;
 constexpr std::size_t kLongestPassphrase = 1024;
 // RFC 7914: 16 MiB and about 50 ms for each try. OpenSSL's readers by default refuse more than 32 MiB.
 constexpr std::uint64_t kScryptCost = 1U << 14;
@@ -83,6 +86,47 @@ struct PassphrasePrompt {
     return static_cast<int>(text.size());
   }
 };
+
+// RFC 8018 6.2 (PBES2) with scrypt (RFC 7914) and AES-256 in CBC mode, as PKCS #8 (RFC 5958).
+Result<Bytes> encrypt_pkcs8(const PKCS8_PRIV_KEY_INFO& plain, const Secret& passphrase) {
+  if (passphrase.empty() || passphrase.view().size() > kLongestPassphrase) {
+    return fail(Reason::kInvalidConfiguration, "a passphrase has 1 to 1024 octets");
+  }
+  const ErrorQueue errors;
+  AlgorPtr algorithm(
+      PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), nullptr, 0, nullptr, kScryptCost, kScryptBlockSize, kScryptParallel));
+  if (!algorithm) return fail_internal("encrypting a key: " + errors.text());
+  // OpenSSL reads the key alone, although it does not say const.
+  const SigPtr encrypted(PKCS8_set0_pbe(passphrase.text().data(), static_cast<int>(passphrase.text().size()),
+                                        const_cast<PKCS8_PRIV_KEY_INFO*>(&plain), algorithm.get()));
+  if (!encrypted) return fail_internal("PKCS8_set0_pbe: " + errors.text());
+  static_cast<void>(algorithm.release());  // belongs to `encrypted` now
+  const BioPtr out(BIO_new(BIO_s_mem()));
+  if (!out || PEM_write_bio_PKCS8(out.get(), encrypted.get()) != 1) {
+    return fail_internal("PEM_write_bio_PKCS8: " + errors.text());
+  }
+  const BytesView text = written(out.get());
+  return Bytes(text.begin(), text.end());
+}
+
+Result<Pkcs8Ptr> decrypt_pkcs8(BytesView pem, const Secret& passphrase) {
+  if (passphrase.view().size() > kLongestPassphrase) return fail(Reason::kWrongPassphrase);
+  const ErrorQueue errors;
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const SigPtr encrypted(bio ? PEM_read_bio_PKCS8(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+  if (!encrypted) return fail(Reason::kInvalidConfiguration, "this is no encrypted key in PEM", errors.text());
+  if (passphrase.empty()) return fail(Reason::kWrongPassphrase, "the key is encrypted and needs a passphrase");
+  Pkcs8Ptr plain(PKCS8_decrypt(encrypted.get(), passphrase.text().data(), static_cast<int>(passphrase.text().size())));
+  if (!plain) return fail(Reason::kWrongPassphrase, std::string(words(Reason::kWrongPassphrase)), errors.text());
+  return plain;
+}
+
+Botan::secure_vector<std::uint8_t> plain_der(const PKCS8_PRIV_KEY_INFO& key) {
+  Botan::secure_vector<std::uint8_t> der(static_cast<std::size_t>(std::max(0, i2d_PKCS8_PRIV_KEY_INFO(&key, nullptr))));
+  unsigned char* at = der.data();
+  i2d_PKCS8_PRIV_KEY_INFO(&key, &at);
+  return der;
+}
 
 Status check_kind(const EVP_PKEY* key) {
   const int bits = EVP_PKEY_get_bits(key);
@@ -140,28 +184,47 @@ Result<std::unique_ptr<SigningKey>> generate_key(KeyAlgorithm algorithm) {
   CAPF_INVARIANT(false);
 }
 
-// RFC 8018 6.2 (PBES2) with scrypt (RFC 7914) and AES-256 in CBC mode, as PKCS #8 (RFC 5958).
 Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase) {
-  if (passphrase.empty() || passphrase.view().size() > kLongestPassphrase) {
-    return fail(Reason::kInvalidConfiguration, "a passphrase has 1 to 1024 octets");
-  }
   CAPF_LET(const Secret pem, key.private_pem());
   const ErrorQueue errors;
   const BioPtr in(BIO_new_mem_buf(pem.view().data(), static_cast<int>(pem.view().size())));
   const Pkcs8Ptr plain(PEM_read_bio_PKCS8_PRIV_KEY_INFO(in.get(), nullptr, nullptr, nullptr));
-  AlgorPtr algorithm(
-      PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), nullptr, 0, nullptr, kScryptCost, kScryptBlockSize, kScryptParallel));
-  if (!plain || !algorithm) return fail_internal("encrypting a key: " + errors.text());
-  const SigPtr encrypted(PKCS8_set0_pbe(passphrase.text().data(), static_cast<int>(passphrase.text().size()),
-                                        plain.get(), algorithm.get()));
-  if (!encrypted) return fail_internal("PKCS8_set0_pbe: " + errors.text());
-  static_cast<void>(algorithm.release());  // belongs to `encrypted` now
-  const BioPtr out(BIO_new(BIO_s_mem()));
-  if (!out || PEM_write_bio_PKCS8(out.get(), encrypted.get()) != 1) {
-    return fail_internal("PEM_write_bio_PKCS8: " + errors.text());
+  if (!plain) return fail_internal("encrypting a key: " + errors.text());
+  return encrypt_pkcs8(*plain, passphrase);
+}
+
+Result<Bytes> encrypt_symmetric_key(const Secret& key, const Secret& passphrase) {
+  CAPF_INVARIANT(key.view().size() == kSymmetricKeySize);
+  const ErrorQueue errors;
+  const Pkcs8Ptr plain(PKCS8_PRIV_KEY_INFO_new());
+  auto* octets = static_cast<unsigned char*>(OPENSSL_memdup(key.view().data(), key.view().size()));
+  if (!plain || octets == nullptr ||
+      PKCS8_pkey_set0(plain.get(), OBJ_nid2obj(NID_aes_256_gcm), 0, V_ASN1_UNDEF, nullptr, octets, kSymmetricKeySize) !=
+          1) {
+    OPENSSL_clear_free(octets, octets == nullptr ? 0 : kSymmetricKeySize);
+    return fail_internal("encrypting a key: " + errors.text());
   }
-  const BytesView text = written(out.get());
-  return Bytes(text.begin(), text.end());
+  return encrypt_pkcs8(*plain, passphrase);
+}
+
+Result<Secret> decrypt_symmetric_key(BytesView pem, const Secret& passphrase) {
+  CAPF_LET(const Pkcs8Ptr plain, decrypt_pkcs8(pem, passphrase));
+  const ASN1_OBJECT* algorithm = nullptr;
+  const unsigned char* octets = nullptr;
+  int size = 0;
+  if (PKCS8_pkey_get0(&algorithm, &octets, &size, nullptr, plain.get()) != 1 ||
+      OBJ_obj2nid(algorithm) != NID_aes_256_gcm || size != kSymmetricKeySize) {
+    return fail(Reason::kInvalidConfiguration, "this is no symmetric key of 32 octets");
+  }
+  return Secret(BytesView(octets, static_cast<std::size_t>(size)));
+}
+
+Result<Bytes> encrypt_again(BytesView pem, const Secret& from, const Secret& to) {
+  CAPF_LET(const Pkcs8Ptr plain, decrypt_pkcs8(pem, from));
+  CAPF_LET(Bytes encrypted, encrypt_pkcs8(*plain, to));
+  CAPF_LET(const Pkcs8Ptr read_back, decrypt_pkcs8(encrypted, to));
+  if (plain_der(*plain) != plain_der(*read_back)) return fail_internal("an encrypted key is another one");
+  return encrypted;
 }
 
 Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& passphrase) {

@@ -44,6 +44,14 @@ Result<Bytes> encrypt_key(const SigningKey& key, const Secret& passphrase);
 /// Errors: WRONG_PASSPHRASE, INVALID_CONFIGURATION.
 Result<std::unique_ptr<SigningKey>> decrypt_key(BytesView pem, const Secret& passphrase);
 
+/// The same file with a symmetric key of 32 octets: RFC 5958 with the algorithm aes256-GCM. Errors: those of
+/// encrypt_key() and decrypt_key().
+Result<Bytes> encrypt_symmetric_key(const Secret& key, const Secret& passphrase);
+Result<Secret> decrypt_symmetric_key(BytesView pem, const Secret& passphrase);
+/// Encrypts a key of either kind, as it is, under another passphrase, and reads it back. Errors: those of encrypt_key()
+/// and decrypt_key().
+Result<Bytes> encrypt_again(BytesView pem, const Secret& from, const Secret& to);
+
 /// A certificate with its key and the CAs above it, from another CA's file.
 struct ImportedAuthority {
   std::unique_ptr<SigningKey> key;

@@ -373,6 +373,9 @@ class AnchoredTrust final : public TrustStore {
     }
     mic.serial_number = read_serial_number(*subject);
     mic.sha256 = capf::sha256(leaf);
+    mic.der.assign(leaf.begin(), leaf.end());
+    mic.not_before = read_time(path.leaf.not_before).value_or(TimePoint{});
+    mic.not_after = read_time(path.leaf.not_after).value_or(TimePoint{});
     mic.key = key_digests(path.leaf.public_key);
     mic.expired = path.expired;
     mic.issuers = path.issuers;

@@ -23,6 +23,9 @@ struct PathCertificate {
 /// A MIC that chains to an anchor, is in time (or expired as its anchor allows), strong enough, and the device's.
 struct JudgedMic {
   Sha256 sha256{};
+  Bytes der{};
+  TimePoint not_before;
+  TimePoint not_after;
   KeyDigests key;
   std::string model;                     ///< what stands before the last hyphen of the CN
   std::string serial_number;             ///< the subject's serialNumber; may be empty

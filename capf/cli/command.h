@@ -98,12 +98,17 @@ Option limit_option();
 Option yes_option();
 
 std::vector<Command> phone_commands();
+std::vector<Command> profile_commands();
+std::vector<Command> digest_export_commands();
 std::vector<Command> address_commands();
+std::vector<Command> line_commands();
+std::vector<Command> digest_commands();
 std::vector<Command> operation_commands();
 std::vector<Command> certificate_commands();
 std::vector<Command> issuer_commands();
 std::vector<Command> wire_commands();
 std::vector<Command> trust_commands();
+std::vector<Command> call_commands();
 std::vector<Command> administrator_commands();
 std::vector<Command> monitor_commands();
 std::vector<Command> site_commands();

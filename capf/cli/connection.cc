@@ -91,14 +91,17 @@ capf::Status Connection::connect() {
   return {};
 }
 
+/// For changes while a database is behind.
+void Connection::add_words(grpc::ClientContext& context) const {
+  for (const Secret& word : words_) context.AddMetadata(kRecoveryWordField, std::string(word.text()));
+}
+
 #define CAPF_CLI_DEFINE(service, method)                                               \
   Result<v1::method##Response> Connection::call(const v1::method##Request& request) {  \
     CAPF_TRY(connect());                                                               \
     grpc::ClientContext context;                                                       \
     context.set_deadline(until(kDeadline));                                            \
-    for (const Secret& word : words_) {                                                \
-      context.AddMetadata(kRecoveryWordField, std::string(word.text()));               \
-    }                                                                                  \
+    add_words(context);                                                                \
     v1::method##Response response;                                                     \
     const grpc::Status status = stubs_->service->method(&context, request, &response); \
     if (!status.ok()) return fail(client::to_error(status));                           \
@@ -107,16 +110,15 @@ capf::Status Connection::connect() {
 CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
 #undef CAPF_CLI_DEFINE
 
-capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
+template <class Change, class Open>
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const Change&)>& each, Open open) {
   CAPF_TRY(connect());
   int tries = 0;  // since the last change received
   while (true) {
     grpc::ClientContext context;
     context.set_deadline(until(kStreamDeadline));
-    v1::WatchOperationsRequest request;
-    request.set_cursor(cursor);
-    const auto stream = stubs_->monitor->WatchOperations(&context, request);
-    v1::OperationChange change;
+    const auto stream = open(context, cursor);
+    Change change;
     while (stream->Read(&change)) {
       cursor = change.cursor();
       tries = 0;
@@ -139,6 +141,39 @@ capf::Status Connection::watch(std::string cursor, const std::function<bool(cons
     stubs_.reset();
     CAPF_TRY(connect());
   }
+}
+
+capf::Status Connection::export_digest_users(const std::function<capf::Status(v1::DigestExportRow&)>& each) {
+  CAPF_TRY(connect());
+  grpc::ClientContext context;
+  context.set_deadline(until(kStreamDeadline));
+  add_words(context);
+  const auto stream = stubs_->admin->ExportDigestUsers(&context, {});
+  v1::DigestExportRow row;
+  while (stream->Read(&row)) {
+    const capf::Status taken = each(row);
+    if (taken) continue;
+    context.TryCancel();
+    stream->Finish();
+    return taken;
+  }
+  const grpc::Status status = stream->Finish();
+  if (!status.ok()) return fail(client::to_error(status));
+  return {};
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
+  return watch(std::move(cursor), each, [this](grpc::ClientContext& context, const std::string& after) {
+    v1::WatchOperationsRequest request;
+    request.set_cursor(after);
+    return stubs_->monitor->WatchOperations(&context, request);
+  });
+}
+
+capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::SecurityChange&)>& each) {
+  return watch(std::move(cursor), each, [this](grpc::ClientContext& context, const std::string& after) {
+    v1::WatchSecurityRequest request;
+    request.set_cursor(after);
+    return stubs_->monitor->WatchSecurity(&context, request);
+  });
 }
 
 namespace {
@@ -165,6 +200,9 @@ Health ask_health(const client::Endpoint& endpoint, const std::string& address,
     const TimePoint seen_at(std::chrono::seconds(silent.seen_at().seconds()));
     answer.silent.push_back(silent.name() + " since " + to_rfc3339(seen_at));
   }
+  answer.mixed_lines = readiness.mixed_lines();
+  answer.lines_mixed_in_effect = readiness.lines_mixed_in_effect();
+  answer.warnings.assign(readiness.warnings().begin(), readiness.warnings().end());
   return answer;
 }
 

@@ -21,7 +21,14 @@
   X(admin, UnblockPhone) X(admin, UnlockPhone) X(admin, TracePhone)                                        \
   X(admin, RemovePhones) X(admin, BlockPhones) X(admin, UnblockPhones) X(admin, UnlockPhones)              \
   X(admin, TracePhones)                                                                                    \
+  X(admin, AddProfile) X(admin, SetProfile) X(admin, RenameProfile) X(admin, RemoveProfile)                \
+  X(admin, ListProfiles) X(admin, GetProfile) X(admin, ApplyProfile) X(admin, ChangePhoneSettings)         \
+  X(admin, GetEffectiveSettings) X(admin, SetSecurityMode)                                                 \
+  X(admin, AddLine) X(admin, ListLines) X(admin, GetLine) X(admin, RemoveLine)                             \
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
+  X(admin, AddDigestUsers) X(admin, SetDigestPassword) X(admin, ListDigestUsers) X(admin, GetDigestUser)   \
+  X(admin, RevealDigestPassword) X(admin, RemoveDigestUser) X(admin, SetPhoneDigestUser)                   \
+  X(admin, LoginPhone) X(admin, LogoutPhone)                                                               \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \
@@ -31,10 +38,16 @@
   X(admin, ListIssuers) X(admin, GetIssuer) X(admin, AddIssuer) X(admin, ActivateIssuer)                   \
   X(admin, RetireIssuer)                                                                                   \
   X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor) X(admin, ListTrustCandidates)          \
+  X(admin, AddTrustedParty) X(admin, ListTrustedParties) X(admin, RemoveTrustedParty)                      \
   X(admin, AddAdministrator) X(admin, ListAdministrators)                                                  \
   X(admin, DisableAdministrator) X(admin, GetSite) X(admin, RecoverSite)                                   \
-  X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary) X(monitor, ListPending)
+  X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary) X(monitor, ListPending)        \
+  X(monitor, ClassifyCall)
 // clang-format on
+
+namespace grpc {
+class ClientContext;
+}
 
 namespace capf::cli {
 
@@ -66,6 +79,9 @@ class Connection {
   /// Calls `each` for every change until it returns false, the stream breaks, or the server ends it. A stream that has
   /// lasted an hour is continued where it ended.
   capf::Status watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each);
+  /// Calls `each` for every row of the export of digest users, until it fails.
+  capf::Status export_digest_users(const std::function<capf::Status(v1::DigestExportRow&)>& each);
+  capf::Status watch(std::string cursor, const std::function<bool(const v1::SecurityChange&)>& each);
   /// The health of each server of the place, all asked at the same time. Errors: those of find_endpoint().
   Result<std::vector<Health>> health();
   /// From now on all calls together, with connecting, must end within this time.
@@ -76,6 +92,10 @@ class Connection {
  private:
   struct Stubs;
   capf::Status connect();
+  void add_words(grpc::ClientContext& context) const;
+  /// @param open takes a context and a cursor, returns the stream
+  template <class Change, class Open>
+  capf::Status watch(std::string cursor, const std::function<bool(const Change&)>& each, Open open);
   /// The time at which a call that may take so long is given up.
   std::chrono::system_clock::time_point until(std::chrono::milliseconds length) const;
 

@@ -61,6 +61,10 @@ Json::Object phone_members(const v1::Phone& phone) {
           {"lsc_status", text_or_null(phone.lsc_status())},
           {"lsc_not_after", CAPF_TIME(phone, lsc_not_after)},
           {"lsc_issuer", phone.has_lsc_not_after() ? Json(phone.lsc_issuer_id()) : Json()},
+          {"profile", text_or_null(phone.profile())},
+          {"mode", text_or_null(phone.mode())},
+          {"effective_mode", text_or_null(phone.effective_mode())},
+          {"mode_reason", text_or_null(phone.mode_reason())},
           {"blocked", phone.has_blocked_at()},
           {"blocked_at", CAPF_TIME(phone, blocked_at)},
           {"mic_sha256", text_or_null(phone.mic_sha256())},
@@ -110,17 +114,102 @@ void set_time(google::protobuf::Timestamp& field, TimePoint time) {
 
 Json to_json(const v1::Phone& phone) { return phone_members(phone); }
 
-Json to_json(const v1::GetPhoneResponse& response) {
+Json to_json(const v1::DigestUser& user) {
+  return Json::Object{{"name", user.name()},
+                      {"hash_only", user.hash_only()},
+                      {"realm", text_or_null(user.realm())},
+                      {"created_at", CAPF_TIME(user, created_at)},
+                      {"password_set_at", CAPF_TIME(user, password_set_at)}};
+}
+
+Json to_json(const v1::GetDigestUserResponse& response) {
+  const Json user = to_json(response.user());
+  Json::Object members = *user.object();
+  members.emplace_back("phones", response.phones());
+  members.emplace_back("devices", Json::Array(response.devices().begin(), response.devices().end()));
+  return members;
+}
+
+namespace {
+
+Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
   Json::Object members = phone_members(response.phone());
   members.emplace_back("status", text_or_null(response.status()));
+  members.emplace_back("settings", std::move(settings));
+  members.emplace_back("lines", Json::Array(response.lines().begin(), response.lines().end()));
   members.emplace_back("operation", response.has_operation() ? to_json(response.operation()) : Json());
   Json::Array certificates;
   for (const auto& certificate : response.certificates()) certificates.push_back(to_json(certificate));
   members.emplace_back("certificates", std::move(certificates));
+  members.emplace_back("digest_user", text_or_null(response.digest_user()));
+  members.emplace_back("logged_in_user", text_or_null(response.logged_in_user()));
+  members.emplace_back("logged_in_at", CAPF_TIME(response, logged_in_at));
   return members;
 }
 
+template <class Each>
+Json settings_with(const v1::GetPhoneResponse& response, Each each) {
+  const std::map<std::string, v1::EffectiveSetting> sorted(response.settings().begin(), response.settings().end());
+  Json::Object settings;
+  for (const auto& [name, setting] : sorted) settings.emplace_back(name, each(setting));
+  return settings;
+}
+
+}  // namespace
+
+Json to_json(const v1::GetPhoneResponse& response) {
+  return phone_with(response, settings_with(response, [](const v1::EffectiveSetting& setting) {
+                      return Json(Json::Object{{"value", setting.value()}, {"from", setting.from()}});
+                    }));
+}
+
+Json with_settings_in_words(const v1::GetPhoneResponse& response) {
+  return phone_with(response, settings_with(response, [](const v1::EffectiveSetting& setting) {
+                      return Json(setting.value() + " (" + setting.from() + ")");
+                    }));
+}
+
+Json to_json(const v1::Profile& profile) {
+  const std::map<std::string, std::string> sorted(profile.settings().begin(), profile.settings().end());
+  Json::Object settings;
+  for (const auto& [name, value] : sorted) settings.emplace_back(name, value);
+  return Json::Object{{"name", profile.name()},
+                      {"description", text_or_null(profile.description())},
+                      {"mode", profile.mode()},
+                      {"phones", profile.phones()},
+                      {"revision", profile.revision()},
+                      {"created_at", CAPF_TIME(profile, created_at)},
+                      {"changed_at", CAPF_TIME(profile, changed_at)},
+                      {"settings", std::move(settings)}};
+}
+
 Json to_json(const v1::TracePhoneResponse& trace) { return Json::Object{{"traced_until", CAPF_TIME(trace, until)}}; }
+
+Json to_json(const v1::Line& line) {
+  return Json::Object{{"name", line.name()},
+                      {"devices", line.devices()},
+                      {"mixed", line.mixed()},
+                      {"mixed_in_effect", line.mixed_in_effect()},
+                      {"allow_mixed", line.allow_mixed()},
+                      {"added_at", CAPF_TIME(line, added_at)},
+                      {"added_by", line.added_by()}};
+}
+
+Json to_json(const v1::GetLineResponse& response) {
+  Json::Array devices;
+  for (const v1::LineDevice& device : response.devices()) {
+    devices.emplace_back(Json::Object{{"device", device.device()},
+                                      {"mode", device.mode()},
+                                      {"effective_mode", device.effective_mode()},
+                                      {"mode_reason", text_or_null(device.mode_reason())}});
+  }
+  const Json line = to_json(response.line());
+  Json::Object members = *line.object();
+  for (auto& [name, value] : members) {
+    if (name == "devices") value = std::move(devices);
+  }
+  return members;
+}
 
 Json to_json(const v1::RecoverSiteResponse& recovered) {
   return Json::Object{{"revocations", recovered.revocations()},
@@ -192,6 +281,13 @@ Json to_json(const v1::BlockedCertificate& certificate) {
                       {"not_after", CAPF_TIME(certificate, not_after)},
                       {"blocked_at", CAPF_TIME(certificate, blocked_at)},
                       {"blocked_by", certificate.blocked_by()}};
+}
+
+Json to_json(const v1::TrustedParty& party) {
+  return Json::Object{{"party", party.party()},
+                      {"level", party.level()},
+                      {"changed_at", CAPF_TIME(party, changed_at)},
+                      {"changed_by", party.changed_by()}};
 }
 
 Json to_json(const v1::LimitedAddress& address) {
@@ -327,6 +423,22 @@ Json to_json(const v1::OperationChange& change) {
                       {"operation", change.has_operation() ? to_json(change.operation()) : Json()}};
 }
 
+Json to_json(const v1::SecurityChange& change) {
+  return Json::Object{{"at", CAPF_TIME(change, at)},
+                      {"kind", change.kind()},
+                      {"device", text_or_null(change.device())},
+                      {"profile", text_or_null(change.profile())},
+                      {"profile_id", change.profile_id() == 0 ? Json() : Json(change.profile_id())},
+                      {"mode", text_or_null(change.mode())},
+                      {"effective_mode", text_or_null(change.effective_mode())},
+                      {"mode_reason", text_or_null(change.mode_reason())},
+                      {"reason", text_or_null(change.reason())},
+                      {"serial", text_or_null(change.serial())},
+                      {"sha256", text_or_null(change.sha256())},
+                      {"digest_user", text_or_null(change.digest_user())},
+                      {"cursor", change.cursor()}};
+}
+
 Json to_json(const v1::GetSummaryResponse& summary) {
   Json::Array expiries;
   for (const v1::Expiry& expiry : summary.expiries()) {
@@ -348,6 +460,10 @@ Json to_json(const v1::GetSummaryResponse& summary) {
                       {"lscs_expiring_1_day", summary.lscs_expiring_1_day()},
                       {"lscs_expired", summary.lscs_expired()},
                       {"lscs_unconfirmed", summary.lscs_unconfirmed()},
+                      {"profile_modes", counts(summary.profile_modes())},
+                      {"effective_modes", counts(summary.effective_modes())},
+                      {"modes_not_in_effect", counts(summary.modes_not_in_effect())},
+                      {"digest_without_user", summary.digest_without_user()},
                       {"issuer_not_after", CAPF_TIME(summary, issuer_not_after)},
                       {"expiries", std::move(expiries)}};
 }

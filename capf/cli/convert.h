@@ -24,6 +24,11 @@ void set_time(google::protobuf::Timestamp& field, TimePoint time);
 
 Json to_json(const v1::Phone& phone);
 Json to_json(const v1::GetPhoneResponse& phone);
+/// The same with "mic (profile)" for a setting.
+Json with_settings_in_words(const v1::GetPhoneResponse& phone);
+Json to_json(const v1::Profile& profile);
+Json to_json(const v1::DigestUser& user);
+Json to_json(const v1::GetDigestUserResponse& response);
 Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
 /// With its string.
@@ -32,17 +37,21 @@ Json to_json(const v1::BulkPhone& phone);
 Json to_json(const v1::Certificate& certificate);
 Json to_json(const v1::BlockedCertificate& certificate);
 Json to_json(const v1::LimitedAddress& address);
+Json to_json(const v1::Line& line);
+Json to_json(const v1::GetLineResponse& line);
 Json to_json(const v1::CertificateFinding& finding);
 Json to_json(const v1::Issuer& issuer);
 Json to_json(const v1::WireCertificate& certificate);
 Json to_json(const v1::GetIssuerResponse& issuer);
 Json to_json(const v1::Anchor& anchor);
 Json to_json(const v1::TrustCandidate& candidate);
+Json to_json(const v1::TrustedParty& party);
 Json to_json(const v1::RecoverSiteResponse& recovered);
 Json to_json(const v1::Administrator& administrator);
 Json to_json(const v1::AuditEvent& event);
 Json to_json(const v1::RefusalCount& refusal);
 Json to_json(const v1::OperationChange& change);
+Json to_json(const v1::SecurityChange& change);
 Json to_json(const v1::GetSummaryResponse& summary);
 
 }  // namespace capf::cli

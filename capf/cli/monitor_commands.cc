@@ -118,6 +118,25 @@ Result<int> verify_audit(const Arguments& arguments, Connection& server) {
   return fail(Reason::kRecordBroken, std::to_string(verifier.findings().size()) + " findings");
 }
 
+/// "security watch": one line, or one JSON object, for each change.
+Result<int> watch_security(const Arguments& arguments, Connection& server) {
+  std::int64_t left = arguments.number("--limit").value_or(-1);
+  const bool json = arguments.format() == Format::kJson;
+  const auto each = [&](const v1::SecurityChange& change) {
+    const Json row = to_json(change);
+    if (json) {
+      std::cout << row.dump() << std::endl;
+    } else {
+      std::cout << line_of({row["at"], row["kind"], row["device"], row["profile"], row["mode"], row["effective_mode"],
+                            row["reason"], row["serial"], row["digest_user"]})
+                << std::endl;
+    }
+    return left < 0 || --left > 0;
+  };
+  CAPF_TRY(server.watch(arguments.text("--after"), each));
+  return 0;
+}
+
 }  // namespace
 
 std::vector<Command> monitor_commands() {
@@ -127,6 +146,14 @@ std::vector<Command> monitor_commands() {
        "capfctl summary --output json",
        {output_option()},
        summary},
+      {"security watch",
+       "Prints changes of modes, of digest users, and withdrawn certificates as they happen, for a SIP server to go by",
+       "capfctl security watch --output json",
+       {{"--after", Option::Kind::kText,
+         "the cursor of the last change that was read, up to 30 days old (default: from now on)"},
+        limit_option(),
+        output_option()},
+       watch_security},
       {"audit list",
        "Lists the record of changes and refusals",
        "capfctl audit list --subject SEP001122334455 --since 2030-01-01",

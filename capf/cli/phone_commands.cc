@@ -8,6 +8,7 @@
 #include "capf/cli/phone_import.h"
 #include "capf/cli/progress.h"
 #include "capf/cli/selection.h"
+#include "capf/cli/settings.h"
 #include "capf/domain/page.h"
 
 namespace capf::cli {
@@ -123,13 +124,6 @@ Result<v1::ChangePhonesRequest> wanted_change(const Arguments& arguments) {
   return request;
 }
 
-/// The phones of a command that changes some. Errors: INVALID_REQUEST, also where nothing chooses.
-Result<Chosen> phones_to_change(const Arguments& arguments) {
-  CAPF_LET(Chosen chosen, chosen_phones(arguments));
-  if (chosen.any) return chosen;
-  return fail(Reason::kInvalidRequest, "name phones, or choose them by an option; --all chooses every phone");
-}
-
 /// The device that is named alone, for a call of its own; nothing for every other selection.
 std::optional<std::string> only_device(const Arguments& arguments, const Chosen& chosen) {
   if (!chosen.named || chosen.lines.size() != 1) return std::nullopt;
@@ -209,11 +203,24 @@ Result<int> change(const Arguments& arguments, Connection& server) {
   return change_all(arguments, server, *chosen, *request, {"Change", "changed"});
 }
 
+Result<int> set(const Arguments& arguments, Connection& server) {
+  v1::ChangePhoneSettingsRequest request;
+  add_settings(arguments, Owner::kPhone, request);
+  if (request.settings().empty() && request.unset().empty()) {
+    return report_usage("say what to set: an option of a setting with its value, or --unset SETTING");
+  }
+  const Arguments others = without_settings(arguments, Owner::kPhone);
+  const auto chosen = phones_to_change(others);
+  if (!chosen) return report_usage(chosen.error().message);
+  return change_all(others, server, *chosen, request, {"Set values of", "set"});
+}
+
 Result<int> show_phone(const Arguments& arguments, Connection& server) {
   v1::GetPhoneRequest request;
   request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
-  show(std::cout, arguments.format(), to_json(response));
+  const Json phone = arguments.format() == Format::kJson ? to_json(response) : with_settings_in_words(response);
+  show(std::cout, arguments.format(), phone);
   return 0;
 }
 
@@ -332,7 +339,7 @@ std::vector<Command> phone_commands() {
        with_selection({{"--devices", Option::Kind::kText, "the same as --device"}, limit_option(), output_option()}),
        list},
       {"phone show",
-       "Shows a phone, its operation, its certificates and its last attempt",
+       "Shows a phone, its mode and why, its settings and whose they are, its operation, certificates, last attempt",
        "capfctl phone show SEP001122334455",
        {device, as_written_option(), output_option()},
        show_phone},
@@ -344,6 +351,8 @@ std::vector<Command> phone_commands() {
                     {"--remove-tags", Option::Kind::kText, "tags with blanks between them"},
                     {"--set-tags", Option::Kind::kText, "these tags alone; '' for none"}}),
        change},
+      {"phone set", "Gives phones values of their own, which come before their profile's",
+       "capfctl phone set SEP001122334455 --auth mic", with_change(setting_options(Owner::kPhone)), set},
       {"phone remove", "Removes phones and revokes their certificates; named devices that are not on record are left",
        "capfctl phone remove SEP001122334455 --yes", with_change({}), remove},
       {"phone block", "Cancels, revokes, and refuses every way to authenticate until 'phone unblock'",

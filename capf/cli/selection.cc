@@ -14,6 +14,7 @@ namespace {
 constexpr int kSample = 20;
 constexpr std::int64_t kMostUnasked = 100;
 
+const std::vector<std::string> kModes{"nonsecure", "authenticated", "encrypted"};
 const std::vector<std::string> kOpenStates{"pending", "in_progress", "issued"};
 
 void add_lsc(const Arguments& arguments, v1::PhoneSelection& selection) {
@@ -53,6 +54,9 @@ v1::PhoneSelection chosen_properties(const Arguments& arguments) {
   add_lsc(arguments, selection);
   add_operation(arguments, selection);
   if (const auto time = arguments.time("--not-seen-since")) set_time(*selection.mutable_not_seen_since(), *time);
+  for (const std::string& profile : arguments.list("--profile")) selection.add_profiles(profile);
+  for (const std::string& mode : arguments.list("--mode")) selection.add_modes(mode);
+  for (const std::string& mode : arguments.list("--effective-mode")) selection.add_effective_modes(mode);
   if (arguments.has("--blocked")) selection.set_blocked(true);
   if (arguments.has("--locked")) selection.set_locked(true);
   return selection;
@@ -106,6 +110,9 @@ std::vector<Option> selection_options() {
       {"--reason", Kind::kText, "phones whose operation ended for this reason: AUTH_STRING_EXHAUSTED", false, true},
       std::move(tried),
       {"--not-seen-since", Kind::kTime, "phones that have not proven who they are since then: -30d"},
+      {"--profile", Kind::kText, "phones that have this profile", false, true},
+      {"--mode", Kind::kChoice, "phones whose profile has this mode", false, true, kModes},
+      {"--effective-mode", Kind::kChoice, "phones for which this mode is in effect now", false, true, kModes},
       {"--blocked", Kind::kFlag, "blocked phones"},
       {"--locked", Kind::kFlag, "phones that are locked after wrong strings"},
       {"--except", Kind::kFile, "none of the devices of this file, in the form of --file"},
@@ -243,10 +250,25 @@ Result<Chosen> chosen_phones(const Arguments& arguments) {
   return chosen;
 }
 
+Result<Chosen> phones_to_change(const Arguments& arguments) {
+  CAPF_LET(Chosen chosen, chosen_phones(arguments));
+  if (chosen.any) return chosen;
+  return fail(Reason::kInvalidRequest, "name phones, or choose them by an option; --all chooses every phone");
+}
+
 std::vector<Column> phone_columns() {
-  return {{"DEVICE", "device"},       {"MODEL", "model"},     {"DESCRIPTION", "description"},
-          {"TAGS", "tags"},           {"LSC", "lsc_status"},  {"LSC NOT AFTER", "lsc_not_after"},
-          {"LAST SEEN", "last_seen"}, {"BLOCKED", "blocked"}, {"STRING LOCKED UNTIL", "string_locked_until"}};
+  return {{"DEVICE", "device"},
+          {"MODEL", "model"},
+          {"DESCRIPTION", "description"},
+          {"TAGS", "tags"},
+          {"PROFILE", "profile"},
+          {"MODE", "mode"},
+          {"IN EFFECT", "effective_mode"},
+          {"LSC", "lsc_status"},
+          {"LSC NOT AFTER", "lsc_not_after"},
+          {"LAST SEEN", "last_seen"},
+          {"BLOCKED", "blocked"},
+          {"STRING LOCKED UNTIL", "string_locked_until"}};
 }
 
 Result<int> list_chosen(const Arguments& arguments, Connection& server, const Chosen& chosen, const std::string& what) {

@@ -29,6 +29,9 @@ struct Chosen {
 /// Errors: INVALID_REQUEST.
 Result<Chosen> chosen_phones(const Arguments& arguments);
 
+/// The phones of a command that changes some. Errors: also INVALID_REQUEST where nothing chooses.
+Result<Chosen> phones_to_change(const Arguments& arguments);
+
 /// The same for a selection of certificates: the options of its own, and those of their phones whose names it leaves.
 std::vector<Option> with_certificates(std::vector<Option> options);
 /// Whether an option of with_certificates() is given that chooses.

@@ -174,6 +174,37 @@ Result<int> recover(const Arguments& arguments, Connection& server) {
   return 0;
 }
 
+/// Says what follows. Going back to nonsecure takes security from phones: it is asked.
+Result<int> set_security_mode(const Arguments& arguments, Connection& server) {
+  v1::SetSecurityModeRequest request;
+  request.set_mode(arguments.text("MODE"));
+  request.set_dry_run(true);
+  CAPF_LET(const auto effect, server.call(request));
+  const std::string secure = std::to_string(effect.secure()) + " phones have a secure profile";
+  const std::string changes = std::to_string(effect.changes()) + " of them";
+  if (effect.mode() == request.mode()) {
+    warn("the site is " + request.mode() + " already");
+  } else if (request.mode() == "mixed") {
+    warn(secure + ": for " + changes + " it is in effect from now on, and for others once they have a valid LSC");
+  } else {
+    warn(secure + ": " + changes + " register nonsecure, and their calls can be heard, until the site is mixed again");
+  }
+  Json::Object done{{"mode", request.mode()}, {"secure", effect.secure()}, {"changes", effect.changes()}};
+  if (arguments.has("--dry-run")) {
+    warn("nothing was done");
+  } else if (effect.mode() != request.mode()) {
+    if (request.mode() == "nonsecure") {
+      if (const auto code = confirm(arguments, "Make the site nonsecure?", "this takes security from " + changes)) {
+        return *code;
+      }
+    }
+    request.set_dry_run(false);
+    CAPF_TRY(server.call(request));
+  }
+  show(std::cout, arguments.format(), done);
+  return 0;
+}
+
 }  // namespace
 
 std::vector<Command> site_commands() {
@@ -188,6 +219,14 @@ std::vector<Command> site_commands() {
        "capfctl site verify site-2030-01-01.json",
        {{"FILE", Option::Kind::kFile, "what 'site export' wrote", true}, output_option()},
        verify_site},
+      {"site security-mode",
+       "Makes the site mixed, so that phones are as their profiles say, or nonsecure, and says what follows",
+       "capfctl site security-mode mixed",
+       {{"MODE", Option::Kind::kChoice, "the cluster security mode", true, false, {"nonsecure", "mixed"}},
+        {"--dry-run", Option::Kind::kFlag, "say what would follow, and do nothing"},
+        yes_option(),
+        output_option()},
+       set_security_mode},
       {"site recover",
        "Goes on from a database that was restored and is behind what this server has published or sealed",
        "capfctl site recover",
@@ -195,6 +234,14 @@ std::vector<Command> site_commands() {
         yes_option(),
         output_option()},
        recover},
+      {"site rekey-secrets",
+       "Encrypts the secrets of the database under a new key; run it on a server, and again where it was interrupted",
+       "capfctl site rekey-secrets",
+       {{"--passphrase", Option::Kind::kText,
+         "where it is: file:PATH, fd:N, env:NAME or credential:NAME (default: as capfd.toml says)"}},
+       [](const Arguments& arguments, Connection& server) {
+         return run_capfd("site rekey-secrets", {"--passphrase"}, arguments, server);
+       }},
   };
 }
 

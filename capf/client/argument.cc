@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <iostream>
+#include <string>
+#include <utility>
 
 #include "capf/base/utf8.h"
 
@@ -46,6 +48,19 @@ Result<Secret> read_auth_string(const std::string& argument) {
   const bool only_digits = std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (digits.size() < 4 || digits.size() > 10 || !only_digits) return fail(Reason::kInvalidAuthString);
   return Secret(std::string_view(digits));
+}
+
+Result<Secret> read_password() {
+  constexpr std::size_t kLongestLine = 1024;
+  Botan::secure_vector<std::uint8_t> line;
+  line.reserve(kLongestLine);
+  for (int c = std::cin.get(); c != std::char_traits<char>::eof() && c != '\n'; c = std::cin.get()) {
+    if (line.size() == kLongestLine) return fail(Reason::kInvalidPassword);
+    line.push_back(static_cast<std::uint8_t>(c));
+  }
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  if (line.empty()) return fail(Reason::kInvalidPassword, "standard input has no password");
+  return Secret(std::move(line));
 }
 
 }  // namespace capf::client

@@ -22,4 +22,8 @@ Status check_encoding(const std::vector<std::string>& arguments);
 /// Errors: INVALID_AUTH_STRING unless it is 4 to 10 digits.
 Result<Secret> read_auth_string(const std::string& argument);
 
+/// Reads the next line of standard input, which holds a password. Errors: INVALID_PASSWORD where there is none, or a
+/// longer one than any may be.
+Result<Secret> read_password();
+
 }  // namespace capf::client

@@ -24,7 +24,8 @@ void check_ports(const Configuration& configuration, const std::string& file, st
                         {"phone", configuration.phone, configuration.phone_port()},
                         {"admin", configuration.admin, configuration.admin_port()},
                         {"status", configuration.status_listener, configuration.status_port()},
-                        {"metrics", configuration.metrics, configuration.metrics_port()}};
+                        {"metrics", configuration.metrics, configuration.metrics_port()},
+                        {"calls", configuration.calls, configuration.calls_port()}};
   for (const Entry& a : entries) {
     for (const Entry& b : entries) {
       if (&a < &b && a.port != 0 && a.port == b.port && a.listener.enabled && b.listener.enabled) {

@@ -101,6 +101,7 @@ struct Configuration {
   Listener admin{.enabled = true, .addresses = {"127.0.0.1", "::1"}, .port = {}};
   Listener status_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener metrics{.enabled = true, .addresses = {"127.0.0.1"}, .port = {}};
+  Listener calls{.enabled = false, .addresses = {"127.0.0.1"}, .port = {}};
   WireSettings wire;
   StatusSettings status;
   SitePolicy policy;
@@ -119,6 +120,7 @@ struct Configuration {
   int admin_port() const { return port_of(admin, 2); }
   int status_port() const { return port_of(status_listener, 3); }
   int metrics_port() const { return port_of(metrics, 5); }
+  int calls_port() const { return port_of(calls, 9); }
 
  private:
   int port_of(const Listener& listener, int offset) const {

@@ -32,6 +32,7 @@ std::string Endpoints::ready_line() const {
   if (admin) line += " admin=" + *admin;
   if (status) line += " status=" + *status;
   if (metrics) line += " metrics=" + *metrics;
+  if (calls) line += " calls=" + *calls;
   return line;
 }
 
@@ -43,6 +44,7 @@ std::string Endpoints::json(int pid) const {
   if (admin) text += ",\"admin\":\"" + *admin + "\"";
   if (status) text += ",\"status\":\"" + *status + "\"";
   if (metrics) text += ",\"metrics\":\"" + *metrics + "\"";
+  if (calls) text += ",\"calls\":\"" + *calls + "\"";
   return text + "}\n";
 }
 

@@ -26,8 +26,9 @@ struct Endpoints {
   std::optional<std::string> admin;
   std::optional<std::string> status;
   std::optional<std::string> metrics;
+  std::optional<std::string> calls;
 
-  /// "capfd ready wire=… phone=… admin=… status=… metrics=…"
+  /// "capfd ready wire=… phone=… admin=… status=… metrics=… calls=…"
   std::string ready_line() const;
   /// {"pid":123,"phone":"127.0.0.1:3805", …}
   std::string json(int pid) const;

@@ -20,12 +20,20 @@ void Gauges::read() {
   set_administrators(summary->expiries);
   warn_of_ends(summary->expiries);
   set_summary(*summary);
+  read_lines();
 }
 
 void Gauges::read_readiness() {
   const Status ready = readiness_.check();
   metrics_.set_not_ready(ready ? std::nullopt : std::optional(ready.error().reason));
   if (!readiness_.draining()) readiness_complaint_.report(ready);
+}
+
+void Gauges::read_lines() {
+  lines_complaint_.report(lines_.look());
+  const service::MixedCount mixed = lines_.last();
+  metrics_.set_lines_mixed("profile", mixed.mixed);
+  metrics_.set_lines_mixed("effect", mixed.in_effect);
 }
 
 void Gauges::set_summary(const Summary& summary) {
@@ -38,6 +46,12 @@ void Gauges::set_summary(const Summary& summary) {
   metrics_.set_oldest_pending_age(std::chrono::duration_cast<std::chrono::seconds>(now - std::min(oldest, now)));
   metrics_.set_overdue(summary.overdue);
   metrics_.set_phones(summary.phones);
+  const PhoneModes modes = phone_modes(summary.modes, summary.phones);
+  for (const auto& [mode, phones] : modes.profile) {
+    metrics_.set_phones_of_mode(to_string(mode), phones, modes.effective.at(mode));
+  }
+  for (const auto& [reason, phones] : modes.not_in_effect) metrics_.set_modes_not_in_effect(to_string(reason), phones);
+  metrics_.set_digest_without_user(modes.without_digest_user);
   metrics_.set_lscs_unconfirmed(summary.lscs_unconfirmed);
   metrics_.set_lscs_expired(summary.lscs_expired);
   for (const auto& [days, count] : summary.lscs_expiring) metrics_.set_lscs_expiring(days, count);

@@ -11,6 +11,7 @@
 #include "capf/rpc/readiness.h"
 #include "capf/service/expiry.h"
 #include "capf/service/monitor.h"
+#include "capf/service/shared_lines.h"
 
 namespace capf::daemon {
 
@@ -21,11 +22,12 @@ using PoolReading = std::function<void(Metrics&)>;
 /// of which it warns in the log too. Threads: one.
 class Gauges {
  public:
-  Gauges(PoolReading read_pool, rpc::Readiness& readiness, service::Monitor& monitor,
+  Gauges(PoolReading read_pool, rpc::Readiness& readiness, service::Monitor& monitor, service::LineSurvey& lines,
          const service::OwnCertificates& own, const Clock& clock, Metrics& metrics)
       : read_pool_(std::move(read_pool)),
         readiness_(readiness),
         monitor_(monitor),
+        lines_(lines),
         own_(own),
         clock_(clock),
         metrics_(metrics) {}
@@ -35,6 +37,7 @@ class Gauges {
 
  private:
   void read_readiness();
+  void read_lines();
   void set_summary(const Summary& summary);
   void set_ends(const std::vector<Expiry>& expiries);
   void set_administrators(const std::vector<Expiry>& expiries);
@@ -43,12 +46,14 @@ class Gauges {
   const PoolReading read_pool_;
   rpc::Readiness& readiness_;
   service::Monitor& monitor_;
+  service::LineSurvey& lines_;
   const service::OwnCertificates& own_;
   const Clock& clock_;
   Metrics& metrics_;
   service::ExpiryWarnings warnings_;
   Complaint readiness_complaint_{"server.not_ready"};
   Complaint summary_complaint_{"summary.failed"};
+  Complaint lines_complaint_{"lines.failed"};
 };
 
 }  // namespace capf::daemon

@@ -24,20 +24,6 @@ bool is_localhost(std::string host) {
 
 }  // namespace
 
-bool is_host(const std::string& text) {
-  const auto accepted = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
-  };
-  if (Address::parse(text)) return text.find('%') == std::string::npos;  // a zone has no meaning on another machine
-  if (text.empty() || text.size() > 253 || !std::all_of(text.begin(), text.end(), accepted) || text.front() == '-' ||
-      text.front() == '.') {
-    return false;
-  }
-  // RFC 1123 2.1: the last label of a host name has a letter; without one the text is an address that is none.
-  const std::string last = text.substr(text.substr(0, text.size() - 1).rfind('.') + 1);
-  return std::any_of(last.begin(), last.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
-}
-
 std::string full_host_name() {
   char name[256] = "localhost";
   ::gethostname(name, sizeof name - 1);

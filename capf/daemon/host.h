@@ -9,8 +9,6 @@
 
 namespace capf::daemon {
 
-/// A host name by RFC 952 and 1123, without an underscore, or an IP address without a zone.
-bool is_host(const std::string& text);
 /// The name or address that the site has for others: the configured one, or this machine's.
 std::string public_host(const Configuration& configuration);
 /// The address of the status service in LSCs: "http://capf.example.com:3807".

@@ -15,12 +15,14 @@
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/renewal.h"
+#include "capf/daemon/secrets_files.h"
 #include "capf/domain/administrator.h"
 #include "capf/domain/administrator_store.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/domain/seal_store.h"
+#include "capf/domain/secrets_key_store.h"
 #include "storage/database.h"
 #include "storage/migrate.h"
 
@@ -122,8 +124,8 @@ Status check_host(const InitOptions& options) {
 }
 
 Status check_options(const InitOptions& options) {
-  if (options.base_port < 0 || options.base_port > 65530) {
-    return fail(Reason::kInvalidConfiguration, "a base port is a number from 0 to 65530");
+  if (options.base_port < 0 || options.base_port > 65526) {
+    return fail(Reason::kInvalidConfiguration, "a base port is a number from 0 to 65526");
   }
   if (options.days < 1 || options.days > ca::kLongestValidity.count()) {
     return fail(Reason::kInvalidConfiguration, "the issuer is valid for 1 to 36500 days");
@@ -280,6 +282,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
 
   CAPF_LET(const auto audit_key, make_audit_key(files, passphrase));
   CAPF_TRY(write_new_secret_file(files.string_key(), Secret(random.random_vec(kStringKeySize)).view()));
+  CAPF_LET(records.secrets_check, make_secrets_key(files, passphrase, kFirstSecrets, random));
   CAPF_TRY(write_new_secret_file(files.configuration(), as_bytes(configuration_text(options, records.host))));
   CAPF_TRY(read_configuration(files.configuration()));  // 'capfd run' must accept the new file
 
@@ -330,6 +333,8 @@ Status record_site(Database& database, const SiteRecords& records) {
     }
     CAPF_LET(const bool recorded, tx.seals().set_key(records.audit_key));
     if (!recorded) return fail(Reason::kSiteExists, "the database has the audit key of another site already");
+    CAPF_LET(const bool first, tx.secrets_keys().add({kFirstSecrets, records.secrets_check, true}));
+    if (!first) return fail(Reason::kSiteExists, "the database has secrets of another site already");
     AuditEvent event;
     event.actor = {ActorKind::kSystem, "capfd init", ""};
     event.action = "site.init";

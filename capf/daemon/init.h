@@ -47,7 +47,8 @@ struct SiteRecords {
   IssuerRecord issuer;
   Administrator administrator;
   std::vector<std::pair<KeyDigests, KeyOwner>> keys;
-  Bytes audit_key;  ///< SubjectPublicKeyInfo
+  Bytes audit_key;         ///< SubjectPublicKeyInfo
+  Sha256 secrets_check{};  ///< of the first key for secrets
   std::string host;
 };
 

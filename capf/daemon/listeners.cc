@@ -5,8 +5,11 @@
 #include <thread>
 #include <utility>
 
+#include "capf/base/endpoint.h"
 #include "capf/base/log.h"
 #include "capf/ca/ocsp.h"
+#include "capf/net/tls.h"
+#include "capf/web/calls.h"
 
 namespace capf::daemon {
 namespace {
@@ -15,6 +18,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr int kStatusThreads = 2;
+constexpr int kCallConnections = 1024;
 constexpr int kCallsOfOnePhone = 8;
 
 /// Leaves an eighth of the places for other addresses.
@@ -89,7 +93,42 @@ Status Listeners::open_metrics(const web::Route& route) {
   return {};
 }
 
+Status Listeners::open_calls(const web::LaterRoute& route,
+                             std::function<void(const Address& peer, Reason reason)> refused) {
+  if (!configuration_.calls.enabled) return {};
+  web::ServerSettings settings;
+  settings.addresses = with_port(configuration_.calls.addresses, configuration_.calls_port());
+  settings.largest_body = web::kLargestCallQuestion;
+  settings.connections = kCallConnections;
+  settings.connections_per_address = kCallConnections;
+  for (const std::string& address : settings.addresses) {
+    CAPF_LET(const Endpoint endpoint, Endpoint::parse(address));
+    calls_have_tls_ = calls_have_tls_ || !endpoint.is_loopback();
+  }
+  settings.loopback_only = !calls_have_tls_;
+  if (calls_have_tls_) {
+    CAPF_LET(settings.tls, calls_tls());
+    settings.refused = std::move(refused);
+  }
+  CAPF_LET(calls_, web::Server::start_later(settings, route));
+  endpoints_.calls = dial_address(calls_->addresses());
+  return {};
+}
+
+Result<std::shared_ptr<const net::TlsContext>> Listeners::calls_tls() const {
+  CAPF_LET(auto port, certificates_.admin_port());
+  net::TlsSettings tls;
+  tls.identities.push_back({std::move(port.certificate_pem), std::move(port.key_pem)});
+  tls.client = net::TlsSettings::Client::kRequired;
+  tls.client_authorities_pem = std::move(port.client_authorities_pem);
+  return net::TlsContext::make(tls);
+}
+
 Status Listeners::replace_certificates() {
+  if (calls_ && calls_have_tls_) {
+    CAPF_LET(auto tls, calls_tls());
+    calls_->replace_tls(std::move(tls));
+  }
   if (phone_) {
     CAPF_LET(const auto settings, certificates_.phone_port());
     CAPF_TRY(phone_->replace_certificate(settings));
@@ -126,6 +165,10 @@ void Listeners::stop_calls(milliseconds patience) {
 
 void Listeners::stop_status() {
   if (status_) status_->stop();
+}
+
+void Listeners::stop_calls_port() {
+  if (calls_) calls_->stop();
 }
 
 void Listeners::stop_metrics() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "capf/daemon/configuration.h"
@@ -13,7 +14,7 @@
 
 namespace capf::daemon {
 
-/// The five ports of a server. One that the configuration does not want stays closed. Threads: one.
+/// The ports of a server. One that the configuration does not want stays closed. Threads: one.
 class Listeners {
  public:
   /// Both outlive this.
@@ -26,9 +27,12 @@ class Listeners {
   Status open_admin(const rpc::UseCases& use_cases);
   Status open_status(const web::Publication& publication);
   Status open_metrics(const web::Route& route);
+  /// Where an address is not loopback, with TLS and a client certificate under the site CA. @param refused is told of
+  /// clients whose certificate ends the handshake.
+  Status open_calls(const web::LaterRoute& route, std::function<void(const Address& peer, Reason reason)> refused);
 
   const Endpoints& endpoints() const { return endpoints_; }
-  /// Shows the certificates of the gRPC ports to whoever connects from now on; open connections stay as they are.
+  /// Shows the certificates of the gRPC ports, and of that for dial plans, to whoever connects from now on; open connections stay as they are.
   Status replace_certificates();
   /// Call it now and then: see WirePort::tick().
   void tick();
@@ -37,8 +41,11 @@ class Listeners {
   void stop_calls(std::chrono::milliseconds patience);
   void stop_status();
   void stop_metrics();
+  void stop_calls_port();
 
  private:
+  Result<std::shared_ptr<const net::TlsContext>> calls_tls() const;
+
   const Configuration& configuration_;
   const PortCertificates& certificates_;
   Endpoints endpoints_;
@@ -47,6 +54,8 @@ class Listeners {
   std::unique_ptr<rpc::Server> admin_;
   std::unique_ptr<web::Server> status_;
   std::unique_ptr<web::Server> metrics_;
+  std::unique_ptr<web::Server> calls_;
+  bool calls_have_tls_ = false;
 };
 
 }  // namespace capf::daemon

@@ -22,6 +22,7 @@
 #include "capf/daemon/host.h"
 #include "capf/daemon/init.h"
 #include "capf/daemon/rekey.h"
+#include "capf/daemon/rekey_secrets.h"
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/run.h"
 #include "capf/daemon/settings.h"
@@ -230,6 +231,12 @@ Status change_passphrase(const Configuration& configuration, const std::optional
   return {};
 }
 
+Status change_secrets_key(const Configuration& configuration, const std::optional<std::string>& passphrase) {
+  CAPF_LET(const std::string words, rekey_secrets(configuration, passphrase, SystemClock(), Botan::system_rng()));
+  std::cout << words;
+  return {};
+}
+
 int dispatch(int argc, char** argv) {
   std::set_terminate(end_by_exception);
   Signals signals;
@@ -282,6 +289,14 @@ int dispatch(int argc, char** argv) {
   add_place(renewing);
   std::string renewed;
   add_certificate_options(*renewing, renewed, passphrase);
+  auto* site = app.add_subcommand("site", "changes the site on this machine");
+  site->require_subcommand(1);
+  auto* secrets = site->add_subcommand(
+      "rekey-secrets",
+      "encrypts the secrets of the database under a new key; servers go on, and an interrupted one is given again.\n"
+      "Run it as the owner of the state directory");
+  add_place(secrets);
+  secrets->add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
   WireCommands wire;
   wire.add_to(app, passphrase);
   for (auto* command : {wire.add, wire.activate, wire.remove}) add_place(command);
@@ -322,6 +337,7 @@ int dispatch(int argc, char** argv) {
     return report(appoint(*configuration, appointed));
   }
   if (renewing->parsed()) return report(renew(*configuration, renewed, passphrase));
+  if (secrets->parsed()) return report(change_secrets_key(*configuration, passphrase));
   if (wire.parsed()) return report(wire.run(*configuration, passphrase));
   if (rekeying->parsed()) return report(change_passphrase(*configuration, passphrase, next_passphrase));
   const Status status = run(*configuration, passphrase, signals);

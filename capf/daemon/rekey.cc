@@ -52,14 +52,6 @@ Result<std::vector<std::string>> names_in(const fs::path& folder) {
   return names;
 }
 
-/// The key encrypted again, and read back as a check.
-Result<Bytes> encrypt_anew(const ca::SigningKey& key, const Secret& passphrase) {
-  CAPF_LET(Bytes encrypted, ca::encrypt_key(key, passphrase));
-  CAPF_LET(const auto read_back, ca::decrypt_key(encrypted, passphrase));
-  if (read_back->public_key() != key.public_key()) return fail_internal("an encrypted key is another one");
-  return encrypted;
-}
-
 bool same(const Secret& a, const Secret& b) {
   return std::equal(a.view().begin(), a.view().end(), b.view().begin(), b.view().end());
 }
@@ -91,10 +83,11 @@ Result<std::vector<std::string>> prepare_rekeying(const SiteFiles& files, const 
     }
     CAPF_LET(const Secret pem, read_secret_file(path));
     if (!pem.text().starts_with(kEncrypted)) continue;
-    const auto key = ca::decrypt_key(pem.view(), rekeying.from);
-    if (!key) return fail(key.error().reason, path.string() + ": " + key.error().message, key.error().cause);
-    CAPF_LET(const Bytes encrypted, encrypt_anew(**key, rekeying.to));
-    CAPF_TRY(write_new_secret_file(folder / name, encrypted));
+    const auto encrypted = ca::encrypt_again(pem.view(), rekeying.from, rekeying.to);
+    if (!encrypted) {
+      return fail(encrypted.error().reason, path.string() + ": " + encrypted.error().message, encrypted.error().cause);
+    }
+    CAPF_TRY(write_new_secret_file(folder / name, *encrypted));
     names.push_back(name);
   }
   if (names.empty()) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include <botan/system_rng.h>
 #include <unistd.h>
 
 #include "capf/base/endpoint.h"
@@ -17,6 +18,7 @@
 #include "capf/daemon/notify.h"
 #include "capf/daemon/rekey.h"
 #include "capf/daemon/renewal.h"
+#include "capf/daemon/secrets_files.h"
 #include "capf/daemon/server.h"
 #include "capf/daemon/site.h"
 #include "capf/domain/issuer_store.h"
@@ -140,6 +142,9 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
   CAPF_TRY(found);
   CAPF_LET(Secrets secrets, open_secrets(files, opened));
   CAPF_LET(const auto audit_key, open_audit_key(files, opened, *database));
+  ca::Vault vault;
+  SecretsFiles secrets_files(files, opened, *reserved, vault);
+  CAPF_TRY(secrets_files.open(Botan::system_rng()));
 
   for (const std::string& doubt : doubts_of(configuration)) log_warning("configuration.doubtful", {{"words", doubt}});
   if (const auto words = foreign_names(configuration)) log_warning("server.certificate_names", {{"words", *words}});
@@ -153,7 +158,7 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
     numbers.set_rounds(rounds.use().in_use, static_cast<std::int64_t>(rounds.waiting()));
   };
   CAPF_LET(const auto server, Server::start({configuration, *database, *reserved, clock, metrics, read_pool, files,
-                                             opened, *audit_key, tokens, adopted},
+                                             opened, *audit_key, vault, secrets_files, tokens, adopted},
                                             std::move(secrets)));
   keys_locked->reset();
   {
@@ -166,7 +171,8 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
                               {"phone", server->endpoints().phone.value_or("")},
                               {"admin", server->endpoints().admin.value_or("")},
                               {"status", server->endpoints().status.value_or("")},
-                              {"metrics", server->endpoints().metrics.value_or("")}});
+                              {"metrics", server->endpoints().metrics.value_or("")},
+                              {"calls", server->endpoints().calls.value_or("")}});
     signals.wait_for_stop();
   }
   Signals::end_within(kStopLimit);

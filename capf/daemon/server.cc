@@ -10,6 +10,7 @@
 
 #include "capf/base/version.h"
 #include "capf/ca/issuers.h"
+#include "capf/daemon/calls.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/jobs.h"
@@ -27,9 +28,11 @@
 #include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/authenticator.h"
+#include "capf/service/calls.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/commonprimes.h"
+#include "capf/service/digest_users.h"
 #include "capf/service/dossiers.h"
 #include "capf/service/enrolment.h"
 #include "capf/service/expiry.h"
@@ -40,9 +43,11 @@
 #include "capf/service/monitor.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
+#include "capf/service/profiles.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
 #include "capf/service/sealer.h"
+#include "capf/service/shared_lines.h"
 #include "capf/service/siteclock.h"
 #include "capf/service/trust.h"
 #include "capf/web/publication.h"
@@ -83,13 +88,19 @@ class Composition final : public Server {
         enrolment_(around.database.rounds(), dossiers_, authenticator_, issuers_, around.configuration.policy,
                    around.metrics, random_),
         phones_(around.reserved, around.configuration.policy),
+        profiles_(around.reserved, around.configuration.policy),
+        lines_(around.reserved),
+        line_survey_(lines_),
         addresses_(around.reserved, around.configuration.policy),
+        digest_users_(around.reserved, around.vault, around.configuration.policy, random_),
+        calls_(around.database, high_water_, around.metrics),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
-                        around.configuration.policy.lsc_subject, weak_keys_.list(), random_),
+                        around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
+                        site_settings(around.configuration.policy)),
         administrators_(around.reserved, *port_certificates_.site_ca().key, port_certificates_.site_ca().chain.front(),
                         clock_, high_water_, weak_keys_.list(), random_),
         records_(around.database),
@@ -97,7 +108,7 @@ class Composition final : public Server {
         monitor_(around.reserved, clock_, issuers_, high_water_, record_, crl_state_, own_certificates_,
                  {around.files.keys(), around.files.crls()}),
         readiness_(monitor_),
-        gauges_(around.read_pool, readiness_, monitor_, own_certificates_, clock_, around.metrics),
+        gauges_(around.read_pool, readiness_, monitor_, line_survey_, own_certificates_, clock_, around.metrics),
         maintenance_(around.reserved, around.configuration.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         common_primes_(around.reserved, certificates_, holder_),
@@ -108,11 +119,14 @@ class Composition final : public Server {
         journal_(around.reserved, journal_file_, high_water_),
         sealer_(around.reserved, around.audit_key, marks_, high_water_, record_, clock_, holder_, random_),
         sealing_(around.reserved, journal_, sealer_, high_water_, clock_, around.metrics, around.adopted),
+        call_services_{calls_, administrators_, records_, authenticator_.attempts(), around.metrics},
+        call_desk_(call_status(call_services_)),
         listeners_(around.configuration, port_certificates_) {}
   ~Composition() override { stop(milliseconds{0}); }
 
   Status open() {
     CAPF_TRY(weak_keys_.open());
+    CAPF_TRY(digest_users_.adopt_realm());
     CAPF_TRY(issuer_service_.start());
     CAPF_LET(publishing_, Publishing::open({around_.database, around_.reserved, issuers_, high_water_, clock_,
                                             crl_state_, own_certificates_, around_.metrics},
@@ -133,6 +147,8 @@ class Composition final : public Server {
   void stop(milliseconds patience) override {
     readiness_.drain();
     listeners_.stop_calls(patience);
+    call_desk_.stop();  // while its answers still have their server
+    listeners_.stop_calls_port();
     authenticator_.attempts().drain(kRecordPatience);
     jobs_.stop();
     listeners_.stop_status();
@@ -146,6 +162,9 @@ class Composition final : public Server {
     CAPF_TRY(listeners_.open_phone(use_cases(records_)));
     CAPF_TRY(listeners_.open_admin(use_cases(admin_records_)));
     CAPF_TRY(listeners_.open_status(publication()));
+    CAPF_TRY(listeners_.open_calls(call_desk_.route(), [this](const Address& peer, Reason reason) {
+      note_refused(call_services_, peer, reason);
+    }));
     return listeners_.open_metrics(web::status_route(around_.metrics, [this] { return readiness_.check(); }));
   }
 
@@ -163,7 +182,12 @@ class Composition final : public Server {
   rpc::UseCases use_cases(service::Records& records) {
     return {.enrolment = enrolment_,
             .phones = phones_,
+            .profiles = profiles_,
+            .lines = lines_,
+            .line_survey = line_survey_,
             .addresses = addresses_,
+            .digest_users = digest_users_,
+            .calls = calls_,
             .operations = operations_,
             .certificates = certificates_,
             .checker = checker_,
@@ -216,6 +240,7 @@ class Composition final : public Server {
     gauges_.read();
     listeners_.tick();
     weak_keys_.tick();
+    around_.secrets_files.tick();
     port_certificates_.keep([this] {
       administrators_.set_site_certificate(port_certificates_.site_ca().chain.front());
       return listeners_.replace_certificates();
@@ -238,7 +263,12 @@ class Composition final : public Server {
   service::Authenticator authenticator_;
   service::Enrolment enrolment_;
   service::Phones phones_;
+  service::Profiles profiles_;
+  service::SharedLines lines_;
+  service::LineSurvey line_survey_;
   service::Addresses addresses_;
+  service::DigestUsers digest_users_;
+  service::Calls calls_;
   service::Operations operations_;
   service::Certificates certificates_;
   service::Trust trust_;
@@ -262,6 +292,8 @@ class Composition final : public Server {
   Sealing sealing_;
   std::unique_ptr<Publishing> publishing_;
   std::optional<service::Recovery> recovery_;
+  const CallServices call_services_;
+  web::CallDesk call_desk_;
   Listeners listeners_;
   Jobs jobs_;
 };

@@ -6,9 +6,11 @@
 #include "capf/base/metrics.h"
 #include "capf/base/time.h"
 #include "capf/ca/token.h"
+#include "capf/ca/vault.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/endpoints.h"
 #include "capf/daemon/gauges.h"
+#include "capf/daemon/secrets_files.h"
 #include "capf/daemon/site.h"
 #include "capf/domain/database.h"
 
@@ -25,6 +27,8 @@ struct Surroundings {
   const SiteFiles& files;
   const Secret& passphrase;  ///< of the keys
   const ca::SigningKey& audit_key;
+  const ca::Vault& vault;
+  SecretsFiles& secrets_files;
   ca::Tokens& tokens;
   /// Whether SealStore::adopt_cluster() has run for this cluster; false on a standby.
   bool adopted = true;

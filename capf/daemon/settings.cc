@@ -9,6 +9,8 @@
 #include "capf/base/endpoint.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/section.h"
+#include "capf/domain/setting.h"
+#include "capf/domain/digest.h"
 
 namespace capf::daemon {
 namespace {
@@ -86,12 +88,20 @@ Kind text(
           [at](const Configuration& c) { return toml_text(text_of(at(c))); }, ""};
 }
 
+/// "\"a\", \"b\" or \"c\""
+std::string quoted_alternatives(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += (text.empty() ? "\"" : &word == &words.back() ? " or \"" : ", \"") + word + "\"";
+  }
+  return text;
+}
+
 template <class At>
 Kind choice(std::vector<std::pair<std::string, ValueAt<At>>> values, At at) {
-  std::string range;
-  for (const auto& [word, value] : values) {
-    range += (range.empty() ? "\"" : word == values.back().first ? " or \"" : ", \"") + word + "\"";
-  }
+  std::vector<std::string> words;
+  for (const auto& [word, value] : values) words.push_back(word);
+  const std::string range = quoted_alternatives(words);
   const auto word_of = [=](const Configuration& c) {
     const auto same = [&](const auto& each) { return each.second == at(c); };
     return std::find_if(values.begin(), values.end(), same)->first;
@@ -138,6 +148,7 @@ Kind checked(Kind kind, const std::function<void(Section&, const std::string& ke
 }
 
 bool is_given(const std::string& text) { return !text.empty(); }
+bool is_realm(const std::string& text) { return check_realm(text).has_value(); }
 bool is_host_or_none(const std::string& text) { return text.empty() || is_host(text); }
 bool is_absolute_or_none(const std::string& text) { return text.empty() || std::filesystem::path(text).is_absolute(); }
 
@@ -244,6 +255,34 @@ void check_addresses(Section& section, const std::string& key, const Listener& l
   }
 }
 
+/// The site's value of a setting that profiles and phones have too: its words, values and default are the domain's.
+Setting of_phones(const char* name) {
+  const PhoneSetting& setting = *find_phone_setting(name);
+  const ValueForm& form = setting.form;
+  const bool number = form.kind == ValueForm::Kind::kNumber;
+  const auto value_of = [key = setting.name](const Configuration& c) { return site_settings(c.policy).at(key); };
+  const auto read = [&form, number, value_of](Section& section, const std::string& key, Configuration& c) {
+    std::string text = value_of(c);
+    if (number) {
+      int found = std::stoi(text);
+      section.number(key, form.words.empty() ? form.least : 0, form.words.empty() ? form.most : kMost, found);
+      text = std::to_string(found);
+    } else {
+      section.text(key, text);
+    }
+    const auto value = form.parse(text);
+    if (!value) return section.fault(key, "is " + form.range());
+    const Status allowed = check_limits({{key, *value}}, c.policy);
+    if (!allowed) return section.fault(key, allowed.error().message.substr(key.size() + 1));  // the words have the key
+    c.policy.settings[key] = *value;
+  };
+  const auto write = [number, value_of](const Configuration& c) {
+    return number ? value_of(c) : toml_text(value_of(c));
+  };
+  const bool choice = form.kind == ValueForm::Kind::kChoice;
+  return {setting.name, setting.words, {read, write, choice ? quoted_alternatives(form.words) : form.range()}};
+}
+
 Group listener(const char* name, const char* words, Listener Configuration::*listener,
                int (Configuration::*port)() const, bool beyond_loopback = true) {
   const auto enabled = [listener](auto& c) -> auto& { return (c.*listener).enabled; };
@@ -277,8 +316,8 @@ const std::vector<Group>& groups() {
          state_directory()},
         {"base_port",
          "the port from which those of the listeners follow: desk phones + 0, phones over gRPC + 1, administrators + "
-         "2, relying parties + 3, metrics + 5; 0: every listener takes a free port, and endpoints.json says which",
-         number(0, 65530, AT(base_port))},
+         "2, relying parties + 3, metrics + 5, calls + 9; 0: every listener takes a free port, and endpoints.json says which",
+         number(0, 65526, AT(base_port))},
         {"public_host",
          "the name or address under which phones and relying parties reach this site; it is in the server's "
          "certificate and in the addresses of revocation lists; \"\": the machine's full name",
@@ -326,6 +365,10 @@ const std::vector<Group>& groups() {
                &Configuration::status_listener, &Configuration::status_port),
       listener("metrics", "HTTP: /metrics, /livez, /readyz; loopback addresses only.", &Configuration::metrics,
                &Configuration::metrics_port, false),
+      listener("calls",
+               "HTTP for the dial plans of SIP servers: /call-status, without TLS where all addresses are loopback; "
+               "otherwise TLS with the certificate of an administrator, of the role monitor at least.",
+               &Configuration::calls, &Configuration::calls_port),
       {"wire",
        "The port of desk phones and softphones.",
        {{"legacy_phones", "whether TLS 1.0 with AES128-SHA is spoken there, for phones of the 7900 series",
@@ -374,6 +417,13 @@ const std::vector<Group>& groups() {
         {"allow_rsa_1024", "whether phones may offer RSA keys of 1024 bits", flag(AT(policy.allow_rsa_1024))},
         {"self_service_upgrade", "whether a phone in the last third of its LSC's life renews without being scheduled",
          flag(AT(policy.self_service_upgrade))},
+        of_phones("auth"),
+        of_phones("key_order"),
+        of_phones("rsa_bits"),
+        of_phones("ec_bits"),
+        of_phones("completes_within"),
+        of_phones("renewal"),
+        of_phones("renewal_from_percent"),
         {"require_fresh_proof",
          "whether desk phones must sign this session's id to prove a certificate; those with EC keys cannot",
          flag(AT(policy.require_fresh_proof))},
@@ -391,6 +441,13 @@ const std::vector<Group>& groups() {
          list(AT(weak_keys), parse_path)},
         {"null_string_networks", "from where operations with --auth null work",
          list(AT(policy.null_string_networks), parse_network)}}},
+      {"digest",
+       "",
+       {{"realm",
+         "the realm of digest authentication, which is the SIP server's; the same on every server of a site; while "
+         "only "
+         "HA1s are kept of a user's password, it stays as it is",
+         text(AT(policy.digest_realm), is_realm, "has 1 to 128 printable characters")}}},
       {"limits",
        "Of phones over gRPC on this server, but for wrong strings, which count on every port of every server. Calls "
        "above are refused with OVERLOADED, wrong strings with ADDRESS_LIMITED.",

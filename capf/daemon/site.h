@@ -44,6 +44,8 @@ struct SiteFiles {
   std::filesystem::path recovery_word() const { return root / "recovery-word"; }
   /// 32 octets, under which authentication strings are hashed.
   std::filesystem::path string_key() const { return keys() / "strings.key"; }
+  /// A key under which secrets are encrypted in the database, itself encrypted as the others are.
+  std::filesystem::path secrets_key(int generation) const { return key("secrets-" + std::to_string(generation)); }
 };
 
 /// "issuer-<generation>"

@@ -68,6 +68,9 @@ struct ClaimKey {
 struct SetMic {
   Sha256 sha256{};
   bool fresh = false;
+  Bytes der{};  ///< kept, with the dates, where it is not empty
+  TimePoint not_before{};
+  TimePoint not_after{};
 };
 struct SetModel {
   std::string model;

@@ -24,6 +24,7 @@ class OperationStore;
 class CertificateStore;
 class KeyStore;
 class BlockStore;
+class CallStore;
 class StringStore;
 class IssuerStore;
 class ServerStore;
@@ -31,16 +32,22 @@ class AnchorStore;
 class AdministratorStore;
 class AuditStore;
 class SealStore;
+class ProfileStore;
 class WithdrawalStore;
+class SecurityChangeStore;
 class CheckStore;
 class SummaryStore;
 class LeaseStore;
+class LineStore;
 class CrlStore;
+class SecretsKeyStore;
+class DigestStore;
 class Rounds;
 
-/// One transaction. Not shared between threads. The order of locks: the issuers' lock; phones, several of them at once
-/// by lock_all(), in ascending order of id; the trust anchors' lock; keys; operations and certificates of these phones;
-/// counts of authentication strings, which are locked for one statement where nothing else is held.
+/// One transaction. Not shared between threads. The order of locks: the issuers' lock; profiles and the site's mode;
+/// phones, several of them at once by lock_all(), in ascending order of id; lines, in ascending order of id; the trust
+/// anchors' lock; keys; operations and certificates of these phones; the active key for secrets; digest users; counts
+/// of authentication strings, which are locked for one statement where nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -55,6 +62,7 @@ class Transaction {
   virtual CertificateStore& certificates() = 0;
   virtual KeyStore& keys() = 0;
   virtual BlockStore& blocks() = 0;
+  virtual CallStore& calls() = 0;
   virtual StringStore& strings() = 0;
   virtual IssuerStore& issuers() = 0;
   virtual ServerStore& servers() = 0;
@@ -63,10 +71,15 @@ class Transaction {
   virtual AuditStore& audit() = 0;
   virtual SealStore& seals() = 0;
   virtual WithdrawalStore& withdrawals() = 0;
+  virtual SecurityChangeStore& security_changes() = 0;
   virtual CheckStore& checks() = 0;
   virtual SummaryStore& summary() = 0;
   virtual LeaseStore& leases() = 0;
+  virtual LineStore& lines() = 0;
   virtual CrlStore& crls() = 0;
+  virtual ProfileStore& profiles() = 0;
+  virtual SecretsKeyStore& secrets_keys() = 0;
+  virtual DigestStore& digest() = 0;
   /// Carries out the writes of a phone that this transaction has locked. Of what they rest on only the owners of keys
   /// are compared. Errors: CHANGED_MEANWHILE where a row is not as they expect it.
   virtual Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) = 0;
@@ -84,6 +97,9 @@ class Database {
   virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
   /// The same without the right to write; on a standby where there is no primary and the site's settings allow it.
   virtual Status read(const std::function<Status(Transaction&)>& work) = 0;
+  /// read() for the work of one statement, in one round trip: the transaction's now(), postmaster_start() and standby()
+  /// are not known.
+  virtual Status look(const std::function<Status(Transaction&)>& work) { return read(work); }
   /// Looks and writes of phones, many together.
   virtual Rounds& rounds() = 0;
 };
@@ -109,6 +125,10 @@ auto in_write(Database& database, Work work) {
 template <class Work>
 auto in_read(Database& database, Work work) {
   return in_transaction(&Database::read, database, std::move(work));
+}
+template <class Work>
+auto in_look(Database& database, Work work) {
+  return in_transaction(&Database::look, database, std::move(work));
 }
 
 }  // namespace capf

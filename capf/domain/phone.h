@@ -24,6 +24,10 @@ Status check_description(std::string_view description);
 /// 1 to 32 characters, in the alphabet of device names. Errors: INVALID_REQUEST.
 Status check_tag(std::string_view tag);
 
+// Of capf/domain/mode.h, which rests on this file.
+enum class DeviceMode : std::uint8_t;
+enum class ModeReason : std::uint8_t;
+
 /// The state of the LSC that a phone uses: the latest one that it confirmed.
 enum class LscStatus : std::uint8_t {
   kNone,
@@ -90,8 +94,13 @@ struct Phone {
   std::optional<TimePoint> first_seen{};  ///< when it proved who it is, rounded down to 5 minutes
   std::optional<TimePoint> last_seen{};
   PhoneLsc lsc{};
+  std::string profile{};        ///< its name
+  DeviceMode mode{};            ///< the profile's
+  DeviceMode effective_mode{};  ///< by effective_mode(), when the record was read
+  ModeReason mode_reason{};
   std::optional<TimePoint> blocked_at;
   std::optional<Sha256> mic_sha256;       ///< the first MIC that authenticated it; another one is refused
+  bool mic_is_kept = false;               ///< that MIC is on record, whole
   std::optional<TimePoint> mic_fresh_at;  ///< when it first proved its MIC fresh; only that counts from then on
   std::optional<TimePoint> self_service_stopped_at;  ///< after a superseded LSC was used
   std::optional<TimePoint> string_locked_until;      ///< wrong strings

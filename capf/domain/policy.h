@@ -8,6 +8,7 @@
 #include "capf/base/address.h"
 #include "capf/domain/device.h"
 #include "capf/domain/operation.h"
+#include "capf/domain/setting.h"
 
 namespace capf {
 
@@ -32,12 +33,14 @@ struct SitePolicy {
   SubjectForm lsc_subject = SubjectForm::kPlain;
   bool allow_rsa_1024 = false;
   bool self_service_upgrade = true;           ///< a phone in the last third of its LSC's life renews by itself
+  Settings settings;                          ///< of `[policy]` that profiles have too; absent: the table's
   bool require_fresh_proof = false;           ///< refuses proofs on the wire that may have been recorded and replayed
   std::chrono::hours superseded_grace{0};     ///< until a superseded LSC is revoked; 0: at once
   std::vector<Network> null_string_networks;  ///< default: loopback
   std::vector<Pattern> device_names;          ///< of devices that may be added; default: usual_device_names()
   int wrong_strings_per_address = kStringsPerAddress;
   std::vector<StringLimit> wrong_strings_networks;
+  std::string digest_realm = "ccmsipline";  ///< of the SIP server; check_realm()
 
   /// The limit of the narrowest network that has the address, or else that of all addresses.
   int wrong_strings_of(const Address& address) const {

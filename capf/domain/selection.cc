@@ -38,7 +38,8 @@ std::optional<OperationStatus> parse_operation_status(std::string_view text) {
 bool PhoneSelection::names_any() const {
   return all || !devices.empty() || !patterns.empty() || !tags.empty() || !models.empty() || !lscs.empty() ||
          expires_before || !issuers.empty() || issuer_expires_before || !auths.empty() || !operations.empty() ||
-         !reasons.empty() || tried || not_seen_since || blocked || locked;
+         !reasons.empty() || tried || not_seen_since || blocked || locked || !profiles.empty() || !modes.empty() ||
+         !effective_modes.empty();
 }
 
 Status PhoneSelection::check() const {
@@ -52,6 +53,9 @@ Status PhoneSelection::check() const {
   CAPF_TRY(check_count(auths.size(), kMostSelectedValues, "authentication modes"));
   CAPF_TRY(check_count(operations.size(), kMostSelectedValues, "operation states"));
   CAPF_TRY(check_count(reasons.size(), kMostSelectedValues, "reasons"));
+  CAPF_TRY(check_count(profiles.size(), kMostSelectedValues, "profiles"));
+  CAPF_TRY(check_count(modes.size(), kMostSelectedValues, "modes"));
+  CAPF_TRY(check_count(effective_modes.size(), kMostSelectedValues, "modes in effect"));
   CAPF_TRY(check_count(refusals.size(), kMostSelectedValues, "reasons of refusals"));
   for (const std::string& tag : tags) CAPF_TRY(check_tag(tag));
   if (!refusals.empty() && !tried) return fail(Reason::kInvalidRequest, "reasons of refusals go with 'tried'");

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "capf/base/error.h"
 #include "capf/base/time.h"
+#include "capf/domain/setting.h"
 
 namespace capf {
 
@@ -15,7 +17,9 @@ struct ServerRecord {
   std::string version;
   TimePoint started_at;
   TimePoint seen_at;
-  std::vector<std::int64_t> issuers;  ///< issuers whose keys it has
+  std::vector<std::int64_t> issuers;    ///< issuers whose keys it has
+  std::vector<std::int64_t> secrets{};  ///< generations of keys for secrets that it has
+  std::optional<Settings> settings{};   ///< the site's, as this server has them; absent: of a version before
 };
 
 class ServerStore {

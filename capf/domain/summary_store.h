@@ -11,6 +11,7 @@
 #include "capf/base/error.h"
 #include "capf/base/time.h"
 #include "capf/domain/expiry.h"
+#include "capf/domain/mode_figures.h"
 #include "capf/domain/operation.h"
 
 namespace capf {
@@ -30,6 +31,7 @@ struct Summary {
   std::int64_t lscs_expired = 0;              ///< their phones, which are on record, have no live one
   std::int64_t lscs_unconfirmed = 0;          ///< their operation ended without a confirmation
   std::optional<TimePoint> issuer_not_after;  ///< of the active one
+  ModeFigures modes;                          ///< as they were last counted
   std::vector<Expiry> expiries;               ///< issuers and administrators, the first end first
 };
 
@@ -38,6 +40,11 @@ class SummaryStore {
   virtual ~SummaryStore() = default;
   /// @param days for lscs_expiring; it also has those of kExpiryDays.
   virtual Result<Summary> summary(std::span<const int> days) = 0;
+  virtual Result<ModeFigures> modes() = 0;
+  /// Counts the next phones with another profile than the first one, up to `limit`.
+  virtual Result<ModeCount> count_modes(const ModeCount::Place& after, int limit) = 0;
+  /// In place of all figures before.
+  virtual Status set_modes(const ModeFigures& figures) = 0;
 };
 
 }  // namespace capf

@@ -30,6 +30,24 @@ class AdminService final : public v1::AdminService::Service {
                           v1::BlockPhoneResponse* response) override;
   grpc::Status UnblockPhone(grpc::ServerContext* context, const v1::UnblockPhoneRequest* request,
                             v1::UnblockPhoneResponse* response) override;
+  grpc::Status AddProfile(grpc::ServerContext* context, const v1::AddProfileRequest* request,
+                          v1::AddProfileResponse* response) override;
+  grpc::Status SetProfile(grpc::ServerContext* context, const v1::SetProfileRequest* request,
+                          v1::SetProfileResponse* response) override;
+  grpc::Status RenameProfile(grpc::ServerContext* context, const v1::RenameProfileRequest* request,
+                             v1::RenameProfileResponse* response) override;
+  grpc::Status RemoveProfile(grpc::ServerContext* context, const v1::RemoveProfileRequest* request,
+                             v1::RemoveProfileResponse* response) override;
+  grpc::Status ListProfiles(grpc::ServerContext* context, const v1::ListProfilesRequest* request,
+                            v1::ListProfilesResponse* response) override;
+  grpc::Status GetProfile(grpc::ServerContext* context, const v1::GetProfileRequest* request,
+                          v1::GetProfileResponse* response) override;
+  grpc::Status ApplyProfile(grpc::ServerContext* context, const v1::ApplyProfileRequest* request,
+                            v1::ApplyProfileResponse* response) override;
+  grpc::Status ChangePhoneSettings(grpc::ServerContext* context, const v1::ChangePhoneSettingsRequest* request,
+                                   v1::ChangePhoneSettingsResponse* response) override;
+  grpc::Status GetEffectiveSettings(grpc::ServerContext* context, const v1::GetEffectiveSettingsRequest* request,
+                                    v1::GetEffectiveSettingsResponse* response) override;
   grpc::Status ListLimitedAddresses(grpc::ServerContext* context, const v1::ListLimitedAddressesRequest* request,
                                     v1::ListLimitedAddressesResponse* response) override;
   grpc::Status UnlockAddress(grpc::ServerContext* context, const v1::UnlockAddressRequest* request,
@@ -48,6 +66,34 @@ class AdminService final : public v1::AdminService::Service {
                             v1::UnlockPhonesResponse* response) override;
   grpc::Status TracePhones(grpc::ServerContext* context, const v1::TracePhonesRequest* request,
                            v1::TracePhonesResponse* response) override;
+  grpc::Status AddLine(grpc::ServerContext* context, const v1::AddLineRequest* request,
+                       v1::AddLineResponse* response) override;
+  grpc::Status ListLines(grpc::ServerContext* context, const v1::ListLinesRequest* request,
+                         v1::ListLinesResponse* response) override;
+  grpc::Status GetLine(grpc::ServerContext* context, const v1::GetLineRequest* request,
+                       v1::GetLineResponse* response) override;
+  grpc::Status RemoveLine(grpc::ServerContext* context, const v1::RemoveLineRequest* request,
+                          v1::RemoveLineResponse* response) override;
+  grpc::Status AddDigestUsers(grpc::ServerContext* context, const v1::AddDigestUsersRequest* request,
+                              v1::AddDigestUsersResponse* response) override;
+  grpc::Status SetDigestPassword(grpc::ServerContext* context, const v1::SetDigestPasswordRequest* request,
+                                 v1::SetDigestPasswordResponse* response) override;
+  grpc::Status ListDigestUsers(grpc::ServerContext* context, const v1::ListDigestUsersRequest* request,
+                               v1::ListDigestUsersResponse* response) override;
+  grpc::Status GetDigestUser(grpc::ServerContext* context, const v1::GetDigestUserRequest* request,
+                             v1::GetDigestUserResponse* response) override;
+  grpc::Status RevealDigestPassword(grpc::ServerContext* context, const v1::RevealDigestPasswordRequest* request,
+                                    v1::RevealDigestPasswordResponse* response) override;
+  grpc::Status RemoveDigestUser(grpc::ServerContext* context, const v1::RemoveDigestUserRequest* request,
+                                v1::RemoveDigestUserResponse* response) override;
+  grpc::Status ExportDigestUsers(grpc::ServerContext* context, const v1::ExportDigestUsersRequest* request,
+                                 grpc::ServerWriter<v1::DigestExportRow>* writer) override;
+  grpc::Status SetPhoneDigestUser(grpc::ServerContext* context, const v1::SetPhoneDigestUserRequest* request,
+                                  v1::SetPhoneDigestUserResponse* response) override;
+  grpc::Status LoginPhone(grpc::ServerContext* context, const v1::LoginPhoneRequest* request,
+                          v1::LoginPhoneResponse* response) override;
+  grpc::Status LogoutPhone(grpc::ServerContext* context, const v1::LogoutPhoneRequest* request,
+                           v1::LogoutPhoneResponse* response) override;
   grpc::Status ScheduleOperations(grpc::ServerContext* context, const v1::ScheduleOperationsRequest* request,
                                   v1::ScheduleOperationsResponse* response) override;
   grpc::Status ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,
@@ -100,6 +146,12 @@ class AdminService final : public v1::AdminService::Service {
                                    v1::ListTrustCandidatesResponse* response) override;
   grpc::Status RemoveAnchor(grpc::ServerContext* context, const v1::RemoveAnchorRequest* request,
                             v1::RemoveAnchorResponse* response) override;
+  grpc::Status AddTrustedParty(grpc::ServerContext* context, const v1::AddTrustedPartyRequest* request,
+                               v1::AddTrustedPartyResponse* response) override;
+  grpc::Status ListTrustedParties(grpc::ServerContext* context, const v1::ListTrustedPartiesRequest* request,
+                                  v1::ListTrustedPartiesResponse* response) override;
+  grpc::Status RemoveTrustedParty(grpc::ServerContext* context, const v1::RemoveTrustedPartyRequest* request,
+                                  v1::RemoveTrustedPartyResponse* response) override;
   grpc::Status AddAdministrator(grpc::ServerContext* context, const v1::AddAdministratorRequest* request,
                                 v1::AddAdministratorResponse* response) override;
   grpc::Status ListAdministrators(grpc::ServerContext* context, const v1::ListAdministratorsRequest* request,
@@ -110,6 +162,8 @@ class AdminService final : public v1::AdminService::Service {
                        v1::GetSiteResponse* response) override;
   grpc::Status RecoverSite(grpc::ServerContext* context, const v1::RecoverSiteRequest* request,
                            v1::RecoverSiteResponse* response) override;
+  grpc::Status SetSecurityMode(grpc::ServerContext* context, const v1::SetSecurityModeRequest* request,
+                               v1::SetSecurityModeResponse* response) override;
   grpc::Status ListSeals(grpc::ServerContext* context, const v1::ListSealsRequest* request,
                          v1::ListSealsResponse* response) override;
   grpc::Status ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
@@ -118,6 +172,7 @@ class AdminService final : public v1::AdminService::Service {
  private:
   Guard& guard_;
   const UseCases& use_cases_;
+  Limiter exports_{{.running = 2}};
 };
 
 }  // namespace capf::rpc

@@ -13,19 +13,24 @@
 #include "capf/domain/operation_store.h"
 #include "capf/domain/page.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/security_change.h"
 #include "capf/domain/summary_store.h"
 #include "capf/rpc/server.h"
 #include "capf/rules/fail.h"
 #include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/bulk.h"
+#include "capf/service/calls.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
+#include "capf/service/digest_users.h"
 #include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
+#include "capf/service/profiles.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
+#include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
@@ -69,6 +74,9 @@ Result<std::optional<Secret>> take_auth_string(const std::string& field);
 /// Reads the parts of an existing CA, where there are some, and wipes them in the message.
 /// Errors: INVALID_REQUEST, WRONG_PASSPHRASE, INVALID_CONFIGURATION, INVALID_CERTIFICATE.
 Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request);
+/// Takes the passwords out of the message and wipes them there.
+std::vector<service::DigestPassword> take_digest_users(const v1::AddDigestUsersRequest& request);
+service::DigestPassword take_digest_password(const v1::SetDigestPasswordRequest& request);
 /// 1 to 100,000 names. Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names);
 /// Each device with its model, or with the one for all. Errors: also INVALID_REQUEST for models that are not as many.
@@ -105,6 +113,12 @@ Result<PhoneChange> change_from(const v1::ChangePhonesRequest& request);
 /// Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<service::PhoneImport> import_from(const google::protobuf::RepeatedPtrField<v1::ImportedPhone>& phones,
                                          bool update);
+/// Errors: INVALID_REQUEST, INVALID_SETTING.
+Result<service::NewProfile> profile_from(const v1::AddProfileRequest& request);
+Result<ProfileChange> change_from(const v1::SetProfileRequest& request);
+Result<service::OwnChange> change_from(const v1::ChangePhoneSettingsRequest& request);
+/// Errors: INVALID_REQUEST.
+Result<SiteMode> site_mode_from(const std::string& text);
 /// Of TracePhone and TracePhones. Errors: INVALID_TIME.
 template <class Request>
 Result<service::TraceRequest> trace_from(const Request& request) {
@@ -129,6 +143,10 @@ Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsReque
 Result<service::ScheduleBulk> schedule_from(const v1::ScheduleSelectionRequest& request);
 Result<service::Confirmed> confirmed_from(const v1::RecoverSiteRequest& request);
 Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request);
+/// Errors: INVALID_REQUEST, also for 0 parties or more than kMostParties; INVALID_DEVICE_NAME.
+Result<CallEnquiry> enquiry_from(const v1::ClassifyCallRequest& request);
+/// The same.
+Result<TrustedParty> trusted_party_from(const v1::AddTrustedPartyRequest& request);
 
 // ---- out
 
@@ -156,6 +174,8 @@ void to_proto(const service::BulkCheck& check, Response& response) {
 void to_proto(const service::BulkScheduled& answer, TimePoint now, v1::ScheduleSelectionResponse& out);
 void to_proto(const service::BulkCancelled& answer, TimePoint now, v1::CancelSelectionResponse& out);
 void to_proto(const Phone& phone, v1::Phone& out);
+void to_proto(const service::LineView& view, v1::Line& out);
+void to_proto(const LineMember& member, v1::LineDevice& out);
 /// Of ListPhones and SelectPhones.
 template <class Response>
 void to_proto(const service::PhonesPage& page, Response& response) {
@@ -177,6 +197,18 @@ void to_proto(const service::ImportCount& count, Response& response) {
   response.set_unchanged(count.unchanged);
 }
 void to_proto(const service::ImportProblem& problem, v1::CheckImportResponse::Problem& out);
+/// Empty where the mode is not lower.
+std::string reason_of(ModeReason reason);
+void to_proto(const Profile& profile, v1::Profile& out);
+void to_proto(const service::ProfileEffect& effect, v1::SetProfileResponse& out);
+void to_proto(const service::ApplyAnswer& answer, v1::ApplyProfileResponse& out);
+void to_proto(const EffectiveSettings& settings, google::protobuf::Map<std::string, v1::EffectiveSetting>& out);
+/// Of AddProfile and GetProfile.
+template <class Response>
+void to_proto(const service::ProfileView& view, Response& response) {
+  to_proto(view.profile, *response.mutable_profile());
+  for (const std::string& words : view.warnings) response.add_warnings(words);
+}
 enum class WithDer : bool { kNo, kYes };
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out);
 void to_proto(const BlockedCertificate& certificate, v1::BlockedCertificate& out);
@@ -189,8 +221,16 @@ void to_proto(const service::SiteState& state, v1::GetSiteResponse& out);
 void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out);
 void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
 void to_proto(const TrustCandidate& candidate, v1::TrustCandidate& out);
+void to_proto(const TrustedParty& party, v1::TrustedParty& out);
+/// @param enquiry that the answer is to
+void to_proto(const CallEnquiry& enquiry, const rules::CallAnswer& answer, v1::ClassifyCallResponse& out);
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
 void to_proto(const Administrator& administrator, v1::Administrator& out);
+void to_proto(const DigestUser& user, v1::DigestUser& out);
+void to_proto(const PhoneDigest& digest, v1::GetPhoneResponse& out);
+void to_proto(const service::DigestPassword& user, v1::DigestPassword& out);
+void to_proto(const service::DigestUserView& view, v1::GetDigestUserResponse& out);
+void to_proto(const service::DigestExportRow& row, v1::DigestExportRow& out);
 void to_proto(const AuditEvent& event, v1::AuditEvent& out);
 void to_proto(const service::CheckPage& page, v1::VerifyCertificatesResponse& out);
 void to_proto(const service::SealedBatch& batch, v1::SealedBatch& out);
@@ -202,6 +242,7 @@ std::string subject_of(const google::protobuf::Message& request);
 /// Errors: INVALID_REQUEST.
 Result<std::vector<int>> days_from(const v1::GetSummaryRequest& request);
 void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange& out);
+void to_proto(const SecurityChange& change, TimePoint now, v1::SecurityChange& out);
 std::string to_text(const ChangeCursor& cursor);
 std::string to_text(const service::SelectionCursor& cursor);
 /// The token for the next page, where this one is full; else empty.

@@ -182,6 +182,16 @@ Result<std::optional<Secret>> take_auth_string(const std::string& field) {
   return secret;
 }
 
+std::vector<service::DigestPassword> take_digest_users(const v1::AddDigestUsersRequest& request) {
+  std::vector<service::DigestPassword> users;
+  for (const v1::DigestPassword& user : request.users()) users.push_back({user.name(), take_secret(user.password())});
+  return users;
+}
+
+service::DigestPassword take_digest_password(const v1::SetDigestPasswordRequest& request) {
+  return {request.name(), take_secret(request.password())};
+}
+
 Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request) {
   service::IssuerRequest wanted;
   const Secret certificates = take_secret(request.certificates());  // a PKCS #12 file holds a key
@@ -383,7 +393,75 @@ Status add_operation_from(const v1::PhoneSelection& selection, PhoneSelection& s
   return {};
 }
 
+Result<std::string> profile_name_from(const std::string& text) {
+  CAPF_TRY(check_profile_name(text));
+  return text;
+}
+
+Result<DeviceMode> mode_from(const std::string& text) {
+  const auto mode = parse_device_mode(text);
+  if (!mode) return malformed("a phone's mode is nonsecure, authenticated or encrypted");
+  return *mode;
+}
+
+Status add_profile_from(const v1::PhoneSelection& selection, PhoneSelection& selected) {
+  CAPF_LET(selected.profiles, values_from<std::string>(selection.profiles(), "profiles", profile_name_from));
+  CAPF_LET(selected.modes, values_from<DeviceMode>(selection.modes(), "modes", mode_from));
+  CAPF_LET(selected.effective_modes,
+           values_from<DeviceMode>(selection.effective_modes(), "modes in effect", mode_from));
+  return {};
+}
+
+/// Of a message with `settings` and `unset`. Errors: INVALID_SETTING, INVALID_REQUEST.
+template <class Request>
+Result<Settings> settings_from(const Request& request, Owner owner) {
+  const std::size_t most = phone_settings().size();
+  if (request.settings().size() > most || static_cast<std::size_t>(request.unset_size()) > most) {
+    return malformed("there are no more than " + std::to_string(most) + " settings");
+  }
+  const std::vector<std::pair<std::string, std::string>> values(request.settings().begin(), request.settings().end());
+  return parse_settings(values, owner);
+}
+
+/// Of a message that changes a profile, or a copy of one.
+template <class Request>
+Result<ProfileChange> profile_change_from(const Request& request) {
+  ProfileChange change;
+  if (request.has_description()) change.description = request.description();
+  if (!request.mode().empty()) {
+    CAPF_LET(change.mode, mode_from(request.mode()));
+  }
+  CAPF_LET(change.set, settings_from(request, Owner::kProfile));
+  change.unset.assign(request.unset().begin(), request.unset().end());
+  return change;
+}
+
 }  // namespace
+
+Result<service::NewProfile> profile_from(const v1::AddProfileRequest& request) {
+  service::NewProfile wanted{.name = request.name(), .copy_of = request.copy_of(), .change = {}};
+  CAPF_LET(wanted.change, profile_change_from(request));
+  return wanted;
+}
+
+Result<ProfileChange> change_from(const v1::SetProfileRequest& request) {
+  CAPF_LET(ProfileChange change, profile_change_from(request));
+  if (request.expected_revision() != 0) change.revision = request.expected_revision();
+  return change;
+}
+
+Result<service::OwnChange> change_from(const v1::ChangePhoneSettingsRequest& request) {
+  service::OwnChange change;
+  CAPF_LET(change.set, settings_from(request, Owner::kPhone));
+  change.unset.assign(request.unset().begin(), request.unset().end());
+  return change;
+}
+
+Result<SiteMode> site_mode_from(const std::string& text) {
+  const auto mode = parse_site_mode(text);
+  if (!mode) return malformed("a site's security mode is nonsecure or mixed");
+  return *mode;
+}
 
 Result<PhoneSelection> selection_from(const v1::PhoneSelection& selection) {
   PhoneSelection selected{.all = selection.all(), .leaves_unknown = selection.leaves_unknown()};
@@ -394,6 +472,7 @@ Result<PhoneSelection> selection_from(const v1::PhoneSelection& selection) {
   CAPF_LET(selected.tags, values_from<std::string>(selection.tags(), "tags", tag_from));
   CAPF_TRY(add_lsc_from(selection, selected));
   CAPF_TRY(add_operation_from(selection, selected));
+  CAPF_TRY(add_profile_from(selection, selected));
   CAPF_LET(selected.not_seen_since, optional_time(selection.has_not_seen_since(), selection.not_seen_since()));
   if (selection.has_blocked()) selected.blocked = selection.blocked();
   if (selection.has_locked()) selected.locked = selection.locked();
@@ -502,7 +581,7 @@ Result<OperationFilter> filter_from(const v1::ListPendingRequest& request, TimeP
 std::string subject_of(const google::protobuf::Message& request) {
   const google::protobuf::Descriptor& descriptor = *request.GetDescriptor();
   const google::protobuf::Reflection& reflection = *request.GetReflection();
-  for (const char* name : {"device", "devices", "serial_or_device", "sha256", "name"}) {
+  for (const char* name : {"device", "devices", "serial_or_device", "sha256", "name", "party"}) {
     const google::protobuf::FieldDescriptor* field = descriptor.FindFieldByName(name);
     if (field == nullptr || field->type() != google::protobuf::FieldDescriptor::TYPE_STRING) continue;
     if (!field->is_repeated()) return reflection.GetString(request, field);

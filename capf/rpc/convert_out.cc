@@ -102,6 +102,52 @@ void to_proto(const Operation& operation, v1::PendingOperation& out) {
   out.set_self_service(operation.self_service);
 }
 
+std::string reason_of(ModeReason reason) {
+  return reason == ModeReason::kNone ? std::string() : text(to_string(reason));
+}
+
+void to_proto(const Profile& profile, v1::Profile& out) {
+  out.set_id(profile.id);
+  out.set_name(profile.name);
+  out.set_description(profile.description);
+  out.set_mode(text(to_string(profile.mode)));
+  out.mutable_settings()->insert(profile.settings.begin(), profile.settings.end());
+  out.set_revision(profile.revision);
+  to_proto(profile.created_at, *out.mutable_created_at());
+  to_proto(profile.changed_at, *out.mutable_changed_at());
+  out.set_phones(profile.phones);
+}
+
+void to_proto(const service::ProfileEffect& effect, v1::SetProfileResponse& out) {
+  to_proto(effect.view, out);
+  out.set_phones(effect.view.profile.phones);
+  out.set_mode_changes(effect.mode_changes);
+  out.set_restarts(effect.restarts);
+}
+
+void to_proto(const service::ApplyAnswer& answer, v1::ApplyProfileResponse& out) {
+  const auto add = [](const service::PhoneFinding& finding, v1::OperationProblem& problem) {
+    problem.set_device(finding.device);
+    if (finding.reason) problem.set_reason(text(to_string(*finding.reason)));
+    problem.set_message(finding.message);
+  };
+  out.set_selected(answer.selected);
+  out.set_changed(answer.changed);
+  out.set_waiting(answer.waiting);
+  for (const service::PhoneFinding& problem : answer.problems) add(problem, *out.add_problems());
+  for (const service::PhoneFinding& remark : answer.remarks) add(remark, *out.add_remarks());
+  out.set_count(answer.count);
+  if (answer.next) out.set_cursor(to_text(*answer.next));
+}
+
+void to_proto(const EffectiveSettings& settings, google::protobuf::Map<std::string, v1::EffectiveSetting>& out) {
+  for (const auto& [name, effective] : settings.all()) {
+    v1::EffectiveSetting& setting = out[name];
+    setting.set_value(effective.value);
+    setting.set_from(text(to_string(effective.from)));
+  }
+}
+
 void to_proto(const Phone& phone, v1::Phone& out) {
   out.set_id(phone.id);
   out.set_device(phone.device.text());
@@ -119,6 +165,10 @@ void to_proto(const Phone& phone, v1::Phone& out) {
   out.set_lsc_status(text(to_string(phone.lsc.status)));
   if (phone.lsc.not_after) to_proto(*phone.lsc.not_after, *out.mutable_lsc_not_after());
   out.set_lsc_issuer_id(phone.lsc.issuer_id);
+  out.set_profile(phone.profile);
+  out.set_mode(text(to_string(phone.mode)));
+  out.set_effective_mode(text(to_string(phone.effective_mode)));
+  out.set_mode_reason(reason_of(phone.mode_reason));
   if (!phone.last_attempt) return;
   const Attempt& attempt = *phone.last_attempt;
   v1::Attempt& last = *out.mutable_last_attempt();
@@ -128,6 +178,24 @@ void to_proto(const Phone& phone, v1::Phone& out) {
   last.set_reason(text(to_string(attempt.reason)));
   last.set_message(to_utf8(attempt.message));
   last.set_status(cisco_status(attempt.kind, OperationState::kFailed, attempt.reason));
+}
+
+void to_proto(const service::LineView& view, v1::Line& out) {
+  out.set_name(view.line.name);
+  out.set_devices(static_cast<int>(view.members.size()));
+  out.set_mixed(view.mixed);
+  out.set_mixed_in_effect(view.mixed_in_effect);
+  out.set_allow_mixed(view.line.allow_mixed);
+  to_proto(view.line.added_at, *out.mutable_added_at());
+  out.set_added_by(to_utf8(view.line.added_by));
+}
+
+void to_proto(const LineMember& member, v1::LineDevice& out) {
+  const EffectiveMode effective = effective_mode(member.facts);
+  out.set_device(member.device.text());
+  out.set_mode(text(to_string(member.facts.profile)));
+  out.set_effective_mode(text(to_string(effective.mode)));
+  if (effective.reason != ModeReason::kNone) out.set_mode_reason(text(to_string(effective.reason)));
 }
 
 void to_proto(const Certificate& certificate, TimePoint now, WithDer with_der, v1::Certificate& out) {
@@ -213,6 +281,7 @@ void to_proto(const service::SiteState& state, v1::GetSiteResponse& out) {
   }
   for (const Administrator& administrator : state.administrators) to_proto(administrator, *site.add_administrators());
   for (const TrustAnchor& anchor : state.anchors) to_proto(anchor, *site.add_anchors());
+  site.set_security_mode(text(to_string(state.mode)));
   if (state.last_seal) {
     site.set_last_seal(state.last_seal->number);
     site.set_last_seal_sha256(to_hex(state.last_seal->sha256));
@@ -377,6 +446,13 @@ void to_proto(const Summary& summary, v1::GetSummaryResponse& out) {
   out.set_lscs_expired(summary.lscs_expired);
   out.set_lscs_unconfirmed(summary.lscs_unconfirmed);
   if (summary.issuer_not_after) to_proto(*summary.issuer_not_after, *out.mutable_issuer_not_after());
+  const PhoneModes modes = phone_modes(summary.modes, summary.phones);
+  for (const auto& [mode, phones] : modes.profile) (*out.mutable_profile_modes())[text(to_string(mode))] = phones;
+  for (const auto& [mode, phones] : modes.effective) (*out.mutable_effective_modes())[text(to_string(mode))] = phones;
+  for (const auto& [reason, phones] : modes.not_in_effect) {
+    if (phones > 0) (*out.mutable_modes_not_in_effect())[text(to_string(reason))] = phones;
+  }
+  out.set_digest_without_user(modes.without_digest_user);
   for (const Expiry& expiry : summary.expiries) {
     v1::Expiry& each = *out.add_expiries();
     each.set_kind(text(to_string(expiry.kind)));
@@ -394,6 +470,26 @@ void to_proto(const OperationChange& change, TimePoint now, v1::OperationChange&
   to_proto(change.event.at, *out.mutable_at());
   out.set_outcome(change.event.outcome);
   out.set_reason(text(change.event.reason));
+  out.set_cursor(to_text(change.cursor));
+}
+
+void to_proto(const SecurityChange& change, TimePoint, v1::SecurityChange& out) {
+  out.set_kind(text(to_string(change.kind)));
+  to_proto(change.at, *out.mutable_at());
+  out.set_device(change.device);
+  out.set_profile(to_utf8(change.profile));
+  out.set_profile_id(change.profile_id);
+  out.set_mode(change.mode);
+  if (change.facts) {
+    const EffectiveMode effective = effective_mode(*change.facts);
+    out.set_mode(text(to_string(change.facts->profile)));
+    out.set_effective_mode(text(to_string(effective.mode)));
+    if (effective.reason != ModeReason::kNone) out.set_mode_reason(text(to_string(effective.reason)));
+  }
+  out.set_reason(change.revocation ? text(to_string(*change.revocation)) : change.reason);
+  if (!change.serial.empty()) out.set_serial(serial_text(change.serial));
+  if (change.sha256) out.set_sha256(to_hex(*change.sha256));
+  out.set_digest_user(to_utf8(change.digest_user));
   out.set_cursor(to_text(change.cursor));
 }
 
@@ -438,6 +534,42 @@ void to_proto(const service::BulkCancelled& answer, TimePoint now, v1::CancelSel
   for (const Operation& operation : answer.operations) to_proto(operation, now, *out.add_operations());
   for (const service::Problem& problem : answer.problems) to_proto(problem, *out.add_problems());
   if (answer.next) out.set_cursor(to_text(*answer.next));
+}
+
+void to_proto(const DigestUser& user, v1::DigestUser& out) {
+  out.set_name(user.name);
+  out.set_hash_only(user.hash_only());
+  out.set_realm(user.realm);
+  to_proto(user.created_at, *out.mutable_created_at());
+  to_proto(user.password_set_at, *out.mutable_password_set_at());
+}
+
+void to_proto(const PhoneDigest& digest, v1::GetPhoneResponse& out) {
+  out.set_digest_user(digest.user);
+  out.set_logged_in_user(digest.login);
+  if (digest.login_at) to_proto(*digest.login_at, *out.mutable_logged_in_at());
+}
+
+void to_proto(const service::DigestPassword& user, v1::DigestPassword& out) {
+  out.set_name(user.name);
+  out.set_password(std::string(user.password.text()));
+}
+
+void to_proto(const service::DigestUserView& view, v1::GetDigestUserResponse& out) {
+  to_proto(view.user, *out.mutable_user());
+  out.set_phones(view.phones);
+  for (const std::string& device : view.devices) out.add_devices(device);
+}
+
+void to_proto(const service::DigestExportRow& row, v1::DigestExportRow& out) {
+  out.set_user(row.user);
+  out.set_realm(row.realm);
+  out.set_ha1_md5(std::string(row.ha1.md5.text()));
+  out.set_ha1_sha256(std::string(row.ha1.sha256.text()));
+  out.set_ha1_sha512_256(std::string(row.ha1.sha512_256.text()));
+  out.set_device(row.device);
+  out.set_mode(std::string(to_string(row.mode)));
+  if (row.lsc) out.set_lsc_sha256(to_hex(*row.lsc));
 }
 
 }  // namespace capf::rpc

@@ -67,7 +67,8 @@ class Guard::Running {
 
 class Guard::JudgedStream final : public Stream {
  public:
-  JudgedStream(Guard& guard, Call& call) : guard_(guard), call_(call), judged_(steady_clock::now()) {}
+  JudgedStream(Guard& guard, Call& call, Actor actor)
+      : guard_(guard), call_(call), actor_(std::move(actor)), judged_(steady_clock::now()) {}
 
   Status pause(std::chrono::milliseconds pause) override {
     if (guard_.use_cases_.readiness.wait_for_drain(pause)) return fail(Reason::kShuttingDown);
@@ -78,10 +79,12 @@ class Guard::JudgedStream final : public Stream {
     }
     return {};
   }
+  const Actor& actor() const override { return actor_; }
 
  private:
   Guard& guard_;
   Call& call_;
+  const Actor actor_;
   steady_clock::time_point judged_;
 };
 
@@ -192,14 +195,15 @@ grpc::Status Guard::admin(grpc::ServerContext& context, Method method, const goo
 grpc::Status Guard::admin_stream(grpc::ServerContext& context, Method method, Limiter& streams,
                                  const std::function<Status(Stream&)>& handle) {
   return answer(context, method, [&](Call& call) -> Status {
+    AdminCall admin_call;
     {
       CAPF_LET(const Limiter::Place place, admit(call));
-      CAPF_TRY(judge(call, {}));
+      CAPF_LET(admin_call, judge(call, {}));
     }
     auto place = streams.try_enter();
     if (!place) return fail(Reason::kOverloaded, "there are as many streams as the server allows");
     open_calls_.keep(context, *std::move(place));
-    JudgedStream stream(*this, call);
+    JudgedStream stream(*this, call, std::move(admin_call.actor));
     return handle(stream);
   });
 }

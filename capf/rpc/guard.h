@@ -42,6 +42,8 @@ class Stream {
   /// Waits, no longer than `pause`. Errors, with which the stream ends: SHUTTING_DOWN, CALLER_GONE, and the refusal of
   /// an administrator who was disabled meanwhile, noticed at the first return after 5 s.
   virtual Status pause(std::chrono::milliseconds pause) = 0;
+  /// The administrator, for the record.
+  virtual const Actor& actor() const = 0;
 };
 
 /// A phone's stream under the guard's watch, from its beginning to its end: a stranger's until its credential has

@@ -3,7 +3,9 @@
 #include "capf/rpc/admission/cutoff.h"
 #include "capf/rpc/convert.h"
 #include "capf/rpc/readiness.h"
+#include "capf/service/calls.h"
 #include "capf/service/monitor.h"
+#include "capf/service/shared_lines.h"
 
 namespace capf::rpc {
 namespace {
@@ -53,24 +55,50 @@ grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1
       server->set_name(each.name);
       to_proto(each.seen_at, *server->mutable_seen_at());
     }
+    const service::MixedCount mixed = use_cases_.line_survey.last();
+    response->set_mixed_lines(mixed.mixed);
+    response->set_lines_mixed_in_effect(mixed.in_effect);
+    CAPF_LET(const std::vector<std::string> warnings, use_cases_.monitor.warnings());
+    for (const std::string& warning : warnings) response->add_warnings(warning);
+    return {};
+  });
+}
+
+grpc::Status MonitorService::ClassifyCall(grpc::ServerContext* context, const v1::ClassifyCallRequest* request,
+                                          v1::ClassifyCallResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    CAPF_LET(const CallEnquiry enquiry, enquiry_from(*request));
+    CAPF_LET(const rules::CallAnswer answer, use_cases_.calls.classify(call.actor, enquiry));
+    to_proto(enquiry, answer, *response);
     return {};
   });
 }
 
 grpc::Status MonitorService::WatchOperations(grpc::ServerContext* context, const v1::WatchOperationsRequest* request,
                                              grpc::ServerWriter<v1::OperationChange>* writer) {
-  return guard_.admin_stream(*context, {kService, __func__}, streams_,
-                             [&](Stream& stream) { return watch(*context, *request, stream, *writer); });
+  return guard_.admin_stream(*context, {kService, __func__}, streams_, [&](Stream& stream) {
+    return watch(*context, request->cursor(), stream, *writer,
+                 [this](const ChangeCursor& after, int limit) { return use_cases_.monitor.changes(after, limit); });
+  });
 }
 
-/// Polls for changes; a notification of the database would only make this faster.
-Status MonitorService::watch(grpc::ServerContext& context, const v1::WatchOperationsRequest& request, Stream& stream,
-                             grpc::ServerWriter<v1::OperationChange>& writer) {
+grpc::Status MonitorService::WatchSecurity(grpc::ServerContext* context, const v1::WatchSecurityRequest* request,
+                                           grpc::ServerWriter<v1::SecurityChange>* writer) {
+  return guard_.admin_stream(*context, {kService, __func__}, security_streams_, [&](Stream& stream) {
+    return watch(*context, request->cursor(), stream, *writer, [this](const ChangeCursor& after, int limit) {
+      return use_cases_.monitor.security_changes(after, limit);
+    });
+  });
+}
+
+template <class Message, class Read>
+Status MonitorService::watch(grpc::ServerContext& context, const std::string& begin, Stream& stream,
+                             grpc::ServerWriter<Message>& writer, Read read) {
   ChangeCursor cursor;
-  if (request.cursor().empty()) {
+  if (begin.empty()) {
     CAPF_LET(cursor, use_cases_.monitor.end_of_changes());
   } else {
-    CAPF_LET(cursor, cursor_from(request.cursor()));
+    CAPF_LET(cursor, cursor_from(begin));
   }
   // From here on the caller gets every change. The initial metadata says so, before the first change.
   {
@@ -79,9 +107,9 @@ Status MonitorService::watch(grpc::ServerContext& context, const v1::WatchOperat
   }
   for (std::chrono::milliseconds wait{0};;) {
     CAPF_TRY(stream.pause(wait));
-    CAPF_LET(const std::vector<OperationChange> changes, use_cases_.monitor.changes(cursor, kChangesAtOnce));
-    for (const OperationChange& change : changes) {
-      v1::OperationChange out;
+    CAPF_LET(const auto changes, read(cursor, kChangesAtOnce));
+    for (const auto& change : changes) {
+      Message out;
       to_proto(change, use_cases_.clock.now(), out);
       if (!write_soon(context, writer, out)) return fail(Reason::kCallerGone);
       cursor = change.cursor;

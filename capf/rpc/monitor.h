@@ -16,16 +16,24 @@ class MonitorService final : public v1::MonitorService::Service {
                           v1::GetSummaryResponse* response) override;
   grpc::Status GetReadiness(grpc::ServerContext* context, const v1::GetReadinessRequest* request,
                             v1::GetReadinessResponse* response) override;
+  grpc::Status ClassifyCall(grpc::ServerContext* context, const v1::ClassifyCallRequest* request,
+                            v1::ClassifyCallResponse* response) override;
   grpc::Status WatchOperations(grpc::ServerContext* context, const v1::WatchOperationsRequest* request,
                                grpc::ServerWriter<v1::OperationChange>* writer) override;
+  grpc::Status WatchSecurity(grpc::ServerContext* context, const v1::WatchSecurityRequest* request,
+                             grpc::ServerWriter<v1::SecurityChange>* writer) override;
 
  private:
-  Status watch(grpc::ServerContext& context, const v1::WatchOperationsRequest& request, Stream& stream,
-               grpc::ServerWriter<v1::OperationChange>& writer);
+  /// Polls for changes; a notification of the database would only make this faster.
+  /// @param read takes a cursor and a limit, returns a Result<vector>
+  template <class Message, class Read>
+  Status watch(grpc::ServerContext& context, const std::string& begin, Stream& stream,
+               grpc::ServerWriter<Message>& writer, Read read);
 
   Guard& guard_;
   const UseCases& use_cases_;
   Limiter streams_{{.running = 16}};
+  Limiter security_streams_{{.running = 16}};
 };
 
 }  // namespace capf::rpc

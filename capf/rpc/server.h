@@ -19,15 +19,20 @@ namespace capf::service {
 class Addresses;
 class Administrators;
 class Attempts;
+class Calls;
 class Certificates;
 class Checker;
+class DigestUsers;
 class Enrolment;
 class Issuers;
+class LineSurvey;
 class Monitor;
 class Operations;
 class Phones;
+class Profiles;
 class Records;
 class Recovery;
+class SharedLines;
 class Trust;
 }  // namespace capf::service
 
@@ -44,7 +49,12 @@ struct WireCertificate {
 struct UseCases {
   service::Enrolment& enrolment;
   service::Phones& phones;
+  service::Profiles& profiles;
+  service::SharedLines& lines;
+  const service::LineSurvey& line_survey;
   service::Addresses& addresses;
+  service::DigestUsers& digest_users;
+  service::Calls& calls;
   service::Operations& operations;
   service::Certificates& certificates;
   service::Checker& checker;

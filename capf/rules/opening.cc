@@ -30,7 +30,12 @@ void remember_mic(Opening& opening) {
   const std::optional<ca::JudgedMic>& mic = who.mic ? who.mic : who.fresh_mic;
   if (!mic) return;
   const bool fresh = who.fresh_mic.has_value();
-  if (!who.phone.mic_sha256 || (fresh && !who.phone.mic_fresh_at)) opening.draft.add(SetMic{mic->sha256, fresh});
+  const bool was_fresh = who.phone.mic_fresh_at.has_value();
+  const bool keeps = !who.phone.mic_is_kept && !mic->der.empty();
+  if (!who.phone.mic_sha256 || (fresh && !was_fresh) || keeps) {
+    opening.draft.add(
+        SetMic{mic->sha256, fresh || was_fresh, keeps ? mic->der : Bytes{}, mic->not_before, mic->not_after});
+  }
   if (who.phone.model.empty() && !mic->model.empty() && mic->model.size() <= kLongestModel) {
     opening.draft.add(SetModel{mic->model});
   }

@@ -5,6 +5,7 @@
 
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/policy.h"
+#include "capf/domain/profile_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -23,6 +24,10 @@ Status check_known(Transaction& tx, const PhoneSelection& selection) {
   for (const std::int64_t id : selection.issuers) {
     CAPF_LET(const auto issuer, tx.issuers().find(id));
     if (!issuer) return fail(Reason::kUnknownIssuer, "there is no issuer " + std::to_string(id));
+  }
+  for (const std::string& name : selection.profiles) {
+    CAPF_LET(const auto profile, tx.profiles().find(name));
+    if (!profile) return fail(Reason::kUnknownProfile, "there is no profile \"" + name + "\"");
   }
   if (selection.devices.empty() || selection.leaves_unknown) return {};
   CAPF_LET(const auto missing, tx.phones().missing(selection.devices));

@@ -40,7 +40,8 @@ struct Preview {
 /// Refuses a selection that no change may have. Errors: INVALID_SELECTION where it names nothing; those of
 /// check_known().
 Status check_selection(Transaction& tx, const PhoneSelection& selection);
-/// Refuses what a selection names and is not on record. Errors: UNKNOWN_DEVICE, unless it leaves them, UNKNOWN_ISSUER.
+/// Refuses what a selection names and is not on record. Errors: UNKNOWN_DEVICE, unless it leaves them, UNKNOWN_ISSUER,
+/// UNKNOWN_PROFILE.
 Status check_known(Transaction& tx, const PhoneSelection& selection);
 /// Looks at the next batch; the bulk's count does not matter. Errors: those of check_selection().
 Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk);

@@ -12,6 +12,8 @@
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/policy.h"
+#include "capf/domain/profile_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -79,7 +81,7 @@ Result<std::string> servers_without(Transaction& tx, std::int64_t id) {
 
 Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
                  std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
-                 Botan::RandomNumberGenerator& random)
+                 const ca::Vault& vault, Botan::RandomNumberGenerator& random, Settings settings)
     : database_(database),
       clock_(clock),
       keys_(keys),
@@ -88,7 +90,9 @@ Issuers::Issuers(Database& database, const Clock& clock, ca::Issuers& keys, Issu
       status_url_(std::move(status_url)),
       lsc_subject_(lsc_subject),
       blacklist_(blacklist),
-      random_(random) {}
+      vault_(vault),
+      random_(random),
+      settings_(std::move(settings)) {}
 
 Result<IssuerRecord> Issuers::add(const Actor& actor, IssuerRequest request) {
   if (request.shards < 1 || request.shards > kMostShards) {
@@ -236,12 +240,29 @@ Status Issuers::start() {
   return refresh();
 }
 
+Status Issuers::check_agreement(Transaction& tx) const {
+  CAPF_TRY(tx.profiles().lock());  // of two servers that start at the same time, one is the second
+  CAPF_LET(const auto servers, tx.servers().alive());
+  for (const ServerRecord& server : servers) {
+    if (!server.settings || server.name == server_) continue;
+    const std::vector<std::string> names = different_settings(*server.settings, settings_);
+    if (names.empty()) continue;
+    return fail(Reason::kInvalidConfiguration,
+                "the server " + server.name + " of this site was there at " + to_rfc3339(server.seen_at) +
+                    " and has another " + listed(names) +
+                    ": all servers of a site have the same [policy] for phones; stop that one first (one that was "
+                    "killed counts for 30 s)");
+  }
+  return {};
+}
+
 Status Issuers::refresh() {
   const std::lock_guard lock(mutex_);
   CAPF_LET(const auto records, list());
   ServerRecord self;
   self.name = server_;
   self.version = version();
+  self.secrets = vault_.generations();
   for (const IssuerRecord& record : records) {
     const auto issuer = keys_.find(record.id);
     const Status able = issuer ? issuer->key().ready() : open_key(record);
@@ -251,7 +272,12 @@ Status Issuers::refresh() {
     faults_[record.id] = fault;
     if (able) self.issuers.push_back(record.id);
   }
-  const Status seen = database_.write([&](Transaction& tx) { return tx.servers().see(self); });
+  self.settings = settings_;
+  const Status seen = database_.write([&](Transaction& tx) -> Status {
+    if (!joined_) CAPF_TRY(check_agreement(tx));
+    return tx.servers().see(self);
+  });
+  joined_ = joined_ || seen.has_value();
   // A standby cannot be written, and nothing waits for this server's keys there.
   if (!seen && seen.error().reason == Reason::kDatabaseReadOnly) return {};
   return seen;

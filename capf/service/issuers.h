@@ -11,6 +11,7 @@
 
 #include "capf/ca/blacklist.h"
 #include "capf/ca/issuers.h"
+#include "capf/ca/vault.h"
 #include "capf/domain/database.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/server_store.h"
@@ -62,9 +63,11 @@ class Issuers {
   /// @param server a name of this server that no other one has.
   /// @param status_url as Issuer::make() takes it.
   /// @param lsc_subject of the site's LSCs, with which a generation that is taken is tried out.
+  /// @param settings of the site, on which its servers must agree.
+  /// @param vault whose generations are recorded beside those of the CAPF certificate.
   Issuers(Database& database, const Clock& clock, ca::Issuers& keys, IssuerFolder& folder, std::string server,
-          std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist,
-          Botan::RandomNumberGenerator& random);
+          std::string status_url, SubjectForm lsc_subject, const ca::Blacklist& blacklist, const ca::Vault& vault,
+          Botan::RandomNumberGenerator& random, Settings settings = {});
 
   /// Makes or takes the next generation; it is not used before activate(). Errors: INVALID_REQUEST,
   /// INVALID_CONFIGURATION, INVALID_CERTIFICATE, ISSUER_EXISTS, KEY_RESERVED.
@@ -83,7 +86,8 @@ class Issuers {
   Result<std::vector<IssuerRecord>> list();
   Result<IssuerView> show(std::int64_t id);
 
-  /// Opens the keys. Errors: those of opening one; ISSUER_KEY_ABSENT where the active issuer's is not here.
+  /// Opens the keys. Errors: those of opening one; ISSUER_KEY_ABSENT where the active issuer's is not here;
+  /// INVALID_CONFIGURATION where another server of the site has other settings.
   Status start();
   /// Opens keys that have become available, and records for the other servers which ones this one has. Call it every
   /// few seconds.
@@ -94,6 +98,7 @@ class Issuers {
 
  private:
   Status open_key(const IssuerRecord& record);
+  Status check_agreement(Transaction& tx) const;
 
   Database& database_;
   const Clock& clock_;
@@ -103,9 +108,12 @@ class Issuers {
   const std::string status_url_;
   const SubjectForm lsc_subject_;
   const ca::Blacklist& blacklist_;
+  const ca::Vault& vault_;
   Botan::RandomNumberGenerator& random_;
   std::mutex mutex_;  ///< one refresh at a time
   std::map<std::int64_t, std::string> faults_;
+  const Settings settings_;
+  bool joined_ = false;  ///< this server is on record, with settings that the others have
 };
 
 }  // namespace capf::service

@@ -1,5 +1,7 @@
 #include "capf/service/maintenance.h"
 
+#include <utility>
+
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
 #include "capf/domain/anchor_store.h"
@@ -10,7 +12,9 @@
 #include "capf/domain/lease_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/security_change_store.h"
 #include "capf/domain/string_store.h"
+#include "capf/domain/summary_store.h"
 #include "capf/service/lease.h"
 #include "capf/service/steps.h"
 
@@ -19,7 +23,12 @@ namespace {
 
 const char* const kLease = "maintenance";
 constexpr std::chrono::hours kRefusalsKept{24 * 90};
+constexpr std::chrono::hours kSecurityChangesKept{24 * 30};
 constexpr int kOperationsPerRound = 500;
+constexpr int kEndsAtOnce = 1000;
+constexpr int kForgottenAtOnce = 10'000;
+constexpr int kPhonesCountedAtOnce = 5'000;
+constexpr int kPhonesCountedPerRound = 200'000;
 constexpr int kSupersededAtOnce = 500;
 constexpr int kModuliAtOnce = 500;
 constexpr int kModuliPerRound = 25'000;
@@ -85,10 +94,65 @@ Result<std::optional<Maintenance::Round>> Maintenance::run() {
              CAPF_TRY(tx.audit().prune_refusals(tx.now() - kRefusalsKept));
              return Round{static_cast<int>(overdue.size()), 0};
            }));
-  if (!round) return round;
+  if (!round) {
+    counted_.clear();
+    counted_to_ = {};
+    return round;
+  }
+  CAPF_TRY(tell_ends());
+  CAPF_TRY(forget_security_changes());
   CAPF_LET(round->revoked, revoke_superseded());
+  CAPF_TRY(count_modes());
   CAPF_TRY(learn_moduli());
   return round;
+}
+
+Status Maintenance::tell_ends() {
+  for (int looked = kEndsAtOnce; looked == kEndsAtOnce;) {
+    CAPF_LET(looked, in_write(database_, [&](Transaction& tx) -> Result<int> {
+               CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
+               if (!mine) return 0;
+               return tx.security_changes().tell_ends(kEndsAtOnce);
+             }));
+  }
+  return {};
+}
+
+Status Maintenance::forget_security_changes() {
+  for (int gone = kForgottenAtOnce; gone == kForgottenAtOnce;) {
+    CAPF_LET(gone, in_write(database_, [&](Transaction& tx) -> Result<int> {
+               CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
+               if (!mine) return 0;
+               return tx.security_changes().forget(kSecurityChangesKept, kForgottenAtOnce);
+             }));
+  }
+  return {};
+}
+
+// A round counts some of the phones, and that which comes to the last of them writes the figures of all.
+Status Maintenance::count_modes() {
+  for (int counted = 0; counted < kPhonesCountedPerRound;) {
+    CAPF_LET(const ModeCount some, in_read(database_, [&](Transaction& tx) {
+               return tx.summary().count_modes(counted_to_, kPhonesCountedAtOnce);
+             }));
+    int phones = 0;
+    for (const ModeCount::Group& group : some.groups) {
+      ModeFigure& figure = counted_[{group.facts.profile, effective_mode(group.facts).reason}];
+      figure.phones += group.figure.phones;
+      figure.without_digest_user += group.figure.without_digest_user;
+      phones += static_cast<int>(group.figure.phones);
+    }
+    counted += phones;
+    counted_to_ = some.last;
+    if (phones == kPhonesCountedAtOnce) continue;
+    const ModeFigures figures = std::exchange(counted_, {});
+    counted_to_ = {};
+    return database_.write([&](Transaction& tx) -> Status {
+      CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
+      return mine ? tx.summary().set_modes(figures) : Status();
+    });
+  }
+  return {};
 }
 
 // Each transaction locks its phones in the order of their ids; a fleet that was upgraded in one night takes several.

@@ -4,13 +4,15 @@
 #include <string>
 
 #include "capf/domain/database.h"
+#include "capf/domain/mode_figures.h"
 #include "capf/domain/policy.h"
 
 namespace capf::service {
 
 /// Does the recurring work, one server at a time by lease: expires operations that were overdue for
-/// kOverdueGrace, revokes what was superseded when its grace is over, drops old counts of wrong strings, and writes
-/// down the moduli of RSA keys that were on record before moduli were. Threads: one.
+/// kOverdueGrace, revokes what was superseded when its grace is over, drops old counts of wrong strings, tells of LSCs
+/// and MICs that have ended, counts phones by their modes, and writes down the moduli of RSA keys that were on record
+/// before moduli were. Threads: one.
 class Maintenance {
  public:
   /// @param holder a name of this server that no other one has.
@@ -30,13 +32,18 @@ class Maintenance {
   Result<std::optional<Round>> run();
 
  private:
+  Status tell_ends();
+  Status forget_security_changes();
   Result<int> revoke_superseded();
+  Status count_modes();
   Status learn_moduli();
 
   Database& database_;
   const SitePolicy& policy_;
   const Clock& clock_;
   std::string holder_;
+  ModeFigures counted_;  ///< of the phones up to `counted_to_`, since the first one
+  ModeCount::Place counted_to_;
 };
 
 }  // namespace capf::service

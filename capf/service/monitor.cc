@@ -9,6 +9,32 @@ namespace {
 
 constexpr std::chrono::hours kRenewalGrace{24};
 
+std::string phones_that(std::int64_t count, const char* one, const char* many) {
+  return std::to_string(count) + (count == 1 ? one : many);
+}
+
+/// Without those of a nonsecure site and those that are blocked, which somebody has decided.
+std::vector<std::string> warnings_of(const PhoneModes& modes) {
+  std::int64_t phones = 0;
+  std::string reasons;
+  for (const auto& [reason, count] : modes.not_in_effect) {
+    if (reason < ModeReason::kNoCertificate || count == 0) continue;
+    phones += count;
+    reasons += (reasons.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(to_string(reason));
+  }
+  std::vector<std::string> warnings;
+  if (phones > 0) {
+    warnings.push_back(phones_that(phones, " phone with a secure profile is not secure: ",
+                                   " phones with a secure profile are not secure: ") +
+                       reasons + "; see 'capfctl phone list --effective-mode nonsecure'");
+  }
+  if (modes.without_digest_user > 0) {
+    warnings.push_back(phones_that(modes.without_digest_user, " phone asks for digest and has no digest user",
+                                   " phones ask for digest and have no digest user"));
+  }
+  return warnings;
+}
+
 }  // namespace
 
 Result<Summary> Monitor::summary(std::span<const int> days) {
@@ -32,6 +58,15 @@ Result<ChangeCursor> Monitor::end_of_changes() {
 
 Result<std::vector<OperationChange>> Monitor::changes(const ChangeCursor& cursor, int limit) {
   return in_read(database_, [&](Transaction& tx) { return tx.audit().changes(cursor, limit); });
+}
+
+Result<std::vector<SecurityChange>> Monitor::security_changes(const ChangeCursor& cursor, int limit) {
+  return in_read(database_, [&](Transaction& tx) { return tx.security_changes().list(cursor, limit); });
+}
+
+Result<std::vector<std::string>> Monitor::warnings() {
+  CAPF_LET(const ModeFigures figures, in_read(database_, [](Transaction& tx) { return tx.summary().modes(); }));
+  return warnings_of(phone_modes(figures, 0));
 }
 
 Result<std::vector<ServerRecord>> Monitor::silent_servers() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "capf/domain/audit_store.h"
 #include "capf/domain/database.h"
 #include "capf/domain/operation_store.h"
+#include "capf/domain/security_change_store.h"
 #include "capf/domain/server_store.h"
 #include "capf/domain/summary_store.h"
 #include "capf/service/crlstate.h"
@@ -39,6 +41,8 @@ class Monitor {
   Result<std::vector<Operation>> pending(const OperationFilter& filter, const Page& page);
   Result<ChangeCursor> end_of_changes();
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit);
+  /// Behind end_of_changes() too, which is a place in both records. Errors: CURSOR_EXPIRED.
+  Result<std::vector<SecurityChange>> security_changes(const ChangeCursor& cursor, int limit);
   /// Whether this server can write its files, the database answers and is as far as the high-water marks, the record
   /// can be written and sealed, the clocks agree with each other and with what the site has signed, and this server has
   /// the active issuer's key and the CRLs that are due. Errors: STATE_NOT_WRITABLE, DATABASE_UNAVAILABLE,
@@ -47,6 +51,8 @@ class Monitor {
   Status healthy();
   /// Servers of the site that ended without saying so: see ServerStore::silent().
   Result<std::vector<ServerRecord>> silent_servers();
+  /// What an administrator should look at though the site serves, each in a sentence.
+  Result<std::vector<std::string>> warnings();
 
  private:
   Database& database_;

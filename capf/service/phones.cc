@@ -6,8 +6,11 @@
 
 #include "capf/domain/audit_store.h"
 #include "capf/domain/certificate_store.h"
+#include "capf/domain/line_store.h"
+#include "capf/domain/digest_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/string_store.h"
+#include "capf/service/profiles.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -305,12 +308,15 @@ Result<PhoneView> Phones::show(const DeviceName& device) {
   return in_read(database_, [&](Transaction& tx) -> Result<PhoneView> {
     CAPF_LET(std::optional<Phone> phone, tx.phones().find(device));
     if (!phone) return unknown_device(tx, device);
-    PhoneView view{*std::move(phone), {}, {}, "None"};
+    PhoneView view{*std::move(phone), {}, {}, "None", {}};
     CAPF_LET(view.operation, tx.operations().find_open(view.phone.id));
     if (!view.operation) {
       CAPF_LET(view.operation, tx.operations().find_last(view.phone.id));
     }
     CAPF_LET(view.certificates, tx.certificates().of_phone(view.phone.id, 20));
+    CAPF_LET(view.settings, settings_of(tx, policy_, view.phone.id));
+    CAPF_LET(view.lines, tx.lines().names_of_phone(view.phone.id));
+    CAPF_LET(view.digest, tx.digest().of_phone(view.phone.id));
     if (view.operation) view.status = cisco_status(view.operation->kind, view.operation->state, view.operation->reason);
     return view;
   });

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "capf/domain/database.h"
+#include "capf/domain/digest.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/policy.h"
+#include "capf/domain/setting.h"
 #include "capf/service/bulk.h"
 
 namespace capf::service {
@@ -19,6 +21,9 @@ struct PhoneView {
   std::optional<Operation> operation;     ///< the open one, or the last
   std::vector<Certificate> certificates;  ///< newest first, at most 20
   std::string status;                     ///< in Cisco's words
+  std::optional<EffectiveSettings> settings{};  ///< each with its owner
+  std::vector<std::string> lines{};       ///< names, in order
+  PhoneDigest digest;
 };
 
 /// A page of phones, which may be short.

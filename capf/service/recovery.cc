@@ -13,6 +13,7 @@
 #include "capf/domain/key_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/profile_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -46,6 +47,7 @@ Result<SiteState> Recovery::look() {
         one.disabled_at = tx.now();
     }
     CAPF_LET(state.anchors, tx.anchors().list());
+    CAPF_LET(state.mode, tx.profiles().site_mode());
     state.clock = signed_of_later(tx.now(), clock_);
     auto last = sealer_.end_of_chain(tx);
     if (!last && last.error().reason == Reason::kRecordBroken) {

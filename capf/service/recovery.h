@@ -7,6 +7,7 @@
 #include "capf/domain/administrator.h"
 #include "capf/domain/crl_store.h"
 #include "capf/domain/database.h"
+#include "capf/domain/mode.h"
 #include "capf/service/highwater.h"
 #include "capf/service/journal.h"
 #include "capf/service/published.h"
@@ -23,6 +24,7 @@ struct SiteState {
   std::vector<Administrator> administrators;
   std::vector<TrustAnchor> anchors;
   std::optional<AuditSeal> last_seal;
+  SiteMode mode = SiteMode::kNonsecure;
   // The reasons for run(), in words; absent where this server knows of none.
   std::optional<std::string> behind;  ///< what the database lacks
   std::optional<std::string> clock;   ///< records of a future time

@@ -4,101 +4,16 @@
 #include <optional>
 #include <utility>
 
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-
 #include "capf/base/endpoint.h"
-#include "capf/base/log.h"
 #include "capf/net/acceptor.h"
 #include "capf/net/threads.h"
+#include "capf/web/exchange.h"
 
 namespace capf::web {
 namespace {
 
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
 using net::error_code;
 using net::tcp;
-
-constexpr std::size_t kLongestTarget = 2048;
-constexpr std::size_t kPiece = 65536;
-
-using Parser = http::request_parser<http::string_body>;
-using Message = http::response<http::string_body>;
-
-net::ConnectionLimits limits_of(const ServerSettings& settings) {
-  const auto all = static_cast<std::size_t>(settings.connections);
-  const auto of_one = static_cast<std::size_t>(settings.connections_per_address);
-  // Clients do not authenticate here: a stranger is a connection on which no request is being answered.
-  return {.all = all,
-          .of_one = of_one,
-          .strangers = all,
-          .strangers_of_one = of_one,
-          .gives_way = std::chrono::milliseconds{0},
-          .longest = 2 * settings.timeout};
-}
-
-/// The parts of the server that a connection needs; outlives every connection.
-struct Shared {
-  explicit Shared(const ServerSettings& wanted, LaterRoute answers)
-      : settings(wanted), route(std::move(answers)), connections(limits_of(wanted)) {}
-
-  const ServerSettings settings;
-  const LaterRoute route;
-  net::Connections connections;
-  LogLimit failures{1};  ///< a second
-};
-
-std::string text_of(beast::string_view text) { return {text.data(), text.size()}; }
-
-/// The status for a request that cannot be read; nothing where the client has gone.
-std::optional<int> status_for(error_code error) {
-  if (error == http::error::header_limit) return 431;
-  if (error == http::error::body_limit) return 413;
-  if (error == http::error::bad_version) return 505;
-  if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
-  if (error.category() == make_error_code(http::error::bad_method).category()) return 400;
-  return std::nullopt;
-}
-
-// RFC 9112 3.2.2
-//    A server MUST accept the absolute-form in requests even though most HTTP/1.1 clients will only send the
-//    absolute-form to a proxy.
-/// The origin-form of a target: without scheme and authority.
-std::string origin_form(std::string target) {
-  for (const std::string_view scheme : {"http://", "https://"}) {
-    if (!beast::iequals(beast::string_view(target).substr(0, scheme.size()), {scheme.data(), scheme.size()})) continue;
-    const std::size_t path = target.find_first_of("/?", scheme.size());
-    std::string rest = path == std::string::npos ? "" : target.substr(path);
-    return rest.starts_with('/') ? rest : '/' + rest;
-  }
-  return target;
-}
-
-/// Nothing where the message is no valid request; then `refusal` says why.
-std::optional<Request> request_of(const Parser::value_type& message, const Address& peer, Response& refusal) {
-  const std::string target = origin_form(text_of(message.target()));
-  if (target.size() > kLongestTarget) {
-    refusal = text_response(414, "the path is too long");
-    return std::nullopt;
-  }
-  if (target.empty() || target[0] != '/') {
-    refusal = text_response(400, "the path begins with '/'");
-    return std::nullopt;
-  }
-  Request request;
-  request.method = text_of(message.method_string());
-  const std::size_t question = target.find('?');
-  request.path = target.substr(0, question);
-  if (question != std::string::npos) request.query = target.substr(question + 1);
-  request.content_type = text_of(message[http::field::content_type]);
-  request.accept = text_of(message[http::field::accept]);
-  request.if_none_match = text_of(message[http::field::if_none_match]);
-  const BytesView body = as_bytes(message.body());
-  request.body.assign(body.begin(), body.end());
-  request.peer = peer;
-  return request;
-}
 
 /// One connection: reads a request, answers it, and again. Each runs in a strand of its own.
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -120,18 +35,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   void read() {
     parser_.emplace();
-    parser_->header_limit(static_cast<std::uint32_t>(shared_.settings.largest_header));
-    parser_->body_limit(shared_.settings.largest_body);
+    set_limits(*parser_, shared_.settings);
     stream_.expires_after(shared_.settings.timeout);
     http::async_read_header(stream_, buffer_, *parser_,
                             [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
   }
 
-  /// RFC 9110 10.1.1: a client that expects it sends its content after 100 (Continue), or after a second or so.
+  /// A client that expects it sends its content after 100 (Continue), or after a second or so.
   void on_header(error_code error) {
     if (error || parser_->is_done()) return on_read(error);
-    const auto& message = parser_->get();
-    if (message.version() < 11 || !beast::iequals(message[http::field::expect], "100-continue")) return read_content();
+    if (!expects_to_go_on(parser_->get())) return read_content();
     go_on_ = http::response<http::empty_body>(http::status::continue_, 11);
     http::async_write(stream_, go_on_, [self = shared_from_this()](error_code failed, std::size_t) {
       if (failed) return self->close();
@@ -157,30 +70,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Response refusal;
     const auto request = request_of(message, peer_, refusal);
     if (!request) return write(std::move(refusal), keep_alive, head);
-    try {
-      shared_.route(*request, [self = shared_from_this(), keep_alive, head](Response response) {
-        net::asio::dispatch(self->stream_.get_executor(),
-                            [self, keep_alive, head, response = std::move(response)]() mutable {
-                              self->write(std::move(response), keep_alive, head);
-                            });
-      });
-    } catch (const std::exception& failed) {
-      if (const auto left_out = shared_.failures.admit(std::chrono::steady_clock::now())) {
-        log_error("request.failed", {{"path", request->path}, {"cause", failed.what()}, {"left_out", *left_out}});
-      }
-      write(text_response(500, "internal error"), keep_alive, head);
-    }
+    shared_.answer(*request, [self = shared_from_this(), keep_alive, head](Response response) {
+      net::asio::dispatch(self->stream_.get_executor(),
+                          [self, keep_alive, head, response = std::move(response)]() mutable {
+                            self->write(std::move(response), keep_alive, head);
+                          });
+    });
   }
 
   void write(Response response, bool keep_alive, bool head) {
-    message_ = Message(static_cast<http::status>(response.status), 11);
-    message_.set(http::field::server, "capf");
-    message_.set("X-Content-Type-Options", "nosniff");
-    message_.set(http::field::content_type, response.content_type);
-    for (const auto& [name, value] : response.headers) message_.set(name, value);
-    message_.keep_alive(keep_alive);
-    const std::uint64_t size = response.source ? response.source->size() : response.body.size();
-    if (response.status != 304) message_.content_length(size);  // RFC 9110 15.4.5
+    message_ = head_of(response, keep_alive);
     keep_alive_ = keep_alive;
     stream_.expires_after(shared_.settings.timeout);
     if (response.source && !head) {
@@ -251,6 +150,8 @@ class RunningServer final : public Server {
       : shared_(settings, std::move(route)), threads_(std::max(1, settings.threads)) {}
   ~RunningServer() override { stop(); }
 
+  void replace_tls(std::shared_ptr<const net::TlsContext> tls) override { shared_.tls.replace(std::move(tls)); }
+
   Status listen() {
     for (const std::string& text : shared_.settings.addresses) {
       CAPF_LET(const Endpoint endpoint, Endpoint::parse(text));
@@ -265,6 +166,7 @@ class RunningServer final : public Server {
                     [this](tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
                       error_code ignored;
                       socket.set_option(tcp::no_delay(true), ignored);
+                      if (shared_.settings.tls) return serve_tls(std::move(socket), std::move(place), peer, shared_);
                       std::make_shared<Connection>(std::move(socket), std::move(place), peer.address, shared_)->start();
                     });
     return {};

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "capf/base/address.h"
 #include "capf/base/bytes.h"
 #include "capf/base/error.h"
+#include "capf/net/tls.h"
 
 namespace capf::web {
 
@@ -24,6 +26,7 @@ struct Request {
   std::string if_none_match;
   Bytes body;
   Address peer;
+  std::optional<Sha256> certificate;  ///< of the client, who has proven its key; on a server with TLS
 };
 
 /// The body of a large answer, read piece by piece. Threads: any.
@@ -68,9 +71,13 @@ struct ServerSettings {
   /// answer to leave, or each piece of a large one. Then the connection is closed.
   std::chrono::milliseconds timeout{20'000};
   std::chrono::minutes whole_answer{30};  ///< the time for all of a large answer
+  std::shared_ptr<const net::TlsContext> tls{};  ///< absent: without TLS
+  /// Is told of clients whose certificate ends the handshake; may be empty. Called from any of the threads; must not
+  /// block.
+  std::function<void(const Address& peer, Reason reason)> refused{};
 };
 
-/// A small HTTP/1.1 server without TLS.
+/// A small HTTP/1.1 server.
 class Server {
  public:
   /// Errors: INVALID_CONFIGURATION where an address cannot be listened on, or is not loopback though it must be.
@@ -81,6 +88,8 @@ class Server {
   virtual int port() const = 0;
   /// As in the settings, with the real port.
   virtual const std::vector<std::string>& addresses() const = 0;
+  /// Shows another certificate to whoever connects from now on, on a server with TLS.
+  virtual void replace_tls(std::shared_ptr<const net::TlsContext> tls) = 0;
   /// Stops listening and closes every connection. The destructor does so too.
   virtual void stop() = 0;
 };

@@ -246,8 +246,6 @@ create or replace function pass_changed_lscs(name text) returns void language sq
     lateral (select from phone_lscs l where l.lsc = v.lsc and l.device < name order by l.device desc limit 100) f;
 $$;
 
-drop index phone_lscs_lsc;
-
 drop index phone_lscs_issuer;
 
 drop index phone_sightings_last;

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 
-from bench import fleet, revoking, rpc, status, token, wire
+from bench import calls, fleet, revoking, rpc, status, token, wire
 from bench.load import DurableSite
 from bench.table import exit_code, table
 from e2e.site import SOURCE, run
@@ -54,7 +54,7 @@ BENCHMARKS = {"enrolments": wire.enrolments, "servers": rpc.two_servers, "grpc":
               "p256": rpc.p256_enrolments, "idle": rpc.idle_latency, "arrivals": rpc.arrivals, "many": rpc.many_phones,
               "waiting": wire.waiting_phones, "reboot": wire.rebooting_fleet,
               "token": token.slow_token, "revoking": revoking.revoking, "ocsp": status.ocsp, "crls": status.crls,
-              "fleet": fleet.fleet}
+              "fleet": fleet.fleet, "calls": calls.calls}
 
 
 def machine():

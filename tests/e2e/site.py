@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -68,11 +69,11 @@ def passing(check):
 
 
 def free_base_port():
-    """A port below those that the kernel gives out by itself, with the next five free too."""
+    """A port below those that the kernel gives out by itself, with the next nine free too."""
     while True:
         base = random.randrange(20000, 32000)
         with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
-            for port in range(base, base + 6):
+            for port in range(base, base + 10):
                 probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
             return base
 
@@ -117,9 +118,12 @@ class Server:
         return self.log.read_text(errors="replace")
 
     def stop(self):
-        """As an administrator stops it. @return its exit status"""
+        """As an administrator stops it. @return its exit status; what it said last is shown where that is not 0"""
         self.process.send_signal(signal.SIGTERM)
-        return self._ended()
+        status = self._ended()
+        if status:
+            print(f"capfd ended with {status}:", *self.log_text().splitlines()[-20:], sep="\n", file=sys.stderr)
+        return status
 
     def kill(self):
         """As a power cut stops it."""

@@ -72,7 +72,7 @@ class StartTest(DaemonTest):
     def test_secrets_that_others_may_read_stop_the_start(self):
         state = self.copy("exposed")
         for name in ("passphrase", "keys", "keys/issuer-1.key", "keys/site-ca.key", "keys/server.key", "keys/wire.key",
-                     "keys/audit.key", "keys/strings.key", "admin"):
+                     "keys/audit.key", "keys/strings.key", "keys/secrets-1.key", "admin"):
             with self.subTest(name):
                 path = state / name
                 mode = path.stat().st_mode

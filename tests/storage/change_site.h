@@ -36,6 +36,7 @@ select jsonb_pretty(jsonb_build_object(
   'keys', (select jsonb_agg(jsonb_build_array(owner, compromised, modulus_sha256 is not null) order by owner,
       modulus_sha256 is not null) from public_keys where phone_id = p),
   'counted', (select count(*) from device_strings where phone_id = p),
+  'mic', (select to_jsonb(m) - 'phone_id' from phone_mics m where phone_id = p),
   'attempt', (select to_jsonb(t) - '{phone_id,at}'::text[] from phone_attempts t where phone_id = p),
   'events', (select jsonb_agg(to_jsonb(a) - '{id,xid,at,actor,subject,operation_id}'::text[] ||
       jsonb_build_object('operation', (select count(*) from operations where id = a.operation_id and phone_id = p))

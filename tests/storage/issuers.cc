@@ -81,7 +81,7 @@ TEST_CASE("an issuer is not activated while a server has no key for it") {
   ca::Issuers keys;
   const SystemClock clock;
   service::Issuers other(site.database(), clock, keys, elsewhere, "another server", "http://capf.example:3807",
-                         SubjectForm::kPlain, site.blacklist, Botan::system_rng());
+                         SubjectForm::kPlain, site.blacklist, site.vault(), Botan::system_rng());
   must(other.refresh());
   must(site.issuers.add(site.administrator, p256()));
   must(other.refresh());
@@ -128,7 +128,7 @@ TEST_CASE("a server without the active issuer's key refuses for now, and says th
   ca::Issuers keys;
   const SystemClock clock;
   service::Issuers other(site.database(), clock, keys, elsewhere, "another server", "http://capf.example:3807",
-                         SubjectForm::kPlain, site.blacklist, Botan::system_rng());
+                         SubjectForm::kPlain, site.blacklist, site.vault(), Botan::system_rng());
   must(site.issuers.refresh());
   must(other.add(site.administrator, p256()));
   CHECK(refused(other.activate(site.administrator, 2, false)) == Reason::kIssuerNotReady);

@@ -11,6 +11,7 @@
 #include "capf/domain/administrator_store.h"
 #include "capf/rpc/server.h"
 #include "capf/service/administrators.h"
+#include "capf/service/calls.h"
 #include "capf/service/checker.h"
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
@@ -94,6 +95,7 @@ struct Servers {
                                          site.high_water, site.blacklist, Botan::system_rng()};
   service::Records records{site.database()};
   service::Checker checker{site.database(), "test"};
+  service::Calls calls{site.database(), site.high_water, metrics};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;
@@ -111,9 +113,15 @@ struct Servers {
   Secret recovery_word{std::string_view("word of the machine")};
   std::vector<rpc::WireCertificate> wire_certificates;
   service::Recovery recovery{site.database(), *published, marks, site.high_water, site_clock, sealer, journal};
+  service::LineSurvey line_survey{site.lines};
   rpc::UseCases use_cases{site.enrolment,
                           site.phones,
+                          site.profiles,
+                          site.lines,
+                          line_survey,
                           site.addresses,
+                          site.digest_users,
+                          calls,
                           site.operations,
                           site.certificates,
                           checker,

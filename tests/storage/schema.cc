@@ -2,9 +2,12 @@
 #include <thread>
 
 #include "capf/domain/audit_store.h"
+#include "capf/domain/call_store.h"
 #include "capf/domain/certificate_store.h"
+#include "capf/domain/digest_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/profile_store.h"
 #include "capf/domain/rounds.h"
 #include "capf/domain/summary_store.h"
 #include "storage/conninfo.h"
@@ -95,6 +98,10 @@ TEST_CASE("the server's role cannot alter the schema, delete records or become t
                            "delete from administrators",
                            "truncate leases",
                            "update phones set device = 'SEP1'",
+                           "update profiles set mode = 'encrypted' where id = 1",
+                           "delete from profiles where id = 1",
+                           "insert into site_security values (true)",
+                           "delete from site_security",
                            "update operations set auth = 'null'",
                            "update operations set phone_id = 1",
                            "update operations set run = null",
@@ -116,6 +123,7 @@ TEST_CASE("the server's role cannot alter the schema, delete records or become t
 void fill(const FreshDatabase& fresh) {
   fresh.sql("insert into phones (device, model) select 'SEP' || n, 'CP-7821' from generate_series(1, 10000) n");
   fresh.sql("insert into phone_tags select id, tag from phones, unnest(array['desk', 'hall']) tag");
+  fresh.sql("insert into profiles (name, mode) values ('desks', 'encrypted')");
   fresh.sql(
       "insert into issuers values (1, 'CN=CAPF', sha256(''::bytea), '', '', now(), now() + interval '9 years', true, "
       "1)");
@@ -136,6 +144,12 @@ void fill(const FreshDatabase& fresh) {
       "insert into audit_events (actor_kind, actor, address, action, subject, operation_id, outcome, detail) "
       "select 'device', 'SEP' || n, '', 'operation.finish', 'SEP' || n, n, 'done', '' "
       "from generate_series(1, 10000) n");
+  fresh.sql(
+      "insert into digest_users (name, password) select 'user' || n, decode('01' || repeat('00', 49), 'hex') "
+      "from generate_series(1, 10000) n");
+  fresh.sql(
+      "insert into phone_digest (phone_id, user_id) select p.id, u.id from phones p join digest_users u "
+      "on u.name = 'user' || substr(p.device, 4)");
 }
 
 constexpr Page kPage{0, 10};
@@ -183,6 +197,10 @@ void look_at_selections(Transaction& tx) {
   CHECK(good(tx.phones().select({.locked = true}, {})).ids.empty());
   CHECK(good(tx.phones().select({.not_seen_since = tx.now() - std::chrono::hours(1)}, {})).ids.empty());
   CHECK(good(tx.phones().select({.auths = {AuthMode::kMic}}, {})).ids.size() == 100);
+  CHECK(good(tx.phones().select({.profiles = {"desks"}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.modes = {DeviceMode::kEncrypted}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.effective_modes = {DeviceMode::kEncrypted}}, {})).ids.empty());
+  CHECK(good(tx.phones().select({.effective_modes = {DeviceMode::kNonsecure}}, {})).ids.size() == 100);
   const std::vector<std::int64_t> ids{7, 8, 9};
   CHECK(good(tx.phones().still_selected({.tags = {"lobby"}, .lscs = {LscStatus::kValid}}, ids)).empty());
 }
@@ -198,6 +216,26 @@ void look_at_pairs(Transaction& tx) {
   none({.operations = {OperationStatus::kFailed}, .reasons = {Reason::kMicChanged}});
   none({.tags = {"lobby"}, .lscs = {LscStatus::kRevoked}});
   none({.expires_before = later, .issuers = {2}});
+}
+
+// A profile's phones are found in its index, also when it is removed.
+void look_at_profiles(Transaction& tx) {
+  const std::int64_t desks = good(tx.profiles().find("desks"))->id;
+  CHECK(good(tx.profiles().list({0, 10})).size() == 2);
+  CHECK(good(tx.profiles().count(desks)) == 0);
+  CHECK(good(tx.profiles().alike(desks)).empty());
+  CHECK(good(tx.profiles().alike(std::nullopt)).empty());
+  CHECK(good(tx.profiles().count_with_own(desks, std::vector<std::string>{"auth"})) == 0);
+  CHECK(good(tx.profiles().phones(std::vector<std::int64_t>{7, 8, 9}, true)).size() == 3);
+}
+
+void change_profiles(Transaction& tx) {
+  const std::vector<std::int64_t> ids{7, 8, 9};
+  const std::int64_t desks = good(tx.profiles().find("desks"))->id;
+  CHECK(good(tx.profiles().apply(ids, desks)) == ids);
+  good(tx.profiles().set_own(std::vector<std::pair<std::int64_t, Settings>>{{7, {{"auth", "mic"}}}, {8, {}}}));
+  CHECK(good(tx.profiles().apply(ids, kFirstProfile)) == ids);
+  good(tx.profiles().remove(desks));
 }
 
 void change_some(Transaction& tx) {
@@ -237,6 +275,18 @@ void look_at_certificates(Transaction& tx) {
   CHECK(good(tx.certificates().selected({}, phones)).size() == 2);
   const std::vector<SerialNumber> serials{SerialNumber(BytesView(digest("700")).first(16))};
   CHECK(good(tx.certificates().statuses(1, serials)).size() == 1);
+}
+
+void look_at_calls(Transaction& tx) {
+  CallParty own{PartyKind::kDevice, "SEP700"};
+  own.observed.certificate = digest("700");
+  const std::vector<CallParty> parties{own,
+                                       {PartyKind::kDevice, "SEP777"},
+                                       {PartyKind::kDevice, "SEP-nobody"},
+                                       {PartyKind::kLine, "1001"},
+                                       {PartyKind::kTrunk, "provider"}};
+  // A session plans for its first five looks anew.
+  for (int i = 0; i < 7; ++i) CHECK(good(tx.calls().look(parties)).size() == 5);
 }
 
 void look_at_events(Transaction& tx) {
@@ -305,8 +355,19 @@ std::string counted(const FreshDatabase& fresh, const std::string& count) {
 }
 
 // Entries that were read of indexes, because one can be read from end to end as a table can.
+void look_at_digest(Transaction& tx) {
+  CHECK(good(tx.digest().list({5000, 100})).size() == 100);
+  CHECK(good(tx.digest().assignments({5000, 0}, 100)).size() == 100);
+  const DigestUser user = *good(tx.digest().find("user7700"));
+  CHECK(good(tx.digest().count_phones(user.id)) == 1);
+  CHECK(good(tx.digest().phones_of(user.id, 100)) == std::vector<std::string>{"SEP7700"});
+  CHECK(good(tx.digest().of_phone(good(tx.phones().find(device("SEP7701")))->id)).user == "user7701");
+  CHECK(good(tx.digest().count_of_other_realms("ccmsipline")) == 0);
+}
+
 const std::string kGrowing =
-    "('phones', 'operations', 'certificates', 'phone_operations', 'phone_lscs', 'phone_sightings', 'phone_tags')";
+    "('phones', 'operations', 'certificates', 'phone_operations', 'phone_lscs', 'phone_sightings', 'phone_tags', "
+    "'digest_users', 'phone_digest')";
 const std::string kEntries =
     "select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes where relname in " + kGrowing;
 constexpr int kFewEntries = 5'000;  ///< half of a table
@@ -336,14 +397,18 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
     good(database->read([](Transaction& tx) -> Status {
       look_at_phones(tx);
       look_at_selections(tx);
+      look_at_profiles(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
+      look_at_digest(tx);
+      look_at_calls(tx);
       look_at_events(tx);
       CHECK(good(tx.certificates().list({.expires_before = tx.now() + std::chrono::hours(24)}, kPage)).empty());
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
     }));
     in(*database, change_some);
+    in(*database, change_profiles);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
   const std::string entries = counted(fresh, kEntries);
@@ -354,8 +419,8 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
 
 TEST_CASE("nor does one with the statistics of a site that was empty") {
   const FreshDatabase fresh;
-  for (const char* table :
-       {"phones", "operations", "certificates", "phone_operations", "phone_lscs", "phone_sightings", "phone_tags"}) {
+  for (const char* table : {"phones", "operations", "certificates", "phone_operations", "phone_lscs", "phone_sightings",
+                            "phone_tags", "digest_users", "phone_digest"}) {
     fresh.sql("alter table " + std::string(table) + " set (autovacuum_enabled = off)");
     fresh.sql("analyze " + std::string(table));
   }
@@ -366,12 +431,16 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
     good(database->read([](Transaction& tx) -> Status {
       look_at_phones(tx);
       look_at_selections(tx);
+      look_at_profiles(tx);
       look_at_operations(tx);
       look_at_certificates(tx);
+      look_at_digest(tx);
+      look_at_calls(tx);
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
     }));
     in(*database, change_some);
+    in(*database, change_profiles);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
   CHECK(std::stoll(counted(fresh, kEntries)) - std::stoll(before) < kFewEntries);

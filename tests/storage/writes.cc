@@ -94,6 +94,12 @@ class ByHand {
         "update phones set mic_sha256 = $2::bytea, "
         "mic_fresh_at = case when $3::boolean then coalesce(mic_fresh_at, now()) end where id = $1::bigint",
         phone_id_, write.sha256, write.fresh);
+    if (write.der.empty()) return;
+    change(
+        "insert into phone_mics values ($1::bigint, $2::bytea, $3::bytea, $4::timestamptz, $5::timestamptz) "
+        "on conflict (phone_id) do update set sha256 = excluded.sha256, der = excluded.der, "
+        "not_before = excluded.not_before, not_after = excluded.not_after",
+        phone_id_, write.sha256, write.der, write.not_before, write.not_after);
   }
   void operator()(const SetModel& write) {
     change("update phones set model = left($2::text, 64) where id = $1::bigint", phone_id_, write.model);
@@ -264,6 +270,10 @@ const Sequence kSequences[]{
     {"remembers a MIC",
      [](P) {
        return Writes{SetMic{digest("a MIC"), false}};
+     }},
+    {"keeps a MIC whole",
+     [](P) {
+       return Writes{SetMic{digest("a MIC"), false, Bytes{1, 2}, TimePoint{}, TimePoint{} + std::chrono::hours{9}}};
      }},
     {"remembers a fresh MIC, the model, and stops",
      [](P) {

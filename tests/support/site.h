@@ -15,13 +15,16 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuers.h"
 #include "capf/ca/site.h"
+#include "capf/ca/vault.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/domain/page.h"
+#include "capf/domain/secrets_key_store.h"
 #include "capf/service/addresses.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/certificates.h"
+#include "capf/service/digest_users.h"
 #include "capf/service/dossiers.h"
 #include "capf/service/enrolment.h"
 #include "capf/service/issuers.h"
@@ -29,6 +32,8 @@
 #include "capf/service/monitor.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
+#include "capf/service/profiles.h"
+#include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
 #include "tests/support/database.h"
 #include "tests/support/pki.h"
@@ -88,6 +93,7 @@ class Site {
  public:
   Database& database() { return *database_; }
   ca::Issuers& issuer_keys() { return *issuers_; }
+  ca::Vault& vault() { return *vault_; }
   /// Runs SQL, as the owner of the schema unless another role is named.
   void sql(const std::string& text, const std::string& role = "capf_owner") { fresh_.sql(text, role); }
   /// With every refusal on record.
@@ -193,11 +199,24 @@ class Site {
     return made;
   }
 
+  /// With the first key for secrets, which is active.
+  std::unique_ptr<ca::Vault> make_vault() {
+    auto made = std::make_unique<ca::Vault>();
+    const Secret key = ca::generate_secrets_key(Botan::system_rng());
+    must(made->add(1, key));
+    must(in_write(database(), [&](Transaction& tx) -> Status {
+      CAPF_TRY(tx.secrets_keys().add({1, *ca::check_value_of(key), true}));
+      return {};
+    }));
+    return made;
+  }
+
   FreshDatabase fresh_;
   std::unique_ptr<storage::PostgresDatabase> database_ = fresh_.open();
   SystemClock clock_;
   ca::StringKey strings_ = must(ca::StringKey::make(Secret(Bytes(32, 7))));
   std::unique_ptr<ca::Issuers> issuers_ = make_issuers();
+  std::unique_ptr<ca::Vault> vault_ = make_vault();
 
  public:
   service::HighWater high_water;
@@ -208,14 +227,17 @@ class Site {
   service::Enrolment enrolment{database().rounds(), dossiers, authenticator, *issuers_, policy, metrics,
                                Botan::system_rng()};
   service::Phones phones{database(), policy};
+  service::Profiles profiles{database(), policy};
+  service::SharedLines lines{database()};
   service::Addresses addresses{database(), policy};
+  service::DigestUsers digest_users{database(), *vault_, policy, Botan::system_rng()};
   service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};
   service::Trust trust{database(), blacklist};
   KeyFolder key_folder;
-  service::Issuers issuers{database(),          clock_,        *issuers_,
-                           key_folder,          "this server", "http://capf.example:3807",
-                           SubjectForm::kPlain, blacklist,     Botan::system_rng()};
+  service::Issuers issuers{
+      database(),          clock_,    *issuers_, key_folder,         "this server", "http://capf.example:3807",
+      SubjectForm::kPlain, blacklist, *vault_,   Botan::system_rng()};
 };
 
 /// Waits until so many sessions wait for locks.

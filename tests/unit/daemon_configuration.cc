@@ -8,6 +8,7 @@
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/settings.h"
+#include "capf/domain/setting.h"
 #include "tests/support/folder.h"
 
 namespace {
@@ -27,9 +28,30 @@ TEST_CASE("an empty configuration has the defaults") {
   CHECK(configuration.phone_port() == 3805);
   CHECK(configuration.admin_port() == 3806);
   CHECK(configuration.metrics_port() == 3809);
+  CHECK(configuration.calls_port() == 3813);
+  CHECK_FALSE(configuration.calls.enabled);
   CHECK(configuration.policy.lsc_validity == std::chrono::hours{24 * 1825});
   REQUIRE(configuration.policy.null_string_networks.size() == 2);
   CHECK_FALSE(configuration.policy.allow_rsa_1024);
+}
+
+TEST_CASE("the site's values of what profiles have too are read under the same names") {
+  const auto values = [](const std::string& lines) {
+    const auto loaded = parse_configuration("[policy]\n" + lines, "capfd.toml");
+    REQUIRE(loaded.faults.empty());
+    return capf::site_settings(loaded.configuration.policy);
+  };
+  CHECK(values("") == capf::site_settings({}));
+  CHECK(values("auth = \"mic\"").at("auth") == "mic");
+  CHECK(values("rsa_bits = 4096").at("rsa_bits") == "4096");
+  CHECK(values("rsa_bits = 1024\nallow_rsa_1024 = true").at("rsa_bits") == "1024");
+  CHECK(values("completes_within = \"48h\"").at("completes_within") == "2d");
+  CHECK(values("lsc_validity_days = 30").at("lsc_validity_days") == "30");
+  CHECK(values("self_service_upgrade = false").at("renewal") == "off");
+  CHECK(values("renewal_from_percent = 80").at("renewal_from_percent") == "80");
+  CHECK(faults_of("[policy]\nrsa_bits = 1024") ==
+        std::vector<std::string>{
+            "/etc/capf/capfd.toml:2: policy.rsa_bits is at least 2048 in this site (policy.allow_rsa_1024)"});
 }
 
 TEST_CASE("what is relative in a configuration is relative to the state directory") {
@@ -62,7 +84,7 @@ TEST_CASE("all faults of a configuration are told at once") {
 
 TEST_CASE("a value that is out of its bounds or of another type is refused") {
   const std::string bad = GENERATE(
-      "base_port = -1", "base_port = 65531", "base_port = 3804.0", "base_port = true", "public_host = \"a b\"",
+      "base_port = -1", "base_port = 65527", "base_port = 3804.0", "base_port = true", "public_host = \"a b\"",
       "public_host = \"\\u0000\"", "public_host = \"::1%eth0\"", "public_host = \"300.1.1.1\"",
       "public_host = \"capf.1\"", "public_host = \"12\"", "status_url = \"https://x\"", "status_url = \"http://x/\"",
       "passphrase = \"hunter2\"", "passphrase = \"file:\"", "database = 1", "[database]\nserver = \"\"",
@@ -72,6 +94,10 @@ TEST_CASE("a value that is out of its bounds or of another type is refused") {
       "[listen]\ntrusted_proxies = [\"::/0\"]", "[listen]\ntrusted_proxies = [\"proxy.example\"]",
       "[listen.metrics]\naddresses = [\"0.0.0.0\"]", "[listen.phone]\nport = 3806", "[policy]\nlsc_validity_days = 0",
       "[policy]\nallow_rsa_1024 = \"no\"", "[policy]\nnull_string_networks = [\"10.0.0.0/33\"]",
+      "[policy]\nauth = \"password\"", "[policy]\nkey_order = \"ec,rsa\"", "[policy]\nrsa_bits = \"2048\"",
+      "[policy]\nrsa_bits = 2000", "[policy]\nec_bits = 0", "[policy]\ncompletes_within = 10",
+      "[policy]\ncompletes_within = \"91d\"", "[policy]\nrenewal_from_percent = 50",
+      "[policy]\nself_service_upgrade = false\nrenewal = \"phone\"", "[policy]\npc_port = \"off\"",
       "[limits]\nwrong_strings_per_address = 0", "[limits]\nwrong_strings_networks = 500",
       "[limits.wrong_strings_networks]\n\"10.0.0.0/8\" = 0", "[limits.wrong_strings_networks]\n\"10.0.0.0/33\" = 500",
       "[limits]\ncalls_in_flight = 0", "[limits]\nunauthenticated_calls_waiting = -1", "[limits]\nconnections = 0",

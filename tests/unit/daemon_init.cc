@@ -66,6 +66,8 @@ TEST_CASE("a new site's secrets are the owner's alone, and its keys are encrypte
   CHECK(mode_of(files.configuration()) == 0600);
   CHECK(mode_of(files.string_key()) == 0600);
   CHECK(std::filesystem::file_size(files.string_key()) == 32);
+  CHECK_THAT(text_of(files.secrets_key(1)), Catch::StartsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+  CHECK(mode_of(files.secrets_key(1)) == 0600);
   for (const char* name : {"issuer-1", "site-ca", "server", "wire"}) {
     CAPTURE(name);
     CHECK(mode_of(files.key(name)) == 0600);
@@ -243,7 +245,7 @@ TEST_CASE("the configuration of a new site has no faults and names its passphras
 TEST_CASE("options of init that make no sense are refused before anything is made") {
   const test::Folder folder;
   InitOptions options = good_options(folder.path());
-  SECTION("a base port out of range") { options.base_port = 65531; }
+  SECTION("a base port out of range") { options.base_port = 65527; }
   SECTION("no days") { options.days = 0; }
   SECTION("a certificate without its key") { options.import_certificate = "/nonexistent"; }
   SECTION("a subject that is none") { options.subject = "an issuer"; }

@@ -23,8 +23,12 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   metrics.set_pool(16, 5, 2);
   metrics.set_rounds(3, 40);
   metrics.set_lscs_expiring(7, 7);
+  metrics.set_phones_of_mode("encrypted", 9, 4);
+  metrics.set_modes_not_in_effect("CERTIFICATE_EXPIRED", 5);
+  metrics.set_digest_without_user(2);
   metrics.set_certificate_not_after("issuer", *capf::parse_rfc3339("2030-01-01T00:00:00Z"));
   metrics.set_oldest_pending_age(90s);
+  metrics.set_lines_mixed("effect", 3);
 
   const std::string text = metrics.text();
   CHECK_THAT(text, Contains("capf_requests_total{method=\"PhoneService/Install\",outcome=\"OK\"} 2\n"));
@@ -39,7 +43,12 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   CHECK_THAT(text, Contains("capf_database_rounds_waiting 40\n"));
   CHECK_THAT(text, Contains("capf_lscs_expiring{days=\"7\"} 7\n"));
   CHECK_THAT(text, Contains("capf_certificate_not_after_seconds{certificate=\"issuer\"} 1893456000\n"));
+  CHECK_THAT(text, Contains("capf_phones_by_profile_mode{mode=\"encrypted\"} 9\n"));
+  CHECK_THAT(text, Contains("capf_phones_by_effective_mode{mode=\"encrypted\"} 4\n"));
+  CHECK_THAT(text, Contains("capf_secure_phones_not_in_effect{reason=\"CERTIFICATE_EXPIRED\"} 5\n"));
+  CHECK_THAT(text, Contains("capf_digest_phones_without_user 2\n"));
   CHECK_THAT(text, Contains("capf_oldest_pending_age_seconds 90\n"));
+  CHECK_THAT(text, Contains("capf_lines_mixed{by=\"effect\"} 3\n"));
   CHECK_THAT(text, Contains("capf_build_info{version=\""));
 }
 
@@ -52,6 +61,8 @@ TEST_CASE("the alerts ask for metrics that there are") {
   metrics.count_refusal(capf::Reason::kMicChanged);
   metrics.set_not_ready(capf::Reason::kStateNotWritable);
   metrics.set_lscs_expiring(7, 0);
+  metrics.set_lines_mixed("profile", 0);
+  metrics.set_modes_not_in_effect("NO_CERTIFICATE", 0);
   metrics.set_certificate_not_after("issuer", {});
   metrics.set_administrators("admin", {1, TimePoint{}, TimePoint{}});
   metrics.set_crl(1, 0, {});

@@ -25,6 +25,7 @@ struct State {
       REQUIRE(write_key(files, name, *key, kFormer));
       halves[name] = key->public_key();
     }
+    REQUIRE(write_new_secret_file(files.secrets_key(1), ca::encrypt_symmetric_key(secrets, kFormer).value()));
     REQUIRE(write_new_secret_file(files.string_key(), Bytes(32, 7)));
     REQUIRE(write_new_secret_file(files.uri("issuer-2"), as_bytes("pkcs11:object=a\n")));
     // The journal beside the keys grows with the site.
@@ -41,6 +42,8 @@ struct State {
       const auto key = ca::decrypt_key(read_secret_file(files.key(name)).value().view(), passphrase);
       all = all && key && (*key)->public_key() == half;
     }
+    const auto symmetric = ca::decrypt_symmetric_key(read_secret_file(files.secrets_key(1)).value().view(), passphrase);
+    all = all && symmetric && symmetric->text() == secrets.text();
     return all;
   }
   /// Every file with its contents.
@@ -58,6 +61,7 @@ struct State {
   SiteFiles files{folder.path()};
   Configuration configuration;
   std::map<std::string, Bytes> halves;
+  const Secret secrets{Bytes(32, 9)};
 };
 
 Rekeying rekeying(const State& state) { return {kFormer, kNext, state.folder.path() / "passphrase"}; }

@@ -50,8 +50,32 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/UnblockPhones", "ao"},
     {"capf.v1.AdminService/UnlockPhones", "ao"},
     {"capf.v1.AdminService/TracePhones", "ao"},
+    {"capf.v1.AdminService/AddProfile", "a"},
+    {"capf.v1.AdminService/SetProfile", "a"},
+    {"capf.v1.AdminService/RenameProfile", "a"},
+    {"capf.v1.AdminService/RemoveProfile", "a"},
+    {"capf.v1.AdminService/ListProfiles", "aou"},
+    {"capf.v1.AdminService/GetProfile", "aou"},
+    {"capf.v1.AdminService/ApplyProfile", "ao"},
+    {"capf.v1.AdminService/ChangePhoneSettings", "ao"},
+    {"capf.v1.AdminService/GetEffectiveSettings", "aou"},
+    {"capf.v1.AdminService/SetSecurityMode", "a"},
     {"capf.v1.AdminService/ListLimitedAddresses", "aou"},
     {"capf.v1.AdminService/UnlockAddress", "ao"},
+    {"capf.v1.AdminService/AddLine", "ao"},
+    {"capf.v1.AdminService/ListLines", "aou"},
+    {"capf.v1.AdminService/GetLine", "aou"},
+    {"capf.v1.AdminService/RemoveLine", "ao"},
+    {"capf.v1.AdminService/AddDigestUsers", "ao"},
+    {"capf.v1.AdminService/SetDigestPassword", "ao"},
+    {"capf.v1.AdminService/ListDigestUsers", "aou"},
+    {"capf.v1.AdminService/GetDigestUser", "aou"},
+    {"capf.v1.AdminService/RevealDigestPassword", "a"},
+    {"capf.v1.AdminService/RemoveDigestUser", "ao"},
+    {"capf.v1.AdminService/ExportDigestUsers", "a"},
+    {"capf.v1.AdminService/SetPhoneDigestUser", "ao"},
+    {"capf.v1.AdminService/LoginPhone", "ao"},
+    {"capf.v1.AdminService/LogoutPhone", "ao"},
     {"capf.v1.AdminService/ScheduleOperations", "ao"},
     {"capf.v1.AdminService/ListOperations", "aou"},
     {"capf.v1.AdminService/GetOperation", "aou"},
@@ -80,6 +104,9 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListAnchors", "au"},
     {"capf.v1.AdminService/ListTrustCandidates", "aou"},
     {"capf.v1.AdminService/RemoveAnchor", "a"},
+    {"capf.v1.AdminService/AddTrustedParty", "a"},
+    {"capf.v1.AdminService/ListTrustedParties", "au"},
+    {"capf.v1.AdminService/RemoveTrustedParty", "a"},
     {"capf.v1.AdminService/AddAdministrator", "a"},
     {"capf.v1.AdminService/ListAdministrators", "au"},
     {"capf.v1.AdminService/DisableAdministrator", "a"},
@@ -88,7 +115,9 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.MonitorService/ListPending", "aoum"},
     {"capf.v1.MonitorService/GetSummary", "aoum"},
     {"capf.v1.MonitorService/GetReadiness", "aoum"},
+    {"capf.v1.MonitorService/ClassifyCall", "aoum"},
     {"capf.v1.MonitorService/WatchOperations", "aoum"},
+    {"capf.v1.MonitorService/WatchSecurity", "aoum"},
     {"grpc.health.v1.Health/Check", "aoum"},
     {"grpc.health.v1.Health/Watch", "aoum"},
     {"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "aoum"},
@@ -219,7 +248,7 @@ TEST_CASE("what changes something is told from what reads, and each has a name t
     CAPTURE(row.method);
     const auto name = row.method.substr(row.method.find('/') + 1);
     const bool reads = name.starts_with("List") || name.starts_with("Get") || name.starts_with("Watch") ||
-                       name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("Select") ||
+                       name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("Classify") || name.starts_with("Select") ||
                        name.starts_with("ServerReflection");
     CHECK((row.effect == Effect::kReads) == reads);
     CHECK(std::regex_match(row.action, std::regex("[a-z_]+\\.[a-z_]+")));

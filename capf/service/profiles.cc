@@ -1,0 +1,496 @@
+#include "capf/service/profiles.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "capf/ca/certificate.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/phone_store.h"
+#include "capf/service/steps.h"
+
+namespace capf::service {
+namespace {
+
+tl::unexpected<Error> unknown_profile(const std::string& name) {
+  return fail(Reason::kUnknownProfile, "there is no profile \"" + name + "\"");
+}
+
+Status check_not_first(const Profile& profile) {
+  if (profile.id != kFirstProfile) return {};
+  return fail(Reason::kProfileFixed,
+              "the profile " + profile.name + " is there from the start and stays as it is: copy it to another name");
+}
+
+/// What a profile says to phones that have no values of their own.
+EffectiveSettings settings_of(const SitePolicy& policy, const Profile& profile) {
+  return effective_settings(policy, profile.settings, {});
+}
+
+Status check_profile(const SitePolicy& policy, const Profile& profile) {
+  CAPF_TRY(check_profile_name(profile.name));
+  CAPF_TRY(check_profile_description(profile.description));
+  CAPF_TRY(check_limits(profile.settings, policy));
+  return check_combination(profile.mode, settings_of(policy, profile)).status();
+}
+
+std::vector<std::string> warnings_of(const SitePolicy& policy, const Profile& profile) {
+  const EffectiveSettings settings = settings_of(policy, profile);
+  std::vector<std::string> warnings = check_combination(profile.mode, settings).warnings;
+  for (std::string& words : consequences(profile.mode, settings)) warnings.push_back(std::move(words));
+  return warnings;
+}
+
+Result<Profile> changed_profile(Profile profile, const ProfileChange& change) {
+  if (change.description) profile.description = *change.description;
+  if (change.mode) profile.mode = *change.mode;
+  CAPF_TRY(change_settings(change.set, change.unset, profile.settings));
+  return profile;
+}
+
+/// `mode encrypted, encrypted_config=on, without key_order` for the record.
+std::string words_of(const Settings& set, const std::vector<std::string>& unset) {
+  std::string words = capf::words_of(set);
+  for (const std::string& name : unset) words += (words.empty() ? "without " : ", without ") + name;
+  return words;
+}
+std::string words_of(const ProfileChange& change) {
+  std::string words;
+  const auto add = [&](const std::string& some) {
+    if (!some.empty()) words += (words.empty() ? "" : ", ") + some;
+  };
+  if (change.mode) add("mode " + std::string(to_string(*change.mode)));
+  add(words_of(change.set, change.unset));
+  if (change.description) add("description \"" + *change.description + "\"");
+  return words;
+}
+
+// Modes --------------------------------------------------------------------------------------------------------------
+
+std::int64_t sum_of(const std::vector<PhonesAlike>& alike) {
+  std::int64_t phones = 0;
+  for (const PhonesAlike& some : alike) phones += some.phones;
+  return phones;
+}
+
+/// The phones whose mode in effect is another one after a change. @param before and after complete the facts
+template <class Before, class After>
+std::int64_t count_changes(const std::vector<PhonesAlike>& alike, Before before, After after) {
+  std::int64_t phones = 0;
+  for (const PhonesAlike& some : alike) {
+    if (effective_mode(before(some)).mode != effective_mode(after(some)).mode) phones += some.phones;
+  }
+  return phones;
+}
+
+/// Completes the facts with the site's mode.
+auto in_site(SiteMode site) {
+  return [site](const PhonesAlike& some) {
+    ModeFacts facts = some.facts;
+    facts.site = site;
+    return facts;
+  };
+}
+
+Result<SiteModeEffect> effect_of(Transaction& tx, SiteMode before, SiteMode after) {
+  CAPF_LET(const auto alike, tx.profiles().alike(std::nullopt));
+  std::vector<PhonesAlike> secure;
+  std::copy_if(alike.begin(), alike.end(), std::back_inserter(secure),
+               [](const PhonesAlike& some) { return some.facts.profile != DeviceMode::kNonsecure; });
+  return SiteModeEffect{before, sum_of(secure), count_changes(secure, in_site(before), in_site(after))};
+}
+
+/// The names of the settings whose values differ and are read by a phone when it starts.
+std::vector<std::string> restarting(const EffectiveSettings& before, const EffectiveSettings& after) {
+  std::vector<std::string> names;
+  for (const PhoneSetting& setting : phone_settings()) {
+    const Effective* const was = before.find(setting.name);
+    const Effective* const is = after.find(setting.name);
+    const bool same = was == nullptr || is == nullptr ? was == is : was->value == is->value;
+    if (!same && setting.reach == Reach::kRestart) names.push_back(setting.name);
+  }
+  return names;
+}
+
+// Phones -------------------------------------------------------------------------------------------------------------
+
+PhoneAbilities::Key key_of(const ProfiledPhone& phone) {
+  if (phone.lsc_der.empty()) return PhoneAbilities::Key::kUnknown;
+  return ca::rsa_modulus(phone.lsc_der) ? PhoneAbilities::Key::kRsa : PhoneAbilities::Key::kEc;
+}
+
+PhoneAbilities abilities_of(const ProfiledPhone& phone) {
+  return {.device = phone.device.text(),
+          .model = phone.model,
+          .lsc = phone.lsc,
+          .lsc_key = key_of(phone),
+          .good_mic = phone.mic_in_time,
+          .install_open = phone.install_open,
+          .string_open = phone.string_open};
+}
+
+/// A phone as it would be.
+struct Prospective {
+  const ProfiledPhone& phone;
+  DeviceMode mode;
+  const EffectiveSettings& settings;
+};
+
+/// The mode that would be in effect in a mixed site.
+EffectiveMode mode_of(const Prospective& would) {
+  return effective_mode({.site = SiteMode::kMixed,
+                         .profile = would.mode,
+                         .blocked = would.phone.blocked,
+                         .lsc = would.phone.lsc,
+                         .good_mic = would.settings.allow_mic() && would.phone.mic_in_time});
+}
+
+/// What cannot work in this phone, with what cannot work in any with its settings.
+Findings findings_of(const Prospective& would, const Findings& in_any) {
+  Findings findings = check_combination(would.mode, would.settings, abilities_of(would.phone));
+  for (const Error& refusal : in_any.refusals) {
+    findings.refusals.push_back({refusal.reason, would.phone.device.text() + ": " + refusal.message});
+  }
+  return findings;
+}
+
+/// Refuses an operator what only an admin decides, of the phone's own values. The profile's are an admin's anyway.
+/// @param decided what was so before
+Status check_role(Role role, const Prospective& would, const std::vector<std::string>& decided) {
+  if (role == Role::kAdmin) return {};
+  for (const std::string& words : admins_decisions(would.mode, would.settings, Owner::kPhone)) {
+    if (std::find(decided.begin(), decided.end(), words) != decided.end()) continue;
+    return fail(Reason::kRoleDenied, would.phone.device.text() + ": " + words + " needs the role admin");
+  }
+  return {};
+}
+
+/// A phone's profile and its settings, as they are.
+class Profiled {
+ public:
+  Profiled(Transaction& tx, const SitePolicy& policy) : tx_(tx), policy_(policy) {}
+
+  Result<const Profile*> profile(std::int64_t id) {
+    const auto known = profiles_.find(id);
+    if (known != profiles_.end()) return &known->second;
+    CAPF_LET(auto found, tx_.profiles().find(id));
+    if (!found) return fail(Reason::kChangedMeanwhile, "a profile was removed meanwhile");
+    return &profiles_.emplace(id, *std::move(found)).first->second;
+  }
+  /// What an admin has decided already of the phone's own values.
+  Result<std::vector<std::string>> decided(const ProfiledPhone& phone) {
+    if (phone.settings.empty()) return std::vector<std::string>{};
+    CAPF_LET(const Profile* const its, profile(phone.profile_id));
+    return admins_decisions(its->mode, effective_settings(policy_, its->settings, phone.settings), Owner::kPhone);
+  }
+
+ private:
+  Transaction& tx_;
+  const SitePolicy& policy_;
+  std::map<std::int64_t, Profile> profiles_;
+};
+
+/// Judges the phones of a batch, one by one.
+class BatchCheck {
+ public:
+  BatchCheck(Transaction& tx, const SitePolicy& policy, Role role)
+      : policy_(policy), role_(role), profiled_(tx, policy) {}
+
+  /// Judges phones that are to have a profile; those that have it already are left. @param anyway see ApplyRequest
+  Result<ApplyAnswer> judge(const std::vector<ProfiledPhone>& phones, const Profile& profile, bool anyway) {
+    ApplyAnswer answer{.selected = static_cast<int>(phones.size())};
+    const EffectiveSettings common = settings_of(policy_, profile);
+    const Findings in_any = check_combination(profile.mode, common);
+    for (const ProfiledPhone& phone : phones) {
+      if (phone.profile_id == profile.id) continue;
+      ++answer.changed;
+      if (phone.settings.empty()) {
+        CAPF_TRY(judge_one({phone, profile.mode, common}, in_any, anyway, answer));
+      } else {
+        const EffectiveSettings own = effective_settings(policy_, profile.settings, phone.settings);
+        CAPF_TRY(judge_one({phone, profile.mode, own}, check_combination(profile.mode, own), anyway, answer));
+      }
+    }
+    return answer;
+  }
+
+ private:
+  Status judge_one(const Prospective& would, const Findings& in_any, bool anyway, ApplyAnswer& answer) {
+    const std::string device = would.phone.device.text();
+    const Findings found = findings_of(would, in_any);
+    for (const Error& refusal : found.refusals) {
+      if (refusal.reason == Reason::kNoCertificate && anyway) continue;
+      answer.problems.push_back({device, refusal.reason, refusal.message});
+    }
+    for (const std::string& words : found.warnings) answer.remarks.push_back({device, std::nullopt, words});
+    CAPF_LET(const auto decided, profiled_.decided(would.phone));
+    if (const Status may = check_role(role_, would, decided); !may) {
+      answer.problems.push_back({device, may.error().reason, may.error().message});
+    }
+    const EffectiveMode mode = mode_of(would);
+    if (mode.mode != would.mode && mode.reason != ModeReason::kBlocked) ++answer.waiting;
+    return {};
+  }
+
+  const SitePolicy& policy_;
+  const Role role_;
+  Profiled profiled_;
+};
+
+Status check_problems(const std::vector<PhoneFinding>& problems) {
+  if (problems.empty()) return {};
+  const PhoneFinding& first = problems.front();
+  const std::size_t more = problems.size() - 1;
+  return fail(*first.reason, "nothing was applied: " + first.message +
+                                 (more > 0 ? "; " + std::to_string(more) + " more problems" : ""));
+}
+
+/// Finds what is wrong with a whole batch, before anything is written: a rule that looks at several phones has its
+/// place here. The phones are locked, or it is a dry run.
+Result<ApplyAnswer> judge_batch(Transaction& tx, const SitePolicy& policy, Role role, const Profile& profile,
+                                std::span<const std::int64_t> ids, bool anyway) {
+  CAPF_LET(const std::vector<ProfiledPhone> phones, tx.profiles().phones(ids, true));
+  return BatchCheck(tx, policy, role).judge(phones, profile, anyway);
+}
+
+Result<Profile> held_profile(Transaction& tx, const std::string& name) {
+  CAPF_LET(auto profile, tx.profiles().hold(name));
+  if (!profile) return unknown_profile(name);
+  return *std::move(profile);
+}
+Result<Profile> locked_profile(Transaction& tx, const std::string& name) {
+  CAPF_TRY(tx.profiles().lock());
+  CAPF_LET(auto profile, tx.profiles().lock(name));
+  if (!profile) return unknown_profile(name);
+  return *std::move(profile);
+}
+/// With the count of its phones.
+Result<Profile> found_profile(Transaction& tx, const std::string& name) {
+  CAPF_LET(auto profile, tx.profiles().find(name));
+  if (!profile) return unknown_profile(name);
+  CAPF_LET(profile->phones, tx.profiles().count(profile->id));
+  return *std::move(profile);
+}
+
+Status check_revision(const Profile& profile, const ProfileChange& change) {
+  if (!change.revision || *change.revision == profile.revision) return {};
+  return fail(Reason::kChangedMeanwhile, "the profile " + profile.name + " was changed meanwhile: it is of revision " +
+                                             std::to_string(profile.revision) + " now, not " +
+                                             std::to_string(*change.revision));
+}
+
+/// The profile as a change leaves it. Errors: those of Profiles::set().
+Result<Profile> checked_change(const SitePolicy& policy, const Profile& before, const ProfileChange& change) {
+  CAPF_TRY(check_not_first(before));
+  CAPF_TRY(check_revision(before, change));
+  if (change.empty()) return fail(Reason::kInvalidRequest, "there is nothing to change");
+  CAPF_LET(Profile after, changed_profile(before, change));
+  CAPF_TRY(check_profile(policy, after));
+  return after;
+}
+
+}  // namespace
+
+Result<EffectiveSettings> settings_of(Transaction& tx, const SitePolicy& policy, std::int64_t phone_id) {
+  CAPF_LET(const auto phones, tx.profiles().phones(std::span(&phone_id, 1), false));
+  if (phones.empty()) return effective_settings(policy, {}, {});
+  CAPF_LET(const Profile* const profile, Profiled(tx, policy).profile(phones.front().profile_id));
+  return effective_settings(policy, profile->settings, phones.front().settings);
+}
+
+Result<ProfileView> Profiles::add(const Actor& actor, const NewProfile& wanted) {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<ProfileView> {
+    CAPF_TRY(tx.profiles().lock());
+    Profile base{.settings = fresh_profile_settings()};
+    if (!wanted.copy_of.empty()) {
+      CAPF_LET(base, held_profile(tx, wanted.copy_of));
+    }
+    CAPF_LET(Profile profile, changed_profile(std::move(base), wanted.change));
+    profile.name = wanted.name;
+    CAPF_TRY(check_profile(policy_, profile));
+    CAPF_TRY(tx.profiles().add(profile));
+    const std::string from = wanted.copy_of.empty() ? "" : "as " + wanted.copy_of + ", ";
+    CAPF_TRY(tx.audit().add(done(actor, "profile.add", profile.name,
+                                 from + "mode " + std::string(to_string(profile.mode)) +
+                                     (profile.settings.empty() ? "" : ", ") + capf::words_of(profile.settings))));
+    CAPF_LET(profile, found_profile(tx, wanted.name));
+    std::vector<std::string> warnings = warnings_of(policy_, profile);
+    return ProfileView{std::move(profile), std::move(warnings)};
+  });
+}
+
+Result<ProfileEffect> Profiles::set(const Actor& actor, const std::string& name, const ProfileChange& change) {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<ProfileEffect> {
+    CAPF_LET(const Profile before, locked_profile(tx, name));
+    CAPF_LET(const Profile after, checked_change(policy_, before, change));
+    CAPF_TRY(tx.profiles().set(after));
+    CAPF_TRY(tx.audit().add(done(actor, "profile.set", name, words_of(change))));
+    CAPF_LET(Profile now, found_profile(tx, name));
+    std::vector<std::string> warnings = warnings_of(policy_, now);
+    return ProfileEffect{{std::move(now), std::move(warnings)}};
+  });
+}
+
+Result<ProfileEffect> Profiles::check(const std::string& name, const ProfileChange& change) {
+  return in_read(database_, [&](Transaction& tx) -> Result<ProfileEffect> {
+    CAPF_LET(const Profile before, found_profile(tx, name));
+    CAPF_LET(Profile after, checked_change(policy_, before, change));
+    return effect_of(tx, before, std::move(after));
+  });
+}
+
+Result<ProfileEffect> Profiles::effect_of(Transaction& tx, const Profile& before, Profile after) const {
+  const EffectiveSettings was = settings_of(policy_, before);
+  const EffectiveSettings would = settings_of(policy_, after);
+  CAPF_LET(const SiteMode site, tx.profiles().site_mode());
+  CAPF_LET(const auto alike, tx.profiles().alike(before.id));
+  ProfileEffect effect;
+  effect.mode_changes = count_changes(alike, in_site(site), [&](const PhonesAlike& some) {
+    ModeFacts facts = in_site(site)(some);
+    facts.profile = after.mode;
+    facts.good_mic = would.allow_mic() && some.mic_in_time;
+    return facts;
+  });
+  if (const std::vector<std::string> names = restarting(was, would); !names.empty()) {
+    CAPF_LET(const std::int64_t own, tx.profiles().count_with_own(before.id, names));
+    effect.restarts = before.phones - own;
+  }
+  effect.view.warnings = warnings_of(policy_, after);
+  effect.view.profile = std::move(after);
+  return effect;
+}
+
+Result<Profile> Profiles::rename(const Actor& actor, const std::string& name, const std::string& new_name) {
+  CAPF_TRY(check_profile_name(new_name));
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<Profile> {
+    CAPF_LET(Profile profile, locked_profile(tx, name));
+    CAPF_TRY(check_not_first(profile));
+    CAPF_LET(const auto other, tx.profiles().find(new_name));
+    if (other) return fail(Reason::kProfileExists, "there is a profile \"" + new_name + "\" already");
+    profile.name = new_name;
+    CAPF_TRY(tx.profiles().set(profile));
+    CAPF_TRY(tx.audit().add(done(actor, "profile.rename", name, "to " + new_name)));
+    return found_profile(tx, new_name);
+  });
+}
+
+Status Profiles::remove(const Actor& actor, const std::string& name) {
+  return in_write(database_, actor, [&](Transaction& tx) -> Status {
+    CAPF_LET(const Profile profile, locked_profile(tx, name));
+    CAPF_TRY(check_not_first(profile));
+    CAPF_LET(const std::int64_t phones, tx.profiles().count(profile.id));
+    if (phones > 0) {
+      return fail(Reason::kProfileInUse, std::to_string(phones) + " phones have the profile " + name +
+                                             ": 'capfctl phone list --profile' shows them");
+    }
+    CAPF_TRY(tx.profiles().remove(profile.id));
+    return tx.audit().add(done(actor, "profile.remove", name));
+  });
+}
+
+Result<std::vector<Profile>> Profiles::list(const Page& page) {
+  return in_read(database_, [&](Transaction& tx) { return tx.profiles().list(page); });
+}
+
+Result<ProfileView> Profiles::show(const std::string& name) {
+  return in_read(database_, [&](Transaction& tx) -> Result<ProfileView> {
+    CAPF_LET(Profile profile, found_profile(tx, name));
+    std::vector<std::string> warnings = warnings_of(policy_, profile);
+    return ProfileView{std::move(profile), std::move(warnings)};
+  });
+}
+
+Result<ApplyAnswer> Profiles::apply(const Actor& actor, Role role, const Bulk& bulk, const ApplyRequest& request) {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<ApplyAnswer> {
+    CAPF_LET(const Profile profile, held_profile(tx, request.profile));
+    CAPF_LET(const Batch batch, take_batch(tx, bulk));
+    const std::vector<std::int64_t> ids = ids_of(batch.phones);
+    CAPF_LET(ApplyAnswer answer, judge_batch(tx, policy_, role, profile, ids, request.anyway));
+    CAPF_TRY(check_problems(answer.problems));
+    CAPF_LET(const auto changed, tx.profiles().apply(ids, profile.id));
+    std::vector<std::string> devices;
+    for (const SelectedPhone& phone : batch.phones) {
+      if (std::binary_search(changed.begin(), changed.end(), phone.id)) devices.push_back(phone.device.text());
+    }
+    CAPF_TRY(record(tx, actor, "profile.apply", devices, profile.name + (request.anyway ? ", anyway" : "")));
+    answer.changed = static_cast<int>(devices.size());
+    answer.next = batch.next;
+    return answer;
+  });
+}
+
+Result<ApplyAnswer> Profiles::check_apply(Role role, const Bulk& bulk, const ApplyRequest& request) {
+  return in_read(database_, [&](Transaction& tx) -> Result<ApplyAnswer> {
+    CAPF_LET(const auto profile, tx.profiles().find(request.profile));
+    if (!profile) return unknown_profile(request.profile);
+    CAPF_LET(const Preview preview, preview_batch(tx, bulk));
+    CAPF_LET(ApplyAnswer answer, judge_batch(tx, policy_, role, *profile, preview.ids, request.anyway));
+    answer.count = preview.count;
+    answer.next = preview.next;
+    return answer;
+  });
+}
+
+Result<OwnAnswer> Profiles::change_own(const Actor& actor, Role role, const Bulk& bulk, const OwnChange& change) {
+  if (change.set.empty() && change.unset.empty()) return fail(Reason::kInvalidRequest, "there is nothing to change");
+  CAPF_TRY(check_limits(change.set, policy_));
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<OwnAnswer> {
+    CAPF_LET(const Batch batch, take_batch(tx, bulk));
+    CAPF_LET(const auto phones, tx.profiles().phones(ids_of(batch.phones), true));
+    Profiled profiled(tx, policy_);
+    std::vector<std::pair<std::int64_t, Settings>> changed;
+    std::vector<std::string> devices;
+    for (const ProfiledPhone& phone : phones) {
+      Settings own = phone.settings;
+      CAPF_TRY(change_settings(change.set, change.unset, own));
+      if (own == phone.settings) continue;
+      CAPF_LET(const Profile* const profile, profiled.profile(phone.profile_id));
+      CAPF_LET(const auto decided, profiled.decided(phone));
+      const EffectiveSettings settings = effective_settings(policy_, profile->settings, own);
+      const Prospective would{phone, profile->mode, settings};
+      CAPF_TRY(check_role(role, would, decided));
+      Findings found = findings_of(would, check_combination(profile->mode, settings));
+      // The profile asks for a certificate, and not a value of the phone's own.
+      std::erase_if(found.refusals, [](const Error& each) { return each.reason == Reason::kNoCertificate; });
+      CAPF_TRY(found.status());
+      changed.emplace_back(phone.id, std::move(own));
+      devices.push_back(phone.device.text());
+    }
+    if (!changed.empty()) CAPF_TRY(tx.profiles().set_own(changed));
+    CAPF_TRY(record(tx, actor, "phone.set", devices, words_of(change.set, change.unset)));
+    return OwnAnswer{static_cast<int>(phones.size()), static_cast<int>(changed.size()), batch.next};
+  });
+}
+
+Result<PhoneSettings> Profiles::effective(const DeviceName& device) {
+  return in_read(database_, [&](Transaction& tx) -> Result<PhoneSettings> {
+    CAPF_LET(std::optional<Phone> phone, tx.phones().find(device));
+    if (!phone) return unknown_device(tx, device);
+    CAPF_LET(EffectiveSettings settings, service::settings_of(tx, policy_, phone->id));
+    return PhoneSettings{*std::move(phone), std::move(settings)};
+  });
+}
+
+Result<SiteMode> Profiles::site_mode() {
+  return in_read(database_, [](Transaction& tx) { return tx.profiles().site_mode(); });
+}
+
+Result<SiteModeEffect> Profiles::set_site_mode(const Actor& actor, SiteMode mode) {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<SiteModeEffect> {
+    CAPF_LET(const SiteMode before, tx.profiles().lock_site_mode());
+    if (before == mode) return SiteModeEffect{before};
+    CAPF_TRY(tx.profiles().set_site_mode(mode));
+    CAPF_TRY(tx.audit().add(done(actor, "site.security_mode", "",
+                                 std::string(to_string(mode)) + ", was " + std::string(to_string(before)))));
+    return SiteModeEffect{before};
+  });
+}
+
+Result<SiteModeEffect> Profiles::check_site_mode(SiteMode mode) {
+  return in_read(database_, [&](Transaction& tx) -> Result<SiteModeEffect> {
+    CAPF_LET(const SiteMode before, tx.profiles().site_mode());
+    return service::effect_of(tx, before, mode);
+  });
+}
+
+}  // namespace capf::service
