@@ -347,7 +347,7 @@ bool has_star(const Pattern& pattern) { return pattern.text().find('*') != std::
 
 // Properties ---------------------------------------------------------------------------------------------------------
 
-/// What a selection may ask: whether it does, the condition, and how an index finds the phones.
+/// A property of phones: whether a selection gives it, its condition, and how an index finds the phones.
 struct Property {
   bool (*given)(Selection);
   void (*add)(Conditions&, Selection, Look);
@@ -494,7 +494,7 @@ std::string common_prefix(const std::vector<Pattern>& patterns) {
   return prefix.substr(0, prefix.find('*'));
 }
 
-/// What a name must be to be on the page.
+/// The bounds of the names on a page.
 std::string name_bounds(Conditions& where, Selection selection, const std::optional<DeviceName>& after) {
   std::string bounds;
   const std::string prefix = common_prefix(selection.patterns);
@@ -509,7 +509,7 @@ std::string name_bounds(Conditions& where, Selection selection, const std::optio
 
 std::string all_of(const Texts& queries) {
   std::string text;
-  for (const std::string& query : queries) text += (text.empty() ? "select * from ((" : ") union all (") + query;
+  for (const std::string& query : queries) text += (text.empty() ? "select q.* from ((" : ") union all (") + query;
   return text + ")) q";
 }
 
