@@ -267,8 +267,10 @@ Texts walks_of(const std::set<std::string>& outcomes, const std::vector<AuthMode
   const std::set<AuthMode> different(auths.begin(), auths.end());
   Texts walks;
   for (const std::string& outcome : outcomes) {
-    if (outcome == "none" && auths.empty()) walks.push_back(with_outcome(outcome, "is null"));
-    if (outcome == "none") continue;
+    if (outcome == "none") {  // with a way to authenticate, no phone at all
+      walks.push_back(with_outcome(outcome, auths.empty() ? "is null" : "is null and false"));
+      continue;
+    }
     for (const AuthMode auth : kAuthModes) {
       if (auths.empty() || different.contains(auth))
         walks.push_back(with_outcome(outcome, "= '" + std::string(to_string(auth)) + "'"));

@@ -45,18 +45,20 @@ begin
   return null;
 end $$;
 
--- What these do comes with the indexes.
-create function pass_changed_operations(name text) returns void language sql as 'select';
-create function pass_changed_lscs(name text) returns void language sql as 'select';
+-- What it does comes with the indexes.
+create function pass_changed_rows(name text) returns void language sql as 'select';
 
 -- Each phone present has its rows from here on, so that a change of its operation or certificate only updates them. One
 -- trigger for a statement counts revisions, which locks the phones, and then keeps the rows.
 create function keep_phone_operations() returns trigger language plpgsql security definer
   set search_path = public, pg_temp as $$
+declare
+  phones integer;
 begin
   update phones set revision = revision + 1
     where id = any (array(select distinct phone_id from changed order by 1))
       and xmin <> pg_current_xact_id()::xid;
+  get diagnostics phones = row_count;
   if tg_op = 'INSERT' or exists (select from changed where finished_at is not null) then
     update phone_operations p
       set outcome = case when c.finished_at is null then 'open' else c.state end, operation_id = c.id, auth = c.auth,
@@ -64,9 +66,9 @@ begin
       from changed c where p.phone_id = c.phone_id and p.phone_id = any (array(select phone_id from changed))
         and (p.operation_id is null or p.operation_id <= c.id) and (tg_op = 'INSERT' or c.finished_at is not null);
   end if;
-  if (select count(*) from changed) > 100 then
-    perform pass_changed_operations(
-      (select min(device) from phones where id = any (array(select phone_id from changed))));
+  if phones > 100 then
+    perform pass_changed_rows(
+      (select min(p.device) from phones p where p.id = any (array(select phone_id from changed))));
   end if;
   return null;
 end $$;
@@ -88,19 +90,22 @@ end $$;
 
 create or replace function keep_phone_lscs() returns trigger language plpgsql security definer
   set search_path = public, pg_temp as $$
+declare
+  phones integer;
 begin
   update phones set revision = revision + 1
     where id = any (array(select distinct phone_id from changed order by 1))
       and xmin <> pg_current_xact_id()::xid;
+  get diagnostics phones = row_count;
   if exists (select from changed where confirmed_at is not null) then
     update phone_lscs l set lsc = n.lsc, not_after = n.not_after, issuer_id = n.issuer_id
       from (select distinct phone_id from changed where confirmed_at is not null) c, lsc_of_phone(c.phone_id) n
       where l.phone_id = c.phone_id and l.phone_id = any (array(select phone_id from changed))
         and (l.lsc, l.not_after, l.issuer_id) is distinct from (n.lsc, n.not_after, n.issuer_id);
-    if (select count(*) from changed) > 100 then
-      perform pass_changed_lscs(
-        (select min(device) from phones where id = any (array(select phone_id from changed))));
-    end if;
+  end if;
+  if phones > 100 then
+    perform pass_changed_rows(
+      (select min(p.device) from phones p where p.id = any (array(select phone_id from changed))));
   end if;
   return null;
 end $$;
@@ -230,21 +235,22 @@ create index concurrently phones_model_page on phones (model, device) include (i
 
 create index concurrently device_strings_locked on device_strings (locked_until) where locked_until is not null;
 
--- Rows that a bulk has changed leave entries in the index, which the next page would look up one by one. Whoever comes by
+-- Rows that a bulk has changed leave entries in the indexes, which the next page would look up one by one. Whoever comes by
 -- first marks those that nobody sees any more. A bulk goes on in the order of names, so that each batch comes by for the
 -- ones before it, with as many other entries as a page has.
-create or replace function pass_changed_operations(name text) returns void language sql set search_path = public, pg_temp as $$
+create or replace function pass_changed_rows(name text) returns void language sql
+  set search_path = public, pg_temp as $$
   select from unnest(array['open', 'succeeded', 'failed', 'expired', 'cancelled']) o (outcome),
     unnest(array['string', 'null', 'lsc', 'mic']) a (auth),
     lateral (select from phone_operations p where p.outcome = o.outcome and p.auth = a.auth and p.device < name
       order by p.device desc limit 100) f;
   select from (select from phone_operations where outcome = 'none' and auth is null and device < name
     order by device desc limit 100) f;
-$$;
-create or replace function pass_changed_lscs(name text) returns void language sql set search_path = public, pg_temp as $$
   select from unnest(array['none', 'valid', 'held', 'revoked']) v (lsc),
     lateral (select from phone_lscs l where l.lsc = v.lsc and l.device < name order by l.device desc limit 100) f;
 $$;
+
+drop index phone_lscs_lsc;
 
 drop index phone_lscs_issuer;
 

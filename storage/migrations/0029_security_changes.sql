@@ -178,9 +178,9 @@ declare
 begin
   select * into mark from security_ends where credential = 'lsc' for update;
   select array_agg(l) into ended from (
-    select * from phone_lscs where lsc = 'valid' and (lsc, not_after, phone_id) >
-        ('valid', least(mark.ended_at, now()), mark.phone_id) and not_after <= now()
-      order by lsc, not_after, phone_id limit largest) as l;
+    select * from phone_lscs where lsc = 'valid' and (not_after, phone_id) >
+        (least(mark.ended_at, now()), mark.phone_id) and not_after <= now()
+      order by not_after, phone_id limit largest) as l;
   if ended is null then
     return 0;
   end if;
@@ -256,9 +256,8 @@ begin
   return found;
 end $$;
 
--- In the order in which ends are told. It finds what the one before found, which was without the phone.
-create index concurrently phone_lscs_lsc_end on phone_lscs (lsc, not_after, phone_id);
-
-drop index phone_lscs_lsc;
+-- In the order in which ends are told. A page of a status, which names no end, cannot take it.
+create index concurrently phone_lscs_valid_end on phone_lscs (not_after, phone_id)
+  where lsc = 'valid' and not_after is not null;
 
 create index concurrently phone_mics_end on phone_mics (not_after, phone_id);
