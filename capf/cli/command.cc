@@ -153,9 +153,9 @@ Option yes_option() { return {"--yes", Option::Kind::kFlag, "do not ask"}; }
 
 std::vector<Command> all_commands() {
   std::vector<Command> all;
-  for (auto group :
-       {phone_commands, digest_commands, address_commands, operation_commands, certificate_commands, issuer_commands,
-        wire_commands, trust_commands, administrator_commands, site_commands, monitor_commands, check_commands}) {
+  for (auto group : {phone_commands, digest_commands, digest_export_commands, address_commands, operation_commands,
+                     certificate_commands, issuer_commands, wire_commands, trust_commands, administrator_commands,
+                     site_commands, monitor_commands, check_commands}) {
     for (Command& command : group()) all.push_back(std::move(command));
   }
   all.push_back({"completion bash",

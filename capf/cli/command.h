@@ -98,6 +98,7 @@ Option limit_option();
 Option yes_option();
 
 std::vector<Command> phone_commands();
+std::vector<Command> digest_export_commands();
 std::vector<Command> address_commands();
 std::vector<Command> digest_commands();
 std::vector<Command> operation_commands();

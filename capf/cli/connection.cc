@@ -144,7 +144,7 @@ capf::Status Connection::watch(std::string cursor, const std::function<bool(cons
   }
 }
 
-capf::Status Connection::export_digest_users(const std::function<capf::Status(const v1::DigestExportRow&)>& each) {
+capf::Status Connection::export_digest_users(const std::function<capf::Status(v1::DigestExportRow&)>& each) {
   CAPF_TRY(connect());
   grpc::ClientContext context;
   context.set_deadline(until(kStreamDeadline));

@@ -74,7 +74,7 @@ class Connection {
   /// lasted an hour is continued where it ended.
   capf::Status watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each);
   /// Calls `each` for every row of the export of digest users, until it fails.
-  capf::Status export_digest_users(const std::function<capf::Status(const v1::DigestExportRow&)>& each);
+  capf::Status export_digest_users(const std::function<capf::Status(v1::DigestExportRow&)>& each);
   /// The health of each server of the place, all asked at the same time. Errors: those of find_endpoint().
   Result<std::vector<Health>> health();
   /// From now on all calls together, with connecting, must end within this time.
