@@ -45,7 +45,8 @@ struct Desk {
 };
 
 Request post(const std::string& json) {
-  return {.method = "POST", .path = "/call-status", .content_type = "application/json", .body = {json.begin(), json.end()}};
+  return {
+      .method = "POST", .path = "/call-status", .content_type = "application/json", .body = {json.begin(), json.end()}};
 }
 
 }  // namespace
@@ -58,12 +59,14 @@ TEST_CASE("a dial plan asks of a device by GET, and of a call by POST") {
   CHECK(answer.body == "{\"call-status\": \"SEP1\"}\n");
   CHECK(desk.get("device=%53%45P1").body == "{\"call-status\": \"SEP1\"}\n");
   CHECK(desk.ask(post("[]")).body == "{\"call-status\": \"[]\"}\n");
-  CHECK(desk.metrics.text().find("capf_requests_total{method=\"http/call-status\",outcome=\"OK\"} 3") != std::string::npos);
+  CHECK(desk.metrics.text().find("capf_requests_total{method=\"http/call-status\",outcome=\"OK\"} 3") !=
+        std::string::npos);
 }
 
 TEST_CASE("what is no question is refused in JSON, before anybody is asked") {
   Desk desk;
-  for (const char* query : {"", "device=", "device", "x=SEP1", "device=a&device=b", "device=%", "device=%5", "device=%5g"}) {
+  for (const char* query :
+       {"", "device=", "device", "x=SEP1", "device=a&device=b", "device=%", "device=%5", "device=%5g"}) {
     CAPTURE(query);
     CHECK(desk.get(query).status == 400);
   }
