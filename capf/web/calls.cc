@@ -10,6 +10,7 @@
 // clang-format on
 
 #include "capf/base/bytes.h"
+#include "capf/base/endpoint.h"
 #include "capf/base/log.h"
 #include "capf/base/utf8.h"
 
@@ -182,11 +183,13 @@ struct CallDesk::State {
   }
 
   Result<std::string> classify(const Waiting& item) {
-    Actor actor{ActorKind::kSystem, "call-status", item.request.peer.to_string()};
-    if (item.request.certificate) {
-      CAPF_LET(actor, status.recognise(*item.request.certificate, item.request.peer));
+    const Request& request = item.request;
+    if (request.certificate) {
+      CAPF_LET(const Actor actor, status.recognise(*request.certificate, request.peer));
+      return status.classify(actor, item.question);
     }
-    return status.classify(actor, item.question);
+    if (!Endpoint{request.peer}.is_loopback()) return fail(Reason::kClientCertificateRequired);
+    return status.classify({ActorKind::kSystem, "call-status", request.peer.to_string()}, item.question);
   }
 
   const CallStatus status;

@@ -44,6 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const BytesView octets(data + 1, size - 1);
   web::Request request;
   request.path = "/call-status";
+  request.peer = *Address::parse("127.0.0.1");
   request.method = data[0] % 2 == 0 ? "POST" : "GET";
   if (request.method == "POST") {
     request.content_type = "application/json";

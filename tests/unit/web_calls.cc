@@ -33,7 +33,8 @@ struct Desk {
     };
   }
 
-  Response ask(const Request& request) {
+  Response ask(Request request, const char* peer = "127.0.0.1") {
+    request.peer = Address::parse(peer).value();
     std::promise<Response> answer;
     desk.route()(request, [&](Response response) { answer.set_value(std::move(response)); });
     return answer.get_future().get();
@@ -96,8 +97,10 @@ TEST_CASE("an error has its status, and its words are JSON whatever is in them")
   CHECK(broken.body.find("memory") == std::string::npos);
 }
 
-TEST_CASE("a client certificate is judged for each question") {
+TEST_CASE("a client certificate is judged for each question, and nobody beyond this machine goes without one") {
   Desk desk;
+  CHECK(desk.ask(post("{}"), "::1").status == 200);
+  CHECK(desk.ask(post("{}"), "192.0.2.1").body.find("CLIENT_CERTIFICATE_REQUIRED") != std::string::npos);
   Request request = post("{}");
   request.certificate = Sha256{};
   CHECK(desk.ask(request).body == "{\"pbx\": \"{}\"}\n");
@@ -123,7 +126,9 @@ TEST_CASE("more questions than may wait are refused at once, and those that wait
     const std::lock_guard lock(mutex);
     statuses.push_back(response.status);
   };
-  for (int i = 0; i < 4; ++i) desk.route()(post("{}"), note);
+  Request request = post("{}");
+  request.peer = Address::parse("127.0.0.1").value();
+  for (int i = 0; i < 4; ++i) desk.route()(request, note);
   {
     const std::lock_guard lock(mutex);
     CHECK(statuses == std::vector{503});
