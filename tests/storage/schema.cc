@@ -1,8 +1,8 @@
 #include <cstdlib>
 #include <thread>
 
-#include "capf/domain/call_store.h"
 #include "capf/domain/audit_store.h"
+#include "capf/domain/call_store.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/digest_store.h"
 #include "capf/domain/operation_store.h"
