@@ -38,8 +38,9 @@ const Statement kList{
         kModeFacts +
         " from phones p join profiles f on f.id = p.profile_id where p.id = c.phone_id limit 1) n on true "
         "order by c.xid, c.id"};
-const Statement kExpired{"security_changes_expired",
-                         "select (xid, id) > ($1::text::xid8, $2::bigint) from security_changes_deleted where only_one"};
+const Statement kExpired{
+    "security_changes_expired",
+    "select (xid, id) > ($1::text::xid8, $2::bigint) from security_changes_deleted where only_one"};
 const Statement kTellEnds{"security_changes_tell_ends",
                           "select greatest(tell_ended_lscs($1::int), tell_ended_mics($1::int))"};
 const Statement kForget{"security_changes_forget",
