@@ -82,12 +82,6 @@ struct Health {
 };
 /// Critical where no server serves; a warning where one of several does not, or is missed by another, where lines are
 /// mixed, and where one warns. @param verbose names all of them.
-  Result<std::string> status;           ///< grpc.health.v1's word
-  std::string why;                      ///< of one that does not serve: "CLOCK_SKEW: …"; empty where it does not tell
-  std::vector<std::string> silent{};    ///< servers of the site that it misses: "capf2.example:812:0a1b2c3d since …"
-};
-/// Critical where no server serves; a warning where one of several does not, or is missed by another, or where one
-/// warns. @param verbose names all of them.
 Verdict judge_health(const std::vector<Health>& servers, bool verbose);
 
 /// The verdict of a failed check: critical where the server is not there or cannot serve, or else unknown.

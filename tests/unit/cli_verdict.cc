@@ -145,6 +145,8 @@ TEST_CASE("mixed lines are a warning, those by profiles and those in effect apar
   CHECK(two.words ==
         "2 of 2 servers serve; 3 shared lines have encrypted devices and others in effect, see 'capfctl line list "
         "--mixed'");
+}
+
 TEST_CASE("what a server warns of is a warning, told once") {
   const std::vector<std::string> warnings{"1 phone asks for digest and has no digest user"};
   CHECK(judge_health({{"a:1", "SERVING", {}, {}, warnings}, {"b:2", "SERVING", {}, {}, warnings}}, false).line() ==
