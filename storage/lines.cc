@@ -1,6 +1,6 @@
 #include "storage/lines.h"
 
-#include "storage/modes.h"
+#include "storage/mode_facts.h"
 
 namespace capf::storage {
 namespace {
@@ -20,21 +20,12 @@ Line read(Columns& columns) {
   return line;
 }
 
-// Of a phone p with its profile f and its LSC c.
-const std::string kFacts = site_mode() + ", f.mode, p.removed_at is not null, p.blocked_at is not null, " +
-                           lsc_status("c") + ", (" + allows_mic("f") + ") and " + mic_in_time("p");
-
 LineMember read_member(Columns& columns) {
   const std::int64_t line = columns.number();
   const std::int64_t phone = columns.number();
   const std::int64_t profile = columns.number();
   LineMember member{line, phone, profile, columns.device(), {}};
-  member.facts.site = columns.word(parse_site_mode);
-  member.facts.profile = columns.word(parse_device_mode);
-  member.facts.removed = columns.boolean();
-  member.facts.blocked = columns.boolean();
-  member.facts.lsc = columns.word(parse_lsc_status);
-  member.facts.good_mic = columns.boolean();
+  member.facts = read_mode_facts(columns);
   return member;
 }
 
@@ -65,9 +56,9 @@ const Statement kLockModes{"lines_lock_modes", "select pg_advisory_xact_lock" + 
 const Statement kMembers{"lines_members",
                          "select m.* from unnest($1::bigint[]) asked (id) cross join lateral (select m.line_id, p.id, "
                          "p.profile_id, p.device, " +
-                             kFacts +
+                             kModeFacts +
                              " from line_members m join phones p on p.id = m.phone_id "
-                             "join profiles f on f.id = p.profile_id left join phone_lscs c on c.phone_id = p.id "
+                             "join profiles f on f.id = p.profile_id "
                              "where m.line_id = asked.id offset 0) m order by 1, m.device || ''"};
 const Statement kNeighbours{
     "lines_neighbours", "select distinct o.phone_id from " + kLinesOfPhones +
