@@ -7,7 +7,7 @@
 
 namespace capf::storage {
 
-/// What the mode in effect of a phone p with the profile f depends on, as columns: "s.mode, f.mode, …". They are never
+/// The facts of the mode in effect of a phone p with the profile f, as columns: "s.mode, f.mode, …". They are never
 /// null.
 inline const std::string kModeFacts =
     "(select mode from site_security where only_one) as site_mode, f.mode as profile_mode, p.removed_at is not null as "

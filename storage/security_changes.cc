@@ -24,7 +24,7 @@ SecurityChange read(Columns& columns) {
   return change;
 }
 
-// What a change is about is looked up by its id, for the changes of the page alone.
+// The subject of a change is looked up by its id, for the changes of the page alone.
 const Statement kList{
     "security_changes_list",
     "select c.xid, c.id, microseconds(c.at), c.kind, coalesce(c.profile_id, n.profile_id, 0), coalesce(n.profile, "

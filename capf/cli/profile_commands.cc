@@ -78,7 +78,7 @@ Result<int> set(const Arguments& arguments, Connection& server) {
     if (const auto code = confirm(arguments, question, "this is for " + phones)) return *code;
   }
   request.set_dry_run(false);
-  // Nobody else has changed what was looked at.
+  // The profile is still as it was looked at.
   if (!arguments.has("--revision")) request.set_expected_revision(effect.profile().revision());
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), to_json(response.profile()));
@@ -121,7 +121,7 @@ Result<int> remove(const Arguments& arguments, Connection& server) {
 
 // Applying -----------------------------------------------------------------------------------------------------------
 
-/// What a first pass over the phones has found.
+/// The findings of a first pass over the phones.
 struct ApplyFound {
   ChosenCount count;
   v1::ApplyProfileResponse sum;

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 8> kReasonWords{"NONE",
                                                        "CERTIFICATE_REVOKED",
                                                        "CERTIFICATE_HELD"};
 
-/// What keeps a phone with this LSC from being secure.
+/// The fault of an LSC that keeps its phone from being secure.
 ModeReason fault_of(LscStatus lsc) {
   switch (lsc) {
     case LscStatus::kNone: return ModeReason::kNoCertificate;

@@ -24,7 +24,7 @@ Status check_not_first(const Profile& profile) {
               "the profile " + profile.name + " is there from the start and stays as it is: copy it to another name");
 }
 
-/// What a profile says to phones that have no values of their own.
+/// The settings of a phone with this profile and no values of its own.
 EffectiveSettings settings_of(const SitePolicy& policy, const Profile& profile) {
   return effective_settings(policy, profile.settings, {});
 }
@@ -147,7 +147,7 @@ EffectiveMode mode_of(const Prospective& would) {
                          .good_mic = would.settings.allow_mic() && would.phone.mic_in_time});
 }
 
-/// What cannot work in this phone, with what cannot work in any with its settings.
+/// The faults in this phone, with those that any phone with its settings has.
 Findings findings_of(const Prospective& would, const Findings& in_any) {
   Findings findings = check_combination(would.mode, would.settings, abilities_of(would.phone));
   for (const Error& refusal : in_any.refusals) {
@@ -179,7 +179,7 @@ class Profiled {
     if (!found) return fail(Reason::kChangedMeanwhile, "a profile was removed meanwhile");
     return &profiles_.emplace(id, *std::move(found)).first->second;
   }
-  /// What an admin has decided already of the phone's own values.
+  /// The phone's own values that an admin has decided already.
   Result<std::vector<std::string>> decided(const ProfiledPhone& phone) {
     if (phone.settings.empty()) return std::vector<std::string>{};
     CAPF_LET(const Profile* const its, profile(phone.profile_id));

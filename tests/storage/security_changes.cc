@@ -1,5 +1,5 @@
-// What a SIP server hears of security: which change of what writes a row, in which order they are read, what the time
-// brings, and how long they are kept.
+// Changes of security as a SIP server hears them: which change of what writes a row, in which order they are read, what
+// the time brings, and how long they are kept.
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -33,7 +33,9 @@ struct Phones {
     set("profile_id = 2", "device <> 'SEP1'");
     told();
   }
-  void set(const std::string& what, const std::string& of) const { fresh.sql("update phones set " + what + " where " + of); }
+  void set(const std::string& what, const std::string& of) const {
+    fresh.sql("update phones set " + what + " where " + of);
+  }
   void lscs(const std::string& what, const std::string& of) const {
     fresh.sql("update certificates set " + what + " where phone_id in (select id from phones where " + of + ")");
   }
@@ -43,7 +45,7 @@ struct Phones {
     if (!read.empty()) cursor = read.back().cursor;
     return read;
   }
-  /// What is new since the last call: "SEP2 CERTIFICATE_CONFIRMED encrypted; …", by device.
+  /// The news since the last call: "SEP2 CERTIFICATE_CONFIRMED encrypted; …", by device.
   std::string told() {
     std::vector<std::string> lines;
     for (const SecurityChange& change : changes()) {
@@ -172,8 +174,10 @@ TEST_CASE("a MIC counts for a profile that takes it, until it ends or is forgott
   Phones site;
   const auto shows = [&](const std::string& name, const std::string& end) {
     site.set("mic_sha256 = sha256('" + name + "')", "device = '" + name + "'");
-    site.fresh.sql("insert into phone_mics (phone_id, sha256, der, not_before, not_after) select id, mic_sha256, '0', "
-                   "now() - interval '1 day', now() + interval '" + end + "' from phones where device = '" + name + "'");
+    site.fresh.sql(
+        "insert into phone_mics (phone_id, sha256, der, not_before, not_after) select id, mic_sha256, '0', "
+        "now() - interval '1 day', now() + interval '" +
+        end + "' from phones where device = '" + name + "'");
   };
   shows("SEP2", "1 hour");
   CHECK(site.told().empty());
@@ -197,7 +201,8 @@ TEST_CASE("digest users are told by phone, by user, or all of them") {
       "insert into digest_site (realm) values ('one'); insert into digest_users (name, password) values "
       "('anna', decode(repeat('01', 40), 'hex')), ('bert', decode(repeat('01', 40), 'hex'))");
   CHECK(site.told().empty());
-  site.fresh.sql("insert into phone_digest (phone_id, user_id) select id, 1 from phones where device in ('SEP1', 'SEP2')");
+  site.fresh.sql(
+      "insert into phone_digest (phone_id, user_id) select id, 1 from phones where device in ('SEP1', 'SEP2')");
   CHECK(site.told() == "SEP1 digest_user_changed anna nonsecure; SEP2 digest_user_changed anna nonsecure");
   const std::string of_first = " where phone_id = (select id from phones where device = 'SEP1')";
   site.fresh.sql("update phone_digest set login_id = 2, login_at = now()" + of_first);
@@ -219,8 +224,9 @@ TEST_CASE("a reader of security loses no change of a transaction that ends late"
   in(*site.database, [&](Transaction& slow) {
     const std::vector<std::int64_t> ids{good(slow.phones().find(device("SEP2")))->id};
     good(slow.phones().lock_all(ids));
-    written(slow, ids.front(), {RevokeCertificate{good(slow.certificates().of_phone(ids.front(), 1)).front().id,
-                                                  RevocationReason::kUnspecified}});
+    written(slow, ids.front(),
+            {RevokeCertificate{good(slow.certificates().of_phone(ids.front(), 1)).front().id,
+                               RevocationReason::kUnspecified}});
     site.set("blocked_at = now()", "device = 'SEP3'");
     CHECK(site.told().empty());  // it may not be passed by
   });
@@ -242,7 +248,8 @@ TEST_CASE("a cursor behind which changes are deleted has expired, and no other o
   site.changes();
   const ChangeCursor last = site.cursor;
   const auto forget = [&](int limit) {
-    return good(in_write(*site.database, [&](Transaction& tx) { return tx.security_changes().forget(hours(24), limit); }));
+    return good(
+        in_write(*site.database, [&](Transaction& tx) { return tx.security_changes().forget(hours(24), limit); }));
   };
   const auto reason_from = [&](const ChangeCursor& cursor) {
     const auto read = in_read(*site.database, [&](Transaction& tx) { return tx.security_changes().list(cursor, 10); });
