@@ -42,8 +42,8 @@ Looked read_looked(Columns& columns) {
 }
 
 // A line's devices are put together by their state, of which there are a few dozen, so that a call of many long lines
-// has a short answer. Each part is found by an index, for one party after the other. The planner does not see the arrays,
-// so that a session soon keeps one plan for any number of parties: planning takes longer than looking.
+// has a short answer. Each part is found by an index, for one party after the other. The planner does not see the
+// arrays, so that a session soon keeps one plan for any number of parties: planning takes longer than looking.
 const Statement kLook{
     "calls_look",
     "with given as materialized (select $1::text[] as kinds, $2::text[] as names, $3::text[] as answered_by, "
@@ -89,8 +89,8 @@ const Statement kTrust{"calls_trust",
                        "values ($1::text, $2::text, $3::text, $4::text) on conflict (kind, name) do update "
                        "set level = excluded.level, changed_at = now(), changed_by = excluded.changed_by "
                        "where t.level <> excluded.level"};
-const Statement kDistrust{"calls_distrust",
-                          "delete from trusted_parties where kind = $1::text and name = $2::text returning " + kTrusted};
+const Statement kDistrust{
+    "calls_distrust", "delete from trusted_parties where kind = $1::text and name = $2::text returning " + kTrusted};
 const Statement kListTrusted{
     "calls_list_trusted",
     "select " + kTrusted + " from trusted_parties where id > $1::bigint order by id limit $2::int"};

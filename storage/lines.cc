@@ -1,5 +1,7 @@
 #include "storage/lines.h"
 
+#include "storage/mode_facts.h"
+
 namespace capf::storage {
 namespace {
 
@@ -18,25 +20,12 @@ Line read(Columns& columns) {
   return line;
 }
 
-constexpr Column<ModeFacts> kFacts[]{
-    {"s.mode", into<&ModeFacts::site, word<parse_site_mode>>},
-    {"f.mode", into<&ModeFacts::profile, word<parse_device_mode>>},
-    {"p.removed_at is not null", into<&ModeFacts::removed, &Columns::boolean>},
-    {"p.blocked_at is not null", into<&ModeFacts::blocked, &Columns::boolean>},
-    {"case when c.lsc = 'valid' and c.not_after < now() then 'expired' else coalesce(c.lsc, 'none') end",
-     into<&ModeFacts::lsc, word<parse_lsc_status>>},
-    {"f.settings ->> 'allow_mic' is not distinct from 'on' and exists (select from phone_mics i where i.phone_id = "
-     "p.id "
-     "and i.sha256 = p.mic_sha256 and i.not_after >= now())",
-     into<&ModeFacts::good_mic, &Columns::boolean>},
-};
-
 LineMember read_member(Columns& columns) {
   const std::int64_t line = columns.number();
   const std::int64_t phone = columns.number();
   const std::int64_t profile = columns.number();
   LineMember member{line, phone, profile, columns.device(), {}};
-  read_columns(kFacts, columns, member.facts);
+  member.facts = read_mode_facts(columns);
   return member;
 }
 
@@ -64,14 +53,13 @@ const Statement kOfProfile{
 const std::string kModes = "(hashtext('capf'), hashtext('profile_modes'))";
 const Statement kHoldModes{"lines_hold_modes", "select pg_advisory_xact_lock_shared" + kModes};
 const Statement kLockModes{"lines_lock_modes", "select pg_advisory_xact_lock" + kModes};
-const Statement kMembers{
-    "lines_members",
-    "select m.* from unnest($1::bigint[]) asked (id) cross join lateral (select m.line_id, p.id, "
-    "p.profile_id, p.device, " +
-        list_of(kFacts) +
-        " from line_members m join phones p on p.id = m.phone_id "
-        "join profiles f on f.id = p.profile_id left join phone_lscs c on c.phone_id = p.id "
-        "cross join site_security s where m.line_id = asked.id offset 0) m order by 1, m.device || ''"};
+const Statement kMembers{"lines_members",
+                         "select m.* from unnest($1::bigint[]) asked (id) cross join lateral (select m.line_id, p.id, "
+                         "p.profile_id, p.device, " +
+                             kModeFacts +
+                             " from line_members m join phones p on p.id = m.phone_id "
+                             "join profiles f on f.id = p.profile_id "
+                             "where m.line_id = asked.id offset 0) m order by 1, m.device || ''"};
 const Statement kNeighbours{
     "lines_neighbours", "select distinct o.phone_id from " + kLinesOfPhones +
                             " m cross join lateral (select phone_id from line_members where line_id = m.line_id "

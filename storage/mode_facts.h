@@ -7,10 +7,11 @@
 
 namespace capf::storage {
 
-/// What the mode in effect of a phone p with the profile f depends on, as columns: "s.mode, f.mode, …". They are never
+/// The facts of the mode in effect of a phone p with the profile f, as columns: "s.mode, f.mode, …". They are never
 /// null.
 inline const std::string kModeFacts =
-    "(select mode from site_security where only_one) as site_mode, f.mode as profile_mode, p.removed_at is not null as removed, "
+    "(select mode from site_security where only_one) as site_mode, f.mode as profile_mode, p.removed_at is not null as "
+    "removed, "
     "p.blocked_at is not null as blocked, coalesce((select case when lsc = 'valid' and not_after < now() then "
     "'expired' else lsc end from phone_lscs where phone_id = p.id), 'none') as lsc, f.settings @> '{\"allow_mic\": "
     "\"on\"}' and exists (select from phone_mics where phone_id = p.id and sha256 = p.mic_sha256 and now() between "

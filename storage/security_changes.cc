@@ -24,7 +24,7 @@ SecurityChange read(Columns& columns) {
   return change;
 }
 
-// What a change is about is looked up by its id, for the changes of the page alone.
+// The subject of a change is looked up by its id, for the changes of the page alone.
 const Statement kList{
     "security_changes_list",
     "select c.xid, c.id, microseconds(c.at), c.kind, coalesce(c.profile_id, n.profile_id, 0), coalesce(n.profile, "
@@ -38,8 +38,9 @@ const Statement kList{
         kModeFacts +
         " from phones p join profiles f on f.id = p.profile_id where p.id = c.phone_id limit 1) n on true "
         "order by c.xid, c.id"};
-const Statement kExpired{"security_changes_expired",
-                         "select (xid, id) > ($1::text::xid8, $2::bigint) from security_changes_deleted where only_one"};
+const Statement kExpired{
+    "security_changes_expired",
+    "select (xid, id) > ($1::text::xid8, $2::bigint) from security_changes_deleted where only_one"};
 const Statement kTellEnds{"security_changes_tell_ends",
                           "select greatest(tell_ended_lscs($1::int), tell_ended_mics($1::int))"};
 const Statement kForget{"security_changes_forget",

@@ -104,10 +104,12 @@ const Statement kCountModes{
     "summary_count_modes",
     "with part as materialized (select id, profile_id from phones where profile_id <> 1 and "
     "(profile_id, id) > ($1::bigint, $2::bigint) order by profile_id, id limit $3::int), "
-    "their as (select site_mode, profile_mode, removed, blocked, lsc, good_mic, without from part cross join lateral (select " +
+    "their as (select site_mode, profile_mode, removed, blocked, lsc, good_mic, without from part cross join lateral "
+    "(select " +
         kModeFacts +
         ", coalesce((select settings ->> 'digest' from phone_settings where phone_id = p.id), f.settings ->> 'digest', "
-        "'off') = 'on' and not exists (select from phone_digest where phone_id = p.id) as without from phones p join profiles f on f.id = p.profile_id where p.id = part.id limit 1) n) "
+        "'off') = 'on' and not exists (select from phone_digest where phone_id = p.id) as without from phones p join "
+        "profiles f on f.id = p.profile_id where p.id = part.id limit 1) n) "
         "select site_mode, profile_mode, removed, blocked, lsc, good_mic, count(*), count(*) filter (where without), "
         "(select profile_id from part order by profile_id desc, id desc limit 1), "
         "(select id from part order by profile_id desc, id desc limit 1) "

@@ -47,8 +47,9 @@ struct Metrics::Series {
                                      .Register(registry);
   Family<Counter>& refusals = counters(registry, "capf_refusals_total",
                                        "Callers refused before they had proven who they are, by the true reason.");
-  Family<Counter>& observed = counters(registry, "capf_observed_certificates_refused_total",
-                                       "Certificates of devices that SIP servers saw and that do not count, by reason.");
+  Family<Counter>& observed =
+      counters(registry, "capf_observed_certificates_refused_total",
+               "Certificates of devices that SIP servers saw and that do not count, by reason.");
   Counter& unwritten = counters(registry, "capf_lscs_unwritten_total",
                                 "LSCs that were signed and could not be stored: no phone has got them.")
                            .Add({});

@@ -25,7 +25,7 @@ struct Cell {
 
 /// 32 octets.
 Secret generate_secrets_key(Botan::RandomNumberGenerator& random);
-/// What the database keeps of a key, to know it again: nothing of the key follows from it.
+/// A digest by which the database knows a key again: nothing of the key follows from it.
 /// Errors: INVALID_CONFIGURATION unless it has 32 octets.
 Result<Sha256> check_value_of(const Secret& key);
 

@@ -11,7 +11,8 @@ namespace capf::cli {
 namespace {
 
 const std::map<std::string, void (*)(v1::CallParty&, const std::string&)> kSeen{
-    {"transport", [](v1::CallParty& party, const std::string& value) { party.mutable_observed()->set_transport(value); }},
+    {"transport",
+     [](v1::CallParty& party, const std::string& value) { party.mutable_observed()->set_transport(value); }},
     {"cipher", [](v1::CallParty& party, const std::string& value) { party.mutable_observed()->set_cipher(value); }},
     {"audio", [](v1::CallParty& party, const std::string& value) { party.mutable_observed()->set_audio(value); }},
     {"video", [](v1::CallParty& party, const std::string& value) { party.mutable_observed()->set_video(value); }},
@@ -47,7 +48,7 @@ std::optional<std::string> take_observed(const std::string& observed, v1::Classi
   return std::nullopt;
 }
 
-Json to_json(const v1::ClassifiedParty& party) {
+Json party_json(const v1::ClassifiedParty& party) {
   Json::Array reasons;
   for (const std::string& reason : party.reasons()) reasons.emplace_back(reason);
   return Json::Object{{"party", party.party()},
@@ -58,17 +59,15 @@ Json to_json(const v1::ClassifiedParty& party) {
                       {"admitted", party.admitted()}};
 }
 
-Json to_json(const v1::ClassifyCallResponse& call) {
+Json call_json(const v1::ClassifyCallResponse& call) {
   Json::Array parties;
-  for (const v1::ClassifiedParty& party : call.parties()) parties.push_back(to_json(party));
-  Json::Object object{{"level", call.level()},
-                      {"icon", call.icon()},
-                      {"call_info", call.call_info()},
-                      {"parties", std::move(parties)}};
+  for (const v1::ClassifiedParty& party : call.parties()) parties.push_back(party_json(party));
+  Json::Object object{
+      {"level", call.level()}, {"icon", call.icon()}, {"call_info", call.call_info()}, {"parties", std::move(parties)}};
   if (call.has_barge()) {
     object.emplace_back("barge", Json::Object{{"allowed", call.barge().allowed()},
                                               {"level_after", call.barge().level_after()},
-                                              {"party", to_json(call.barge().party())}});
+                                              {"party", party_json(call.barge().party())}});
   }
   if (!call.minimum().empty()) object.emplace_back("minimum", call.minimum());
   return object;
@@ -83,7 +82,7 @@ Result<int> call_status(const Arguments& arguments, Connection& server) {
   }
   request.set_minimum(arguments.text("--minimum"));
   CAPF_LET(const auto response, server.call(request));
-  show(std::cout, arguments.format(), to_json(response));
+  show(std::cout, arguments.format(), call_json(response));
   return 0;
 }
 
@@ -122,7 +121,8 @@ std::vector<Command> call_commands() {
        "capfctl call-status SEP001122334455 line:1001 --observed SEP001122334455,transport=tls,audio=srtp",
        {{"PARTY", Option::Kind::kText, "a device, line:NAME, trunk:NAME or bridge:NAME", true, true},
         {"--observed", Option::Kind::kText,
-         "what the SIP server saw of a party: its name, then any of ,transport=udp|tcp|tls ,cipher=null ,audio=none|rtp|srtp "
+         "what the SIP server saw of a party: its name, then any of ,transport=udp|tcp|tls ,cipher=null "
+         ",audio=none|rtp|srtp "
          ",video=… ,certificate=SHA256 ,answered-by=DEVICE (of a line)",
          false, true},
         {"--barge", Option::Kind::kText, "who would like to come into the call"},

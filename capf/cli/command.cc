@@ -151,6 +151,11 @@ Option limit_option() { return {"--limit", Option::Kind::kNumber, "stop after so
 
 Option yes_option() { return {"--yes", Option::Kind::kFlag, "do not ask"}; }
 
+Option allow_mixed_option() {
+  return {"--allow-mixed", Option::Kind::kFlag,
+          "encrypted devices beside others on a line, from now on; it is on record"};
+}
+
 std::vector<Command> all_commands() {
   std::vector<Command> all;
   for (auto group :

@@ -96,6 +96,7 @@ Result<int> run_capfd(const std::string& command, const std::vector<std::string>
 Option output_option();
 Option limit_option();
 Option yes_option();
+Option allow_mixed_option();
 
 std::vector<Command> phone_commands();
 std::vector<Command> profile_commands();

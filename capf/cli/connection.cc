@@ -160,6 +160,8 @@ capf::Status Connection::export_digest_users(const std::function<capf::Status(v1
   const grpc::Status status = stream->Finish();
   if (!status.ok()) return fail(client::to_error(status));
   return {};
+}
+
 capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
   return watch(std::move(cursor), each, [this](grpc::ClientContext& context, const std::string& after) {
     v1::WatchOperationsRequest request;

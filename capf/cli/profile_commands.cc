@@ -61,6 +61,7 @@ Result<int> set(const Arguments& arguments, Connection& server) {
   request.set_name(arguments.text("PROFILE"));
   request.set_expected_revision(arguments.number("--revision").value_or(0));
   add_change(arguments, request);
+  request.set_allow_mixed(arguments.has("--allow-mixed"));
   request.set_dry_run(true);
   CAPF_LET(const auto effect, server.call(request));
   warn_all(effect.warnings());
@@ -77,7 +78,7 @@ Result<int> set(const Arguments& arguments, Connection& server) {
     if (const auto code = confirm(arguments, question, "this is for " + phones)) return *code;
   }
   request.set_dry_run(false);
-  // Nobody else has changed what was looked at.
+  // The profile is still as it was looked at.
   if (!arguments.has("--revision")) request.set_expected_revision(effect.profile().revision());
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), to_json(response.profile()));
@@ -120,7 +121,7 @@ Result<int> remove(const Arguments& arguments, Connection& server) {
 
 // Applying -----------------------------------------------------------------------------------------------------------
 
-/// What a first pass over the phones has found.
+/// The findings of a first pass over the phones.
 struct ApplyFound {
   ChosenCount count;
   v1::ApplyProfileResponse sum;
@@ -193,6 +194,8 @@ Result<int> apply(const Arguments& arguments, Connection& server) {
   v1::ApplyProfileRequest request;
   request.set_profile(arguments.text("PROFILE"));
   request.set_anyway(arguments.has("--anyway"));
+  request.set_lines(arguments.has("--lines"));
+  request.set_allow_mixed(arguments.has("--allow-mixed"));
   CAPF_LET(const ApplyFound found, look(server, *chosen, request));
   CAPF_TRY(report_problems(found.sum));
   report_remarks(found.sum);
@@ -246,6 +249,7 @@ std::vector<Command> profile_commands() {
        "capfctl profile set desks --encrypted-config on --dry-run",
        with_settings({profile,
                       {"--revision", Option::Kind::kNumber, "only if it is of this revision, as 'profile show' says"},
+                      allow_mixed_option(),
                       {"--dry-run", Option::Kind::kFlag, "say how many phones it reaches, and do nothing"},
                       yes_option()}),
        set},
@@ -271,6 +275,8 @@ std::vector<Command> profile_commands() {
                        {"DEVICE", Option::Kind::kText, "device names", false, true},
                        {"--anyway", Option::Kind::kFlag,
                         "also to phones without a certificate and without an operation: they are nonsecure until then"},
+                       {"--lines", Option::Kind::kFlag, "also to the phones that share lines with them"},
+                       allow_mixed_option(),
                        {"--dry-run", Option::Kind::kFlag, "say what would be, and do nothing"},
                        {"--quiet", Option::Kind::kFlag, "do not say how far it is"},
                        yes_option(),

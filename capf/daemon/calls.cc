@@ -8,8 +8,8 @@ namespace capf::daemon {
 namespace {
 
 Result<std::string> classify(service::Calls& calls, const Actor& actor, const web::CallQuestion& question) {
-  CAPF_LET(const CallEnquiry enquiry, question.device.empty() ? rpc::enquiry_from_json(question.json)
-                                                              : rpc::enquiry_of_device(question.device));
+  CAPF_LET(const CallEnquiry enquiry,
+           question.device.empty() ? rpc::enquiry_from_json(question.json) : rpc::enquiry_of_device(question.device));
   CAPF_LET(const rules::CallAnswer answer, calls.classify(actor, enquiry));
   return rpc::to_json(enquiry, answer);
 }
@@ -35,7 +35,8 @@ Result<Actor> recognise(const CallServices& services, const Sha256& certificate,
 
 web::CallStatus call_status(const CallServices& services) {
   return {.classify = [&calls = services.calls](
-                          const Actor& actor, const web::CallQuestion& question) { return classify(calls, actor, question); },
+                          const Actor& actor,
+                          const web::CallQuestion& question) { return classify(calls, actor, question); },
           .recognise = [services](const Sha256& certificate,
                                   const Address& peer) { return recognise(services, certificate, peer); },
           .metrics = services.metrics};

@@ -32,7 +32,8 @@ class Listeners {
   Status open_calls(const web::LaterRoute& route, std::function<void(const Address& peer, Reason reason)> refused);
 
   const Endpoints& endpoints() const { return endpoints_; }
-  /// Shows the certificates of the gRPC ports, and of that for dial plans, to whoever connects from now on; open connections stay as they are.
+  /// Shows the certificates of the gRPC ports, and of that for dial plans, to whoever connects from now on; open
+  /// connections stay as they are.
   Status replace_certificates();
   /// Call it now and then: see WirePort::tick().
   void tick();

@@ -316,7 +316,8 @@ const std::vector<Group>& groups() {
          state_directory()},
         {"base_port",
          "the port from which those of the listeners follow: desk phones + 0, phones over gRPC + 1, administrators + "
-         "2, relying parties + 3, metrics + 5, calls + 9; 0: every listener takes a free port, and endpoints.json says which",
+         "2, relying parties + 3, metrics + 5, calls + 9; 0: every listener takes a free port, and endpoints.json says "
+         "which",
          number(0, 65526, AT(base_port))},
         {"public_host",
          "the name or address under which phones and relying parties reach this site; it is in the server's "

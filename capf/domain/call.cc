@@ -13,8 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 4> kKinds{"device", "line", "trunk", "bridge"};
 constexpr std::array<std::string_view, 3> kTransports{"udp", "tcp", "tls"};
 constexpr std::array<std::string_view, 3> kMedia{"none", "rtp", "srtp"};
-constexpr std::array<std::string_view, 8> kCertificates{"own",        "not_on_record", "of_another_device", "blocked",
-                                                        "superseded", "revoked",       "held",              "expired"};
+constexpr std::array<std::string_view, 8> kCertificates{
+    "own", "not_on_record", "of_another_device", "blocked", "superseded", "revoked", "held", "expired"};
 
 template <class Value, std::size_t kCount>
 std::optional<Value> parse(std::string_view text, const std::array<std::string_view, kCount>& words) {

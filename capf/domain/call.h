@@ -13,9 +13,9 @@
 
 namespace capf {
 
-inline constexpr std::size_t kMostParties = 100;          ///< of one call
-inline constexpr std::size_t kLongestPartyName = 64;      ///< characters, of a trunk or bridge
-inline constexpr std::size_t kLongestLineName = 128;      ///< octets that are looked up
+inline constexpr std::size_t kMostParties = 100;      ///< of one call
+inline constexpr std::size_t kLongestPartyName = 64;  ///< characters, of a trunk or bridge
+inline constexpr std::size_t kLongestLineName = 128;  ///< octets that are looked up
 
 enum class PartyKind : std::uint8_t { kDevice, kLine, kTrunk, kBridge };
 /// "device", "line", "trunk", "bridge"
@@ -71,11 +71,11 @@ struct CallEnquiry {
 
 /// A certificate that was observed, as it is on record for that device. Of several faults the first one here counts.
 enum class SeenCertificate : std::uint8_t {
-  kOwn,             ///< its LSC or its MIC, and good
-  kNotOnRecord,     ///< nobody's
+  kOwn,          ///< its LSC or its MIC, and good
+  kNotOnRecord,  ///< nobody's
   kOfAnotherDevice,
-  kBlocked,         ///< by an administrator
-  kSuperseded,      ///< revoked for that or not yet
+  kBlocked,     ///< by an administrator
+  kSuperseded,  ///< revoked for that or not yet
   kRevoked,
   kHeld,
   kExpired,
@@ -90,10 +90,10 @@ struct PartyDevice {
 
 /// The record of a party.
 struct PartyFacts {
-  bool known = false;    ///< a device present, a line, or a trusted trunk or bridge
-  bool removed = false;  ///< a device of that name was there once
-  std::vector<PartyDevice> devices{};                 ///< of a line that was answered, the one that did where it is on it
-  std::optional<SeenCertificate> certificate{};       ///< where one was observed and the party is one device
+  bool known = false;                            ///< a device present, a line, or a trusted trunk or bridge
+  bool removed = false;                          ///< a device of that name was there once
+  std::vector<PartyDevice> devices{};            ///< of a line that was answered, the one that did where it is on it
+  std::optional<SeenCertificate> certificate{};  ///< where one was observed and the party is one device
   DeviceMode trusted_level = DeviceMode::kNonsecure;  ///< of a trunk or bridge that is known
 };
 

@@ -15,7 +15,7 @@
 
 namespace capf {
 
-/// Who a phone is to the SIP server, by digest authentication.
+/// A user of the SIP server, whom a phone proves to be by digest authentication.
 struct DigestUser {
   std::int64_t id = 0;  ///< given by the store
   std::string name;
@@ -26,7 +26,7 @@ struct DigestUser {
   bool hash_only() const { return !realm.empty(); }
 };
 
-/// What is kept of a password, encrypted: it, or its HA1s for one realm.
+/// The encrypted record of a password: it, or its HA1s for one realm.
 struct DigestSecret {
   std::optional<Bytes> password;
   std::optional<Bytes> ha1;  ///< with MD5, SHA-256 and SHA-512/256, one behind the other, in hexadecimal digits

@@ -8,11 +8,16 @@ namespace {
 
 constexpr std::array<std::string_view, kDeviceModes.size()> kDeviceWords{"nonsecure", "authenticated", "encrypted"};
 constexpr std::array<std::string_view, kSiteModes.size()> kSiteWords{"nonsecure", "mixed"};
-constexpr std::array<std::string_view, 8> kReasonWords{
-    "NONE",           "SITE_NONSECURE",      "REMOVED",             "BLOCKED",
-    "NO_CERTIFICATE", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED", "CERTIFICATE_HELD"};
+constexpr std::array<std::string_view, 8> kReasonWords{"NONE",
+                                                       "SITE_NONSECURE",
+                                                       "REMOVED",
+                                                       "BLOCKED",
+                                                       "NO_CERTIFICATE",
+                                                       "CERTIFICATE_EXPIRED",
+                                                       "CERTIFICATE_REVOKED",
+                                                       "CERTIFICATE_HELD"};
 
-/// What keeps a phone with this LSC from being secure.
+/// The fault of an LSC that keeps its phone from being secure.
 ModeReason fault_of(LscStatus lsc) {
   switch (lsc) {
     case LscStatus::kNone: return ModeReason::kNoCertificate;

@@ -13,9 +13,12 @@
 namespace capf {
 
 /// Why the mode in effect may be lower than the profile's.
-inline constexpr std::array kModeReasons{ModeReason::kSiteNonsecure,     ModeReason::kRemoved,
-                                         ModeReason::kBlocked,           ModeReason::kNoCertificate,
-                                         ModeReason::kCertificateExpired, ModeReason::kCertificateRevoked,
+inline constexpr std::array kModeReasons{ModeReason::kSiteNonsecure,
+                                         ModeReason::kRemoved,
+                                         ModeReason::kBlocked,
+                                         ModeReason::kNoCertificate,
+                                         ModeReason::kCertificateExpired,
+                                         ModeReason::kCertificateRevoked,
                                          ModeReason::kCertificateHeld};
 /// Also "NONE".
 std::optional<ModeReason> parse_mode_reason(std::string_view text);

@@ -19,7 +19,7 @@ inline constexpr std::size_t kLongestProfileDescription = 200;  ///< characters
 inline constexpr std::int64_t kFirstProfile = 1;
 inline constexpr std::string_view kFirstProfileName = "nonsecure";
 
-/// What an administrator decides for many phones at once. A phone has one.
+/// An administrator's decisions for many phones at once. A phone has one.
 struct Profile {
   std::int64_t id = 0;
   std::string name;         ///< by check_profile_name()

@@ -7,7 +7,7 @@
 
 namespace capf {
 
-/// What the database knows of a key for secrets, which is in a file of the site.
+/// The record of a key for secrets, which is in a file of the site.
 struct SecretsKeyRecord {
   int generation = 0;
   Sha256 check_value{};  ///< ca::check_value_of() of the key

@@ -23,8 +23,8 @@ enum class SecurityChangeKind : std::uint8_t {
 std::string_view to_string(SecurityChangeKind kind);
 std::optional<SecurityChangeKind> parse_security_change_kind(std::string_view text);
 
-/// What a SIP server wants to hear at once, so that it can drop a registration. What it is about is as it is when the
-/// change is read, so that a late reader is not misled: the phone's facts, the names.
+/// A change that a SIP server wants to hear at once, so that it can drop a registration. The phone's facts and the
+/// names are as they are when the change is read, so that a late reader is not misled.
 struct SecurityChange {
   ChangeCursor cursor;
   TimePoint at;

@@ -27,7 +27,7 @@ struct User {
   std::vector<Device> devices;
 };
 
-/// What a file is for. deploy/commands.md says how each is loaded.
+/// The purpose of a file. deploy/commands.md says how each is loaded.
 enum class Format : std::uint8_t {
   kAsteriskPjsip,         ///< pjsip.conf with `md5_cred`, which every version reads
   kAsteriskPjsipDigests,  ///< pjsip.conf with `password_digest`, from 20.12, 21.7 and 22.2
@@ -56,7 +56,7 @@ inline constexpr std::array kFormats{Format::kAsteriskPjsip,
 std::string_view to_string(Format format);
 std::optional<Format> parse_format(std::string_view text);
 
-/// What stands before the first user and behind the last one. A file without the end is refused by the servers that
+/// The texts before the first user and behind the last one. A file without the end is refused by the servers that
 /// read SQL and XML; of the other formats every prefix of whole lines is good.
 std::string_view begin_of(Format format);
 std::string_view end_of(Format format);

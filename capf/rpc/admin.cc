@@ -159,9 +159,9 @@ grpc::Status AdminService::SetProfile(grpc::ServerContext* context, const v1::Se
                                       v1::SetProfileResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const ProfileChange change, change_from(*request));
-    CAPF_LET(const service::ProfileEffect effect, request->dry_run()
-                                                      ? use_cases_.profiles.check(request->name(), change)
-                                                      : use_cases_.profiles.set(call.actor, request->name(), change));
+    CAPF_LET(const service::ProfileEffect effect,
+             request->dry_run() ? use_cases_.profiles.check(request->name(), change, request->allow_mixed())
+                                : use_cases_.profiles.set(call.actor, request->name(), change, request->allow_mixed()));
     to_proto(effect, *response);
     return {};
   });
@@ -206,7 +206,7 @@ grpc::Status AdminService::GetProfile(grpc::ServerContext* context, const v1::Ge
 grpc::Status AdminService::ApplyProfile(grpc::ServerContext* context, const v1::ApplyProfileRequest* request,
                                         v1::ApplyProfileResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    const service::ApplyRequest apply{request->profile(), request->anyway()};
+    const service::ApplyRequest apply{request->profile(), request->anyway(), request->lines(), request->allow_mixed()};
     const Role role = call.administrator.role;
     CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
     CAPF_LET(const service::ApplyAnswer answer, request->dry_run()

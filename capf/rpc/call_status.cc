@@ -43,8 +43,7 @@ std::string to_json(const CallEnquiry& enquiry, const rules::CallAnswer& answer)
 }
 
 Status may_classify_calls(Role role) {
-  static const auto table =
-      AccessTable::read(*google::protobuf::DescriptorPool::generated_pool(), kGuardedServices);
+  static const auto table = AccessTable::read(*google::protobuf::DescriptorPool::generated_pool(), kGuardedServices);
   if (!table) return fail(table.error());
   const Access* const access = table->find("capf.v1.MonitorService/ClassifyCall");
   CAPF_INVARIANT(access != nullptr);

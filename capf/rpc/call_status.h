@@ -8,8 +8,8 @@
 #include "capf/domain/call.h"
 #include "capf/rules/call.h"
 
-// MonitorService.ClassifyCall for those who have HTTP and no gRPC: the same messages, in protobuf's JSON with the names of
-// the .proto files.
+// MonitorService.ClassifyCall for those who have HTTP and no gRPC: the same messages, in protobuf's JSON with the names
+// of the .proto files.
 
 namespace capf::rpc {
 

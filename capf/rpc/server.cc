@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <climits>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <absl/synchronization/mutex.h>
@@ -125,10 +126,19 @@ Result<AccessTable> read_access() {
 /// Debian's Abseil otherwise checks for deadlocks at every lock of every mutex, in all of gRPC.
 void trust_library_locks() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
+/// Logs a line of gRPC; its last one, before it ends the process by abort(), at a level that is seen.
+void take_grpc_log(gpr_log_func_args* line) {
+  if (!std::string_view(line->message).starts_with("assertion failed")) {
+    return log_debug("grpc.logged", {{"cause", line->message}});
+  }
+  log_error("grpc.aborted", {{"cause", line->message}, {"file", line->file}, {"line", line->line}});
+  flush_log(std::chrono::milliseconds{200});
+}
+
 /// The libraries write a line for every bad input of a stranger, a failed handshake or text that is not UTF-8: a flood
 /// of them would fill the disk. At debug level they do not fill the log.
 void take_library_logs() {
-  gpr_set_log_function([](gpr_log_func_args* line) { log_debug("grpc.logged", {{"cause", line->message}}); });
+  gpr_set_log_function(take_grpc_log);
   google::protobuf::SetLogHandler([](google::protobuf::LogLevel, const char*, int, const std::string& message) {
     log_debug("protobuf.logged", {{"cause", message}});
   });

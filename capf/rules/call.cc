@@ -9,10 +9,10 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kBases{"configured", "observed", "observed, certificate not shown"};
 constexpr std::array<std::string_view, 16> kReasons{
-    "SITE_NONSECURE",      "DEVICE_UNKNOWN",         "DEVICE_REMOVED",      "DEVICE_BLOCKED",
-    "NO_CERTIFICATE",      "CERTIFICATE_EXPIRED",    "CERTIFICATE_REVOKED", "CERTIFICATE_HELD",
+    "SITE_NONSECURE",         "DEVICE_UNKNOWN",      "DEVICE_REMOVED",       "DEVICE_BLOCKED",
+    "NO_CERTIFICATE",         "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED",  "CERTIFICATE_HELD",
     "CERTIFICATE_SUPERSEDED", "CERTIFICATE_BLOCKED", "CERTIFICATE_MISMATCH", "OBSERVED_LESS",
-    "TRUNK_NOT_TRUSTED",   "BRIDGE_NOT_SECURE",      "LINE_UNKNOWN",        "DEVICE_NOT_ON_LINE"};
+    "TRUNK_NOT_TRUSTED",      "BRIDGE_NOT_SECURE",   "LINE_UNKNOWN",         "DEVICE_NOT_ON_LINE"};
 
 void lower(PartyAnswer& answer, DeviceMode level, std::optional<CallReason> reason) {
   answer.level = std::min(answer.level, level);

@@ -13,9 +13,9 @@ namespace capf::rules {
 
 /// The things on which a party's level rests.
 enum class CallBasis : std::uint8_t {
-  kConfigured,                 ///< the record alone
-  kObserved,                   ///< the record, and what was observed
-  kObservedNoCertificate,      ///< the same, where a certificate could have been observed and was not told
+  kConfigured,             ///< the record alone
+  kObserved,               ///< the record, and what was observed
+  kObservedNoCertificate,  ///< the same, where a certificate could have been observed and was not told
 };
 /// "configured", "observed", "observed, certificate not shown"
 std::string_view to_string(CallBasis basis);

@@ -27,7 +27,7 @@ struct MixedLine {
   std::vector<DeviceName> others{};
 };
 
-/// What becomes of a line by the modes that profiles ask for; nothing where it is not mixed.
+/// Judges a line by the modes that profiles ask for. @return nothing where it would not be mixed
 std::optional<MixedLine> mixture(const Line& line, std::span<const LineMember> members, const LineChange& change = {});
 /// Whether the modes in effect are mixed, which nobody can refuse: an LSC that has ended mixes a line.
 bool is_mixed_in_effect(std::span<const LineMember> members);

@@ -61,14 +61,16 @@ Result<bool> Calls::trust(const Actor& actor, const TrustedParty& party) {
     return fail(Reason::kInvalidRequest, "a trunk or a bridge can be trusted");
   }
   if (party.level == DeviceMode::kNonsecure) {
-    return fail(Reason::kInvalidRequest, "a party is trusted to be authenticated or encrypted; without trust it is not");
+    return fail(Reason::kInvalidRequest,
+                "a party is trusted to be authenticated or encrypted; without trust it is not");
   }
   return in_write(database_, actor, [&](Transaction& tx) -> Result<bool> {
     TrustedParty row = party;
     row.changed_by = actor.name;
     CAPF_LET(const bool changed, tx.calls().trust(row));
     const std::string subject = CallParty{party.kind, party.name}.text();
-    if (changed) CAPF_TRY(tx.audit().add(done(actor, "trusted_party.add", subject, std::string(to_string(party.level)))));
+    if (changed)
+      CAPF_TRY(tx.audit().add(done(actor, "trusted_party.add", subject, std::string(to_string(party.level)))));
     return changed;
   });
 }

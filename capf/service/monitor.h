@@ -51,7 +51,7 @@ class Monitor {
   Status healthy();
   /// Servers of the site that ended without saying so: see ServerStore::silent().
   Result<std::vector<ServerRecord>> silent_servers();
-  /// What an administrator should look at though the site serves, each in a sentence.
+  /// Conditions that an administrator should look at though the site serves, each in a sentence.
   Result<std::vector<std::string>> warnings();
 
  private:

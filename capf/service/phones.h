@@ -18,9 +18,9 @@ inline constexpr std::chrono::hours kLongestTrace{24};
 
 struct PhoneView {
   Phone phone;
-  std::optional<Operation> operation;     ///< the open one, or the last
-  std::vector<Certificate> certificates;  ///< newest first, at most 20
-  std::string status;                     ///< in Cisco's words
+  std::optional<Operation> operation;           ///< the open one, or the last
+  std::vector<Certificate> certificates;        ///< newest first, at most 20
+  std::string status;                           ///< in Cisco's words
   std::optional<EffectiveSettings> settings{};  ///< each with its owner
   std::vector<std::string> lines{};       ///< names, in order
   PhoneDigest digest;

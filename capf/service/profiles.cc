@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "capf/ca/certificate.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/service/shared_lines.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -22,7 +24,7 @@ Status check_not_first(const Profile& profile) {
               "the profile " + profile.name + " is there from the start and stays as it is: copy it to another name");
 }
 
-/// What a profile says to phones that have no values of their own.
+/// The settings of a phone with this profile and no values of its own.
 EffectiveSettings settings_of(const SitePolicy& policy, const Profile& profile) {
   return effective_settings(policy, profile.settings, {});
 }
@@ -145,7 +147,7 @@ EffectiveMode mode_of(const Prospective& would) {
                          .good_mic = would.settings.allow_mic() && would.phone.mic_in_time});
 }
 
-/// What cannot work in this phone, with what cannot work in any with its settings.
+/// The faults in this phone, with those that any phone with its settings has.
 Findings findings_of(const Prospective& would, const Findings& in_any) {
   Findings findings = check_combination(would.mode, would.settings, abilities_of(would.phone));
   for (const Error& refusal : in_any.refusals) {
@@ -177,7 +179,7 @@ class Profiled {
     if (!found) return fail(Reason::kChangedMeanwhile, "a profile was removed meanwhile");
     return &profiles_.emplace(id, *std::move(found)).first->second;
   }
-  /// What an admin has decided already of the phone's own values.
+  /// The phone's own values that an admin has decided already.
   Result<std::vector<std::string>> decided(const ProfiledPhone& phone) {
     if (phone.settings.empty()) return std::vector<std::string>{};
     CAPF_LET(const Profile* const its, profile(phone.profile_id));
@@ -245,12 +247,39 @@ Status check_problems(const std::vector<PhoneFinding>& problems) {
                                  (more > 0 ? "; " + std::to_string(more) + " more problems" : ""));
 }
 
-/// Finds what is wrong with a whole batch, before anything is written: a rule that looks at several phones has its
-/// place here. The phones are locked, or it is a dry run.
-Result<ApplyAnswer> judge_batch(Transaction& tx, const SitePolicy& policy, Role role, const Profile& profile,
-                                std::span<const std::int64_t> ids, bool anyway) {
-  CAPF_LET(const std::vector<ProfiledPhone> phones, tx.profiles().phones(ids, true));
-  return BatchCheck(tx, policy, role).judge(phones, profile, anyway);
+/// Adds lines that a dry run finds mixed: as problems, or where they may be mixed as remarks.
+void add_lines(const LineVerdict& verdict, bool allow_mixed, ApplyAnswer& answer) {
+  const std::vector<std::string> words = verdict.words();
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string device = verdict.lines[i].others.front().text();
+    if (allow_mixed) {
+      answer.remarks.push_back({device, std::nullopt, words[i]});
+    } else {
+      answer.problems.push_back({device, Reason::kSharedLineMixed, words[i]});
+    }
+  }
+}
+
+/// The phones of a batch, locked, and those that its lines take along.
+struct AppliedBatch {
+  Batch batch;
+  std::vector<std::int64_t> ids;  ///< of all of them, in order
+};
+
+Result<AppliedBatch> take_applied(Transaction& tx, const Bulk& bulk, bool lines) {
+  if (!lines) {
+    CAPF_LET(Batch batch, take_batch(tx, bulk));
+    std::vector<std::int64_t> ids = ids_of(batch.phones);
+    return AppliedBatch{std::move(batch), std::move(ids)};
+  }
+  CAPF_LET(const Preview preview, preview_batch(tx, bulk));
+  CAPF_LET(const auto all, SharedLines::with_lines(tx, preview.ids));
+  CAPF_TRY(tx.phones().lock_all(all));
+  CAPF_LET(Batch batch, take_batch(tx, bulk));
+  std::set<std::int64_t> ids(all.begin(), all.end());
+  for (const std::int64_t id : preview.ids) ids.erase(id);
+  for (const std::int64_t id : ids_of(batch.phones)) ids.insert(id);
+  return AppliedBatch{std::move(batch), {ids.begin(), ids.end()}};
 }
 
 Result<Profile> held_profile(Transaction& tx, const std::string& name) {
@@ -319,10 +348,14 @@ Result<ProfileView> Profiles::add(const Actor& actor, const NewProfile& wanted) 
   });
 }
 
-Result<ProfileEffect> Profiles::set(const Actor& actor, const std::string& name, const ProfileChange& change) {
+Result<ProfileEffect> Profiles::set(const Actor& actor, const std::string& name, const ProfileChange& change,
+                                    bool allow_mixed) {
   return in_write(database_, actor, [&](Transaction& tx) -> Result<ProfileEffect> {
     CAPF_LET(const Profile before, locked_profile(tx, name));
     CAPF_LET(const Profile after, checked_change(policy_, before, change));
+    if (after.mode != before.mode) {
+      CAPF_TRY(SharedLines::settle_profile(tx, actor, before.id, after.mode, allow_mixed));
+    }
     CAPF_TRY(tx.profiles().set(after));
     CAPF_TRY(tx.audit().add(done(actor, "profile.set", name, words_of(change))));
     CAPF_LET(Profile now, found_profile(tx, name));
@@ -331,11 +364,18 @@ Result<ProfileEffect> Profiles::set(const Actor& actor, const std::string& name,
   });
 }
 
-Result<ProfileEffect> Profiles::check(const std::string& name, const ProfileChange& change) {
+Result<ProfileEffect> Profiles::check(const std::string& name, const ProfileChange& change, bool allow_mixed) {
   return in_read(database_, [&](Transaction& tx) -> Result<ProfileEffect> {
     CAPF_LET(const Profile before, found_profile(tx, name));
     CAPF_LET(Profile after, checked_change(policy_, before, change));
-    return effect_of(tx, before, std::move(after));
+    LineVerdict lines;
+    if (after.mode != before.mode) {
+      CAPF_LET(lines, SharedLines::preview_profile(tx, before.id, after.mode));
+    }
+    if (!allow_mixed) CAPF_TRY(lines.check());
+    CAPF_LET(ProfileEffect effect, effect_of(tx, before, std::move(after)));
+    for (std::string& words : lines.words()) effect.view.warnings.push_back(std::move(words));
+    return effect;
   });
 }
 
@@ -403,18 +443,20 @@ Result<ProfileView> Profiles::show(const std::string& name) {
 Result<ApplyAnswer> Profiles::apply(const Actor& actor, Role role, const Bulk& bulk, const ApplyRequest& request) {
   return in_write(database_, actor, [&](Transaction& tx) -> Result<ApplyAnswer> {
     CAPF_LET(const Profile profile, held_profile(tx, request.profile));
-    CAPF_LET(const Batch batch, take_batch(tx, bulk));
-    const std::vector<std::int64_t> ids = ids_of(batch.phones);
-    CAPF_LET(ApplyAnswer answer, judge_batch(tx, policy_, role, profile, ids, request.anyway));
+    CAPF_LET(const AppliedBatch applied, take_applied(tx, bulk, request.lines));
+    CAPF_LET(const std::vector<ProfiledPhone> phones, tx.profiles().phones(applied.ids, true));
+    CAPF_LET(ApplyAnswer answer, BatchCheck(tx, policy_, role).judge(phones, profile, request.anyway));
     CAPF_TRY(check_problems(answer.problems));
-    CAPF_LET(const auto changed, tx.profiles().apply(ids, profile.id));
+    CAPF_TRY(SharedLines::settle(tx, actor, applied.ids, profile.mode, request.allow_mixed));
+    CAPF_LET(const auto changed, tx.profiles().apply(applied.ids, profile.id));
     std::vector<std::string> devices;
-    for (const SelectedPhone& phone : batch.phones) {
+    for (const ProfiledPhone& phone : phones) {
       if (std::binary_search(changed.begin(), changed.end(), phone.id)) devices.push_back(phone.device.text());
     }
     CAPF_TRY(record(tx, actor, "profile.apply", devices, profile.name + (request.anyway ? ", anyway" : "")));
+    answer.selected = static_cast<int>(applied.batch.phones.size());
     answer.changed = static_cast<int>(devices.size());
-    answer.next = batch.next;
+    answer.next = applied.batch.next;
     return answer;
   });
 }
@@ -424,7 +466,15 @@ Result<ApplyAnswer> Profiles::check_apply(Role role, const Bulk& bulk, const App
     CAPF_LET(const auto profile, tx.profiles().find(request.profile));
     if (!profile) return unknown_profile(request.profile);
     CAPF_LET(const Preview preview, preview_batch(tx, bulk));
-    CAPF_LET(ApplyAnswer answer, judge_batch(tx, policy_, role, *profile, preview.ids, request.anyway));
+    std::vector<std::int64_t> ids = preview.ids;
+    if (request.lines) {
+      CAPF_LET(ids, SharedLines::with_lines(tx, preview.ids));
+    }
+    CAPF_LET(const std::vector<ProfiledPhone> phones, tx.profiles().phones(ids, true));
+    CAPF_LET(ApplyAnswer answer, BatchCheck(tx, policy_, role).judge(phones, *profile, request.anyway));
+    CAPF_LET(const LineVerdict lines, SharedLines::preview(tx, ids, profile->mode));
+    add_lines(lines, request.allow_mixed, answer);
+    answer.selected = static_cast<int>(preview.ids.size());
     answer.count = preview.count;
     answer.next = preview.next;
     return answer;

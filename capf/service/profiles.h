@@ -40,7 +40,9 @@ struct PhoneFinding {
 
 struct ApplyRequest {
   std::string profile;
-  bool anyway = false;  ///< NO_CERTIFICATE refuses nothing
+  bool anyway = false;       ///< NO_CERTIFICATE refuses nothing
+  bool lines = false;        ///< the other phones of their lines get it too, in the same transaction
+  bool allow_mixed = false;  ///< lines may be mixed by it, from then on
 };
 
 struct ApplyAnswer {
@@ -89,10 +91,12 @@ class Profiles {
 
   /// Errors: PROFILE_EXISTS, INVALID_REQUEST, INVALID_SETTING, and those of check_combination().
   Result<ProfileView> add(const Actor& actor, const NewProfile& wanted);
-  /// Writes no phone. Errors: PROFILE_FIXED, CHANGED_MEANWHILE where it has not the revision any more, and as above.
-  Result<ProfileEffect> set(const Actor& actor, const std::string& name, const ProfileChange& change);
+  /// Writes no phone. Errors: PROFILE_FIXED, CHANGED_MEANWHILE where it has not the revision any more, and as above;
+  /// SHARED_LINE_MIXED. @param allow_mixed lines may be mixed by it, from then on
+  Result<ProfileEffect> set(const Actor& actor, const std::string& name, const ProfileChange& change,
+                            bool allow_mixed = false);
   /// The reach that the change would have. Errors: those of set().
-  Result<ProfileEffect> check(const std::string& name, const ProfileChange& change);
+  Result<ProfileEffect> check(const std::string& name, const ProfileChange& change, bool allow_mixed = false);
   /// Errors: PROFILE_FIXED, PROFILE_EXISTS, INVALID_REQUEST.
   Result<Profile> rename(const Actor& actor, const std::string& name, const std::string& new_name);
   /// Errors: PROFILE_FIXED, PROFILE_IN_USE with the count of its phones.

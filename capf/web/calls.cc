@@ -1,6 +1,7 @@
 #include "capf/web/calls.h"
 
 #include <atomic>
+#include <mutex>
 #include <utility>
 
 // capf/net/coroutine.h must come first: see there.
@@ -9,6 +10,7 @@
 // clang-format on
 
 #include "capf/base/bytes.h"
+#include "capf/base/endpoint.h"
 #include "capf/base/log.h"
 #include "capf/base/utf8.h"
 
@@ -55,8 +57,7 @@ Response json_response(int status, std::string body) {
 }
 
 Response refusal(int status, Reason reason, std::string_view message) {
-  return json_response(
-      status, "{\"reason\": " + quoted(to_string(reason)) + ", \"message\": " + quoted(message) + "}");
+  return json_response(status, "{\"reason\": " + quoted(to_string(reason)) + ", \"message\": " + quoted(message) + "}");
 }
 Response refusal(const Error& error) { return refusal(status_of(error.code()), error.reason, error.message); }
 
@@ -131,20 +132,37 @@ struct Waiting {
 
 struct CallDesk::State {
   State(CallStatus wanted, const Limits& limits)
-      : status(std::move(wanted)), most(limits.threads + limits.waiting), pool(static_cast<std::size_t>(limits.threads)) {}
+      : status(std::move(wanted)),
+        most(limits.threads + limits.waiting),
+        pool(static_cast<std::size_t>(limits.threads)) {}
 
-  void take(const Request& request, Reply reply) {
+  void take(const Request& request, const Reply& reply) {
     auto question = question_of(request);
     if (!question) return reply(std::move(question).error());
-    if (waiting.fetch_add(1) >= most) {
-      waiting.fetch_sub(1);
-      return reply(refusal(Error::of(Reason::kOverloaded)));
-    }
-    net::asio::post(pool, [this, item = std::make_shared<Waiting>(request, *std::move(question), std::move(reply))] {
+    if (const auto refused = post({request, *std::move(question), reply})) reply(refusal(Error::of(*refused)));
+  }
+
+  /// @return why the question is not answered, or nothing
+  std::optional<Reason> post(Waiting item) {
+    const std::lock_guard lock(mutex);
+    if (stopped) return Reason::kShuttingDown;
+    if (waiting >= most) return Reason::kOverloaded;
+    ++waiting;
+    net::asio::post(pool, [this, item = std::make_shared<Waiting>(std::move(item))] {
       Response response = answer(*item);
-      waiting.fetch_sub(1);
+      --waiting;
       item->reply(std::move(response));
     });
+    return std::nullopt;
+  }
+
+  /// No item is posted from then on: one that stayed in the pool would hold a connection of a server that is gone.
+  void stop() {
+    {
+      const std::lock_guard lock(mutex);
+      stopped = true;
+    }
+    pool.join();
   }
 
   Response answer(const Waiting& item) {
@@ -165,16 +183,20 @@ struct CallDesk::State {
   }
 
   Result<std::string> classify(const Waiting& item) {
-    Actor actor{ActorKind::kSystem, "call-status", item.request.peer.to_string()};
-    if (item.request.certificate) {
-      CAPF_LET(actor, status.recognise(*item.request.certificate, item.request.peer));
+    const Request& request = item.request;
+    if (request.certificate) {
+      CAPF_LET(const Actor actor, status.recognise(*request.certificate, request.peer));
+      return status.classify(actor, item.question);
     }
-    return status.classify(actor, item.question);
+    if (!Endpoint{request.peer}.is_loopback()) return fail(Reason::kClientCertificateRequired);
+    return status.classify({ActorKind::kSystem, "call-status", request.peer.to_string()}, item.question);
   }
 
   const CallStatus status;
   const int most;
-  std::atomic<int> waiting{0};
+  std::atomic<int> waiting{0};  ///< and being answered
+  std::mutex mutex;             ///< for the next one, and that a question is posted before it is set
+  bool stopped = false;
   LogLimit failures{1};  ///< a second
   net::asio::thread_pool pool;
 };
@@ -187,6 +209,6 @@ LaterRoute CallDesk::route() {
   return [state = state_.get()](const Request& request, const Reply& reply) { state->take(request, reply); };
 }
 
-void CallDesk::stop() { state_->pool.join(); }
+void CallDesk::stop() { state_->stop(); }
 
 }  // namespace capf::web

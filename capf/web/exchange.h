@@ -40,7 +40,7 @@ struct Shared {
   const ServerSettings settings;
   const LaterRoute route;
   net::Connections connections;
-  net::CurrentTls tls;    ///< empty without TLS
+  net::CurrentTls tls;   ///< empty without TLS
   LogLimit failures{1};  ///< a second
 };
 

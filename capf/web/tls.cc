@@ -23,8 +23,8 @@ using End = net::TlsStream::End;
 using net::error_code;
 using net::Moment;
 
-constexpr std::size_t kPortion = 16384;        // one record
-constexpr std::chrono::seconds kGoodbye{2};    // for the client to close after the last answer
+constexpr std::size_t kPortion = 16384;      // one record
+constexpr std::chrono::seconds kGoodbye{2};  // for the client to close after the last answer
 constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The reason why a client's certificate ended the handshake; nothing for other failures, most of which are no TLS.
@@ -145,7 +145,7 @@ class TlsConnection : public std::enable_shared_from_this<TlsConnection> {
       });
     };
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Response)>(initiate,
-                                                                                         asio::use_awaitable);
+                                                                                            asio::use_awaitable);
   }
 
   asio::awaitable<bool> write(Response response, bool keep_alive, bool head) {

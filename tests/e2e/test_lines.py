@@ -203,7 +203,7 @@ class MixtureTest(LineTest):
         eventually(lambda: 'capf_lines_mixed{by="profile"} 1' in self.metrics(), self.metrics)
         self.site.capfctl("line", "remove", line, plain)
         self.assertNotIn(line, self.mixed())
-        eventually(lambda: self.health().stdout.startswith("CAPF HEALTH OK"), lambda: self.health().stdout)
+        eventually(lambda: "shared line" not in self.health().stdout, lambda: self.health().stdout)
         self.site.server.restart()
         self.assertTrue(self.shown(line)["allow_mixed"])
 

@@ -1,10 +1,11 @@
+#include "capf/web/calls.h"
+
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/util/json_util.h>
 
 #include "capf/rpc/call_status.h"
 #include "capf/v1/monitor.pb.h"
-#include "capf/web/calls.h"
 
 using namespace capf;
 
@@ -25,8 +26,8 @@ void check_answer(const CallEnquiry& enquiry) {
 }
 
 Result<std::string> classify(const Actor&, const web::CallQuestion& question) {
-  CAPF_LET(const CallEnquiry enquiry, question.device.empty() ? rpc::enquiry_from_json(question.json)
-                                                              : rpc::enquiry_of_device(question.device));
+  CAPF_LET(const CallEnquiry enquiry,
+           question.device.empty() ? rpc::enquiry_from_json(question.json) : rpc::enquiry_of_device(question.device));
   check_answer(enquiry);
   return std::string("{}");
 }
@@ -43,6 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const BytesView octets(data + 1, size - 1);
   web::Request request;
   request.path = "/call-status";
+  request.peer = *Address::parse("127.0.0.1");
   request.method = data[0] % 2 == 0 ? "POST" : "GET";
   if (request.method == "POST") {
     request.content_type = "application/json";

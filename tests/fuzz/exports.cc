@@ -45,7 +45,7 @@ exports::User take_user(std::string_view& rest) {
 }  // namespace
 
 // Users, parted by 0xFF: name, realm, phones, and an empty text behind the last phone where fewer than three follow.
-// What a format writes is read back as it was meant by that format's reader, or refused.
+// A format's text is read back as it was meant by that format's reader, or refused.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::string_view rest = as_text({data, size});
   std::vector<exports::User> users;

@@ -1,3 +1,5 @@
+#include "capf/service/calls.h"
+
 #include <array>
 #include <string>
 #include <vector>
@@ -5,7 +7,6 @@
 #include <catch2/catch.hpp>
 
 #include "capf/domain/call_store.h"
-#include "capf/service/calls.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 
@@ -39,7 +40,8 @@ struct CallSite : Site {
   void add_line(const std::string& name, const std::vector<std::string>& devices) {
     sql("insert into lines (name, added_by) values ('" + name + "', 'tester')");
     for (const std::string& device : devices) {
-      sql("insert into line_members (line_id, phone_id, profile_id) select l.id, p.id, p.profile_id from lines l, phones "
+      sql("insert into line_members (line_id, phone_id, profile_id) select l.id, p.id, p.profile_id from lines l, "
+          "phones "
           "p where l.name = '" +
           name + "' and p.device = '" + device + "' and p.removed_at is null");
     }
@@ -138,8 +140,9 @@ TEST_CASE("a MIC counts where its profile allows it, while it is in time") {
   CHECK(site.says(phone("SEP1")) == "nonsecure NO_CERTIFICATE");
   site.sql("update phones set mic_sha256 = '\\x" + to_hex(sha256(mic)) + "'");
   CHECK(site.says(phone("SEP1")) == "nonsecure NO_CERTIFICATE");  // its dates are not known
-  site.sql("insert into phone_mics (phone_id, sha256, der, not_before, not_after) select id, mic_sha256, '\\x300102', "
-           "now() - interval '1 day', now() + interval '1 day' from phones");
+  site.sql(
+      "insert into phone_mics (phone_id, sha256, der, not_before, not_after) select id, mic_sha256, '\\x300102', "
+      "now() - interval '1 day', now() + interval '1 day' from phones");
   CHECK(site.says(phone("SEP1")) == "authenticated");
   CHECK(site.says(seen("SEP1", mic)) == "authenticated");
   site.sql("update phone_mics set not_after = now()");
@@ -179,7 +182,9 @@ TEST_CASE("a line of 500 devices is one party with the states of its devices") {
   std::vector<std::string> names;
   for (const DeviceName& device : site.add_phones(500)) names.push_back(device.text());
   site.sql("insert into lines (name, added_by) values ('1000', 'tester')");
-  site.sql("insert into line_members (line_id, phone_id, profile_id) select l.id, p.id, p.profile_id from lines l, phones p");
+  site.sql(
+      "insert into line_members (line_id, phone_id, profile_id) select l.id, p.id, p.profile_id from lines l, phones "
+      "p");
   site.apply(names[250], "secure");
   const std::vector<CallParty> parties(100, line("1000"));
   const auto facts = must(in_read(site.database(), [&](Transaction& tx) { return tx.calls().look(parties); }));
@@ -229,7 +234,8 @@ TEST_CASE("wrong certificates are counted one by one, and on record a few of the
   site.says(seen("SEP1", own));
   CHECK(site.value(events) == "0");
   for (int i = 0; i < 1000; ++i) site.says(seen("SEP1", Bytes{7}));
-  CHECK(site.observed.text().find("capf_observed_certificates_refused_total{reason=\"CERTIFICATE_NOT_ON_RECORD\"} 1000") !=
+  CHECK(site.observed.text().find(
+            "capf_observed_certificates_refused_total{reason=\"CERTIFICATE_NOT_ON_RECORD\"} 1000") !=
         std::string::npos);
   const int recorded = std::stoi(site.value(events));
   CHECK(recorded >= 1);

@@ -7,6 +7,7 @@
 
 #include "capf/domain/line_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/service/profiles.h"
 #include "capf/service/shared_lines.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
@@ -430,5 +431,105 @@ TEST_CASE("a change of modes waits for a device that is joining, and sees it") {
     changing.join();
     CHECK(names_of(verdict) == Names{"2001"});
     must(site.lines.remove(site.administrator, "2001", {second}));
+  }
+}
+
+TEST_CASE("a profile is applied to whole lines, or to none where it would mix one") {
+  LineSite site;
+  const auto phones = site.add_phones(3);
+  must(site.share("2001", {phones[0], phones[1]}));
+  must(site.share("2002", {phones[1], phones[2]}));
+  const service::Bulk one{{.devices = {phones[0]}}, 1, {}};
+  const auto apply = [&](service::ApplyRequest request) {
+    request.anyway = true;
+    return site.profiles.apply(site.administrator, Role::kOperator, one, request);
+  };
+  CHECK(refused(apply({.profile = "secure"})) == Reason::kSharedLineMixed);
+  service::ApplyRequest request{.profile = "secure", .anyway = true};
+  auto found = must(site.profiles.check_apply(Role::kOperator, one, request));
+  REQUIRE(found.problems.size() == 1);
+  CHECK(found.problems.front().reason == Reason::kSharedLineMixed);
+  CHECK_THAT(found.problems.front().message, Catch::Contains("2001"));
+  request.lines = true;
+  found = must(site.profiles.check_apply(Role::kOperator, one, request));
+  CHECK(found.problems.empty());
+  CHECK(found.changed == 3);
+  CHECK(site.value("select count(*) from phones where profile_id <> 1") == "0");
+  const auto applied = must(apply({.profile = "secure", .lines = true}));
+  CHECK(applied.selected == 1);
+  CHECK(applied.changed == 3);
+  CHECK(site.value("select count(*) from audit_events where action = 'profile.apply'") == "3");
+  CHECK(refused(apply({.profile = "plain"})) == Reason::kSharedLineMixed);
+  must(apply({.profile = "plain", .allow_mixed = true}));
+  CHECK(site.listed({.mixed = true}) == Names{"2001"});
+  CHECK(site.value("select subject from audit_events where action = 'line.allow_mixed'") == "2001");
+}
+
+TEST_CASE("a profile's mode changes where no line is mixed by it, or where that is allowed") {
+  LineSite site;
+  const auto phones = site.add_phones(2);
+  site.apply("plain", phones[0]);
+  must(site.share("2001", phones));
+  const ProfileChange encrypted{.mode = kEncrypted};
+  CHECK(refused(site.profiles.set(site.administrator, "plain", encrypted)) == Reason::kSharedLineMixed);
+  CHECK(refused(site.profiles.check("plain", encrypted)) == Reason::kSharedLineMixed);
+  CHECK(must(site.profiles.show("plain")).profile.mode == kNonsecure);
+  must(site.profiles.set(site.administrator, "plain", {.description = "Desks"}));
+  const auto warnings = must(site.profiles.check("plain", encrypted, true)).view.warnings;
+  CHECK(std::any_of(warnings.begin(), warnings.end(),
+                    [](const std::string& words) { return words.starts_with("line 2001 would have "); }));
+  must(site.profiles.set(site.administrator, "plain", encrypted, true));
+  CHECK(site.listed({.mixed = true}) == Names{"2001"});
+}
+
+TEST_CASE("no question about lines reads all of them, with the statistics of a full site or of an empty one") {
+  for (const bool full : {true, false}) {
+    CAPTURE(full);
+    const FreshDatabase fresh;
+    for (const char* table : {"phones", "lines", "line_members"}) {
+      fresh.sql("alter table " + std::string(table) + " set (autovacuum_enabled = off)");
+    }
+    fresh.sql("insert into profiles (name, mode) values ('plain', 'nonsecure'), ('floor', 'nonsecure')");
+    fresh.sql("analyze phones, lines, line_members");
+    fresh.sql(
+        "insert into phones (device, profile_id) select 'SEP' || n, case when n <= 10 then 3 else 2 end "
+        "from generate_series(1, 10000) n");
+    fresh.sql("insert into lines (name, added_by) select 'L' || n, 'x' from generate_series(1, 5000) n");
+    fresh.sql(
+        "insert into line_members select l.id, p.id, p.profile_id from lines l join phones p "
+        "on p.id in (l.id, 10001 - l.id)");
+    if (full) fresh.sql("vacuum analyze phones, lines, line_members");
+    const std::string entries =
+        "select sum(idx_tup_read) from pg_stat_user_indexes where relname in ('phones', 'lines', 'line_members')";
+    const auto counted = [&] {
+      const std::string sessions = "select count(*) from pg_stat_activity where datname = current_database()";
+      for (int looks = 0; fresh.sql(sessions, "postgres") != "1" && looks < 10'000; ++looks) {
+      }
+      return std::stoll(fresh.sql(entries));
+    };
+    const long long before = counted();
+    {
+      const auto database = fresh.open(1);
+      SharedLines lines(*database);
+      const Actor actor{ActorKind::kAdministrator, "tester", ""};
+      CHECK(must(lines.list({}, {4000, 10})).lines.size() == 10);
+      CHECK(must(lines.show("L77")).members.size() == 2);
+      must(lines.add(actor, {"L77", {device("SEP4000"), device("SEP4001")}, false}));
+      CHECK(must(lines.remove(actor, "L77", {device("SEP4000")})) == 1);
+      CHECK(must(lines.remove(actor, "L78", {})) == 2);
+      must(database->write([](Transaction& tx) -> Status {
+        const std::vector<std::int64_t> phones{100, 200, 300};
+        CAPF_LET(const LineVerdict some, SharedLines::judge(tx, phones, kEncrypted));
+        CHECK(some.lines.size() == 3);
+        CAPF_LET(const LineVerdict floor, SharedLines::judge_profile(tx, 3, kEncrypted));
+        CHECK(floor.lines.size() == 10);
+        CAPF_LET(const auto all, SharedLines::with_lines(tx, phones));
+        CHECK(all.size() == 6);
+        CAPF_LET(const auto names, tx.lines().names_of_phone(100));
+        CHECK(names == Names{"L100"});
+        return {};
+      }));
+    }
+    CHECK(counted() - before < 1000);
   }
 }

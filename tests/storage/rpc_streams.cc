@@ -59,6 +59,44 @@ TEST_CASE("a stream whose caller reads nothing gives its place back") {
   for (const auto& context : contexts) context->TryCancel();
 }
 
+TEST_CASE(
+    "changes of security are streamed as they are committed, from a cursor on, and not from one that has expired") {
+  Servers servers;
+  const auto stub = servers.monitoring(&servers.of(Role::kMonitor));
+  v1::SecurityChange change;
+  {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{30});
+    const auto stream = stub->WatchSecurity(&context, {});
+    stream->WaitForInitialMetadata();
+    servers.site.sql("update site_security set mode = 'mixed'");
+    REQUIRE(stream->Read(&change));
+    CHECK(change.kind() == "mode_changed");
+    CHECK(change.mode() == "mixed");
+    CHECK(change.device().empty());
+    context.TryCancel();
+    stream->Finish();
+  }
+  servers.site.sql("update site_security set mode = 'nonsecure'");
+  v1::WatchSecurityRequest request;
+  request.set_cursor(change.cursor());
+  {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{30});
+    const auto stream = stub->WatchSecurity(&context, request);
+    REQUIRE(stream->Read(&change));
+    CHECK(change.mode() == "nonsecure");
+    context.TryCancel();
+    stream->Finish();
+  }
+  servers.site.sql("select delete_security_changes('0', 100)");
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{30});
+  const auto stream = stub->WatchSecurity(&context, request);
+  CHECK_FALSE(stream->Read(&change));
+  CHECK(reason_of(stream->Finish()) == "CURSOR_EXPIRED");
+}
+
 TEST_CASE("changes are streamed as they are committed, and the stream ends with the caller's authority") {
   Servers servers;
   servers.site.add_phone("SEP001122334455");

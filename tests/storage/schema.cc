@@ -9,6 +9,7 @@
 #include "capf/domain/phone_store.h"
 #include "capf/domain/profile_store.h"
 #include "capf/domain/rounds.h"
+#include "capf/domain/security_change_store.h"
 #include "capf/domain/summary_store.h"
 #include "storage/conninfo.h"
 #include "storage/migrate.h"
@@ -239,6 +240,8 @@ void change_profiles(Transaction& tx) {
 }
 
 void change_some(Transaction& tx) {
+  CHECK(good(tx.security_changes().tell_ends(10)) == 0);
+  CHECK(good(tx.security_changes().forget(std::chrono::hours(1), 10)) == 0);
   CHECK(good(tx.operations().lock_overdue(tx.now(), 10)).size() == 10);
   const std::vector<std::int64_t> ids{7, 8, 9};
   good(tx.phones().lock_all(ids));
@@ -295,6 +298,8 @@ void look_at_events(Transaction& tx) {
   CHECK(good(tx.audit().list({.action = "phone"}, kPage)).empty());
   CHECK(good(tx.audit().list({.since = tx.now() + std::chrono::hours(24)}, kPage)).empty());
   CHECK(good(tx.audit().changes(good(tx.audit().end()), 10)).empty());
+  CHECK(good(tx.security_changes().list({}, 10)).empty());
+  CHECK(good(tx.summary().count_modes({}, 10)).groups.empty());
 }
 
 /// Enrols a phone that has an LSC: each form of a look, and of a write.

@@ -173,7 +173,7 @@ std::string value_of(const Pairs& pairs, const std::string& name) {
 
 std::string hex(const Sha256& digest) { return to_hex(digest); }
 
-/// What all formats say of a phone: its name, and then mode and LSC.
+/// The facts of a phone that all formats tell: its name, and then mode and LSC.
 using Facts = std::vector<std::vector<std::string>>;
 
 Facts meant_facts(const std::vector<User>& users) {

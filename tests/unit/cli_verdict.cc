@@ -147,6 +147,12 @@ TEST_CASE("mixed lines are a warning, those by profiles and those in effect apar
         "--mixed'");
 }
 
+TEST_CASE("what a server warns of is a warning, told once") {
+  const std::vector<std::string> warnings{"1 phone asks for digest and has no digest user"};
+  CHECK(judge_health({{"a:1", "SERVING", {}, {}, warnings}, {"b:2", "SERVING", {}, {}, warnings}}, false).line() ==
+        "CAPF HEALTH WARNING - 2 of 2 servers serve; 1 phone asks for digest and has no digest user | serving=2;;;0;2");
+}
+
 TEST_CASE("what expires next decides") {
   CHECK(judge_expiry(in_days(400), kNow, kUsual).level == Level::kOk);
   CHECK(judge_expiry(in_days(30), kNow, kUsual).level == Level::kWarning);

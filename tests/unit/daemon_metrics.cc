@@ -59,6 +59,7 @@ TEST_CASE("the alerts ask for metrics that there are") {
   capf::Metrics metrics;
   metrics.count_request("PhoneService/Install", std::nullopt, 3ms);
   metrics.count_refusal(capf::Reason::kMicChanged);
+  metrics.count_observed_certificate(capf::Reason::kCertificateRevoked);
   metrics.set_not_ready(capf::Reason::kStateNotWritable);
   metrics.set_lscs_expiring(7, 0);
   metrics.set_lines_mixed("profile", 0);

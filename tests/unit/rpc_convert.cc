@@ -472,6 +472,36 @@ TEST_CASE("filters are strict") {
   CHECK(reason_of(filter_from(pending, now)) == Reason::kInvalidRequest);
 }
 
+TEST_CASE("a change of security says what is in effect for its device, and why that is less than was asked for") {
+  SecurityChange change;
+  change.cursor = {7, 3};
+  change.device = "SEP001122334455";
+  change.facts = ModeFacts{.site = SiteMode::kMixed, .profile = DeviceMode::kEncrypted, .lsc = LscStatus::kExpired};
+  change.reason = "CERTIFICATE_EXPIRED";
+  v1::SecurityChange out;
+  to_proto(change, {}, out);
+  CHECK(out.kind() == "mode_changed");
+  CHECK(out.mode() == "encrypted");
+  CHECK(out.effective_mode() == "nonsecure");
+  CHECK(out.mode_reason() == "CERTIFICATE_EXPIRED");
+  CHECK(out.cursor() == "7.3");
+  change.facts->lsc = LscStatus::kRevoked;
+  change.kind = SecurityChangeKind::kCertificateWithdrawn;
+  change.reason.clear();
+  change.revocation = RevocationReason::kKeyCompromise;
+  change.serial = {0x0a, 0xbc};
+  to_proto(change, {}, out);
+  CHECK(out.kind() == "certificate_withdrawn");
+  CHECK(out.reason() == "keyCompromise");
+  CHECK(out.serial() == "0abc");
+  SecurityChange site;
+  site.mode = "mixed";
+  v1::SecurityChange of_site;
+  to_proto(site, {}, of_site);
+  CHECK(of_site.mode() == "mixed");
+  CHECK(of_site.effective_mode().empty());
+}
+
 TEST_CASE("a cursor is two numbers that were handed out") {
   const ChangeCursor cursor{std::numeric_limits<std::uint64_t>::max(), 17};
   const auto read = cursor_from(to_text(cursor));

@@ -88,7 +88,8 @@ void check_party(const PartyAnswer& answer, const Struct& expected) {
   CHECK(to_string(answer.level) == text_of(expected, "level"));
   CHECK(to_string(answer.basis) == text_of(expected, "basis"));
   std::vector<std::string> reasons;
-  for (const Value& each : expected.fields().at("reasons").list_value().values()) reasons.push_back(each.string_value());
+  for (const Value& each : expected.fields().at("reasons").list_value().values())
+    reasons.push_back(each.string_value());
   std::vector<std::string> given;
   for (const CallReason each : answer.reasons) given.emplace_back(to_string(each));
   CHECK(given == reasons);
@@ -143,8 +144,8 @@ void check_case(const Struct& said) {
 struct Row {
   std::function<bool(const CallParty&, const PartyFacts&)> when;
   int cap;
-  const char* reason;     ///< null: none
-  bool only_if_lower;     ///< the reason is told where the row lowers the level
+  const char* reason;  ///< null: none
+  bool only_if_lower;  ///< the reason is told where the row lowers the level
 };
 
 const PartyDevice* only(const PartyFacts& facts) { return facts.devices.empty() ? nullptr : &facts.devices.front(); }
@@ -179,7 +180,8 @@ const std::vector<Row>& table() {
        "DEVICE_UNKNOWN", false},
       {[](P p, F f) { return present(p, f) && only(f)->mode.blocked; }, 0, "DEVICE_BLOCKED", false},
       {[](P p, F f) { return present(p, f) && only(f)->mode.profile == DeviceMode::kNonsecure; }, 0, nullptr, false},
-      {[](P p, F f) { return present(p, f) && only(f)->mode.profile == DeviceMode::kAuthenticated; }, 1, nullptr, false},
+      {[](P p, F f) { return present(p, f) && only(f)->mode.profile == DeviceMode::kAuthenticated; }, 1, nullptr,
+       false},
       {takes([](const ModeFacts& mode) { return mode.site == SiteMode::kNonsecure; }), 0, "SITE_NONSECURE", false},
       {lacks(LscStatus::kNone), 0, "NO_CERTIFICATE", false},
       {lacks(LscStatus::kExpired), 0, "CERTIFICATE_EXPIRED", false},
@@ -234,8 +236,8 @@ std::vector<Observation> every_observation() {
   std::vector<Observation> all;
   using Transport = std::optional<SeenTransport>;
   using Media = std::optional<SeenMedia>;
-  for (const Transport transport : {Transport(), Transport(SeenTransport::kUdp), Transport(SeenTransport::kTcp),
-                                    Transport(SeenTransport::kTls)}) {
+  for (const Transport transport :
+       {Transport(), Transport(SeenTransport::kUdp), Transport(SeenTransport::kTcp), Transport(SeenTransport::kTls)}) {
     for (const bool null_cipher : {false, true}) {
       for (const Media audio : {Media(), Media(SeenMedia::kNone), Media(SeenMedia::kRtp), Media(SeenMedia::kSrtp)}) {
         for (const Media video : {Media(), Media(SeenMedia::kNone), Media(SeenMedia::kRtp), Media(SeenMedia::kSrtp)}) {

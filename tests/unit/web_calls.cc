@@ -33,7 +33,8 @@ struct Desk {
     };
   }
 
-  Response ask(const Request& request) {
+  Response ask(Request request, const char* peer = "127.0.0.1") {
+    request.peer = Address::parse(peer).value();
     std::promise<Response> answer;
     desk.route()(request, [&](Response response) { answer.set_value(std::move(response)); });
     return answer.get_future().get();
@@ -45,7 +46,8 @@ struct Desk {
 };
 
 Request post(const std::string& json) {
-  return {.method = "POST", .path = "/call-status", .content_type = "application/json", .body = {json.begin(), json.end()}};
+  return {
+      .method = "POST", .path = "/call-status", .content_type = "application/json", .body = {json.begin(), json.end()}};
 }
 
 }  // namespace
@@ -58,12 +60,14 @@ TEST_CASE("a dial plan asks of a device by GET, and of a call by POST") {
   CHECK(answer.body == "{\"call-status\": \"SEP1\"}\n");
   CHECK(desk.get("device=%53%45P1").body == "{\"call-status\": \"SEP1\"}\n");
   CHECK(desk.ask(post("[]")).body == "{\"call-status\": \"[]\"}\n");
-  CHECK(desk.metrics.text().find("capf_requests_total{method=\"http/call-status\",outcome=\"OK\"} 3") != std::string::npos);
+  CHECK(desk.metrics.text().find("capf_requests_total{method=\"http/call-status\",outcome=\"OK\"} 3") !=
+        std::string::npos);
 }
 
 TEST_CASE("what is no question is refused in JSON, before anybody is asked") {
   Desk desk;
-  for (const char* query : {"", "device=", "device", "x=SEP1", "device=a&device=b", "device=%", "device=%5", "device=%5g"}) {
+  for (const char* query :
+       {"", "device=", "device", "x=SEP1", "device=a&device=b", "device=%", "device=%5", "device=%5g"}) {
     CAPTURE(query);
     CHECK(desk.get(query).status == 400);
   }
@@ -93,8 +97,10 @@ TEST_CASE("an error has its status, and its words are JSON whatever is in them")
   CHECK(broken.body.find("memory") == std::string::npos);
 }
 
-TEST_CASE("a client certificate is judged for each question") {
+TEST_CASE("a client certificate is judged for each question, and nobody beyond this machine goes without one") {
   Desk desk;
+  CHECK(desk.ask(post("{}"), "::1").status == 200);
+  CHECK(desk.ask(post("{}"), "192.0.2.1").body.find("CLIENT_CERTIFICATE_REQUIRED") != std::string::npos);
   Request request = post("{}");
   request.certificate = Sha256{};
   CHECK(desk.ask(request).body == "{\"pbx\": \"{}\"}\n");
@@ -120,7 +126,9 @@ TEST_CASE("more questions than may wait are refused at once, and those that wait
     const std::lock_guard lock(mutex);
     statuses.push_back(response.status);
   };
-  for (int i = 0; i < 4; ++i) desk.route()(post("{}"), note);
+  Request request = post("{}");
+  request.peer = Address::parse("127.0.0.1").value();
+  for (int i = 0; i < 4; ++i) desk.route()(request, note);
   {
     const std::lock_guard lock(mutex);
     CHECK(statuses == std::vector{503});
