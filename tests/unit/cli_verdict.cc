@@ -149,7 +149,10 @@ TEST_CASE("mixed lines are a warning, those by profiles and those in effect apar
 
 TEST_CASE("what a server warns of is a warning, told once") {
   const std::vector<std::string> warnings{"1 phone asks for digest and has no digest user"};
-  CHECK(judge_health({{"a:1", "SERVING", {}, {}, warnings}, {"b:2", "SERVING", {}, {}, warnings}}, false).line() ==
+  CHECK(judge_health({{.address = "a:1", .status = "SERVING", .why = {}, .warnings = warnings},
+                      {.address = "b:2", .status = "SERVING", .why = {}, .warnings = warnings}},
+                     false)
+            .line() ==
         "CAPF HEALTH WARNING - 2 of 2 servers serve; 1 phone asks for digest and has no digest user | serving=2;;;0;2");
 }
 
