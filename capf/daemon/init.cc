@@ -1,3 +1,4 @@
+#include "capf/base/endpoint.h"
 #include "capf/daemon/init.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+#include "capf/base/endpoint.h"
 #include "capf/daemon/renewal.h"
 
 #include <algorithm>
