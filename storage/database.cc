@@ -55,11 +55,11 @@ class Unit final : public Transaction {
         checks_(session),
         summary_(session),
         leases_(session),
-        crls_(session),
-        secrets_keys_(session),
-        digest_(session),
         lines_(session),
-        profiles_(session) {}
+        crls_(session),
+        profiles_(session),
+        secrets_keys_(session),
+        digest_(session) {}
 
   TimePoint now() const override { return now_; }
   TimePoint postmaster_start() const override { return postmaster_start_; }

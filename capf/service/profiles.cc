@@ -323,7 +323,8 @@ Result<Profile> checked_change(const SitePolicy& policy, const Profile& before, 
 Result<EffectiveSettings> settings_of(Transaction& tx, const SitePolicy& policy, std::int64_t phone_id) {
   CAPF_LET(const auto phones, tx.profiles().phones(std::span(&phone_id, 1), false));
   if (phones.empty()) return effective_settings(policy, {}, {});
-  CAPF_LET(const Profile* const profile, Profiled(tx, policy).profile(phones.front().profile_id));
+  Profiled profiled(tx, policy);
+  CAPF_LET(const Profile* const profile, profiled.profile(phones.front().profile_id));
   return effective_settings(policy, profile->settings, phones.front().settings);
 }
 

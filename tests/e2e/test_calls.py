@@ -136,7 +136,7 @@ class AnswerTest(CallTest):
         self.assertSays(self.site.capfctl("trusted-party", "remove", "trunk:provider", code=1), "UNKNOWN_PARTY")
         self.assertEqual(self.site.json("trusted-party", "list"), [])
         actions = [(event["action"], event["subject"]) for event in
-                   self.site.json("audit", "list", "--action", "trusted_party")]
+                   self.site.json("audit", "list", "--action", "trusted_party") if event["outcome"] == "done"]
         self.assertEqual(actions, [("trusted_party.add", "trunk:provider"), ("trusted_party.add", "bridge:provider"),
                                    ("trusted_party.remove", "trunk:provider"), ("trusted_party.remove", "bridge:provider")])
 

@@ -14,8 +14,6 @@ namespace {
 
 const Bytes kRun(kRunOctets, 0x5a);
 
-DeviceName device(const std::string& name) { return must(DeviceName::parse(name)); }
-
 /// A call for named devices, each with a string of its own where `strings` says so.
 service::ScheduleBulk schedule_of(const std::vector<DeviceName>& devices, AuthMode auth = AuthMode::kString) {
   service::ScheduleBulk bulk;
