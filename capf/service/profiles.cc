@@ -421,8 +421,8 @@ Status Profiles::remove(const Actor& actor, const std::string& name) {
     CAPF_TRY(check_not_first(profile));
     CAPF_LET(const std::int64_t phones, tx.profiles().count(profile.id));
     if (phones > 0) {
-      return fail(Reason::kProfileInUse, std::to_string(phones) + " phones have the profile " + name +
-                                             ": 'capfctl phone list --profile' shows them");
+      return fail(Reason::kProfileInUse, std::to_string(phones) + (phones == 1 ? " phone has" : " phones have") +
+                                             " the profile " + name + ": 'capfctl phone list --profile' shows them");
     }
     CAPF_TRY(tx.profiles().remove(profile.id));
     return tx.audit().add(done(actor, "profile.remove", name));

@@ -55,7 +55,7 @@ class ProfilesTest(EndToEnd, rpc.RefusalTests):
 
     def events(self, action, subject=None):
         events = self.site.json("audit", "list", "--action", action, *(("--subject", subject) if subject else ()))
-        return [event["detail"] for event in events]
+        return [event["detail"] for event in events if event["outcome"] == "done"]
 
 
 class LifeTest(ProfilesTest):
@@ -78,7 +78,7 @@ class LifeTest(ProfilesTest):
         self.assertEqual(self.in_effect(device), ("authenticated", None))
         self.assertEqual(self.site.json("profile", "rename", name, last)["phones"], 1)
         self.assertEqual(self.shown(device)["profile"], last)
-        self.assertSays(self.site.capfctl("profile", "remove", last, "--yes", code=1), "PROFILE_IN_USE", "1 phones")
+        self.assertSays(self.site.capfctl("profile", "remove", last, "--yes", code=1), "PROFILE_IN_USE", "1 phone has")
         self.apply("nonsecure", device)
         self.site.capfctl("profile", "remove", last, "--yes")
         self.assertSays(self.site.capfctl("profile", "show", last, code=1), "UNKNOWN_PROFILE")

@@ -26,7 +26,8 @@ Profile sample_profile(const std::string& name, DeviceMode mode = DeviceMode::kE
 /// Every combination of what it depends on, as the digits of a phone's name: the profile's mode, whether that allows a
 /// MIC, blocked, the LSC, and the MIC (none, in time, ended, another than the remembered one).
 constexpr char kEveryPhone[] =
-    "insert into profiles (name, mode, settings) select m || a, (array['nonsecure', 'authenticated', 'encrypted'])[m + "
+    "insert into profiles (name, mode, settings) select m::text || a, (array['nonsecure', 'authenticated', "
+    "'encrypted'])[m + "
     "1], case when a = 1 then '{\"allow_mic\": \"on\"}'::jsonb else '{}' end from generate_series(0, 2) m, "
     "generate_series(0, 1) a; "
     "insert into issuers values (1, 'CN=1', sha256('1'), '', '', now(), now() + interval '9 years', true, 1); "

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "capf/domain/issuer_store.h"
@@ -40,7 +41,14 @@ struct Phones {
     fresh.sql("update certificates set " + what + " where phone_id in (select id from phones where " + of + ")");
   }
   void confirm(const std::string& of = "true") const { lscs("confirmed_at = now()", of); }
+  /// All changes until now, also while transactions of other tests in the cluster run: a reader waits for them.
   std::vector<SecurityChange> changes(int limit = 1000) {
+    const std::string now = fresh.sql("select pg_current_xact_id()");
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (fresh.sql("select pg_snapshot_xmin(pg_current_snapshot()) > '" + now + "'::xid8") != "t") {
+      if (std::chrono::steady_clock::now() > deadline) FAIL("a transaction of another test does not end");
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
     auto read = good(in_read(*database, [&](Transaction& tx) { return tx.security_changes().list(cursor, limit); }));
     if (!read.empty()) cursor = read.back().cursor;
     return read;
