@@ -1,4 +1,3 @@
-#include "capf/base/endpoint.h"
 #include "capf/daemon/init.h"
 
 #include <algorithm>
@@ -7,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "capf/base/address.h"
+#include "capf/base/endpoint.h"
 #include "capf/base/secret.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"

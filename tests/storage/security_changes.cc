@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "capf/domain/issuer_store.h"
@@ -47,7 +46,6 @@ struct Phones {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
     while (fresh.sql("select pg_snapshot_xmin(pg_current_snapshot()) > '" + now + "'::xid8") != "t") {
       if (std::chrono::steady_clock::now() > deadline) FAIL("a transaction of another test does not end");
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     auto read = good(in_read(*database, [&](Transaction& tx) { return tx.security_changes().list(cursor, limit); }));
     if (!read.empty()) cursor = read.back().cursor;
