@@ -1,8 +1,8 @@
-#include "capf/base/endpoint.h"
 #include "capf/daemon/renewal.h"
 
 #include <algorithm>
 
+#include "capf/base/endpoint.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
 #include "capf/daemon/host.h"
