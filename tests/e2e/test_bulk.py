@@ -256,7 +256,7 @@ class CrashTest(BulkTest):
         finally:
             code = running.wait(timeout=120)
         before = self.strings(strings)
-        scheduled = self.site.sql("select device from phones p join phone_tags t on t.phone_id = p.id join operations o on "
+        scheduled = self.site.sql("select p.device from phones p join phone_tags t on t.phone_id = p.id join operations o on "
                                   f"o.phone_id = p.id where tag = '{tag}' and finished_at is null")
         self.assertLessEqual(set(scheduled), set(before))
         if code != 0:
