@@ -101,7 +101,7 @@ TEST_CASE("what changes the mode of a phone is told, unless it has the first pro
 TEST_CASE("an enrolment of a phone of the first profile writes no change") {
   Phones site;
   site.confirm("device = 'SEP1'");
-  CHECK(site.fresh.sql("select lsc from phone_lscs l join phones p on p.id = l.phone_id where device = 'SEP1'") ==
+  CHECK(site.fresh.sql("select lsc from phone_lscs l join phones p on p.id = l.phone_id where p.device = 'SEP1'") ==
         "valid");
   CHECK(site.told().empty());
 }
