@@ -272,7 +272,7 @@ TEST_CASE("two properties select just the phones that each of them selects") {
         const auto both = at_once(all[i].second, all[j].second);
         if (!both) continue;
         INFO(all[i].first << " and " << all[j].first);
-        CHECK(selected(tx, *both) == in_both(names[i], names[j]));
+        CHECK(selected(tx, *both, 5) == in_both(names[i], names[j]));
       }
     }
   });
