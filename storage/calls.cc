@@ -1,5 +1,9 @@
 #include "storage/calls.h"
 
+#include <map>
+#include <string_view>
+#include <tuple>
+
 namespace capf::storage {
 namespace {
 
@@ -98,25 +102,35 @@ const Statement kListTrusted{
 }  // namespace
 
 Result<std::vector<PartyFacts>> Calls::look(std::span<const CallParty> parties) {
+  // A party that is named several times is looked at once: a line of 500 devices costs as many looks.
+  using Key = std::tuple<std::string_view, std::string_view, std::string_view, std::optional<Sha256>>;
+  std::map<Key, std::size_t> places;
+  std::vector<std::size_t> place_of;
   Array kinds, names, answered_by, certificates;
   for (const CallParty& party : parties) {
+    const Key key(to_string(party.kind), party.name, party.answered_by, party.observed.certificate);
+    const auto [known, added] = places.emplace(key, places.size());
+    place_of.push_back(known->second);
+    if (!added) continue;
     kinds.add(to_string(party.kind));
     names.add(party.name);
     answered_by.add(party.answered_by.empty() ? std::nullopt : std::optional(party.answered_by));
     certificates.add(party.observed.certificate);
   }
   CAPF_LET(auto rows, session_.all(kLook, Parameters(kinds, names, answered_by, certificates), read_looked));
-  std::vector<PartyFacts> facts;
+  std::vector<PartyFacts> seen;
   std::int64_t place = 0;
   for (Looked& row : rows) {
     if (row.place == place) {
-      facts.back().devices.push_back(std::move(row.facts.devices.front()));
+      seen.back().devices.push_back(std::move(row.facts.devices.front()));
     } else {
-      facts.push_back(std::move(row.facts));
+      seen.push_back(std::move(row.facts));
     }
     place = row.place;
   }
-  if (facts.size() != parties.size()) return fail_internal("the look at a call has another number of parties");
+  if (seen.size() != places.size()) return fail_internal("the look at a call has another number of parties");
+  std::vector<PartyFacts> facts;
+  for (const std::size_t each : place_of) facts.push_back(seen[each]);
   return facts;
 }
 
