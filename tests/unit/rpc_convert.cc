@@ -225,6 +225,9 @@ TEST_CASE("every field of a selection of phones is taken") {
   *fields.mutable_not_seen_since() = timestamp(300, 0);
   fields.set_blocked(false);
   fields.set_locked(true);
+  fields.add_profiles("desks");
+  fields.add_modes("encrypted");
+  fields.add_effective_modes("nonsecure");
   fields.add_excepts("SEP2");
   fields.set_leaves_unknown(true);
   // A field that this test does not set would be one that the conversion may forget.
@@ -250,6 +253,9 @@ TEST_CASE("every field of a selection of phones is taken") {
   CHECK(selected.not_seen_since == from_proto(timestamp(300, 0)).value());
   CHECK(selected.blocked == false);
   CHECK(selected.locked == true);
+  CHECK(selected.profiles == std::vector<std::string>{"desks"});
+  CHECK(selected.modes == std::vector<DeviceMode>{DeviceMode::kEncrypted});
+  CHECK(selected.effective_modes == std::vector<DeviceMode>{DeviceMode::kNonsecure});
   CHECK(selected.excepts.front().text() == "SEP2");
   CHECK(selected.leaves_unknown);
 }
