@@ -56,6 +56,10 @@ class Metrics {
   void count_request(std::string_view method, std::optional<Reason> refused, Duration took);
   /// A caller was refused before authentication; the true reason.
   void count_refusal(Reason reason);
+  /// A phone asked the Trust Verification Service. @param question "verify", "query"; "none" where it was none
+  /// @param outcome "valid", "unknown", "expired", "not_yet_valid", "withdrawn", "unavailable", "malformed",
+  /// "unfinished"
+  void count_trust_question(std::string_view question, std::string_view outcome);
   /// A SIP server saw a certificate that is not the device's own and good.
   void count_observed_certificate(Reason fault);
   /// An LSC was signed and is not on record, so it never left.

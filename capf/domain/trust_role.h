@@ -8,8 +8,8 @@
 
 namespace capf {
 
-/// What a phone trusts a certificate for. The codes are those of phones' trust lists and of the Trust Verification
-/// Service; those between are not known, and are never written.
+/// The purpose for which a phone trusts a certificate. The codes are those of phones' trust lists and of the Trust
+/// Verification Service; those between are not known, and are never written.
 enum class TrustRole : std::uint8_t {
   kSast = 0,  ///< signs trust lists
   kCcm = 1,   ///< SIP and SCCP over TLS

@@ -9,7 +9,7 @@
 #include "capf/domain/trust_role.h"
 #include "capf/tvs/frame.h"
 
-// What a phone asks the Trust Verification Service, and what it is answered: `capf/tvs/README.md`. Pure.
+// The questions of phones to the Trust Verification Service, and the answers: `capf/tvs/README.md`. Pure.
 
 namespace capf::tvs {
 
@@ -39,7 +39,7 @@ struct Question {
 /// more of them; issuer and serial number are told apart by their form, because nobody has published their numbers.
 std::variant<Question, Malformed> read_question(const Frame& frame);
 
-/// What came of a question.
+/// The outcome of a question.
 enum class Outcome : std::uint8_t { kValid, kUnknown, kExpired, kNotYetValid, kWithdrawn };
 /// "valid", "unknown", "expired", "not_yet_valid", "withdrawn"
 std::string_view to_string(Outcome outcome);
