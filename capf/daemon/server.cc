@@ -50,6 +50,7 @@
 #include "capf/service/shared_lines.h"
 #include "capf/service/siteclock.h"
 #include "capf/service/trust.h"
+#include "capf/service/trusted_certificates.h"
 #include "capf/web/publication.h"
 #include "capf/web/status.h"
 #include "capf/wire/clerk.h"
@@ -97,6 +98,7 @@ class Composition final : public Server {
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
+        trusted_certificates_(around.reserved),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
@@ -192,6 +194,7 @@ class Composition final : public Server {
             .certificates = certificates_,
             .checker = checker_,
             .trust = trust_,
+            .trusted_certificates = trusted_certificates_,
             .issuers = issuer_service_,
             .administrators = administrators_,
             .attempts = authenticator_.attempts(),
@@ -272,6 +275,7 @@ class Composition final : public Server {
   service::Operations operations_;
   service::Certificates certificates_;
   service::Trust trust_;
+  service::TrustedCertificates trusted_certificates_;
   IssuerFiles issuer_files_;
   service::Issuers issuer_service_;
   service::Administrators administrators_;
