@@ -10,7 +10,7 @@
 namespace capf::service {
 namespace {
 
-/// Nothing where the certificate is as it must be.
+/// @return the fault of the certificate, or nothing where it is as it must be
 std::optional<Reason> fault_of(SeenCertificate certificate) {
   switch (certificate) {
     case SeenCertificate::kOwn: return std::nullopt;

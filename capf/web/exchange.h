@@ -49,7 +49,7 @@ void set_limits(Parser& parser, const ServerSettings& settings);
 bool expects_to_go_on(const Parser::value_type& message);
 /// The status for a request that cannot be read; nothing where the client has gone.
 std::optional<int> status_for(net::error_code error);
-/// Nothing where the message is no valid request; then `refusal` says why.
+/// @return the request, or nothing where the message is no valid one; then `refusal` says why
 std::optional<Request> request_of(const Parser::value_type& message, const Address& peer, Response& refusal);
 /// The answer's head, with the length of its body.
 Message head_of(const Response& response, bool keep_alive);

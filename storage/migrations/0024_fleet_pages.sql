@@ -12,8 +12,8 @@ create trigger phone_tags_named before insert on phone_tags for each row when (n
 
 alter table phone_lscs add column device text collate "C";
 alter table phone_sightings add column device text collate "C";
--- What the operation of each phone present came to: of the open one, else of the last one. An operation is written here
--- when it is scheduled and when it ends; the states of an open one are in operations alone.
+-- The outcome of each phone present: of its open operation, else of the last one. An operation is written here when
+-- it is scheduled and when it ends; the states of an open one are in operations alone.
 create table phone_operations (
   phone_id bigint primary key references phones,
   device text collate "C" not null,
@@ -45,7 +45,7 @@ begin
   return null;
 end $$;
 
--- What it does comes with the indexes.
+-- The function gets its text with the indexes, which it reads.
 create function pass_changed_rows(name text) returns void language sql as 'select';
 
 -- Each phone present has its rows from here on, so that a change of its operation or certificate only updates them. One

@@ -1,5 +1,5 @@
 -- beside servers from migration 20 on
--- What an administrator decides for many phones at once. Profile 1 is there from the start and never changes. Phones
+-- An administrator's decisions for many phones at once. Profile 1 is there from the start and never changes. Phones
 -- have it until another is applied, so the column needs no row to be written.
 create table profiles (
   id bigint generated always as identity primary key,

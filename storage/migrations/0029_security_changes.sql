@@ -1,6 +1,6 @@
 -- beside servers from migration 20 on
--- What a SIP server wants to hear at once: whose security mode changed, which LSC counts no more, whose digest
--- credentials are others. Triggers write a row in the transaction of the change, for every writer: one for each phone
+-- Changes that a SIP server wants to hear at once: of a security mode, an LSC that counts no more, other digest
+-- credentials. Triggers write a row in the transaction of the change, for every writer: one for each phone
 -- that is changed, but one alone where a profile or the site is, however many phones it has. An enrolment of a phone of
 -- the first profile writes none.
 create table security_changes (
