@@ -4,18 +4,18 @@
 
 #include "capf/domain/mode.h"
 #include "storage/columns.h"
+#include "storage/modes.h"
 
 namespace capf::storage {
 
 /// The facts of the mode in effect of a phone p with the profile f, as columns: "s.mode, f.mode, …". They are never
 /// null.
 inline const std::string kModeFacts =
-    "(select mode from site_security where only_one) as site_mode, f.mode as profile_mode, p.removed_at is not null as "
-    "removed, "
-    "p.blocked_at is not null as blocked, coalesce((select case when lsc = 'valid' and not_after < now() then "
-    "'expired' else lsc end from phone_lscs where phone_id = p.id), 'none') as lsc, f.settings @> '{\"allow_mic\": "
-    "\"on\"}' and exists (select from phone_mics where phone_id = p.id and sha256 = p.mic_sha256 and now() between "
-    "not_before and not_after) as good_mic";
+    site_mode() +
+    " as site_mode, f.mode as profile_mode, p.removed_at is not null as removed, p.blocked_at is not null as blocked, "
+    "coalesce((select " +
+    lsc_status("l") + " from phone_lscs l where l.phone_id = p.id), 'none') as lsc, " + allows_mic("f") + " and " +
+    mic_in_time("p") + " as good_mic";
 
 inline ModeFacts read_mode_facts(Columns& columns) {
   ModeFacts facts;
