@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "capf/base/error.h"
+#include "storage/operations.h"
 
 namespace capf::storage {
 namespace {
@@ -68,6 +69,9 @@ constexpr Field<Added> kAddedOperationFields[]{
     {"certificates", "int", [](Array& array, const Added& row) { array.add(row.steps.issued); }},
     {"failures", "int", [](Array& array, const Added& row) { array.add(row.steps.failures); }},
     {"session", "bigint", [](Array& array, const Added& row) { array.add(row.steps.begun); }},
+    {"lsc_validity_days", "int", [](Array& array, const Added& row) { array.add(validity_days(row.operation->lsc)); }},
+    {"lsc_subject", "text", [](Array& array, const Added& row) { array.add(subject_word(row.operation->lsc)); }},
+    {"owners", "text", [](Array& array, const Added& row) { array.add(owner_letters(row.operation->owners)); }},
 };
 using Changed = ChangedOperationRow;
 constexpr Field<Changed> kChangedOperationFields[]{

@@ -106,10 +106,11 @@ const Part kAddOperations{{kAddedOperations},
 operations_added as (
   insert into operations (id, phone_id, kind, state, auth, key_order, rsa_bits, ec_bits, self_service, created_by,
       completes_by, string_mac, string_digits, message, authenticated_by, authenticated_certificate, expired_mic,
-      certificates, failures, session)
+      certificates, failures, session, lsc_validity_days, lsc_subject, owners)
     select (select ids from drawn)[w.member], w.phone_id, w.kind, w.state, w.auth, w.key_order, w.rsa_bits, w.ec_bits,
         w.self_service, w.created_by, w.completes_by, w.string_mac, w.string_digits, w.message, w.authenticated_by,
-        w.authenticated_certificate, w.expired_mic, w.certificates, w.failures, w.session
+        w.authenticated_certificate, w.expired_mic, w.certificates, w.failures, w.session,
+        w.lsc_validity_days, w.lsc_subject, w.owners
       from added_operations w
       where (select good from verdict)[w.member] and (select count(*) from operations_changed) >= 0
     on conflict (phone_id) where finished_at is null do nothing

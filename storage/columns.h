@@ -57,13 +57,15 @@ class Columns {
   /// Whether the next one is NULL; does not take it.
   bool next_is_null() const { return row_[position_].is_null(); }
 
- private:
-  pqxx::field next() { return row_[position_++]; }
+  /// Takes the next one where it is NULL.
   bool skip_null() {
     if (!next_is_null()) return false;
     ++position_;
     return true;
   }
+
+ private:
+  pqxx::field next() { return row_[position_++]; }
 
   pqxx::row row_;
   int position_ = 0;

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "storage/mode_facts.h"
+
 namespace capf::storage {
 namespace {
 
@@ -49,8 +51,8 @@ DigestAssignment read_assignment(Columns& columns) {
   row.secret = read_secret(columns);
   row.phone_id = columns.id();
   row.device = columns.text();
-  row.mode = columns.word(parse_device_mode);
   row.lsc = columns.optional_digest();
+  if (!columns.next_is_null()) row.mode = effective_mode(read_mode_facts(columns)).mode;
   return row;
 }
 
@@ -108,11 +110,13 @@ const Statement kLogOut{
 const Statement kAssignments{
     "digest_assignments",
     "select " + kUser + ", " + kSecret +
-        ", d.phone_id, coalesce(p.device, ''), coalesce(r.mode, 'nonsecure'), l.sha256 from digest_users u "
+        ", d.phone_id, coalesce(p.device, ''), l.sha256, m.* from digest_users u "
         // The second condition says nothing new, but lets a merge begin there.
         "left join phone_digest d on coalesce(d.login_id, d.user_id) = u.id and "
         "coalesce(d.login_id, d.user_id) >= $1::bigint "
-        "left join phones p on p.id = d.phone_id left join profiles r on r.id = p.profile_id "
+        "left join phones p on p.id = d.phone_id left join lateral (select " +
+        kModeFacts +
+        " from profiles f where f.id = p.profile_id offset 0) m on true "
         "left join lateral (select case when c.revoked_at is null then c.sha256 end as sha256 from certificates c "
         "where c.phone_id = d.phone_id and c.kind = 'lsc' and c.confirmed_at is not null order by c.id desc limit 1) l "
         "on true where u.id >= $1::bigint and (u.id > $1::bigint or coalesce(d.phone_id, 0) > $2::bigint) "

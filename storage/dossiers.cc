@@ -10,6 +10,7 @@
 #include "storage/keys.h"
 #include "storage/operations.h"
 #include "storage/phones.h"
+#include "storage/settings.h"
 
 namespace capf::storage {
 namespace {
@@ -57,6 +58,13 @@ const std::string kRows =
     "case when f.kind = 0 then (select true from certificates h where h.phone_id = f.phone_id and "
     "h.confirmed_at is not null limit 1) is not null end, "
     "case when f.kind = 0 then p.revision end, "
+    // The first profile has no settings.
+    "case when f.kind = 0 and p.profile_id <> 1 then (select " +
+    settings_lines("settings") +
+    " from profiles where id = p.profile_id) end, "
+    "case when f.kind = 0 then (select " +
+    settings_lines("settings") +
+    " from phone_settings where phone_id = p.id) end, "
     "case when f.kind = 0 then p.id end as phone_, " +
     phone_columns() + ", o.id as operation_, " + kOperationColumns + ", c.id as certificate_, " +
     certificate_columns() + ", i.id as issuer_, " + kIssuerColumns + ", k.sha256 as key_, " + kKeyColumns +
@@ -112,6 +120,8 @@ struct Device {
   std::optional<Sha256> refused;  ///< one of what it shows, for kRefused
   LscHistory history;
   std::int64_t revision = 0;
+  Settings profile;
+  Settings own;
 };
 
 struct Row {
@@ -137,6 +147,8 @@ Device read_device_facts(Columns& columns, Kind kind) {
   device.history.valid = columns.boolean();
   device.history.ever_confirmed = columns.boolean();
   device.revision = columns.id();
+  if (!columns.skip_null()) device.profile = read_settings(columns);
+  if (!columns.skip_null()) device.own = read_settings(columns);
   return device;
 }
 
@@ -221,6 +233,8 @@ void take_device(Dossier& dossier, const Row& row) {
   dossier.active_issuer = row.device.active_issuer;
   dossier.history = row.device.history;
   dossier.revision = row.device.revision;
+  dossier.profile = row.device.profile;
+  dossier.own = row.device.own;
   dossier.phone = row.phone;
 }
 

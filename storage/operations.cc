@@ -1,5 +1,8 @@
 #include "storage/operations.h"
 
+#include <functional>
+
+#include "capf/domain/policy.h"
 #include "storage/conditions.h"
 
 namespace capf::storage {
@@ -29,7 +32,26 @@ Operation read_operation(Columns& columns) {
   operation.authenticated_certificate = columns.optional_digest();
   operation.expired_mic = columns.boolean();
   operation.session = columns.number();
+  if (const auto days = columns.id_or_none()) {
+    operation.lsc = LscTerms{std::chrono::days{*days}, columns.word(parse_subject_form)};
+  } else {
+    columns.optional_word(parse_subject_form);
+  }
+  operation.owners = columns.optional_word(parse_term_owners);
   return operation;
+}
+
+std::optional<std::int64_t> validity_days(const std::optional<LscTerms>& terms) {
+  if (!terms) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::days>(terms->validity).count();
+}
+std::optional<std::string> subject_word(const std::optional<LscTerms>& terms) {
+  if (!terms) return std::nullopt;
+  return std::string(to_string(terms->subject));
+}
+std::optional<std::string> owner_letters(const std::optional<TermOwners>& owners) {
+  if (!owners) return std::nullopt;
+  return to_letters(*owners);
 }
 
 namespace {
@@ -41,16 +63,18 @@ const Statement kNextIds{"operations_next_ids", "select nextval('operation_ids')
 // In the order of their phones' ids, as every transaction that writes several of them does.
 const Statement kAddAll{
     "operations_add_all",
-    "with asked as (select id, phone_id, mac, digits, largest from unnest($1::bigint[], $2::bigint[], $3::bytea[], "
-    "$4::bigint[], $5::bigint[]) "
-    "as a (id, phone_id, mac, digits, largest)), "
+    "with asked as (select id, phone_id, mac, digits, largest, auth, key_order, rsa_bits, ec_bits, completes_by, "
+    "validity, subject, owners from unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], "
+    "$6::text[], $7::text[], $8::int[], $9::int[], $10::timestamptz[], $11::int[], $12::text[], $13::text[]) as a (id, "
+    "phone_id, mac, digits, largest, auth, key_order, rsa_bits, ec_bits, completes_by, validity, subject, owners)), "
     "added as (insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, "
-    "created_by, completes_by, string_mac, string_digits, run) select id, phone_id, $6::text, $7::text, $8::text, "
-    "$9::int, $10::int, false, $11::text, $12::timestamptz, nullif(mac, ''), digits, nullif($13::bytea, '') "
+    "created_by, completes_by, string_mac, string_digits, run, lsc_validity_days, lsc_subject, owners) "
+    "select id, phone_id, $14::text, auth, key_order, rsa_bits, ec_bits, false, $15::text, completes_by, "
+    "nullif(mac, ''), digits, nullif($16::bytea, ''), validity, subject, owners "
     "from asked order by phone_id "
-    "on conflict (phone_id) where finished_at is null do nothing returning id, auth), "
+    "on conflict (phone_id) where finished_at is null do nothing returning id), "
     "strings as (insert into operation_strings (operation_id, largest) "
-    "select id, largest from added join asked using (id) where auth = 'string' order by id) "
+    "select id, asked.largest from added join asked using (id) where asked.auth = 'string' order by id) "
     "select count(*) from added"};
 const Statement kFind{"operations_find", kSelect + " where o.id = $1::bigint"};
 const Statement kFindOpen{"operations_find_open", kSelect + " where o.phone_id = $1::bigint and o.finished_at is null"};
@@ -99,11 +123,11 @@ Standing read_standing(Columns& columns) {
   return standing;
 }
 
-/// A value of each operation, as an array.
+/// A value of each operation, as an array. @param value a member, or a function of the operation
 template <class Value>
-Array each_of(std::span<const NewOperation> operations, Value NewOperation::*member) {
+Array each_of(std::span<const NewOperation> operations, Value value) {
   Array array;
-  for (const NewOperation& operation : operations) array.add(operation.*member);
+  for (const NewOperation& operation : operations) array.add(std::invoke(value, operation));
   return array;
 }
 
@@ -114,15 +138,21 @@ Result<std::vector<std::int64_t>> Operations::next_ids(std::size_t count) {
 }
 
 Result<int> Operations::add_all(const Operation& common, std::span<const NewOperation> operations, BytesView run) {
+  const auto each = [&](auto value) { return each_of(operations, value); };
   CAPF_LET(
       const std::int64_t added,
       session_.value(
           kAddAll,
-          Parameters(each_of(operations, &NewOperation::id), each_of(operations, &NewOperation::phone_id),
-                     each_of(operations, &NewOperation::string_mac), each_of(operations, &NewOperation::string_digits),
-                     each_of(operations, &NewOperation::strings_limit), to_string(common.kind), to_string(common.auth),
-                     to_string(common.key.order), common.key.rsa_bits, common.key.ec_bits, common.created_by,
-                     common.completes_by, run),
+          Parameters(each(&NewOperation::id), each(&NewOperation::phone_id), each(&NewOperation::string_mac),
+                     each(&NewOperation::string_digits), each(&NewOperation::strings_limit),
+                     each([](const NewOperation& one) { return to_string(one.auth); }),
+                     each([](const NewOperation& one) { return to_string(one.key.order); }),
+                     each([](const NewOperation& one) { return one.key.rsa_bits; }),
+                     each([](const NewOperation& one) { return one.key.ec_bits; }), each(&NewOperation::completes_by),
+                     each([](const NewOperation& one) { return validity_days(one.lsc); }),
+                     each([](const NewOperation& one) { return subject_word(one.lsc); }),
+                     each([](const NewOperation& one) { return owner_letters(one.owners); }), to_string(common.kind),
+                     common.created_by, run),
           read_number));
   return static_cast<int>(added);
 }

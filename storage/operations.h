@@ -11,8 +11,12 @@ inline constexpr char kOperationColumns[] =
     "o.id, o.phone_id, p.device, o.kind, o.state, o.auth, o.key_order, o.rsa_bits, o.ec_bits, o.self_service, "
     "o.created_by, microseconds(o.created_at), microseconds(o.completes_by), microseconds(o.finished_at), o.reason, "
     "o.message, coalesce(o.string_mac, ''), o.string_digits, o.certificates, o.failures, o.authenticated_by, "
-    "o.authenticated_certificate, o.expired_mic, o.session";
+    "o.authenticated_certificate, o.expired_mic, o.session, o.lsc_validity_days, o.lsc_subject, o.owners";
 Operation read_operation(Columns& columns);
+// The columns lsc_validity_days, lsc_subject and owners, as they are written; NULL where they are absent.
+std::optional<std::int64_t> validity_days(const std::optional<LscTerms>& terms);
+std::optional<std::string> subject_word(const std::optional<LscTerms>& terms);
+std::optional<std::string> owner_letters(const std::optional<TermOwners>& owners);
 
 /// Lives as long as its transaction's session.
 class Operations final : public OperationStore {

@@ -147,26 +147,56 @@ Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
   return members;
 }
 
+using SettingsMap = google::protobuf::Map<std::string, v1::EffectiveSetting>;
+
 template <class Each>
-Json settings_with(const v1::GetPhoneResponse& response, Each each) {
-  const std::map<std::string, v1::EffectiveSetting> sorted(response.settings().begin(), response.settings().end());
+Json settings_with(const SettingsMap& of, Each each) {
+  const std::map<std::string, v1::EffectiveSetting> sorted(of.begin(), of.end());
   Json::Object settings;
   for (const auto& [name, setting] : sorted) settings.emplace_back(name, each(setting));
   return settings;
+}
+Json settings_to_json(const SettingsMap& of) {
+  return settings_with(of, [](const v1::EffectiveSetting& setting) {
+    return Json(Json::Object{{"value", setting.value()}, {"from", setting.from()}});
+  });
+}
+Json settings_in_words(const SettingsMap& of) {
+  return settings_with(
+      of, [](const v1::EffectiveSetting& setting) { return Json(setting.value() + " (" + setting.from() + ")"); });
+}
+
+Json operation_with(const v1::Operation& operation, Json settings) {
+  return Json::Object{{"device", operation.device()},
+                      {"kind", spell(operation.kind())},
+                      {"state", spell(operation.state())},
+                      {"auth", spell(operation.auth())},
+                      {"reason", text_or_null(operation.reason())},
+                      {"message", text_or_null(operation.message())},
+                      {"created_at", CAPF_TIME(operation, created_at)},
+                      {"completes_by", CAPF_TIME(operation, completes_by)},
+                      {"finished_at", CAPF_TIME(operation, finished_at)},
+                      {"id", operation.id()},
+                      {"key_order", operation.has_key() ? Json(spell(operation.key().order())) : Json()},
+                      {"rsa_size", operation.has_key() ? Json(operation.key().rsa_bits()) : Json()},
+                      {"ec_size", operation.has_key() ? Json(operation.key().ec_bits()) : Json()},
+                      {"created_by", text_or_null(operation.created_by())},
+                      {"self_service", operation.self_service()},
+                      {"overdue", operation.overdue()},
+                      {"authenticated_by", text_or_null(operation.authenticated_by())},
+                      {"expired_mic", operation.expired_mic()},
+                      {"status", text_or_null(operation.status())},
+                      {"settings", std::move(settings)}};
 }
 
 }  // namespace
 
 Json to_json(const v1::GetPhoneResponse& response) {
-  return phone_with(response, settings_with(response, [](const v1::EffectiveSetting& setting) {
-                      return Json(Json::Object{{"value", setting.value()}, {"from", setting.from()}});
-                    }));
+  return phone_with(response, settings_to_json(response.settings()));
 }
 
 Json with_settings_in_words(const v1::GetPhoneResponse& response) {
-  return phone_with(response, settings_with(response, [](const v1::EffectiveSetting& setting) {
-                      return Json(setting.value() + " (" + setting.from() + ")");
-                    }));
+  return phone_with(response, settings_in_words(response.settings()));
 }
 
 Json to_json(const v1::Profile& profile) {
@@ -235,25 +265,11 @@ Json to_json(const v1::BulkPhone& phone) {
 }
 
 Json to_json(const v1::Operation& operation) {
-  return Json::Object{{"device", operation.device()},
-                      {"kind", spell(operation.kind())},
-                      {"state", spell(operation.state())},
-                      {"auth", spell(operation.auth())},
-                      {"reason", text_or_null(operation.reason())},
-                      {"message", text_or_null(operation.message())},
-                      {"created_at", CAPF_TIME(operation, created_at)},
-                      {"completes_by", CAPF_TIME(operation, completes_by)},
-                      {"finished_at", CAPF_TIME(operation, finished_at)},
-                      {"id", operation.id()},
-                      {"key_order", operation.has_key() ? Json(spell(operation.key().order())) : Json()},
-                      {"rsa_size", operation.has_key() ? Json(operation.key().rsa_bits()) : Json()},
-                      {"ec_size", operation.has_key() ? Json(operation.key().ec_bits()) : Json()},
-                      {"created_by", text_or_null(operation.created_by())},
-                      {"self_service", operation.self_service()},
-                      {"overdue", operation.overdue()},
-                      {"authenticated_by", text_or_null(operation.authenticated_by())},
-                      {"expired_mic", operation.expired_mic()},
-                      {"status", text_or_null(operation.status())}};
+  return operation_with(operation, settings_to_json(operation.settings()));
+}
+
+Json with_settings_in_words(const v1::Operation& operation) {
+  return operation_with(operation, settings_in_words(operation.settings()));
 }
 
 Json to_json(const v1::Certificate& certificate) {

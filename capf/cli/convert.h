@@ -31,6 +31,7 @@ Json to_json(const v1::DigestUser& user);
 Json to_json(const v1::GetDigestUserResponse& response);
 Json to_json(const v1::TracePhoneResponse& trace);
 Json to_json(const v1::Operation& operation);
+Json with_settings_in_words(const v1::Operation& operation);
 /// With its string.
 Json to_json(const v1::ScheduledOperation& scheduled);
 Json to_json(const v1::BulkPhone& phone);

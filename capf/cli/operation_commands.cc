@@ -54,7 +54,9 @@ Result<int> show_operation(const Arguments& arguments, Connection& server) {
   v1::GetOperationRequest request;
   request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
-  show(std::cout, arguments.format(), to_json(response.operation()));
+  const bool json = arguments.format() == Format::kJson;
+  show(std::cout, arguments.format(),
+       json ? to_json(response.operation()) : with_settings_in_words(response.operation()));
   return 0;
 }
 
@@ -84,36 +86,27 @@ std::vector<Command> operation_commands() {
   return {
       {"operation schedule", "Schedules an operation for phones; up to 500 of them are done together or not at all",
        "capfctl operation schedule install --tag floor-2 --auth string --strings floor-2.csv --sheet floor-2.html",
-       with_bulk({{"KIND", Option::Kind::kChoice, "what the phone shall do", true, false, kKinds},
-                  {"DEVICE", Option::Kind::kText, "device names", false, true},
-                  {"--auth",
-                   Option::Kind::kChoice,
-                   "how the phone proves itself",
-                   true,
-                   false,
-                   {"string", "null", "lsc", "mic"}},
-                  {"--string", Option::Kind::kText,
-                   "4 to 10 digits, '-' reads them from standard input; default: each "
-                   "phone has 8 digits of its own"},
-                  {"--strings", Option::Kind::kFile,
-                   "the new file for the phones' strings; one of this command that was interrupted is continued"},
-                  {"--sheet", Option::Kind::kFile, "write the strings to this HTML file too, for those who walk"},
-                  {"--key-order",
-                   Option::Kind::kChoice,
-                   "the key to make (default: rsa)",
-                   false,
-                   false,
-                   {"rsa", "ec", "ec-rsa"}},
-                  {"--rsa-size",
-                   Option::Kind::kChoice,
-                   "bits (default: 2048)",
-                   false,
-                   false,
-                   {"1024", "2048", "3072", "4096"}},
-                  {"--ec-size", Option::Kind::kChoice, "bits (default: 384)", false, false, {"256", "384", "521"}},
-                  {"--completes-by", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +12h, +10d (default: +10d)"},
-                  {"--skip", Option::Kind::kText, "leave out phones that are open,blocked,unknown"},
-                  {"--replace", Option::Kind::kFlag, "cancel open operations and schedule anew"}}),
+       with_bulk(
+           {{"KIND", Option::Kind::kChoice, "what the phone shall do", true, false, kKinds},
+            {"DEVICE", Option::Kind::kText, "device names", false, true},
+            {"--auth",
+             Option::Kind::kChoice,
+             "how the phone proves itself (default: as its settings say, and so the next ones)",
+             false,
+             false,
+             {"string", "null", "lsc", "mic"}},
+            {"--string", Option::Kind::kText,
+             "4 to 10 digits, '-' reads them from standard input; default: each "
+             "phone has 8 digits of its own"},
+            {"--strings", Option::Kind::kFile,
+             "the new file for the phones' strings; one of this command that was interrupted is continued"},
+            {"--sheet", Option::Kind::kFile, "write the strings to this HTML file too, for those who walk"},
+            {"--key-order", Option::Kind::kChoice, "the key to make", false, false, {"rsa", "ec", "ec-rsa"}},
+            {"--rsa-size", Option::Kind::kChoice, "bits of an RSA key", false, false, {"1024", "2048", "3072", "4096"}},
+            {"--ec-size", Option::Kind::kChoice, "bits of an EC key", false, false, {"256", "384", "521"}},
+            {"--completes-by", Option::Kind::kDeadline, "2030-12-31T23:59:59Z, or +12h, +10d"},
+            {"--skip", Option::Kind::kText, "leave out phones that are open,blocked,unknown"},
+            {"--replace", Option::Kind::kFlag, "cancel open operations and schedule anew"}}),
        schedule_operations},
       {"operation list",
        "Lists operations",

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <iostream>
 
+#include "capf/cli/convert.h"
+#include "capf/cli/installs.h"
 #include "capf/cli/pages.h"
 #include "capf/cli/progress.h"
 #include "capf/cli/selection.h"
@@ -135,7 +137,7 @@ void add_to(v1::ApplyProfileResponse& sum, const v1::ApplyProfileResponse& answe
   sum.mutable_remarks()->MergeFrom(answer.remarks());
 }
 
-Result<ApplyFound> look(Connection& server, const Chosen& chosen, v1::ApplyProfileRequest request) {
+Result<ApplyFound> look(Connection& server, const Chosen& chosen, v1::ApplyProfileRequest request, Installs& installs) {
   ApplyFound found;
   request.set_dry_run(true);
   for (const v1::PhoneSelection& slice : chosen.slices) {
@@ -146,6 +148,7 @@ Result<ApplyFound> look(Connection& server, const Chosen& chosen, v1::ApplyProfi
       CAPF_LET(const auto answer, server.call(request));
       phones += answer.count();
       add_to(found.sum, answer);
+      installs.find(answer);
       request.set_cursor(answer.cursor());
     } while (!request.cursor().empty());
     found.count.slices.push_back(phones);
@@ -161,7 +164,9 @@ capf::Status report_problems(const v1::ApplyProfileResponse& sum) {
   const v1::OperationProblem& first = sum.problems(0);
   if (std::all_of(sum.problems().begin(), sum.problems().end(),
                   [](const auto& each) { return parse_reason(each.reason()) == Reason::kNoCertificate; })) {
-    warn("--anyway applies it all the same, and such phones are nonsecure until they have confirmed an LSC");
+    warn(
+        "--install schedules it in the same step; --anyway applies it all the same: such phones are nonsecure until "
+        "they have confirmed an LSC");
   }
   if (problems == 1) return fail(parse_reason(first.reason()), "nothing was applied: " + first.message());
   for (std::size_t i = 0; i < std::min(problems, kTold); ++i) {
@@ -184,11 +189,28 @@ void report_remarks(const v1::ApplyProfileResponse& sum) {
   }
 }
 
-Json sum_to_json(const v1::ApplyProfileResponse& sum) {
+Json::Object sum_of(const v1::ApplyProfileResponse& sum) {
   return Json::Object{{"selected", sum.selected()}, {"changed", sum.changed()}, {"waiting", sum.waiting()}};
 }
 
+/// Shows the sum, with the operations whose strings are nowhere else.
+void show_applied(const Arguments& arguments, const v1::ApplyProfileResponse& applied, const Installs& installs) {
+  Json::Object sum = sum_of(applied);
+  if (installs.wanted()) sum.emplace_back("scheduled", installs.scheduled());
+  if (arguments.format() == Format::kJson) {
+    if (installs.wanted())
+      sum.emplace_back("operations", Json::Array(installs.shown().begin(), installs.shown().end()));
+  } else if (!installs.shown().empty()) {
+    List list(std::cout, arguments.format(), scheduled_columns());
+    for (const Json& operation : installs.shown()) list.add(operation);
+    list.finish();
+  }
+  show(std::cout, arguments.format(), sum);
+}
+
 Result<int> apply(const Arguments& arguments, Connection& server) {
+  Installs installs(arguments);
+  if (const auto words = installs.misuse()) return report_usage(*words);
   const auto chosen = phones_to_change(arguments);
   if (!chosen) return report_usage(chosen.error().message);
   v1::ApplyProfileRequest request;
@@ -196,29 +218,42 @@ Result<int> apply(const Arguments& arguments, Connection& server) {
   request.set_anyway(arguments.has("--anyway"));
   request.set_lines(arguments.has("--lines"));
   request.set_allow_mixed(arguments.has("--allow-mixed"));
-  CAPF_LET(const ApplyFound found, look(server, *chosen, request));
+  CAPF_TRY(installs.resume());
+  installs.wish(request);
+  CAPF_LET(const ApplyFound found, look(server, *chosen, request, installs));
   CAPF_TRY(report_problems(found.sum));
   report_remarks(found.sum);
   if (arguments.has("--dry-run")) {
-    show(std::cout, arguments.format(), sum_to_json(found.sum));
+    show(std::cout, arguments.format(), sum_of(found.sum));
     warn(std::to_string(found.sum.changed()) + " phones would get the profile; nothing was done");
     return 0;
   }
+  if (const auto words = installs.refusal()) return report_usage(*words);
   if (const auto code = confirm_bulk(arguments, *chosen, found.count.phones, "Apply the profile to")) return *code;
+  CAPF_TRY(installs.begin(request));
   v1::ApplyProfileResponse sum;
   std::optional<Progress> progress(std::in_place, "applied", found.count.phones, arguments.has("--quiet"));
-  const auto done = run_batches(server, *chosen, found.count, request, [&](const auto& answer) {
-    add_to(sum, answer);
-    progress->add(answer.selected());
-  });
+  const auto done = run_batches(
+      *chosen, found.count, request,
+      [&](v1::ApplyProfileRequest& next) -> Result<v1::ApplyProfileResponse> {
+        CAPF_TRY(installs.prepare(next));
+        return call_surely(server, next);
+      },
+      [&](const v1::ApplyProfileResponse& answer) {
+        add_to(sum, answer);
+        installs.take(answer);
+        progress->add(answer.selected());
+      });
   progress.reset();
   if (!done) {
     if (sum.selected() > 0) {
+      if (!installs.shown().empty()) show_applied(arguments, sum, installs);
       warn(std::to_string(sum.selected()) + " phones are done; the same command goes on with the others");
     }
     return fail(done.error());
   }
-  show(std::cout, arguments.format(), sum_to_json(sum));
+  show_applied(arguments, sum, installs);
+  CAPF_TRY(installs.finish());
   return 0;
 }
 
@@ -275,6 +310,11 @@ std::vector<Command> profile_commands() {
                        {"DEVICE", Option::Kind::kText, "device names", false, true},
                        {"--anyway", Option::Kind::kFlag,
                         "also to phones without a certificate and without an operation: they are nonsecure until then"},
+                       {"--install", Option::Kind::kFlag,
+                        "schedule an install, in the same step, for those that have no LSC and no operation"},
+                       {"--strings", Option::Kind::kFile,
+                        "with --install: the new file for the phones' strings; one of this command that was "
+                        "interrupted is continued"},
                        {"--lines", Option::Kind::kFlag, "also to the phones that share lines with them"},
                        allow_mixed_option(),
                        {"--dry-run", Option::Kind::kFlag, "say what would be, and do nothing"},

@@ -20,8 +20,6 @@
 namespace capf::cli {
 namespace {
 
-constexpr std::size_t kMostShown = 20;  // strings on a terminal
-
 const std::set<std::string> kScheduleSkips{"open", "blocked", "unknown"};
 const std::set<std::string> kCancelSkips{"none", "unknown"};
 const std::vector<std::string> kBulkOptions{"--strings", "--sheet", "--problems", "--skip", "--replace", "--dry-run"};
@@ -59,21 +57,28 @@ std::optional<TimePoint> BulkStrings::deadline() const {
   return file_->strings().begin()->second.completes_by;
 }
 
-capf::Status BulkStrings::add(const BulkFound& found, TimePoint completes_by, v1::ScheduleSelectionRequest& request) {
+capf::Status BulkStrings::add(const BulkFound& found, const google::protobuf::RepeatedPtrField<std::string>& devices,
+                              google::protobuf::RepeatedPtrField<v1::DeviceString>& strings) {
   std::vector<DeviceString> fresh;
-  for (const std::string& device : request.bulk().selection().devices()) {
+  std::vector<std::string> taking;
+  for (const std::string& device : devices) {
+    const v1::BulkPhone& phone = found.phones.at(device);
+    if (phone.auth() != v1::AUTH_MODE_STRING) continue;
+    taking.push_back(device);
     if (find(device) != nullptr) continue;
-    fresh.push_back({device, generate_auth_string(random_), completes_by, found.phones.at(device).description()});
+    fresh.push_back({device, generate_auth_string(random_), time_of(phone.completes_by()), phone.description()});
   }
   if (file_) {
     CAPF_TRY(file_->add(std::move(fresh)));
   } else {
     for (DeviceString& each : fresh) shown_.emplace(each.device, std::move(each.digits));
   }
-  for (const std::string& device : request.bulk().selection().devices()) {
-    v1::DeviceString& string = *request.add_strings();
+  for (const std::string& device : taking) {
+    v1::DeviceString& string = *strings.Add();
     string.set_device(device);
     string.set_digits(std::string(find(device)->text()));
+    const TimePoint end = file_ ? file_->find(device)->completes_by : time_of(found.phones.at(device).completes_by());
+    set_time(*string.mutable_completes_by(), end);
   }
   return {};
 }
@@ -108,6 +113,11 @@ capf::Status BulkStrings::write_sheet(const std::string& path, const BulkFound& 
 
 capf::Status BulkStrings::finish() { return file_ ? file_->finish() : capf::Status{}; }
 
+std::vector<Column> scheduled_columns() {
+  return {{"DEVICE", "device"}, {"STRING", "auth_string"}, {"KIND", "kind"},
+          {"AUTH", "auth"},     {"STATE", "state"},        {"COMPLETES BY", "completes_by"}};
+}
+
 std::string command_of(const Arguments& arguments) {
   return "operation schedule " + arguments.line({"--strings", "--sheet", "--problems", "--skip", "--replace",
                                                  "--dry-run", "--quiet", "--yes", "--output"});
@@ -125,19 +135,20 @@ struct Schedule {
   BulkStrings strings{Botan::system_rng()};
   BulkFound found{};
   std::int64_t scheduled = 0;
+  std::int64_t with_string = 0;  ///< of those, the ones that were shown
+  TimePoint latest{};            ///< deadline
 };
 
 /// Errors: INVALID_REQUEST for a string that belongs to another way to authenticate.
 template <class Request>
 capf::Status read_plan(const Arguments& arguments, Request& request) {
   request.set_kind(kind_of(arguments.text("KIND")));
-  request.set_auth(auth_of(arguments.text("--auth")));
+  if (arguments.has("--auth")) request.set_auth(auth_of(arguments.text("--auth")));
   if (arguments.has("--string")) {
     CAPF_LET(const Secret digits, client::read_auth_string(arguments.text("--string")));
     request.set_auth_string(std::string(digits.text()));
   }
-  request.mutable_key()->set_order(arguments.has("--key-order") ? key_order_of(arguments.text("--key-order"))
-                                                                : v1::KEY_ORDER_RSA);
+  if (arguments.has("--key-order")) request.mutable_key()->set_order(key_order_of(arguments.text("--key-order")));
   request.mutable_key()->set_rsa_bits(static_cast<std::int32_t>(arguments.number("--rsa-size").value_or(0)));
   request.mutable_key()->set_ec_bits(static_cast<std::int32_t>(arguments.number("--ec-size").value_or(0)));
   if (arguments.has("--ec-size") && request.key().order() == v1::KEY_ORDER_RSA) {
@@ -148,11 +159,6 @@ capf::Status read_plan(const Arguments& arguments, Request& request) {
   }
   if (const auto time = arguments.deadline("--completes-by")) set_time(*request.mutable_completes_by(), *time);
   return {};
-}
-
-std::vector<Column> scheduled_columns() {
-  return {{"DEVICE", "device"}, {"STRING", "auth_string"}, {"KIND", "kind"},
-          {"AUTH", "auth"},     {"STATE", "state"},        {"COMPLETES BY", "completes_by"}};
 }
 
 /// A few phones that are named need no first pass: one call does all of them or none, and the server makes the strings.
@@ -195,7 +201,7 @@ std::optional<std::string> shared_file(const Arguments& arguments) {
 std::optional<std::string> misuse_of(const Arguments& arguments) {
   const bool by_string = arguments.text("--auth") == "string";
   if (arguments.has("--string") && !by_string) return "--string belongs to --auth string";
-  if (arguments.has("--strings") && (!by_string || arguments.has("--string"))) {
+  if (arguments.has("--strings") && ((arguments.has("--auth") && !by_string) || arguments.has("--string"))) {
     return "--strings belongs to --auth string, where each phone has a string of its own";
   }
   if (arguments.has("--sheet") && !arguments.has("--strings"))
@@ -203,13 +209,14 @@ std::optional<std::string> misuse_of(const Arguments& arguments) {
   return shared_file(arguments);
 }
 
-/// Continues the run of a file that is there, with its deadline: one run has one.
+/// Continues the run of a file that is there, with its deadline: where a run was told one, it has one.
 capf::Status resume(Schedule& schedule) {
   const std::string path = schedule.arguments.text("--strings");
   std::error_code error;
   if (path.empty() || !std::filesystem::exists(std::filesystem::symlink_status(path, error))) return {};
   CAPF_TRY(schedule.strings.open(path, command_of(schedule.arguments)));
-  if (const auto deadline = schedule.strings.deadline()) {
+  const auto deadline = schedule.strings.deadline();
+  if (deadline && schedule.arguments.has("--completes-by")) {
     set_time(*schedule.request.mutable_completes_by(), *deadline);
   }
   return {};
@@ -226,22 +233,27 @@ capf::Status find_all(Schedule& schedule) {
 }
 
 capf::Status schedule_batches(Schedule& schedule, const std::vector<std::string>& devices) {
-  *schedule.request.mutable_completes_by() = *schedule.found.completes_by;
-  const TimePoint completes_by = time_of(*schedule.found.completes_by);
   Progress progress("scheduled", static_cast<std::int64_t>(devices.size()), schedule.arguments.has("--quiet"));
   List list(std::cout, schedule.arguments.format(), scheduled_columns());
   const bool shows = schedule.makes_strings && schedule.strings.file() == nullptr;
   const auto prepare = [&](v1::ScheduleSelectionRequest& request) -> capf::Status {
-    return schedule.makes_strings ? schedule.strings.add(schedule.found, completes_by, request) : capf::Status{};
+    if (!schedule.makes_strings) return {};
+    return schedule.strings.add(schedule.found, request.bulk().selection().devices(), *request.mutable_strings());
   };
   const auto take = [&](const v1::ScheduleSelectionResponse& response) {
     schedule.scheduled += response.operations_size();
+    schedule.latest = std::max(schedule.latest, time_of(response.completes_by()));
     progress.add(response.operations_size());
     for (v1::ScheduledOperation scheduled : response.operations()) {
-      const Secret* const digits = shows ? schedule.strings.find(scheduled.operation().device()) : nullptr;
-      if (digits == nullptr) continue;
+      const Secret* const digits = schedule.strings.find(scheduled.operation().device());
+      if (!scheduled.auth_string().empty()) {
+        warn("the settings of " + scheduled.operation().device() +
+             " were changed meanwhile: 'operation schedule --replace' gives it a string");
+      }
+      if (!shows || digits == nullptr) continue;
       scheduled.set_auth_string(std::string(digits->text()));
       list.add(to_json(scheduled));
+      ++schedule.with_string;
     }
     // Phones that were skipped in the meantime have no operation, and so no place on the sheet.
     for (const v1::OperationProblem& problem : response.problems()) schedule.found.phones.erase(problem.device());
@@ -255,12 +267,23 @@ Result<int> end(Schedule& schedule) {
   const Arguments& arguments = schedule.arguments;
   if (arguments.has("--sheet")) CAPF_TRY(schedule.strings.write_sheet(arguments.text("--sheet"), schedule.found));
   CAPF_TRY(schedule.strings.finish());
-  if (schedule.makes_strings && schedule.strings.file() == nullptr) return 0;
-  Json::Object summary{{"scheduled", schedule.scheduled},
-                       {"completes_by", to_rfc3339(time_of(*schedule.found.completes_by))}};
+  if (schedule.makes_strings && schedule.strings.file() == nullptr) {
+    const std::int64_t others = schedule.scheduled - schedule.with_string;
+    if (others > 0) warn(std::to_string(others) + " more are scheduled, without a string");
+    return 0;
+  }
+  Json::Object summary{
+      {"scheduled", schedule.scheduled},
+      {"completes_by", to_rfc3339(schedule.scheduled > 0 ? schedule.latest : time_of(*schedule.found.completes_by))}};
   if (schedule.strings.file() != nullptr) summary.emplace_back("strings", arguments.text("--strings"));
   show(std::cout, arguments.format(), summary);
   return 0;
+}
+
+std::size_t count_with_string(const BulkFound& found, const std::vector<std::string>& devices) {
+  return static_cast<std::size_t>(std::count_if(devices.begin(), devices.end(), [&](const std::string& device) {
+    return found.phones.at(device).auth() == v1::AUTH_MODE_STRING;
+  }));
 }
 
 Result<int> schedule_many(Schedule schedule) {
@@ -278,8 +301,10 @@ Result<int> schedule_many(Schedule schedule) {
   if (dry_run) return list_found(arguments, schedule.found, "scheduled");
   const std::vector<std::string> devices = schedule.found.to_do();
   if (devices.empty()) warn("there is no phone to schedule for");
-  if (schedule.makes_strings && !arguments.has("--strings") && devices.size() > kMostShown) {
-    return report_usage("each of " + std::to_string(devices.size()) +
+  const std::size_t with_string = count_with_string(schedule.found, devices);
+  schedule.makes_strings = schedule.makes_strings && (with_string > 0 || schedule.strings.file() != nullptr);
+  if (schedule.makes_strings && !arguments.has("--strings") && with_string > kMostShown) {
+    return report_usage("each of " + std::to_string(with_string) +
                         " phones would have a string of its own: --strings FILE keeps them");
   }
   const auto phones = static_cast<std::int64_t>(devices.size());
@@ -309,7 +334,8 @@ Result<int> schedule_operations(const Arguments& arguments, Connection& server) 
         "name at least one DEVICE, or a --file of them, or choose phones by an option; --all chooses "
         "every phone");
   }
-  const bool makes_strings = arguments.text("--auth") == "string" && !arguments.has("--string");
+  const bool by_string = !arguments.has("--auth") || arguments.text("--auth") == "string";
+  const bool makes_strings = by_string && !arguments.has("--string");
   const std::size_t most = makes_strings ? kMostShown : static_cast<std::size_t>(kPhonesInBatch);
   const bool bulk = std::any_of(kBulkOptions.begin(), kBulkOptions.end(),
                                 [&](const std::string& option) { return arguments.has(option); });

@@ -8,9 +8,12 @@
 
 #include "capf/base/error.h"
 #include "capf/cli/bulk.h"
+#include "capf/cli/output.h"
 #include "capf/cli/strings_file.h"
 
 namespace capf::cli {
+
+inline constexpr std::size_t kMostShown = 20;  ///< strings on a terminal
 
 /// The authentication strings of a bulk, which capfctl makes: in the file of --strings, or of a few phones for the
 /// terminal.
@@ -26,9 +29,10 @@ class BulkStrings {
   /// When the run's operations end, where the file says so already.
   std::optional<TimePoint> deadline() const;
 
-  /// Adds a string for each device that the request names, which is on disk then, where there is a file. @param found
-  /// has their descriptions. Errors: those of StringsFile::add().
-  capf::Status add(const BulkFound& found, TimePoint completes_by, v1::ScheduleSelectionRequest& request);
+  /// Adds a string to `strings` for each of these devices that takes one, which is on disk then, where there is a file.
+  /// @param found has their descriptions and deadlines. Errors: those of StringsFile::add().
+  capf::Status add(const BulkFound& found, const google::protobuf::RepeatedPtrField<std::string>& devices,
+                   google::protobuf::RepeatedPtrField<v1::DeviceString>& strings);
   /// The string of a device that add() has had, or the file; null where it has none.
   const Secret* find(const std::string& device) const;
   /// Writes the sheet for these phones, each of which has a string in the file. Errors: INVALID_CONFIGURATION.
@@ -42,6 +46,9 @@ class BulkStrings {
   std::string run_;                                   ///< without a file, drawn when it is asked for
   std::map<std::string, Secret, std::less<>> shown_;  ///< without a file
 };
+
+/// The columns of operations with their strings.
+std::vector<Column> scheduled_columns();
 
 /// The operation and how its phones are chosen: a command with a strings file that says the same is the same command.
 std::string command_of(const Arguments& arguments);

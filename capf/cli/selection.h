@@ -58,23 +58,30 @@ Result<ChosenCount> count_chosen(Connection& server, const Chosen& chosen);
 std::optional<int> confirm_bulk(const Arguments& arguments, const Chosen& chosen, std::int64_t phones,
                                 const std::string& what);
 
-/// Makes the calls of a bulk, batch by batch. @param request has all but selection, count and cursor. @param take is
-/// given each answer.
-template <class Request, class Take>
-capf::Status run_batches(Connection& server, const Chosen& chosen, const ChosenCount& count, Request request,
-                         Take take) {
+/// Makes the calls of a bulk, batch by batch. @param request has all but selection, count and cursor. @param call makes
+/// one, and may complete its request; @param take is given each answer.
+template <class Request, class Call, class Take>
+capf::Status run_batches(const Chosen& chosen, const ChosenCount& count, Request request, Call call, Take take) {
   for (std::size_t i = 0; i < chosen.slices.size(); ++i) {
     *request.mutable_selection() = chosen.slices[i];
     request.set_count(count.slices[i]);
     request.clear_cursor();
     do {
-      CAPF_LET(const auto response, server.call(request));
+      CAPF_LET(const auto response, call(request));
       take(response);
       request.set_count(request.count() - response.selected());
       request.set_cursor(response.cursor());
     } while (!request.cursor().empty());
   }
   return {};
+}
+
+/// The same where each request is complete.
+template <class Request, class Take>
+capf::Status run_batches(Connection& server, const Chosen& chosen, const ChosenCount& count, const Request& request,
+                         Take take) {
+  return run_batches(
+      chosen, count, request, [&](const Request& next) { return server.call(next); }, take);
 }
 
 }  // namespace capf::cli

@@ -88,7 +88,7 @@ class Composition final : public Server {
         enrolment_(around.database.rounds(), dossiers_, authenticator_, issuers_, around.configuration.policy,
                    around.metrics, random_),
         phones_(around.reserved, around.configuration.policy),
-        profiles_(around.reserved, around.configuration.policy),
+        profiles_(around.reserved, around.configuration.policy, operations_),
         lines_(around.reserved),
         line_survey_(lines_),
         addresses_(around.reserved, around.configuration.policy),

@@ -90,6 +90,8 @@ bool Certificate::valid(TimePoint now) const {
   return kind == CertificateKind::kLsc && state(now) == CertificateState::kConfirmed && now >= not_before;
 }
 
-bool Certificate::due_for_renewal(TimePoint now) const { return now >= not_after - (not_after - not_before) / 3; }
+bool Certificate::due_for_renewal(TimePoint now, int percent) const {
+  return now >= not_before + (not_after - not_before) / 100 * percent;
+}
 
 }  // namespace capf

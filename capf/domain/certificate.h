@@ -92,8 +92,8 @@ struct Certificate {
   bool revoked_for_good() const { return revoked_at && !on_hold(); }
   /// *Valid LSC on record*: confirmed, unexpired, not revoked, not superseded.
   bool valid(TimePoint now) const;
-  /// In the last third of its life.
-  bool due_for_renewal(TimePoint now) const;
+  /// Whether this share of its life is over. @param percent 67 to 95
+  bool due_for_renewal(TimePoint now, int percent) const;
 };
 
 /// The phone's history of our LSCs.

@@ -46,7 +46,7 @@ struct DigestAssignment {
   DigestSecret secret;
   std::int64_t phone_id = 0;  ///< 0: none
   std::string device;
-  DeviceMode mode = DeviceMode::kNonsecure;  ///< of the phone's profile
+  DeviceMode mode = DeviceMode::kNonsecure;  ///< in effect of the phone
   std::optional<Sha256> lsc;                 ///< that the phone confirmed last, unless it is revoked
 };
 

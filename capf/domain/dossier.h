@@ -12,6 +12,7 @@
 #include "capf/domain/key.h"
 #include "capf/domain/operation.h"
 #include "capf/domain/phone.h"
+#include "capf/domain/setting.h"
 
 namespace capf {
 
@@ -38,6 +39,8 @@ struct Dossier {
   bool standby = false;        ///< its records may be old, and nothing can be written
 
   std::optional<Phone> phone;
+  Settings profile;  ///< of its profile, and of its own: what effective_settings() takes
+  Settings own;
   std::int64_t revision = 0;        ///< of the phone with its operations and certificates: counted up at each change
   std::optional<Operation> open;    ///< the phone's open operation
   std::optional<Operation> last;    ///< its newest one, open or not

@@ -98,7 +98,50 @@ std::string_view cisco_failure(Reason reason) {
   }
 }
 
+constexpr std::string_view kOwnerLetters = "srpcf";  // in the order of kTermOwners
+
 }  // namespace
+
+std::string_view to_string(Term term) {
+  switch (term) {
+    case Term::kAuth: return "auth";
+    case Term::kKeyOrder: return "key_order";
+    case Term::kRsaBits: return "rsa_bits";
+    case Term::kEcBits: return "ec_bits";
+    case Term::kCompletesBy: return "completes_by";
+    case Term::kLscValidity: return "lsc_validity_days";
+    case Term::kLscSubject: return "lsc_subject";
+  }
+  CAPF_INVARIANT(false);
+}
+
+std::string_view to_string(TermOwner owner) {
+  switch (owner) {
+    case TermOwner::kSite: return "site";
+    case TermOwner::kProfile: return "profile";
+    case TermOwner::kPhone: return "phone";
+    case TermOwner::kCommand: return "command";
+    case TermOwner::kFormer: return "former";
+  }
+  CAPF_INVARIANT(false);
+}
+
+std::string to_letters(const TermOwners& owners) {
+  std::string letters;
+  for (const Term term : kTerms) letters += kOwnerLetters[static_cast<std::size_t>(owners[term])];
+  return letters;
+}
+
+std::optional<TermOwners> parse_term_owners(std::string_view letters) {
+  if (letters.size() != kTerms.size()) return std::nullopt;
+  TermOwners owners;
+  for (const Term term : kTerms) {
+    const std::size_t place = kOwnerLetters.find(letters[static_cast<std::size_t>(term)]);
+    if (place == std::string_view::npos) return std::nullopt;
+    owners[term] = kTermOwners[place];
+  }
+  return owners;
+}
 
 std::string_view to_string(OperationKind kind) {
   switch (kind) {

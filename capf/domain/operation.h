@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -71,6 +72,49 @@ inline constexpr std::array kCredentialKinds{CredentialKind::kNone, CredentialKi
 std::string_view to_string(CredentialKind kind);
 std::optional<CredentialKind> parse_credential_kind(std::string_view text);
 
+enum class SubjectForm : std::uint8_t;
+
+/// The values that an operation has from the moment that it is scheduled.
+enum class Term : std::uint8_t { kAuth, kKeyOrder, kRsaBits, kEcBits, kCompletesBy, kLscValidity, kLscSubject };
+inline constexpr std::array kTerms{Term::kAuth,        Term::kKeyOrder,    Term::kRsaBits,   Term::kEcBits,
+                                   Term::kCompletesBy, Term::kLscValidity, Term::kLscSubject};
+/// "auth", "key_order", "rsa_bits", "ec_bits", "completes_by", "lsc_validity_days", "lsc_subject"
+std::string_view to_string(Term term);
+
+/// Whose such a value is.
+enum class TermOwner : std::uint8_t {
+  kSite,
+  kProfile,
+  kPhone,
+  kCommand,  ///< that scheduled the operation
+  kFormer,   ///< the operation that issued the LSC that a phone renews by itself
+};
+inline constexpr std::array kTermOwners{TermOwner::kSite, TermOwner::kProfile, TermOwner::kPhone, TermOwner::kCommand,
+                                        TermOwner::kFormer};
+/// "site", "profile", "phone", "command", "former"
+std::string_view to_string(TermOwner owner);
+
+class TermOwners {
+ public:
+  TermOwner& operator[](Term term) { return owners_[static_cast<std::size_t>(term)]; }
+  TermOwner operator[](Term term) const { return owners_[static_cast<std::size_t>(term)]; }
+  bool operator==(const TermOwners&) const = default;
+
+ private:
+  std::array<TermOwner, kTerms.size()> owners_{};
+};
+/// A letter for each term, in their order: s, r (profile), p (phone), c, f. The spelling of the database.
+std::string to_letters(const TermOwners& owners);
+std::optional<TermOwners> parse_term_owners(std::string_view letters);
+
+/// The LSC that an operation asks for, beside its key.
+struct LscTerms {
+  std::chrono::hours validity{};
+  SubjectForm subject{};
+
+  bool operator==(const LscTerms&) const = default;
+};
+
 struct Operation {
   std::int64_t id = 0;
   std::int64_t phone_id = 0;
@@ -79,8 +123,10 @@ struct Operation {
   OperationState state = OperationState::kPending;
   AuthMode auth = AuthMode::kString;
   KeyPolicy key{};
-  bool self_service = false;  ///< begun by the phone, not scheduled by an administrator
-  std::string created_by{};   ///< an administrator's name, or the device's for self-service
+  std::optional<LscTerms> lsc{};       ///< absent: of a version before, and the site's count
+  std::optional<TermOwners> owners{};  ///< absent: of a version before
+  bool self_service = false;           ///< begun by the phone, not scheduled by an administrator
+  std::string created_by{};            ///< an administrator's name, or the device's for self-service
   TimePoint created_at{};
   TimePoint completes_by{};
   std::optional<TimePoint> finished_at{};

@@ -34,6 +34,11 @@ struct EndedOperation {
 struct NewOperation {
   std::int64_t id = 0;
   std::int64_t phone_id = 0;
+  AuthMode auth = AuthMode::kString;
+  KeyPolicy key{};
+  std::optional<LscTerms> lsc{};
+  std::optional<TermOwners> owners{};
+  TimePoint completes_by;
   Bytes string_mac{};
   int string_digits = 0;
   int strings_limit = 0;  ///< wrong strings in all
@@ -56,9 +61,9 @@ class OperationStore {
   virtual ~OperationStore() = default;
   /// Ids for operations that are yet to be added: the authentication string's hash contains one.
   virtual Result<std::vector<std::int64_t>> next_ids(std::size_t count) = 0;
-  /// Adds them as pending, with created_at by the database's clock. @param common has what they have in common: kind,
-  /// auth, key, created_by and completes_by. @param run of the bulk, kRunOctets, or empty. @return how many were added:
-  /// fewer than asked for where a phone has an open one.
+  /// Adds them as pending, with created_at by the database's clock. @param common has what they have in common: kind
+  /// and created_by. @param run of the bulk, kRunOctets, or empty. @return how many were added: fewer than asked for
+  /// where a phone has an open one.
   virtual Result<int> add_all(const Operation& common, std::span<const NewOperation> operations, BytesView run) = 0;
   virtual Result<std::optional<Operation>> find(std::int64_t id) = 0;
   /// In the order of their devices' names, byte for byte.

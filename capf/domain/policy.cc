@@ -4,6 +4,21 @@
 
 namespace capf {
 
+std::string_view to_string(SubjectForm form) {
+  switch (form) {
+    case SubjectForm::kPlain: return "plain";
+    case SubjectForm::kCisco: return "cisco";
+  }
+  CAPF_INVARIANT(false);
+}
+
+std::optional<SubjectForm> parse_subject_form(std::string_view text) {
+  for (const SubjectForm form : {SubjectForm::kPlain, SubjectForm::kCisco}) {
+    if (to_string(form) == text) return form;
+  }
+  return std::nullopt;
+}
+
 std::vector<Pattern> usual_device_names() {
   std::vector<Pattern> patterns;
   for (const char* text : {"SEP*", "ATA*", "VGC*", "CSF*", "TCT*", "BOT*", "TAB*", "CIPC*", "DEMO*"}) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capf/base/address.h"
@@ -17,6 +19,10 @@ enum class SubjectForm : std::uint8_t {
   kPlain,  ///< CN=<device name> with the issuer's O, OU, L, ST, C
   kCisco,  ///< serialNumber=PID:<model> SN:<…>, C, O, OU, CN=<model>-<device name>, where the model is known
 };
+
+/// "plain", "cisco"
+std::string_view to_string(SubjectForm form);
+std::optional<SubjectForm> parse_subject_form(std::string_view text);
 
 /// How many wrong authentication strings one address has in an hour, in all.
 inline constexpr int kStringsPerAddress = 50;

@@ -206,13 +206,13 @@ grpc::Status AdminService::GetProfile(grpc::ServerContext* context, const v1::Ge
 grpc::Status AdminService::ApplyProfile(grpc::ServerContext* context, const v1::ApplyProfileRequest* request,
                                         v1::ApplyProfileResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    const service::ApplyRequest apply{request->profile(), request->anyway(), request->lines(), request->allow_mixed()};
+    CAPF_LET(const service::ApplyRequest apply, apply_from(*request));
     const Role role = call.administrator.role;
     CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
     CAPF_LET(const service::ApplyAnswer answer, request->dry_run()
                                                     ? use_cases_.profiles.check_apply(role, bulk, apply)
                                                     : use_cases_.profiles.apply(call.actor, role, bulk, apply));
-    to_proto(answer, *response);
+    to_proto(answer, use_cases_.clock.now(), *response);
     return {};
   });
 }
@@ -498,8 +498,9 @@ grpc::Status AdminService::ScheduleOperations(grpc::ServerContext* context,
                                               const v1::ScheduleOperationsRequest* request,
                                               v1::ScheduleOperationsResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const service::ScheduleRequest schedule, schedule_from(*request));
-    CAPF_TRY(may_schedule(call.administrator.role, schedule.auth));
+    CAPF_LET(service::ScheduleRequest schedule, schedule_from(*request));
+    schedule.role = call.administrator.role;
+    if (schedule.auth) CAPF_TRY(may_schedule(schedule.role, *schedule.auth));
     CAPF_LET(const service::ScheduleAnswer answer, use_cases_.operations.schedule(call.actor, schedule));
     const TimePoint now = use_cases_.clock.now();
     for (const service::Scheduled& scheduled : answer.operations) to_proto(scheduled, now, *response->add_operations());
@@ -544,8 +545,9 @@ grpc::Status AdminService::CancelOperation(grpc::ServerContext* context, const v
 grpc::Status AdminService::ScheduleSelection(grpc::ServerContext* context, const v1::ScheduleSelectionRequest* request,
                                              v1::ScheduleSelectionResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const service::ScheduleBulk bulk, schedule_from(*request));
-    CAPF_TRY(may_schedule(call.administrator.role, bulk.plan.auth));
+    CAPF_LET(service::ScheduleBulk bulk, schedule_from(*request));
+    bulk.plan.role = call.administrator.role;
+    if (bulk.plan.auth) CAPF_TRY(may_schedule(bulk.plan.role, *bulk.plan.auth));
     if (request->bulk().dry_run()) {
       CAPF_LET(const service::BulkCheck check, use_cases_.operations.check_schedule(bulk));
       to_proto(check, *response);

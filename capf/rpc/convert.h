@@ -58,7 +58,8 @@ Result<Page> from_proto(const v1::PageRequest& page);
 /// Of a list by name: the token is the last name.
 Result<PhonePage> phone_page_from(const v1::PageRequest& page);
 /// Errors: INVALID_KEY_POLICY, INVALID_REQUEST.
-Result<KeyPolicy> from_proto(const v1::KeyPolicy& key);
+/// Errors: INVALID_KEY_POLICY, INVALID_REQUEST.
+Result<SaidKey> from_proto(const v1::KeyPolicy& key);
 // Errors of these: INVALID_REQUEST, also for UNSPECIFIED.
 Result<OperationKind> from_proto(v1::OperationKind kind);
 Result<OperationState> from_proto(v1::OperationState state);
@@ -141,6 +142,8 @@ Result<AuditFilter> filter_from(const v1::ListAuditRequest& request);
 Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsRequest& request);
 /// Wipes the authentication strings in the message. Errors: also INVALID_AUTH_STRING.
 Result<service::ScheduleBulk> schedule_from(const v1::ScheduleSelectionRequest& request);
+/// The same of its strings.
+Result<service::ApplyRequest> apply_from(const v1::ApplyProfileRequest& request);
 Result<service::Confirmed> confirmed_from(const v1::RecoverSiteRequest& request);
 Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request);
 /// Errors: INVALID_REQUEST, also for 0 parties or more than kMostParties; INVALID_DEVICE_NAME.
@@ -201,7 +204,7 @@ void to_proto(const service::ImportProblem& problem, v1::CheckImportResponse::Pr
 std::string reason_of(ModeReason reason);
 void to_proto(const Profile& profile, v1::Profile& out);
 void to_proto(const service::ProfileEffect& effect, v1::SetProfileResponse& out);
-void to_proto(const service::ApplyAnswer& answer, v1::ApplyProfileResponse& out);
+void to_proto(const service::ApplyAnswer& answer, TimePoint now, v1::ApplyProfileResponse& out);
 void to_proto(const EffectiveSettings& settings, google::protobuf::Map<std::string, v1::EffectiveSetting>& out);
 /// Of AddProfile and GetProfile.
 template <class Response>

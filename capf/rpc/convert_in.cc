@@ -112,19 +112,19 @@ Result<PhonePage> phone_page_from(const v1::PageRequest& page) {
   return result;
 }
 
-Result<KeyPolicy> from_proto(const v1::KeyPolicy& key) {
-  KeyPolicy policy;
+Result<SaidKey> from_proto(const v1::KeyPolicy& key) {
+  SaidKey said;
   switch (key.order()) {
-    case v1::KEY_ORDER_UNSPECIFIED:
-    case v1::KEY_ORDER_RSA: policy.order = KeyOrder::kRsa; break;
-    case v1::KEY_ORDER_EC: policy.order = KeyOrder::kEc; break;
-    case v1::KEY_ORDER_EC_RSA: policy.order = KeyOrder::kEcRsa; break;
+    case v1::KEY_ORDER_UNSPECIFIED: break;
+    case v1::KEY_ORDER_RSA: said.order = KeyOrder::kRsa; break;
+    case v1::KEY_ORDER_EC: said.order = KeyOrder::kEc; break;
+    case v1::KEY_ORDER_EC_RSA: said.order = KeyOrder::kEcRsa; break;
     default: return malformed("unknown key order");
   }
-  if (key.rsa_bits() != 0) policy.rsa_bits = key.rsa_bits();
-  if (key.ec_bits() != 0) policy.ec_bits = key.ec_bits();
-  CAPF_TRY(policy.check());
-  return policy;
+  if (key.rsa_bits() != 0) said.rsa_bits = key.rsa_bits();
+  if (key.ec_bits() != 0) said.ec_bits = key.ec_bits();
+  CAPF_TRY(said.check());
+  return said;
 }
 
 Result<OperationKind> from_proto(v1::OperationKind kind) {
@@ -669,12 +669,22 @@ Result<AuditFilter> filter_from(const v1::ListAuditRequest& request) {
   return filter;
 }
 
+namespace {
+
+Result<std::optional<AuthMode>> said_auth(v1::AuthMode mode) {
+  if (mode == v1::AUTH_MODE_UNSPECIFIED) return std::nullopt;
+  CAPF_LET(const AuthMode said, from_proto(mode));
+  return std::optional(said);
+}
+
+}  // namespace
+
 Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsRequest& request) {
   service::ScheduleRequest schedule;
   CAPF_LET(schedule.auth_string, take_auth_string(request.auth_string()));
   CAPF_LET(schedule.devices, devices_from(request.devices()));
   CAPF_LET(schedule.kind, from_proto(request.kind()));
-  CAPF_LET(schedule.auth, from_proto(request.auth()));
+  CAPF_LET(schedule.auth, said_auth(request.auth()));
   if (schedule.auth_string && schedule.auth != AuthMode::kString) {
     return fail(Reason::kInvalidAuthString, "only authentication by string takes an authentication string");
   }
@@ -686,7 +696,8 @@ Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsReque
 namespace {
 
 /// Takes every string out of the message before one of them is refused.
-Result<std::map<DeviceName, Secret>> take_strings(const v1::ScheduleSelectionRequest& request) {
+template <class Request>
+Result<std::map<DeviceName, Secret>> take_strings(const Request& request) {
   std::vector<Secret> strings;
   for (const v1::DeviceString& each : request.strings()) strings.push_back(take_secret(each.digits()));
   std::map<DeviceName, Secret> taken;
@@ -699,6 +710,23 @@ Result<std::map<DeviceName, Secret>> take_strings(const v1::ScheduleSelectionReq
   return taken;
 }
 
+template <class Request>
+Result<std::map<DeviceName, TimePoint>> deadlines_from(const Request& request) {
+  std::map<DeviceName, TimePoint> deadlines;
+  for (const v1::DeviceString& each : request.strings()) {
+    if (!each.has_completes_by()) continue;
+    CAPF_LET(const DeviceName device, DeviceName::parse(each.device()));
+    CAPF_LET(const TimePoint completes_by, from_proto(each.completes_by()));
+    deadlines.emplace(device, completes_by);
+  }
+  return deadlines;
+}
+
+Result<Bytes> run_from(const std::string& run) {
+  if (!run.empty() && run.size() != kRunOctets) return malformed("a run is 16 octets");
+  return Bytes(run.begin(), run.end());
+}
+
 }  // namespace
 
 Result<service::ScheduleBulk> schedule_from(const v1::ScheduleSelectionRequest& request) {
@@ -708,11 +736,23 @@ Result<service::ScheduleBulk> schedule_from(const v1::ScheduleSelectionRequest& 
   CAPF_LET(schedule.plan.auth_string, std::move(auth_string));
   CAPF_LET(static_cast<service::OperationBulk&>(schedule), bulk_from(request.bulk()));
   CAPF_LET(schedule.plan.kind, from_proto(request.kind()));
-  CAPF_LET(schedule.plan.auth, from_proto(request.auth()));
+  CAPF_LET(schedule.plan.auth, said_auth(request.auth()));
   CAPF_LET(schedule.plan.key, from_proto(request.key()));
   CAPF_LET(schedule.plan.completes_by, optional_time(request.has_completes_by(), request.completes_by()));
+  CAPF_LET(schedule.deadlines, deadlines_from(request));
   schedule.replace = request.replace();
   return schedule;
+}
+
+Result<service::ApplyRequest> apply_from(const v1::ApplyProfileRequest& request) {
+  auto strings = take_strings(request);
+  service::ApplyRequest apply{request.profile(), request.anyway(), request.lines(), request.allow_mixed(), {}};
+  service::InstallWish install;
+  CAPF_LET(install.strings, std::move(strings));
+  CAPF_LET(install.deadlines, deadlines_from(request));
+  CAPF_LET(install.run, run_from(request.run()));
+  if (request.install()) apply.install = std::move(install);
+  return apply;
 }
 
 Result<service::Confirmed> confirmed_from(const v1::RecoverSiteRequest& request) {

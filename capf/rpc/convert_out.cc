@@ -72,6 +72,33 @@ void to_proto(const KeyPolicy& key, v1::KeyPolicy& out) {
   out.set_ec_bits(key.ec_bits);
 }
 
+namespace {
+
+std::string value_of(const Operation& operation, Term term) {
+  switch (term) {
+    case Term::kAuth: return text(to_string(operation.auth));
+    case Term::kKeyOrder: return text(to_string(operation.key.order));
+    case Term::kRsaBits: return std::to_string(operation.key.rsa_bits);
+    case Term::kEcBits: return std::to_string(operation.key.ec_bits);
+    case Term::kCompletesBy: return to_rfc3339(operation.completes_by);
+    case Term::kLscValidity:
+      return std::to_string(std::chrono::duration_cast<std::chrono::days>(operation.lsc->validity).count());
+    case Term::kLscSubject: return text(to_string(operation.lsc->subject));
+  }
+  CAPF_INVARIANT(false);
+}
+
+void add_settings(const Operation& operation, google::protobuf::Map<std::string, v1::EffectiveSetting>& out) {
+  if (!operation.owners || !operation.lsc) return;
+  for (const Term term : kTerms) {
+    v1::EffectiveSetting& setting = out[text(to_string(term))];
+    setting.set_value(value_of(operation, term));
+    setting.set_from(text(to_string((*operation.owners)[term])));
+  }
+}
+
+}  // namespace
+
 void to_proto(const Operation& operation, TimePoint now, v1::Operation& out) {
   out.set_id(operation.id);
   out.set_device(operation.device.text());
@@ -90,6 +117,7 @@ void to_proto(const Operation& operation, TimePoint now, v1::Operation& out) {
   if (operation.authenticated_by) out.set_authenticated_by(text(to_string(*operation.authenticated_by)));
   out.set_expired_mic(operation.expired_mic);
   out.set_status(operation_status(operation.kind, operation.state, operation.reason));
+  add_settings(operation, *out.mutable_settings());
 }
 
 void to_proto(const Operation& operation, v1::PendingOperation& out) {
@@ -125,7 +153,7 @@ void to_proto(const service::ProfileEffect& effect, v1::SetProfileResponse& out)
   out.set_restarts(effect.restarts);
 }
 
-void to_proto(const service::ApplyAnswer& answer, v1::ApplyProfileResponse& out) {
+void to_proto(const service::ApplyAnswer& answer, TimePoint now, v1::ApplyProfileResponse& out) {
   const auto add = [](const service::PhoneFinding& finding, v1::OperationProblem& problem) {
     problem.set_device(finding.device);
     if (finding.reason) problem.set_reason(text(to_string(*finding.reason)));
@@ -136,6 +164,8 @@ void to_proto(const service::ApplyAnswer& answer, v1::ApplyProfileResponse& out)
   out.set_waiting(answer.waiting);
   for (const service::PhoneFinding& problem : answer.problems) add(problem, *out.add_problems());
   for (const service::PhoneFinding& remark : answer.remarks) add(remark, *out.add_remarks());
+  for (const service::Scheduled& scheduled : answer.operations) to_proto(scheduled, now, *out.add_operations());
+  for (const service::BulkPhone& phone : answer.installs) to_proto(phone, *out.add_installs());
   out.set_count(answer.count);
   if (answer.next) out.set_cursor(to_text(*answer.next));
 }
@@ -513,6 +543,9 @@ void to_proto(const service::BulkPhone& phone, v1::BulkPhone& out) {
   out.set_done(phone.done);
   out.set_no_anchor(phone.prospect.no_anchor);
   out.set_without_lsc(phone.prospect.without_lsc);
+  if (!phone.terms) return;
+  out.set_auth(to_proto(phone.terms->auth));
+  to_proto(phone.terms->completes_by, *out.mutable_completes_by());
 }
 
 void to_proto(const service::Problem& problem, v1::OperationProblem& out) {

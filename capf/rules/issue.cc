@@ -131,13 +131,14 @@ ca::LscRequest request_of(const Opening& opening, const ca::OfferedKey& key) {
   const Identity& who = opening.who;
   const std::optional<ca::JudgedMic>& mic = who.mic ? who.mic : who.fresh_mic;
   const SitePolicy& policy = opening.facts.policy;
+  const LscTerms terms = opening.draft.open->lsc.value_or(LscTerms{policy.lsc_validity, policy.lsc_subject});
   return {who.phone.device,
           mic ? mic->model : who.phone.model,
           mic ? mic->serial_number : "",
           key.public_key,
           opening.now(),
-          policy.lsc_validity,
-          policy.lsc_subject};
+          terms.validity,
+          terms.subject};
 }
 
 Certificate unsigned_record(const Opening& opening, const Offer& offer) {

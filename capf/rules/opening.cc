@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "capf/domain/terms.h"
+
 namespace capf::rules {
 namespace {
 
@@ -86,25 +88,38 @@ Status begin_or_go_on(Opening& opening, OperationKind kind) {
   return {};
 }
 
+EffectiveSettings settings_of(const Opening& opening) {
+  const Dossier& dossier = opening.facts.dossier;
+  return effective_settings(opening.facts.policy, dossier.profile, dossier.own);
+}
+
 bool renewable(const Opening& opening) {
   const Identity& who = opening.who;
-  return opening.facts.policy.self_service_upgrade && who.by == CredentialKind::kOwnLsc &&
-         who.lsc->valid(opening.now()) && who.lsc->due_for_renewal(opening.now()) && !who.phone.self_service_stopped_at;
+  if (who.by != CredentialKind::kOwnLsc || !who.lsc->valid(opening.now()) || who.phone.self_service_stopped_at) {
+    return false;
+  }
+  const EffectiveSettings settings = settings_of(opening);
+  return settings.renewal() == Renewal::kPhone &&
+         who.lsc->due_for_renewal(opening.now(), settings.renewal_from_percent());
 }
 
 Operation renewal(const Opening& opening) {
   const Phone& phone = opening.who.phone;
-  Operation operation{.phone_id = phone.id, .device = phone.device};
-  operation.auth = AuthMode::kLsc;
-  operation.self_service = true;
-  operation.created_by = phone.device.text();
-  operation.created_at = opening.now();
-  operation.completes_by = std::min<TimePoint>(opening.who.lsc->not_after, opening.now() + kDefaultDeadline);
   // A successor of the same kind of key.
   const auto& origins = opening.facts.dossier.origins;
   const auto origin = std::find_if(origins.begin(), origins.end(),
                                    [&](const Operation& each) { return each.id == opening.who.lsc->operation_id; });
-  if (origin != origins.end()) operation.key = origin->key;
+  const Terms terms = renewal_terms(origin != origins.end() ? std::optional(origin->key) : std::nullopt,
+                                    settings_of(opening), opening.now());
+  Operation operation{.phone_id = phone.id, .device = phone.device};
+  operation.auth = terms.auth;
+  operation.key = terms.key;
+  operation.lsc = terms.lsc;
+  operation.owners = terms.owners;
+  operation.self_service = true;
+  operation.created_by = phone.device.text();
+  operation.created_at = opening.now();
+  operation.completes_by = std::min<TimePoint>(opening.who.lsc->not_after, terms.completes_by);
   return operation;
 }
 

@@ -39,7 +39,9 @@ void start(Opening& opening);
 /// check_goes_on() and check_pending(); outside a dialogue start() too.
 Status begin_or_go_on(Opening& opening, OperationKind kind);
 
-/// Whether the phone may begin an operation by itself.
+/// What is in effect of the phone.
+EffectiveSettings settings_of(const Opening& opening);
+/// Whether the phone may begin an operation by itself: where `renewal` says so, and from that share of its LSC's life.
 bool renewable(const Opening& opening);
 /// The operation that it may begin, not yet on record.
 Operation renewal(const Opening& opening);

@@ -37,27 +37,45 @@ std::vector<DeviceName> missing_of(std::span<const DeviceName> devices, std::spa
   return {missing.begin(), missing.end()};
 }
 
-Result<std::vector<std::string>> warnings_for(Transaction& tx, const OperationPlan& plan, TimePoint completes_by,
-                                              std::span<const Standing> phones) {
+Result<std::vector<std::string>> warnings_for(Transaction& tx, const OperationPlan& plan,
+                                              std::span<const Planned> phones) {
   std::vector<std::string> warnings;
-  if (const auto words = null_string_warning(plan, completes_by)) warnings.push_back(*words);
-  CAPF_LET(const Prospects prospects, look_up_prospects(tx, plan, ids_of(phones)));
+  if (const auto words = null_string_warning(phones)) warnings.push_back(*words);
+  CAPF_LET(const Prospects prospects, look_up_prospects(tx, plan.kind, phones));
   Hopeless hopeless;
-  for (const Standing& phone : phones) {
-    const Prospect prospect = prospect_of(prospects, phone.phone_id, phone.device);
+  for (const auto& [phone, terms] : phones) {
+    const Prospect prospect = prospect_of(prospects, terms.auth, phone.phone_id, phone.device);
     if (prospect.no_anchor) hopeless.no_anchor.push_back(phone.device.text());
     if (prospect.without_lsc) hopeless.without_lsc.push_back(phone.device.text());
   }
-  for (std::string& words : warn_of(plan.auth, hopeless)) warnings.push_back(std::move(words));
+  for (std::string& words : warn_of(plan.auth.value_or(AuthMode::kMic), hopeless)) {
+    warnings.push_back(std::move(words));
+  }
   return warnings;
 }
 
+NewOperation new_operation(std::int64_t id, const Planned& planned) {
+  const auto& [phone, terms] = planned;
+  NewOperation operation{.id = id, .phone_id = phone.phone_id};
+  operation.auth = terms.auth;
+  operation.key = terms.key;
+  operation.lsc = terms.lsc;
+  operation.owners = terms.owners;
+  operation.completes_by = terms.completes_by;
+  return operation;
+}
+
 /// The operation of one phone, as it is on record from now on.
-Operation operation_of(const Operation& common, const Standing& phone, const NewOperation& own) {
+Operation operation_of(const Operation& common, const Planned& planned, const NewOperation& own) {
   Operation operation = common;
   operation.id = own.id;
-  operation.phone_id = phone.phone_id;
-  operation.device = phone.device;
+  operation.phone_id = own.phone_id;
+  operation.device = planned.phone.device;
+  operation.auth = own.auth;
+  operation.key = own.key;
+  operation.lsc = own.lsc;
+  operation.owners = own.owners;
+  operation.completes_by = own.completes_by;
   operation.string_mac = own.string_mac;
   operation.string_digits = own.string_digits;
   return operation;
@@ -66,10 +84,7 @@ Operation operation_of(const Operation& common, const Standing& phone, const New
 }  // namespace
 
 Status Operations::check(const OperationPlan& plan) const {
-  CAPF_TRY(plan.key.check());
-  if (plan.key.order != KeyOrder::kEc && plan.key.rsa_bits == 1024 && !policy_.allow_rsa_1024) {
-    return fail(Reason::kInvalidKeyPolicy, "this site does not allow RSA keys of 1024 bits");
-  }
+  CAPF_TRY(plan.SaidTerms::check(policy_));
   if (!plan.auth_string) return {};
   if (plan.auth != AuthMode::kString) {
     return fail(Reason::kInvalidAuthString, "only authentication by string takes an authentication string");
@@ -83,57 +98,59 @@ Result<ScheduleAnswer> Operations::schedule(const Actor& actor, const ScheduleRe
   ScheduleBulk bulk;
   bulk.plan = request;
   return in_write(database_, actor, [&](Transaction& tx) -> Result<ScheduleAnswer> {
-    CAPF_LET(const TimePoint completes_by, deadline_of(request, tx.now()));
+    CAPF_TRY(check_deadline(request.completes_by, tx.now()));
     CAPF_LET(const std::vector<Phone> locked, tx.phones().lock_all(devices));
     std::vector<std::int64_t> ids;
     for (const Phone& phone : locked) ids.push_back(phone.id);
     CAPF_LET(const std::vector<Standing> phones, tx.operations().standings(ids, {}));
     Sorted sorted = sort_to_schedule(phones, false);
     CAPF_TRY(add_unknown(tx, missing_of(devices, locked), sorted));
+    CAPF_LET(const auto planned, plan_terms(tx, policy_, request, sorted));
     CAPF_TRY(check_problems(sorted.problems, {}, "nothing was scheduled: "));
     ScheduleAnswer answer;
-    CAPF_LET(answer.warnings, warnings_for(tx, request, completes_by, sorted.wanted));
-    CAPF_LET(answer.operations, add(tx, actor, bulk, completes_by, sorted.wanted));
+    CAPF_LET(answer.warnings, warnings_for(tx, request, planned));
+    CAPF_LET(answer.operations, add(tx, actor, bulk, planned));
     return answer;
   });
 }
 
-Result<Secret> Operations::string_for(const ScheduleBulk& bulk, const DeviceName& device) {
-  if (bulk.plan.auth != AuthMode::kString || bulk.plan.auth_string) return Secret();
-  if (bulk.strings.empty()) return generate_auth_string(random_);
+Result<Secret> Operations::string_for(const ScheduleBulk& bulk, const Planned& planned) {
+  const DeviceName& device = planned.phone.device;
   const auto found = bulk.strings.find(device);
+  if (planned.terms.auth != AuthMode::kString) {
+    if (found == bulk.strings.end()) return Secret();
+    return fail(Reason::kChangedMeanwhile,
+                "nothing was scheduled: the settings of " + device.text() + " ask for no string any more");
+  }
+  if (bulk.plan.auth_string) return Secret();
+  if (bulk.strings.empty()) return generate_auth_string(random_);
   if (found != bulk.strings.end()) return found->second;
   return fail(Reason::kInvalidAuthString, "nothing was scheduled: there is no string for " + device.text());
 }
 
 Result<std::vector<Scheduled>> Operations::add(Transaction& tx, const Actor& actor, const ScheduleBulk& bulk,
-                                               TimePoint completes_by, std::span<const Standing> phones) {
+                                               std::span<const Planned> phones) {
   if (phones.empty()) return std::vector<Scheduled>{};
   const OperationPlan& plan = bulk.plan;
-  const Operation common{.device = phones.front().device,
-                         .kind = plan.kind,
-                         .auth = plan.auth,
-                         .key = plan.key,
-                         .created_by = actor.name,
-                         .created_at = tx.now(),
-                         .completes_by = completes_by};
-  const std::string words = std::string(to_string(plan.kind)) + " by " + std::string(to_string(plan.auth));
+  const Operation common{
+      .device = phones.front().phone.device, .kind = plan.kind, .created_by = actor.name, .created_at = tx.now()};
   CAPF_LET(const std::vector<std::int64_t> ids, tx.operations().next_ids(phones.size()));
   std::vector<NewOperation> operations;
   std::vector<AuditEvent> events;
   std::vector<Scheduled> scheduled;
   for (std::size_t i = 0; i < phones.size(); ++i) {
-    const DeviceName& device = phones[i].device;
-    CAPF_LET(Secret own, string_for(bulk, device));
-    NewOperation operation{.id = ids[i], .phone_id = phones[i].phone_id};
-    if (plan.auth == AuthMode::kString) {
+    CAPF_LET(Secret own, string_for(bulk, phones[i]));
+    NewOperation operation = new_operation(ids[i], phones[i]);
+    if (operation.auth == AuthMode::kString) {
       const std::string_view digits = plan.auth_string ? plan.auth_string->text() : own.text();
-      operation.string_mac = strings_.mac(operation.id, device, digits);
+      operation.string_mac = strings_.mac(operation.id, phones[i].phone.device, digits);
       operation.string_digits = static_cast<int>(digits.size());
       operation.strings_limit = strings_limit(digits.size());
     }
     scheduled.push_back({operation_of(common, phones[i], operation), bulk.strings.empty() ? std::move(own) : Secret()});
-    events.push_back(done(actor, "operation.schedule", scheduled.back().operation, words).event);
+    events.push_back(done(actor, "operation.schedule", scheduled.back().operation,
+                          std::string(to_string(plan.kind)) + " by " + std::string(to_string(operation.auth)))
+                         .event);
     operations.push_back(std::move(operation));
   }
   CAPF_LET(const int added, tx.operations().add_all(common, operations, bulk.run));

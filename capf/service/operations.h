@@ -16,18 +16,17 @@
 #include "capf/domain/operation_store.h"
 #include "capf/domain/page.h"
 #include "capf/domain/policy.h"
+#include "capf/domain/terms.h"
 #include "capf/service/bulk.h"
 #include "capf/service/prospects.h"
 
 namespace capf::service {
 
-/// An operation that is scheduled, alike for all phones.
-struct OperationPlan {
+/// Operations that are scheduled: what is said of them, alike for all phones; the rest is what is in effect of each.
+struct OperationPlan : SaidTerms {
   OperationKind kind = OperationKind::kInstall;
-  AuthMode auth = AuthMode::kString;
-  std::optional<Secret> auth_string;  ///< for every device; absent: each has its own
-  KeyPolicy key;
-  std::optional<TimePoint> completes_by;  ///< absent: 10 days ahead
+  std::optional<Secret> auth_string;  ///< for every device, where `auth` says string; absent: each has its own
+  Role role = Role::kOperator;        ///< of who schedules
 };
 
 struct ScheduleRequest : OperationPlan {
@@ -44,12 +43,19 @@ struct ScheduleAnswer {
   std::vector<std::string> warnings;
 };
 
+/// A phone that is scheduled for, and on what terms.
+struct Planned {
+  Standing phone;
+  Terms terms;
+};
+
 /// Why a bulk cannot do a phone.
 struct Problem {
   std::string device;
-  Reason reason = Reason::kInternal;  ///< one of kProblems
+  Reason reason = Reason::kInternal;
   std::string message;
 };
+/// Those that may be skipped.
 inline constexpr std::array kProblems{Reason::kUnknownDevice, Reason::kDeviceBlocked, Reason::kOperationPending,
                                       Reason::kNoPendingOperation};
 
@@ -62,14 +68,18 @@ struct OperationBulk {
 
 struct ScheduleBulk : OperationBulk {
   OperationPlan plan;
-  std::map<DeviceName, Secret> strings;  ///< one for each phone that is scheduled; empty: they are generated
-  bool replace = false;                  ///< cancels an open operation, which is no problem then
+  /// One for each phone that is scheduled by string; empty: they are generated.
+  std::map<DeviceName, Secret> strings;
+  /// Of such phones, where the plan says none: what a dry run said of them, so that it may be on paper already.
+  std::map<DeviceName, TimePoint> deadlines;
+  bool replace = false;  ///< cancels an open operation, which is no problem then
 };
 
 /// A phone of which a bulk has no problem to tell.
 struct BulkPhone {
   Phone phone;
-  bool done = false;  ///< by this run
+  bool done = false;           ///< by this run
+  std::optional<Terms> terms;  ///< of its operation; absent where it is done
   Prospect prospect;
 };
 
@@ -79,7 +89,7 @@ struct BulkCheck {
   std::vector<BulkPhone> phones;
   std::vector<Problem> problems;
   std::vector<std::string> warnings;
-  TimePoint completes_by;  ///< for the calls that follow
+  TimePoint completes_by;  ///< the latest
   std::optional<BulkCursor> next;
 };
 
@@ -87,8 +97,8 @@ struct BulkScheduled {
   int selected = 0;                   ///< phones of this call
   std::vector<Scheduled> operations;  ///< those of this run, which another call may have scheduled
   std::vector<Problem> problems;      ///< those that were skipped
-  TimePoint completes_by;
-  std::optional<BulkCursor> next;  ///< absent: the bulk is done
+  TimePoint completes_by;             ///< the latest
+  std::optional<BulkCursor> next;     ///< absent: the bulk is done
 };
 
 struct BulkCancelled {
@@ -106,7 +116,7 @@ class Operations {
       : database_(database), strings_(strings), policy_(policy), random_(random) {}
 
   /// All or nothing. Errors: UNKNOWN_DEVICE, OPERATION_PENDING, DEVICE_BLOCKED (the words name the first device),
-  /// INVALID_DEADLINE, INVALID_KEY_POLICY, INVALID_AUTH_STRING, INVALID_REQUEST.
+  /// INVALID_DEADLINE, INVALID_KEY_POLICY, INVALID_AUTH_STRING, INVALID_REQUEST, those of check_terms().
   Result<ScheduleAnswer> schedule(const Actor& actor, const ScheduleRequest& request);
   Result<std::vector<Operation>> list(const OperationFilter& filter, const Page& page);
   /// The open one, or the last. Errors: UNKNOWN_DEVICE, UNKNOWN_OPERATION.
@@ -114,10 +124,16 @@ class Operations {
   /// Errors: UNKNOWN_DEVICE, NO_PENDING_OPERATION.
   Result<Operation> cancel(const Actor& actor, const DeviceName& device);
 
+  /// Schedules in a transaction that has locked these phones. @param bulk of whose kind, strings and deadlines it
+  /// takes, and the run. Errors: those of the bulk's below.
+  Result<std::vector<Scheduled>> schedule(Transaction& tx, const Actor& actor, const ScheduleBulk& bulk,
+                                          std::vector<Planned> phones);
+
   // Bulks, call by call: what a call refuses, it does for none of its phones. Errors: those of take_batch() and of a
   // problem that is not skipped.
 
-  /// Errors besides: those of schedule(); INVALID_AUTH_STRING where a phone has no string and others have.
+  /// Errors besides: those of schedule(); INVALID_AUTH_STRING where a phone has no string and others have;
+  /// CHANGED_MEANWHILE where the settings are others than the dry run found.
   Result<BulkScheduled> schedule(const Actor& actor, const ScheduleBulk& bulk);
   Result<BulkCancelled> cancel(const Actor& actor, const OperationBulk& bulk);
   /// Looks at what the call would do: every problem, and the deadline. Changes nothing.
@@ -127,9 +143,9 @@ class Operations {
  private:
   Status check(const OperationPlan& plan) const;
   /// The string of this phone alone, where it has one.
-  Result<Secret> string_for(const ScheduleBulk& bulk, const DeviceName& device);
+  Result<Secret> string_for(const ScheduleBulk& bulk, const Planned& planned);
   Result<std::vector<Scheduled>> add(Transaction& tx, const Actor& actor, const ScheduleBulk& bulk,
-                                     TimePoint completes_by, std::span<const Standing> phones);
+                                     std::span<const Planned> phones);
 
   Database& database_;
   const ca::StringKey& strings_;

@@ -8,6 +8,7 @@
 #include "capf/ca/certificate.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/service/scheduling.h"
 #include "capf/service/shared_lines.h"
 #include "capf/service/steps.h"
 
@@ -192,36 +193,80 @@ class Profiled {
   std::map<std::int64_t, Profile> profiles_;
 };
 
+/// The phones of a batch that want an LSC: without one that they could go by, and with nothing pending.
+struct Installs {
+  std::map<std::int64_t, Standing> wanted{};
+  std::vector<Standing> done{};  ///< scheduled by this run, in an earlier call
+};
+
+Result<Installs> find_installs(Transaction& tx, const std::optional<InstallWish>& wish,
+                               std::span<const ProfiledPhone> phones) {
+  Installs installs;
+  if (!wish) return installs;
+  std::vector<std::int64_t> without;
+  for (const ProfiledPhone& phone : phones) {
+    if (phone.lsc != LscStatus::kValid && phone.lsc != LscStatus::kHeld) without.push_back(phone.id);
+  }
+  CAPF_LET(const auto standings, tx.operations().standings(without, wish->run));
+  for (const Standing& phone : standings) {
+    if (phone.scheduled) installs.done.push_back(phone);
+    if (!phone.open && !phone.blocked && !phone.scheduled) installs.wanted.emplace(phone.phone_id, phone);
+  }
+  return installs;
+}
+
 /// Judges the phones of a batch, one by one.
 class BatchCheck {
  public:
-  BatchCheck(Transaction& tx, const SitePolicy& policy, Role role)
-      : policy_(policy), role_(role), profiled_(tx, policy) {}
+  BatchCheck(Transaction& tx, const SitePolicy& policy, Role role, const ApplyRequest& request)
+      : tx_(tx), policy_(policy), role_(role), request_(request), profiled_(tx, policy) {}
 
-  /// Judges phones that are to have a profile; those that have it already are left. @param anyway see ApplyRequest
-  Result<ApplyAnswer> judge(const std::vector<ProfiledPhone>& phones, const Profile& profile, bool anyway) {
+  /// Judges phones that are to have a profile; those that have it already are left, but for their installs.
+  Result<ApplyAnswer> judge(const std::vector<ProfiledPhone>& phones, const Profile& profile) {
     ApplyAnswer answer{.selected = static_cast<int>(phones.size())};
+    CAPF_LET(installs_, find_installs(tx_, request_.install, phones));
     const EffectiveSettings common = settings_of(policy_, profile);
     const Findings in_any = check_combination(profile.mode, common);
     for (const ProfiledPhone& phone : phones) {
-      if (phone.profile_id == profile.id) continue;
-      ++answer.changed;
       if (phone.settings.empty()) {
-        CAPF_TRY(judge_one({phone, profile.mode, common}, in_any, anyway, answer));
+        CAPF_TRY(judge_phone({phone, profile.mode, common}, in_any, profile.id, answer));
       } else {
         const EffectiveSettings own = effective_settings(policy_, profile.settings, phone.settings);
-        CAPF_TRY(judge_one({phone, profile.mode, own}, check_combination(profile.mode, own), anyway, answer));
+        CAPF_TRY(judge_phone({phone, profile.mode, own}, check_combination(profile.mode, own), profile.id, answer));
       }
     }
     return answer;
   }
+  /// Installs of phones that judge() was given.
+  const std::vector<Planned>& planned() const { return planned_; }
+  /// Operations that an earlier call of the run has scheduled for such phones.
+  std::vector<std::int64_t> done() const { return operations_of(installs_.done); }
 
  private:
+  Status judge_phone(const Prospective& would, const Findings& in_any, std::int64_t profile_id, ApplyAnswer& answer) {
+    plan_install(would, answer);
+    if (would.phone.profile_id == profile_id) return {};
+    ++answer.changed;
+    return judge_one(would, in_any, request_.anyway, answer);
+  }
+
+  void plan_install(const Prospective& would, ApplyAnswer& answer) {
+    const auto wanted = installs_.wanted.find(would.phone.id);
+    if (wanted == installs_.wanted.end()) return;
+    const Terms terms = terms_of({}, would.settings, tx_.now());
+    const std::string device = would.phone.device.text();
+    if (const Status can = check_terms(terms, would.mode, would.settings, role_, device); !can) {
+      answer.problems.push_back({device, can.error().reason, can.error().message});
+    }
+    planned_.push_back({wanted->second, terms});
+  }
+
   Status judge_one(const Prospective& would, const Findings& in_any, bool anyway, ApplyAnswer& answer) {
     const std::string device = would.phone.device.text();
     const Findings found = findings_of(would, in_any);
+    const bool gets_one = anyway || installs_.wanted.contains(would.phone.id);
     for (const Error& refusal : found.refusals) {
-      if (refusal.reason == Reason::kNoCertificate && anyway) continue;
+      if (refusal.reason == Reason::kNoCertificate && gets_one) continue;
       answer.problems.push_back({device, refusal.reason, refusal.message});
     }
     for (const std::string& words : found.warnings) answer.remarks.push_back({device, std::nullopt, words});
@@ -234,10 +279,28 @@ class BatchCheck {
     return {};
   }
 
+  Transaction& tx_;
   const SitePolicy& policy_;
   const Role role_;
+  const ApplyRequest& request_;
   Profiled profiled_;
+  Installs installs_;
+  std::vector<Planned> planned_;
 };
+
+/// The phones of a dry run that would get an LSC.
+Result<std::vector<BulkPhone>> phones_of(Transaction& tx, const std::vector<Planned>& planned) {
+  std::vector<BulkPhone> installs;
+  if (planned.empty()) return installs;
+  std::map<std::int64_t, const Terms*> terms;
+  for (const Planned& each : planned) terms.emplace(each.phone.phone_id, &each.terms);
+  CAPF_LET(auto phones, tx.phones().find_all(ids_of(planned)));
+  for (Phone& phone : phones) {
+    const Terms& its = *terms.at(phone.id);
+    installs.push_back({.phone = std::move(phone), .terms = its});
+  }
+  return installs;
+}
 
 Status check_problems(const std::vector<PhoneFinding>& problems) {
   if (problems.empty()) return {};
@@ -441,12 +504,30 @@ Result<ProfileView> Profiles::show(const std::string& name) {
   });
 }
 
+Result<std::vector<Scheduled>> Profiles::install(Transaction& tx, const Actor& actor, const InstallWish& wish,
+                                                 std::vector<Planned> phones, const std::vector<std::int64_t>& done) {
+  ScheduleBulk bulk;
+  bulk.run = wish.run;
+  for (const Planned& each : phones) {
+    const auto string = wish.strings.find(each.phone.device);
+    if (string != wish.strings.end()) bulk.strings.insert(*string);
+    const auto deadline = wish.deadlines.find(each.phone.device);
+    if (deadline != wish.deadlines.end()) bulk.deadlines.insert(*deadline);
+  }
+  CAPF_LET(auto scheduled, operations_.schedule(tx, actor, bulk, std::move(phones)));
+  if (done.empty()) return scheduled;
+  CAPF_LET(auto earlier, tx.operations().find_all(done));
+  for (Operation& operation : earlier) scheduled.push_back({std::move(operation), Secret()});
+  return scheduled;
+}
+
 Result<ApplyAnswer> Profiles::apply(const Actor& actor, Role role, const Bulk& bulk, const ApplyRequest& request) {
   return in_write(database_, actor, [&](Transaction& tx) -> Result<ApplyAnswer> {
     CAPF_LET(const Profile profile, held_profile(tx, request.profile));
     CAPF_LET(const AppliedBatch applied, take_applied(tx, bulk, request.lines));
     CAPF_LET(const std::vector<ProfiledPhone> phones, tx.profiles().phones(applied.ids, true));
-    CAPF_LET(ApplyAnswer answer, BatchCheck(tx, policy_, role).judge(phones, profile, request.anyway));
+    BatchCheck batch(tx, policy_, role, request);
+    CAPF_LET(ApplyAnswer answer, batch.judge(phones, profile));
     CAPF_TRY(check_problems(answer.problems));
     CAPF_TRY(SharedLines::settle(tx, actor, applied.ids, profile.mode, request.allow_mixed));
     CAPF_LET(const auto changed, tx.profiles().apply(applied.ids, profile.id));
@@ -455,6 +536,9 @@ Result<ApplyAnswer> Profiles::apply(const Actor& actor, Role role, const Bulk& b
       if (std::binary_search(changed.begin(), changed.end(), phone.id)) devices.push_back(phone.device.text());
     }
     CAPF_TRY(record(tx, actor, "profile.apply", devices, profile.name + (request.anyway ? ", anyway" : "")));
+    if (request.install) {
+      CAPF_LET(answer.operations, install(tx, actor, *request.install, batch.planned(), batch.done()));
+    }
     answer.selected = static_cast<int>(applied.batch.phones.size());
     answer.changed = static_cast<int>(devices.size());
     answer.next = applied.batch.next;
@@ -472,7 +556,9 @@ Result<ApplyAnswer> Profiles::check_apply(Role role, const Bulk& bulk, const App
       CAPF_LET(ids, SharedLines::with_lines(tx, preview.ids));
     }
     CAPF_LET(const std::vector<ProfiledPhone> phones, tx.profiles().phones(ids, true));
-    CAPF_LET(ApplyAnswer answer, BatchCheck(tx, policy_, role).judge(phones, *profile, request.anyway));
+    BatchCheck batch(tx, policy_, role, request);
+    CAPF_LET(ApplyAnswer answer, batch.judge(phones, *profile));
+    CAPF_LET(answer.installs, phones_of(tx, batch.planned()));
     CAPF_LET(const LineVerdict lines, SharedLines::preview(tx, ids, profile->mode));
     add_lines(lines, request.allow_mixed, answer);
     answer.selected = static_cast<int>(preview.ids.size());

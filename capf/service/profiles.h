@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "capf/domain/policy.h"
 #include "capf/domain/profile_store.h"
 #include "capf/service/bulk.h"
+#include "capf/service/operations.h"
 
 namespace capf::service {
 
@@ -38,11 +40,20 @@ struct PhoneFinding {
   std::string message;
 };
 
+/// Operations that install an LSC, for phones that a profile is applied to.
+struct InstallWish {
+  std::map<DeviceName, Secret> strings{};  ///< these two as in ScheduleBulk; other phones may be among them
+  std::map<DeviceName, TimePoint> deadlines{};
+  Bytes run{};  ///< as in OperationBulk
+};
+
 struct ApplyRequest {
   std::string profile;
   bool anyway = false;       ///< NO_CERTIFICATE refuses nothing
   bool lines = false;        ///< the other phones of their lines get it too, in the same transaction
   bool allow_mixed = false;  ///< lines may be mixed by it, from then on
+  /// Schedules an install, in the same transaction, for the phones that have no LSC to go by and nothing pending.
+  std::optional<InstallWish> install{};
 };
 
 struct ApplyAnswer {
@@ -51,7 +62,9 @@ struct ApplyAnswer {
   int waiting = 0;                     ///< those whose mode will be in effect once they have confirmed an LSC
   std::vector<PhoneFinding> problems;  ///< dry run
   std::vector<PhoneFinding> remarks;
-  std::int64_t count = 0;  ///< dry run: phones of the whole bulk, in the first call
+  std::int64_t count = 0;               ///< dry run: phones of the whole bulk, in the first call
+  std::vector<Scheduled> operations{};  ///< that install an LSC, of this run
+  std::vector<BulkPhone> installs{};    ///< dry run: phones that would get one
   std::optional<BulkCursor> next;
 };
 
@@ -85,7 +98,8 @@ Result<EffectiveSettings> settings_of(Transaction& tx, const SitePolicy& policy,
 /// The administrator's use cases of profiles, of phones' own settings and of the site's mode. Threads: any.
 class Profiles {
  public:
-  Profiles(Database& database, const SitePolicy& policy) : database_(database), policy_(policy) {}
+  Profiles(Database& database, const SitePolicy& policy, Operations& operations)
+      : database_(database), policy_(policy), operations_(operations) {}
 
   // Errors of those that name a profile: UNKNOWN_PROFILE.
 
@@ -121,10 +135,14 @@ class Profiles {
   Result<SiteModeEffect> check_site_mode(SiteMode mode);
 
  private:
+  /// Schedules installs. @param done operations of earlier calls of the run
+  Result<std::vector<Scheduled>> install(Transaction& tx, const Actor& actor, const InstallWish& wish,
+                                         std::vector<Planned> phones, const std::vector<std::int64_t>& done);
   Result<ProfileEffect> effect_of(Transaction& tx, const Profile& before, Profile after) const;
 
   Database& database_;
   const SitePolicy& policy_;
+  Operations& operations_;
 };
 
 }  // namespace capf::service

@@ -10,9 +10,9 @@ namespace {
 constexpr std::size_t kNamed = 5;
 
 /// Whether this anchor could make a foreign certificate of the phone count now.
-bool vouches(const TrustAnchor& anchor, const DeviceName& device, const Prospects& prospects) {
+bool vouches(const TrustAnchor& anchor, AuthMode auth, const DeviceName& device, const Prospects& prospects) {
   const bool mic = anchor.store == TrustStoreName::kMic;
-  if (!mic && (prospects.auth == AuthMode::kMic || prospects.kind != OperationKind::kInstall)) return false;
+  if (!mic && (auth == AuthMode::kMic || prospects.kind != OperationKind::kInstall)) return false;
   const bool over = (anchor.ends_at && *anchor.ends_at <= prospects.now) || anchor.not_after <= prospects.now;
   const bool expired_counts = mic && anchor.allow_expired_until && *anchor.allow_expired_until > prospects.now;
   // The name in a MIC is what follows the last '-' of its common name.
@@ -22,12 +22,12 @@ bool vouches(const TrustAnchor& anchor, const DeviceName& device, const Prospect
 
 }  // namespace
 
-Prospect prospect_of(const Prospects& prospects, std::int64_t phone_id, const DeviceName& device) {
-  const bool by_certificate = prospects.auth == AuthMode::kLsc || prospects.auth == AuthMode::kMic;
+Prospect prospect_of(const Prospects& prospects, AuthMode auth, std::int64_t phone_id, const DeviceName& device) {
+  const bool by_certificate = auth == AuthMode::kLsc || auth == AuthMode::kMic;
   const bool has_lsc = prospects.with_lsc.contains(phone_id);
-  const bool vouched = (prospects.auth == AuthMode::kLsc && has_lsc) ||
+  const bool vouched = (auth == AuthMode::kLsc && has_lsc) ||
                        std::any_of(prospects.anchors.begin(), prospects.anchors.end(),
-                                   [&](const TrustAnchor& anchor) { return vouches(anchor, device, prospects); });
+                                   [&](const TrustAnchor& anchor) { return vouches(anchor, auth, device, prospects); });
   return {.no_anchor = by_certificate && !vouched, .without_lsc = prospects.kind == OperationKind::kDelete && !has_lsc};
 }
 

@@ -13,7 +13,6 @@ namespace capf::service {
 /// The facts that decide whether operations that are being scheduled can succeed, as of now.
 struct Prospects {
   OperationKind kind = OperationKind::kInstall;
-  AuthMode auth = AuthMode::kString;
   std::unordered_set<std::int64_t> with_lsc;  ///< ids of phones with a valid LSC on record
   std::vector<TrustAnchor> anchors;
   TimePoint now;
@@ -24,7 +23,7 @@ struct Prospect {
   bool no_anchor = false;    ///< it is to prove itself by a certificate, and neither an anchor nor an LSC speaks for it
   bool without_lsc = false;  ///< a delete finds no LSC
 };
-Prospect prospect_of(const Prospects& prospects, std::int64_t phone_id, const DeviceName& device);
+Prospect prospect_of(const Prospects& prospects, AuthMode auth, std::int64_t phone_id, const DeviceName& device);
 
 /// The phones of some prospects, by name.
 struct Hopeless {

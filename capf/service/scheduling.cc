@@ -1,10 +1,12 @@
 #include "capf/service/scheduling.h"
 
 #include <algorithm>
+#include <map>
 
 #include "capf/domain/anchor_store.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/service/in_effect.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -16,6 +18,10 @@ constexpr std::size_t kLookedUp = 20;  // unknown names of which another spellin
 
 Problem problem_of(const Standing& phone, Reason reason, const char* words) {
   return {phone.device.text(), reason, phone.device.text() + words};
+}
+
+void sort_by_name(std::vector<Problem>& problems) {
+  std::sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) { return a.device < b.device; });
 }
 
 }  // namespace
@@ -71,8 +77,7 @@ Status add_unknown(Transaction& tx, std::span<const DeviceName> missing, Sorted&
     }
     sorted.problems.push_back({missing[i].text(), Reason::kUnknownDevice, std::move(words)});
   }
-  std::sort(sorted.problems.begin(), sorted.problems.end(),
-            [](const Problem& a, const Problem& b) { return a.device < b.device; });
+  sort_by_name(sorted.problems);
   return {};
 }
 
@@ -85,27 +90,66 @@ Status check_problems(std::span<const Problem> problems, const std::set<Reason>&
               before + first->message + (more > 0 ? "; " + std::to_string(more) + " more cannot be done" : ""));
 }
 
-Result<TimePoint> deadline_of(const OperationPlan& plan, TimePoint now) {
-  const TimePoint completes_by = plan.completes_by.value_or(now + kDefaultDeadline);
-  if (completes_by < now + kNearestDeadline || completes_by > now + kFarthestDeadline) {
-    return fail(Reason::kInvalidDeadline);
+Status check_deadline(const std::optional<TimePoint>& completes_by, TimePoint now) {
+  if (!completes_by || (*completes_by >= now + kNearestDeadline && *completes_by <= now + kFarthestDeadline)) return {};
+  return fail(Reason::kInvalidDeadline);
+}
+
+Result<std::vector<Planned>> plan_terms(Transaction& tx, const SitePolicy& policy, const OperationPlan& plan,
+                                        Sorted& sorted) {
+  if (sorted.wanted.empty()) return std::vector<Planned>{};
+  CAPF_LET(const auto found, tx.profiles().phones(ids_of(sorted.wanted), false));
+  std::map<std::int64_t, const ProfiledPhone*> phones;
+  for (const ProfiledPhone& each : found) phones.emplace(each.id, &each);
+  SettingsInEffect in_effect(tx, policy);
+  std::vector<Planned> planned;
+  std::vector<Standing> wanted;
+  for (Standing& phone : sorted.wanted) {
+    const auto its = phones.find(phone.phone_id);
+    if (its == phones.end()) return fail(Reason::kChangedMeanwhile);
+    CAPF_LET(const auto effective, in_effect.of(*its->second));
+    const Terms terms = terms_of(plan, *effective.settings, tx.now());
+    const Status can = check_terms(terms, effective.mode, *effective.settings, plan.role, phone.device.text());
+    if (!can) {
+      sorted.problems.push_back({phone.device.text(), can.error().reason, can.error().message});
+      continue;
+    }
+    planned.push_back({phone, terms});
+    wanted.push_back(std::move(phone));
   }
-  if (plan.auth != AuthMode::kNull) return completes_by;
-  return std::min<TimePoint>(completes_by, now + kNullStringLifetime);
+  sorted.wanted = std::move(wanted);
+  sort_by_name(sorted.problems);
+  return planned;
 }
 
-std::optional<std::string> null_string_warning(const OperationPlan& plan, TimePoint completes_by) {
-  if (plan.auth != AuthMode::kNull) return std::nullopt;
+std::vector<std::int64_t> ids_of(std::span<const Planned> phones) {
+  std::vector<std::int64_t> ids;
+  for (const Planned& each : phones) ids.push_back(each.phone.phone_id);
+  return ids;
+}
+
+TimePoint latest(std::span<const Planned> phones, TimePoint now) {
+  TimePoint end = now;
+  for (const Planned& each : phones) end = std::max(end, each.terms.completes_by);
+  return end;
+}
+
+std::optional<std::string> null_string_warning(std::span<const Planned> phones) {
+  std::vector<Planned> by_null;
+  std::copy_if(phones.begin(), phones.end(), std::back_inserter(by_null),
+               [](const Planned& each) { return each.terms.auth == AuthMode::kNull; });
+  if (by_null.empty()) return std::nullopt;
   return "null string proves nothing: whoever calls from a null-string network first gets the certificate, until " +
-         to_rfc3339(completes_by);
+         to_rfc3339(latest(by_null, {}));
 }
 
-Result<Prospects> look_up_prospects(Transaction& tx, const OperationPlan& plan,
-                                    std::span<const std::int64_t> phone_ids) {
-  Prospects prospects{plan.kind, plan.auth, {}, {}, tx.now()};
-  const bool by_certificate = plan.auth == AuthMode::kLsc || plan.auth == AuthMode::kMic;
-  if (!by_certificate && plan.kind != OperationKind::kDelete) return prospects;
-  CAPF_LET(const std::vector<std::int64_t> found, tx.certificates().phones_with_lsc(phone_ids));
+Result<Prospects> look_up_prospects(Transaction& tx, OperationKind kind, std::span<const Planned> phones) {
+  Prospects prospects{kind, {}, {}, tx.now()};
+  const bool by_certificate = std::any_of(phones.begin(), phones.end(), [](const Planned& each) {
+    return each.terms.auth == AuthMode::kLsc || each.terms.auth == AuthMode::kMic;
+  });
+  if (!by_certificate && kind != OperationKind::kDelete) return prospects;
+  CAPF_LET(const std::vector<std::int64_t> found, tx.certificates().phones_with_lsc(ids_of(phones)));
   prospects.with_lsc.insert(found.begin(), found.end());
   CAPF_LET(prospects.anchors, tx.anchors().list());
   return prospects;

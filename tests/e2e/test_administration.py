@@ -206,7 +206,7 @@ class OperationCommandsTest(EndToEnd):
                  (("--auth", "null", "--rsa-size", "1000"), 2, "--rsa-size"),
                  (("--auth", "null", "--completes-by", "2001-01-01T00:00:00Z"), 1, "INVALID_DEADLINE"),
                  (("--auth", "null", "--completes-by", "tomorrow"), 2, "--completes-by"),
-                 (("--auth", "hope"), 2, "--auth"), ((), 2, "--auth")]
+                 (("--auth", "hope"), 2, "--auth")]
         for options, code, words in cases:
             with self.subTest(options):
                 done = self.site.capfctl("operation", "schedule", "install", device, *options, code=code)

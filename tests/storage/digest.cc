@@ -227,6 +227,28 @@ TEST_CASE("an exported phone has the LSC that it confirmed last, unless it is re
   CHECK_FALSE(exported(site).at({"4711", "SEP1"}).lsc);
 }
 
+TEST_CASE("an exported phone has the mode in effect, and a user without a phone has none") {
+  Site site;
+  const DeviceName device = site.add_phone("SEP1");
+  add(site, "4711");
+  must(site.digest_users.set_phone(site.administrator, device, "4711"));
+  must(site.profiles.add(site.administrator, {"secure", "nonsecure", {.mode = DeviceMode::kEncrypted}}));
+  must(site.profiles.apply(site.administrator, Role::kAdmin, {{.devices = {device}}, 1, {}},
+                           {.profile = "secure", .anyway = true}));
+  const auto mode = [&] { return exported(site).at({"4711", "SEP1"}).mode; };
+  must(site.profiles.set_site_mode(site.administrator, SiteMode::kMixed));
+  CHECK(mode() == DeviceMode::kNonsecure);
+  site.enrol(device, PhoneKey());
+  CHECK(mode() == DeviceMode::kEncrypted);
+  must(site.profiles.set_site_mode(site.administrator, SiteMode::kNonsecure));
+  CHECK(mode() == DeviceMode::kNonsecure);
+  must(site.profiles.set_site_mode(site.administrator, SiteMode::kMixed));
+  must(site.certificates.revoke(site.administrator, "SEP1", RevocationReason::kKeyCompromise));
+  CHECK(mode() == DeviceMode::kNonsecure);
+  must(site.phones.remove(site.administrator, device));
+  CHECK(exported(site).at({"4711", ""}).mode == DeviceMode::kNonsecure);
+}
+
 TEST_CASE("the realm is the site's: another server's, and one that HA1s depend on, are refused") {
   Site site;
   must(site.digest_users.adopt_realm());

@@ -6,6 +6,7 @@
 #include "capf/domain/key_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/profile_store.h"
 #include "tests/storage/samples.h"
 
 namespace capf::test {
@@ -127,6 +128,25 @@ TEST_CASE("many devices are looked at in one statement, each finds its own, in t
   }
   CHECK(dossiers[30].live.size() == 1);
   CHECK(dossiers[31].live.size() == 1);
+}
+
+TEST_CASE("the settings of the phone's profile and its own are found, and there are none in the first profile") {
+  Site site;
+  CHECK(look(site.fresh, site.enquiry()).profile.empty());
+  CHECK(look(site.fresh, site.enquiry()).own.empty());
+  const Settings of_profile{{"renewal", "off"}, {"lsc_validity_days", "90"}};
+  const Settings own{{"auth", "mic"}};
+  in(*site.database, [&](Transaction& tx) {
+    Profile profile;
+    profile.name = "desks";
+    profile.settings = of_profile;
+    const std::vector<std::int64_t> phones{site.phone->id};
+    good(tx.profiles().apply(phones, good(tx.profiles().add(profile))));
+    good(tx.profiles().set_own(std::vector{std::pair(site.phone->id, own)}));
+  });
+  const Dossier dossier = look(site.fresh, site.enquiry());
+  CHECK(dossier.profile == of_profile);
+  CHECK(dossier.own == own);
 }
 
 TEST_CASE("the newest operation and the one before it are found, open or not") {

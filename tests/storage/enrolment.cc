@@ -316,6 +316,7 @@ TEST_CASE("null string works from its networks, and not after its deadline of a 
   service::ScheduleRequest request;
   request.devices = {device};
   request.auth = AuthMode::kNull;
+  request.role = Role::kAdmin;
   request.key = {KeyOrder::kEc, 2048, 256};
   const auto scheduled = must(site.operations.schedule(site.administrator, request));
   CHECK(scheduled.warnings.size() == 1);

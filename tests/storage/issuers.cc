@@ -94,6 +94,37 @@ TEST_CASE("an issuer is not activated while a server has no key for it") {
   CHECK(must(site.issuers.show(2)).servers.size() == 1);
 }
 
+TEST_CASE("of two servers with other settings the second one is refused at its start, and says which") {
+  Site site;
+  const SystemClock clock;
+  const Settings settings{{"auth", "string"}, {"lsc_validity_days", "365"}};
+  const auto see = [&](const std::string& name, std::optional<Settings> its) {
+    ServerRecord server{name, "1", {}, {}, {}};
+    server.settings = std::move(its);
+    must(in_write(site.database(), [&](Transaction& tx) { return tx.servers().see(server); }));
+  };
+  const auto start = [&](const Settings& its) {
+    return service::Issuers(site.database(), clock, site.issuer_keys(), site.key_folder, "the second",
+                            "http://capf.example:3807", SubjectForm::kPlain, site.blacklist, site.vault(),
+                            Botan::system_rng(), its)
+        .start();
+  };
+  see("a version before", std::nullopt);
+  see("the first", settings);
+  REQUIRE(start(settings));
+  Settings other = settings;
+  other["lsc_validity_days"] = "30";
+  const Status refused = start(other);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == Reason::kInvalidConfiguration);
+  CHECK(refused.error().message.find("the first") != std::string::npos);
+  CHECK(refused.error().message.find("lsc_validity_days") != std::string::npos);
+  CHECK(refused.error().message.find("auth") == std::string::npos);
+  CHECK(site.value("select settings ->> 'lsc_validity_days' from servers where name = 'the second'") == "365");
+  site.sql("update servers set seen_at = now() - interval '40 seconds'");
+  CHECK(start(other));
+}
+
 TEST_CASE("a server that ends without saying so is missed until its machine has another one") {
   Site site;
   const auto see = [&](const std::string& name) {

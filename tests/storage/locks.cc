@@ -33,6 +33,7 @@ service::ScheduleRequest request_for(std::vector<DeviceName> devices, AuthMode a
   request.kind = kInstall;
   request.auth = auth;
   request.key = {KeyOrder::kEc, 2048, 256};
+  request.role = Role::kAdmin;
   return request;
 }
 

@@ -21,6 +21,7 @@ service::ScheduleBulk schedule_of(const std::vector<DeviceName>& devices, AuthMo
   bulk.phones.count = static_cast<std::int64_t>(devices.size());
   bulk.plan.auth = auth;
   bulk.plan.key = {KeyOrder::kEc, 2048, 256};
+  bulk.plan.role = Role::kAdmin;
   bulk.run = kRun;
   if (auth != AuthMode::kString) return bulk;
   int number = 12345678;

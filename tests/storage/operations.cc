@@ -1,5 +1,6 @@
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/policy.h"
 #include "tests/storage/samples.h"
 
 namespace capf::test {
@@ -17,6 +18,8 @@ TEST_CASE("an operation keeps everything that it was added with") {
     operation.key = {KeyOrder::kEcRsa, 3072, 521};
     operation.self_service = true;
     operation.message = "by hand";
+    operation.lsc = LscTerms{hours{24 * 400}, SubjectForm::kCisco};
+    operation.owners = parse_term_owners("csrpfsc");
     const Operation found = added_operation(tx, operation, 10);
     CHECK(found.phone_id == phone.id);
     CHECK(found.device == phone.device);
@@ -24,6 +27,8 @@ TEST_CASE("an operation keeps everything that it was added with") {
     CHECK(found.state == OperationState::kPending);
     CHECK(found.auth == AuthMode::kString);
     CHECK(found.key == operation.key);
+    CHECK(found.lsc == operation.lsc);
+    CHECK(found.owners == operation.owners);
     CHECK(found.self_service);
     CHECK(found.created_by == "alice");
     CHECK(found.created_at == tx.now());
@@ -40,13 +45,43 @@ TEST_CASE("an operation keeps everything that it was added with") {
   });
 }
 
+TEST_CASE("operations that are added together keep the terms of each, and those of a version before have none") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    const Operation common = sample_operation(tx, added_phone(tx));
+    std::vector<NewOperation> added;
+    for (const AuthMode auth : kAuthModes) {
+      const Phone phone = added_phone(tx, device("SEP" + std::string(to_string(auth))));
+      NewOperation& one = added.emplace_back(NewOperation{.id = good(tx.operations().next_ids(1)).front()});
+      one.phone_id = phone.id;
+      one.auth = auth;
+      one.key = {KeyOrder::kEcRsa, 3072, 521};
+      one.completes_by = tx.now() + hours(static_cast<int>(auth) + 1);
+      if (auth == AuthMode::kMic) continue;
+      one.lsc = LscTerms{hours{24 * (static_cast<int>(auth) + 1)}, SubjectForm::kCisco};
+      one.owners = parse_term_owners("csrpfsc");
+    }
+    REQUIRE(good(tx.operations().add_all(common, added, {})) == static_cast<int>(added.size()));
+    for (const NewOperation& one : added) {
+      const Operation found = *good(tx.operations().find(one.id));
+      CHECK(found.auth == one.auth);
+      CHECK(found.key == one.key);
+      CHECK(found.completes_by == one.completes_by);
+      CHECK(found.lsc == one.lsc);
+      CHECK(found.owners == one.owners);
+      CHECK(found.created_by == "alice");
+    }
+  });
+}
+
 TEST_CASE("a phone has one open operation, and its last one is found when that has ended") {
   const FreshDatabase fresh;
   const auto database = fresh.open();
   in(*database, [&](Transaction& tx) {
     const Phone phone = added_phone(tx);
     const Operation first = added_operation(tx, phone);
-    const NewOperation beside{.id = first.id + 1, .phone_id = phone.id};
+    const NewOperation beside{.id = first.id + 1, .phone_id = phone.id, .completes_by = first.completes_by};
     CHECK(good(tx.operations().add_all(first, std::span(&beside, 1), {})) == 0);
     CHECK(good(tx.operations().find_open(phone.id))->id == first.id);
 

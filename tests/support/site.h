@@ -132,6 +132,7 @@ class Site {
     request.kind = kind;
     request.auth = auth;
     request.key = {KeyOrder::kEc, 2048, 256};
+    request.role = Role::kAdmin;
     const auto answer = must(operations.schedule(administrator, request));
     return std::string(answer.operations.front().auth_string.text());
   }
@@ -227,11 +228,11 @@ class Site {
   service::Enrolment enrolment{database().rounds(), dossiers, authenticator, *issuers_, policy, metrics,
                                Botan::system_rng()};
   service::Phones phones{database(), policy};
-  service::Profiles profiles{database(), policy};
+  service::Operations operations{database(), strings_, policy, Botan::system_rng()};
+  service::Profiles profiles{database(), policy, operations};
   service::SharedLines lines{database()};
   service::Addresses addresses{database(), policy};
   service::DigestUsers digest_users{database(), *vault_, policy, Botan::system_rng()};
-  service::Operations operations{database(), strings_, policy, Botan::system_rng()};
   service::Certificates certificates{database()};
   service::Trust trust{database(), blacklist};
   KeyFolder key_folder;

@@ -105,8 +105,8 @@ TEST_CASE("the last third of an LSC's life is when it may be renewed") {
   Certificate lsc;
   lsc.not_before = start;
   lsc.not_after = start + std::chrono::hours{24 * 300};
-  CHECK_FALSE(lsc.due_for_renewal(start + std::chrono::hours{24 * 199}));
-  CHECK(lsc.due_for_renewal(start + std::chrono::hours{24 * 201}));
+  CHECK_FALSE(lsc.due_for_renewal(start + std::chrono::hours{24 * 199}, 67));
+  CHECK(lsc.due_for_renewal(start + std::chrono::hours{24 * 201}, 67));
 }
 
 TEST_CASE("a certificate's state is the first that fits") {

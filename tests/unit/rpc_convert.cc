@@ -110,13 +110,13 @@ TEST_CASE("enumerators go out and come back") {
   for (const KeyOrder order : kKeyOrders) {
     v1::KeyPolicy out;
     to_proto(KeyPolicy{order, 3072, 521}, out);
-    CHECK(from_proto(out).value() == KeyPolicy{order, 3072, 521});
+    CHECK(from_proto(out).value() == SaidKey{order, 3072, 521});
   }
 }
 
 TEST_CASE("a key policy has its defaults, and sizes that exist") {
   v1::KeyPolicy key;
-  CHECK(from_proto(key).value() == KeyPolicy{});
+  CHECK(from_proto(key).value() == SaidKey{});
   key.set_rsa_bits(2047);
   CHECK(reason_of(from_proto(key)) == Reason::kInvalidKeyPolicy);
   key.set_rsa_bits(0);
@@ -349,6 +349,47 @@ TEST_CASE("a bulk over operations has a run of 16 octets, named problems, and de
   CHECK(bulk_from(bulk));
   bulk.mutable_selection()->add_devices("SEP2");
   CHECK(reason_of(bulk_from(bulk)) == Reason::kInvalidRequest);
+}
+
+TEST_CASE("what is not said of an operation is left to what is in effect of each phone") {
+  v1::ScheduleSelectionRequest request;
+  request.mutable_bulk()->mutable_selection()->set_all(true);
+  request.set_kind(v1::OPERATION_KIND_INSTALL);
+  service::ScheduleBulk schedule = schedule_from(request).value();
+  CHECK_FALSE(schedule.plan.auth);
+  CHECK(schedule.plan.key == SaidKey{});
+  CHECK_FALSE(schedule.plan.completes_by);
+  request.set_auth(v1::AUTH_MODE_MIC);
+  request.mutable_key()->set_ec_bits(521);
+  v1::DeviceString& string = *request.add_strings();
+  string.set_device("SEP1");
+  string.set_digits("12345678");
+  string.mutable_completes_by()->set_seconds(1'900'000'000);
+  schedule = schedule_from(request).value();
+  CHECK(schedule.plan.auth == AuthMode::kMic);
+  CHECK(schedule.plan.key == SaidKey{.ec_bits = 521});
+  CHECK(schedule.deadlines.at(DeviceName::parse("SEP1").value()) == TimePoint(std::chrono::seconds(1'900'000'000)));
+}
+
+TEST_CASE("an operation says of each value whose it is, and one of a version before says nothing") {
+  Operation operation{.device = DeviceName::parse("SEP1").value()};
+  v1::Operation before;
+  to_proto(operation, {}, before);
+  CHECK(before.settings().empty());
+  operation.lsc = LscTerms{std::chrono::days{400}, SubjectForm::kCisco};
+  operation.owners.emplace();
+  (*operation.owners)[Term::kAuth] = TermOwner::kCommand;
+  (*operation.owners)[Term::kLscValidity] = TermOwner::kProfile;
+  v1::Operation out;
+  to_proto(operation, {}, out);
+  const auto said = [&](const char* name) {
+    return out.settings().at(name).value() + " of the " + out.settings().at(name).from();
+  };
+  CHECK(out.settings_size() == static_cast<int>(kTerms.size()));
+  CHECK(said("auth") == "string of the command");
+  CHECK(said("key_order") == "rsa of the site");
+  CHECK(said("lsc_validity_days") == "400 of the profile");
+  CHECK(said("lsc_subject") == "cisco of the site");
 }
 
 TEST_CASE("the strings of a bulk are taken out of the message, also where it is refused") {

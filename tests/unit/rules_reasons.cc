@@ -333,6 +333,12 @@ const Row kRows[] = {
      Reason::kSelfServiceRefused},
     {"a renewal where the site has none", by_itself, [](Case& c) { c.policy.self_service_upgrade = false; },
      Reason::kSelfServiceRefused},
+    {"a renewal where the profile has none", by_itself, [](Case& c) { c.dossier.profile = {{"renewal", "off"}}; },
+     Reason::kSelfServiceRefused},
+    {"a renewal that the site is to schedule", by_itself, [](Case& c) { c.dossier.own = {{"renewal", "scheduled"}}; },
+     Reason::kSelfServiceRefused},
+    {"a renewal before the profile's share of its life", by_itself,
+     [](Case& c) { c.dossier.profile = {{"renewal_from_percent", "90"}}; }, Reason::kSelfServiceRefused},
     {"a renewal too early", by_itself, [](Case& c) { c.dossier.shown[0].not_after = rules_now() + kDay * 300; },
      Reason::kSelfServiceRefused},
     // the other calls
