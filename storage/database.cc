@@ -23,6 +23,7 @@
 #include "storage/servers.h"
 #include "storage/strings.h"
 #include "storage/summary.h"
+#include "storage/trusted_certificates.h"
 #include "storage/withdrawals.h"
 
 namespace capf::storage {
@@ -43,6 +44,7 @@ class Unit final : public Transaction {
         keys_(session),
         blocks_(session),
         calls_(session),
+        trusted_certificates_(session),
         strings_(session),
         issuers_(session),
         servers_(session),
@@ -70,6 +72,7 @@ class Unit final : public Transaction {
   KeyStore& keys() override { return keys_; }
   BlockStore& blocks() override { return blocks_; }
   CallStore& calls() override { return calls_; }
+  TrustedCertificateStore& trusted_certificates() override { return trusted_certificates_; }
   StringStore& strings() override { return strings_; }
   IssuerStore& issuers() override { return issuers_; }
   ServerStore& servers() override { return servers_; }
@@ -105,6 +108,7 @@ class Unit final : public Transaction {
   Keys keys_;
   Blocks blocks_;
   Calls calls_;
+  TrustedCertificates trusted_certificates_;
   Strings strings_;
   Issuers issuers_;
   Servers servers_;

@@ -47,6 +47,9 @@ struct Metrics::Series {
                                      .Register(registry);
   Family<Counter>& refusals = counters(registry, "capf_refusals_total",
                                        "Callers refused before they had proven who they are, by the true reason.");
+  Family<Counter>& trust_questions =
+      counters(registry, "capf_tvs_questions_total",
+               "Questions to the Trust Verification Service, by question and outcome; \"none\" where it was none.");
   Family<Counter>& observed =
       counters(registry, "capf_observed_certificates_refused_total",
                "Certificates of devices that SIP servers saw and that do not count, by reason.");
@@ -142,6 +145,9 @@ void Metrics::count_request(std::string_view method, std::optional<Reason> refus
 }
 void Metrics::count_refusal(Reason reason) {
   series_->refusals.Add({{"reason", std::string(to_string(reason))}}).Increment();
+}
+void Metrics::count_trust_question(std::string_view question, std::string_view outcome) {
+  series_->trust_questions.Add({{"question", std::string(question)}, {"outcome", std::string(outcome)}}).Increment();
 }
 void Metrics::count_observed_certificate(Reason fault) {
   series_->observed.Add({{"reason", std::string(to_string(fault))}}).Increment();

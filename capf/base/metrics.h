@@ -56,6 +56,10 @@ class Metrics {
   void count_request(std::string_view method, std::optional<Reason> refused, Duration took);
   /// A caller was refused before authentication; the true reason.
   void count_refusal(Reason reason);
+  /// A phone asked the Trust Verification Service. @param question "verify", "query"; "none" where it was none
+  /// @param outcome "valid", "unknown", "expired", "not_yet_valid", "withdrawn", "unavailable", "malformed",
+  /// "unfinished"
+  void count_trust_question(std::string_view question, std::string_view outcome);
   /// A SIP server saw a certificate that is not the device's own and good.
   void count_observed_certificate(Reason fault);
   /// An LSC was signed and is not on record, so it never left.
@@ -91,7 +95,7 @@ class Metrics {
   void set_lscs_expired(std::int64_t count);
   /// Lines that have encrypted devices and others. @param by "profile" or "effect": whose modes they are
   void set_lines_mixed(std::string_view by, std::int64_t count);
-  /// @param which "issuer", "site_ca", "server", "wire", "wire-ec", "ocsp"
+  /// @param which "issuer", "site_ca", "server", "wire", "wire-ec", "tvs", "ocsp"
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
   /// @param role "admin", "operator", "auditor", "monitor"
   void set_administrators(std::string_view role, const AdministratorNumbers& numbers);

@@ -39,6 +39,7 @@
   X(admin, RetireIssuer)                                                                                   \
   X(admin, AddAnchors) X(admin, ListAnchors) X(admin, RemoveAnchor) X(admin, ListTrustCandidates)          \
   X(admin, AddTrustedParty) X(admin, ListTrustedParties) X(admin, RemoveTrustedParty)                      \
+  X(admin, AddTrustedCertificate) X(admin, ListTrustedCertificates) X(admin, RemoveTrustedCertificate)     \
   X(admin, AddAdministrator) X(admin, ListAdministrators)                                                  \
   X(admin, DisableAdministrator) X(admin, GetSite) X(admin, RecoverSite)                                   \
   X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary) X(monitor, ListPending)        \

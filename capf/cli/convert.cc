@@ -306,6 +306,24 @@ Json to_json(const v1::TrustedParty& party) {
                       {"changed_by", party.changed_by()}};
 }
 
+Json to_json(const v1::TrustedCertificate& certificate) {
+  Json::Array roles;
+  for (const std::string& role : certificate.roles()) roles.emplace_back(role);
+  return Json::Object{{"sha256", certificate.sha256()},
+                      {"subject", certificate.subject()},
+                      {"issuer", certificate.issuer()},
+                      {"serial", certificate.serial()},
+                      {"not_before", CAPF_TIME(certificate, not_before)},
+                      {"not_after", CAPF_TIME(certificate, not_after)},
+                      {"roles", std::move(roles)},
+                      {"dns", text_or_null(certificate.dns())},
+                      {"address", text_or_null(certificate.address())},
+                      {"vouch_only", certificate.vouch_only()},
+                      {"blocked", certificate.blocked()},
+                      {"added_at", CAPF_TIME(certificate, added_at)},
+                      {"added_by", certificate.added_by()}};
+}
+
 Json to_json(const v1::LimitedAddress& address) {
   return Json::Object{{"address", address.address()},
                       {"device", text_or_null(address.device())},

@@ -46,6 +46,7 @@ constexpr KindWords kKinds[]{{"issuer", "the inactive issuer"},
                              {"server", "the server's certificate"},
                              {"wire", "the certificate on the phones' port"},
                              {"wire-ec", "the EC certificate on the phones' port"},
+                             {"tvs", "the certificate of the Trust Verification Service"},
                              {"ocsp", "the certificate of the OCSP responder for"}};
 
 bool is_known(const std::string& kind) {

@@ -53,6 +53,18 @@ struct WireSettings {
   int backlog = 4096;
 };
 
+/// The Trust Verification Service.
+struct TvsSettings {
+  bool legacy_phones = false;           ///< TLS 1.0 with AES128-SHA too
+  std::chrono::seconds lifetime{3600};  ///< for which a phone may keep an answer
+  std::chrono::seconds handshake{15};
+  std::chrono::seconds question{10};
+  int connections = 10000;
+  int connections_per_address = 5000;
+  int handshakes = 64;
+  int backlog = 4096;
+};
+
 /// The service for relying parties over HTTP.
 struct StatusSettings {
   std::chrono::seconds crl_interval{60};  ///< for a revocation to appear on the CRL, at most
@@ -102,7 +114,9 @@ struct Configuration {
   Listener status_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener metrics{.enabled = true, .addresses = {"127.0.0.1"}, .port = {}};
   Listener calls{.enabled = false, .addresses = {"127.0.0.1"}, .port = {}};
+  Listener tvs_listener{.enabled = false, .addresses = {"0.0.0.0", "::"}, .port = {}};
   WireSettings wire;
+  TvsSettings tvs;
   StatusSettings status;
   SitePolicy policy;
   std::vector<std::filesystem::path> weak_keys;  ///< lists of keys that are refused, absolute
@@ -120,6 +134,7 @@ struct Configuration {
   int admin_port() const { return port_of(admin, 2); }
   int status_port() const { return port_of(status_listener, 3); }
   int metrics_port() const { return port_of(metrics, 5); }
+  int tvs_port() const { return port_of(tvs_listener, 8); }
   int calls_port() const { return port_of(calls, 9); }
 
  private:

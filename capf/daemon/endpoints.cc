@@ -33,6 +33,7 @@ std::string Endpoints::ready_line() const {
   if (status) line += " status=" + *status;
   if (metrics) line += " metrics=" + *metrics;
   if (calls) line += " calls=" + *calls;
+  if (tvs) line += " tvs=" + *tvs;
   return line;
 }
 
@@ -45,6 +46,7 @@ std::string Endpoints::json(int pid) const {
   if (status) text += ",\"status\":\"" + *status + "\"";
   if (metrics) text += ",\"metrics\":\"" + *metrics + "\"";
   if (calls) text += ",\"calls\":\"" + *calls + "\"";
+  if (tvs) text += ",\"tvs\":\"" + *tvs + "\"";
   return text + "}\n";
 }
 

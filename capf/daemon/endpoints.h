@@ -27,8 +27,9 @@ struct Endpoints {
   std::optional<std::string> status;
   std::optional<std::string> metrics;
   std::optional<std::string> calls;
+  std::optional<std::string> tvs;
 
-  /// "capfd ready wire=… phone=… admin=… status=… metrics=… calls=…"
+  /// "capfd ready wire=… phone=… admin=… status=… metrics=… calls=… tvs=…"
   std::string ready_line() const;
   /// {"pid":123,"phone":"127.0.0.1:3805", …}
   std::string json(int pid) const;

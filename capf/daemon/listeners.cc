@@ -49,6 +49,11 @@ void Listeners::add_wire(std::unique_ptr<WirePort> port) {
   endpoints_.wire = dial_address(wire_->addresses());
 }
 
+void Listeners::add_tvs(std::unique_ptr<TvsPort> port) {
+  tvs_ = std::move(port);
+  endpoints_.tvs = dial_address(tvs_->addresses());
+}
+
 Status Listeners::open_phone(const rpc::UseCases& use_cases) {
   if (!configuration_.phone.enabled) return {};
   CAPF_LET(auto settings, certificates_.phone_port());
@@ -142,6 +147,7 @@ Status Listeners::replace_certificates() {
 
 void Listeners::tick() {
   if (wire_) wire_->tick();
+  if (tvs_) tvs_->tick();
 }
 
 void Listeners::stop_calls(milliseconds patience) {
@@ -160,6 +166,7 @@ void Listeners::stop_calls(milliseconds patience) {
   }
   stop(phone_.get());
   stop(admin_.get());
+  stop(tvs_.get());
   if (beside.joinable()) beside.join();
 }
 

@@ -7,6 +7,7 @@
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/endpoints.h"
 #include "capf/daemon/port_certificates.h"
+#include "capf/daemon/tvs.h"
 #include "capf/daemon/wire.h"
 #include "capf/rpc/server.h"
 #include "capf/web/publication.h"
@@ -23,6 +24,7 @@ class Listeners {
 
   // Errors: those of the servers, which say what they keep references to.
   void add_wire(std::unique_ptr<WirePort> port);
+  void add_tvs(std::unique_ptr<TvsPort> port);
   Status open_phone(const rpc::UseCases& use_cases);
   Status open_admin(const rpc::UseCases& use_cases);
   Status open_status(const web::Publication& publication);
@@ -35,7 +37,7 @@ class Listeners {
   /// Shows the certificates of the gRPC ports, and of that for dial plans, to whoever connects from now on; open
   /// connections stay as they are.
   Status replace_certificates();
-  /// Call it now and then: see WirePort::tick().
+  /// Call it now and then: see WirePort::tick() and TvsPort::tick().
   void tick();
 
   /// Ends the ports of phones and administrators: no new calls, and running ones end within `patience`.
@@ -51,6 +53,7 @@ class Listeners {
   const PortCertificates& certificates_;
   Endpoints endpoints_;
   std::unique_ptr<WirePort> wire_;
+  std::unique_ptr<TvsPort> tvs_;
   std::unique_ptr<rpc::Server> phone_;
   std::unique_ptr<rpc::Server> admin_;
   std::unique_ptr<web::Server> status_;

@@ -156,16 +156,19 @@ void add_certificate_options(CLI::App& command, std::string& what, std::optional
   command.add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
 }
 
-/// The commands on wire certificates.
-struct WireCommands {
+/// The commands on the certificates of a port that phones know by their lists.
+struct PinnedCommands {
+  explicit PinnedCommands(const PinnedPort& of) : port(of) {}
+
+  const PinnedPort& port;
   CLI::App* add = nullptr;
   CLI::App* activate = nullptr;
   CLI::App* remove = nullptr;
   std::string name{};
   int days = 3650;
 
-  void add_to(CLI::App& app, std::optional<std::string>& passphrase) {
-    auto* group = app.add_subcommand("wire-certificate", "what the phones' port shows, and what it is to show next");
+  void add_to(CLI::App& app, const std::string& words, std::optional<std::string>& passphrase) {
+    auto* group = app.add_subcommand(port.command, words);
     group->require_subcommand(1);
     add =
         group->add_subcommand("add", "makes the next certificate, with a key of its own, beside the one that is shown");
@@ -173,7 +176,7 @@ struct WireCommands {
     activate = group->add_subcommand("activate", "shows that certificate from now on");
     remove = group->add_subcommand("remove", "takes one away that is not shown, with its key");
     for (auto* command : {activate, remove}) {
-      command->add_option("NAME", name, "of the certificate: \"wire-2\"")->required();
+      command->add_option("NAME", name, "of the certificate: \"" + port.first + "-2\"")->required();
     }
     for (auto* command : {add, activate, remove}) {
       command->add_option("--passphrase", passphrase,
@@ -183,7 +186,7 @@ struct WireCommands {
   bool parsed() const { return add->parsed() || activate->parsed() || remove->parsed(); }
   Status run(const Configuration& configuration, const std::optional<std::string>& passphrase) const {
     const SystemClock clock;
-    const WireCertificates certificates(configuration, passphrase, clock);
+    const WireCertificates certificates(configuration, passphrase, clock, port);
     CAPF_LET(const std::string words, add->parsed()        ? certificates.add(days, Botan::system_rng())
                                       : activate->parsed() ? certificates.activate(name)
                                                            : certificates.remove(name));
@@ -297,9 +300,11 @@ int dispatch(int argc, char** argv) {
       "Run it as the owner of the state directory");
   add_place(secrets);
   secrets->add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
-  WireCommands wire;
-  wire.add_to(app, passphrase);
-  for (auto* command : {wire.add, wire.activate, wire.remove}) add_place(command);
+  PinnedCommands wire(wire_pinned());
+  wire.add_to(app, "what the phones' port shows, and what it is to show next", passphrase);
+  PinnedCommands tvs(tvs_pinned());
+  tvs.add_to(app, "what the Trust Verification Service shows, and what it is to show next", passphrase);
+  for (auto* command : {wire.add, wire.activate, wire.remove, tvs.add, tvs.activate, tvs.remove}) add_place(command);
   auto* checking = app.add_subcommand("check-config", "says ok, or every fault of the configuration");
   add_place(checking);
   bool print = false;
@@ -339,6 +344,7 @@ int dispatch(int argc, char** argv) {
   if (renewing->parsed()) return report(renew(*configuration, renewed, passphrase));
   if (secrets->parsed()) return report(change_secrets_key(*configuration, passphrase));
   if (wire.parsed()) return report(wire.run(*configuration, passphrase));
+  if (tvs.parsed()) return report(tvs.run(*configuration, passphrase));
   if (rekeying->parsed()) return report(change_passphrase(*configuration, passphrase, next_passphrase));
   const Status status = run(*configuration, passphrase, signals);
   if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;

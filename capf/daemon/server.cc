@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "capf/base/version.h"
+#include "capf/ca/asn1.h"
 #include "capf/ca/issuers.h"
 #include "capf/daemon/calls.h"
 #include "capf/daemon/host.h"
@@ -19,6 +20,7 @@
 #include "capf/daemon/port_certificates.h"
 #include "capf/daemon/publishing.h"
 #include "capf/daemon/sealing.h"
+#include "capf/daemon/tvs.h"
 #include "capf/daemon/upkeep.h"
 #include "capf/daemon/weak_keys.h"
 #include "capf/daemon/wire.h"
@@ -50,6 +52,7 @@
 #include "capf/service/shared_lines.h"
 #include "capf/service/siteclock.h"
 #include "capf/service/trust.h"
+#include "capf/service/trusted_certificates.h"
 #include "capf/web/publication.h"
 #include "capf/web/status.h"
 #include "capf/wire/clerk.h"
@@ -97,6 +100,8 @@ class Composition final : public Server {
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
+        trusted_certificates_(around.reserved),
+        vouched_(around.database),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
@@ -159,6 +164,7 @@ class Composition final : public Server {
  private:
   Status open_ports() {
     if (around_.configuration.wire_listener.enabled) CAPF_TRY(open_wire());
+    if (around_.configuration.tvs_listener.enabled) CAPF_TRY(open_tvs());
     CAPF_TRY(listeners_.open_phone(use_cases(records_)));
     CAPF_TRY(listeners_.open_admin(use_cases(admin_records_)));
     CAPF_TRY(listeners_.open_status(publication()));
@@ -168,10 +174,28 @@ class Composition final : public Server {
     return listeners_.open_metrics(web::status_route(around_.metrics, [this] { return readiness_.check(); }));
   }
 
-  Status open_wire() {
+  /// The public keys of this site that no port of phones may have.
+  std::vector<Bytes> keys_of_others() const {
     std::vector<Bytes> others{port_certificates_.site_ca().key->public_key(),
                               port_certificates_.server().key->public_key()};
     for (const auto& issuer : issuers_.all()) others.push_back(issuer->key().public_key());
+    return others;
+  }
+
+  Status open_tvs() {
+    std::vector<Bytes> others = keys_of_others();
+    for (const rpc::WireCertificate& wire : trusted_wire(around_.files)) {
+      const auto outline = ca::read_outline(wire.der);
+      if (outline) others.emplace_back(outline->public_key.begin(), outline->public_key.end());
+    }
+    CAPF_LET(auto port, TvsPort::start(around_.configuration, around_.files, around_.passphrase, std::move(others),
+                                       around_.database, vouched_, clock_, around_.metrics, own_certificates_));
+    listeners_.add_tvs(std::move(port));
+    return {};
+  }
+
+  Status open_wire() {
+    const std::vector<Bytes> others = keys_of_others();
     CAPF_LET(auto port, WirePort::start(around_.configuration, around_.files, around_.passphrase, others,
                                         around_.database, around_.metrics, own_certificates_,
                                         wire::open_clerks(enrolment_, authenticator_.attempts(), &around_.metrics)));
@@ -192,6 +216,7 @@ class Composition final : public Server {
             .certificates = certificates_,
             .checker = checker_,
             .trust = trust_,
+            .trusted_certificates = trusted_certificates_,
             .issuers = issuer_service_,
             .administrators = administrators_,
             .attempts = authenticator_.attempts(),
@@ -272,6 +297,8 @@ class Composition final : public Server {
   service::Operations operations_;
   service::Certificates certificates_;
   service::Trust trust_;
+  service::TrustedCertificates trusted_certificates_;
+  service::TrustedCertificates vouched_;  ///< for phones
   IssuerFiles issuer_files_;
   service::Issuers issuer_service_;
   service::Administrators administrators_;

@@ -9,8 +9,8 @@
 #include "capf/base/endpoint.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/section.h"
-#include "capf/domain/setting.h"
 #include "capf/domain/digest.h"
+#include "capf/domain/setting.h"
 
 namespace capf::daemon {
 namespace {
@@ -366,6 +366,10 @@ const std::vector<Group>& groups() {
                &Configuration::status_listener, &Configuration::status_port),
       listener("metrics", "HTTP: /metrics, /livez, /readyz; loopback addresses only.", &Configuration::metrics,
                &Configuration::metrics_port, false),
+      listener("tvs",
+               "The Trust Verification Service of phones; TLS. Firewalls know its port as 2445, and phones find it in "
+               "their configuration. `capfd tvs-certificate add` makes what it shows.",
+               &Configuration::tvs_listener, &Configuration::tvs_port),
       listener("calls",
                "HTTP for the dial plans of SIP servers: /call-status, without TLS where all addresses are loopback; "
                "otherwise TLS with the certificate of an administrator, of the role monitor at least.",
@@ -396,6 +400,23 @@ const std::vector<Group>& groups() {
         {"handshakes", "at once; further ones wait, and their addresses take turns",
          number(1, 10000, AT(wire.handshakes))},
         {"backlog", "connections that the system holds until they are taken", number(1, 65535, AT(wire.backlog))}}},
+      {"tvs",
+       "The port on which phones ask whether they may trust a certificate.",
+       {{"legacy_phones",
+         "whether TLS 1.0 with AES128-SHA is spoken there, for phones of the 7900 series; its key serves nothing else",
+         flag(AT(tvs.legacy_phones))},
+        {"lifetime_seconds", "for which a phone may keep the answer that a certificate is valid",
+         time<seconds>(1, 604800, AT(tvs.lifetime))},
+        {"handshake_seconds", "for the ClientHello to arrive, and as long again for the rest of the handshake",
+         time<seconds>(1, 300, AT(tvs.handshake))},
+        {"question_seconds", "for the whole question to arrive", time<seconds>(1, 300, AT(tvs.question))},
+        {"connections", "in all; above, the oldest of 5 s gives way, else the new one is closed",
+         number(1, kMost, AT(tvs.connections))},
+        {"connections_per_address", "from one IPv4 address or IPv6 /64; many phones may be behind one",
+         number(1, kMost, AT(tvs.connections_per_address))},
+        {"handshakes", "at once; further ones wait, and their addresses take turns",
+         number(1, 10000, AT(tvs.handshakes))},
+        {"backlog", "connections that the system holds until they are taken", number(1, 65535, AT(tvs.backlog))}}},
       {"status",
        "What relying parties get.",
        {{"crl_interval_seconds", "until a revocation is on the CRL, at most",

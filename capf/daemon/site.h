@@ -28,8 +28,9 @@ struct SiteFiles {
   /// @param name "issuer-1", "site-ca", "server", "wire", "audit": encrypted PKCS #8, PEM
   std::filesystem::path key(const std::string& name) const { return keys() / (name + ".key"); }
   std::filesystem::path certificate(const std::string& name) const { return certificates() / (name + ".pem"); }
-  /// The name of the wire certificate that this server shows; absent: "wire".
-  std::filesystem::path wire_shown() const { return certificates() / "wire.shown"; }
+  /// The name of the certificate that this server shows on a port that phones know: "wire", "tvs"; absent: the first.
+  std::filesystem::path shown(const std::string& first) const { return certificates() / (first + ".shown"); }
+  std::filesystem::path wire_shown() const { return shown("wire"); }
   /// Of a key that is in a token, in place of key(): an RFC 7512 URI
   std::filesystem::path uri(const std::string& name) const { return keys() / (name + ".uri"); }
   /// PKCS #10, PEM, for a key that waits for its certificate

@@ -41,6 +41,7 @@ class LeaseStore;
 class LineStore;
 class CrlStore;
 class SecretsKeyStore;
+class TrustedCertificateStore;
 class DigestStore;
 class Rounds;
 
@@ -64,6 +65,7 @@ class Transaction {
   virtual KeyStore& keys() = 0;
   virtual BlockStore& blocks() = 0;
   virtual CallStore& calls() = 0;
+  virtual TrustedCertificateStore& trusted_certificates() = 0;
   virtual StringStore& strings() = 0;
   virtual IssuerStore& issuers() = 0;
   virtual ServerStore& servers() = 0;

@@ -10,14 +10,16 @@ std::string_view to_string(ExpiryKind kind) {
     case ExpiryKind::kServer: return "server";
     case ExpiryKind::kWire: return "wire";
     case ExpiryKind::kWireEc: return "wire-ec";
+    case ExpiryKind::kTvs: return "tvs";
     case ExpiryKind::kOcsp: return "ocsp";
   }
   CAPF_INVARIANT(false);
 }
 
 std::optional<ExpiryKind> parse_expiry_kind(std::string_view text) {
-  for (const ExpiryKind kind : {ExpiryKind::kIssuer, ExpiryKind::kAdministrator, ExpiryKind::kSiteCa,
-                                ExpiryKind::kServer, ExpiryKind::kWire, ExpiryKind::kWireEc, ExpiryKind::kOcsp}) {
+  for (const ExpiryKind kind :
+       {ExpiryKind::kIssuer, ExpiryKind::kAdministrator, ExpiryKind::kSiteCa, ExpiryKind::kServer, ExpiryKind::kWire,
+        ExpiryKind::kWireEc, ExpiryKind::kTvs, ExpiryKind::kOcsp}) {
     if (to_string(kind) == text) return kind;
   }
   return std::nullopt;

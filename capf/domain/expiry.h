@@ -18,9 +18,10 @@ enum class ExpiryKind : std::uint8_t {
   kServer,         ///< what both gRPC ports show
   kWire,
   kWireEc,
+  kTvs,   ///< of the Trust Verification Service
   kOcsp,  ///< that of an issuer's OCSP responder
 };
-/// "issuer", "administrator", "site_ca", "server", "wire", "wire-ec", "ocsp".
+/// "issuer", "administrator", "site_ca", "server", "wire", "wire-ec", "tvs", "ocsp".
 std::string_view to_string(ExpiryKind kind);
 std::optional<ExpiryKind> parse_expiry_kind(std::string_view text);
 

@@ -152,6 +152,13 @@ class AdminService final : public v1::AdminService::Service {
                                   v1::ListTrustedPartiesResponse* response) override;
   grpc::Status RemoveTrustedParty(grpc::ServerContext* context, const v1::RemoveTrustedPartyRequest* request,
                                   v1::RemoveTrustedPartyResponse* response) override;
+  grpc::Status AddTrustedCertificate(grpc::ServerContext* context, const v1::AddTrustedCertificateRequest* request,
+                                     v1::AddTrustedCertificateResponse* response) override;
+  grpc::Status ListTrustedCertificates(grpc::ServerContext* context, const v1::ListTrustedCertificatesRequest* request,
+                                       v1::ListTrustedCertificatesResponse* response) override;
+  grpc::Status RemoveTrustedCertificate(grpc::ServerContext* context,
+                                        const v1::RemoveTrustedCertificateRequest* request,
+                                        v1::RemoveTrustedCertificateResponse* response) override;
   grpc::Status AddAdministrator(grpc::ServerContext* context, const v1::AddAdministratorRequest* request,
                                 v1::AddAdministratorResponse* response) override;
   grpc::Status ListAdministrators(grpc::ServerContext* context, const v1::ListAdministratorsRequest* request,

@@ -32,6 +32,7 @@
 #include "capf/service/recovery.h"
 #include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
+#include "capf/service/trusted_certificates.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
 #include "capf/v1/phone.pb.h"
@@ -149,6 +150,7 @@ Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request
 /// Errors: INVALID_REQUEST, also for 0 parties or more than kMostParties; INVALID_DEVICE_NAME.
 Result<CallEnquiry> enquiry_from(const v1::ClassifyCallRequest& request);
 /// The same.
+Result<service::TrustedCertificateRequest> trusted_certificate_from(const v1::AddTrustedCertificateRequest& request);
 Result<TrustedParty> trusted_party_from(const v1::AddTrustedPartyRequest& request);
 
 // ---- out
@@ -224,6 +226,7 @@ void to_proto(const service::SiteState& state, v1::GetSiteResponse& out);
 void to_proto(const service::Recovered& recovered, v1::RecoverSiteResponse& out);
 void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
 void to_proto(const TrustCandidate& candidate, v1::TrustCandidate& out);
+void to_proto(const TrustedCertificate& certificate, v1::TrustedCertificate& out);
 void to_proto(const TrustedParty& party, v1::TrustedParty& out);
 /// @param enquiry that the answer is to
 void to_proto(const CallEnquiry& enquiry, const rules::CallAnswer& answer, v1::ClassifyCallResponse& out);

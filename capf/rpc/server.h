@@ -34,6 +34,7 @@ class Records;
 class Recovery;
 class SharedLines;
 class Trust;
+class TrustedCertificates;
 }  // namespace capf::service
 
 namespace capf::rpc {
@@ -59,6 +60,7 @@ struct UseCases {
   service::Certificates& certificates;
   service::Checker& checker;
   service::Trust& trust;
+  service::TrustedCertificates& trusted_certificates;
   service::Issuers& issuers;
   service::Administrators& administrators;
   service::Attempts& attempts;

@@ -1,15 +1,14 @@
 #pragma once
 
 #include <atomic>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
-#include <unordered_map>
 
 #include "capf/base/log.h"
 #include "capf/net/connections.h"
+#include "capf/net/places.h"
 #include "capf/net/stream.h"
 #include "capf/net/threads.h"
 #include "capf/wire/listener.h"
@@ -18,39 +17,11 @@
 
 namespace capf::wire {
 
-/// Places for something that only so many may do at once. The addresses that wait get the next one in turn; within one
-/// address, first come, first served. Threads: one.
-class Places {
- public:
-  explicit Places(int count) : free_(count) {}
-
-  /// @param block the neighbours among whom the caller waits: Address::block()
-  /// @return whether the caller got a place; if so, it must give it back.
-  net::asio::awaitable<bool> take(std::string block, net::Moment until);
-  void give();
-  /// No caller gets a place any more.
-  void close();
-
- private:
-  struct Waiter;
-  /// The callers that wait from one block, at least one.
-  struct Line {
-    std::list<Waiter*> waiters;
-    std::list<const std::string*>::iterator turn;
-  };
-  void leave(Waiter& waiter);
-
-  int free_;
-  bool closed_ = false;
-  std::unordered_map<std::string, Line> lines_;
-  std::list<const std::string*> turns_;  ///< the order of turns, by keys of lines_
-};
-
 /// One thread and the connections that live on it.
 struct Worker {
   explicit Worker(int handshakes) : places(handshakes), threads(1) {}
 
-  Places places;  ///< outlives the connections, which end with the threads' context at the latest
+  net::Places places;  ///< outlives the connections, which end with the threads' context at the latest
   net::IoThreads threads;
 };
 

@@ -16,6 +16,7 @@
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
+#include "capf/service/trusted_certificates.h"
 #include "capf/v1/admin.grpc.pb.h"
 #include "capf/v1/monitor.grpc.pb.h"
 #include "capf/v1/phone.grpc.pb.h"
@@ -96,6 +97,7 @@ struct Servers {
   service::Records records{site.database()};
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
+  service::TrustedCertificates trusted_certificates{site.database()};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;
@@ -126,6 +128,7 @@ struct Servers {
                           site.certificates,
                           checker,
                           site.trust,
+                          trusted_certificates,
                           site.issuers,
                           administrators,
                           site.authenticator.attempts(),

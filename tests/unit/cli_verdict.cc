@@ -198,6 +198,7 @@ TEST_CASE("whatever the site lives by is named when it ends") {
                                                 {"server", "the server's certificate"},
                                                 {"wire", "the certificate on the phones' port"},
                                                 {"wire-ec", "the EC certificate on the phones' port"},
+                                                {"tvs", "the certificate of the Trust Verification Service"},
                                                 {"ocsp", "the certificate of the OCSP responder for"},
                                                 {"something that comes later | x", "the certificate"}}));
   CAPTURE(kind);

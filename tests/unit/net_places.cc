@@ -3,12 +3,11 @@
 
 #include <catch2/catch.hpp>
 
-#include "capf/wire/connection.h"
+#include "capf/net/places.h"
 
 using namespace capf;
-using namespace capf::wire;
+using namespace capf::net;
 using namespace std::chrono_literals;
-namespace asio = net::asio;
 
 namespace {
 

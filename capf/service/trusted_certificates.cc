@@ -1,0 +1,121 @@
+#include "capf/service/trusted_certificates.h"
+
+#include <algorithm>
+
+#include "capf/base/endpoint.h"
+#include "capf/domain/audit_store.h"
+#include "capf/domain/block_store.h"
+#include "capf/domain/trusted_certificate_store.h"
+#include "capf/service/steps.h"
+
+namespace capf::service {
+namespace {
+
+Status check(const TrustedCertificateRequest& request) {
+  if (request.roles.empty()) return fail(Reason::kInvalidRequest, "a certificate has one role at least");
+  if (!request.dns.empty() && (request.dns.size() > kLongestDnsName || !is_host(request.dns))) {
+    return fail(Reason::kInvalidRequest, "the DNS name of a certificate is a host's");
+  }
+  if (request.address && !request.address->is_ipv4()) {
+    return fail(Reason::kInvalidRequest, "the address of a certificate is an IPv4 address: lists have no other");
+  }
+  return {};
+}
+
+TrustRoles in_order(TrustRoles roles) {
+  std::sort(roles.begin(), roles.end());
+  roles.erase(std::unique(roles.begin(), roles.end()), roles.end());
+  return roles;
+}
+
+Result<Bytes> one_certificate(BytesView file) {
+  CAPF_LET(auto found, ca::split_certificates(file));
+  if (found.size() == 1) return std::move(found.front());
+  return fail(Reason::kInvalidCertificate, "the file holds " + std::to_string(found.size()) +
+                                               " certificates, and one is added at a time: without those above it");
+}
+
+std::string words_of(const TrustedCertificate& certificate) {
+  std::string words;
+  for (const TrustRole role : certificate.roles) words.append(words.empty() ? "" : ", ").append(to_string(role));
+  words += ": " + certificate.subject;
+  if (!certificate.dns.empty()) words += ", name " + certificate.dns;
+  if (certificate.address) words += ", address " + certificate.address->to_string();
+  if (certificate.vouch_only) words += ", in no list";
+  return words;
+}
+
+/// At least the first 8 hexadecimal digits of a SHA-256, in lower case.
+Result<std::string> beginning_of(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (text.size() >= 8 && text.size() <= 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos) {
+    return text;
+  }
+  return fail(Reason::kInvalidRequest,
+              "a certificate is named by the first 8 or more hexadecimal digits of its SHA-256");
+}
+
+}  // namespace
+
+Result<TrustedCertificateAdded> TrustedCertificates::add(const Actor& actor, const TrustedCertificateRequest& request) {
+  CAPF_TRY(check(request));
+  CAPF_LET(const Bytes der, one_certificate(request.file));
+  const TrustRoles roles = in_order(request.roles);
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<TrustedCertificateAdded> {
+    CAPF_LET(auto judged, ca::judge_listed(der, roles, tx.now()));
+    const ca::CertificateFacts& facts = judged.facts;
+    CAPF_LET(const auto blocked, tx.blocks().find(facts.sha256));
+    if (blocked)
+      return fail(Reason::kInvalidCertificate, "it is blocked: 'capfctl certificate unblock' takes that back");
+    TrustedCertificate certificate{.sha256 = facts.sha256,
+                                   .der = der,
+                                   .subject = facts.subject,
+                                   .issuer = facts.issuer,
+                                   .serial = facts.serial,
+                                   .not_before = facts.not_before,
+                                   .not_after = facts.not_after,
+                                   .roles = roles,
+                                   .dns = request.dns,
+                                   .address = request.address,
+                                   .vouch_only = request.vouch_only,
+                                   .added_at = tx.now(),
+                                   .added_by = actor.name};
+    CAPF_LET(const bool added, tx.trusted_certificates().add(certificate));
+    if (!added) {
+      return fail(Reason::kAnchorExists, "the certificate is there already: remove it first to add it in other roles");
+    }
+    CAPF_TRY(tx.audit().add(done(actor, "trusted_certificate.add", to_hex(certificate.sha256), words_of(certificate))));
+    return TrustedCertificateAdded{std::move(certificate), std::move(judged.warnings)};
+  });
+}
+
+Result<std::vector<TrustedCertificate>> TrustedCertificates::list(const Page& page) {
+  return in_read(database_, [&](Transaction& tx) { return tx.trusted_certificates().list(page); });
+}
+
+Result<TrustedCertificate> TrustedCertificates::remove(const Actor& actor, const std::string& sha256) {
+  CAPF_LET(const std::string beginning, beginning_of(sha256));
+  return in_write(database_, [&](Transaction& tx) -> Result<TrustedCertificate> {
+    CAPF_LET(const auto found, tx.trusted_certificates().find_beginning(beginning));
+    if (found.empty()) return fail(Reason::kUnknownCertificate);
+    if (found.size() > 1) {
+      return fail(Reason::kInvalidRequest, beginning + " is the beginning of several certificates");
+    }
+    CAPF_LET(const bool removed, tx.trusted_certificates().remove(found.front().id));
+    if (!removed) return fail(Reason::kUnknownCertificate);
+    CAPF_TRY(tx.audit().add(
+        done(actor, "trusted_certificate.remove", to_hex(found.front().sha256), words_of(found.front()))));
+    return found.front();
+  });
+}
+
+Result<std::optional<TrustedCertificate>> TrustedCertificates::find(const Sha256& sha256) {
+  return in_look(database_, [&](Transaction& tx) { return tx.trusted_certificates().find(sha256); });
+}
+
+Result<std::vector<TrustedCertificate>> TrustedCertificates::find_by_serial(BytesView serial, int limit) {
+  return in_look(database_, [&](Transaction& tx) { return tx.trusted_certificates().find_by_serial(serial, limit); });
+}
+
+}  // namespace capf::service

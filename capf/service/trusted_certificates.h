@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "capf/ca/listed.h"
+#include "capf/domain/database.h"
+#include "capf/domain/trusted_certificate.h"
+
+namespace capf::service {
+
+struct TrustedCertificateRequest {
+  Bytes file;  ///< as ca::split_certificates takes it, with one certificate
+  TrustRoles roles;
+  std::string dns;
+  std::optional<Address> address;
+  bool vouch_only = false;
+};
+
+struct TrustedCertificateAdded {
+  TrustedCertificate certificate;
+  std::vector<std::string> warnings;  ///< see ca::ListedCertificate
+};
+
+/// The administrator's use cases of the certificates of others that phones are to trust. Threads: any.
+class TrustedCertificates {
+ public:
+  explicit TrustedCertificates(Database& database) : database_(database) {}
+
+  /// Errors: INVALID_REQUEST; INVALID_CERTIFICATE where it cannot have these roles or is blocked; ANCHOR_EXISTS where
+  /// it is there already.
+  Result<TrustedCertificateAdded> add(const Actor& actor, const TrustedCertificateRequest& request);
+  Result<std::vector<TrustedCertificate>> list(const Page& page);
+  /// @param sha256 hexadecimal, at least its first 8 digits. Errors: UNKNOWN_CERTIFICATE, INVALID_REQUEST where it is
+  /// the beginning of several.
+  Result<TrustedCertificate> remove(const Actor& actor, const std::string& sha256);
+
+  // For the Trust Verification Service; each is one look at the database.
+  Result<std::optional<TrustedCertificate>> find(const Sha256& sha256);
+  Result<std::vector<TrustedCertificate>> find_by_serial(BytesView serial, int limit);
+
+ private:
+  Database& database_;
+};
+
+}  // namespace capf::service

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "capf/base/log.h"
+#include "capf/net/connections.h"
+#include "capf/net/places.h"
+#include "capf/net/stream.h"
+#include "capf/net/threads.h"
+#include "capf/tvs/dialogue.h"
+#include "capf/tvs/listener.h"
+
+// The parts of the listener: one connection, and the state that all of them share.
+
+namespace capf::tvs {
+
+/// One thread and the connections that live on it.
+struct Worker {
+  explicit Worker(int handshakes) : places(handshakes), threads(1) {}
+
+  net::Places places;  ///< outlives the connections, which end with the threads' context at the latest
+  net::IoThreads threads;
+};
+
+class Connection;
+
+/// The state that all connections share; outlives them. Threads: any.
+class Hall {
+ public:
+  Hall(const ListenerSettings& settings, std::shared_ptr<const net::TlsContext> tls, CertificateSource& source,
+       const Clock& clock, Metrics* metrics);
+
+  void join(Connection& connection);
+  void part(Connection& connection);
+  /// Asks every connection to end: those without a question, the others too where `all` is set.
+  void dismiss(bool all);
+  ListenerCounts counts() const;
+  void count(std::string_view question, std::string_view outcome) const;
+
+  const ListenerSettings settings;
+  CertificateSource& source;
+  const Clock& clock;
+  Metrics* const metrics;  ///< may be absent
+  net::Connections connections;
+  net::asio::thread_pool pool;
+  net::CurrentTls tls;
+  LogLimit failures{1};   ///< of connections that end by an exception; a second
+  LogLimit refusals{10};  ///< of questions that were not answered with *valid*; a second
+  std::atomic<bool> draining{false};
+  std::atomic<std::int64_t> handshakes{0};
+  std::atomic<std::int64_t> handshake_failures{0};
+  std::atomic<std::int64_t> questions{0};
+  std::atomic<std::int64_t> legacy_questions{0};
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<Connection*> present_;
+};
+
+/// One connection from its first octet to its end. It keeps itself alive while it runs.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(net::tcp::socket socket, net::Connections::Place place, const Address& peer, Hall& hall, Worker& worker);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void start();
+  /// Asks it to end: at once where `now` is set, or where the phone has not asked yet. Threads: any.
+  void dismiss(bool now);
+
+ private:
+  static net::asio::awaitable<void> run(std::shared_ptr<Connection> self);
+  net::asio::awaitable<bool> shake_hands();
+  net::asio::awaitable<void> converse();
+  /// @return nothing where the connection is to be closed without an answer.
+  net::asio::awaitable<std::optional<Question>> listen();
+  net::asio::awaitable<Result<Answer>> look_up(const Question& question);
+  /// Logs and counts what came of the question.
+  void report(const Question& question, const Result<Answer>& answer) const;
+
+  net::Connections::Place place_;  ///< first member, so destroyed last: when the place is left, the connection is gone
+  const Address peer_;
+  Hall& hall_;
+  Worker& worker_;
+  net::TlsStream stream_;
+  Bytes arrived_;
+  bool asking_ = false;
+};
+
+}  // namespace capf::tvs

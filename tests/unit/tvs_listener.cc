@@ -1,0 +1,367 @@
+#include <atomic>
+#include <fstream>
+#include <future>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include <arpa/inet.h>
+#include <botan/ec_group.h>
+#include <botan/ecdsa.h>
+#include <botan/pkcs8.h>
+#include <botan/rsa.h>
+#include <botan/system_rng.h>
+#include <botan/x509self.h>
+#include <catch2/catch.hpp>
+#include <netinet/in.h>
+#include <openssl/pem.h>
+#include <sys/socket.h>
+
+#include "capf/base/descriptor.h"
+#include "capf/base/handle.h"
+#include "capf/tvs/dialogue.h"
+#include "capf/tvs/listener.h"
+
+// The listener over real sockets on loopback, with certificates that the test lists.
+
+namespace {
+
+using namespace capf::tvs;
+using namespace std::chrono_literals;
+using capf::Bytes;
+using capf::BytesView;
+using capf::Descriptor;
+using capf::Reason;
+using capf::Result;
+using capf::TrustRole;
+using capf::net::TlsContext;
+using capf::net::TlsIdentity;
+using capf::net::TlsSettings;
+using Catch::Matchers::Contains;
+
+TlsIdentity identity_of(const Botan::Private_Key& key) {
+  const Botan::X509_Cert_Options options("tvs.example.org/XX/Site");
+  const auto certificate = Botan::X509::create_self_signed_cert(options, key, "SHA-256", Botan::system_rng());
+  const std::string pem = certificate.PEM_encode();
+  return {Bytes(pem.begin(), pem.end()), capf::Secret(Botan::PKCS8::PEM_encode(key))};
+}
+const TlsIdentity& rsa_identity() {
+  static const TlsIdentity identity = identity_of(Botan::RSA_PrivateKey(Botan::system_rng(), 2048));
+  return identity;
+}
+const TlsIdentity& ec_identity() {
+  static const TlsIdentity identity =
+      identity_of(Botan::ECDSA_PrivateKey(Botan::system_rng(), Botan::EC_Group("secp256r1")));
+  return identity;
+}
+std::shared_ptr<const TlsContext> tls(bool legacy = false) {
+  return TlsContext::make({{rsa_identity()}, legacy, TlsSettings::Client::kAsked}).value();
+}
+
+/// Vouches for every certificate of four octets: the first one is its serial number.
+struct Site final : CertificateSource {
+  std::atomic<bool> silent{false};
+  std::atomic<int> asked{0};
+  std::shared_future<void> opens;  ///< where it is valid, a look-up waits for it
+  Bytes der{7, 1, 2, 3};
+
+  Result<std::optional<Vouched>> find_by_digest(const capf::Sha256& sha256) override {
+    ++asked;
+    if (opens.valid()) opens.wait();
+    if (silent) return capf::fail(Reason::kDatabaseUnavailable);
+    if (sha256 != capf::sha256(der)) return std::nullopt;
+    return vouched();
+  }
+  Result<std::vector<Vouched>> find_by_serial(BytesView serial) override {
+    ++asked;
+    return serial.size() == 1 && serial[0] == 7 ? std::vector{vouched()} : std::vector<Vouched>{};
+  }
+  Vouched vouched() const {
+    const capf::TimePoint now = capf::SystemClock().now();
+    return {der, "CN=Issuer", {TrustRole::kCcm}, now - 24h, now + 24h};
+  }
+};
+
+ListenerSettings settings() {
+  ListenerSettings settings;
+  settings.addresses = {"127.0.0.1:0"};
+  settings.io_threads = 2;
+  return settings;
+}
+
+std::unique_ptr<Listener> start(Site& site, const ListenerSettings& how = settings(), bool legacy = false,
+                                capf::Metrics* metrics = nullptr) {
+  static const capf::SystemClock clock;
+  auto listener = Listener::start(how, tls(legacy), site, clock, metrics);
+  REQUIRE(listener);
+  return *std::move(listener);
+}
+
+/// @param from the last octet of a loopback address that the connection comes from.
+Descriptor connect_to(int port, std::uint32_t from = 1) {
+  Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval patience{10, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(0x7F000000 + from);
+  REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  return fd;
+}
+
+/// Whether the other side closes without sending anything.
+bool is_closed(const Descriptor& fd) {
+  char octet = 0;
+  return ::recv(fd.get(), &octet, 1, 0) <= 0 && errno != EAGAIN;
+}
+
+struct ClientOptions {
+  int version = 0;  ///< 0: the best
+  const char* ciphers = nullptr;
+  std::uint32_t from = 1;
+  const TlsIdentity* shows = nullptr;
+};
+
+/// A phone that blocks.
+class Phone {
+ public:
+  explicit Phone(int port, ClientOptions options = {})
+      : fd_(connect_to(port, options.from)), context_(SSL_CTX_new(TLS_client_method())) {
+    SSL_CTX_set_security_level(context_.get(), 0);
+    SSL_CTX_set_min_proto_version(context_.get(), options.version == 0 ? TLS1_VERSION : options.version);
+    SSL_CTX_set_max_proto_version(context_.get(), options.version);
+    if (options.ciphers) SSL_CTX_set_cipher_list(context_.get(), options.ciphers);
+    if (options.shows) show(*options.shows);
+    ssl_.reset(SSL_new(context_.get()));
+    SSL_set_fd(ssl_.get(), fd_.get());
+    shaken_ = SSL_connect(ssl_.get()) == 1;
+  }
+
+  bool shaken() const { return shaken_; }
+  SSL* ssl() { return ssl_.get(); }
+  void say(BytesView octets) { REQUIRE(SSL_write(ssl_.get(), octets.data(), static_cast<int>(octets.size())) > 0); }
+  /// All that comes until the server closes, in hexadecimal.
+  std::string hear() {
+    Bytes all;
+    Bytes octets(16384);
+    for (int got; (got = SSL_read(ssl_.get(), octets.data(), static_cast<int>(octets.size()))) > 0;) {
+      all.insert(all.end(), octets.begin(), octets.begin() + got);
+    }
+    return capf::to_hex(all);
+  }
+  std::string ask(const std::string& hex) {
+    say(capf::parse_hex(hex).value());
+    return hear();
+  }
+
+ private:
+  void show(const TlsIdentity& identity) {
+    using BioPtr = std::unique_ptr<BIO, capf::Freed<BIO_free>>;
+    const auto bio = [](BytesView data) { return BioPtr(BIO_new_mem_buf(data.data(), static_cast<int>(data.size()))); };
+    const std::unique_ptr<X509, capf::Freed<X509_free>> certificate(
+        PEM_read_bio_X509(bio(identity.certificates_pem).get(), nullptr, nullptr, nullptr));
+    const std::unique_ptr<EVP_PKEY, capf::Freed<EVP_PKEY_free>> key(
+        PEM_read_bio_PrivateKey(bio(identity.key_pem.view()).get(), nullptr, nullptr, nullptr));
+    REQUIRE(SSL_CTX_use_certificate(context_.get(), certificate.get()) == 1);
+    REQUIRE(SSL_CTX_use_PrivateKey(context_.get(), key.get()) == 1);
+  }
+
+  Descriptor fd_;
+  capf::net::SslContextPtr context_;
+  capf::net::SslPtr ssl_;
+  bool shaken_ = false;
+};
+
+// Device "SEPA"; the certificate that the site lists, and another one.
+const std::string kVerify =
+    "57010100000003e9000f"
+    "01000501534550410200040701"
+    "0203";
+const std::string kOther =
+    "57010100000003e9000f"
+    "01000501534550410200040901"
+    "0203";
+const std::string kQuery =
+    "57010300000000020019"
+    "0100050153455041"
+    "040001"
+    "07"
+    "05000a434e3d49737375657200";
+const std::string kValid =
+    "57010200000003e9000f"
+    "07000100"
+    "08000101"
+    "0900040000"
+    "0e10";
+const std::string kInvalid =
+    "57010200000003e90004"
+    "07000101";
+
+TEST_CASE("a phone is answered over every version of TLS that is allowed, with a certificate of its own or without") {
+  Site site;
+  const auto listener = start(site, settings(), true);
+  for (const ClientOptions& options :
+       {ClientOptions{TLS1_3_VERSION}, ClientOptions{TLS1_2_VERSION}, ClientOptions{TLS1_VERSION, "AES128-SHA"},
+        ClientOptions{.version = TLS1_3_VERSION, .shows = &ec_identity()},
+        ClientOptions{.version = TLS1_2_VERSION, .shows = &rsa_identity()}}) {
+    Phone phone(listener->port(), options);
+    REQUIRE(phone.shaken());
+    CHECK(phone.ask(kVerify) == kValid);
+  }
+  CHECK(Phone(listener->port()).ask(kOther) == kInvalid);
+  CHECK(Phone(listener->port()).ask(kQuery) ==
+        "57010400000000020016"
+        "07000100"
+        "02000407010203"
+        "08000101"
+        "09000400000e10");
+  listener->stop(5s);
+  CHECK(listener->counts().questions == 7);
+  CHECK(listener->counts().legacy_questions == 1);
+}
+
+TEST_CASE("old TLS is spoken by TVS only with legacy_phones, and RSA key exchange in TLS 1.0 alone") {
+  Site site;
+  const auto strict = start(site);
+  CHECK_FALSE(Phone(strict->port(), {TLS1_VERSION, "AES128-SHA"}).shaken());
+  CHECK_FALSE(Phone(strict->port(), {TLS1_1_VERSION}).shaken());
+  CHECK_FALSE(Phone(strict->port(), {TLS1_2_VERSION, "AES128-SHA"}).shaken());
+  const auto legacy = start(site, settings(), true);
+  CHECK_FALSE(Phone(legacy->port(), {TLS1_2_VERSION, "AES128-SHA"}).shaken());
+  Phone best(legacy->port());
+  CHECK(SSL_version(best.ssl()) == TLS1_3_VERSION);
+}
+
+TEST_CASE("a question may come octet by octet, and only the first one is answered") {
+  Site site;
+  const auto listener = start(site);
+  Phone slow(listener->port());
+  const Bytes octets = capf::parse_hex(kVerify).value();
+  for (const std::uint8_t octet : octets) slow.say({&octet, 1});
+  CHECK(slow.hear() == kValid);
+  CHECK(Phone(listener->port()).ask(kVerify + kOther) == kValid);
+  CHECK(site.asked == 2);
+}
+
+TEST_CASE("what is no question is closed without an answer, and the next phone is served") {
+  Site site;
+  ListenerSettings short_lived = settings();
+  short_lived.question = 300ms;
+  capf::Metrics metrics;
+  const auto listener = start(site, short_lived, false, &metrics);
+  std::ifstream input(std::string(CAPF_TEST_DATA) + "/tvs/malformed.txt");
+  int refused = 0;
+  for (std::string line; std::getline(input, line);) {
+    std::istringstream words(line);
+    std::string name, verdict, hex;
+    std::getline(words, name, '\t');
+    std::getline(words, verdict, '\t');
+    std::getline(words, hex, '\t');
+    if (verdict != "close" && verdict != "wait") continue;
+    INFO(name);
+    Phone phone(listener->port());
+    if (!hex.empty()) phone.say(capf::parse_hex(hex).value());
+    CHECK(phone.hear().empty());
+    ++refused;
+  }
+  CHECK(refused > 15);
+  CHECK(site.asked == 0);
+  CHECK(Phone(listener->port()).ask(kVerify) == kValid);
+  CHECK_THAT(metrics.text(), Contains("capf_tvs_questions_total{outcome=\"malformed\",question=\"none\"} ") &&
+                                 Contains("capf_tvs_questions_total{outcome=\"unfinished\",question=\"none\"} 3") &&
+                                 Contains("capf_tvs_questions_total{outcome=\"valid\",question=\"verify\"} 1"));
+}
+
+TEST_CASE("a source that does not answer closes the connection: a phone might keep an answer") {
+  Site site;
+  capf::Metrics metrics;
+  const auto listener = start(site, settings(), false, &metrics);
+  site.silent = true;
+  CHECK(Phone(listener->port()).ask(kVerify).empty());
+  site.silent = false;
+  CHECK(Phone(listener->port()).ask(kVerify) == kValid);
+  CHECK_THAT(metrics.text(), Contains("outcome=\"unavailable\",question=\"verify\"} 1"));
+}
+
+TEST_CASE("who is silent, speaks no TLS or half of a ClientHello, is closed in time") {
+  Site site;
+  ListenerSettings short_lived = settings();
+  short_lived.handshake = 200ms;
+  const auto listener = start(site, short_lived);
+  const Descriptor silent = connect_to(listener->port());
+  const Descriptor half = connect_to(listener->port());
+  const Bytes beginning{22, 3, 1, 2, 0, 1, 0, 1};
+  REQUIRE(::send(half.get(), beginning.data(), beginning.size(), 0) == 8);
+  const Descriptor plain = connect_to(listener->port());
+  REQUIRE(::send(plain.get(), "GET / HTTP/1.1\r\n\r\n", 18, 0) == 18);
+  CHECK(is_closed(silent));
+  CHECK(is_closed(half));
+  while (!is_closed(plain)) {
+  }
+  listener->stop(5s);
+  CHECK(listener->counts().handshake_failures == 3);
+  CHECK(listener->counts().connections == 0);
+}
+
+TEST_CASE("half a ClientHello takes no place among TVS handshakes") {
+  Site site;
+  ListenerSettings narrow = settings();
+  narrow.io_threads = 1;
+  narrow.handshakes = 1;
+  const auto listener = start(site, narrow);
+  std::vector<Descriptor> halves;
+  for (int i = 0; i < 20; ++i) {
+    halves.push_back(connect_to(listener->port()));
+    const Bytes beginning{22, 3, 1, 2, 0, 1, 0, 1, 0};
+    REQUIRE(::send(halves.back().get(), beginning.data(), beginning.size(), 0) == 9);
+  }
+  std::vector<std::future<std::string>> phones;
+  for (int i = 0; i < 8; ++i) {
+    phones.push_back(std::async(std::launch::async, [&] { return Phone(listener->port()).ask(kVerify); }));
+  }
+  for (auto& phone : phones) CHECK(phone.get() == kValid);
+}
+
+TEST_CASE("one address has a share of the places, and others are answered") {
+  Site site;
+  ListenerSettings few = settings();
+  few.connections_per_address = 2;
+  const auto listener = start(site, few);
+  const Descriptor silent = connect_to(listener->port());
+  Phone quiet(listener->port());
+  CHECK(is_closed(connect_to(listener->port())));
+  CHECK(Phone(listener->port(), {.from = 2}).ask(kVerify) == kValid);
+  CHECK(quiet.ask(kVerify) == kValid);
+  CHECK(listener->counts().over_limit == 1);
+}
+
+TEST_CASE("a certificate of TVS is replaced without a restart") {
+  Site site;
+  const auto listener = start(site);
+  const ClientOptions rsa{TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256"};
+  CHECK(Phone(listener->port(), rsa).shaken());
+  listener->replace(TlsContext::make({{ec_identity()}, false}).value());
+  CHECK_FALSE(Phone(listener->port(), rsa).shaken());
+}
+
+TEST_CASE("stopping lets a question be answered, and closes those who have not asked") {
+  Site site;
+  std::promise<void> opens;
+  site.opens = opens.get_future().share();
+  const auto listener = start(site);
+  Phone quiet(listener->port());
+  Phone asks(listener->port());
+  asks.say(capf::parse_hex(kVerify).value());
+  while (site.asked == 0) std::this_thread::yield();
+  auto stopped = std::async(std::launch::async, [&] { listener->stop(10s); });
+  CHECK(quiet.hear().empty());
+  opens.set_value();
+  CHECK(asks.hear() == kValid);
+  SSL_shutdown(asks.ssl());
+  stopped.get();
+}
+
+}  // namespace
