@@ -92,6 +92,11 @@ constexpr bool is_servers_fault(Code code) {
   X(kMessageMalformed, "MESSAGE_MALFORMED", kInvalidArgument, "the phone's message breaks the protocol")               \
   X(kMessageUnexpected, "MESSAGE_UNEXPECTED", kInvalidArgument, "the phone's message does not fit the dialogue")       \
   X(kHttp2Limit, "HTTP2_LIMIT", kInvalidArgument, "the connection asks for more of HTTP/2 than is allowed")            \
+  X(kFileMalformed, "FILE_MALFORMED", kInvalidArgument, "this is no trust list or signed file as phones take them")    \
+  X(kFileSignature, "FILE_SIGNATURE", kInvalidArgument, "the file is not signed by the one who must have signed it")   \
+  X(kFileNameMismatch, "FILE_NAME_MISMATCH", kInvalidArgument, "the file was signed under another name")               \
+  X(kPhoneConfigurationMalformed, "PHONE_CONFIGURATION_MALFORMED", kInvalidArgument,                                   \
+    "this is no configuration file of a phone")                                                                        \
   /* the key that a phone offers */                                                                                    \
   X(kKeyEncoding, "KEY_ENCODING", kInvalidArgument, "the public key is not encoded as it must be")                     \
   X(kKeyTypeRefused, "KEY_TYPE_REFUSED", kInvalidArgument, "the key is neither RSA nor P-256, P-384 or P-521")         \
@@ -218,6 +223,11 @@ constexpr bool is_servers_fault(Code code) {
     "a secret in the database does not decrypt: it was changed, or comes from another row")                            \
   X(kSecretsKeyNotReady, "SECRETS_KEY_NOT_READY", kFailedPrecondition,                                                 \
     "not every server has the next key for secrets")                                                                   \
+  X(kCertificateRole, "CERTIFICATE_ROLE", kFailedPrecondition,                                                         \
+    "the certificate cannot have this role in a trust list")                                                           \
+  X(kTrustListUnfit, "TRUST_LIST_UNFIT", kFailedPrecondition, "the trust list is not what phones need")                \
+  X(kTrustListNotFollowed, "TRUST_LIST_NOT_FOLLOWED", kFailedPrecondition,                                             \
+    "phones would not follow this trust list: its signer is not in the list that they have")                           \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \
   X(kSecretsKeyAbsent, "SECRETS_KEY_ABSENT", kUnavailable, "this server does not have the key of a secret")            \

@@ -16,12 +16,42 @@ tl::unexpected<Error> failed_at(const std::filesystem::path& path) {
   return fail_internal(path.string() + ": " + errno_words(errno));
 }
 
+/// Whether a file that a stranger asks for is not there: it, or its folder, is missing, a link, or of another kind.
+bool is_absent(int error) {
+  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG || error == ENXIO;
+}
+
 }  // namespace
 
 Result<File> File::open(const std::filesystem::path& path) {
   File file(path, ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.fd_ < 0) return failed_at(path);
   return file;
+}
+
+Result<std::optional<File>> File::open_beneath(const std::filesystem::path& folder, std::string_view relative) {
+  File at(folder, ::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (at.fd_ < 0) return failed_at(folder);
+  while (true) {
+    const std::size_t slash = relative.find('/');
+    const std::string part(relative.substr(0, slash));
+    const bool last = slash == std::string_view::npos;
+    if (part.empty() || part == "." || part == ".." || part.find('\0') != std::string::npos) return std::nullopt;
+    // O_NONBLOCK: a pipe without a writer would wait for one.
+    const int kind = last ? O_RDONLY | O_NONBLOCK : O_PATH | O_DIRECTORY;
+    File next(at.path_ / part, ::openat(at.fd_, part.c_str(), kind | O_NOFOLLOW | O_CLOEXEC));
+    if (next.fd_ < 0) {
+      if (is_absent(errno)) return std::nullopt;
+      return next.failed();
+    }
+    if (last) {
+      struct stat status {};
+      if (::fstat(next.fd_, &status) != 0) return next.failed();
+      return S_ISREG(status.st_mode) ? std::optional(std::move(next)) : std::nullopt;
+    }
+    at = std::move(next);
+    relative.remove_prefix(slash + 1);
+  }
 }
 
 Result<File> File::create(const std::filesystem::path& path) {

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "capf/base/bytes.h"
@@ -16,6 +18,10 @@ namespace capf {
 class File {
  public:
   static Result<File> open(const std::filesystem::path& path);
+  /// Opens a file below a folder that a stranger names: no part of its path may be a link, "..", "." or empty, so that
+  /// nothing outside is ever opened, and no device, pipe or folder either. The folder itself may be a link.
+  /// @return nothing where there is no such file.
+  static Result<std::optional<File>> open_beneath(const std::filesystem::path& folder, std::string_view relative);
   /// Makes an empty file with mode 0600, in place of any other at `path`, for writing and reading.
   static Result<File> create(const std::filesystem::path& path);
   /// Opens a file for appending only, or makes it with mode 0600.

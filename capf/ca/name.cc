@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include <botan/der_enc.h>
 
@@ -235,10 +236,13 @@ std::vector<std::optional<std::string>> values_of(const std::vector<NameAttribut
   return values;
 }
 
-std::string name_text(BytesView name) {
-  const auto attributes = read_name(name);
-  if (!attributes) return {};
+namespace {
+
+/// The relative names in the order of the octets; none where the name is malformed.
+std::vector<std::string> rdn_texts(BytesView name) {
   std::vector<std::string> rdns;
+  const auto attributes = read_name(name);
+  if (!attributes) return rdns;
   for (const NameAttribute& attribute : *attributes) {
     if (attribute.first_of_rdn) {
       rdns.push_back(attribute_text(attribute));
@@ -246,13 +250,27 @@ std::string name_text(BytesView name) {
       rdns.back() += '+' + attribute_text(attribute);
     }
   }
+  return rdns;
+}
+
+std::string join(std::span<const std::string> rdns, char separator) {
   std::string text;
-  for (auto rdn = rdns.rbegin(); rdn != rdns.rend(); ++rdn) {
-    if (!text.empty()) text += ',';
-    text += *rdn;
+  for (const std::string& rdn : rdns) {
+    if (!text.empty()) text += separator;
+    text += rdn;
   }
   return text;
 }
+
+}  // namespace
+
+std::string name_text(BytesView name) {
+  std::vector<std::string> rdns = rdn_texts(name);
+  std::reverse(rdns.begin(), rdns.end());
+  return join(rdns, ',');
+}
+
+std::string listed_name(BytesView name, char separator) { return join(rdn_texts(name), separator); }
 
 Result<Botan::X509_DN> parse_subject(const std::string& text) {
   std::vector<std::pair<const AttributeType*, std::string>> attributes;

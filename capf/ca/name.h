@@ -33,6 +33,8 @@ std::optional<std::string> text_of(const NameAttribute& attribute);
 std::vector<std::optional<std::string>> values_of(const std::vector<NameAttribute>& attributes, const std::string& oid);
 /// RFC 4514: the last relative name first. A value without a text_of() is shown as # and hexadecimal digits.
 std::string name_text(BytesView name);
+/// The same with the first relative name first, and `separator` between them: as phones' trust lists have names.
+std::string listed_name(BytesView name, char separator);
 
 /// Reads RFC 4514 text with CN, O, OU, L, ST and C. Errors: INVALID_CONFIGURATION.
 Result<Botan::X509_DN> parse_subject(const std::string& text);

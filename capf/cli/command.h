@@ -109,6 +109,7 @@ std::vector<Command> certificate_commands();
 std::vector<Command> issuer_commands();
 std::vector<Command> wire_commands();
 std::vector<Command> trust_commands();
+std::vector<Command> file_commands();
 std::vector<Command> call_commands();
 std::vector<Command> trust_list_commands();
 std::vector<Command> administrator_commands();

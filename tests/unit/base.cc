@@ -1,7 +1,10 @@
+#include <array>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 #include <fcntl.h>
@@ -218,6 +221,56 @@ TEST_CASE("secrets are compared whole") {
   CHECK_FALSE(equal_in_constant_time(as_bytes("12345678"), as_bytes("12345679")));
   CHECK_FALSE(equal_in_constant_time(as_bytes("1234567"), as_bytes("12345678")));
   CHECK(equal_in_constant_time({}, {}));
+}
+
+TEST_CASE("a file that a stranger names is opened beneath its folder only") {
+  const test::Folder folder;
+  const auto root = folder.path() / "static";
+  std::filesystem::create_directories(root / "rings/sub");
+  std::ofstream(root / "rings/a.xml") << "a ring";
+  std::ofstream(folder.path() / "secret") << "a secret";
+  std::filesystem::create_symlink(folder.path() / "secret", root / "link");
+  std::filesystem::create_symlink("a.xml", root / "rings/near");
+  std::filesystem::create_symlink(folder.path(), root / "up");
+  REQUIRE(::mkfifo((root / "pipe").c_str(), 0600) == 0);
+
+  const auto found = File::open_beneath(root, "rings/a.xml").value();
+  REQUIRE(found);
+  std::array<std::uint8_t, 6> octets{};
+  CHECK(found->read(0, octets).value() == 6);
+  CHECK(as_text(octets) == "a ring");
+  std::filesystem::create_directory_symlink(root, folder.path() / "current");
+  CHECK(File::open_beneath(folder.path() / "current", "rings/a.xml").value());
+
+  const std::vector<std::string> refused{"",
+                                         "/",
+                                         "..",
+                                         ".",
+                                         "rings",
+                                         "rings/",
+                                         "rings//a.xml",
+                                         "rings/./a.xml",
+                                         "rings/../rings/a.xml",
+                                         "../secret",
+                                         "rings/../../secret",
+                                         "/etc/passwd",
+                                         (folder.path() / "secret").string(),
+                                         "link",
+                                         "rings/near",
+                                         "up/secret",
+                                         "pipe",
+                                         "none",
+                                         "none/a",
+                                         "rings/a.xml/b",
+                                         std::string("rings/a.xml\0", 12),
+                                         std::string(300, 'a')};
+  for (const std::string& name : refused) {
+    CAPTURE(name);
+    const auto file = File::open_beneath(root, name);
+    REQUIRE(file);
+    CHECK_FALSE(*file);
+  }
+  CHECK_FALSE(File::open_beneath(folder.path() / "none", "a"));
 }
 
 TEST_CASE("a folder that can be written has room, nothing is left in it, and one that is away has none") {
