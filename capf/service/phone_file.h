@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "capf/base/bytes.h"
+#include "capf/base/error.h"
+#include "capf/files/name.h"
+
+namespace capf::service {
+
+/// A file as a phone gets it.
+struct PhoneFile {
+  std::shared_ptr<const Bytes> octets;
+  std::string generation;  ///< changes with the content; of letters, digits and '-'
+};
+
+/// Where files for phones come from: trust lists, configurations, static files. Threads: any.
+class PhoneFileSource {
+ public:
+  virtual ~PhoneFileSource() = default;
+  /// @return nothing where there is no such file, or the device is not known: both answer the same.
+  /// Errors: those of the database and of the key that signs.
+  virtual Result<std::optional<PhoneFile>> open(const files::FileRequest& request) = 0;
+};
+
+}  // namespace capf::service
