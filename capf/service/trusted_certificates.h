@@ -5,6 +5,7 @@
 
 #include "capf/ca/listed.h"
 #include "capf/domain/database.h"
+#include "capf/domain/page.h"
 #include "capf/domain/trusted_certificate.h"
 
 namespace capf::service {

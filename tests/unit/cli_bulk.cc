@@ -8,6 +8,7 @@
 
 #include "capf/cli/arguments.h"
 #include "capf/cli/bulk.h"
+#include "capf/cli/convert.h"
 #include "capf/cli/progress.h"
 #include "capf/cli/schedule.h"
 #include "tests/support/folder.h"
@@ -41,6 +42,8 @@ BulkFound found_of(const std::vector<std::string>& devices) {
     found.phones[device].set_device(device);
     found.phones[device].set_description("Room " + device);
     found.phones[device].add_tags("floor-2");
+    found.phones[device].set_auth(v1::AUTH_MODE_STRING);
+    set_time(*found.phones[device].mutable_completes_by(), kDeadline);
   }
   return found;
 }
@@ -49,6 +52,11 @@ v1::ScheduleSelectionRequest call_for(const std::vector<std::string>& devices) {
   v1::ScheduleSelectionRequest request;
   for (const std::string& device : devices) request.mutable_bulk()->mutable_selection()->add_devices(device);
   return request;
+}
+
+/// Adds the strings that the call's phones take.
+capf::Status add_to(BulkStrings& strings, const BulkFound& found, v1::ScheduleSelectionRequest& request) {
+  return strings.add(found, request.bulk().selection().devices(), *request.mutable_strings());
 }
 
 v1::OperationProblem problem_of(const std::string& device, const std::string& reason) {
@@ -161,7 +169,7 @@ TEST_CASE("strings are in the file before they are in a request, and a run that 
     CHECK_FALSE(strings.deadline());
     run = strings.run();
     CHECK(run.size() == 16);
-    REQUIRE(strings.add(found, kDeadline, before));
+    REQUIRE(add_to(strings, found, before));
     REQUIRE(before.strings_size() == 2);
     CHECK(before.strings(1).device() == "SEP2");
     CHECK_THAT(text_of(path),
@@ -173,7 +181,7 @@ TEST_CASE("strings are in the file before they are in a request, and a run that 
   CHECK(strings.run() == run);
   CHECK(strings.deadline() == kDeadline);
   auto after = call_for({"SEP2", "SEP3"});
-  REQUIRE(strings.add(found, kDeadline, after));
+  REQUIRE(add_to(strings, found, after));
   CHECK(after.strings(0).digits() == before.strings(1).digits());
   CHECK(after.strings(1).digits().size() == 8);
 
@@ -185,13 +193,24 @@ TEST_CASE("strings are in the file before they are in a request, and a run that 
   CHECK_FALSE(BulkStrings(random).open(path, "a command"));
 }
 
+TEST_CASE("a phone that proves itself otherwise gets no string") {
+  Botan::AutoSeeded_RNG random;
+  BulkStrings strings(random);
+  BulkFound found = found_of({"SEP1", "SEP2"});
+  found.phones["SEP1"].set_auth(v1::AUTH_MODE_MIC);
+  auto request = call_for({"SEP1", "SEP2"});
+  REQUIRE(add_to(strings, found, request));
+  REQUIRE(request.strings_size() == 1);
+  CHECK(request.strings(0).device() == "SEP2");
+}
+
 TEST_CASE("strings without a file are kept for the terminal") {
   Botan::AutoSeeded_RNG random;
   BulkStrings strings(random);
   CHECK(strings.run().size() == 16);
   CHECK(strings.run() == strings.run());
   auto request = call_for({"SEP1"});
-  REQUIRE(strings.add(found_of({"SEP1"}), kDeadline, request));
+  REQUIRE(add_to(strings, found_of({"SEP1"}), request));
   REQUIRE(strings.find("SEP1") != nullptr);
   CHECK(strings.find("SEP1")->text() == request.strings(0).digits());
   CHECK(strings.find("SEP2") == nullptr);
