@@ -116,7 +116,8 @@ class PhoneCommandsTest(EndToEnd):
 
     def test_schedules_that_cannot_succeed_are_warned_of(self):
         device = self.site.add_phone(self.device())
-        done = self.site.capfctl("operation", "schedule", "delete", device, "--auth", "string", "--ec-size", "256")
+        done = self.site.capfctl("operation", "schedule", "delete", device, "--auth", "string",
+                                 "--key-order", "rsa", "--ec-size", "256")
         self.assertIn(f"no LSC on record that could be deleted: {device}", done.stderr)
         self.assertIn("--ec-size means nothing with --key-order rsa", done.stderr)
 

@@ -140,9 +140,12 @@ class QuestionTest(TvsTest):
         self.assertSays(again, "ANCHOR_EXISTS")
         self.certificate("remove", listed["sha256"], "--yes")
         self.assertSays(self.certificate("remove", listed["sha256"], "--yes", code=1), "UNKNOWN_CERTIFICATE")
-        actions = [event["action"] for event in self.site.json("audit", "list", "--action", "trusted_certificate")
-                   if event["subject"] == listed["sha256"]]
-        self.assertEqual(sorted(actions), ["trusted_certificate.add", "trusted_certificate.remove"])
+        events = [(event["action"], event["outcome"])
+                  for event in self.site.json("audit", "list", "--action", "trusted_certificate")
+                  if event["subject"] == listed["sha256"]]
+        self.assertEqual(sorted(events), [("trusted_certificate.add", "succeeded"),
+                                          ("trusted_certificate.remove", "refused"),
+                                          ("trusted_certificate.remove", "succeeded")])
 
     def test_questions_are_counted_by_their_outcome(self):
         self.verify(b"unknown")

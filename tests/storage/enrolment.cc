@@ -149,6 +149,7 @@ TEST_CASE("an operation with few digits is given up after few wrong strings") {
   const DeviceName device = site.add_phone("SEP1");
   service::ScheduleRequest request;
   request.devices = {device};
+  request.auth = AuthMode::kString;
   request.auth_string = Secret(std::string_view("4711"));
   must(site.operations.schedule(site.administrator, request));
   for (int i = 0; i < 10; ++i) {

@@ -96,6 +96,8 @@ TEST_CASE("an issuer is not activated while a server has no key for it") {
 
 TEST_CASE("of two servers with other settings the second one is refused at its start, and says which") {
   Site site;
+  KeyFolder elsewhere;
+  ca::Issuers keys;
   const SystemClock clock;
   const Settings settings{{"auth", "string"}, {"lsc_validity_days", "365"}};
   const auto see = [&](const std::string& name, std::optional<Settings> its) {
@@ -103,18 +105,17 @@ TEST_CASE("of two servers with other settings the second one is refused at its s
     server.settings = std::move(its);
     must(in_write(site.database(), [&](Transaction& tx) { return tx.servers().see(server); }));
   };
-  const auto start = [&](const Settings& its) {
-    return service::Issuers(site.database(), clock, site.issuer_keys(), site.key_folder, "the second",
-                            "http://capf.example:3807", SubjectForm::kPlain, site.blacklist, site.vault(),
-                            Botan::system_rng(), its)
-        .start();
+  const auto join = [&](const Settings& its) {
+    return service::Issuers(site.database(), clock, keys, elsewhere, "the second", "http://capf.example:3807",
+                            SubjectForm::kPlain, site.blacklist, site.vault(), Botan::system_rng(), its)
+        .refresh();
   };
   see("a version before", std::nullopt);
   see("the first", settings);
-  REQUIRE(start(settings));
+  must(join(settings));
   Settings other = settings;
   other["lsc_validity_days"] = "30";
-  const Status refused = start(other);
+  const Status refused = join(other);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().reason == Reason::kInvalidConfiguration);
   CHECK(refused.error().message.find("the first") != std::string::npos);
@@ -122,7 +123,7 @@ TEST_CASE("of two servers with other settings the second one is refused at its s
   CHECK(refused.error().message.find("auth") == std::string::npos);
   CHECK(site.value("select settings ->> 'lsc_validity_days' from servers where name = 'the second'") == "365");
   site.sql("update servers set seen_at = now() - interval '40 seconds'");
-  CHECK(start(other));
+  CHECK(join(other));
 }
 
 TEST_CASE("a server that ends without saying so is missed until its machine has another one") {

@@ -58,6 +58,7 @@ TEST_CASE("operations that are added together keep the terms of each, and those 
       one.auth = auth;
       one.key = {KeyOrder::kEcRsa, 3072, 521};
       one.completes_by = tx.now() + hours(static_cast<int>(auth) + 1);
+      one.strings_limit = 10;
       if (auth == AuthMode::kMic) continue;
       one.lsc = LscTerms{hours{24 * (static_cast<int>(auth) + 1)}, SubjectForm::kCisco};
       one.owners = parse_term_owners("csrpfsc");
