@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "capf/ca/listed.h"
 #include "capf/files/element.h"
 
 namespace capf::files {
@@ -169,10 +170,6 @@ void refuse(Findings& findings, Reason reason, std::string message) {
   findings.refusals.push_back({reason, std::move(message)});
 }
 
-std::string words_of(const Certificate& certificate, TrustRole role) {
-  return certificate.subject() + " as " + std::string(to_string(role)) + ": ";
-}
-
 void check_records(const Publication& publication, const TrustList& list, Findings& findings) {
   bool capf = false;
   for (const Record& record : list.records) {
@@ -239,23 +236,13 @@ const Record* find_file_signer(const TrustList& list, const Header& header) {
 
 Findings check_role(const Certificate& certificate, TrustRole role, TimePoint now) {
   Findings findings;
-  const std::string words = words_of(certificate, role);
-  if (role == TrustRole::kSast) {
-    if (const Status status = check_signer(certificate); !status) {
-      refuse(findings, Reason::kCertificateRole, words + status.error().message);
-    }
+  const std::string words = certificate.subject() + " as " + std::string(to_string(role)) + ": ";
+  const auto judged = ca::judge_listed(certificate.der(), {role}, now);
+  if (!judged) {
+    refuse(findings, Reason::kCertificateRole, words + judged.error().message);
+    return findings;
   }
-  if (certificate.not_after() <= now) refuse(findings, Reason::kCertificateRole, words + "the certificate has expired");
-  if (certificate.signs_nothing_but_certificates()) {
-    refuse(findings, Reason::kCertificateRole, words + "its key usage is that of a CA alone");
-  }
-  if (certificate.not_before() > now) findings.warnings.push_back(words + "the certificate is not valid yet");
-  if (certificate.key_type() == ca::KeyType::kRsa && certificate.key_bits() > 2048) {
-    findings.warnings.push_back(words + "phones are known to take RSA keys up to 2048 bits");
-  }
-  if (!certificate.has_full_subject()) {
-    findings.warnings.push_back(words + "phones are known to want CN, O and OU in the subject");
-  }
+  for (const std::string& warning : judged->warnings) findings.warnings.push_back(words + warning);
   return findings;
 }
 

@@ -224,11 +224,11 @@ TEST_CASE("a certificate is judged for its role") {
   const Bytes maker = ca::split_certificates(kData.octets("../mic/root.pem"), 1).value().at(0);
   const auto of_maker =
       files::check_role(files::Certificate::read(maker).value(), TrustRole::kAppServer, test::files_now());
-  CHECK_THAT(of_maker.status().error().message, Catch::Contains("that of a CA alone"));
+  CHECK_THAT(of_maker.status().error().message, Catch::Contains("a CA's alone"));
   CHECK(judged("tvs", TrustRole::kTvs, parse_rfc3339("2050-01-01T00:00:00Z").value()).status().error().reason ==
         Reason::kCertificateRole);
-  CHECK_THAT(judged("capf", TrustRole::kCapf).warnings.at(0), Catch::Contains("CN, O and OU"));
+  CHECK_THAT(judged("capf", TrustRole::kCapf).warnings.at(0), Catch::Contains("lacks O and OU"));
   CHECK_THAT(judged("sast_4096", TrustRole::kSast).warnings.at(0), Catch::Contains("2048 bits"));
   CHECK_THAT(judged("tvs", TrustRole::kTvs, parse_rfc3339("2020-01-01T00:00:00Z").value()).warnings.at(0),
-             Catch::Contains("not valid yet"));
+             Catch::Contains("valid only from 2026-11-"));
 }
