@@ -53,7 +53,7 @@ bool follows(const TrustList& present, const TrustList& next);
 /// The record with the certificate that may have signed this file: TFTP or CCM+TFTP. Null where the list has none.
 const Record* find_file_signer(const TrustList& list, const Header& header);
 
-/// What ca::judge_listed() says of a certificate in a role. A refusal has the reason CERTIFICATE_ROLE.
+/// Judges a certificate for a role by ca::judge_listed(). A refusal has the reason CERTIFICATE_ROLE.
 Findings check_role(const Certificate& certificate, TrustRole role, TimePoint now);
 
 struct ListTerms {
