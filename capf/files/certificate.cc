@@ -19,16 +19,6 @@ std::optional<BytesView> bits_of(std::optional<ca::DerElement> element) {
   return element->content.subspan(1);
 }
 
-// SubjectPublicKeyInfo ::= SEQUENCE { algorithm AlgorithmIdentifier, subjectPublicKey BIT STRING }
-std::optional<BytesView> key_of(BytesView public_key) {
-  DerReader file(public_key);
-  const auto info = file.take(ca::kSequence);
-  if (!info) return std::nullopt;
-  DerReader fields(info->content);
-  if (!fields.take(ca::kSequence)) return std::nullopt;
-  return bits_of(fields.take(ca::kBitString));
-}
-
 // Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue BIT STRING }
 std::optional<BytesView> signature_of(BytesView der) {
   DerReader file(der);
@@ -56,7 +46,7 @@ Result<Certificate> Certificate::read(BytesView der) {
   if (!outline) return fail(Reason::kInvalidCertificate);
   const auto key = ca::read_spki(outline->public_key);
   if (!key) return fail(Reason::kInvalidCertificate, key.error().message);
-  const auto key_octets = key_of(outline->public_key);
+  const auto key_octets = ca::key_octets(outline->public_key);
   const auto signature = signature_of(der);
   const auto not_before = ca::read_time(outline->not_before);
   const auto not_after = ca::read_time(outline->not_after);
