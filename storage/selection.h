@@ -18,14 +18,12 @@ namespace capf::storage {
 //
 //   1. A page of one such property walks along its index, and ends with the last phone that it shows.
 //   2. Of several properties, and of those that are a time, each is asked for its first kFewPhones + 1 phones. Where
-//   the
-//      rarest one has no more than kFewPhones, these are looked at in the order of names.
+//      the rarest one has no more than kFewPhones, these are looked at in the order of names.
 //   3. Else a page walks along the first of them and looks at the next kFewPhones names, or at fewer where it has to
-//   look
-//      each up in other tables. It may be short; its cursor goes on. A property of one in a hundred of a million phones
-//      has a page in such a window, on average.
+//      look each up in other tables. It may be short; its cursor goes on. A property of one in a hundred of a million
+//      phones has a page in such a window, on average.
 //
-// A property is a row of kProperties in selection.cc: its condition, and the source that an index finds.
+// A property is a row of kProperties in properties.cc: its condition, and the source that an index finds.
 inline constexpr int kFewPhones = 10'000;
 
 /// PhoneStore::select().

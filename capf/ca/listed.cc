@@ -6,7 +6,6 @@
 
 #include "capf/ca/asn1.h"
 #include "capf/ca/name.h"
-#include "capf/ca/spki.h"
 
 namespace capf::ca {
 namespace {
@@ -27,7 +26,7 @@ Status check_signer(const PublicKeyOutline& key, const TrustRoles& roles) {
     return refuse("phones know signatures of lists by RSA keys alone, and it has an EC key: it cannot be sast");
   }
   const bool signs = has(roles, TrustRole::kSast) || has(roles, TrustRole::kTftp) || has(roles, TrustRole::kCcmTftp);
-  if (!signs || key.bits == 1024 || key.bits == 2048 || key.bits == 4096) return {};
+  if (!signs || can_sign_files(key.type, key.bits)) return {};
   return refuse("it has an RSA key of " + std::to_string(key.bits) +
                 " bits, and what signs lists or files has 1024, 2048 or 4096: the files have no code for others");
 }
@@ -58,6 +57,10 @@ std::vector<std::string> warnings_of(const CertificateOutline& outline, const Pu
 }
 
 }  // namespace
+
+bool can_sign_files(KeyType type, int bits) {
+  return type == KeyType::kRsa && (bits == 1024 || bits == 2048 || bits == 4096);
+}
 
 Result<ListedCertificate> judge_listed(BytesView der, const TrustRoles& roles, TimePoint now) {
   if (roles.empty()) return fail(Reason::kInvalidRequest, "a certificate has one role at least");

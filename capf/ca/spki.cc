@@ -128,6 +128,12 @@ KeyDigests key_digests(BytesView spki) {
   return digests;
 }
 
+std::optional<BytesView> key_octets(BytesView spki) {
+  const auto parts = read_parts(spki);
+  if (!parts) return std::nullopt;
+  return parts->key;
+}
+
 Bytes key_identifier(BytesView spki) {
   const auto parts = read_parts(spki);
   if (!parts) return {};

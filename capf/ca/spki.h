@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "capf/base/bytes.h"
 #include "capf/domain/key.h"
 
@@ -24,6 +26,9 @@ Result<PublicKeyOutline> read_spki(BytesView der);
 /// The digests of a key. The one of an RSA modulus is the SHA-256 of "RSA modulus " and its octets without sign octet.
 /// Octets that are no SubjectPublicKeyInfo, and keys of other kinds, have the SHA-256 alone.
 KeyDigests key_digests(BytesView spki);
+
+/// The octets of its BIT STRING: an RSAPublicKey, or a point. Nothing for what is no SubjectPublicKeyInfo.
+std::optional<BytesView> key_octets(BytesView spki);
 
 /// RFC 7093 2 (1): the first 160 bits of the SHA-256 of the BIT STRING's octets. Empty for what is no
 /// SubjectPublicKeyInfo.

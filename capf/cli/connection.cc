@@ -202,8 +202,6 @@ Health ask_health(const client::Endpoint& endpoint, const std::string& address,
     const TimePoint seen_at(std::chrono::seconds(silent.seen_at().seconds()));
     answer.silent.push_back(silent.name() + " since " + to_rfc3339(seen_at));
   }
-  answer.mixed_lines = readiness.mixed_lines();
-  answer.lines_mixed_in_effect = readiness.lines_mixed_in_effect();
   answer.warnings.assign(readiness.warnings().begin(), readiness.warnings().end());
   return answer;
 }

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kLargestFile = 256 * 1024 * 1024;
 
 Json to_json(const files::Record& record) {
-  Json::Object object{{"role", files::to_string(record.role)}};
+  Json::Object object{{"role", to_string(record.role)}};
   if (!record.dns.empty()) object.emplace_back("dns", record.dns);
   if (record.address) {
     std::string address;

@@ -179,18 +179,9 @@ Result<int> change_all(const Arguments& arguments, Connection& server, const Cho
   }
   if (const auto code = confirm_change(arguments, chosen, count.phones, words)) return *code;
   std::remove_cvref_t<decltype(*server.call(request))> sum;
-  std::optional<Progress> progress(std::in_place, words.done, count.phones, arguments.has("--quiet"));
-  const auto done = run_batches(server, chosen, count, request, [&](const auto& answer) {
-    add_to(sum, answer);
-    progress->add(answer.selected());
-  });
-  progress.reset();
-  if (!done) {
-    if (sum.selected() > 0) {
-      warn(std::to_string(sum.selected()) + " phones are done; the same command goes on with the others");
-    }
-    return fail(done.error());
-  }
+  CAPF_TRY(run_shown(
+      arguments, words.done, chosen, count, request, [&](const Request& next) { return server.call(next); },
+      [&](const auto& answer) { add_to(sum, answer); }));
   show(std::cout, arguments.format(), sum_to_json(sum));
   return 0;
 }

@@ -4,7 +4,6 @@
 #include "capf/cli/convert.h"
 #include "capf/cli/installs.h"
 #include "capf/cli/pages.h"
-#include "capf/cli/progress.h"
 #include "capf/cli/selection.h"
 #include "capf/cli/settings.h"
 #include "capf/domain/page.h"
@@ -232,9 +231,8 @@ Result<int> apply(const Arguments& arguments, Connection& server) {
   if (const auto code = confirm_bulk(arguments, *chosen, found.count.phones, "Apply the profile to")) return *code;
   CAPF_TRY(installs.begin(request));
   v1::ApplyProfileResponse sum;
-  std::optional<Progress> progress(std::in_place, "applied", found.count.phones, arguments.has("--quiet"));
-  const auto done = run_batches(
-      *chosen, found.count, request,
+  const capf::Status done = run_shown(
+      arguments, "applied", *chosen, found.count, request,
       [&](v1::ApplyProfileRequest& next) -> Result<v1::ApplyProfileResponse> {
         CAPF_TRY(installs.prepare(next));
         return call_surely(server, next);
@@ -242,14 +240,9 @@ Result<int> apply(const Arguments& arguments, Connection& server) {
       [&](const v1::ApplyProfileResponse& answer) {
         add_to(sum, answer);
         installs.take(answer);
-        progress->add(answer.selected());
       });
-  progress.reset();
   if (!done) {
-    if (sum.selected() > 0) {
-      if (!installs.shown().empty()) show_applied(arguments, sum, installs);
-      warn(std::to_string(sum.selected()) + " phones are done; the same command goes on with the others");
-    }
+    if (!installs.shown().empty()) show_applied(arguments, sum, installs);
     return fail(done.error());
   }
   show_applied(arguments, sum, installs);

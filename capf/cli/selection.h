@@ -11,6 +11,8 @@
 #include "capf/base/error.h"
 #include "capf/cli/command.h"
 #include "capf/cli/connection.h"
+#include "capf/cli/output.h"
+#include "capf/cli/progress.h"
 
 namespace capf::cli {
 
@@ -76,12 +78,20 @@ capf::Status run_batches(const Chosen& chosen, const ChosenCount& count, Request
   return {};
 }
 
-/// The same where each request is complete.
-template <class Request, class Take>
-capf::Status run_batches(Connection& server, const Chosen& chosen, const ChosenCount& count, const Request& request,
-                         Take take) {
-  return run_batches(
-      chosen, count, request, [&](const Request& next) { return server.call(next); }, take);
+/// The same for people: says how far it is, and how many phones are done where a call fails. @param what "changed"
+template <class Request, class Call, class Take>
+capf::Status run_shown(const Arguments& arguments, const std::string& what, const Chosen& chosen,
+                       const ChosenCount& count, const Request& request, Call call, Take take) {
+  std::int64_t done = 0;
+  std::optional<Progress> progress(std::in_place, what, count.phones, arguments.has("--quiet"));
+  const capf::Status status = run_batches(chosen, count, request, call, [&](const auto& answer) {
+    take(answer);
+    done += answer.selected();
+    progress->add(answer.selected());
+  });
+  progress.reset();
+  if (!status && done > 0) warn(std::to_string(done) + " phones are done; the same command goes on with the others");
+  return status;
 }
 
 }  // namespace capf::cli

@@ -229,25 +229,6 @@ Verdict judge_one(const Health& health) {
   return verdict;
 }
 
-/// "3 shared lines are mixed by their profiles"; nothing where none is.
-std::vector<std::string> words_of_lines(const std::vector<Health>& servers) {
-  std::int64_t mixed = 0;
-  std::int64_t in_effect = 0;
-  for (const Health& each : servers) {
-    mixed = std::max(mixed, each.mixed_lines);
-    in_effect = std::max(in_effect, each.lines_mixed_in_effect);
-  }
-  std::vector<std::string> words;
-  const auto add = [&](std::int64_t count, const char* how) {
-    if (count == 0) return;
-    words.push_back(std::to_string(count) + (count == 1 ? " shared line has" : " shared lines have") +
-                    " encrypted devices and others " + how + ", see 'capfctl line list --mixed'");
-  };
-  add(mixed, "by their profiles");
-  add(in_effect, "in effect");
-  return words;
-}
-
 }  // namespace
 
 Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
@@ -270,10 +251,8 @@ Verdict judge_health(const std::vector<Health>& servers, bool verbose) {
     said.push_back(servers.size() > 1 || verbose ? each.address + ": " + said_by.words : said_by.words);
   }
   for (const std::string& each : silent) said.push_back("no more heard of the server " + each);
-  const std::vector<std::string> lines = words_of_lines(servers);
-  said.insert(said.end(), lines.begin(), lines.end());
   said.insert(said.end(), warnings.begin(), warnings.end());
-  const bool well = worst == Level::kOk && silent.empty() && lines.empty() && warnings.empty();
+  const bool well = worst == Level::kOk && silent.empty() && warnings.empty();
   verdict.level = well ? Level::kOk : serving > 0 ? Level::kWarning : worst;
   if (servers.size() > 1) {
     verdict.words = std::to_string(serving) + " of " + std::to_string(servers.size()) + " servers serve";

@@ -73,15 +73,13 @@ Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thres
 /// The answer of one of the addresses of a site.
 struct Health {
   std::string address;
-  Result<std::string> status;         ///< grpc.health.v1's word
-  std::string why;                    ///< of one that does not serve: "CLOCK_SKEW: …"; empty where it does not tell
-  std::vector<std::string> silent{};  ///< servers of the site that it misses: "capf2.example:812:0a1b2c3d since …"
-  std::int64_t mixed_lines = 0;       ///< shared lines that have encrypted devices and others, by their profiles
-  std::int64_t lines_mixed_in_effect = 0;
+  Result<std::string> status;           ///< grpc.health.v1's word
+  std::string why;                      ///< of one that does not serve: "CLOCK_SKEW: …"; empty where it does not tell
+  std::vector<std::string> silent{};    ///< servers of the site that it misses: "capf2.example:812:0a1b2c3d since …"
   std::vector<std::string> warnings{};  ///< of the site, in sentences
 };
-/// Critical where no server serves; a warning where one of several does not, or is missed by another, where lines are
-/// mixed, and where one warns. @param verbose names all of them.
+/// Critical where no server serves; a warning where one of several does not, or is missed by another, and where one
+/// warns. @param verbose names all of them.
 Verdict judge_health(const std::vector<Health>& servers, bool verbose);
 
 /// The verdict of a failed check: critical where the server is not there or cannot serve, or else unknown.

@@ -11,10 +11,10 @@ namespace capf {
 /// The purpose for which a phone trusts a certificate. The codes are those of phones' trust lists and of the Trust
 /// Verification Service; those between are not known, and are never written.
 enum class TrustRole : std::uint8_t {
-  kSast = 0,  ///< signs trust lists
-  kCcm = 1,   ///< SIP and SCCP over TLS
-  kCcmTftp = 2,
-  kTftp = 3,  ///< RSA: signs files; EC: the server of files over HTTPS
+  kSast = 0,     ///< signs trust lists
+  kCcm = 1,      ///< SIP and SCCP over TLS
+  kCcmTftp = 2,  ///< the same, and signs files
+  kTftp = 3,     ///< RSA: signs files; EC: the server of files over HTTPS
   kCapf = 4,
   kAppServer = 7,  ///< services over HTTPS
   kTvs = 21,

@@ -1,7 +1,6 @@
 #include "capf/files/certificate.h"
 
 #include <algorithm>
-#include <array>
 
 #include "capf/ca/asn1.h"
 #include "capf/ca/certificate.h"
@@ -14,22 +13,10 @@ using ca::DerReader;
 
 Bytes copy(BytesView octets) { return {octets.begin(), octets.end()}; }
 
-bool same(BytesView a, BytesView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
-
 /// The octets of a BIT STRING of whole octets.
 std::optional<BytesView> bits_of(std::optional<ca::DerElement> element) {
   if (!element || element->content.empty() || element->content[0] != 0) return std::nullopt;
   return element->content.subspan(1);
-}
-
-// SubjectPublicKeyInfo ::= SEQUENCE { algorithm AlgorithmIdentifier, subjectPublicKey BIT STRING }
-std::optional<BytesView> key_of(BytesView public_key) {
-  DerReader file(public_key);
-  const auto info = file.take(ca::kSequence);
-  if (!info) return std::nullopt;
-  DerReader fields(info->content);
-  if (!fields.take(ca::kSequence)) return std::nullopt;
-  return bits_of(fields.take(ca::kBitString));
 }
 
 // Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue BIT STRING }
@@ -40,25 +27,6 @@ std::optional<BytesView> signature_of(BytesView der) {
   DerReader fields(certificate->content);
   if (!fields.take(ca::kSequence) || !fields.take(ca::kSequence)) return std::nullopt;
   return bits_of(fields.take(ca::kBitString));
-}
-
-// RFC 5280 4.2.1.3: 2.5.29.15, a BIT STRING with digitalSignature first. Nothing where there is none.
-std::optional<std::uint8_t> key_usage(BytesView extensions) {
-  constexpr std::array<std::uint8_t, 3> kKeyUsage{0x55, 0x1D, 0x0F};
-  DerReader list(extensions);
-  while (const auto extension = list.take(ca::kSequence)) {
-    DerReader fields(extension->content);
-    const auto oid = fields.take(ca::kOid);
-    if (!oid || !same(oid->content, kKeyUsage)) continue;
-    fields.take(ca::kBoolean);
-    const auto octets = fields.take(ca::kOctetString);
-    if (!octets) return std::nullopt;
-    DerReader value(octets->content);
-    const auto bits = value.take(ca::kBitString);
-    if (!bits || bits->content.size() < 2) return std::nullopt;
-    return bits->content[1];
-  }
-  return std::nullopt;
 }
 
 /// Longer names fit into no header of a file that would have the certificate for its signer.
@@ -78,7 +46,7 @@ Result<Certificate> Certificate::read(BytesView der) {
   if (!outline) return fail(Reason::kInvalidCertificate);
   const auto key = ca::read_spki(outline->public_key);
   if (!key) return fail(Reason::kInvalidCertificate, key.error().message);
-  const auto key_octets = key_of(outline->public_key);
+  const auto key_octets = ca::key_octets(outline->public_key);
   const auto signature = signature_of(der);
   const auto not_before = ca::read_time(outline->not_before);
   const auto not_after = ca::read_time(outline->not_after);
@@ -90,7 +58,6 @@ Result<Certificate> Certificate::read(BytesView der) {
   certificate.public_key_ = copy(outline->public_key);
   certificate.subject_der_ = copy(outline->subject);
   certificate.issuer_der_ = copy(outline->issuer);
-  certificate.extensions_ = copy(outline->extensions);
   certificate.subject_ = ca::listed_name(outline->subject, ';');
   certificate.issuer_ = ca::listed_name(outline->issuer, ';');
   if (std::max(certificate.subject_.size(), certificate.issuer_.size()) > kLongestName) {
@@ -109,19 +76,5 @@ Result<Certificate> Certificate::read(BytesView der) {
 
 bool Certificate::is_subject(std::string_view text) const { return says(text, subject_der_); }
 bool Certificate::is_issuer(std::string_view text) const { return says(text, issuer_der_); }
-
-bool Certificate::has_full_subject() const {
-  const auto attributes = ca::read_name(subject_der_);
-  if (!attributes) return false;
-  const auto has = [&](const char* oid) { return !ca::values_of(*attributes, oid).empty(); };
-  return has(ca::kCommonName) && has("2.5.4.10") && has("2.5.4.11");
-}
-
-bool Certificate::signs_nothing_but_certificates() const {
-  constexpr std::uint8_t kSignature = 0x80;
-  constexpr std::uint8_t kKeyEncipherment = 0x20;
-  const auto usage = key_usage(extensions_);
-  return usage && (*usage & (kSignature | kKeyEncipherment)) == 0;
-}
 
 }  // namespace capf::files

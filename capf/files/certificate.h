@@ -31,11 +31,6 @@ class Certificate {
   /// has it, the last part first.
   bool is_subject(std::string_view text) const;
   bool is_issuer(std::string_view text) const;
-  /// Whether the subject has CN, O and OU, as phones want it of a certificate in a list.
-  bool has_full_subject() const;
-  /// Whether its key usage leaves it neither signatures nor the encryption of keys, as with a certificate that is only
-  /// a CA's.
-  bool signs_nothing_but_certificates() const;
 
  private:
   Certificate() = default;
@@ -44,7 +39,6 @@ class Certificate {
   Bytes public_key_;
   Bytes subject_der_;
   Bytes issuer_der_;
-  Bytes extensions_;
   std::string subject_;
   std::string issuer_;
   Bytes serial_;

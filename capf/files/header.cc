@@ -4,6 +4,7 @@
 
 #include <botan/pubkey.h>
 
+#include "capf/ca/listed.h"
 #include "capf/ca/openssl.h"
 #include "capf/ca/signature.h"
 #include "capf/files/element.h"
@@ -327,7 +328,7 @@ Status verify_signature(const Parts& file, const Certificate& signer) {
 
 Status check_signer(const Certificate& certificate) {
   const int bits = certificate.key_bits();
-  if (certificate.key_type() == ca::KeyType::kRsa && (bits == 1024 || bits == 2048 || bits == 4096)) return {};
+  if (ca::can_sign_files(certificate.key_type(), bits)) return {};
   return fail(Reason::kCertificateRole,
               "phones' files are signed by RSA keys of 1024, 2048 or 4096 bits; the key of " + certificate.subject() +
                   (certificate.key_type() == ca::KeyType::kRsa ? " is RSA of " : " is EC of ") + std::to_string(bits));

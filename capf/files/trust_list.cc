@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "capf/ca/listed.h"
 #include "capf/files/element.h"
 
 namespace capf::files {
@@ -24,21 +25,11 @@ constexpr std::size_t kLengthElement = 5;  // octets of a record's first element
 constexpr std::size_t kMostSigners = 2;
 constexpr std::size_t kLongestDns = 255;
 
-struct RoleRow {
-  Role role;
-  std::string_view name;
-};
-constexpr RoleRow kRoleRows[] = {{Role::kSast, "SAST"}, {Role::kCcm, "CCM"},   {Role::kCcmTftp, "CCM+TFTP"},
-                                 {Role::kTftp, "TFTP"}, {Role::kCapf, "CAPF"}, {Role::kAppServer, "APP-SERVER"},
-                                 {Role::kTvs, "TVS"}};
-
 bool same(BytesView a, BytesView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
-Result<Role> read_role(BytesView value) {
+Result<TrustRole> read_role(BytesView value) {
   CAPF_LET(const std::uint32_t code, read_number(value, 2));
-  for (const Role role : kRoles) {
-    if (static_cast<std::uint32_t>(role) == code) return role;
-  }
+  if (const auto role = trust_role_of(static_cast<int>(code))) return *role;
   return malformed("role " + std::to_string(code) + " is not known");
 }
 
@@ -122,7 +113,7 @@ Result<std::size_t> find_signer(const Header& header, const std::vector<Record>&
   std::size_t signers = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
     const Record& record = records[i];
-    if (record.role != Role::kSast) continue;
+    if (record.role != TrustRole::kSast) continue;
     ++signers;
     if (!record.certificate) return malformed("a SAST has no certificate");
     if (found || record.certificate->serial() != header.serial) continue;
@@ -142,7 +133,7 @@ Status check_dns(std::string_view dns) {
 }
 
 // The order is the call manager's.
-Bytes write_record(const Listed& listed, Role role, const std::optional<Certificate>& certificate) {
+Bytes write_record(const Listed& listed, TrustRole role, const std::optional<Certificate>& certificate) {
   Bytes content;
   if (!listed.dns.empty()) put_text(content, kDns, listed.dns);
   if (certificate) put_text(content, kSubject, certificate->subject());
@@ -167,7 +158,7 @@ Status append_records(const Listed& listed, Bytes& body) {
   if (!listed.certificate.empty()) {
     CAPF_LET(certificate, Certificate::read(listed.certificate));
   }
-  for (const Role role : listed.roles) {
+  for (const TrustRole role : listed.roles) {
     const Bytes record = write_record(listed, role, certificate);
     body.insert(body.end(), record.begin(), record.end());
     if (body.size() > kLargestList) return fail(Reason::kTrustListUnfit, "the list has more than 65535 octets");
@@ -179,15 +170,11 @@ void refuse(Findings& findings, Reason reason, std::string message) {
   findings.refusals.push_back({reason, std::move(message)});
 }
 
-std::string words_of(const Certificate& certificate, Role role) {
-  return certificate.subject() + " as " + std::string(to_string(role)) + ": ";
-}
-
 void check_records(const Publication& publication, const TrustList& list, Findings& findings) {
   bool capf = false;
   for (const Record& record : list.records) {
     if (!record.certificate) continue;
-    capf = capf || (record.role == Role::kCapf && same(record.certificate->der(), publication.capf));
+    capf = capf || (record.role == TrustRole::kCapf && same(record.certificate->der(), publication.capf));
     Findings of_record = check_role(*record.certificate, record.role, publication.now);
     std::move(of_record.refusals.begin(), of_record.refusals.end(), std::back_inserter(findings.refusals));
     std::move(of_record.warnings.begin(), of_record.warnings.end(), std::back_inserter(findings.warnings));
@@ -216,20 +203,6 @@ void check_succession(const Publication& publication, const TrustList& list, Fin
 
 std::string_view file_name(ListKind kind) { return kind == ListKind::kItl ? "ITLFile.tlv" : "CTLFile.tlv"; }
 
-std::string_view to_string(Role role) {
-  for (const RoleRow& row : kRoleRows) {
-    if (row.role == role) return row.name;
-  }
-  CAPF_INVARIANT(false);
-}
-
-std::optional<Role> parse_role(std::string_view text) {
-  for (const RoleRow& row : kRoleRows) {
-    if (row.name == text) return row.role;
-  }
-  return std::nullopt;
-}
-
 Result<TrustList> read_trust_list(BytesView file, ListKind kind) {
   if (file.size() > kLargestList) return malformed("a trust list has at most 65535 octets");
   CAPF_LET(Parts parts, read_header(file));
@@ -246,13 +219,13 @@ Result<TrustList> read_trust_list(BytesView file, ListKind kind) {
 bool follows(const TrustList& present, const TrustList& next) {
   const Bytes& signer = next.records[next.signer].certificate->der();
   return std::any_of(present.records.begin(), present.records.end(), [&](const Record& record) {
-    return record.role == Role::kSast && record.certificate->der() == signer;
+    return record.role == TrustRole::kSast && record.certificate->der() == signer;
   });
 }
 
 const Record* find_file_signer(const TrustList& list, const Header& header) {
   for (const Record& record : list.records) {
-    const bool signs_files = record.role == Role::kTftp || record.role == Role::kCcmTftp;
+    const bool signs_files = record.role == TrustRole::kTftp || record.role == TrustRole::kCcmTftp;
     if (signs_files && record.certificate && record.certificate->serial() == header.serial &&
         record.certificate->is_subject(header.signer) && record.certificate->is_issuer(header.issuer)) {
       return &record;
@@ -261,25 +234,15 @@ const Record* find_file_signer(const TrustList& list, const Header& header) {
   return nullptr;
 }
 
-Findings check_role(const Certificate& certificate, Role role, TimePoint now) {
+Findings check_role(const Certificate& certificate, TrustRole role, TimePoint now) {
   Findings findings;
-  const std::string words = words_of(certificate, role);
-  if (role == Role::kSast) {
-    if (const Status status = check_signer(certificate); !status) {
-      refuse(findings, Reason::kCertificateRole, words + status.error().message);
-    }
+  const std::string words = certificate.subject() + " as " + std::string(to_string(role)) + ": ";
+  const auto judged = ca::judge_listed(certificate.der(), {role}, now);
+  if (!judged) {
+    refuse(findings, Reason::kCertificateRole, words + judged.error().message);
+    return findings;
   }
-  if (certificate.not_after() <= now) refuse(findings, Reason::kCertificateRole, words + "the certificate has expired");
-  if (certificate.signs_nothing_but_certificates()) {
-    refuse(findings, Reason::kCertificateRole, words + "its key usage is that of a CA alone");
-  }
-  if (certificate.not_before() > now) findings.warnings.push_back(words + "the certificate is not valid yet");
-  if (certificate.key_type() == ca::KeyType::kRsa && certificate.key_bits() > 2048) {
-    findings.warnings.push_back(words + "phones are known to take RSA keys up to 2048 bits");
-  }
-  if (!certificate.has_full_subject()) {
-    findings.warnings.push_back(words + "phones are known to want CN, O and OU in the subject");
-  }
+  for (const std::string& warning : judged->warnings) findings.warnings.push_back(words + warning);
   return findings;
 }
 

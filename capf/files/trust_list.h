@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "capf/domain/setting.h"
+#include "capf/domain/trust_role.h"
 #include "capf/files/header.h"
 
 // Trust lists: the certificates that a phone believes, each for one purpose. Source: specs/phone-files.md 3.
@@ -18,35 +19,19 @@ enum class ListKind : std::uint8_t { kItl, kCtl };
 /// The name inside a list, also inside one that is made for one device: "ITLFile.tlv".
 std::string_view file_name(ListKind kind);
 
-/// The purpose of a certificate in a list, by its code.
-enum class Role : std::uint16_t {
-  kSast = 0,       ///< signs lists
-  kCcm = 1,        ///< SIP and SCCP over TLS
-  kCcmTftp = 2,    ///< the same, and signs files
-  kTftp = 3,       ///< an RSA key signs files, an EC key serves them over HTTPS
-  kCapf = 4,       ///< CAPF
-  kAppServer = 7,  ///< services over HTTPS
-  kTvs = 21,       ///< Trust Verification Service
-};
-inline constexpr std::array kRoles{Role::kSast, Role::kCcm,       Role::kCcmTftp, Role::kTftp,
-                                   Role::kCapf, Role::kAppServer, Role::kTvs};
-/// "SAST", "CCM+TFTP", …
-std::string_view to_string(Role role);
-std::optional<Role> parse_role(std::string_view text);
-
 using Ipv4 = std::array<std::uint8_t, 4>;
 
 /// A server in a list. Without a certificate it is one that phones shall not use TLS with, or no longer believe.
 struct Listed {
-  Bytes certificate;        ///< DER; may be empty
-  std::vector<Role> roles;  ///< one record each
-  std::string dns{};        ///< a name or an address in text; may be empty
+  Bytes certificate;  ///< DER; may be empty
+  TrustRoles roles;   ///< one record each
+  std::string dns{};  ///< a name or an address in text; may be empty
   std::optional<Ipv4> address{};
 };
 
 /// A record as it was read.
 struct Record {
-  Role role = Role::kSast;
+  TrustRole role = TrustRole::kSast;
   std::optional<Certificate> certificate;
   std::string dns;
   std::optional<Ipv4> address;
@@ -68,9 +53,8 @@ bool follows(const TrustList& present, const TrustList& next);
 /// The record with the certificate that may have signed this file: TFTP or CCM+TFTP. Null where the list has none.
 const Record* find_file_signer(const TrustList& list, const Header& header);
 
-/// Checks a certificate for a role: the key that it needs, that it has not expired, that it is more than a CA's.
-/// Refusals have the reason CERTIFICATE_ROLE. Warnings are about what phones are known to want.
-Findings check_role(const Certificate& certificate, Role role, TimePoint now);
+/// Judges a certificate for a role by ca::judge_listed(). A refusal has the reason CERTIFICATE_ROLE.
+Findings check_role(const Certificate& certificate, TrustRole role, TimePoint now);
 
 struct ListTerms {
   ListKind kind = ListKind::kItl;

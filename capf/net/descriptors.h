@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 namespace capf::net {
 
@@ -11,5 +12,9 @@ struct DescriptorLimit {
 
 /// Raises the limit on open descriptors to the hard one.
 DescriptorLimit raise_descriptor_limit();
+
+/// Raises the limit too. @return how many of these connections a listener can have beside everything else that the
+/// program opens; fewer than it wants are logged as `event`.
+int within_descriptors(int connections, std::string_view event);
 
 }  // namespace capf::net

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "capf/base/element.h"
+
 namespace capf::net {
 namespace {
 
@@ -12,8 +14,6 @@ constexpr std::uint8_t kHandshakeRecord = 22;
 constexpr std::uint8_t kClientHello = 1;
 /// Far more than any phone's hello.
 constexpr std::size_t kLongestHello = 16384;
-
-std::size_t read_16(BytesView data, std::size_t at) { return static_cast<std::size_t>(data[at]) << 8 | data[at + 1]; }
 
 }  // namespace
 

@@ -2,13 +2,6 @@
 
 #include <utility>
 
-// The frames of Asio's coroutines have an operator new and an operator delete of their own, which belong together. g++
-// 12 inlines the first down to the global one, leaves the other a call, and takes the pair for a mismatch: its bug
-// 109224.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-
 namespace capf::net {
 
 /// Waits in the line during its life.

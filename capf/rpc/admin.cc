@@ -2,29 +2,19 @@
 
 #include <algorithm>
 
-#include "capf/rpc/admission/cutoff.h"
 #include "capf/rpc/convert.h"
 #include "capf/service/addresses.h"
 #include "capf/service/administrators.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
-#include "capf/service/digest_users.h"
 #include "capf/service/issuers.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
-#include "capf/service/profiles.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
-#include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
-#include "capf/service/trusted_certificates.h"
 
 namespace capf::rpc {
-namespace {
-
-constexpr std::string_view kService = "capf.v1.AdminService/";
-
-}  // namespace
 
 grpc::Status AdminService::AddPhones(grpc::ServerContext* context, const v1::AddPhonesRequest* request,
                                      v1::AddPhonesResponse* response) {
@@ -146,109 +136,6 @@ grpc::Status AdminService::UnlockPhone(grpc::ServerContext* context, const v1::U
   });
 }
 
-grpc::Status AdminService::AddProfile(grpc::ServerContext* context, const v1::AddProfileRequest* request,
-                                      v1::AddProfileResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const service::NewProfile wanted, profile_from(*request));
-    CAPF_LET(const service::ProfileView view, use_cases_.profiles.add(call.actor, wanted));
-    to_proto(view, *response);
-    return {};
-  });
-}
-
-grpc::Status AdminService::SetProfile(grpc::ServerContext* context, const v1::SetProfileRequest* request,
-                                      v1::SetProfileResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const ProfileChange change, change_from(*request));
-    CAPF_LET(const service::ProfileEffect effect,
-             request->dry_run() ? use_cases_.profiles.check(request->name(), change, request->allow_mixed())
-                                : use_cases_.profiles.set(call.actor, request->name(), change, request->allow_mixed()));
-    to_proto(effect, *response);
-    return {};
-  });
-}
-
-grpc::Status AdminService::RenameProfile(grpc::ServerContext* context, const v1::RenameProfileRequest* request,
-                                         v1::RenameProfileResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const Profile profile, use_cases_.profiles.rename(call.actor, request->name(), request->new_name()));
-    to_proto(profile, *response->mutable_profile());
-    return {};
-  });
-}
-
-grpc::Status AdminService::RemoveProfile(grpc::ServerContext* context, const v1::RemoveProfileRequest* request,
-                                         v1::RemoveProfileResponse*) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    return use_cases_.profiles.remove(call.actor, request->name());
-  });
-}
-
-grpc::Status AdminService::ListProfiles(grpc::ServerContext* context, const v1::ListProfilesRequest* request,
-                                        v1::ListProfilesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
-    CAPF_LET(const auto profiles, use_cases_.profiles.list(page));
-    for (const Profile& profile : profiles) to_proto(profile, *response->add_profiles());
-    response->set_next_page_token(next_page_token(profiles, page));
-    return {};
-  });
-}
-
-grpc::Status AdminService::GetProfile(grpc::ServerContext* context, const v1::GetProfileRequest* request,
-                                      v1::GetProfileResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const service::ProfileView view, use_cases_.profiles.show(request->name()));
-    to_proto(view, *response);
-    return {};
-  });
-}
-
-grpc::Status AdminService::ApplyProfile(grpc::ServerContext* context, const v1::ApplyProfileRequest* request,
-                                        v1::ApplyProfileResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const service::ApplyRequest apply, apply_from(*request));
-    const Role role = call.administrator.role;
-    CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
-    CAPF_LET(const service::ApplyAnswer answer, request->dry_run()
-                                                    ? use_cases_.profiles.check_apply(role, bulk, apply)
-                                                    : use_cases_.profiles.apply(call.actor, role, bulk, apply));
-    to_proto(answer, use_cases_.clock.now(), *response);
-    return {};
-  });
-}
-
-grpc::Status AdminService::ChangePhoneSettings(grpc::ServerContext* context,
-                                               const v1::ChangePhoneSettingsRequest* request,
-                                               v1::ChangePhoneSettingsResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const service::OwnChange change, change_from(*request));
-    CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));
-    CAPF_LET(const service::OwnAnswer answer,
-             use_cases_.profiles.change_own(call.actor, call.administrator.role, bulk, change));
-    response->set_selected(answer.selected);
-    response->set_changed(answer.changed);
-    if (answer.next) response->set_cursor(to_text(*answer.next));
-    return {};
-  });
-}
-
-grpc::Status AdminService::GetEffectiveSettings(grpc::ServerContext* context,
-                                                const v1::GetEffectiveSettingsRequest* request,
-                                                v1::GetEffectiveSettingsResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
-    CAPF_LET(const service::PhoneSettings found, use_cases_.profiles.effective(device));
-    response->set_device(device.text());
-    response->set_profile(found.phone.profile);
-    response->set_mode(std::string(to_string(found.phone.mode)));
-    response->set_effective_mode(std::string(to_string(found.phone.effective_mode)));
-    response->set_mode_reason(reason_of(found.phone.mode_reason));
-    to_proto(found.settings, *response->mutable_settings());
-    return {};
-  });
-}
-
 grpc::Status AdminService::ListLimitedAddresses(grpc::ServerContext* context,
                                                 const v1::ListLimitedAddressesRequest* request,
                                                 v1::ListLimitedAddressesResponse* response) {
@@ -331,166 +218,6 @@ grpc::Status AdminService::TracePhones(grpc::ServerContext* context, const v1::T
     CAPF_LET(const service::ChangeAnswer answer, use_cases_.phones.trace(call.actor, bulk, trace));
     to_proto(answer, *response);
     if (answer.until) to_proto(*answer.until, *response->mutable_until());
-    return {};
-  });
-}
-
-grpc::Status AdminService::AddDigestUsers(grpc::ServerContext* context, const v1::AddDigestUsersRequest* request,
-                                          v1::AddDigestUsersResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const auto generated,
-             use_cases_.digest_users.add(call.actor, take_digest_users(*request), request->hash_only()));
-    for (const service::DigestPassword& user : generated) to_proto(user, *response->add_generated());
-    return {};
-  });
-}
-
-grpc::Status AdminService::SetDigestPassword(grpc::ServerContext* context, const v1::SetDigestPasswordRequest* request,
-                                             v1::SetDigestPasswordResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    const service::DigestPassword user = take_digest_password(*request);
-    CAPF_LET(const Secret generated, use_cases_.digest_users.set_password(call.actor, user, request->hash_only()));
-    response->set_generated(std::string(generated.text()));
-    return {};
-  });
-}
-
-grpc::Status AdminService::ListDigestUsers(grpc::ServerContext* context, const v1::ListDigestUsersRequest* request,
-                                           v1::ListDigestUsersResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
-    CAPF_LET(const std::vector<DigestUser> users, use_cases_.digest_users.list(page));
-    for (const DigestUser& user : users) to_proto(user, *response->add_users());
-    response->set_next_page_token(next_page_token(users, page));
-    return {};
-  });
-}
-
-grpc::Status AdminService::GetDigestUser(grpc::ServerContext* context, const v1::GetDigestUserRequest* request,
-                                         v1::GetDigestUserResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_TRY(check_digest_user(request->name()));
-    CAPF_LET(const service::DigestUserView view, use_cases_.digest_users.show(request->name()));
-    to_proto(view, *response);
-    return {};
-  });
-}
-
-grpc::Status AdminService::RevealDigestPassword(grpc::ServerContext* context,
-                                                const v1::RevealDigestPasswordRequest* request,
-                                                v1::RevealDigestPasswordResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_TRY(check_digest_user(request->name()));
-    CAPF_LET(const Secret password, use_cases_.digest_users.reveal(call.actor, request->name()));
-    response->set_password(std::string(password.text()));
-    return {};
-  });
-}
-
-grpc::Status AdminService::RemoveDigestUser(grpc::ServerContext* context, const v1::RemoveDigestUserRequest* request,
-                                            v1::RemoveDigestUserResponse*) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_TRY(check_digest_user(request->name()));
-    return use_cases_.digest_users.remove(call.actor, request->name());
-  });
-}
-
-grpc::Status AdminService::ExportDigestUsers(grpc::ServerContext* context, const v1::ExportDigestUsersRequest*,
-                                             grpc::ServerWriter<v1::DigestExportRow>* writer) {
-  return guard_.admin_stream(*context, {kService, __func__}, exports_, [&](Stream& stream) -> Status {
-    CAPF_TRY(use_cases_.digest_users.begin_export(stream.actor()));
-    for (std::optional<DigestCursor> at = DigestCursor{}; at;) {
-      CAPF_TRY(stream.pause(std::chrono::milliseconds{0}));
-      CAPF_LET(const service::DigestExportPage page, use_cases_.digest_users.export_page(*at));
-      for (const service::DigestExportRow& row : page.rows) {
-        v1::DigestExportRow out;
-        to_proto(row, out);
-        if (!write_soon(*context, *writer, out)) return fail(Reason::kCallerGone);
-      }
-      at = page.next;
-    }
-    return {};
-  });
-}
-
-grpc::Status AdminService::SetPhoneDigestUser(grpc::ServerContext* context,
-                                              const v1::SetPhoneDigestUserRequest* request,
-                                              v1::SetPhoneDigestUserResponse*) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
-    std::optional<std::string> user;
-    if (!request->user().empty()) user = request->user();
-    if (user) CAPF_TRY(check_digest_user(*user));
-    return use_cases_.digest_users.set_phone(call.actor, device, user);
-  });
-}
-
-grpc::Status AdminService::LoginPhone(grpc::ServerContext* context, const v1::LoginPhoneRequest* request,
-                                      v1::LoginPhoneResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
-    CAPF_TRY(check_digest_user(request->user()));
-    CAPF_LET(const std::string replaced, use_cases_.digest_users.log_in(call.actor, device, request->user()));
-    response->set_replaced(replaced);
-    return {};
-  });
-}
-
-grpc::Status AdminService::LogoutPhone(grpc::ServerContext* context, const v1::LogoutPhoneRequest* request,
-                                       v1::LogoutPhoneResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const DeviceName device, DeviceName::parse(request->device()));
-    CAPF_LET(const std::string user, use_cases_.digest_users.log_out(call.actor, device));
-    response->set_user(user);
-    return {};
-  });
-}
-
-grpc::Status AdminService::AddLine(grpc::ServerContext* context, const v1::AddLineRequest* request,
-                                   v1::AddLineResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const std::vector<DeviceName> devices, devices_from(request->devices()));
-    const service::NewMembers wanted{request->name(), devices, request->allow_mixed()};
-    CAPF_LET(const service::JoinedLine joined, use_cases_.lines.add(call.actor, wanted));
-    to_proto(joined.view, *response->mutable_line());
-    response->set_added(joined.added);
-    return {};
-  });
-}
-
-grpc::Status AdminService::ListLines(grpc::ServerContext* context, const v1::ListLinesRequest* request,
-                                     v1::ListLinesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
-    CAPF_LET(const service::LinesPage found,
-             use_cases_.lines.list({request->mixed(), request->mixed_in_effect()}, page));
-    for (const service::LineView& view : found.lines) to_proto(view, *response->add_lines());
-    if (found.next) response->set_next_page_token(std::to_string(*found.next));
-    return {};
-  });
-}
-
-grpc::Status AdminService::GetLine(grpc::ServerContext* context, const v1::GetLineRequest* request,
-                                   v1::GetLineResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_TRY(check_line_name(request->name()));
-    CAPF_LET(const service::LineView view, use_cases_.lines.show(request->name()));
-    to_proto(view, *response->mutable_line());
-    for (const LineMember& member : view.members) to_proto(member, *response->add_devices());
-    return {};
-  });
-}
-
-grpc::Status AdminService::RemoveLine(grpc::ServerContext* context, const v1::RemoveLineRequest* request,
-                                      v1::RemoveLineResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_TRY(check_line_name(request->name()));
-    std::vector<DeviceName> devices;
-    if (!request->devices().empty()) {
-      CAPF_LET(devices, devices_from(request->devices()));
-    }
-    CAPF_LET(const int removed, use_cases_.lines.remove(call.actor, request->name(), devices));
-    response->set_removed(removed);
     return {};
   });
 }
@@ -818,73 +545,6 @@ grpc::Status AdminService::RemoveAnchor(grpc::ServerContext* context, const v1::
   });
 }
 
-grpc::Status AdminService::AddTrustedParty(grpc::ServerContext* context, const v1::AddTrustedPartyRequest* request,
-                                           v1::AddTrustedPartyResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const TrustedParty party, trusted_party_from(*request));
-    CAPF_LET(const bool changed, use_cases_.calls.trust(call.actor, party));
-    response->set_changed(changed);
-    return {};
-  });
-}
-
-grpc::Status AdminService::ListTrustedParties(grpc::ServerContext* context,
-                                              const v1::ListTrustedPartiesRequest* request,
-                                              v1::ListTrustedPartiesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
-    CAPF_LET(const std::vector<TrustedParty> parties, use_cases_.calls.trusted(page));
-    for (const TrustedParty& party : parties) to_proto(party, *response->add_parties());
-    response->set_next_page_token(next_page_token(parties, page));
-    return {};
-  });
-}
-
-grpc::Status AdminService::RemoveTrustedParty(grpc::ServerContext* context,
-                                              const v1::RemoveTrustedPartyRequest* request,
-                                              v1::RemoveTrustedPartyResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const CallParty party, parse_party(request->party()));
-    CAPF_LET(const TrustedParty removed, use_cases_.calls.distrust(call.actor, party));
-    to_proto(removed, *response->mutable_party());
-    return {};
-  });
-}
-
-grpc::Status AdminService::AddTrustedCertificate(grpc::ServerContext* context,
-                                                 const v1::AddTrustedCertificateRequest* request,
-                                                 v1::AddTrustedCertificateResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const auto wanted, trusted_certificate_from(*request));
-    CAPF_LET(const auto added, use_cases_.trusted_certificates.add(call.actor, wanted));
-    to_proto(added.certificate, *response->mutable_certificate());
-    for (const std::string& warning : added.warnings) response->add_warnings(warning);
-    return {};
-  });
-}
-
-grpc::Status AdminService::ListTrustedCertificates(grpc::ServerContext* context,
-                                                   const v1::ListTrustedCertificatesRequest* request,
-                                                   v1::ListTrustedCertificatesResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
-    CAPF_LET(const std::vector<TrustedCertificate> certificates, use_cases_.trusted_certificates.list(page));
-    for (const TrustedCertificate& certificate : certificates) to_proto(certificate, *response->add_certificates());
-    response->set_next_page_token(next_page_token(certificates, page));
-    return {};
-  });
-}
-
-grpc::Status AdminService::RemoveTrustedCertificate(grpc::ServerContext* context,
-                                                    const v1::RemoveTrustedCertificateRequest* request,
-                                                    v1::RemoveTrustedCertificateResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const TrustedCertificate removed, use_cases_.trusted_certificates.remove(call.actor, request->sha256()));
-    to_proto(removed, *response->mutable_certificate());
-    return {};
-  });
-}
-
 grpc::Status AdminService::AddAdministrator(grpc::ServerContext* context, const v1::AddAdministratorRequest* request,
                                             v1::AddAdministratorResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
@@ -932,20 +592,6 @@ grpc::Status AdminService::RecoverSite(grpc::ServerContext* context, const v1::R
     CAPF_LET(const service::Confirmed confirmed, confirmed_from(*request));
     CAPF_LET(const service::Recovered recovered, use_cases_.recovery.run(call.actor, confirmed));
     to_proto(recovered, *response);
-    return {};
-  });
-}
-
-grpc::Status AdminService::SetSecurityMode(grpc::ServerContext* context, const v1::SetSecurityModeRequest* request,
-                                           v1::SetSecurityModeResponse* response) {
-  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
-    CAPF_LET(const SiteMode mode, site_mode_from(request->mode()));
-    CAPF_LET(const service::SiteModeEffect effect, request->dry_run()
-                                                       ? use_cases_.profiles.check_site_mode(mode)
-                                                       : use_cases_.profiles.set_site_mode(call.actor, mode));
-    response->set_mode(std::string(to_string(request->dry_run() ? effect.before : mode)));
-    response->set_secure(effect.secure);
-    response->set_changes(effect.changes);
     return {};
   });
 }

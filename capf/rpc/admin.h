@@ -5,7 +5,7 @@
 
 namespace capf::rpc {
 
-/// The methods of administrators.
+/// The methods of administrators; most parts have theirs in an admin_<part>.cc.
 class AdminService final : public v1::AdminService::Service {
  public:
   AdminService(Guard& guard, const UseCases& use_cases) : guard_(guard), use_cases_(use_cases) {}
@@ -177,6 +177,8 @@ class AdminService final : public v1::AdminService::Service {
                          v1::ListAuditResponse* response) override;
 
  private:
+  static constexpr std::string_view kService = "capf.v1.AdminService/";
+
   Guard& guard_;
   const UseCases& use_cases_;
   Limiter exports_{{.running = 2}};

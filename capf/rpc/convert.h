@@ -59,7 +59,6 @@ Result<Page> from_proto(const v1::PageRequest& page);
 /// Of a list by name: the token is the last name.
 Result<PhonePage> phone_page_from(const v1::PageRequest& page);
 /// Errors: INVALID_KEY_POLICY, INVALID_REQUEST.
-/// Errors: INVALID_KEY_POLICY, INVALID_REQUEST.
 Result<SaidKey> from_proto(const v1::KeyPolicy& key);
 // Errors of these: INVALID_REQUEST, also for UNSPECIFIED.
 Result<OperationKind> from_proto(v1::OperationKind kind);
@@ -120,6 +119,7 @@ Result<service::NewProfile> profile_from(const v1::AddProfileRequest& request);
 Result<ProfileChange> change_from(const v1::SetProfileRequest& request);
 Result<service::OwnChange> change_from(const v1::ChangePhoneSettingsRequest& request);
 /// Errors: INVALID_REQUEST.
+Result<DeviceMode> mode_from(const std::string& text);
 Result<SiteMode> site_mode_from(const std::string& text);
 /// Of TracePhone and TracePhones. Errors: INVALID_TIME.
 template <class Request>

@@ -2,13 +2,12 @@
 #include <utility>
 
 #include "capf/rpc/convert.h"
+#include "capf/rpc/convert_field.h"
 
 namespace capf::rpc {
 namespace {
 
 constexpr std::size_t kLongestCipher = 64;
-
-tl::unexpected<Error> malformed(std::string message) { return fail(Reason::kInvalidRequest, std::move(message)); }
 
 /// A word, or nothing for an empty text. Errors: INVALID_REQUEST, with `words`.
 template <class Value>

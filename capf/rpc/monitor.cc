@@ -55,9 +55,7 @@ grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1
       server->set_name(each.name);
       to_proto(each.seen_at, *server->mutable_seen_at());
     }
-    const service::MixedCount mixed = use_cases_.line_survey.last();
-    response->set_mixed_lines(mixed.mixed);
-    response->set_lines_mixed_in_effect(mixed.in_effect);
+    for (const std::string& warning : use_cases_.line_survey.warnings()) response->add_warnings(warning);
     CAPF_LET(const std::vector<std::string> warnings, use_cases_.monitor.warnings());
     for (const std::string& warning : warnings) response->add_warnings(warning);
     return {};

@@ -339,4 +339,17 @@ MixedCount LineSurvey::last() const {
   return last_;
 }
 
+std::vector<std::string> LineSurvey::warnings() const {
+  const MixedCount mixed = last();
+  std::vector<std::string> warnings;
+  const auto add = [&](std::int64_t count, const char* how) {
+    if (count == 0) return;
+    warnings.push_back(std::to_string(count) + (count == 1 ? " shared line has" : " shared lines have") +
+                       " encrypted devices and others " + how + ", see 'capfctl line list --mixed'");
+  };
+  add(mixed.mixed, "by their profiles");
+  add(mixed.in_effect, "in effect");
+  return warnings;
+}
+
 }  // namespace capf::service

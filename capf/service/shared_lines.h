@@ -121,6 +121,8 @@ class LineSurvey {
   Status look();
   /// As of the last time that it had looked at all of them.
   MixedCount last() const;
+  /// The same in sentences; none where no line is mixed.
+  std::vector<std::string> warnings() const;
 
  private:
   SharedLines& lines_;

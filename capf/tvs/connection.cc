@@ -3,13 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-// The frames of Asio's coroutines have an operator new and an operator delete of their own, which belong together. g++
-// 12 inlines the first down to the global one, leaves the other a call, and takes the pair for a mismatch: its bug
-// 109224.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-
 namespace capf::tvs {
 namespace {
 
@@ -21,11 +14,6 @@ using SteadyClock = net::asio::steady_timer::clock_type;
 /// How long the phone may take to close after the answer.
 constexpr std::chrono::milliseconds kGoodbye{3000};
 constexpr std::chrono::milliseconds kGoodbyeInHaste{300};
-/// How long a handshake may hold its place while the server waits for the phone: far longer than the server's part of
-/// it takes.
-constexpr std::chrono::milliseconds kPromptly{100};
-/// How long a phone may wait in line for its handshake.
-constexpr std::chrono::seconds kInLine{30};
 /// The age at which a connection gives way where there is no room for others: an honest phone has asked by then.
 constexpr std::chrono::milliseconds kGivesWay{5000};
 
@@ -35,7 +23,7 @@ net::ConnectionLimits limits_of(const ListenerSettings& settings) {
   const auto all = static_cast<std::size_t>(settings.connections);
   const auto of_one = static_cast<std::size_t>(settings.connections_per_address);
   // Every wait has an end of its own; this is their sum.
-  const Duration longest = 2 * settings.handshake + kInLine + 2 * settings.question + kGoodbye;
+  const Duration longest = 2 * settings.handshake + net::kInLine + 2 * settings.question + kGoodbye;
   return {.all = all,
           .of_one = of_one,
           .strangers = all,
@@ -97,7 +85,7 @@ void Hall::count(std::string_view question, std::string_view outcome) const {
 }
 
 Connection::Connection(net::tcp::socket socket, net::Connections::Place place, const Address& peer, Hall& hall,
-                       Worker& worker)
+                       net::Worker& worker)
     : place_(std::move(place)),
       peer_(peer),
       hall_(hall),
@@ -145,25 +133,8 @@ net::asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
 }
 
 net::asio::awaitable<bool> Connection::shake_hands() {
-  const Duration patience = hall_.settings.handshake;
-  End end = co_await stream_.wait_for_hello(after(patience));
-  if (end == End::kDone) {
-    if (!co_await worker_.places.take(peer_.block(), after(kInLine))) co_return false;
-    struct Place {
-      Connection& connection;
-      explicit Place(Connection& who) : connection(who) { ++connection.hall_.handshakes; }
-      ~Place() {
-        --connection.hall_.handshakes;
-        connection.worker_.places.give();
-      }
-    };
-    {
-      const Place place(*this);
-      end = co_await stream_.accept(after(kPromptly));
-    }
-    // A slow client keeps only its own place; give it the rest of its time.
-    if (end == End::kTimeout) end = co_await stream_.accept(after(patience));
-  }
+  const End end =
+      co_await net::shake_hands(stream_, worker_.places, peer_.block(), hall_.settings.handshake, hall_.handshakes);
   if (end != End::kDone) {
     log_debug("tvs.handshake_failed",
               {{"peer", peer_.to_string()}, {"cause", end == End::kTimeout ? "too late" : stream_.fault()}});

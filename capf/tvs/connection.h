@@ -7,23 +7,15 @@
 
 #include "capf/base/log.h"
 #include "capf/net/connections.h"
-#include "capf/net/places.h"
+#include "capf/net/crew.h"
+#include "capf/net/handshake.h"
 #include "capf/net/stream.h"
-#include "capf/net/threads.h"
 #include "capf/tvs/dialogue.h"
 #include "capf/tvs/listener.h"
 
 // The parts of the listener: one connection, and the state that all of them share.
 
 namespace capf::tvs {
-
-/// One thread and the connections that live on it.
-struct Worker {
-  explicit Worker(int handshakes) : places(handshakes), threads(1) {}
-
-  net::Places places;  ///< outlives the connections, which end with the threads' context at the latest
-  net::IoThreads threads;
-};
 
 class Connection;
 
@@ -63,7 +55,8 @@ class Hall {
 /// One connection from its first octet to its end. It keeps itself alive while it runs.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(net::tcp::socket socket, net::Connections::Place place, const Address& peer, Hall& hall, Worker& worker);
+  Connection(net::tcp::socket socket, net::Connections::Place place, const Address& peer, Hall& hall,
+             net::Worker& worker);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -84,7 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::Connections::Place place_;  ///< first member, so destroyed last: when the place is left, the connection is gone
   const Address peer_;
   Hall& hall_;
-  Worker& worker_;
+  net::Worker& worker_;
   net::TlsStream stream_;
   Bytes arrived_;
   bool asking_ = false;

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <variant>
 
-#include "capf/base/bytes.h"
+#include "capf/base/element.h"
 
 // The outer form of the Trust Verification Service's protocol: what `capf/tvs/README.md` calls a message, before its
 // elements are interpreted. Without copies or exceptions.
@@ -44,25 +44,6 @@ using Taken = std::variant<More, Frame, Malformed>;
 /// The message at the front of `data`; octets behind it are ignored.
 /// @param longest more octets of elements than these are malformed as soon as the header says so.
 Taken take_frame(BytesView data, std::size_t longest = kLongestElements);
-
-struct Element {
-  std::uint8_t tag = 0;
-  BytesView value;
-};
-
-/// Walks over the elements of a message, in their order.
-class ElementReader {
- public:
-  explicit ElementReader(BytesView elements) : rest_(elements) {}
-
-  /// The next one; nothing at the end, and where the next one runs past the end: then broken() is true.
-  std::optional<Element> next();
-  bool broken() const { return broken_; }
-
- private:
-  BytesView rest_;
-  bool broken_ = false;
-};
 
 /// One message, element by element.
 class FrameWriter {

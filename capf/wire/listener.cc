@@ -1,37 +1,18 @@
 #include "capf/wire/listener.h"
 
-#include <algorithm>
-#include <thread>
 #include <utility>
 
-#include "capf/base/log.h"
-#include "capf/net/acceptor.h"
 #include "capf/net/descriptors.h"
 #include "capf/wire/connection.h"
 
 namespace capf::wire {
 namespace {
 
-namespace asio = net::asio;
-using net::tcp;
-
-/// Descriptors for everything else: the database, the other listeners, files.
-constexpr int kOtherDescriptors = 256;
 /// The time for calls of the service that still run when the patience is over; the database has limits of its own.
 constexpr std::chrono::seconds kLastCalls{5};
 
-int io_threads(const ListenerSettings& settings) {
-  return settings.io_threads > 0 ? settings.io_threads
-                                 : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-}
-
 ListenerSettings within_descriptors(ListenerSettings settings) {
-  const std::size_t limit = net::raise_descriptor_limit().now;
-  const int left = static_cast<int>(std::min<std::size_t>(limit, 1 << 24)) - kOtherDescriptors;
-  if (left < settings.connections) {
-    settings.connections = std::max(1, left);
-    log_warning("listener.descriptors", {{"limit", limit}, {"connections", settings.connections}});
-  }
+  settings.connections = net::within_descriptors(settings.connections, "listener.descriptors");
   return settings;
 }
 
@@ -39,11 +20,8 @@ class RunningListener final : public Listener {
  public:
   RunningListener(const ListenerSettings& settings, std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
                   Metrics* metrics)
-      : hall_(within_descriptors(settings), std::move(tls), std::move(open_desk), metrics) {
-    const int threads = io_threads(settings);
-    const int handshakes = std::max(1, settings.handshakes / threads);
-    for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(handshakes));
-  }
+      : hall_(within_descriptors(settings), std::move(tls), std::move(open_desk), metrics),
+        crew_(settings.io_threads, settings.handshakes) {}
   ~RunningListener() override { stop(Duration::zero()); }
 
   Status listen() {
@@ -51,26 +29,22 @@ class RunningListener final : public Listener {
     settings.addresses = hall_.settings.addresses;
     settings.backlog = hall_.settings.backlog;
     settings.proxies = hall_.settings.proxies;
-    CAPF_LET(acceptor_, net::Acceptor::listen(workers_.front()->threads.context(), settings, hall_.connections));
-    acceptor_->open([this] { return workers_[next_++ % workers_.size()]->threads.context().get_executor(); },
-                    [this](tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
-                      admit(std::move(socket), std::move(place), peer.address);
-                    });
-    return {};
+    return crew_.listen(
+        settings, hall_.connections,
+        [this](net::tcp::socket socket, net::Connections::Place place, const Address& peer, net::Worker& worker) {
+          std::make_shared<Connection>(std::move(socket), std::move(place), peer, hall_, worker)->start();
+        });
   }
 
-  int port() const override { return acceptor_->port(); }
-  const std::vector<std::string>& addresses() const override { return acceptor_->addresses(); }
+  int port() const override { return crew_.port(); }
+  const std::vector<std::string>& addresses() const override { return crew_.addresses(); }
   void replace(std::shared_ptr<const net::TlsContext> tls) override { hall_.tls.replace(std::move(tls)); }
   ListenerCounts counts() const override { return hall_.counts(); }
 
   void stop(Duration patience) override {
     if (std::exchange(stopped_, true)) return;
     hall_.draining = true;
-    if (acceptor_) acceptor_->close();
-    for (const auto& worker : workers_) {
-      asio::post(worker->threads.context(), [&places = worker->places] { places.close(); });
-    }
+    crew_.close();
     hall_.dismiss(false);
     if (!hall_.connections.wait_until_empty(patience)) {
       hall_.dismiss(true);
@@ -78,27 +52,12 @@ class RunningListener final : public Listener {
     }
     for (auto* const pool : {&hall_.stranger_pool, &hall_.pool, &hall_.record_pool}) pool->stop();
     for (auto* const pool : {&hall_.stranger_pool, &hall_.pool, &hall_.record_pool}) pool->join();
-    for (const auto& worker : workers_) worker->threads.stop();
+    crew_.stop();
   }
 
  private:
-  Worker& worker_of(tcp::socket& socket) const {
-    const auto& context = asio::query(socket.get_executor(), asio::execution::context);
-    const auto found = std::find_if(workers_.begin(), workers_.end(),
-                                    [&](const auto& worker) { return &worker->threads.context() == &context; });
-    CAPF_INVARIANT(found != workers_.end());
-    return **found;
-  }
-
-  void admit(tcp::socket socket, net::Connections::Place place, const Address& peer) {
-    Worker& worker = worker_of(socket);
-    std::make_shared<Connection>(std::move(socket), std::move(place), peer, hall_, worker)->start();
-  }
-
-  Hall hall_;  ///< declared before the workers, whose contexts own the connections
-  std::vector<std::unique_ptr<Worker>> workers_;
-  std::unique_ptr<net::Acceptor> acceptor_;  ///< on the first worker
-  std::size_t next_ = 0;
+  Hall hall_;  ///< declared before the crew, whose contexts own the connections
+  net::Crew crew_;
   bool stopped_ = false;
 };
 

@@ -58,8 +58,6 @@ constexpr std::array kOrder{kReason,         kVersion,    kPassword,        kKey
 // A version 2 softphone's auth response.
 constexpr std::array kOrder2{kVersion, kPassword, kDeviceName, kReason};
 
-std::size_t read_16(BytesView data, std::size_t at) { return static_cast<std::size_t>(data[at]) << 8 | data[at + 1]; }
-
 std::array<std::uint8_t, 2> write_16(std::size_t value) {
   return {static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
 }

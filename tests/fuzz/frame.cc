@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CAPF_INVARIANT(frame->size() <= size);
   capf::Bytes again;
   FrameWriter writer(again, frame->command, frame->session_id);
-  ElementReader reader(frame->elements);
+  capf::ElementReader reader(frame->elements);
   while (const auto element = reader.next()) writer.put(element->tag, element->value);
   CAPF_INVARIANT(writer.finish());
   CAPF_INVARIANT(reader.broken() || std::equal(again.begin(), again.end(), input.begin()));

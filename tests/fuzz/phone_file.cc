@@ -18,7 +18,7 @@ void check_parts(BytesView file, const files::Parts& parts) {
 void check_list(BytesView file, files::ListKind kind) {
   const auto list = files::read_trust_list(file, kind);
   if (!list) return;
-  CAPF_INVARIANT(list->records.at(list->signer).role == files::Role::kSast);
+  CAPF_INVARIANT(list->records.at(list->signer).role == TrustRole::kSast);
   CAPF_INVARIANT(list->records[list->signer].certificate->serial() == list->header.serial);
   CAPF_INVARIANT(files::follows(*list, *list));
   for (const files::Record& record : list->records) {

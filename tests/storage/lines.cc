@@ -355,13 +355,17 @@ TEST_CASE("lines are listed in pages, and counted in parts") {
   service::LineSurvey survey(site.lines);
   must(survey.look());
   CHECK(survey.last().mixed == 0);  // it has not looked at all of them
+  CHECK(survey.warnings().empty());
   for (int i = 0; i < 2; ++i) must(survey.look());
   CHECK(survey.last().mixed == 357);
   CHECK(survey.last().in_effect == 357);
+  CHECK(survey.warnings().size() == 2);
   must(site.phones.block(site.administrator, phones[0]));
   for (int i = 0; i < 3; ++i) must(survey.look());
   CHECK(survey.last().mixed == 357);
   CHECK(survey.last().in_effect == 0);
+  CHECK(survey.warnings() == std::vector<std::string>{"357 shared lines have encrypted devices and others by their "
+                                                      "profiles, see 'capfctl line list --mixed'"});
 }
 
 TEST_CASE("of two administrators who add an encrypted device and another one at once, one is refused") {

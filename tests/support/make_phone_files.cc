@@ -9,7 +9,6 @@ using namespace capf;
 using files::Digest;
 using files::Listed;
 using files::ListKind;
-using files::Role;
 
 namespace {
 
@@ -37,27 +36,29 @@ class Maker {
   }
 
   void make_lists() {
-    const std::vector<Listed> itl{data_.listed("sast_a", {Role::kSast}), data_.listed("sast_b", {Role::kSast}),
-                                  data_.listed("tftp", {Role::kTftp}),   data_.listed("tftp_ec", {Role::kTftp}),
-                                  data_.listed("tvs", {Role::kTvs}),     data_.listed("app_521", {Role::kAppServer}),
-                                  data_.listed("capf", {Role::kCapf})};
+    const std::vector<Listed> itl{
+        data_.listed("sast_a", {TrustRole::kSast}), data_.listed("sast_b", {TrustRole::kSast}),
+        data_.listed("tftp", {TrustRole::kTftp}),   data_.listed("tftp_ec", {TrustRole::kTftp}),
+        data_.listed("tvs", {TrustRole::kTvs}),     data_.listed("app_521", {TrustRole::kAppServer}),
+        data_.listed("capf", {TrustRole::kCapf})};
     list("ITL-sha512.tlv", {ListKind::kItl, Digest::kSha512, true, now_}, itl, list_signer_);
     list("ITL-sha1.tlv", {ListKind::kItl, Digest::kSha1, false, now_}, itl, list_signer_);
 
-    Listed server = data_.listed("ccm", {Role::kCcmTftp});
+    Listed server = data_.listed("ccm", {TrustRole::kCcmTftp});
     server.dns = "sip.example.org";
     server.address = files::Ipv4{192, 0, 2, 11};
-    std::vector<Listed> ctl{data_.listed("sast_a", {Role::kSast}), data_.listed("capf", {Role::kCapf}), server};
+    std::vector<Listed> ctl{data_.listed("sast_a", {TrustRole::kSast}), data_.listed("capf", {TrustRole::kCapf}),
+                            server};
     list("CTL-mixed.tlv", {ListKind::kCtl, Digest::kSha512, false, now_}, ctl, list_signer_);
     ctl.back().certificate.clear();
     list("CTL-nonsecure.tlv", {ListKind::kCtl, Digest::kSha512, false, now_}, ctl, list_signer_);
 
     const test::Signatory large(data_, "sast_4096");
     list("ITL-4096.tlv", {ListKind::kItl, Digest::kSha512, false, now_},
-         {data_.listed("sast_4096", {Role::kSast}), data_.listed("capf", {Role::kCapf})}, large);
+         {data_.listed("sast_4096", {TrustRole::kSast}), data_.listed("capf", {TrustRole::kCapf})}, large);
 
-    std::vector<Listed> many{data_.listed("sast_a", {Role::kSast}), data_.listed("capf", {Role::kCapf})};
-    while (many.size() < files::kMostListed) many.push_back(data_.listed("app_ec", {Role::kAppServer}));
+    std::vector<Listed> many{data_.listed("sast_a", {TrustRole::kSast}), data_.listed("capf", {TrustRole::kCapf})};
+    while (many.size() < files::kMostListed) many.push_back(data_.listed("app_ec", {TrustRole::kAppServer}));
     list("ITL-38.tlv", {ListKind::kItl, Digest::kSha512, false, now_}, many, list_signer_);
   }
 

@@ -39,9 +39,7 @@ class PhoneFiles {
   std::unique_ptr<ca::SigningKey> key(const std::string& name) const {
     return ca::decrypt_key(octets("certs/" + name + ".key"), Secret()).value();
   }
-  files::Listed listed(const std::string& name, std::vector<files::Role> roles) const {
-    return {der(name), std::move(roles)};
-  }
+  files::Listed listed(const std::string& name, TrustRoles roles) const { return {der(name), std::move(roles)}; }
 
  private:
   std::filesystem::path folder_;

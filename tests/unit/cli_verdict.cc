@@ -134,19 +134,6 @@ TEST_CASE("a server that another one misses is a warning, told once") {
         "2030-01-01T00:00:00Z | serving=2;;;0;2");
 }
 
-TEST_CASE("mixed lines are a warning, those by profiles and those in effect apart") {
-  CHECK(judge_health({{.address = "a:1", .status = "SERVING", .why = {}, .mixed_lines = 1}}, false).line() ==
-        "CAPF HEALTH WARNING - the server says SERVING; 1 shared line has encrypted devices and others by their "
-        "profiles, see 'capfctl line list --mixed' | serving=1;;;0;1");
-  const Verdict two = judge_health({{.address = "a:1", .status = "SERVING", .why = {}, .lines_mixed_in_effect = 2},
-                                    {.address = "b:2", .status = "SERVING", .why = {}, .lines_mixed_in_effect = 3}},
-                                   false);
-  CHECK(two.level == Level::kWarning);
-  CHECK(two.words ==
-        "2 of 2 servers serve; 3 shared lines have encrypted devices and others in effect, see 'capfctl line list "
-        "--mixed'");
-}
-
 TEST_CASE("what a server warns of is a warning, told once") {
   const std::vector<std::string> warnings{"1 phone asks for digest and has no digest user"};
   CHECK(judge_health({{.address = "a:1", .status = "SERVING", .why = {}, .warnings = warnings},
