@@ -4,6 +4,8 @@
 #include <string_view>
 #include <tuple>
 
+#include "storage/modes.h"
+
 namespace capf::storage {
 namespace {
 
@@ -54,22 +56,21 @@ const Statement kLook{
     "$4::bytea[] as certificates) "
     "select a.place, d.id is not null or i.id is not null or t.id is not null, "
     "a.kind = 'device' and d.id is null and exists (select from phones where device = a.name), "
-    "t.level, c.state, (select mode from site_security where only_one), d.device, d.mode, d.blocked, d.lsc, d.good_mic "
+    "t.level, c.state, " +
+        site_mode() +
+        ", d.device, d.mode, d.blocked, d.lsc, d.good_mic "
     "from given g cross join lateral unnest(g.kinds, g.names, g.answered_by, g.certificates) with ordinality "
     "as a (kind, name, answered_by, certificate, place) "
     "left join trusted_parties t on t.kind = a.kind and t.name = a.name "
     "left join lines i on a.kind = 'line' and i.name = a.name "
     "left join lateral (select min(p.id) as id, min(p.device) as device, r.mode, p.blocked_at is not null as blocked, "
-    "case when l.lsc = 'valid' and l.not_after <= now() then 'expired' else coalesce(l.lsc, 'none') end as lsc, "
-    "coalesce(r.settings->>'allow_mic' = 'on' and m.sha256 = p.mic_sha256 "
-    "and m.not_before <= now() and m.not_after > now() "
-    "and not exists (select from blocked_certificates b where b.sha256 = m.sha256), false) as good_mic "
+        lsc_status("l") + " as lsc, " + allows_mic("r") + " and " + mic_is_good("p") +
+        " as good_mic "
     "from (select id from phones where a.kind = 'device' and device = a.name and removed_at is null "
     "union all select phone_id from line_members where line_id = i.id) w "
     "join phones p on p.id = w.id and p.removed_at is null and (a.answered_by is null or p.device = a.answered_by) "
     "join profiles r on r.id = p.profile_id "
     "left join phone_lscs l on l.phone_id = p.id "
-    "left join phone_mics m on m.phone_id = p.id "
     "group by 3, 4, 5, 6) d on true "
     "left join lateral (select case "
     "when exists (select from blocked_certificates b where b.sha256 = a.certificate) then 'blocked' "
