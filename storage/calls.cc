@@ -96,6 +96,18 @@ const Statement kTrust{"calls_trust",
                        "where t.level <> excluded.level"};
 const Statement kDistrust{
     "calls_distrust", "delete from trusted_parties where kind = $1::text and name = $2::text returning " + kTrusted};
+// A level that is not on record says that it is not trusted at all.
+const Statement kWithdraw{
+    "calls_withdraw",
+    "with given as materialized (select j->>'kind' as kind, j->>'name' as name, j->>'level' as level "
+    "from (select $1::text::jsonb as j) r), "
+    "lowered as (update trusted_parties t set level = g.level, changed_at = now(), changed_by = $2::text from given g "
+    "where t.kind = g.kind and t.name = g.name and g.level = 'authenticated' and t.level = 'encrypted' "
+    "returning t.id, t.kind, t.name, t.level), "
+    "gone as (delete from trusted_parties t using given g where t.kind = g.kind and t.name = g.name and "
+    "g.level is null returning t.id, t.kind, t.name) "
+    "select id, kind, name, level, microseconds(now()), $2::text from lowered union all "
+    "select id, kind, name, 'nonsecure', microseconds(now()), $2::text from gone"};
 const Statement kListTrusted{
     "calls_list_trusted",
     "select " + kTrusted + " from trusted_parties where id > $1::bigint order by id limit $2::int"};
@@ -142,6 +154,10 @@ Result<bool> Calls::trust(const TrustedParty& party) {
 
 Result<std::optional<TrustedParty>> Calls::distrust(PartyKind kind, const std::string& name) {
   return session_.first(kDistrust, Parameters(to_string(kind), name), read_trusted);
+}
+
+Result<std::optional<TrustedParty>> Calls::withdraw(const std::string& row, const std::string& by) {
+  return session_.first(kWithdraw, Parameters(row, by), read_trusted);
 }
 
 Result<std::vector<TrustedParty>> Calls::list_trusted(const Page& page) {

@@ -92,7 +92,7 @@ const Statement kCountWithOwn{"profiles_count_with_own",
 // The values by which check_combination() refuses any phone, as the index phone_settings_kinds has them.
 std::string kind_of(const std::string& settings) {
   std::string values;
-  for (const char* name : {"digest", "encrypted_config", "key_order", "protocol", "transport"}) {
+  for (const char* name : {"digest", "encrypted_config", "key_order", "transport"}) {
     values.append(values.empty() ? "" : ", ").append(settings).append(" ->> '").append(name).append("'");
   }
   return "(array[" + values + "])";

@@ -106,10 +106,11 @@ struct Consequence {
   std::string_view words;
 };
 
-// The guides say these, but for those of auth, digest and the two overrides, which are about this product.
+// The guides say these, but for those of auth, renewal, digest and the two overrides, which are about this product.
 constexpr Consequence kConsequences[] = {
     {"auth", "null", "whoever comes first from an allowed network gets the LSC"},
     {"digest", "on", "phones without a digest user do not register"},
+    {"renewal", "scheduled", "this version schedules no renewal by itself: schedule an install before the LSC ends"},
     {"file_digest", "sha512", "phones that do not know SHA-512 stop working with what is signed with it"},
     {"allow_mic", "on", "a phone without an LSC is secure by a certificate that its maker alone can revoke"},
     {"allow_secrets_in_clear", "on", "anybody on the network can read the passwords in the phones' files"},

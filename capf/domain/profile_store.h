@@ -43,7 +43,7 @@ struct OwnKind {
   std::string device;         ///< its name
   Settings settings;          ///< its own
 };
-inline constexpr int kMostOwnKinds = 600;  ///< more than there are combinations of these values
+inline constexpr int kMostOwnKinds = 200;  ///< more than there are combinations of these values
 
 class ProfileStore {
  public:

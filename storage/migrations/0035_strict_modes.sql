@@ -51,7 +51,7 @@ create trigger blocked_certificates_changed_mode after insert or delete on block
 -- a row of a version before, until the step below.
 alter table phone_settings add column profile_id bigint;
 
-create function take_profile() returns trigger language plpgsql as $$
+create function take_profile() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   new.profile_id := (select profile_id from phones where id = new.phone_id);
   return new;
@@ -71,7 +71,7 @@ update phone_settings s set profile_id = p.profile_id from phones p
   where p.id = s.phone_id and s.profile_id is null;
 
 create index concurrently phone_settings_kinds on phone_settings (profile_id, (array[settings ->> 'digest',
-  settings ->> 'encrypted_config', settings ->> 'key_order', settings ->> 'protocol', settings ->> 'transport']));
+  settings ->> 'encrypted_config', settings ->> 'key_order', settings ->> 'transport']));
 
 -- Trust that was taken away: a trunk or a bridge, also as far as its level is lower, and a certificate of others. An
 -- older dump does not bring it back where a server has seen it go.
