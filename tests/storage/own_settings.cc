@@ -89,12 +89,12 @@ TEST_CASE("a change that a profile's phones cannot follow with their own values 
        {.set = {{"models", "CP-7940"}}},
        Reason::kModelCannot,
        "a CP-7940 cannot open encrypted files (encrypted_config)"},
-      {"a value that hid the phone's is taken away",
-       {{"key_order", "rsa"}, {"encrypted_config", "off"}},
-       {{"encrypted_config", "on"}},
-       {.set = {{"key_order", "ec"}}, .unset = {"encrypted_config"}},
-       Reason::kEncryptedConfigNeedsRsa,
-       "encrypted_config needs phones with RSA keys, but key_order is ec"},
+      {"a secure mode with another change beside an own transport",
+       {{"protocol", "sccp"}},
+       {{"transport", "tcp"}},
+       {.mode = DeviceMode::kAuthenticated, .unset = {"protocol"}},
+       Reason::kSettingsConflict,
+       "transport is set, but a phone that is authenticated always has TLS"},
   };
   OwnSite site;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -157,7 +157,8 @@ TEST_CASE("a value of a phone's own waits for a change of profiles, and is judge
       const auto answer = site.set_own(devices, {{"key_order", "ec"}});
       if (!answer) reason = answer.error().reason;
     });
-    while (site.value_now("select count(*) from pg_locks where not granted and locktype = 'advisory'") == "0") {
+    while (site.value_now("select count(*) from pg_locks where not granted and locktype = 'advisory' and "
+                          "database = (select oid from pg_database where datname = current_database())") == "0") {
     }
     return {};
   }));
