@@ -57,11 +57,12 @@ const Statement kPhones{
     "select p.id, p.device, p.model, p.profile_id, p.blocked_at is not null, " + lsc_status("l") + ", " +
         mic_is_good("p") +
         ", coalesce(o.kind = 'install' or o.kind = 'upgrade', false), "
-        "coalesce(o.auth = 'string', false), " +
+        "coalesce(o.auth = 'string', false), "
+        "coalesce((o.kind = 'install' or o.kind = 'upgrade') and o.key_order = 'ec', false), " +
         settings_lines("w.settings") +
         ", coalesce(c.der, '') from phones p left join phone_lscs l on l.phone_id = p.id "
         "left join phone_settings w on w.phone_id = p.id "
-        "left join lateral (select kind, auth from operations where phone_id = p.id and finished_at is null limit 1) o "
+        "left join lateral (select kind, auth, key_order from operations where phone_id = p.id and finished_at is null limit 1) o "
         "on true left join lateral (select der from certificates where $2::boolean and phone_id = p.id and "
         "kind = 'lsc' and confirmed_at is not null order by phone_id desc, id desc limit 1) c on true "
         "where p.id = any ($1::bigint[]) and p.removed_at is null order by p.device || ''"};
@@ -129,6 +130,7 @@ ProfiledPhone read_phone(Columns& columns) {
   phone.mic_in_time = columns.boolean();
   phone.install_open = columns.boolean();
   phone.string_open = columns.boolean();
+  phone.ec_open = columns.boolean();
   phone.settings = read_settings(columns);
   phone.lsc_der = columns.bytes();
   return phone;

@@ -166,7 +166,8 @@ Result<int> add(const Arguments& arguments, Connection& server) {
   CAPF_LET(auto users, wanted_users(arguments));
   if (const auto why = misused(arguments, users)) return report_usage(*why);
   const std::string passwords = arguments.text("--passwords");
-  if (!passwords.empty() && std::filesystem::symlink_status(passwords).type() != std::filesystem::file_type::not_found) {
+  std::error_code error;
+  if (!passwords.empty() && std::filesystem::exists(std::filesystem::symlink_status(passwords, error))) {
     return fail(Reason::kInvalidRequest, passwords + " is there already: name a new file");
   }
   std::size_t skipped = 0;

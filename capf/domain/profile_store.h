@@ -27,6 +27,7 @@ struct ProfiledPhone {
   bool mic_in_time = false;
   bool install_open = false;
   bool string_open = false;
+  bool ec_open = false;
   Settings settings{};  ///< its own
 };
 

@@ -129,7 +129,8 @@ PhoneAbilities abilities_of(const ProfiledPhone& phone) {
           .lsc_key = key_of(phone),
           .good_mic = phone.mic_in_time,
           .install_open = phone.install_open,
-          .string_open = phone.string_open};
+          .string_open = phone.string_open,
+          .ec_open = phone.ec_open};
 }
 
 /// A phone as it would be.

@@ -218,7 +218,10 @@ TEST_CASE("a trunk or bridge counts as far as the site trusts it, and each chang
   CHECK(site.says(trunk) == "authenticated");
   CHECK(refused(trust(trunk, DeviceMode::kNonsecure)) == Reason::kInvalidRequest);
   CHECK(refused(trust(phone("SEP1"), DeviceMode::kEncrypted)) == Reason::kInvalidRequest);
-  CHECK(refused(trust({PartyKind::kTrunk, ""}, DeviceMode::kEncrypted)) == Reason::kInvalidRequest);
+  for (const std::string& name : {std::string(), std::string("a\nb"), std::string("a\0b", 3), std::string(65, 'x')}) {
+    CAPTURE(name);
+    CHECK(refused(trust({PartyKind::kTrunk, name}, DeviceMode::kEncrypted)) == Reason::kInvalidRequest);
+  }
 
   const auto first = must(site.calls.trusted({.after = 0, .limit = 1}));
   REQUIRE(first.size() == 1);

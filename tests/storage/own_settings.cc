@@ -188,3 +188,21 @@ TEST_CASE("an EC key alone is not scheduled for a phone with encrypted files, an
   request.key.order = KeyOrder::kEcRsa;
   CHECK(must(site.operations.schedule(site.administrator, request)).operations.size() == 1);
 }
+
+TEST_CASE("files are not encrypted for a phone whose open operation installs an EC key alone") {
+  OwnSite site;
+  site.add_profile("sealed", {{"encrypted_config", "on"}});
+  const DeviceName device = site.add_phone("SEP1");
+  service::ScheduleRequest request;
+  request.devices = {device};
+  request.key.order = KeyOrder::kEc;
+  must(site.operations.schedule(site.administrator, request));
+  const auto apply = [&] {
+    return site.profiles.apply(site.administrator, Role::kAdmin, OwnSite::bulk_of({device}),
+                               {.profile = "sealed", .anyway = true});
+  };
+  CHECK(refused(apply()) == Reason::kEncryptedConfigNeedsRsa);
+  CHECK(refused(site.set_own({device}, {{"encrypted_config", "on"}})) == Reason::kEncryptedConfigNeedsRsa);
+  must(site.operations.cancel(site.administrator, device));
+  CHECK(must(apply()).changed == 1);
+}

@@ -388,6 +388,7 @@ TEST_CASE("a phone is found with its open operation and the LSC that it uses") {
     const auto look = [&] { return good(tx.profiles().phones(Ids{operation.phone_id}, true)).at(0); };
     CHECK(look().install_open);
     CHECK(look().string_open);
+    CHECK_FALSE(look().ec_open);
     CHECK(look().lsc_der.empty());
     CHECK(look().lsc == LscStatus::kNone);
     written(tx, operation.phone_id,

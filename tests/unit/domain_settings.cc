@@ -626,6 +626,12 @@ TEST_CASE("what this phone cannot do is refused with its name") {
        {{"encrypted_config", "on"}},
        [](auto& p) { p.lsc_key = Key::kUnknown; },
        {}},
+      {"encrypted files, an EC key that is scheduled",
+       kEncrypted,
+       {{"encrypted_config", "on"}},
+       [](auto& p) { p.ec_open = true; },
+       {Reason::kEncryptedConfigNeedsRsa}},
+      {"an EC key that is scheduled without encrypted files", kEncrypted, {}, [](auto& p) { p.ec_open = true; }, {}},
       {"EC without encrypted files", kEncrypted, {}, [](auto& p) { p.lsc_key = Key::kEc; }, {}},
 
       {"settings off while a string is awaited",
