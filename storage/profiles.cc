@@ -62,7 +62,8 @@ const Statement kPhones{
         settings_lines("w.settings") +
         ", coalesce(c.der, '') from phones p left join phone_lscs l on l.phone_id = p.id "
         "left join phone_settings w on w.phone_id = p.id "
-        "left join lateral (select kind, auth, key_order from operations where phone_id = p.id and finished_at is null limit 1) o "
+        "left join lateral (select kind, auth, key_order from operations where phone_id = p.id and finished_at is null "
+        "limit 1) o "
         "on true left join lateral (select der from certificates where $2::boolean and phone_id = p.id and "
         "kind = 'lsc' and confirmed_at is not null order by phone_id desc, id desc limit 1) c on true "
         "where p.id = any ($1::bigint[]) and p.removed_at is null order by p.device || ''"};
@@ -109,7 +110,8 @@ const Statement kOwnKinds{
         kind_of("s.settings") + " as kind from phone_settings s where s.profile_id = $1::bigint and " +
         kind_of("s.settings") + " > k.kind order by s.profile_id, " + kind_of("s.settings") +
         " limit 1) n) select k.phone_id, p.device, " + settings_lines("k.settings") +
-        " from (select * from kinds limit $2::int) k join phones p on p.id = k.phone_id order by k.kind"};
+        " from (select phone_id, settings, kind from kinds limit $2::int) k join phones p on p.id = k.phone_id order "
+        "by k.kind"};
 const Statement kCountOfKind{"profiles_count_of_kind",
                              "select count(*) from (select from phone_settings s where s.profile_id = $1::bigint and " +
                                  kind_of("s.settings") + " = (select " + kind_of("o.settings") +

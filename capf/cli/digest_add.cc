@@ -133,7 +133,8 @@ std::optional<std::string> misused(const Arguments& arguments, const std::vector
   }
   const auto missing = static_cast<std::size_t>(
       std::count_if(users.begin(), users.end(), [](const DigestLine& user) { return user.password.empty(); }));
-  if (missing == 0 && arguments.has("--passwords")) return "every user has a password: --passwords has nothing to write";
+  if (missing == 0 && arguments.has("--passwords"))
+    return "every user has a password: --passwords has nothing to write";
   if (missing > kMostShown && !arguments.has("--passwords")) {
     return std::to_string(missing) + " passwords are more than a terminal holds: --passwords FILE takes them";
   }
@@ -212,7 +213,8 @@ DigestLines read_digest_lines(const std::vector<std::string>& names, std::string
   for (const DigestLine& user : lines.users) {
     const std::string place = "line " + std::to_string(user.line);
     if (user.line > 0) {
-      if (const Status name = check_digest_user(user.user); !name) lines.faults.add(place + ", the user: " + name.error().message);
+      if (const Status name = check_digest_user(user.user); !name)
+        lines.faults.add(place + ", the user: " + name.error().message);
     }
     if (!user.password.empty()) {
       if (const Status password = check_digest_password(user.password.text()); !password) {

@@ -164,9 +164,10 @@ Findings check_combination(DeviceMode mode, const EffectiveSettings& settings, c
            phone.device + " has an LSC with an EC key, for which no file can be encrypted (encrypted_config)");
   }
   if (settings.encrypted_config() && phone.ec_open) {
-    refuse(findings, Reason::kEncryptedConfigNeedsRsa,
-           "an operation of " + phone.device +
-               " installs an LSC with an EC key, for which no file can be encrypted (encrypted_config); cancel it first");
+    refuse(
+        findings, Reason::kEncryptedConfigNeedsRsa,
+        "an operation of " + phone.device +
+            " installs an LSC with an EC key, for which no file can be encrypted (encrypted_config); cancel it first");
   }
   if (has(settings, "settings_access", "off") && phone.string_open) {
     refuse(findings, Reason::kStringCannotBeTyped,

@@ -11,9 +11,10 @@
 namespace capf {
 namespace {
 
-constexpr std::array kKinds{WithdrawalKind::kAdministrator, WithdrawalKind::kCertificate, WithdrawalKind::kKey,
-                            WithdrawalKind::kRemovedPhone,  WithdrawalKind::kBlockedPhone,
-                            WithdrawalKind::kTrustedParty,  WithdrawalKind::kTrustedCertificate};
+constexpr std::array kKinds{
+    WithdrawalKind::kAdministrator,     WithdrawalKind::kCertificate,  WithdrawalKind::kKey,
+    WithdrawalKind::kRemovedPhone,      WithdrawalKind::kBlockedPhone, WithdrawalKind::kTrustedParty,
+    WithdrawalKind::kTrustedCertificate};
 
 /// Takes the text up to the next space, and that space, off the front.
 std::string_view take_word(std::string_view& line) {

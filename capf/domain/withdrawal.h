@@ -27,8 +27,8 @@ std::optional<WithdrawalKind> parse_withdrawal_kind(std::string_view text);
 bool is_of_phone(WithdrawalKind kind);
 
 /// Something that was taken away for good, or given back: a disabled administrator, a blocked certificate, a
-/// compromised key, a removed or blocked phone, a trunk or bridge that is not trusted any more, or not as far as it was,
-/// and a certificate of others that is not. It is kept in the database and, as far as a server has seen it, in a
+/// compromised key, a removed or blocked phone, a trunk or bridge that is not trusted any more, or not as far as it
+/// was, and a certificate of others that is not. It is kept in the database and, as far as a server has seen it, in a
 /// file beside that server's keys.
 struct Withdrawal {
   ChangeCursor place;

@@ -256,7 +256,8 @@ class BatchCheck {
     if (wanted == installs_.wanted.end()) return;
     const Terms terms = terms_of({}, would.settings, tx_.now());
     const std::string device = would.phone.device.text();
-    if (const Status can = check_terms(OperationKind::kInstall, terms, would.mode, would.settings, role_, device); !can) {
+    if (const Status can = check_terms(OperationKind::kInstall, terms, would.mode, would.settings, role_, device);
+        !can) {
       answer.problems.push_back({device, can.error().reason, can.error().message});
     }
     planned_.push_back({wanted->second, terms});

@@ -54,7 +54,9 @@ class Withdrawing {
     for (const char* name : {"provider", "branch"}) {
       must(calls.trust(site.administrator, {.kind = PartyKind::kTrunk, .name = name, .level = DeviceMode::kEncrypted}));
     }
-    must(certificates.add(site.administrator, {.file = read_data("tvs/certs/ccm.pem"), .roles = {TrustRole::kCcm}, .dns = {}, .address = {}}));
+    must(certificates.add(
+        site.administrator,
+        {.file = read_data("tvs/certs/ccm.pem"), .roles = {TrustRole::kCcm}, .dns = {}, .address = {}}));
   }
   void distrust() {
     must(calls.distrust(site.administrator, {PartyKind::kTrunk, "provider"}));
@@ -148,8 +150,8 @@ struct Recovering {
   service::RecordState record;
   service::SiteClock clock{one.clock, TimePoint()};
   std::unique_ptr<ca::SigningKey> audit_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
-  service::Sealer sealer{one.site.database(), *audit_key, marks,  one.site.high_water,
-                         record,              clock,      "test", Botan::system_rng()};
+  service::Sealer sealer{one.site.database(), *audit_key, marks, one.site.high_water, record, clock, "test",
+                         Botan::system_rng()};
   service::Recovery recovery{one.site.database(), *published, marks, one.site.high_water, clock, sealer, one.journal};
 };
 
@@ -333,9 +335,10 @@ TEST_CASE("a dump of before a party or a certificate lost its trust does not bri
   Recovering recovering(one);
   CHECK(must(recovering.recovery.run(site.administrator, recovering.confirmed())).withdrawn == 3);
   CHECK(one.trusted() == "branch authenticated 0");
-  CHECK(site.value("select string_agg(action || ' ' || subject, ', ' order by subject) from audit_events "
-                   "where detail like '%before the database was restored%' and action <> 'trusted_certificate.remove'") ==
-        "trusted_party.add trunk:branch, trusted_party.remove trunk:provider");
+  CHECK(
+      site.value("select string_agg(action || ' ' || subject, ', ' order by subject) from audit_events "
+                 "where detail like '%before the database was restored%' and action <> 'trusted_certificate.remove'") ==
+      "trusted_party.add trunk:branch, trusted_party.remove trunk:provider");
   CHECK(site.value("select count(*) from audit_events where action = 'trusted_certificate.remove' and detail like "
                    "'it was withdrawn before%'") == "1");
 

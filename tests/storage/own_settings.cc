@@ -167,7 +167,8 @@ TEST_CASE("a value of a phone's own waits for a change of profiles, and is judge
   CHECK(site.value("select count(*) from phone_settings") == "0");
 }
 
-TEST_CASE("an EC key alone is not scheduled for a phone with encrypted files, and others of the batch are no better off") {
+TEST_CASE(
+    "an EC key alone is not scheduled for a phone with encrypted files, and others of the batch are no better off") {
   OwnSite site;
   site.add_profile("sealed", {{"encrypted_config", "on"}});
   const auto sealed = site.add_phones_with("sealed", 1);

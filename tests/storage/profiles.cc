@@ -322,8 +322,8 @@ TEST_CASE("own values of a profile's phones are found by their kinds, and each k
     desks = good(tx.profiles().add(sample_profile("desks")));
     halls = good(tx.profiles().add(sample_profile("halls")));
     std::vector<std::pair<std::int64_t, Settings>> own;
-    const std::vector<Settings> values{{{"digest", "on"}}, {{"digest", "on"}, {"usb", "off"}}, {{"key_order", "ec"}},
-                                       {{"digest", "on"}}, {}};
+    const std::vector<Settings> values{
+        {{"digest", "on"}}, {{"digest", "on"}, {"usb", "off"}}, {{"key_order", "ec"}}, {{"digest", "on"}}, {}};
     for (std::size_t i = 0; i < values.size(); ++i) {
       const Phone phone = added_phone(tx, device("SEP" + std::to_string(i)));
       good(tx.profiles().apply(Ids{phone.id}, desks));

@@ -34,8 +34,11 @@ TEST_CASE("digest users come from the command line and from a file, with or with
       {"another title", {}, "Digest User\n4711\n", "2:4711= ", false},
       {"a file without titles", {}, "4711,secret12\n", "1:4711=secret12 ", true},
       {"quotes", {}, "\"a, b\",\"pass \"\"word\"\" \"\n", "1:a, b=pass \"word\"  ", true},
-      {"a number that a spreadsheet would reckon with", {}, "user,password\n'+4930123,'+secret12\n",
-       "2:+4930123='+secret12 ", true},
+      {"a number that a spreadsheet would reckon with",
+       {},
+       "user,password\n'+4930123,'+secret12\n",
+       "2:+4930123='+secret12 ",
+       true},
       {"a name that looks like a remark", {}, "user\n\"#1\"\n", "2:#1= ", false},
   };
   for (const Row& row : rows) {
@@ -51,14 +54,25 @@ TEST_CASE("every fault of a file of digest users is told by its line, and no pas
   const std::string secret = "s3cret-9Qx!";
   const DigestLines lines = read_digest_lines({"4711"},
                                               "user,password\n"
-                                              "4712," + secret + "\n"
-                                              "a:b," + secret + "\n"
-                                              "4713," + secret + std::string(20, 'x') + "\n"
-                                              "4714,short\n"
-                                              "4712," + secret + "\n"
-                                              "4711\n"
-                                              "," + secret + "\n"
-                                              "4715,," + secret + "\n");
+                                              "4712," +
+                                                  secret +
+                                                  "\n"
+                                                  "a:b," +
+                                                  secret +
+                                                  "\n"
+                                                  "4713," +
+                                                  secret + std::string(20, 'x') +
+                                                  "\n"
+                                                  "4714,short\n"
+                                                  "4712," +
+                                                  secret +
+                                                  "\n"
+                                                  "4711\n"
+                                                  "," +
+                                                  secret +
+                                                  "\n"
+                                                  "4715,," +
+                                                  secret + "\n");
   std::string words;
   for (const std::string& each : lines.faults.words()) words += each + "\n";
   CHECK(lines.faults.count() == 7);

@@ -500,7 +500,8 @@ TEST_CASE("the site's key order counts for the combination too") {
         std::vector<Reason>{Reason::kEncryptedConfigNeedsRsa});
 }
 
-TEST_CASE("a phone's own values make a combination impossible by four settings alone, which storage looks phones up by") {
+TEST_CASE(
+    "a phone's own values make a combination impossible by four settings alone, which storage looks phones up by") {
   const std::set<std::string> deciding{"digest", "encrypted_config", "key_order", "transport"};
   const std::vector<Settings> profiles{{},
                                        {{"digest", "on"}},

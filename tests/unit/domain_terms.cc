@@ -101,8 +101,8 @@ TEST_CASE("a renewal keeps the key of the LSC unless the profile or the phone de
 TEST_CASE("a string where the settings menu is off cannot be typed, whoever asks for it") {
   const EffectiveSettings off = effective_settings({}, {{"settings_access", "off"}}, {});
   const auto reason = [&](const SaidTerms& said, const EffectiveSettings& settings) {
-    const Status can =
-        check_terms(OperationKind::kInstall, terms_of(said, settings, kNow), DeviceMode::kEncrypted, settings, Role::kAdmin, "SEP1");
+    const Status can = check_terms(OperationKind::kInstall, terms_of(said, settings, kNow), DeviceMode::kEncrypted,
+                                   settings, Role::kAdmin, "SEP1");
     return can ? std::optional<Reason>() : can.error().reason;
   };
   CHECK(reason({}, off) == Reason::kStringCannotBeTyped);
@@ -154,7 +154,8 @@ TEST_CASE("an operator schedules by null string only where an admin has decided 
     terms.owners[Term::kAuth] = owner;
     INFO(to_string(owner) << " " << to_string(mode));
     const EffectiveSettings settings = effective_settings({}, {}, {});
-    CHECK(check_terms(OperationKind::kInstall, terms, mode, settings, Role::kOperator, "SEP1").has_value() == operator_may);
+    CHECK(check_terms(OperationKind::kInstall, terms, mode, settings, Role::kOperator, "SEP1").has_value() ==
+          operator_may);
     CHECK(check_terms(OperationKind::kInstall, terms, mode, settings, Role::kAdmin, "SEP1"));
     terms.auth = AuthMode::kMic;
     CHECK(check_terms(OperationKind::kInstall, terms, mode, settings, Role::kOperator, "SEP1"));
