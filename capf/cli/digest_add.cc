@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -51,7 +51,7 @@ std::string place_of(const Arguments& arguments, std::size_t line) {
 Result<std::size_t> check_users(const Arguments& arguments, Connection& server, std::vector<DigestLine>& users) {
   std::unordered_map<std::string, std::size_t> lines;
   for (const DigestLine& user : users) lines.emplace(user.user, user.line);
-  std::map<std::string, std::string> existing;
+  std::set<std::string> existing;
   std::vector<std::pair<std::string, std::string>> problems;  // reason and words
   CAPF_TRY(in_batches(users, [&](Users batch) -> capf::Status {
     v1::CheckDigestUsersRequest request;
@@ -59,7 +59,7 @@ Result<std::size_t> check_users(const Arguments& arguments, Connection& server, 
     CAPF_LET(const auto response, server.call(request));
     for (const v1::DigestUserProblem& problem : response.problems()) {
       if (problem.reason() == kExists && arguments.has("--skip")) {
-        existing.emplace(problem.name(), problem.message());
+        existing.insert(problem.name());
       } else {
         problems.emplace_back(problem.reason(), place_of(arguments, lines[problem.name()]) + problem.message());
       }
