@@ -22,7 +22,8 @@ struct OwnSite : Site {
     must(profiles.add(administrator, {name, "nonsecure", {.mode = mode, .set = settings}}));
   }
   std::vector<DeviceName> add_phones_with(const std::string& profile, int count) {
-    std::vector<DeviceName> devices = add_phones(count);
+    std::vector<DeviceName> devices;
+    for (int i = 0; i < count; ++i) devices.push_back(add_phone("SEP" + std::to_string(2000 + next_++)));
     must(profiles.apply(administrator, Role::kAdmin, bulk_of(devices), {.profile = profile, .anyway = true}));
     return devices;
   }
@@ -42,6 +43,7 @@ struct OwnSite : Site {
     const Profile found = must(profiles.show(profile)).profile;
     return std::string(to_string(found.mode)) + " " + words_of(found.settings) + " " + std::to_string(found.revision);
   }
+  int next_ = 0;
   static service::Bulk bulk_of(const std::vector<DeviceName>& devices) {
     return {{.devices = devices}, static_cast<std::int64_t>(devices.size()), {}};
   }
