@@ -55,7 +55,7 @@ Status check_count(std::size_t users) {
   return fail(Reason::kInvalidRequest, "1 to " + std::to_string(kPhonesInBatch) + " digest users can be added at once");
 }
 
-Status check(const std::vector<DigestPassword>& users) {
+Status check_users(const std::vector<DigestPassword>& users) {
   CAPF_TRY(check_count(users.size()));
   std::set<std::string> seen;
   for (const DigestPassword& user : users) {
@@ -119,7 +119,7 @@ Result<DigestSecret> DigestUsers::encrypted(Transaction& tx, std::int64_t id, co
 
 Result<std::vector<DigestPassword>> DigestUsers::add(const Actor& actor, std::vector<DigestPassword> users,
                                                      bool hash_only) {
-  CAPF_TRY(check(users));
+  CAPF_TRY(check_users(users));
   std::vector<DigestPassword> generated;
   std::vector<AuditEvent> events;
   for (DigestPassword& user : users) {
