@@ -166,7 +166,8 @@ class Recovery(EndToEnd):
         self.all_sealed()
         for server in (self.site.server, other):
             journal = server.state / "keys/journal"
-            eventually(lambda: all(f" {kind} done " in text_of(journal) for kind in ("administrator", "certificate", "trusted_party")),
+            kinds = ("administrator", "certificate", "trusted_party")
+            eventually(lambda: all(f" {kind} done " in text_of(journal) for kind in kinds),
                        "its journal has it")
             self.assertEqual(journal.stat().st_mode & 0o777, 0o600)
             self.assertEqual((server.state / "recovery-word").stat().st_mode & 0o777, 0o600)
