@@ -4,6 +4,8 @@
 #include <string_view>
 #include <tuple>
 
+#include "storage/modes.h"
+
 namespace capf::storage {
 namespace {
 
@@ -54,40 +56,40 @@ const Statement kLook{
     "$4::bytea[] as certificates) "
     "select a.place, d.id is not null or i.id is not null or t.id is not null, "
     "a.kind = 'device' and d.id is null and exists (select from phones where device = a.name), "
-    "t.level, c.state, (select mode from site_security where only_one), d.device, d.mode, d.blocked, d.lsc, d.good_mic "
-    "from given g cross join lateral unnest(g.kinds, g.names, g.answered_by, g.certificates) with ordinality "
-    "as a (kind, name, answered_by, certificate, place) "
-    "left join trusted_parties t on t.kind = a.kind and t.name = a.name "
-    "left join lines i on a.kind = 'line' and i.name = a.name "
-    "left join lateral (select min(p.id) as id, min(p.device) as device, r.mode, p.blocked_at is not null as blocked, "
-    "case when l.lsc = 'valid' and l.not_after <= now() then 'expired' else coalesce(l.lsc, 'none') end as lsc, "
-    "coalesce(r.settings->>'allow_mic' = 'on' and m.sha256 = p.mic_sha256 "
-    "and m.not_before <= now() and m.not_after > now() "
-    "and not exists (select from blocked_certificates b where b.sha256 = m.sha256), false) as good_mic "
-    "from (select id from phones where a.kind = 'device' and device = a.name and removed_at is null "
-    "union all select phone_id from line_members where line_id = i.id) w "
-    "join phones p on p.id = w.id and p.removed_at is null and (a.answered_by is null or p.device = a.answered_by) "
-    "join profiles r on r.id = p.profile_id "
-    "left join phone_lscs l on l.phone_id = p.id "
-    "left join phone_mics m on m.phone_id = p.id "
-    "group by 3, 4, 5, 6) d on true "
-    "left join lateral (select case "
-    "when exists (select from blocked_certificates b where b.sha256 = a.certificate) then 'blocked' "
-    "when k.phone_id = d.id and k.revocation_reason <> 4 and k.revocation_reason <> 6 then 'revoked' "
-    "when k.phone_id = d.id and k.superseded_at is not null then 'superseded' "
-    "when k.phone_id = d.id and k.revoked_at is not null then 'held' "
-    "when k.phone_id = d.id and k.not_after <= now() then 'expired' "
-    "when k.phone_id = d.id then 'own' "
-    "when k.phone_id is not null then 'of_another_device' "
-    "when p.id is null then 'not_on_record' "
-    "when m.not_after <= now() then 'expired' "
-    "else 'own' end as state "
-    "from (values (a.certificate)) as o (sha256) "
-    "left join certificates k on k.sha256 = o.sha256 and k.kind = 'lsc' "
-    "left join phones p on p.id = d.id and p.mic_sha256 = o.sha256 "
-    "left join phone_mics m on m.phone_id = d.id and m.sha256 = o.sha256 "
-    "where a.certificate is not null) c on true "
-    "order by a.place, d.device"};
+    "t.level, c.state, " +
+        site_mode() +
+        ", d.device, d.mode, d.blocked, d.lsc, d.good_mic "
+        "from given g cross join lateral unnest(g.kinds, g.names, g.answered_by, g.certificates) with ordinality "
+        "as a (kind, name, answered_by, certificate, place) "
+        "left join trusted_parties t on t.kind = a.kind and t.name = a.name "
+        "left join lines i on a.kind = 'line' and i.name = a.name "
+        "left join lateral (select min(p.id) as id, min(p.device) as device, r.mode, p.blocked_at is not null as "
+        "blocked, " +
+        lsc_status("l") + " as lsc, " + allows_mic("r") + " and " + mic_is_good("p") +
+        " as good_mic "
+        "from (select id from phones where a.kind = 'device' and device = a.name and removed_at is null "
+        "union all select phone_id from line_members where line_id = i.id) w "
+        "join phones p on p.id = w.id and p.removed_at is null and (a.answered_by is null or p.device = a.answered_by) "
+        "join profiles r on r.id = p.profile_id "
+        "left join phone_lscs l on l.phone_id = p.id "
+        "group by 3, 4, 5, 6) d on true "
+        "left join lateral (select case "
+        "when exists (select from blocked_certificates b where b.sha256 = a.certificate) then 'blocked' "
+        "when k.phone_id = d.id and k.revocation_reason <> 4 and k.revocation_reason <> 6 then 'revoked' "
+        "when k.phone_id = d.id and k.superseded_at is not null then 'superseded' "
+        "when k.phone_id = d.id and k.revoked_at is not null then 'held' "
+        "when k.phone_id = d.id and k.not_after <= now() then 'expired' "
+        "when k.phone_id = d.id then 'own' "
+        "when k.phone_id is not null then 'of_another_device' "
+        "when p.id is null then 'not_on_record' "
+        "when m.not_after <= now() then 'expired' "
+        "else 'own' end as state "
+        "from (values (a.certificate)) as o (sha256) "
+        "left join certificates k on k.sha256 = o.sha256 and k.kind = 'lsc' "
+        "left join phones p on p.id = d.id and p.mic_sha256 = o.sha256 "
+        "left join phone_mics m on m.phone_id = d.id and m.sha256 = o.sha256 "
+        "where a.certificate is not null) c on true "
+        "order by a.place, d.device"};
 const Statement kTrust{"calls_trust",
                        "insert into trusted_parties as t (kind, name, level, changed_by) "
                        "values ($1::text, $2::text, $3::text, $4::text) on conflict (kind, name) do update "
@@ -95,6 +97,18 @@ const Statement kTrust{"calls_trust",
                        "where t.level <> excluded.level"};
 const Statement kDistrust{
     "calls_distrust", "delete from trusted_parties where kind = $1::text and name = $2::text returning " + kTrusted};
+// A level that is not on record says that it is not trusted at all.
+const Statement kWithdraw{
+    "calls_withdraw",
+    "with given as materialized (select j->>'kind' as kind, j->>'name' as name, j->>'level' as level "
+    "from (select $1::text::jsonb as j) r), "
+    "lowered as (update trusted_parties t set level = g.level, changed_at = now(), changed_by = $2::text from given g "
+    "where t.kind = g.kind and t.name = g.name and g.level = 'authenticated' and t.level = 'encrypted' "
+    "returning t.id, t.kind, t.name, t.level), "
+    "gone as (delete from trusted_parties t using given g where t.kind = g.kind and t.name = g.name and "
+    "g.level is null returning t.id, t.kind, t.name) "
+    "select id, kind, name, level, microseconds(now()), $2::text from lowered union all "
+    "select id, kind, name, 'nonsecure', microseconds(now()), $2::text from gone"};
 const Statement kListTrusted{
     "calls_list_trusted",
     "select " + kTrusted + " from trusted_parties where id > $1::bigint order by id limit $2::int"};
@@ -141,6 +155,10 @@ Result<bool> Calls::trust(const TrustedParty& party) {
 
 Result<std::optional<TrustedParty>> Calls::distrust(PartyKind kind, const std::string& name) {
   return session_.first(kDistrust, Parameters(to_string(kind), name), read_trusted);
+}
+
+Result<std::optional<TrustedParty>> Calls::withdraw(const std::string& row, const std::string& by) {
+  return session_.first(kWithdraw, Parameters(row, by), read_trusted);
 }
 
 Result<std::vector<TrustedParty>> Calls::list_trusted(const Page& page) {

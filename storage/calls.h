@@ -12,6 +12,7 @@ class Calls final : public CallStore {
   Result<std::vector<PartyFacts>> look(std::span<const CallParty> parties) override;
   Result<bool> trust(const TrustedParty& party) override;
   Result<std::optional<TrustedParty>> distrust(PartyKind kind, const std::string& name) override;
+  Result<std::optional<TrustedParty>> withdraw(const std::string& row, const std::string& by) override;
   Result<std::vector<TrustedParty>> list_trusted(const Page& page) override;
 
  private:

@@ -67,6 +67,8 @@ const Statement kAdd{
     "insert into digest_users (id, name, password, ha1, realm) select n.id, n.name, n.password, n.ha1, "
     "n.realm from unnest($1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::text[]) "
     "n (id, name, password, ha1, realm) on conflict (name) do nothing returning name"};
+const Statement kExisting{"digest_existing",
+                          "select u.name from unnest($1::text[]) n (name) join digest_users u on u.name = n.name"};
 const Statement kFind{"digest_find", kSelect + "where u.name = $1::text"};
 const Statement kLock{"digest_lock", kSelect + "where u.name = $1::text for update"};
 const Statement kHold{"digest_hold", kSelect + "where u.name = $1::text for key share"};
@@ -164,6 +166,10 @@ Result<std::vector<std::string>> DigestUsers::add(std::span<const NewDigestUser>
     if (!fresh.contains(user.name)) existing.push_back(user.name);
   }
   return existing;
+}
+
+Result<std::vector<std::string>> DigestUsers::existing(std::span<const std::string> names) {
+  return session_.all(kExisting, Parameters(names), read_text);
 }
 
 Result<std::optional<DigestUser>> DigestUsers::find(const std::string& name) {

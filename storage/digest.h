@@ -11,6 +11,7 @@ class DigestUsers final : public DigestStore {
   explicit DigestUsers(Session& session) : session_(session) {}
   Result<std::vector<std::int64_t>> next_ids(int count) override;
   Result<std::vector<std::string>> add(std::span<const NewDigestUser> users) override;
+  Result<std::vector<std::string>> existing(std::span<const std::string> names) override;
   Result<std::optional<DigestUser>> find(const std::string& name) override;
   Result<std::optional<DigestUser>> lock(const std::string& name) override;
   Result<std::optional<DigestUser>> hold(const std::string& name) override;

@@ -15,7 +15,7 @@ inline const std::string kModeFacts =
     " as site_mode, f.mode as profile_mode, p.removed_at is not null as removed, p.blocked_at is not null as blocked, "
     "coalesce((select " +
     lsc_status("l") + " from phone_lscs l where l.phone_id = p.id), 'none') as lsc, " + allows_mic("f") + " and " +
-    mic_in_time("p") + " as good_mic";
+    mic_is_good("p") + " as good_mic";
 
 inline ModeFacts read_mode_facts(Columns& columns) {
   ModeFacts facts;

@@ -9,7 +9,7 @@ namespace {
 std::string is_not_lowered() {
   return "d.blocked_at is null and " + site_mode() + " = 'mixed' and (" + lsc_status("l") +
          " = 'valid' or (d.profile_id = any (array(select id from profiles a where " + allows_mic("a") + ")) and " +
-         mic_in_time("d") + "))";
+         mic_is_good("d") + "))";
 }
 
 }  // namespace
@@ -17,13 +17,14 @@ std::string is_not_lowered() {
 std::string site_mode() { return "(select mode from site_security where only_one)"; }
 
 std::string lsc_status(const std::string& lsc) {
-  return "case when " + lsc + ".lsc = 'valid' and " + lsc + ".not_after < now() then 'expired' else coalesce(" + lsc +
+  return "case when " + lsc + ".lsc = 'valid' and " + lsc + ".not_after <= now() then 'expired' else coalesce(" + lsc +
          ".lsc, 'none') end";
 }
 
-std::string mic_in_time(const std::string& phone) {
+std::string mic_is_good(const std::string& phone) {
   return "exists (select from phone_mics m where m.phone_id = " + phone + ".id and m.sha256 = " + phone +
-         ".mic_sha256 and now() between m.not_before and m.not_after)";
+         ".mic_sha256 and m.not_before <= now() and m.not_after > now() and not exists "
+         "(select from blocked_certificates b where b.sha256 = m.sha256))";
 }
 
 std::string allows_mic(const std::string& profile) {

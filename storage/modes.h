@@ -12,10 +12,12 @@ namespace capf::storage {
 
 /// The site's mode.
 std::string site_mode();
-/// The word of a phone's LSC, of a row of phone_lscs that may be absent.
+/// The word of a phone's LSC, of a row of phone_lscs that may be absent. Its last moment is the first in which it has
+/// expired, as tell_ended_lscs() of the database tells it.
 std::string lsc_status(const std::string& lsc);
-/// Whether the MIC that the phone is remembered by is in time. @param phone a row of phones with id and mic_sha256
-std::string mic_in_time(const std::string& phone);
+/// Whether the MIC that the phone is remembered by is in time, which its last moment is not, and not blocked.
+/// @param phone a row of phones with id and mic_sha256
+std::string mic_is_good(const std::string& phone);
 /// Whether the profile, a row of profiles, allows a MIC in place of an LSC.
 std::string allows_mic(const std::string& profile);
 

@@ -79,7 +79,7 @@ constexpr Column<Phone> kFleet[]{
 };
 
 const std::string kModeColumns = "r.name, r.mode, " + site_mode() + ", p.removed_at is not null, (" + allows_mic("r") +
-                                 ") and " + mic_in_time("p") + ", " + lsc_status("l");
+                                 ") and " + mic_is_good("p") + ", " + lsc_status("l");
 void read_mode(Columns& columns, Phone& phone) {
   phone.profile = columns.text();
   ModeFacts facts{.profile = columns.word(parse_device_mode), .blocked = phone.blocked_at.has_value()};

@@ -35,6 +35,8 @@ const std::string kCount =
     "else (select count(*) from phones f where f.profile_id = p.id and f.profile_id <> 1) end";
 
 const Statement kLock{"profiles_lock", "select pg_advisory_xact_lock(hashtext('capf'), hashtext('profiles'))"};
+const Statement kHoldAll{"profiles_hold_all",
+                         "select pg_advisory_xact_lock_shared(hashtext('capf'), hashtext('profiles'))"};
 const Statement kAdd{"profiles_add",
                      "insert into profiles (name, description, mode, settings) values ($1::text, $2::text, $3::text, "
                      "$4::text::jsonb) on conflict (name) do nothing returning id"};
@@ -53,13 +55,15 @@ const Statement kRemove{"profiles_remove", "delete from profiles where id = $1::
 const Statement kPhones{
     "profiles_phones",
     "select p.id, p.device, p.model, p.profile_id, p.blocked_at is not null, " + lsc_status("l") + ", " +
-        mic_in_time("p") +
+        mic_is_good("p") +
         ", coalesce(o.kind = 'install' or o.kind = 'upgrade', false), "
-        "coalesce(o.auth = 'string', false), " +
+        "coalesce(o.auth = 'string', false), "
+        "coalesce((o.kind = 'install' or o.kind = 'upgrade') and o.key_order = 'ec', false), " +
         settings_lines("w.settings") +
         ", coalesce(c.der, '') from phones p left join phone_lscs l on l.phone_id = p.id "
         "left join phone_settings w on w.phone_id = p.id "
-        "left join lateral (select kind, auth from operations where phone_id = p.id and finished_at is null limit 1) o "
+        "left join lateral (select kind, auth, key_order from operations where phone_id = p.id and finished_at is null "
+        "limit 1) o "
         "on true left join lateral (select der from certificates where $2::boolean and phone_id = p.id and "
         "kind = 'lsc' and confirmed_at is not null order by phone_id desc, id desc limit 1) c on true "
         "where p.id = any ($1::bigint[]) and p.removed_at is null order by p.device || ''"};
@@ -77,7 +81,7 @@ const Statement kDropOwn{"profiles_drop_own",
 
 std::string alike_text(const std::string& phones) {
   return "select r.mode, " + allows_mic("r") + ", p.blocked_at is not null, " + lsc_status("l") + ", " +
-         mic_in_time("p") +
+         mic_is_good("p") +
          ", count(*) from phones p join profiles r on r.id = p.profile_id "
          "left join phone_lscs l on l.phone_id = p.id where " +
          phones + " group by 1, 2, 3, 4, 5";
@@ -87,6 +91,31 @@ const Statement kAlikeAll{"profiles_alike_all", alike_text("p.profile_id <> 1")}
 const Statement kCountWithOwn{"profiles_count_with_own",
                               "select count(*) from phones p join phone_settings w on w.phone_id = p.id where "
                               "p.profile_id = $1::bigint and p.profile_id <> 1 and w.settings ?& $2::text[]"};
+// The values by which check_combination() refuses any phone, as the index phone_settings_kinds has them.
+std::string kind_of(const std::string& settings) {
+  std::string values;
+  for (const char* name : {"digest", "encrypted_config", "key_order", "transport"}) {
+    values.append(values.empty() ? "" : ", ").append(settings).append(" ->> '").append(name).append("'");
+  }
+  return "(array[" + values + "])";
+}
+// Each kind is found behind the one before by the index.
+const Statement kOwnKinds{
+    "profiles_own_kinds",
+    "with recursive kinds as ((select s.phone_id, s.settings, " + kind_of("s.settings") +
+        " as kind from phone_settings s where s.profile_id = $1::bigint order by s.profile_id, " +
+        kind_of("s.settings") +
+        " limit 1) union all select n.phone_id, n.settings, n.kind from kinds k cross join lateral (select s.phone_id, "
+        "s.settings, " +
+        kind_of("s.settings") + " as kind from phone_settings s where s.profile_id = $1::bigint and " +
+        kind_of("s.settings") + " > k.kind order by s.profile_id, " + kind_of("s.settings") +
+        " limit 1) n) select k.phone_id, p.device, " + settings_lines("k.settings") +
+        " from (select phone_id, settings, kind from kinds limit $2::int) k join phones p on p.id = k.phone_id order "
+        "by k.kind"};
+const Statement kCountOfKind{"profiles_count_of_kind",
+                             "select count(*) from (select from phone_settings s where s.profile_id = $1::bigint and " +
+                                 kind_of("s.settings") + " = (select " + kind_of("o.settings") +
+                                 " from phone_settings o where o.phone_id = $2::bigint) limit $3::bigint) k"};
 
 const Statement kSiteMode{"profiles_site_mode", "select mode from site_security where only_one"};
 const Statement kLockSiteMode{"profiles_lock_site_mode", kSiteMode.text + " for update"};
@@ -103,6 +132,7 @@ ProfiledPhone read_phone(Columns& columns) {
   phone.mic_in_time = columns.boolean();
   phone.install_open = columns.boolean();
   phone.string_open = columns.boolean();
+  phone.ec_open = columns.boolean();
   phone.settings = read_settings(columns);
   phone.lsc_der = columns.bytes();
   return phone;
@@ -120,11 +150,21 @@ PhonesAlike read_alike(Columns& columns) {
   return alike;
 }
 
+OwnKind read_kind(Columns& columns) {
+  OwnKind kind;
+  kind.phone_id = columns.number();
+  kind.device = columns.text();
+  kind.settings = read_settings(columns);
+  return kind;
+}
+
 SiteMode read_site_mode(Columns& columns) { return columns.word(parse_site_mode); }
 
 }  // namespace
 
 Status Profiles::lock() { return session_.execute(kLock, Parameters()); }
+
+Status Profiles::hold_all() { return session_.execute(kHoldAll, Parameters()); }
 
 Result<std::int64_t> Profiles::add(const Profile& profile) {
   CAPF_LET(const auto id,
@@ -190,6 +230,14 @@ Result<std::vector<PhonesAlike>> Profiles::alike(std::optional<std::int64_t> pro
 
 Result<std::int64_t> Profiles::count_with_own(std::int64_t profile_id, std::span<const std::string> settings) {
   return session_.value(kCountWithOwn, Parameters(profile_id, settings), read_number);
+}
+
+Result<std::vector<OwnKind>> Profiles::own_kinds(std::int64_t profile_id) {
+  return session_.all(kOwnKinds, Parameters(profile_id, kMostOwnKinds), read_kind);
+}
+
+Result<std::int64_t> Profiles::count_of_kind(std::int64_t profile_id, std::int64_t phone_id, std::int64_t most) {
+  return session_.value(kCountOfKind, Parameters(profile_id, phone_id, most), read_number);
 }
 
 Result<SiteMode> Profiles::site_mode() { return session_.value(kSiteMode, Parameters(), read_site_mode); }

@@ -10,6 +10,7 @@ class Profiles final : public ProfileStore {
  public:
   explicit Profiles(Session& session) : session_(session) {}
   Status lock() override;
+  Status hold_all() override;
   Result<std::int64_t> add(const Profile& profile) override;
   Result<std::optional<Profile>> find(const std::string& name) override;
   Result<std::optional<Profile>> find(std::int64_t id) override;
@@ -24,6 +25,8 @@ class Profiles final : public ProfileStore {
   Status set_own(std::span<const std::pair<std::int64_t, Settings>> phones) override;
   Result<std::vector<PhonesAlike>> alike(std::optional<std::int64_t> profile_id) override;
   Result<std::int64_t> count_with_own(std::int64_t profile_id, std::span<const std::string> settings) override;
+  Result<std::vector<OwnKind>> own_kinds(std::int64_t profile_id) override;
+  Result<std::int64_t> count_of_kind(std::int64_t profile_id, std::int64_t phone_id, std::int64_t most) override;
   Result<SiteMode> site_mode() override;
   Result<SiteMode> lock_site_mode() override;
   Status set_site_mode(SiteMode mode) override;

@@ -80,8 +80,8 @@ std::string has(Look look, const std::string& table, const std::string& conditio
 const char* condition(LscStatus status) {
   switch (status) {
     case LscStatus::kNone: return "l.lsc = 'none'";
-    case LscStatus::kValid: return "l.lsc = 'valid' and l.not_after >= now()";
-    case LscStatus::kExpired: return "l.lsc = 'valid' and l.not_after < now()";
+    case LscStatus::kValid: return "l.lsc = 'valid' and l.not_after > now()";
+    case LscStatus::kExpired: return "l.lsc = 'valid' and l.not_after <= now()";
     case LscStatus::kRevoked: return "l.lsc = 'revoked'";
     case LscStatus::kHeld: return "l.lsc = 'held'";
   }
@@ -172,7 +172,7 @@ Rare rare_lscs(Conditions&, Selection selection) {
   if (std::none_of(selection.lscs.begin(), selection.lscs.end(), is_expired)) return {};
   Rare rare;
   for (const LscStatus status : selection.lscs) {
-    rare.queries.push_back(is_expired(status) ? ends(kAllIssuers, "'valid'", " and not_after < now()")
+    rare.queries.push_back(is_expired(status) ? ends(kAllIssuers, "'valid'", " and not_after <= now()")
                                               : sorted(kLscs, is_lsc(to_string(status)), "device"));
   }
   return rare;

@@ -28,7 +28,7 @@
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, AddDigestUsers) X(admin, SetDigestPassword) X(admin, ListDigestUsers) X(admin, GetDigestUser)   \
   X(admin, RevealDigestPassword) X(admin, RemoveDigestUser) X(admin, SetPhoneDigestUser)                   \
-  X(admin, LoginPhone) X(admin, LogoutPhone)                                                               \
+  X(admin, LoginPhone) X(admin, LogoutPhone) X(admin, CheckDigestUsers)                                    \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \

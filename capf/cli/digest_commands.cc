@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "capf/cli/devices.h"
+#include "capf/cli/digest_add.h"
 #include "capf/cli/pages.h"
 #include "capf/client/argument.h"
 
@@ -9,30 +10,11 @@ namespace {
 
 bool reads_passwords(const Arguments& arguments) { return arguments.text("--password") == "-"; }
 
-/// A line of standard input for each user, where the command has --password.
+/// The first line of standard input, where the command has --password.
 Result<std::string> password_of(const Arguments& arguments) {
   if (!reads_passwords(arguments)) return std::string();
   CAPF_LET(const Secret password, client::read_password());
   return std::string(password.text());
-}
-
-Result<int> add(const Arguments& arguments, Connection& server) {
-  v1::AddDigestUsersRequest request;
-  request.set_hash_only(arguments.has("--hash-only"));
-  for (const std::string& name : arguments.list("USER")) {
-    v1::DigestPassword& user = *request.add_users();
-    user.set_name(name);
-    CAPF_LET(*user.mutable_password(), password_of(arguments));
-  }
-  CAPF_LET(const auto response, server.call(request));
-  Json::Array generated;
-  for (const v1::DigestPassword& user : response.generated()) {
-    generated.emplace_back(Json::Object{{"user", user.name()}, {"password", user.password()}});
-  }
-  show(std::cout, arguments.format(),
-       Json::Object{{"added", request.users_size()}, {"passwords", std::move(generated)}});
-  if (!response.generated().empty()) warn("these passwords are shown this once");
-  return 0;
 }
 
 Result<int> set(const Arguments& arguments, Connection& server) {
@@ -123,22 +105,14 @@ std::vector<Command> digest_commands() {
   const Option device{"DEVICE", Option::Kind::kDevice, "the device name", true};
   const Option password{"--password",
                         Option::Kind::kChoice,
-                        "'-' reads it from standard input, 8 to 30 characters, a line for each user (default: the "
-                        "server makes one)",
+                        "'-' reads it from standard input, 8 to 30 characters (default: the server makes one)",
                         false,
                         false,
                         {"-"}};
   const Option hash_only{"--hash-only", Option::Kind::kFlag,
                          "keep HA1s for the site's realm alone: for phones where a person types the password"};
   return {
-      {"digest-user add",
-       "Adds digest users: who phones are to the SIP server; up to 500, all or none",
-       "capfctl digest-user add 4711 4712",
-       {{"USER", Option::Kind::kText, "up to 64 characters, no ':' among them", true, true},
-        password,
-        hash_only,
-        output_option()},
-       add},
+      digest_add_command(),
       {"digest-user set",
        "Gives a digest user another password",
        "capfctl digest-user set 4711",

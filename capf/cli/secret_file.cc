@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -25,6 +26,13 @@ Status check_place(const std::string& path, bool replace) {
 }
 
 }  // namespace
+
+Status sync_folder(const std::string& path) {
+  const auto folder = std::filesystem::absolute(path).parent_path();
+  const Descriptor entry(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (entry.get() >= 0 && (::fsync(entry.get()) == 0 || errno == EINVAL)) return {};
+  return fail_errno(Reason::kInvalidRequest, folder.string());
+}
 
 Result<SecretFile> SecretFile::begin(const std::string& path, bool replace) {
   CAPF_TRY(check_place(path, replace));
@@ -59,11 +67,11 @@ Status SecretFile::finish() {
   if (::fsync(file_.get()) != 0) return fail_errno(Reason::kInvalidRequest, path_);
   if (!replace_) {
     if (::link(unfinished_.c_str(), path_.c_str()) != 0) return fail_errno(Reason::kInvalidRequest, path_);
-    return {};
+    return sync_folder(path_);
   }
   if (::rename(unfinished_.c_str(), path_.c_str()) != 0) return fail_errno(Reason::kInvalidRequest, path_);
   unfinished_.clear();
-  return {};
+  return sync_folder(path_);
 }
 
 }  // namespace capf::cli

@@ -9,6 +9,9 @@
 
 namespace capf::cli {
 
+/// Puts the file's entry in its folder on disk. Some file systems cannot, and say EINVAL. Errors: INVALID_REQUEST.
+Status sync_folder(const std::string& path);
+
 /// A file of secrets, for its owner alone. It gets its name when it is whole and on disk; until then, and where it is
 /// never finished, what stands there stays, and nothing else is left.
 class SecretFile {

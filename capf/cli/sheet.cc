@@ -202,12 +202,13 @@ void Faults::add(std::string words) {
 }
 
 void Faults::add(std::size_t line, std::size_t column, std::string_view value, std::string_view words) {
-  add("line " + std::to_string(line) + ", column " + std::to_string(column) + ", \"" + shortened(value) +
-      "\": " + std::string(words));
+  const std::string named = conceals_ ? "" : ", \"" + shortened(value) + '"';
+  add("line " + std::to_string(line) + ", column " + std::to_string(column) + named + ": " + std::string(words));
 }
 
-Sheet read_sheet(std::string_view text, std::span<const SheetColumn> columns) {
+Sheet read_sheet(std::string_view text, std::span<const SheetColumn> columns, bool secret) {
   Sheet sheet;
+  if (secret) sheet.faults.conceal();
   sheet.places.resize(columns.size());
   if (auto words = wrong_encoding(text)) {
     sheet.faults.add(*std::move(words));

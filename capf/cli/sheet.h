@@ -14,12 +14,15 @@ class Faults {
   void add(std::string words);
   /// The same with the place and the value, which is cut off where it is long: `line 7, column 2, "MÜller": words`.
   void add(std::size_t line, std::size_t column, std::string_view value, std::string_view words);
+  /// From now on no value is named, because some are secret.
+  void conceal() { conceals_ = true; }
   const std::vector<std::string>& words() const { return words_; }
   std::size_t count() const { return count_; }
 
  private:
   std::vector<std::string> words_;
   std::size_t count_ = 0;
+  bool conceals_ = false;
 };
 
 /// A column that the file may have. Titles are compared without case, blanks, '-' and '_'.
@@ -42,6 +45,7 @@ struct Sheet {
 /// cells, whichever is the first in the first row. Skips empty lines and lines that begin with '#'. Where the first row
 /// has titles, they name the columns, and a title that is none of `columns` is a fault; otherwise the columns are
 /// `columns` in their order. Every row needs a value for the first of `columns`.
-Sheet read_sheet(std::string_view text, std::span<const SheetColumn> columns);
+/// @param secret the faults name no values
+Sheet read_sheet(std::string_view text, std::span<const SheetColumn> columns, bool secret = false);
 
 }  // namespace capf::cli

@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "capf/base/file.h"
+#include "capf/cli/secret_file.h"
 #include "capf/cli/table.h"
 #include "capf/client/text.h"
 #include "capf/domain/authstring.h"
@@ -86,14 +86,6 @@ Result<DeviceString> parse_line(std::string_view line) {
   CAPF_TRY(check_auth_string(cells[1]));
   CAPF_LET(const TimePoint completes_by, parse_rfc3339(cells[2]));
   return DeviceString{device.text(), Secret(cells[1]), completes_by, text_of_cell(line)};
-}
-
-/// Puts the file's entry in its folder on disk. Some file systems cannot, and say EINVAL.
-Status sync_folder(const std::string& path) {
-  const auto folder = std::filesystem::absolute(path).parent_path();
-  const Descriptor entry(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (entry.get() >= 0 && (::fsync(entry.get()) == 0 || errno == EINVAL)) return {};
-  return fail_errno(Reason::kInvalidRequest, folder.string());
 }
 
 /// The first line holds one line of text, and no other program's controls.

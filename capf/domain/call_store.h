@@ -22,6 +22,9 @@ class CallStore {
   virtual Result<bool> trust(const TrustedParty& party) = 0;
   /// @return what was removed; nothing where it was not trusted.
   virtual Result<std::optional<TrustedParty>> distrust(PartyKind kind, const std::string& name) = 0;
+  /// Trusts the party no more than the row of its withdrawal says, where it is trusted further. @return the party with
+  /// the level that is left, which is nonsecure where it was removed
+  virtual Result<std::optional<TrustedParty>> withdraw(const std::string& row, const std::string& by) = 0;
   virtual Result<std::vector<TrustedParty>> list_trusted(const Page& page) = 0;
 };
 

@@ -106,10 +106,11 @@ struct Consequence {
   std::string_view words;
 };
 
-// The guides say these, but for those of auth, digest and the two overrides, which are about this product.
+// The guides say these, but for those of auth, renewal, digest and the two overrides, which are about this product.
 constexpr Consequence kConsequences[] = {
     {"auth", "null", "whoever comes first from an allowed network gets the LSC"},
     {"digest", "on", "phones without a digest user do not register"},
+    {"renewal", "scheduled", "this version schedules no renewal by itself: schedule an install before the LSC ends"},
     {"file_digest", "sha512", "phones that do not know SHA-512 stop working with what is signed with it"},
     {"allow_mic", "on", "a phone without an LSC is secure by a certificate that its maker alone can revoke"},
     {"allow_secrets_in_clear", "on", "anybody on the network can read the passwords in the phones' files"},
@@ -161,6 +162,12 @@ Findings check_combination(DeviceMode mode, const EffectiveSettings& settings, c
   if (settings.encrypted_config() && in_use && phone.lsc_key == PhoneAbilities::Key::kEc) {
     refuse(findings, Reason::kEncryptedConfigNeedsRsa,
            phone.device + " has an LSC with an EC key, for which no file can be encrypted (encrypted_config)");
+  }
+  if (settings.encrypted_config() && phone.ec_open) {
+    refuse(
+        findings, Reason::kEncryptedConfigNeedsRsa,
+        "an operation of " + phone.device +
+            " installs an LSC with an EC key, for which no file can be encrypted (encrypted_config); cancel it first");
   }
   if (has(settings, "settings_access", "off") && phone.string_open) {
     refuse(findings, Reason::kStringCannotBeTyped,

@@ -35,6 +35,8 @@ class DigestStore {
   virtual Result<std::vector<std::int64_t>> next_ids(int count) = 0;
   /// Adds all of them. @return the names that exist already: the caller must then roll back.
   virtual Result<std::vector<std::string>> add(std::span<const NewDigestUser> users) = 0;
+  /// Those of these names that users have.
+  virtual Result<std::vector<std::string>> existing(std::span<const std::string> names) = 0;
   virtual Result<std::optional<DigestUser>> find(const std::string& name) = 0;
   /// The same, and nobody else changes or removes the user, or gives it to a phone, before this transaction ends.
   virtual Result<std::optional<DigestUser>> lock(const std::string& name) = 0;

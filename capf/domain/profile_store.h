@@ -27,6 +27,7 @@ struct ProfiledPhone {
   bool mic_in_time = false;
   bool install_open = false;
   bool string_open = false;
+  bool ec_open = false;
   Settings settings{};  ///< its own
 };
 
@@ -37,11 +38,22 @@ struct PhonesAlike {
   std::int64_t phones = 0;
 };
 
+/// Phones of a profile whose own values are the same as far as check_combination() refuses any phone by them.
+struct OwnKind {
+  std::int64_t phone_id = 0;  ///< of one of them
+  std::string device;         ///< its name
+  Settings settings;          ///< its own
+};
+inline constexpr int kMostOwnKinds = 200;  ///< more than there are combinations of these values
+
 class ProfileStore {
  public:
   virtual ~ProfileStore() = default;
   /// Until this transaction ends, no other one adds, renames or removes a profile. Comes before every phone's lock.
   virtual Status lock() = 0;
+  /// Until this transaction ends, no other one adds, changes, renames or removes a profile; others may hold them too.
+  /// Comes before every phone's lock.
+  virtual Status hold_all() = 0;
   /// Errors: PROFILE_EXISTS. @return its id
   virtual Result<std::int64_t> add(const Profile& profile) = 0;
   virtual Result<std::optional<Profile>> find(const std::string& name) = 0;
@@ -69,6 +81,11 @@ class ProfileStore {
   virtual Result<std::vector<PhonesAlike>> alike(std::optional<std::int64_t> profile_id) = 0;
   /// Phones of a profile that have values of their own for all of these settings.
   virtual Result<std::int64_t> count_with_own(std::int64_t profile_id, std::span<const std::string> settings) = 0;
+  /// The kinds of phones of a profile that have values of their own, at most kMostOwnKinds: a look for each, however
+  /// many phones there are.
+  virtual Result<std::vector<OwnKind>> own_kinds(std::int64_t profile_id) = 0;
+  /// The phones of a kind, counted up to `most`.
+  virtual Result<std::int64_t> count_of_kind(std::int64_t profile_id, std::int64_t phone_id, std::int64_t most) = 0;
 
   virtual Result<SiteMode> site_mode() = 0;
   /// The same, and until this transaction ends it stays so.

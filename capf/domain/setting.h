@@ -168,6 +168,7 @@ struct PhoneAbilities {
   bool good_mic = false;        ///< a MIC is remembered, and in time
   bool install_open = false;    ///< an operation that installs an LSC is open, or is scheduled with this change
   bool string_open = false;     ///< an open operation asks for an authentication string
+  bool ec_open = false;         ///< an open operation installs an LSC with an EC key alone
 };
 
 /// The faults of a combination, and warnings of what works and may not be meant.

@@ -92,8 +92,14 @@ Terms renewal_terms(const std::optional<KeyPolicy>& key, const EffectiveSettings
   return terms;
 }
 
-Status check_terms(const Terms& terms, DeviceMode mode, const EffectiveSettings& settings, Role role,
-                   const std::string& who) {
+Status check_terms(OperationKind kind, const Terms& terms, DeviceMode mode, const EffectiveSettings& settings,
+                   Role role, const std::string& who) {
+  if (kind == OperationKind::kInstall && terms.key.order == KeyOrder::kEc && settings.encrypted_config()) {
+    return fail(Reason::kEncryptedConfigNeedsRsa, who + " has encrypted_config on (" +
+                                                      std::string(to_string(settings.find("encrypted_config")->from)) +
+                                                      "), which needs an RSA key, but key_order is ec (" +
+                                                      std::string(to_string(terms.owners[Term::kKeyOrder])) + ")");
+  }
   const Effective* const access = settings.find("settings_access");
   if (terms.auth == AuthMode::kString && access != nullptr && access->value == "off") {
     return fail(Reason::kStringCannotBeTyped, who + " cannot take an authentication string: settings_access is off (" +

@@ -51,8 +51,8 @@ Terms terms_of(const SaidTerms& said, const EffectiveSettings& settings, TimePoi
 Terms renewal_terms(const std::optional<KeyPolicy>& key, const EffectiveSettings& settings, TimePoint now);
 
 /// Refuses terms that this phone cannot meet, or that this role may not decide. @param who the device, for the words.
-/// Errors: STRING_CANNOT_BE_TYPED, ROLE_DENIED.
-Status check_terms(const Terms& terms, DeviceMode mode, const EffectiveSettings& settings, Role role,
-                   const std::string& who);
+/// Errors: STRING_CANNOT_BE_TYPED, ROLE_DENIED; ENCRYPTED_CONFIG_NEEDS_RSA for an install of an EC key alone.
+Status check_terms(OperationKind kind, const Terms& terms, DeviceMode mode, const EffectiveSettings& settings,
+                   Role role, const std::string& who);
 
 }  // namespace capf

@@ -11,8 +11,10 @@
 namespace capf {
 namespace {
 
-constexpr std::array kKinds{WithdrawalKind::kAdministrator, WithdrawalKind::kCertificate, WithdrawalKind::kKey,
-                            WithdrawalKind::kRemovedPhone, WithdrawalKind::kBlockedPhone};
+constexpr std::array kKinds{
+    WithdrawalKind::kAdministrator,     WithdrawalKind::kCertificate,  WithdrawalKind::kKey,
+    WithdrawalKind::kRemovedPhone,      WithdrawalKind::kBlockedPhone, WithdrawalKind::kTrustedParty,
+    WithdrawalKind::kTrustedCertificate};
 
 /// Takes the text up to the next space, and that space, off the front.
 std::string_view take_word(std::string_view& line) {
@@ -37,6 +39,8 @@ std::string_view to_string(WithdrawalKind kind) {
     case WithdrawalKind::kKey: return "key";
     case WithdrawalKind::kRemovedPhone: return "removed_phone";
     case WithdrawalKind::kBlockedPhone: return "blocked_phone";
+    case WithdrawalKind::kTrustedParty: return "trusted_party";
+    case WithdrawalKind::kTrustedCertificate: return "trusted_certificate";
   }
   CAPF_INVARIANT(false);
 }

@@ -76,6 +76,8 @@ class AdminService final : public v1::AdminService::Service {
                           v1::RemoveLineResponse* response) override;
   grpc::Status AddDigestUsers(grpc::ServerContext* context, const v1::AddDigestUsersRequest* request,
                               v1::AddDigestUsersResponse* response) override;
+  grpc::Status CheckDigestUsers(grpc::ServerContext* context, const v1::CheckDigestUsersRequest* request,
+                                v1::CheckDigestUsersResponse* response) override;
   grpc::Status SetDigestPassword(grpc::ServerContext* context, const v1::SetDigestPasswordRequest* request,
                                  v1::SetDigestPasswordResponse* response) override;
   grpc::Status ListDigestUsers(grpc::ServerContext* context, const v1::ListDigestUsersRequest* request,

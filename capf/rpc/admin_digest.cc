@@ -116,4 +116,14 @@ grpc::Status AdminService::LogoutPhone(grpc::ServerContext* context, const v1::L
   });
 }
 
+grpc::Status AdminService::CheckDigestUsers(grpc::ServerContext* context, const v1::CheckDigestUsersRequest* request,
+                                            v1::CheckDigestUsersResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
+    const std::vector<std::string> names(request->names().begin(), request->names().end());
+    CAPF_LET(const auto problems, use_cases_.digest_users.check(names));
+    for (const service::DigestProblem& problem : problems) to_proto(problem, *response->add_problems());
+    return {};
+  });
+}
+
 }  // namespace capf::rpc

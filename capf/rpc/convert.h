@@ -235,6 +235,7 @@ void to_proto(const Administrator& administrator, v1::Administrator& out);
 void to_proto(const DigestUser& user, v1::DigestUser& out);
 void to_proto(const PhoneDigest& digest, v1::GetPhoneResponse& out);
 void to_proto(const service::DigestPassword& user, v1::DigestPassword& out);
+void to_proto(const service::DigestProblem& problem, v1::DigestUserProblem& out);
 void to_proto(const service::DigestUserView& view, v1::GetDigestUserResponse& out);
 void to_proto(const service::DigestExportRow& row, v1::DigestExportRow& out);
 void to_proto(const AuditEvent& event, v1::AuditEvent& out);

@@ -76,7 +76,7 @@ Result<bool> Calls::trust(const Actor& actor, const TrustedParty& party) {
 }
 
 Result<TrustedParty> Calls::distrust(const Actor& actor, const CallParty& party) {
-  return in_write(database_, [&](Transaction& tx) -> Result<TrustedParty> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<TrustedParty> {
     CAPF_LET(const auto removed, tx.calls().distrust(party.kind, party.name));
     if (!removed) return fail(Reason::kUnknownParty, party.text() + " is not trusted");
     CAPF_TRY(tx.audit().add(

@@ -50,11 +50,13 @@ Result<Phone> locked_phone(Transaction& tx, const DeviceName& device) {
   return *std::move(phone);
 }
 
-Status check(const std::vector<DigestPassword>& users) {
-  if (users.empty() || users.size() > kPhonesInBatch) {
-    return fail(Reason::kInvalidRequest,
-                "1 to " + std::to_string(kPhonesInBatch) + " digest users can be added at once");
-  }
+Status check_count(std::size_t users) {
+  if (users > 0 && users <= kPhonesInBatch) return {};
+  return fail(Reason::kInvalidRequest, "1 to " + std::to_string(kPhonesInBatch) + " digest users can be added at once");
+}
+
+Status check_users(const std::vector<DigestPassword>& users) {
+  CAPF_TRY(check_count(users.size()));
   std::set<std::string> seen;
   for (const DigestPassword& user : users) {
     CAPF_TRY(check_digest_user(user.name));
@@ -117,7 +119,7 @@ Result<DigestSecret> DigestUsers::encrypted(Transaction& tx, std::int64_t id, co
 
 Result<std::vector<DigestPassword>> DigestUsers::add(const Actor& actor, std::vector<DigestPassword> users,
                                                      bool hash_only) {
-  CAPF_TRY(check(users));
+  CAPF_TRY(check_users(users));
   std::vector<DigestPassword> generated;
   std::vector<AuditEvent> events;
   for (DigestPassword& user : users) {
@@ -141,6 +143,24 @@ Result<std::vector<DigestPassword>> DigestUsers::add(const Actor& actor, std::ve
   });
   if (!added) return fail(added.error());
   return generated;
+}
+
+Result<std::vector<DigestProblem>> DigestUsers::check(const std::vector<std::string>& names) {
+  CAPF_TRY(check_count(names.size()));
+  CAPF_LET(const auto found, in_read(database_, [&](Transaction& tx) { return tx.digest().existing(names); }));
+  const std::set<std::string> existing(found.begin(), found.end());
+  std::set<std::string> seen;
+  std::vector<DigestProblem> problems;
+  for (const std::string& name : names) {
+    if (const Status good = check_digest_user(name); !good) {
+      problems.push_back({name, good.error().reason, good.error().message});
+    } else if (!seen.insert(name).second) {
+      problems.push_back({name, Reason::kInvalidRequest, name + " is named twice"});
+    } else if (existing.contains(name)) {
+      problems.push_back({name, Reason::kDigestUserExists, "there is a digest user " + name + " already"});
+    }
+  }
+  return problems;
 }
 
 Result<Secret> DigestUsers::set_password(const Actor& actor, const DigestPassword& user, bool hash_only) {

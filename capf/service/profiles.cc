@@ -129,7 +129,8 @@ PhoneAbilities abilities_of(const ProfiledPhone& phone) {
           .lsc_key = key_of(phone),
           .good_mic = phone.mic_in_time,
           .install_open = phone.install_open,
-          .string_open = phone.string_open};
+          .string_open = phone.string_open,
+          .ec_open = phone.ec_open};
 }
 
 /// A phone as it would be.
@@ -255,7 +256,8 @@ class BatchCheck {
     if (wanted == installs_.wanted.end()) return;
     const Terms terms = terms_of({}, would.settings, tx_.now());
     const std::string device = would.phone.device.text();
-    if (const Status can = check_terms(terms, would.mode, would.settings, role_, device); !can) {
+    if (const Status can = check_terms(OperationKind::kInstall, terms, would.mode, would.settings, role_, device);
+        !can) {
       answer.problems.push_back({device, can.error().reason, can.error().message});
     }
     planned_.push_back({wanted->second, terms});
@@ -371,6 +373,54 @@ Status check_revision(const Profile& profile, const ProfileChange& change) {
                                              std::to_string(*change.revision));
 }
 
+constexpr std::int64_t kMostCounted = 100'000;  ///< phones that a refusal counts
+
+/// Phones that a change of their profile leaves with a combination that cannot work.
+struct LeftOver {
+  Reason reason = Reason::kSettingsConflict;
+  std::string device;  ///< of one of them
+  std::int64_t phones = 0;
+};
+
+/// The faults that a change brings to phones for values of their own, by their words.
+Result<std::map<std::string, LeftOver>> find_left_over(Transaction& tx, const SitePolicy& policy, const Profile& before,
+                                                       const Profile& after) {
+  std::map<std::string, LeftOver> faults;
+  CAPF_LET(const auto kinds, tx.profiles().own_kinds(before.id));
+  for (const OwnKind& kind : kinds) {
+    const Findings was = check_combination(before.mode, effective_settings(policy, before.settings, kind.settings));
+    const Findings would = check_combination(after.mode, effective_settings(policy, after.settings, kind.settings));
+    std::set<std::string> known;
+    for (const Error& refusal : was.refusals) known.insert(refusal.message);
+    std::optional<std::int64_t> phones;
+    for (const Error& refusal : would.refusals) {
+      if (known.contains(refusal.message)) continue;
+      if (!phones) {
+        CAPF_LET(phones, tx.profiles().count_of_kind(before.id, kind.phone_id, kMostCounted + 1));
+      }
+      LeftOver& fault = faults.try_emplace(refusal.message, LeftOver{refusal.reason, kind.device}).first->second;
+      fault.phones += *phones;
+    }
+  }
+  return faults;
+}
+
+/// Refuses a change of a profile that some of its phones cannot follow, because they have values of their own.
+Status check_left_over(Transaction& tx, const SitePolicy& policy, const Profile& before, const Profile& after) {
+  if (after.mode == before.mode && after.settings == before.settings) return {};
+  CAPF_LET(const auto faults, find_left_over(tx, policy, before, after));
+  if (faults.empty()) return {};
+  std::string words;
+  for (const auto& [fault, phones] : faults) {
+    words += words.empty() ? "nothing was changed: " : "; ";
+    words += phones.phones > kMostCounted ? "more than " + std::to_string(kMostCounted) : std::to_string(phones.phones);
+    words += phones.phones == 1 ? " phone cannot follow it with its own values"
+                                : " phones cannot follow it with their own values";
+    words += ", as " + phones.device + ": " + fault;
+  }
+  return fail(faults.begin()->second.reason, std::move(words));
+}
+
 /// The profile as a change leaves it. Errors: those of Profiles::set().
 Result<Profile> checked_change(const SitePolicy& policy, const Profile& before, const ProfileChange& change) {
   CAPF_TRY(check_not_first(before));
@@ -417,6 +467,7 @@ Result<ProfileEffect> Profiles::set(const Actor& actor, const std::string& name,
   return in_write(database_, actor, [&](Transaction& tx) -> Result<ProfileEffect> {
     CAPF_LET(const Profile before, locked_profile(tx, name));
     CAPF_LET(const Profile after, checked_change(policy_, before, change));
+    CAPF_TRY(check_left_over(tx, policy_, before, after));
     if (after.mode != before.mode) {
       CAPF_TRY(SharedLines::settle_profile(tx, actor, before.id, after.mode, allow_mixed));
     }
@@ -432,6 +483,7 @@ Result<ProfileEffect> Profiles::check(const std::string& name, const ProfileChan
   return in_read(database_, [&](Transaction& tx) -> Result<ProfileEffect> {
     CAPF_LET(const Profile before, found_profile(tx, name));
     CAPF_LET(Profile after, checked_change(policy_, before, change));
+    CAPF_TRY(check_left_over(tx, policy_, before, after));
     LineVerdict lines;
     if (after.mode != before.mode) {
       CAPF_LET(lines, SharedLines::preview_profile(tx, before.id, after.mode));
@@ -572,6 +624,7 @@ Result<OwnAnswer> Profiles::change_own(const Actor& actor, Role role, const Bulk
   if (change.set.empty() && change.unset.empty()) return fail(Reason::kInvalidRequest, "there is nothing to change");
   CAPF_TRY(check_limits(change.set, policy_));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<OwnAnswer> {
+    CAPF_TRY(tx.profiles().hold_all());
     CAPF_LET(const Batch batch, take_batch(tx, bulk));
     CAPF_LET(const auto phones, tx.profiles().phones(ids_of(batch.phones), true));
     Profiled profiled(tx, policy_);

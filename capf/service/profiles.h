@@ -106,7 +106,8 @@ class Profiles {
   /// Errors: PROFILE_EXISTS, INVALID_REQUEST, INVALID_SETTING, and those of check_combination().
   Result<ProfileView> add(const Actor& actor, const NewProfile& wanted);
   /// Writes no phone. Errors: PROFILE_FIXED, CHANGED_MEANWHILE where it has not the revision any more, and as above;
-  /// SHARED_LINE_MIXED. @param allow_mixed lines may be mixed by it, from then on
+  /// SHARED_LINE_MIXED; for phones with values of their own that it would make impossible, those of
+  /// check_combination() with the count. @param allow_mixed lines may be mixed by it, from then on
   Result<ProfileEffect> set(const Actor& actor, const std::string& name, const ProfileChange& change,
                             bool allow_mixed = false);
   /// The reach that the change would have. Errors: those of set().

@@ -8,12 +8,14 @@
 #include "capf/domain/anchor_store.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/block_store.h"
+#include "capf/domain/call_store.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/profile_store.h"
+#include "capf/domain/trusted_certificate_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -266,9 +268,34 @@ Status Recovery::withdraw_again(const Actor& actor, Recovered& done) {
     count = static_cast<std::int64_t>(ended.size());
     return {};
   };
+  const auto distrust_parties = [&](Transaction& tx, Batch batch, std::int64_t& count) -> Status {
+    for (const Withdrawal& one : batch) {
+      CAPF_LET(const auto party, tx.calls().withdraw(one.block, actor.name));
+      if (!party) continue;
+      const bool gone = party->level == DeviceMode::kNonsecure;
+      const std::string subject = CallParty{party->kind, party->name}.text();
+      CAPF_TRY(tx.audit().add(gone ? service::done(actor, "trusted_party.remove", subject, why)
+                                   : service::done(actor, "trusted_party.add", subject,
+                                                   std::string(to_string(party->level)) + ", because " + why)));
+      ++count;
+    }
+    return {};
+  };
+  const auto distrust_certificates = [&](Transaction& tx, Batch batch, std::int64_t& count) -> Status {
+    for (const Withdrawal& one : batch) {
+      CAPF_LET(const auto certificate, tx.trusted_certificates().find(one.sha256));
+      if (!certificate) continue;
+      CAPF_TRY(tx.trusted_certificates().remove(certificate->id));
+      CAPF_TRY(tx.audit().add(service::done(actor, "trusted_certificate.remove", to_hex(one.sha256), why)));
+      ++count;
+    }
+    return {};
+  };
   CAPF_TRY(batches(WithdrawalKind::kAdministrator, disable));
   CAPF_TRY(batches(WithdrawalKind::kCertificate, block_certificates));
   CAPF_TRY(batches(WithdrawalKind::kKey, block_keys));
+  CAPF_TRY(batches(WithdrawalKind::kTrustedParty, distrust_parties));
+  CAPF_TRY(batches(WithdrawalKind::kTrustedCertificate, distrust_certificates));
   CAPF_TRY(batches(WithdrawalKind::kRemovedPhone, end_phones));
   return batches(WithdrawalKind::kBlockedPhone, end_phones);
 }

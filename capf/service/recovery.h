@@ -46,7 +46,7 @@ struct Recovered {
   std::int64_t phones = 0;       ///< blocked, because a key of theirs was revoked as compromised
   std::int64_t seal = 0;         ///< from which the chain continues; 0: it begins again
   std::int64_t made_up = 0;      ///< seals that the chain skips
-  std::int64_t withdrawn = 0;    ///< administrators, certificates, keys and phones that this server saw withdrawn
+  std::int64_t withdrawn = 0;    ///< all that this server saw withdrawn and the database had forgotten
 };
 
 /// Lets a database that was set back continue, with the data that this server keeps beside it: its CRLs, its marks and

@@ -109,7 +109,8 @@ Result<std::vector<Planned>> plan_terms(Transaction& tx, const SitePolicy& polic
     if (its == phones.end()) return fail(Reason::kChangedMeanwhile);
     CAPF_LET(const auto effective, in_effect.of(*its->second));
     const Terms terms = terms_of(plan, *effective.settings, tx.now());
-    const Status can = check_terms(terms, effective.mode, *effective.settings, plan.role, phone.device.text());
+    const Status can =
+        check_terms(plan.kind, terms, effective.mode, *effective.settings, plan.role, phone.device.text());
     if (!can) {
       sorted.problems.push_back({phone.device.text(), can.error().reason, can.error().message});
       continue;

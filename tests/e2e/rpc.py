@@ -10,8 +10,8 @@ import grpc
 
 from e2e.site import SOURCE, run
 
-FILES = ("capf/v1/access", "capf/v1/types", "capf/v1/phone", "capf/v1/admin", "capf/v1/monitor", "google/rpc/status",
-         "google/rpc/error_details", "grpc/health/v1/health")
+FILES = ("capf/v1/access", "capf/v1/types", "capf/v1/phone", "capf/v1/digest", "capf/v1/admin", "capf/v1/monitor",
+         "google/rpc/status", "google/rpc/error_details", "grpc/health/v1/health")
 
 
 def _generate():
@@ -86,7 +86,8 @@ class Client:
 def _request_type(service, method):
     for module, name in ((phone_pb2, "PhoneService"), (admin_pb2, "AdminService"), (monitor_pb2, "MonitorService")):
         if name == service:
-            return getattr(module, module.DESCRIPTOR.services_by_name[name].methods_by_name[method].input_type.name)
+            # The message may be of another file.
+            return module.DESCRIPTOR.services_by_name[name].methods_by_name[method].input_type._concrete_class
     raise AttributeError(method)
 
 

@@ -1,5 +1,6 @@
 """Digest users: their passwords at rest, on phones, in the export; the key of the site under which they are encrypted."""
 
+import csv
 import json
 import os
 import pathlib
@@ -68,7 +69,7 @@ class UserTest(Digest):
 
     def test_bad_passwords_and_names_are_refused_in_words_and_change_nothing(self):
         before = self.site.json("digest-user", "list")
-        for password in ("x" * 31, "x" * 7, "tab\tinside", "bell\a12345", ""):
+        for password in ("x" * 31, "x" * 7, "tab\tinside", "bell\a12345", "nul\0inside", ""):
             with self.subTest(password=password):
                 refused = self.site.capfctl("digest-user", "add", self.user(), "--password", "-", input=password + "\n",
                                             code=1)
@@ -80,6 +81,17 @@ class UserTest(Digest):
         user, _ = self.add()
         self.assertSays(self.site.capfctl("digest-user", "add", self.user(), user, code=1), "DIGEST_USER_EXISTS")
         self.assertEqual(len(self.site.json("digest-user", "list")), len(before) + 1)
+        with rpc.admin_client(self.site) as admin:
+            for name, password, reason in (("a\0b", "", "INVALID_DIGEST_USER"), (self.user(), "x" * 31, "INVALID_PASSWORD"),
+                                           (self.user(), "1234\0005678", "INVALID_PASSWORD")):
+                wanted = [admin_pb2.DigestPassword(name=self.user()), admin_pb2.DigestPassword(name=name, password=password)]
+                with self.assertRaises(rpc.Refusal) as refusal:
+                    admin.AddDigestUsers(users=wanted)
+                self.assertEqual(refusal.exception.reason, reason)
+        refused = {event["reason"] for event in self.site.json("audit", "list", "--action", "digest_user.add")
+                   if event["outcome"] == "refused"}
+        self.assertLessEqual({"INVALID_DIGEST_USER", "INVALID_PASSWORD", "DIGEST_USER_EXISTS"}, refused)
+        self.assertEqual(len(self.site.json("digest-user", "list")), len(before) + 1)
         # Never as an argument, where other users of the machine see it.
         self.site.capfctl("digest-user", "add", self.user(), "--password", "s3cret-9Qx!", code=2)
 
@@ -90,7 +102,7 @@ class UserTest(Digest):
 
     def test_the_list_has_pages(self):
         users = [self.user() for _ in range(120)]
-        self.site.capfctl("digest-user", "add", *users)
+        self.site.capfctl("digest-user", "add", *users, "--passwords", self.site.folder / f"{self.user()}.csv")
         listed = [user["name"] for user in self.site.json("digest-user", "list")]
         self.assertLessEqual(set(users), set(listed))
         self.assertEqual(len(listed), len(set(listed)))
@@ -98,6 +110,92 @@ class UserTest(Digest):
             page = client.ListDigestUsers(page={"size": 50})
             self.assertEqual(len(page.users), 50)
             self.assertTrue(page.next_page_token)
+
+
+class FileTest(Digest):
+    def file(self, text, mode=0o600):
+        """A new file with this text."""
+        path = self.site.folder / f"{self.user()}.csv"
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def new_file(self):
+        return self.site.folder / f"{self.user()}-passwords.csv"
+
+    def rows(self, path):
+        """The passwords of a file of --passwords, by user."""
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        with path.open(newline="") as file:
+            return {row["user"]: row["password"] for row in csv.DictReader(file)}
+
+    def password_of(self, user):
+        return self.site.json("digest-user", "show", user, "--reveal")["password"]
+
+    def test_a_thousand_users_come_from_a_file_and_their_passwords_are_in_another_one(self):
+        users = [self.user() for _ in range(1001)]
+        passwords = self.new_file()
+        answer = self.site.json("digest-user", "add", "--file", self.file("\n".join(users)), "--passwords", passwords)
+        self.assertEqual((answer["added"], answer["skipped"], answer["passwords"]), (1001, 0, []))
+        rows = self.rows(passwords)
+        self.assertEqual(set(rows), set(users))
+        self.assertTrue(all(re.fullmatch("[A-Za-z0-9]{24}", password) for password in rows.values()))
+        self.assertEqual(len(set(rows.values())), 1001)
+        for user in (users[0], users[500], users[1000]):
+            self.assertEqual(self.password_of(user), rows[user])
+
+    def test_passwords_of_a_file_are_kept_as_they_are_and_others_are_made(self):
+        given, made, odd = self.user(), self.user(), "=1+\"2, <b>"
+        answer = self.site.json("digest-user", "add", "--file", self.file(
+            f'user,password\n{given},"pass ""word"" "\n{made},\n"\'=1+""2, <b>",s3cret-9Qx!\n'))
+        self.assertEqual([row["user"] for row in answer["passwords"]], [made])
+        self.assertEqual(self.password_of(given), 'pass "word" ')
+        self.assertEqual(self.password_of(made), answer["passwords"][0]["password"])
+        self.assertEqual(self.password_of(odd), "s3cret-9Qx!")
+
+    def test_what_was_cut_off_goes_on_with_the_file_of_passwords(self):
+        present, left = self.user(), "#" + self.user()
+        passwords = self.new_file()
+        self.site.json("digest-user", "add", present, left, "--passwords", passwords)
+        rows = self.rows(passwords)
+        self.site.capfctl("digest-user", "remove", left, "--yes")  # as if its batch had not been sent
+        self.assertSays(self.site.capfctl("digest-user", "add", "--file", passwords, code=1), "DIGEST_USER_EXISTS", "line 2")
+        answer = self.site.json("digest-user", "add", "--file", passwords, "--skip", "exists")
+        self.assertEqual((answer["added"], answer["skipped"]), (1, 1))
+        self.assertEqual({user: self.password_of(user) for user in rows}, rows)
+
+    def test_every_problem_comes_first_and_nothing_is_done(self):
+        before = len(self.site.json("digest-user", "list"))
+        there, _ = self.add()
+        fresh, passwords, secret = self.user(), self.new_file(), "s3cret-9Qx!"
+        for text, *words in ((f"{fresh},{secret}\na:b\n{fresh}\n", "line 2", "line 3"),
+                             (f"{fresh},{secret}\n{self.user()},{secret}{secret}{secret}\n", "line 2", "password"),
+                             (f"{fresh}\n{there}\n", "DIGEST_USER_EXISTS", "line 2"),
+                             ("user,colour\n4711,red\n", "column 2"), (f"{fresh}\n\0\n", "UTF-16")):
+            with self.subTest(text):
+                refused = self.site.capfctl("digest-user", "add", "--file", self.file(text), code=1)
+                self.assertSays(refused, *words)
+                self.assertNotIn(secret, refused.stderr)
+        # A file with passwords that others may read; without passwords it may be anybody's.
+        for mode, text, code in ((0o640, f"{fresh},{secret}\n", 1), (0o604, f"{fresh},{secret}\n", 1)):
+            self.assertSays(self.site.capfctl("digest-user", "add", "--file", self.file(text, mode), code=code),
+                            "SECRET_EXPOSED")
+        many = self.file("\n".join(self.user() for _ in range(21)))
+        self.assertSays(self.site.capfctl("digest-user", "add", "--file", many, code=2), "--passwords FILE")
+        taken = self.file("")
+        self.assertSays(self.site.capfctl("digest-user", "add", "--file", many, "--passwords", taken, code=1), "already")
+        self.assertEqual(taken.read_text(), "")
+        self.assertSays(self.site.capfctl("digest-user", "add", "--file", many, "--passwords",
+                                          self.site.folder / "nowhere/passwords.csv", code=1), "nowhere")
+        self.assertSays(self.site.capfctl("digest-user", "add", "--file", self.file(f"{fresh}\n{there}\n"), "--passwords",
+                                          passwords, code=1), "DIGEST_USER_EXISTS")
+        self.assertFalse(passwords.exists())
+        for arguments in ((), ("--file", self.file("")), ("--file", many, "--password", "-"),
+                          ("--file", self.file(f"{fresh},{secret}\n"), "--passwords", passwords)):
+            self.site.capfctl("digest-user", "add", *arguments, code=2)
+        self.assertEqual(len(self.site.json("digest-user", "list")), before + 1)
+        self.site.capfctl("digest-user", "add", "--file", self.file(f"{fresh}\n", 0o644))
+        self.site.capfctl("digest-user", "add", "--file", "-", input=f"{self.user()},{secret}\n")
 
 
 class PhoneTest(Digest):

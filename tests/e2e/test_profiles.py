@@ -192,6 +192,35 @@ class ChangeTest(ProfilesTest):
         self.assertSays(self.set(name, "--auth", "guess", code=2), "string, null, lsc, mic")
         self.assertSays(self.site.capfctl("profile", "remove", name, code=2), "--yes")
         self.assertEqual(self.site.json("profile", "list"), before)
+        refused = {(event["action"], event["reason"]) for event in self.site.json("audit", "list", "--action", "profile")
+                   if event["outcome"] == "refused"}
+        self.assertLessEqual({("profile.set", "ENCRYPTED_CONFIG_NEEDS_RSA"), ("profile.set", "SETTINGS_CONFLICT"),
+                              ("profile.add", "PROFILE_EXISTS"), ("profile.rename", "PROFILE_EXISTS"),
+                              ("profile.remove", "UNKNOWN_PROFILE")}, refused)
+
+    def test_a_change_that_phones_cannot_follow_with_their_own_values_is_refused_with_how_many_they_are(self):
+        name = self.profile(mode="nonsecure")
+        first, second, third = self.phones(3)
+        self.apply(name, first, second, third)
+        self.site.capfctl("phone", "set", first, second, "--key-order", "ec")
+        self.site.capfctl("phone", "set", third, "--transport", "udp")
+        before = self.site.json("profile", "show", name)
+        for options, reason, words in ((("--encrypted-config", "on"), "ENCRYPTED_CONFIG_NEEDS_RSA", "2 phones cannot follow"),
+                                       (("--mode", "encrypted"), "SETTINGS_CONFLICT", f"1 phone cannot follow it with its own "
+                                        f"values, as {third}: transport is set")):
+            for dry_run in ((), ("--dry-run",)):
+                with self.subTest((options, dry_run)):
+                    self.assertSays(self.set(name, *options, *dry_run, code=1), reason, words)
+        self.assertEqual(self.site.json("profile", "show", name), before)
+        self.site.capfctl("phone", "set", third, "--unset", "transport")
+        self.set(name, "--mode", "encrypted")
+        self.apply("nonsecure", first, second)
+        self.set(name, "--encrypted-config", "on")
+        self.assertSays(self.apply(name, first, "--anyway", code=1), "ENCRYPTED_CONFIG_NEEDS_RSA", first)
+
+    def test_renewal_that_is_scheduled_says_that_nothing_schedules_it_yet(self):
+        name = self.profile()
+        self.assertSays(self.set(name, "--renewal", "scheduled"), "schedules no renewal by itself")
 
     def test_an_operator_applies_and_an_admin_writes(self):
         name, device = self.profile(), self.enrolled()

@@ -148,6 +148,8 @@ class Recovery(EndToEnd):
         self.site.schedule(device, "install", "null")
         self.site.capfctl("administrator", "add", "former", "--role", "admin")
         self.site.capfctl("administrator", "add", "elsewhere", "--role", "admin")
+        self.site.capfctl("trusted-party", "add", "trunk:provider", "--level", "encrypted")
+        self.site.capfctl("trusted-party", "add", "bridge:rooms", "--level", "encrypted")
         self.all_sealed()
         dump = self.site.folder / "capf.dump"
         run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
@@ -159,10 +161,13 @@ class Recovery(EndToEnd):
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=SEP001122334455",
             "-out", stranger)
         self.site.capfctl("certificate", "block", stranger)
+        self.site.capfctl("trusted-party", "remove", "trunk:provider")
+        self.site.capfctl("trusted-party", "add", "bridge:rooms", "--level", "authenticated")
         self.all_sealed()
         for server in (self.site.server, other):
             journal = server.state / "keys/journal"
-            eventually(lambda: all(f" {kind} done " in text_of(journal) for kind in ("administrator", "certificate")),
+            kinds = ("administrator", "certificate", "trusted_party")
+            eventually(lambda: all(f" {kind} done " in text_of(journal) for kind in kinds),
                        "its journal has it")
             self.assertEqual(journal.stat().st_mode & 0o777, 0o600)
             self.assertEqual((server.state / "recovery-word").stat().st_mode & 0o777, 0o600)
@@ -191,7 +196,7 @@ class Recovery(EndToEnd):
 
         done = self.site.capfctl("site", "recover", "--yes", "--output", "json")
         self.assertNotIn("former", done.stderr)
-        self.assertEqual(json.loads(done.stdout)["withdrawn"], 3, done.stdout)  # the blocked phone's LSC was on the CRL
+        self.assertEqual(json.loads(done.stdout)["withdrawn"], 5, done.stdout)  # the blocked phone's LSC was on the CRL
         self.recover(other)
         administrators = {one["name"]: one["disabled_at"] for one in self.site.json("administrator", "list")}
         self.assertTrue(administrators["former"])
@@ -199,6 +204,8 @@ class Recovery(EndToEnd):
         self.assertSays(self.site.capfctl("phone", "show", removed, code=1), "UNKNOWN_DEVICE")
         self.assertTrue(self.site.json("phone", "show", blocked)["blocked"])
         self.assertEqual(len(self.site.json("certificate", "blocked")), 1)
+        self.assertEqual([(party["party"], party["level"]) for party in self.site.json("trusted-party", "list")],
+                         [("bridge:rooms", "authenticated")])
         from_elsewhere("phone", "add", self.device(), code=0)
         self.works_again(device)
 

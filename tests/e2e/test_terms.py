@@ -105,6 +105,16 @@ class EffectTest(TermsTest):
             self.assertSays(self.site.capfctl("operation", "show", device, code=1), "UNKNOWN_OPERATION")
         self.schedule(closed, "--auth", "mic")
 
+    def test_an_ec_key_alone_is_not_scheduled_for_a_phone_with_encrypted_files(self):
+        sealed, = self.phones(1, self.profile("--encrypted-config", "on"))
+        other, = self.phones(1)
+        self.assertSays(self.schedule(sealed, other, "--auth", "mic", "--key-order", "ec", code=1), "ENCRYPTED_CONFIG_NEEDS_RSA",
+                        sealed, "key_order is ec (command)")
+        for device in (sealed, other):
+            self.assertSays(self.site.capfctl("operation", "show", device, code=1), "UNKNOWN_OPERATION")
+        self.schedule(sealed, "--auth", "mic", "--key-order", "ec-rsa")
+        self.schedule(other, "--auth", "mic", "--key-order", "ec")
+
     def test_an_operator_schedules_by_null_string_only_where_the_profile_says_so(self):
         self.site.capfctl("administrator", "add", "terms-operator", "--role", "operator")
         said, = self.phones(1, self.profile("--auth", "null", mode="encrypted"))

@@ -145,6 +145,13 @@ TEST_CASE("a MIC counts where its profile allows it, while it is in time") {
       "now() - interval '1 day', now() + interval '1 day' from phones");
   CHECK(site.says(phone("SEP1")) == "authenticated");
   CHECK(site.says(seen("SEP1", mic)) == "authenticated");
+  site.sql(
+      "insert into blocked_certificates (sha256, key_sha256, serial, subject, issuer, not_after, blocked_by) select "
+      "mic_sha256, sha256('key'), '1', '', '', now() + interval '1 day', 'tester' from phones");
+  CHECK(site.says(phone("SEP1")) == "nonsecure NO_CERTIFICATE");
+  CHECK(must(site.phones.show(must(DeviceName::parse("SEP1")))).phone.effective_mode == DeviceMode::kNonsecure);
+  site.sql("delete from blocked_certificates");
+  CHECK(site.says(phone("SEP1")) == "authenticated");
   site.sql("update phone_mics set not_after = now()");
   CHECK(site.says(seen("SEP1", mic)) == "nonsecure NO_CERTIFICATE CERTIFICATE_EXPIRED");
 }
@@ -211,7 +218,10 @@ TEST_CASE("a trunk or bridge counts as far as the site trusts it, and each chang
   CHECK(site.says(trunk) == "authenticated");
   CHECK(refused(trust(trunk, DeviceMode::kNonsecure)) == Reason::kInvalidRequest);
   CHECK(refused(trust(phone("SEP1"), DeviceMode::kEncrypted)) == Reason::kInvalidRequest);
-  CHECK(refused(trust({PartyKind::kTrunk, ""}, DeviceMode::kEncrypted)) == Reason::kInvalidRequest);
+  for (const std::string& name : {std::string(), std::string("a\nb"), std::string("a\0b", 3), std::string(65, 'x')}) {
+    CAPTURE(name);
+    CHECK(refused(trust({PartyKind::kTrunk, name}, DeviceMode::kEncrypted)) == Reason::kInvalidRequest);
+  }
 
   const auto first = must(site.calls.trusted({.after = 0, .limit = 1}));
   REQUIRE(first.size() == 1);

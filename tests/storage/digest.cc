@@ -102,6 +102,23 @@ TEST_CASE("digest users are added all or none, and each name once") {
   CHECK(reason(site.digest_users.remove(site.administrator, "a")) == Reason::kUnknownDigestUser);
 }
 
+TEST_CASE("what is in the way of new digest users is told for all of them, and nothing is added") {
+  Site site;
+  must(site.digest_users.add(site.administrator, {{"4711", Secret()}, {"4713", Secret()}}, false));
+  const auto problems = must(site.digest_users.check({"4713", "4714", "a:b", "4711", "4714", ""}));
+  std::string text;
+  for (const service::DigestProblem& each : problems) {
+    text += each.name + " " + std::string(to_string(each.reason)) + "; ";
+  }
+  CHECK(text ==
+        "4713 DIGEST_USER_EXISTS; a:b INVALID_DIGEST_USER; 4711 DIGEST_USER_EXISTS; 4714 INVALID_REQUEST; "
+        " INVALID_DIGEST_USER; ");
+  CHECK(must(site.digest_users.check({"4714"})).empty());
+  CHECK(refused(site.digest_users.check({})) == Reason::kInvalidRequest);
+  CHECK(refused(site.digest_users.check(std::vector<std::string>(501, "x"))) == Reason::kInvalidRequest);
+  CHECK(site.value("select count(*) from digest_users") == "2");
+}
+
 TEST_CASE("of a hash-only user the HA1s of the realm are kept, and no password") {
   Site site;
   add(site, "4711", "s3cret-9Qx!", true);

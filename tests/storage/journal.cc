@@ -5,7 +5,10 @@
 
 #include "capf/domain/administrator_store.h"
 #include "capf/service/administrators.h"
+#include "capf/service/calls.h"
 #include "capf/service/recovery.h"
+#include "capf/service/trusted_certificates.h"
+#include "tests/support/data.h"
 #include "tests/support/expect.h"
 #include "tests/support/folder.h"
 #include "tests/support/marks.h"
@@ -46,6 +49,36 @@ class Withdrawing {
     must(site.trust.block(site.administrator, {blocked}));
     must(administrators.disable(site.administrator, "dismissed"));
   }
+  /// Trusts two trunks and the certificate of a SIP server.
+  void trust() {
+    for (const char* name : {"provider", "branch"}) {
+      must(calls.trust(site.administrator, {.kind = PartyKind::kTrunk, .name = name, .level = DeviceMode::kEncrypted}));
+    }
+    must(certificates.add(
+        site.administrator,
+        {.file = read_data("tvs/certs/ccm.pem"), .roles = {TrustRole::kCcm}, .dns = {}, .address = {}}));
+  }
+  void distrust() {
+    must(calls.distrust(site.administrator, {PartyKind::kTrunk, "provider"}));
+    must(calls.trust(site.administrator,
+                     {.kind = PartyKind::kTrunk, .name = "branch", .level = DeviceMode::kAuthenticated}));
+    must(certificates.remove(site.administrator, to_hex(sha256(sip_server))));
+  }
+  /// Restores a dump of before distrust().
+  void restore_trust() {
+    site.sql(
+        "alter table withdrawals disable trigger user; delete from withdrawals; "
+        "alter table withdrawals enable trigger user; delete from trusted_parties");
+    trust();
+    site.sql(
+        "alter table withdrawals disable trigger user; delete from withdrawals; "
+        "alter table withdrawals enable trigger user");
+  }
+  std::string trusted() {
+    return site.value(
+        "select string_agg(name || ' ' || level, ', ' order by name) || ' ' || (select count(*) from "
+        "trusted_certificates) from trusted_parties");
+  }
   /// Restores an earlier dump.
   void restore() {
     const std::string tables[]{"administrators", "phones",      "blocked_certificates",
@@ -76,6 +109,10 @@ class Withdrawing {
   Bytes site_certificate = must(ca::make_site_ca(*site_key, {"CN=Site CA", clock.now()}, Botan::system_rng()));
   service::Administrators administrators{site.database(), *site_key,      site_certificate,   clock,
                                          site.high_water, site.blacklist, Botan::system_rng()};
+  Metrics metrics;
+  service::Calls calls{site.database(), site.high_water, metrics};
+  service::TrustedCertificates certificates{site.database()};
+  Bytes sip_server = read_der("tvs/certs/ccm.pem");
   LinesInMemory lines;
   service::Journal journal{site.database(), lines, site.high_water};
 
@@ -92,12 +129,40 @@ class Withdrawing {
   }
 };
 
+/// What a recovery needs.
+struct Recovering {
+  explicit Recovering(Withdrawing& of) : one(of) {}
+  /// All administrators and anchors that there are.
+  service::Confirmed confirmed() {
+    const auto state = must(recovery.look());
+    service::Confirmed confirmed;
+    for (const Administrator& one_of_them : state.administrators) {
+      if (!one_of_them.disabled_at) confirmed.administrators.push_back(one_of_them.name);
+    }
+    for (const TrustAnchor& anchor : state.anchors) confirmed.anchors.push_back(anchor.sha256);
+    return confirmed;
+  }
+
+  Withdrawing& one;
+  Folder folder;
+  std::unique_ptr<service::PublishedCrls> published = must(service::PublishedCrls::open(folder.path() / "crls"));
+  MarksInMemory marks;
+  service::RecordState record;
+  service::SiteClock clock{one.clock, TimePoint()};
+  std::unique_ptr<ca::SigningKey> audit_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
+  service::Sealer sealer{one.site.database(), *audit_key, marks, one.site.high_water, record, clock, "test",
+                         Botan::system_rng()};
+  service::Recovery recovery{one.site.database(), *published, marks, one.site.high_water, clock, sealer, one.journal};
+};
+
 }  // namespace
 
 TEST_CASE("withdrawals have one form on a line, and nothing else is one") {
   Withdrawal certificate{{7, 9}, WithdrawalKind::kCertificate, false, sha256(as_bytes("x")), 0, "", "{\"a\": \"b c\"}"};
   Withdrawal phone{{18446744073709551615U, 1}, WithdrawalKind::kBlockedPhone, true, {}, 12, "SEP1", ""};
-  for (const Withdrawal& withdrawal : {certificate, phone}) {
+  Withdrawal party{{8, 1}, WithdrawalKind::kTrustedParty, false, sha256(as_bytes("y")), 0, "", "{\"level\": null}"};
+  Withdrawal trusted{{8, 2}, WithdrawalKind::kTrustedCertificate, true, sha256(as_bytes("z")), 0, "", ""};
+  for (const Withdrawal& withdrawal : {certificate, phone, party, trusted}) {
     const auto read = Withdrawal::parse_line(withdrawal.to_line());
     REQUIRE(read);
     CHECK(read->to_line() == withdrawal.to_line());
@@ -232,25 +297,12 @@ TEST_CASE("what was withdrawn stays so when the database is set back, and a reco
         Reason::kKeyCompromised);
 
   CHECK(refused(one.journal.follow()) == Reason::kDatabaseBehind);
-  Folder folder;
-  const auto published = must(service::PublishedCrls::open(folder.path() / "crls"));
-  MarksInMemory marks;
-  service::RecordState record;
-  service::SiteClock clock(one.clock, TimePoint());
-  const auto audit_key = must(ca::generate_key(ca::KeyAlgorithm::kP256));
-  service::Sealer sealer(site.database(), *audit_key, marks, site.high_water, record, clock, "test",
-                         Botan::system_rng());
-  service::Recovery recovery(site.database(), *published, marks, site.high_water, clock, sealer, one.journal);
-  const auto state = must(recovery.look());
-  service::Confirmed confirmed;
-  for (const Administrator& one_of_them : state.administrators) {
-    if (!one_of_them.disabled_at) confirmed.administrators.push_back(one_of_them.name);
-  }
+  Recovering recovering(one);
+  const service::Confirmed confirmed = recovering.confirmed();
   CHECK(confirmed.administrators == std::vector<std::string>{"present"});
-  for (const TrustAnchor& anchor : state.anchors) confirmed.anchors.push_back(anchor.sha256);
   const std::uint64_t before = site.high_water.epoch();
   site.high_water.report(before, "crls", "a CRL is not there");
-  const auto done = must(recovery.run(site.administrator, confirmed));
+  const auto done = must(recovering.recovery.run(site.administrator, confirmed));
   CHECK(done.withdrawn == 6);
   must(site.high_water.check());
   site.high_water.report(before, "crls", "a CRL is not there");  // by a thread that read it before the recovery
@@ -265,6 +317,36 @@ TEST_CASE("what was withdrawn stays so when the database is set back, and a reco
   follow(one.journal, one.lines, 6);
   CHECK(site.high_water.withdrawn().has_administrator(dismissed));
   CHECK(one.lines.lines.size() == 6);
+}
+
+TEST_CASE("a dump of before a party or a certificate lost its trust does not bring that back") {
+  Withdrawing one;
+  Site& site = one.site;
+  must(one.journal.open());
+  one.trust();
+  one.distrust();
+  follow(one.journal, one.lines, 6);  // each was given, and then taken away or lowered
+  CHECK(one.trusted() == "branch authenticated 0");
+  one.restore_trust();
+  REQUIRE(one.trusted() == "branch encrypted, provider encrypted 1");
+  CHECK(refused(one.journal.follow()) == Reason::kDatabaseBehind);
+  CHECK(refused(one.calls.classify(site.administrator, {.parties = {{PartyKind::kTrunk, "provider"}}})) ==
+        Reason::kDatabaseBehind);
+  Recovering recovering(one);
+  CHECK(must(recovering.recovery.run(site.administrator, recovering.confirmed())).withdrawn == 3);
+  CHECK(one.trusted() == "branch authenticated 0");
+  CHECK(
+      site.value("select string_agg(action || ' ' || subject, ', ' order by subject) from audit_events "
+                 "where detail like '%before the database was restored%' and action <> 'trusted_certificate.remove'") ==
+      "trusted_party.add trunk:branch, trusted_party.remove trunk:provider");
+  CHECK(site.value("select count(*) from audit_events where action = 'trusted_certificate.remove' and detail like "
+                   "'it was withdrawn before%'") == "1");
+
+  // Trust that is given back counts again, after a recovery too.
+  one.trust();
+  follow(one.journal, one.lines, 6);
+  CHECK(site.high_water.withdrawn().list(WithdrawalKind::kTrustedParty).empty());
+  CHECK(site.high_water.withdrawn().list(WithdrawalKind::kTrustedCertificate).empty());
 }
 
 TEST_CASE("the server's role makes up no withdrawal") {

@@ -2,6 +2,8 @@
 #include <map>
 #include <set>
 
+#include "capf/domain/call_store.h"
+#include "capf/domain/digest_store.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/profile_store.h"
 #include "capf/domain/server_store.h"
@@ -24,7 +26,7 @@ Profile sample_profile(const std::string& name, DeviceMode mode = DeviceMode::kE
 // ---------------------------------------------------------------------------------------------------
 
 /// Every combination of what it depends on, as the digits of a phone's name: the profile's mode, whether that allows a
-/// MIC, blocked, the LSC, and the MIC (none, in time, ended, another than the remembered one).
+/// MIC, blocked, the LSC, and the MIC (none, in time, ended, another than the remembered one, blocked).
 constexpr char kEveryPhone[] =
     "insert into profiles (name, mode, settings) select m::text || a, (array['nonsecure', 'authenticated', "
     "'encrypted'])[m + "
@@ -33,16 +35,22 @@ constexpr char kEveryPhone[] =
     "insert into issuers values (1, 'CN=1', sha256('1'), '', '', now(), now() + interval '9 years', true, 1); "
     "insert into phones (device, profile_id, blocked_at, mic_sha256) "
     "select 'SEP' || m || a || b || l || c, (select id from profiles where name = m || '' || a), "
-    "case when b = 1 then now() end, case when c > 0 then sha256('mic') end from generate_series(0, 2) m, "
-    "generate_series(0, 1) a, generate_series(0, 1) b, generate_series(0, 4) l, generate_series(0, 3) c; "
+    "case when b = 1 then now() end, case when c = 4 then sha256('blocked') when c > 0 then sha256('mic') end "
+    "from generate_series(0, 2) m, "
+    "generate_series(0, 1) a, generate_series(0, 1) b, generate_series(0, 4) l, generate_series(0, 4) c; "
     "update phone_lscs l set lsc = (array['none', 'valid', 'valid', 'revoked', 'held'])[d + 1], not_after = case when "
     "d "
     "> 0 then now() + case when d = 2 then -1 else 1 end * interval '1 hour' end, issuer_id = case when d > 0 then 1 "
     "end "
     "from (select id, substr(device, 7, 1)::int as d from phones) p where p.id = l.phone_id; "
-    "insert into phone_mics select id, case when c = '3' then sha256('other') else sha256('mic') end, '0', now() - "
+    "insert into phone_mics select id, case c when '3' then sha256('other') when '4' then sha256('blocked') else "
+    "sha256('mic') end, '0', now() - "
     "interval '1 day', now() + case when c = '2' then -1 else 1 end * interval '1 hour' "
-    "from (select id, substr(device, 8, 1) as c from phones) p where c <> '0'";
+    "from (select id, substr(device, 8, 1) as c from phones) p where c <> '0'; "
+    "insert into blocked_certificates (sha256, key_sha256, serial, subject, issuer, not_after, blocked_by) "
+    "values (sha256('blocked'), sha256('its key'), '1', '', '', now() + interval '1 hour', 'tester'); "
+    "insert into digest_users (name, password) values ('anna', decode(repeat('01', 40), 'hex')); "
+    "insert into phone_digest (phone_id, user_id) select p.id, u.id from phones p, digest_users u";
 
 /// The facts that the name of such a phone says.
 ModeFacts facts_of(const std::string& name, SiteMode site) {
@@ -76,7 +84,9 @@ TEST_CASE("the database finds the mode in effect by the rule that the program ha
     in(*database, [&](Transaction& tx) {
       good(tx.profiles().set_site_mode(site));
       const std::vector<std::string> all = selected(tx, {});
-      REQUIRE(all.size() == 3 * 2 * 2 * 5 * 4);
+      REQUIRE(all.size() == 3 * 2 * 2 * 5 * 5);
+      std::map<std::string, DeviceMode> exported;
+      for (const DigestAssignment& row : good(tx.digest().assignments({}, 1000))) exported[row.device] = row.mode;
       for (const std::string& name : all) {
         const EffectiveMode effective = effective_mode(facts_of(name, site));
         const Phone phone = *good(tx.phones().find(device(name)));
@@ -84,6 +94,9 @@ TEST_CASE("the database finds the mode in effect by the rule that the program ha
         CHECK(phone.mode == facts_of(name, site).profile);
         CHECK(phone.effective_mode == effective.mode);
         CHECK(phone.mode_reason == effective.reason);
+        CHECK(exported.at(name) == effective.mode);
+        const auto party = good(tx.calls().look(std::vector<CallParty>{{PartyKind::kDevice, name}})).at(0);
+        CHECK(effective_mode(party.devices.at(0).mode) == effective);
         expected[effective.mode].insert(name);
       }
       for (unsigned subset = 1; subset < 8; ++subset) {
@@ -123,8 +136,55 @@ TEST_CASE("phones that are alike are counted with the facts of each") {
       CHECK_FALSE(some.facts.good_mic);
       phones += some.phones;
     }
-    CHECK(phones == 2 * 5 * 4);
+    CHECK(phones == 2 * 5 * 5);
     CHECK(good(tx.profiles().count(one)) == phones);
+  });
+}
+
+TEST_CASE("a certificate counts from its first moment to just before its last one, whoever asks") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [](Transaction& tx) {
+    good(tx.profiles().set_site_mode(SiteMode::kMixed));
+    const std::int64_t profile =
+        good(tx.profiles().add(sample_profile("desks", DeviceMode::kEncrypted, {{"allow_mic", "on"}})));
+    const std::int64_t issuer = good(tx.issuers().add(sample_issuer()));
+    const std::chrono::microseconds moment{1};
+    const std::chrono::hours hour{1};
+    struct Row {
+      std::string words;
+      TimePoint from;
+      TimePoint until;
+      bool counts = false;
+    };
+    int place = 0;
+    for (const auto& [words, from, until, counts] :
+         {Row{"the first moment", tx.now(), tx.now() + hour, true},
+          Row{"just before the first", tx.now() + moment, tx.now() + hour, false},
+          Row{"just before the last", tx.now() - hour, tx.now() + moment, true},
+          Row{"the last moment", tx.now() - hour, tx.now(), false}}) {
+      for (const bool by_lsc : {false, true}) {
+        if (by_lsc && from > tx.now()) continue;  // an LSC of the future authenticates nobody, so none is confirmed
+        CAPTURE(words, by_lsc);
+        const Phone phone = added_phone(tx, device("SEP" + std::to_string(++place)));
+        good(tx.profiles().apply(Ids{phone.id}, profile));
+        if (by_lsc) {
+          Certificate lsc = sample_lsc(tx, added_operation(tx, phone), issuer, phone.device.text());
+          lsc.not_before = from;
+          lsc.not_after = until;
+          written(tx, phone.id, {ConfirmCertificate{added_certificate(tx, lsc)}});
+        } else {
+          written(tx, phone.id, {SetMic{digest("mic"), false, Bytes{1}, from, until}});
+        }
+        const DeviceMode expected = counts ? DeviceMode::kEncrypted : DeviceMode::kNonsecure;
+        CHECK(good(tx.phones().find(phone.device))->effective_mode == expected);
+        const PhoneSelection same{.devices = {phone.device}, .effective_modes = {expected}};
+        CHECK(good(tx.phones().select(same, {{}, 10})).ids == Ids{phone.id});
+        const auto party =
+            good(tx.calls().look(std::vector<CallParty>{{PartyKind::kDevice, phone.device.text()}})).at(0);
+        CHECK(effective_mode(party.devices.at(0).mode).mode == expected);
+      }
+    }
   });
 }
 
@@ -245,6 +305,79 @@ TEST_CASE("a phone's own values are kept beside it, and go with it") {
   CHECK(fresh.sql("select count(*) from phone_settings") == "0");
 }
 
+TEST_CASE("own values of a profile's phones are found by their kinds, and each kind is counted") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  std::int64_t desks = 0;
+  std::int64_t halls = 0;
+  const auto kinds = [&](Transaction& tx, std::int64_t profile) {
+    std::string text;
+    for (const OwnKind& kind : good(tx.profiles().own_kinds(profile))) {
+      text += kind.device + " " + words_of(kind.settings) + " " +
+              std::to_string(good(tx.profiles().count_of_kind(profile, kind.phone_id, 2))) + "; ";
+    }
+    return text;
+  };
+  in(*database, [&](Transaction& tx) {
+    desks = good(tx.profiles().add(sample_profile("desks")));
+    halls = good(tx.profiles().add(sample_profile("halls")));
+    std::vector<std::pair<std::int64_t, Settings>> own;
+    const std::vector<Settings> values{
+        {{"digest", "on"}}, {{"digest", "on"}, {"usb", "off"}}, {{"key_order", "ec"}}, {{"digest", "on"}}, {}};
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const Phone phone = added_phone(tx, device("SEP" + std::to_string(i)));
+      good(tx.profiles().apply(Ids{phone.id}, desks));
+      own.emplace_back(phone.id, values[i]);
+    }
+    good(tx.profiles().set_own(own));
+    CHECK(kinds(tx, desks) == "SEP0 digest=on 2; SEP2 key_order=ec 1; ");  // counted as far as it was asked
+    CHECK(kinds(tx, halls).empty());
+  });
+  in(*database, [&](Transaction& tx) {
+    const Ids moved{good(tx.phones().find(device("SEP2")))->id, good(tx.phones().find(device("SEP3")))->id};
+    good(tx.profiles().apply(moved, halls));
+    CHECK(kinds(tx, halls) == "SEP3 digest=on 1; SEP2 key_order=ec 1; ");
+    CHECK(kinds(tx, desks) == "SEP0 digest=on 2; ");
+    good(tx.phones().remove_all(moved));
+    CHECK(kinds(tx, halls).empty());
+  });
+}
+
+TEST_CASE("the kinds of own values are looked up one by one, with the statistics of a full site or of an empty one") {
+  for (const bool full : {true, false}) {
+    CAPTURE(full);
+    const FreshDatabase fresh;
+    for (const char* table : {"phones", "phone_settings"}) {
+      fresh.sql("alter table " + std::string(table) + " set (autovacuum_enabled = off)");
+    }
+    fresh.sql("insert into profiles (name, mode) values ('desks', 'encrypted'), ('halls', 'encrypted')");
+    fresh.sql("analyze phones, phone_settings");
+    fresh.sql("insert into phones (device, profile_id) select 'SEP' || n, 2 + n % 2 from generate_series(1, 20000) n");
+    fresh.sql(
+        "insert into phone_settings (phone_id, settings) select id, jsonb_build_object('digest', case when id % 3 = 0 "
+        "then 'on' else 'off' end, 'sip_port', id::text) from phones");
+    if (full) fresh.sql("vacuum analyze phones, phone_settings");
+    const std::string entries =
+        "select sum(idx_tup_read) from pg_stat_user_indexes where relname in ('phones', 'phone_settings')";
+    const auto counted = [&] {
+      const std::string sessions = "select count(*) from pg_stat_activity where datname = current_database()";
+      for (int looks = 0; fresh.sql(sessions, "postgres") != "1" && looks < 10'000; ++looks) {
+      }
+      return std::stoll(fresh.sql(entries));
+    };
+    const long long before = counted();
+    {
+      const auto database = fresh.open(1);
+      in(*database, [](Transaction& tx) {
+        const auto kinds = good(tx.profiles().own_kinds(2));
+        REQUIRE(kinds.size() == 2);
+        CHECK(good(tx.profiles().count_of_kind(2, kinds[0].phone_id, 100)) == 100);
+      });
+    }
+    CHECK(counted() - before < 1000);
+  }
+}
+
 TEST_CASE("a phone is found with its open operation and the LSC that it uses") {
   const FreshDatabase fresh;
   const auto database = fresh.open();
@@ -255,6 +388,7 @@ TEST_CASE("a phone is found with its open operation and the LSC that it uses") {
     const auto look = [&] { return good(tx.profiles().phones(Ids{operation.phone_id}, true)).at(0); };
     CHECK(look().install_open);
     CHECK(look().string_open);
+    CHECK_FALSE(look().ec_open);
     CHECK(look().lsc_der.empty());
     CHECK(look().lsc == LscStatus::kNone);
     written(tx, operation.phone_id,

@@ -207,6 +207,39 @@ TEST_CASE("a MIC counts for a profile that takes it, until it ends or is forgott
   CHECK(site.told() == "SEP4 MIC nonsecure");
 }
 
+TEST_CASE("a MIC that is blocked counts no more, and its end is then no news") {
+  Phones site;
+  site.fresh.sql("update profiles set settings = '{\"allow_mic\": \"on\"}' where id = 2");
+  site.set("mic_sha256 = sha256(device::bytea)", "true");
+  site.fresh.sql(
+      "insert into phone_mics (phone_id, sha256, der, not_before, not_after) select id, mic_sha256, '0', "
+      "now() - interval '1 day', now() + interval '1 hour' from phones");
+  site.told();
+  const auto block = [&](const std::string& name) {
+    site.fresh.sql(
+        "insert into blocked_certificates (sha256, key_sha256, serial, subject, issuer, not_after, blocked_by) values "
+        "(sha256('" +
+        name + "'), sha256('key'), '1', '', '', now() + interval '1 hour', 'tester')");
+  };
+  block("SEP2");
+  CHECK(site.told() == "SEP2 MIC nonsecure");
+  site.fresh.sql("delete from blocked_certificates");
+  CHECK(site.told() == "SEP2 MIC encrypted");
+  block("SEP1");  // of the first profile
+  block("SEP9");
+  CHECK(site.told().empty());
+  block("SEP3");
+  CHECK(site.told() == "SEP3 MIC nonsecure");
+  site.fresh.sql(
+      "alter table phone_mics disable trigger user; update phone_mics set not_after = now() - interval '1 minute'; "
+      "alter table phone_mics enable trigger user; "
+      "update security_ends set ended_at = now() - interval '1 hour' where credential = 'mic'");
+  CHECK(site.tell_ends(10) == 4);
+  CHECK(site.told() == "SEP2 MIC nonsecure; SEP4 MIC nonsecure");
+  site.fresh.sql("delete from blocked_certificates");  // of what has ended
+  CHECK(site.told().empty());
+}
+
 TEST_CASE("digest users are told by phone, by user, or all of them") {
   Phones site;
   site.fresh.sql(

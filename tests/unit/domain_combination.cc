@@ -1,4 +1,5 @@
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,33 @@ TEST_CASE("the site's key order counts for the combination too") {
   site.settings = {{"key_order", "ec"}};
   CHECK(reasons_of(check_combination(kEncrypted, of_profile({{"encrypted_config", "on"}}, site))) ==
         std::vector<Reason>{Reason::kEncryptedConfigNeedsRsa});
+}
+
+TEST_CASE(
+    "a phone's own values make a combination impossible by four settings alone, which storage looks phones up by") {
+  const std::set<std::string> deciding{"digest", "encrypted_config", "key_order", "transport"};
+  const std::vector<Settings> profiles{{},
+                                       {{"digest", "on"}},
+                                       {{"protocol", "sccp"}},
+                                       {{"encrypted_config", "on"}},
+                                       {{"key_order", "ec"}},
+                                       {{"models", "CP-7940"}}};
+  std::set<std::string> refused;
+  for (const Settings& profile : profiles) {
+    for (const PhoneSetting& setting : phone_settings()) {
+      if (!setting.may_have(Owner::kPhone)) continue;
+      std::vector<std::string> values = setting.form.words;
+      if (values.empty()) values = {std::to_string(setting.form.least), "1d", "a.example:3804"};
+      for (const std::string& value : values) {
+        for (const DeviceMode mode : kDeviceModes) {
+          const auto without = check_combination(mode, effective_settings({}, profile, {}));
+          const auto with = check_combination(mode, effective_settings({}, profile, {{setting.name, value}}));
+          if (reasons_of(without) != reasons_of(with)) refused.insert(setting.name);
+        }
+      }
+    }
+  }
+  CHECK(refused == deciding);
 }
 
 TEST_CASE("all refusals are told under the reason of the first") {
@@ -190,6 +218,12 @@ TEST_CASE("what this phone cannot do is refused with its name") {
        {{"encrypted_config", "on"}},
        [](auto& p) { p.lsc_key = Key::kUnknown; },
        {}},
+      {"encrypted files, an EC key that is scheduled",
+       kEncrypted,
+       {{"encrypted_config", "on"}},
+       [](auto& p) { p.ec_open = true; },
+       {Reason::kEncryptedConfigNeedsRsa}},
+      {"an EC key that is scheduled without encrypted files", kEncrypted, {}, [](auto& p) { p.ec_open = true; }, {}},
       {"EC without encrypted files", kEncrypted, {}, [](auto& p) { p.lsc_key = Key::kEc; }, {}},
 
       {"settings off while a string is awaited",
@@ -262,6 +296,7 @@ TEST_CASE("null string in a secure profile and secrets in the clear are an admin
 
 TEST_CASE("what values cost people is told in words") {
   const std::map<std::string, std::string> costly{{"auth", "null"},
+                                                  {"renewal", "scheduled"},
                                                   {"digest", "on"},
                                                   {"file_digest", "sha512"},
                                                   {"allow_mic", "on"},

@@ -101,8 +101,8 @@ TEST_CASE("a renewal keeps the key of the LSC unless the profile or the phone de
 TEST_CASE("a string where the settings menu is off cannot be typed, whoever asks for it") {
   const EffectiveSettings off = effective_settings({}, {{"settings_access", "off"}}, {});
   const auto reason = [&](const SaidTerms& said, const EffectiveSettings& settings) {
-    const Status can =
-        check_terms(terms_of(said, settings, kNow), DeviceMode::kEncrypted, settings, Role::kAdmin, "SEP1");
+    const Status can = check_terms(OperationKind::kInstall, terms_of(said, settings, kNow), DeviceMode::kEncrypted,
+                                   settings, Role::kAdmin, "SEP1");
     return can ? std::optional<Reason>() : can.error().reason;
   };
   CHECK(reason({}, off) == Reason::kStringCannotBeTyped);
@@ -110,6 +110,30 @@ TEST_CASE("a string where the settings menu is off cannot be typed, whoever asks
                                                                {})) == Reason::kStringCannotBeTyped);
   CHECK_FALSE(reason({.auth = AuthMode::kMic}, off));
   CHECK_FALSE(reason({}, effective_settings({}, {{"settings_access", "restricted"}}, {})));
+}
+
+TEST_CASE("an EC key alone is not installed where files are encrypted, whoever decided either") {
+  const auto check = [](OperationKind kind, const SaidTerms& said, const EffectiveSettings& settings) {
+    return check_terms(kind, terms_of(said, settings, kNow), DeviceMode::kEncrypted, settings, Role::kAdmin, "SEP1");
+  };
+  const SaidTerms ec{.key = {.order = KeyOrder::kEc}};
+  const EffectiveSettings encrypts = effective_settings({}, {{"encrypted_config", "on"}}, {});
+  const Status said = check(OperationKind::kInstall, ec, encrypts);
+  REQUIRE_FALSE(said);
+  CHECK(said.error().reason == Reason::kEncryptedConfigNeedsRsa);
+  CHECK(said.error().message ==
+        "SEP1 has encrypted_config on (profile), which needs an RSA key, but key_order is ec (command)");
+  SitePolicy site;
+  site.settings = {{"key_order", "ec"}};
+  const Status in_effect =
+      check(OperationKind::kInstall, {}, effective_settings(site, {{"encrypted_config", "on"}}, {}));
+  REQUIRE_FALSE(in_effect);
+  CHECK_THAT(in_effect.error().message, Catch::EndsWith("key_order is ec (site)"));
+  CHECK(check(OperationKind::kInstall, {.key = {.order = KeyOrder::kEcRsa}}, encrypts));
+  CHECK(check(OperationKind::kInstall, {.key = {.order = KeyOrder::kRsa}},
+              effective_settings(site, {{"encrypted_config", "on"}}, {})));
+  CHECK(check(OperationKind::kInstall, ec, effective_settings({}, {}, {})));
+  CHECK(check(OperationKind::kDelete, ec, encrypts));
 }
 
 TEST_CASE("an operator schedules by null string only where an admin has decided that") {
@@ -130,10 +154,11 @@ TEST_CASE("an operator schedules by null string only where an admin has decided 
     terms.owners[Term::kAuth] = owner;
     INFO(to_string(owner) << " " << to_string(mode));
     const EffectiveSettings settings = effective_settings({}, {}, {});
-    CHECK(check_terms(terms, mode, settings, Role::kOperator, "SEP1").has_value() == operator_may);
-    CHECK(check_terms(terms, mode, settings, Role::kAdmin, "SEP1"));
+    CHECK(check_terms(OperationKind::kInstall, terms, mode, settings, Role::kOperator, "SEP1").has_value() ==
+          operator_may);
+    CHECK(check_terms(OperationKind::kInstall, terms, mode, settings, Role::kAdmin, "SEP1"));
     terms.auth = AuthMode::kMic;
-    CHECK(check_terms(terms, mode, settings, Role::kOperator, "SEP1"));
+    CHECK(check_terms(OperationKind::kInstall, terms, mode, settings, Role::kOperator, "SEP1"));
   }
 }
 

@@ -67,6 +67,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/GetLine", "aou"},
     {"capf.v1.AdminService/RemoveLine", "ao"},
     {"capf.v1.AdminService/AddDigestUsers", "ao"},
+    {"capf.v1.AdminService/CheckDigestUsers", "ao"},
     {"capf.v1.AdminService/SetDigestPassword", "ao"},
     {"capf.v1.AdminService/ListDigestUsers", "aou"},
     {"capf.v1.AdminService/GetDigestUser", "aou"},
