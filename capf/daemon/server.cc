@@ -52,6 +52,7 @@
 #include "capf/service/shared_lines.h"
 #include "capf/service/siteclock.h"
 #include "capf/service/trust.h"
+#include "capf/service/trust_lists.h"
 #include "capf/service/trusted_certificates.h"
 #include "capf/web/publication.h"
 #include "capf/web/status.h"
@@ -73,6 +74,15 @@ std::string holder_name() {
   Botan::system_rng().randomize(suffix.data(), suffix.size());
   return full_host_name() + ":" + std::to_string(::getpid()) + ":" + to_hex(suffix);
 }
+
+/// Of a site without keys for phones' files.
+class NoPhoneKeys final : public service::PhoneKeys {
+ public:
+  std::shared_ptr<const service::PhoneKey> list_signer() const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> list_signer(const std::string&) const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> file_signer() const override { return nullptr; }
+  std::vector<service::OwnCertificate> own_certificates() const override { return {}; }
+};
 
 /// Makes every part of a server and connects them; later members use earlier ones.
 class Composition final : public Server {
@@ -103,6 +113,7 @@ class Composition final : public Server {
         trusted_certificates_(around.reserved),
         vouched_(around.database),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
+        trust_lists_(around.reserved, phone_keys_, around.configuration.policy, random_, clock_),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
                         site_settings(around.configuration.policy)),
@@ -117,7 +128,8 @@ class Composition final : public Server {
         maintenance_(around.reserved, around.configuration.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         common_primes_(around.reserved, certificates_, holder_),
-        upkeep_({maintenance_, checker_, common_primes_, issuer_service_, high_water_, clock_, around.metrics},
+        upkeep_({maintenance_, checker_, common_primes_, issuer_service_, trust_lists_, high_water_, clock_,
+                 around.metrics},
                 around.configuration.check_period),
         marks_(around.files.marks()),
         journal_file_(around.files.journal()),
@@ -217,6 +229,7 @@ class Composition final : public Server {
             .checker = checker_,
             .trust = trust_,
             .trusted_certificates = trusted_certificates_,
+            .trust_lists = trust_lists_,
             .issuers = issuer_service_,
             .administrators = administrators_,
             .attempts = authenticator_.attempts(),
@@ -300,6 +313,8 @@ class Composition final : public Server {
   service::TrustedCertificates trusted_certificates_;
   service::TrustedCertificates vouched_;  ///< for phones
   IssuerFiles issuer_files_;
+  NoPhoneKeys phone_keys_;
+  service::TrustLists trust_lists_;
   service::Issuers issuer_service_;
   service::Administrators administrators_;
   service::Records records_;

@@ -42,6 +42,7 @@ class LineStore;
 class CrlStore;
 class SecretsKeyStore;
 class TrustedCertificateStore;
+class TrustListStore;
 class DigestStore;
 class Rounds;
 
@@ -66,6 +67,7 @@ class Transaction {
   virtual BlockStore& blocks() = 0;
   virtual CallStore& calls() = 0;
   virtual TrustedCertificateStore& trusted_certificates() = 0;
+  virtual TrustListStore& trust_lists() = 0;
   virtual StringStore& strings() = 0;
   virtual IssuerStore& issuers() = 0;
   virtual ServerStore& servers() = 0;

@@ -11,6 +11,7 @@ std::string_view to_string(ExpiryKind kind) {
     case ExpiryKind::kWire: return "wire";
     case ExpiryKind::kWireEc: return "wire-ec";
     case ExpiryKind::kTvs: return "tvs";
+    case ExpiryKind::kTrustList: return "trust-list";
     case ExpiryKind::kOcsp: return "ocsp";
   }
   CAPF_INVARIANT(false);
@@ -19,7 +20,7 @@ std::string_view to_string(ExpiryKind kind) {
 std::optional<ExpiryKind> parse_expiry_kind(std::string_view text) {
   for (const ExpiryKind kind :
        {ExpiryKind::kIssuer, ExpiryKind::kAdministrator, ExpiryKind::kSiteCa, ExpiryKind::kServer, ExpiryKind::kWire,
-        ExpiryKind::kWireEc, ExpiryKind::kTvs, ExpiryKind::kOcsp}) {
+        ExpiryKind::kWireEc, ExpiryKind::kTvs, ExpiryKind::kOcsp, ExpiryKind::kTrustList}) {
     if (to_string(kind) == text) return kind;
   }
   return std::nullopt;

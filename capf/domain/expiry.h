@@ -18,10 +18,11 @@ enum class ExpiryKind : std::uint8_t {
   kServer,         ///< what both gRPC ports show
   kWire,
   kWireEc,
-  kTvs,   ///< of the Trust Verification Service
-  kOcsp,  ///< that of an issuer's OCSP responder
+  kTvs,        ///< of the Trust Verification Service
+  kOcsp,       ///< that of an issuer's OCSP responder
+  kTrustList,  ///< of the database: each one in the present trust lists of phones
 };
-/// "issuer", "administrator", "site_ca", "server", "wire", "wire-ec", "tvs", "ocsp".
+/// "issuer", "administrator", "site_ca", "server", "wire", "wire-ec", "tvs", "ocsp", "trust-list".
 std::string_view to_string(ExpiryKind kind);
 std::optional<ExpiryKind> parse_expiry_kind(std::string_view text);
 
@@ -29,7 +30,8 @@ std::optional<ExpiryKind> parse_expiry_kind(std::string_view text);
 /// Summary::expiries: `capfctl check expiry`, the metrics and the log read it.
 struct Expiry {
   ExpiryKind kind = ExpiryKind::kIssuer;
-  std::string name;          ///< the administrator's; of an issuer its subject, also for kOcsp; empty for others
+  /// The administrator's; of an issuer its subject, also for kOcsp, and of a certificate of a list; empty for others.
+  std::string name;
   std::optional<Role> role;  ///< of an administrator
   TimePoint not_after;
   /// From this time on the server renews it by itself, without a warning. Absent where a person renews it, and where

@@ -17,6 +17,7 @@
 #include "capf/service/recovery.h"
 #include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
+#include "capf/service/trust_lists.h"
 #include "capf/service/trusted_certificates.h"
 
 namespace capf::rpc {
@@ -940,6 +941,7 @@ grpc::Status AdminService::SetSecurityMode(grpc::ServerContext* context, const v
                                            v1::SetSecurityModeResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const SiteMode mode, site_mode_from(request->mode()));
+    if (mode == SiteMode::kMixed && !request->anyway()) CAPF_TRY(use_cases_.trust_lists.check_mixed());
     CAPF_LET(const service::SiteModeEffect effect, request->dry_run()
                                                        ? use_cases_.profiles.check_site_mode(mode)
                                                        : use_cases_.profiles.set_site_mode(call.actor, mode));

@@ -16,6 +16,7 @@
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
+#include "capf/service/trust_lists.h"
 #include "capf/service/trusted_certificates.h"
 #include "capf/v1/admin.grpc.pb.h"
 #include "capf/v1/monitor.grpc.pb.h"
@@ -25,6 +26,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/support/folder.h"
 #include "tests/support/marks.h"
+#include "tests/support/phone_keys.h"
 #include "tests/support/site.h"
 
 namespace capf::test {
@@ -98,6 +100,8 @@ struct Servers {
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
+  PhoneKeysInMemory phone_keys;
+  service::TrustLists trust_lists{site.database(), phone_keys, site.policy, Botan::system_rng(), clock};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;
@@ -129,6 +133,7 @@ struct Servers {
                           checker,
                           site.trust,
                           trusted_certificates,
+                          trust_lists,
                           site.issuers,
                           administrators,
                           site.authenticator.attempts(),

@@ -200,6 +200,7 @@ TEST_CASE("whatever the site lives by is named when it ends") {
                                                 {"wire-ec", "the EC certificate on the phones' port"},
                                                 {"tvs", "the certificate of the Trust Verification Service"},
                                                 {"ocsp", "the certificate of the OCSP responder for"},
+                                                {"trust-list", "a certificate of the trust lists,"},
                                                 {"something that comes later | x", "the certificate"}}));
   CAPTURE(kind);
   for (const auto& [days, level, when] : {std::tuple{31, Level::kOk, ""},
