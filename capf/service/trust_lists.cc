@@ -215,9 +215,9 @@ Status TrustLists::sign(const Sight& sight, const Plan& plan, Draft& draft) {
                                                   .present = before,
                                                   .capf = capf == own.end() ? BytesView() : BytesView(capf->der),
                                                   .now = sight.now});
-    const auto followed = std::remove_if(findings.refusals.begin(), findings.refusals.end(), [](const Error& error) {
-      return error.reason == Reason::kTrustListNotFollowed;
-    });
+    const auto followed =
+        std::stable_partition(findings.refusals.begin(), findings.refusals.end(),
+                              [](const Error& error) { return error.reason != Reason::kTrustListNotFollowed; });
     draft.followed = followed == findings.refusals.end();
     if (plan.force) findings.refusals.erase(followed, findings.refusals.end());
     CAPF_TRY(findings.status());
@@ -291,10 +291,7 @@ Result<BuildAnswer> TrustLists::publish(const Actor& actor, const Sight& sight, 
     if (drafted) drafts.push_back(*std::move(drafted));
   }
   if (!dry_run && (!drafts.empty() || plan.state != sight.state)) {
-    CAPF_TRY(in_write(database_, actor, [&](Transaction& tx) -> Result<bool> {
-      CAPF_TRY(write(tx, actor, sight, plan, drafts));
-      return true;
-    }));
+    CAPF_TRY(in_write(database_, actor, [&](Transaction& tx) { return write(tx, actor, sight, plan, drafts); }));
     answer.published = !drafts.empty();
   }
   for (Draft& each : drafts) {

@@ -65,6 +65,9 @@ struct ListSite : Site {
   std::optional<service::PhoneFile> open(const std::string& name) {
     return must(lists.open(files::parse_file_name(name).value()));
   }
+  std::string generation_for(const DeviceName& device) {
+    return must(lists.open({.wanted = files::Wanted::kTrustList, .device = device})).value().generation;
+  }
   std::string audited(const std::string& action) {
     return value("select count(*) from audit_events where action = '" + action + "'");
   }
@@ -273,11 +276,11 @@ TEST_CASE("the list signer is replaced in two lists, the second when enough phon
   const auto served = must(site.lists.serve(site.administrator, devices[0], kItl, 2));
   CHECK(served.newest == 3);
   CHECK(served.next == 3);
-  CHECK(site.open("ITL" + devices[0].text() + ".tlv")->generation == "2");
-  CHECK(site.open("ITL" + devices[1].text() + ".tlv")->generation == "3");
+  CHECK(site.generation_for(devices[0]) == "2");
+  CHECK(site.generation_for(devices[1]) == "3");
   CHECK(must(site.lists.serve(site.administrator, devices[0], kItl, 1)).next == 2);
   CHECK(must(site.lists.serve(site.administrator, devices[0], kItl, 3)).next == 0);
-  CHECK(site.open("ITL" + devices[0].text() + ".tlv")->generation == "3");
+  CHECK(site.generation_for(devices[0]) == "3");
   CHECK(site.value("select count(*) from phone_trust_lists") == "0");
   CHECK(refused(site.lists.serve(site.administrator, devices[0], kItl, 9)) == Reason::kUnknownTrustList);
   CHECK(refused(site.lists.serve(site.administrator, must(DeviceName::parse("SEP9")), kItl, 1)) ==
@@ -358,10 +361,7 @@ TEST_CASE("a summary has the lists' generations, and the end of each of their ce
   must(site.profiles.set_site_mode(site.administrator, SiteMode::kMixed));
   site.keep();
   Summary summary;
-  must(in_read(site.database(), [&](Transaction& tx) -> Result<bool> {
-    CAPF_TRY(service::sum_up_lists(tx, summary));
-    return true;
-  }));
+  must(site.database().read([&](Transaction& tx) { return service::sum_up_lists(tx, summary); }));
   CHECK(summary.trust_lists == std::map<TrustListKind, std::int64_t>{{kItl, 1}, {kCtl, 1}});
   CHECK(summary.expiries.size() == 6);
 }
