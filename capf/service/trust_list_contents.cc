@@ -113,7 +113,6 @@ Result<ListContents> contents_of(TrustListKind kind, const ListInputs& inputs, T
     CAPF_TRY(writer.add({own.der, own.roles}));
   }
   for (const TrustedCertificate& other : inputs.trusted) {
-    if (other.vouch_only) continue;
     CAPF_LET(const files::Certificate certificate, files::Certificate::read(other.der));
     if (other.blocked || other.not_after <= now) {
       writer.leave_out(certificate, other.blocked ? "it is blocked" : "it has expired");

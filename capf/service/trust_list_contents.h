@@ -28,7 +28,7 @@ inline files::Digest list_digest(ListDigest digest) {
 /// All that decides a list's content.
 struct ListInputs {
   std::vector<OwnCertificate> own;
-  std::vector<TrustedCertificate> trusted;  ///< also those that are in no list
+  std::vector<TrustedCertificate> trusted;  ///< of others, for lists
   Sha256 signer{};                          ///< of an own certificate
   std::optional<Sha256> next_signer{};
   SiteMode site = SiteMode::kNonsecure;

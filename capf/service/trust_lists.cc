@@ -21,10 +21,10 @@ const char* const kByHand =
     "phones would not follow this list: each of them has to forget its trust list by hand (Settings > Administrator "
     "settings > Reset settings > Security settings) and to start again";
 
-Result<std::vector<TrustedCertificate>> all_trusted(Transaction& tx) {
+Result<std::vector<TrustedCertificate>> all_listed(Transaction& tx) {
   std::vector<TrustedCertificate> all;
   for (Page page{.after = 0, .limit = kPage};;) {
-    CAPF_LET(auto some, tx.trusted_certificates().list(page));
+    CAPF_LET(auto some, tx.trusted_certificates().listed(page));
     std::move(some.begin(), some.end(), std::back_inserter(all));
     if (some.size() < static_cast<std::size_t>(page.limit)) return all;
     page.after = all.back().id;
@@ -148,7 +148,7 @@ Result<TrustLists::Sight> TrustLists::look(Transaction& tx) {
   sight.now = tx.now();
   CAPF_LET(sight.state, tx.trust_lists().state());
   CAPF_LET(sight.site, tx.profiles().site_mode());
-  CAPF_LET(sight.trusted, all_trusted(tx));
+  CAPF_LET(sight.trusted, all_listed(tx));
   for (const TrustListKind kind : kTrustListKinds) {
     CAPF_LET(auto list, present_list(tx, kind));
     if (list) sight.present.emplace(kind, *std::move(list));

@@ -42,3 +42,6 @@ grant select, insert, update, delete on phone_trust_lists to capf_server;
 -- When the certificate's owner was told that phones know it. Null: not yet.
 alter table trusted_certificates add column activated_at timestamptz;
 grant update (activated_at) on trusted_certificates to capf_server;
+
+-- Those of lists, among any number that are only vouched for.
+create index concurrently trusted_certificates_listed on trusted_certificates (id) where not vouch_only;

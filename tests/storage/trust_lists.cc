@@ -97,6 +97,11 @@ TEST_CASE("a list is published once for what is on record, signed under both dig
 
   const Sha256 ccm = site.add("ccm", {TrustRole::kCcm});
   site.add("app_ec", {TrustRole::kAppServer});
+  must(site.trusted.add(site.administrator, {.file = read_data("phone-files/certs/app_521.crt"),
+                                             .roles = {TrustRole::kAppServer},
+                                             .dns = {},
+                                             .address = {},
+                                             .vouch_only = true}));
   CHECK(site.keep() == "itl");
   CHECK(site.roles(kItl) == "sast sast tftp tftp tvs capf ccm app-server");
   CHECK(site.read(kItl).records[6].dns == "sip.example.org");
