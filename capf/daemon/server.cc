@@ -15,8 +15,10 @@
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/jobs.h"
+#include "capf/daemon/key_purposes.h"
 #include "capf/daemon/listeners.h"
 #include "capf/daemon/marks.h"
+#include "capf/daemon/phone_key_files.h"
 #include "capf/daemon/port_certificates.h"
 #include "capf/daemon/publishing.h"
 #include "capf/daemon/sealing.h"
@@ -24,7 +26,6 @@
 #include "capf/daemon/upkeep.h"
 #include "capf/daemon/weak_keys.h"
 #include "capf/daemon/wire.h"
-#include "capf/daemon/wire_certificates.h"
 #include "capf/rpc/readiness.h"
 #include "capf/rpc/server.h"
 #include "capf/service/addresses.h"
@@ -103,6 +104,7 @@ class Composition final : public Server {
         trusted_certificates_(around.reserved),
         vouched_(around.database),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
+        phone_keys_(around.files, around.passphrase, around.tokens, around.reserved, own_certificates_),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
                         site_settings(around.configuration.policy)),
@@ -133,6 +135,7 @@ class Composition final : public Server {
     CAPF_TRY(weak_keys_.open());
     CAPF_TRY(digest_users_.adopt_realm());
     CAPF_TRY(issuer_service_.start());
+    CAPF_TRY(phone_keys_.open());
     CAPF_LET(publishing_, Publishing::open({around_.database, around_.reserved, issuers_, high_water_, clock_,
                                             crl_state_, own_certificates_, around_.metrics},
                                            around_.configuration, around_.files, holder_));
@@ -266,6 +269,7 @@ class Composition final : public Server {
     listeners_.tick();
     weak_keys_.tick();
     around_.secrets_files.tick();
+    phone_keys_.tick();
     port_certificates_.keep([this] {
       administrators_.set_site_certificate(port_certificates_.site_ca().chain.front());
       return listeners_.replace_certificates();
@@ -300,6 +304,7 @@ class Composition final : public Server {
   service::TrustedCertificates trusted_certificates_;
   service::TrustedCertificates vouched_;  ///< for phones
   IssuerFiles issuer_files_;
+  PhoneKeyFiles phone_keys_;
   service::Issuers issuer_service_;
   service::Administrators administrators_;
   service::Records records_;
