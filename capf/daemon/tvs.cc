@@ -67,7 +67,9 @@ Result<std::unique_ptr<TvsPort>> TvsPort::start(const Configuration& configurati
 Result<std::shared_ptr<const net::TlsContext>> TvsPort::open_tls() {
   CAPF_LET(const std::string name, shown_on(tvs_purpose(), files_));
   if (names_of(tvs_purpose(), files_).empty()) {
-    return fail(Reason::kInvalidConfiguration, "listen.tvs needs a certificate: 'capfd tvs-certificate add' makes it");
+    return fail(Reason::kInvalidConfiguration,
+                "listen.tvs needs a certificate: 'capfd tvs-certificate add' makes it, and 'capfd init --phone-files' "
+                "all that phones' files need");
   }
   CAPF_LET(const Identity identity, open_identity(files_, name, passphrase_));
   const Bytes key = identity.key->public_key();
