@@ -368,7 +368,7 @@ const std::vector<Group>& groups() {
                &Configuration::metrics_port, false),
       listener("tvs",
                "The Trust Verification Service of phones; TLS. Firewalls know its port as 2445, and phones find it in "
-               "their configuration. `capfd tvs-certificate add` makes what it shows.",
+               "their configuration. `capfd tvs-certificate` keeps what it shows.",
                &Configuration::tvs_listener, &Configuration::tvs_port),
       listener("calls",
                "HTTP for the dial plans of SIP servers: /call-status, without TLS where all addresses are loopback; "
