@@ -93,17 +93,17 @@ std::string words_of(const ListReach& reach) {
 
 Result<Activation> check_activation(Transaction& tx, const SitePolicy& policy, const Sha256& certificate, bool force) {
   Activation activation{.certificate = certificate, .reach = {}};
-  bool any = false;
+  std::int64_t phones = 0;  // that have any list
   for (const TrustListKind kind : kTrustListKinds) {
     CAPF_LET(const auto listed, tx.trust_lists().listed(kind));
-    any = any || !listed.empty();
     const auto found =
         std::find_if(listed.begin(), listed.end(), [&](const ListedSince& each) { return each.sha256 == certificate; });
-    if (found == listed.end()) continue;
     CAPF_LET(const auto fetches, tx.trust_lists().fetches(kind));
-    activation.reach.push_back(reach_of(kind, found->generation, fetches));
+    const ListReach reach = reach_of(kind, found == listed.end() ? 0 : found->generation, fetches);
+    if (found != listed.end()) activation.reach.push_back(reach);
+    phones += reach.phones;
   }
-  if (any && activation.reach.empty() && !force) {
+  if (phones > 0 && activation.reach.empty() && !force) {
     return fail(Reason::kTrustListUnfit, "the certificate is in no trust list yet: see 'capfctl trust-list show'");
   }
   for (const ListReach& reach : activation.reach) {

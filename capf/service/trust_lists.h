@@ -89,8 +89,8 @@ struct ServedList {
 };
 
 /// Whether so many phones have fetched the lists with this certificate that it may be used: of the site's own
-/// certificates, for `capfd … activate`, and of others. Good where the site has no list. Errors: TRUST_LIST_UNFIT where
-/// it is in no list; TRUST_LIST_NOT_FETCHED, which `force` passes over.
+/// certificates, for `capfd … activate`, and of others. Good where no phone has a list. Errors: TRUST_LIST_UNFIT where it
+/// is in no list, and TRUST_LIST_NOT_FETCHED; `force` passes over both.
 Result<Activation> check_activation(Transaction& tx, const SitePolicy& policy, const Sha256& certificate, bool force);
 /// "38 of 40 phones (95 %) have fetched itl 7 or a later one"
 std::string words_of(const ListReach& reach);

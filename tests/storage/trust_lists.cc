@@ -118,6 +118,8 @@ TEST_CASE("a list is published once for what is on record, signed under both dig
   CHECK(view.lists[0].records[6].reach.generation == 2);
   CHECK(must(site.lists.list(kItl, {.after = 1, .limit = 1})).at(0).generation == 2);
   CHECK(must(site.lists.list(kItl, {.after = 3, .limit = 1})).empty());
+  CHECK(must(site.lists.activate(site.administrator, to_hex(ccm), false)).reach.empty());
+  site.fetched(site.add_phones(1).front(), 3);
   CHECK(refused(site.lists.activate(site.administrator, to_hex(ccm), false)) == Reason::kTrustListUnfit);
 }
 
