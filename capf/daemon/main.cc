@@ -21,12 +21,15 @@
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/init.h"
+#include "capf/daemon/issuers.h"
 #include "capf/daemon/phone_certificates.h"
+#include "capf/daemon/phone_key_files.h"
 #include "capf/daemon/rekey.h"
 #include "capf/daemon/rekey_secrets.h"
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/run.h"
 #include "capf/daemon/settings.h"
+#include "capf/daemon/trust_recovery.h"
 
 namespace {
 
@@ -177,6 +180,7 @@ struct PurposeCommands {
   std::string name{};
   NewCertificate wanted{};
   std::string key{};
+  bool force = false;
 
   void add_to(CLI::App& app, const std::string& words, std::optional<std::string>& passphrase) {
     auto* group = app.add_subcommand(purpose.command, words);
@@ -184,6 +188,8 @@ struct PurposeCommands {
     add = group->add_subcommand("add", "makes the next certificate, with a key of its own, beside the one in use");
     add_options_of_add();
     activate = group->add_subcommand("activate", "uses that certificate from now on");
+    activate->add_flag("--force", force,
+                       "also where few phones have fetched a trust list with it: the others are lost");
     remove = group->add_subcommand("remove", "takes one away that is not in use, with its key");
     list = group->add_subcommand("list", "those of this machine, and which is in use");
     for (auto* command : {activate, remove}) {
@@ -204,7 +210,7 @@ struct PurposeCommands {
     const PhoneCertificates certificates(configuration, passphrase, clock, purpose);
     wanted.make_in_token = !key.empty();
     CAPF_LET(const std::string words, add->parsed()        ? certificates.add(wanted, Botan::system_rng())
-                                      : activate->parsed() ? certificates.activate(name)
+                                      : activate->parsed() ? certificates.activate(name, force)
                                       : remove->parsed()   ? certificates.remove(name)
                                                            : certificates.list());
     std::cout << words;
@@ -235,6 +241,38 @@ struct PurposeCommands {
     add->add_option("--key", key, "makes that key, rsa-2048, which is in the token already without this")
         ->needs(uri)
         ->check(CLI::IsMember({"rsa-2048"}));
+  }
+};
+
+/// `capfd trust-list recover`
+struct RecoveryCommand {
+  CLI::App* recover = nullptr;
+  std::filesystem::path key{};
+  std::string source{};
+
+  void add_to(CLI::App& app, std::optional<std::string>& passphrase) {
+    auto* group = app.add_subcommand("trust-list", "the trust lists of phones, on this machine");
+    group->require_subcommand(1);
+    recover = group->add_subcommand(
+        "recover",
+        "publishes a list that phones follow though the list signer is lost: it is signed by the recovery signer");
+    recover->add_option("--key", key, "file with the recovery signer's key")->required();
+    recover->add_option("--recovery-passphrase", source,
+                        "where its passphrase is: file:PATH, fd:N, env:NAME or credential:NAME");
+    recover->add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
+  }
+  Status run(const Configuration& configuration, const std::optional<std::string>& passphrase) const {
+    const SystemClock clock;
+    CAPF_LET(const Machine machine, Machine::open(configuration, passphrase, clock));
+    CAPF_LET(auto access, token_access(configuration.token));
+    ca::Tokens tokens(std::move(access));
+    service::OwnCertificates own;
+    PhoneKeyFiles keys(machine.files, machine.passphrase, tokens, *machine.database, own);
+    CAPF_TRY(keys.open());
+    CAPF_LET(const std::string words,
+             recover_trust_lists(machine, keys, configuration.policy, key, source, Botan::system_rng()));
+    std::cout << words;
+    return {};
   }
 };
 
@@ -372,6 +410,9 @@ int dispatch(int argc, char** argv) {
   for (const auto* purpose : of_phones) {
     for (auto* command : purpose->all()) add_place(command);
   }
+  RecoveryCommand recovery;
+  recovery.add_to(app, passphrase);
+  add_place(recovery.recover);
   auto* checking = app.add_subcommand("check-config", "says ok, or every fault of the configuration");
   add_place(checking);
   bool print = false;
@@ -413,6 +454,7 @@ int dispatch(int argc, char** argv) {
   for (auto* purpose : of_phones) {
     if (purpose->parsed()) return report(purpose->run(*configuration, passphrase));
   }
+  if (recovery.recover->parsed()) return report(recovery.run(*configuration, passphrase));
   if (rekeying->parsed()) return report(change_passphrase(*configuration, passphrase, next_passphrase));
   const Status status = run(*configuration, passphrase, signals);
   if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;

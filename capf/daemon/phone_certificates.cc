@@ -16,6 +16,7 @@
 #include "capf/domain/audit_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/service/steps.h"
+#include "capf/service/trust_lists.h"
 
 namespace capf::daemon {
 namespace {
@@ -256,7 +257,7 @@ std::string PhoneCertificates::added_words(const SiteFiles& files, const std::st
   return words + ". Only then, on each server:\n'" + purpose_.command + " activate " + name + "'\n";
 }
 
-Result<std::string> PhoneCertificates::activate(const std::string& name) const {
+Result<std::string> PhoneCertificates::activate(const std::string& name, bool force) const {
   CAPF_LET(const Machine machine, Machine::open(configuration_, passphrase_, clock_));
   const SiteFiles& files = machine.files;
   CAPF_TRY(check_there(files, name));
@@ -270,10 +271,15 @@ Result<std::string> PhoneCertificates::activate(const std::string& name) const {
     return fail(Reason::kInvalidRequest, "the " + purpose_.words + " " + name + " is not valid now");
   }
   CAPF_TRY(check_one_purpose(purpose_, facts.key, files));
+  CAPF_LET(const service::Activation known, in_read(*machine.database, [&](Transaction& tx) {
+             return service::check_activation(tx, configuration_.policy, facts.sha256, force);
+           }));
   const Change change{purpose_, "activate", name, detail_of(facts), ca::key_digests(identity.key->public_key())};
   CAPF_TRY(change.record(machine, purpose_.command));
   CAPF_TRY(rewrite_file(files.shown(purpose_.first), as_bytes(name + "\n")));
-  return purpose_.uses + " " + name + " within 20 seconds, where a server runs.\nWhen every server does: '" +
+  std::string words;
+  for (const service::ListReach& reach : known.reach) words += service::words_of(reach) + ".\n";
+  return words + purpose_.uses + " " + name + " within 20 seconds, where a server runs.\nWhen every server does: '" +
          purpose_.command + " remove' takes the former one away.\n";
 }
 

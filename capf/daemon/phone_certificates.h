@@ -50,7 +50,8 @@ class PhoneCertificates {
   /// Errors: INVALID_CERTIFICATE for one that phones would not take, KEY_RESERVED for a key that serves something else,
   /// SITE_EXISTS where a request waits already, those of reading, importing and tokens.
   Result<std::string> add(const NewCertificate& wanted, Botan::RandomNumberGenerator& random) const;
-  Result<std::string> activate(const std::string& name) const;
+  /// Errors: TRUST_LIST_UNFIT and TRUST_LIST_NOT_FETCHED too, where too few phones know it; `force` passes over them.
+  Result<std::string> activate(const std::string& name, bool force = false) const;
   Result<std::string> remove(const std::string& name) const;
   /// Without the passphrase and the database.
   Result<std::string> list() const;
