@@ -67,7 +67,7 @@ struct ListedSince {
   std::int64_t generation = 0;  ///< it is in all lists from this one on
 };
 
-/// What decides the list that a phone gets.
+/// The facts by which the list for a phone is chosen.
 struct PhoneList {
   std::string model;
   Settings profile;  ///< its values

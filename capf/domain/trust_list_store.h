@@ -32,7 +32,7 @@ class TrustListStore {
   virtual Status note(TrustListKind kind, std::int64_t generation, std::span<const Sha256> certificates) = 0;
   virtual Result<std::vector<ListedSince>> listed(TrustListKind kind) = 0;
 
-  /// What a phone on record gets; nothing for any other name.
+  /// Of a phone on record; nothing for any other name.
   virtual Result<std::optional<PhoneList>> of_phone(const DeviceName& device, TrustListKind kind) = 0;
   /// Gives a phone a list of its own, or, without a generation, the newest one again.
   virtual Status serve(std::int64_t phone_id, TrustListKind kind, std::optional<std::int64_t> generation) = 0;

@@ -12,7 +12,7 @@
 
 namespace capf::test {
 
-/// What a server has: nothing at first.
+/// The keys of one server: none at first.
 class PhoneKeysInMemory final : public service::PhoneKeys {
  public:
   /// @param file of tests/data/phone-files/certs
