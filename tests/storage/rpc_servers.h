@@ -26,7 +26,6 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/support/folder.h"
 #include "tests/support/marks.h"
-#include "tests/support/phone_keys.h"
 #include "tests/support/site.h"
 
 namespace capf::test {
@@ -54,6 +53,15 @@ struct Identity {
   Bytes der;
   std::string certificate_pem;
   std::string key_pem;
+};
+
+/// Of a site without keys for phones' files.
+class NoPhoneKeys final : public service::PhoneKeys {
+ public:
+  std::shared_ptr<const service::PhoneKey> list_signer() const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> list_signer(const std::string&) const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> file_signer() const override { return nullptr; }
+  std::vector<service::OwnCertificate> own_certificates() const override { return {}; }
 };
 
 /// A site with both servers.
@@ -100,7 +108,7 @@ struct Servers {
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
-  PhoneKeysInMemory phone_keys;
+  NoPhoneKeys phone_keys;
   service::TrustLists trust_lists{site.database(), phone_keys, site.policy, Botan::system_rng(), clock};
   service::OwnCertificates own;
   service::RecordState record;
