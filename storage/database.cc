@@ -23,6 +23,7 @@
 #include "storage/servers.h"
 #include "storage/strings.h"
 #include "storage/summary.h"
+#include "storage/trust_lists.h"
 #include "storage/trusted_certificates.h"
 #include "storage/withdrawals.h"
 
@@ -45,6 +46,7 @@ class Unit final : public Transaction {
         blocks_(session),
         calls_(session),
         trusted_certificates_(session),
+        trust_lists_(session),
         strings_(session),
         issuers_(session),
         servers_(session),
@@ -73,6 +75,7 @@ class Unit final : public Transaction {
   BlockStore& blocks() override { return blocks_; }
   CallStore& calls() override { return calls_; }
   TrustedCertificateStore& trusted_certificates() override { return trusted_certificates_; }
+  TrustListStore& trust_lists() override { return trust_lists_; }
   StringStore& strings() override { return strings_; }
   IssuerStore& issuers() override { return issuers_; }
   ServerStore& servers() override { return servers_; }
@@ -109,6 +112,7 @@ class Unit final : public Transaction {
   Blocks blocks_;
   Calls calls_;
   TrustedCertificates trusted_certificates_;
+  TrustLists trust_lists_;
   Strings strings_;
   Issuers issuers_;
   Servers servers_;

@@ -9,7 +9,8 @@ namespace {
 const std::string kSelect =
     "select t.id, t.sha256, t.der, t.subject, t.issuer, t.serial, microseconds(t.not_before), "
     "microseconds(t.not_after), array_to_string(t.roles, ' '), t.dns, t.address, t.vouch_only, "
-    "microseconds(t.added_at), t.added_by, exists (select from blocked_certificates b where b.sha256 = t.sha256) "
+    "microseconds(t.added_at), t.added_by, microseconds(t.activated_at), exists (select from blocked_certificates b "
+    "where b.sha256 = t.sha256) "
     "from trusted_certificates t";
 
 TrustRoles roles_from(const std::string& text) {
@@ -37,6 +38,7 @@ TrustedCertificate read(Columns& columns) {
   certificate.vouch_only = columns.boolean();
   certificate.added_at = columns.time();
   certificate.added_by = columns.text();
+  certificate.activated_at = columns.optional_time();
   certificate.blocked = columns.boolean();
   return certificate;
 }
@@ -54,6 +56,10 @@ const Statement kFindBeginning{"trusted_certificates_find_beginning",
 const Statement kFindBySerial{"trusted_certificates_find_by_serial",
                               kSelect + " where t.serial = $1::bytea limit $2::int"};
 const Statement kList{"trusted_certificates_list", kSelect + " where t.id > $1::bigint order by t.id limit $2::int"};
+const Statement kListed{"trusted_certificates_listed",
+                        kSelect + " where t.id > $1::bigint and not t.vouch_only order by t.id limit $2::int"};
+const Statement kActivate{"trusted_certificates_activate",
+                          "update trusted_certificates set activated_at = now() where id = $1::bigint"};
 const Statement kRemove{"trusted_certificates_remove", "delete from trusted_certificates where id = $1::bigint"};
 
 }  // namespace
@@ -83,6 +89,12 @@ Result<std::vector<TrustedCertificate>> TrustedCertificates::find_by_serial(Byte
 Result<std::vector<TrustedCertificate>> TrustedCertificates::list(const Page& page) {
   return session_.all(kList, Parameters(page.after, page.limit), read);
 }
+
+Result<std::vector<TrustedCertificate>> TrustedCertificates::listed(const Page& page) {
+  return session_.all(kListed, Parameters(page.after, page.limit), read);
+}
+
+Result<bool> TrustedCertificates::activate(std::int64_t id) { return session_.changes(kActivate, Parameters(id)); }
 
 Result<bool> TrustedCertificates::remove(std::int64_t id) { return session_.changes(kRemove, Parameters(id)); }
 

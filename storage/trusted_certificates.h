@@ -14,6 +14,8 @@ class TrustedCertificates final : public TrustedCertificateStore {
   Result<std::vector<TrustedCertificate>> find_beginning(const std::string& hexadecimal) override;
   Result<std::vector<TrustedCertificate>> find_by_serial(BytesView serial, int limit) override;
   Result<std::vector<TrustedCertificate>> list(const Page& page) override;
+  Result<std::vector<TrustedCertificate>> listed(const Page& page) override;
+  Result<bool> activate(std::int64_t id) override;
   Result<bool> remove(std::int64_t id) override;
 
  private:

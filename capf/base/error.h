@@ -165,6 +165,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
   X(kUnknownProfile, "UNKNOWN_PROFILE", kNotFound, "no such profile")                                                  \
+  X(kUnknownTrustList, "UNKNOWN_TRUST_LIST", kNotFound, "no such trust list")                                          \
   X(kUnknownLine, "UNKNOWN_LINE", kNotFound, "no such line")                                                           \
   X(kUnknownDigestUser, "UNKNOWN_DIGEST_USER", kNotFound, "no such digest user")                                       \
   X(kUnknownParty, "UNKNOWN_PARTY", kNotFound, "no such trusted trunk or bridge")                                      \
@@ -228,8 +229,11 @@ constexpr bool is_servers_fault(Code code) {
   X(kTrustListUnfit, "TRUST_LIST_UNFIT", kFailedPrecondition, "the trust list is not what phones need")                \
   X(kTrustListNotFollowed, "TRUST_LIST_NOT_FOLLOWED", kFailedPrecondition,                                             \
     "phones would not follow this trust list: its signer is not in the list that they have")                           \
+  X(kTrustListNotFetched, "TRUST_LIST_NOT_FETCHED", kFailedPrecondition,                                               \
+    "too few phones have fetched the trust list that has the certificate")                                             \
   X(kClockSkew, "CLOCK_SKEW", kUnavailable, "this server's clock is more than 60 s away from the database's")          \
   X(kIssuerKeyAbsent, "ISSUER_KEY_ABSENT", kUnavailable, "this server does not have the active issuer's key")          \
+  X(kListSignerAbsent, "LIST_SIGNER_ABSENT", kUnavailable, "this server does not have the key that signs trust lists") \
   X(kSecretsKeyAbsent, "SECRETS_KEY_ABSENT", kUnavailable, "this server does not have the key of a secret")            \
   X(kStateNotWritable, "STATE_NOT_WRITABLE", kUnavailable,                                                             \
     "this server cannot write to its state directory, which is full or read-only")                                     \

@@ -91,6 +91,8 @@ struct Metrics::Series {
   Family<Gauge>& lines_mixed =
       gauges(registry, "capf_lines_mixed",
              "Lines that have encrypted devices and others, by the modes of profiles or by those in effect.");
+  Family<Gauge>& trust_lists =
+      gauges(registry, "capf_trust_list_generation", "The number of the newest trust list of phones, by its kind.");
   Family<Gauge>& not_after = gauges(registry, "capf_certificate_not_after_seconds",
                                     "When the server's own certificates expire, in seconds since 1970.");
   Family<Gauge>& administrators =
@@ -200,6 +202,9 @@ void Metrics::set_lscs_expiring(int days, std::int64_t count) {
 void Metrics::set_lscs_expired(std::int64_t count) { series_->expired.Set(static_cast<double>(count)); }
 void Metrics::set_lines_mixed(std::string_view by, std::int64_t count) {
   series_->lines_mixed.Add({{"by", std::string(by)}}).Set(static_cast<double>(count));
+}
+void Metrics::set_trust_list_generation(std::string_view kind, std::int64_t generation) {
+  series_->trust_lists.Add({{"kind", std::string(kind)}}).Set(static_cast<double>(generation));
 }
 void Metrics::set_certificate_not_after(std::string_view which, TimePoint not_after) {
   series_->not_after.Add({{"certificate", std::string(which)}}).Set(seconds_of(not_after));

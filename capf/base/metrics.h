@@ -95,8 +95,10 @@ class Metrics {
   void set_lscs_expired(std::int64_t count);
   /// Lines that have encrypted devices and others. @param by "profile" or "effect": whose modes they are
   void set_lines_mixed(std::string_view by, std::int64_t count);
-  /// @param which "issuer", "site_ca", "server", "wire", "wire-ec", "tvs", "ocsp"
+  /// @param which as to_string(ExpiryKind) has it
   void set_certificate_not_after(std::string_view which, TimePoint not_after);
+  /// @param kind "itl", "ctl"
+  void set_trust_list_generation(std::string_view kind, std::int64_t generation);
   /// @param role "admin", "operator", "auditor", "monitor"
   void set_administrators(std::string_view role, const AdministratorNumbers& numbers);
   /// The CRL of a shard that this server serves.

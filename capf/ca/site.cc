@@ -23,6 +23,8 @@
 namespace capf::ca {
 namespace {
 
+namespace ext = Botan::Cert_Extension;
+
 const char* const kServerAuth = "1.3.6.1.5.5.7.3.1";
 const char* const kClientAuth = "1.3.6.1.5.5.7.3.2";
 
@@ -54,6 +56,22 @@ Result<Bytes> sign_and_check(const CertificatePlan& plan, const SigningKey& key,
     return der;
   } catch (const std::exception& error) {
     return signing_failed("signing a certificate", error);
+  }
+}
+
+/// Signs a request, and reads it back.
+Result<Bytes> sign_request(const SigningKey& key, const Botan::X509_DN& name, const Botan::Extensions& wanted,
+                           Botan::RandomNumberGenerator& random) {
+  try {
+    const Botan::Private_Key& botan = key.botan();
+    Bytes der = Botan::PKCS10_Request::create(botan, name, wanted, signature_hash(botan), random,
+                                              botan.algo_name() == "RSA" ? "EMSA3" : "EMSA1")
+                    .BER_encode();
+    CAPF_LET(const OfferedKey read_back, read_request(der));
+    if (read_back.public_key != key.public_key()) return fail_internal("a request has another key");
+    return der;
+  } catch (const std::exception& error) {
+    return signing_failed("signing a request", error);
   }
 }
 
@@ -189,22 +207,27 @@ Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subjec
                                 Botan::RandomNumberGenerator& random) {
   CAPF_LET(const Botan::X509_DN name,
            parse_subject(subject.empty() ? "CN=CAPF-" + random_hex(random) + ",O=CAPF" : subject));
-  try {
-    namespace ext = Botan::Cert_Extension;
-    constexpr auto kUsage = Botan::Key_Constraints(Botan::DIGITAL_SIGNATURE | Botan::KEY_CERT_SIGN | Botan::CRL_SIGN);
-    Botan::Extensions wanted;
-    wanted.add(std::make_unique<ext::Basic_Constraints>(true, 0).release(), true);
-    wanted.add(std::make_unique<ext::Key_Usage>(kUsage).release(), true);
-    const Botan::Private_Key& botan = key.botan();
-    Bytes der = Botan::PKCS10_Request::create(botan, name, wanted, signature_hash(botan), random,
-                                              botan.algo_name() == "RSA" ? "EMSA3" : "EMSA1")
-                    .BER_encode();
-    CAPF_LET(const OfferedKey read_back, read_request(der));
-    if (read_back.public_key != key.public_key()) return fail_internal("a request has another key");
-    return der;
-  } catch (const std::exception& error) {
-    return signing_failed("signing a request", error);
+  constexpr auto kUsage = Botan::Key_Constraints(Botan::DIGITAL_SIGNATURE | Botan::KEY_CERT_SIGN | Botan::CRL_SIGN);
+  Botan::Extensions wanted;
+  wanted.add(std::make_unique<ext::Basic_Constraints>(true, 0).release(), true);
+  wanted.add(std::make_unique<ext::Key_Usage>(kUsage).release(), true);
+  return sign_request(key, name, wanted, random);
+}
+
+Result<Bytes> make_request(const SigningKey& key, const std::string& subject, bool server,
+                           Botan::RandomNumberGenerator& random) {
+  CAPF_LET(const Botan::X509_DN name, parse_subject(subject));
+  unsigned usage = Botan::DIGITAL_SIGNATURE;
+  if (server) {
+    CAPF_LET(usage, end_entity_usage(key.public_key()));
   }
+  Botan::Extensions wanted;
+  wanted.add(std::make_unique<ext::Basic_Constraints>(false).release(), true);
+  wanted.add(std::make_unique<ext::Key_Usage>(Botan::Key_Constraints(usage)).release(), true);
+  if (server) {
+    wanted.add(std::make_unique<ext::Extended_Key_Usage>(std::vector{Botan::OID(kServerAuth)}).release());
+  }
+  return sign_request(key, name, wanted, random);
 }
 
 Status check_capf_certificate(const ImportedAuthority& authority, SubjectForm form, TimePoint now,
@@ -254,9 +277,18 @@ Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& reques
 
 Result<Bytes> make_wire_certificate(const SigningKey& key, const AuthorityRequest& request,
                                     Botan::RandomNumberGenerator& random) {
-  CAPF_LET(CertificatePlan plan, plan_self_signed(key, request, "CN=CAPF-" + random_hex(random) + ",O=CAPF", random));
+  CAPF_LET(CertificatePlan plan,
+           plan_self_signed(key, request, "CN=CAPF-" + random_hex(random) + ",OU=CAPF,O=CAPF", random));
   CAPF_LET(plan.key_usage, end_entity_usage(plan.public_key));
   plan.extended_key_usage = {Botan::OID(kServerAuth)};
+  plan.hosts = request.hosts;
+  return sign_and_check(plan, key, random);
+}
+
+Result<Bytes> make_signer_certificate(const SigningKey& key, const AuthorityRequest& request,
+                                      Botan::RandomNumberGenerator& random) {
+  CAPF_LET(CertificatePlan plan, plan_self_signed(key, request, request.subject, random));
+  plan.key_usage = Botan::DIGITAL_SIGNATURE;
   return sign_and_check(plan, key, random);
 }
 

@@ -26,6 +26,7 @@ struct AuthorityRequest {
   std::string subject;  ///< RFC 4514; empty: CN=CAPF-<8 hex digits>,O=CAPF (site CA: CN=Site CA <8 hex digits>,O=CAPF)
   TimePoint now;
   std::chrono::hours validity{24 * 3650};
+  std::vector<std::string> hosts{};  ///< DNS names and IP addresses, of make_wire_certificate() alone
 };
 
 /// The CAPF issuer: CA:TRUE, pathlen 0, digitalSignature, keyCertSign, cRLSign, SKI, AKI; self-signed.
@@ -43,10 +44,16 @@ Status check_capf_certificate(const ImportedAuthority& authority, SubjectForm fo
 /// The site CA: signs servers and administrators, nothing else.
 Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& request,
                            Botan::RandomNumberGenerator& random);
-/// The certificate of the wire listener: self-signed, CN=CAPF- and 8 hex digits, no CA, digitalSignature and
-/// keyEncipherment, serverAuth.
+/// The certificate of a port that phones know by their lists: self-signed, no CA, digitalSignature and keyEncipherment
+/// (EC: keyAgreement), serverAuth. Without a subject CN=CAPF-<8 hex digits>,OU=CAPF,O=CAPF.
 Result<Bytes> make_wire_certificate(const SigningKey& key, const AuthorityRequest& request,
                                     Botan::RandomNumberGenerator& random);
+/// The certificate of a key that signs phones' files: self-signed, no CA, digitalSignature.
+Result<Bytes> make_signer_certificate(const SigningKey& key, const AuthorityRequest& request,
+                                      Botan::RandomNumberGenerator& random);
+/// A request (PKCS #10, DER) for either of them. @param server serverAuth is asked for too
+Result<Bytes> make_request(const SigningKey& key, const std::string& subject, bool server,
+                           Botan::RandomNumberGenerator& random);
 
 /// A site CA with its key, to sign with.
 struct SiteAuthority {

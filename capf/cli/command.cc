@@ -118,7 +118,7 @@ std::optional<int> confirm(const Arguments& arguments, const std::string& questi
 }
 
 Result<int> run_capfd(const std::string& command, const std::vector<std::string>& options, const Arguments& arguments,
-                      Connection& server) {
+                      Connection& server, const std::vector<std::string>& flags) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   const std::string capfd = (self.parent_path() / "capfd").string();
@@ -133,6 +133,9 @@ Result<int> run_capfd(const std::string& command, const std::vector<std::string>
     if (!arguments.has(option)) continue;
     if (option.starts_with("--")) words.push_back(option);
     words.push_back(arguments.text(option));
+  }
+  for (const std::string& flag : flags) {
+    if (arguments.has(flag)) words.push_back(flag);
   }
   std::vector<char*> pointers;
   pointers.reserve(words.size() + 1);
@@ -158,10 +161,11 @@ Option allow_mixed_option() {
 
 std::vector<Command> all_commands() {
   std::vector<Command> all;
-  for (auto group :
-       {phone_commands, profile_commands, line_commands, digest_commands, digest_export_commands, address_commands,
-        operation_commands, certificate_commands, issuer_commands, wire_commands, trust_commands, trust_list_commands,
-        file_commands, call_commands, administrator_commands, site_commands, monitor_commands, check_commands}) {
+  for (auto group : {phone_commands, profile_commands, line_commands, digest_commands, digest_export_commands,
+                     address_commands, operation_commands, certificate_commands, issuer_commands, wire_commands,
+                      phone_key_commands, trust_commands, trust_list_commands, lists_commands, file_commands,
+                      call_commands,
+                     administrator_commands, site_commands, monitor_commands, check_commands}) {
     for (Command& command : group()) all.push_back(std::move(command));
   }
   all.push_back({"completion bash",

@@ -90,8 +90,9 @@ std::optional<int> confirm(const Arguments& arguments, const std::string& questi
 
 /// Goes on as capfd, which stands beside this program: it knows the keys, which are files of the server's. Its exit
 /// code is ours. @param command "wire-certificate add". @param options those of `arguments` that it is given
+/// @param flags likewise, without values
 Result<int> run_capfd(const std::string& command, const std::vector<std::string>& options, const Arguments& arguments,
-                      Connection& server);
+                      Connection& server, const std::vector<std::string>& flags = {});
 
 Option output_option();
 Option limit_option();
@@ -108,10 +109,12 @@ std::vector<Command> operation_commands();
 std::vector<Command> certificate_commands();
 std::vector<Command> issuer_commands();
 std::vector<Command> wire_commands();
+std::vector<Command> phone_key_commands();
 std::vector<Command> trust_commands();
 std::vector<Command> file_commands();
 std::vector<Command> call_commands();
 std::vector<Command> trust_list_commands();
+std::vector<Command> lists_commands();
 std::vector<Command> administrator_commands();
 std::vector<Command> monitor_commands();
 std::vector<Command> site_commands();

@@ -43,7 +43,10 @@
   X(admin, AddAdministrator) X(admin, ListAdministrators)                                                  \
   X(admin, DisableAdministrator) X(admin, GetSite) X(admin, RecoverSite)                                   \
   X(admin, ListAudit) X(admin, ListSeals) X(monitor, GetSummary) X(monitor, ListPending)        \
-  X(monitor, ClassifyCall)
+  X(monitor, ClassifyCall)                                                                                 \
+  X(admin, GetTrustLists) X(admin, ListTrustLists) X(admin, BuildTrustLists) X(admin, ExportTrustList)     \
+  X(admin, ServeTrustList) X(admin, ReleaseTrustLists) X(admin, ActivateTrustedCertificate)                \
+  X(admin, ReplaceListSigner)
 // clang-format on
 
 namespace grpc {

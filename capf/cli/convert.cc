@@ -324,6 +324,18 @@ Json to_json(const v1::TrustedCertificate& certificate) {
                       {"added_by", certificate.added_by()}};
 }
 
+Json to_json(const v1::ListGeneration& list) {
+  return Json::Object{{"kind", list.kind()},
+                      {"generation", list.generation()},
+                      {"made_at", CAPF_TIME(list, made_at)},
+                      {"made_by", list.made_by()},
+                      {"signer", list.signer()},
+                      {"sha1", list.sha1()},
+                      {"md5", list.md5()},
+                      {"sha1_of_sha1", list.sha1_of_sha1()},
+                      {"md5_of_sha1", list.md5_of_sha1()}};
+}
+
 Json to_json(const v1::LimitedAddress& address) {
   return Json::Object{{"address", address.address()},
                       {"device", text_or_null(address.device())},

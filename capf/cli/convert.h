@@ -48,6 +48,7 @@ Json to_json(const v1::Anchor& anchor);
 Json to_json(const v1::TrustCandidate& candidate);
 Json to_json(const v1::TrustedParty& party);
 Json to_json(const v1::TrustedCertificate& certificate);
+Json to_json(const v1::ListGeneration& list);
 Json to_json(const v1::RecoverSiteResponse& recovered);
 Json to_json(const v1::Administrator& administrator);
 Json to_json(const v1::AuditEvent& event);

@@ -178,6 +178,7 @@ Result<int> recover(const Arguments& arguments, Connection& server) {
 Result<int> set_security_mode(const Arguments& arguments, Connection& server) {
   v1::SetSecurityModeRequest request;
   request.set_mode(arguments.text("MODE"));
+  request.set_anyway(arguments.has("--anyway"));
   request.set_dry_run(true);
   CAPF_LET(const auto effect, server.call(request));
   const std::string secure = std::to_string(effect.secure()) + " phones have a secure profile";
@@ -224,6 +225,8 @@ std::vector<Command> site_commands() {
        "capfctl site security-mode mixed",
        {{"MODE", Option::Kind::kChoice, "the cluster security mode", true, false, {"nonsecure", "mixed"}},
         {"--dry-run", Option::Kind::kFlag, "say what would follow, and do nothing"},
+        {"--anyway", Option::Kind::kFlag,
+         "mixed without what secure phones need in their trust list: another system gives them theirs"},
         yes_option(),
         output_option()},
        set_security_mode},

@@ -47,7 +47,12 @@ constexpr KindWords kKinds[]{{"issuer", "the inactive issuer"},
                              {"wire", "the certificate on the phones' port"},
                              {"wire-ec", "the EC certificate on the phones' port"},
                              {"tvs", "the certificate of the Trust Verification Service"},
-                             {"ocsp", "the certificate of the OCSP responder for"}};
+                             {"list-signer", "the certificate that signs trust lists"},
+                             {"recovery-signer", "the certificate that recovers trust lists"},
+                             {"file-signer", "the certificate that signs phones' files"},
+                             {"file-server", "the certificate of the file service over HTTPS"},
+                             {"ocsp", "the certificate of the OCSP responder for"},
+                             {"trust-list", "a certificate of the trust lists,"}};
 
 bool is_known(const std::string& kind) {
   return std::any_of(std::begin(kKinds), std::end(kKinds), [&](const KindWords& each) { return each.kind == kind; });

@@ -55,6 +55,9 @@ void Gauges::set_summary(const Summary& summary) {
   metrics_.set_lscs_unconfirmed(summary.lscs_unconfirmed);
   metrics_.set_lscs_expired(summary.lscs_expired);
   for (const auto& [days, count] : summary.lscs_expiring) metrics_.set_lscs_expiring(days, count);
+  for (const auto& [kind, generation] : summary.trust_lists) {
+    metrics_.set_trust_list_generation(to_string(kind), generation);
+  }
   metrics_.set_summary_read(now);
 }
 

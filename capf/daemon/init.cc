@@ -15,6 +15,8 @@
 #include "capf/daemon/audit_key.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
+#include "capf/daemon/key_purposes.h"
+#include "capf/daemon/phone_certificates.h"
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/secrets_files.h"
 #include "capf/domain/administrator.h"
@@ -239,6 +241,63 @@ Result<Sha256> prepared_issuer(const SiteFiles& files) {
   return sha256(chain.front());
 }
 
+/// Where an init leaves the recovery signer's key.
+RecoveryKeyPlace recovery_of(const SiteFiles& files, const std::string& passphrase = {}) {
+  return {files.recovery_key(), passphrase};
+}
+
+/// The keys whose certificates phones know. @return them for the record
+Result<std::vector<std::pair<KeyDigests, KeyOwner>>> make_keys_of_phones(const InitOptions& options,
+                                                                         const std::string& host,
+                                                                         const Secret& passphrase,
+                                                                         const SiteFiles& files, TimePoint now,
+                                                                         Botan::RandomNumberGenerator& random) {
+  std::vector<std::pair<KeyDigests, KeyOwner>> made;
+  for (const KeyPurpose* purpose : key_purposes()) {
+    CAPF_LET(const auto key, ca::generate_key(purpose->algorithm));
+    CAPF_LET(const Bytes certificate, make_certificate(*purpose, *key, host, now, kServerValidity, random));
+    if (purpose == &recovery_signer_purpose()) {
+      CAPF_TRY(write_recovery_key(*key, recovery_of(files, options.recovery.passphrase), random));
+      CAPF_TRY(write_new_file(files.certificate(purpose->first), chain_pem({certificate})));
+    } else {
+      CAPF_TRY(write_identity(files, purpose->first, *key, certificate, {}, passphrase));
+    }
+    made.emplace_back(ca::key_digests(key->public_key()), KeyOwner::kSite);
+  }
+  return made;
+}
+
+/// Moves the recovery signer's key to where the administrator wants it, which may be another file system. @return its
+/// place
+Result<RecoveryKeyPlace> hand_over(const SiteFiles& files, const InitOptions& options) {
+  const RecoveryKeyPlace here = recovery_of(files, options.recovery.passphrase);
+  const auto wanted = std::filesystem::absolute(options.recovery.file).lexically_normal();
+  if (options.recovery.file.empty() || wanted == here.file) return here;
+  const RecoveryKeyPlace there{wanted, options.recovery.passphrase};
+  std::vector<std::pair<std::filesystem::path, std::filesystem::path>> moves{{here.file, there.file}};
+  if (there.passphrase.empty()) moves.emplace_back(here.generated_passphrase(), there.generated_passphrase());
+  for (const auto& [from, to] : moves) {
+    CAPF_LET(const Secret contents, read_secret_file(from));
+    const Status written = write_new_secret_file(to, contents.view());
+    if (!written) {
+      return fail(written.error().reason, "the site is made, and the recovery signer's key stays in " +
+                                              here.file.string() + ": " + written.error().message);
+    }
+    std::error_code error;
+    std::filesystem::remove(from, error);
+    CAPF_TRY(as_status(error, from));
+  }
+  return there;
+}
+
+/// Before anything is made: no file is overwritten.
+Status check_recovery(const InitOptions& options) {
+  std::error_code error;
+  const auto& file = options.recovery.file;
+  if (file.empty() || !std::filesystem::exists(file, error)) return {};
+  return fail(Reason::kSiteExists, file.string() + " exists: the recovery signer's key overwrites nothing");
+}
+
 }  // namespace
 
 Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& passphrase,
@@ -266,11 +325,7 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
                                        random));
   CAPF_TRY(write_identity(files, "server", *server_key, server_certificate, {site_certificate}, passphrase));
 
-  CAPF_LET(const auto wire_key, ca::generate_key(ca::KeyAlgorithm::kRsa2048));
-  const ca::AuthorityRequest wire_request{"", now, kServerValidity};
-  CAPF_LET(const Bytes wire_certificate, ca::make_wire_certificate(*wire_key, wire_request, random));
-  CAPF_TRY(write_identity(files, "wire", *wire_key, wire_certificate, {}, passphrase));
-
+  CAPF_LET(records.keys, make_keys_of_phones(options, records.host, passphrase, files, now, random));
   CAPF_LET(const auto administrator_key, ca::generate_key(ca::KeyAlgorithm::kP256));
   CAPF_LET(const Bytes administrator_certificate,
            ca::make_administrator_certificate(site, administrator_key->public_key(), options.administrator, now,
@@ -309,12 +364,11 @@ Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& pa
                            .created_by = "capfd init",
                            .disabled_at = {}};
   records.audit_key = audit_key->public_key();
-  records.keys = {{issuer_facts.key, KeyOwner::kIssuer},
-                  {ca::key_digests(site_key->public_key()), KeyOwner::kSite},
-                  {ca::key_digests(server_key->public_key()), KeyOwner::kSite},
-                  {ca::key_digests(wire_key->public_key()), KeyOwner::kSite},
-                  {ca::key_digests(records.audit_key), KeyOwner::kSite},
-                  {administrator_facts.key, KeyOwner::kAdministrator}};
+  records.keys.insert(records.keys.end(), {{issuer_facts.key, KeyOwner::kIssuer},
+                                           {ca::key_digests(site_key->public_key()), KeyOwner::kSite},
+                                           {ca::key_digests(server_key->public_key()), KeyOwner::kSite},
+                                           {ca::key_digests(records.audit_key), KeyOwner::kSite},
+                                           {administrator_facts.key, KeyOwner::kAdministrator}});
   return records;
 }
 
@@ -351,6 +405,8 @@ Status move_in(const SiteFiles& files) {
       {aside.keys(), files.keys()},
       {aside.certificates(), files.certificates()},
       {aside.administrators(), files.administrators()},
+      {aside.recovery_key(), files.recovery_key()},
+      {recovery_of(aside).generated_passphrase(), recovery_of(files).generated_passphrase()},
       {aside.configuration(), files.configuration()},
   };
   for (const auto& [from, to] : moves) {
@@ -367,7 +423,8 @@ Result<bool> clear_leftovers(const SiteFiles& files) {
   const bool is_prepared = std::filesystem::exists(prepared(files), error);
   const bool is_complete = std::filesystem::exists(files.configuration(), error);
   if (is_prepared && is_complete) CAPF_TRY(remove_folder(prepared(files)));
-  for (const auto& path : {files.configuration(), files.keys(), files.certificates(), files.administrators()}) {
+  for (const auto& path : {files.configuration(), files.keys(), files.certificates(), files.administrators(),
+                           files.recovery_key(), recovery_of(files).generated_passphrase()}) {
     if ((!is_prepared || is_complete) && std::filesystem::exists(path, error)) {
       return fail(Reason::kSiteExists,
                   path.string() + " exists: there is a site here already; it is never overwritten");
@@ -388,6 +445,7 @@ struct Beginning {
 
 Result<Beginning> begin(const InitOptions& options) {
   CAPF_TRY(check_options(options));
+  CAPF_TRY(check_recovery(options));
   const SiteFiles files{std::filesystem::absolute(options.state).lexically_normal()};
   std::error_code error;
   std::filesystem::create_directories(files.root.parent_path(), error);
@@ -460,7 +518,9 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
     if (issuer && on_record && on_record->sha256 == *issuer) {
       CAPF_TRY(move_in(files));
       CAPF_TRY(remove_folder(waiting(files.root).root));
-      return "An init that was cut off is finished: the site in " + files.root.string() + " is as that one made it.\n";
+      return "An init that was cut off is finished: the site in " + files.root.string() +
+             " is as that one made it.\nThe recovery signer's key is in " + files.recovery_key().string() +
+             ": take it away, and keep it offline.\n";
     }
     CAPF_TRY(discard_prepared(files));
   }
@@ -485,6 +545,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
   }
   CAPF_TRY(move_in(files));
   CAPF_TRY(remove_folder(waiting(files.root).root));
+  CAPF_LET(const RecoveryKeyPlace recovery, hand_over(files, options));
   const Configuration made =
       parse_configuration(configuration_text(options, records->host), files.configuration()).configuration;
   std::string doubts;
@@ -498,6 +559,7 @@ Result<std::string> init(const InitOptions& options, const Clock& clock, Botan::
          (files.administrators() / records->administrator.name).string() + ".pem and .key, until " +
          to_rfc3339(records->administrator.certificate_not_after) + "\n" +
          "                 the record's seals are checked with " + files.audit_public_key().string() + "\n" +
+         words_of(recovery) +
          "Keep copies of keys/, certificates/ and the passphrase where nobody else reads them: without them the issuer "
          "is lost.\n" +
          doubts;

@@ -11,6 +11,7 @@
 #include "capf/base/time.h"
 #include "capf/ca/key.h"
 #include "capf/daemon/configuration.h"
+#include "capf/daemon/recovery_key.h"
 #include "capf/daemon/site.h"
 #include "capf/domain/administrator.h"
 #include "capf/domain/database.h"
@@ -40,6 +41,9 @@ struct InitOptions {
 
   bool csr_only = false;              ///< make only the issuer's key and a request for its certificate
   std::filesystem::path certificate;  ///< PEM, with its chain: the answer to that request
+
+  RecoveryKeyPlace recovery;  ///< with an empty file: SiteFiles::recovery_key()
+  bool phone_files = false;   ///< of a site that exists: make_phone_keys()
 };
 
 /// The records of a new site for the database.
@@ -52,7 +56,8 @@ struct SiteRecords {
   std::string host;
 };
 
-/// Makes every file of a site in `folder`, which must be empty: keys/, certificates/, admin/ and capfd.toml.
+/// Makes every file of a site in `folder`, which must be empty: keys/, certificates/, admin/, the recovery signer's key
+/// and capfd.toml.
 /// Errors: INVALID_CONFIGURATION, INVALID_NAME, WRONG_PASSPHRASE, INVALID_CERTIFICATE, SECRET_EXPOSED.
 Result<SiteRecords> make_site_files(const InitOptions& options, const Secret& passphrase,
                                     const std::filesystem::path& folder, TimePoint now,

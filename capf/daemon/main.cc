@@ -21,12 +21,15 @@
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/init.h"
+#include "capf/daemon/issuers.h"
+#include "capf/daemon/phone_certificates.h"
+#include "capf/daemon/phone_key_files.h"
 #include "capf/daemon/rekey.h"
 #include "capf/daemon/rekey_secrets.h"
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/run.h"
 #include "capf/daemon/settings.h"
-#include "capf/daemon/wire_certificates.h"
+#include "capf/daemon/trust_recovery.h"
 
 namespace {
 
@@ -88,10 +91,9 @@ void add_init(CLI::App& app, InitOptions& options, std::string& key) {
   auto* database = command->add_option("--database", options.database, "connection string of the role that runs");
   auto* owner = command->add_option("--database-owner", options.database_owner,
                                     "connection string of the role that owns the schema");
-  command
-      ->add_option("--passphrase", options.passphrase,
-                   "where the passphrase of the keys is: file:PATH, fd:N, env:NAME or credential:NAME")
-      ->required();
+  auto* passphrase =
+      command->add_option("--passphrase", options.passphrase,
+                          "where the passphrase of the keys is: file:PATH, fd:N, env:NAME or credential:NAME");
   command->add_option("--key", key,
                       "of the issuer: rsa-2048 (the default), rsa-3072, rsa-4096, p-256 or p-384; without it, the key "
                       "that --key-uri names is in the token already");
@@ -114,10 +116,20 @@ void add_init(CLI::App& app, InitOptions& options, std::string& key) {
                                     "makes the issuer's key, and a request for a CA that signs offline");
   auto* answer = command->add_option("--certificate", options.certificate,
                                      "goes on with what that CA has made: a certificate with its chain, in PEM");
+  command->add_option("--recovery-key", options.recovery.file,
+                      "new file for the key of the recovery signer, to be taken away; default: recovery-signer.key in "
+                      "the state directory");
+  command->add_option("--recovery-passphrase", options.recovery.passphrase,
+                      "where its passphrase is; default: a new one, in that file's name with .passphrase");
+  auto* phone_files = command->add_flag("--phone-files", options.phone_files,
+                                        "of a site that exists: makes the keys for phones' files that it lacks");
+  for (auto* new_site : {database, owner, uri, certificate, pkcs12, request, answer}) phone_files->excludes(new_site);
   request->excludes(answer);
   for (auto* import : {certificate, pkcs12}) import->excludes(request)->excludes(answer)->excludes(uri);
   answer->excludes(uri);
   command->final_callback([=] {
+    if (phone_files->count() != 0) return;
+    if (passphrase->count() == 0) throw CLI::RequiredError(passphrase->get_name());
     for (auto* needed : {database, owner}) {
       if (needed->count() == 0 && request->count() == 0) throw CLI::RequiredError(needed->get_name());
     }
@@ -156,40 +168,109 @@ void add_certificate_options(CLI::App& command, std::string& what, std::optional
   command.add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
 }
 
-/// The commands on the certificates of a port that phones know by their lists.
-struct PinnedCommands {
-  explicit PinnedCommands(const PinnedPort& of) : port(of) {}
+/// The commands on the certificates of a purpose that phones know by their lists.
+struct PurposeCommands {
+  explicit PurposeCommands(const KeyPurpose& of) : purpose(of) {}
 
-  const PinnedPort& port;
+  const KeyPurpose& purpose;
   CLI::App* add = nullptr;
   CLI::App* activate = nullptr;
   CLI::App* remove = nullptr;
+  CLI::App* list = nullptr;
   std::string name{};
-  int days = 3650;
+  NewCertificate wanted{};
+  std::string key{};
+  bool force = false;
 
   void add_to(CLI::App& app, const std::string& words, std::optional<std::string>& passphrase) {
-    auto* group = app.add_subcommand(port.command, words);
+    auto* group = app.add_subcommand(purpose.command, words);
     group->require_subcommand(1);
-    add =
-        group->add_subcommand("add", "makes the next certificate, with a key of its own, beside the one that is shown");
-    add->add_option("--days", days, "how long it is valid")->capture_default_str();
-    activate = group->add_subcommand("activate", "shows that certificate from now on");
-    remove = group->add_subcommand("remove", "takes one away that is not shown, with its key");
+    add = group->add_subcommand("add", "makes the next certificate, with a key of its own, beside the one in use");
+    add_options_of_add();
+    activate = group->add_subcommand("activate", "uses that certificate from now on");
+    activate->add_flag("--force", force,
+                       "also where few phones have fetched a trust list with it: the others are lost");
+    remove = group->add_subcommand("remove", "takes one away that is not in use, with its key");
+    list = group->add_subcommand("list", "those of this machine, and which is in use");
     for (auto* command : {activate, remove}) {
-      command->add_option("NAME", name, "of the certificate: \"" + port.first + "-2\"")->required();
+      command->add_option("NAME", name, "of the certificate: \"" + purpose.first + "-2\"")->required();
     }
     for (auto* command : {add, activate, remove}) {
       command->add_option("--passphrase", passphrase,
                           "where the passphrase is, in place of what the configuration says");
     }
   }
-  bool parsed() const { return add->parsed() || activate->parsed() || remove->parsed(); }
+  std::vector<CLI::App*> all() const { return {add, activate, remove, list}; }
+  bool parsed() const {
+    const auto commands = all();
+    return std::any_of(commands.begin(), commands.end(), [](const CLI::App* each) { return each->parsed(); });
+  }
+  Status run(const Configuration& configuration, const std::optional<std::string>& passphrase) {
+    const SystemClock clock;
+    const PhoneCertificates certificates(configuration, passphrase, clock, purpose);
+    wanted.make_in_token = !key.empty();
+    CAPF_LET(const std::string words, add->parsed()        ? certificates.add(wanted, Botan::system_rng())
+                                      : activate->parsed() ? certificates.activate(name, force)
+                                      : remove->parsed()   ? certificates.remove(name)
+                                                           : certificates.list());
+    std::cout << words;
+    return {};
+  }
+
+ private:
+  void add_options_of_add() {
+    auto* days = add->add_option("--days", wanted.days, "how long it is valid")->capture_default_str();
+    auto* import = add->add_option("--import-certificate", wanted.import_certificate,
+                                   "one that exists, with its chain, in PEM, in place of a new one");
+    auto* import_key = add->add_option("--import-key", wanted.import_key, "its key in PEM");
+    add->add_option("--import-passphrase", wanted.import_passphrase, "where the passphrase of that key is")
+        ->needs(import_key);
+    auto* request =
+        add->add_flag("--csr-only", wanted.csr_only, "makes the key, and a request for a CA of the site's own");
+    auto* answer = add->add_option("--certificate", wanted.certificate,
+                                   "goes on with what that CA has made: a certificate with its chain, in PEM");
+    import->needs(import_key)->excludes(days)->excludes(request)->excludes(answer);
+    import_key->needs(import);
+    request->excludes(answer)->excludes(days);
+    answer->excludes(days);
+    if (!purpose.signs) return;
+    auto* uri = add->add_option(
+        "--key-uri", wanted.key_uri,
+        "of a key in the token of the configuration: \"pkcs11:token=capf;object=" + purpose.first + "\"");
+    uri->excludes(import)->excludes(answer);
+    add->add_option("--key", key, "makes that key, rsa-2048, which is in the token already without this")
+        ->needs(uri)
+        ->check(CLI::IsMember({"rsa-2048"}));
+  }
+};
+
+/// `capfd trust-list recover`
+struct RecoveryCommand {
+  CLI::App* recover = nullptr;
+  std::filesystem::path key{};
+  std::string source{};
+
+  void add_to(CLI::App& app, std::optional<std::string>& passphrase) {
+    auto* group = app.add_subcommand("trust-list", "the trust lists of phones, on this machine");
+    group->require_subcommand(1);
+    recover = group->add_subcommand(
+        "recover",
+        "publishes a list that phones follow though the list signer is lost: it is signed by the recovery signer");
+    recover->add_option("--key", key, "file with the recovery signer's key")->required();
+    recover->add_option("--recovery-passphrase", source,
+                        "where its passphrase is: file:PATH, fd:N, env:NAME or credential:NAME");
+    recover->add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
+  }
   Status run(const Configuration& configuration, const std::optional<std::string>& passphrase) const {
     const SystemClock clock;
-    const WireCertificates certificates(configuration, passphrase, clock, port);
-    CAPF_LET(const std::string words, add->parsed()        ? certificates.add(days, Botan::system_rng())
-                                      : activate->parsed() ? certificates.activate(name)
-                                                           : certificates.remove(name));
+    CAPF_LET(const Machine machine, Machine::open(configuration, passphrase, clock));
+    CAPF_LET(auto access, token_access(configuration.token));
+    ca::Tokens tokens(std::move(access));
+    service::OwnCertificates own;
+    PhoneKeyFiles keys(machine.files, machine.passphrase, tokens, *machine.database, own);
+    CAPF_TRY(keys.open());
+    CAPF_LET(const std::string words,
+             recover_trust_lists(machine, keys, configuration.policy, key, source, Botan::system_rng()));
     std::cout << words;
     return {};
   }
@@ -216,7 +297,22 @@ Status check_config(const Place& place, bool print) {
   return {};
 }
 
+/// `capfd init --phone-files`
+Status complete_site(const InitOptions& options) {
+  CAPF_LET(const Configuration configuration, read_configuration(SiteFiles{options.state}.configuration()));
+  set_log_level(configuration.log_level);
+  std::optional<std::string> passphrase;
+  if (!options.passphrase.empty()) passphrase = options.passphrase;
+  RecoveryKeyPlace recovery = options.recovery;
+  if (recovery.file.empty()) recovery.file = SiteFiles{configuration.state_directory}.recovery_key();
+  CAPF_LET(const std::string made,
+           make_phone_keys(configuration, passphrase, recovery, SystemClock(), Botan::system_rng()));
+  std::cout << made;
+  return {};
+}
+
 Status make_site(InitOptions options, const std::string& key) {
+  if (options.phone_files) return complete_site(options);
   options.key = ca::parse_key_algorithm(key);
   if (!options.key && !key.empty()) {
     return fail(Reason::kInvalidConfiguration, "--key is rsa-2048, rsa-3072, rsa-4096, p-256 or p-384");
@@ -300,11 +396,23 @@ int dispatch(int argc, char** argv) {
       "Run it as the owner of the state directory");
   add_place(secrets);
   secrets->add_option("--passphrase", passphrase, "where the passphrase is, in place of what the configuration says");
-  PinnedCommands wire(wire_pinned());
+  PurposeCommands wire(wire_purpose());
   wire.add_to(app, "what the phones' port shows, and what it is to show next", passphrase);
-  PinnedCommands tvs(tvs_pinned());
+  PurposeCommands tvs(tvs_purpose());
   tvs.add_to(app, "what the Trust Verification Service shows, and what it is to show next", passphrase);
-  for (auto* command : {wire.add, wire.activate, wire.remove, tvs.add, tvs.activate, tvs.remove}) add_place(command);
+  PurposeCommands list_signer(list_signer_purpose());
+  list_signer.add_to(app, "what signs phones' trust lists, and what is to sign them next", passphrase);
+  PurposeCommands file_signer(file_signer_purpose());
+  file_signer.add_to(app, "what signs all other files of phones, and what is to sign them next", passphrase);
+  PurposeCommands file_server(file_server_purpose());
+  file_server.add_to(app, "what the file service shows over HTTPS, and what it is to show next", passphrase);
+  const std::vector<PurposeCommands*> of_phones{&wire, &tvs, &list_signer, &file_signer, &file_server};
+  for (const auto* purpose : of_phones) {
+    for (auto* command : purpose->all()) add_place(command);
+  }
+  RecoveryCommand recovery;
+  recovery.add_to(app, passphrase);
+  add_place(recovery.recover);
   auto* checking = app.add_subcommand("check-config", "says ok, or every fault of the configuration");
   add_place(checking);
   bool print = false;
@@ -343,8 +451,10 @@ int dispatch(int argc, char** argv) {
   }
   if (renewing->parsed()) return report(renew(*configuration, renewed, passphrase));
   if (secrets->parsed()) return report(change_secrets_key(*configuration, passphrase));
-  if (wire.parsed()) return report(wire.run(*configuration, passphrase));
-  if (tvs.parsed()) return report(tvs.run(*configuration, passphrase));
+  for (auto* purpose : of_phones) {
+    if (purpose->parsed()) return report(purpose->run(*configuration, passphrase));
+  }
+  if (recovery.recover->parsed()) return report(recovery.run(*configuration, passphrase));
   if (rekeying->parsed()) return report(change_passphrase(*configuration, passphrase, next_passphrase));
   const Status status = run(*configuration, passphrase, signals);
   if (!status && status.error().reason == Reason::kShuttingDown) return EXIT_SUCCESS;

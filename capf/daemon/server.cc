@@ -15,8 +15,10 @@
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/jobs.h"
+#include "capf/daemon/key_purposes.h"
 #include "capf/daemon/listeners.h"
 #include "capf/daemon/marks.h"
+#include "capf/daemon/phone_key_files.h"
 #include "capf/daemon/port_certificates.h"
 #include "capf/daemon/publishing.h"
 #include "capf/daemon/sealing.h"
@@ -24,7 +26,6 @@
 #include "capf/daemon/upkeep.h"
 #include "capf/daemon/weak_keys.h"
 #include "capf/daemon/wire.h"
-#include "capf/daemon/wire_certificates.h"
 #include "capf/rpc/readiness.h"
 #include "capf/rpc/server.h"
 #include "capf/service/addresses.h"
@@ -52,6 +53,7 @@
 #include "capf/service/shared_lines.h"
 #include "capf/service/siteclock.h"
 #include "capf/service/trust.h"
+#include "capf/service/trust_lists.h"
 #include "capf/service/trusted_certificates.h"
 #include "capf/web/publication.h"
 #include "capf/web/status.h"
@@ -103,6 +105,8 @@ class Composition final : public Server {
         trusted_certificates_(around.reserved),
         vouched_(around.database),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
+        phone_keys_(around.files, around.passphrase, around.tokens, around.reserved, own_certificates_),
+        trust_lists_(around.reserved, phone_keys_, around.configuration.policy, random_, clock_),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
                         site_settings(around.configuration.policy)),
@@ -117,7 +121,8 @@ class Composition final : public Server {
         maintenance_(around.reserved, around.configuration.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         common_primes_(around.reserved, certificates_, holder_),
-        upkeep_({maintenance_, checker_, common_primes_, issuer_service_, high_water_, clock_, around.metrics},
+        upkeep_({maintenance_, checker_, common_primes_, issuer_service_, trust_lists_, high_water_, clock_,
+                 around.metrics},
                 around.configuration.check_period),
         marks_(around.files.marks()),
         journal_file_(around.files.journal()),
@@ -133,6 +138,7 @@ class Composition final : public Server {
     CAPF_TRY(weak_keys_.open());
     CAPF_TRY(digest_users_.adopt_realm());
     CAPF_TRY(issuer_service_.start());
+    CAPF_TRY(phone_keys_.open());
     CAPF_LET(publishing_, Publishing::open({around_.database, around_.reserved, issuers_, high_water_, clock_,
                                             crl_state_, own_certificates_, around_.metrics},
                                            around_.configuration, around_.files, holder_));
@@ -217,6 +223,7 @@ class Composition final : public Server {
             .checker = checker_,
             .trust = trust_,
             .trusted_certificates = trusted_certificates_,
+            .trust_lists = trust_lists_,
             .issuers = issuer_service_,
             .administrators = administrators_,
             .attempts = authenticator_.attempts(),
@@ -266,6 +273,7 @@ class Composition final : public Server {
     listeners_.tick();
     weak_keys_.tick();
     around_.secrets_files.tick();
+    phone_keys_.tick();
     port_certificates_.keep([this] {
       administrators_.set_site_certificate(port_certificates_.site_ca().chain.front());
       return listeners_.replace_certificates();
@@ -300,6 +308,8 @@ class Composition final : public Server {
   service::TrustedCertificates trusted_certificates_;
   service::TrustedCertificates vouched_;  ///< for phones
   IssuerFiles issuer_files_;
+  PhoneKeyFiles phone_keys_;
+  service::TrustLists trust_lists_;
   service::Issuers issuer_service_;
   service::Administrators administrators_;
   service::Records records_;

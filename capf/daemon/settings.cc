@@ -368,7 +368,7 @@ const std::vector<Group>& groups() {
                &Configuration::metrics_port, false),
       listener("tvs",
                "The Trust Verification Service of phones; TLS. Firewalls know its port as 2445, and phones find it in "
-               "their configuration. `capfd tvs-certificate add` makes what it shows.",
+               "their configuration. `capfd tvs-certificate` keeps what it shows.",
                &Configuration::tvs_listener, &Configuration::tvs_port),
       listener("calls",
                "HTTP for the dial plans of SIP servers: /call-status, without TLS where all addresses are loopback; "
@@ -470,6 +470,16 @@ const std::vector<Group>& groups() {
          "only "
          "HA1s are kept of a user's password, it stays as it is",
          text(AT(policy.digest_realm), is_realm, "has 1 to 128 printable characters")}}},
+      {"files",
+       "What phones fetch.",
+       {{"digest",
+         "under which trust lists and other signed files are given to names that belong to no phone on record; a "
+         "phone's own setting is `file_digest`",
+         choice({{"sha1", FileDigest::kSha1}, {"sha512", FileDigest::kSha512}}, AT(policy.files_digest))},
+        {"trust_list_percent",
+         "of the phones that fetch trust lists, those that are to have fetched the one with a certificate before the "
+         "certificate is used",
+         number(0, 100, AT(policy.trust_list_share))}}},
       {"limits",
        "Of phones over gRPC on this server, but for wrong strings, which count on every port of every server. Calls "
        "above are refused with OVERLOADED, wrong strings with ADDRESS_LIMITED.",

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "capf/base/file.h"
+#include "capf/ca/asn1.h"
 #include "capf/ca/certificate.h"
-#include "capf/daemon/wire_certificates.h"
+#include "capf/daemon/key_purposes.h"
 
 namespace capf::daemon {
 namespace {
@@ -40,6 +41,20 @@ Result<Identity> open_identity(const SiteFiles& files, const std::string& name, 
     return fail(Reason::kInvalidConfiguration,
                 key_path.string() + " is not the key of the certificate in " + certificate_path.string());
   }
+  return identity;
+}
+
+Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase,
+                               ca::Tokens& tokens) {
+  CAPF_LET(const auto uri, read_uri(files, name));
+  if (!uri) return open_identity(files, name, passphrase);
+  Identity identity;
+  CAPF_LET(identity.chain, read_chain(files, name));
+  const auto outline = ca::read_outline(identity.chain.front());
+  if (!outline) {
+    return fail(Reason::kInvalidConfiguration, files.certificate(name).string() + " holds no certificate");
+  }
+  CAPF_LET(identity.key, tokens.open(*uri, outline->public_key));
   return identity;
 }
 

@@ -12,6 +12,7 @@
 #include "capf/base/secret.h"
 #include "capf/ca/authstring.h"
 #include "capf/ca/key.h"
+#include "capf/ca/token.h"
 
 namespace capf::daemon {
 
@@ -25,10 +26,11 @@ struct SiteFiles {
   std::filesystem::path administrators() const { return root / "admin"; }       ///< 0700
   std::filesystem::path crls() const { return root / "crls"; }                  ///< 0700: the newest of each shard
   std::filesystem::path endpoints() const { return root / "endpoints.json"; }
-  /// @param name "issuer-1", "site-ca", "server", "wire", "audit": encrypted PKCS #8, PEM
+  /// @param name "issuer-1", "site-ca", "server", "wire", "list-signer", "audit": encrypted PKCS #8, PEM
   std::filesystem::path key(const std::string& name) const { return keys() / (name + ".key"); }
   std::filesystem::path certificate(const std::string& name) const { return certificates() / (name + ".pem"); }
-  /// The name of the certificate that this server shows on a port that phones know: "wire", "tvs"; absent: the first.
+  /// The name of the certificate that this server uses of a purpose that phones know: "wire", "tvs", "list-signer";
+  /// absent: the first.
   std::filesystem::path shown(const std::string& first) const { return certificates() / (first + ".shown"); }
   std::filesystem::path wire_shown() const { return shown("wire"); }
   /// Of a key that is in a token, in place of key(): an RFC 7512 URI
@@ -45,6 +47,8 @@ struct SiteFiles {
   std::filesystem::path recovery_word() const { return root / "recovery-word"; }
   /// 32 octets, under which authentication strings are hashed.
   std::filesystem::path string_key() const { return keys() / "strings.key"; }
+  /// The recovery signer's key as an init leaves it, to be taken away.
+  std::filesystem::path recovery_key() const { return root / "recovery-signer.key"; }
   /// A key under which secrets are encrypted in the database, itself encrypted as the others are.
   std::filesystem::path secrets_key(int generation) const { return key("secrets-" + std::to_string(generation)); }
 };
@@ -69,6 +73,10 @@ struct Secrets {
 /// Opens one key of the site and its certificate, and checks that they belong together.
 /// Errors: SECRET_EXPOSED, WRONG_PASSPHRASE, INVALID_CONFIGURATION.
 Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase);
+
+/// The same, where the key may be in a token, which may be away now. Errors: those of Tokens::open() too.
+Result<Identity> open_identity(const SiteFiles& files, const std::string& name, const Secret& passphrase,
+                               ca::Tokens& tokens);
 
 /// The certificates of `name`, its own first: one at least. Errors: INVALID_CONFIGURATION.
 Result<std::vector<Bytes>> read_chain(const SiteFiles& files, const std::string& name);

@@ -7,7 +7,7 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/spki.h"
 #include "capf/daemon/endpoints.h"
-#include "capf/daemon/wire_certificates.h"
+#include "capf/daemon/key_purposes.h"
 #include "capf/domain/key_store.h"
 
 namespace capf::daemon {
@@ -65,9 +65,11 @@ Result<std::unique_ptr<TvsPort>> TvsPort::start(const Configuration& configurati
 }
 
 Result<std::shared_ptr<const net::TlsContext>> TvsPort::open_tls() {
-  CAPF_LET(const std::string name, shown_on(tvs_pinned(), files_));
-  if (names_of(tvs_pinned(), files_).empty()) {
-    return fail(Reason::kInvalidConfiguration, "listen.tvs needs a certificate: 'capfd tvs-certificate add' makes it");
+  CAPF_LET(const std::string name, shown_on(tvs_purpose(), files_));
+  if (names_of(tvs_purpose(), files_).empty()) {
+    return fail(Reason::kInvalidConfiguration,
+                "listen.tvs needs a certificate: 'capfd tvs-certificate add' makes it, and 'capfd init --phone-files' "
+                "all that phones' files need");
   }
   CAPF_LET(const Identity identity, open_identity(files_, name, passphrase_));
   const Bytes key = identity.key->public_key();
@@ -103,8 +105,8 @@ Status TvsPort::claim(const Bytes& key) {
 }
 
 Watcher::Paths TvsPort::shown_files() const {
-  Watcher::Paths paths{files_.shown(tvs_pinned().first)};
-  if (const auto name = shown_on(tvs_pinned(), files_)) {
+  Watcher::Paths paths{files_.shown(tvs_purpose().first)};
+  if (const auto name = shown_on(tvs_purpose(), files_)) {
     paths.push_back(files_.key(*name));
     paths.push_back(files_.certificate(*name));
   }

@@ -10,6 +10,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kMaintenancePeriod{60};
+constexpr std::chrono::seconds kListsPeriod{3};
 constexpr int kPatientNice = 15;
 
 }  // namespace
@@ -19,12 +20,26 @@ void Upkeep::maintain() {
   uses_.metrics.set_lease_held(held && *held);
   if (!held) maintenance_complaint_.report(held);
   const auto now = steady_clock::now();
-  if (!held || !*held || (maintained_ && now - *maintained_ < kMaintenancePeriod)) return;
+  if (!held || !*held) return;
+  if (!lists_kept_ || now - *lists_kept_ >= kListsPeriod) {
+    lists_kept_ = now;
+    keep_lists();
+  }
+  if (maintained_ && now - *maintained_ < kMaintenancePeriod) return;
   maintained_ = now;
   const auto round = uses_.maintenance.run();
   maintenance_complaint_.report(round);
   if (!round || !*round || (*round)->expired + (*round)->revoked == 0) return;
   log_info("maintenance.done", {{"expired", (*round)->expired}, {"revoked", (*round)->revoked}});
+}
+
+void Upkeep::keep_lists() {
+  const auto kept = uses_.trust_lists.keep();
+  lists_complaint_.report(kept);
+  if (!kept || !*kept) return;
+  for (const service::BuiltList& built : (*kept)->lists) {
+    log_info("trust_list.published", {{"kind", to_string(built.list.kind)}, {"generation", built.list.generation}});
+  }
 }
 
 void Upkeep::check() {

@@ -11,6 +11,7 @@
 #include "capf/service/issuers.h"
 #include "capf/service/maintenance.h"
 #include "capf/service/siteclock.h"
+#include "capf/service/trust_lists.h"
 
 namespace capf::daemon {
 
@@ -23,6 +24,7 @@ class Upkeep {
     service::Checker& checker;
     service::CommonPrimes& common_primes;
     service::Issuers& issuers;
+    service::TrustLists& trust_lists;
     const service::HighWater& high_water;
     service::SiteClock& clock;
     Metrics& metrics;
@@ -30,7 +32,8 @@ class Upkeep {
   /// @param check_period between two checks of the LSCs, and between two comparisons of the keys
   Upkeep(const Uses& uses, std::chrono::hours check_period) : uses_(uses), check_period_(check_period) {}
 
-  /// Keeps the lease of maintenance, and does what is due once a minute. Call it every kLeaseRenewal.
+  /// Keeps the lease of maintenance, keeps the trust lists, and does what is due once a minute. Call it every
+  /// kLeaseRenewal.
   void maintain();
   void check();
   /// Takes minutes of arithmetic, for which the thread that calls it is made to give way to all others.
@@ -40,10 +43,14 @@ class Upkeep {
   void hold_against_issuer();
 
  private:
+  void keep_lists();
+
   const Uses uses_;
   const std::chrono::hours check_period_;
   std::optional<std::chrono::steady_clock::time_point> maintained_;
+  std::optional<std::chrono::steady_clock::time_point> lists_kept_;
   Complaint maintenance_complaint_{"maintenance.failed"};
+  Complaint lists_complaint_{"trust_lists.not_published"};
   Complaint check_complaint_{"check.failed"};
   Complaint compare_complaint_{"keys.not_compared"};
   Complaint refresh_complaint_{"issuers.unread"};

@@ -9,7 +9,7 @@
 #include "capf/ca/certificate.h"
 #include "capf/ca/spki.h"
 #include "capf/daemon/endpoints.h"
-#include "capf/daemon/wire_certificates.h"
+#include "capf/daemon/key_purposes.h"
 #include "capf/domain/key_store.h"
 
 namespace capf::daemon {

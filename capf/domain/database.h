@@ -42,14 +42,15 @@ class LineStore;
 class CrlStore;
 class SecretsKeyStore;
 class TrustedCertificateStore;
+class TrustListStore;
 class DigestStore;
 class Rounds;
 
 /// One transaction. Not shared between threads. The order of locks: the issuers' lock; profiles and the site's mode;
 /// phones, several of them at once by lock_all(), in ascending order of id; lines, in ascending order of id; the modes
 /// of profiles (LineStore); the trust anchors' lock; keys; operations and certificates of these phones; the active key
-/// for secrets; digest users; counts of authentication strings, which are locked for one statement where nothing else
-/// is held.
+/// for secrets; digest users; the state of trust lists; counts of authentication strings, which are locked for one
+/// statement where nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -66,6 +67,7 @@ class Transaction {
   virtual BlockStore& blocks() = 0;
   virtual CallStore& calls() = 0;
   virtual TrustedCertificateStore& trusted_certificates() = 0;
+  virtual TrustListStore& trust_lists() = 0;
   virtual StringStore& strings() = 0;
   virtual IssuerStore& issuers() = 0;
   virtual ServerStore& servers() = 0;

@@ -18,10 +18,16 @@ enum class ExpiryKind : std::uint8_t {
   kServer,         ///< what both gRPC ports show
   kWire,
   kWireEc,
-  kTvs,   ///< of the Trust Verification Service
-  kOcsp,  ///< that of an issuer's OCSP responder
+  kTvs,         ///< of the Trust Verification Service
+  kListSigner,  ///< this one and the three below: also the next and former ones, which phones' lists have too
+  kRecoverySigner,
+  kFileSigner,
+  kFileServer,
+  kOcsp,       ///< that of an issuer's OCSP responder
+  kTrustList,  ///< of the database: each one in the present trust lists of phones
 };
-/// "issuer", "administrator", "site_ca", "server", "wire", "wire-ec", "tvs", "ocsp".
+/// "issuer", "administrator", "site_ca", "server", "wire", "wire-ec", "tvs", "list-signer", "recovery-signer",
+/// "file-signer", "file-server", "ocsp", "trust-list".
 std::string_view to_string(ExpiryKind kind);
 std::optional<ExpiryKind> parse_expiry_kind(std::string_view text);
 
@@ -29,14 +35,16 @@ std::optional<ExpiryKind> parse_expiry_kind(std::string_view text);
 /// Summary::expiries: `capfctl check expiry`, the metrics and the log read it.
 struct Expiry {
   ExpiryKind kind = ExpiryKind::kIssuer;
-  std::string name;          ///< the administrator's; of an issuer its subject, also for kOcsp; empty for others
+  /// The administrator's; of an issuer its subject, also for kOcsp, and of a certificate of a list; of a next or former
+  /// one that of its file; else empty.
+  std::string name;
   std::optional<Role> role;  ///< of an administrator
   TimePoint not_after;
   /// From this time on the server renews it by itself, without a warning. Absent where a person renews it, and where
   /// the server should have renewed it a day ago.
   std::optional<TimePoint> renews_at;
-  /// The service continues without it: another administrator of this role has a later end, or it is not the active
-  /// issuer.
+  /// The service continues without it: another administrator of this role has a later end, it is not the active issuer,
+  /// or not the one that signs phones' files.
   bool spare = false;
 };
 

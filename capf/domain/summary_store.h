@@ -13,6 +13,7 @@
 #include "capf/domain/expiry.h"
 #include "capf/domain/mode_figures.h"
 #include "capf/domain/operation.h"
+#include "capf/domain/trust_list.h"
 
 namespace capf {
 
@@ -27,12 +28,13 @@ struct Summary {
   std::int64_t overdue = 0;
   std::optional<TimePoint> oldest_pending;  ///< created_at
   std::int64_t phones = 0;
-  std::map<int, std::int64_t> lscs_expiring;  ///< by days: live LSCs that expire within so many
-  std::int64_t lscs_expired = 0;              ///< their phones, which are on record, have no live one
-  std::int64_t lscs_unconfirmed = 0;          ///< their operation ended without a confirmation
-  std::optional<TimePoint> issuer_not_after;  ///< of the active one
-  ModeFigures modes;                          ///< as they were last counted
-  std::vector<Expiry> expiries;               ///< issuers and administrators, the first end first
+  std::map<int, std::int64_t> lscs_expiring;          ///< by days: live LSCs that expire within so many
+  std::int64_t lscs_expired = 0;                      ///< their phones, which are on record, have no live one
+  std::int64_t lscs_unconfirmed = 0;                  ///< their operation ended without a confirmation
+  std::optional<TimePoint> issuer_not_after;          ///< of the active one
+  ModeFigures modes;                                  ///< as they were last counted
+  std::vector<Expiry> expiries;                       ///< issuers and administrators, the first end first
+  std::map<TrustListKind, std::int64_t> trust_lists;  ///< the newest generation; service::Monitor adds it
 };
 
 class SummaryStore {

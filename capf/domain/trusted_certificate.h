@@ -29,6 +29,8 @@ struct TrustedCertificate {
   bool vouch_only = false;           ///< TVS vouches for it, and no list has it
   TimePoint added_at;
   std::string added_by;
+  /// When an administrator was told that enough phones know it. Absent: not yet. Written by activate().
+  std::optional<TimePoint> activated_at{};
   /// An administrator has blocked it since: it counts no longer. Read, never written.
   bool blocked = false;
 };

@@ -21,7 +21,10 @@ class TrustedCertificateStore {
   /// Those of any issuer. @param serial big-endian, without sign octet
   virtual Result<std::vector<TrustedCertificate>> find_by_serial(BytesView serial, int limit) = 0;
   virtual Result<std::vector<TrustedCertificate>> list(const Page& page) = 0;
+  /// The same of those that are in lists.
+  virtual Result<std::vector<TrustedCertificate>> listed(const Page& page) = 0;
   /// @return false where there is none.
+  virtual Result<bool> activate(std::int64_t id) = 0;
   virtual Result<bool> remove(std::int64_t id) = 0;
 };
 

@@ -177,6 +177,23 @@ class AdminService final : public v1::AdminService::Service {
                          v1::ListSealsResponse* response) override;
   grpc::Status ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
                          v1::ListAuditResponse* response) override;
+  grpc::Status GetTrustLists(grpc::ServerContext* context, const v1::GetTrustListsRequest* request,
+                             v1::GetTrustListsResponse* response) override;
+  grpc::Status ListTrustLists(grpc::ServerContext* context, const v1::ListTrustListsRequest* request,
+                              v1::ListTrustListsResponse* response) override;
+  grpc::Status BuildTrustLists(grpc::ServerContext* context, const v1::BuildTrustListsRequest* request,
+                               v1::BuildTrustListsResponse* response) override;
+  grpc::Status ExportTrustList(grpc::ServerContext* context, const v1::ExportTrustListRequest* request,
+                               v1::ExportTrustListResponse* response) override;
+  grpc::Status ServeTrustList(grpc::ServerContext* context, const v1::ServeTrustListRequest* request,
+                              v1::ServeTrustListResponse* response) override;
+  grpc::Status ReleaseTrustLists(grpc::ServerContext* context, const v1::ReleaseTrustListsRequest* request,
+                                 v1::ReleaseTrustListsResponse* response) override;
+  grpc::Status ActivateTrustedCertificate(grpc::ServerContext* context,
+                                          const v1::ActivateTrustedCertificateRequest* request,
+                                          v1::ActivateTrustedCertificateResponse* response) override;
+  grpc::Status ReplaceListSigner(grpc::ServerContext* context, const v1::ReplaceListSignerRequest* request,
+                                 v1::ReplaceListSignerResponse* response) override;
 
  private:
   static constexpr std::string_view kService = "capf.v1.AdminService/";

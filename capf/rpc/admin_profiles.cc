@@ -1,6 +1,7 @@
 #include "capf/rpc/admin.h"
 #include "capf/rpc/convert.h"
 #include "capf/service/profiles.h"
+#include "capf/service/trust_lists.h"
 
 namespace capf::rpc {
 
@@ -111,6 +112,7 @@ grpc::Status AdminService::SetSecurityMode(grpc::ServerContext* context, const v
                                            v1::SetSecurityModeResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const SiteMode mode, site_mode_from(request->mode()));
+    if (mode == SiteMode::kMixed && !request->anyway()) CAPF_TRY(use_cases_.trust_lists.check_mixed());
     CAPF_LET(const service::SiteModeEffect effect, request->dry_run()
                                                        ? use_cases_.profiles.check_site_mode(mode)
                                                        : use_cases_.profiles.set_site_mode(call.actor, mode));

@@ -32,6 +32,7 @@
 #include "capf/service/recovery.h"
 #include "capf/service/shared_lines.h"
 #include "capf/service/trust.h"
+#include "capf/service/trust_lists.h"
 #include "capf/service/trusted_certificates.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
@@ -151,6 +152,12 @@ Result<service::AnchorRequest> anchors_from(const v1::AddAnchorsRequest& request
 Result<CallEnquiry> enquiry_from(const v1::ClassifyCallRequest& request);
 /// The same.
 Result<service::TrustedCertificateRequest> trusted_certificate_from(const v1::AddTrustedCertificateRequest& request);
+/// "itl", "ctl". Errors: INVALID_REQUEST; for the others too.
+Result<TrustListKind> list_kind_from(const std::string& text);
+/// "sha1", "sha512"; empty: SHA-512.
+Result<ListDigest> list_digest_from(const std::string& text);
+/// "begin", "finish", "cancel"
+Result<service::SignerStep> signer_step_from(const std::string& text);
 Result<TrustedParty> trusted_party_from(const v1::AddTrustedPartyRequest& request);
 
 // ---- out
@@ -228,6 +235,10 @@ void to_proto(const TrustAnchor& anchor, v1::Anchor& out);
 void to_proto(const TrustCandidate& candidate, v1::TrustCandidate& out);
 void to_proto(const TrustedCertificate& certificate, v1::TrustedCertificate& out);
 void to_proto(const TrustedParty& party, v1::TrustedParty& out);
+void to_proto(const service::ListReach& reach, v1::ListReach& out);
+void to_proto(const service::ListView& view, v1::PresentList& out);
+void to_proto(const service::BuiltList& built, v1::BuiltList& out);
+void to_proto(TrustListKind kind, const ListGeneration& generation, v1::ListGeneration& out);
 /// @param enquiry that the answer is to
 void to_proto(const CallEnquiry& enquiry, const rules::CallAnswer& answer, v1::ClassifyCallResponse& out);
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);

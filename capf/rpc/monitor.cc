@@ -58,6 +58,8 @@ grpc::Status MonitorService::GetReadiness(grpc::ServerContext* context, const v1
     for (const std::string& warning : use_cases_.line_survey.warnings()) response->add_warnings(warning);
     CAPF_LET(const std::vector<std::string> warnings, use_cases_.monitor.warnings());
     for (const std::string& warning : warnings) response->add_warnings(warning);
+    CAPF_LET(const std::vector<std::string> of_lists, use_cases_.trust_lists.warnings());
+    for (const std::string& warning : of_lists) response->add_warnings(to_utf8(warning));
     return {};
   });
 }

@@ -34,6 +34,7 @@ class Records;
 class Recovery;
 class SharedLines;
 class Trust;
+class TrustLists;
 class TrustedCertificates;
 }  // namespace capf::service
 
@@ -61,6 +62,7 @@ struct UseCases {
   service::Checker& checker;
   service::Trust& trust;
   service::TrustedCertificates& trusted_certificates;
+  service::TrustLists& trust_lists;
   service::Issuers& issuers;
   service::Administrators& administrators;
   service::Attempts& attempts;

@@ -3,6 +3,7 @@
 #include "capf/base/file.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/service/steps.h"
+#include "capf/service/trust_lists.h"
 
 namespace capf::service {
 namespace {
@@ -38,7 +39,11 @@ std::vector<std::string> warnings_of(const PhoneModes& modes) {
 }  // namespace
 
 Result<Summary> Monitor::summary(std::span<const int> days) {
-  CAPF_LET(Summary summary, in_read(database_, [&](Transaction& tx) { return tx.summary().summary(days); }));
+  CAPF_LET(Summary summary, in_read(database_, [&](Transaction& tx) -> Result<Summary> {
+             CAPF_LET(Summary read, tx.summary().summary(days));
+             CAPF_TRY(sum_up_lists(tx, read));
+             return read;
+           }));
   for (Expiry& own : own_.list()) {
     if (own.renews_at && clock_.now() > *own.renews_at + kRenewalGrace) own.renews_at.reset();
     summary.expiries.push_back(std::move(own));

@@ -301,7 +301,8 @@ class RunTest(DaemonTest):
 
 
 class InitTest(DaemonTest):
-    FILES = {"capfd.toml", "keys", "certificates", "admin", "passphrase"}
+    FILES = {"capfd.toml", "keys", "certificates", "admin", "passphrase", "recovery-signer.key",
+             "recovery-signer.key.passphrase"}
 
     def names(self, state):
         return {path.name for path in state.iterdir()}
@@ -331,7 +332,7 @@ class InitTest(DaemonTest):
         database = self.database("late")
         self.init(state, *database)
         (state / ".prepared").mkdir()
-        for name in ("certificates", "admin", "capfd.toml"):
+        for name in ("certificates", "admin", "recovery-signer.key", "recovery-signer.key.passphrase", "capfd.toml"):
             (state / name).rename(state / ".prepared" / name)
         self.assertIn("finished", self.init(state, *database).stdout)
         self.assertEqual(self.names(state), self.FILES)

@@ -555,8 +555,9 @@ class ListTest(EndToEnd):
     def test_a_new_site_has_them_all_and_none_is_near_its_end(self):
         def complete():
             return {each["kind"] for each in self.site.json("summary")["expiries"]} == {
-                "issuer", "administrator", "site_ca", "server", "wire", "ocsp"}
-        eventually(complete, "the OCSP responder has its certificate too")
+                "issuer", "administrator", "site_ca", "server", "wire", "list-signer", "recovery-signer", "file-signer",
+                "file-server", "ocsp", "trust-list"}
+        eventually(complete, "the OCSP responder has its certificate, and the first trust list is published")
         listed = self.site.json("summary")["expiries"]
         ocsp, = [each for each in listed if each["kind"] == "ocsp"]
         self.assertLess(ocsp["renews_at"], ocsp["not_after"])

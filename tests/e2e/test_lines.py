@@ -17,7 +17,7 @@ class LineTest(EndToEnd, rpc.RefusalTests):
     def setUpClass(cls):
         cls.site = Site()  # of its own: mixed lines are a warning for the whole site
         cls.addClassCleanup(cls.site.close)
-        cls.site.capfctl("site", "security-mode", "mixed", "--yes")
+        cls.site.capfctl("site", "security-mode", "mixed", "--anyway", "--yes")
         cls.site.capfctl("profile", "add", "secure", "--mode", "encrypted")
         cls.site.capfctl("profile", "add", "desks", "--mode", "nonsecure")
 

@@ -17,7 +17,7 @@ class ProfilesTest(EndToEnd, rpc.RefusalTests):
         self.mode("mixed")
 
     def mode(self, mode):
-        return self.site.json("site", "security-mode", mode, "--yes")
+        return self.site.json("site", "security-mode", mode, "--anyway", "--yes")
 
     def profile(self, *options, mode="encrypted", code=0):
         """Adds a profile. @return its name"""
@@ -358,16 +358,16 @@ class ModeTest(ProfilesTest):
         self.apply(name, device)
         self.assertEqual(self.in_effect(device), ("nonsecure", "SITE_NONSECURE"))
         self.assertEqual(self.found("--profile", name, "--mode", "encrypted", "--effective-mode", "nonsecure"), [device])
-        told = self.site.capfctl("site", "security-mode", "mixed", "--dry-run")
+        told = self.site.capfctl("site", "security-mode", "mixed", "--anyway", "--dry-run")
         self.assertSays(told, "have a secure profile", "nothing was done")
         self.assertEqual(self.in_effect(device), ("nonsecure", "SITE_NONSECURE"))
-        self.site.capfctl("site", "security-mode", "mixed")
+        self.site.capfctl("site", "security-mode", "mixed", "--anyway")
         self.assertEqual(self.in_effect(device), ("encrypted", None))
         self.assertEqual(self.found("--profile", name, "--effective-mode", "encrypted"), [device])
         self.assertEqual(self.found("--profile", name, "--effective-mode", "nonsecure"), [])
         self.assertSays(self.site.capfctl("site", "security-mode", "nonsecure", code=2), "register nonsecure", "--yes")
         self.assertEqual(self.in_effect(device), ("encrypted", None))
-        self.assertSays(self.site.capfctl("site", "security-mode", "mixed"), "mixed already")
+        self.assertSays(self.site.capfctl("site", "security-mode", "mixed", "--anyway"), "mixed already")
         with rpc.admin_client(self.site) as admin:
             self.assertEqual(admin.GetSite().site.security_mode, "mixed")
         self.assertEqual(self.events("site.security_mode")[-1], "mixed, was nonsecure")

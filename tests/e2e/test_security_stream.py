@@ -16,7 +16,7 @@ class SecurityStreamTest(EndToEnd):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.site.capfctl("site", "security-mode", "mixed", "--yes")
+        cls.site.capfctl("site", "security-mode", "mixed", "--anyway", "--yes")
         cls.site.capfctl("profile", "add", "watched", "--mode", "encrypted")
         cls.site.capfctl("administrator", "add", "sip-server", "--role", "monitor")
 
@@ -101,7 +101,7 @@ class SecurityStreamTest(EndToEnd):
             self.site.capfctl("profile", "set", "watched", "--mode", "authenticated", "--yes")
             self.site.capfctl("profile", "set", "watched", "--mode", "encrypted", "--yes")
             self.site.capfctl("site", "security-mode", "nonsecure", "--yes")
-            self.site.capfctl("site", "security-mode", "mixed", "--yes")
+            self.site.capfctl("site", "security-mode", "mixed", "--anyway", "--yes")
             seen = []
             while len(seen) < 4:
                 change = next(stream)

@@ -7,7 +7,7 @@ import unittest
 import urllib.request
 
 from e2e import pki, tvs
-from e2e.site import PROGRAMS, EndToEnd, Site, eventually, run
+from e2e.site import EndToEnd, Site, eventually
 
 SETTINGS = '\n[listen.tvs]\nenabled = true\n'
 DATA = pki.pathlib.Path(__file__).parents[1] / "data/tvs"
@@ -29,7 +29,6 @@ class TvsTest(EndToEnd):
     def setUpClass(cls):
         cls.site = Site()
         cls.addClassCleanup(cls.site.close)
-        run(PROGRAMS / "capfd", "tvs-certificate", "add", "--state", cls.site.state)
         path = cls.site.state / "capfd.toml"
         path.write_text(path.read_text() + cls.settings)
         cls.site.server.restart()
@@ -192,6 +191,9 @@ class PortTest(TvsTest):
         path = site.state / "capfd.toml"
         path.write_text(path.read_text() + SETTINGS)
         site.server.stop()
+        present = {path: path.read_bytes() for path in (site.state / "keys/tvs.key", site.state / "certificates/tvs.pem")}
+        for path_of_tvs in present:
+            path_of_tvs.unlink()
         with self.assertRaisesRegex(AssertionError, "tvs-certificate add"):
             site.server.start()
         for kind in "keys", "certificates":
@@ -200,7 +202,8 @@ class PortTest(TvsTest):
                 (site.state / kind / file.name.replace("wire", "tvs")).chmod(0o600)
         with self.assertRaisesRegex(AssertionError, "needs a key of its own"):
             site.server.start()
-        path.write_text(path.read_text().replace(SETTINGS, ""))
+        for path_of_tvs, octets in present.items():
+            path_of_tvs.write_bytes(octets)
         site.server.start()
 
 

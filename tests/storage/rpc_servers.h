@@ -16,6 +16,7 @@
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
+#include "capf/service/trust_lists.h"
 #include "capf/service/trusted_certificates.h"
 #include "capf/v1/admin.grpc.pb.h"
 #include "capf/v1/monitor.grpc.pb.h"
@@ -52,6 +53,15 @@ struct Identity {
   Bytes der;
   std::string certificate_pem;
   std::string key_pem;
+};
+
+/// Of a site without keys for phones' files.
+class NoPhoneKeys final : public service::PhoneKeys {
+ public:
+  std::shared_ptr<const service::PhoneKey> list_signer() const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> list_signer(const std::string&) const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> file_signer() const override { return nullptr; }
+  std::vector<service::OwnCertificate> own_certificates() const override { return {}; }
 };
 
 /// A site with both servers.
@@ -98,6 +108,8 @@ struct Servers {
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
+  NoPhoneKeys phone_keys;
+  service::TrustLists trust_lists{site.database(), phone_keys, site.policy, Botan::system_rng(), clock};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;
@@ -129,6 +141,7 @@ struct Servers {
                           checker,
                           site.trust,
                           trusted_certificates,
+                          trust_lists,
                           site.issuers,
                           administrators,
                           site.authenticator.attempts(),

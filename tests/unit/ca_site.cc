@@ -1,4 +1,5 @@
 #include <botan/auto_rng.h>
+#include <botan/pkcs10.h>
 #include <botan/system_rng.h>
 #include <catch2/catch.hpp>
 #include <openssl/x509v3.h>
@@ -231,9 +232,44 @@ TEST_CASE("the wire listener's certificate is self-signed and no CA") {
   CHECK(extension_text(der, NID_basic_constraints) == "critical: CA:FALSE");
   CHECK(extension_text(der, NID_key_usage) == "critical: Digital Signature, Key Encipherment");
   CHECK(extension_text(der, NID_ext_key_usage) == "TLS Web Server Authentication");
-  CHECK_THAT(ca::read_certificate(der).value().subject, Catch::Matchers::Matches("CN=CAPF-[0-9A-F]{8},O=CAPF"));
+  CHECK_THAT(ca::read_certificate(der).value().subject, Catch::Matchers::Matches("CN=CAPF-[0-9A-F]{8},OU=CAPF,O=CAPF"));
   CHECK_FALSE(ca::check_capf_certificate({read_key("rsa-2048"), der, {}}, SubjectForm::kPlain, test_now(),
                                          Botan::system_rng()));
+}
+
+TEST_CASE("the certificate of a file server names its hosts") {
+  Bench bench;
+  bench.request.subject = "CN=capf.example,OU=File server,O=CAPF";
+  bench.request.hosts = {"capf.example", "192.0.2.1"};
+  const auto key = ca::generate_key(ca::KeyAlgorithm::kP384).value();
+  const Bytes der = ca::make_wire_certificate(*key, bench.request, bench.random).value();
+  CHECK(is_signed_by(der, der));
+  CHECK(extension_text(der, NID_key_usage) == "critical: Digital Signature, Key Agreement");
+  for (const std::string& host : bench.request.hosts) CHECK(ca::names_host(der, host));
+  CHECK_FALSE(ca::names_host(der, "capf2.example"));
+}
+
+TEST_CASE("the certificate of a key that signs files is self-signed, and for nothing else") {
+  Bench bench;
+  bench.request.subject = "CN=capf.example,OU=List signer,O=CAPF";
+  const Bytes der = ca::make_signer_certificate(*read_key("rsa-2048"), bench.request, bench.random).value();
+  CHECK(is_signed_by(der, der));
+  CHECK(extension_text(der, NID_basic_constraints) == "critical: CA:FALSE");
+  CHECK(extension_text(der, NID_key_usage) == "critical: Digital Signature");
+  CHECK(ca::read_certificate(der).value().subject == bench.request.subject);
+}
+
+TEST_CASE("a request of a port or a signer has its key and subject, and asks for no CA") {
+  Bench bench;
+  const bool server = GENERATE(true, false);
+  const auto key = read_key("rsa-2048");
+  const Bytes der = ca::make_request(*key, "CN=a,OU=b,O=c", server, bench.random).value();
+  const Botan::PKCS10_Request request(der);
+  CHECK(request.raw_public_key() == key->public_key());
+  CHECK(request.subject_dn().get_first_attribute("X520.OrganizationalUnit") == "b");
+  CHECK_FALSE(request.is_CA());
+  CHECK(request.ex_constraints().size() == (server ? 1 : 0));
+  CHECK_FALSE(ca::make_request(*key, "no name", server, bench.random));
 }
 
 TEST_CASE("a CAPF certificate that another CA made may end late or never") {

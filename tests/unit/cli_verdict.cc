@@ -186,7 +186,12 @@ TEST_CASE("whatever the site lives by is named when it ends") {
                                                 {"wire", "the certificate on the phones' port"},
                                                 {"wire-ec", "the EC certificate on the phones' port"},
                                                 {"tvs", "the certificate of the Trust Verification Service"},
+                                                {"list-signer", "the certificate that signs trust lists"},
+                                                {"recovery-signer", "the certificate that recovers trust lists"},
+                                                {"file-signer", "the certificate that signs phones' files"},
+                                                {"file-server", "the certificate of the file service over HTTPS"},
                                                 {"ocsp", "the certificate of the OCSP responder for"},
+                                                {"trust-list", "a certificate of the trust lists,"},
                                                 {"something that comes later | x", "the certificate"}}));
   CAPTURE(kind);
   for (const auto& [days, level, when] : {std::tuple{31, Level::kOk, ""},

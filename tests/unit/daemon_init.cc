@@ -68,7 +68,7 @@ TEST_CASE("a new site's secrets are the owner's alone, and its keys are encrypte
   CHECK(std::filesystem::file_size(files.string_key()) == 32);
   CHECK_THAT(text_of(files.secrets_key(1)), Catch::StartsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
   CHECK(mode_of(files.secrets_key(1)) == 0600);
-  for (const char* name : {"issuer-1", "site-ca", "server", "wire"}) {
+  for (const char* name : {"issuer-1", "site-ca", "server", "wire", "tvs", "list-signer", "file-signer", "file-server"}) {
     CAPTURE(name);
     CHECK(mode_of(files.key(name)) == 0600);
     CHECK_THAT(text_of(files.key(name)), Catch::StartsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
@@ -221,13 +221,13 @@ TEST_CASE("a folder without a site says so") {
   CHECK(opened.error().reason == Reason::kNoSite);
 }
 
-TEST_CASE("six keys of a new site are on record, each another") {
+TEST_CASE("eleven keys of a new site are on record, each another") {
   const test::Folder folder;
   const auto records = make(good_options(folder.path()));
   REQUIRE(records);
   std::set<Sha256> keys;
   for (const auto& [key, owner] : records->keys) keys.insert(key.sha256);
-  CHECK(keys.size() == 6);
+  CHECK(keys.size() == 11);
   CHECK(records->issuer.active);
   CHECK(records->administrator.role == Role::kAdmin);
 }
@@ -264,7 +264,7 @@ TEST_CASE("options of init that make no sense are refused before anything is mad
 TEST_CASE("an existing site is never overwritten") {
   const test::Folder folder;
   const SiteFiles files{folder.path()};
-  const std::string name = GENERATE("capfd.toml", "keys", "certificates", "admin");
+  const std::string name = GENERATE("capfd.toml", "keys", "certificates", "admin", "recovery-signer.key");
   const auto existing = files.root / name;
   std::filesystem::create_directory(existing);
   const auto cleared = clear_leftovers(files);
@@ -298,6 +298,7 @@ TEST_CASE("an init that was cut off while its files moved in can be finished") {
   REQUIRE(move_in(files));
   CHECK_FALSE(std::filesystem::exists(aside));
   CHECK(open_secrets(files, kPassphrase));
+  CHECK(mode_of(files.recovery_key()) == 0600);
   CHECK(std::filesystem::exists(files.configuration()));
   CHECK_FALSE(clear_leftovers(files));
 }

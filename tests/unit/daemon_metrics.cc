@@ -29,6 +29,7 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   metrics.set_certificate_not_after("issuer", *capf::parse_rfc3339("2030-01-01T00:00:00Z"));
   metrics.set_oldest_pending_age(90s);
   metrics.set_lines_mixed("effect", 3);
+  metrics.set_trust_list_generation("itl", 4);
 
   const std::string text = metrics.text();
   CHECK_THAT(text, Contains("capf_requests_total{method=\"PhoneService/Install\",outcome=\"OK\"} 2\n"));
@@ -49,6 +50,7 @@ TEST_CASE("metrics are the numbers that were told, in the text format of Prometh
   CHECK_THAT(text, Contains("capf_digest_phones_without_user 2\n"));
   CHECK_THAT(text, Contains("capf_oldest_pending_age_seconds 90\n"));
   CHECK_THAT(text, Contains("capf_lines_mixed{by=\"effect\"} 3\n"));
+  CHECK_THAT(text, Contains("capf_trust_list_generation{kind=\"itl\"} 4\n"));
   CHECK_THAT(text, Contains("capf_build_info{version=\""));
 }
 

@@ -20,7 +20,7 @@ const Secret kNext{std::string_view("staple battery horse correct")};
 struct State {
   State() {
     std::filesystem::create_directory(files.keys());
-    for (const char* name : {"issuer-1", "site-ca", "audit"}) {
+    for (const char* name : {"issuer-1", "site-ca", "audit", "tvs", "list-signer", "list-signer-next"}) {
       const auto key = ca::generate_key(ca::KeyAlgorithm::kP256).value();
       REQUIRE(write_key(files, name, *key, kFormer));
       halves[name] = key->public_key();
@@ -128,8 +128,8 @@ TEST_CASE("a rekeying that was cut off after it was decided is finished by whoev
     std::filesystem::rename(state.files.keys() / ".rekey/issuer-1.key", state.files.key("issuer-1"));
   }
   SECTION("before the passphrase moved") {
-    for (const char* name : {"issuer-1", "site-ca", "audit"}) {
-      std::filesystem::rename(state.files.keys() / ".rekey" / (std::string(name) + ".key"), state.files.key(name));
+    for (const auto& [name, half] : state.halves) {
+      std::filesystem::rename(state.files.keys() / ".rekey" / (name + ".key"), state.files.key(name));
     }
   }
   REQUIRE(finish_rekeying(state.files, state.configuration.passphrase));

@@ -5,9 +5,9 @@
 
 #include "capf/ca/certificate.h"
 #include "capf/ca/site.h"
+#include "capf/daemon/key_purposes.h"
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/watcher.h"
-#include "capf/daemon/wire_certificates.h"
 #include "tests/support/folder.h"
 
 namespace {

@@ -1,0 +1,40 @@
+#include "capf/daemon/recovery_key.h"
+
+#include "capf/base/secret.h"
+
+namespace capf::daemon {
+namespace {
+
+constexpr std::size_t kPassphraseOctets = 16;
+
+Result<Secret> passphrase_of(const RecoveryKeyPlace& place, Botan::RandomNumberGenerator& random) {
+  if (!place.passphrase.empty()) return read_secret(place.passphrase);
+  Secret made(std::string_view(to_hex(random.random_vec(kPassphraseOctets))));
+  CAPF_TRY(write_new_secret_file(place.generated_passphrase(), made.view()));
+  return made;
+}
+
+}  // namespace
+
+Status write_recovery_key(const ca::SigningKey& key, const RecoveryKeyPlace& place,
+                          Botan::RandomNumberGenerator& random) {
+  std::error_code error;
+  if (std::filesystem::exists(place.file, error)) {
+    return fail(Reason::kSiteExists, place.file.string() + " exists: the recovery signer's key overwrites nothing");
+  }
+  CAPF_LET(const Secret passphrase, passphrase_of(place, random));
+  CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase));
+  return write_new_secret_file(place.file, encrypted);
+}
+
+std::string words_of(const RecoveryKeyPlace& place) {
+  std::string words =
+      "The recovery signer's key is in " + place.file.string() + ": take it away, and keep it offline.\n";
+  if (place.passphrase.empty()) {
+    words +=
+        "Its passphrase is in " + place.generated_passphrase().string() + ": take that away too, to another place.\n";
+  }
+  return words + "No server needs them. They bring the phones back where the list signer is lost.\n";
+}
+
+}  // namespace capf::daemon

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <botan/rng.h>
+
+#include "capf/ca/key.h"
+
+namespace capf::daemon {
+
+/// Where the key of the recovery signer is written, once: it is taken away from the machine.
+struct RecoveryKeyPlace {
+  std::filesystem::path file;
+  std::string passphrase;  ///< its source, for read_secret(); empty: a new one, in generated_passphrase()
+
+  std::filesystem::path generated_passphrase() const { return file.string() + ".passphrase"; }
+};
+
+/// Writes the key, encrypted under a passphrase of its own. Errors: SITE_EXISTS where there is a file already, those of
+/// read_secret() and of encrypting.
+Status write_recovery_key(const ca::SigningKey& key, const RecoveryKeyPlace& place,
+                          Botan::RandomNumberGenerator& random);
+/// Words for people who are to take it away.
+std::string words_of(const RecoveryKeyPlace& place);
+
+}  // namespace capf::daemon

@@ -1,0 +1,653 @@
+#include "capf/service/trust_lists.h"
+
+#include <algorithm>
+
+#include "capf/domain/audit_store.h"
+#include "capf/domain/phone_store.h"
+#include "capf/domain/profile_store.h"
+#include "capf/domain/trusted_certificate_store.h"
+#include "capf/files/signed_file.h"
+#include "capf/service/steps.h"
+#include "capf/service/trusted_certificates.h"
+
+namespace capf::service {
+namespace {
+
+constexpr std::chrono::hours kStaleBefore{24 * 30};
+constexpr std::size_t kMostKept = 16;  // lists in memory
+constexpr int kPage = 500;
+
+const char* const kByHand =
+    "phones would not follow this list: each of them has to forget its trust list by hand (Settings > Administrator "
+    "settings > Reset settings > Security settings) and to start again";
+
+Result<std::vector<TrustedCertificate>> all_listed(Transaction& tx) {
+  std::vector<TrustedCertificate> all;
+  for (Page page{.after = 0, .limit = kPage};;) {
+    CAPF_LET(auto some, tx.trusted_certificates().listed(page));
+    std::move(some.begin(), some.end(), std::back_inserter(all));
+    if (some.size() < static_cast<std::size_t>(page.limit)) return all;
+    page.after = all.back().id;
+  }
+}
+
+Result<std::optional<PublishedList>> present_list(Transaction& tx, TrustListKind kind) {
+  CAPF_LET(const std::int64_t newest, tx.trust_lists().newest(kind));
+  if (newest == 0) return std::nullopt;
+  return tx.trust_lists().find(kind, newest, ListDigest::kSha512);
+}
+
+Result<files::TrustList> parsed(const PublishedList& list) {
+  return files::read_trust_list(list.octets, list_kind(list.kind));
+}
+
+std::string address_of(const std::optional<files::Ipv4>& address) {
+  if (!address) return {};
+  return Address::from_octets(*address).to_string();
+}
+
+std::string words_of(const PublishedList& list) {
+  return std::string(to_string(list.kind)) + " " + std::to_string(list.generation) + ", signed by " +
+         to_hex(list.signer);
+}
+
+ListReach reach_of(TrustListKind kind, std::int64_t generation, const std::vector<ListFetches>& fetches) {
+  ListReach reach{.kind = kind, .generation = generation};
+  for (const ListFetches& each : fetches) {
+    reach.phones += each.phones;
+    if (each.generation >= generation) reach.fetched += each.phones;
+  }
+  return reach;
+}
+
+/// Whether a list has a certificate in one of these roles; of RSA, where it is to sign files.
+bool lists(const files::TrustList& list, std::initializer_list<TrustRole> roles, bool rsa = false) {
+  return std::any_of(list.records.begin(), list.records.end(), [&](const files::Record& record) {
+    if (!record.certificate || (rsa && record.certificate->key_type() != ca::KeyType::kRsa)) return false;
+    return std::find(roles.begin(), roles.end(), trust_role(record.role)) != roles.end();
+  });
+}
+
+/// The certificates that may sign the list after this one.
+std::vector<Sha256> signers_in(const files::TrustList& list) {
+  std::vector<Sha256> signers;
+  for (const files::Record& record : list.records) {
+    if (trust_role(record.role) == TrustRole::kSast) signers.push_back(sha256(record.certificate->der()));
+  }
+  return signers;
+}
+
+tl::unexpected<Error> no_signer() {
+  return fail(Reason::kListSignerAbsent,
+              "this server does not have the key that signs trust lists: restore it, sign with the recovery signer "
+              "('capfd trust-list recover'), or begin with another one ('trust-list build --force-new-trust')");
+}
+
+}  // namespace
+
+std::string words_of(const ListReach& reach) {
+  return std::to_string(reach.fetched) + " of " + std::to_string(reach.phones) + " phones (" +
+         std::to_string(reach.percent()) + " %) have fetched " + std::string(to_string(reach.kind)) + " " +
+         std::to_string(reach.generation) + " or a later one";
+}
+
+Result<Activation> check_activation(Transaction& tx, const SitePolicy& policy, const Sha256& certificate, bool force) {
+  Activation activation{.certificate = certificate, .reach = {}};
+  std::int64_t phones = 0;  // that have any list
+  for (const TrustListKind kind : kTrustListKinds) {
+    CAPF_LET(const auto listed, tx.trust_lists().listed(kind));
+    const auto found =
+        std::find_if(listed.begin(), listed.end(), [&](const ListedSince& each) { return each.sha256 == certificate; });
+    CAPF_LET(const auto fetches, tx.trust_lists().fetches(kind));
+    const ListReach reach = reach_of(kind, found == listed.end() ? 0 : found->generation, fetches);
+    if (found != listed.end()) activation.reach.push_back(reach);
+    phones += reach.phones;
+  }
+  if (phones > 0 && activation.reach.empty() && !force) {
+    return fail(Reason::kTrustListUnfit, "the certificate is in no trust list yet: see 'capfctl trust-list show'");
+  }
+  for (const ListReach& reach : activation.reach) {
+    if (force || reach.percent() >= policy.trust_list_share) continue;
+    return fail(Reason::kTrustListNotFetched, words_of(reach) + ", and " + std::to_string(policy.trust_list_share) +
+                                                  " % are to: the others could not follow. --force passes over it");
+  }
+  return activation;
+}
+
+/// All that is on record of lists.
+struct TrustLists::Sight {
+  TimePoint now{};
+  TrustListState state;
+  SiteMode site = SiteMode::kNonsecure;
+  std::vector<TrustedCertificate> trusted;
+  std::map<TrustListKind, PublishedList> present;  ///< under SHA-512
+};
+
+struct TrustLists::Signer {
+  Bytes certificate;
+  std::shared_ptr<const ca::SigningKey> key;
+};
+
+struct TrustLists::Plan {
+  TrustListState state;  ///< as it is to be
+  Signer signer;
+  bool force = false;  ///< phones need not follow
+  const char* action = "trust_list.publish";
+};
+
+/// The next list of a kind.
+struct TrustLists::Draft {
+  ListContents contents;
+  std::vector<PublishedList> lists;  ///< one for each digest, that under SHA-512 last
+  std::vector<std::string> warnings;
+  bool followed = true;
+};
+
+Result<TrustLists::Sight> TrustLists::look(Transaction& tx) {
+  Sight sight;
+  sight.now = tx.now();
+  CAPF_LET(sight.state, tx.trust_lists().state());
+  CAPF_LET(sight.site, tx.profiles().site_mode());
+  CAPF_LET(sight.trusted, all_listed(tx));
+  for (const TrustListKind kind : kTrustListKinds) {
+    CAPF_LET(auto list, present_list(tx, kind));
+    if (list) sight.present.emplace(kind, *std::move(list));
+  }
+  return sight;
+}
+
+Result<TrustLists::Sight> TrustLists::look() {
+  return in_read(database_, [](Transaction& tx) { return look(tx); });
+}
+
+std::optional<TrustLists::Signer> TrustLists::signer_in_use() const {
+  const auto key = keys_.list_signer();
+  if (!key) return std::nullopt;
+  return Signer{key->certificate, key->key};
+}
+
+std::optional<TrustLists::Signer> TrustLists::signer_of(const Sha256& certificate) const {
+  const auto own = keys_.own_certificates();
+  const OwnCertificate* found = find_own(own, certificate);
+  if (found == nullptr) return std::nullopt;
+  const auto key = keys_.list_signer(found->name);
+  if (!key || key->certificate != found->der) return std::nullopt;
+  return Signer{key->certificate, key->key};
+}
+
+ListInputs TrustLists::inputs_of(const Sight& sight, const TrustListState& state) const {
+  return {.own = keys_.own_certificates(),
+          .trusted = sight.trusted,
+          .signer = state.signer.value_or(Sha256{}),
+          .next_signer = state.next_signer,
+          .site = sight.site,
+          .released = state.released};
+}
+
+/// As things are: the signer on record, or this server's where there was none yet.
+Result<TrustLists::Plan> TrustLists::plan_of(const Sight& sight) const {
+  Plan plan{.state = sight.state, .signer = {}};
+  std::optional<Signer> signer = sight.state.signer ? signer_of(*sight.state.signer) : signer_in_use();
+  if (!signer) return no_signer();
+  plan.state.signer = sha256(signer->certificate);
+  plan.signer = *std::move(signer);
+  return plan;
+}
+
+Status TrustLists::sign(const Sight& sight, const Plan& plan, Draft& draft) {
+  const TrustListKind kind = draft.lists.front().kind;
+  const auto present = sight.present.find(kind);
+  const Bytes before = present == sight.present.end() ? Bytes() : present->second.octets;
+  CAPF_LET(const files::Certificate certificate, files::Certificate::read(plan.signer.certificate));
+  const auto own = keys_.own_certificates();
+  const auto capf = std::find_if(own.begin(), own.end(), [](const OwnCertificate& each) {
+    return each.in_use && has_role(each.roles, TrustRole::kCapf);
+  });
+  for (PublishedList& list : draft.lists) {
+    const files::ListTerms terms{.kind = list_kind(kind),
+                                 .digest = list_digest(list.digest),
+                                 .https = draft.contents.https,
+                                 .made_at = list.made_at};
+    CAPF_LET(list.octets,
+             files::build_trust_list(terms, draft.contents.listed, {certificate, *plan.signer.key, random_}));
+    Findings findings = files::check_publication({.list = list.octets,
+                                                  .kind = list_kind(kind),
+                                                  .present = before,
+                                                  .capf = capf == own.end() ? BytesView() : BytesView(capf->der),
+                                                  .now = sight.now});
+    const auto followed =
+        std::stable_partition(findings.refusals.begin(), findings.refusals.end(),
+                              [](const Error& error) { return error.reason != Reason::kTrustListNotFollowed; });
+    draft.followed = followed == findings.refusals.end();
+    if (plan.force) findings.refusals.erase(followed, findings.refusals.end());
+    CAPF_TRY(findings.status());
+    draft.warnings = std::move(findings.warnings);
+    files::Checksums checksums = files::checksums(list.octets);
+    list.sha1 = std::move(checksums.sha1);
+    list.md5 = std::move(checksums.md5);
+  }
+  return {};
+}
+
+/// @return nothing where the present list says the same.
+Result<std::optional<TrustLists::Draft>> TrustLists::draft(const Sight& sight, const Plan& plan, TrustListKind kind,
+                                                           std::vector<std::string>& left_out) {
+  const auto present = sight.present.find(kind);
+  // A site that never was mixed has no CTL.
+  if (kind == TrustListKind::kCtl && sight.site == SiteMode::kNonsecure && present == sight.present.end()) {
+    return std::nullopt;
+  }
+  Draft draft;
+  CAPF_LET(draft.contents, contents_of(kind, inputs_of(sight, plan.state), sight.now));
+  for (const std::string& words : draft.contents.left_out) {
+    if (std::find(left_out.begin(), left_out.end(), words) == left_out.end()) left_out.push_back(words);
+  }
+  PublishedList next{.kind = kind, .generation = 1};
+  next.signer = sha256(plan.signer.certificate);
+  next.made_at = std::chrono::floor<std::chrono::seconds>(sight.now);
+  if (present != sight.present.end()) {
+    CAPF_LET(const files::TrustList list, parsed(present->second));
+    if (says(list, draft.contents)) return std::nullopt;
+    next.generation = present->second.generation + 1;
+    next.made_at = std::max(next.made_at, list.header.made_at);  // a clock may have been ahead
+  }
+  for (const ListDigest digest : kListDigests) draft.lists.emplace_back(next).digest = digest;
+  CAPF_TRY(sign(sight, plan, draft));
+  return draft;
+}
+
+Status TrustLists::write(Transaction& tx, const Actor& actor, const Sight& sight, const Plan& plan,
+                         const std::vector<Draft>& drafts) {
+  CAPF_TRY(check_clock(tx, clock_));
+  CAPF_LET(const TrustListState state, tx.trust_lists().lock());
+  if (state != sight.state) return fail(Reason::kChangedMeanwhile, "the trust lists were changed meanwhile");
+  std::string words;
+  for (const Draft& draft : drafts) {
+    const PublishedList& list = draft.lists.back();
+    CAPF_LET(const std::int64_t newest, tx.trust_lists().newest(list.kind));
+    if (newest + 1 != list.generation) {
+      return fail(Reason::kChangedMeanwhile, "another server has published a trust list");
+    }
+    std::vector<Sha256> certificates;
+    for (const files::Listed& listed : draft.contents.listed) {
+      if (!listed.certificate.empty()) certificates.push_back(sha256(listed.certificate));
+    }
+    for (PublishedList each : draft.lists) {
+      each.made_by = actor.name.empty() ? "capfd" : actor.name;
+      CAPF_TRY(tx.trust_lists().add(each));
+    }
+    CAPF_TRY(tx.trust_lists().note(list.kind, list.generation, certificates));
+    words += (words.empty() ? "" : "; ") + words_of(list) + (draft.followed ? "" : ", which phones do not follow");
+  }
+  if (plan.state != state) CAPF_TRY(tx.trust_lists().set_state(plan.state));
+  return tx.audit().add(done(actor, plan.action, "", words.empty() ? "no list was changed by it" : words));
+}
+
+Result<BuildAnswer> TrustLists::publish(const Actor& actor, const Sight& sight, const Plan& plan, bool dry_run) {
+  BuildAnswer answer;
+  std::vector<Draft> drafts;
+  for (const TrustListKind kind : kTrustListKinds) {
+    CAPF_LET(auto drafted, draft(sight, plan, kind, answer.left_out));
+    if (drafted) drafts.push_back(*std::move(drafted));
+  }
+  if (!dry_run && (!drafts.empty() || plan.state != sight.state)) {
+    CAPF_TRY(in_write(database_, actor, [&](Transaction& tx) { return write(tx, actor, sight, plan, drafts); }));
+    answer.published = !drafts.empty();
+  }
+  for (Draft& each : drafts) {
+    if (!each.followed) each.warnings.emplace_back(kByHand);
+    answer.lists.push_back({std::move(each.lists.back()), std::move(each.warnings), each.followed});
+  }
+  return answer;
+}
+
+Result<std::optional<BuildAnswer>> TrustLists::keep() {
+  const auto kept = [&]() -> Result<std::optional<BuildAnswer>> {
+    CAPF_LET(const Sight sight, look());
+    if (!sight.state.signer && !signer_in_use()) return std::nullopt;
+    CAPF_LET(const Plan plan, plan_of(sight));
+    CAPF_LET(auto answer, publish(Actor{}, sight, plan));
+    return answer;
+  }();
+  const std::lock_guard lock(mutex_);
+  fault_ = kept ? std::nullopt : std::optional(kept.error());
+  return kept;
+}
+
+Result<BuildAnswer> TrustLists::build(const Actor& actor, bool dry_run, bool force) {
+  CAPF_LET(const Sight sight, look());
+  Result<Plan> plan = plan_of(sight);
+  if (!plan && force) {
+    auto signer = signer_in_use();
+    if (!signer) return fail(plan.error());
+    plan = Plan{.state = {.signer = sha256(signer->certificate)}, .signer = *std::move(signer)};
+  }
+  if (!plan) return fail(plan.error());
+  plan->state.released = false;
+  plan->force = force;
+  plan->action = "trust_list.build";
+  auto built = publish(actor, sight, *plan, dry_run);
+  if (built || built.error().reason != Reason::kTrustListNotFollowed) return built;
+  return fail(Reason::kTrustListNotFollowed, std::string(kByHand) + ": --force-new-trust publishes it all the same");
+}
+
+Result<BuildAnswer> TrustLists::release(const Actor& actor) {
+  CAPF_LET(const Sight sight, look());
+  CAPF_LET(Plan plan, plan_of(sight));
+  plan.state.released = true;
+  plan.action = "trust_list.release";
+  return publish(actor, sight, plan);
+}
+
+Result<BuildAnswer> TrustLists::recover(const Actor& actor, const std::shared_ptr<const ca::SigningKey>& key) {
+  const auto own = keys_.own_certificates();
+  const auto recovery =
+      std::find_if(own.begin(), own.end(), [](const OwnCertificate& each) { return each.name == kRecoverySigner; });
+  if (recovery == own.end()) return fail(Reason::kInvalidRequest, "this site has no recovery signer");
+  CAPF_LET(const files::Certificate certificate, files::Certificate::read(recovery->der));
+  if (key->public_key() != certificate.public_key()) {
+    return fail(Reason::kInvalidRequest, "the key is not that of the recovery signer");
+  }
+  const auto signer = signer_in_use();
+  if (!signer) return no_signer();
+  CAPF_LET(const Sight sight, look());
+  Plan plan{.state = sight.state, .signer = {recovery->der, key}, .action = "trust_list.recover"};
+  plan.state.signer = sha256(signer->certificate);
+  plan.state.next_signer.reset();
+  return publish(actor, sight, plan);
+}
+
+Result<BuildAnswer> TrustLists::replace_signer(const Actor& actor, SignerStep step, bool force) {
+  CAPF_LET(const Sight sight, look());
+  CAPF_LET(Plan plan, plan_of(sight));
+  plan.action = "trust_list.replace_signer";
+  const bool running = sight.state.next_signer.has_value();
+  if (step == SignerStep::kBegin) {
+    if (running) {
+      return fail(Reason::kInvalidRequest, "the list signer is being replaced already: go on with --step, or --cancel");
+    }
+    for (const OwnCertificate& own : keys_.own_certificates()) {
+      const bool other = own.name != kRecoverySigner && sha256(own.der) != plan.state.signer;
+      if (other && has_role(own.roles, TrustRole::kSast) && keys_.list_signer(own.name)) {
+        plan.state.next_signer = sha256(own.der);
+      }
+    }
+    if (!plan.state.next_signer) {
+      return fail(Reason::kInvalidRequest,
+                  "there is no other list signer on this server: 'capfd list-signer add' makes one");
+    }
+    return publish(actor, sight, plan);
+  }
+  if (!running) return fail(Reason::kInvalidRequest, "the list signer is not being replaced");
+  if (step == SignerStep::kFinish) {
+    CAPF_TRY(in_read(database_, [&](Transaction& tx) {
+      return service::check_activation(tx, policy_, *sight.state.next_signer, force);
+    }));
+    auto signer = signer_of(*sight.state.next_signer);
+    if (!signer) return no_signer();
+    plan.signer = *std::move(signer);
+    plan.state.signer = sight.state.next_signer;
+  }
+  plan.state.next_signer.reset();
+  return publish(actor, sight, plan);
+}
+
+Result<Activation> TrustLists::activate(const Actor& actor, const std::string& sha256, bool force) {
+  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256));
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<Activation> {
+    CAPF_LET(const auto found, tx.trusted_certificates().find_beginning(beginning));
+    if (found.empty()) return fail(Reason::kUnknownCertificate);
+    if (found.size() > 1) {
+      return fail(Reason::kInvalidRequest, beginning + " is the beginning of several certificates");
+    }
+    CAPF_LET(Activation activation, check_activation(tx, policy_, found.front().sha256, force));
+    CAPF_TRY(tx.trusted_certificates().activate(found.front().id));
+    std::string words = found.front().subject;
+    for (const ListReach& reach : activation.reach) words += ": " + words_of(reach);
+    CAPF_TRY(tx.audit().add(done(actor, "trusted_certificate.activate", to_hex(found.front().sha256), words)));
+    return activation;
+  });
+}
+
+Result<std::vector<ListGeneration>> TrustLists::list(TrustListKind kind, const Page& page) {
+  return in_read(database_, [&](Transaction& tx) { return tx.trust_lists().list(kind, page); });
+}
+
+Result<PublishedList> TrustLists::find(TrustListKind kind, std::optional<std::int64_t> generation, ListDigest digest) {
+  return in_read(database_, [&](Transaction& tx) -> Result<PublishedList> {
+    std::int64_t wanted = generation.value_or(0);
+    if (!generation) {
+      CAPF_LET(wanted, tx.trust_lists().newest(kind));
+    }
+    CAPF_LET(auto list, tx.trust_lists().find(kind, wanted, digest));
+    if (!list) return fail(Reason::kUnknownTrustList);
+    return *std::move(list);
+  });
+}
+
+Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& device, TrustListKind kind,
+                                     std::int64_t generation) {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<ServedList> {
+    CAPF_LET(const auto phone, tx.phones().lock(device));
+    if (!phone) return unknown_device(tx, device);
+    CAPF_LET(const auto list, tx.trust_lists().find(kind, generation, ListDigest::kSha512));
+    if (!list) return fail(Reason::kUnknownTrustList);
+    ServedList served{.generation = generation};
+    CAPF_LET(served.newest, tx.trust_lists().newest(kind));
+    CAPF_LET(const files::TrustList its, parsed(*list));
+    const std::vector<Sha256> signers = signers_in(its);
+    for (Page page{.after = generation, .limit = kPage};;) {
+      CAPF_LET(const auto later, tx.trust_lists().list(kind, page));
+      for (const ListGeneration& each : later) {
+        if (std::find(signers.begin(), signers.end(), each.signer) != signers.end()) served.next = each.generation;
+      }
+      if (later.size() < static_cast<std::size_t>(page.limit)) break;
+      page.after = later.back().generation;
+    }
+    CAPF_TRY(tx.trust_lists().serve(phone->id, kind,
+                                    generation == served.newest ? std::nullopt : std::optional(generation)));
+    CAPF_TRY(tx.audit().add(done(actor, "trust_list.serve", device.text(),
+                                 std::string(to_string(kind)) + " " + std::to_string(generation))));
+    return served;
+  });
+}
+
+Result<std::optional<PhoneFile>> TrustLists::open(const files::FileRequest& request) {
+  if (request.wanted != files::Wanted::kTrustList) return std::nullopt;
+  const TrustListKind kind = request.list == files::ListKind::kItl ? TrustListKind::kItl : TrustListKind::kCtl;
+  std::int64_t generation = 0;
+  ListDigest digest = digest_of(policy_.files_digest, {});
+  if (request.device) {
+    CAPF_LET(const auto phone,
+             in_look(database_, [&](Transaction& tx) { return tx.trust_lists().of_phone(*request.device, kind); }));
+    if (!phone) return std::nullopt;
+    generation = phone->generation;
+    digest = digest_of(effective_settings(policy_, phone->profile, phone->own).file_digest(), phone->model);
+  } else {
+    CAPF_LET(generation, in_look(database_, [&](Transaction& tx) { return tx.trust_lists().newest(kind); }));
+  }
+  if (generation == 0) return std::nullopt;
+  PhoneFile file{nullptr, (digest == ListDigest::kSha1 ? "0" : "") + std::to_string(generation)};
+  const Key key{kind, generation, digest};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto kept = kept_.find(key);
+    if (kept != kept_.end()) {
+      file.octets = kept->second;
+      return file;
+    }
+  }
+  CAPF_LET(auto list,
+           in_look(database_, [&](Transaction& tx) { return tx.trust_lists().find(kind, generation, digest); }));
+  if (!list) return std::nullopt;
+  file.octets = std::make_shared<const Bytes>(std::move(list->octets));
+  const std::lock_guard lock(mutex_);
+  if (kept_.size() >= kMostKept) kept_.clear();
+  kept_.emplace(key, file.octets);
+  return file;
+}
+
+Status TrustLists::check_mixed(const Sight& sight) const {
+  const auto present = sight.present.find(TrustListKind::kItl);
+  if (present == sight.present.end()) {
+    return fail(Reason::kTrustListUnfit, "phones have no trust list: 'capfctl trust-list build' makes one");
+  }
+  CAPF_LET(const files::TrustList list, parsed(present->second));
+  if (!lists(list, {TrustRole::kCcm, TrustRole::kCcmTftp})) {
+    return fail(Reason::kTrustListUnfit,
+                "the trust list has no certificate of a SIP server: 'capfctl trust-list certificate add FILE --role "
+                "ccm' adds it");
+  }
+  if (!lists(list, {TrustRole::kTftp, TrustRole::kCcmTftp}, true)) {
+    return fail(Reason::kTrustListUnfit, "the trust list has no certificate that signs files (role tftp, RSA)");
+  }
+  CAPF_LET(const ListContents contents, contents_of(TrustListKind::kItl, inputs_of(sight, sight.state), sight.now));
+  if (says(list, contents)) return {};
+  return fail(Reason::kTrustListUnfit,
+              "the trust list is older than the certificates on record: 'capfctl trust-list build' makes the next one");
+}
+
+Status TrustLists::check_mixed() {
+  CAPF_LET(const Sight sight, look());
+  return sight.site == SiteMode::kMixed ? Status() : check_mixed(sight);
+}
+
+/// A certificate of both lists is named once.
+std::vector<std::string> TrustLists::stale(const Sight& sight) const {
+  std::vector<std::string> words;
+  const auto add = [&](std::string sentence) {
+    if (std::find(words.begin(), words.end(), sentence) == words.end()) words.push_back(std::move(sentence));
+  };
+  for (const auto& [kind, present] : sight.present) {
+    const auto list = parsed(present);
+    if (!list) continue;
+    for (const files::Record& record : list->records) {
+      if (!record.certificate || record.certificate->not_after() > sight.now + kStaleBefore) continue;
+      add("a certificate of the trust list ends at " + to_rfc3339(record.certificate->not_after()) + ": " +
+          record.certificate->subject());
+    }
+  }
+  if (sight.state.signer && !signer_of(*sight.state.signer)) {
+    add("this server does not have the key that signs trust lists, " + to_hex(*sight.state.signer));
+  }
+  if (sight.state.next_signer && !signer_of(*sight.state.next_signer)) {
+    add("this server does not have the key that is to sign trust lists next, " + to_hex(*sight.state.next_signer));
+  }
+  return words;
+}
+
+Result<std::vector<std::string>> TrustLists::warnings() {
+  CAPF_LET(const Sight sight, look());
+  std::vector<std::string> words = stale(sight);
+  if (sight.site == SiteMode::kMixed) {
+    if (const Status fit = check_mixed(sight); !fit) words.push_back("the site is mixed, and " + fit.error().message);
+  }
+  const std::lock_guard lock(mutex_);
+  if (fault_) words.push_back("the next trust list is not published: " + fault_->message);
+  return words;
+}
+
+Result<ListView> TrustLists::view_of(Transaction& tx, const Sight& sight, const PublishedList& present) const {
+  ListView view{.sha512 = present, .sha1 = {}, .records = {}, .reach = {}};
+  CAPF_LET(auto sha1, tx.trust_lists().find(present.kind, present.generation, ListDigest::kSha1));
+  if (sha1) view.sha1 = *std::move(sha1);
+  CAPF_LET(const auto fetches, tx.trust_lists().fetches(present.kind));
+  CAPF_LET(const auto listed, tx.trust_lists().listed(present.kind));
+  view.reach = reach_of(present.kind, present.generation, fetches);
+  const auto own = keys_.own_certificates();
+  CAPF_LET(const files::TrustList list, parsed(present));
+  for (const files::Record& record : list.records) {
+    ListRecord& shown = view.records.emplace_back();
+    shown.role = trust_role(record.role);
+    shown.dns = record.dns;
+    shown.address = address_of(record.address);
+    shown.reach = view.reach;
+    if (!record.certificate) continue;
+    shown.sha256 = sha256(record.certificate->der());
+    shown.subject = record.certificate->subject();
+    shown.not_after = record.certificate->not_after();
+    for (const ListedSince& each : listed) {
+      if (each.sha256 == *shown.sha256) shown.reach = reach_of(present.kind, each.generation, fetches);
+    }
+    if (const OwnCertificate* its = find_own(own, *shown.sha256)) {
+      shown.name = its->name;
+      shown.in_use = shown.role == TrustRole::kSast ? shown.sha256 == sight.state.signer : its->in_use;
+    }
+    for (const TrustedCertificate& other : sight.trusted) {
+      if (other.sha256 == *shown.sha256) shown.in_use = shown.in_use || other.activated_at.has_value();
+    }
+  }
+  return view;
+}
+
+std::vector<std::string> TrustLists::next_steps(const Sight& sight, const ListsView& view) const {
+  std::vector<std::string> steps;
+  if (sight.state.released) steps.emplace_back("phones are let go: 'capfctl trust-list build' ends that");
+  const auto own = keys_.own_certificates();
+  if (sight.state.next_signer) {
+    steps.push_back(
+        "step 2 of 2 of the list signer: once phones have fetched the list with both, 'capfctl trust-list "
+        "signer replace --step' signs with " +
+        to_hex(*sight.state.next_signer) + " alone");
+  }
+  for (const OwnCertificate& each : own) {
+    const bool other = sight.state.signer && each.name != kRecoverySigner && sha256(each.der) != sight.state.signer;
+    if (sight.state.next_signer || !other || !has_role(each.roles, TrustRole::kSast)) continue;
+    steps.push_back(each.in_use
+                        ? each.name +
+                              " is the list signer of this server, and another one is on record: "
+                              "'capfd list-signer activate' takes that one"
+                        : "step 1 of 2 of the list signer: 'capfctl trust-list signer replace' adds " + each.name +
+                              "; one that was replaced can be removed with 'capfd list-signer "
+                              "remove'");
+  }
+  std::vector<Sha256> told;
+  for (const ListView& list : view.lists) {
+    for (const ListRecord& record : list.records) {
+      const bool own_signer = !record.name.empty() && record.role == TrustRole::kSast;
+      if (!record.sha256 || record.in_use || own_signer) continue;
+      if (std::find(told.begin(), told.end(), *record.sha256) != told.end()) continue;
+      told.push_back(*record.sha256);
+      steps.push_back((record.name.empty() ? to_hex(*record.sha256) : record.name) +
+                      " is not in use: " + words_of(record.reach) + "; activate it, or remove it");
+    }
+  }
+  return steps;
+}
+
+Result<ListsView> TrustLists::show() {
+  return in_read(database_, [&](Transaction& tx) -> Result<ListsView> {
+    CAPF_LET(const Sight sight, look(tx));
+    ListsView view;
+    view.state = sight.state;
+    for (const auto& [kind, present] : sight.present) {
+      CAPF_LET(auto list, view_of(tx, sight, present));
+      view.lists.push_back(std::move(list));
+    }
+    view.stale = stale(sight);
+    view.next = next_steps(sight, view);
+    return view;
+  });
+}
+
+Status sum_up_lists(Transaction& tx, Summary& summary) {
+  std::map<Sha256, Expiry> ends;
+  for (const TrustListKind kind : kTrustListKinds) {
+    CAPF_LET(const auto present, present_list(tx, kind));
+    if (!present) continue;
+    summary.trust_lists.emplace(kind, present->generation);
+    const auto list = parsed(*present);
+    if (!list) continue;
+    for (const files::Record& record : list->records) {
+      if (!record.certificate) continue;
+      ends.emplace(sha256(record.certificate->der()), Expiry{.kind = ExpiryKind::kTrustList,
+                                                             .name = record.certificate->subject(),
+                                                             .role = {},
+                                                             .not_after = record.certificate->not_after()});
+    }
+  }
+  for (auto& [sha, expiry] : ends) summary.expiries.push_back(std::move(expiry));
+  return {};
+}
+
+}  // namespace capf::service
