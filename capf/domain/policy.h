@@ -46,7 +46,8 @@ struct SitePolicy {
   std::vector<Pattern> device_names;          ///< of devices that may be added; default: usual_device_names()
   int wrong_strings_per_address = kStringsPerAddress;
   std::vector<StringLimit> wrong_strings_networks;
-  std::string digest_realm = "ccmsipline";  ///< of the SIP server; check_realm()
+  FileDigest files_digest = FileDigest::kSha512;  ///< of phones' files that belong to no device: not kAuto
+  std::string digest_realm = "ccmsipline";        ///< of the SIP server; check_realm()
 
   /// The limit of the narrowest network that has the address, or else that of all addresses.
   int wrong_strings_of(const Address& address) const {
