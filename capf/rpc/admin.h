@@ -176,6 +176,11 @@ class AdminService final : public v1::AdminService::Service {
   grpc::Status ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
                          v1::ListAuditResponse* response) override;
 
+  grpc::Status ExportFiles(grpc::ServerContext* context, const v1::ExportFilesRequest* request,
+                           grpc::ServerWriter<v1::ExportedFile>* writer) override;
+  grpc::Status SignFile(grpc::ServerContext* context, const v1::SignFileRequest* request,
+                        v1::SignFileResponse* response) override;
+
  private:
   Guard& guard_;
   const UseCases& use_cases_;

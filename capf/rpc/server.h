@@ -24,6 +24,7 @@ class Certificates;
 class Checker;
 class DigestUsers;
 class Enrolment;
+class FileExports;
 class Issuers;
 class LineSurvey;
 class Monitor;
@@ -61,6 +62,7 @@ struct UseCases {
   service::Checker& checker;
   service::Trust& trust;
   service::TrustedCertificates& trusted_certificates;
+  service::FileExports& file_exports;
   service::Issuers& issuers;
   service::Administrators& administrators;
   service::Attempts& attempts;

@@ -13,6 +13,7 @@
 #include "capf/service/administrators.h"
 #include "capf/service/calls.h"
 #include "capf/service/checker.h"
+#include "capf/service/file_exports.h"
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
@@ -98,6 +99,9 @@ struct Servers {
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
+  service::StaticFiles statics{
+      {}, [] { return std::shared_ptr<const service::PhoneKey>(); }, Botan::system_rng(), clock};
+  service::FileExports file_exports{site.database(), statics, statics};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;
@@ -129,6 +133,7 @@ struct Servers {
                           checker,
                           site.trust,
                           trusted_certificates,
+                          file_exports,
                           site.issuers,
                           administrators,
                           site.authenticator.attempts(),
