@@ -15,6 +15,7 @@
 #include "storage/leases.h"
 #include "storage/lines.h"
 #include "storage/operations.h"
+#include "storage/phone_fetches.h"
 #include "storage/phones.h"
 #include "storage/profiles.h"
 #include "storage/seals.h"
@@ -63,7 +64,8 @@ class Unit final : public Transaction {
         crls_(session),
         profiles_(session),
         secrets_keys_(session),
-        digest_(session) {}
+        digest_(session),
+        phone_fetches_(session) {}
 
   TimePoint now() const override { return now_; }
   TimePoint postmaster_start() const override { return postmaster_start_; }
@@ -93,6 +95,7 @@ class Unit final : public Transaction {
   ProfileStore& profiles() override { return profiles_; }
   SecretsKeyStore& secrets_keys() override { return secrets_keys_; }
   DigestStore& digest() override { return digest_; }
+  PhoneFetchStore& phone_fetches() override { return phone_fetches_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
   }
@@ -130,6 +133,7 @@ class Unit final : public Transaction {
   Profiles profiles_;
   SecretsKeys secrets_keys_;
   DigestUsers digest_;
+  PhoneFetches phone_fetches_;
 };
 
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {

@@ -84,6 +84,12 @@ Result<std::uint64_t> File::size() const {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+Result<std::int64_t> File::changed_at() const {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) return failed();
+  return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
 Status File::write(BytesView data) {
   while (!data.empty()) {
     const ssize_t count = ::write(fd_, data.data(), data.size());

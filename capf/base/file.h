@@ -31,6 +31,8 @@ class File {
   ~File();
 
   Result<std::uint64_t> size() const;
+  /// When its content was changed last, in nanoseconds since 1970.
+  Result<std::int64_t> changed_at() const;
   /// Appends to what was written before.
   Status write(BytesView data);
   /// @return how many octets were read: fewer than asked for at the end of the file only.

@@ -50,6 +50,11 @@ struct Metrics::Series {
   Family<Counter>& trust_questions =
       counters(registry, "capf_tvs_questions_total",
                "Questions to the Trust Verification Service, by question and outcome; \"none\" where it was none.");
+  Family<Counter>& file_fetches =
+      counters(registry, "capf_file_fetches_total",
+               "Requests for phones' files, by kind and outcome; \"none\" for names that no file has.");
+  Gauge& behind_list = gauge(registry, "capf_phones_behind_trust_list",
+                             "Phones that fetched an earlier trust list than the present one last; 100000 at most.");
   Family<Counter>& observed =
       counters(registry, "capf_observed_certificates_refused_total",
                "Certificates of devices that SIP servers saw and that do not count, by reason.");
@@ -151,6 +156,10 @@ void Metrics::count_refusal(Reason reason) {
 void Metrics::count_trust_question(std::string_view question, std::string_view outcome) {
   series_->trust_questions.Add({{"question", std::string(question)}, {"outcome", std::string(outcome)}}).Increment();
 }
+void Metrics::count_file_fetch(std::string_view kind, std::string_view outcome) {
+  series_->file_fetches.Add({{"kind", std::string(kind)}, {"outcome", std::string(outcome)}}).Increment();
+}
+void Metrics::set_phones_behind_list(std::int64_t count) { series_->behind_list.Set(static_cast<double>(count)); }
 void Metrics::count_observed_certificate(Reason fault) {
   series_->observed.Add({{"reason", std::string(to_string(fault))}}).Increment();
 }

@@ -60,6 +60,11 @@ class Metrics {
   /// @param outcome "valid", "unknown", "expired", "not_yet_valid", "withdrawn", "unavailable", "malformed",
   /// "unfinished"
   void count_trust_question(std::string_view question, std::string_view outcome);
+  /// Somebody asked for a file of phones. @param kind "trust_list", "configuration", "default", "static"; "none" for a
+  /// name that no file has @param outcome "sent", "unchanged", "not_found", "failed"
+  void count_file_fetch(std::string_view kind, std::string_view outcome);
+  /// Phones whose last trust list, an ITL, is older than the present one; of many, as many as are counted.
+  void set_phones_behind_list(std::int64_t count);
   /// A SIP server saw a certificate that is not the device's own and good.
   void count_observed_certificate(Reason fault);
   /// An LSC was signed and is not on record, so it never left.

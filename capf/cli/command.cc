@@ -165,6 +165,7 @@ std::vector<Command> all_commands() {
                      address_commands, operation_commands, certificate_commands, issuer_commands, wire_commands,
                       phone_key_commands, trust_commands, trust_list_commands, lists_commands, file_commands,
                       call_commands,
+                     trust_commands, trust_list_commands, file_commands, file_export_commands, call_commands,
                      administrator_commands, site_commands, monitor_commands, check_commands}) {
     for (Command& command : group()) all.push_back(std::move(command));
   }

@@ -112,6 +112,7 @@ std::vector<Command> wire_commands();
 std::vector<Command> phone_key_commands();
 std::vector<Command> trust_commands();
 std::vector<Command> file_commands();
+std::vector<Command> file_export_commands();
 std::vector<Command> call_commands();
 std::vector<Command> trust_list_commands();
 std::vector<Command> lists_commands();

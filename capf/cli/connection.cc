@@ -162,6 +162,26 @@ capf::Status Connection::export_digest_users(const std::function<capf::Status(v1
   return {};
 }
 
+capf::Status Connection::export_files(const v1::ExportFilesRequest& request,
+                                      const std::function<capf::Status(const v1::ExportedFile&)>& each) {
+  CAPF_TRY(connect());
+  grpc::ClientContext context;
+  context.set_deadline(until(kStreamDeadline));
+  add_words(context);
+  const auto stream = stubs_->admin->ExportFiles(&context, request);
+  v1::ExportedFile part;
+  while (stream->Read(&part)) {
+    const capf::Status taken = each(part);
+    if (taken) continue;
+    context.TryCancel();
+    stream->Finish();
+    return taken;
+  }
+  const grpc::Status status = stream->Finish();
+  if (!status.ok()) return fail(client::to_error(status));
+  return {};
+}
+
 capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {
   return watch(std::move(cursor), each, [this](grpc::ClientContext& context, const std::string& after) {
     v1::WatchOperationsRequest request;

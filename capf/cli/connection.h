@@ -28,7 +28,7 @@
   X(admin, ListLimitedAddresses) X(admin, UnlockAddress)                                                   \
   X(admin, AddDigestUsers) X(admin, SetDigestPassword) X(admin, ListDigestUsers) X(admin, GetDigestUser)   \
   X(admin, RevealDigestPassword) X(admin, RemoveDigestUser) X(admin, SetPhoneDigestUser)                   \
-  X(admin, LoginPhone) X(admin, LogoutPhone) X(admin, CheckDigestUsers)                                    \
+  X(admin, LoginPhone) X(admin, LogoutPhone) X(admin, CheckDigestUsers) X(admin, SignFile)                 \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \
@@ -86,6 +86,9 @@ class Connection {
   /// Calls `each` for every row of the export of digest users, until it fails.
   capf::Status export_digest_users(const std::function<capf::Status(v1::DigestExportRow&)>& each);
   capf::Status watch(std::string cursor, const std::function<bool(const v1::SecurityChange&)>& each);
+  /// Calls `each` for every part of every file of an export, until it fails.
+  capf::Status export_files(const v1::ExportFilesRequest& request,
+                            const std::function<capf::Status(const v1::ExportedFile&)>& each);
   /// The health of each server of the place, all asked at the same time. Errors: those of find_endpoint().
   Result<std::vector<Health>> health();
   /// From now on all calls together, with connecting, must end within this time.

@@ -25,6 +25,8 @@ void check_ports(const Configuration& configuration, const std::string& file, st
                         {"admin", configuration.admin, configuration.admin_port()},
                         {"status", configuration.status_listener, configuration.status_port()},
                         {"metrics", configuration.metrics, configuration.metrics_port()},
+                        {"files", configuration.files_listener, configuration.files_port()},
+                        {"files_tls", configuration.files_tls_listener, configuration.files_tls_port()},
                         {"tvs", configuration.tvs_listener, configuration.tvs_port()},
                         {"calls", configuration.calls, configuration.calls_port()}};
   for (const Entry& a : entries) {

@@ -65,6 +65,16 @@ struct TvsSettings {
   int backlog = 4096;
 };
 
+/// Phones' files over HTTP and HTTPS.
+struct FilesSettings {
+  std::filesystem::path statics;  ///< the folder of files that are served as they are, relative to the state directory
+  std::filesystem::path publish;  ///< a folder that is kept up to date for other servers; the same
+  std::chrono::minutes publish_period{5};
+  int memory_mib = 256;     ///< for static files
+  int connections = 10000;  ///< of each of the two ports
+  int connections_per_address = 1000;
+};
+
 /// The service for relying parties over HTTP.
 struct StatusSettings {
   std::chrono::seconds crl_interval{60};  ///< for a revocation to appear on the CRL, at most
@@ -114,9 +124,12 @@ struct Configuration {
   Listener status_listener{.enabled = true, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener metrics{.enabled = true, .addresses = {"127.0.0.1"}, .port = {}};
   Listener calls{.enabled = false, .addresses = {"127.0.0.1"}, .port = {}};
+  Listener files_listener{.enabled = false, .addresses = {"0.0.0.0", "::"}, .port = {}};
+  Listener files_tls_listener{.enabled = false, .addresses = {"0.0.0.0", "::"}, .port = {}};
   Listener tvs_listener{.enabled = false, .addresses = {"0.0.0.0", "::"}, .port = {}};
   WireSettings wire;
   TvsSettings tvs;
+  FilesSettings files;
   StatusSettings status;
   SitePolicy policy;
   std::vector<std::filesystem::path> weak_keys;  ///< lists of keys that are refused, absolute
@@ -134,6 +147,8 @@ struct Configuration {
   int admin_port() const { return port_of(admin, 2); }
   int status_port() const { return port_of(status_listener, 3); }
   int metrics_port() const { return port_of(metrics, 5); }
+  int files_port() const { return port_of(files_listener, 6); }
+  int files_tls_port() const { return port_of(files_tls_listener, 7); }
   int tvs_port() const { return port_of(tvs_listener, 8); }
   int calls_port() const { return port_of(calls, 9); }
 

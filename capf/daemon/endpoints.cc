@@ -34,6 +34,8 @@ std::string Endpoints::ready_line() const {
   if (metrics) line += " metrics=" + *metrics;
   if (calls) line += " calls=" + *calls;
   if (tvs) line += " tvs=" + *tvs;
+  if (files) line += " files=" + *files;
+  if (files_tls) line += " files_tls=" + *files_tls;
   return line;
 }
 
@@ -47,6 +49,8 @@ std::string Endpoints::json(int pid) const {
   if (metrics) text += ",\"metrics\":\"" + *metrics + "\"";
   if (calls) text += ",\"calls\":\"" + *calls + "\"";
   if (tvs) text += ",\"tvs\":\"" + *tvs + "\"";
+  if (files) text += ",\"files\":\"" + *files + "\"";
+  if (files_tls) text += ",\"files_tls\":\"" + *files_tls + "\"";
   return text + "}\n";
 }
 

@@ -28,8 +28,10 @@ struct Endpoints {
   std::optional<std::string> metrics;
   std::optional<std::string> calls;
   std::optional<std::string> tvs;
+  std::optional<std::string> files;
+  std::optional<std::string> files_tls;
 
-  /// "capfd ready wire=… phone=… admin=… status=… metrics=… calls=… tvs=…"
+  /// "capfd ready wire=… phone=… admin=… status=… metrics=… calls=… tvs=… files=… files_tls=…"
   std::string ready_line() const;
   /// {"pid":123,"phone":"127.0.0.1:3805", …}
   std::string json(int pid) const;

@@ -54,6 +54,20 @@ void Listeners::add_tvs(std::unique_ptr<TvsPort> port) {
   endpoints_.tvs = dial_address(tvs_->addresses());
 }
 
+void Listeners::add_files_tls(std::unique_ptr<FilesTlsPort> port) {
+  files_tls_ = std::move(port);
+  endpoints_.files_tls = dial_address(files_tls_->addresses());
+}
+
+Status Listeners::open_files(const web::LaterRoute& route) {
+  const Listener& listener = configuration_.files_listener;
+  if (!listener.enabled) return {};
+  const auto settings = file_port_settings(configuration_, listener, configuration_.files_port());
+  CAPF_LET(files_, web::Server::start_later(settings, route));
+  endpoints_.files = dial_address(files_->addresses());
+  return {};
+}
+
 Status Listeners::open_phone(const rpc::UseCases& use_cases) {
   if (!configuration_.phone.enabled) return {};
   CAPF_LET(auto settings, certificates_.phone_port());
@@ -148,6 +162,7 @@ Status Listeners::replace_certificates() {
 void Listeners::tick() {
   if (wire_) wire_->tick();
   if (tvs_) tvs_->tick();
+  if (files_tls_) files_tls_->tick();
 }
 
 void Listeners::stop_calls(milliseconds patience) {
@@ -176,6 +191,11 @@ void Listeners::stop_status() {
 
 void Listeners::stop_calls_port() {
   if (calls_) calls_->stop();
+}
+
+void Listeners::stop_files() {
+  if (files_) files_->stop();
+  if (files_tls_) files_tls_->stop();
 }
 
 void Listeners::stop_metrics() {

@@ -6,6 +6,7 @@
 
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/endpoints.h"
+#include "capf/daemon/files.h"
 #include "capf/daemon/port_certificates.h"
 #include "capf/daemon/tvs.h"
 #include "capf/daemon/wire.h"
@@ -25,6 +26,8 @@ class Listeners {
   // Errors: those of the servers, which say what they keep references to.
   void add_wire(std::unique_ptr<WirePort> port);
   void add_tvs(std::unique_ptr<TvsPort> port);
+  void add_files_tls(std::unique_ptr<FilesTlsPort> port);
+  Status open_files(const web::LaterRoute& route);
   Status open_phone(const rpc::UseCases& use_cases);
   Status open_admin(const rpc::UseCases& use_cases);
   Status open_status(const web::Publication& publication);
@@ -37,7 +40,7 @@ class Listeners {
   /// Shows the certificates of the gRPC ports, and of that for dial plans, to whoever connects from now on; open
   /// connections stay as they are.
   Status replace_certificates();
-  /// Call it now and then: see WirePort::tick() and TvsPort::tick().
+  /// Call it now and then: see WirePort::tick(), TvsPort::tick() and FilesTlsPort::tick().
   void tick();
 
   /// Ends the ports of phones and administrators: no new calls, and running ones end within `patience`.
@@ -45,6 +48,7 @@ class Listeners {
   void stop_status();
   void stop_metrics();
   void stop_calls_port();
+  void stop_files();
 
  private:
   Result<std::shared_ptr<const net::TlsContext>> calls_tls() const;
@@ -54,6 +58,8 @@ class Listeners {
   Endpoints endpoints_;
   std::unique_ptr<WirePort> wire_;
   std::unique_ptr<TvsPort> tvs_;
+  std::unique_ptr<web::Server> files_;
+  std::unique_ptr<FilesTlsPort> files_tls_;
   std::unique_ptr<rpc::Server> phone_;
   std::unique_ptr<rpc::Server> admin_;
   std::unique_ptr<web::Server> status_;

@@ -57,8 +57,10 @@ Status with_patience(Signals& signals, const std::function<Status()>& work) {
 /// Waits for the addresses to listen on, because a machine may get them later than its server starts.
 Status wait_for_addresses(const Configuration& configuration, Signals& signals) {
   const auto end = std::chrono::steady_clock::now() + configuration.listen_patience;
-  for (const Listener* listener : {&configuration.wire_listener, &configuration.tvs_listener, &configuration.phone,
-                                   &configuration.admin, &configuration.status_listener, &configuration.metrics}) {
+  for (const Listener* listener :
+       {&configuration.wire_listener, &configuration.tvs_listener, &configuration.files_listener,
+        &configuration.files_tls_listener, &configuration.phone, &configuration.admin, &configuration.status_listener,
+        &configuration.metrics}) {
     if (!listener->enabled) continue;
     for (const std::string& text : listener->addresses) {
       CAPF_LET(const Address address, Address::parse(text));
@@ -173,7 +175,9 @@ Status run(const Configuration& configuration, const std::optional<std::string>&
                               {"status", server->endpoints().status.value_or("")},
                               {"metrics", server->endpoints().metrics.value_or("")},
                               {"calls", server->endpoints().calls.value_or("")},
-                              {"tvs", server->endpoints().tvs.value_or("")}});
+                              {"tvs", server->endpoints().tvs.value_or("")},
+                              {"files", server->endpoints().files.value_or("")},
+                              {"files_tls", server->endpoints().files_tls.value_or("")}});
     signals.wait_for_stop();
   }
   Signals::end_within(kStopLimit);

@@ -12,6 +12,7 @@
 #include "capf/ca/asn1.h"
 #include "capf/ca/issuers.h"
 #include "capf/daemon/calls.h"
+#include "capf/daemon/files.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/issuers.h"
 #include "capf/daemon/jobs.h"
@@ -67,7 +68,9 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kReadingPeriod{15};
 constexpr std::chrono::seconds kRefreshPeriod{5};
 constexpr std::chrono::minutes kCheckingPeriod{5};  // whether it is due
-constexpr milliseconds kRecordPatience{1000};       // for refusals that were answered
+constexpr std::chrono::seconds kNotingPeriod{5};
+constexpr std::chrono::minutes kCountingPeriod{1};
+constexpr milliseconds kRecordPatience{1000};  // for refusals that were answered
 
 /// A name for leases that no other server has: of this process, and of no later one with its number.
 std::string holder_name() {
@@ -107,6 +110,7 @@ class Composition final : public Server {
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
         phone_keys_(around.files, around.passphrase, around.tokens, around.reserved, own_certificates_),
         trust_lists_(around.reserved, phone_keys_, around.configuration.policy, random_, clock_),
+        fetched_lists_(around.database, phone_keys_, around.configuration.policy, random_, clock_),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
                         site_settings(around.configuration.policy)),
@@ -131,6 +135,8 @@ class Composition final : public Server {
         sealing_(around.reserved, journal_, sealer_, high_water_, clock_, around.metrics, around.adopted),
         call_services_{calls_, administrators_, records_, authenticator_.attempts(), around.metrics},
         call_desk_(call_status(call_services_)),
+        file_service_({around.configuration, around.reserved, around.metrics, clock_, random_},
+                      [this] { return phone_keys_.file_signer(); }, {&fetched_lists_}),
         listeners_(around.configuration, port_certificates_) {}
   ~Composition() override { stop(milliseconds{0}); }
 
@@ -160,6 +166,8 @@ class Composition final : public Server {
     listeners_.stop_calls(patience);
     call_desk_.stop();  // while its answers still have their server
     listeners_.stop_calls_port();
+    file_service_.desk().stop();
+    listeners_.stop_files();
     authenticator_.attempts().drain(kRecordPatience);
     jobs_.stop();
     listeners_.stop_status();
@@ -171,6 +179,7 @@ class Composition final : public Server {
   Status open_ports() {
     if (around_.configuration.wire_listener.enabled) CAPF_TRY(open_wire());
     if (around_.configuration.tvs_listener.enabled) CAPF_TRY(open_tvs());
+    CAPF_TRY(open_files());
     CAPF_TRY(listeners_.open_phone(use_cases(records_)));
     CAPF_TRY(listeners_.open_admin(use_cases(admin_records_)));
     CAPF_TRY(listeners_.open_status(publication()));
@@ -200,6 +209,16 @@ class Composition final : public Server {
     return {};
   }
 
+  Status open_files() {
+    using Channel = web::FileDesk::Channel;
+    CAPF_TRY(listeners_.open_files(file_service_.desk().route(Channel::kPlain)));
+    if (!around_.configuration.files_tls_listener.enabled) return {};
+    CAPF_LET(auto port, FilesTlsPort::start(around_.configuration, around_.files, around_.passphrase,
+                                            file_service_.desk().route(Channel::kTls)));
+    listeners_.add_files_tls(std::move(port));
+    return {};
+  }
+
   Status open_wire() {
     const std::vector<Bytes> others = keys_of_others();
     CAPF_LET(auto port, WirePort::start(around_.configuration, around_.files, around_.passphrase, others,
@@ -224,6 +243,7 @@ class Composition final : public Server {
             .trust = trust_,
             .trusted_certificates = trusted_certificates_,
             .trust_lists = trust_lists_,
+            .file_exports = file_service_.exports(),
             .issuers = issuer_service_,
             .administrators = administrators_,
             .attempts = authenticator_.attempts(),
@@ -262,6 +282,11 @@ class Composition final : public Server {
     jobs_.start({"check", every(kCheckingPeriod, [this] { upkeep_.check(); })});
     jobs_.start({"seals", every(kLeaseRenewal, [this] { sealing_.run(); }), {}, [this] { sealer_.leave(); }});
     jobs_.start({"publishing", [this] { return publishing_->run(); }, {}, [this] { publishing_->leave(); }});
+    const auto note = [this] { file_service_.write_notes(); };
+    jobs_.start({"fetches", every(kNotingPeriod, note), {}, note});
+    jobs_.start({"lists behind", every(kCountingPeriod, [this] { file_service_.count_behind(); })});
+    jobs_.start({"files", every(around_.configuration.files.publish_period, [this] { file_service_.publish(); }),
+                 [this] { file_service_.stop_publishing(); }});
     jobs_.start({"issuers", every(kRefreshPeriod, [this] { upkeep_.refresh_issuers(); }), {}, [this] {
                    issuer_service_.leave();
                  }});
@@ -310,6 +335,7 @@ class Composition final : public Server {
   IssuerFiles issuer_files_;
   PhoneKeyFiles phone_keys_;
   service::TrustLists trust_lists_;
+  service::TrustLists fetched_lists_;  ///< for phones
   service::Issuers issuer_service_;
   service::Administrators administrators_;
   service::Records records_;
@@ -331,6 +357,7 @@ class Composition final : public Server {
   std::optional<service::Recovery> recovery_;
   const CallServices call_services_;
   web::CallDesk call_desk_;
+  FileService file_service_;
   Listeners listeners_;
   Jobs jobs_;
 };

@@ -316,8 +316,9 @@ const std::vector<Group>& groups() {
          state_directory()},
         {"base_port",
          "the port from which those of the listeners follow: desk phones + 0, phones over gRPC + 1, administrators + "
-         "2, relying parties + 3, metrics + 5, calls + 9; 0: every listener takes a free port, and endpoints.json says "
-         "which",
+         "2, relying parties + 3, metrics + 5, phones' files + 6 and + 7, TVS + 8, calls + 9; 0: every listener takes "
+         "a "
+         "free port, and endpoints.json says which",
          number(0, 65526, AT(base_port))},
         {"public_host",
          "the name or address under which phones and relying parties reach this site; it is in the server's "
@@ -370,6 +371,15 @@ const std::vector<Group>& groups() {
                "The Trust Verification Service of phones; TLS. Firewalls know its port as 2445, and phones find it in "
                "their configuration. `capfd tvs-certificate` keeps what it shows.",
                &Configuration::tvs_listener, &Configuration::tvs_port),
+      listener("files",
+               "Phones' files over HTTP: trust lists, configurations, and what is in files.static. Phones ask at port "
+               "6970, which is fixed in them.",
+               &Configuration::files_listener, &Configuration::files_port),
+      listener(
+          "files_tls",
+          "The same over HTTPS, where phones ask for configurations alone. They ask at port 6971, which is fixed in "
+          "them, and take the certificate of the file server by their trust list.",
+          &Configuration::files_tls_listener, &Configuration::files_tls_port),
       listener("calls",
                "HTTP for the dial plans of SIP servers: /call-status, without TLS where all addresses are loopback; "
                "otherwise TLS with the certificate of an administrator, of the role monitor at least.",
@@ -417,6 +427,32 @@ const std::vector<Group>& groups() {
         {"handshakes", "at once; further ones wait, and their addresses take turns",
          number(1, 10000, AT(tvs.handshakes))},
         {"backlog", "connections that the system holds until they are taken", number(1, 65535, AT(tvs.backlog))}}},
+      {"files",
+       "The files that phones fetch.",
+       {{"static",
+         "a folder of files that phones fetch as they are, or signed: rings, dial rules, locales, firmware; relative "
+         "to "
+         "the state directory; no part of a path below it may be a link; \"\": none",
+         text(AT(files.statics))},
+        {"digest",
+         "under which files are signed that belong to no device; for SHA-1, which phones of the series 7900, 8900 and "
+         "9900 need, others can make two files with one signature",
+         choice({{"sha512", FileDigest::kSha512}, {"sha1", FileDigest::kSha1}}, AT(policy.files_digest))},
+        {"memory_mib", "for files of that folder that were asked for lately; a larger one is not served",
+         number(1, 65536, AT(files.memory_mib))},
+        {"publish",
+         "a folder in which this server keeps all files for another one that gives them out, as one of TFTP does; "
+         "relative to the state directory; \"\": none",
+         text(AT(files.publish))},
+        {"publish_minutes", "from the end of one round to the next", time<minutes>(1, 1440, AT(files.publish_period))},
+        {"trust_list_percent",
+         "of the phones that fetch trust lists, those that are to have fetched the one with a certificate before the "
+         "certificate is used",
+         number(0, 100, AT(policy.trust_list_share))},
+        {"connections", "of HTTP, and as many of HTTPS; the one that has been idle for longest gives way",
+         number(1, kMost, AT(files.connections))},
+        {"connections_per_address", "from one IPv4 address or IPv6 /64; many phones may be behind one",
+         number(1, kMost, AT(files.connections_per_address))}}},
       {"status",
        "What relying parties get.",
        {{"crl_interval_seconds", "until a revocation is on the CRL, at most",
@@ -470,16 +506,6 @@ const std::vector<Group>& groups() {
          "only "
          "HA1s are kept of a user's password, it stays as it is",
          text(AT(policy.digest_realm), is_realm, "has 1 to 128 printable characters")}}},
-      {"files",
-       "What phones fetch.",
-       {{"digest",
-         "under which trust lists and other signed files are given to names that belong to no phone on record; a "
-         "phone's own setting is `file_digest`",
-         choice({{"sha1", FileDigest::kSha1}, {"sha512", FileDigest::kSha512}}, AT(policy.files_digest))},
-        {"trust_list_percent",
-         "of the phones that fetch trust lists, those that are to have fetched the one with a certificate before the "
-         "certificate is used",
-         number(0, 100, AT(policy.trust_list_share))}}},
       {"limits",
        "Of phones over gRPC on this server, but for wrong strings, which count on every port of every server. Calls "
        "above are refused with OVERLOADED, wrong strings with ADDRESS_LIMITED.",

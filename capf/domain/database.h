@@ -44,6 +44,7 @@ class SecretsKeyStore;
 class TrustedCertificateStore;
 class TrustListStore;
 class DigestStore;
+class PhoneFetchStore;
 class Rounds;
 
 /// One transaction. Not shared between threads. The order of locks: the issuers' lock; profiles and the site's mode;
@@ -85,6 +86,7 @@ class Transaction {
   virtual ProfileStore& profiles() = 0;
   virtual SecretsKeyStore& secrets_keys() = 0;
   virtual DigestStore& digest() = 0;
+  virtual PhoneFetchStore& phone_fetches() = 0;
   /// Carries out the writes of a phone that this transaction has locked. Of what they rest on only the owners of keys
   /// are compared. Errors: CHANGED_MEANWHILE where a row is not as they expect it.
   virtual Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) = 0;

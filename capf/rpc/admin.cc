@@ -96,6 +96,7 @@ grpc::Status AdminService::GetPhone(grpc::ServerContext* context, const v1::GetP
     if (view.settings) to_proto(*view.settings, *response->mutable_settings());
     response->mutable_lines()->Assign(view.lines.begin(), view.lines.end());
     to_proto(view.digest, *response);
+    if (view.fetched) to_proto(*view.fetched, *response->mutable_fetched());
     return {};
   });
 }

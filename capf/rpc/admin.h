@@ -195,6 +195,11 @@ class AdminService final : public v1::AdminService::Service {
   grpc::Status ReplaceListSigner(grpc::ServerContext* context, const v1::ReplaceListSignerRequest* request,
                                  v1::ReplaceListSignerResponse* response) override;
 
+  grpc::Status ExportFiles(grpc::ServerContext* context, const v1::ExportFilesRequest* request,
+                           grpc::ServerWriter<v1::ExportedFile>* writer) override;
+  grpc::Status SignFile(grpc::ServerContext* context, const v1::SignFileRequest* request,
+                        v1::SignFileResponse* response) override;
+
  private:
   static constexpr std::string_view kService = "capf.v1.AdminService/";
 

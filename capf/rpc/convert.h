@@ -12,6 +12,7 @@
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/page.h"
+#include "capf/domain/phone_fetch.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/security_change.h"
 #include "capf/domain/summary_store.h"
@@ -244,6 +245,7 @@ void to_proto(const CallEnquiry& enquiry, const rules::CallAnswer& answer, v1::C
 void to_proto(const service::AnchorOutcome& outcome, v1::AddAnchorsResponse::Outcome& out);
 void to_proto(const Administrator& administrator, v1::Administrator& out);
 void to_proto(const DigestUser& user, v1::DigestUser& out);
+void to_proto(const PhoneFetch& fetch, v1::PhoneFetch& out);
 void to_proto(const PhoneDigest& digest, v1::GetPhoneResponse& out);
 void to_proto(const service::DigestPassword& user, v1::DigestPassword& out);
 void to_proto(const service::DigestProblem& problem, v1::DigestUserProblem& out);

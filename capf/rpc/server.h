@@ -24,6 +24,7 @@ class Certificates;
 class Checker;
 class DigestUsers;
 class Enrolment;
+class FileExports;
 class Issuers;
 class LineSurvey;
 class Monitor;
@@ -63,6 +64,7 @@ struct UseCases {
   service::Trust& trust;
   service::TrustedCertificates& trusted_certificates;
   service::TrustLists& trust_lists;
+  service::FileExports& file_exports;
   service::Issuers& issuers;
   service::Administrators& administrators;
   service::Attempts& attempts;

@@ -23,6 +23,13 @@ class PhoneFileSource {
   /// @return nothing where there is no such file, or the device is not known: both answer the same.
   /// Errors: those of the database and of the key that signs.
   virtual Result<std::optional<PhoneFile>> open(const files::FileRequest& request) = 0;
+  /// The generation that open() would answer with, for those who have that file perhaps. A source that knows it without
+  /// making the file says so itself.
+  virtual Result<std::optional<std::string>> generation(const files::FileRequest& request) {
+    CAPF_LET(auto file, open(request));
+    if (!file) return std::nullopt;
+    return std::move(file->generation);
+  }
 };
 
 }  // namespace capf::service

@@ -6,9 +6,10 @@
 
 #include "capf/domain/audit_store.h"
 #include "capf/domain/certificate_store.h"
-#include "capf/domain/line_store.h"
 #include "capf/domain/digest_store.h"
+#include "capf/domain/line_store.h"
 #include "capf/domain/operation_store.h"
+#include "capf/domain/phone_fetch_store.h"
 #include "capf/domain/string_store.h"
 #include "capf/service/profiles.h"
 #include "capf/service/steps.h"
@@ -317,6 +318,7 @@ Result<PhoneView> Phones::show(const DeviceName& device) {
     CAPF_LET(view.settings, settings_of(tx, policy_, view.phone.id));
     CAPF_LET(view.lines, tx.lines().names_of_phone(view.phone.id));
     CAPF_LET(view.digest, tx.digest().of_phone(view.phone.id));
+    CAPF_LET(view.fetched, tx.phone_fetches().of_phone(view.phone.id));
     if (view.operation) view.status = cisco_status(view.operation->kind, view.operation->state, view.operation->reason);
     return view;
   });

@@ -6,6 +6,7 @@
 
 #include "capf/domain/database.h"
 #include "capf/domain/digest.h"
+#include "capf/domain/phone_fetch.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/setting.h"
@@ -22,8 +23,9 @@ struct PhoneView {
   std::vector<Certificate> certificates;        ///< newest first, at most 20
   std::string status;                           ///< in Cisco's words
   std::optional<EffectiveSettings> settings{};  ///< each with its owner
-  std::vector<std::string> lines{};       ///< names, in order
+  std::vector<std::string> lines{};             ///< names, in order
   PhoneDigest digest;
+  std::optional<PhoneFetch> fetched{};  ///< absent: nothing yet
 };
 
 /// A page of phones, which may be short.

@@ -101,11 +101,6 @@ std::string http_date(TimePoint time) {
   return text;
 }
 
-/// RFC 9110 13.1.2: whether the caller has this one already.
-bool has_tag(const std::string& if_none_match, const std::string& tag) {
-  return if_none_match == "*" || if_none_match.find(tag) != std::string::npos;
-}
-
 /// Adds the headers of every answer that may be cached; removes the body where the caller has it already.
 Response kept(const Request& request, Response response, const std::string& tag, std::chrono::seconds max_age) {
   response.headers.emplace_back("ETag", tag);

@@ -196,6 +196,10 @@ Response text_response(int status, std::string_view words) {
   return response;
 }
 
+bool has_tag(const std::string& if_none_match, const std::string& tag) {
+  return if_none_match == "*" || if_none_match.find(tag) != std::string::npos;
+}
+
 Result<std::unique_ptr<Server>> Server::start(const ServerSettings& settings, Route route) {
   return start_later(settings,
                      [route = std::move(route)](const Request& request, const Reply& reply) { reply(route(request)); });

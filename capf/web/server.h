@@ -49,6 +49,9 @@ struct Response {
 /// A short text with a status.
 Response text_response(int status, std::string_view words);
 
+/// RFC 9110 13.1.2: whether the caller has this one already. @param tag with its quotes
+bool has_tag(const std::string& if_none_match, const std::string& tag);
+
 /// Answers one request. Called from any of the server's threads; may block; an exception becomes 500.
 using Route = std::function<Response(const Request&)>;
 

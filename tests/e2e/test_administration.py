@@ -351,6 +351,7 @@ class AdministratorsTest(EndToEnd, rpc.RefusalTests):
                     monitor_pb2.DESCRIPTOR.services_by_name["MonitorService"])
         table = {method.name: rpc.callers(method) for service in services for method in service.methods}
         self.assertEqual(table.pop("ExportDigestUsers"), {"admin"})  # a stream: test_digest
+        self.assertEqual(table.pop("ExportFiles"), {"admin"})  # the same: test_files
         for stream in ("WatchOperations", "WatchSecurity"):
             self.assertEqual(table.pop(stream), set(self.ROLES))
         monitored = {method.name for method in services[1].methods}

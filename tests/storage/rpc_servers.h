@@ -13,6 +13,7 @@
 #include "capf/service/administrators.h"
 #include "capf/service/calls.h"
 #include "capf/service/checker.h"
+#include "capf/service/file_exports.h"
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
@@ -110,6 +111,9 @@ struct Servers {
   service::TrustedCertificates trusted_certificates{site.database()};
   NoPhoneKeys phone_keys;
   service::TrustLists trust_lists{site.database(), phone_keys, site.policy, Botan::system_rng(), clock};
+  service::StaticFiles statics{
+      {}, [] { return std::shared_ptr<const service::PhoneKey>(); }, Botan::system_rng(), clock};
+  service::FileExports file_exports{site.database(), statics, statics};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;
@@ -142,6 +146,7 @@ struct Servers {
                           site.trust,
                           trusted_certificates,
                           trust_lists,
+                          file_exports,
                           site.issuers,
                           administrators,
                           site.authenticator.attempts(),

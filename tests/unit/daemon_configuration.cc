@@ -31,6 +31,8 @@ TEST_CASE("an empty configuration has the defaults") {
   CHECK(configuration.calls_port() == 3813);
   CHECK_FALSE(configuration.calls.enabled);
   CHECK(configuration.tvs_port() == 3812);
+  CHECK(configuration.files_port() == 3810);
+  CHECK(configuration.files_tls_port() == 3811);
   CHECK_FALSE(configuration.tvs_listener.enabled);
   CHECK(configuration.policy.lsc_validity == std::chrono::hours{24 * 1825});
   REQUIRE(configuration.policy.null_string_networks.size() == 2);

@@ -23,12 +23,14 @@ TEST_CASE("the endpoints name what listens, and nothing else") {
   endpoints.metrics = "[::1]:3809";
   endpoints.calls = "127.0.0.1:3813";
   endpoints.tvs = "127.0.0.1:3812";
+  endpoints.files = "127.0.0.1:3810";
+  endpoints.files_tls = "127.0.0.1:3811";
   CHECK(endpoints.ready_line() ==
         "capfd ready phone=127.0.0.1:3805 metrics=[::1]:3809 calls=127.0.0.1:3813 "
-        "tvs=127.0.0.1:3812");
+        "tvs=127.0.0.1:3812 files=127.0.0.1:3810 files_tls=127.0.0.1:3811");
   CHECK(endpoints.json(123) ==
         "{\"pid\":123,\"phone\":\"127.0.0.1:3805\",\"metrics\":\"[::1]:3809\",\"calls\":\"127.0.0.1:3813\",\"tvs\":"
-        "\"127.0.0.1:3812\"}\n");
+        "\"127.0.0.1:3812\",\"files\":\"127.0.0.1:3810\",\"files_tls\":\"127.0.0.1:3811\"}\n");
 }
 
 TEST_CASE("the endpoints' file replaces one that was left, and goes when the server stops") {

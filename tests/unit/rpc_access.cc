@@ -82,6 +82,8 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/RevealDigestPassword", "a"},
     {"capf.v1.AdminService/RemoveDigestUser", "ao"},
     {"capf.v1.AdminService/ExportDigestUsers", "a"},
+    {"capf.v1.AdminService/ExportFiles", "a"},
+    {"capf.v1.AdminService/SignFile", "a"},
     {"capf.v1.AdminService/SetPhoneDigestUser", "ao"},
     {"capf.v1.AdminService/LoginPhone", "ao"},
     {"capf.v1.AdminService/LogoutPhone", "ao"},

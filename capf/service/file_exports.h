@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "capf/domain/audit.h"
+#include "capf/domain/database.h"
+#include "capf/domain/device.h"
+#include "capf/service/phone_file.h"
+#include "capf/service/static_files.h"
+
+namespace capf::service {
+
+/// What `files sign` and `files export` take and give. A file that an administrator sends has at most so many octets.
+inline constexpr std::size_t kLargestFileToSign = std::size_t{8} * 1024 * 1024;
+
+/// The phones' files for other servers that give them out, and what an administrator wants signed. Threads: any.
+class FileExports {
+ public:
+  FileExports(Database& database, PhoneFileSource& files, StaticFiles& statics)
+      : database_(database), files_(files), statics_(statics) {}
+
+  /// Records that the files are exported. To be called before the first one. @param devices absent: all files
+  Status begin(const Actor& actor, const std::optional<Pattern>& devices);
+
+  /// Calls `each` for every name that a phone may ask for, until it fails: of all phones or of those that the pattern
+  /// names; without a pattern also those that belong to no device. There need not be a file of the name: see open().
+  using Each = std::function<Status(const std::string& name, const files::FileRequest& request)>;
+  Status walk(const std::optional<Pattern>& devices, const Each& each);
+  /// The file to be exported; nothing where there is none, and where a phone's own list is the same as everybody's,
+  /// because a hundred thousand copies of one list would fill a disk.
+  Result<std::optional<PhoneFile>> open(const files::FileRequest& request);
+  Result<std::optional<std::string>> generation(const files::FileRequest& request) {
+    return files_.generation(request);
+  }
+
+  /// The file signed under its name with ".sgn", which is recorded. Errors: INVALID_REQUEST for a name that no static
+  /// file can have, REQUEST_TOO_LARGE, NO_FILE_SIGNER.
+  Result<Bytes> sign(const Actor& actor, const std::string& name, BytesView content);
+
+ private:
+  Database& database_;
+  PhoneFileSource& files_;
+  StaticFiles& statics_;
+};
+
+}  // namespace capf::service

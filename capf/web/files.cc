@@ -1,0 +1,171 @@
+#include "capf/web/files.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+// capf/net/coroutine.h must come first: see there.
+// clang-format off
+#include "capf/net/coroutine.h"
+// clang-format on
+
+#include "capf/base/log.h"
+#include "capf/files/name.h"
+
+namespace capf::web {
+namespace {
+
+constexpr std::size_t kInOnePiece = 65536;  // a larger file is sent in pieces, and not copied
+constexpr std::size_t kTagged = 1024;       // the head of a file; in that of a signed one is its signature
+
+/// The octets of a file that stays in memory while it is sent.
+class OctetsSource final : public Source {
+ public:
+  explicit OctetsSource(std::shared_ptr<const Bytes> octets) : octets_(std::move(octets)) {}
+  std::uint64_t size() const override { return octets_->size(); }
+  Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) const override {
+    const BytesView rest = BytesView(*octets_).subspan(static_cast<std::size_t>(offset));
+    const std::size_t count = std::min(rest.size(), into.size());
+    std::copy_n(rest.begin(), count, into.begin());
+    return count;
+  }
+
+ private:
+  std::shared_ptr<const Bytes> octets_;
+};
+
+/// Files of one generation may be signed differently: for another device, or by another server.
+std::string tag_of(const service::PhoneFile& file) {
+  const BytesView head = BytesView(*file.octets).first(std::min(file.octets->size(), kTagged));
+  return '"' + file.generation + '-' + to_hex(BytesView(sha256(head)).first(8)) + '"';
+}
+
+std::string_view kind_of(files::Wanted wanted) {
+  switch (wanted) {
+    case files::Wanted::kTrustList: return "trust_list";
+    case files::Wanted::kConfiguration: return "configuration";
+    case files::Wanted::kDefault: return "default";
+    case files::Wanted::kStatic: return "static";
+  }
+  CAPF_INVARIANT(false);
+}
+
+Response refused(int status, std::string_view words) {
+  Response response = text_response(status, words);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+Response response_of(const service::PhoneFile& file, const Request& request) {
+  Response response;
+  const std::string tag = tag_of(file);
+  response.content_type = "application/octet-stream";
+  response.headers.emplace_back("ETag", tag);
+  response.headers.emplace_back("Cache-Control", "no-cache");
+  if (has_tag(request.if_none_match, tag)) {
+    response.status = 304;
+  } else if (file.octets->size() <= kInOnePiece) {
+    response.body = std::string(as_text(*file.octets));
+  } else {
+    response.source = std::make_shared<OctetsSource>(file.octets);
+  }
+  return response;
+}
+
+}  // namespace
+
+struct FileDesk::State {
+  State(service::PhoneFiles& given, Metrics& counted, const Limits& limits)
+      : sources(given),
+        metrics(counted),
+        most(limits.threads + limits.waiting),
+        pool(static_cast<std::size_t>(limits.threads)) {}
+
+  void take(const Request& request, Channel channel, const Reply& reply) {
+    if (request.method != "GET" && request.method != "HEAD") {
+      Response response = refused(405, "GET or HEAD");
+      response.headers.emplace_back("Allow", "GET, HEAD");
+      return reply(std::move(response));
+    }
+    auto wanted = files::parse_file_name(std::string_view(request.path).substr(1));
+    if (!wanted || !request.query.empty()) return reply(not_found("none"));
+    if (channel == Channel::kTls && wanted->wanted == files::Wanted::kConfiguration &&
+        wanted->form == files::Form::kSigned) {
+      wanted->form = files::Form::kPlain;
+    }
+    if (!post(request, *std::move(wanted), reply)) reply(refused(503, "come again in a moment"));
+  }
+
+  /// @return false where the request is not answered
+  bool post(const Request& request, files::FileRequest wanted, const Reply& reply) {
+    const std::lock_guard lock(mutex);
+    if (stopped || waiting >= most) return false;
+    ++waiting;
+    net::asio::post(pool, [this, request, wanted = std::move(wanted), reply] {
+      Response response = answer(request, wanted);
+      --waiting;
+      reply(std::move(response));
+    });
+    return true;
+  }
+
+  /// No request is posted from then on: one that stayed in the pool would hold a connection of a server that is gone.
+  void stop() {
+    {
+      const std::lock_guard lock(mutex);
+      stopped = true;
+    }
+    pool.join();
+  }
+
+  Response answer(const Request& request, const files::FileRequest& wanted) {
+    Result<std::optional<service::PhoneFile>> file = fail(Reason::kInternal);
+    try {
+      file = sources.open(wanted);
+    } catch (const std::exception& failed) {
+      file = fail_internal(failed.what());
+    }
+    const std::string_view kind = kind_of(wanted.wanted);
+    if (!file) {
+      if (failures.admit(std::chrono::steady_clock::now())) log_error("files.failed", file.error());
+      metrics.count_file_fetch(kind, "failed");
+      return refused(503, "come again in a moment");
+    }
+    if (!*file) return not_found(kind);
+    Response response = response_of(**file, request);
+    if (request.method == "GET") sources.note(wanted, **file, request.peer);
+    metrics.count_file_fetch(kind, response.status == 304 ? "unchanged" : "sent");
+    return response;
+  }
+
+  Response not_found(std::string_view kind) {
+    metrics.count_file_fetch(kind, "not_found");
+    return refused(404, "there is no such file");
+  }
+
+  service::PhoneFiles& sources;
+  Metrics& metrics;
+  const int most;
+  std::atomic<int> waiting{0};  ///< and being answered
+  std::mutex mutex;             ///< for the next one, and that a request is posted before it is set
+  bool stopped = false;
+  LogLimit failures{1};  ///< a second
+  net::asio::thread_pool pool;
+};
+
+FileDesk::FileDesk(service::PhoneFiles& files, Metrics& metrics, const Limits& limits)
+    : state_(std::make_unique<State>(files, metrics, limits)) {}
+FileDesk::~FileDesk() { stop(); }
+
+LaterRoute FileDesk::route(Channel channel) {
+  return [state = state_.get(), channel](const Request& request, const Reply& reply) {
+    state->take(request, channel, reply);
+  };
+}
+
+void FileDesk::stop() { state_->stop(); }
+
+}  // namespace capf::web

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "capf/base/metrics.h"
+#include "capf/service/phone_files.h"
+#include "capf/web/server.h"
+
+namespace capf::web {
+
+/// Phones' files over HTTP: GET and HEAD of names as files::parse_file_name() takes them, exactly as they are sent,
+/// with ETag and If-None-Match. Any other name, a device that is not known and a file that there is not answer the
+/// same. Answers are made on threads of its own, because a file may have to be read from the database and signed.
+class FileDesk {
+ public:
+  struct Limits {
+    int threads = 2;
+    int waiting = 20'000;  ///< requests; further ones are answered with 503
+  };
+  /// Both outlive this.
+  FileDesk(service::PhoneFiles& files, Metrics& metrics, const Limits& limits);
+  ~FileDesk();
+  FileDesk(const FileDesk&) = delete;
+  FileDesk& operator=(const FileDesk&) = delete;
+
+  enum class Channel : std::uint8_t {
+    kPlain,
+    kTls,  ///< there phones ask for a signed configuration and want the unsigned one: specs/phone-files.md 1
+  };
+  /// The desk outlives it.
+  LaterRoute route(Channel channel);
+  /// Answers what waits, and nothing more. Call it while the servers are there.
+  void stop();
+
+ private:
+  struct State;
+  const std::unique_ptr<State> state_;
+};
+
+}  // namespace capf::web

@@ -1,0 +1,306 @@
+#include <algorithm>
+#include <fstream>
+#include <future>
+#include <string>
+#include <vector>
+
+#include <botan/system_rng.h>
+#include <catch2/catch.hpp>
+
+#include "capf/net/asio.h"
+#include "capf/service/static_files.h"
+#include "capf/web/files.h"
+#include "tests/support/folder.h"
+#include "tests/support/no_database.h"
+#include "tests/support/phone_files.h"
+
+using namespace capf;
+using namespace capf::test;
+using namespace capf::web;
+using Catch::Contains;
+using Channel = FileDesk::Channel;
+
+namespace {
+
+namespace asio = capf::net::asio;
+
+const std::string kPhone = "SEP001122334455";
+const test::PhoneFiles kData{std::string(CAPF_TEST_DATA) + "/phone-files"};
+
+class FixedClock final : public Clock {
+ public:
+  TimePoint now() const override { return files_now(); }
+};
+
+/// One phone with a list and a configuration, whose content says which form was asked for.
+class OnePhone final : public service::PhoneFileSource {
+ public:
+  Result<std::optional<service::PhoneFile>> open(const files::FileRequest& request) override {
+    if (request.wanted == files::Wanted::kStatic) return std::nullopt;
+    if (broken) return fail(Reason::kDatabaseUnavailable);
+    if (request.device && request.device->text() != kPhone) return std::nullopt;
+    if (request.wanted == files::Wanted::kTrustList) return file("a list", "7");
+    switch (request.form) {
+      case files::Form::kPlain: return file("plain", "c-1");
+      case files::Form::kSigned: return file("signed", "c-1");
+      case files::Form::kEncrypted: return file(std::string(200'000, 'x'), "c-1");
+    }
+    CAPF_INVARIANT(false);
+  }
+
+  bool broken = false;
+
+ private:
+  static service::PhoneFile file(const std::string& text, const std::string& generation) {
+    return {std::make_shared<const Bytes>(text.begin(), text.end()), generation};
+  }
+};
+
+/// A folder of static files, and the key that signs them.
+struct Statics {
+  Statics() { std::filesystem::create_directory(folder.path() / "rings"); }
+
+  service::StaticFiles open(std::size_t memory = std::size_t{1} << 20) {
+    service::StaticFiles::Settings settings;
+    settings.folder = folder.path() / "rings";
+    settings.memory = memory;
+    return {settings, [this] { return key; }, Botan::system_rng(), clock};
+  }
+  void write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories((folder.path() / "rings" / name).parent_path());
+    std::ofstream(folder.path() / "rings" / name, std::ios::binary) << text;
+  }
+
+  Folder folder;
+  FixedClock clock;
+  std::shared_ptr<const service::PhoneKey> key = std::make_shared<const service::PhoneKey>(
+      service::PhoneKey{"file-signer", kData.der("tftp"), std::shared_ptr<const ca::SigningKey>(kData.key("tftp"))});
+};
+
+std::optional<service::PhoneFile> opened(service::StaticFiles& files, const std::string& name) {
+  return files.open(files::parse_file_name(name).value()).value();
+}
+
+std::string text_of(const service::PhoneFile& file) { return std::string(as_text(*file.octets)); }
+
+/// Both ports over one desk.
+struct Desk {
+  explicit Desk(const FileDesk::Limits& limits = {}) : desk(files, metrics, limits) {}
+
+  Response ask(Request request, Channel channel = Channel::kPlain) {
+    std::promise<Response> answer;
+    desk.route(channel)(request, [&](Response response) { answer.set_value(std::move(response)); });
+    return answer.get_future().get();
+  }
+  Response get(const std::string& name, Channel channel = Channel::kPlain, const std::string& tag = {}) {
+    return ask({.method = "GET", .path = '/' + name, .if_none_match = tag}, channel);
+  }
+  bool counted(const std::string& kind, const std::string& outcome, int count) const {
+    return metrics.text().find("capf_file_fetches_total{kind=\"" + kind + "\",outcome=\"" + outcome + "\"} " +
+                               std::to_string(count)) != std::string::npos;
+  }
+
+  OnePhone phone;
+  Statics folder;
+  service::StaticFiles statics = folder.open();
+  NoDatabase database;
+  service::FetchNotes notes{database};
+  service::PhoneFiles files{{&phone, &statics}, notes, folder.clock};
+  Metrics metrics;
+  FileDesk desk;
+};
+
+std::string header_of(const Response& response, const std::string& name) {
+  for (const auto& [each, value] : response.headers) {
+    if (each == name) return value;
+  }
+  return "absent";
+}
+
+std::string whole(const Source& source) {
+  Bytes octets(static_cast<std::size_t>(source.size()) + 1);
+  const std::size_t count = source.read(0, octets).value();
+  return std::string(as_text(BytesView(octets).first(count)));
+}
+
+}  // namespace
+
+TEST_CASE("a phone gets its list, and its configuration in the form that it asks for") {
+  Desk desk;
+  CHECK(desk.get("ITL" + kPhone + ".tlv").body == "a list");
+  CHECK(desk.get("CTLFile.tlv").body == "a list");
+  CHECK(desk.get(kPhone + ".cnf.xml").body == "plain");
+  CHECK(desk.get(kPhone + ".cnf.xml.sgn").body == "signed");
+  CHECK(desk.get("XMLDefault.cnf.xml").status == 200);
+  const Response large = desk.get(kPhone + ".cnf.xml.enc.sgn");
+  REQUIRE(large.source);
+  CHECK(large.body.empty());
+  CHECK(whole(*large.source) == std::string(200'000, 'x'));
+  CHECK(desk.counted("trust_list", "sent", 2));
+  CHECK(desk.counted("configuration", "sent", 3));
+}
+
+TEST_CASE("over TLS a phone that asks for a signed configuration wants the unsigned one, and other files as they are") {
+  Desk desk;
+  desk.folder.write("ring.raw", "ring");
+  CHECK(desk.get(kPhone + ".cnf.xml.sgn", Channel::kTls).body == "plain");
+  CHECK(desk.get(kPhone + ".cnf.xml.enc.sgn", Channel::kTls).source != nullptr);
+  CHECK(desk.get("ITLFile.tlv", Channel::kTls).body == "a list");
+  CHECK(files::verify_signed(as_bytes(desk.get("ring.raw.sgn", Channel::kTls).body), "ring.raw.sgn",
+                             kData.certificate("tftp")));
+}
+
+TEST_CASE("an unknown device, a missing file and a name that none has answer the same") {
+  Desk desk;
+  std::ofstream(desk.folder.folder.path() / "outside") << "outside";
+  desk.folder.write(".hidden", "hidden");
+  std::filesystem::create_symlink(desk.folder.folder.path() / "outside", desk.folder.folder.path() / "rings" / "link");
+  const Response unknown = desk.get("SEPFFFFFFFFFFFF.cnf.xml");
+  CHECK(unknown.status == 404);
+  const std::vector<std::string> names{"ITLSEPFFFFFFFFFFFF.tlv",
+                                       "ring.raw",
+                                       "ring.raw.sgn",
+                                       "",
+                                       "/",
+                                       "../outside",
+                                       "rings/../../outside",
+                                       "%2e%2e/outside",
+                                       "..%2foutside",
+                                       "/etc/passwd",
+                                       ".hidden",
+                                       "link",
+                                       "link.sgn",
+                                       "sep001122334455.cnf.xml",
+                                       "SEP001122334455.CNF.XML",
+                                       "SEP001122334455.cnf.xml.sgn.sgn",
+                                       "itlfile.tlv",
+                                       std::string("ITLFile.tlv\0", 12),
+                                       "SEP001122334455.cnf.xml%00",
+                                       std::string(10'000, 'a'),
+                                       "CON\\x"};
+  for (const std::string& name : names) {
+    CAPTURE(name);
+    const Response answer = desk.get(name);
+    CHECK(answer.status == 404);
+    CHECK(answer.body == unknown.body);
+    CHECK(answer.headers == unknown.headers);
+    CHECK(answer.content_type == unknown.content_type);
+  }
+  const Response asked = desk.ask({.method = "GET", .path = "/ITLFile.tlv", .query = "x"});
+  CHECK(asked.status == 404);
+  CHECK(asked.body == unknown.body);
+}
+
+TEST_CASE("a phone that has the file hears so, and a method that changes something is refused") {
+  Desk desk;
+  const Response first = desk.get(kPhone + ".cnf.xml");
+  const std::string tag = header_of(first, "ETag");
+  CHECK_THAT(tag, Contains("c-1"));
+  CHECK(header_of(first, "Cache-Control") == "no-cache");
+  const Response again = desk.get(kPhone + ".cnf.xml", Channel::kPlain, tag);
+  CHECK(again.status == 304);
+  CHECK(again.body.empty());
+  CHECK(header_of(again, "ETag") == tag);
+  // Of the same generation, and signed: other octets.
+  CHECK(header_of(desk.get(kPhone + ".cnf.xml.sgn"), "ETag") != tag);
+  CHECK(desk.counted("configuration", "unchanged", 1));
+  const Response put = desk.ask({.method = "PUT", .path = "/ITLFile.tlv"});
+  CHECK(put.status == 405);
+  CHECK(header_of(put, "Allow") == "GET, HEAD");
+}
+
+TEST_CASE("a file that cannot be made is no missing file, and says nothing of why") {
+  Desk desk;
+  desk.phone.broken = true;
+  const Response answer = desk.get("ITLFile.tlv");
+  CHECK(answer.status == 503);
+  CHECK(answer.body.find("DATABASE") == std::string::npos);
+  CHECK(desk.counted("trust_list", "failed", 1));
+}
+
+TEST_CASE("a HEAD has the length of the file and not its octets, on a real port") {
+  Desk desk;
+  const auto server = Server::start_later({.addresses = {"127.0.0.1:0"}}, desk.desk.route(Channel::kPlain)).value();
+  const auto talk = [&](const std::string& method, const std::string& path) {
+    asio::io_context context;
+    asio::ip::tcp::socket socket(context);
+    socket.connect({asio::ip::make_address("127.0.0.1"), static_cast<std::uint16_t>(server->port())});
+    boost::system::error_code error;
+    asio::write(socket, asio::buffer(method + ' ' + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), error);
+    std::string answer;
+    asio::read(socket, asio::dynamic_buffer(answer), error);
+    return answer;
+  };
+  for (const char* name : {"/SEP001122334455.cnf.xml", "/SEP001122334455.cnf.xml.enc.sgn"}) {
+    const std::string got = talk("GET", name);
+    const std::string head = talk("HEAD", name);
+    const std::size_t body = got.find("\r\n\r\n") + 4;
+    CHECK(head == got.substr(0, body));
+    CHECK_THAT(head, Contains("Content-Length: " + std::to_string(got.size() - body) + "\r\n"));
+  }
+  desk.desk.stop();
+  server->stop();
+}
+
+TEST_CASE("a static file is signed on the way under the name that was asked for, once") {
+  Statics folder;
+  folder.write("German/sk-sip.jar", "words");
+  auto files = folder.open();
+  CHECK(text_of(*opened(files, "German/sk-sip.jar")) == "words");
+  const auto made = opened(files, "German/sk-sip.jar.sgn");
+  REQUIRE(made);
+  const auto content = files::verify_signed(*made->octets, "German/sk-sip.jar.sgn", kData.certificate("tftp"));
+  REQUIRE(content);
+  CHECK(as_text(*content) == "words");
+  CHECK(opened(files, "German/sk-sip.jar.sgn")->octets == made->octets);  // the very same
+
+  folder.write("German/sk-sip.jar", "other words");
+  const auto changed = opened(files, "German/sk-sip.jar.sgn");
+  CHECK(changed->generation != made->generation);
+  CHECK(files::verify_signed(*changed->octets, "German/sk-sip.jar.sgn", kData.certificate("tftp")));
+  folder.key = nullptr;
+  CHECK_FALSE(opened(files, "German/sk-sip.jar.sgn"));
+  CHECK(opened(files, "German/sk-sip.jar"));
+}
+
+TEST_CASE("static files have a bounded memory, and one that is being sent keeps its place in it") {
+  Statics folder;
+  for (const char* name : {"a", "b"}) folder.write(name, std::string(600, *name));
+  folder.write("c", std::string(1001, 'c'));
+  auto files = folder.open(1000);
+  CHECK_FALSE(opened(files, "c"));
+  auto a = opened(files, "a");
+  REQUIRE(a);
+  const auto refused = files.open(files::parse_file_name("b").value());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().reason == Reason::kOverloaded);
+  a.reset();
+  CHECK(text_of(*opened(files, "b")) == std::string(600, 'b'));
+  CHECK(text_of(*opened(files, "a")) == std::string(600, 'a'));
+}
+
+TEST_CASE("the names of static files are those that phones can ask for") {
+  Statics folder;
+  for (const char* name : {"ring.raw", "German/words.xml", ".hidden", "a b", "SEP001122334455.cnf.xml", "x.sgn"}) {
+    folder.write(name, "x");
+  }
+  std::filesystem::create_symlink("ring.raw", folder.folder.path() / "rings" / "link");
+  CHECK(folder.open().names().value() == std::vector<std::string>{"German/words.xml", "ring.raw"});
+}
+
+TEST_CASE("an administrator's file is signed under a name that no list and no configuration has") {
+  Statics folder;
+  const auto files = folder.open();
+  const Bytes content{1, 2, 3};
+  const Bytes made = files.sign("dialplan.xml", content).value();
+  CHECK(files::verify_signed(made, "dialplan.xml.sgn", kData.certificate("tftp")));
+  for (const char* name : {"ITLFile.tlv", "SEP001122334455.cnf.xml", "sep001122334455.cnf.xml", "XMLDefault.cnf.xml",
+                           "SEP001122334455.cnf.xml.enc", "../x", "/x", "", "x.sgn"}) {
+    CAPTURE(name);
+    const auto refused = files.sign(name, content);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().reason == Reason::kInvalidRequest);
+  }
+  folder.key = nullptr;
+  CHECK(files.sign("dialplan.xml", content).error().reason == Reason::kNoFileSigner);
+}
