@@ -8,6 +8,7 @@
 #include "storage/certificates.h"
 #include "storage/changes.h"
 #include "storage/checks.h"
+#include "storage/configurations.h"
 #include "storage/crls.h"
 #include "storage/digest.h"
 #include "storage/issuers.h"
@@ -61,7 +62,8 @@ class Unit final : public Transaction {
         crls_(session),
         profiles_(session),
         secrets_keys_(session),
-        digest_(session) {}
+        digest_(session),
+        configurations_(session) {}
 
   TimePoint now() const override { return now_; }
   TimePoint postmaster_start() const override { return postmaster_start_; }
@@ -90,6 +92,7 @@ class Unit final : public Transaction {
   ProfileStore& profiles() override { return profiles_; }
   SecretsKeyStore& secrets_keys() override { return secrets_keys_; }
   DigestStore& digest() override { return digest_; }
+  ConfigurationStore& configurations() override { return configurations_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
   }
@@ -126,6 +129,7 @@ class Unit final : public Transaction {
   Profiles profiles_;
   SecretsKeys secrets_keys_;
   DigestUsers digest_;
+  Configurations configurations_;
 };
 
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {
