@@ -175,6 +175,14 @@ class AdminService final : public v1::AdminService::Service {
                          v1::ListSealsResponse* response) override;
   grpc::Status ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
                          v1::ListAuditResponse* response) override;
+  grpc::Status ImportConfigurations(grpc::ServerContext* context, const v1::ImportConfigurationsRequest* request,
+                                    v1::ImportConfigurationsResponse* response) override;
+  grpc::Status GetConfiguration(grpc::ServerContext* context, const v1::GetConfigurationRequest* request,
+                                v1::GetConfigurationResponse* response) override;
+  grpc::Status CheckConfigurations(grpc::ServerContext* context, const v1::CheckConfigurationsRequest* request,
+                                   v1::CheckConfigurationsResponse* response) override;
+  grpc::Status ExportConfiguration(grpc::ServerContext* context, const v1::ExportConfigurationRequest* request,
+                                   v1::ExportConfigurationResponse* response) override;
 
  private:
   Guard& guard_;

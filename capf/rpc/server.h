@@ -22,6 +22,7 @@ class Attempts;
 class Calls;
 class Certificates;
 class Checker;
+class Configurations;
 class DigestUsers;
 class Enrolment;
 class Issuers;
@@ -59,6 +60,7 @@ struct UseCases {
   service::Operations& operations;
   service::Certificates& certificates;
   service::Checker& checker;
+  service::Configurations& configurations;
   service::Trust& trust;
   service::TrustedCertificates& trusted_certificates;
   service::Issuers& issuers;

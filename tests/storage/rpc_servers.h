@@ -13,6 +13,7 @@
 #include "capf/service/administrators.h"
 #include "capf/service/calls.h"
 #include "capf/service/checker.h"
+#include "capf/service/configurations.h"
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
@@ -25,6 +26,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/support/folder.h"
 #include "tests/support/marks.h"
+#include "tests/support/phone_keys.h"
 #include "tests/support/site.h"
 
 namespace capf::test {
@@ -98,6 +100,9 @@ struct Servers {
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
+  FileSignerAlone phone_keys;
+  service::Configurations configurations{
+      site.database(), site.vault(), phone_keys, site.policy, Botan::system_rng(), clock, {.capf = {"capf.example"}}};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;
@@ -127,6 +132,7 @@ struct Servers {
                           site.operations,
                           site.certificates,
                           checker,
+                          configurations,
                           site.trust,
                           trusted_certificates,
                           site.issuers,
