@@ -10,6 +10,7 @@
 #include "capf/base/error.h"
 #include "capf/base/log.h"
 #include "capf/domain/policy.h"
+#include "capf/domain/setting.h"
 
 namespace capf::daemon {
 
@@ -65,6 +66,12 @@ struct TvsSettings {
   int backlog = 4096;
 };
 
+/// The files that phones fetch.
+struct FileSettings {
+  std::filesystem::path source;  ///< folder of the site's own configuration files; empty: none
+  std::vector<CapfHost> tvs;     ///< in phones' configuration files
+};
+
 /// The service for relying parties over HTTP.
 struct StatusSettings {
   std::chrono::seconds crl_interval{60};  ///< for a revocation to appear on the CRL, at most
@@ -118,6 +125,7 @@ struct Configuration {
   WireSettings wire;
   TvsSettings tvs;
   StatusSettings status;
+  FileSettings files;
   SitePolicy policy;
   std::vector<std::filesystem::path> weak_keys;  ///< lists of keys that are refused, absolute
   Limits limits;

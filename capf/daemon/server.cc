@@ -20,6 +20,7 @@
 #include "capf/daemon/port_certificates.h"
 #include "capf/daemon/publishing.h"
 #include "capf/daemon/sealing.h"
+#include "capf/daemon/source_folder.h"
 #include "capf/daemon/tvs.h"
 #include "capf/daemon/upkeep.h"
 #include "capf/daemon/weak_keys.h"
@@ -34,6 +35,7 @@
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/commonprimes.h"
+#include "capf/service/configurations.h"
 #include "capf/service/digest_users.h"
 #include "capf/service/dossiers.h"
 #include "capf/service/enrolment.h"
@@ -74,6 +76,15 @@ std::string holder_name() {
   return full_host_name() + ":" + std::to_string(::getpid()) + ":" + to_hex(suffix);
 }
 
+/// A site without keys for phones' files.
+class NoPhoneKeys final : public service::PhoneKeys {
+ public:
+  std::shared_ptr<const service::PhoneKey> list_signer() const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> list_signer(const std::string&) const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> file_signer() const override { return nullptr; }
+  std::vector<service::OwnCertificate> own_certificates() const override { return {}; }
+};
+
 /// Makes every part of a server and connects them; later members use earlier ones.
 class Composition final : public Server {
  public:
@@ -96,6 +107,11 @@ class Composition final : public Server {
         line_survey_(lines_),
         addresses_(around.reserved, around.configuration.policy),
         digest_users_(around.reserved, around.vault, around.configuration.policy, random_),
+        configurations_(around.database, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
+                        phone_servers(around.configuration)),
+        admin_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
+                              phone_servers(around.configuration)),
+        source_folder_(around.configuration.files.source, around.reserved, admin_configurations_, holder_),
         calls_(around.database, high_water_, around.metrics),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
         certificates_(around.reserved),
@@ -215,6 +231,7 @@ class Composition final : public Server {
             .operations = operations_,
             .certificates = certificates_,
             .checker = checker_,
+            .configurations = admin_configurations_,
             .trust = trust_,
             .trusted_certificates = trusted_certificates_,
             .issuers = issuer_service_,
@@ -250,6 +267,9 @@ class Composition final : public Server {
     jobs_.start({"numbers", every(kReadingPeriod, [this] { read(); })});
     jobs_.start(
         {"maintenance", every(kLeaseRenewal, [this] { upkeep_.maintain(); }), {}, [this] { maintenance_.leave(); }});
+    if (!around_.configuration.files.source.empty()) {
+      jobs_.start({"configurations", [this] { return source_folder_.read(); }});
+    }
     jobs_.start({"common primes", every(kCheckingPeriod, [this] { upkeep_.compare_keys(); }),
                  [this] { common_primes_.stop(); }});
     jobs_.start({"check", every(kCheckingPeriod, [this] { upkeep_.check(); })});
@@ -293,6 +313,10 @@ class Composition final : public Server {
   service::LineSurvey line_survey_;
   service::Addresses addresses_;
   service::DigestUsers digest_users_;
+  NoPhoneKeys phone_keys_;
+  service::Configurations configurations_;  ///< for phones
+  service::Configurations admin_configurations_;
+  SourceFolder source_folder_;
   service::Calls calls_;
   service::Operations operations_;
   service::Certificates certificates_;
