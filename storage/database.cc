@@ -8,6 +8,7 @@
 #include "storage/certificates.h"
 #include "storage/changes.h"
 #include "storage/checks.h"
+#include "storage/configurations.h"
 #include "storage/crls.h"
 #include "storage/digest.h"
 #include "storage/issuers.h"
@@ -65,7 +66,8 @@ class Unit final : public Transaction {
         profiles_(session),
         secrets_keys_(session),
         digest_(session),
-        phone_fetches_(session) {}
+        phone_fetches_(session),
+        configurations_(session) {}
 
   TimePoint now() const override { return now_; }
   TimePoint postmaster_start() const override { return postmaster_start_; }
@@ -96,6 +98,7 @@ class Unit final : public Transaction {
   SecretsKeyStore& secrets_keys() override { return secrets_keys_; }
   DigestStore& digest() override { return digest_; }
   PhoneFetchStore& phone_fetches() override { return phone_fetches_; }
+  ConfigurationStore& configurations() override { return configurations_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
   }
@@ -134,6 +137,7 @@ class Unit final : public Transaction {
   SecretsKeys secrets_keys_;
   DigestUsers digest_;
   PhoneFetches phone_fetches_;
+  Configurations configurations_;
 };
 
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {

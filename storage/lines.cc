@@ -29,10 +29,22 @@ LineMember read_member(Columns& columns) {
   return member;
 }
 
+LineMembership read_membership(Columns& columns) {
+  LineMembership membership;
+  membership.line = columns.text();
+  membership.device = columns.text();
+  return membership;
+}
+
 const Statement kAdd{"lines_add",
                      "insert into lines (name, added_by) values ($1::text, $2::text) on conflict (name) do nothing"};
+const Statement kAddAll{"lines_add_all",
+                        "insert into lines (name, added_by) select name, $2::text from unnest($1::text[]) n (name) "
+                        "order by name || '' on conflict (name) do nothing returning name"};
 const Statement kFind{"lines_find", kSelect + " where l.name = $1::text"};
 const Statement kLock{"lines_lock", kFind.text + " for no key update"};
+const Statement kLockAll{"lines_lock_all",
+                         kSelect + " where l.name = any ($1::text[]) order by l.id for no key update"};
 const Statement kList{"lines_list", kSelect + " where l.id > $1::bigint order by l.id limit $2::int"};
 // Phone by phone and line by line, so that no statistics lead to a plan that reads the members of all lines.
 const std::string kLinesOfPhones =
@@ -69,6 +81,21 @@ const Statement kJoin{"lines_join",
                       "select $1::bigint, id, profile_id from phones where id = any ($2::bigint[]) order by id "
                       "on conflict do nothing returning phone_id) "
                       "select device from phones where id in (select phone_id from joined) order by device || ''"};
+const std::string kPairs = "unnest($1::bigint[], $2::bigint[]) n (line_id, phone_id)";
+const std::string kMemberships =
+    "select l.name, p.device from moved m join lines l on l.id = m.line_id join phones p on p.id = m.phone_id "
+    "order by l.name || '', p.device || ''";
+const Statement kJoinAll{"lines_join_all",
+                         "with moved as (insert into line_members (line_id, phone_id, profile_id) "
+                         "select n.line_id, p.id, p.profile_id from " +
+                             kPairs +
+                             " join phones p on p.id = n.phone_id order by 1, 2 on conflict do nothing "
+                             "returning line_id, phone_id) " +
+                             kMemberships};
+const Statement kLeaveAll{"lines_leave_all", "with moved as (delete from line_members m using " + kPairs +
+                                                 " where m.line_id = n.line_id and m.phone_id = n.phone_id "
+                                                 "returning m.line_id, m.phone_id) " +
+                                                 kMemberships};
 const Statement kWithTooMany{"lines_with_too_many",
                              "select device from phones p where id = any ($1::bigint[]) and "
                              "(select count(*) from line_members where phone_id = p.id) > $2::int order by 1"};
@@ -83,12 +110,20 @@ Result<bool> Lines::add(const std::string& name, const std::string& added_by) {
   return session_.changes(kAdd, Parameters(name, added_by));
 }
 
+Result<std::vector<std::string>> Lines::add_all(std::span<const std::string> names, const std::string& added_by) {
+  return session_.all(kAddAll, Parameters(names, added_by), read_text);
+}
+
 Result<std::optional<Line>> Lines::find(const std::string& name) {
   return session_.first(kFind, Parameters(name), read);
 }
 
 Result<std::optional<Line>> Lines::lock(const std::string& name) {
   return session_.first(kLock, Parameters(name), read);
+}
+
+Result<std::vector<Line>> Lines::lock_all(std::span<const std::string> names) {
+  return session_.all(kLockAll, Parameters(names), read);
 }
 
 Result<std::vector<Line>> Lines::list(const Page& page) {
@@ -125,6 +160,16 @@ Result<std::vector<std::int64_t>> Lines::neighbours(std::span<const std::int64_t
 
 Result<std::vector<std::string>> Lines::join(std::int64_t line_id, std::span<const std::int64_t> phone_ids) {
   return session_.all(kJoin, Parameters(line_id, phone_ids), read_text);
+}
+
+Result<std::vector<LineMembership>> Lines::join_all(std::span<const std::int64_t> line_ids,
+                                                    std::span<const std::int64_t> phone_ids) {
+  return session_.all(kJoinAll, Parameters(line_ids, phone_ids), read_membership);
+}
+
+Result<std::vector<LineMembership>> Lines::leave_all(std::span<const std::int64_t> line_ids,
+                                                     std::span<const std::int64_t> phone_ids) {
+  return session_.all(kLeaveAll, Parameters(line_ids, phone_ids), read_membership);
 }
 
 Result<std::vector<std::string>> Lines::with_too_many(std::span<const std::int64_t> phone_ids) {

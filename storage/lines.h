@@ -10,8 +10,10 @@ class Lines final : public LineStore {
  public:
   explicit Lines(Session& session) : session_(session) {}
   Result<bool> add(const std::string& name, const std::string& added_by) override;
+  Result<std::vector<std::string>> add_all(std::span<const std::string> names, const std::string& added_by) override;
   Result<std::optional<Line>> find(const std::string& name) override;
   Result<std::optional<Line>> lock(const std::string& name) override;
+  Result<std::vector<Line>> lock_all(std::span<const std::string> names) override;
   Result<std::vector<Line>> list(const Page& page) override;
   Result<std::vector<Line>> of_phones(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<Line>> lock_of_phones(std::span<const std::int64_t> phone_ids) override;
@@ -22,6 +24,10 @@ class Lines final : public LineStore {
   Result<std::vector<LineMember>> members(std::span<const std::int64_t> line_ids) override;
   Result<std::vector<std::int64_t>> neighbours(std::span<const std::int64_t> phone_ids, std::size_t limit) override;
   Result<std::vector<std::string>> join(std::int64_t line_id, std::span<const std::int64_t> phone_ids) override;
+  Result<std::vector<LineMembership>> join_all(std::span<const std::int64_t> line_ids,
+                                               std::span<const std::int64_t> phone_ids) override;
+  Result<std::vector<LineMembership>> leave_all(std::span<const std::int64_t> line_ids,
+                                                std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<std::string>> with_too_many(std::span<const std::int64_t> phone_ids) override;
   Status leave(std::int64_t line_id, std::span<const std::int64_t> phone_ids) override;
   Status allow_mixed(std::span<const std::int64_t> line_ids) override;

@@ -226,8 +226,8 @@ constexpr bool is_servers_fault(Code code) {
     "not every server has the next key for secrets")                                                                   \
   X(kCertificateRole, "CERTIFICATE_ROLE", kFailedPrecondition,                                                         \
     "the certificate cannot have this role in a trust list")                                                           \
-  X(kTrustListUnfit, "TRUST_LIST_UNFIT", kFailedPrecondition, "the trust list is not what phones need")                \
   X(kNoFileSigner, "NO_FILE_SIGNER", kFailedPrecondition, "the site has no key that signs files for phones")           \
+  X(kTrustListUnfit, "TRUST_LIST_UNFIT", kFailedPrecondition, "the trust list is not what phones need")                \
   X(kTrustListNotFollowed, "TRUST_LIST_NOT_FOLLOWED", kFailedPrecondition,                                             \
     "phones would not follow this trust list: its signer is not in the list that they have")                           \
   X(kTrustListNotFetched, "TRUST_LIST_NOT_FETCHED", kFailedPrecondition,                                               \

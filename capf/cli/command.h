@@ -105,6 +105,7 @@ std::vector<Command> digest_export_commands();
 std::vector<Command> address_commands();
 std::vector<Command> line_commands();
 std::vector<Command> digest_commands();
+std::vector<Command> configuration_commands();
 std::vector<Command> operation_commands();
 std::vector<Command> certificate_commands();
 std::vector<Command> issuer_commands();

@@ -306,6 +306,23 @@ Json to_json(const v1::TrustedParty& party) {
                       {"changed_by", party.changed_by()}};
 }
 
+Json to_json(const v1::Configuration& configuration) {
+  Json::Array warnings;
+  for (const std::string& warning : configuration.warnings()) warnings.emplace_back(warning);
+  return Json::Object{{"device", configuration.device()},
+                      {"generation", configuration.generation()},
+                      {"source", configuration.source()},
+                      {"revision", configuration.revision()},
+                      {"imported_at", CAPF_TIME(configuration, imported_at)},
+                      {"imported_by", text_or_null(configuration.imported_by())},
+                      {"mode", configuration.mode()},
+                      {"mode_reason", text_or_null(configuration.mode_reason())},
+                      {"encrypted_for", text_or_null(configuration.encrypted_for())},
+                      {"passwords", configuration.passwords()},
+                      {"fault", text_or_null(configuration.fault())},
+                      {"warnings", std::move(warnings)}};
+}
+
 Json to_json(const v1::TrustedCertificate& certificate) {
   Json::Array roles;
   for (const std::string& role : certificate.roles()) roles.emplace_back(role);

@@ -47,6 +47,7 @@ Json to_json(const v1::GetIssuerResponse& issuer);
 Json to_json(const v1::Anchor& anchor);
 Json to_json(const v1::TrustCandidate& candidate);
 Json to_json(const v1::TrustedParty& party);
+Json to_json(const v1::Configuration& configuration);
 Json to_json(const v1::TrustedCertificate& certificate);
 Json to_json(const v1::ListGeneration& list);
 Json to_json(const v1::RecoverSiteResponse& recovered);

@@ -10,6 +10,7 @@
 #include "capf/base/error.h"
 #include "capf/base/log.h"
 #include "capf/domain/policy.h"
+#include "capf/domain/setting.h"
 
 namespace capf::daemon {
 
@@ -73,6 +74,8 @@ struct FilesSettings {
   int memory_mib = 256;     ///< for static files
   int connections = 10000;  ///< of each of the two ports
   int connections_per_address = 1000;
+  std::filesystem::path source;  ///< folder of the site's own configuration files; empty: none
+  std::vector<CapfHost> tvs;     ///< in phones' configuration files
 };
 
 /// The service for relying parties over HTTP.

@@ -14,6 +14,7 @@ namespace capf::daemon {
 namespace {
 
 constexpr int kStatusPortOffset = 3;
+constexpr int kUsualTvsPort = 2445;
 
 /// RFC 6761 6.3; and as distributions write it.
 bool is_localhost(std::string host) {
@@ -47,6 +48,21 @@ std::string status_url(const Configuration& configuration) {
   if (!configuration.status_url.empty()) return configuration.status_url;
   const int base = configuration.base_port == 0 ? kBasePort : configuration.base_port;
   return "http://" + with_port(public_host(configuration), base + kStatusPortOffset);
+}
+
+service::PhoneServers phone_servers(const Configuration& configuration) {
+  const std::string host = public_host(configuration);
+  const auto server = [&](int port, int usual) {
+    return CapfHost{host, static_cast<std::uint16_t>(port == 0 ? usual : port)};
+  };
+  service::PhoneServers servers{.capf = server(configuration.wire_port(), kBasePort)};
+  if (configuration.policy.files_digest == FileDigest::kSha1) servers.digest = files::Digest::kSha1;
+  if (!configuration.files.tvs.empty()) {
+    servers.tvs = configuration.files.tvs;
+  } else if (configuration.tvs_listener.enabled) {
+    servers.tvs = std::vector{server(configuration.tvs_port(), kUsualTvsPort)};
+  }
+  return servers;
 }
 
 std::vector<std::string> doubts_of(const Configuration& configuration) {

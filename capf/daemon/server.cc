@@ -23,6 +23,7 @@
 #include "capf/daemon/port_certificates.h"
 #include "capf/daemon/publishing.h"
 #include "capf/daemon/sealing.h"
+#include "capf/daemon/source_folder.h"
 #include "capf/daemon/tvs.h"
 #include "capf/daemon/upkeep.h"
 #include "capf/daemon/weak_keys.h"
@@ -36,6 +37,7 @@
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/commonprimes.h"
+#include "capf/service/configurations.h"
 #include "capf/service/digest_users.h"
 #include "capf/service/dossiers.h"
 #include "capf/service/enrolment.h"
@@ -111,6 +113,11 @@ class Composition final : public Server {
         phone_keys_(around.files, around.passphrase, around.tokens, around.reserved, own_certificates_),
         trust_lists_(around.reserved, phone_keys_, around.configuration.policy, random_, clock_),
         fetched_lists_(around.database, phone_keys_, around.configuration.policy, random_, clock_),
+        configurations_(around.database, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
+                        phone_servers(around.configuration)),
+        admin_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
+                              phone_servers(around.configuration)),
+        source_folder_(around.configuration.files.source, around.reserved, admin_configurations_, holder_),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
                         site_settings(around.configuration.policy)),
@@ -136,7 +143,7 @@ class Composition final : public Server {
         call_services_{calls_, administrators_, records_, authenticator_.attempts(), around.metrics},
         call_desk_(call_status(call_services_)),
         file_service_({around.configuration, around.reserved, around.metrics, clock_, random_},
-                      [this] { return phone_keys_.file_signer(); }, {&fetched_lists_}),
+                      [this] { return phone_keys_.file_signer(); }, {&fetched_lists_, &configurations_}),
         listeners_(around.configuration, port_certificates_) {}
   ~Composition() override { stop(milliseconds{0}); }
 
@@ -240,6 +247,7 @@ class Composition final : public Server {
             .operations = operations_,
             .certificates = certificates_,
             .checker = checker_,
+            .configurations = admin_configurations_,
             .trust = trust_,
             .trusted_certificates = trusted_certificates_,
             .trust_lists = trust_lists_,
@@ -277,6 +285,9 @@ class Composition final : public Server {
     jobs_.start({"numbers", every(kReadingPeriod, [this] { read(); })});
     jobs_.start(
         {"maintenance", every(kLeaseRenewal, [this] { upkeep_.maintain(); }), {}, [this] { maintenance_.leave(); }});
+    if (!around_.configuration.files.source.empty()) {
+      jobs_.start({"configurations", [this] { return source_folder_.read(); }});
+    }
     jobs_.start({"common primes", every(kCheckingPeriod, [this] { upkeep_.compare_keys(); }),
                  [this] { common_primes_.stop(); }});
     jobs_.start({"check", every(kCheckingPeriod, [this] { upkeep_.check(); })});
@@ -336,6 +347,9 @@ class Composition final : public Server {
   PhoneKeyFiles phone_keys_;
   service::TrustLists trust_lists_;
   service::TrustLists fetched_lists_;  ///< for phones
+  service::Configurations configurations_;  ///< for phones
+  service::Configurations admin_configurations_;
+  SourceFolder source_folder_;
   service::Issuers issuer_service_;
   service::Administrators administrators_;
   service::Records records_;

@@ -35,6 +35,7 @@ std::string text_of(const std::string& text) { return text; }
 std::string text_of(const std::filesystem::path& path) { return path.string(); }
 std::string text_of(const Network& network) { return network.to_string(); }
 std::string text_of(const Pattern& pattern) { return pattern.text(); }
+std::string text_of(const CapfHost& host) { return to_string(host); }
 
 template <class T>
 std::vector<std::string> texts_of(const std::vector<T>& values) {
@@ -196,6 +197,20 @@ Result<Pattern> parse_pattern(const std::string& text, const Configuration&) { r
 Result<std::filesystem::path> parse_path(const std::string& text, const Configuration& configuration) {
   if (text.empty()) return fail(Reason::kInvalidConfiguration, "an empty path");
   return configuration.state_directory / text;
+}
+
+Result<CapfHost> parse_tvs(const std::string& text, const Configuration& configuration) {
+  constexpr std::uint16_t kPort = 2445;
+  const auto host = parse_capf_host(text, kPort);
+  if (!host) return fail(Reason::kInvalidConfiguration, "'" + text + "', which is neither HOST nor HOST:PORT");
+  if (configuration.files.tvs.size() == kMostCapfHosts) return fail(Reason::kInvalidConfiguration, "more than 5");
+  return *host;
+}
+
+Kind source_folder() {
+  return checked(text(AT(files.source)), [](Section&, const std::string&, Configuration& c) {
+    if (!c.files.source.empty()) c.files.source = c.state_directory / c.files.source;
+  });
 }
 
 Kind device_names() {
@@ -429,7 +444,15 @@ const std::vector<Group>& groups() {
         {"backlog", "connections that the system holds until they are taken", number(1, 65535, AT(tvs.backlog))}}},
       {"files",
        "The files that phones fetch.",
-       {{"static",
+       {{"source",
+         "a folder of the site's own configuration files, relative to the state directory, which one server of the "
+         "site reads into the database again and again; \"\": none",
+         source_folder()},
+        {"tvs",
+         "the servers of the Trust Verification Service in phones' configuration files, HOST or HOST:PORT, up to 5; "
+         "[]: this one where it listens for it, or else those of the site's own files",
+         list(AT(files.tvs), parse_tvs)},
+        {"static",
          "a folder of files that phones fetch as they are, or signed: rings, dial rules, locales, firmware; relative "
          "to "
          "the state directory; no part of a path below it may be a link; \"\": none",

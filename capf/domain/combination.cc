@@ -112,6 +112,7 @@ constexpr Consequence kConsequences[] = {
     {"digest", "on", "phones without a digest user do not register"},
     {"renewal", "scheduled", "this version schedules no renewal by itself: schedule an install before the LSC ends"},
     {"file_digest", "sha512", "phones that do not know SHA-512 stop working with what is signed with it"},
+    {"capf_always", "on", "all phones come to these servers at once after a power cut"},
     {"allow_mic", "on", "a phone without an LSC is secure by a certificate that its maker alone can revoke"},
     {"allow_secrets_in_clear", "on", "anybody on the network can read the passwords in the phones' files"},
     {"pc_port", "off", "a PC behind the phone has no network"},
@@ -124,6 +125,13 @@ constexpr Consequence kConsequences[] = {
 };
 
 }  // namespace
+
+FileDigest file_digest_of(FileDigest setting, std::string_view model) {
+  if (setting != FileDigest::kAuto) return setting;
+  const std::set<int> series_with_sha1_alone{79, 89, 99};
+  const bool old = series_with_sha1_alone.contains(model_number(model).value_or(0) / 100);
+  return old ? FileDigest::kSha1 : FileDigest::kSha512;
+}
 
 Status Findings::status() const {
   if (refusals.empty()) return {};

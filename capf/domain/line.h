@@ -37,4 +37,10 @@ struct LineMember {
   ModeFacts facts;
 };
 
+/// A phone on a line, by their names.
+struct LineMembership {
+  std::string line;
+  std::string device;
+};
+
 }  // namespace capf

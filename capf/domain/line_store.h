@@ -17,9 +17,13 @@ class LineStore {
   virtual ~LineStore() = default;
   /// @return false where there is a line of that name.
   virtual Result<bool> add(const std::string& name, const std::string& added_by) = 0;
+  /// Adds those of these lines that there are not. @return their names
+  virtual Result<std::vector<std::string>> add_all(std::span<const std::string> names, const std::string& added_by) = 0;
   virtual Result<std::optional<Line>> find(const std::string& name) = 0;
   /// The same, and until this transaction ends no other one changes the line or judges a change of its phones.
   virtual Result<std::optional<Line>> lock(const std::string& name) = 0;
+  /// The lines of these names, in ascending order of id, each locked as by lock().
+  virtual Result<std::vector<Line>> lock_all(std::span<const std::string> names) = 0;
   virtual Result<std::vector<Line>> list(const Page& page) = 0;
   /// The lines of these phones, in ascending order of id.
   virtual Result<std::vector<Line>> of_phones(std::span<const std::int64_t> phone_ids) = 0;
@@ -40,6 +44,12 @@ class LineStore {
   virtual Result<std::vector<std::int64_t>> neighbours(std::span<const std::int64_t> phone_ids, std::size_t limit) = 0;
   /// Adds phones to a line, both locked. @return the names of those that were not on it.
   virtual Result<std::vector<std::string>> join(std::int64_t line_id, std::span<const std::int64_t> phone_ids) = 0;
+  /// Adds the phone at each place to the line at that place, all locked. @return those that were not on it
+  virtual Result<std::vector<LineMembership>> join_all(std::span<const std::int64_t> line_ids,
+                                                       std::span<const std::int64_t> phone_ids) = 0;
+  /// Takes the phone at each place off the line at that place, all locked. @return those that were on it
+  virtual Result<std::vector<LineMembership>> leave_all(std::span<const std::int64_t> line_ids,
+                                                        std::span<const std::int64_t> phone_ids) = 0;
   /// The names of those of these phones that are on more than kLinesOfPhone lines.
   virtual Result<std::vector<std::string>> with_too_many(std::span<const std::int64_t> phone_ids) = 0;
   virtual Status leave(std::int64_t line_id, std::span<const std::int64_t> phone_ids) = 0;

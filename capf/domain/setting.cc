@@ -64,9 +64,10 @@ std::vector<std::string_view> split(std::string_view text) {
   return parts;
 }
 
-/// HOST, HOST:PORT, ADDRESS or [ADDRESS]:PORT.
-std::optional<CapfHost> parse_capf_host(std::string_view text) {
-  CapfHost found;
+}  // namespace
+
+std::optional<CapfHost> parse_capf_host(std::string_view text, std::uint16_t port) {
+  CapfHost found{.host = {}, .port = port};
   const bool bracketed = text.starts_with('[');
   const std::size_t colon = bracketed ? text.find("]:") + 1 : text.find(':');
   const bool has_port = bracketed || (colon != text.npos && text.find(':', colon + 1) == text.npos);
@@ -74,23 +75,25 @@ std::optional<CapfHost> parse_capf_host(std::string_view text) {
   if (bracketed && (colon == 0 || found.host.find(':') == std::string::npos)) return std::nullopt;
   if (!is_host(found.host) || found.host.size() > kLongestCapfHost) return std::nullopt;
   if (!has_port) return found;
-  const auto port = parse_number(text.substr(colon + 1));
-  if (!port || *port < 1 || *port > 65535) return std::nullopt;
-  found.port = static_cast<std::uint16_t>(*port);
+  const auto given = parse_number(text.substr(colon + 1));
+  if (!given || *given < 1 || *given > 65535) return std::nullopt;
+  found.port = static_cast<std::uint16_t>(*given);
   return found;
 }
 
-std::string capf_host_text(const CapfHost& host) {
+std::string to_string(const CapfHost& host) {
   const bool ipv6 = host.host.find(':') != std::string::npos;
   return (ipv6 ? "[" + host.host + "]" : host.host) + ":" + std::to_string(host.port);
 }
+
+namespace {
 
 std::optional<std::string> parse_hosts(std::string_view text) {
   std::vector<std::string> seen;
   for (const std::string_view part : split(text)) {
     const auto host = parse_capf_host(part);
     if (!host) return std::nullopt;
-    seen.push_back(capf_host_text(*host));
+    seen.push_back(to_string(*host));
   }
   if (seen.size() > kMostCapfHosts || std::set<std::string>(seen.begin(), seen.end()).size() != seen.size()) {
     return std::nullopt;
@@ -262,6 +265,13 @@ std::vector<PhoneSetting> file_settings() {
            .broadest = Owner::kProfile,
            .phones = true,
            .reach = Reach::kFile},
+          {.name = "capf_always",
+           .words = "whether the file sends the phone to these servers at each start; off: while an operation is open",
+           .form = on_off(),
+           .broadest = Owner::kProfile,
+           .phones = true,
+           .reach = Reach::kFile,
+           .otherwise = "off"},
           {.name = "allow_mic",
            .words = "whether a good MIC counts for a secure mode in place of an LSC",
            .form = on_off(),
@@ -561,6 +571,7 @@ std::vector<CapfHost> EffectiveSettings::capf() const {
   }
   return hosts;
 }
+bool EffectiveSettings::capf_always() const { return is_on("capf_always"); }
 bool EffectiveSettings::allow_mic() const { return is_on("allow_mic"); }
 bool EffectiveSettings::allow_secrets_in_clear() const { return is_on("allow_secrets_in_clear"); }
 

@@ -111,6 +111,15 @@ struct CapfHost {
 };
 inline constexpr std::size_t kMostCapfHosts = 5;
 
+/// HOST, HOST:PORT, ADDRESS or [ADDRESS]:PORT; nothing for any other text. @param port where the text has none
+std::optional<CapfHost> parse_capf_host(std::string_view text, std::uint16_t port = 3804);
+/// With the port.
+std::string to_string(const CapfHost& host);
+
+/// The digest for what a phone of this model fetches: SHA-1 where the setting is auto and such phones verify nothing
+/// else. Never kAuto.
+FileDigest file_digest_of(FileDigest setting, std::string_view model);
+
 /// The values in effect for one phone, or for a profile, each with its owner.
 class EffectiveSettings {
  public:
@@ -136,6 +145,7 @@ class EffectiveSettings {
   bool encrypted_config() const;
   FileDigest file_digest() const;
   std::vector<CapfHost> capf() const;  ///< empty: this site's own
+  bool capf_always() const;
   bool allow_mic() const;
   bool allow_secrets_in_clear() const;
 

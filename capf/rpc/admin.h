@@ -199,6 +199,14 @@ class AdminService final : public v1::AdminService::Service {
                            grpc::ServerWriter<v1::ExportedFile>* writer) override;
   grpc::Status SignFile(grpc::ServerContext* context, const v1::SignFileRequest* request,
                         v1::SignFileResponse* response) override;
+  grpc::Status ImportConfigurations(grpc::ServerContext* context, const v1::ImportConfigurationsRequest* request,
+                                    v1::ImportConfigurationsResponse* response) override;
+  grpc::Status GetConfiguration(grpc::ServerContext* context, const v1::GetConfigurationRequest* request,
+                                v1::GetConfigurationResponse* response) override;
+  grpc::Status CheckConfigurations(grpc::ServerContext* context, const v1::CheckConfigurationsRequest* request,
+                                   v1::CheckConfigurationsResponse* response) override;
+  grpc::Status ExportConfiguration(grpc::ServerContext* context, const v1::ExportConfigurationRequest* request,
+                                   v1::ExportConfigurationResponse* response) override;
 
  private:
   static constexpr std::string_view kService = "capf.v1.AdminService/";

@@ -22,6 +22,7 @@ class Attempts;
 class Calls;
 class Certificates;
 class Checker;
+class Configurations;
 class DigestUsers;
 class Enrolment;
 class FileExports;
@@ -61,6 +62,7 @@ struct UseCases {
   service::Operations& operations;
   service::Certificates& certificates;
   service::Checker& checker;
+  service::Configurations& configurations;
   service::Trust& trust;
   service::TrustedCertificates& trusted_certificates;
   service::TrustLists& trust_lists;

@@ -4,14 +4,18 @@
 #include <vector>
 
 #include "capf/domain/audit_store.h"
+#include "capf/domain/configuration_store.h"
 #include "capf/domain/digest_store.h"
 #include "capf/domain/policy.h"
 #include "capf/domain/secrets_key_store.h"
 #include "capf/domain/server_store.h"
+#include "capf/service/configurations.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
+
+constexpr int kConfigurationsOfBatch = 20;  // of 1 MiB at most
 
 /// The value of one cell, encrypted again where there is one.
 Status encrypt_again(const ca::Vault& vault, const SecretsWriter& writer, const ca::Cell& cell,
@@ -62,7 +66,14 @@ Result<int> SecretsRekeying::encrypt_some(int generation) {
       CAPF_TRY(encrypt_again(vault_, writer, {"digest_users", "ha1", user.id}, user.secret.ha1));
     }
     if (!users.empty()) CAPF_TRY(tx.digest().replace_secrets(users));
-    return static_cast<int>(users.size());
+    CAPF_LET(auto files, tx.configurations().lock_older(generation, kConfigurationsOfBatch));
+    for (EncryptedConfiguration& file : files) {
+      const ca::Cell cell = cell_of_source(file.id);
+      CAPF_LET(const Secret source, vault_.decrypt(cell, file.source));
+      CAPF_LET(file.source, writer.encrypt(cell, source));
+    }
+    if (!files.empty()) CAPF_TRY(tx.configurations().replace_sources(files));
+    return static_cast<int>(users.size() + files.size());
   });
 }
 

@@ -1,6 +1,8 @@
 #include "capf/service/shared_lines.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <set>
 
 #include "capf/domain/audit_store.h"
@@ -178,6 +180,68 @@ Status take_off(Transaction& tx, const Actor& actor, const Line& line, std::span
   return record(tx, actor, "line.leave", names, "line " + line.name);
 }
 
+/// Places of phones and lines, as LineStore takes them.
+struct Memberships {
+  std::vector<std::int64_t> lines;
+  std::vector<std::int64_t> phones;
+
+  void add(std::int64_t line, std::int64_t phone) {
+    lines.push_back(line);
+    phones.push_back(phone);
+  }
+};
+
+Status record_moves(Transaction& tx, const Actor& actor, const std::string& action,
+                    std::span<const LineMembership> moves) {
+  std::vector<AuditEvent> events;
+  for (const LineMembership& each : moves) events.push_back(done(actor, action, each.device, "line " + each.line));
+  return tx.audit().add_all(events);
+}
+
+/// Adds what is in the way of the phones that have joined this line.
+void add_obstacles(const Line& line, std::span<const LineMember> members, const std::set<std::string>& joined,
+                   std::vector<LineObstacle>& obstacles) {
+  LineVerdict verdict;
+  if (const auto mixed = rules::mixture(line, members); mixed && !line.allow_mixed) verdict.lines.push_back(*mixed);
+  const bool full = members.size() > kDevicesOfLine;
+  if (verdict.lines.empty() && !full) return;
+  const Error why = full ? Error{Reason::kInvalidRequest, "the line " + line.name + " would have more than " +
+                                                              std::to_string(kDevicesOfLine) + " devices"}
+                         : Error{Reason::kSharedLineMixed, verdict.words().front()};
+  for (const LineMember& member : members) {
+    if (joined.contains(member.device.text())) obstacles.push_back({member.device, why});
+  }
+}
+
+/// Looks at the lines that phones have joined.
+Result<std::vector<LineObstacle>> obstacles_of(Transaction& tx, std::span<const Line> lines,
+                                               std::span<const LineMembership> joined,
+                                               std::span<const LinesOfFile> phones) {
+  std::map<std::string, std::set<std::string>> by_line;
+  for (const LineMembership& each : joined) by_line[each.line].insert(each.device);
+  std::vector<Line> changed;
+  std::copy_if(lines.begin(), lines.end(), std::back_inserter(changed),
+               [&](const Line& line) { return by_line.contains(line.name); });
+  std::vector<LineObstacle> obstacles;
+  for (std::span<const Line> rest = changed; !rest.empty();) {
+    const auto some = rest.first(std::min(rest.size(), kLinesAtOnce));
+    CAPF_TRY(for_each_line(tx, some, [&](const Line& line, std::span<const LineMember> members) {
+      add_obstacles(line, members, by_line.at(line.name), obstacles);
+    }));
+    rest = rest.subspan(some.size());
+  }
+  std::vector<std::int64_t> ids;
+  for (const LinesOfFile& phone : phones) ids.push_back(phone.phone_id);
+  CAPF_LET(const std::vector<std::string> full, tx.lines().with_too_many(ids));
+  for (const LinesOfFile& phone : phones) {
+    if (std::find(full.begin(), full.end(), phone.device.text()) == full.end()) continue;
+    obstacles.push_back(
+        {phone.device,
+         {Reason::kInvalidRequest, "it would be on more than " + std::to_string(kLinesOfPhone) + " lines"}});
+  }
+  return obstacles;
+}
+
 }  // namespace
 
 std::vector<std::string> LineVerdict::words() const {
@@ -277,6 +341,38 @@ Result<JoinedLine> SharedLines::add(const Actor& actor, const NewMembers& wanted
     CAPF_TRY(verdict.check());
     return JoinedLine{std::move(view), static_cast<int>(joined.size())};
   });
+}
+
+Result<std::vector<LineObstacle>> SharedLines::follow_files(Transaction& tx, const Actor& actor,
+                                                            std::span<const LinesOfFile> phones) {
+  std::set<std::string> named;
+  std::set<std::string> all;
+  for (const LinesOfFile& phone : phones) {
+    named.insert(phone.names.begin(), phone.names.end());
+    all.insert(phone.former.begin(), phone.former.end());
+  }
+  all.insert(named.begin(), named.end());
+  if (all.empty()) return std::vector<LineObstacle>();
+  CAPF_LET(const auto added, tx.lines().add_all(std::vector(named.begin(), named.end()), actor.name));
+  CAPF_TRY(record(tx, actor, "line.add", added));
+  CAPF_LET(const std::vector<Line> lines, tx.lines().lock_all(std::vector(all.begin(), all.end())));
+  CAPF_TRY(tx.lines().hold_modes());
+  Memberships come;
+  Memberships go;
+  for (const LinesOfFile& phone : phones) {
+    for (const Line& line : lines) {
+      if (phone.names.contains(line.name)) {
+        come.add(line.id, phone.phone_id);
+      } else if (phone.former.contains(line.name)) {
+        go.add(line.id, phone.phone_id);
+      }
+    }
+  }
+  CAPF_LET(const auto left, tx.lines().leave_all(go.lines, go.phones));
+  CAPF_TRY(record_moves(tx, actor, "line.leave", left));
+  CAPF_LET(const auto joined, tx.lines().join_all(come.lines, come.phones));
+  CAPF_TRY(record_moves(tx, actor, "line.join", joined));
+  return obstacles_of(tx, lines, joined, phones);
 }
 
 Result<LinesPage> SharedLines::list(const LineFilter& filter, const Page& page) {

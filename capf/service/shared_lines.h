@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,6 +55,19 @@ struct NewMembers {
   std::vector<DeviceName> devices;
   bool allow_mixed = false;  ///< on record from then on, until the line is removed
 };
+/// The lines that a phone's configuration file names, and those that its file before named.
+struct LinesOfFile {
+  std::int64_t phone_id = 0;  ///< locked
+  DeviceName device;
+  std::set<std::string> names{};   ///< by check_line_name()
+  std::set<std::string> former{};  ///< the same
+};
+/// A reason for which a phone cannot be on the lines that its file names.
+struct LineObstacle {
+  DeviceName device;
+  Error error;
+};
+
 struct JoinedLine {
   LineView view;
   int added = 0;  ///< devices that were not on it
@@ -88,6 +102,12 @@ class SharedLines {
   /// where a mixture is allowed. The caller locks them. @return in order. Errors: INVALID_REQUEST for more than
   /// kPhonesOfLines.
   static Result<std::vector<std::int64_t>> with_lines(Transaction& tx, std::span<const std::int64_t> phones);
+
+  /// Puts phones on the lines that their files name, which are added where there are none, and takes them off those
+  /// that their files named before. @return what is in the way, and the caller must then roll back: SHARED_LINE_MIXED,
+  /// INVALID_REQUEST
+  static Result<std::vector<LineObstacle>> follow_files(Transaction& tx, const Actor& actor,
+                                                        std::span<const LinesOfFile> phones);
 
   // For administrators.
 

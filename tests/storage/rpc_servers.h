@@ -13,6 +13,7 @@
 #include "capf/service/administrators.h"
 #include "capf/service/calls.h"
 #include "capf/service/checker.h"
+#include "capf/service/configurations.h"
 #include "capf/service/file_exports.h"
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
@@ -27,6 +28,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/support/folder.h"
 #include "tests/support/marks.h"
+#include "tests/support/phone_keys.h"
 #include "tests/support/site.h"
 
 namespace capf::test {
@@ -54,15 +56,6 @@ struct Identity {
   Bytes der;
   std::string certificate_pem;
   std::string key_pem;
-};
-
-/// Of a site without keys for phones' files.
-class NoPhoneKeys final : public service::PhoneKeys {
- public:
-  std::shared_ptr<const service::PhoneKey> list_signer() const override { return nullptr; }
-  std::shared_ptr<const service::PhoneKey> list_signer(const std::string&) const override { return nullptr; }
-  std::shared_ptr<const service::PhoneKey> file_signer() const override { return nullptr; }
-  std::vector<service::OwnCertificate> own_certificates() const override { return {}; }
 };
 
 /// A site with both servers.
@@ -109,11 +102,13 @@ struct Servers {
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
-  NoPhoneKeys phone_keys;
+  FileSignerAlone phone_keys;
   service::TrustLists trust_lists{site.database(), phone_keys, site.policy, Botan::system_rng(), clock};
   service::StaticFiles statics{
       {}, [] { return std::shared_ptr<const service::PhoneKey>(); }, Botan::system_rng(), clock};
   service::FileExports file_exports{site.database(), statics, statics};
+  service::Configurations configurations{
+      site.database(), site.vault(), phone_keys, site.policy, Botan::system_rng(), clock, {.capf = {"capf.example"}}};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;
@@ -143,6 +138,7 @@ struct Servers {
                           site.operations,
                           site.certificates,
                           checker,
+                          configurations,
                           site.trust,
                           trusted_certificates,
                           trust_lists,

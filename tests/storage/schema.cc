@@ -4,6 +4,7 @@
 #include "capf/domain/audit_store.h"
 #include "capf/domain/call_store.h"
 #include "capf/domain/certificate_store.h"
+#include "capf/domain/configuration_store.h"
 #include "capf/domain/digest_store.h"
 #include "capf/domain/operation_store.h"
 #include "capf/domain/phone_store.h"
@@ -151,6 +152,9 @@ void fill(const FreshDatabase& fresh) {
   fresh.sql(
       "insert into phone_digest (phone_id, user_id) select p.id, u.id from phones p join digest_users u "
       "on u.name = 'user' || substr(p.device, 4)");
+  fresh.sql(
+      "insert into configurations (phone_id, source, imported_by) "
+      "select id, decode('01' || repeat('00', 49), 'hex'), 'a' from phones where removed_at is null");
 }
 
 constexpr Page kPage{0, 10};
@@ -370,9 +374,18 @@ void look_at_digest(Transaction& tx) {
   CHECK(good(tx.digest().count_of_other_realms("ccmsipline")) == 0);
 }
 
+void look_at_configurations(Transaction& tx) {
+  const auto facts = good(tx.configurations().facts(device("SEP7700"), {}));
+  REQUIRE(facts);
+  CHECK(facts->source.source->size() == 50);
+  CHECK_FALSE(good(tx.configurations().facts(device("SEP-nobody"), {})));
+  CHECK(good(tx.configurations().of_phones(std::vector{facts->phone_id})).size() == 1);
+  CHECK_FALSE(good(tx.configurations().of_site(ConfigurationKind::kDefault)));
+}
+
 const std::string kGrowing =
     "('phones', 'operations', 'certificates', 'phone_operations', 'phone_lscs', 'phone_sightings', 'phone_tags', "
-    "'digest_users', 'phone_digest')";
+    "'digest_users', 'phone_digest', 'configurations')";
 const std::string kEntries =
     "select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes where relname in " + kGrowing;
 constexpr int kFewEntries = 5'000;  ///< half of a table
@@ -406,6 +419,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_digest(tx);
+      look_at_configurations(tx);
       look_at_calls(tx);
       look_at_events(tx);
       CHECK(good(tx.certificates().list({.expires_before = tx.now() + std::chrono::hours(24)}, kPage)).empty());
@@ -425,7 +439,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
 TEST_CASE("nor does one with the statistics of a site that was empty") {
   const FreshDatabase fresh;
   for (const char* table : {"phones", "operations", "certificates", "phone_operations", "phone_lscs", "phone_sightings",
-                            "phone_tags", "digest_users", "phone_digest"}) {
+                            "phone_tags", "digest_users", "phone_digest", "configurations"}) {
     fresh.sql("alter table " + std::string(table) + " set (autovacuum_enabled = off)");
     fresh.sql("analyze " + std::string(table));
   }
@@ -445,6 +459,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_digest(tx);
+      look_at_configurations(tx);
       look_at_calls(tx);
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};

@@ -7,6 +7,7 @@
 
 #include "capf/service/phone_keys.h"
 #include "tests/support/data.h"
+#include "tests/support/phone_files.h"
 
 // Keys for phones' files, those of tests/data/phone-files.
 
@@ -58,6 +59,24 @@ class PhoneKeysInMemory final : public service::PhoneKeys {
 
   std::vector<service::OwnCertificate> own;
   std::vector<std::pair<std::string, std::string>> signers;  ///< with their files
+};
+
+/// A server's keys for phones' files: the file signer, and no others.
+class FileSignerAlone final : public service::PhoneKeys {
+ public:
+  /// Without a signer.
+  FileSignerAlone() = default;
+  /// @param name of certificate and key
+  FileSignerAlone(const PhoneFiles& data, const std::string& name) {
+    signer_ = std::make_shared<service::PhoneKey>(service::PhoneKey{"file-signer", data.der(name), data.key(name)});
+  }
+  std::shared_ptr<const service::PhoneKey> list_signer() const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> list_signer(const std::string&) const override { return nullptr; }
+  std::shared_ptr<const service::PhoneKey> file_signer() const override { return signer_; }
+  std::vector<service::OwnCertificate> own_certificates() const override { return {}; }
+
+ private:
+  std::shared_ptr<const service::PhoneKey> signer_;
 };
 
 }  // namespace capf::test

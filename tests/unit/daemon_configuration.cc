@@ -39,6 +39,26 @@ TEST_CASE("an empty configuration has the defaults") {
   CHECK_FALSE(configuration.policy.allow_rsa_1024);
 }
 
+TEST_CASE("phones' files name the servers of the settings, or else this one where it listens") {
+  const auto read = [](const std::string& toml) {
+    const auto loaded = parse_configuration("public_host = \"capf.example\"\n" + toml, "/srv/site/capfd.toml");
+    REQUIRE(loaded.faults.empty());
+    return loaded.configuration;
+  };
+  CHECK(read("").files.source.empty());
+  CHECK(read("[files]\nsource = \"phones\"\n").files.source == "/srv/site/phones");
+  const capf::service::PhoneServers alone = phone_servers(read("base_port = 0\n"));
+  CHECK(alone.capf == capf::CapfHost{"capf.example", 3804});
+  CHECK_FALSE(alone.tvs);
+  const auto own = phone_servers(read("base_port = 5000\n[listen.tvs]\nenabled = true\n"));
+  CHECK(own.capf.port == 5000);
+  CHECK(own.tvs == std::vector<capf::CapfHost>{{"capf.example", 5008}});
+  const auto others = phone_servers(read("[files]\ntvs = [\"a.example\", \"[2001:db8::1]:2446\"]\n"));
+  CHECK(others.tvs == std::vector<capf::CapfHost>{{"a.example", 2445}, {"2001:db8::1", 2446}});
+  CHECK(faults_of("[files]\ntvs = [\"a b\"]\n").size() == 1);
+  CHECK(faults_of("[files]\ntvs = [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]\n").size() == 1);
+}
+
 TEST_CASE("the site's values of what profiles have too are read under the same names") {
   const auto values = [](const std::string& lines) {
     const auto loaded = parse_configuration("[policy]\n" + lines, "capfd.toml");

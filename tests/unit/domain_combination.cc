@@ -299,6 +299,7 @@ TEST_CASE("what values cost people is told in words") {
                                                   {"renewal", "scheduled"},
                                                   {"digest", "on"},
                                                   {"file_digest", "sha512"},
+                                                  {"capf_always", "on"},
                                                   {"allow_mic", "on"},
                                                   {"allow_secrets_in_clear", "on"},
                                                   {"pc_port", "off"},

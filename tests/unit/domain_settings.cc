@@ -101,6 +101,7 @@ const std::vector<ValueRow>& value_rows() {
         std::string(51, 'a'),
         "a.example,b.example,c.example,d.example,e.example,f.example",
         "<script>"}},
+      words("capf_always", {"on", "off"}, {"1"}),
       words("allow_mic", {"on", "off"}),
       words("allow_secrets_in_clear", {"on", "off"}),
       words("pc_port", {"on", "off"}, {"0", "1"}),
@@ -307,6 +308,7 @@ TEST_CASE("without any value the site is as it always was") {
   CHECK_FALSE(settings.digest());
   CHECK_FALSE(settings.exclude_digest_credentials());
   CHECK_FALSE(settings.encrypted_config());
+  CHECK_FALSE(settings.capf_always());
   CHECK_FALSE(settings.allow_mic());
   CHECK_FALSE(settings.allow_secrets_in_clear());
 }
@@ -346,8 +348,20 @@ TEST_CASE("the server reads each value as what it means") {
   CHECK(with("file_digest", "sha512").file_digest() == FileDigest::kSha512);
   CHECK(with("capf", "[2001:db8::1]:3805,a.example:3804").capf() ==
         std::vector<CapfHost>{{"2001:db8::1", 3805}, {"a.example", 3804}});
+  CHECK(with("capf_always", "on").capf_always());
   CHECK(with("allow_mic", "on").allow_mic());
   CHECK(with("allow_secrets_in_clear", "on").allow_secrets_in_clear());
+}
+
+TEST_CASE("models that verify nothing else get SHA-1, unless somebody has decided") {
+  for (const char* model : {"CP-7941", "CP-7975G", "CP-8961", "Cisco 9971"}) {
+    CHECK(file_digest_of(FileDigest::kAuto, model) == FileDigest::kSha1);
+    CHECK(file_digest_of(FileDigest::kSha512, model) == FileDigest::kSha512);
+  }
+  for (const char* model : {"CP-8861", "CP-7821", "CP-6921", "", "softphone"}) {
+    CHECK(file_digest_of(FileDigest::kAuto, model) == FileDigest::kSha512);
+    CHECK(file_digest_of(FileDigest::kSha1, model) == FileDigest::kSha1);
+  }
 }
 
 TEST_CASE("a new profile begins hardened") {

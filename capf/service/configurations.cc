@@ -1,0 +1,201 @@
+#include "capf/service/configurations.h"
+
+#include <utility>
+
+#include "capf/domain/phone_store.h"
+#include "capf/files/signed_file.h"
+#include "capf/service/steps.h"
+
+namespace capf::service {
+namespace {
+
+using files::Form;
+
+std::string file_name(const std::string& stem, Form form) {
+  switch (form) {
+    case Form::kPlain: return stem + ".cnf.xml";
+    case Form::kSigned: return stem + ".cnf.xml.sgn";
+    case Form::kEncrypted: return stem + ".cnf.xml.enc.sgn";
+  }
+  CAPF_INVARIANT(false);
+}
+
+/// Whether there is such a file: an encrypted one only where it can be, and no signed one without a signer.
+bool exists(const ConfigurationPlan& plan, Form form, const PhoneKey* signer) {
+  return form == Form::kPlain || (signer != nullptr && (form == Form::kSigned || plan.certificate));
+}
+
+PhoneFile file_of(Bytes octets, std::string generation) {
+  return {std::make_shared<const Bytes>(std::move(octets)), std::move(generation)};
+}
+
+Bytes octets_of(const Secret& text) { return {text.view().begin(), text.view().end()}; }
+
+/// The text with "***" in place of every password.
+std::string masked(files::Configuration& configuration) {
+  configuration.mask();
+  return std::string(configuration.text().text());
+}
+
+}  // namespace
+
+std::string configuration_name(const DeviceName& device, Form form) { return file_name(device.text(), form); }
+
+Result<std::optional<PhoneFile>> Configurations::open(const files::FileRequest& request) {
+  if (request.wanted == files::Wanted::kDefault) return open_default(request.form);
+  if (request.wanted != files::Wanted::kConfiguration || !request.device) return std::nullopt;
+  return open_of(*request.device, request.form);
+}
+
+Result<std::optional<std::string>> Configurations::generation(const files::FileRequest& request) {
+  const auto signer = keys_.file_signer();
+  if (request.wanted == files::Wanted::kDefault) {
+    CAPF_LET(const auto file, open_default(request.form));
+    return file ? std::optional(file->generation) : std::nullopt;
+  }
+  if (request.wanted != files::Wanted::kConfiguration || !request.device) return std::nullopt;
+  CAPF_LET(const auto facts, look(*request.device, ConfigurationStore::kNoSource));
+  if (!facts) return std::nullopt;
+  ConfigurationPlan plan = plan_configuration(*facts, policy_, servers_, signer.get());
+  if (!exists(plan, request.form, signer.get())) return std::nullopt;
+  return std::move(plan.generation);
+}
+
+Result<std::optional<PhoneFile>> Configurations::open_default(Form form) {
+  const auto signer = keys_.file_signer();
+  if (form == Form::kEncrypted || (form == Form::kSigned && !signer)) return std::nullopt;
+  CAPF_LET(const auto source, in_look(database_, [](Transaction& tx) {
+             return tx.configurations().of_site(ConfigurationKind::kDefault);
+           }));
+  if (!source) return std::nullopt;
+  const std::string name = file_name("XMLDefault", form);
+  const std::string generation = generation_of(*source, signer.get());
+  const auto known = made_.find(name);
+  if (known && known->file.generation == generation) return known->file;
+  CAPF_LET(const Secret text, decrypt(*source));
+  Bytes octets = octets_of(text);
+  if (form == Form::kSigned) {
+    CAPF_LET(octets, sign(name, servers_.digest, octets, *signer));
+  }
+  PhoneFile file = file_of(std::move(octets), generation);
+  made_.put(name, {file, {source->id, source->revision}});
+  return file;
+}
+
+Result<std::optional<PhoneFile>> Configurations::open_of(const DeviceName& device, Form form) {
+  const std::string name = configuration_name(device, form);
+  const auto known = made_.find(name);
+  CAPF_LET(auto facts, look(device, known ? known->source : std::pair<std::int64_t, std::int64_t>()));
+  if (!facts) return std::nullopt;
+  const auto signer = keys_.file_signer();
+  ConfigurationPlan plan = plan_configuration(*facts, policy_, servers_, signer.get());
+  if (known && known->file.generation == plan.generation) return known->file;
+  if (facts->source.id != 0 && !facts->source.source) {
+    CAPF_LET(facts, look(device, {}));
+    if (!facts) return std::nullopt;
+    plan = plan_configuration(*facts, policy_, servers_, signer.get());
+  }
+  if (!exists(plan, form, signer.get())) return std::nullopt;
+  CAPF_LET(Bytes octets, make(*facts, plan, form, signer.get()));
+  PhoneFile file = file_of(std::move(octets), plan.generation);
+  made_.put(name, {file, {facts->source.id, facts->source.revision}});
+  return file;
+}
+
+Result<std::optional<ConfigurationFacts>> Configurations::look(const DeviceName& device,
+                                                               std::pair<std::int64_t, std::int64_t> known) {
+  return in_look(database_, [&](Transaction& tx) { return tx.configurations().facts(device, known); });
+}
+
+Result<ConfigurationFacts> Configurations::facts_of(const DeviceName& device) {
+  return in_read(database_, [&](Transaction& tx) -> Result<ConfigurationFacts> {
+    CAPF_LET(auto facts, tx.configurations().facts(device, {}));
+    if (!facts) return unknown_device(tx, device);
+    return *std::move(facts);
+  });
+}
+
+Result<Secret> Configurations::decrypt(const ConfigurationSource& source) const {
+  return vault_.decrypt(cell_of_source(source.id), source.source.value_or(Bytes{}));
+}
+
+Result<files::Configuration> Configurations::source_of(const ConfigurationFacts& facts) const {
+  if (facts.source.id == 0) return files::Configuration::parse(as_bytes(kConfigurationTemplate));
+  CAPF_LET(const Secret text, decrypt(facts.source));
+  return files::Configuration::parse(text.view());
+}
+
+Result<files::ConfigurationValues> Configurations::values_of(const ConfigurationFacts& facts,
+                                                             const ConfigurationPlan& plan) const {
+  files::ConfigurationValues values = plan.values;
+  if (!plan.has_password) return values;
+  CAPF_LET(Secret password, vault_.decrypt({"digest_users", "password", facts.digest_user_id}, *facts.digest_password));
+  values.digest = files::DigestCredentials{facts.digest_user, std::move(password)};
+  return values;
+}
+
+Result<Bytes> Configurations::make(const ConfigurationFacts& facts, const ConfigurationPlan& plan, Form form,
+                                   const PhoneKey* signer) {
+  CAPF_LET(files::Configuration configuration, source_of(facts));
+  CAPF_LET(const files::ConfigurationValues values, values_of(facts, plan));
+  CAPF_TRY(configuration.apply(values));
+  const std::string name = configuration_name(facts.device, form);
+  if (form == Form::kEncrypted) {
+    CAPF_LET(const files::Certificate certificate, files::Certificate::read(signer->certificate));
+    return files::make_encrypted({name, plan.digest, clock_.now()}, configuration.text(), *plan.certificate,
+                                 {certificate, *signer->key, random_});
+  }
+  Bytes content = plan.certificate ? configuration.stub() : octets_of(configuration.text());
+  return form == Form::kPlain ? Result<Bytes>(std::move(content)) : sign(name, plan.digest, content, *signer);
+}
+
+Result<Bytes> Configurations::sign(const std::string& name, files::Digest digest, BytesView content,
+                                   const PhoneKey& signer) {
+  CAPF_LET(const files::Certificate certificate, files::Certificate::read(signer.certificate));
+  return files::make_signed({name, digest, clock_.now()}, content, {certificate, *signer.key, random_});
+}
+
+Result<ConfigurationView> Configurations::show(const DeviceName& device) {
+  CAPF_LET(ConfigurationFacts facts, facts_of(device));
+  const auto signer = keys_.file_signer();
+  ConfigurationView view{.plan = plan_configuration(facts, policy_, servers_, signer.get())};
+  CAPF_LET(files::Configuration before, source_of(facts));
+  CAPF_LET(files::Configuration after, source_of(facts));
+  files::ConfigurationValues values = view.plan.values;
+  if (view.plan.has_password)
+    values.digest = files::DigestCredentials{facts.digest_user, Secret(std::string_view("***"))};
+  CAPF_TRY(after.apply(values));
+  view.before = masked(before);
+  view.after = masked(after);
+  facts.source.source.reset();
+  if (facts.source.id != 0) view.source = std::move(facts.source);
+  return view;
+}
+
+Result<ConfigurationView> Configurations::check(const DeviceName& device) {
+  CAPF_LET(ConfigurationFacts facts, facts_of(device));
+  const auto signer = keys_.file_signer();
+  ConfigurationView view{.plan = plan_configuration(facts, policy_, servers_, signer.get())};
+  const auto made = make(facts, view.plan, view.plan.certificate ? Form::kEncrypted : Form::kPlain, signer.get());
+  if (!made) view.fault = made.error().message;
+  facts.source.source.reset();
+  if (facts.source.id != 0) view.source = std::move(facts.source);
+  return view;
+}
+
+Result<Bytes> Configurations::make_export(const DeviceName& device, Form form) {
+  CAPF_LET(const ConfigurationFacts facts, facts_of(device));
+  const auto signer = keys_.file_signer();
+  if (form != Form::kPlain && !signer) return fail(Reason::kNoFileSigner);
+  ConfigurationPlan plan = plan_configuration(facts, policy_, servers_, signer.get());
+  if (form == Form::kEncrypted && !plan.certificate) {
+    return fail(Reason::kNoCertificate, "the file of " + device.text() +
+                                            " is not encrypted: encrypted_config is off, or no RSA certificate of the "
+                                            "phone is known");
+  }
+  plan.values.secrets = plan.values.secrets && plan.certificate.has_value();
+  plan.has_password = plan.has_password && plan.values.secrets;
+  return make(facts, plan, form, signer.get());
+}
+
+}  // namespace capf::service
