@@ -1,8 +1,7 @@
 #include "capf/domain/trust_list.h"
 
-#include "capf/domain/setting.h"
-
 namespace capf {
+
 std::string_view to_string(TrustListKind kind) { return kind == TrustListKind::kItl ? "itl" : "ctl"; }
 
 std::optional<TrustListKind> parse_trust_list_kind(std::string_view text) {
