@@ -47,8 +47,8 @@ std::string value_text(const ASN1_STRING* value) {
 
 /// The short name of a type, as CN. @param few only of the six types that every maker of lists spells so
 std::string type_text(const ASN1_OBJECT* type, bool few) {
-  constexpr std::array kFew{NID_commonName,   NID_organizationalUnitName,  NID_organizationName,
-                            NID_localityName, NID_stateOrProvinceName, NID_countryName};
+  constexpr std::array kFew{NID_commonName,   NID_organizationalUnitName, NID_organizationName,
+                            NID_localityName, NID_stateOrProvinceName,    NID_countryName};
   const int number = OBJ_obj2nid(type);
   const bool is_known = few ? std::find(kFew.begin(), kFew.end(), number) != kFew.end() : number != NID_undef;
   if (is_known) return OBJ_nid2sn(number);
@@ -125,9 +125,7 @@ Result<Certificate> Certificate::read(BytesView der) {
   return certificate;
 }
 
-bool Certificate::has_subject(std::string_view text) const {
-  return says(text, X509_get_subject_name(x509_.get()));
-}
+bool Certificate::has_subject(std::string_view text) const { return says(text, X509_get_subject_name(x509_.get())); }
 
 bool Certificate::has_issuer(std::string_view text) const { return says(text, X509_get_issuer_name(x509_.get())); }
 

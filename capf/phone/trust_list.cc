@@ -50,8 +50,8 @@ Result<TrustList::Record> read_record(BytesView octets) {
   }
   if (!values->contains(kRole)) return bad("a record has no role");
   const auto code = read_number(values->at(kRole), 2);
-  const auto role = std::find_if(kRoles.begin(), kRoles.end(),
-                                 [&](Role each) { return code == static_cast<std::uint32_t>(each); });
+  const auto role =
+      std::find_if(kRoles.begin(), kRoles.end(), [&](Role each) { return code == static_cast<std::uint32_t>(each); });
   if (role == kRoles.end()) return bad("a record has a role that phones do not know");
   if (const auto dns = values->find(kDnsName); dns != values->end() && !read_text(dns->second)) {
     return bad("a record has a broken host name");
@@ -106,14 +106,16 @@ Result<TrustList> read_trust_list(Bytes octets, std::string_view name) {
   if (header.kind != Header::Kind::kList) return bad("it is no trust list");
   list.https = header.https;
   CAPF_LET(list.records, read_records(header.body));
-  const auto is_sast = [](const TrustList::Record& record) { return record.role == Role::kSast; };
-  const auto signers = std::count_if(list.records.begin(), list.records.end(), is_sast);
-  if (signers < 1 || signers > 2) return bad("one or two certificates may sign lists, and this one has another number");
+  int signers = 0;
+  for (const TrustList::Record& record : list.records) {
+    if (record.role != Role::kSast) continue;
+    if (++signers > 2 || !record.certificate)
+      return bad("it has too many who may sign lists, or one without a certificate");
+  }
   const auto signer = std::find_if(list.records.begin(), list.records.end(), [&](const TrustList::Record& record) {
-    return is_sast(record) && record.certificate && record.certificate->serial() == header.serial;
+    return record.role == Role::kSast && header.is_signed_by(*record.certificate);
   });
-  if (signer == list.records.end()) return fail(Reason::kFileSignature, "the list's signer is no SAST of its own");
-  if (!header.is_signed_by(*signer->certificate)) return fail(Reason::kFileSignature);
+  if (signer == list.records.end()) return fail(Reason::kFileSignature, "no SAST of its own has signed the list");
   list.signer = static_cast<std::size_t>(signer - list.records.begin());
   return list;
 }

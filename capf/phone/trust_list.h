@@ -55,7 +55,8 @@ struct TrustLists {
   bool https() const { return (itl && itl->https) || (ctl && ctl->https); }
   /// Whether configurations must be signed: a list names somebody who signs them.
   bool wants_signatures() const;
-  /// The ITL has been emptied of all servers for files and trust, so that any next one is taken: phones leave a site so.
+  /// The ITL has been emptied of all servers for files and trust, so that any next one is taken: phones leave a site
+  /// so.
   bool is_released() const;
 };
 
