@@ -200,14 +200,13 @@ class Provision {
   Result<std::optional<Configuration>> start() {
     for (const ListName& name : {kCtl, kItl}) CAPF_TRY(refresh(name));
     CAPF_LET(const auto mine, own());
-    std::optional<Readable> readable;
     if (encrypted_) {
-      CAPF_LET(auto opened, fetch_encrypted(mine));
-      if (opened) return settle(*std::move(opened), mine);
+      CAPF_LET(const auto opened, fetch_encrypted(mine));
+      if (opened) return settle(*opened, {});
     }
-    CAPF_LET(readable, fetch_readable(wanted_.device));
+    CAPF_LET(const auto readable, fetch_readable(wanted_.device));
     if (!readable) return fail_unknown();
-    if (readable->says.full) return settle(*std::move(readable), mine);
+    if (readable->says.full) return settle(*readable, mismatch_of(readable->says, mine));
     return follow(readable->says, mine);
   }
 
@@ -219,8 +218,8 @@ class Provision {
     const std::string mismatch = mismatch_of(stub, mine);
     if (!mismatch.empty()) return go_to_capf(stub, mismatch);
     if (!does_not_open_) {
-      CAPF_LET(auto opened, fetch_encrypted(mine));
-      if (opened) return settle(*std::move(opened), mine);
+      CAPF_LET(const auto opened, fetch_encrypted(mine));
+      if (opened) return settle(*opened, {});
     }
     if (!does_not_open_) return fail(Reason::kUnknownDevice, "the server does not have the file that it announces");
     return go_to_capf(stub, "the encrypted file does not open");
@@ -236,14 +235,14 @@ class Provision {
   }
 
   /// A whole configuration is taken. It may send the phone to CAPF.
-  Result<std::optional<Configuration>> settle(Readable whole, const std::optional<Own>& mine) {
+  /// @param mismatch by mismatch_of(); empty for a file that was encrypted, since it has opened
+  Result<std::optional<Configuration>> settle(const Readable& whole, const std::string& mismatch) {
     CAPF_TRY(folder_.keep(wanted_.device, Given::kConfiguration, whole.xml));
     remember(whole.says);
-    const std::string mismatch = mismatch_of(whole.says, mine);
     const bool typed = whole.says.capf_mode == 1 && wanted_.has_string;
-    const bool by_itself = whole.says.capf_mode >= 2 && !mismatch.empty();
-    if (visited_ || (!typed && !by_itself)) return whole.says;
-    auto visited = go_to_capf(whole.says, typed ? "somebody has typed an authentication string" : mismatch);
+    if (visited_ || (!typed && whole.says.capf_mode < 2)) return whole.says;
+    const std::string by_itself = mismatch.empty() ? "the configuration asks for it at each start" : mismatch;
+    auto visited = go_to_capf(whole.says, typed ? "somebody has typed an authentication string" : by_itself);
     if (!visited && visited.error().reason == Reason::kNoPendingOperation) {
       say("CAPF: nothing is pending");
       return whole.says;
