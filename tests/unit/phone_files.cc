@@ -199,9 +199,9 @@ TEST_CASE("a phone reads signed files of open tools") {
 
 TEST_CASE("a phone opens encrypted files of open tools with its own key alone") {
   const std::map<std::string, std::pair<std::string, std::string>> files{
-      {"rsa1024-sha1", {"SEP00AABBCCDDEE", "phone_rsa1024"}}, {"rsa2048-sha1", {"SEP001122334455", "phone_rsa2048"}},
+      {"rsa1024-sha1", {"SEP00AABBCCDDEE", "phone_rsa1024"}},   {"rsa2048-sha1", {"SEP001122334455", "phone_rsa2048"}},
       {"rsa2048-sha512", {"SEP001122334455", "phone_rsa2048"}}, {"rsa4096-sha1", {"SEP001122334466", "phone_rsa4096"}},
-      {"pad1", {"SEP001122334455", "phone_rsa2048"}},         {"pad15", {"SEP001122334455", "phone_rsa2048"}},
+      {"pad1", {"SEP001122334455", "phone_rsa2048"}},           {"pad15", {"SEP001122334455", "phone_rsa2048"}},
       {"pad16", {"SEP001122334455", "phone_rsa2048"}}};
   for (const auto& [folder, phone] : files) {
     CAPTURE(folder);

@@ -29,9 +29,7 @@ Bytes octets(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 std::string text(const std::string& path) { return std::string(as_text(octets(path))); }
-Bytes der(const std::string& name) {
-  return client::parse_certificates(text("certs/" + name + ".crt")).value().at(0);
-}
+Bytes der(const std::string& name) { return client::parse_certificates(text("certs/" + name + ".crt")).value().at(0); }
 Bytes bytes(const std::string& xml) { return {xml.begin(), xml.end()}; }
 
 /// Certificates of the data: lists b, c and f have sast_b; b has sast_a, tftp, tftp_ec and tvs too; e none of them.
@@ -65,8 +63,8 @@ class Shelf final : public Servers {
     CAPF_TRY(believe(Certificate::read(der(tvs->shown)).value()));
     Bytes elements{7, 0, 1, static_cast<std::uint8_t>(tvs->roles.empty() ? 1 : 0)};
     const auto add = [&](std::uint8_t tag, const Bytes& value) {
-      elements.insert(elements.end(), {tag, static_cast<std::uint8_t>(value.size() >> 8),
-                                       static_cast<std::uint8_t>(value.size())});
+      elements.insert(elements.end(),
+                      {tag, static_cast<std::uint8_t>(value.size() >> 8), static_cast<std::uint8_t>(value.size())});
       elements.insert(elements.end(), value.begin(), value.end());
     };
     if (!tvs->roles.empty()) {
@@ -164,8 +162,8 @@ TEST_CASE("a phone asks for lists, the stub and the encrypted file, in this orde
   Desk desk;
   const auto done = desk.start();
   REQUIRE(done);
-  CHECK(desk.servers.asked == Names{"CTL" + kDevice + ".tlv", "CTLFile.tlv", "ITL" + kDevice + ".tlv", "ITLFile.tlv",
-                                    kSigned, kEncrypted});
+  CHECK(desk.servers.asked ==
+        Names{"CTL" + kDevice + ".tlv", "CTLFile.tlv", "ITL" + kDevice + ".tlv", "ITLFile.tlv", kSigned, kEncrypted});
   CHECK(done->mode == Mode::kEncrypted);
   CHECK(done->digest_password);
   CHECK(done->line.starts_with(kDevice + " provision succeeded mode=encrypted digest_password=yes itl_sha1=b6713f60"));
@@ -356,8 +354,9 @@ TEST_CASE("a phone goes to CAPF as its configuration says") {
       CHECK(desk.visits.size() == (mode >= 2 || (mode == 1 && typed) ? 1 : 0));
     }
   }
-  desk.have_no_lists("<device><fullConfig>false</fullConfig><capfAuthMode>1</capfAuthMode>"
-                     "<encrConfig>true</encrConfig></device>");
+  desk.have_no_lists(
+      "<device><fullConfig>false</fullConfig><capfAuthMode>1</capfAuthMode>"
+      "<encrConfig>true</encrConfig></device>");
   desk.wanted.has_string = false;
   CHECK(desk.refusal() == "CREDENTIAL_MISSING");
   desk.have_no_lists("<device><fullConfig>false</fullConfig></device>");
