@@ -11,7 +11,7 @@ namespace capf::phone {
 /// The largest configuration that a phone takes.
 inline constexpr std::size_t kLargestConfiguration = 1024 * 1024;
 
-/// What a phone does by its configuration file. Source: specs/phone-files.md 7.
+/// The part of a configuration file that a phone in software goes by. Source: specs/phone-files.md 7.
 struct Configuration {
   bool full = true;       ///< false: a stub, that announces an encrypted file
   int security_mode = 1;  ///< 1 nonsecure, 2 authenticated, 3 encrypted

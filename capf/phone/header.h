@@ -54,7 +54,7 @@ struct Encryption {
   BytesView plain_digest;
 };
 
-/// A file in its parts; the views are into its octets. Nothing in it is believed before is_signed_by().
+/// A file in its parts; the views are into its octets. A caller believes none of it before is_signed_by().
 struct Header {
   enum class Kind : std::uint8_t { kList, kSigned, kEncrypted };
 

@@ -196,7 +196,7 @@ class Provision {
 
   // the configuration
 
-  /// Everything from the beginning. Nothing: the certificate has changed meanwhile.
+  /// Does everything from the beginning. Nothing where the certificate has changed meanwhile.
   Result<std::optional<Configuration>> start() {
     for (const ListName& name : {kCtl, kItl}) CAPF_TRY(refresh(name));
     CAPF_LET(const auto mine, own());

@@ -38,9 +38,9 @@ struct Provisioned {
 };
 
 /// Does what a phone does at its start: the trust lists, the configuration, and CAPF where the configuration is not for
-/// the certificate that the phone has; then once more from the beginning. What it takes is in the folder at once.
-/// Errors: SERVER_NOT_REACHED; UNKNOWN_DEVICE where the server has no configuration for it; CREDENTIAL_MISSING where
-/// somebody has to type an authentication string; FILE_MALFORMED, FILE_SIGNATURE, FILE_NAME_MISMATCH and
+/// the certificate that the phone has; then once more from the beginning. Files that it takes are in the folder at
+/// once. Errors: SERVER_NOT_REACHED; UNKNOWN_DEVICE where the server has no configuration for it; CREDENTIAL_MISSING
+/// where somebody has to type an authentication string; FILE_MALFORMED, FILE_SIGNATURE, FILE_NAME_MISMATCH and
 /// PHONE_CONFIGURATION_MALFORMED for a configuration that it does not take, and, once all else is done, for a list;
 /// those of CAPF and of the folder.
 Result<Provisioned> provision(const Provisioning& wanted, const Folder& folder, Servers& servers);

@@ -130,7 +130,7 @@ class Call {
 
 using Parser = http::response_parser<http::vector_body<std::uint8_t>>;
 
-/// The body of an answer. Nothing: not found.
+/// The body of an answer. Nothing where there is no such file.
 Result<std::optional<Bytes>> outcome(Parser& parser, const Call& call) {
   const unsigned status = parser.get().result_int();
   if (status == 404) return std::nullopt;

@@ -13,7 +13,7 @@ namespace capf::phone {
 class Servers {
  public:
   virtual ~Servers() = default;
-  /// Whether to believe a server by its certificate, whose key it has proven. Nothing is sent before.
+  /// Whether to believe a server by its certificate, whose key it has proven. The phone sends no word before.
   using Believe = std::function<Status(const Certificate&)>;
 
   /// By HTTP. @param limit more octets are refused: FILE_MALFORMED. @return nothing where there is no such file.

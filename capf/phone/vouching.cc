@@ -12,7 +12,7 @@ constexpr std::size_t kEchoed = 4;  // where the session begins, which has four 
 
 enum Message : std::uint8_t { kVerify = 1, kQuery = 3 };
 
-// Nobody has published the numbers of issuer and serial number: they are those of a log.
+// The numbers of issuer and serial number are those of a log: nobody has published them.
 enum Tag : std::uint8_t {
   kDevice = 1,
   kCertificate = 2,

@@ -33,7 +33,7 @@ class Once {
   Once& operator=(const Once&) = delete;
 
   std::string address() const { return "127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()); }
-  /// What it has heard, once it has answered.
+  /// The request that it has heard, once it has answered.
   std::string heard() {
     thread_.join();
     thread_ = std::thread([] {});
