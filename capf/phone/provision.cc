@@ -66,9 +66,8 @@ class Provision {
       slot(name) = *std::move(list);
     }
     CAPF_LET(const auto kept, folder_.given(wanted_.device, Given::kConfiguration));
-    if (!kept) return {};
-    CAPF_LET(const Configuration last, read_configuration(kept->view()));
-    remember(last);
+    const auto last = kept ? read_configuration(kept->view()) : Result<Configuration>(Configuration());
+    if (last) remember(*last);
     return {};
   }
 
