@@ -283,6 +283,7 @@ TEST_CASE("a phone whose list names a signer takes no configuration of anybody e
     CHECK(desk.refusal() == "FILE_NAME_MISMATCH");
   }
   SECTION("not one of a certificate without the role") {
+    desk.servers.files["ITLFile.tlv"] = octets(kC);
     desk.servers.files[kSigned] = octets("malformed/signed_by_ca_role.sgn");
     CHECK(desk.refusal() == "FILE_SIGNATURE");
   }
