@@ -424,7 +424,8 @@ TEST_CASE("a phone fetches its configuration by HTTPS where its list says so") {
 
 TEST_CASE("the options of provisioning belong together") {
   const auto code = [](const std::vector<std::string>& words) { return parse_options(words).exit_code; };
-  CHECK(code({"SEP1", "--provision", "--files", "tftp", "--files-tls", "tftp:1", "--tvs", "[::1]:2445", "--no-https"}) == 0);
+  CHECK(code({"SEP1", "--provision", "--files", "tftp", "--files-tls", "tftp:1", "--tvs", "[::1]:2445",
+              "--no-https"}) == 0);
   CHECK(code({"SEP1", "--provision", "--wire", "--string", "-", "--tls-1.0"}) == 0);
   CHECK(code({"SEP1", "--provision", "--tls-1.0"}) == 0);
   CHECK(code({"SEP1", "--files", "tftp"}) == 2);
