@@ -40,13 +40,13 @@ std::vector<service::PhoneFileSource*> with(std::vector<service::PhoneFileSource
 
 }  // namespace
 
-FileService::FileService(const Uses& uses, service::StaticFiles::Signer signer,
-                         std::vector<service::PhoneFileSource*> sources)
+FileService::FileService(const Uses& uses, service::StaticFiles::Signer signer, Sources sources, Sources exported)
     : uses_(uses),
       statics_(static_settings(uses.configuration), std::move(signer), uses.random, uses.clock),
       notes_(uses.reserved),
       files_(with(std::move(sources), statics_), notes_, uses.clock),
-      exports_(uses.reserved, files_, statics_),
+      exported_(with(std::move(exported), statics_), notes_, uses.clock),
+      exports_(uses.reserved, exported_, statics_),
       desk_(files_, uses.metrics, desk_limits(uses.configuration.files)) {
   const bool sha1 = uses.configuration.policy.files_digest == FileDigest::kSha1;
   if (sha1 && !uses.configuration.files.statics.empty()) {

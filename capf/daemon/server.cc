@@ -117,6 +117,9 @@ class Composition final : public Server {
                         phone_servers(around.configuration)),
         admin_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
                               phone_servers(around.configuration)),
+        exported_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_,
+                                 clock_, phone_servers(around.configuration), {.files = 1},
+                                 service::SecretsInClear::kNever),
         source_folder_(around.configuration.files.source, around.reserved, admin_configurations_, holder_),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
@@ -143,7 +146,8 @@ class Composition final : public Server {
         call_services_{calls_, administrators_, records_, authenticator_.attempts(), around.metrics},
         call_desk_(call_status(call_services_)),
         file_service_({around.configuration, around.reserved, around.metrics, clock_, random_},
-                      [this] { return phone_keys_.file_signer(); }, {&fetched_lists_, &configurations_}),
+                      [this] { return phone_keys_.file_signer(); }, {&fetched_lists_, &configurations_},
+                      {&trust_lists_, &exported_configurations_}),
         listeners_(around.configuration, port_certificates_) {}
   ~Composition() override { stop(milliseconds{0}); }
 
@@ -346,9 +350,10 @@ class Composition final : public Server {
   IssuerFiles issuer_files_;
   PhoneKeyFiles phone_keys_;
   service::TrustLists trust_lists_;
-  service::TrustLists fetched_lists_;  ///< for phones
+  service::TrustLists fetched_lists_;       ///< for phones
   service::Configurations configurations_;  ///< for phones
   service::Configurations admin_configurations_;
+  service::Configurations exported_configurations_;
   SourceFolder source_folder_;
   service::Issuers issuer_service_;
   service::Administrators administrators_;
