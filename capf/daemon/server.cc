@@ -111,8 +111,8 @@ class Composition final : public Server {
         vouched_(around.database),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
         phone_keys_(around.files, around.passphrase, around.tokens, around.reserved, own_certificates_),
-        trust_lists_(around.reserved, phone_keys_, around.configuration.policy, random_, clock_),
-        fetched_lists_(around.database, phone_keys_, around.configuration.policy, random_, clock_),
+        trust_lists_(around.reserved, phone_keys_, around.configuration.policy, high_water_, random_, clock_),
+        fetched_lists_(around.database, phone_keys_, around.configuration.policy, high_water_, random_, clock_),
         configurations_(around.database, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
                         phone_servers(around.configuration)),
         admin_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
@@ -215,7 +215,8 @@ class Composition final : public Server {
       if (outline) others.emplace_back(outline->public_key.begin(), outline->public_key.end());
     }
     CAPF_LET(auto port, TvsPort::start(around_.configuration, around_.files, around_.passphrase, std::move(others),
-                                       around_.database, vouched_, clock_, around_.metrics, own_certificates_));
+                                       around_.database, {vouched_, phone_keys_, high_water_}, clock_, around_.metrics,
+                                       own_certificates_));
     listeners_.add_tvs(std::move(port));
     return {};
   }

@@ -284,6 +284,7 @@ Status TrustLists::write(Transaction& tx, const Actor& actor, const Sight& sight
 }
 
 Result<BuildAnswer> TrustLists::publish(const Actor& actor, const Sight& sight, const Plan& plan, bool dry_run) {
+  if (!dry_run) CAPF_TRY(high_water_.check());
   BuildAnswer answer;
   std::vector<Draft> drafts;
   for (const TrustListKind kind : kTrustListKinds) {

@@ -74,7 +74,7 @@ struct ListSite : Site {
 
   PhoneKeysInMemory keys;
   SystemClock clock;
-  service::TrustLists lists{database(), keys, policy, Botan::system_rng(), clock};
+  service::TrustLists lists{database(), keys, policy, high_water, Botan::system_rng(), clock};
   service::TrustedCertificates trusted{database()};
 };
 
@@ -134,6 +134,17 @@ TEST_CASE("a site without a list signer has no lists, and no file") {
   CHECK(must(site.lists.show()).lists.empty());
 }
 
+TEST_CASE("a server whose database is behind publishes no list, because it may have forgotten what was removed") {
+  ListSite site;
+  site.high_water.report(site.high_water.epoch(), "seals", "seal 7");
+  CHECK(refused(site.lists.keep()) == Reason::kDatabaseBehind);
+  CHECK(refused(site.lists.build(site.administrator, false, true)) == Reason::kDatabaseBehind);
+  CHECK(must(site.lists.build(site.administrator, true, false)).lists.size() == 1);
+  CHECK(refused(site.lists.find(kItl, std::nullopt, ListDigest::kSha512)) == Reason::kUnknownTrustList);
+  site.high_water.begin_anew();
+  CHECK(site.keep() == "itl");
+}
+
 TEST_CASE("a mixed site has a CTL too, whose SIP servers have no certificate once the site is nonsecure again") {
   ListSite site;
   site.add("ccm", {TrustRole::kCcmTftp});
@@ -170,7 +181,7 @@ TEST_CASE("a phone gets the list under the digest that its model and its setting
 
 TEST_CASE("servers publish the same octets, and of two at once one") {
   ListSite site;
-  service::TrustLists other{site.database(), site.keys, site.policy, Botan::system_rng(), site.clock};
+  service::TrustLists other{site.database(), site.keys, site.policy, site.high_water, Botan::system_rng(), site.clock};
   site.keep();
   CHECK(must(other.keep())->lists.empty());
   CHECK(must(other.find(kItl, std::nullopt, ListDigest::kSha512)).octets == site.newest(kItl).octets);
