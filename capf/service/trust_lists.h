@@ -118,14 +118,14 @@ class TrustLists final : public PhoneFileSource {
   // Administrators' use cases. Errors besides: as of keep().
 
   /// The same at once, and ends a release. @param force publishes a list that phones cannot follow, signed by the list
-  /// signer of this server.
+  /// signer of this server, or one that has lost all file signers or TVS.
   Result<BuildAnswer> build(const Actor& actor, bool dry_run, bool force);
   Result<ListsView> show();
   Result<std::vector<ListGeneration>> list(TrustListKind kind, const Page& page);
   /// @param generation absent: the newest. Errors: UNKNOWN_TRUST_LIST.
   Result<PublishedList> find(TrustListKind kind, std::optional<std::int64_t> generation, ListDigest digest);
   /// Gives a phone this list from its next fetch on, until it is given the newest. Errors: UNKNOWN_DEVICE,
-  /// UNKNOWN_TRUST_LIST.
+  /// UNKNOWN_TRUST_LIST; INVALID_REQUEST for a list of an earlier release, which takes another role to be published.
   Result<ServedList> serve(const Actor& actor, const DeviceName& device, TrustListKind kind, std::int64_t generation);
   /// Publishes an ITL with which phones take any file and any next list.
   Result<BuildAnswer> release(const Actor& actor);
