@@ -116,6 +116,7 @@ class Configurations final : public PhoneFileSource {
   Status import_in(Transaction& tx, const Actor& actor, std::vector<Parsed> parsed, ConfigurationImport& outcome);
   Status find_phones(Transaction& tx, std::vector<Parsed>& parsed, ConfigurationImport& outcome) const;
   Status find_former(Transaction& tx, std::vector<Parsed>& parsed) const;
+  Status find_former_of_site(Transaction& tx, std::vector<Parsed>& parsed) const;
   Status take(Parsed& file, EncryptedConfiguration former) const;
   Status put(Transaction& tx, const Actor& actor, std::vector<Parsed>& parsed) const;
 
