@@ -104,7 +104,7 @@ const Statement kPut{
     "imported_by = excluded.imported_by"};
 const Statement kLockOlder{"configurations_lock_older",
                            kEncrypted +
-                               "where c.generation < $1::smallint order by c.generation limit $2::int "
+                               "where c.generation < $1::smallint order by c.generation, c.id limit $2::int "
                                "for update"};
 const Statement kReplace{"configurations_replace",
                          "update configurations c set source = n.source from unnest($1::bigint[], $2::bytea[]) "
