@@ -33,7 +33,8 @@ Result<std::optional<StaticFiles::Found>> StaticFiles::find(const files::FileReq
   Found found{request.path, *std::move(file), size, std::to_string(size) + '-' + std::to_string(changed_at), key};
   if (is_signed) {
     found.name += ".sgn";
-    found.generation += '-' + to_hex(BytesView(sha256(key->certificate)).first(4));
+    found.generation += '-' + to_hex(BytesView(sha256(key->certificate)).first(4)) + '-' +
+                        std::to_string(static_cast<int>(settings_.digest));
   }
   if (found.needed() <= room_for(found.needed())) return found;
   if (complaints_.admit(std::chrono::steady_clock::now())) {

@@ -39,7 +39,7 @@ class StaticFiles final : public PhoneFileSource {
   /// A file that is larger than seven eighths of the memory is not served, and logged. Errors: OVERLOADED where files
   /// that are being sent fill the memory.
   Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override;
-  /// By size, time and signer: without reading the file.
+  /// By size, time, signer and digest: without reading the file.
   Result<std::optional<std::string>> generation(const files::FileRequest& request) override;
   /// The names that open() has a file for, in order, without ".sgn": at most kMostNames.
   Result<std::vector<std::string>> names() const;

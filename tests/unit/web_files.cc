@@ -72,8 +72,9 @@ class SlowStatics final : public service::PhoneFileSource {
 struct Statics {
   Statics() { std::filesystem::create_directory(folder.path() / "rings"); }
 
-  service::StaticFiles open(std::size_t memory = std::size_t{1} << 20) {
+  service::StaticFiles open(std::size_t memory = std::size_t{1} << 20, files::Digest digest = files::Digest::kSha512) {
     service::StaticFiles::Settings settings;
+    settings.digest = digest;
     settings.folder = folder.path() / "rings";
     settings.memory = memory;
     return {settings, [this] { return key; }, Botan::system_rng(), clock};
@@ -313,6 +314,15 @@ TEST_CASE("static files have a bounded memory, and one that is being sent keeps 
   a.reset();
   CHECK(text_of(*opened(files, "b")) == std::string(600, 'b'));
   CHECK(text_of(*opened(files, "a")) == std::string(600, 'a'));
+}
+
+TEST_CASE("a static file that is signed under another digest is of another generation") {
+  Statics folder;
+  folder.write("ring.raw", "ring");
+  auto before = folder.open();
+  auto after = folder.open(std::size_t{1} << 20, files::Digest::kSha1);
+  CHECK(opened(before, "ring.raw.sgn")->generation != opened(after, "ring.raw.sgn")->generation);
+  CHECK(opened(before, "ring.raw")->generation == opened(after, "ring.raw")->generation);
 }
 
 TEST_CASE("firmware that is sent slowly leaves room for rings") {
