@@ -344,7 +344,8 @@ Result<std::optional<BuildAnswer>> TrustLists::keep() {
     return answer;
   }();
   const std::lock_guard lock(mutex_);
-  fault_ = kept ? std::nullopt : std::optional(kept.error());
+  // A database that is behind is no fault of the lists, and is reported for the whole server.
+  fault_ = kept || kept.error().reason == Reason::kDatabaseBehind ? std::nullopt : std::optional(kept.error());
   return kept;
 }
 

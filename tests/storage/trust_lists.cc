@@ -138,6 +138,7 @@ TEST_CASE("a server whose database is behind publishes no list, because it may h
   ListSite site;
   site.high_water.report(site.high_water.epoch(), "seals", "seal 7");
   CHECK(refused(site.lists.keep()) == Reason::kDatabaseBehind);
+  CHECK(must(site.lists.warnings()).empty());
   CHECK(refused(site.lists.build(site.administrator, false, true)) == Reason::kDatabaseBehind);
   CHECK(must(site.lists.build(site.administrator, true, false)).lists.size() == 1);
   CHECK(refused(site.lists.find(kItl, std::nullopt, ListDigest::kSha512)) == Reason::kUnknownTrustList);
