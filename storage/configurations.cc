@@ -77,7 +77,8 @@ const Statement kFacts{
         "from phones p join profiles f on f.id = p.profile_id left join phone_settings w on w.phone_id = p.id "
         "left join lateral (select der from certificates where phone_id = p.id and kind = 'lsc' and "
         "confirmed_at is not null order by phone_id desc, id desc limit 1) c1 on true "
-        "left join phone_mics m on m.phone_id = p.id and m.sha256 = p.mic_sha256 "
+        "left join phone_mics m on m.phone_id = p.id and m.sha256 = p.mic_sha256 and not exists "
+        "(select from blocked_certificates b where b.sha256 = m.sha256) "
         "left join lateral (select case when finished_at is null and completes_by > now() then auth end as auth from "
         "operations where phone_id = p.id order by (finished_at is null) desc, id desc limit 1) o on true "
         "left join phone_digest d on d.phone_id = p.id "
@@ -103,7 +104,7 @@ const Statement kPut{
     "imported_by = excluded.imported_by"};
 const Statement kLockOlder{"configurations_lock_older",
                            kEncrypted +
-                               "where c.generation < $1::smallint order by c.generation limit $2::int "
+                               "where c.generation < $1::smallint order by c.generation, c.id limit $2::int "
                                "for update"};
 const Statement kReplace{"configurations_replace",
                          "update configurations c set source = n.source from unnest($1::bigint[], $2::bytea[]) "

@@ -82,11 +82,13 @@ Status Tree::read_manifest() {
     if (count < 0) return failed(manifest_);
     text.append(part.data(), static_cast<std::size_t>(count));
   }
+  // Somebody else may have written it, and a full disk may have cut off a line, on which the next one then begins.
   std::istringstream lines(text);
-  std::string generation;
-  std::string name;
-  while (lines >> generation >> name) {
-    if (is_name(name)) files_[name].generation = generation;  // somebody else may have written it
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t blank = line.find(' ');
+    if (blank == std::string::npos || line.find(' ', blank + 1) != std::string::npos) continue;
+    const std::string name = line.substr(blank + 1);
+    if (is_name(name)) files_[name].generation = line.substr(0, blank);
   }
   return {};
 }

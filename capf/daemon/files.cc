@@ -18,9 +18,11 @@ namespace {
 constexpr int kIoThreads = 2;
 constexpr int kMostCounted = 100'000;  // phones behind the present list
 
-web::FileDesk::Limits desk_limits(const FilesSettings& settings) {
+/// Each thread may hold a connection of the database's pool, of which others have half.
+web::FileDesk::Limits desk_limits(const Configuration& configuration) {
   const int processors = static_cast<int>(std::thread::hardware_concurrency());
-  return {.threads = std::max(2, processors), .waiting = 2 * settings.connections};
+  const int threads = std::min(std::max(2, processors), configuration.database.pool_size / 2);
+  return {.threads = std::max(1, threads), .waiting = 2 * configuration.files.connections};
 }
 
 service::StaticFiles::Settings static_settings(const Configuration& configuration) {
@@ -40,14 +42,14 @@ std::vector<service::PhoneFileSource*> with(std::vector<service::PhoneFileSource
 
 }  // namespace
 
-FileService::FileService(const Uses& uses, service::StaticFiles::Signer signer,
-                         std::vector<service::PhoneFileSource*> sources)
+FileService::FileService(const Uses& uses, service::StaticFiles::Signer signer, Sources sources, Sources exported)
     : uses_(uses),
       statics_(static_settings(uses.configuration), std::move(signer), uses.random, uses.clock),
       notes_(uses.reserved),
       files_(with(std::move(sources), statics_), notes_, uses.clock),
-      exports_(uses.reserved, files_, statics_),
-      desk_(files_, uses.metrics, desk_limits(uses.configuration.files)) {
+      exported_(with(std::move(exported), statics_), notes_, uses.clock),
+      exports_(uses.reserved, exported_, statics_),
+      desk_(files_, uses.metrics, desk_limits(uses.configuration)) {
   const bool sha1 = uses.configuration.policy.files_digest == FileDigest::kSha1;
   if (sha1 && !uses.configuration.files.statics.empty()) {
     log_warning("files.sha1", {{"words",

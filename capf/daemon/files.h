@@ -36,8 +36,9 @@ class FileService {
     const Clock& clock;
     Botan::RandomNumberGenerator& random;
   };
-  /// @param sources of everything but static files
-  FileService(const Uses& uses, service::StaticFiles::Signer signer, std::vector<service::PhoneFileSource*> sources);
+  using Sources = std::vector<service::PhoneFileSource*>;
+  /// @param sources of everything but static files, for phones. @param exported the same for folders and exports
+  FileService(const Uses& uses, service::StaticFiles::Signer signer, Sources sources, Sources exported);
 
   web::FileDesk& desk() { return desk_; }
   service::FileExports& exports() { return exports_; }
@@ -60,6 +61,7 @@ class FileService {
   service::StaticFiles statics_;
   service::FetchNotes notes_;
   service::PhoneFiles files_;
+  service::PhoneFiles exported_;
   service::FileExports exports_;
   web::FileDesk desk_;
   std::atomic<bool> stopping_{false};

@@ -56,7 +56,6 @@ service::PhoneServers phone_servers(const Configuration& configuration) {
     return CapfHost{host, static_cast<std::uint16_t>(port == 0 ? usual : port)};
   };
   service::PhoneServers servers{.capf = server(configuration.wire_port(), kBasePort)};
-  if (configuration.policy.files_digest == FileDigest::kSha1) servers.digest = files::Digest::kSha1;
   if (!configuration.files.tvs.empty()) {
     servers.tvs = configuration.files.tvs;
   } else if (configuration.tvs_listener.enabled) {

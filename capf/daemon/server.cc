@@ -111,12 +111,15 @@ class Composition final : public Server {
         vouched_(around.database),
         issuer_files_(around.files, around.passphrase, around.tokens, around.configuration.token.module),
         phone_keys_(around.files, around.passphrase, around.tokens, around.reserved, own_certificates_),
-        trust_lists_(around.reserved, phone_keys_, around.configuration.policy, random_, clock_),
-        fetched_lists_(around.database, phone_keys_, around.configuration.policy, random_, clock_),
+        trust_lists_(around.reserved, phone_keys_, around.configuration.policy, high_water_, random_, clock_),
+        fetched_lists_(around.database, phone_keys_, around.configuration.policy, high_water_, random_, clock_),
         configurations_(around.database, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
                         phone_servers(around.configuration)),
         admin_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
                               phone_servers(around.configuration)),
+        exported_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_,
+                                 clock_, phone_servers(around.configuration), {.files = 1},
+                                 service::SecretsInClear::kNever),
         source_folder_(around.configuration.files.source, around.reserved, admin_configurations_, holder_),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
                         around.configuration.policy.lsc_subject, weak_keys_.list(), around.vault, random_,
@@ -143,7 +146,8 @@ class Composition final : public Server {
         call_services_{calls_, administrators_, records_, authenticator_.attempts(), around.metrics},
         call_desk_(call_status(call_services_)),
         file_service_({around.configuration, around.reserved, around.metrics, clock_, random_},
-                      [this] { return phone_keys_.file_signer(); }, {&fetched_lists_, &configurations_}),
+                      [this] { return phone_keys_.file_signer(); }, {&fetched_lists_, &configurations_},
+                      {&trust_lists_, &exported_configurations_}),
         listeners_(around.configuration, port_certificates_) {}
   ~Composition() override { stop(milliseconds{0}); }
 
@@ -211,7 +215,8 @@ class Composition final : public Server {
       if (outline) others.emplace_back(outline->public_key.begin(), outline->public_key.end());
     }
     CAPF_LET(auto port, TvsPort::start(around_.configuration, around_.files, around_.passphrase, std::move(others),
-                                       around_.database, vouched_, clock_, around_.metrics, own_certificates_));
+                                       around_.database, {vouched_, phone_keys_, high_water_}, clock_, around_.metrics,
+                                       own_certificates_));
     listeners_.add_tvs(std::move(port));
     return {};
   }
@@ -346,9 +351,10 @@ class Composition final : public Server {
   IssuerFiles issuer_files_;
   PhoneKeyFiles phone_keys_;
   service::TrustLists trust_lists_;
-  service::TrustLists fetched_lists_;  ///< for phones
+  service::TrustLists fetched_lists_;       ///< for phones
   service::Configurations configurations_;  ///< for phones
   service::Configurations admin_configurations_;
+  service::Configurations exported_configurations_;
   SourceFolder source_folder_;
   service::Issuers issuer_service_;
   service::Administrators administrators_;

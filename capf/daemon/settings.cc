@@ -213,6 +213,28 @@ Kind source_folder() {
   });
 }
 
+/// Whether a path is the folder, or lies below it.
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  const auto plain = [](const std::filesystem::path& given) {
+    std::error_code error;
+    std::filesystem::path found = std::filesystem::weakly_canonical(given, error);
+    if (error) found = given.lexically_normal();
+    return found.has_filename() ? found : found.parent_path();
+  };
+  const std::filesystem::path inner = plain(path);
+  const std::filesystem::path outer = plain(folder);
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+Kind static_folder() {
+  return checked(text(AT(files.statics)), [](Section& section, const std::string& key, Configuration& c) {
+    if (c.files.statics.empty()) return;
+    const std::filesystem::path folder = c.state_directory / c.files.statics;
+    if (!is_below(c.state_directory, folder) && !is_below(folder, c.state_directory / "keys")) return;
+    section.fault(key, "has keys of this site below it, and everybody can fetch what is there");
+  });
+}
+
 Kind device_names() {
   return checked(list(AT(policy.device_names), parse_pattern),
                  [](Section& section, const std::string& key, Configuration& c) {
@@ -456,12 +478,13 @@ const std::vector<Group>& groups() {
          "a folder of files that phones fetch as they are, or signed: rings, dial rules, locales, firmware; relative "
          "to "
          "the state directory; no part of a path below it may be a link; \"\": none",
-         text(AT(files.statics))},
+         static_folder()},
         {"digest",
          "under which files are signed that belong to no device; for SHA-1, which phones of the series 7900, 8900 and "
          "9900 need, others can make two files with one signature",
          choice({{"sha512", FileDigest::kSha512}, {"sha1", FileDigest::kSha1}}, AT(policy.files_digest))},
-        {"memory_mib", "for files of that folder that were asked for lately; a larger one is not served",
+        {"memory_mib",
+         "for files of that folder that were asked for lately; one larger than seven eighths of it is not served",
          number(1, 65536, AT(files.memory_mib))},
         {"publish",
          "a folder in which this server keeps all files for another one that gives them out, as one of TFTP does; "

@@ -15,7 +15,9 @@ Result<std::string> recover_trust_lists(const Machine& machine, const service::P
     CAPF_LET(its, read_secret(passphrase));
   }
   CAPF_LET(std::shared_ptr<const ca::SigningKey> signer, ca::decrypt_key(pem.view(), its));
-  service::TrustLists lists(*machine.database, keys, policy, random, *machine.clock);
+  // The server that runs knows whether the database is behind, and this command does not.
+  const service::HighWater unknown{};
+  service::TrustLists lists(*machine.database, keys, policy, unknown, random, *machine.clock);
   CAPF_LET(const service::BuildAnswer answer,
            lists.recover({ActorKind::kSystem, "capfd trust-list recover", ""}, signer));
   std::string words;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "capf/base/log.h"
+#include "capf/ca/asn1.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/spki.h"
 #include "capf/daemon/endpoints.h"
@@ -33,26 +34,51 @@ tvs::Vouched vouched(const TrustedCertificate& certificate) {
           certificate.not_before, certificate.not_after, certificate.blocked};
 }
 
+Result<tvs::Vouched> vouched(const service::OwnCertificate& own) {
+  CAPF_LET(const auto facts, ca::read_certificate(own.der));
+  return tvs::Vouched{own.der, facts.issuer, own.roles, facts.not_before, facts.not_after};
+}
+
+bool has_serial(BytesView der, BytesView serial) {
+  const auto outline = ca::read_outline(der);
+  if (!outline) return false;
+  BytesView its = outline->serial;
+  while (its.size() > 1 && its.front() == 0) its = its.subspan(1);
+  return std::equal(its.begin(), its.end(), serial.begin(), serial.end());
+}
+
 }  // namespace
 
-Result<std::optional<tvs::Vouched>> VouchedCertificates::find_by_digest(const Sha256& sha256) {
-  CAPF_LET(const auto found, certificates_.find(sha256));
+Result<std::optional<tvs::Vouched>> VouchedCertificates::find_by_digest(const Sha256& digest) {
+  CAPF_TRY(high_water_.check());
+  for (const service::OwnCertificate& own : keys_.own_certificates()) {
+    if (sha256(own.der) != digest) continue;
+    CAPF_LET(auto its, vouched(own));
+    return its;
+  }
+  CAPF_LET(const auto found, certificates_.find(digest));
   return found ? std::optional(vouched(*found)) : std::nullopt;
 }
 
 Result<std::vector<tvs::Vouched>> VouchedCertificates::find_by_serial(BytesView serial) {
-  CAPF_LET(const auto found, certificates_.find_by_serial(serial, static_cast<int>(tvs::kMostOfOneSerial)));
+  CAPF_TRY(high_water_.check());
   std::vector<tvs::Vouched> all;
+  for (const service::OwnCertificate& own : keys_.own_certificates()) {
+    if (!has_serial(own.der, serial)) continue;
+    CAPF_LET(auto its, vouched(own));
+    all.push_back(std::move(its));
+  }
+  CAPF_LET(const auto found, certificates_.find_by_serial(serial, static_cast<int>(tvs::kMostOfOneSerial)));
   for (const TrustedCertificate& certificate : found) all.push_back(vouched(certificate));
   return all;
 }
 
 Result<std::unique_ptr<TvsPort>> TvsPort::start(const Configuration& configuration, const SiteFiles& files,
                                                 const Secret& passphrase, std::vector<Bytes> others, Database& database,
-                                                service::TrustedCertificates& certificates, const Clock& clock,
-                                                Metrics& metrics, service::OwnCertificates& own) {
+                                                VouchedCertificates source, const Clock& clock, Metrics& metrics,
+                                                service::OwnCertificates& own) {
   std::unique_ptr<TvsPort> port(
-      new TvsPort(configuration, files, passphrase, std::move(others), database, certificates, own));
+      new TvsPort(configuration, files, passphrase, std::move(others), database, std::move(source), own));
   port->watcher_.changed();
   CAPF_LET(auto tls, port->open_tls());
   if (configuration.tvs.legacy_phones) {

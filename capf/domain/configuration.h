@@ -47,7 +47,7 @@ struct ConfigurationFacts {
   Settings own{};
   ModeFacts mode{};
   Bytes lsc{};                        ///< that it confirmed last, DER; empty: none
-  Bytes mic{};                        ///< that it is remembered by, where it is kept, DER
+  Bytes mic{};                        ///< that it is remembered by, where it is kept and not blocked, DER
   std::optional<AuthMode> pending{};  ///< of an open operation whose deadline has not passed
   std::int64_t digest_user_id = 0;    ///< whose credentials the phone has now; 0: nobody's
   std::string digest_user{};

@@ -51,8 +51,9 @@ class Rounds;
 /// One transaction. Not shared between threads. The order of locks: the issuers' lock; profiles and the site's mode;
 /// phones, several of them at once by lock_all(), in ascending order of id; lines, in ascending order of id; the modes
 /// of profiles (LineStore); the trust anchors' lock; keys; operations and certificates of these phones; the active key
-/// for secrets; digest users; the state of trust lists; configuration files; counts of authentication strings, which are locked for one
-/// statement where nothing else is held.
+/// for secrets; digest users; the state of trust lists; configuration files, in ascending order of id (those of the
+/// site before that key); counts of authentication strings, which are locked for one statement where nothing else is
+/// held.
 class Transaction {
  public:
   virtual ~Transaction() = default;

@@ -68,11 +68,19 @@ void walk(pugi::xml_node root, const Found& found) {
   root.traverse(walker);
 }
 
+/// Whether a node is a password's element, or may have one that somebody has taken out: a comment, an instruction.
 bool is_secret(pugi::xml_node node) {
-  return std::find(std::begin(kSecrets), std::end(kSecrets), std::string_view(node.name())) != std::end(kSecrets);
+  if (node.type() == pugi::node_element) {
+    return std::find(std::begin(kSecrets), std::end(kSecrets), std::string_view(node.name())) != std::end(kSecrets);
+  }
+  if (node.type() != pugi::node_comment && node.type() != pugi::node_pi) return false;
+  const std::string_view text = node.value();
+  return std::any_of(std::begin(kSecrets), std::end(kSecrets),
+                     [&](std::string_view secret) { return text.find(secret) != std::string_view::npos; });
 }
 
-/// Inner ones first, so that each is still there when its turn comes.
+/// Of the whole document: comments stand beside its element too. Inner ones first, so that each is still there when its
+/// turn comes.
 std::vector<pugi::xml_node> secrets_of(pugi::xml_node root) {
   std::vector<pugi::xml_node> secrets;
   walk(root, [&](pugi::xml_node node) {
@@ -176,7 +184,7 @@ void set_digest(pugi::xml_node device, const ConfigurationValues& values) {
 
 void set_secrets(pugi::xml_node device, const ConfigurationValues& values) {
   if (!values.secrets) {
-    for (pugi::xml_node secret : secrets_of(device)) secret.parent().remove_child(secret);
+    for (pugi::xml_node secret : secrets_of(device.root())) secret.parent().remove_child(secret);
     return;
   }
   if (values.ssh_user) set(device, "sshUserId", *values.ssh_user);
@@ -305,7 +313,13 @@ Status Configuration::apply(const ConfigurationValues& values) {
 }
 
 void Configuration::mask() {
-  for (const pugi::xml_node secret : secrets_of(document_->child(kDevice))) fill(secret, "***");
+  for (pugi::xml_node secret : secrets_of(*document_)) {
+    if (secret.type() == pugi::node_element) {
+      fill(secret, "***");
+    } else {
+      secret.set_value(" *** ");
+    }
+  }
 }
 
 Secret Configuration::text() const { return write(*document_, pugi::format_raw); }
@@ -322,6 +336,7 @@ Bytes Configuration::stub() const {
   }
   fill(root.append_child(kCertificateHash), device.child_value(kCertificateHash));
   fill(root.append_child(kEncrypted), "true");
+  for (pugi::xml_node secret : secrets_of(stub)) secret.parent().remove_child(secret);
   const Secret text = write(stub, pugi::format_indent);
   return {text.view().begin(), text.view().end()};
 }

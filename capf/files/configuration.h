@@ -34,7 +34,8 @@ struct ConfigurationValues {
   std::string certificate_hash{};
   std::vector<HardeningFlag> hardening{};
 
-  /// Whether passwords may stand in it. Where not, those of the site's file are taken out too.
+  /// Whether passwords may stand in it. Where not, those of the site's file are taken out too, and comments that name
+  /// such an element: somebody may have put it there.
   bool secrets = false;
   bool exclude_digest = false;  ///< the phone keeps the credentials that it has
   std::optional<DigestCredentials> digest{};

@@ -5,11 +5,6 @@
 #include "capf/service/configurations.h"
 
 namespace capf::rpc {
-namespace {
-
-constexpr std::string_view kService = "capf.v1.AdminService/";
-
-}  // namespace
 
 grpc::Status AdminService::ImportConfigurations(grpc::ServerContext* context,
                                                 const v1::ImportConfigurationsRequest* request,

@@ -8,7 +8,6 @@
 namespace capf::rpc {
 namespace {
 
-constexpr std::string_view kService = "capf.v1.AdminService/";
 constexpr std::size_t kPart = std::size_t{256} * 1024;
 
 /// @return false where the caller takes no more

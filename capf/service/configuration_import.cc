@@ -155,6 +155,7 @@ Status Configurations::import_in(Transaction& tx, const Actor& actor, std::vecto
   for (const LineObstacle& obstacle : obstacles)
     outcome.problems.push_back({places.at(obstacle.device), obstacle.error});
   if (!outcome.problems.empty()) return {};
+  CAPF_TRY(find_former_of_site(tx, parsed));  // locks them, which comes behind the lines
   for (const Parsed& file : parsed) {
     ++(file.unchanged ? outcome.unchanged : file.id != 0 ? outcome.changed : outcome.added);
   }
@@ -185,16 +186,20 @@ Status Configurations::find_phones(Transaction& tx, std::vector<Parsed>& parsed,
 Status Configurations::find_former(Transaction& tx, std::vector<Parsed>& parsed) const {
   std::map<std::int64_t, std::size_t> places;
   for (std::size_t i = 0; i < parsed.size(); ++i) {
-    if (parsed[i].device) {
-      places.emplace(parsed[i].phone_id, i);
-      continue;
-    }
-    CAPF_LET(auto former, tx.configurations().lock_of_site(parsed[i].kind));
-    if (former) CAPF_TRY(take(parsed[i], {former->id, 0, *std::move(former->source)}));
+    if (parsed[i].device) places.emplace(parsed[i].phone_id, i);
   }
   CAPF_LET(std::vector<EncryptedConfiguration> on_record, tx.configurations().of_phones(ids_of_phones(places)));
   for (EncryptedConfiguration& former : on_record) {
     CAPF_TRY(take(parsed[places.at(former.phone_id)], std::move(former)));
+  }
+  return {};
+}
+
+Status Configurations::find_former_of_site(Transaction& tx, std::vector<Parsed>& parsed) const {
+  for (Parsed& file : parsed) {
+    if (file.device) continue;
+    CAPF_LET(auto former, tx.configurations().lock_of_site(file.kind));
+    if (former) CAPF_TRY(take(file, {former->id, 0, *std::move(former->source)}));
   }
   return {};
 }

@@ -73,7 +73,7 @@ std::string generation_of(const ConfigurationFacts& facts, const EffectiveSettin
 }
 
 /// Chooses the key that the file is encrypted for: the confirmed LSC's, unless it is revoked or on hold, else the
-/// MIC's.
+/// MIC's, unless that is blocked: somebody else may have its key.
 void choose_key(const ConfigurationFacts& facts, ConfigurationPlan& plan) {
   const bool has_lsc = facts.mode.lsc == LscStatus::kValid || facts.mode.lsc == LscStatus::kExpired;
   const Bytes& der = has_lsc ? facts.lsc : facts.mic;
@@ -121,7 +121,7 @@ void choose_digest(const ConfigurationFacts& facts, const EffectiveSettings& set
 }  // namespace
 
 ConfigurationPlan plan_configuration(const ConfigurationFacts& facts, const SitePolicy& policy,
-                                     const PhoneServers& servers, const PhoneKey* signer) {
+                                     const PhoneServers& servers, const PhoneKey* signer, SecretsInClear clear) {
   const EffectiveSettings settings = effective_settings(policy, facts.profile, facts.own);
   ConfigurationPlan plan;
   plan.mode = effective_mode(facts.mode);
@@ -136,7 +136,8 @@ ConfigurationPlan plan_configuration(const ConfigurationFacts& facts, const Site
   plan.values.transport = settings.transport();
   plan.values.tvs = servers.tvs;
   plan.values.hardening = hardening_flags(settings);
-  plan.values.secrets = !facts.mode.blocked && (plan.certificate || settings.allow_secrets_in_clear());
+  const bool in_clear = clear == SecretsInClear::kAsProfile && settings.allow_secrets_in_clear();
+  plan.values.secrets = !facts.mode.blocked && (plan.certificate || in_clear);
   if (facts.mode.blocked) {
     plan.warnings.emplace_back("the phone is blocked: its file has no passwords, and does not send it to CAPF");
   }
@@ -146,9 +147,9 @@ ConfigurationPlan plan_configuration(const ConfigurationFacts& facts, const Site
   return plan;
 }
 
-std::string generation_of(const ConfigurationSource& source, const PhoneKey* signer) {
+std::string generation_of(const ConfigurationSource& source) {
   Fingerprint print;
-  add_source(source, signer, print);
+  add_source(source, nullptr, print);
   return print.hex();
 }
 

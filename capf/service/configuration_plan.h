@@ -15,9 +15,14 @@ namespace capf::service {
 
 /// The servers of this site that phones' files name.
 struct PhoneServers {
-  CapfHost capf;                                  ///< where the profile names no other
-  std::optional<std::vector<CapfHost>> tvs{};     ///< none: those of the site's own files stay
-  files::Digest digest = files::Digest::kSha512;  ///< of files for no phone in particular
+  CapfHost capf;                               ///< where the profile names no other
+  std::optional<std::vector<CapfHost>> tvs{};  ///< none: those of the site's own files stay
+};
+
+/// Who may let passwords stand in a file that is not encrypted.
+enum class SecretsInClear : std::uint8_t {
+  kAsProfile,
+  kNever,  ///< in files that leave this server by another way than a phone's own fetch
 };
 
 /// A phone's file as it will be, decided without its source and without a secret.
@@ -38,11 +43,13 @@ struct ConfigurationPlan {
 /// Pure. The generation is a hash of all that the file follows from: equal ones mean that a phone which has the one
 /// need not fetch the other. It is computed at each fetch, so that a change of a profile writes no phone.
 /// @param signer null where this server signs no files
+/// @param clear whether passwords may be in a file that is not encrypted, where the profile allows it
 ConfigurationPlan plan_configuration(const ConfigurationFacts& facts, const SitePolicy& policy,
-                                     const PhoneServers& servers, const PhoneKey* signer);
+                                     const PhoneServers& servers, const PhoneKey* signer,
+                                     SecretsInClear clear = SecretsInClear::kAsProfile);
 
-/// Of the site's file for phones that are not known.
-std::string generation_of(const ConfigurationSource& source, const PhoneKey* signer);
+/// Of the site's file for phones that are not known, which is never signed.
+std::string generation_of(const ConfigurationSource& source);
 
 /// The file of a phone for which the site has none.
 extern const std::string_view kConfigurationTemplate;

@@ -11,15 +11,6 @@ namespace {
 
 using files::Form;
 
-std::string file_name(const std::string& stem, Form form) {
-  switch (form) {
-    case Form::kPlain: return stem + ".cnf.xml";
-    case Form::kSigned: return stem + ".cnf.xml.sgn";
-    case Form::kEncrypted: return stem + ".cnf.xml.enc.sgn";
-  }
-  CAPF_INVARIANT(false);
-}
-
 /// Whether there is such a file: an encrypted one only where it can be, and no signed one without a signer.
 bool exists(const ConfigurationPlan& plan, Form form, const PhoneKey* signer) {
   return form == Form::kPlain || (signer != nullptr && (form == Form::kSigned || plan.certificate));
@@ -39,45 +30,47 @@ std::string masked(files::Configuration& configuration) {
 
 }  // namespace
 
-std::string configuration_name(const DeviceName& device, Form form) { return file_name(device.text(), form); }
+std::string configuration_name(const DeviceName& device, Form form) {
+  const std::string name = device.text() + ".cnf.xml";
+  switch (form) {
+    case Form::kPlain: return name;
+    case Form::kSigned: return name + ".sgn";
+    case Form::kEncrypted: return name + ".enc.sgn";
+  }
+  CAPF_INVARIANT(false);
+}
 
 Result<std::optional<PhoneFile>> Configurations::open(const files::FileRequest& request) {
-  if (request.wanted == files::Wanted::kDefault) return open_default(request.form);
+  if (request.wanted == files::Wanted::kDefault) return open_default();
   if (request.wanted != files::Wanted::kConfiguration || !request.device) return std::nullopt;
   return open_of(*request.device, request.form);
 }
 
 Result<std::optional<std::string>> Configurations::generation(const files::FileRequest& request) {
-  const auto signer = keys_.file_signer();
   if (request.wanted == files::Wanted::kDefault) {
-    CAPF_LET(const auto file, open_default(request.form));
+    CAPF_LET(const auto file, open_default());
     return file ? std::optional(file->generation) : std::nullopt;
   }
   if (request.wanted != files::Wanted::kConfiguration || !request.device) return std::nullopt;
   CAPF_LET(const auto facts, look(*request.device, ConfigurationStore::kNoSource));
   if (!facts) return std::nullopt;
-  ConfigurationPlan plan = plan_configuration(*facts, policy_, servers_, signer.get());
+  const auto signer = keys_.file_signer();
+  ConfigurationPlan plan = plan_of(*facts, signer.get());
   if (!exists(plan, request.form, signer.get())) return std::nullopt;
   return std::move(plan.generation);
 }
 
-Result<std::optional<PhoneFile>> Configurations::open_default(Form form) {
-  const auto signer = keys_.file_signer();
-  if (form == Form::kEncrypted || (form == Form::kSigned && !signer)) return std::nullopt;
+Result<std::optional<PhoneFile>> Configurations::open_default() {
   CAPF_LET(const auto source, in_look(database_, [](Transaction& tx) {
              return tx.configurations().of_site(ConfigurationKind::kDefault);
            }));
   if (!source) return std::nullopt;
-  const std::string name = file_name("XMLDefault", form);
-  const std::string generation = generation_of(*source, signer.get());
+  const std::string name = "XMLDefault.cnf.xml";
+  const std::string generation = generation_of(*source);
   const auto known = made_.find(name);
   if (known && known->file.generation == generation) return known->file;
   CAPF_LET(const Secret text, decrypt(*source));
-  Bytes octets = octets_of(text);
-  if (form == Form::kSigned) {
-    CAPF_LET(octets, sign(name, servers_.digest, octets, *signer));
-  }
-  PhoneFile file = file_of(std::move(octets), generation);
+  PhoneFile file = file_of(octets_of(text), generation);
   made_.put(name, {file, {source->id, source->revision}});
   return file;
 }
@@ -88,18 +81,22 @@ Result<std::optional<PhoneFile>> Configurations::open_of(const DeviceName& devic
   CAPF_LET(auto facts, look(device, known ? known->source : std::pair<std::int64_t, std::int64_t>()));
   if (!facts) return std::nullopt;
   const auto signer = keys_.file_signer();
-  ConfigurationPlan plan = plan_configuration(*facts, policy_, servers_, signer.get());
+  ConfigurationPlan plan = plan_of(*facts, signer.get());
   if (known && known->file.generation == plan.generation) return known->file;
   if (facts->source.id != 0 && !facts->source.source) {
     CAPF_LET(facts, look(device, {}));
     if (!facts) return std::nullopt;
-    plan = plan_configuration(*facts, policy_, servers_, signer.get());
+    plan = plan_of(*facts, signer.get());
   }
   if (!exists(plan, form, signer.get())) return std::nullopt;
   CAPF_LET(Bytes octets, make(*facts, plan, form, signer.get()));
   PhoneFile file = file_of(std::move(octets), plan.generation);
   made_.put(name, {file, {facts->source.id, facts->source.revision}});
   return file;
+}
+
+ConfigurationPlan Configurations::plan_of(const ConfigurationFacts& facts, const PhoneKey* signer) const {
+  return plan_configuration(facts, policy_, servers_, signer, clear_);
 }
 
 Result<std::optional<ConfigurationFacts>> Configurations::look(const DeviceName& device,
@@ -158,7 +155,7 @@ Result<Bytes> Configurations::sign(const std::string& name, files::Digest digest
 Result<ConfigurationView> Configurations::show(const DeviceName& device) {
   CAPF_LET(ConfigurationFacts facts, facts_of(device));
   const auto signer = keys_.file_signer();
-  ConfigurationView view{.plan = plan_configuration(facts, policy_, servers_, signer.get())};
+  ConfigurationView view{.plan = plan_of(facts, signer.get())};
   CAPF_LET(files::Configuration before, source_of(facts));
   CAPF_LET(files::Configuration after, source_of(facts));
   files::ConfigurationValues values = view.plan.values;
@@ -175,7 +172,7 @@ Result<ConfigurationView> Configurations::show(const DeviceName& device) {
 Result<ConfigurationView> Configurations::check(const DeviceName& device) {
   CAPF_LET(ConfigurationFacts facts, facts_of(device));
   const auto signer = keys_.file_signer();
-  ConfigurationView view{.plan = plan_configuration(facts, policy_, servers_, signer.get())};
+  ConfigurationView view{.plan = plan_of(facts, signer.get())};
   const auto made = make(facts, view.plan, view.plan.certificate ? Form::kEncrypted : Form::kPlain, signer.get());
   if (!made) view.fault = made.error().message;
   facts.source.source.reset();
@@ -187,14 +184,12 @@ Result<Bytes> Configurations::make_export(const DeviceName& device, Form form) {
   CAPF_LET(const ConfigurationFacts facts, facts_of(device));
   const auto signer = keys_.file_signer();
   if (form != Form::kPlain && !signer) return fail(Reason::kNoFileSigner);
-  ConfigurationPlan plan = plan_configuration(facts, policy_, servers_, signer.get());
+  const ConfigurationPlan plan = plan_configuration(facts, policy_, servers_, signer.get(), SecretsInClear::kNever);
   if (form == Form::kEncrypted && !plan.certificate) {
     return fail(Reason::kNoCertificate, "the file of " + device.text() +
                                             " is not encrypted: encrypted_config is off, or no RSA certificate of the "
                                             "phone is known");
   }
-  plan.values.secrets = plan.values.secrets && plan.certificate.has_value();
-  plan.has_password = plan.has_password && plan.values.secrets;
   return make(facts, plan, form, signer.get());
 }
 

@@ -63,9 +63,10 @@ struct ConfigurationView {
 class Configurations final : public PhoneFileSource {
  public:
   /// @param random for any thread
+  /// @param clear kNever for files that are exported
   Configurations(Database& database, const ca::Vault& vault, const PhoneKeys& keys, const SitePolicy& policy,
                  Botan::RandomNumberGenerator& random, const Clock& clock, PhoneServers servers,
-                 const MadeFiles::Limits& limits = {})
+                 const MadeFiles::Limits& limits = {}, SecretsInClear clear = SecretsInClear::kAsProfile)
       : database_(database),
         vault_(vault),
         keys_(keys),
@@ -73,6 +74,7 @@ class Configurations final : public PhoneFileSource {
         random_(random),
         clock_(clock),
         servers_(std::move(servers)),
+        clear_(clear),
         made_(limits) {}
 
   /// One look at the database, or two where the file is not the one in memory any more. Errors: those of the database,
@@ -98,10 +100,11 @@ class Configurations final : public PhoneFileSource {
 
  private:
   struct Parsed;
-  Result<std::optional<PhoneFile>> open_default(files::Form form);
+  Result<std::optional<PhoneFile>> open_default();
   Result<std::optional<PhoneFile>> open_of(const DeviceName& device, files::Form form);
   Result<std::optional<ConfigurationFacts>> look(const DeviceName& device, std::pair<std::int64_t, std::int64_t> known);
   Result<ConfigurationFacts> facts_of(const DeviceName& device);
+  ConfigurationPlan plan_of(const ConfigurationFacts& facts, const PhoneKey* signer) const;
   Result<Secret> decrypt(const ConfigurationSource& source) const;
   Result<files::Configuration> source_of(const ConfigurationFacts& facts) const;
   Result<files::ConfigurationValues> values_of(const ConfigurationFacts& facts, const ConfigurationPlan& plan) const;
@@ -113,6 +116,7 @@ class Configurations final : public PhoneFileSource {
   Status import_in(Transaction& tx, const Actor& actor, std::vector<Parsed> parsed, ConfigurationImport& outcome);
   Status find_phones(Transaction& tx, std::vector<Parsed>& parsed, ConfigurationImport& outcome) const;
   Status find_former(Transaction& tx, std::vector<Parsed>& parsed) const;
+  Status find_former_of_site(Transaction& tx, std::vector<Parsed>& parsed) const;
   Status take(Parsed& file, EncryptedConfiguration former) const;
   Status put(Transaction& tx, const Actor& actor, std::vector<Parsed>& parsed) const;
 
@@ -123,6 +127,7 @@ class Configurations final : public PhoneFileSource {
   Botan::RandomNumberGenerator& random_;
   const Clock& clock_;
   const PhoneServers servers_;
+  const SecretsInClear clear_;
   MadeFiles made_;
 };
 

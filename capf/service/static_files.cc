@@ -33,11 +33,13 @@ Result<std::optional<StaticFiles::Found>> StaticFiles::find(const files::FileReq
   Found found{request.path, *std::move(file), size, std::to_string(size) + '-' + std::to_string(changed_at), key};
   if (is_signed) {
     found.name += ".sgn";
-    found.generation += '-' + to_hex(BytesView(sha256(key->certificate)).first(4));
+    found.generation += '-' + to_hex(BytesView(sha256(key->certificate)).first(4)) + '-' +
+                        std::to_string(static_cast<int>(settings_.digest));
   }
-  if (found.needed() <= settings_.memory) return found;
+  if (found.needed() <= room_for(found.needed())) return found;
   if (complaints_.admit(std::chrono::steady_clock::now())) {
-    log_warning("files.too_large", {{"name", found.name}, {"words", "larger than files.memory_mib: it is not served"}});
+    log_warning("files.too_large",
+                {{"name", found.name}, {"words", "larger than seven eighths of files.memory_mib: it is not served"}});
   }
   return std::nullopt;
 }
@@ -72,9 +74,13 @@ Result<std::optional<PhoneFile>> StaticFiles::open(const files::FileRequest& req
   return PhoneFile{made, found->generation};
 }
 
+std::size_t StaticFiles::room_for(std::size_t size) const {
+  return size > settings_.memory / 64 ? settings_.memory - settings_.memory / 8 : settings_.memory;
+}
+
 /// Forgets the files that were used least lately, and that nobody is sending.
 bool StaticFiles::make_room(std::size_t size) {
-  while (held_ + size > settings_.memory) {
+  while (held_ + size > room_for(size)) {
     auto oldest = kept_.end();
     for (auto each = kept_.begin(); each != kept_.end(); ++each) {
       const bool idle = each->second.octets.use_count() == 1;

@@ -36,10 +36,10 @@ class StaticFiles final : public PhoneFileSource {
   StaticFiles(Settings settings, Signer signer, Botan::RandomNumberGenerator& random, const Clock& clock)
       : settings_(std::move(settings)), signer_(std::move(signer)), random_(random), clock_(clock) {}
 
-  /// A file that is larger than the memory is not served, and logged. Errors: OVERLOADED where files that are being
-  /// sent fill the memory.
+  /// A file that is larger than seven eighths of the memory is not served, and logged. Errors: OVERLOADED where files
+  /// that are being sent fill the memory.
   Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override;
-  /// By size, time and signer: without reading the file.
+  /// By size, time, signer and digest: without reading the file.
   Result<std::optional<std::string>> generation(const files::FileRequest& request) override;
   /// The names that open() has a file for, in order, without ".sgn": at most kMostNames.
   Result<std::vector<std::string>> names() const;
@@ -68,6 +68,9 @@ class StaticFiles final : public PhoneFileSource {
   };
 
   Result<std::optional<Found>> find(const files::FileRequest& request);
+  /// Octets that all files may fill when one of this size comes: the last eighth is for small ones, as rings, which
+  /// somebody who takes firmware slowly shall not keep out.
+  std::size_t room_for(std::size_t size) const;
   bool make_room(std::size_t size);
   Result<Bytes> signed_with(const PhoneKey& key, const std::string& name, BytesView content) const;
 

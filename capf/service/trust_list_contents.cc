@@ -61,11 +61,11 @@ class Writer {
   /// One record for each, however many certificates lead to it.
   void add(const Bytes& der, TrustRole role, const Candidate& candidate) {
     const auto same = [&](const files::Listed& listed) {
-      return listed.certificate == der && listed.roles.front() == list_role(role) && listed.dns == candidate.dns &&
+      return listed.certificate == der && listed.roles.front() == role && listed.dns == candidate.dns &&
              listed.address == candidate.address;
     };
     if (std::any_of(contents_.listed.begin(), contents_.listed.end(), same)) return;
-    contents_.listed.push_back({der, {list_role(role)}, candidate.dns, candidate.address});
+    contents_.listed.push_back({der, {role}, candidate.dns, candidate.address});
   }
 
   const TrustListKind kind_;
@@ -74,13 +74,15 @@ class Writer {
 };
 
 /// The other SAST: phones take two.
-std::optional<Bytes> second_signer(const ListInputs& inputs) {
+Result<std::optional<Bytes>> second_signer(const ListInputs& inputs, TimePoint now) {
   if (inputs.next_signer) {
     const OwnCertificate* next = find_own(inputs.own, *inputs.next_signer);
     return next == nullptr ? std::nullopt : std::optional(next->der);
   }
   for (const OwnCertificate& own : inputs.own) {
-    if (own.name == kRecoverySigner && sha256(own.der) != inputs.signer) return own.der;
+    if (own.name != kRecoverySigner || sha256(own.der) == inputs.signer) continue;
+    CAPF_LET(const files::Certificate certificate, files::Certificate::read(own.der));
+    if (certificate.not_after() > now) return own.der;
   }
   return std::nullopt;
 }
@@ -103,7 +105,8 @@ bool has_role(const TrustRoles& roles, TrustRole role) {
 Result<ListContents> contents_of(TrustListKind kind, const ListInputs& inputs, TimePoint now) {
   Writer writer(kind, inputs);
   if (const OwnCertificate* signer = find_own(inputs.own, inputs.signer)) writer.add_signer(signer->der);
-  if (const auto second = second_signer(inputs)) writer.add_signer(*second);
+  CAPF_LET(const auto second, second_signer(inputs, now));
+  if (second) writer.add_signer(*second);
   for (const OwnCertificate& own : inputs.own) {
     CAPF_LET(const files::Certificate certificate, files::Certificate::read(own.der));
     if (!own.in_use && certificate.not_after() <= now) {

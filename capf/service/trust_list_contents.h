@@ -14,10 +14,6 @@
 
 namespace capf::service {
 
-/// The role as `files` has it. Both have the codes of the lists.
-using ListRole = decltype(files::Listed::roles)::value_type;
-inline ListRole list_role(TrustRole role) { return static_cast<ListRole>(static_cast<int>(role)); }
-inline TrustRole trust_role(ListRole role) { return trust_role_of(static_cast<int>(role)).value(); }
 inline files::ListKind list_kind(TrustListKind kind) {
   return kind == TrustListKind::kItl ? files::ListKind::kItl : files::ListKind::kCtl;
 }
@@ -42,7 +38,8 @@ struct ListContents {
 };
 
 /// Certificates that have ended or are blocked are left out, but for own ones in use. The second signer is the next one
-/// while the signer is replaced, else the recovery signer. Errors: INVALID_CERTIFICATE.
+/// while the signer is replaced, else the recovery signer, unless it has ended: it must not keep all lists back.
+/// Errors: INVALID_CERTIFICATE.
 Result<ListContents> contents_of(TrustListKind kind, const ListInputs& inputs, TimePoint now);
 
 /// Whether a list says just that.

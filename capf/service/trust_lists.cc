@@ -64,7 +64,39 @@ ListReach reach_of(TrustListKind kind, std::int64_t generation, const std::vecto
 bool lists(const files::TrustList& list, std::initializer_list<TrustRole> roles, bool rsa = false) {
   return std::any_of(list.records.begin(), list.records.end(), [&](const files::Record& record) {
     if (!record.certificate || (rsa && record.certificate->key_type() != ca::KeyType::kRsa)) return false;
-    return std::find(roles.begin(), roles.end(), trust_role(record.role)) != roles.end();
+    return std::find(roles.begin(), roles.end(), record.role) != roles.end();
+  });
+}
+
+bool lists(const ListContents& contents, std::initializer_list<TrustRole> roles, bool rsa = false) {
+  return std::any_of(contents.listed.begin(), contents.listed.end(), [&](const files::Listed& listed) {
+    if (listed.certificate.empty()) return false;
+    if (std::find(roles.begin(), roles.end(), listed.roles.front()) == roles.end()) return false;
+    const auto certificate = files::Certificate::read(listed.certificate);
+    return certificate && (!rsa || certificate->key_type() == ca::KeyType::kRsa);
+  });
+}
+
+/// Refuses a list that takes away all that signs files, or TVS: phones would take no configuration any more. It happens
+/// where a server that lacks some of the site's files comes to the lease.
+Status check_services(const files::TrustList& present, const ListContents& next) {
+  const auto lost = [](const std::string& what) {
+    return fail(Reason::kTrustListUnfit,
+                "the next list would have no certificate " + what +
+                    ", and the present one has: copy the files of certificates/ and keys/ that this server lacks from "
+                    "another one; 'trust-list build --force-new-trust' publishes it all the same");
+  };
+  const auto signers = {TrustRole::kTftp, TrustRole::kCcmTftp};
+  if (lists(present, signers, true) && !lists(next, signers, true)) return lost("that signs files");
+  if (lists(present, {TrustRole::kTvs}) && !lists(next, {TrustRole::kTvs})) return lost("of TVS");
+  return {};
+}
+
+/// Whether a phone that has this list takes any unsigned file: servers of files without a certificate.
+bool lets_go(const files::TrustList& list) {
+  return std::any_of(list.records.begin(), list.records.end(), [](const files::Record& record) {
+    const bool serves = record.role == TrustRole::kTftp || record.role == TrustRole::kCcmTftp;
+    return serves && !record.certificate;
   });
 }
 
@@ -72,7 +104,7 @@ bool lists(const files::TrustList& list, std::initializer_list<TrustRole> roles,
 std::vector<Sha256> signers_in(const files::TrustList& list) {
   std::vector<Sha256> signers;
   for (const files::Record& record : list.records) {
-    if (trust_role(record.role) == TrustRole::kSast) signers.push_back(sha256(record.certificate->der()));
+    if (record.role == TrustRole::kSast) signers.push_back(sha256(record.certificate->der()));
   }
   return signers;
 }
@@ -248,6 +280,7 @@ Result<std::optional<TrustLists::Draft>> TrustLists::draft(const Sight& sight, c
   if (present != sight.present.end()) {
     CAPF_LET(const files::TrustList list, parsed(present->second));
     if (says(list, draft.contents)) return std::nullopt;
+    if (!plan.force && !plan.state.released) CAPF_TRY(check_services(list, draft.contents));
     next.generation = present->second.generation + 1;
     next.made_at = std::max(next.made_at, list.header.made_at);  // a clock may have been ahead
   }
@@ -284,6 +317,7 @@ Status TrustLists::write(Transaction& tx, const Actor& actor, const Sight& sight
 }
 
 Result<BuildAnswer> TrustLists::publish(const Actor& actor, const Sight& sight, const Plan& plan, bool dry_run) {
+  if (!dry_run) CAPF_TRY(high_water_.check());
   BuildAnswer answer;
   std::vector<Draft> drafts;
   for (const TrustListKind kind : kTrustListKinds) {
@@ -310,7 +344,8 @@ Result<std::optional<BuildAnswer>> TrustLists::keep() {
     return answer;
   }();
   const std::lock_guard lock(mutex_);
-  fault_ = kept ? std::nullopt : std::optional(kept.error());
+  // A database that is behind is no fault of the lists, and is reported for the whole server.
+  fault_ = kept || kept.error().reason == Reason::kDatabaseBehind ? std::nullopt : std::optional(kept.error());
   return kept;
 }
 
@@ -435,6 +470,10 @@ Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& devic
     ServedList served{.generation = generation};
     CAPF_LET(served.newest, tx.trust_lists().newest(kind));
     CAPF_LET(const files::TrustList its, parsed(*list));
+    if (kind == TrustListKind::kItl && generation != served.newest && lets_go(its)) {
+      return fail(Reason::kInvalidRequest,
+                  "with this list the phone would take files of anybody: 'capfctl trust-list release' lets phones go");
+    }
     const std::vector<Sha256> signers = signers_in(its);
     for (Page page{.after = generation, .limit = kPage};;) {
       CAPF_LET(const auto later, tx.trust_lists().list(kind, page));
@@ -558,7 +597,7 @@ Result<ListView> TrustLists::view_of(Transaction& tx, const Sight& sight, const 
   CAPF_LET(const files::TrustList list, parsed(present));
   for (const files::Record& record : list.records) {
     ListRecord& shown = view.records.emplace_back();
-    shown.role = trust_role(record.role);
+    shown.role = record.role;
     shown.dns = record.dns;
     shown.address = address_of(record.address);
     shown.reach = view.reach;

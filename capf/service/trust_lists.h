@@ -16,6 +16,7 @@
 #include "capf/domain/policy.h"
 #include "capf/domain/summary_store.h"
 #include "capf/domain/trust_list_store.h"
+#include "capf/service/highwater.h"
 #include "capf/service/phone_file.h"
 #include "capf/service/phone_keys.h"
 #include "capf/service/trust_list_contents.h"
@@ -89,8 +90,8 @@ struct ServedList {
 };
 
 /// Whether so many phones have fetched the lists with this certificate that it may be used: of the site's own
-/// certificates, for `capfd … activate`, and of others. Good where no phone has a list. Errors: TRUST_LIST_UNFIT where it
-/// is in no list, and TRUST_LIST_NOT_FETCHED; `force` passes over both.
+/// certificates, for `capfd … activate`, and of others. Good where no phone has a list. Errors: TRUST_LIST_UNFIT where
+/// it is in no list, and TRUST_LIST_NOT_FETCHED; `force` passes over both.
 Result<Activation> check_activation(Transaction& tx, const SitePolicy& policy, const Sha256& certificate, bool force);
 /// "38 of 40 phones (95 %) have fetched itl 7 or a later one"
 std::string words_of(const ListReach& reach);
@@ -100,9 +101,9 @@ std::string words_of(const ListReach& reach);
 class TrustLists final : public PhoneFileSource {
  public:
   /// All of it outlives this.
-  TrustLists(Database& database, const PhoneKeys& keys, const SitePolicy& policy, Botan::RandomNumberGenerator& random,
-             const Clock& clock)
-      : database_(database), keys_(keys), policy_(policy), random_(random), clock_(clock) {}
+  TrustLists(Database& database, const PhoneKeys& keys, const SitePolicy& policy, const HighWater& high_water,
+             Botan::RandomNumberGenerator& random, const Clock& clock)
+      : database_(database), keys_(keys), policy_(policy), high_water_(high_water), random_(random), clock_(clock) {}
 
   /// Answers trust lists alone. The generation of the file is the list's number, "5", and "05" of the same list under
   /// SHA-1, so that a phone whose digest becomes another one fetches it again.
@@ -110,20 +111,21 @@ class TrustLists final : public PhoneFileSource {
 
   /// Publishes lists where they are not any more what is on record. For the server that has the lease of maintenance.
   /// @return nothing where this site has no list signer. Errors: LIST_SIGNER_ABSENT, those of
-  /// files::check_publication(), CLOCK_SKEW, CHANGED_MEANWHILE where another server has published.
+  /// files::check_publication(), CLOCK_SKEW, CHANGED_MEANWHILE where another server has published; DATABASE_BEHIND,
+  /// because the database may have forgotten that a certificate was removed.
   Result<std::optional<BuildAnswer>> keep();
 
   // Administrators' use cases. Errors besides: as of keep().
 
   /// The same at once, and ends a release. @param force publishes a list that phones cannot follow, signed by the list
-  /// signer of this server.
+  /// signer of this server, or one that has lost all file signers or TVS.
   Result<BuildAnswer> build(const Actor& actor, bool dry_run, bool force);
   Result<ListsView> show();
   Result<std::vector<ListGeneration>> list(TrustListKind kind, const Page& page);
   /// @param generation absent: the newest. Errors: UNKNOWN_TRUST_LIST.
   Result<PublishedList> find(TrustListKind kind, std::optional<std::int64_t> generation, ListDigest digest);
   /// Gives a phone this list from its next fetch on, until it is given the newest. Errors: UNKNOWN_DEVICE,
-  /// UNKNOWN_TRUST_LIST.
+  /// UNKNOWN_TRUST_LIST; INVALID_REQUEST for a list of an earlier release, which takes another role to be published.
   Result<ServedList> serve(const Actor& actor, const DeviceName& device, TrustListKind kind, std::int64_t generation);
   /// Publishes an ITL with which phones take any file and any next list.
   Result<BuildAnswer> release(const Actor& actor);
@@ -170,6 +172,7 @@ class TrustLists final : public PhoneFileSource {
   Database& database_;
   const PhoneKeys& keys_;
   const SitePolicy& policy_;
+  const HighWater& high_water_;
   Botan::RandomNumberGenerator& random_;
   const Clock& clock_;
   std::mutex mutex_;  ///< of what follows

@@ -21,7 +21,7 @@ struct Vouched {
   bool withdrawn = false;
 };
 
-/// The most certificates of one serial number that are looked at.
+/// The most certificates of one serial number that are looked at on record.
 inline constexpr std::size_t kMostOfOneSerial = 16;
 
 /// Where the certificates of the site come from. May block; called from several threads; does not throw.
@@ -30,7 +30,8 @@ class CertificateSource {
   virtual ~CertificateSource() = default;
   /// @param sha256 of the DER
   virtual Result<std::optional<Vouched>> find_by_digest(const Sha256& sha256) = 0;
-  /// At most kMostOfOneSerial, of any issuer. @param serial big-endian, without leading zeros
+  /// Those of any issuer: of others on record, at most kMostOfOneSerial. @param serial big-endian, without leading
+  /// zeros
   virtual Result<std::vector<Vouched>> find_by_serial(BytesView serial) = 0;
 };
 

@@ -95,6 +95,11 @@ std::optional<Request> request_of(const Parser::value_type& message, const Addre
   return request;
 }
 
+bool Sending::is_over(const ServerSettings& settings, std::uint64_t sent, Moment now) const {
+  const auto took = now - begun_;
+  return took > settings.whole_answer || took > settings.timeout + std::chrono::seconds(sent / settings.slowest);
+}
+
 Message head_of(const Response& response, bool keep_alive) {
   Message message(static_cast<http::status>(response.status), 11);
   message.set(http::field::server, "capf");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +55,18 @@ std::optional<int> status_for(net::error_code error);
 std::optional<Request> request_of(const Parser::value_type& message, const Address& peer, Response& refusal);
 /// The answer's head, with the length of its body.
 Message head_of(const Response& response, bool keep_alive);
+
+/// The time that a large answer has had. Threads: one.
+class Sending {
+ public:
+  using Moment = std::chrono::steady_clock::time_point;
+  explicit Sending(Moment now) : begun_(now) {}
+  /// Whether the client takes it too slowly.
+  bool is_over(const ServerSettings& settings, std::uint64_t sent, Moment now) const;
+
+ private:
+  Moment begun_;
+};
 
 /// Serves requests over TLS on a socket whose executor is a strand.
 void serve_tls(net::tcp::socket socket, net::Connections::Place place, const Endpoint& peer, Shared& shared);

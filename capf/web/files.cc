@@ -78,11 +78,16 @@ Response response_of(const service::PhoneFile& file, const Request& request) {
 }  // namespace
 
 struct FileDesk::State {
+  /// Threads, and the requests that wait for them or are being answered.
+  struct Line {
+    Line(int threads, int waiting) : most(threads + waiting), pool(static_cast<std::size_t>(threads)) {}
+    const int most;
+    std::atomic<int> present{0};
+    net::asio::thread_pool pool;
+  };
+
   State(service::PhoneFiles& given, Metrics& counted, const Limits& limits)
-      : sources(given),
-        metrics(counted),
-        most(limits.threads + limits.waiting),
-        pool(static_cast<std::size_t>(limits.threads)) {}
+      : sources(given), metrics(counted), made(limits.threads, limits.waiting), statics(1, limits.waiting) {}
 
   void take(const Request& request, Channel channel, const Reply& reply) {
     if (request.method != "GET" && request.method != "HEAD") {
@@ -101,12 +106,13 @@ struct FileDesk::State {
 
   /// @return false where the request is not answered
   bool post(const Request& request, files::FileRequest wanted, const Reply& reply) {
+    Line& line = wanted.wanted == files::Wanted::kStatic ? statics : made;
     const std::lock_guard lock(mutex);
-    if (stopped || waiting >= most) return false;
-    ++waiting;
-    net::asio::post(pool, [this, request, wanted = std::move(wanted), reply] {
+    if (stopped || line.present >= line.most) return false;
+    ++line.present;
+    net::asio::post(line.pool, [this, &line, request, wanted = std::move(wanted), reply] {
       Response response = answer(request, wanted);
-      --waiting;
+      --line.present;
       reply(std::move(response));
     });
     return true;
@@ -118,7 +124,8 @@ struct FileDesk::State {
       const std::lock_guard lock(mutex);
       stopped = true;
     }
-    pool.join();
+    made.pool.join();
+    statics.pool.join();
   }
 
   Response answer(const Request& request, const files::FileRequest& wanted) {
@@ -148,12 +155,11 @@ struct FileDesk::State {
 
   service::PhoneFiles& sources;
   Metrics& metrics;
-  const int most;
-  std::atomic<int> waiting{0};  ///< and being answered
-  std::mutex mutex;             ///< for the next one, and that a request is posted before it is set
+  std::mutex mutex;  ///< for the next one, and that a request is posted before it is set
   bool stopped = false;
   LogLimit failures{1};  ///< a second
-  net::asio::thread_pool pool;
+  Line made;
+  Line statics;
 };
 
 FileDesk::FileDesk(service::PhoneFiles& files, Metrics& metrics, const Limits& limits)

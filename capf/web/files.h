@@ -11,12 +11,14 @@ namespace capf::web {
 
 /// Phones' files over HTTP: GET and HEAD of names as files::parse_file_name() takes them, exactly as they are sent,
 /// with ETag and If-None-Match. Any other name, a device that is not known and a file that there is not answer the
-/// same. Answers are made on threads of its own, because a file may have to be read from the database and signed.
+/// same. Answers are made on threads of its own, because a file may have to be read from the database and signed;
+/// static files on another one, because reading and signing a large one takes as long as many lists, and anybody can
+/// ask for it.
 class FileDesk {
  public:
   struct Limits {
-    int threads = 2;
-    int waiting = 20'000;  ///< requests; further ones are answered with 503
+    int threads = 2;       ///< for lists and configurations; static files have one
+    int waiting = 20'000;  ///< requests of each sort; further ones are answered with 503
   };
   /// Both outlive this.
   FileDesk(service::PhoneFiles& files, Metrics& metrics, const Limits& limits);

@@ -85,7 +85,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (response.source && !head) {
       source_ = std::move(response.source);
       sent_ = 0;
-      answer_until_ = std::chrono::steady_clock::now() + shared_.settings.whole_answer;
+      sending_ = Sending(std::chrono::steady_clock::now());
       serializer_.emplace(message_);
       http::async_write_header(stream_, *serializer_, [self = shared_from_this()](error_code error, std::size_t) {
         if (error) return self->close();
@@ -103,7 +103,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void write_piece() {
     piece_.resize(kPiece);
     const auto count = source_->read(sent_, piece_);
-    if (!count || std::chrono::steady_clock::now() > answer_until_) return close();
+    if (!count || sending_.is_over(shared_.settings, sent_, std::chrono::steady_clock::now())) return close();
     if (*count == 0) return sent_ == source_->size() ? finish() : close();
     sent_ += *count;
     stream_.expires_after(shared_.settings.timeout);
@@ -141,7 +141,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<const Source> source_;
   std::uint64_t sent_ = 0;
   Bytes piece_;
-  std::chrono::steady_clock::time_point answer_until_;
+  Sending sending_{Sending::Moment{}};
 };
 
 class RunningServer final : public Server {

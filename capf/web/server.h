@@ -73,7 +73,9 @@ struct ServerSettings {
   /// The time for a request to arrive, counted from the connection's start or the end of the answer before; and for an
   /// answer to leave, or each piece of a large one. Then the connection is closed.
   std::chrono::milliseconds timeout{20'000};
-  std::chrono::minutes whole_answer{30};         ///< the time for all of a large answer
+  std::chrono::minutes whole_answer{30};  ///< the time for all of a large answer
+  std::uint64_t slowest = 8192;  ///< octets a second of a large answer, after `timeout`: a connection that takes fewer
+                                 ///< would keep its place, which does not give way, for next to nothing
   std::shared_ptr<const net::TlsContext> tls{};  ///< absent: without TLS
   /// Is told of clients whose certificate ends the handshake; may be empty. Called from any of the threads; must not
   /// block.

@@ -107,7 +107,7 @@ class TlsConnection : public std::enable_shared_from_this<TlsConnection> {
       request->certificate = certificate_;
       response = co_await answer(*request);
     }
-    if (response.status == 200) stream_.trust();
+    if (certificate_ && response.status == 200) stream_.trust();  // where nobody shows one, everybody gets files
     if (!co_await write(std::move(response), keep_alive, head) || !keep_alive) co_return false;
     place_.lapse(std::chrono::steady_clock::now());
     co_return true;
@@ -156,11 +156,12 @@ class TlsConnection : public std::enable_shared_from_this<TlsConnection> {
     const std::string octets = text.str();
     if (!co_await send(as_bytes(octets))) co_return false;
     if (!response.source || head) co_return true;
-    const Moment deadline = std::chrono::steady_clock::now() + shared_.settings.whole_answer;
+    const Sending sending(std::chrono::steady_clock::now());
     Bytes piece(kPiece);
     for (std::uint64_t sent = 0; sent < response.source->size();) {
       const auto count = response.source->read(sent, piece);
-      if (!count || *count == 0 || std::chrono::steady_clock::now() > deadline) co_return false;
+      if (!count || *count == 0) co_return false;
+      if (sending.is_over(shared_.settings, sent, std::chrono::steady_clock::now())) co_return false;
       if (!co_await send(BytesView(piece).first(*count))) co_return false;
       sent += *count;
     }

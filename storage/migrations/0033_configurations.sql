@@ -14,8 +14,8 @@ create table configurations (
   check (num_nonnulls(phone_id, site) = 1)
 );
 alter table configurations alter column source set storage external;
-create index configurations_generation on configurations (generation);
-grant select, insert, delete on configurations to capf_server;
+create index configurations_generation on configurations (generation, id);
+grant select, insert on configurations to capf_server;
 grant update (source, revision, imported_at, imported_by) on configurations to capf_server;
 grant usage on sequence configurations_id_seq to capf_server;
 

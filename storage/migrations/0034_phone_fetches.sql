@@ -8,6 +8,18 @@ create table phone_fetches (
   fetched_at timestamptz not null,
   address inet
 );
--- For counting the phones that are behind. It changes with a new list alone: other fetches leave it as it is.
-create index phone_fetches_itl on phone_fetches (itl_generation);
+-- For counting phones by their lists. They change with a new list alone: other fetches leave them as they are.
+create index phone_fetches_itl on phone_fetches (itl_generation) where itl_generation is not null;
+create index phone_fetches_ctl on phone_fetches (ctl_generation) where ctl_generation is not null;
 grant select, insert, update on phone_fetches to capf_server;
+
+-- A phone that is gone is not behind any list, and one that is added under its name gets the newest.
+create function drop_phone_fetches() returns trigger language plpgsql security definer
+  set search_path = public, pg_temp as $$
+begin
+  delete from phone_fetches where phone_id = new.id;
+  delete from phone_trust_lists where phone_id = new.id;
+  return null;
+end $$;
+create trigger phones_removed_fetches after update of removed_at on phones for each row
+  when (old.removed_at is null and new.removed_at is not null) execute function drop_phone_fetches();

@@ -86,6 +86,11 @@ TEST_CASE("what phones fetched is written together, and the last of each kind is
   CHECK(second->fetched_at == now + std::chrono::seconds{3});
   CHECK(site.behind(5) == 1);
   CHECK(site.behind(4) == 0);
+  site.sql("insert into phone_trust_lists select id, 'itl', 1 from phones");
+  must(site.phones.remove(site.administrator, must(DeviceName::parse("SEP000000000001"))));
+  CHECK(site.behind(5) == 0);
+  CHECK(site.value("select count(*) from phone_fetches") == "0");
+  CHECK(site.value("select count(*) from phone_trust_lists") == "1");
 }
 
 TEST_CASE(

@@ -44,7 +44,7 @@ struct ListSite : Site {
   std::string roles(TrustListKind kind) {
     std::string text;
     for (const files::Record& record : read(kind).records) {
-      const std::string role(to_string(service::trust_role(record.role)));
+      const std::string role(to_string(record.role));
       text += (text.empty() ? "" : " ") + (record.certificate ? role : "(" + role + ")");
     }
     return text;
@@ -74,7 +74,7 @@ struct ListSite : Site {
 
   PhoneKeysInMemory keys;
   SystemClock clock;
-  service::TrustLists lists{database(), keys, policy, Botan::system_rng(), clock};
+  service::TrustLists lists{database(), keys, policy, high_water, Botan::system_rng(), clock};
   service::TrustedCertificates trusted{database()};
 };
 
@@ -134,6 +134,18 @@ TEST_CASE("a site without a list signer has no lists, and no file") {
   CHECK(must(site.lists.show()).lists.empty());
 }
 
+TEST_CASE("a server whose database is behind publishes no list, because it may have forgotten what was removed") {
+  ListSite site;
+  site.high_water.report(site.high_water.epoch(), "seals", "seal 7");
+  CHECK(refused(site.lists.keep()) == Reason::kDatabaseBehind);
+  CHECK(must(site.lists.warnings()).empty());
+  CHECK(refused(site.lists.build(site.administrator, false, true)) == Reason::kDatabaseBehind);
+  CHECK(must(site.lists.build(site.administrator, true, false)).lists.size() == 1);
+  CHECK(refused(site.lists.find(kItl, std::nullopt, ListDigest::kSha512)) == Reason::kUnknownTrustList);
+  site.high_water.begin_anew();
+  CHECK(site.keep() == "itl");
+}
+
 TEST_CASE("a mixed site has a CTL too, whose SIP servers have no certificate once the site is nonsecure again") {
   ListSite site;
   site.add("ccm", {TrustRole::kCcmTftp});
@@ -170,7 +182,7 @@ TEST_CASE("a phone gets the list under the digest that its model and its setting
 
 TEST_CASE("servers publish the same octets, and of two at once one") {
   ListSite site;
-  service::TrustLists other{site.database(), site.keys, site.policy, Botan::system_rng(), site.clock};
+  service::TrustLists other{site.database(), site.keys, site.policy, site.high_water, Botan::system_rng(), site.clock};
   site.keep();
   CHECK(must(other.keep())->lists.empty());
   CHECK(must(other.find(kItl, std::nullopt, ListDigest::kSha512)).octets == site.newest(kItl).octets);
@@ -191,8 +203,8 @@ TEST_CASE("the time in a list never goes back") {
   PublishedList list = site.newest(kItl);
   const auto key = site.keys.list_signer();
   const auto signer = must(files::Certificate::read(key->certificate));
-  std::vector<files::Listed> listed{{certificate("sast_a"), {service::list_role(TrustRole::kSast)}},
-                                    {certificate("capf"), {service::list_role(TrustRole::kCapf)}}};
+  std::vector<files::Listed> listed{{certificate("sast_a"), {TrustRole::kSast}},
+                                    {certificate("capf"), {TrustRole::kCapf}}};
   list.octets = must(files::build_trust_list({.kind = files::ListKind::kItl, .made_at = ahead}, listed,
                                              {signer, *key->key, Botan::system_rng()}));
   list.generation = 2;
@@ -339,6 +351,45 @@ TEST_CASE("phones are let go with a list whose TFTP and TVS entries are empty, u
   must(site.lists.build(site.administrator, false, false));
   CHECK(site.roles(kItl) == "sast sast tftp tftp tvs capf");
   CHECK_FALSE(must(site.lists.show()).state.released);
+  // Nobody opens a single phone by way of the list that let all go.
+  const DeviceName phone = site.add_phones(1).front();
+  CHECK(refused(site.lists.serve(site.administrator, phone, kItl, 2)) == Reason::kInvalidRequest);
+  CHECK(must(site.lists.serve(site.administrator, phone, kItl, 1)).next == 3);
+}
+
+TEST_CASE("a server that lacks the file signer or TVS takes them out of no list, unless it is told to") {
+  for (const char* name : {"file-signer", "tvs"}) {
+    CAPTURE(name);
+    ListSite site;
+    site.keep();
+    std::erase_if(site.keys.own, [&](const auto& own) { return own.name == name; });
+    CHECK(refused(site.lists.keep()) == Reason::kTrustListUnfit);
+    CHECK(refused(site.lists.build(site.administrator, false, false)) == Reason::kTrustListUnfit);
+    CHECK(site.newest(kItl).generation == 1);
+    CHECK_THAT(must(site.lists.warnings()).at(0), Catch::Contains("that this server lacks"));
+    must(site.lists.build(site.administrator, false, true));
+    CHECK(site.newest(kItl).generation == 2);
+    CHECK(site.keep().empty());
+  }
+}
+
+TEST_CASE("a recovery signer that has ended is in no list, and keeps none back") {
+  ListSite site;
+  const auto contents = [&](std::chrono::hours later) {
+    const auto own = files::Certificate::read(certificate("sast_b")).value();
+    const service::ListInputs inputs{.own = site.keys.own, .trusted = {}, .signer = sha256(certificate("sast_a"))};
+    return must(service::contents_of(kItl, inputs, own.not_after() + later));
+  };
+  const auto has_it = [&](const service::ListContents& list) {
+    return std::any_of(list.listed.begin(), list.listed.end(),
+                       [](const files::Listed& listed) { return listed.certificate == certificate("sast_b"); });
+  };
+  CHECK(has_it(contents(-std::chrono::hours{1})));
+  const service::ListContents after = contents(std::chrono::hours{1});
+  CHECK_FALSE(has_it(after));
+  CHECK(after.listed.front().certificate == certificate("sast_a"));
+  CHECK(std::any_of(after.left_out.begin(), after.left_out.end(),
+                    [](const std::string& words) { return words.find("it has expired") != std::string::npos; }));
 }
 
 TEST_CASE("a site becomes mixed with a SIP server's certificate, a file signer and a list that is not old") {

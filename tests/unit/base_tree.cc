@@ -110,6 +110,17 @@ TEST_CASE("the files of a round that was interrupted are known as ours") {
   CHECK_FALSE(fs::exists(folder.path() / "a"));
 }
 
+TEST_CASE("a line of the manifest that was cut off spoils no other one") {
+  const test::Folder folder;
+  for (const char* name : {"a", "b", "c"}) std::ofstream(folder.path() / name) << "x";
+  std::ofstream(folder.path() / ".capf-files") << "1 a\n- b- c\n-\n2 c\n";
+  Round round(folder.path());
+  CHECK(round.tree.has("a", "1"));
+  CHECK(round.tree.has("c", "2"));
+  CHECK(round.finish() == 2);
+  CHECK(fs::exists(folder.path() / "b"));
+}
+
 TEST_CASE("no name leads out of the folder, neither one that is put nor one that somebody wrote into the manifest") {
   const test::Folder folder;
   fs::create_directories(folder.path() / "tree");

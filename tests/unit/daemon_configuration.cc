@@ -59,6 +59,17 @@ TEST_CASE("phones' files name the servers of the settings, or else this one wher
   CHECK(faults_of("[files]\ntvs = [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]\n").size() == 1);
 }
 
+TEST_CASE("a folder that everybody can fetch from has no keys of the site below it") {
+  for (const char* folder : {".", "./", "..", "/", "/etc/capf", "/etc/capf/", "x/..", "keys", "keys/phones"}) {
+    CAPTURE(folder);
+    CHECK(faults_of("[files]\nstatic = \"" + std::string(folder) + "\"\n").size() == 1);
+  }
+  for (const char* folder : {"", "static", "/etc/capf-static", "/srv/static", "keys-of-others"}) {
+    CAPTURE(folder);
+    CHECK(faults_of("[files]\nstatic = \"" + std::string(folder) + "\"\n").empty());
+  }
+}
+
 TEST_CASE("the site's values of what profiles have too are read under the same names") {
   const auto values = [](const std::string& lines) {
     const auto loaded = parse_configuration("[policy]\n" + lines, "capfd.toml");

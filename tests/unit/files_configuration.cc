@@ -199,6 +199,23 @@ TEST_CASE("no password leaves where none may") {
   CHECK(has(text, "<commonProfile><other>1</other></commonProfile>"));
 }
 
+TEST_CASE("a password that is commented out is one all the same") {
+  const std::string site =
+      "<!-- a note --><device><!-- <sshPassword>before</sshPassword> --><loadInformation>sip<!-- authPassword: before "
+      "--></loadInformation><?old phonePassword before?></device><!--authPassword before-->";
+  const std::string text = applied(site, {});
+  CHECK(has(text, "<!-- a note -->"));
+  CHECK(has(text, "<loadInformation>sip</loadInformation>"));
+  CHECK_FALSE(has(text, "before"));
+  CHECK(has(applied(site, {.secrets = true}), "<!-- <sshPassword>before</sshPassword> -->"));
+
+  auto configuration = Configuration::parse(as_bytes(site)).value();
+  REQUIRE(configuration.apply({.certificate_hash = "abc", .secrets = true}));
+  CHECK_FALSE(has(std::string(as_text(configuration.stub())), "before"));
+  configuration.mask();
+  CHECK_FALSE(has(std::string(configuration.text().text()), "before"));
+}
+
 TEST_CASE("passwords are set where they may leave") {
   const std::string text = applied(kSite, with_secrets());
   CHECK(has(text, "<sshUserId>root</sshUserId><sshPassword>ssh secret</sshPassword>"));

@@ -56,12 +56,25 @@ class OnePhone final : public service::PhoneFileSource {
   }
 };
 
+/// Static files that are read only when the test says so.
+class SlowStatics final : public service::PhoneFileSource {
+ public:
+  Result<std::optional<service::PhoneFile>> open(const files::FileRequest& request) override {
+    if (request.wanted == files::Wanted::kStatic) read.wait();
+    return std::nullopt;
+  }
+
+  std::promise<void> go;
+  std::shared_future<void> read{go.get_future()};
+};
+
 /// A folder of static files, and the key that signs them.
 struct Statics {
   Statics() { std::filesystem::create_directory(folder.path() / "rings"); }
 
-  service::StaticFiles open(std::size_t memory = std::size_t{1} << 20) {
+  service::StaticFiles open(std::size_t memory = std::size_t{1} << 20, files::Digest digest = files::Digest::kSha512) {
     service::StaticFiles::Settings settings;
+    settings.digest = digest;
     settings.folder = folder.path() / "rings";
     settings.memory = memory;
     return {settings, [this] { return key; }, Botan::system_rng(), clock};
@@ -218,6 +231,30 @@ TEST_CASE("a file that cannot be made is no missing file, and says nothing of wh
   CHECK(desk.counted("trust_list", "failed", 1));
 }
 
+TEST_CASE("a static file that takes long keeps no list waiting") {
+  OnePhone phone;
+  SlowStatics slow;
+  NoDatabase database;
+  service::FetchNotes notes{database};
+  FixedClock clock;
+  service::PhoneFiles files{{&phone, &slow}, notes, clock};
+  Metrics metrics;
+  FileDesk desk{files, metrics, {.threads = 1}};
+  const auto route = desk.route(Channel::kPlain);
+  std::vector<std::promise<Response>> rings(4);
+  for (auto& ring : rings) {
+    route({.method = "GET", .path = "/ring.raw"}, [&](Response response) { ring.set_value(std::move(response)); });
+  }
+  std::promise<Response> list;
+  route({.method = "GET", .path = "/ITLFile.tlv"}, [&](Response response) { list.set_value(std::move(response)); });
+  auto answer = list.get_future();
+  const bool came = answer.wait_for(std::chrono::seconds{20}) == std::future_status::ready;
+  slow.go.set_value();
+  REQUIRE(came);
+  CHECK(answer.get().body == "a list");
+  for (auto& ring : rings) CHECK(ring.get_future().get().status == 404);
+}
+
 TEST_CASE("a HEAD has the length of the file and not its octets, on a real port") {
   Desk desk;
   const auto server = Server::start_later({.addresses = {"127.0.0.1:0"}}, desk.desk.route(Channel::kPlain)).value();
@@ -277,6 +314,31 @@ TEST_CASE("static files have a bounded memory, and one that is being sent keeps 
   a.reset();
   CHECK(text_of(*opened(files, "b")) == std::string(600, 'b'));
   CHECK(text_of(*opened(files, "a")) == std::string(600, 'a'));
+}
+
+TEST_CASE("a static file that is signed under another digest is of another generation") {
+  Statics folder;
+  folder.write("ring.raw", "ring");
+  auto before = folder.open();
+  auto after = folder.open(std::size_t{1} << 20, files::Digest::kSha1);
+  CHECK(opened(before, "ring.raw.sgn")->generation != opened(after, "ring.raw.sgn")->generation);
+  CHECK(opened(before, "ring.raw")->generation == opened(after, "ring.raw")->generation);
+}
+
+TEST_CASE("firmware that is sent slowly leaves room for rings") {
+  Statics folder;
+  for (const char* name : {"firmware-1", "firmware-2"}) folder.write(name, std::string(400, 'x'));
+  for (const char* name : {"ring-1", "ring-2"}) folder.write(name, std::string(15, 'r'));
+  folder.write("firmware-3", std::string(880, 'x'));
+  auto files = folder.open(1000);
+  CHECK_FALSE(opened(files, "firmware-3"));
+  const auto first = opened(files, "firmware-1");
+  const auto second = opened(files, "firmware-2");
+  REQUIRE((first && second));
+  folder.write("firmware-4", std::string(100, 'x'));
+  CHECK(files.open(files::parse_file_name("firmware-4").value()).error().reason == Reason::kOverloaded);
+  CHECK(opened(files, "ring-1"));
+  CHECK(opened(files, "ring-2"));
 }
 
 TEST_CASE("the names of static files are those that phones can ask for") {

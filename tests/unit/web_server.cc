@@ -177,6 +177,31 @@ TEST_CASE("where there is no room the connection closes that has been idle for l
   CHECK(has_status(hear(slow), 200));
 }
 
+TEST_CASE("a large answer that is taken too slowly ends, so that nobody keeps a place with it") {
+  class Endless final : public Source {
+   public:
+    std::uint64_t size() const override { return std::uint64_t{1} << 50; }
+    Result<std::size_t> read(std::uint64_t, std::span<std::uint8_t> into) const override { return into.size(); }
+  };
+  auto hasty = settings();
+  hasty.timeout = std::chrono::milliseconds{300};
+  hasty.slowest = std::uint64_t{1} << 45;  // no loopback is as fast
+  const auto server = Server::start(hasty, [](const Request&) {
+                        Response response;
+                        response.source = std::make_shared<Endless>();
+                        return response;
+                      }).value();
+  asio::io_context context;
+  asio::ip::tcp::socket socket(context);
+  socket.connect({asio::ip::make_address("127.0.0.1"), static_cast<std::uint16_t>(server->port())});
+  asio::write(socket, asio::buffer(std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n")));
+  std::vector<char> some(1 << 20);
+  boost::system::error_code error;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+  while (!error && std::chrono::steady_clock::now() < end) socket.read_some(asio::buffer(some), error);
+  CHECK(error);
+}
+
 TEST_CASE("without TLS nothing is served beyond loopback") {
   Metrics metrics;
   auto open = settings();
