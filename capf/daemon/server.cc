@@ -211,7 +211,8 @@ class Composition final : public Server {
       if (outline) others.emplace_back(outline->public_key.begin(), outline->public_key.end());
     }
     CAPF_LET(auto port, TvsPort::start(around_.configuration, around_.files, around_.passphrase, std::move(others),
-                                       around_.database, vouched_, clock_, around_.metrics, own_certificates_));
+                                       around_.database, vouched_, phone_keys_, clock_, around_.metrics,
+                                       own_certificates_));
     listeners_.add_tvs(std::move(port));
     return {};
   }

@@ -33,26 +33,42 @@ tvs::Vouched vouched(const TrustedCertificate& certificate) {
           certificate.not_before, certificate.not_after, certificate.blocked};
 }
 
+tvs::Vouched vouched(const service::OwnCertificate& own, const ca::CertificateFacts& facts) {
+  return {own.der, facts.issuer, own.roles, facts.not_before, facts.not_after};
+}
+
 }  // namespace
 
 Result<std::optional<tvs::Vouched>> VouchedCertificates::find_by_digest(const Sha256& sha256) {
   CAPF_LET(const auto found, certificates_.find(sha256));
-  return found ? std::optional(vouched(*found)) : std::nullopt;
+  if (found) return vouched(*found);
+  for (const service::OwnCertificate& own : keys_.own_certificates()) {
+    const auto facts = ca::read_certificate(own.der);
+    if (facts && facts->sha256 == sha256) return vouched(own, *facts);
+  }
+  return std::nullopt;
 }
 
 Result<std::vector<tvs::Vouched>> VouchedCertificates::find_by_serial(BytesView serial) {
   CAPF_LET(const auto found, certificates_.find_by_serial(serial, static_cast<int>(tvs::kMostOfOneSerial)));
   std::vector<tvs::Vouched> all;
   for (const TrustedCertificate& certificate : found) all.push_back(vouched(certificate));
+  for (const service::OwnCertificate& own : keys_.own_certificates()) {
+    const auto facts = ca::read_certificate(own.der);
+    if (facts && std::equal(serial.begin(), serial.end(), facts->serial.begin(), facts->serial.end())) {
+      all.push_back(vouched(own, *facts));
+    }
+  }
   return all;
 }
 
 Result<std::unique_ptr<TvsPort>> TvsPort::start(const Configuration& configuration, const SiteFiles& files,
                                                 const Secret& passphrase, std::vector<Bytes> others, Database& database,
-                                                service::TrustedCertificates& certificates, const Clock& clock,
-                                                Metrics& metrics, service::OwnCertificates& own) {
+                                                service::TrustedCertificates& certificates,
+                                                const service::PhoneKeys& keys, const Clock& clock, Metrics& metrics,
+                                                service::OwnCertificates& own) {
   std::unique_ptr<TvsPort> port(
-      new TvsPort(configuration, files, passphrase, std::move(others), database, certificates, own));
+      new TvsPort(configuration, files, passphrase, std::move(others), database, certificates, keys, own));
   port->watcher_.changed();
   CAPF_LET(auto tls, port->open_tls());
   if (configuration.tvs.legacy_phones) {

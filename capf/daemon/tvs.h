@@ -10,20 +10,24 @@
 #include "capf/daemon/watcher.h"
 #include "capf/domain/database.h"
 #include "capf/service/expiry.h"
+#include "capf/service/phone_keys.h"
 #include "capf/service/trusted_certificates.h"
 #include "capf/tvs/listener.h"
 
 namespace capf::daemon {
 
-/// The certificates that the Trust Verification Service vouches for. It lives no longer than what it refers to.
+/// The certificates that the Trust Verification Service vouches for: those of others on record, and the site's own, as
+/// they are in trust lists. It lives no longer than what it refers to.
 class VouchedCertificates final : public tvs::CertificateSource {
  public:
-  explicit VouchedCertificates(service::TrustedCertificates& certificates) : certificates_(certificates) {}
+  VouchedCertificates(service::TrustedCertificates& certificates, const service::PhoneKeys& keys)
+      : certificates_(certificates), keys_(keys) {}
   Result<std::optional<tvs::Vouched>> find_by_digest(const Sha256& sha256) override;
   Result<std::vector<tvs::Vouched>> find_by_serial(BytesView serial) override;
 
  private:
   service::TrustedCertificates& certificates_;
+  const service::PhoneKeys& keys_;
 };
 
 /// The port of the Trust Verification Service, with the certificate that it shows.
@@ -36,8 +40,9 @@ class TvsPort {
   /// Errors: INVALID_CONFIGURATION, those of opening keys, and of the database, which reserves the key.
   static Result<std::unique_ptr<TvsPort>> start(const Configuration& configuration, const SiteFiles& files,
                                                 const Secret& passphrase, std::vector<Bytes> others, Database& database,
-                                                service::TrustedCertificates& certificates, const Clock& clock,
-                                                Metrics& metrics, service::OwnCertificates& own);
+                                                service::TrustedCertificates& certificates,
+                                                const service::PhoneKeys& keys, const Clock& clock, Metrics& metrics,
+                                                service::OwnCertificates& own);
 
   const std::vector<std::string>& addresses() const { return listener_->addresses(); }
   /// To be called from time to time: takes over a certificate that has been replaced.
@@ -46,13 +51,14 @@ class TvsPort {
 
  private:
   TvsPort(const Configuration& configuration, SiteFiles files, const Secret& passphrase, std::vector<Bytes> others,
-          Database& database, service::TrustedCertificates& certificates, service::OwnCertificates& own)
+          Database& database, service::TrustedCertificates& certificates, const service::PhoneKeys& keys,
+          service::OwnCertificates& own)
       : configuration_(configuration),
         files_(std::move(files)),
         passphrase_(passphrase),
         others_(std::move(others)),
         database_(database),
-        source_(certificates),
+        source_(certificates, keys),
         own_(own) {}
 
   Result<std::shared_ptr<const net::TlsContext>> open_tls();
