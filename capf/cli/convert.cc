@@ -132,7 +132,7 @@ Json to_json(const v1::GetDigestUserResponse& response) {
 
 namespace {
 
-/// What the phone fetched last; null where nothing is on record.
+/// The files that the phone fetched last; null where none is on record.
 Json fetched_of(const v1::GetPhoneResponse& response) {
   if (!response.has_fetched()) return {};
   const v1::PhoneFetch& fetch = response.fetched();

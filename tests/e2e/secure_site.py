@@ -19,7 +19,8 @@ class SecureSite(Site):
     def __init__(self):
         super().__init__(settings=lambda text: text + LISTENERS)
         try:
-            self.capfctl("trust-list", "certificate", "add", CERTIFICATES / "ccm.crt", "--role", "ccm", "--dns", "sip.example.org")
+            self.capfctl("trust-list", "certificate", "add", CERTIFICATES / "ccm.crt", "--role", "ccm", "--dns",
+                         "sip.example.org")
             mixed = ("site", "security-mode", "mixed", "--yes")
             eventually(lambda: self.capfctl(*mixed, code=None).returncode == 0, "the list has the SIP server")
             eventually(lambda: self.generation("ctl") > 0, "the first CTL")

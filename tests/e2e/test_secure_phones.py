@@ -32,7 +32,8 @@ class FromNothingTest(EndToEnd):
     def watching(self):
         self.site.capfctl("administrator", "add", "sip-server", "--role", "monitor")
         with rpc.channel(self.site.server, "admin", rpc.admin_identity(self.site, "sip-server")) as channel:
-            stream = rpc.monitor_pb2_grpc.MonitorServiceStub(channel).WatchSecurity(monitor_pb2.WatchSecurityRequest(), timeout=120)
+            stub = rpc.monitor_pb2_grpc.MonitorServiceStub(channel)
+            stream = stub.WatchSecurity(monitor_pb2.WatchSecurityRequest(), timeout=120)
             stream.initial_metadata()
             yield stream
             stream.cancel()
