@@ -158,7 +158,7 @@ def s_server(site):
     pki.openssl("req", "-x509", "-nodes", "-newkey", "rsa:2048", "-keyout", folder / "key.pem", "-out", folder / "cert.pem",
                 "-subj", "/O=CAPF/OU=TVS/CN=peer", "-days", "30")
     server = subprocess.Popen(["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", folder / "cert.pem", "-key",
-                               folder / "key.pem", "-www"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               folder / "key.pem", "-rev"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, text=True)
     try:
         line = next(line for line in server.stdout if line.startswith("ACCEPT"))
