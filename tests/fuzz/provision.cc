@@ -39,7 +39,7 @@ void check_file(BytesView file, const std::string& name) {
 
 }  // namespace
 
-// Whatever a server may send to a phone that provisions itself: a trust list, a file, a configuration, an answer of
+// Anything that a server may send to a phone that provisions itself: a trust list, a file, a configuration, an answer of
 // TVS.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const BytesView input(data, size);
