@@ -210,9 +210,9 @@ class Composition final : public Server {
       const auto outline = ca::read_outline(wire.der);
       if (outline) others.emplace_back(outline->public_key.begin(), outline->public_key.end());
     }
-    CAPF_LET(auto port, TvsPort::start(around_.configuration, around_.files, around_.passphrase, std::move(others),
-                                       around_.database, vouched_, phone_keys_, clock_, around_.metrics,
-                                       own_certificates_));
+    CAPF_LET(auto port,
+             TvsPort::start(around_.configuration, around_.files, around_.passphrase, std::move(others),
+                            around_.database, vouched_, phone_keys_, clock_, around_.metrics, own_certificates_));
     listeners_.add_tvs(std::move(port));
     return {};
   }
@@ -347,7 +347,7 @@ class Composition final : public Server {
   IssuerFiles issuer_files_;
   PhoneKeyFiles phone_keys_;
   service::TrustLists trust_lists_;
-  service::TrustLists fetched_lists_;  ///< for phones
+  service::TrustLists fetched_lists_;       ///< for phones
   service::Configurations configurations_;  ///< for phones
   service::Configurations admin_configurations_;
   SourceFolder source_folder_;
