@@ -132,6 +132,18 @@ Json to_json(const v1::GetDigestUserResponse& response) {
 
 namespace {
 
+/// The files that the phone fetched last; null where none is on record.
+Json fetched_of(const v1::GetPhoneResponse& response) {
+  if (!response.has_fetched()) return {};
+  const v1::PhoneFetch& fetch = response.fetched();
+  const auto generation = [](std::int64_t number) { return number == 0 ? Json() : Json(number); };
+  return Json::Object{{"itl_generation", generation(fetch.itl_generation())},
+                      {"ctl_generation", generation(fetch.ctl_generation())},
+                      {"configuration_generation", text_or_null(fetch.configuration_generation())},
+                      {"fetched_at", CAPF_TIME(fetch, fetched_at)},
+                      {"address", text_or_null(fetch.address())}};
+}
+
 Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
   Json::Object members = phone_members(response.phone());
   members.emplace_back("status", text_or_null(response.status()));
@@ -144,6 +156,7 @@ Json phone_with(const v1::GetPhoneResponse& response, Json settings) {
   members.emplace_back("digest_user", text_or_null(response.digest_user()));
   members.emplace_back("logged_in_user", text_or_null(response.logged_in_user()));
   members.emplace_back("logged_in_at", CAPF_TIME(response, logged_in_at));
+  members.emplace_back("fetched", fetched_of(response));
   return members;
 }
 

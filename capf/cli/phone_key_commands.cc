@@ -33,7 +33,8 @@ Result<int> add(const Arguments& arguments, Connection& server) {
 
 template <std::size_t kKind>
 Result<int> activate(const Arguments& arguments, Connection& server) {
-  return run_capfd(std::string(kKinds[kKind].command) + " activate", {"NAME", "--passphrase"}, arguments, server);
+  return run_capfd(std::string(kKinds[kKind].command) + " activate", {"NAME", "--passphrase"}, arguments, server,
+                   {"--force"});
 }
 
 template <std::size_t kKind>
@@ -85,7 +86,10 @@ void add_commands(std::vector<Command>& all) {
   all.push_back({command + " activate",
                  "Uses the next " + what + " from now on, which every phone trusts by then; run it on each server",
                  "capfctl " + command + " activate " + first + "-2",
-                 {name, passphrase()},
+                 {name,
+                  {"--force", Option::Kind::kFlag,
+                   "also where few phones have fetched a trust list with it: the others are lost"},
+                  passphrase()},
                  activate<kKind>});
   all.push_back({command + " remove",
                  "Takes a former " + what + " away, or the next one; run it on each server",

@@ -271,7 +271,7 @@ Result<std::vector<std::pair<KeyDigests, KeyOwner>>> make_keys_of_phones(const I
 /// place
 Result<RecoveryKeyPlace> hand_over(const SiteFiles& files, const InitOptions& options) {
   const RecoveryKeyPlace here = recovery_of(files, options.recovery.passphrase);
-  if (options.recovery.file.empty()) return here;
+  if (options.recovery.file.empty()) return here;  // std::filesystem::absolute() throws for an empty path
   const auto wanted = std::filesystem::absolute(options.recovery.file).lexically_normal();
   if (wanted == here.file) return here;
   const RecoveryKeyPlace there{wanted, options.recovery.passphrase};

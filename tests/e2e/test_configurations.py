@@ -106,7 +106,7 @@ class ImportTest(Configurations):
     def test_a_file_that_would_mix_a_line_is_refused_and_lines_follow_the_files(self):
         site = Site()
         self.addCleanup(site.close)
-        site.capfctl("site", "security-mode", "mixed", "--yes")
+        site.capfctl("site", "security-mode", "mixed", "--yes", "--anyway")
         site.capfctl("profile", "add", "secure", "--mode", "encrypted")
         secure, plain = site.add_phone(self.device()), site.add_phone(self.device())
         site.capfctl("profile", "apply", "secure", secure, "--anyway")

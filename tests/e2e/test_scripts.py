@@ -79,11 +79,21 @@ class RunTest(unittest.TestCase):
             self.assertIn(f"\n-- {words}", site.output)
         self.assertIn("DEMODESK install succeeded", site.output)
         self.assertIn("DEMODESKMIC install succeeded", site.output)
+        self.assertIn("\n-- a secure phone:", site.output)
+        self.assertRegex(site.output, r"(?m)^SEPDE3000000001 provision succeeded mode=encrypted digest_password=yes ")
+        self.assertRegex(site.output, r"(?m)^SEPDE3000000001 +imported +encrypted +lsc +yes ")
+        self.assertRegex(site.output, r"(?m)^level +encrypted$")
 
         self.assertEqual(json.loads(self.capfctl(state, "phone", "list", "--output", "json").stdout), [])
+        for command in (("trust-list", "certificate", "list"), ("digest-user", "list"), ("line", "list")):
+            self.assertEqual(json.loads(self.capfctl(state, *command, "--output", "json").stdout), [])
+        profiles = json.loads(self.capfctl(state, "profile", "list", "--output", "json").stdout)
+        self.assertEqual([each["name"] for each in profiles], ["nonsecure"])
+        self.assertIn("nonsecure already", self.capfctl(state, "site", "security-mode", "nonsecure", "--dry-run").stderr)
+        self.assertEqual(list((state / "demo").rglob("*.cnf.xml")), [])
         self.assertEqual(json.loads(self.capfctl(state, "trust", "list", "--output", "json").stdout), [])
         certificates = json.loads(self.capfctl(state, "certificate", "list", "--output", "json").stdout)
-        self.assertLessEqual({"DEMOSTRING", "DEMONULL", "DEMOUPGRADE", "DEMOMIC", "DEMODESK", "DEMODESKMIC"},
+        self.assertLessEqual({"DEMOSTRING", "DEMONULL", "DEMOUPGRADE", "DEMOMIC", "DEMODESK", "DEMODESKMIC", "SEPDE3000000001"},
                              {each["device"] for each in certificates})
         self.assertLessEqual({each["state"] for each in certificates}, {"revoked", "superseded"})
         self.assertEqual(list((state / "demo").rglob("*.key")), [])

@@ -77,17 +77,20 @@ class QuestionTest(TvsTest):
         for issuer, number in (";".join(parts[1:]), serial), (";".join(parts), serial[1:]), ("CN=x", serial):
             self.assertEqual(tvs.ask(self.endpoint, tvs.query(issuer, number)), tvs.Answer(tvs.QUERIED, 1, False))
 
-    def test_the_sites_own_certificates_are_vouched_for_without_being_added(self):
-        for name, role in (("list-signer", 0), ("recovery-signer", 0), ("file-signer", 3), ("file-server", 3),
-                           ("wire", 4), ("tvs", 21)):
-            with self.subTest(name):
-                der = self.shown(name)
-                self.assertEqual(self.verify(der), tvs.Answer(tvs.VERIFIED, 1, True, None, (role,), 3600))
-                certificate = pki.x509.load_der_x509_certificate(der)
-                number = certificate.serial_number
-                serial = number.to_bytes((number.bit_length() + 7) // 8, "big")
-                question = tvs.query(certificate.issuer.rfc4514_string(), serial)
-                self.assertEqual(tvs.ask(self.endpoint, question), tvs.Answer(tvs.QUERIED, 1, True, der, (role,), 3600))
+    def test_the_sites_own_certificates_are_valid_in_their_roles_and_a_next_signer_beside_the_present_one(self):
+        for name, role in (("list-signer", 0), ("recovery-signer", 0), ("file-signer", 3), ("file-server", 3), ("wire", 4),
+                           ("tvs", 21)):
+            der = self.shown(name)
+            self.assertEqual(self.verify(der), tvs.Answer(tvs.VERIFIED, 1, True, None, (role,), 3600), name)
+            certificate = pki.x509.load_der_x509_certificate(der)
+            serial = certificate.serial_number.to_bytes((certificate.serial_number.bit_length() + 7) // 8, "big")
+            asked = tvs.query(certificate.issuer.rfc4514_string(), serial)
+            self.assertEqual(tvs.ask(self.endpoint, asked), tvs.Answer(tvs.QUERIED, 1, True, der, (role,), 3600), name)
+        self.site.capfctl("list-signer", "add")
+        following = self.shown("list-signer-2")
+        eventually(lambda: self.verify(following).valid, "the server has read the next signer")
+        self.site.capfctl("list-signer", "remove", "list-signer-2")
+        eventually(lambda: not self.verify(following).valid, "one that is gone counts no longer")
 
     def test_a_certificate_that_is_blocked_counts_no_longer(self):
         path = CERTIFICATES / "app_ec.pem"
