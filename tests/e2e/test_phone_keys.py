@@ -62,7 +62,7 @@ class PhoneKeyTest(EndToEnd):
         return [(line.split("  ")[0], line.split("  ")[1] == "in use") for line in lines]
 
     def ends(self, kind):
-        return sorted((each.get("name", ""), each.get("spare", False))
+        return sorted((each.get("name") or "", bool(each.get("spare")))
                       for each in self.site.json("summary")["expiries"] if each["kind"] == kind)
 
 

@@ -351,7 +351,7 @@ TEST_CASE("phones are let go with a list whose TFTP and TVS entries are empty, u
   must(site.lists.build(site.administrator, false, false));
   CHECK(site.roles(kItl) == "sast sast tftp tftp tvs capf");
   CHECK_FALSE(must(site.lists.show()).state.released);
-  // Nobody opens a single phone by way of the list that let all go.
+  // A single phone is not opened by way of the list that let all go.
   const DeviceName phone = site.add_phones(1).front();
   CHECK(refused(site.lists.serve(site.administrator, phone, kItl, 2)) == Reason::kInvalidRequest);
   CHECK(must(site.lists.serve(site.administrator, phone, kItl, 1)).next == 3);
