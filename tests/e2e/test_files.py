@@ -20,8 +20,8 @@ enabled = true
 enabled = true
 
 [files]
-static = "static"
-publish = "published"
+static = "{static}"
+publish = "{published}"
 publish_minutes = 1
 """
 PHONE = "SEP0011AABBCC01"
@@ -44,7 +44,7 @@ class FilesTest(EndToEnd):
         cls.site = Site()
         cls.addClassCleanup(cls.site.close)
         state = cls.site.state
-        cls.static = state / "static"
+        cls.static = cls.site.folder / "static"
         (cls.static / "German").mkdir(parents=True)
         (cls.static / "ring.raw").write_bytes(bytes(range(256)) * 4096)
         (cls.static / "German/words.xml").write_text("<words/>")
@@ -52,11 +52,11 @@ class FilesTest(EndToEnd):
         (state / "outside").write_text("outside")
         (cls.static / "link").symlink_to(state / "outside")
         (cls.static / "folder-link").symlink_to(state)
-        cls.published = state / "published"
+        cls.published = cls.site.folder / "published"
         cls.published.mkdir()
         cls.site.add_phone(PHONE)
         path = state / "capfd.toml"
-        path.write_text(path.read_text() + SETTINGS)
+        path.write_text(path.read_text() + SETTINGS.format(static=cls.static, published=cls.published))
         cls.site.server.restart()
 
     def url(self, name, listener="files"):
