@@ -2,6 +2,8 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -27,36 +29,44 @@ TEST_CASE("a stream whose caller reads nothing gives its place back") {
   }
   v1::WatchOperationsRequest request;
   request.set_cursor("0.0");
-  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
-  std::vector<std::unique_ptr<grpc::ClientReader<v1::OperationChange>>> streams;
-  for (int i = 0; i < 16; ++i) {  // as many as there are
-    contexts.push_back(std::make_unique<grpc::ClientContext>());
-    contexts.back()->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{30});
-    streams.push_back(idle->WatchOperations(contexts.back().get(), request));
-    streams.back()->WaitForInitialMetadata();
+  constexpr std::size_t kStreams = 16;  // as many as there are
+  struct Watch {
+    explicit Watch(v1::MonitorService::Stub& stub, const v1::WatchOperationsRequest& request) {
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{120});
+      stream = stub.WatchOperations(&context, request);
+    }
+    ~Watch() { context.TryCancel(); }
+
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::OperationChange>> stream;
+  };
+  std::vector<std::unique_ptr<Watch>> unread;
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    unread.push_back(std::make_unique<Watch>(*idle, request));
+    unread.back()->stream->WaitForInitialMetadata();
   }
   const auto stub = servers.monitoring(&monitor);
-  const auto begun = std::chrono::steady_clock::now();
-  const auto tried = [&] {
-    grpc::ClientContext context;
-    const auto stream = stub->WatchOperations(&context, request);
-    v1::OperationChange change;
-    const bool read = stream->Read(&change);
-    if (read) context.TryCancel();
-    const std::string reason = reason_of(stream->Finish());
-    return read ? "" : reason;
-  };
-  CHECK(tried() == "OVERLOADED");
-  std::string reason;
-  do {
-    reason = tried();
-  } while (reason == "OVERLOADED" && std::chrono::steady_clock::now() - begun < std::chrono::seconds{20});
-  CHECK(reason.empty());
+  std::vector<std::unique_ptr<Watch>> readers;
   v1::OperationChange change;
-  while (streams.front()->Read(&change)) {  // what had arrived before the stream was ended
+  const auto next_reader = [&] {
+    auto watch = std::make_unique<Watch>(*stub, request);
+    if (!watch->stream->Read(&change)) return reason_of(watch->stream->Finish());
+    readers.push_back(std::move(watch));
+    return std::string();
+  };
+  CHECK(next_reader() == "OVERLOADED");
+  const auto begun = std::chrono::steady_clock::now();
+  while (readers.size() < kStreams && std::chrono::steady_clock::now() - begun < std::chrono::seconds{30}) {
+    const std::string reason = next_reader();
+    if (!reason.empty()) CHECK(reason == "OVERLOADED");
+    if (!reason.empty()) std::this_thread::sleep_for(std::chrono::milliseconds{100});
   }
-  CHECK(streams.front()->Finish().error_code() == grpc::StatusCode::CANCELLED);
-  for (const auto& context : contexts) context->TryCancel();
+  CHECK(readers.size() == kStreams);
+  for (const auto& watch : unread) {
+    while (watch->stream->Read(&change)) {  // what had arrived before the stream was ended
+    }
+    CHECK(watch->stream->Finish().error_code() == grpc::StatusCode::CANCELLED);
+  }
 }
 
 TEST_CASE(

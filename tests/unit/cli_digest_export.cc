@@ -23,7 +23,7 @@ std::size_t files_in(const Folder& folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder.path()), {}));
 }
 
-struct Place {
+struct Exports {
   Folder folder;
   std::string path = (folder.path() / "users").string();
 
@@ -53,7 +53,7 @@ const std::string kHa1 = R"("ha1_md5":")" + std::string(32, '1') + R"(","ha1_sha
 }  // namespace
 
 TEST_CASE("a file of secrets has its name when it is whole, and is its owner's alone") {
-  const Place place;
+  const Exports place;
   auto file = place.begin().value();
   REQUIRE(file.write("one\n"));
   CHECK_FALSE(std::filesystem::exists(place.path));
@@ -66,7 +66,7 @@ TEST_CASE("a file of secrets has its name when it is whole, and is its owner's a
 }
 
 TEST_CASE("a file of secrets that is not finished leaves nothing") {
-  const Place place;
+  const Exports place;
   std::ofstream(place.path) << "before";
   {
     auto file = place.begin(true).value();
@@ -78,7 +78,7 @@ TEST_CASE("a file of secrets that is not finished leaves nothing") {
 }
 
 TEST_CASE("a file of secrets takes the place of another one only where that is asked for") {
-  const Place place;
+  const Exports place;
   std::ofstream(place.path) << "before";
   std::filesystem::permissions(place.path, std::filesystem::perms(0644));
   CHECK_THAT(place.refusal(false), Catch::Contains("is there already; --replace"));
@@ -92,7 +92,7 @@ TEST_CASE("a file of secrets takes the place of another one only where that is a
 }
 
 TEST_CASE("a file that appears meanwhile is not replaced") {
-  const Place place;
+  const Exports place;
   auto file = place.begin().value();
   REQUIRE(file.write("ours"));
   std::ofstream(place.path) << "theirs";
@@ -101,7 +101,7 @@ TEST_CASE("a file that appears meanwhile is not replaced") {
 }
 
 TEST_CASE("secrets go to no terminal, device, folder or link") {
-  const Place place;
+  const Exports place;
   for (const bool replace : {false, true}) {
     CHECK_THAT(SecretFile::begin("/dev/tty", replace).error().message, Catch::Contains("secrets are not shown"));
     CHECK_THAT(SecretFile::begin("/dev/stdout", replace).error().message, Catch::Contains("secrets are not shown"));
@@ -113,7 +113,7 @@ TEST_CASE("secrets go to no terminal, device, folder or link") {
 }
 
 TEST_CASE("the rows of a user become one, with its phones, and their secrets are wiped") {
-  const Place place;
+  const Exports place;
   auto file = place.begin().value();
   DigestExport written(exports::Format::kJson, file);
   REQUIRE(written.begin());
@@ -141,7 +141,7 @@ TEST_CASE("the rows of a user become one, with its phones, and their secrets are
 }
 
 TEST_CASE("a user whom the format cannot say, or a row that is not understood, ends the export") {
-  const Place place;
+  const Exports place;
   auto file = place.begin().value();
   DigestExport written(exports::Format::kAsteriskPjsip, file);
   REQUIRE(written.begin());
