@@ -8,7 +8,6 @@
 #include "capf/domain/trusted_certificate_store.h"
 #include "capf/files/signed_file.h"
 #include "capf/service/steps.h"
-#include "capf/service/trusted_certificates.h"
 
 namespace capf::service {
 namespace {
@@ -428,7 +427,7 @@ Result<BuildAnswer> TrustLists::replace_signer(const Actor& actor, SignerStep st
 }
 
 Result<Activation> TrustLists::activate(const Actor& actor, const std::string& sha256, bool force) {
-  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256));
+  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256, "a certificate"));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<Activation> {
     CAPF_LET(const auto found, tx.trusted_certificates().find_beginning(beginning));
     if (found.empty()) return fail(Reason::kUnknownCertificate);

@@ -47,16 +47,6 @@ std::string words_of(const TrustedCertificate& certificate) {
 
 }  // namespace
 
-Result<std::string> beginning_of_sha256(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (text.size() >= 8 && text.size() <= 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos) {
-    return text;
-  }
-  return fail(Reason::kInvalidRequest,
-              "a certificate is named by the first 8 or more hexadecimal digits of its SHA-256");
-}
-
 Result<TrustedCertificateAdded> TrustedCertificates::add(const Actor& actor, const TrustedCertificateRequest& request) {
   CAPF_TRY(check(request));
   CAPF_LET(const Bytes der, one_certificate(request.file));
@@ -94,7 +84,7 @@ Result<std::vector<TrustedCertificate>> TrustedCertificates::list(const Page& pa
 }
 
 Result<TrustedCertificate> TrustedCertificates::remove(const Actor& actor, const std::string& sha256) {
-  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256));
+  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256, "a certificate"));
   return in_write(database_, [&](Transaction& tx) -> Result<TrustedCertificate> {
     CAPF_LET(const auto found, tx.trusted_certificates().find_beginning(beginning));
     if (found.empty()) return fail(Reason::kUnknownCertificate);

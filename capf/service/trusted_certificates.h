@@ -23,9 +23,6 @@ struct TrustedCertificateAdded {
   std::vector<std::string> warnings;  ///< see ca::ListedCertificate
 };
 
-/// At least the first 8 hexadecimal digits of a SHA-256, in lower case. Errors: INVALID_REQUEST.
-Result<std::string> beginning_of_sha256(std::string text);
-
 /// The administrator's use cases of the certificates of others that phones are to trust. Threads: any.
 class TrustedCertificates {
  public:
