@@ -6,8 +6,8 @@
 
 #include "capf/base/bytes.h"
 
-// The elements of the phones' protocols, CAPF and TVS, and their numbers, which are big-endian; read without copies,
-// allocations or exceptions.
+// The elements of the phones' protocols, CAPF and TVS, and of phones' files; and their numbers, which are big-endian.
+// They are read without copies, allocations or exceptions.
 
 namespace capf {
 
