@@ -1,9 +1,9 @@
 #include "capf/service/steps.h"
 
-#include <algorithm>
 #include <map>
 #include <utility>
 
+#include "capf/base/utf8.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/domain/operation_store.h"
@@ -76,8 +76,7 @@ Status check_takes_back(KeyOwner owner) {
 }
 
 Result<std::string> beginning_of_sha256(std::string text, std::string_view what) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
+  text = lower_case(std::move(text));
   if (text.size() < 8 || text.size() > 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
     return fail(Reason::kInvalidRequest,
                 std::string(what) + " is named by the first 8 or more hexadecimal digits of its SHA-256");
