@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,8 @@ std::vector<std::string> names_of(const KeyPurpose& purpose, const SiteFiles& fi
 /// The name of the one that this server uses. Errors: INVALID_CONFIGURATION.
 Result<std::string> shown_on(const KeyPurpose& purpose, const SiteFiles& files);
 Result<std::string> shown_wire(const SiteFiles& files);
+/// The files that say what this server uses: the one with its name, its key and its certificate.
+std::vector<std::filesystem::path> shown_paths(const KeyPurpose& purpose, const SiteFiles& files);
 /// The certificates of the phones' port that phones are to trust, "wire-ec" among them: those that are shown first, RSA
 /// before EC. One that cannot be read is left out.
 std::vector<rpc::WireCertificate> trusted_wire(const SiteFiles& files);
