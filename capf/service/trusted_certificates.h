@@ -23,6 +23,9 @@ struct TrustedCertificateAdded {
   std::vector<std::string> warnings;  ///< see ca::ListedCertificate
 };
 
+/// The one certificate whose SHA-256 begins so. Errors: UNKNOWN_CERTIFICATE; INVALID_REQUEST where several do.
+Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string& beginning);
+
 /// The administrator's use cases of the certificates of others that phones are to trust. Threads: any.
 class TrustedCertificates {
  public:
