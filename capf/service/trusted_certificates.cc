@@ -94,7 +94,7 @@ Result<std::vector<TrustedCertificate>> TrustedCertificates::list(const Page& pa
 
 Result<TrustedCertificate> TrustedCertificates::remove(const Actor& actor, const std::string& sha256) {
   CAPF_LET(const std::string beginning, beginning_of_sha256(sha256, "a certificate"));
-  return in_write(database_, [&](Transaction& tx) -> Result<TrustedCertificate> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<TrustedCertificate> {
     CAPF_LET(const TrustedCertificate certificate, find_by_beginning(tx, beginning));
     CAPF_LET(const bool removed, tx.trusted_certificates().remove(certificate.id));
     if (!removed) return fail(Reason::kUnknownCertificate);

@@ -416,6 +416,7 @@ class TraceTest(DeskPhone):
         def seconds():
             return [line[:19] for line in self.site.server.log_text().splitlines()
                     if f" wire.trace device={device} " in line and " begin=" in line]
+        eventually(lambda: come() or seconds(), "the server has heard of the trace")
         for _ in range(60):
             come()
         self.assertGreaterEqual(len(seconds()), 5)
