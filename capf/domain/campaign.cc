@@ -97,7 +97,7 @@ std::string Rate::text() const {
   return std::to_string(phones) + '/' + std::string(found->word);
 }
 
-Status CampaignTerms::check() const {
+Status CampaignTerms::check() {
   if (auth != AuthMode::kLsc && auth != AuthMode::kMic) {
     return fail(Reason::kInvalidRequest,
                 "the phones of a campaign prove themselves by LSC or MIC: nobody walks to them with strings");
@@ -112,6 +112,9 @@ Status CampaignTerms::check() const {
   if (patience && (*patience < kShortestPatience || *patience > kLongestSpread)) {
     return fail(Reason::kInvalidRequest, "a campaign's patience is 1 minute to 90 days");
   }
+  if (!window) return {};
+  CAPF_LET(const Window parsed, Window::parse(window->text, window->zone));
+  window = Hours{parsed.text(), parsed.zone()};
   return {};
 }
 
@@ -198,6 +201,32 @@ RenewalTimes spread_again(const DeviceName& device, const RenewalTimes& times, T
   if (now <= times.due + kRenewalMissed) return times;
   const TimePoint end = now < times.late ? times.late : now + std::max(not_after - now, Duration{0}) / 2;
   return {now + share(end - now, place_of(device, kRenewalName)), times.late};
+}
+
+RenewalStep next_step(const RenewalView& phone, TimePoint now) {
+  using Kind = RenewalStep::Kind;
+  using State = CampaignPhoneState;
+  const TimePoint again = now + kRenewalLookAgain;
+  if (phone.not_after <= now) return {.kind = Kind::kExpired};
+  if (!phone.scheduled) return {.kind = Kind::kLeave, .look_at = again};
+  const TimePoint begin = renewal_begin(phone.not_before, phone.not_after, phone.percent);
+  if (now < begin) return {.kind = Kind::kLeave, .look_at = begin};
+  if (phone.state == State::kReleased) return {.look_at = again};
+  // Times of an earlier LSC lie before the begin.
+  const bool of_this = phone.times && phone.times->late > begin;
+  if (!of_this) {
+    const RenewalTimes times = renewal_times(phone.device, now, phone.not_after);
+    return {.kind = Kind::kPlan, .times = times, .look_at = times.due};
+  }
+  const bool waits = phone.state == State::kWaiting;
+  const RenewalTimes times =
+      waits ? spread_again(phone.device, *phone.times, now, phone.not_after) : RenewalTimes{now, phone.times->late};
+  if (now < times.due) {
+    return {.kind = times == *phone.times ? Kind::kWait : Kind::kPlan, .times = times, .look_at = times.due};
+  }
+  if (!phone.busy) return {.kind = Kind::kRelease, .times = times, .look_at = again};
+  if (phone.blocked) return {.kind = Kind::kLeave, .look_at = again};
+  return {.kind = now < times.late ? Kind::kWait : Kind::kLate, .look_at = again};
 }
 
 }  // namespace capf

@@ -68,17 +68,25 @@ struct Rate {
   bool operator==(const Rate&) const = default;
 };
 
+/// A window as it is on record: a server whose time zone database lacks the zone can still show it.
+struct Hours {
+  std::string text;  ///< as Window::text()
+  std::string zone;
+
+  bool operator==(const Hours&) const = default;
+};
+
 /// What an administrator says of a campaign.
 struct CampaignTerms {
   AuthMode auth = AuthMode::kLsc;  ///< kLsc, kMic: nobody walks to phones with strings
   std::optional<Rate> rate{};
   std::optional<std::chrono::seconds> spread{};    ///< over which its phones are released; not beside `rate`
-  std::optional<Window> window{};                  ///< absent: at any time
+  std::optional<Hours> window{};                   ///< absent: at any time
   int stop_at_percent = 0;                         ///< 1 to 100; 0: it does not stop by itself
   std::optional<std::chrono::seconds> patience{};  ///< with a released phone; absent: up to its operation's end
 
-  /// Errors: INVALID_REQUEST.
-  Status check() const;
+  /// Brings the window into its one spelling. Errors: INVALID_REQUEST, INVALID_WINDOW.
+  Status check();
 };
 
 /// The reasons why phones ended as they did, with how many; an empty one where there is none.
@@ -153,5 +161,34 @@ RenewalTimes renewal_times(const DeviceName& device, TimePoint from, TimePoint n
 /// first half, or else over half of the rest: what was missed does not come at once.
 inline constexpr std::chrono::hours kRenewalMissed{1};
 RenewalTimes spread_again(const DeviceName& device, const RenewalTimes& times, TimePoint now, TimePoint not_after);
+
+/// A phone with an LSC as the renewal finds it.
+struct RenewalView {
+  DeviceName device;
+  TimePoint not_before;
+  TimePoint not_after;
+  bool scheduled = false;  ///< `renewal` in effect of the phone
+  int percent = 0;         ///< its `renewal_from_percent`
+  bool blocked = false;
+  bool busy = false;  ///< blocked, self-service is stopped, an operation is open, or another campaign has the phone
+  std::optional<CampaignPhoneState> state{};  ///< in the renewal; absent: it never was
+  std::optional<RenewalTimes> times{};        ///< on record, perhaps of an earlier LSC
+};
+struct RenewalStep {
+  enum class Kind : std::uint8_t {
+    kWait,     ///< nothing to do before `look_at`
+    kPlan,     ///< it waits from now on, with `times`
+    kRelease,  ///< the same, and an operation is scheduled for it
+    kLate,     ///< it is late, and nothing can be scheduled for it
+    kLeave,    ///< the renewal leaves it alone for now; it waits no longer
+    kExpired,  ///< its LSC has ended
+  };
+  Kind kind = Kind::kWait;
+  RenewalTimes times{};
+  std::optional<TimePoint> look_at{};  ///< absent: when it has another LSC
+};
+/// An LSC that cannot be renewed now is looked at again then: a profile may have changed, an operation have ended.
+inline constexpr std::chrono::hours kRenewalLookAgain{24};
+RenewalStep next_step(const RenewalView& phone, TimePoint now);
 
 }  // namespace capf
