@@ -9,6 +9,7 @@
 
 #include "capf/base/error.h"
 #include "capf/base/time.h"
+#include "capf/domain/campaign.h"
 #include "capf/domain/device.h"
 #include "capf/domain/mode.h"
 #include "capf/domain/operation.h"
@@ -62,6 +63,7 @@ struct PhoneSelection {
   std::vector<std::string> profiles{};        ///< names
   std::vector<DeviceMode> modes{};            ///< of the profile
   std::vector<DeviceMode> effective_modes{};  ///< in effect now
+  std::vector<CampaignPhoneState> renewals{};  ///< of the LSC, by the server
   std::vector<DeviceName> excepts;            ///< none of these, up to kMostDevicesAtOnce
   bool leaves_unknown = false;  ///< changes leave `devices` that are not on record, instead of refusing them
 

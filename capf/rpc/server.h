@@ -60,6 +60,7 @@ struct UseCases {
   service::DigestUsers& digest_users;
   service::Calls& calls;
   service::Operations& operations;
+  service::Campaigns& campaigns;
   service::Certificates& certificates;
   service::Checker& checker;
   service::Configurations& configurations;
