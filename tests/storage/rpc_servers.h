@@ -18,6 +18,7 @@
 #include "capf/service/monitor.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
+#include "capf/service/campaigns.h"
 #include "capf/service/trust_lists.h"
 #include "capf/service/trusted_certificates.h"
 #include "capf/v1/admin.grpc.pb.h"
@@ -99,6 +100,7 @@ struct Servers {
   service::Administrators administrators{site.database(), *site_key,      site_certificate,   clock,
                                          site.high_water, site.blacklist, Botan::system_rng()};
   service::Records records{site.database()};
+  service::Campaigns campaigns{site.database(), Botan::system_rng()};
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
@@ -136,6 +138,7 @@ struct Servers {
                           site.digest_users,
                           calls,
                           site.operations,
+                          campaigns,
                           site.certificates,
                           checker,
                           configurations,
