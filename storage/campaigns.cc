@@ -93,7 +93,8 @@ RenewalPhone read_renewal(Columns& columns) {
   view.state = columns.optional_word(parse_campaign_phone_state);
   const auto due = columns.optional_time();
   const auto late = columns.optional_time();
-  if (due && late) view.times = RenewalTimes{*due, *late};
+  const bool anew = columns.boolean();
+  if (due && late) view.times = RenewalTimes{*due, *late, anew};
   if (columns.next_is_null()) return phone;
   KeyPolicy key;
   key.order = columns.word(parse_key_order);
@@ -191,23 +192,24 @@ const Statement kLooks{"campaigns_looks",
 const Statement kRenewals{
     "campaigns_renewals",
     "select p.id, p.device, microseconds(c.not_before), microseconds(c.not_after), p.blocked, p.busy, r.state, "
-    "microseconds(r.due_at), microseconds(r.patience_until), o.key_order, o.rsa_bits, o.ec_bits from "
+    "microseconds(r.due_at), microseconds(r.patience_until), coalesce(r.anew, false), o.key_order, o.rsa_bits, o.ec_bits from "
     "unnest($1::bigint[]) n (id) cross join lateral (select w.id, w.device, w.blocked_at is not null as blocked, "
     "(w.blocked_at is not null or w.self_service_stopped_at is not null or exists (select from operations where "
     "phone_id = w.id and finished_at is null) or exists (select from campaign_phones where phone_id = w.id and state "
     "in ('waiting', 'released', 'late') and campaign_id <> 1)) as busy from phones w where w.id = n.id and "
     "w.removed_at is null limit 1) p cross join lateral (select l.phone_id from phone_lscs l where l.phone_id = n.id "
-    "and l.lsc = 'valid' limit 1) v cross join lateral (select operation_id, not_before, not_after from certificates "
+    "and l.lsc || '' = 'valid' limit 1) v cross join lateral (select operation_id, not_before, not_after from certificates "
     "where phone_id = n.id and kind = 'lsc' and confirmed_at is not null order by phone_id desc, id desc limit 1) c "
-    "left join lateral (select state, due_at, patience_until from campaign_phones where campaign_id = 1 and phone_id = "
+    "left join lateral (select state, due_at, patience_until, anew from campaign_phones where campaign_id = 1 and phone_id = "
     "n.id limit 1) r on true left join lateral (select key_order, rsa_bits, ec_bits from operations where id = "
     "c.operation_id limit 1) o on true order by p.id"};
 const Statement kPlan{
     "campaigns_plan",
-    "insert into campaign_phones as p (campaign_id, phone_id, device, due_at, patience_until) select 1, id, device, "
-    "due, late from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[]) n (id, device, due, late) "
+    "insert into campaign_phones as p (campaign_id, phone_id, device, due_at, patience_until, anew) select 1, id, "
+    "device, due, late, anew from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::boolean[]) "
+    "n (id, device, due, late, anew) "
     "order by id on conflict (campaign_id, phone_id) do update set state = 'waiting', due_at = excluded.due_at, "
-    "patience_until = excluded.patience_until, operation_id = null, reason = null"};
+    "patience_until = excluded.patience_until, anew = excluded.anew, operation_id = null, reason = null"};
 const Statement kSetLooks{"campaigns_set_looks",
                           "update phone_lscs l set renewal_look_at = n.at from unnest($1::bigint[], "
                           "$2::timestamptz[]) n (id, at) where l.phone_id = n.id"};
@@ -345,13 +347,15 @@ Status Campaigns::plan(std::span<const RenewalPhone> phones, std::span<const Ren
   Array devices;
   Array due;
   Array late;
+  Array anew;
   for (std::size_t i = 0; i < phones.size(); ++i) {
     ids.add(phones[i].id);
     devices.add(phones[i].view.device);
     due.add(times[i].due);
     late.add(times[i].late);
+    anew.add(times[i].anew);
   }
-  return session_.execute(kPlan, Parameters(ids, devices, due, late));
+  return session_.execute(kPlan, Parameters(ids, devices, due, late, anew));
 }
 
 Status Campaigns::set_looks(std::span<const std::pair<std::int64_t, std::optional<TimePoint>>> looks) {

@@ -198,9 +198,9 @@ RenewalTimes renewal_times(const DeviceName& device, TimePoint from, TimePoint n
 }
 
 RenewalTimes spread_again(const DeviceName& device, const RenewalTimes& times, TimePoint now, TimePoint not_after) {
-  if (now <= times.due + kRenewalMissed) return times;
+  if (times.anew || now <= times.due + kRenewalMissed) return times;
   const TimePoint end = now < times.late ? times.late : now + std::max(not_after - now, Duration{0}) / 2;
-  return {now + share(end - now, place_of(device, kRenewalName)), times.late};
+  return {.due = now + share(end - now, place_of(device, kRenewalName)), .late = times.late, .anew = true};
 }
 
 RenewalStep next_step(const RenewalView& phone, TimePoint now) {

@@ -150,6 +150,7 @@ std::optional<std::string> reason_to_stop(int stop_at_percent, std::span<const C
 struct RenewalTimes {
   TimePoint due;   ///< the phone is scheduled
   TimePoint late;  ///< it has not come
+  bool anew = false;  ///< `due` is a second one, because the first was missed
 
   bool operator==(const RenewalTimes&) const = default;
 };
@@ -158,7 +159,8 @@ TimePoint renewal_begin(TimePoint not_before, TimePoint not_after, int percent);
 /// @param from the begin, or later where the phone is seen first then
 RenewalTimes renewal_times(const DeviceName& device, TimePoint from, TimePoint not_after);
 /// Times that were missed by more than kRenewalMissed, because no server ran, are spread anew over what is left of the
-/// first half, or else over half of the rest: what was missed does not come at once.
+/// first half, or else over half of the rest: what was missed does not come at once. That is done once for a phone, so
+/// that none waits for ever where servers run for minutes of each day.
 inline constexpr std::chrono::hours kRenewalMissed{1};
 RenewalTimes spread_again(const DeviceName& device, const RenewalTimes& times, TimePoint now, TimePoint not_after);
 

@@ -46,6 +46,7 @@ create table campaign_phones (
     check (state in ('waiting', 'released', 'late', 'succeeded', 'failed', 'cancelled', 'skipped')),
   attempt integer not null default 0,
   due_at timestamptz,
+  anew boolean not null default false,
   patience_until timestamptz,
   operation_id bigint,
   released_at timestamptz,

@@ -226,10 +226,14 @@ TEST_CASE("what was missed is spread anew, over what is left") {
     CHECK((missed.kind == Step::kPlan || missed.kind == Step::kRelease));
     CHECK((missed.times.due >= day(800) && missed.times.due < day(835)));
     CHECK(missed.times.late == day(835));
+    CHECK(missed.times.anew);
     spread.insert(missed.times.due);
     CHECK(next_step(view, day(900)).times.due < day(950));
   }
   CHECK(spread.size() > 95);
+  // Missed again, it is not put off any more.
+  view.times = RenewalTimes{day(700), day(835), true};
+  CHECK(next_step(view, day(800)).kind == Step::kRelease);
 }
 
 TEST_CASE("a profile that schedules no renewals is asked again in a day, and an LSC that has ended no more") {
