@@ -116,10 +116,11 @@ const Statement kList{"campaigns_list", kSelect + " where c.id > $1::bigint orde
 const Statement kUnderWay{"campaigns_under_way", kSelect + " where c.ended_at is null order by c.id limit $1::int"};
 const Statement kToClean{
     "campaigns_to_clean",
-    kSelect + " where (c.state = 'new' and c.changed_at < now() - $1::bigint * interval '1 hour') or "
-              "(c.state = 'cancelled' and exists (select from campaign_phones p where p.campaign_id = c.id and "
-              "p.campaign_id <> 1 and p.state = 'waiting')) or (c.ended_at < now() - $2::bigint * interval '1 hour' and "
-              "exists (select from campaign_phones p where p.campaign_id = c.id)) order by c.id limit 10"};
+    kSelect +
+        " where (c.state = 'new' and c.changed_at < now() - $1::bigint * interval '1 hour') or "
+        "(c.state = 'cancelled' and exists (select from campaign_phones p where p.campaign_id = c.id and "
+        "p.campaign_id <> 1 and p.state = 'waiting')) or (c.ended_at < now() - $2::bigint * interval '1 hour' and "
+        "exists (select from campaign_phones p where p.campaign_id = c.id)) order by c.id limit 10"};
 const Statement kSet{"campaigns_set",
                      "update campaigns set state = $2::text, attempt = $3::int, ran_seconds = $4::bigint, "
                      "released = $5::bigint, round_at = $6::timestamptz, why = $7::text, ended_at = $8::timestamptz, "
@@ -148,7 +149,8 @@ const Statement kRelease{
     "update campaign_phones p set state = case when coalesce($5::timestamptz, p.patience_until) <= now() then 'late' "
     "else 'released' end, attempt = $2::int, operation_id = n.operation, released_at = now(), release_no = "
     "nextval('campaign_releases'), patience_until = coalesce($5::timestamptz, p.patience_until), reason = null from "
-    "unnest($3::bigint[], $4::bigint[]) n (phone, operation) where p.campaign_id = $1::bigint and p.phone_id = n.phone"};
+    "unnest($3::bigint[], $4::bigint[]) n (phone, operation) where p.campaign_id = $1::bigint and p.phone_id = "
+    "n.phone"};
 const Statement kEnd{"campaigns_end",
                      "update campaign_phones set state = $3::text, attempt = $4::int, reason = $5::text where "
                      "campaign_id = $1::bigint and phone_id = any ($2::bigint[]) and state in ('waiting', 'released', "
@@ -192,21 +194,25 @@ const Statement kLooks{"campaigns_looks",
 const Statement kRenewals{
     "campaigns_renewals",
     "select p.id, p.device, microseconds(c.not_before), microseconds(c.not_after), p.blocked, p.busy, r.state, "
-    "microseconds(r.due_at), microseconds(r.patience_until), coalesce(r.anew, false), o.key_order, o.rsa_bits, o.ec_bits from "
+    "microseconds(r.due_at), microseconds(r.patience_until), coalesce(r.anew, false), o.key_order, o.rsa_bits, "
+    "o.ec_bits from "
     "unnest($1::bigint[]) n (id) cross join lateral (select w.id, w.device, w.blocked_at is not null as blocked, "
     "(w.blocked_at is not null or w.self_service_stopped_at is not null or exists (select from operations where "
     "phone_id = w.id and finished_at is null) or exists (select from campaign_phones where phone_id = w.id and state "
     "in ('waiting', 'released', 'late') and campaign_id <> 1)) as busy from phones w where w.id = n.id and "
     "w.removed_at is null limit 1) p cross join lateral (select l.phone_id from phone_lscs l where l.phone_id = n.id "
-    "and l.lsc || '' = 'valid' limit 1) v cross join lateral (select operation_id, not_before, not_after from certificates "
+    "and l.lsc || '' = 'valid' limit 1) v cross join lateral (select operation_id, not_before, not_after from "
+    "certificates "
     "where phone_id = n.id and kind = 'lsc' and confirmed_at is not null order by phone_id desc, id desc limit 1) c "
-    "left join lateral (select state, due_at, patience_until, anew from campaign_phones where campaign_id = 1 and phone_id = "
+    "left join lateral (select state, due_at, patience_until, anew from campaign_phones where campaign_id = 1 and "
+    "phone_id = "
     "n.id limit 1) r on true left join lateral (select key_order, rsa_bits, ec_bits from operations where id = "
     "c.operation_id limit 1) o on true order by p.id"};
 const Statement kPlan{
     "campaigns_plan",
     "insert into campaign_phones as p (campaign_id, phone_id, device, due_at, patience_until, anew) select 1, id, "
-    "device, due, late, anew from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::boolean[]) "
+    "device, due, late, anew from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], "
+    "$5::boolean[]) "
     "n (id, device, due, late, anew) "
     "order by id on conflict (campaign_id, phone_id) do update set state = 'waiting', due_at = excluded.due_at, "
     "patience_until = excluded.patience_until, anew = excluded.anew, operation_id = null, reason = null"};
@@ -230,11 +236,11 @@ Result<std::optional<std::int64_t>> Campaigns::add(const Campaign& campaign) {
     hours = terms.window->text;
     zone = terms.window->zone;
   }
-  return session_.first(kAdd,
-                        Parameters(campaign.name, to_string(terms.auth), rate, rate_time, seconds_of(terms.spread),
-                                   hours, zone, terms.stop_at_percent, seconds_of(terms.patience), campaign.run,
-                                   campaign.created_by),
-                        read_number);
+  return session_.first(
+      kAdd,
+      Parameters(campaign.name, to_string(terms.auth), rate, rate_time, seconds_of(terms.spread), hours, zone,
+                 terms.stop_at_percent, seconds_of(terms.patience), campaign.run, campaign.created_by),
+      read_number);
 }
 
 Result<std::optional<Campaign>> Campaigns::find(const std::string& name) {
@@ -262,9 +268,9 @@ Result<std::vector<Campaign>> Campaigns::to_clean(std::chrono::hours abandoned, 
 }
 
 Status Campaigns::set(const Campaign& campaign) {
-  return session_.execute(
-      kSet, Parameters(campaign.id, to_string(campaign.state), campaign.attempt, campaign.ran.count(), campaign.released,
-                       campaign.round_at, shortened(campaign.why, kLongestMessage), campaign.ended_at));
+  return session_.execute(kSet, Parameters(campaign.id, to_string(campaign.state), campaign.attempt,
+                                           campaign.ran.count(), campaign.released, campaign.round_at,
+                                           shortened(campaign.why, kLongestMessage), campaign.ended_at));
 }
 
 Status Campaigns::remove(std::int64_t id) {

@@ -66,13 +66,10 @@ constexpr Table kSightings{"s",
                            [](Selection s) { return s.not_seen_since.has_value(); }};
 constexpr Table kAttempts{
     "t", "phone_attempts", "phone_id", "", "at, reason", false, [](Selection s) { return s.tried; }};
-constexpr Table kRenewals{"y",
-                          "campaign_phones",
-                          "phone_id",
-                          " and campaign_id = 1",
-                          "state as renewal",
-                          true,
-                          [](Selection s) { return !s.renewals.empty(); }};
+constexpr Table kRenewals{
+    "y", "campaign_phones", "phone_id", " and campaign_id = 1", "state as renewal", true, [](Selection s) {
+      return !s.renewals.empty();
+    }};
 constexpr const Table* kTables[]{&kPhones, &kLscs, &kOperations, &kOpen, &kSightings, &kAttempts, &kRenewals};
 
 /// Whether a table has a row of the phone that meets the condition.

@@ -150,12 +150,10 @@ std::vector<Option> create_options() {
 std::vector<Command> campaign_commands() {
   const Option name{"NAME", Option::Kind::kText, "the campaign; renewal is always there", true};
   return {
-      {"campaign create",
-       "Schedules installs for many phones, some at a time, and stops where too many fail",
+      {"campaign create", "Schedules installs for many phones, some at a time, and stops where too many fail",
        "capfctl campaign create next-issuer --issuer 1 --auth lsc --rate 10/min --window 'Mon-Fri 20:00-05:00' "
        "--time-zone Europe/Berlin --stop-at 10% --patience 30m",
-       create_options(),
-       create},
+       create_options(), create},
       {"campaign list", "Lists campaigns", "capfctl campaign list", {limit_option(), output_option()}, list},
       {"campaign show",
        "Shows a campaign: how far it is, and why phones failed",

@@ -136,8 +136,8 @@ class Composition final : public Server {
         campaign_rounds_(around.reserved, operations_, around.configuration.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         common_primes_(around.reserved, certificates_, holder_),
-        upkeep_({maintenance_, campaign_rounds_, checker_, common_primes_, issuer_service_, trust_lists_, high_water_, clock_,
-                 around.metrics},
+        upkeep_({maintenance_, campaign_rounds_, checker_, common_primes_, issuer_service_, trust_lists_, high_water_,
+                 clock_, around.metrics},
                 around.configuration.check_period),
         marks_(around.files.marks()),
         journal_file_(around.files.journal()),
@@ -351,7 +351,7 @@ class Composition final : public Server {
   IssuerFiles issuer_files_;
   PhoneKeyFiles phone_keys_;
   service::TrustLists trust_lists_;
-  service::TrustLists fetched_lists_;  ///< for phones
+  service::TrustLists fetched_lists_;       ///< for phones
   service::Configurations configurations_;  ///< for phones
   service::Configurations admin_configurations_;
   SourceFolder source_folder_;

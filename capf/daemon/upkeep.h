@@ -34,8 +34,8 @@ class Upkeep {
   /// @param check_period between two checks of the LSCs, and between two comparisons of the keys
   Upkeep(const Uses& uses, std::chrono::hours check_period) : uses_(uses), check_period_(check_period) {}
 
-  /// Keeps the lease of maintenance, keeps the trust lists, and does what is due once a minute, campaigns among it. Call it every
-  /// kLeaseRenewal.
+  /// Keeps the lease of maintenance, keeps the trust lists, and does what is due once a minute, campaigns among it.
+  /// Call it every kLeaseRenewal.
   void maintain();
   void check();
   /// Takes minutes of arithmetic, for which the thread that calls it is made to give way to all others.

@@ -120,9 +120,11 @@ Status CampaignTerms::check() {
 
 Status check_campaign_name(std::string_view name) {
   const auto plain = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   };
-  if (name.empty() || name.size() > kLongestName || name.front() == '-' || !std::all_of(name.begin(), name.end(), plain)) {
+  if (name.empty() || name.size() > kLongestName || name.front() == '-' ||
+      !std::all_of(name.begin(), name.end(), plain)) {
     return fail(Reason::kInvalidRequest,
                 "a campaign's name has 1 to 50 letters, digits, '.', '_' or '-', and does not begin with '-'");
   }
@@ -158,8 +160,9 @@ Release due(const Campaign& campaign) {
   }
   if (campaign.terms.spread) {
     const std::int64_t spread = campaign.terms.spread->count();
-    release.through = ran >= spread ? kPlaces : static_cast<std::int64_t>(static_cast<double>(ran) /
-                                                                          static_cast<double>(spread) * kPlaces);
+    release.through = ran >= spread
+                          ? kPlaces
+                          : static_cast<std::int64_t>(static_cast<double>(ran) / static_cast<double>(spread) * kPlaces);
   }
   return release;
 }

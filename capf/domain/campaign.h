@@ -35,8 +35,9 @@ enum class CampaignState : std::uint8_t {
   kCancelled,
   kFinished,  ///< no phone waits or is under way
 };
-inline constexpr std::array kCampaignStates{CampaignState::kNew,     CampaignState::kRunning,   CampaignState::kPaused,
-                                            CampaignState::kStopped, CampaignState::kCancelled, CampaignState::kFinished};
+inline constexpr std::array kCampaignStates{CampaignState::kNew,       CampaignState::kRunning,
+                                            CampaignState::kPaused,    CampaignState::kStopped,
+                                            CampaignState::kCancelled, CampaignState::kFinished};
 /// "new", "running", "paused", "stopped", "cancelled", "finished"
 std::string_view to_string(CampaignState state);
 std::optional<CampaignState> parse_campaign_state(std::string_view text);
@@ -50,9 +51,10 @@ enum class CampaignPhoneState : std::uint8_t {
   kCancelled,  ///< its operation was
   kSkipped,    ///< nothing was scheduled for it
 };
-inline constexpr std::array kCampaignPhoneStates{
-    CampaignPhoneState::kWaiting, CampaignPhoneState::kReleased,  CampaignPhoneState::kLate,   CampaignPhoneState::kSucceeded,
-    CampaignPhoneState::kFailed,  CampaignPhoneState::kCancelled, CampaignPhoneState::kSkipped};
+inline constexpr std::array kCampaignPhoneStates{CampaignPhoneState::kWaiting, CampaignPhoneState::kReleased,
+                                                 CampaignPhoneState::kLate,    CampaignPhoneState::kSucceeded,
+                                                 CampaignPhoneState::kFailed,  CampaignPhoneState::kCancelled,
+                                                 CampaignPhoneState::kSkipped};
 /// "waiting", "released", "late", "succeeded", "failed", "cancelled", "skipped"
 std::string_view to_string(CampaignPhoneState state);
 std::optional<CampaignPhoneState> parse_campaign_phone_state(std::string_view text);
@@ -76,7 +78,7 @@ struct Hours {
   bool operator==(const Hours&) const = default;
 };
 
-/// What an administrator says of a campaign.
+/// An administrator's wishes for a campaign.
 struct CampaignTerms {
   AuthMode auth = AuthMode::kLsc;  ///< kLsc, kMic: nobody walks to phones with strings
   std::optional<Rate> rate{};
@@ -101,12 +103,12 @@ struct Campaign {
   std::string name;
   CampaignState state = CampaignState::kNew;
   CampaignTerms terms;
-  Bytes run;                     ///< kRunOctets, of its operations
-  int attempt = 0;               ///< counts up when it goes on after a stop: only its phones since then are judged
-  std::chrono::seconds ran{0};   ///< how long it has run: released phones, within its window
-  std::int64_t released = 0;     ///< phones that its pace has let go
+  Bytes run;                    ///< kRunOctets, of its operations
+  int attempt = 0;              ///< counts up when it goes on after a stop: only its phones since then are judged
+  std::chrono::seconds ran{0};  ///< how long it has run: released phones, within its window
+  std::int64_t released = 0;    ///< phones that its pace has let go
   std::optional<TimePoint> round_at{};  ///< of the last round while it ran
-  std::string why{};             ///< it stopped, in words; empty: it did not
+  std::string why{};                    ///< it stopped, in words; empty: it did not
   std::string created_by{};
   TimePoint created_at;
   std::optional<TimePoint> ended_at{};
@@ -145,11 +147,11 @@ std::optional<std::string> reason_to_stop(int stop_at_percent, std::span<const C
 
 // Renewal ------------------------------------------------------------------------------------------------------------
 
-/// When an LSC is renewed. The first half of what is left of its life is for the phones to be spread over, by hash; from
-/// the second half on the phone is late.
+/// When an LSC is renewed. The first half of what is left of its life is for the phones to be spread over, by hash;
+/// from the second half on the phone is late.
 struct RenewalTimes {
-  TimePoint due;   ///< the phone is scheduled
-  TimePoint late;  ///< it has not come
+  TimePoint due;      ///< the phone is scheduled
+  TimePoint late;     ///< it has not come
   bool anew = false;  ///< `due` is a second one, because the first was missed
 
   bool operator==(const RenewalTimes&) const = default;

@@ -96,9 +96,7 @@ std::string days_text(const std::bitset<7>& days) {
 
 std::size_t day_of(const cctz::civil_day& day) { return static_cast<std::size_t>(cctz::get_weekday(day)); }
 
-cctz::time_point<cctz::seconds> seconds_of(TimePoint time) {
-  return std::chrono::floor<std::chrono::seconds>(time);
-}
+cctz::time_point<cctz::seconds> seconds_of(TimePoint time) { return std::chrono::floor<std::chrono::seconds>(time); }
 
 }  // namespace
 

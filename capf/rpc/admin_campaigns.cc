@@ -22,8 +22,7 @@ grpc::Status AdminService::CreateCampaign(grpc::ServerContext* context, const v1
   });
 }
 
-grpc::Status AdminService::AddCampaignPhones(grpc::ServerContext* context,
-                                             const v1::AddCampaignPhonesRequest* request,
+grpc::Status AdminService::AddCampaignPhones(grpc::ServerContext* context, const v1::AddCampaignPhonesRequest* request,
                                              v1::AddCampaignPhonesResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(const service::Bulk bulk, bulk_from(request->selection(), request->count(), request->cursor()));

@@ -168,8 +168,7 @@ Result<int> CampaignRounds::release_some(std::int64_t id) {
   });
 }
 
-Result<int> CampaignRounds::schedule(Transaction& tx, const Campaign& campaign,
-                                     std::span<const SelectedPhone> phones) {
+Result<int> CampaignRounds::schedule(Transaction& tx, const Campaign& campaign, std::span<const SelectedPhone> phones) {
   const Actor actor = actor_of(campaign);
   const std::vector<std::int64_t> ids = ids_of(phones);
   CAPF_TRY(tx.phones().lock_all(ids));

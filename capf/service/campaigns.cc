@@ -122,8 +122,8 @@ Result<WrittenDown> Campaigns::add_phones(const Actor& actor, const std::string&
       if (!answer.left_out.empty() && !leaves_taken) return taken_words(answer.left_out);
     }
     CAPF_TRY(tx.campaigns().set(campaign));
-    CAPF_TRY(tx.audit().add(
-        event_of(actor, "campaign.add_phones", campaign, std::to_string(answer.added) + " phones")));
+    CAPF_TRY(
+        tx.audit().add(event_of(actor, "campaign.add_phones", campaign, std::to_string(answer.added) + " phones")));
     return answer;
   });
 }

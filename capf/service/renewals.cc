@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::chrono::hours kLongestOperation{24 * 90};
 
-/// What a look at some phones comes to.
+/// The result of a look at some phones.
 struct Plan {
   std::vector<std::pair<std::int64_t, std::optional<TimePoint>>> looks;
   std::vector<RenewalPhone> waiting;  ///< also those that are released
@@ -37,8 +37,7 @@ Terms terms_for(const RenewalPhone& phone, const EffectiveSettings& settings, Ti
 void add_to(Plan& plan, const RenewalPhone& phone, const RenewalStep& step) {
   using Kind = RenewalStep::Kind;
   plan.looks.emplace_back(phone.id, step.look_at);
-  const bool waits =
-      phone.view.state == CampaignPhoneState::kWaiting || phone.view.state == CampaignPhoneState::kLate;
+  const bool waits = phone.view.state == CampaignPhoneState::kWaiting || phone.view.state == CampaignPhoneState::kLate;
   switch (step.kind) {
     case Kind::kWait: return;
     case Kind::kRelease: plan.released.push_back(phone.id); [[fallthrough]];
@@ -73,8 +72,8 @@ Result<Plan> plan_for(Transaction& tx, const SitePolicy& policy, std::span<const
     RenewalStep step = next_step(phone.view, tx.now());
     if (step.kind == RenewalStep::Kind::kRelease) {
       const Terms terms = terms_for(phone, *effective.settings, tx.now());
-      const Status can = check_terms(OperationKind::kInstall, terms, effective.mode, *effective.settings, Role::kOperator,
-                                     phone.view.device.text());
+      const Status can = check_terms(OperationKind::kInstall, terms, effective.mode, *effective.settings,
+                                     Role::kOperator, phone.view.device.text());
       if (can) {
         plan.terms.emplace(phone.id, terms);
       } else {

@@ -16,7 +16,7 @@ void check_window(std::string_view text, std::string_view zone, TimePoint now) {
   const auto next = window->next(now);
   CAPF_INVARIANT(!next || (*next >= now && window->contains(*next)));
   CAPF_INVARIANT(window->contains(now) == (next == now));
-  // Nothing before the next opening is in it.
+  // The window is shut until it opens.
   if (next && *next - now > std::chrono::hours(1)) {
     CAPF_INVARIANT(!window->contains(now + (*next - now) / 2));
     CAPF_INVARIANT(!window->contains(*next - std::chrono::seconds(1)));

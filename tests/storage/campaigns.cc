@@ -1,9 +1,10 @@
+#include "capf/service/campaigns.h"
+
 #include <catch2/catch.hpp>
 
 #include "capf/domain/lease_store.h"
 #include "capf/domain/summary_store.h"
 #include "capf/service/campaign_rounds.h"
-#include "capf/service/campaigns.h"
 #include "capf/service/lease.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
@@ -42,7 +43,8 @@ struct Fleet {
   std::string figures(const std::string& name) {
     std::map<std::string, std::int64_t> phones;
     for (const CampaignFigure& figure : must(campaigns.show(name)).figures) {
-      phones[std::string(to_string(figure.state)) + (figure.reason.empty() ? "" : " " + figure.reason)] += figure.phones;
+      phones[std::string(to_string(figure.state)) + (figure.reason.empty() ? "" : " " + figure.reason)] +=
+          figure.phones;
     }
     std::string text;
     for (const auto& [words, count] : phones) text += (text.empty() ? "" : ", ") + words + " " + std::to_string(count);
@@ -108,9 +110,8 @@ TEST_CASE("a server without the lease of maintenance releases nothing") {
   })));
   CHECK(fleet.round() == 0);
   CHECK(fleet.open_ones() == "0");
-  must(in_write(fleet.site.database(), [](Transaction& tx) {
-    return tx.leases().give_back(service::kMaintenanceLease, "another server");
-  }));
+  must(in_write(fleet.site.database(),
+                [](Transaction& tx) { return tx.leases().give_back(service::kMaintenanceLease, "another server"); }));
   CHECK(fleet.round() == 3);
 }
 
@@ -297,20 +298,22 @@ struct Ageing : Fleet {
   }
   /// As if the times that phones wait for had come.
   void come_due() {
-    site.sql("update campaign_phones set due_at = now() - interval '1 minute' where campaign_id = 1; "
-             "update phone_lscs set renewal_look_at = now() where renewal_look_at is not null");
+    site.sql(
+        "update campaign_phones set due_at = now() - interval '1 minute' where campaign_id = 1; "
+        "update phone_lscs set renewal_look_at = now() where renewal_look_at is not null");
   }
   void look_again() { site.sql("update phone_lscs set renewal_look_at = now() where renewal_look_at is not null"); }
   void renew(std::size_t phone) {
     const PhoneKey next;
     const auto caller = Site::with_certificate(devices[phone], lscs[phone]);
     const auto issued = must(site.enrolment.issue(caller, next.request()));
-    must(site.enrolment.confirm(Site::with_certificate(devices[phone], issued.certificate), sha256(issued.certificate)));
+    must(
+        site.enrolment.confirm(Site::with_certificate(devices[phone], issued.certificate), sha256(issued.certificate)));
   }
   std::int64_t late() {
-    return must(in_read(site.database(), [](Transaction& tx) {
-             return tx.phones().count({.renewals = {CampaignPhoneState::kLate}});
-           })).phones;
+    return must(in_read(site.database(),
+                        [](Transaction& tx) { return tx.phones().count({.renewals = {CampaignPhoneState::kLate}}); }))
+        .phones;
   }
 
   std::vector<DeviceName> devices;
@@ -348,7 +351,8 @@ TEST_CASE("phones that have not come are late, counted and listed, until they ha
   fleet.site.sql("update campaign_phones set patience_until = now() - interval '1 second'");
   CHECK(must(fleet.rounds.run()).late == 3);
   CHECK(fleet.late() == 3);
-  CHECK(must(in_read(fleet.site.database(), [](Transaction& tx) { return tx.summary().summary({}); })).renewals_late == 3);
+  CHECK(must(in_read(fleet.site.database(), [](Transaction& tx) { return tx.summary().summary({}); })).renewals_late ==
+        3);
   const auto page = must(in_read(fleet.site.database(), [](Transaction& tx) {
     return tx.phones().select({.renewals = {CampaignPhoneState::kLate}}, {.limit = 2});
   }));

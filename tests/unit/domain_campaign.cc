@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
-
 #include <set>
+
+#include <catch2/catch.hpp>
 
 #include "capf/domain/campaign.h"
 
@@ -26,7 +26,8 @@ const TimePoint kEnd = kBegin + hours(24 * 1000);  // a life of 1,000 days: 67 %
 
 /// In its renewal's share, with nothing planned.
 RenewalView good_view() {
-  return {.device = device("SEP001122334455"), .not_before = kBegin, .not_after = kEnd, .scheduled = true, .percent = 67};
+  return {
+      .device = device("SEP001122334455"), .not_before = kBegin, .not_after = kEnd, .scheduled = true, .percent = 67};
 }
 TimePoint day(int day) { return kBegin + hours(24 * day); }
 
@@ -61,8 +62,8 @@ TEST_CASE("a campaign has a name that a shell and a log take") {
   for (const char* name : {"a", "next-issuer.2", "_x", "0123456789012345678901234567890123456789012345678_"}) {
     CHECK(check_campaign_name(name));
   }
-  for (const char* name : {"", "-a", "a b", "a/b", "ä", "renewal", "a\n",
-                           "012345678901234567890123456789012345678901234567890"}) {
+  for (const char* name :
+       {"", "-a", "a b", "a/b", "ä", "renewal", "a\n", "012345678901234567890123456789012345678901234567890"}) {
     CAPTURE(name);
     CHECK_FALSE(check_campaign_name(name));
   }
