@@ -20,6 +20,7 @@ class Addresses;
 class Administrators;
 class Attempts;
 class Calls;
+class Campaigns;
 class Certificates;
 class Checker;
 class Configurations;
