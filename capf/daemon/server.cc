@@ -105,6 +105,7 @@ class Composition final : public Server {
         digest_users_(around.reserved, around.vault, around.configuration.policy, random_),
         calls_(around.database, high_water_, around.metrics),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
+        moving_(around.reserved, around.configuration.policy, operations_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
         trusted_certificates_(around.reserved),
@@ -252,6 +253,7 @@ class Composition final : public Server {
             .trusted_certificates = trusted_certificates_,
             .trust_lists = trust_lists_,
             .file_exports = file_service_.exports(),
+            .moving = moving_,
             .issuers = issuer_service_,
             .administrators = administrators_,
             .attempts = authenticator_.attempts(),
@@ -339,6 +341,7 @@ class Composition final : public Server {
   service::DigestUsers digest_users_;
   service::Calls calls_;
   service::Operations operations_;
+  service::Moving moving_;
   service::Certificates certificates_;
   service::Trust trust_;
   service::TrustedCertificates trusted_certificates_;

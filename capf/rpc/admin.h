@@ -207,6 +207,16 @@ class AdminService final : public v1::AdminService::Service {
                                    v1::CheckConfigurationsResponse* response) override;
   grpc::Status ExportConfiguration(grpc::ServerContext* context, const v1::ExportConfigurationRequest* request,
                                    v1::ExportConfigurationResponse* response) override;
+  grpc::Status RenewAdministrator(grpc::ServerContext* context, const v1::RenewAdministratorRequest* request,
+                                  v1::RenewAdministratorResponse* response) override;
+  grpc::Status EnableAdministrator(grpc::ServerContext* context, const v1::EnableAdministratorRequest* request,
+                                   v1::EnableAdministratorResponse* response) override;
+  grpc::Status ChangeAdministrator(grpc::ServerContext* context, const v1::ChangeAdministratorRequest* request,
+                                   v1::ChangeAdministratorResponse* response) override;
+  grpc::Status ListPhoneHistory(grpc::ServerContext* context, const v1::ListPhoneHistoryRequest* request,
+                                v1::ListPhoneHistoryResponse* response) override;
+  grpc::Status MovePhones(grpc::ServerContext* context, const v1::MovePhonesRequest* request,
+                          v1::MovePhonesResponse* response) override;
 
  private:
   static constexpr std::string_view kService = "capf.v1.AdminService/";

@@ -67,6 +67,7 @@ struct UseCases {
   service::TrustedCertificates& trusted_certificates;
   service::TrustLists& trust_lists;
   service::FileExports& file_exports;
+  service::Moving& moving;
   service::Issuers& issuers;
   service::Administrators& administrators;
   service::Attempts& attempts;
