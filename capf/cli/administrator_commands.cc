@@ -154,7 +154,6 @@ Result<int> renew_own(const Arguments& arguments, Connection& server) {
   const client::AdministratorFiles files = own_files(server.place());
   CAPF_LET(auto container, container_of(arguments));
   v1::RenewAdministratorRequest request;
-  request.set_name(arguments.text("NAME"));
   v1::RenewAdministratorResponse response;
   CAPF_TRY(client::renew_administrator(files, files.certificate.stem().string(),
                                        [&](BytesView csr) -> Result<std::vector<Bytes>> {
@@ -175,6 +174,9 @@ Result<int> renew(const Arguments& arguments, Connection& server) {
     v1::RenewAdministratorRequest request;
     request.set_name(arguments.text("NAME"));
     return certify<v1::RenewAdministratorResponse>(arguments, server, std::move(request), arguments.text("--csr"));
+  }
+  if (arguments.has("NAME")) {
+    return report_usage("without --csr one's own certificate is renewed; NAME makes a key and a request on their machine");
   }
   if (arguments.has("--out")) return report_usage("--out is for --csr: one's own files are renewed where they are");
   return renew_own(arguments, server);

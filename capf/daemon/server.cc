@@ -47,6 +47,7 @@
 #include "capf/service/lease.h"
 #include "capf/service/maintenance.h"
 #include "capf/service/monitor.h"
+#include "capf/service/moving.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/profiles.h"

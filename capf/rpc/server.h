@@ -27,6 +27,7 @@ class DigestUsers;
 class Enrolment;
 class FileExports;
 class Issuers;
+class Moving;
 class LineSurvey;
 class Monitor;
 class Operations;
