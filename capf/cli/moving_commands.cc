@@ -110,8 +110,10 @@ std::optional<Error> obstacle_of(const Arguments& arguments, const MovingResult&
   return std::nullopt;
 }
 
-/// The second pass. @param added how many issuers are trusted now that were not before
-Result<int> move_all(const Arguments& arguments, Mover& mover, const MovingResult& found, int added) {
+/// The second pass. @param added how many issuers are trusted now that were not before. @param progress ends before
+/// anything is printed.
+Result<int> move_all(const Arguments& arguments, Mover& mover, const MovingResult& found, int added,
+                     std::optional<Progress>& progress) {
   std::optional<StringsFile> file;
   if (arguments.has("--strings") && !mover.by_string().empty()) {
     CAPF_LET(StringsFile opened,
@@ -120,6 +122,7 @@ Result<int> move_all(const Arguments& arguments, Mover& mover, const MovingResul
   }
   MovingResult done;
   const capf::Status moved = mover.move(file ? &*file : nullptr, Botan::system_rng(), done);
+  progress.reset();
   if (!moved) {
     if (done.rows > 0) warn(std::to_string(done.rows) + " rows are done; the same command goes on with the others");
     if (!mover.shown().empty()) show(std::cout, arguments.format(), Json::Object{{"strings", strings_of(mover.shown())}});
@@ -167,9 +170,7 @@ Result<int> import_capfd(const Arguments& arguments, Connection& server) {
   }
   CAPF_LET(const int added, trust(server, issuers, devices, ends));
   progress.emplace("phones moved", found->rows - found->problems, quiet);
-  auto code = move_all(arguments, mover, *found, added);
-  progress.reset();
-  return code;
+  return move_all(arguments, mover, *found, added, progress);
 }
 
 }  // namespace

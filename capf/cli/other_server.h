@@ -18,12 +18,12 @@ inline constexpr std::size_t kMostOtherPhones = 1'000'000;
 /// A row of the table `devices` of the other server, as it is there.
 struct OtherPhone {
   std::size_t row = 0;  ///< from 1
-  std::string device;
-  std::string operation;
-  std::string authentication;
+  std::string device{};
+  std::string operation{};
+  std::string authentication{};
   std::int64_t key_size = 0;
-  std::string curve;
-  std::string certificate;  ///< PEM or DER; empty: none
+  std::string curve{};
+  std::string certificate{};  ///< PEM or DER; empty: none
 };
 
 /// The SQLite database of the open CAPF server, read and never written: its file is somebody else's, so its size, its
