@@ -34,8 +34,7 @@ const Statement kEndCertificate{
     "administrators_end_certificate",
     "update administrators set ends_at = least($2::timestamptz, certificate_not_after) where name = $1::text and "
     "disabled_at is null and ends_at is null"};
-const Statement kChangeRole{"administrators_change_role",
-                            "update administrators set role = $2::text where name = $1::text and disabled_at is null"};
+const Statement kChangeRole{"administrators_change_role", "select change_administrator_role($1::text, $2::text)"};
 const Statement kLockAdmins{"administrators_lock_admins",
                             "select name from administrators where role = 'admin' and disabled_at is null and "
                             "ends_at is null and certificate_not_after > now() order by name for update"};
@@ -65,7 +64,7 @@ Result<bool> Administrators::end_certificate(const std::string& name, TimePoint 
 }
 
 Result<bool> Administrators::change_role(const std::string& name, Role role) {
-  return session_.changes(kChangeRole, Parameters(name, to_string(role)));
+  return session_.value(kChangeRole, Parameters(name, to_string(role)), read_boolean);
 }
 
 Result<int> Administrators::lock_admins() {

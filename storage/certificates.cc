@@ -87,9 +87,10 @@ const Statement kLiveOfIssuer{"certificates_live_of_issuer",
                                   "order by c.phone_id, c.id limit $2::int"};
 const Statement kOfPhone{"certificates_of_phone",
                          kSelect + " where c.phone_id = $1::bigint order by c.id desc limit $2::int"};
+// By the phone: with "kind = 'handed_over'" the statistics of an empty site choose the index of its list, all of it.
 const Statement kHandedOver{
     "certificates_handed_over_of_all",
-    "select phone_id, sha256 from certificates where kind = 'handed_over' and phone_id = any ($1::bigint[])"};
+    "select phone_id, sha256 from certificates where phone_id = any ($1::bigint[]) and kind <> 'lsc'"};
 const Statement kRelease{"certificates_release",
                          "update certificates set revoked_at = null, revocation_reason = null, released_at = now() "
                          "where id = $1::bigint and revocation_reason = 6 and not_after >= now()"};
