@@ -38,16 +38,20 @@ Result<std::vector<std::string>> read_issuers(const std::string& path) {
 /// it is. @return how many were added.
 Result<int> trust(Connection& server, const std::vector<std::string>& issuers, const std::string& devices,
                   TimePoint ends) {
+  CAPF_LET(const auto anchors, server.call(v1::ListAnchorsRequest()));
+  std::set<std::string> trusted;
+  for (const v1::Anchor& anchor : anchors.anchors()) trusted.insert(anchor.sha256());
   v1::AddAnchorsRequest request;
   request.set_store("lsc");
-  for (const std::string& issuer : issuers) request.add_certificates(issuer);
+  for (const std::string& issuer : issuers) {
+    if (!trusted.contains(to_hex(sha256(as_bytes(issuer))))) request.add_certificates(issuer);
+  }
+  if (request.certificates().empty()) return 0;
   request.set_devices(devices);
   set_time(*request.mutable_ends_at(), ends);
-  const auto response = server.call(request);
-  if (!response && response.error().reason == Reason::kAnchorExists) return 0;
-  if (!response) return fail(response.error());
+  CAPF_LET(const auto response, server.call(request));
   int added = 0;
-  for (const auto& outcome : response->outcomes()) {
+  for (const auto& outcome : response.outcomes()) {
     if (outcome.added()) ++added;
     if (!outcome.added() && outcome.reason() != to_string(Reason::kAnchorExists)) {
       warn(outcome.subject() + " is not trusted: " + outcome.message());

@@ -34,11 +34,12 @@ int count_steps(void* steps) { return ++*static_cast<int*>(steps) > kMostSteps ?
 
 Status check_file(const std::string& path) {
   std::error_code error;
-  const auto size = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
+  const bool regular = fs::is_regular_file(path, error);
   std::array<char, kMagic.size()> head{};
   std::ifstream file(path, std::ios::binary);
-  if (!file || error) return fail(Reason::kInvalidRequest, path + " cannot be read");
-  if (size > kLargestOtherDatabase) {
+  if (!regular || !file) return fail(Reason::kInvalidRequest, path + " cannot be read");
+  const auto size = fs::file_size(path, error);
+  if (error || size > kLargestOtherDatabase) {
     return fail(Reason::kInvalidRequest, path + " is larger than 1 GiB, which no server of phones is");
   }
   file.read(head.data(), head.size());
