@@ -176,7 +176,8 @@ Result<int> renew(const Arguments& arguments, Connection& server) {
     return certify<v1::RenewAdministratorResponse>(arguments, server, std::move(request), arguments.text("--csr"));
   }
   if (arguments.has("NAME")) {
-    return report_usage("without --csr one's own certificate is renewed; NAME makes a key and a request on their machine");
+    return report_usage(
+        "without --csr one's own certificate is renewed; NAME makes a key and a request on their machine");
   }
   if (arguments.has("--out")) return report_usage("--out is for --csr: one's own files are renewed where they are");
   return renew_own(arguments, server);
@@ -256,8 +257,12 @@ std::vector<Command> administrator_commands() {
       {"administrator add",
        "Appoints one, by a request of theirs; without --csr it makes their key here, NAME.key and NAME.pem",
        "capfctl administrator add olga --role operator --csr olga.csr --out .",
-       {name_option("letters, digits, '.', '_', '-' or '@'"), role_option(), csr_option(),
-        {"--request", Option::Kind::kFile, "the former name of --csr"}, out_option(kOutHelp), pkcs12_option(),
+       {name_option("letters, digits, '.', '_', '-' or '@'"),
+        role_option(),
+        csr_option(),
+        {"--request", Option::Kind::kFile, "the former name of --csr"},
+        out_option(kOutHelp),
+        pkcs12_option(),
         output_option()},
        add},
       {"administrator renew",

@@ -29,8 +29,9 @@ capf::Status check_known(const Contexts& contexts, const std::string& name) {
   if (contexts.sites.contains(name)) return {};
   std::string known;
   for (const auto& [each, context] : contexts.sites) known += (known.empty() ? "" : ", ") + each;
-  return fail(Reason::kInvalidRequest,
-              "there is no context " + name + (known.empty() ? "; 'capfctl context add' makes one" : "; there are " + known));
+  return fail(
+      Reason::kInvalidRequest,
+      "there is no context " + name + (known.empty() ? "; 'capfctl context add' makes one" : "; there are " + known));
 }
 
 Result<int> use(const Arguments& arguments, Connection&) {
@@ -42,7 +43,7 @@ Result<int> use(const Arguments& arguments, Connection&) {
   return 0;
 }
 
-/// What find_endpoint() found at a place, in paths that are good from every folder.
+/// The findings of find_endpoint() at a place, in paths that are good from every folder.
 Context context_of(const Place& place, const client::Endpoint& endpoint) {
   Context context;
   for (const std::string& address : endpoint.addresses) {
@@ -50,7 +51,8 @@ Context context_of(const Place& place, const client::Endpoint& endpoint) {
   }
   const auto absolute = [](const fs::path& path) { return fs::absolute(path).lexically_normal().string(); };
   const client::AdministratorFiles files = own_files(place);
-  context.trust = absolute(place.trust.empty() ? fs::path(place.state) / "certificates" / "site-ca.pem" : fs::path(place.trust));
+  context.trust =
+      absolute(place.trust.empty() ? fs::path(place.state) / "certificates" / "site-ca.pem" : fs::path(place.trust));
   context.certificate = absolute(files.certificate);
   context.key = absolute(files.key);
   return context;
@@ -60,7 +62,8 @@ Result<int> add(const Arguments& arguments, Connection& server) {
   const std::string name = arguments.text("NAME");
   CAPF_LET(Contexts contexts, read_contexts(contexts_file()));
   if (contexts.sites.contains(name) && !arguments.has("--replace")) {
-    return fail(Reason::kInvalidRequest, "there is a context " + name + " already; --replace puts this one in its place");
+    return fail(Reason::kInvalidRequest,
+                "there is a context " + name + " already; --replace puts this one in its place");
   }
   CAPF_LET(const client::Endpoint endpoint, find_endpoint(server.place()));
   contexts.sites[name] = context_of(server.place(), endpoint);
@@ -98,8 +101,10 @@ std::vector<Command> context_commands() {
        {name, output_option()},
        use},
       {"context add",
-       "Gives a name to the site that the program's options say: --server, --trust, --certificate and --key, or --state",
-       "capfctl context add munich --server capf.example.com:3806 --trust site-ca.pem --certificate olga.pem --key olga.key",
+       "Gives a name to the site that the program's options say: --server, --trust, --certificate and --key, or "
+       "--state",
+       "capfctl context add munich --server capf.example.com:3806 --trust site-ca.pem --certificate olga.pem --key "
+       "olga.key",
        {name, {"--replace", Option::Kind::kFlag, "in place of the context of this name"}, output_option()},
        add},
       {"context remove",

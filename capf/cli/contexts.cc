@@ -60,7 +60,8 @@ Result<Contexts> Contexts::parse(std::string_view toml) {
       if (key.str() != "contexts" || !node.is_table()) return wrong("there are current, a text, and contexts, a table");
       for (const auto& [name, site] : *node.as_table()) {
         const std::string called(name.str());
-        if (!check_administrator_name(called) || !site.is_table()) return wrong("a context has no such name, or no table");
+        if (!check_administrator_name(called) || !site.is_table())
+          return wrong("a context has no such name, or no table");
         CAPF_LET(contexts.sites[called], context_from(called, *site.as_table()));
       }
     }
@@ -111,7 +112,8 @@ Result<Contexts> read_contexts(const fs::path& file) {
 }
 
 capf::Status write_contexts(const fs::path& file, const Contexts& contexts) {
-  if (file.empty()) return fail(Reason::kInvalidRequest, "there is no home directory for contexts.toml: $HOME names it");
+  if (file.empty())
+    return fail(Reason::kInvalidRequest, "there is no home directory for contexts.toml: $HOME names it");
   const std::string text = contexts.to_toml();
   if (text.size() > kLargestFile || contexts.sites.size() > kMostContexts) {
     return fail(Reason::kInvalidRequest, file.string() + " would be too large: up to 256 contexts in 64 KiB");
@@ -129,8 +131,9 @@ capf::Status write_contexts(const fs::path& file, const Contexts& contexts) {
 }
 
 Place place_of(const Arguments& options, const Contexts& contexts) {
-  Place place{options.text("--state"), options.text("--server"), options.text("--trust"), options.text("--certificate"),
-              options.text("--key"), or_else(options.text("--administrator"), "admin")};
+  Place place{options.text("--state"), options.text("--server"),
+              options.text("--trust"), options.text("--certificate"),
+              options.text("--key"),   or_else(options.text("--administrator"), "admin")};
   const auto current = contexts.sites.find(contexts.current);
   if (place.state.empty() && current != contexts.sites.end()) {
     const Context& context = current->second;
@@ -139,8 +142,8 @@ Place place_of(const Arguments& options, const Contexts& contexts) {
     place.trust = or_else(place.trust, context.trust);
     const fs::path folder = fs::path(context.certificate).parent_path();
     const bool other = options.has("--administrator");
-    place.certificate = or_else(place.certificate, other ? (folder / (place.administrator + ".pem")).string()
-                                                         : context.certificate);
+    place.certificate =
+        or_else(place.certificate, other ? (folder / (place.administrator + ".pem")).string() : context.certificate);
     place.key = or_else(place.key, other ? (folder / (place.administrator + ".key")).string() : context.key);
   }
   place.state = or_else(place.state, "var");

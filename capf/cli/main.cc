@@ -26,7 +26,7 @@ int dispatch(int argc, char** argv) {
     std::cout << bash_completion(command_tree(commands));
     return 0;
   }
-  // What is said of a context is said by the options alone.
+  // The options alone say the site of a context.
   const bool about_contexts = parsed.command->path.starts_with("context ");
   const auto contexts = about_contexts ? Contexts() : read_contexts(contexts_file());
   if (!contexts) return report(contexts.error());

@@ -17,14 +17,8 @@ Result<int> summary(const Arguments& arguments, Connection& server) {
 }
 
 std::vector<Column> event_columns() {
-  return {{"AT", "at"},
-          {"ACTOR", "actor"},
-          {"ADDRESS", "address"},
-          {"ACTION", "action"},
-          {"SUBJECT", "subject"},
-          {"OUTCOME", "outcome"},
-          {"REASON", "reason"},
-          {"DETAIL", "detail"}};
+  return {{"AT", "at"},           {"ACTOR", "actor"},     {"ADDRESS", "address"}, {"ACTION", "action"},
+          {"SUBJECT", "subject"}, {"OUTCOME", "outcome"}, {"REASON", "reason"},   {"DETAIL", "detail"}};
 }
 
 Result<int> list_audit(const Arguments& arguments, Connection& server) {

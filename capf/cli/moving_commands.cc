@@ -98,7 +98,7 @@ std::string command_line(const Arguments& arguments) {
   return "site import-capfd " + arguments.line({"--strings", "--skip", "--dry-run", "--quiet", "--output"});
 }
 
-/// What stops the move after its first pass; nothing where it goes on.
+/// The error that stops the move after its first pass; absent where it goes on.
 std::optional<Error> obstacle_of(const Arguments& arguments, const MovingResult& found, std::size_t by_string) {
   if (found.problems > 0 && !arguments.has("--skip")) {
     return fail(Reason::kInvalidRequest, "nothing was done: " + std::to_string(found.problems) +
@@ -129,7 +129,8 @@ Result<int> move_all(const Arguments& arguments, Mover& mover, const MovingResul
   progress.reset();
   if (!moved) {
     if (done.rows > 0) warn(std::to_string(done.rows) + " rows are done; the same command goes on with the others");
-    if (!mover.shown().empty()) show(std::cout, arguments.format(), Json::Object{{"strings", strings_of(mover.shown())}});
+    if (!mover.shown().empty())
+      show(std::cout, arguments.format(), Json::Object{{"strings", strings_of(mover.shown())}});
     return fail(moved.error());
   }
   if (file) CAPF_TRY(file->finish());
@@ -150,8 +151,7 @@ Result<int> import_capfd(const Arguments& arguments, Connection& server) {
   const TimePoint ends = arguments.deadline("--ends").value();
   CAPF_LET(const std::vector<std::string> issuers, read_issuers(arguments.text("--issuer")));
   CAPF_LET(OtherServer other, OtherServer::open(arguments.text("FILE")));
-  const TimePoint completes_by =
-      arguments.deadline("--completes-by").value_or(SystemClock().now() + kCompletesWithin);
+  const TimePoint completes_by = arguments.deadline("--completes-by").value_or(SystemClock().now() + kCompletesWithin);
   Problems problems;
   const bool quiet = arguments.has("--quiet");
   std::optional<Progress> progress(std::in_place, "phones checked", 0, quiet);
@@ -181,20 +181,21 @@ Result<int> import_capfd(const Arguments& arguments, Connection& server) {
 
 std::vector<Command> moving_commands() {
   using Kind = Option::Kind;
-  return {{"site import-capfd",
-           "Takes in the phones of the open CAPF server: its issuer until a time, certificates, open operations",
-           "capfctl site import-capfd capf.sqlite3 --issuer capf.pem --ends +90d --strings new-strings.csv",
-           {{"FILE", Kind::kFile, "its SQLite database, which is only read", true},
-            {"--issuer", Kind::kFile, "PEM of the certificate that signed its LSCs", true},
-            {"--ends", Kind::kDeadline, "until then a phone can upgrade over its former LSC", true},
-            {"--devices", Kind::kText, "pattern of the names for which those LSCs count (default: SEP*)"},
-            {"--completes-by", Kind::kDeadline, "of the operations (default: +30d)"},
-            {"--strings", Kind::kFile, "the new file for the phones' new strings; one that was interrupted is continued"},
-            {"--skip", Kind::kFlag, "leave out rows with problems"},
-            {"--dry-run", Kind::kFlag, "say what would be done, and do nothing"},
-            {"--quiet", Kind::kFlag, "do not say how far it is"},
-            output_option()},
-           import_capfd}};
+  return {
+      {"site import-capfd",
+       "Takes in the phones of the open CAPF server: its issuer until a time, certificates, open operations",
+       "capfctl site import-capfd capf.sqlite3 --issuer capf.pem --ends +90d --strings new-strings.csv",
+       {{"FILE", Kind::kFile, "its SQLite database, which is only read", true},
+        {"--issuer", Kind::kFile, "PEM of the certificate that signed its LSCs", true},
+        {"--ends", Kind::kDeadline, "until then a phone can upgrade over its former LSC", true},
+        {"--devices", Kind::kText, "pattern of the names for which those LSCs count (default: SEP*)"},
+        {"--completes-by", Kind::kDeadline, "of the operations (default: +30d)"},
+        {"--strings", Kind::kFile, "the new file for the phones' new strings; one that was interrupted is continued"},
+        {"--skip", Kind::kFlag, "leave out rows with problems"},
+        {"--dry-run", Kind::kFlag, "say what would be done, and do nothing"},
+        {"--quiet", Kind::kFlag, "do not say how far it is"},
+        output_option()},
+       import_capfd}};
 }
 
 }  // namespace capf::cli

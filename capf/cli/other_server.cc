@@ -43,7 +43,8 @@ Status check_file(const std::string& path) {
     return fail(Reason::kInvalidRequest, path + " is larger than 1 GiB, which no server of phones is");
   }
   file.read(head.data(), head.size());
-  if (file.gcount() != static_cast<std::streamsize>(head.size()) || std::string_view(head.data(), head.size()) != kMagic) {
+  if (file.gcount() != static_cast<std::streamsize>(head.size()) ||
+      std::string_view(head.data(), head.size()) != kMagic) {
     return fail(Reason::kInvalidRequest, path + " is no SQLite database: name the file of that server's devices");
   }
   return {};
@@ -77,38 +78,44 @@ Result<Value> find_word(const std::map<std::string, Value>& words, const std::st
 }
 
 Result<v1::OperationKind> kind_from(const std::string& text) {
-  static const std::map<std::string, v1::OperationKind> words{
-      {"", v1::OPERATION_KIND_UNSPECIFIED},
-      {"none", v1::OPERATION_KIND_UNSPECIFIED},
-      {"no operation", v1::OPERATION_KIND_UNSPECIFIED},
-      {"no pending operation", v1::OPERATION_KIND_UNSPECIFIED},
-      {"install", v1::OPERATION_KIND_INSTALL},
-      {"upgrade", v1::OPERATION_KIND_INSTALL},
-      {"install/upgrade", v1::OPERATION_KIND_INSTALL},
-      {"delete", v1::OPERATION_KIND_DELETE},
-      {"fetch", v1::OPERATION_KIND_TROUBLESHOOT},
-      {"troubleshoot", v1::OPERATION_KIND_TROUBLESHOOT}};
+  static const std::map<std::string, v1::OperationKind> words{{"", v1::OPERATION_KIND_UNSPECIFIED},
+                                                              {"none", v1::OPERATION_KIND_UNSPECIFIED},
+                                                              {"no operation", v1::OPERATION_KIND_UNSPECIFIED},
+                                                              {"no pending operation", v1::OPERATION_KIND_UNSPECIFIED},
+                                                              {"install", v1::OPERATION_KIND_INSTALL},
+                                                              {"upgrade", v1::OPERATION_KIND_INSTALL},
+                                                              {"install/upgrade", v1::OPERATION_KIND_INSTALL},
+                                                              {"delete", v1::OPERATION_KIND_DELETE},
+                                                              {"fetch", v1::OPERATION_KIND_TROUBLESHOOT},
+                                                              {"troubleshoot", v1::OPERATION_KIND_TROUBLESHOOT}};
   return find_word(words, text, "operation");
 }
 
 /// Words, and the numbers of the CAPF protocol.
 Result<v1::AuthMode> auth_from(const std::string& text) {
-  static const std::map<std::string, v1::AuthMode> words{
-      {"password", v1::AUTH_MODE_STRING},    {"string", v1::AUTH_MODE_STRING},
-      {"authentication string", v1::AUTH_MODE_STRING}, {"1", v1::AUTH_MODE_STRING},
-      {"none", v1::AUTH_MODE_NULL},          {"null", v1::AUTH_MODE_NULL},
-      {"null string", v1::AUTH_MODE_NULL},   {"no password", v1::AUTH_MODE_NULL},
-      {"2", v1::AUTH_MODE_NULL},             {"lsc", v1::AUTH_MODE_LSC},
-      {"existing lsc", v1::AUTH_MODE_LSC},   {"3", v1::AUTH_MODE_LSC},
-      {"mic", v1::AUTH_MODE_MIC},            {"existing mic", v1::AUTH_MODE_MIC},
-      {"4", v1::AUTH_MODE_MIC}};
+  static const std::map<std::string, v1::AuthMode> words{{"password", v1::AUTH_MODE_STRING},
+                                                         {"string", v1::AUTH_MODE_STRING},
+                                                         {"authentication string", v1::AUTH_MODE_STRING},
+                                                         {"1", v1::AUTH_MODE_STRING},
+                                                         {"none", v1::AUTH_MODE_NULL},
+                                                         {"null", v1::AUTH_MODE_NULL},
+                                                         {"null string", v1::AUTH_MODE_NULL},
+                                                         {"no password", v1::AUTH_MODE_NULL},
+                                                         {"2", v1::AUTH_MODE_NULL},
+                                                         {"lsc", v1::AUTH_MODE_LSC},
+                                                         {"existing lsc", v1::AUTH_MODE_LSC},
+                                                         {"3", v1::AUTH_MODE_LSC},
+                                                         {"mic", v1::AUTH_MODE_MIC},
+                                                         {"existing mic", v1::AUTH_MODE_MIC},
+                                                         {"4", v1::AUTH_MODE_MIC}};
   return find_word(words, text, "authentication");
 }
 
 Result<int> curve_from(const std::string& text) {
   static const std::map<std::string, int> words{
-      {"", 0},           {"none", 0},         {"secp256r1", 256}, {"prime256v1", 256}, {"p 256", 256}, {"nistp256", 256},
-      {"secp384r1", 384}, {"p 384", 384},     {"nistp384", 384},  {"secp521r1", 521},  {"p 521", 521}, {"nistp521", 521}};
+      {"", 0},           {"none", 0},        {"secp256r1", 256}, {"prime256v1", 256},
+      {"p 256", 256},    {"nistp256", 256},  {"secp384r1", 384}, {"p 384", 384},
+      {"nistp384", 384}, {"secp521r1", 521}, {"p 521", 521},     {"nistp521", 521}};
   return find_word(words, text, "curve");
 }
 
@@ -188,9 +195,10 @@ Status OtherServer::execute(const char* sql) {
 /// A table of the file's own, and no view or table of a module, with the columns that are read.
 Status OtherServer::check_table() {
   sqlite3_stmt* made = nullptr;
-  if (sqlite3_prepare_v2(database_.get(),
-                         "select count(*) from sqlite_schema where name = 'devices' and type = 'table' and rootpage > 0",
-                         -1, &made, nullptr) != SQLITE_OK) {
+  if (sqlite3_prepare_v2(
+          database_.get(),
+          "select count(*) from sqlite_schema where name = 'devices' and type = 'table' and rootpage > 0", -1, &made,
+          nullptr) != SQLITE_OK) {
     return refuse();
   }
   const Query table(made);
@@ -207,16 +215,17 @@ Status OtherServer::check_table() {
   if (missing.empty()) return {};
   std::string names;
   for (const std::string& name : missing) names += (names.empty() ? "" : ", ") + name;
-  return fail(Reason::kInvalidRequest, path_ + ": its table devices has no " + names +
-                                           ": it is of another version, or of another program");
+  return fail(Reason::kInvalidRequest,
+              path_ + ": its table devices has no " + names + ": it is of another version, or of another program");
 }
 
 Status OtherServer::read(const std::function<Status(OtherPhone)>& each) {
   *steps_ = 0;
   sqlite3_stmt* made = nullptr;
-  if (sqlite3_prepare_v2(database_.get(),
-                         "select device_name, operation, authentication, key_size, curve_name, certificate from devices",
-                         -1, &made, nullptr) != SQLITE_OK) {
+  if (sqlite3_prepare_v2(
+          database_.get(),
+          "select device_name, operation, authentication, key_size, curve_name, certificate from devices", -1, &made,
+          nullptr) != SQLITE_OK) {
     return refuse();
   }
   const Query query(made);

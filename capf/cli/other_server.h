@@ -27,8 +27,8 @@ struct OtherPhone {
 };
 
 /// The SQLite database of the open CAPF server, read and never written: its file is somebody else's, so its size, its
-/// rows, its values and the time that it takes are bounded, and no view, trigger or function of its own runs. The column
-/// `password` is not read. Threads: one.
+/// rows, its values and the time that it takes are bounded, and no view, trigger or function of its own runs. The
+/// column `password` is not read. Threads: one.
 class OtherServer {
  public:
   /// Errors: INVALID_REQUEST, with what is wrong and what to do.

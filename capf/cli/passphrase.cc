@@ -2,10 +2,9 @@
 
 #include <iostream>
 
+#include <botan/mem_ops.h>
 #include <termios.h>
 #include <unistd.h>
-
-#include <botan/mem_ops.h>
 
 #include "capf/client/argument.h"
 #include "capf/client/text.h"

@@ -350,7 +350,7 @@ class Composition final : public Server {
   IssuerFiles issuer_files_;
   PhoneKeyFiles phone_keys_;
   service::TrustLists trust_lists_;
-  service::TrustLists fetched_lists_;  ///< for phones
+  service::TrustLists fetched_lists_;       ///< for phones
   service::Configurations configurations_;  ///< for phones
   service::Configurations admin_configurations_;
   SourceFolder source_folder_;

@@ -22,7 +22,8 @@ class AdministratorStore {
   virtual Result<std::vector<Administrator>> list() = 0;
   /// With every certificate. @return false where they are disabled already.
   virtual Result<bool> disable(const std::string& name) = 0;
-  /// Ends the current certificate, so that add() takes its successor. @return false where the administrator is disabled.
+  /// Ends the current certificate, so that add() takes its successor. @return false where the administrator is
+  /// disabled.
   virtual Result<bool> end_certificate(const std::string& name, TimePoint ends_at) = 0;
   /// @return false where the administrator is disabled.
   virtual Result<bool> change_role(const std::string& name, Role role) = 0;

@@ -55,8 +55,9 @@ Result<Administrator> Administrators::find_enabled(Transaction& tx, const std::s
   CAPF_LET(std::optional<Administrator> found, tx.administrators().find(name));
   if (!found) return fail(Reason::kUnknownAdministrator, "there is no administrator " + name);
   if (found->disabled_at || high_water_.withdrawn().has_administrator(found->certificate_sha256)) {
-    return fail(Reason::kUnknownAdministrator, name + " is disabled; 'capfctl administrator enable' gives another "
-                                                      "certificate");
+    return fail(Reason::kUnknownAdministrator, name +
+                                                   " is disabled; 'capfctl administrator enable' gives another "
+                                                   "certificate");
   }
   return *std::move(found);
 }
@@ -74,8 +75,8 @@ Result<NewAdministrator> Administrators::add(const Actor& actor, const std::stri
   });
 }
 
-Result<NewAdministrator> Administrators::renew(const Actor& actor, const Administrator& caller,
-                                               const std::string& name, BytesView request) {
+Result<NewAdministrator> Administrators::renew(const Actor& actor, const Administrator& caller, const std::string& name,
+                                               BytesView request) {
   const std::string whose = name.empty() ? caller.name : name;
   const bool own = whose == caller.name;
   if (!own && caller.role != Role::kAdmin) {
@@ -102,12 +103,12 @@ Result<NewAdministrator> Administrators::enable(const Actor& actor, const std::s
     CAPF_LET(const std::optional<Administrator> former, tx.administrators().find(name));
     if (!former) return fail(Reason::kUnknownAdministrator, "there was no administrator " + name);
     if (!former->disabled_at) {
-      return fail(Reason::kAdministratorExists, name + " is enabled; 'capfctl administrator renew' gives another "
-                                                       "certificate");
+      return fail(Reason::kAdministratorExists, name +
+                                                    " is enabled; 'capfctl administrator renew' gives another "
+                                                    "certificate");
     }
     CAPF_LET(NewAdministrator answer, appoint(tx, actor, name, former->role, key));
-    CAPF_TRY(tx.audit().add(
-        done(actor, "administrator.enable", name, "role " + std::string(to_string(former->role)))));
+    CAPF_TRY(tx.audit().add(done(actor, "administrator.enable", name, "role " + std::string(to_string(former->role)))));
     return answer;
   });
 }
@@ -122,9 +123,9 @@ Result<Administrator> Administrators::change_role(const Actor& actor, const std:
     if (counted && admins <= 1) return fail(Reason::kLastAdministrator, "the last admin cannot have another role");
     CAPF_LET(const bool changed, tx.administrators().change_role(name, role));
     if (!changed) return fail(Reason::kChangedMeanwhile);
-    CAPF_TRY(tx.audit().add(done(actor, "administrator.change", name,
-                                 "role " + std::string(to_string(role)) + ", which was " +
-                                     std::string(to_string(administrator.role)))));
+    CAPF_TRY(tx.audit().add(
+        done(actor, "administrator.change", name,
+             "role " + std::string(to_string(role)) + ", which was " + std::string(to_string(administrator.role)))));
     administrator.role = role;
     return administrator;
   });

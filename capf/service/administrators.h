@@ -54,9 +54,9 @@ class Administrators {
   Result<NewAdministrator> add(const Actor& actor, const std::string& name, Role role, BytesView request,
                                const std::string& detail = {});
   /// Gives an administrator another certificate, beside which the one of before counts for kFormerCertificateCounts.
-  /// @param caller as judged for this call: their own certificate is renewed in the last third of its life, and an admin
-  /// renews those of others at any time. @param name empty: the caller's. Errors: those of add(), RENEWAL_TOO_EARLY,
-  /// ROLE_DENIED, UNKNOWN_ADMINISTRATOR, also for a disabled one; CHANGED_MEANWHILE.
+  /// @param caller as judged for this call: their own certificate is renewed in the last third of its life, and an
+  /// admin renews those of others at any time. @param name empty: the caller's. Errors: those of add(),
+  /// RENEWAL_TOO_EARLY, ROLE_DENIED, UNKNOWN_ADMINISTRATOR, also for a disabled one; CHANGED_MEANWHILE.
   Result<NewAdministrator> renew(const Actor& actor, const Administrator& caller, const std::string& name,
                                  BytesView request);
   /// Enables a disabled administrator, with the role of before and another certificate, because the one of before is

@@ -35,11 +35,11 @@ struct Read {
   std::vector<MoveProblem> problems;
 };
 
-/// What is on record of the phones of a move.
+/// The records of the phones of a move.
 struct Present {
   std::map<DeviceName, Phone> phones;
   std::map<DeviceName, DeviceName> other_cases;
-  std::set<std::int64_t> had_operations;                     ///< phones that ever had one, or are blocked
+  std::set<std::int64_t> had_operations;                   ///< phones that ever had one, or are blocked
   std::set<std::pair<std::int64_t, Sha256>> certificates;  ///< handed over
 
   std::int64_t id_of(const DeviceName& device) const {
@@ -59,8 +59,8 @@ Result<std::vector<DeviceName>> names_of(const Move& move) {
   return names;
 }
 
-/// Judges certificates of the other server. Nobody authenticates by this: whether one counts for an upgrade is judged by
-/// the anchor when its phone comes.
+/// Judges certificates of the other server. It authenticates nobody: whether one counts for an upgrade is judged
+/// by the anchor when its phone comes.
 Result<std::unique_ptr<const ca::TrustStore>> judge_of(const std::vector<Bytes>& issuers) {
   std::vector<TrustAnchor> anchors;
   for (const Bytes& issuer : issuers) {
@@ -104,7 +104,8 @@ Read read(const SitePolicy& policy, const ca::TrustStore& judge, const Move& mov
     if (facts) {
       found.certificates.push_back({i, *std::move(facts)});
     } else {
-      found.problems.push_back({i, fail(Reason::kInvalidCertificate, "its certificate: " + facts.error().message).value()});
+      found.problems.push_back(
+          {i, fail(Reason::kInvalidCertificate, "its certificate: " + facts.error().message).value()});
     }
   }
   return found;
@@ -135,7 +136,8 @@ void add_other_cases(const Move& move, const Present& present, std::vector<MoveP
     const DeviceName& device = move.phones[i].device;
     const auto other = present.other_cases.find(device);
     if (present.phones.contains(device) || other == present.other_cases.end()) continue;
-    problems.push_back({i, fail(Reason::kDeviceOtherCase, "there is " + other->second.text() + " already, and case counts").value()});
+    problems.push_back(
+        {i, fail(Reason::kDeviceOtherCase, "there is " + other->second.text() + " already, and case counts").value()});
   }
 }
 

@@ -42,13 +42,13 @@ struct MoveProblem {
 };
 
 struct MoveAnswer {
-  int added = 0;                       ///< phones that were not on record
-  int certificates = 0;                ///< that were not
+  int added = 0;                        ///< phones that were not on record
+  int certificates = 0;                 ///< that were not
   std::vector<DeviceName> scheduled{};  ///< phones that get an operation, in the order of the move
   std::vector<MoveProblem> problems{};  ///< found by check()
 };
 
-/// What is on record already stays as it is, and a phone that ever had an operation here gets none, so that a move that
+/// Records that are there stay as they are, and a phone that ever had an operation here gets none, so that a move that
 /// comes twice adds nothing the second time. Threads: any.
 class Moving {
  public:

@@ -209,7 +209,8 @@ class ReadingTest(ColleagueTest):
         self.assertIn(device, pending("--older-than", "0m"))
         self.assertNotIn(device, pending("--older-than", "2h"))
         self.assertNotIn(device, pending("--overdue"))
-        self.site.sql(f"update operations set completes_by = now() - interval '1 minute' where phone_id = (select id from phones "
+        self.site.sql(f"update operations set created_at = created_at - interval '2 hours', "
+                      f"completes_by = now() - interval '1 minute' where phone_id = (select id from phones "
                       f"where device = '{device}')", user="postgres")
         self.assertIn(device, pending("--overdue"))
 

@@ -1,3 +1,5 @@
+#include "capf/service/administrators.h"
+
 #include <chrono>
 #include <string>
 
@@ -5,7 +7,6 @@
 
 #include "capf/domain/administrator_store.h"
 #include "capf/domain/audit_store.h"
-#include "capf/service/administrators.h"
 #include "capf/service/records.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
@@ -36,8 +37,9 @@ struct Office {
                                 PhoneKey().request());
   }
   std::string events(const std::string& name) {
-    return site.value("select string_agg(action || ' by ' || actor, ', ' order by id) from audit_events where subject = '" +
-                      name + "' and outcome = 'done'");
+    return site.value(
+        "select string_agg(action || ' by ' || actor, ', ' order by id) from audit_events where subject = '" + name +
+        "' and outcome = 'done'");
   }
 
   Site site;
@@ -67,12 +69,13 @@ TEST_CASE("one's own certificate is renewed in the last third of its life, and t
   CHECK(must(office.recognise(again)).administrator.name == "olga");
   CHECK(must(office.recognise(renewed)).administrator.ends_at);
   CHECK(refused(office.renew(again)) == Reason::kRenewalTooEarly);
-  office.site.sql("update administrators set ends_at = now() - interval '1 second' where ends_at is not null", "postgres");
+  office.site.sql("update administrators set ends_at = now() - interval '1 second' where ends_at is not null",
+                  "postgres");
   CHECK(refused(office.recognise(olga)) == Reason::kAdministratorDisabled);
   CHECK(must(office.recognise(again)).administrator.name == "olga");
   CHECK(office.events("olga") ==
         "administrator.add by tester, administrator.renew by olga, administrator.renew by olga");
-  // Whoever is disabled is so with every certificate.
+  // Disabling holds for every certificate.
   must(office.administrators.disable(office.site.administrator, "olga"));
   CHECK(refused(office.recognise(again)) == Reason::kAdministratorDisabled);
 }
@@ -116,7 +119,7 @@ TEST_CASE("a request with another key's signature, or with a key on record, rene
   must(office.administrators.add(office.site.administrator, "holder", Role::kMonitor, key.request()));
   CHECK(refused(office.administrators.renew(office.site.administrator, judged, "", key.request())) ==
         Reason::kKeyReserved);
-  // Nothing half done: the certificate of before is still the current one.
+  // The refusals left no half: the certificate of before is still the current one.
   CHECK_FALSE(must(office.recognise(olga)).administrator.ends_at);
   must(office.administrators.disable(office.site.administrator, "holder"));
   CHECK(refused(office.administrators.enable(office.site.administrator, "holder", key.request())) ==

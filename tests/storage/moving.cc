@@ -1,9 +1,10 @@
+#include "capf/service/moving.h"
+
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
-#include "capf/service/moving.h"
 #include "tests/support/expect.h"
 #include "tests/support/site.h"
 
@@ -111,7 +112,7 @@ TEST_CASE("a phone upgrades over the LSC of the other server, once its issuer is
   CHECK(neighbour.moved({phone}) == "1 1 1");
   const PhoneKey key;
   const auto caller = Site::with_certificate(device, phone.certificate);
-  // What was moved is a record: it authenticates nobody.
+  // The moved certificate is a record: it authenticates nobody.
   CHECK(refused(neighbour.site.enrolment.issue(caller, key.request())) == Reason::kAuthenticationFailed);
   service::AnchorRequest anchor;
   anchor.store = TrustStoreName::kLsc;

@@ -147,7 +147,8 @@ TEST_CASE("a renewed certificate stays on record beside its successor, and one o
     CHECK(good(store.find_certificate(digest("first")))->role == Role::kAuditor);
     CHECK(good(store.lock_admins()) == 0);
     CHECK(good(store.disable("olga")));
-    for (const char* each : {"first", "second", "third"}) CHECK(good(store.find_certificate(digest(each)))->disabled_at);
+    for (const char* each : {"first", "second", "third"})
+      CHECK(good(store.find_certificate(digest(each)))->disabled_at);
     CHECK_FALSE(good(store.change_role("olga", Role::kAdmin)));
     CHECK_FALSE(good(store.end_certificate("olga", tx.now() + hours(1))));
   });

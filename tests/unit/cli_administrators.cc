@@ -2,6 +2,7 @@
 #include <fstream>
 #include <iterator>
 
+#include <botan/system_rng.h>
 #include <catch2/catch.hpp>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -16,8 +17,6 @@
 #include "capf/client/container.h"
 #include "capf/client/key.h"
 #include "tests/support/folder.h"
-
-#include <botan/system_rng.h>
 
 using namespace capf;
 using namespace capf::test;
@@ -36,9 +35,9 @@ struct Authority {
       ++asked;
       if (refuses) return fail(Reason::kServerNotReached);
       CAPF_LET(const ca::OfferedKey offered, ca::read_request(request));
-      CAPF_LET(const Bytes made, ca::make_administrator_certificate({*key, certificate}, offered.public_key, "olga",
-                                                                    SystemClock().now(), std::chrono::hours{24},
-                                                                    Botan::system_rng()));
+      CAPF_LET(const Bytes made,
+               ca::make_administrator_certificate({*key, certificate}, offered.public_key, "olga", SystemClock().now(),
+                                                  std::chrono::hours{24}, Botan::system_rng()));
       return std::vector<Bytes>{made, certificate};
     };
   }
@@ -97,7 +96,7 @@ TEST_CASE("a renewal puts a new pair in place of the former one, which stays bes
   CHECK(text_of(files->key) == former_key);
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
 
-  // What a renewal that was cut off has left is in nobody's way.
+  // The leftovers of a renewal that was cut off are in nobody's way.
   std::ofstream(files->key.string() + ".new") << "cut off";
   REQUIRE(client::renew_administrator(*files, "olga", authority.certify()));
   CHECK(text_of(files->certificate) != former);
@@ -136,7 +135,7 @@ TEST_CASE("a container for browsers has certificate, chain and key, and opens wi
   sk_X509_pop_free(chain, X509_free);
   X509_free(certificate);
   EVP_PKEY_free(key);
-  // Nothing of the key is in the clear.
+  // The key is not in the clear.
   CHECK(as_text(container->view()).find("PRIVATE KEY") == std::string_view::npos);
 
   const auto other = client::make_administrator(folder.path() / "other", "olga", authority.certify());

@@ -16,7 +16,9 @@ namespace {
 
 const Context kMunich{"capf.example.com:3806", "/k/site-ca.pem", "/k/olga.pem", "/k/olga.key"};
 
-Contexts two() { return {"munich", {{"munich", kMunich}, {"rome", {"rome:3806,rome2:3806", "/r/ca.pem", "/r/o.pem", "/r/o.key"}}}}; }
+Contexts two() {
+  return {"munich", {{"munich", kMunich}, {"rome", {"rome:3806,rome2:3806", "/r/ca.pem", "/r/o.pem", "/r/o.key"}}}};
+}
 
 std::string fault_of(std::string_view toml) {
   const auto contexts = Contexts::parse(toml);

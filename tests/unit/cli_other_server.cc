@@ -42,7 +42,8 @@ struct Other {
   }
   void add(const std::string& device, const std::string& rest = "'none', 'none', '', 0, '', ''") const {
     sql("insert into devices (device_name, operation, authentication, password, key_size, curve_name, certificate) "
-        "values ('" + device + "', " + rest + ")");
+        "values ('" +
+        device + "', " + rest + ")");
   }
   std::string fault() const {
     const auto server = OtherServer::open(path);
@@ -157,7 +158,8 @@ TEST_CASE("what is no database of that server is refused in words") {
     CHECK(fault.find(words) != std::string::npos);
   };
   says(Other("create table phones (name text)"), "has no table devices");
-  says(Other("create table devices (device_name text, operation text)"), "has no authentication, certificate, curve_name");
+  says(Other("create table devices (device_name text, operation text)"),
+       "has no authentication, certificate, curve_name");
   says(Other("create view devices as select 1 as device_name"), "has no table devices");
   Other text;
   std::ofstream(text.path, std::ios::trunc) << "device,operation\nSEP1,install\n";
@@ -169,7 +171,8 @@ TEST_CASE("what is no database of that server is refused in words") {
   missing.path += ".missing";
   says(missing, "cannot be read");
   Other cut;
-  for (int i = 0; i < 300; ++i) cut.add("SEP" + std::to_string(i), "'none', 'none', '" + std::string(400, 'x') + "', 0, '', ''");
+  for (int i = 0; i < 300; ++i)
+    cut.add("SEP" + std::to_string(i), "'none', 'none', '" + std::string(400, 'x') + "', 0, '', ''");
   std::filesystem::resize_file(cut.path, 12'288);
   auto server = OtherServer::open(cut.path);
   CHECK((!server || !server->read([](const OtherPhone&) -> Status { return {}; })));
@@ -194,7 +197,8 @@ TEST_CASE("operations, ways to authenticate and keys are known by the words of t
   for (const char* none : {"", "none", "NONE", "no_pending_operation"}) {
     CHECK(kind(none) == "OPERATION_KIND_UNSPECIFIED -");
   }
-  for (const char* install : {"install", "Upgrade", "install/upgrade"}) CHECK(kind(install) == "OPERATION_KIND_INSTALL");
+  for (const char* install : {"install", "Upgrade", "install/upgrade"})
+    CHECK(kind(install) == "OPERATION_KIND_INSTALL");
   CHECK(kind("delete") == "OPERATION_KIND_DELETE");
   for (const char* fetch : {"fetch", "troubleshoot"}) CHECK(kind(fetch) == "OPERATION_KIND_TROUBLESHOOT");
   CHECK(kind("reboot") == "refused");
@@ -308,8 +312,9 @@ TEST_CASE("strings are on disk before they are sent, and an interrupted move goe
 }
 
 TEST_CASE("a device that is there twice is a problem of the second row") {
-  const Other other("create table devices (device_name text, operation text, authentication text, password text, "
-                    "key_size integer, curve_name text, certificate text)");
+  const Other other(
+      "create table devices (device_name text, operation text, authentication text, password text, "
+      "key_size integer, curve_name text, certificate text)");
   other.add("SEP000000000001");
   other.add("SEP000000000001");
   auto server = OtherServer::open(other.path);
