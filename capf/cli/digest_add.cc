@@ -125,7 +125,7 @@ capf::Status send(const Arguments& arguments, Connection& server, Users users, J
   });
 }
 
-/// What is wrong with the options, for these users.
+/// The fault of the options, for these users.
 std::optional<std::string> misused(const Arguments& arguments, const std::vector<DigestLine>& users) {
   if (users.empty()) {
     return arguments.has("--file") ? arguments.text("--file") + " names no user"

@@ -5,6 +5,7 @@
 #include "capf/base/file.h"
 #include "capf/cli/pages.h"
 #include "capf/client/site.h"
+#include "capf/client/text.h"
 
 namespace capf::cli {
 namespace {

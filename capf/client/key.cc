@@ -228,6 +228,19 @@ Result<Bytes> PrivateKey::sign(BytesView data) const {
   return signature;
 }
 
+Result<Secret> PrivateKey::decrypt(BytesView encrypted) const {
+  const Context context(EVP_PKEY_CTX_new(key_.get(), nullptr));
+  Botan::secure_vector<std::uint8_t> plain(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));
+  std::size_t size = plain.size();
+  if (!is_rsa() || context == nullptr || EVP_PKEY_decrypt_init(context.get()) != 1 ||
+      EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1 ||
+      EVP_PKEY_decrypt(context.get(), plain.data(), &size, encrypted.data(), encrypted.size()) != 1) {
+    return dropping_errors(fail(Reason::kKeyEncoding));
+  }
+  plain.resize(size);
+  return Secret(std::move(plain));
+}
+
 Result<Bytes> generate_prime(int bits) {
   const std::unique_ptr<BN_CTX, Freed<BN_CTX_free>> scratch(BN_CTX_secure_new());
   const Number prime(BN_secure_new());

@@ -48,6 +48,8 @@ class PrivateKey {
   /// RSA: PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 octets; EC: ECDSA in DER, with SHA-256 on P-256, SHA-384
   /// on P-384 and SHA-512 on P-521. Errors: INTERNAL.
   Result<Bytes> sign(BytesView data) const;
+  /// Opens octets that were encrypted for this RSA key by PKCS #1 v1.5. Errors: KEY_ENCODING, for every fault.
+  Result<Secret> decrypt(BytesView encrypted) const;
 
  private:
   explicit PrivateKey(evp_pkey_st* key);

@@ -97,6 +97,9 @@ Result<Listeners> read_listeners(const std::filesystem::path& state) {
     take(object, "phone", listeners.phone);
     take(object, "admin", listeners.admin);
     take(object, "wire", listeners.wire);
+    take(object, "files", listeners.files);
+    take(object, "files_tls", listeners.files_tls);
+    take(object, "tvs", listeners.tvs);
   }
   return listeners;
 }

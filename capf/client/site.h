@@ -28,6 +28,9 @@ struct Listeners {
   std::vector<std::string> phone;
   std::vector<std::string> admin;
   std::vector<std::string> wire;
+  std::vector<std::string> files;      ///< HTTP
+  std::vector<std::string> files_tls;  ///< HTTPS
+  std::vector<std::string> tvs;
 };
 
 /// Errors: NO_SITE where there is no such directory; SERVER_NOT_REACHED where no server listens for it.

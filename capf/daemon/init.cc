@@ -271,8 +271,9 @@ Result<std::vector<std::pair<KeyDigests, KeyOwner>>> make_keys_of_phones(const I
 /// place
 Result<RecoveryKeyPlace> hand_over(const SiteFiles& files, const InitOptions& options) {
   const RecoveryKeyPlace here = recovery_of(files, options.recovery.passphrase);
+  if (options.recovery.file.empty()) return here;
   const auto wanted = std::filesystem::absolute(options.recovery.file).lexically_normal();
-  if (options.recovery.file.empty() || wanted == here.file) return here;
+  if (wanted == here.file) return here;
   const RecoveryKeyPlace there{wanted, options.recovery.passphrase};
   std::vector<std::pair<std::filesystem::path, std::filesystem::path>> moves{{here.file, there.file}};
   if (there.passphrase.empty()) moves.emplace_back(here.generated_passphrase(), there.generated_passphrase());

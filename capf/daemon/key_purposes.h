@@ -11,7 +11,7 @@
 #include "capf/domain/trust_role.h"
 #include "capf/rpc/server.h"
 
-// What the keys are for whose certificates phones know by their trust lists. Each has files of its own: "wire" of the
+// The purposes of the keys whose certificates phones know by their trust lists. Each has files of its own: "wire" of the
 // CAPF protocol, "tvs", "list-signer", "file-signer", "file-server", "recovery-signer". Phones pin certificates, so the
 // next one ("wire-2", "wire-3") is kept beside the one in use until every phone trusts both.
 

@@ -9,6 +9,7 @@
 #include <botan/rng.h>
 
 #include "capf/base/time.h"
+#include "capf/ca/certificate.h"
 #include "capf/ca/key.h"
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/key_purposes.h"

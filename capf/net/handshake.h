@@ -14,7 +14,7 @@ namespace capf::net {
 /// How long a client may wait in line for its handshake: a phone that is not served begins again after 30 s.
 inline constexpr std::chrono::seconds kInLine{30};
 
-/// Accepts a stranger's handshake, which has a place while the server works on it.
+/// Accepts a stranger's handshake. It has a place while the server works on it.
 /// @param block the neighbours among whom it waits: Address::block(). @param patience for the ClientHello, and again
 /// for the rest. @param running counts the handshakes that have a place. What comes by reference outlives the
 /// coroutine.

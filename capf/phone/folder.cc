@@ -20,11 +20,21 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kLargestFile = 131072;
+constexpr std::size_t kLargestGiven = 1024 * 1024;
 constexpr std::string_view kOperation = "operation ";
 
 tl::unexpected<Error> failed(const fs::path& path) { return fail_errno(Reason::kPhoneRefused, path); }
 
 bool is_alphanumeric(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+const char* ending_of(Folder::Given which) {
+  switch (which) {
+    case Folder::Given::kCtl: return ".ctl.tlv";
+    case Folder::Given::kItl: return ".itl.tlv";
+    case Folder::Given::kConfiguration: return ".cnf.xml";
+  }
+  CAPF_INVARIANT(false);
+}
 
 bool belongs(const std::vector<Bytes>& certificates, const Secret& key_pem) {
   const auto key = client::PrivateKey::parse(key_pem.text());
@@ -133,6 +143,18 @@ Status Folder::install(const std::string& device, const std::string& certificate
 }
 
 Status Folder::forget_pending(const std::string& device) const { return unlink(path_of(device, ".pending")); }
+
+Result<std::optional<Secret>> Folder::given(const std::string& device, Given which) const {
+  std::error_code error;
+  const fs::path path = path_of(device, ending_of(which));
+  if (!kept_ || !fs::exists(path, error)) return std::nullopt;
+  CAPF_LET(Secret octets, read_secret_file(path, kLargestGiven));
+  return octets;
+}
+
+Status Folder::keep(const std::string& device, Given which, BytesView octets) const {
+  return write(path_of(device, ending_of(which)), octets);
+}
 
 Status Folder::remove(const std::string& device) const {
   for (const char* ending : {".pem", ".key", ".pending"}) CAPF_TRY(unlink(path_of(device, ending)));

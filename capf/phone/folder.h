@@ -37,8 +37,9 @@ Secret encode(const PendingRequest& pending);
 Result<PendingRequest> decode(std::string_view text);
 
 /// The files of phones that must outlive a power cut: DEVICE.pem, DEVICE.key and, while a request is under way,
-/// DEVICE.pending. Every file is whole or absent, and installed() and pending() repair every state between two files.
-/// Threads: any, each device at one time in one thread.
+/// DEVICE.pending; of those that are provisioned also DEVICE.ctl.tlv, DEVICE.itl.tlv and DEVICE.cnf.xml. Every file is
+/// whole or absent, and installed() and pending() repair every state between two files. Threads: any, each device at
+/// one time in one thread.
 class Folder {
  public:
   /// Makes the folder (0700) where there is none. @param durable waits until the disk has each file.
@@ -54,6 +55,13 @@ class Folder {
   Status keep(const std::string& device, const PendingRequest& pending) const;
   Status install(const std::string& device, const std::string& certificate_pem, const Secret& key_pem) const;
   Status forget_pending(const std::string& device) const;
+
+  /// The files that a phone has been given, and goes by until it takes the next ones.
+  enum class Given : std::uint8_t { kCtl, kItl, kConfiguration };
+  /// Absent: it has none. Errors: INVALID_CONFIGURATION, SECRET_EXPOSED.
+  Result<std::optional<Secret>> given(const std::string& device, Given which) const;
+  Status keep(const std::string& device, Given which, BytesView octets) const;
+
   /// The LSC, its key and any pending request.
   Status remove(const std::string& device) const;
 

@@ -1,7 +1,6 @@
 #include "capf/phone/line.h"
 
 #include <algorithm>
-#include <csignal>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "capf/net/coroutine.h"
 #include "capf/net/stream.h"
 #include "capf/net/tls.h"
+#include "capf/phone/dial.h"
 
 namespace capf::phone {
 namespace {
@@ -28,25 +28,6 @@ using Time = asio::steady_timer::clock_type;
 constexpr std::chrono::seconds kPatience{30};
 constexpr std::chrono::seconds kBetweenInProgress{10};
 constexpr std::chrono::seconds kGoodbye{3};
-
-/// The addresses of one server, IPv6 before IPv4, as phones try them.
-Result<std::vector<tcp::endpoint>> resolve(const std::string& address) {
-  const auto colon = address.rfind(':');
-  const auto not_found = [&](const std::string& why) { return fail(Reason::kServerNotReached, address + ": " + why); };
-  if (colon == std::string::npos) return not_found("HOST:PORT is needed");
-  std::string host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  asio::io_context context;
-  tcp::resolver resolver(context);
-  net::error_code error;
-  const auto found = resolver.resolve(host, address.substr(colon + 1), error);
-  if (error) return not_found(error.message());
-  std::vector<tcp::endpoint> endpoints;
-  for (const auto& entry : found) endpoints.push_back(entry.endpoint());
-  std::stable_partition(endpoints.begin(), endpoints.end(),
-                        [](const tcp::endpoint& endpoint) { return endpoint.address().is_v6(); });
-  return endpoints;
-}
 
 /// The handshake proves that the server has the key, so it is enough that its certificate is a known one.
 int is_pinned(X509_STORE_CTX* chain, void* pinned) {
@@ -285,7 +266,6 @@ Line::~Line() = default;
 Line::Line(Line&&) noexcept = default;
 
 Result<Line> Line::open(const client::Endpoint& server, const LineSettings& settings) {
-  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets whose other side may be gone
   auto parts = std::make_unique<LineParts>();
   parts->settings = settings;
   for (const std::string& address : server.addresses) {
@@ -294,17 +274,8 @@ Result<Line> Line::open(const client::Endpoint& server, const LineSettings& sett
   }
   CAPF_LET(parts->pinned, client::parse_certificates(server.trust_pem));
   if (parts->pinned.empty()) return fail(Reason::kInvalidCertificate, "there is no certificate to trust a server by");
-  parts->tls.reset(SSL_CTX_new(TLS_client_method()));
+  CAPF_LET(parts->tls, make_client_tls(settings.tls_1_0));
   SSL_CTX* const tls = parts->tls.get();
-  const bool set = tls != nullptr && (settings.tls_1_0 ? SSL_CTX_set_min_proto_version(tls, TLS1_VERSION) == 1 &&
-                                                             SSL_CTX_set_max_proto_version(tls, TLS1_VERSION) == 1 &&
-                                                             SSL_CTX_set_cipher_list(tls, "AES128-SHA:@SECLEVEL=0") == 1
-                                                       : SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) == 1);
-  if (!set) return fail_internal("TLS cannot be set up");
-  // Makes each message one record, in TLS 1.0 too.
-  SSL_CTX_set_options(tls, SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS);
-  SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_cert_verify_callback(tls, is_pinned, &parts->pinned);
   return Line(std::move(parts));

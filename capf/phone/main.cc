@@ -15,6 +15,7 @@
 #include "capf/phone/fleet.h"
 #include "capf/phone/line.h"
 #include "capf/phone/options.h"
+#include "capf/phone/provision.h"
 
 namespace {
 
@@ -31,22 +32,44 @@ int report(const Error& error, int code) {
 
 int report(const Error& error) { return report(error, error.reason == Reason::kServerNotReached ? 3 : 1); }
 
+Result<std::vector<std::string>> find_addresses(const Options& options) {
+  if (!options.server.empty()) return client::parse_addresses(options.server);
+  CAPF_LET(const client::Listeners listeners, client::read_listeners(options.state));
+  const auto& addresses = options.wire ? listeners.wire : listeners.phone;
+  if (!addresses.empty()) return addresses;
+  return fail(Reason::kServerNotReached, "the server of this site has no such port for phones");
+}
+
+Result<std::string> find_trust(const Options& options) {
+  if (!options.trust.empty()) return client::read_trusted(options.trust, kLargestFile);
+  return options.wire ? client::read_wire_certificates(options.state) : client::read_site_ca(options.state);
+}
+
 /// The server's address and the CA to trust, without a client certificate.
 Result<client::Endpoint> find_server(const Options& options) {
   client::Endpoint endpoint;
-  if (options.server.empty()) {
-    CAPF_LET(const client::Listeners listeners, client::read_listeners(options.state));
-    endpoint.addresses = options.wire ? listeners.wire : listeners.phone;
-    if (endpoint.addresses.empty())
-      return fail(Reason::kServerNotReached, "the server of this site has no such port for phones");
+  CAPF_LET(endpoint.addresses, find_addresses(options));
+  CAPF_LET(endpoint.trust_pem, find_trust(options));
+  return endpoint;
+}
+
+/// The server that a configuration and the trust lists name for the wire, unless an option says otherwise.
+Result<client::Endpoint> find_server(const Options& options, const phone::Configuration& file,
+                                     const phone::TrustLists& lists) {
+  if (!options.wire) return find_server(options);
+  client::Endpoint endpoint;
+  if (options.server.empty() && !file.capf.empty()) {
+    endpoint.addresses = file.capf;
   } else {
-    CAPF_LET(endpoint.addresses, client::parse_addresses(options.server));
+    CAPF_LET(endpoint.addresses, find_addresses(options));
   }
-  const auto trusted = [&] {
-    if (!options.trust.empty()) return client::read_trusted(options.trust, kLargestFile);
-    return options.wire ? client::read_wire_certificates(options.state) : client::read_site_ca(options.state);
-  };
-  CAPF_LET(endpoint.trust_pem, trusted());
+  const auto certificates = lists.find({phone::Role::kCapf});
+  if (!options.trust.empty() || (!lists.ctl && !lists.itl)) {
+    CAPF_LET(endpoint.trust_pem, find_trust(options));
+  }
+  for (const phone::Certificate* each : certificates) {
+    if (options.trust.empty()) endpoint.trust_pem += client::certificate_pem(each->der());
+  }
   return endpoint;
 }
 
@@ -110,7 +133,7 @@ Status read_certificate(const Options& options, const std::string& device, clien
 Result<phone::Folder> open_folder(const Options& options) {
   if (options.discard) return phone::Folder::none();
   if (!options.folder.empty()) return phone::Folder::open(options.folder, options.count == 0);
-  const std::filesystem::path parent = options.server.empty() ? options.state : ".";
+  const std::filesystem::path parent = options.server.empty() && options.files.empty() ? options.state : ".";
   return phone::Folder::open(parent / "phones", options.count == 0);
 }
 
@@ -119,6 +142,74 @@ int run_one(const Options& options, phone::Phone phone, const phone::Folder& fol
   if (const Status read = read_certificate(options, phone.device, phone.server); !read) return report(read.error());
   phone::FreshKeys keys;
   const auto done = line != nullptr ? line->visit(phone, folder, keys) : phone::visit(phone, folder, keys);
+  if (!done) return report(done.error());
+  std::cout << done->line << std::endl;
+  return 0;
+}
+
+/// "HOST[:PORT]"
+std::string with_port(const std::string& server, int port) {
+  const bool has_port = server.find(':') != std::string::npos && server.back() != ']';
+  return has_port ? server : server + ':' + std::to_string(port);
+}
+
+/// The host of "HOST[:PORT]".
+std::string host_of(const std::string& server) {
+  const std::string with = with_port(server, 0);
+  return with.substr(0, with.rfind(':'));
+}
+
+struct FilePlaces {
+  phone::ServerAddresses servers;
+  std::vector<std::string> tvs;
+};
+
+/// By the options, else by the site.
+Result<FilePlaces> find_places(const Options& options) {
+  constexpr int kFiles = 6970;
+  constexpr int kFilesTls = 6971;
+  constexpr int kTvs = 2445;
+  FilePlaces places;
+  if (options.files.empty()) {
+    CAPF_LET(const client::Listeners listeners, client::read_listeners(options.state));
+    places = {{listeners.files, listeners.files_tls}, listeners.tvs};
+  } else {
+    places.servers.files = {with_port(options.files, kFiles)};
+    places.servers.files_tls = {with_port(host_of(options.files), kFilesTls)};
+  }
+  if (!options.files_tls.empty()) places.servers.files_tls = {with_port(options.files_tls, kFilesTls)};
+  if (!options.tvs.empty()) places.tvs = {with_port(options.tvs, kTvs)};
+  places.servers.tls_1_0 = options.tls_1_0;
+  if (!places.servers.files.empty()) return places;
+  return fail(Reason::kServerNotReached, "the server of this site has no port for phones' files");
+}
+
+int run_provision(const Options& options, phone::Phone phone, const phone::Folder& folder) {
+  phone.device = options.device;
+  if (const Status read = read_certificate(options, phone.device, phone.server); !read) return report(read.error());
+  auto places = find_places(options);
+  if (!places) return report(places.error());
+  phone::NetworkServers servers(std::move(places->servers));
+  phone::FreshKeys keys;
+  phone::Provisioning wanted;
+  wanted.device = phone.device;
+  wanted.https = !options.no_https;
+  wanted.tvs = places->tvs;
+  wanted.has_string = phone.auth_string.has_value();
+  wanted.mic_pem = phone.server.certificate_pem;
+  wanted.mic_key_pem = phone.server.key_pem;
+  wanted.enrol = [&](const phone::Configuration& file, const phone::TrustLists& lists) -> Result<phone::Done> {
+    CAPF_LET(const client::Endpoint found, find_server(options, file, lists));
+    phone.server.addresses = found.addresses;
+    phone.server.trust_pem = found.trust_pem;
+    if (!options.wire) return phone::visit(phone, folder, keys);
+    CAPF_LET(const phone::Line line, open_line(options, phone.server));
+    return line.visit(phone, folder, keys);
+  };
+  wanted.say = [](const std::string& step) {
+    std::cout << client::printable(step, client::Backslash::kKept) << std::endl;
+  };
+  const auto done = phone::provision(wanted, folder, servers);
   if (!done) return report(done.error());
   std::cout << done->line << std::endl;
   return 0;
@@ -200,11 +291,14 @@ int dispatch(int argc, char** argv) {
   if (options.legacy_certificate) {
     if (const Status allowed = client::allow_legacy_certificates(); !allowed) return report(allowed.error());
   }
-  auto server = find_server(options);
-  if (!server) return report(server.error());
-  phone.server = *std::move(server);
+  if (!options.provision) {
+    auto server = find_server(options);
+    if (!server) return report(server.error());
+    phone.server = *std::move(server);
+  }
   const auto folder = open_folder(options);
   if (!folder) return report(folder.error());
+  if (options.provision) return run_provision(options, std::move(phone), *folder);
   std::optional<phone::Line> line;
   if (options.wire) {
     auto opened = open_line(options, phone.server);

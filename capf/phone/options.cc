@@ -17,6 +17,7 @@ constexpr const char* kExamples = R"(Examples:
   capf-phone SEP001122334455 --certificate mic.pem --key mic.key --dir phones
   capf-phone --count 1000 --concurrency 16 --strings strings.txt --dir phones
   capf-phone SEP001122334455 --wire --string 12345678 --key-delay 45
+  capf-phone SEP001122334455 --provision --string 12345678
 
 Exit codes: 0 an operation was done, 1 refused or nothing pending, 2 wrong usage, 3 server not reached.)";
 
@@ -67,6 +68,20 @@ void define(CLI::App& app, Options& options) {
                  "of the loopback network, that phones of --count come from (default: 1)")
       ->check(CLI::Range(1, 65536))
       ->group(wire);
+  const char* provision = "Files and trust";
+  app.add_flag("--provision", options.provision,
+               "start as a phone does: trust lists, the configuration, and CAPF where that sends it there")
+      ->group(provision);
+  app.add_option("--files", options.files, "HOST[:PORT] of the file server (default: the site's own; port 6970)")
+      ->group(provision);
+  app.add_option("--files-tls", options.files_tls,
+                 "the same by HTTPS (default: the site's own, or the host of --files; port 6971)")
+      ->group(provision);
+  app.add_option("--tvs", options.tvs,
+                 "HOST[:PORT] of the Trust Verification Service (default: the site's own, or as the last configuration "
+                 "says; port 2445)")
+      ->group(provision);
+  app.add_flag("--no-https", options.no_https, "fetch the configuration by HTTP alone")->group(provision);
   const char* many = "Many phones";
   app.add_option("--count", options.count, "how many")->check(CLI::Range(1, 100'000'000))->group(many);
   app.add_option("--concurrency", options.concurrency, "how many at once (default: 1)")
@@ -99,7 +114,8 @@ std::string contradiction(const Options& options) {
   if (options.count == 0 && (options.discard || !options.strings.empty()))
     return "--discard and --strings need --count";
   const bool of_the_wire = options.wire_version != 3 || options.key_delay > 0 || !options.drop_after.empty() ||
-                           options.tls_1_0 || options.no_sudi || options.prefer_lsc || options.addresses > 1;
+                           (options.tls_1_0 && !options.provision) || options.no_sudi || options.prefer_lsc ||
+                           options.addresses > 1;
   if (of_the_wire && !options.wire) return "--wire is missing";
   if (options.keep_connections &&
       (options.count == 0 || options.wire || !options.certificate.empty() || !options.discard))
@@ -107,6 +123,10 @@ std::string contradiction(const Options& options) {
   if (options.enrol && (options.wire || options.keep_connections)) {
     return "--enrol is over gRPC, and ends its connection";
   }
+  const bool of_provisioning =
+      !options.files.empty() || !options.files_tls.empty() || !options.tvs.empty() || options.no_https;
+  if (of_provisioning && !options.provision) return "--provision is missing";
+  if (options.provision && options.count != 0) return "--provision is for one DEVICE";
   if (options.prefer_lsc && options.certificate.empty()) return "--prefer-lsc needs --certificate and --key";
   return {};
 }

@@ -30,7 +30,12 @@ struct Options {
   bool no_sudi = false;
   bool prefer_lsc = false;
   double retry_pause = 30;  ///< seconds
-  int prepared_bits = -1;   ///< of the RSA keys that are made beforehand; 0: none; -1: 2048 on the wire, else none
+  bool provision = false;
+  std::string files;  ///< HOST[:PORT]
+  std::string files_tls;
+  std::string tvs;
+  bool no_https = false;
+  int prepared_bits = -1;  ///< of the RSA keys that are made beforehand; 0: none; -1: 2048 on the wire, else none
   std::uint32_t addresses = 1;
   std::uint64_t count = 0;  ///< 0: one phone, `device`
   unsigned concurrency = 1;

@@ -1,5 +1,6 @@
 #include "capf/rpc/admin.h"
 #include "capf/rpc/convert.h"
+#include "capf/rpc/status.h"
 #include "capf/service/trust_lists.h"
 
 namespace capf::rpc {

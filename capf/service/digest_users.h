@@ -63,7 +63,7 @@ class DigestUsers {
   /// Adds all of them or none. @param users 1 to 500; an empty password is generated. @param hash_only keeps HA1s alone
   /// @return the generated ones. Errors: INVALID_DIGEST_USER, INVALID_PASSWORD, DIGEST_USER_EXISTS, INVALID_REQUEST.
   Result<std::vector<DigestPassword>> add(const Actor& actor, std::vector<DigestPassword> users, bool hash_only);
-  /// What is in the way of adding users of these names, in their order: INVALID_DIGEST_USER, DIGEST_USER_EXISTS,
+  /// Tells the problems of adding users of these names, in their order: INVALID_DIGEST_USER, DIGEST_USER_EXISTS,
   /// INVALID_REQUEST for a name that is there twice. @param names 1 to 500. Errors: INVALID_REQUEST.
   Result<std::vector<DigestProblem>> check(const std::vector<std::string>& names);
   /// @param password empty: generates one. @return it where it was generated, or else an empty one.

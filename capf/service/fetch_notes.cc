@@ -55,7 +55,7 @@ FetchNotes::Notes FetchNotes::take_batch() {
   return batch;
 }
 
-/// What was noted meanwhile is newer, and stays.
+/// Notes that came meanwhile are newer, and stay.
 void FetchNotes::put_back(Notes notes) {
   const std::lock_guard lock(mutex_);
   notes_.merge(notes);

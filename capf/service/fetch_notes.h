@@ -20,7 +20,7 @@ class FetchNotes {
   /// Of a file that belongs to one device; others are left out, and so is one where too many devices wait. Does not
   /// block.
   void add(const files::FileRequest& request, const PhoneFile& file, const Address& peer, TimePoint at);
-  /// Writes all of them, batch by batch. What cannot be written waits for the next time. Threads: one.
+  /// Writes all of them, batch by batch. A batch that cannot be written waits for the next time. Threads: one.
   Status write();
 
  private:

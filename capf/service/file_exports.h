@@ -12,7 +12,7 @@
 
 namespace capf::service {
 
-/// What `files sign` and `files export` take and give. A file that an administrator sends has at most so many octets.
+/// A file that an administrator sends has at most so many octets.
 inline constexpr std::size_t kLargestFileToSign = std::size_t{8} * 1024 * 1024;
 
 /// The phones' files for other servers that give them out, and what an administrator wants signed. Threads: any.

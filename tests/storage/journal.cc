@@ -129,7 +129,7 @@ class Withdrawing {
   }
 };
 
-/// What a recovery needs.
+/// The parts of a recovery.
 struct Recovering {
   explicit Recovering(Withdrawing& of) : one(of) {}
   /// All administrators and anchors that there are.

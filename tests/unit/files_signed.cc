@@ -184,7 +184,7 @@ TEST_CASE("a signer is found among those that a list names for files") {
   const auto list = files::read_trust_list(kData.octets("itl/b/ITLFile.tlv"), ListKind::kItl).value();
   REQUIRE(signer_of("sgn/empty.xml.sgn", list));
   CHECK(signer_of("sgn/empty.xml.sgn", list)->certificate->der() == kData.der("tftp"));
-  CHECK(signer_of("sgn/plain.txt.sgn", list)->role == files::Role::kCcmTftp);
+  CHECK(signer_of("sgn/plain.txt.sgn", list)->role == TrustRole::kCcmTftp);
   // This one has the signer for calls alone.
   const auto other = files::read_trust_list(kData.octets("itl/a/ITLFile.tlv"), ListKind::kItl).value();
   CHECK_FALSE(signer_of("sgn/plain.txt.sgn", other));
