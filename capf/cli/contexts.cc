@@ -54,7 +54,7 @@ Result<Contexts> Contexts::parse(std::string_view toml) {
     const toml::table table = toml::parse(toml);
     for (const auto& [key, node] : table) {
       if (key.str() == "current" && node.is_string()) {
-        contexts.current = node.value_or<std::string>("");
+        contexts.current = node.value<std::string>().value_or("");
         continue;
       }
       if (key.str() != "contexts" || !node.is_table()) return wrong("there are current, a text, and contexts, a table");

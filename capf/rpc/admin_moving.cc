@@ -1,5 +1,6 @@
 #include "capf/rpc/admin.h"
 #include "capf/rpc/convert.h"
+#include "capf/rpc/status.h"
 #include "capf/service/moving.h"
 
 namespace capf::rpc {
@@ -18,7 +19,7 @@ grpc::Status AdminService::MovePhones(grpc::ServerContext* context, const v1::Mo
       v1::MovePhonesResponse::Problem& out = *response->add_problems();
       out.set_place(static_cast<std::int32_t>(problem.place));
       out.set_reason(std::string(to_string(problem.error.reason)));
-      out.set_message(problem.error.message);
+      out.set_message(to_utf8(problem.error.message));
     }
     return {};
   });

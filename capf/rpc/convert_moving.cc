@@ -8,8 +8,6 @@ namespace {
 constexpr int kMostIssuers = 8;
 constexpr std::size_t kLargestDer = 16384;
 
-tl::unexpected<Error> malformed(std::string words) { return fail(Reason::kInvalidRequest, std::move(words)); }
-
 Bytes octets_of(const std::string& field) {
   const BytesView octets = as_bytes(field);
   return {octets.begin(), octets.end()};

@@ -73,11 +73,11 @@ OtherPhone phone(const std::string& operation, const std::string& authentication
 
 /// The server of a move: it has a problem with devices that are in `problems`, and operations of those in `known`.
 struct Trial {
-  std::set<std::string> problems;
-  std::set<std::string> known;
-  std::vector<v1::MovePhonesRequest> checks;
-  std::vector<v1::MovePhonesRequest> moves;
-  std::vector<std::string> told;
+  std::set<std::string> problems{};
+  std::set<std::string> known{};
+  std::vector<v1::MovePhonesRequest> checks{};
+  std::vector<v1::MovePhonesRequest> moves{};
+  std::vector<std::string> told{};
 
   Result<v1::MovePhonesResponse> answer(const v1::MovePhonesRequest& request) {
     (request.dry_run() ? checks : moves).push_back(request);
