@@ -1,38 +1,82 @@
+#include <chrono>
+#include <cstdlib>
 #include <iostream>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "capf/base/secret.h"
 #include "capf/cli/arguments.h"
 #include "capf/cli/completion.h"
 #include "capf/cli/connection.h"
+#include "capf/cli/names.h"
+#include "capf/cli/screen.h"
 #include "capf/client/argument.h"
+#include "capf/client/zone.h"
 
 namespace {
 
-std::string or_else(const std::string& text, const char* otherwise) { return text.empty() ? otherwise : text; }
-
 using namespace capf::cli;
 
-int dispatch(int argc, char** argv) {
-  const std::vector<std::string> words = capf::client::take_arguments(argc, argv, "--string");
-  capf::forbid_core_dumps();
-  std::ios::sync_with_stdio(false);
-  const std::vector<Command> commands = all_commands();
-  const Parsed parsed = parse(words, commands);
+std::string or_else(const std::string& text, const char* otherwise) { return text.empty() ? otherwise : text; }
+
+Place place_of(const Arguments& given) {
+  return {or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
+          given.text("--certificate"),           given.text("--key"),    or_else(given.text("--administrator"), "admin")};
+}
+
+/// `capfctl completion words WORD...`, for the scripts of the shells: what the last word may be, one a line, and first
+/// ":files" where the shell adds files. A shell waits for it, so that it ends at once and says nothing of faults.
+[[noreturn]] void complete_words(const std::vector<std::string>& words, const std::vector<Command>& commands) {
+  constexpr std::chrono::seconds kPatience{1};
+  Completion found = complete(command_tree(commands), words);
+  std::optional<Connection> server;  // is never ended, which may take longer than the shell waits
+  if (!found.names.empty()) {
+    const char* state = std::getenv("CAPF_STATE");
+    if (!found.place.has("--state") && state != nullptr) found.place.set("--state", {state});
+    server.emplace(place_of(found.place)).set_patience(kPatience);
+    for (std::string& name : names_of(*server, found.names, found.begin)) found.words.push_back(std::move(name));
+  }
+  if (found.files) std::cout << ":files\n";
+  for (const std::string& word : found.words) std::cout << word << '\n';
+  std::cout.flush();
+  std::_Exit(0);
+}
+
+int run(const Parsed& parsed) {
   if (parsed.command == nullptr) {
     std::cout << parsed.out;
     std::cerr << parsed.error;
     return parsed.exit_code;
   }
-  const Arguments& given = parsed.place;
   if (parsed.command->run == nullptr) {
-    std::cout << bash_completion(command_tree(commands));
+    const std::string& path = parsed.command->path;
+    std::cout << completion_script(path.substr(path.rfind(' ') + 1));
     return 0;
   }
-  Connection server({or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
-                     given.text("--certificate"), given.text("--key"),
-                     or_else(given.text("--administrator"), "admin")});
+  if (parsed.arguments.has("--time-zone")) capf::client::use_zone(parsed.arguments.text("--time-zone"));
+  Connection server(place_of(parsed.place));
   const capf::Result<int> code = parsed.command->run(parsed.arguments, server);
   return code ? *code : report(code.error());
+}
+
+/// Long output on a terminal is the pager's, where a command only shows something.
+int dispatch(int argc, char** argv) {
+  const std::vector<std::string> words = capf::client::take_arguments(argc, argv, "--string");
+  capf::forbid_core_dumps();
+  std::ios::sync_with_stdio(false);
+  const std::vector<Command> commands = all_commands();
+  if (words.size() > 2 && words[0] == "completion" && words[1] == "words") {
+    complete_words({words.begin() + 2, words.end()}, commands);
+  }
+  const Parsed parsed = parse(words, commands);
+  std::optional<Screen> screen;
+  const auto size = terminal();
+  const auto program = pager();
+  const bool views = parsed.command == nullptr || is_view(*parsed.command);
+  if (views && size && program) screen.emplace(std::cout, *size, *program);
+  return run(parsed);
 }
 
 }  // namespace

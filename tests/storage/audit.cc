@@ -181,7 +181,7 @@ TEST_CASE("refusals are one row a minute for address block, reason and device") 
   const RefusalRecord changed = sample_refusal("192.0.2.1", Reason::kMicChanged, "SEP1");
   good(database->rounds().record(std::array{unknown, changed, unknown, unknown}));
   in(*database, [&](Transaction& tx) {
-    const auto refusals = good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {0, 10}));
+    const auto refusals = good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, std::nullopt, {0, 10}));
     REQUIRE(refusals.size() == 2);
     CHECK(refusals[0].device == "SEP1");
     CHECK(refusals[1].count == 3);
@@ -189,10 +189,10 @@ TEST_CASE("refusals are one row a minute for address block, reason and device") 
     CHECK(refusals[1].reason == Reason::kUnknownDevice);
     CHECK(refusals[1].device.empty());
     CHECK(refusals[1].minute <= tx.now());
-    CHECK(good(tx.audit().refusals(tx.now() - hours(1), "SEP1", {0, 10})).size() == 1);
-    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {1, 10})).size() == 1);
-    CHECK(good(tx.audit().refusals(tx.now() + hours(1), std::nullopt, {0, 10})).empty());
-    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {0, 1})).size() == 1);
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, "SEP1", {0, 10})).size() == 1);
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, std::nullopt, {1, 10})).size() == 1);
+    CHECK(good(tx.audit().refusals(tx.now() + hours(1), std::nullopt, std::nullopt, {0, 10})).empty());
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, std::nullopt, {0, 1})).size() == 1);
   });
 }
 
