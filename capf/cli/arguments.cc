@@ -265,10 +265,10 @@ class Grammar {
     return parsed;
   }
 
-  /// The words behind "help" in "phone help list"; nothing where that does not stand there.
+  /// The unknown words behind "help" in "phone help list"; nothing where that is not the first unknown one.
   std::optional<std::vector<std::string>> asks_help() const {
     const std::vector<std::string> left = app_.remaining(true);
-    if (commands_.count(innermost()) != 0 || left.empty() || left.front() != "help") return std::nullopt;
+    if (left.empty() || left.front() != "help") return std::nullopt;
     return std::vector<std::string>(left.begin() + 1, left.end());
   }
 

@@ -126,11 +126,14 @@ Completion complete(const Node& root, const std::vector<std::string>& words) {
   found.begin = typed.substr(before.size());
   if (walk.values != nullptr) {
     add_values(*walk.values, before, found);
+  } else if (typed.starts_with('-')) {
+    add_options(*walk.node, found.words);
+    add_options(root, found.words);
   } else {
     for (const Node& child : walk.node->children) found.words.push_back(child.name);
     if (walk.node->children.empty()) add_values(walk.node->arguments, "", found);
     const bool nothing = found.words.empty() && found.names.empty() && !found.files;
-    if (typed.starts_with('-') || nothing) {
+    if (nothing) {
       add_options(*walk.node, found.words);
       add_options(root, found.words);
     }

@@ -55,11 +55,11 @@ struct sigaction ignore(int signal) {
 std::optional<Terminal> terminal() {
   if (::isatty(STDOUT_FILENO) == 0) return std::nullopt;
   winsize size{};
-  Terminal terminal;
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return terminal;
-  if (size.ws_row > 0) terminal.rows = size.ws_row;
-  if (size.ws_col > 0) terminal.columns = size.ws_col;
-  return terminal;
+  Terminal found;
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return found;
+  if (size.ws_row > 0) found.rows = size.ws_row;
+  if (size.ws_col > 0) found.columns = size.ws_col;
+  return found;
 }
 
 bool shows_colors() {

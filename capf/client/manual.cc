@@ -7,12 +7,13 @@
 namespace capf::client {
 namespace {
 
-/// man(7): a backslash and a hyphen are escaped, and no line of text begins with a control character.
-std::string escaped(std::string_view text) {
+/// man(7): a backslash and a hyphen are escaped, and no line of text begins with a control character. @param filled
+/// the lines are made anew
+std::string escaped(std::string_view text, bool filled = true) {
   std::string out;
   for (const char c : text) {
     const bool begins = out.empty() || out.back() == '\n';
-    if (begins && c == ' ') continue;  // a blank there breaks the line
+    if (filled && begins && c == ' ') continue;  // a blank there breaks the line
     if (begins && (c == '.' || c == '\'')) out += "\\&";
     if (c == '\\') {
       out += "\\e";
@@ -93,7 +94,7 @@ void ManualPage::add_section(std::string_view title) { text_ += ".SH \"" + escap
 void ManualPage::add_subsection(std::string_view title) { text_ += ".SS \"" + escaped(title) + "\"\n"; }
 void ManualPage::add_paragraph(std::string_view text) { text_ += ".PP\n" + escaped(text) + "\n"; }
 
-void ManualPage::add_example(std::string_view text) { text_ += ".PP\n.nf\n" + escaped(text) + "\n.fi\n"; }
+void ManualPage::add_example(std::string_view text) { text_ += ".PP\n.nf\n" + escaped(text, false) + "\n.fi\n"; }
 
 void ManualPage::add_item(std::string_view tag, std::string_view text) {
   text_ += ".TP\n\\fB" + escaped(tag) + "\\fR\n" + (text.empty() ? "\\&" : escaped(text)) + "\n";

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kLongest = 64;
 constexpr std::size_t kShortestBegin = 2;
+constexpr std::size_t kMostChanges = 3;
 
 /// The optimal string alignment distance.
 std::size_t distance(std::string_view from, std::string_view to) {
@@ -32,7 +33,7 @@ std::size_t distance(std::string_view from, std::string_view to) {
 std::optional<std::string> closest(std::string_view word, const std::vector<std::string>& known) {
   if (word.empty() || word.size() > kLongest) return std::nullopt;
   std::optional<std::string> best;
-  std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::size_t least = std::clamp<std::size_t>(word.size() / 3, 1, kMostChanges) + 1;
   std::optional<std::string> begun;
   std::size_t begins = 0;
   for (const std::string& each : known) {
