@@ -87,8 +87,9 @@ const Statement kRefusals{
     "audit_refusals",
     kSelectRefusals + "order by minute, address_block, reason, device offset $4::bigint limit $5::int"};
 const Statement kNewestRefusals{"audit_newest_refusals",
-                                kSelectRefusals + "order by minute desc, address_block desc, reason desc, device desc "
-                                                  "offset $4::bigint limit $5::int"};
+                                kSelectRefusals +
+                                    "order by minute desc, address_block desc, reason desc, device desc "
+                                    "offset $4::bigint limit $5::int"};
 
 /// The events behind the one that the page before ended with, in the order of their times. One that was archived
 /// meanwhile had all that are left behind it, as the oldest ones go first.
@@ -159,8 +160,7 @@ Result<std::vector<AuditEvent>> Audit::list(const AuditFilter& filter, const Pag
   if (filter.since) where.add("a.at >= ?::timestamptz", *filter.since);
   if (filter.until) where.add("a.at < ?::timestamptz", *filter.until);
   const std::string limit = where.parameter(page.limit);
-  return session_.all_once(
-      "select " + kColumns + " from audit_events a" + where.text() + " order by " +
+  return session_.all_once("select " + kColumns + " from audit_events a" + where.text() + " order by " +
                                (timed ? "a.at" + descending + ", " : "") + "a.id" + descending + " limit " + limit +
                                "::int",
                            where.parameters(), read);

@@ -28,8 +28,9 @@ constexpr int kWrongUsage = 2;
 constexpr int kPluginUnknown = 3;
 
 Option state_option() {
-  Option state{"--state", Option::Kind::kFolder,
-               "the site's state directory (default: $CAPF_STATE, or var); --site where a list has a --state of its own"};
+  Option state{
+      "--state", Option::Kind::kFolder,
+      "the site's state directory (default: $CAPF_STATE, or var); --site where a list has a --state of its own"};
   state.also = "--site";
   return state;
 }
@@ -99,10 +100,17 @@ std::string check_columns(const std::string& text) {
 
 /// The things that the server has names of, for an option or an argument that takes one.
 std::string names_for(const Option& option) {
-  static const std::map<std::string, std::string> names{
-      {"DEVICE", "devices"},      {"--device", "devices"},   {"SERIAL|DEVICE", "devices"}, {"PROFILE", "profiles"},
-      {"--profile", "profiles"},  {"ISSUER", "issuers"},     {"--issuer", "issuers"},      {"CAMPAIGN", "campaigns"},
-      {"--campaign", "campaigns"}, {"ADMINISTRATOR", "administrators"}, {"--administrator", "administrators"}};
+  static const std::map<std::string, std::string> names{{"DEVICE", "devices"},
+                                                        {"--device", "devices"},
+                                                        {"SERIAL|DEVICE", "devices"},
+                                                        {"PROFILE", "profiles"},
+                                                        {"--profile", "profiles"},
+                                                        {"ID", "issuers"},
+                                                        {"--issuer", "issuers"},
+                                                        {"CAMPAIGN", "campaigns"},
+                                                        {"--campaign", "campaigns"},
+                                                        {"ADMINISTRATOR", "administrators"},
+                                                        {"--administrator", "administrators"}};
   if (option.kind == Option::Kind::kAdministrator) return "administrators";
   const auto at = names.find(option.name);
   return at == names.end() ? std::string() : at->second;
@@ -162,7 +170,8 @@ class Grammar {
       if (const auto asked = asks_help()) return help(*innermost(), *asked);
       // Octets that are not UTF-8 are not shown, whatever else is wrong with them.
       const CLI::App& at = *innermost();
-      return refuse(at, encoding ? unknown_word(at).value_or(stop.what() + meant_option(at)) : encoding.error().message);
+      return refuse(at,
+                    encoding ? unknown_word(at).value_or(stop.what() + meant_option(at)) : encoding.error().message);
     }
     parsed.command = commands_.at(innermost());
     for (const Slot& slot : slots_) {
@@ -205,8 +214,8 @@ class Grammar {
 
   void add_option(CLI::App& app, const Option& spec) {
     Slot& slot = slots_.emplace_back(Slot{&app, &spec, nullptr});
-    const std::string names = (spec.letter.empty() ? "" : spec.letter + ",") + spec.name +
-                              (spec.also.empty() ? "" : "," + spec.also);
+    const std::string names =
+        (spec.letter.empty() ? "" : spec.letter + ",") + spec.name + (spec.also.empty() ? "" : "," + spec.also);
     if (spec.kind == Option::Kind::kFlag) {
       slot.option = app.add_flag(names, spec.help)->disable_flag_override();  // --all=false would be --all
       return;
@@ -365,16 +374,17 @@ class Grammar {
   }
 
   static client::Manual manual() {
-    return {1,
-            "The command line of a CAPF's administrator. Every command asks a server, as the administrator whose "
-            "certificate and key it has.",
-            {{"EXIT STATUS",
-              "0 done, 1 refused or failed, 2 wrong usage, or refused for its form, 3 server not reached. \"check\" has "
-              "the exit codes of monitoring plugins."},
-             {"ENVIRONMENT",
-              "CAPF_STATE is the state directory without --state. PAGER shows what is longer than a terminal, as git "
-              "has it; NO_COLOR leaves states without colour."},
-             {"SEE ALSO", "capfd(8), capf-phone(1), capfd.toml(5)"}}};
+    return {
+        1,
+        "The command line of a CAPF's administrator. Every command asks a server, as the administrator whose "
+        "certificate and key it has.",
+        {{"EXIT STATUS",
+          "0 done, 1 refused or failed, 2 wrong usage, or refused for its form, 3 server not reached. \"check\" has "
+          "the exit codes of monitoring plugins."},
+         {"ENVIRONMENT",
+          "CAPF_STATE is the state directory without --state. PAGER shows what is longer than a terminal, as git "
+          "has it; NO_COLOR leaves states without colour."},
+         {"SEE ALSO", "capfd(8), capf-phone(1), capfd.toml(5)"}}};
   }
 
   CLI::App app_;

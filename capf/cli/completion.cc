@@ -52,8 +52,8 @@ complete -c capfctl -f -a '(__capfctl_words)'
 )";
 
 const Values* values_of(const Node& node, const std::string& option) {
-  const auto at = std::find_if(node.options.begin(), node.options.end(),
-                               [&](const auto& each) { return each.first == option; });
+  const auto at =
+      std::find_if(node.options.begin(), node.options.end(), [&](const auto& each) { return each.first == option; });
   return at == node.options.end() ? nullptr : &at->second;
 }
 
@@ -87,8 +87,8 @@ struct Walk {
       if (values != nullptr && equals != std::string::npos) take_value(word.substr(equals + 1));
       return;
     }
-    const auto child = std::find_if(node->children.begin(), node->children.end(),
-                                    [&](const Node& each) { return each.name == word; });
+    const auto child =
+        std::find_if(node->children.begin(), node->children.end(), [&](const Node& each) { return each.name == word; });
     if (child != node->children.end()) node = &*child;
   }
 };

@@ -22,8 +22,9 @@ using namespace capf::cli;
 std::string or_else(const std::string& text, const char* otherwise) { return text.empty() ? otherwise : text; }
 
 Place place_of(const Arguments& given) {
-  return {or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
-          given.text("--certificate"),           given.text("--key"),    or_else(given.text("--administrator"), "admin")};
+  return {
+      or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
+      given.text("--certificate"),           given.text("--key"),    or_else(given.text("--administrator"), "admin")};
 }
 
 /// `capfctl completion words WORD...`, for the scripts of the shells: what the last word may be, one a line, and first
@@ -58,7 +59,7 @@ int run(const Parsed& parsed) {
   if (parsed.arguments.has("--time-zone")) capf::client::use_zone(parsed.arguments.text("--time-zone"));
   Connection server(place_of(parsed.place));
   const capf::Result<int> code = parsed.command->run(parsed.arguments, server);
-  return code ? *code : report(code.error());
+  return code ? *code : report(code.error(), server.has_refused(code.error()));
 }
 
 /// Long output on a terminal is the pager's, where a command only shows something.

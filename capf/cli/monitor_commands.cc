@@ -128,8 +128,8 @@ Result<int> watch_security(const Arguments& arguments, Connection& server) {
     if (style.is_json()) {
       std::cout << row.dump() << std::endl;
     } else {
-      std::cout << line_of(style, {row["at"], row["kind"], row["device"], row["profile"], row["mode"], row["effective_mode"],
-                            row["reason"], row["serial"], row["digest_user"]})
+      std::cout << line_of(style, {row["at"], row["kind"], row["device"], row["profile"], row["mode"],
+                                   row["effective_mode"], row["reason"], row["serial"], row["digest_user"]})
                 << std::endl;
     }
     return left < 0 || --left > 0;

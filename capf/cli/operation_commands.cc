@@ -71,7 +71,7 @@ Result<int> watch(const Arguments& arguments, Connection& server) {
     } else {
       const Json& operation = row["operation"];
       std::cout << line_of(style, {row["at"], operation["device"], operation["kind"], row["action"], row["outcome"],
-                            operation["state"], row["reason"]})
+                                   operation["state"], row["reason"]})
                 << std::endl;
     }
     return left < 0 || --left > 0;

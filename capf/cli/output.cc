@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <iostream>
-#include <map>
 #include <iterator>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <string_view>
@@ -72,10 +72,10 @@ std::string_view color_of(std::string_view member, const Json& value) {
   constexpr std::string_view kWaits = "\x1b[33m";
   constexpr std::string_view kBad = "\x1b[31m";
   static const std::map<std::string_view, std::string_view> colors{
-      {"succeeded", kGood}, {"confirmed", kGood},  {"valid", kGood},       {"active", kGood},      {"done", kGood},
-      {"ok", kGood},        {"pending", kWaits},   {"in_progress", kWaits}, {"issued", kWaits},    {"overdue", kWaits},
-      {"held", kWaits},     {"paused", kWaits},    {"waiting", kWaits},     {"late", kWaits},      {"next", kWaits},
-      {"failed", kBad},     {"expired", kBad},     {"revoked", kBad},       {"refused", kBad},     {"stopped", kBad}};
+      {"succeeded", kGood}, {"confirmed", kGood}, {"valid", kGood},        {"active", kGood},  {"done", kGood},
+      {"ok", kGood},        {"pending", kWaits},  {"in_progress", kWaits}, {"issued", kWaits}, {"overdue", kWaits},
+      {"held", kWaits},     {"paused", kWaits},   {"waiting", kWaits},     {"late", kWaits},   {"next", kWaits},
+      {"failed", kBad},     {"expired", kBad},    {"revoked", kBad},       {"refused", kBad},  {"stopped", kBad}};
   const bool state = member == "state" || member == "outcome" || member == "lsc_status";
   if (!state || value.text() == nullptr) return {};
   const auto at = colors.find(*value.text());
@@ -127,20 +127,23 @@ std::string title_of(const std::string& member) {
 std::vector<Column> all_columns(std::vector<Column> columns, const Json& row, bool plain_ones) {
   if (row.object() == nullptr) return columns;
   for (const auto& [name, value] : *row.object()) {
-    const bool there = std::any_of(columns.begin(), columns.end(), [&](const Column& each) { return each.name == name; });
+    const bool there =
+        std::any_of(columns.begin(), columns.end(), [&](const Column& each) { return each.name == name; });
     if (!there && (is_plain(value) || !plain_ones)) columns.push_back({title_of(name), name});
   }
   return columns;
 }
 
-/// What a command's words alone make wrong, whoever finds it: a file's content and the state of things are not.
-bool is_wrong_form(Reason reason) {
-  constexpr Reason kForms[]{Reason::kInvalidRequest,   Reason::kInvalidDeviceName, Reason::kInvalidAuthString,
-                            Reason::kInvalidDeadline,  Reason::kInvalidKeyPolicy,  Reason::kInvalidPattern,
-                            Reason::kInvalidName,      Reason::kInvalidDigestUser, Reason::kInvalidPassword,
-                            Reason::kInvalidSerial,    Reason::kInvalidTime,       Reason::kInvalidPage,
-                            Reason::kInvalidSelection, Reason::kInvalidSetting};
-  return std::find(std::begin(kForms), std::end(kForms), reason) != std::end(kForms);
+/// Whether the words of the command are wrong. INVALID_REQUEST of this program is about a file, as far as it is no
+/// wrong usage already; of the server, about the request.
+bool is_wrong_form(Reason reason, bool of_server) {
+  constexpr Reason kForms[]{Reason::kInvalidDeviceName, Reason::kInvalidAuthString, Reason::kInvalidDeadline,
+                            Reason::kInvalidKeyPolicy,  Reason::kInvalidPattern,    Reason::kInvalidName,
+                            Reason::kInvalidDigestUser, Reason::kInvalidPassword,   Reason::kInvalidSerial,
+                            Reason::kInvalidTime,       Reason::kInvalidPage,       Reason::kInvalidSelection,
+                            Reason::kInvalidSetting};
+  const bool request = reason == Reason::kInvalidRequest || reason == Reason::kInvalidConfiguration;
+  return (of_server && request) || std::find(std::begin(kForms), std::end(kForms), reason) != std::end(kForms);
 }
 
 }  // namespace
@@ -304,11 +307,11 @@ std::string line_of(const Style& style, const std::vector<Json>& values) {
   return line;
 }
 
-int report(const Error& error) {
+int report(const Error& error, bool of_server) {
   std::cerr << "capfctl: " << to_string(error.reason) << ": " << client::printable(error.message) << '\n';
   if (!error.cause.empty()) std::cerr << "capfctl: cause: " << client::printable(error.cause) << '\n';
   if (error.reason == Reason::kServerNotReached) return 3;
-  return is_wrong_form(error.reason) ? 2 : 1;
+  return is_wrong_form(error.reason, of_server) ? 2 : 1;
 }
 
 int report_usage(const std::string& words) {

@@ -31,7 +31,7 @@ struct Style {
 struct Column {
   std::string title;  ///< "COMPLETES BY"
   std::string name;   ///< of the member
-  int rank = 0;       ///< where not all fit a terminal, those of the highest rank are left out first, the last one first
+  int rank = 0;  ///< where not all fit a terminal, those of the highest rank are left out first, the last one first
 };
 
 /// The columns of a list as its command line wants them: those of --columns, or `columns`, and for CSV and a wide table
@@ -72,9 +72,9 @@ void show(std::ostream& out, const Style& style, const Json& object);
 /// Some values as one line of a table without column widths, or of CSV.
 std::string line_of(const Style& style, const std::vector<Json>& values);
 
-/// "capfctl: REASON: words" on standard error. @return the exit code: 3 where the server was not reached, 2 where the
-/// command was refused for its form, or else 1.
-int report(const Error& error);
+/// "capfctl: REASON: words" on standard error. @param of_server it is the server's answer. @return the exit code: 3
+/// where the server was not reached, 2 where the command was refused for its form, or else 1.
+int report(const Error& error, bool of_server = false);
 /// The same for wrong usage. @return 2.
 int report_usage(const std::string& words);
 /// "capfctl: words" on standard error, for a warning that does not stop the command.

@@ -18,7 +18,7 @@
 namespace capf::cli {
 
 /// Prints lists that come in pages as one, all of it or up to --limit rows.
-/// @param rows_of takes a response, returns its repeated field. Errors: INVALID_REQUEST for an unknown column.
+/// @param rows_of takes a response, returns its repeated field. An unknown column is wrong usage.
 template <class Request, class RowsOf>
 Result<int> print_pages(const Arguments& arguments, Connection& server, std::vector<Request> requests,
                         std::vector<Column> columns, RowsOf rows_of) {
@@ -26,8 +26,9 @@ Result<int> print_pages(const Arguments& arguments, Connection& server, std::vec
   using Row = typename std::decay_t<decltype(rows_of(std::declval<const Response&>()))>::value_type;
   std::int64_t left = arguments.number("--limit").value_or(std::numeric_limits<std::int64_t>::max());
   const Style style = arguments.format();
-  CAPF_LET(columns, chosen_columns(style, std::move(columns), to_json(Row())));
-  List list(std::cout, style, std::move(columns));
+  auto chosen = chosen_columns(style, std::move(columns), to_json(Row()));
+  if (!chosen) return report_usage(chosen.error().message);
+  List list(std::cout, style, *std::move(chosen));
   for (Request& request : requests) {
     if (arguments.has("--newest")) request.mutable_page()->set_newest(true);
     while (left > 0) {
@@ -52,12 +53,13 @@ Result<int> print_pages(const Arguments& arguments, Connection& server, Request 
   return print_pages(arguments, server, std::vector<Request>{std::move(request)}, std::move(columns), rows_of);
 }
 
-/// Prints a list that came at once. Errors: INVALID_REQUEST for an unknown column.
+/// Prints a list that came at once. An unknown column is wrong usage.
 template <class Rows>
 Result<int> print_rows(const Arguments& arguments, std::vector<Column> columns, const Rows& rows) {
   const Style style = arguments.format();
-  CAPF_LET(columns, chosen_columns(style, std::move(columns), to_json(typename Rows::value_type())));
-  List list(std::cout, style, std::move(columns));
+  auto chosen = chosen_columns(style, std::move(columns), to_json(typename Rows::value_type()));
+  if (!chosen) return report_usage(chosen.error().message);
+  List list(std::cout, style, *std::move(chosen));
   for (const auto& row : rows) list.add(to_json(row));
   list.finish();
   return 0;

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <csignal>
 #include <cstddef>
 #include <optional>
@@ -9,6 +7,8 @@
 #include <streambuf>
 #include <string>
 #include <string_view>
+
+#include <sys/types.h>
 
 #include "capf/base/descriptor.h"
 

@@ -68,15 +68,15 @@ Result<int> list(const Arguments& arguments, Connection& server) {
 Result<int> candidates(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListTrustCandidatesRequest()));
   const Result<int> code = print_rows(arguments,
-                              {{"ISSUER", "issuer"},
-                               {"KEY IDENTIFIER", "key_identifier"},
-                               {"COUNT", "count"},
-                               {"LAST AT", "last_at"},
-                               {"DEVICES", "devices"},
-                               {"ADDRESSES", "addresses"},
-                               {"SHOWN", "subject"},
-                               {"SHA-256 OF IT", "certificate_sha256"}},
-                              response.candidates());
+                                      {{"ISSUER", "issuer"},
+                                       {"KEY IDENTIFIER", "key_identifier"},
+                                       {"COUNT", "count"},
+                                       {"LAST AT", "last_at"},
+                                       {"DEVICES", "devices"},
+                                       {"ADDRESSES", "addresses"},
+                                       {"SHOWN", "subject"},
+                                       {"SHA-256 OF IT", "certificate_sha256"}},
+                                      response.candidates());
   if (code && !arguments.format().for_programs() && !response.candidates().empty()) {
     warn(
         "phones, or strangers in their names, said so: get the CA's certificate from its manufacturer, see that "

@@ -21,9 +21,8 @@ constexpr std::array kCombining{Range{0x0300, 0x036F}, Range{0x1AB0, 0x1AFF}, Ra
 
 template <class Ranges>
 bool is_in(char32_t c, const Ranges& ranges) {
-  return std::any_of(ranges.begin(), ranges.end(), [c](const Range& each) {
-    return c >= each.first && c <= each.second;
-  });
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [c](const Range& each) { return c >= each.first && c <= each.second; });
 }
 
 std::size_t width_of(char32_t c) { return is_in(c, kCombining) ? 0 : is_in(c, kWide) ? 2 : 1; }

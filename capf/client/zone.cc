@@ -37,8 +37,9 @@ Status check_zone(const std::string& name) {
   const char* folder = std::getenv("TZDIR");
   const std::filesystem::path zones = folder == nullptr || *folder == '\0' ? "/usr/share/zoneinfo" : folder;
   if (is_zone_name(name) && is_zone_file(zones / name)) return {};
-  return fail(Reason::kInvalidTime, "this machine knows no such time zone: it is written as Europe/Berlin or UTC, and "
-                                    "'timedatectl list-timezones' has them all");
+  return fail(Reason::kInvalidTime,
+              "this machine knows no such time zone: it is written as Europe/Berlin or UTC, and "
+              "'timedatectl list-timezones' has them all");
 }
 
 void use_zone(const std::string& name) {
@@ -53,8 +54,8 @@ std::string to_local(TimePoint time) {
   char text[96];
   const long offset = local.tm_gmtoff / 60;
   std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d%c%02ld:%02ld", local.tm_year + 1900, local.tm_mon + 1,
-                local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, offset < 0 ? '-' : '+', std::labs(offset) / 60,
-                std::labs(offset) % 60);
+                local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, offset < 0 ? '-' : '+',
+                std::labs(offset) / 60, std::labs(offset) % 60);
   return text;
 }
 

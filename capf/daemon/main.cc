@@ -351,21 +351,23 @@ std::string meant_word(const CLI::App& app) {
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
   }
   for (const std::string& word : app.remaining(true)) {
-    const std::string meant = client::did_you_mean(word.substr(0, word.find('=')), word.rfind('-', 0) == 0 ? options : commands);
+    const std::string meant =
+        client::did_you_mean(word.substr(0, word.find('=')), word.rfind('-', 0) == 0 ? options : commands);
     if (!meant.empty()) return meant;
   }
   return {};
 }
 
 client::Manual manual() {
-  return {8,
-          "The server. \"capfd init\" makes a site, \"capfd run\" serves it; the other commands change what is on "
-          "this machine. Administrators use capfctl(1), on any machine.",
-          {{"EXIT STATUS",
-            "0 done, 1 refused or failed, 2 wrong usage. \"run\" ends with 77 where the token's PIN is wrong, so that a "
-            "service manager does not try it again."},
-           {"ENVIRONMENT", "CAPF_STATE is the state directory without --state."},
-           {"SEE ALSO", "capfctl(1), capfd.toml(5), capf-phone(1)"}}};
+  return {
+      8,
+      "The server. \"capfd init\" makes a site, \"capfd run\" serves it; the other commands change what is on "
+      "this machine. Administrators use capfctl(1), on any machine.",
+      {{"EXIT STATUS",
+        "0 done, 1 refused or failed, 2 wrong usage. \"run\" ends with 77 where the token's PIN is wrong, so that a "
+        "service manager does not try it again."},
+       {"ENVIRONMENT", "CAPF_STATE is the state directory without --state."},
+       {"SEE ALSO", "capfctl(1), capfd.toml(5), capf-phone(1)"}}};
 }
 
 int dispatch(int argc, char** argv) {

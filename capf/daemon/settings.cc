@@ -670,9 +670,10 @@ std::string settings_manual() {
   const Configuration configuration = defaults();
   client::ManualPage page("capfd.toml", 5, "the configuration of capfd");
   page.add_section("DESCRIPTION");
-  page.add_paragraph("DIR/capfd.toml in the state directory, in TOML. \"capfd init\" writes a short one, and \"capfd check-config\" "
-                     "says what is wrong with one. A key that it lacks has its default; one that is not known is an "
-                     "error.");
+  page.add_paragraph(
+      "DIR/capfd.toml in the state directory, in TOML. \"capfd init\" writes a short one, and \"capfd check-config\" "
+      "says what is wrong with one. A key that it lacks has its default; one that is not known is an "
+      "error.");
   for (const Group& group : groups()) {
     page.add_section(group.path.empty() ? "THE SITE" : "[" + group.path + "]");
     if (!group.words.empty()) page.add_paragraph(group.words);

@@ -24,7 +24,9 @@ Exit codes: 0 an operation was done, 1 refused or nothing pending, 2 wrong usage
 
 void define(CLI::App& app, Options& options) {
   app.add_option("DEVICE", options.device, "the device name");
-  app.add_option("--state,--site", options.state, "the site's state directory")->envname("CAPF_STATE")->type_name("DIR");
+  app.add_option("--state,--site", options.state, "the site's state directory")
+      ->envname("CAPF_STATE")
+      ->type_name("DIR");
   app.add_option("--server", options.server,
                  "HOST:PORT of the phones' port, gRPC or the wire's, several with commas (default: the site's own)");
   app.add_option("--trust", options.trust,
@@ -126,12 +128,13 @@ std::string meant_option(const CLI::App& app) {
 }
 
 client::Manual manual() {
-  return {1,
-          "A phone in software: it does what is pending for DEVICE at its site's server, over gRPC or the protocol of "
-          "desk phones, and keeps its certificate and key in a folder. With --count it is many phones.",
-          {{"EXIT STATUS", "0 an operation was done, 1 refused or nothing pending, 2 wrong usage, 3 server not reached."},
-           {"ENVIRONMENT", "CAPF_STATE is the state directory without --state."},
-           {"SEE ALSO", "capfctl(1), capfd(8)"}}};
+  return {
+      1,
+      "A phone in software: it does what is pending for DEVICE at its site's server, over gRPC or the protocol of "
+      "desk phones, and keeps its certificate and key in a folder. With --count it is many phones.",
+      {{"EXIT STATUS", "0 an operation was done, 1 refused or nothing pending, 2 wrong usage, 3 server not reached."},
+       {"ENVIRONMENT", "CAPF_STATE is the state directory without --state."},
+       {"SEE ALSO", "capfctl(1), capfd(8)"}}};
 }
 
 }  // namespace

@@ -141,8 +141,9 @@ TEST_CASE("a list's own --state is its filter, and the site is named before the 
 
 TEST_CASE("a pattern of devices is --device everywhere, and --devices still") {
   const auto commands = all_commands();
-  for (const char* line : {"phone list --device SEP*", "phone list --devices SEP*", "trust add mic a.pem --devices SEP*",
-                           "trust add mic a.pem --device SEP*", "files export /tmp --devices SEP*"}) {
+  for (const char* line :
+       {"phone list --device SEP*", "phone list --devices SEP*", "trust add mic a.pem --devices SEP*",
+        "trust add mic a.pem --device SEP*", "files export /tmp --devices SEP*"}) {
     CAPTURE(line);
     const Parsed result = parsed(commands, line);
     REQUIRE(result.command != nullptr);
@@ -232,9 +233,10 @@ TEST_CASE("every command that prints takes -o, and every list its columns") {
   for (const char* format : {"table", "wide", "json", "jsonl", "csv"}) {
     CHECK(parsed(commands, std::string("phone show SEP1 -o ") + format).command != nullptr);
   }
-  for (const char* line : {"phone list --columns ,", "phone list --columns a,,b", "phone list --time-zone Europe/Atlantis",
-                           "phone list --time-zone ../../etc/passwd", "phone list --time-zone /etc/localtime",
-                           "phone show SEP1 --columns device", "phone list --newest"}) {
+  for (const char* line :
+       {"phone list --columns ,", "phone list --columns a,,b", "phone list --time-zone Europe/Atlantis",
+        "phone list --time-zone ../../etc/passwd", "phone list --time-zone /etc/localtime",
+        "phone show SEP1 --columns device", "phone list --newest"}) {
     CAPTURE(line);
     CHECK(parsed(commands, line).exit_code == 2);
   }
@@ -387,6 +389,7 @@ TEST_CASE("names are the server's to complete, and its place is that of the line
   CHECK(names_at({"profile", "show", ""}) == Words{"profiles"});
   CHECK(names_at({"phone", "list", "--profile", ""}) == Words{"profiles"});
   CHECK(names_at({"phone", "list", "--issuer", ""}) == Words{"issuers"});
+  CHECK(names_at({"issuer", "show", ""}) == Words{"issuers"});
   CHECK(names_at({"administrator", "disable", ""}) == Words{"administrators"});
   CHECK(names_at({"phone", "show", "--"}).empty());
   const Completion found = complete(tree, {"--site", "/a", "phone", "show", "--server=b:1", "--key", "k", "SEP0"});

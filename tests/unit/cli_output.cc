@@ -180,7 +180,8 @@ TEST_CASE("times are those of the zone in tables, and UTC in what programs read"
   client::use_zone("Europe/Berlin");
   CHECK(client::to_local(*parse_rfc3339("2030-01-31T00:00:00Z")) == "2030-01-31T01:00:00+01:00");
   CHECK(client::to_local(*parse_rfc3339("2030-07-01T22:30:00Z")) == "2030-07-02T00:30:00+02:00");
-  CHECK(parse_rfc3339(client::to_local(*parse_rfc3339("2030-07-01T22:30:00Z"))) == parse_rfc3339("2030-07-01T22:30:00Z"));
+  CHECK(parse_rfc3339(client::to_local(*parse_rfc3339("2030-07-01T22:30:00Z"))) ==
+        parse_rfc3339("2030-07-01T22:30:00Z"));
   Style style(Format::kTable);
   style.local_times = true;
   CHECK_THAT(listed(style, {row("SEP1", "failed")}), Catch::Contains("2030-01-31T01:00:00+01:00"));
@@ -194,9 +195,10 @@ TEST_CASE("times are those of the zone in tables, and UTC in what programs read"
 }
 
 TEST_CASE("a refusal for its form is wrong usage") {
-  CHECK(report(fail(Reason::kInvalidRequest, "no").value()) == 2);
+  CHECK(report(fail(Reason::kInvalidRequest, "no").value(), true) == 2);
+  CHECK(report(fail(Reason::kInvalidRequest, "a file with a fault").value()) == 1);
   CHECK(report(fail(Reason::kInvalidPattern, "no").value()) == 2);
-  CHECK(report(fail(Reason::kInvalidCertificate, "no").value()) == 1);
-  CHECK(report(fail(Reason::kUnknownDevice, "no").value()) == 1);
+  CHECK(report(fail(Reason::kInvalidCertificate, "no").value(), true) == 1);
+  CHECK(report(fail(Reason::kUnknownDevice, "no").value(), true) == 1);
   CHECK(report(fail(Reason::kServerNotReached, "no").value()) == 3);
 }

@@ -1,9 +1,8 @@
 #include <fstream>
 #include <sstream>
 
-#include <stdlib.h>
-
 #include <catch2/catch.hpp>
+#include <stdlib.h>
 
 #include "capf/cli/screen.h"
 #include "support/folder.h"
