@@ -8,7 +8,7 @@
 
 namespace capf::cli {
 
-/// What may stand in a place of the command line.
+/// The values that a place of the command line may have.
 struct Values {
   std::vector<std::string> choices = {};
   bool files = false;

@@ -7,7 +7,7 @@
 
 namespace capf::cli {
 
-/// What may stand where the cursor is.
+/// The words that may stand where the cursor is.
 struct Completion {
   std::vector<std::string> words;  ///< that begin like the one that is typed
   bool files = false;              ///< files too, which the shell knows

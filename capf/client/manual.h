@@ -29,7 +29,7 @@ class ManualPage {
   std::string text_;
 };
 
-/// What the parser of a program does not know of its manual page.
+/// The rest of a program's manual page, beside its parser.
 struct Manual {
   int section = 1;
   std::string description;
