@@ -224,11 +224,10 @@ void add_output_options(Command& command) {
 }
 
 std::vector<Command> general_commands() {
-  std::vector<Command> commands{{"help",
-                                 "Shows what a command does, with its options",
-                                 "capfctl help phone list",
-                                 {{"COMMAND", Option::Kind::kText, "its words; none: all commands", false, true}},
-                                 nullptr}};
+  const Option words{"COMMAND", Option::Kind::kText, "its words; none: all commands", false, true};
+  std::vector<Command> commands;
+  commands.push_back(
+      {"help", "Shows what a command does, with its options", "capfctl help phone list", {words}, nullptr});
   for (const auto& [shell, file] : {std::pair{"bash", "/usr/share/bash-completion/completions/capfctl"},
                                     std::pair{"zsh", "/usr/share/zsh/vendor-completions/_capfctl"},
                                     std::pair{"fish", "/usr/share/fish/vendor_completions.d/capfctl.fish"}}) {

@@ -113,7 +113,7 @@ bool Screen::start() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return false;
   const Descriptor reading(ends[0]);
-  pipe_ = Descriptor(ends[1]);
+  pipe_.emplace(ends[1]);
   std::vector<std::string> variables = pagers_environment();
   std::vector<char*> environment;
   for (std::string& each : variables) environment.push_back(each.data());
@@ -145,7 +145,7 @@ bool Screen::start() {
 
 bool Screen::write(std::string_view text) {
   while (!text.empty() && !ended_) {
-    const ssize_t written = ::write(pipe_.get(), text.data(), text.size());
+    const ssize_t written = ::write(pipe_->get(), text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) ended_ = true;
     text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(written, 0)));
@@ -162,7 +162,7 @@ void Screen::finish() {
     out_ << held_ << std::flush;
     return;
   }
-  pipe_ = Descriptor(-1);
+  pipe_.reset();
   while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
   }
   ::sigaction(SIGPIPE, &on_pipe_, nullptr);

@@ -61,7 +61,7 @@ class Screen final : private std::streambuf {
   bool direct_ = false;  ///< there is no pager to start
   bool ended_ = false;   ///< it takes no more
   pid_t child_ = -1;
-  Descriptor pipe_{-1};
+  std::optional<Descriptor> pipe_ = {};
   struct sigaction on_pipe_ {};
   struct sigaction on_interrupt_ {};
   struct sigaction on_quit_ {};

@@ -52,10 +52,10 @@ std::string to_local(TimePoint time) {
   std::tm local{};
   if (::localtime_r(&seconds, &local) == nullptr) return to_rfc3339(time);
   char text[96];
-  const long offset = local.tm_gmtoff / 60;
-  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d%c%02ld:%02ld", local.tm_year + 1900, local.tm_mon + 1,
-                local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, offset < 0 ? '-' : '+',
-                std::labs(offset) / 60, std::labs(offset) % 60);
+  const int offset = static_cast<int>(local.tm_gmtoff / 60);
+  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d", local.tm_year + 1900, local.tm_mon + 1,
+                local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, offset < 0 ? '-' : '+', std::abs(offset) / 60,
+                std::abs(offset) % 60);
   return text;
 }
 
