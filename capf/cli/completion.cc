@@ -38,8 +38,10 @@ fi
 constexpr const char* kFish = R"(# fish completion for capfctl, made by `capfctl completion fish`
 function __capfctl_words
   set -l words (commandline -opc)
+  set -l program $words[1]
+  set -e words[1]
   set -l current (commandline -ct)
-  set -l found ($words[1] completion words $words[2..-1] "$current" 2>/dev/null)
+  set -l found ($program completion words $words "$current" 2>/dev/null)
   if test "$found[1]" = :files
     set -e found[1]
     __fish_complete_path "$current"
