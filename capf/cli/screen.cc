@@ -87,9 +87,14 @@ std::streamsize Screen::xsputn(const char* text, std::streamsize size) {
   return put({text, static_cast<std::size_t>(size)}) ? size : 0;
 }
 
-/// Counts the terminal's lines; a long one takes several.
+/// Counts the terminal's lines; a long one takes several, and a colour no room.
 void Screen::count(std::string_view text) {
   for (const char c : text) {
+    if (c == '\x1b') in_color_ = true;
+    if (in_color_) {
+      in_color_ = c != 'm';
+      continue;
+    }
     const bool begins_character = (static_cast<unsigned char>(c) & 0xC0) != 0x80;
     if (c == '\n' || column_ == terminal_.columns) {
       ++lines_;

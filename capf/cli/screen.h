@@ -58,6 +58,7 @@ class Screen final : private std::streambuf {
   std::string held_;
   std::size_t lines_ = 0;
   std::size_t column_ = 0;
+  bool in_color_ = false;
   bool direct_ = false;  ///< there is no pager to start
   bool ended_ = false;   ///< it takes no more
   pid_t child_ = -1;

@@ -58,6 +58,11 @@ TEST_CASE("a line that the terminal wraps counts as several") {
     out << std::string(100, 'x') << '\n';
   }
   CHECK(contents(paged).size() == 101);
+  {
+    Screen screen(out, {4, 20}, "true");
+    for (int i = 0; i < 3; ++i) out << "\x1b[31m" << std::string(20, 'x') << "\x1b[0m\n";
+  }
+  CHECK_FALSE(out.str().empty());
 }
 
 TEST_CASE("a pager that ends early ends the output, and is no failure") {
