@@ -118,7 +118,7 @@ Completion complete(const Node& root, const std::vector<std::string>& words) {
   for (std::size_t i = 0; i + 1 < words.size(); ++i) walk.take(words[i]);
   Completion found;
   std::string typed = words.empty() ? "" : words.back();
-  std::string before;
+  std::string& before = found.before;
   if (walk.values != nullptr && typed == "=") typed.clear();
   if (walk.values == nullptr && typed.starts_with("--") && typed.find('=') != std::string::npos) {
     before = typed.substr(0, typed.find('=') + 1);

@@ -37,7 +37,9 @@ Place place_of(const Arguments& given) {
     const char* state = std::getenv("CAPF_STATE");
     if (!found.place.has("--state") && state != nullptr) found.place.set("--state", {state});
     server.emplace(place_of(found.place)).set_patience(kPatience);
-    for (std::string& name : names_of(*server, found.names, found.begin)) found.words.push_back(std::move(name));
+    for (const std::string& name : names_of(*server, found.names, found.begin)) {
+      found.words.push_back(found.before + name);
+    }
   }
   if (found.files) std::cout << ":files\n";
   for (const std::string& word : found.words) std::cout << word << '\n';

@@ -126,8 +126,8 @@ std::string manual_of(const CLI::App& app, const Manual& manual) {
 void add_manual(CLI::App& app, Manual manual) {
   app.add_option_function<std::string>(
          "--describe",
-         [&app, manual = std::move(manual)](const std::string& /*form*/) {
-           std::string page = manual_of(app, manual);
+         [&app, rest = std::move(manual)](const std::string& /*form*/) {
+           std::string page = manual_of(app, rest);
            page.pop_back();  // App::exit() ends the line
            throw CLI::CallForVersion(page, 0);
          },

@@ -392,6 +392,10 @@ TEST_CASE("names are the server's to complete, and its place is that of the line
   CHECK(names_at({"issuer", "show", ""}) == Words{"issuers"});
   CHECK(names_at({"administrator", "disable", ""}) == Words{"administrators"});
   CHECK(names_at({"phone", "show", "--"}).empty());
+  const Completion joined = complete(tree, {"phone", "list", "--profile=se"});
+  CHECK(joined.names == Words{"profiles"});
+  CHECK(joined.before == "--profile=");
+  CHECK(joined.begin == "se");
   const Completion found = complete(tree, {"--site", "/a", "phone", "show", "--server=b:1", "--key", "k", "SEP0"});
   CHECK(found.place.text("--state") == "/a");
   CHECK(found.place.text("--server") == "b:1");
