@@ -116,7 +116,7 @@ class SignatureOperation : public Botan::PK_Ops::Signature {
   SignatureOperation(std::string hash, bool rsa) : hash_(std::move(hash)), rsa_(rsa) {}
 
   virtual void take(BytesView data) = 0;
-  /// What it has taken, signed; for ECDSA, r and s one after the other. Begins again.
+  /// Signs what it has taken, for ECDSA as r and s one after the other, and begins again.
   virtual Bytes make() = 0;
 
   const std::string& hash() const { return hash_; }

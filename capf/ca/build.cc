@@ -37,10 +37,10 @@ Bytes crl_distribution_points(const std::string& url) {
 // RFC 5280 4.2.2.1
 //    AuthorityInfoAccessSyntax ::= SEQUENCE OF SEQUENCE { accessMethod OBJECT IDENTIFIER, accessLocation GeneralName }
 Bytes authority_information(const std::string& ocsp, const std::string& issuer) {
-  const auto access = [](const char* method, const std::string& url) {
+  const auto description = [](const char* method, const std::string& url) {
     return der_element(kSequence, Botan::OID(method).BER_encode(), der_element(kUri, url));
   };
-  return der_element(kSequence, access(kOcsp, ocsp), access(kCaIssuers, issuer));
+  return der_element(kSequence, description(kOcsp, ocsp), description(kCaIssuers, issuer));
 }
 
 /// The octets of an address in network order; empty where the text is no address.

@@ -206,7 +206,7 @@ Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subjec
                                 Botan::RandomNumberGenerator& random) {
   CAPF_LET(const Botan::X509_DN name,
            parse_subject(subject.empty() ? "CN=CAPF-" + random_hex(random) + ",O=CAPF" : subject));
-  const Botan::Key_Constraints usage(kDigitalSignature | kKeyCertSign | kCrlSign);
+  const auto usage = Botan::Key_Constraints(kDigitalSignature | kKeyCertSign | kCrlSign);
   Botan::Extensions wanted;
   add_extension(wanted, std::make_unique<ext::Basic_Constraints>(true, 0), true);
   add_extension(wanted, std::make_unique<ext::Key_Usage>(usage), true);

@@ -1,6 +1,8 @@
 #include "capf/ca/token.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string_view>
 
 #include <botan/auto_rng.h>
 #include <botan/bigint.h>

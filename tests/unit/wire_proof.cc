@@ -69,7 +69,7 @@ struct Signer {
   }
 
   Bytes sign(BytesView message, const std::string& padding) const {
-    const auto format = key->algo_name() == "RSA" ? ca::kPlainSignature : ca::kDerSignature;
+    const auto format = key->algo_name() == "RSA" ? capf::ca::kPlainSignature : capf::ca::kDerSignature;
     Botan::PK_Signer signer(*key, Botan::system_rng(), padding, format);
     return signer.sign_message(message.data(), message.size(), Botan::system_rng());
   }
