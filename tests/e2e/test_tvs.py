@@ -143,9 +143,9 @@ class QuestionTest(TvsTest):
         events = [(event["action"], event["outcome"])
                   for event in self.site.json("audit", "list", "--action", "trusted_certificate")
                   if event["subject"] == listed["sha256"]]
-        self.assertEqual(sorted(events), [("trusted_certificate.add", "succeeded"),
-                                          ("trusted_certificate.remove", "refused"),
-                                          ("trusted_certificate.remove", "succeeded")])
+        self.assertEqual(sorted(events), [("trusted_certificate.add", "done"),
+                                          ("trusted_certificate.remove", "done"),
+                                          ("trusted_certificate.remove", "refused")])
 
     def test_questions_are_counted_by_their_outcome(self):
         self.verify(b"unknown")
