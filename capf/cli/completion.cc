@@ -37,11 +37,9 @@ void add_node(Script& script, const Node& node, const std::string& path, const N
     for (const std::string& flag : owner.flags) words += " " + flag;
     for (const auto& [option, values] : owner.options) {
       words += " " + option;
-      script.values += "    '" + path + " " + option + "')\n      " +
-                       (values == "FILE" ? reply_files()
-                        : values.empty() ? "COMPREPLY=()"
-                                         : reply(values)) +
-                       "; return ;;\n";
+      const std::string answer = values == "FILE" ? reply_files() : values.empty() ? "COMPREPLY=()" : reply(values);
+      script.values.append("    '").append(path).append(" ").append(option);
+      script.values.append("')\n      ").append(answer).append("; return ;;\n");
     }
   };
   add_options(node);
@@ -60,7 +58,7 @@ void add_node(Script& script, const Node& node, const std::string& path, const N
   script.words += "    '" + path + "') " + reply(words) + files + " ;;\n";
   for (const Node& child : node.children) {
     const std::string below = path + " " + child.name;
-    script.paths += "      '" + below + "') path='" + below + "' ;;\n";
+    script.paths.append("      '").append(below).append("') path='").append(below).append("' ;;\n");
     add_node(script, child, below, root);
   }
 }
