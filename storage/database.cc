@@ -5,6 +5,7 @@
 #include "storage/audit.h"
 #include "storage/blocks.h"
 #include "storage/calls.h"
+#include "storage/campaigns.h"
 #include "storage/certificates.h"
 #include "storage/changes.h"
 #include "storage/checks.h"
@@ -67,7 +68,8 @@ class Unit final : public Transaction {
         secrets_keys_(session),
         digest_(session),
         phone_fetches_(session),
-        configurations_(session) {}
+        configurations_(session),
+        campaigns_(session) {}
 
   TimePoint now() const override { return now_; }
   TimePoint postmaster_start() const override { return postmaster_start_; }
@@ -99,6 +101,7 @@ class Unit final : public Transaction {
   DigestStore& digest() override { return digest_; }
   PhoneFetchStore& phone_fetches() override { return phone_fetches_; }
   ConfigurationStore& configurations() override { return configurations_; }
+  CampaignStore& campaigns() override { return campaigns_; }
   Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) override {
     return storage::write(session_, phone_id, writes);
   }
@@ -138,6 +141,7 @@ class Unit final : public Transaction {
   DigestUsers digest_;
   PhoneFetches phone_fetches_;
   Configurations configurations_;
+  Campaigns campaigns_;
 };
 
 Status work_through(Session& session, Access access, const std::function<Status(Transaction&)>& work) {

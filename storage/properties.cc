@@ -66,7 +66,11 @@ constexpr Table kSightings{"s",
                            [](Selection s) { return s.not_seen_since.has_value(); }};
 constexpr Table kAttempts{
     "t", "phone_attempts", "phone_id", "", "at, reason", false, [](Selection s) { return s.tried; }};
-constexpr const Table* kTables[]{&kPhones, &kLscs, &kOperations, &kOpen, &kSightings, &kAttempts};
+constexpr Table kRenewals{
+    "y", "campaign_phones", "phone_id", " and campaign_id = 1", "state as renewal", true, [](Selection s) {
+      return !s.renewals.empty();
+    }};
+constexpr const Table* kTables[]{&kPhones, &kLscs, &kOperations, &kOpen, &kSightings, &kAttempts, &kRenewals};
 
 /// Whether a table has a row of the phone that meets the condition.
 std::string has(Look look, const std::string& table, const std::string& condition) {
@@ -338,6 +342,11 @@ const Property kProperties[]{
      &kOperations, [](Conditions& where, Selection s) { return equal(where, "reason", s.reasons, kWord); }},
     {[](Selection s) { return !s.lscs.empty(); },
      [](Conditions& where, Selection s, Look) { where.add(any_of(s.lscs)); }, &kLscs, walk_lscs, rare_lscs},
+    {[](Selection s) { return !s.renewals.empty(); },
+     [](Conditions& where, Selection s, Look) {
+       where.add("y.renewal = any (" + array(where, s.renewals, kWord) + ")");
+     },
+     &kRenewals, [](Conditions& where, Selection s) { return equal(where, "state", s.renewals, kWord); }},
     {[](Selection s) { return !s.operations.empty() || !s.auths.empty(); },
      [](Conditions& where, Selection s, Look) {
        if (!s.operations.empty()) where.add(any_of(s.operations));

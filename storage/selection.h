@@ -37,7 +37,7 @@ Result<PhoneCount> count_phones(Session& session, const PhoneSelection& selectio
 // For statements about what phones have, over `phones p`:
 
 /// Adds the conditions that `p` is on record and has the selection's properties. @return what these need behind `p` in
-/// FROM: each is looked up by the phone's id. The names d, l, n, o, s, t and w are taken.
+/// FROM: each is looked up by the phone's id. The names d, l, n, o, s, t, w and y are taken.
 std::string join_selected(Conditions& where, const PhoneSelection& selection);
 /// The phones of the rarest property that has at most kFewPhones, and perhaps others; nothing where there is none.
 Result<std::optional<std::vector<std::int64_t>>> rare_ids(Session& session, const PhoneSelection& selection);

@@ -25,6 +25,7 @@ Summary read_figures(Columns& columns) {
   summary.lscs_expired = columns.number();
   summary.lscs_unconfirmed = columns.number();
   summary.issuer_not_after = columns.optional_time();
+  summary.renewals_late = columns.number();
   return summary;
 }
 
@@ -86,7 +87,8 @@ const Statement kFigures{
     "(select count(*) from certificates c join operations o on o.id = c.operation_id where c.kind = 'lsc' "
     "and c.revoked_at is null and c.superseded_at is null and c.confirmed_at is null and c.not_after >= now() and "
     "o.finished_at is not null), "
-    "(select microseconds(not_after) from issuers where active)"};
+    "(select microseconds(not_after) from issuers where active), "
+    "(select coalesce(sum(phones), 0)::bigint from campaign_figures where campaign_id = 1 and state = 'late')"};
 const Statement kExpiring{"summary_expiring",
                           "select days, (select count(*) from certificates where kind = 'lsc' and revoked_at is null "
                           "and superseded_at is null and not_after >= now() and not_after < now() + "

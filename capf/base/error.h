@@ -82,6 +82,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kInvalidTime, "INVALID_TIME", kInvalidArgument, "a time is written as 2030-12-31T23:59:59Z")                       \
   X(kInvalidPage, "INVALID_PAGE", kInvalidArgument, "the page token is not one of ours")                               \
   X(kInvalidSelection, "INVALID_SELECTION", kInvalidArgument, "a selection names at least one property")               \
+  X(kInvalidWindow, "INVALID_WINDOW", kInvalidArgument, "this is no window, or no time zone")                          \
   X(kInvalidSetting, "INVALID_SETTING", kInvalidArgument, "no such setting, or no such value of it")                   \
   X(kInvalidCertificate, "INVALID_CERTIFICATE", kInvalidArgument, "this is not an acceptable X.509 certificate")       \
   X(kInvalidCertificationRequest, "INVALID_CERTIFICATION_REQUEST", kInvalidArgument,                                   \
@@ -165,6 +166,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kUnknownAnchor, "UNKNOWN_ANCHOR", kNotFound, "no such trust anchor")                                               \
   X(kUnknownAdministrator, "UNKNOWN_ADMINISTRATOR", kNotFound, "no such administrator")                                \
   X(kUnknownProfile, "UNKNOWN_PROFILE", kNotFound, "no such profile")                                                  \
+  X(kUnknownCampaign, "UNKNOWN_CAMPAIGN", kNotFound, "no such campaign")                                               \
   X(kUnknownTrustList, "UNKNOWN_TRUST_LIST", kNotFound, "no such trust list")                                          \
   X(kUnknownLine, "UNKNOWN_LINE", kNotFound, "no such line")                                                           \
   X(kUnknownDigestUser, "UNKNOWN_DIGEST_USER", kNotFound, "no such digest user")                                       \
@@ -178,6 +180,7 @@ constexpr bool is_servers_fault(Code code) {
   X(kIssuerExists, "ISSUER_EXISTS", kAlreadyExists, "the certificate is an issuer of this site already")               \
   X(kAdministratorExists, "ADMINISTRATOR_EXISTS", kAlreadyExists, "the administrator exists already")                  \
   X(kProfileExists, "PROFILE_EXISTS", kAlreadyExists, "the profile exists already")                                    \
+  X(kCampaignExists, "CAMPAIGN_EXISTS", kAlreadyExists, "the campaign exists already")                                 \
   X(kDigestUserExists, "DIGEST_USER_EXISTS", kAlreadyExists, "the digest user exists already")                         \
   X(kSiteExists, "SITE_EXISTS", kAlreadyExists, "there is a site here already; it is never overwritten")               \
   /* the state of things does not allow it */                                                                          \
@@ -208,6 +211,8 @@ constexpr bool is_servers_fault(Code code) {
   X(kDeviceNotBlocked, "DEVICE_NOT_BLOCKED", kFailedPrecondition, "the device is not blocked")                         \
   X(kProfileInUse, "PROFILE_IN_USE", kFailedPrecondition, "phones have the profile")                                   \
   X(kProfileFixed, "PROFILE_FIXED", kFailedPrecondition, "the first profile cannot be changed")                        \
+  X(kCampaignState, "CAMPAIGN_STATE", kFailedPrecondition, "the campaign is not in a state for this")                  \
+  X(kPhoneInCampaign, "PHONE_IN_CAMPAIGN", kFailedPrecondition, "the phone is in another campaign")                    \
   X(kSettingsConflict, "SETTINGS_CONFLICT", kFailedPrecondition, "the settings contradict each other")                 \
   X(kEncryptedConfigNeedsRsa, "ENCRYPTED_CONFIG_NEEDS_RSA", kFailedPrecondition,                                       \
     "a configuration file can be encrypted for an RSA key only")                                                       \

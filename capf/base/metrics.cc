@@ -88,6 +88,8 @@ struct Metrics::Series {
                                         "Phones with a secure profile that are not secure, by the reason of that.");
   Gauge& digest_without_user = gauge(registry, "capf_digest_phones_without_user",
                                      "Phones whose profile, or own setting, asks for digest, without a digest user.");
+  Gauge& renewals_late = gauge(registry, "capf_renewals_late",
+                               "Phones whose LSC the server should have renewed by now, and that have not come.");
   Gauge& unconfirmed = gauge(registry, "capf_lscs_unconfirmed",
                              "LSCs whose operation ended before the phone confirmed that it has them.");
   Family<Gauge>& expiring = gauges(registry, "capf_lscs_expiring", "Live LSCs that expire within so many days.");
@@ -204,6 +206,7 @@ void Metrics::set_modes_not_in_effect(std::string_view reason, std::int64_t coun
 void Metrics::set_digest_without_user(std::int64_t phones) {
   series_->digest_without_user.Set(static_cast<double>(phones));
 }
+void Metrics::set_renewals_late(std::int64_t phones) { series_->renewals_late.Set(static_cast<double>(phones)); }
 void Metrics::set_lscs_unconfirmed(std::int64_t count) { series_->unconfirmed.Set(static_cast<double>(count)); }
 void Metrics::set_lscs_expiring(int days, std::int64_t count) {
   series_->expiring.Add({{"days", std::to_string(days)}}).Set(static_cast<double>(count));

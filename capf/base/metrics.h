@@ -95,6 +95,7 @@ class Metrics {
   void set_modes_not_in_effect(std::string_view reason, std::int64_t count);
   void set_digest_without_user(std::int64_t phones);
   void set_lscs_unconfirmed(std::int64_t count);
+  void set_renewals_late(std::int64_t phones);
   /// Live LSCs that expire within 30, 7 and 1 day; each includes the next.
   void set_lscs_expiring(int days, std::int64_t count);
   void set_lscs_expired(std::int64_t count);

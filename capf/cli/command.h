@@ -115,6 +115,7 @@ std::vector<Command> trust_commands();
 std::vector<Command> file_commands();
 std::vector<Command> file_export_commands();
 std::vector<Command> call_commands();
+std::vector<Command> campaign_commands();
 std::vector<Command> trust_list_commands();
 std::vector<Command> lists_commands();
 std::vector<Command> administrator_commands();

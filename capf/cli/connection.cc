@@ -198,6 +198,16 @@ capf::Status Connection::watch(std::string cursor, const std::function<bool(cons
   });
 }
 
+capf::Status Connection::watch(const std::string& campaign, std::string cursor,
+                               const std::function<bool(const v1::CampaignRelease&)>& each) {
+  return watch(std::move(cursor), each, [&](grpc::ClientContext& context, const std::string& after) {
+    v1::WatchCampaignRequest request;
+    request.set_name(campaign);
+    request.set_cursor(after);
+    return stubs_->admin->WatchCampaign(&context, request);
+  });
+}
+
 namespace {
 
 /// Asks the server of one address whether it serves, why not, and which servers of the site it misses.

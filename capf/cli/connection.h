@@ -48,7 +48,9 @@
   X(monitor, ClassifyCall)                                                                                 \
   X(admin, GetTrustLists) X(admin, ListTrustLists) X(admin, BuildTrustLists) X(admin, ExportTrustList)     \
   X(admin, ServeTrustList) X(admin, ReleaseTrustLists) X(admin, ActivateTrustedCertificate)                \
-  X(admin, ReplaceListSigner)
+  X(admin, ReplaceListSigner)                                                                               \
+  X(admin, CreateCampaign) X(admin, AddCampaignPhones) X(admin, StartCampaign) X(admin, ListCampaigns)     \
+  X(admin, GetCampaign) X(admin, PauseCampaign) X(admin, ResumeCampaign) X(admin, CancelCampaign)
 // clang-format on
 
 namespace grpc {
@@ -88,6 +90,9 @@ class Connection {
   /// Calls `each` for every row of the export of digest users, until it fails.
   capf::Status export_digest_users(const std::function<capf::Status(v1::DigestExportRow&)>& each);
   capf::Status watch(std::string cursor, const std::function<bool(const v1::SecurityChange&)>& each);
+  /// The releases of a campaign; without a cursor, all of phones that are under way.
+  capf::Status watch(const std::string& campaign, std::string cursor,
+                     const std::function<bool(const v1::CampaignRelease&)>& each);
   /// Calls `each` for every part of every file of an export, until it fails.
   capf::Status export_files(const v1::ExportFilesRequest& request,
                             const std::function<capf::Status(const v1::ExportedFile&)>& each);

@@ -238,6 +238,56 @@ Json to_json(const v1::Line& line) {
                       {"added_by", line.added_by()}};
 }
 
+namespace {
+
+Json seconds_or_null(bool has, const google::protobuf::Duration& duration) {
+  return has ? Json(std::int64_t{duration.seconds()}) : Json();
+}
+
+/// How many phones are in which state, and why.
+void add_figures(const v1::Campaign& campaign, Json::Object& object) {
+  std::map<std::string, std::int64_t> states;
+  Json::Array reasons;
+  for (const v1::CampaignFigure& figure : campaign.figures()) {
+    states[figure.state()] += figure.phones();
+    if (figure.reason().empty()) continue;
+    reasons.emplace_back(
+        Json::Object{{"state", figure.state()}, {"reason", figure.reason()}, {"phones", figure.phones()}});
+  }
+  Json::Object phones;
+  for (const auto& [state, count] : states) phones.emplace_back(state, count);
+  object.emplace_back("phones", std::move(phones));
+  object.emplace_back("reasons", std::move(reasons));
+}
+
+}  // namespace
+
+Json to_json(const v1::Campaign& campaign) {
+  Json::Object object{{"name", campaign.name()},
+                      {"state", campaign.state()},
+                      {"why", text_or_null(campaign.why())},
+                      {"auth", spell(campaign.auth())},
+                      {"rate", text_or_null(campaign.rate())},
+                      {"spread_seconds", seconds_or_null(campaign.has_spread(), campaign.spread())},
+                      {"window", text_or_null(campaign.window())},
+                      {"time_zone", text_or_null(campaign.time_zone())},
+                      {"opens_at", CAPF_TIME(campaign, opens_at)},
+                      {"stop_at_percent", campaign.stop_at_percent() == 0 ? Json() : Json(campaign.stop_at_percent())},
+                      {"patience_seconds", seconds_or_null(campaign.has_patience(), campaign.patience())},
+                      {"created_by", campaign.created_by()},
+                      {"created_at", CAPF_TIME(campaign, created_at)},
+                      {"ended_at", CAPF_TIME(campaign, ended_at)}};
+  if (!campaign.figures().empty()) add_figures(campaign, object);
+  return object;
+}
+
+Json to_json(const v1::CampaignRelease& release) {
+  return Json::Object{{"device", release.device()},
+                      {"cursor", release.cursor()},
+                      {"released_at", CAPF_TIME(release, released_at)},
+                      {"late", release.late()}};
+}
+
 Json to_json(const v1::GetLineResponse& response) {
   Json::Array devices;
   for (const v1::LineDevice& device : response.devices()) {
@@ -536,6 +586,7 @@ Json to_json(const v1::GetSummaryResponse& summary) {
                       {"lscs_expiring_1_day", summary.lscs_expiring_1_day()},
                       {"lscs_expired", summary.lscs_expired()},
                       {"lscs_unconfirmed", summary.lscs_unconfirmed()},
+                      {"renewals_late", summary.renewals_late()},
                       {"profile_modes", counts(summary.profile_modes())},
                       {"effective_modes", counts(summary.effective_modes())},
                       {"modes_not_in_effect", counts(summary.modes_not_in_effect())},

@@ -54,6 +54,8 @@ Json to_json(const v1::RecoverSiteResponse& recovered);
 Json to_json(const v1::Administrator& administrator);
 Json to_json(const v1::AuditEvent& event);
 Json to_json(const v1::RefusalCount& refusal);
+Json to_json(const v1::Campaign& campaign);
+Json to_json(const v1::CampaignRelease& release);
 Json to_json(const v1::OperationChange& change);
 Json to_json(const v1::SecurityChange& change);
 Json to_json(const v1::GetSummaryResponse& summary);

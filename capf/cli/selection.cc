@@ -57,6 +57,7 @@ v1::PhoneSelection chosen_properties(const Arguments& arguments) {
   for (const std::string& profile : arguments.list("--profile")) selection.add_profiles(profile);
   for (const std::string& mode : arguments.list("--mode")) selection.add_modes(mode);
   for (const std::string& mode : arguments.list("--effective-mode")) selection.add_effective_modes(mode);
+  for (const std::string& state : arguments.list("--renewal")) selection.add_renewals(state);
   if (arguments.has("--blocked")) selection.set_blocked(true);
   if (arguments.has("--locked")) selection.set_locked(true);
   return selection;
@@ -113,6 +114,12 @@ std::vector<Option> selection_options() {
       {"--profile", Kind::kText, "phones that have this profile", false, true},
       {"--mode", Kind::kChoice, "phones whose profile has this mode", false, true, kModes},
       {"--effective-mode", Kind::kChoice, "phones for which this mode is in effect now", false, true, kModes},
+      {"--renewal",
+       Kind::kChoice,
+       "phones whose LSC the server renews, and how far that is; late: it should have another one by now",
+       false,
+       true,
+       {"waiting", "released", "late", "succeeded", "failed", "cancelled", "skipped"}},
       {"--blocked", Kind::kFlag, "blocked phones"},
       {"--locked", Kind::kFlag, "phones that are locked after wrong strings"},
       {"--except", Kind::kFile, "none of the devices of this file, in the form of --file"},

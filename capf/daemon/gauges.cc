@@ -53,6 +53,7 @@ void Gauges::set_summary(const Summary& summary) {
   for (const auto& [reason, phones] : modes.not_in_effect) metrics_.set_modes_not_in_effect(to_string(reason), phones);
   metrics_.set_digest_without_user(modes.without_digest_user);
   metrics_.set_lscs_unconfirmed(summary.lscs_unconfirmed);
+  metrics_.set_renewals_late(summary.renewals_late);
   metrics_.set_lscs_expired(summary.lscs_expired);
   for (const auto& [days, count] : summary.lscs_expiring) metrics_.set_lscs_expiring(days, count);
   for (const auto& [kind, generation] : summary.trust_lists) {

@@ -34,6 +34,8 @@
 #include "capf/service/administrators.h"
 #include "capf/service/authenticator.h"
 #include "capf/service/calls.h"
+#include "capf/service/campaign_rounds.h"
+#include "capf/service/campaigns.h"
 #include "capf/service/certificates.h"
 #include "capf/service/checker.h"
 #include "capf/service/commonprimes.h"
@@ -133,10 +135,12 @@ class Composition final : public Server {
         readiness_(monitor_),
         gauges_(around.read_pool, readiness_, monitor_, line_survey_, own_certificates_, clock_, around.metrics),
         maintenance_(around.reserved, around.configuration.policy, clock_, holder_),
+        campaigns_(around.reserved, random_),
+        campaign_rounds_(around.reserved, operations_, around.configuration.policy, clock_, holder_),
         checker_(around.reserved, holder_),
         common_primes_(around.reserved, certificates_, holder_),
-        upkeep_({maintenance_, checker_, common_primes_, issuer_service_, trust_lists_, high_water_, clock_,
-                 around.metrics},
+        upkeep_({maintenance_, campaign_rounds_, checker_, common_primes_, issuer_service_, trust_lists_, high_water_,
+                 clock_, around.metrics},
                 around.configuration.check_period),
         marks_(around.files.marks()),
         journal_file_(around.files.journal()),
@@ -250,6 +254,7 @@ class Composition final : public Server {
             .digest_users = digest_users_,
             .calls = calls_,
             .operations = operations_,
+            .campaigns = campaigns_,
             .certificates = certificates_,
             .checker = checker_,
             .configurations = admin_configurations_,
@@ -364,6 +369,8 @@ class Composition final : public Server {
   rpc::Readiness readiness_;
   Gauges gauges_;
   service::Maintenance maintenance_;
+  service::Campaigns campaigns_;
+  service::CampaignRounds campaign_rounds_;
   service::Checker checker_;
   service::CommonPrimes common_primes_;
   Upkeep upkeep_;

@@ -29,8 +29,18 @@ void Upkeep::maintain() {
   maintained_ = now;
   const auto round = uses_.maintenance.run();
   maintenance_complaint_.report(round);
-  if (!round || !*round || (*round)->expired + (*round)->revoked == 0) return;
-  log_info("maintenance.done", {{"expired", (*round)->expired}, {"revoked", (*round)->revoked}});
+  if (round && !*round) return;
+  if (round && (*round)->expired + (*round)->revoked > 0) {
+    log_info("maintenance.done", {{"expired", (*round)->expired}, {"revoked", (*round)->revoked}});
+  }
+  run_campaigns();
+}
+
+void Upkeep::run_campaigns() {
+  const auto round = uses_.campaigns.run();
+  campaigns_complaint_.report(round);
+  if (!round || round->released + round->late == 0) return;
+  log_info("campaigns.done", {{"released", round->released}, {"late", round->late}});
 }
 
 void Upkeep::keep_lists() {

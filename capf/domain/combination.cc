@@ -110,7 +110,7 @@ struct Consequence {
 constexpr Consequence kConsequences[] = {
     {"auth", "null", "whoever comes first from an allowed network gets the LSC"},
     {"digest", "on", "phones without a digest user do not register"},
-    {"renewal", "scheduled", "this version schedules no renewal by itself: schedule an install before the LSC ends"},
+    {"renewal", "scheduled", "phones renew when somebody restarts them: see 'capfctl campaign watch renewal'"},
     {"file_digest", "sha512", "phones that do not know SHA-512 stop working with what is signed with it"},
     {"capf_always", "on", "all phones come to these servers at once after a power cut"},
     {"allow_mic", "on", "a phone without an LSC is secure by a certificate that its maker alone can revoke"},

@@ -19,6 +19,7 @@
 
 namespace capf {
 
+class CampaignStore;
 class PhoneStore;
 class OperationStore;
 class CertificateStore;
@@ -49,11 +50,11 @@ class ConfigurationStore;
 class Rounds;
 
 /// One transaction. Not shared between threads. The order of locks: the issuers' lock; profiles and the site's mode;
-/// phones, several of them at once by lock_all(), in ascending order of id; lines, in ascending order of id; the modes
-/// of profiles (LineStore); the trust anchors' lock; keys; operations and certificates of these phones; the active key
-/// for secrets; digest users; the state of trust lists; configuration files, in ascending order of id (those of the
-/// site before that key); counts of authentication strings, which are locked for one statement where nothing else is
-/// held.
+/// campaigns; phones, several of them at once by lock_all(), in ascending order of id; lines, in ascending order of id;
+/// the modes of profiles (LineStore); the trust anchors' lock; keys; operations and certificates of these phones; the
+/// active key for secrets; digest users; the state of trust lists; configuration files, in ascending order of id (those
+/// of the site before that key); counts of authentication strings, which are locked for one statement where nothing
+/// else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -90,6 +91,7 @@ class Transaction {
   virtual DigestStore& digest() = 0;
   virtual PhoneFetchStore& phone_fetches() = 0;
   virtual ConfigurationStore& configurations() = 0;
+  virtual CampaignStore& campaigns() = 0;
   /// Carries out the writes of a phone that this transaction has locked. Of what they rest on only the owners of keys
   /// are compared. Errors: CHANGED_MEANWHILE where a row is not as they expect it.
   virtual Result<Written> write(std::int64_t phone_id, std::span<const Write> writes) = 0;

@@ -39,7 +39,7 @@ bool PhoneSelection::names_any() const {
   return all || !devices.empty() || !patterns.empty() || !tags.empty() || !models.empty() || !lscs.empty() ||
          expires_before || !issuers.empty() || issuer_expires_before || !auths.empty() || !operations.empty() ||
          !reasons.empty() || tried || not_seen_since || blocked || locked || !profiles.empty() || !modes.empty() ||
-         !effective_modes.empty();
+         !effective_modes.empty() || !renewals.empty();
 }
 
 Status PhoneSelection::check() const {
@@ -56,6 +56,7 @@ Status PhoneSelection::check() const {
   CAPF_TRY(check_count(profiles.size(), kMostSelectedValues, "profiles"));
   CAPF_TRY(check_count(modes.size(), kMostSelectedValues, "modes"));
   CAPF_TRY(check_count(effective_modes.size(), kMostSelectedValues, "modes in effect"));
+  CAPF_TRY(check_count(renewals.size(), kMostSelectedValues, "states of renewals"));
   CAPF_TRY(check_count(refusals.size(), kMostSelectedValues, "reasons of refusals"));
   for (const std::string& tag : tags) CAPF_TRY(check_tag(tag));
   if (!refusals.empty() && !tried) return fail(Reason::kInvalidRequest, "reasons of refusals go with 'tried'");

@@ -9,6 +9,7 @@
 
 #include "capf/base/error.h"
 #include "capf/base/time.h"
+#include "capf/domain/campaign.h"
 #include "capf/domain/device.h"
 #include "capf/domain/mode.h"
 #include "capf/domain/operation.h"
@@ -58,11 +59,12 @@ struct PhoneSelection {
   std::vector<Reason> refusals;             ///< with `tried`: the last time with one of these reasons
   std::optional<TimePoint> not_seen_since;  ///< last seen before then, or never
   std::optional<bool> blocked;
-  std::optional<bool> locked;                 ///< after wrong strings
-  std::vector<std::string> profiles{};        ///< names
-  std::vector<DeviceMode> modes{};            ///< of the profile
-  std::vector<DeviceMode> effective_modes{};  ///< in effect now
-  std::vector<DeviceName> excepts;            ///< none of these, up to kMostDevicesAtOnce
+  std::optional<bool> locked;                  ///< after wrong strings
+  std::vector<std::string> profiles{};         ///< names
+  std::vector<DeviceMode> modes{};             ///< of the profile
+  std::vector<DeviceMode> effective_modes{};   ///< in effect now
+  std::vector<CampaignPhoneState> renewals{};  ///< of the LSC, by the server
+  std::vector<DeviceName> excepts;             ///< none of these, up to kMostDevicesAtOnce
   bool leaves_unknown = false;  ///< changes leave `devices` that are not on record, instead of refusing them
 
   /// Whether a property is given or `all` is said; `excepts` and `leaves_unknown` are none.

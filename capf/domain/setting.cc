@@ -208,7 +208,7 @@ std::vector<PhoneSetting> certificate_settings() {
            .otherwise = "10d"},
           {.name = "renewal",
            .words = "how an LSC is renewed before it ends: not at all, by the phone itself where self_service_upgrade "
-                    "is set, or by an operation that is scheduled, which this version leaves to an administrator",
+                    "is set, or by an operation that the server schedules and a restart of the phone begins",
            .form = choice({"off", "phone", "scheduled"}),
            .broadest = Owner::kSite,
            .phones = true,

@@ -31,6 +31,7 @@ struct Summary {
   std::map<int, std::int64_t> lscs_expiring;          ///< by days: live LSCs that expire within so many
   std::int64_t lscs_expired = 0;                      ///< their phones, which are on record, have no live one
   std::int64_t lscs_unconfirmed = 0;                  ///< their operation ended without a confirmation
+  std::int64_t renewals_late = 0;                     ///< phones whose LSC should have been renewed by now
   std::optional<TimePoint> issuer_not_after;          ///< of the active one
   ModeFigures modes;                                  ///< as they were last counted
   std::vector<Expiry> expiries;                       ///< issuers and administrators, the first end first

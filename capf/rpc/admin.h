@@ -207,6 +207,24 @@ class AdminService final : public v1::AdminService::Service {
                                    v1::CheckConfigurationsResponse* response) override;
   grpc::Status ExportConfiguration(grpc::ServerContext* context, const v1::ExportConfigurationRequest* request,
                                    v1::ExportConfigurationResponse* response) override;
+  grpc::Status CreateCampaign(grpc::ServerContext* context, const v1::CreateCampaignRequest* request,
+                              v1::CreateCampaignResponse* response) override;
+  grpc::Status AddCampaignPhones(grpc::ServerContext* context, const v1::AddCampaignPhonesRequest* request,
+                                 v1::AddCampaignPhonesResponse* response) override;
+  grpc::Status StartCampaign(grpc::ServerContext* context, const v1::StartCampaignRequest* request,
+                             v1::StartCampaignResponse* response) override;
+  grpc::Status ListCampaigns(grpc::ServerContext* context, const v1::ListCampaignsRequest* request,
+                             v1::ListCampaignsResponse* response) override;
+  grpc::Status GetCampaign(grpc::ServerContext* context, const v1::GetCampaignRequest* request,
+                           v1::GetCampaignResponse* response) override;
+  grpc::Status PauseCampaign(grpc::ServerContext* context, const v1::PauseCampaignRequest* request,
+                             v1::PauseCampaignResponse* response) override;
+  grpc::Status ResumeCampaign(grpc::ServerContext* context, const v1::ResumeCampaignRequest* request,
+                              v1::ResumeCampaignResponse* response) override;
+  grpc::Status CancelCampaign(grpc::ServerContext* context, const v1::CancelCampaignRequest* request,
+                              v1::CancelCampaignResponse* response) override;
+  grpc::Status WatchCampaign(grpc::ServerContext* context, const v1::WatchCampaignRequest* request,
+                             grpc::ServerWriter<v1::CampaignRelease>* writer) override;
 
  private:
   static constexpr std::string_view kService = "capf.v1.AdminService/";
@@ -214,6 +232,7 @@ class AdminService final : public v1::AdminService::Service {
   Guard& guard_;
   const UseCases& use_cases_;
   Limiter exports_{{.running = 2}};
+  Limiter campaign_streams_{{.running = 16}};
 };
 
 }  // namespace capf::rpc

@@ -475,6 +475,7 @@ void to_proto(const Summary& summary, v1::GetSummaryResponse& out) {
   out.mutable_lscs_expiring()->insert(summary.lscs_expiring.begin(), summary.lscs_expiring.end());
   out.set_lscs_expired(summary.lscs_expired);
   out.set_lscs_unconfirmed(summary.lscs_unconfirmed);
+  out.set_renewals_late(summary.renewals_late);
   if (summary.issuer_not_after) to_proto(*summary.issuer_not_after, *out.mutable_issuer_not_after());
   const PhoneModes modes = phone_modes(summary.modes, summary.phones);
   for (const auto& [mode, phones] : modes.profile) (*out.mutable_profile_modes())[text(to_string(mode))] = phones;

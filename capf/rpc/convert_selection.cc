@@ -84,11 +84,21 @@ Result<std::string> profile_name_from(const std::string& text) {
   return text;
 }
 
+Result<CampaignPhoneState> renewal_from(const std::string& text) {
+  const auto state = parse_campaign_phone_state(text);
+  if (!state) {
+    return malformed("a renewal is waiting, released, late, succeeded, failed, cancelled or skipped");
+  }
+  return *state;
+}
+
 Status add_profile_from(const v1::PhoneSelection& selection, PhoneSelection& selected) {
   CAPF_LET(selected.profiles, values_from<std::string>(selection.profiles(), "profiles", profile_name_from));
   CAPF_LET(selected.modes, values_from<DeviceMode>(selection.modes(), "modes", mode_from));
   CAPF_LET(selected.effective_modes,
            values_from<DeviceMode>(selection.effective_modes(), "modes in effect", mode_from));
+  CAPF_LET(selected.renewals,
+           values_from<CampaignPhoneState>(selection.renewals(), "states of renewals", renewal_from));
   return {};
 }
 

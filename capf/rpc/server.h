@@ -20,6 +20,7 @@ class Addresses;
 class Administrators;
 class Attempts;
 class Calls;
+class Campaigns;
 class Certificates;
 class Checker;
 class Configurations;
@@ -60,6 +61,7 @@ struct UseCases {
   service::DigestUsers& digest_users;
   service::Calls& calls;
   service::Operations& operations;
+  service::Campaigns& campaigns;
   service::Certificates& certificates;
   service::Checker& checker;
   service::Configurations& configurations;

@@ -43,7 +43,7 @@ Status check_selection(Transaction& tx, const PhoneSelection& selection) {
 Result<Preview> preview_batch(Transaction& tx, const Bulk& bulk) {
   if (!bulk.selection.names_any()) return fail(Reason::kInvalidSelection);
   Preview preview;
-  PhonePage page{.limit = kPhonesInBatch};
+  PhonePage page{.limit = bulk.most};
   std::int64_t through = 0;
   if (bulk.cursor) {
     through = bulk.cursor->through;

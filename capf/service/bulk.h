@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "capf/domain/database.h"
+#include "capf/domain/page.h"
 #include "capf/domain/phone_store.h"
 
 // A bulk changes the phones of a selection in batches, each one call and one transaction, so that no phone waits for
@@ -23,10 +24,11 @@ struct Bulk {
   PhoneSelection selection;
   std::int64_t count = 0;            ///< the most phones: the count shown, less those that the calls before took
   std::optional<BulkCursor> cursor;  ///< absent: from the beginning
+  int most = kPhonesInBatch;         ///< phones in a batch
 };
 
 struct Batch {
-  std::vector<SelectedPhone> phones;  ///< locked, in the order of their names; up to kPhonesInBatch, perhaps none
+  std::vector<SelectedPhone> phones;  ///< locked, in the order of their names; up to Bulk::most, perhaps none
   std::optional<BulkCursor> next;     ///< absent: the bulk is done
 };
 

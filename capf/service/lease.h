@@ -10,6 +10,8 @@
 
 namespace capf::service {
 
+/// Of the server that does the regular work of the site.
+inline constexpr const char* kMaintenanceLease = "maintenance";
 /// After a server's death its jobs rest for so long.
 inline constexpr int kLeaseSeconds = 5;
 /// How often a server renews its leases.

@@ -21,7 +21,7 @@
 namespace capf::service {
 namespace {
 
-const char* const kLease = "maintenance";
+constexpr const char* kLease = kMaintenanceLease;
 constexpr std::chrono::hours kRefusalsKept{24 * 90};
 constexpr std::chrono::hours kSecurityChangesKept{24 * 30};
 constexpr int kOperationsPerRound = 500;

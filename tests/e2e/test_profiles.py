@@ -218,9 +218,9 @@ class ChangeTest(ProfilesTest):
         self.set(name, "--encrypted-config", "on")
         self.assertSays(self.apply(name, first, "--anyway", code=1), "ENCRYPTED_CONFIG_NEEDS_RSA", first)
 
-    def test_renewal_that_is_scheduled_says_that_nothing_schedules_it_yet(self):
+    def test_renewal_that_is_scheduled_says_that_somebody_restarts_the_phones(self):
         name = self.profile()
-        self.assertSays(self.set(name, "--renewal", "scheduled"), "schedules no renewal by itself")
+        self.assertSays(self.set(name, "--renewal", "scheduled"), "restarts them")
 
     def test_an_operator_applies_and_an_admin_writes(self):
         name, device = self.profile(), self.enrolled()

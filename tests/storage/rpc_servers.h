@@ -12,6 +12,7 @@
 #include "capf/rpc/server.h"
 #include "capf/service/administrators.h"
 #include "capf/service/calls.h"
+#include "capf/service/campaigns.h"
 #include "capf/service/checker.h"
 #include "capf/service/configurations.h"
 #include "capf/service/file_exports.h"
@@ -99,6 +100,7 @@ struct Servers {
   service::Administrators administrators{site.database(), *site_key,      site_certificate,   clock,
                                          site.high_water, site.blacklist, Botan::system_rng()};
   service::Records records{site.database()};
+  service::Campaigns campaigns{site.database(), Botan::system_rng()};
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
@@ -136,6 +138,7 @@ struct Servers {
                           site.digest_users,
                           calls,
                           site.operations,
+                          campaigns,
                           site.certificates,
                           checker,
                           configurations,

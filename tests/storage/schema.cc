@@ -3,6 +3,7 @@
 
 #include "capf/domain/audit_store.h"
 #include "capf/domain/call_store.h"
+#include "capf/domain/campaign_store.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/configuration_store.h"
 #include "capf/domain/digest_store.h"
@@ -152,6 +153,10 @@ void fill(const FreshDatabase& fresh) {
   fresh.sql(
       "insert into phone_digest (phone_id, user_id) select p.id, u.id from phones p join digest_users u "
       "on u.name = 'user' || substr(p.device, 4)");
+  fresh.sql(
+      "insert into campaigns (name, state, auth, run, created_by) values ('all', 'running', 'lsc', "
+      "decode(repeat('ab', 16), 'hex'), 'a'); insert into campaign_phones (campaign_id, phone_id, device, place) "
+      "select 2, id, device, id from phones");
   fresh.sql(
       "insert into configurations (phone_id, source, imported_by) "
       "select id, decode('01' || repeat('00', 49), 'hex'), 'a' from phones where removed_at is null");
@@ -383,9 +388,40 @@ void look_at_configurations(Transaction& tx) {
   CHECK_FALSE(good(tx.configurations().of_site(ConfigurationKind::kDefault)));
 }
 
+void look_at_campaigns(Transaction& tx) {
+  const std::vector<std::int64_t> ids{7, 8, 9};
+  CHECK(good(tx.campaigns().list(kPage)).size() == 2);
+  CHECK(good(tx.campaigns().under_way(10)).size() == 2);
+  CHECK(good(tx.campaigns().to_clean(std::chrono::hours(1), std::chrono::hours(1))).empty());
+  CHECK(good(tx.campaigns().figures(2, std::nullopt)).size() == 1);
+  CHECK(good(tx.campaigns().taken(3, ids, 10)).size() == 3);
+  CHECK(good(tx.campaigns().waiting(2, kPlaces, 10)).size() == 10);
+  CHECK(good(tx.campaigns().released(2, 0, 10)).empty());
+  CHECK(good(tx.campaigns().looks(10)).empty());
+  CHECK(good(tx.campaigns().renewals(ids)).size() == 3);
+  CHECK(good(tx.phones().select({.renewals = {CampaignPhoneState::kLate}}, {})).ids.empty());
+}
+
+void change_campaigns(Transaction& tx) {
+  const Campaign all = *good(tx.campaigns().lock(2));
+  good(tx.campaigns().release(all, {{7, 8, 9}, {1, 2, 3}}, tx.now() - std::chrono::seconds(1)));
+  good(tx.campaigns().release(all, {{10}, {4}}, tx.now() + std::chrono::hours(1)));
+  CHECK(good(tx.campaigns().mark_late(10)) == 0);  // they are late already
+  const std::vector<std::int64_t> ids{7, 8};
+  good(tx.campaigns().end(all, ids, CampaignPhoneState::kSkipped, Reason::kDeviceBlocked));
+  CHECK(good(tx.campaigns().take_ends(10)) == 0);
+  CHECK(good(tx.campaigns().released(2, 0, 10)).size() == 2);
+  CHECK(good(tx.campaigns().withdraw(2, 10)) == 10);
+  CHECK(good(tx.campaigns().drop(2, 10)) == 10);
+  const auto phones = good(tx.campaigns().renewals(std::vector<std::int64_t>{777}));
+  good(tx.campaigns().plan(phones, std::vector{RenewalTimes{tx.now(), tx.now()}}));
+  good(tx.campaigns().set_looks(std::vector<std::pair<std::int64_t, std::optional<TimePoint>>>{{777, tx.now()}}));
+  CHECK(good(tx.campaigns().looks(10)).size() == 1);
+}
+
 const std::string kGrowing =
     "('phones', 'operations', 'certificates', 'phone_operations', 'phone_lscs', 'phone_sightings', 'phone_tags', "
-    "'digest_users', 'phone_digest', 'configurations')";
+    "'digest_users', 'phone_digest', 'configurations', 'campaign_phones')";
 const std::string kEntries =
     "select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes where relname in " + kGrowing;
 constexpr int kFewEntries = 5'000;  ///< half of a table
@@ -422,12 +458,14 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       look_at_configurations(tx);
       look_at_calls(tx);
       look_at_events(tx);
+      look_at_campaigns(tx);
       CHECK(good(tx.certificates().list({.expires_before = tx.now() + std::chrono::hours(24)}, kPage)).empty());
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
     }));
     in(*database, change_some);
     in(*database, change_profiles);
+    in(*database, change_campaigns);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
   const std::string entries = counted(fresh, kEntries);
