@@ -5,7 +5,7 @@ namespace {
 
 const std::string kSelect =
     "select name, role, certificate_sha256, microseconds(certificate_not_after), microseconds(created_at), created_by, "
-    "microseconds(disabled_at) from administrators";
+    "microseconds(disabled_at), microseconds(ends_at) from administrators";
 
 Administrator read(Columns& columns) {
   Administrator administrator;
@@ -16,6 +16,7 @@ Administrator read(Columns& columns) {
   administrator.created_at = columns.time();
   administrator.created_by = columns.text();
   administrator.disabled_at = columns.optional_time();
+  administrator.ends_at = columns.optional_time();
   return administrator;
 }
 
@@ -29,9 +30,14 @@ const Statement kFindCertificate{"administrators_find_certificate", kSelect + " 
 const Statement kList{"administrators_list", kSelect + " order by name, id"};
 const Statement kDisable{"administrators_disable",
                          "update administrators set disabled_at = now() where name = $1::text and disabled_at is null"};
+const Statement kEndCertificate{
+    "administrators_end_certificate",
+    "update administrators set ends_at = least($2::timestamptz, certificate_not_after) where name = $1::text and "
+    "disabled_at is null and ends_at is null"};
+const Statement kChangeRole{"administrators_change_role", "select change_administrator_role($1::text, $2::text)"};
 const Statement kLockAdmins{"administrators_lock_admins",
                             "select name from administrators where role = 'admin' and disabled_at is null and "
-                            "certificate_not_after > now() order by name for update"};
+                            "ends_at is null and certificate_not_after > now() order by name for update"};
 
 }  // namespace
 
@@ -52,6 +58,14 @@ Result<std::optional<Administrator>> Administrators::find_certificate(const Sha2
 Result<std::vector<Administrator>> Administrators::list() { return session_.all(kList, Parameters(), read); }
 
 Result<bool> Administrators::disable(const std::string& name) { return session_.changes(kDisable, Parameters(name)); }
+
+Result<bool> Administrators::end_certificate(const std::string& name, TimePoint ends_at) {
+  return session_.changes(kEndCertificate, Parameters(name, ends_at));
+}
+
+Result<bool> Administrators::change_role(const std::string& name, Role role) {
+  return session_.value(kChangeRole, Parameters(name, to_string(role)), read_boolean);
+}
 
 Result<int> Administrators::lock_admins() {
   CAPF_LET(const auto names, session_.all(kLockAdmins, Parameters(), read_text));

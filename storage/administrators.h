@@ -14,6 +14,8 @@ class Administrators final : public AdministratorStore {
   Result<std::optional<Administrator>> find_certificate(const Sha256& sha256) override;
   Result<std::vector<Administrator>> list() override;
   Result<bool> disable(const std::string& name) override;
+  Result<bool> end_certificate(const std::string& name, TimePoint ends_at) override;
+  Result<bool> change_role(const std::string& name, Role role) override;
   Result<int> lock_admins() override;
 
  private:

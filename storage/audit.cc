@@ -85,6 +85,11 @@ const Statement kRefusals{
     "where minute >= date_trunc('minute', $1::timestamptz) and ($2::text is null or device = $2::text) "
     "order by minute, address_block, reason, device offset $3::bigint limit $4::int"};
 
+// Administrators, digest users, profiles and lines may have the name of a device; their events have other actions.
+const char* const kOfPhones =
+    "(split_part(a.action, '.', 1) in ('phone', 'operation', 'certificate') or "
+    "a.action in ('line.join', 'line.leave', 'profile.apply'))";
+
 template <class... More>
 Parameters parameters_of(const AuditEvent& event, const More&... more) {
   std::optional<std::string> reason;
@@ -136,6 +141,7 @@ Result<std::vector<AuditEvent>> Audit::list(const AuditFilter& filter, const Pag
     where.add("split_part(a.action, '.', 1) = ?::text", filter.action->substr(0, dot));
     if (dot != std::string::npos) where.add("a.action = ?::text", *filter.action);
   }
+  if (filter.of_phones) where.add(kOfPhones);
   if (filter.since) where.add("a.at >= ?::timestamptz", *filter.since);
   const std::string limit = where.parameter(page.limit);
   return session_.all_once(

@@ -14,6 +14,11 @@ std::optional<RevocationReason> read_reason(Columns& columns) {
   return code ? std::optional(revocation_reason_from_code(static_cast<int>(*code)).value()) : std::nullopt;
 }
 
+std::pair<std::int64_t, Sha256> read_handed_over(Columns& columns) {
+  const std::int64_t phone_id = columns.number();
+  return {phone_id, columns.digest()};
+}
+
 constexpr Column<Certificate> kColumns[]{
     {"c.id", into<&Certificate::id, &Columns::number>},
     {"c.kind", into<&Certificate::kind, word<parse_certificate_kind>>},
@@ -82,6 +87,10 @@ const Statement kLiveOfIssuer{"certificates_live_of_issuer",
                                   "order by c.phone_id, c.id limit $2::int"};
 const Statement kOfPhone{"certificates_of_phone",
                          kSelect + " where c.phone_id = $1::bigint order by c.id desc limit $2::int"};
+// By the phone: with "kind = 'handed_over'" the statistics of an empty site choose the index of its list, all of it.
+const Statement kHandedOver{
+    "certificates_handed_over_of_all",
+    "select phone_id, sha256 from certificates where phone_id = any ($1::bigint[]) and kind <> 'lsc'"};
 const Statement kRelease{"certificates_release",
                          "update certificates set revoked_at = null, revocation_reason = null, released_at = now() "
                          "where id = $1::bigint and revocation_reason = 6 and not_after >= now()"};
@@ -225,6 +234,11 @@ Result<std::vector<Certificate>> Certificates::live_of_issuer(std::int64_t issue
 
 Result<std::vector<Certificate>> Certificates::of_phone(std::int64_t phone_id, int limit) {
   return session_.all(kOfPhone, Parameters(phone_id, limit), read_certificate);
+}
+
+Result<std::vector<std::pair<std::int64_t, Sha256>>> Certificates::handed_over(
+    std::span<const std::int64_t> phone_ids) {
+  return session_.all(kHandedOver, Parameters(phone_ids), read_handed_over);
 }
 
 Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& filter, const Page& page) {

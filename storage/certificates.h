@@ -23,6 +23,7 @@ class Certificates final : public CertificateStore {
   Result<std::vector<std::int64_t>> phones_with_lsc(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) override;
   Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) override;
+  Result<std::vector<std::pair<std::int64_t, Sha256>>> handed_over(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) override;
   Result<bool> release(std::int64_t id) override;
   Result<std::vector<std::int64_t>> superseded_phones(TimePoint before, int limit) override;

@@ -97,7 +97,7 @@ const Statement kExpiring{"summary_expiring",
 const Statement kExpiries{
     "summary_expiries",
     "select 'administrator', name, role, microseconds(certificate_not_after), row_number() over (partition by role "
-    "order by certificate_not_after desc, name) > 1 from administrators where disabled_at is null "
+    "order by certificate_not_after desc, name) > 1 from administrators where disabled_at is null and ends_at is null "
     "union all select 'issuer', subject, null, microseconds(not_after), not active from issuers where retired_at is "
     "null and (active or not_after > now()) order by 4, 1, 2"};
 const Statement kModes{"summary_modes", "select mode, reason, phones, without_digest_user from mode_figures"};

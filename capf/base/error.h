@@ -222,6 +222,8 @@ constexpr bool is_servers_fault(Code code) {
   X(kStringCannotBeTyped, "STRING_CANNOT_BE_TYPED", kFailedPrecondition,                                               \
     "no authentication string can be typed on a phone whose settings are off")                                         \
   X(kSharedLineMixed, "SHARED_LINE_MIXED", kFailedPrecondition, "a line would have encrypted devices beside others")   \
+  X(kRenewalTooEarly, "RENEWAL_TOO_EARLY", kFailedPrecondition,                                                        \
+    "an administrator's certificate is renewed in the last third of its life")                                         \
   X(kLastAdministrator, "LAST_ADMINISTRATOR", kFailedPrecondition, "the last admin cannot be disabled")                \
   X(kDigestUserInUse, "DIGEST_USER_IN_USE", kFailedPrecondition, "the digest user is a phone's")                       \
   X(kPasswordNotKept, "PASSWORD_NOT_KEPT", kFailedPrecondition, "only HA1s of this password are kept")                 \

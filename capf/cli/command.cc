@@ -161,12 +161,13 @@ Option allow_mixed_option() {
 
 std::vector<Command> all_commands() {
   std::vector<Command> all;
-  for (auto group :
-       {phone_commands,         profile_commands, line_commands,        digest_commands,   digest_export_commands,
-        configuration_commands, address_commands, operation_commands,   campaign_commands, certificate_commands,
-        issuer_commands,        wire_commands,    phone_key_commands,   trust_commands,    trust_list_commands,
-        lists_commands,         file_commands,    file_export_commands, call_commands,     administrator_commands,
-        site_commands,          monitor_commands, check_commands}) {
+  for (auto group : {phone_commands,         profile_commands,       line_commands,          digest_commands,
+                     digest_export_commands, configuration_commands, address_commands,       operation_commands,
+                     campaign_commands,      certificate_commands,   issuer_commands,        wire_commands,
+                     phone_key_commands,     trust_commands,         trust_list_commands,    lists_commands,
+                     file_commands,          file_export_commands,   call_commands,          administrator_commands,
+                     context_commands,       site_commands,          moving_commands,        monitor_commands,
+                     check_commands}) {
     for (Command& command : group()) all.push_back(std::move(command));
   }
   all.push_back({"completion bash",

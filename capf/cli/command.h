@@ -120,7 +120,9 @@ std::vector<Command> trust_list_commands();
 std::vector<Command> lists_commands();
 std::vector<Command> administrator_commands();
 std::vector<Command> monitor_commands();
+std::vector<Command> context_commands();
 std::vector<Command> site_commands();
+std::vector<Command> moving_commands();
 std::vector<Command> check_commands();
 /// All of them, in the order of the help.
 std::vector<Command> all_commands();

@@ -46,9 +46,16 @@ struct Connection::Stubs {
   std::unique_ptr<v1::MonitorService::Stub> monitor;
 };
 
+client::AdministratorFiles own_files(const Place& place) {
+  const auto folder = std::filesystem::path(place.state) / "admin";
+  const auto given = [&](const std::string& path, const char* ending) {
+    return path.empty() ? folder / (place.administrator + ending) : std::filesystem::path(path);
+  };
+  return {given(place.certificate, ".pem"), given(place.key, ".key")};
+}
+
 Result<client::Endpoint> find_endpoint(const Place& place) {
   const std::filesystem::path state = place.state;
-  const auto folder = state / "admin";
   client::Endpoint endpoint;
   if (place.server.empty()) {
     CAPF_LET(const client::Listeners listeners, client::read_listeners(state));
@@ -61,9 +68,7 @@ Result<client::Endpoint> find_endpoint(const Place& place) {
   }
   CAPF_LET(endpoint.trust_pem,
            place.trust.empty() ? client::read_site_ca(state) : client::read_trusted(place.trust, kLargestFile));
-  const auto certificate =
-      place.certificate.empty() ? folder / (place.administrator + ".pem") : std::filesystem::path(place.certificate);
-  const auto key = place.key.empty() ? folder / (place.administrator + ".key") : std::filesystem::path(place.key);
+  const auto [certificate, key] = own_files(place);
   CAPF_LET(endpoint.certificate_pem, client::read_file(certificate, kLargestFile));
   CAPF_LET(endpoint.key_pem, read_secret_file(key));
   const auto pair = client::check_pair(endpoint.certificate_pem, endpoint.key_pem.text());

@@ -9,6 +9,7 @@
 
 #include "capf/base/error.h"
 #include "capf/cli/verdict.h"
+#include "capf/client/administrator.h"
 #include "capf/client/site.h"
 #include "capf/v1/admin.pb.h"
 #include "capf/v1/monitor.pb.h"
@@ -48,9 +49,11 @@
   X(monitor, ClassifyCall)                                                                                 \
   X(admin, GetTrustLists) X(admin, ListTrustLists) X(admin, BuildTrustLists) X(admin, ExportTrustList)     \
   X(admin, ServeTrustList) X(admin, ReleaseTrustLists) X(admin, ActivateTrustedCertificate)                \
-  X(admin, ReplaceListSigner)                                                                               \
+  X(admin, ReplaceListSigner)                                                                              \
   X(admin, CreateCampaign) X(admin, AddCampaignPhones) X(admin, StartCampaign) X(admin, ListCampaigns)     \
-  X(admin, GetCampaign) X(admin, PauseCampaign) X(admin, ResumeCampaign) X(admin, CancelCampaign)
+  X(admin, GetCampaign) X(admin, PauseCampaign) X(admin, ResumeCampaign) X(admin, CancelCampaign)          \
+  X(admin, RenewAdministrator) X(admin, EnableAdministrator) X(admin, ChangeAdministrator)                 \
+  X(admin, ListPhoneHistory) X(admin, MovePhones)
 // clang-format on
 
 namespace grpc {
@@ -67,7 +70,10 @@ struct Place {
   std::string certificate;
   std::string key;
   std::string administrator;  ///< whose files in DIR/admin
+  std::string context{};      ///< from which the others come; empty: none
 };
+/// The files of the administrator's certificate and key.
+client::AdministratorFiles own_files(const Place& place);
 /// Errors: NO_SITE, SERVER_NOT_REACHED, SECRET_EXPOSED, INVALID_REQUEST.
 Result<client::Endpoint> find_endpoint(const Place& place);
 

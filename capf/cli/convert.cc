@@ -508,7 +508,8 @@ Json to_json(const v1::Administrator& administrator) {
                       {"certificate_not_after", CAPF_TIME(administrator, certificate_not_after)},
                       {"created_at", CAPF_TIME(administrator, created_at)},
                       {"created_by", text_or_null(administrator.created_by())},
-                      {"disabled_at", CAPF_TIME(administrator, disabled_at)}};
+                      {"disabled_at", CAPF_TIME(administrator, disabled_at)},
+                      {"ends_at", CAPF_TIME(administrator, ends_at)}};
 }
 
 Json to_json(const v1::CertificateFinding& finding) {

@@ -4,11 +4,10 @@
 #include "capf/cli/arguments.h"
 #include "capf/cli/completion.h"
 #include "capf/cli/connection.h"
+#include "capf/cli/contexts.h"
 #include "capf/client/argument.h"
 
 namespace {
-
-std::string or_else(const std::string& text, const char* otherwise) { return text.empty() ? otherwise : text; }
 
 using namespace capf::cli;
 
@@ -23,14 +22,15 @@ int dispatch(int argc, char** argv) {
     std::cerr << parsed.error;
     return parsed.exit_code;
   }
-  const Arguments& given = parsed.place;
   if (parsed.command->run == nullptr) {
     std::cout << bash_completion(command_tree(commands));
     return 0;
   }
-  Connection server({or_else(given.text("--state"), "var"), given.text("--server"), given.text("--trust"),
-                     given.text("--certificate"), given.text("--key"),
-                     or_else(given.text("--administrator"), "admin")});
+  // The options alone say the site of a context.
+  const bool about_contexts = parsed.command->path.starts_with("context ");
+  const auto contexts = about_contexts ? Contexts() : read_contexts(contexts_file());
+  if (!contexts) return report(contexts.error());
+  Connection server(place_of(parsed.place, *contexts));
   const capf::Result<int> code = parsed.command->run(parsed.arguments, server);
   return code ? *code : report(code.error());
 }

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <string>
 
+#include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
 #include "capf/cli/seals.h"
 #include "capf/client/json.h"
@@ -13,6 +14,11 @@ Result<int> summary(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::GetSummaryRequest()));
   show(std::cout, arguments.format(), to_json(response));
   return 0;
+}
+
+std::vector<Column> event_columns() {
+  return {{"AT", "at"},           {"ACTOR", "actor"},     {"ADDRESS", "address"}, {"ACTION", "action"},
+          {"SUBJECT", "subject"}, {"OUTCOME", "outcome"}, {"REASON", "reason"},   {"DETAIL", "detail"}};
 }
 
 Result<int> list_audit(const Arguments& arguments, Connection& server) {
@@ -33,16 +39,18 @@ Result<int> list_audit(const Arguments& arguments, Connection& server) {
         [](const auto& response) -> auto& { return response.refusals(); });
   }
   return print_pages(
-      arguments, server, request,
-      {{"AT", "at"},
-       {"ACTOR", "actor"},
-       {"ADDRESS", "address"},
-       {"ACTION", "action"},
-       {"SUBJECT", "subject"},
-       {"OUTCOME", "outcome"},
-       {"REASON", "reason"},
-       {"DETAIL", "detail"}},
-      [](const auto& response) -> auto& { return response.events(); });
+      arguments, server, request, event_columns(), [](const auto& response) -> auto& { return response.events(); });
+}
+
+/// "phone history": the part of the record that an operator may read too.
+Result<int> phone_history(const Arguments& arguments, Connection& server) {
+  v1::ListPhoneHistoryRequest request;
+  request.set_device(named_device(arguments));
+  if (const auto time = arguments.time("--since")) set_time(*request.mutable_since(), *time);
+  std::vector<Column> columns = event_columns();
+  columns.erase(columns.begin() + 4);  // the subject is the device
+  return print_pages(
+      arguments, server, request, std::move(columns), [](const auto& response) -> auto& { return response.events(); });
 }
 
 /// Verifies the server's seals after `after`. @return the last answer, which has no batches.
@@ -154,6 +162,15 @@ std::vector<Command> monitor_commands() {
         limit_option(),
         output_option()},
        watch_security},
+      {"phone history",
+       "Lists what the record has of a phone: who did what with it",
+       "capfctl phone history SEP001122334455 --since -30d",
+       {{"DEVICE", Option::Kind::kDevice, "the device name", true},
+        as_written_option(),
+        {"--since", Option::Kind::kTime, "only from then on"},
+        limit_option(),
+        output_option()},
+       phone_history},
       {"audit list",
        "Lists the record of changes and refusals",
        "capfctl audit list --subject SEP001122334455 --since 2030-01-01",

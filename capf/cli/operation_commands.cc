@@ -24,7 +24,7 @@ std::vector<Column> operation_columns() {
 /// Asks for the list that every role may read, monitor too.
 Result<int> list_pending(const Arguments& arguments, Connection& server) {
   v1::ListPendingRequest request;
-  request.set_overdue(arguments.text("--state") == "overdue");
+  request.set_overdue(arguments.text("--state") == "overdue" || arguments.has("--overdue"));
   request.set_kind(kind_of(arguments.text("--kind")));
   if (const auto age = arguments.age("--older-than")) request.mutable_older_than()->set_seconds(age->count());
   return print_pages(
@@ -124,6 +124,15 @@ std::vector<Command> operation_commands() {
         limit_option(),
         output_option()},
        list},
+      {"operation pending",
+       "Lists open operations, for monitoring too",
+       "capfctl operation pending --older-than 2h",
+       {{"--older-than", Option::Kind::kAge, "only those that were scheduled so long ago: 90m, 12h, 10d"},
+        {"--overdue", Option::Kind::kFlag, "only those past their deadline"},
+        {"--kind", Option::Kind::kChoice, "only these", false, false, kKinds},
+        limit_option(),
+        output_option()},
+       list_pending},
       {"operation show",
        "Shows the open operation of a device, or its last one",
        "capfctl operation show SEP001122334455",

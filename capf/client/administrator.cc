@@ -61,6 +61,60 @@ Result<AdministratorFiles> make_administrator(const fs::path& folder, const std:
   return files;
 }
 
+Result<AdministratorFiles> request_administrator(const fs::path& folder, const std::string& name) {
+  CAPF_TRY(free_place(folder, name));
+  const AdministratorFiles files{folder / (name + ".csr"), folder / (name + ".key")};
+  CAPF_LET(const auto key, PrivateKey::generate({KeyKind::Type::kEc, 256}));
+  CAPF_LET(const Bytes request, key.certification_request(name));
+  const auto renamed = [](const Error& error) {
+    const bool exists = error.reason == Reason::kSiteExists;
+    return fail(exists ? Reason::kAdministratorExists : Reason::kInvalidRequest, error.message);
+  };
+  if (const auto written = write_new_secret_file(files.key, key.pem().view()); !written) {
+    return renamed(written.error());
+  }
+  if (const auto written = write_new_file(files.certificate, as_bytes(request_pem(request))); !written) {
+    std::error_code error;
+    fs::remove(files.key, error);
+    return renamed(written.error());
+  }
+  return files;
+}
+
+Status renew_administrator(const AdministratorFiles& files, const std::string& name, const Certify& certify) {
+  std::error_code error;
+  if (fs::equivalent(files.certificate, files.key, error)) {
+    return fail(Reason::kInvalidRequest, files.key.string() + " holds the certificate too; --out DIR makes new files");
+  }
+  const AdministratorFiles next{files.certificate.string() + ".new", files.key.string() + ".new"};
+  // Of a renewal that was cut off: the former certificate still counts, and renews again.
+  fs::remove(next.certificate, error);
+  fs::remove(next.key, error);
+  CAPF_LET(const auto key, PrivateKey::generate({KeyKind::Type::kEc, 256}));
+  CAPF_LET(const Bytes request, key.certification_request(name));
+  if (const auto written = write_new_secret_file(next.key, key.pem().view()); !written) {
+    return fail(Reason::kInvalidRequest, written.error().message);
+  }
+  const auto certificates = certify(request);
+  if (!certificates) {
+    fs::remove(next.key, error);
+    return fail(certificates.error());
+  }
+  if (const auto written = write_chain(next.certificate, *certificates); !written) {
+    return fail(Reason::kInvalidRequest, written.error().message + "; the former certificate counts for a day");
+  }
+  for (const auto& [from, to] : {std::pair{files.key, fs::path(files.key.string() + ".old")},
+                                 std::pair{files.certificate, fs::path(files.certificate.string() + ".old")},
+                                 std::pair{next.key, files.key}, std::pair{next.certificate, files.certificate}}) {
+    fs::rename(from, to, error);
+    if (error) {
+      return fail(Reason::kInvalidRequest, from.string() + " cannot become " + to.string() + ": " + error.message() +
+                                               "; the renewed files end in .new, the former ones in .old");
+    }
+  }
+  return {};
+}
+
 Result<fs::path> write_administrator(const fs::path& folder, const std::string& name,
                                      const std::function<Result<std::vector<Bytes>>()>& certify) {
   CAPF_LET(fs::path path, free_place(folder, name));

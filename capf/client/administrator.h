@@ -25,6 +25,14 @@ using Certify = std::function<Result<std::vector<Bytes>>(BytesView request)>;
 Result<AdministratorFiles> make_administrator(const std::filesystem::path& folder, const std::string& name,
                                               const Certify& certify);
 
+/// Makes a key where its owner is, and its PKCS #10 request, for an admin to have certified: NAME.key and NAME.csr.
+/// @return the paths of the request and the key. Errors: those of make_administrator().
+Result<AdministratorFiles> request_administrator(const std::filesystem::path& folder, const std::string& name);
+
+/// Makes a new key and puts it, once it is certified, in place of `files`; the former ones stay beside them, as
+/// "….old". Whenever it is cut off, one pair is there whole. Errors: INVALID_REQUEST, and those of `certify`.
+Status renew_administrator(const AdministratorFiles& files, const std::string& name, const Certify& certify);
+
 /// The same for a key that is elsewhere: writes NAME.pem alone. @param certify as Certify, for a request of its own.
 Result<std::filesystem::path> write_administrator(const std::filesystem::path& folder, const std::string& name,
                                                   const std::function<Result<std::vector<Bytes>>()>& certify);

@@ -49,6 +49,7 @@
 #include "capf/service/lease.h"
 #include "capf/service/maintenance.h"
 #include "capf/service/monitor.h"
+#include "capf/service/moving.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/profiles.h"
@@ -107,6 +108,7 @@ class Composition final : public Server {
         digest_users_(around.reserved, around.vault, around.configuration.policy, random_),
         calls_(around.database, high_water_, around.metrics),
         operations_(around.reserved, strings_, around.configuration.policy, random_),
+        moving_(around.reserved, around.configuration.policy, operations_),
         certificates_(around.reserved),
         trust_(around.reserved, weak_keys_.list()),
         trusted_certificates_(around.reserved),
@@ -262,6 +264,7 @@ class Composition final : public Server {
             .trusted_certificates = trusted_certificates_,
             .trust_lists = trust_lists_,
             .file_exports = file_service_.exports(),
+            .moving = moving_,
             .issuers = issuer_service_,
             .administrators = administrators_,
             .attempts = authenticator_.attempts(),
@@ -349,6 +352,7 @@ class Composition final : public Server {
   service::DigestUsers digest_users_;
   service::Calls calls_;
   service::Operations operations_;
+  service::Moving moving_;
   service::Certificates certificates_;
   service::Trust trust_;
   service::TrustedCertificates trusted_certificates_;

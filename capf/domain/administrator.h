@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,9 +23,13 @@ inline constexpr std::array kRoles{Role::kAdmin, Role::kOperator, Role::kAuditor
 std::string_view to_string(Role role);
 std::optional<Role> parse_role(std::string_view text);
 
+/// How long a certificate counts beside its successor.
+inline constexpr std::chrono::hours kFormerCertificateCounts{24};
+
 /// 1 to 64 letters, digits, '.', '_', '-' or '@', a letter or digit first. Errors: INVALID_NAME.
 Status check_administrator_name(std::string_view name);
 
+/// One certificate of an administrator: a renewed one, or one of an administrator who was disabled, stays on record.
 struct Administrator {
   std::string name;
   Role role = Role::kMonitor;
@@ -33,6 +38,8 @@ struct Administrator {
   TimePoint created_at;
   std::string created_by;
   std::optional<TimePoint> disabled_at;
+  /// Of a certificate that has a successor: it is refused from then on. Absent: the current one of its name.
+  std::optional<TimePoint> ends_at{};
 };
 
 }  // namespace capf

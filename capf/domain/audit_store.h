@@ -18,6 +18,7 @@ struct AuditFilter {
   std::optional<std::string> subject;
   std::optional<std::string> actor;
   std::optional<std::string> action;  ///< or its first part: "operation"
+  bool of_phones = false;             ///< with a device as its subject, which something else may be called too
   std::optional<TimePoint> since;
 };
 

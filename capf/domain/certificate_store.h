@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capf/base/bytes.h"
@@ -88,6 +89,8 @@ class CertificateStore {
   virtual Result<std::vector<Certificate>> live_of_issuer(std::int64_t issuer_id, int limit) = 0;
   /// The phone's certificates of every kind and state, newest first, at most `limit`.
   virtual Result<std::vector<Certificate>> of_phone(std::int64_t phone_id, int limit) = 0;
+  /// The certificates that these phones, or their former server, handed over: phone and SHA-256.
+  virtual Result<std::vector<std::pair<std::int64_t, Sha256>>> handed_over(std::span<const std::int64_t> phone_ids) = 0;
   virtual Result<std::vector<Certificate>> list(const CertificateFilter& filter, const Page& page) = 0;
   /// Ends the hold. @return false where it is not on hold or has expired.
   virtual Result<bool> release(std::int64_t id) = 0;

@@ -225,6 +225,16 @@ class AdminService final : public v1::AdminService::Service {
                               v1::CancelCampaignResponse* response) override;
   grpc::Status WatchCampaign(grpc::ServerContext* context, const v1::WatchCampaignRequest* request,
                              grpc::ServerWriter<v1::CampaignRelease>* writer) override;
+  grpc::Status RenewAdministrator(grpc::ServerContext* context, const v1::RenewAdministratorRequest* request,
+                                  v1::RenewAdministratorResponse* response) override;
+  grpc::Status EnableAdministrator(grpc::ServerContext* context, const v1::EnableAdministratorRequest* request,
+                                   v1::EnableAdministratorResponse* response) override;
+  grpc::Status ChangeAdministrator(grpc::ServerContext* context, const v1::ChangeAdministratorRequest* request,
+                                   v1::ChangeAdministratorResponse* response) override;
+  grpc::Status ListPhoneHistory(grpc::ServerContext* context, const v1::ListPhoneHistoryRequest* request,
+                                v1::ListPhoneHistoryResponse* response) override;
+  grpc::Status MovePhones(grpc::ServerContext* context, const v1::MovePhonesRequest* request,
+                          v1::MovePhonesResponse* response) override;
 
  private:
   static constexpr std::string_view kService = "capf.v1.AdminService/";

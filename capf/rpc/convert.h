@@ -26,6 +26,7 @@
 #include "capf/service/checker.h"
 #include "capf/service/digest_users.h"
 #include "capf/service/issuers.h"
+#include "capf/service/moving.h"
 #include "capf/service/operations.h"
 #include "capf/service/phones.h"
 #include "capf/service/profiles.h"
@@ -141,6 +142,11 @@ Result<CertificateSelection> selection_from(const v1::CertificateSelection& sele
 /// The same. Errors: also INVALID_PAGE for a cursor that no answer has given.
 Result<service::SelectionRequest> selection_from(const v1::RevokeSelectionRequest& request);
 Result<AuditFilter> filter_from(const v1::ListAuditRequest& request);
+/// Errors: INVALID_DEVICE_NAME, INVALID_TIME.
+Result<AuditFilter> filter_from(const v1::ListPhoneHistoryRequest& request);
+/// Takes the strings out of the message and wipes them there. Errors: INVALID_REQUEST, INVALID_DEVICE_NAME,
+/// INVALID_AUTH_STRING, INVALID_KEY_POLICY.
+Result<service::Move> take_move(const v1::MovePhonesRequest& request);
 /// Wipes the authentication string in the message.
 Result<service::ScheduleRequest> schedule_from(const v1::ScheduleOperationsRequest& request);
 /// Wipes the authentication strings in the message. Errors: also INVALID_AUTH_STRING.

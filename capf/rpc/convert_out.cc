@@ -392,6 +392,7 @@ void to_proto(const Administrator& administrator, v1::Administrator& out) {
   to_proto(administrator.created_at, *out.mutable_created_at());
   out.set_created_by(administrator.created_by);
   if (administrator.disabled_at) to_proto(*administrator.disabled_at, *out.mutable_disabled_at());
+  if (administrator.ends_at) to_proto(*administrator.ends_at, *out.mutable_ends_at());
 }
 
 void to_proto(const AuditEvent& event, v1::AuditEvent& out) {

@@ -30,6 +30,7 @@ class FileExports;
 class Issuers;
 class LineSurvey;
 class Monitor;
+class Moving;
 class Operations;
 class Phones;
 class Profiles;
@@ -69,6 +70,7 @@ struct UseCases {
   service::TrustedCertificates& trusted_certificates;
   service::TrustLists& trust_lists;
   service::FileExports& file_exports;
+  service::Moving& moving;
   service::Issuers& issuers;
   service::Administrators& administrators;
   service::Attempts& attempts;

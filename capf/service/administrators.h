@@ -8,6 +8,7 @@
 
 #include "capf/base/time.h"
 #include "capf/ca/blacklist.h"
+#include "capf/ca/request.h"
 #include "capf/ca/site.h"
 #include "capf/domain/administrator.h"
 #include "capf/domain/database.h"
@@ -52,6 +53,17 @@ class Administrators {
   /// ADMINISTRATOR_EXISTS, CLOCK_SKEW, those of the request and the key.
   Result<NewAdministrator> add(const Actor& actor, const std::string& name, Role role, BytesView request,
                                const std::string& detail = {});
+  /// Gives an administrator another certificate, beside which the one of before counts for kFormerCertificateCounts.
+  /// @param caller as judged for this call: their own certificate is renewed in the last third of its life, and an
+  /// admin renews those of others at any time. @param name empty: the caller's. Errors: those of add(),
+  /// RENEWAL_TOO_EARLY, ROLE_DENIED, UNKNOWN_ADMINISTRATOR, also for a disabled one; CHANGED_MEANWHILE.
+  Result<NewAdministrator> renew(const Actor& actor, const Administrator& caller, const std::string& name,
+                                 BytesView request);
+  /// Enables a disabled administrator, with the role of before and another certificate, because the one of before is
+  /// refused for ever. Errors: those of add(), UNKNOWN_ADMINISTRATOR.
+  Result<NewAdministrator> enable(const Actor& actor, const std::string& name, BytesView request);
+  /// Holds from the next call on. Errors: UNKNOWN_ADMINISTRATOR, also for a disabled one; LAST_ADMINISTRATOR.
+  Result<Administrator> change_role(const Actor& actor, const std::string& name, Role role);
   Result<std::vector<Administrator>> list();
   /// Errors: UNKNOWN_ADMINISTRATOR, LAST_ADMINISTRATOR.
   Status disable(const Actor& actor, const std::string& name);
@@ -61,6 +73,14 @@ class Administrators {
   Result<Recognised> recognise(const Sha256& certificate);
 
  private:
+  /// The key of a request, which an administrator may have. Errors: those of the request and the key.
+  Result<ca::OfferedKey> read_key(BytesView request) const;
+  /// Makes the certificate, and writes the administrator down.
+  Result<NewAdministrator> appoint(Transaction& tx, const Actor& actor, const std::string& name, Role role,
+                                   const ca::OfferedKey& key);
+  /// The administrator of that name, who is enabled. Errors: UNKNOWN_ADMINISTRATOR.
+  Result<Administrator> find_enabled(Transaction& tx, const std::string& name) const;
+
   Database& database_;
   const ca::SigningKey& site_key_;
   const Clock& clock_;

@@ -17,6 +17,7 @@
 #include "capf/service/configurations.h"
 #include "capf/service/file_exports.h"
 #include "capf/service/monitor.h"
+#include "capf/service/moving.h"
 #include "capf/service/records.h"
 #include "capf/service/recovery.h"
 #include "capf/service/trust_lists.h"
@@ -101,6 +102,7 @@ struct Servers {
                                          site.high_water, site.blacklist, Botan::system_rng()};
   service::Records records{site.database()};
   service::Campaigns campaigns{site.database(), Botan::system_rng()};
+  service::Moving moving{site.database(), site.policy, site.operations};
   service::Checker checker{site.database(), "test"};
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
@@ -146,6 +148,7 @@ struct Servers {
                           trusted_certificates,
                           trust_lists,
                           file_exports,
+                          moving,
                           site.issuers,
                           administrators,
                           site.authenticator.attempts(),

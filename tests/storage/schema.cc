@@ -110,6 +110,7 @@ TEST_CASE("the server's role cannot alter the schema, delete records or become t
                            "update operations set run = null",
                            "update certificates set der = ''",
                            "update administrators set role = 'admin'",
+                           "update administrators set certificate_sha256 = sha256('')",
                            "update public_keys set owner = 'phone'",
                            "update trust_anchors set devices = '*'",
                            "update revocations set reason = 0",
@@ -285,6 +286,7 @@ void look_at_certificates(Transaction& tx) {
   const std::vector<std::int64_t> phones{700, 701};
   CHECK(good(tx.certificates().phones_with_lsc(phones)).size() == 2);
   CHECK(good(tx.certificates().selected({}, phones)).size() == 2);
+  CHECK(good(tx.certificates().handed_over(phones)).empty());
   const std::vector<SerialNumber> serials{SerialNumber(BytesView(digest("700")).first(16))};
   CHECK(good(tx.certificates().statuses(1, serials)).size() == 1);
 }
@@ -303,6 +305,7 @@ void look_at_calls(Transaction& tx) {
 
 void look_at_events(Transaction& tx) {
   CHECK(good(tx.audit().list({.subject = "SEP9999"}, kPage)).size() == 1);
+  good(tx.audit().list({.subject = "SEP9999", .of_phones = true}, kPage));
   CHECK(good(tx.audit().list({.actor = "SEP9999"}, kPage)).size() == 1);
   CHECK(good(tx.audit().list({.action = "phone"}, kPage)).empty());
   CHECK(good(tx.audit().list({.since = tx.now() + std::chrono::hours(24)}, kPage)).empty());

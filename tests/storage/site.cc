@@ -115,6 +115,45 @@ TEST_CASE("administrators are told apart by name and by certificate, and are dis
   });
 }
 
+TEST_CASE("a renewed certificate stays on record beside its successor, and one of a name is current") {
+  const FreshDatabase fresh;
+  const auto database = fresh.open();
+  in(*database, [&](Transaction& tx) {
+    AdministratorStore& store = tx.administrators();
+    Administrator first{.name = "olga", .role = Role::kAdmin, .certificate_sha256 = digest("first")};
+    first.certificate_not_after = tx.now() + hours(10);
+    first.created_by = "capfd init";
+    CHECK(good(store.add(first)));
+    CHECK_FALSE(good(store.end_certificate("nobody", tx.now() + hours(1))));
+    CHECK(good(store.end_certificate("olga", tx.now() + hours(1))));
+    CHECK_FALSE(good(store.end_certificate("olga", tx.now() + hours(2))));  // no certificate of theirs is current
+    CHECK(good(store.lock_admins()) == 0);
+    Administrator second = first;
+    second.certificate_sha256 = digest("second");
+    CHECK(good(store.add(second)));
+    CHECK(good(store.find("olga"))->certificate_sha256 == digest("second"));
+    CHECK_FALSE(good(store.find("olga"))->ends_at);
+    CHECK(good(store.find_certificate(digest("first")))->ends_at == tx.now() + hours(1));
+    CHECK(good(store.lock_admins()) == 1);
+    CHECK_FALSE(good(store.add(first)));
+    // Never later than the certificate itself ends.
+    CHECK(good(store.end_certificate("olga", tx.now() + hours(24))));
+    CHECK(good(store.find_certificate(digest("second")))->ends_at == second.certificate_not_after);
+    Administrator third = first;
+    third.certificate_sha256 = digest("third");
+    CHECK(good(store.add(third)));
+    // Their role, and that they are disabled, hold for every certificate.
+    CHECK(good(store.change_role("olga", Role::kAuditor)));
+    CHECK(good(store.find_certificate(digest("first")))->role == Role::kAuditor);
+    CHECK(good(store.lock_admins()) == 0);
+    CHECK(good(store.disable("olga")));
+    for (const char* each : {"first", "second", "third"})
+      CHECK(good(store.find_certificate(digest(each)))->disabled_at);
+    CHECK_FALSE(good(store.change_role("olga", Role::kAdmin)));
+    CHECK_FALSE(good(store.end_certificate("olga", tx.now() + hours(1))));
+  });
+}
+
 TEST_CASE("a lease is one server's until it ends") {
   const FreshDatabase fresh;
   const auto database = fresh.open();
@@ -240,6 +279,13 @@ TEST_CASE("the summary has the ends of issuers that count, and of administrators
     add("gone", Role::kAdmin, 40);
     add("nagios", Role::kMonitor, -3);
     good(tx.administrators().disable("gone"));
+    // A certificate that was renewed ends, and its administrator does not.
+    add("records", Role::kAuditor, 1);
+    good(tx.administrators().end_certificate("records", tx.now() + hours(24)));
+    Administrator renewed{.name = "records", .role = Role::kAuditor, .certificate_sha256 = digest("renewed")};
+    renewed.certificate_not_after = tx.now() + hours(24 * 700);
+    renewed.created_by = "records";
+    CHECK(good(tx.administrators().add(renewed)));
   });
   fresh.sql("update issuers set retired_at = now() where subject = 'CN=retired'");
   const Summary summary = good(in_read(*database, [](Transaction& tx) { return tx.summary().summary({}); }));
@@ -251,7 +297,7 @@ TEST_CASE("the summary has the ends of issuers that count, and of administrators
   }
   CHECK(seen == std::vector<std::string>{"administrator nagios monitor", "issuer CN=active -",
                                          "issuer CN=former - spare", "administrator first admin spare",
-                                         "administrator last admin"});
+                                         "administrator last admin", "administrator records auditor"});
 }
 
 }  // namespace

@@ -602,3 +602,61 @@ TEST_CASE("an operation shows its lateness and Cisco's words") {
   v1::Operation read;
   CHECK(read.ParseFromString(out.SerializeAsString()));
 }
+
+TEST_CASE("a move is taken as a whole, and its strings leave the message whatever else is wrong") {
+  const auto good = [] {
+    v1::MovePhonesRequest request;
+    request.add_issuers("der");
+    for (const char* device : {"SEP000000000001", "SEP000000000002"}) {
+      auto& phone = *request.add_phones();
+      phone.set_device(device);
+      phone.set_certificate("certificate");
+      phone.mutable_operation()->set_kind(v1::OPERATION_KIND_INSTALL);
+      phone.mutable_operation()->set_auth(v1::AUTH_MODE_STRING);
+      phone.mutable_operation()->set_auth_string("24681357");
+    }
+    return request;
+  };
+  auto request = good();
+  const auto move = take_move(request);
+  REQUIRE(move);
+  REQUIRE(move->phones.size() == 2);
+  CHECK(move->phones[1].device.text() == "SEP000000000002");
+  CHECK(move->phones[1].operation->auth_string.text() == "24681357");
+  CHECK(move->phones[1].operation->said.auth == AuthMode::kString);
+  CHECK_FALSE(move->phones[1].operation->said.completes_by);
+  CHECK(request.phones(0).operation().auth_string() == std::string(8, '\0'));
+  CHECK(request.phones(1).operation().auth_string() == std::string(8, '\0'));
+
+  request = good();
+  request.mutable_phones(0)->set_device("no name");
+  CHECK(reason_of(take_move(request)) == Reason::kInvalidDeviceName);
+  CHECK(request.phones(1).operation().auth_string() == std::string(8, '\0'));
+  request = good();
+  request.mutable_phones(1)->mutable_operation()->set_auth_string("one");
+  CHECK(reason_of(take_move(request)) == Reason::kInvalidAuthString);
+  request = good();
+  request.clear_issuers();
+  CHECK(reason_of(take_move(request)) == Reason::kInvalidRequest);
+  request.add_issuers(std::string(20'000, 'x'));
+  CHECK(reason_of(take_move(request)) == Reason::kInvalidRequest);
+  request = good();
+  request.mutable_phones(0)->mutable_operation()->clear_auth();
+  CHECK(reason_of(take_move(request)) == Reason::kInvalidRequest);
+  CHECK(reason_of(take_move(v1::MovePhonesRequest())) == Reason::kInvalidRequest);
+  // Without an operation there is none.
+  request = good();
+  request.mutable_phones(0)->clear_operation();
+  CHECK_FALSE(take_move(request)->phones[0].operation);
+}
+
+TEST_CASE("a phone's history is asked for by the name of a device, and has no other filter") {
+  v1::ListPhoneHistoryRequest request;
+  CHECK(reason_of(filter_from(request)) == Reason::kInvalidDeviceName);
+  request.set_device("SEP000000000001");
+  const auto filter = filter_from(request);
+  REQUIRE(filter);
+  CHECK(filter->subject == "SEP000000000001");
+  CHECK(filter->of_phones);
+  CHECK_FALSE(filter->since);
+}
