@@ -79,11 +79,26 @@ const Statement kPruneRefusals{"audit_prune_refusals",
                                "address_block, reason, device "
                                "from refusals where minute < $1::timestamptz order by minute limit 10000)"};
 const Statement kPruneMinutes{"audit_prune_minutes", "delete from refusal_minutes where minute < $1::timestamptz"};
-const Statement kRefusals{
-    "audit_refusals",
+const std::string kSelectRefusals =
     "select microseconds(minute), address_block, reason, device, count from refusals "
     "where minute >= date_trunc('minute', $1::timestamptz) and ($2::text is null or device = $2::text) "
-    "order by minute, address_block, reason, device offset $3::bigint limit $4::int"};
+    "and ($3::timestamptz is null or minute < $3::timestamptz) ";
+const Statement kRefusals{
+    "audit_refusals",
+    kSelectRefusals + "order by minute, address_block, reason, device offset $4::bigint limit $5::int"};
+const Statement kNewestRefusals{"audit_newest_refusals",
+                                kSelectRefusals +
+                                    "order by minute desc, address_block desc, reason desc, device desc "
+                                    "offset $4::bigint limit $5::int"};
+
+/// The events behind the one that the page before ended with, in the order of their times. One that was archived
+/// meanwhile had all that are left behind it, as the oldest ones go first.
+void add_place(Conditions& where, const Page& page) {
+  if (page.after == 0) return;
+  const std::string id = where.parameter(page.after) + "::bigint";
+  where.add(std::string("(a.at, a.id) ") + (page.newest ? "<" : ">") +
+            " (coalesce((select at from audit_events where id = " + id + "), '-infinity'), " + id + ")");
+}
 
 // Administrators, digest users, profiles and lines may have the name of a device; their events have other actions.
 const char* const kOfPhones =
@@ -133,7 +148,13 @@ Status Audit::add_all(std::span<const AuditEvent> events) {
 
 Result<std::vector<AuditEvent>> Audit::list(const AuditFilter& filter, const Page& page) {
   Conditions where;
-  where.add("a.id > ?::bigint", page.after);
+  const std::string descending = page.newest ? " desc" : "";
+  const bool timed = filter.since || filter.until;
+  if (timed) {
+    add_place(where, page);
+  } else {
+    add_page(where, "a.id", page);
+  }
   if (filter.subject) where.add("a.subject = ?::text", *filter.subject);
   if (filter.actor) where.add("a.actor = ?::text", *filter.actor);
   if (filter.action) {
@@ -143,10 +164,12 @@ Result<std::vector<AuditEvent>> Audit::list(const AuditFilter& filter, const Pag
   }
   if (filter.of_phones) where.add(kOfPhones);
   if (filter.since) where.add("a.at >= ?::timestamptz", *filter.since);
+  if (filter.until) where.add("a.at < ?::timestamptz", *filter.until);
   const std::string limit = where.parameter(page.limit);
-  return session_.all_once(
-      "select " + kColumns + " from audit_events a" + where.text() + " order by a.id limit " + limit + "::int",
-      where.parameters(), read);
+  return session_.all_once("select " + kColumns + " from audit_events a" + where.text() + " order by " +
+                               (timed ? "a.at" + descending + ", " : "") + "a.id" + descending + " limit " + limit +
+                               "::int",
+                           where.parameters(), read);
 }
 
 Result<ChangeCursor> Audit::end() { return session_.value(kEnd, Parameters(), read_end); }
@@ -155,9 +178,10 @@ Result<std::vector<OperationChange>> Audit::changes(const ChangeCursor& cursor, 
   return session_.all(kChanges, Parameters(cursor.transaction, cursor.id, limit), read_change);
 }
 
-Result<std::vector<RefusalCount>> Audit::refusals(TimePoint since, const std::optional<std::string>& device,
-                                                  const Page& page) {
-  return session_.all(kRefusals, Parameters(since, device, page.after, page.limit), read_refusal);
+Result<std::vector<RefusalCount>> Audit::refusals(TimePoint since, const std::optional<TimePoint>& until,
+                                                  const std::optional<std::string>& device, const Page& page) {
+  return session_.all(page.newest ? kNewestRefusals : kRefusals,
+                      Parameters(since, device, until, page.after, page.limit), read_refusal);
 }
 
 Status Audit::prune_refusals(TimePoint until) {

@@ -16,8 +16,8 @@ class Audit final : public AuditStore {
   Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) override;
   Result<ChangeCursor> end() override;
   Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) override;
-  Result<std::vector<RefusalCount>> refusals(TimePoint since, const std::optional<std::string>& device,
-                                             const Page& page) override;
+  Result<std::vector<RefusalCount>> refusals(TimePoint since, const std::optional<TimePoint>& until,
+                                             const std::optional<std::string>& device, const Page& page) override;
   Status prune_refusals(TimePoint until) override;
 
  private:

@@ -243,7 +243,7 @@ Result<std::vector<std::pair<std::int64_t, Sha256>>> Certificates::handed_over(
 
 Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& filter, const Page& page) {
   Conditions where;
-  where.add("c.id > ?::bigint", page.after);
+  add_page(where, "c.id", page);
   if (filter.device) {
     where.add("c.phone_id = any (array(select id from phones where device = ?::text))", *filter.device);
   }
@@ -253,7 +253,7 @@ Result<std::vector<Certificate>> Certificates::list(const CertificateFilter& fil
   if (filter.kind) where.add("c.kind = ?::text", to_string(*filter.kind));
   const std::string limit = where.parameter(page.limit);
   // One device's are sorted: a plan that counts on more of them walks through all devices' in the order of their ids.
-  const std::string order = filter.device ? "c.id + 0" : "c.id";
+  const std::string order = (filter.device ? "c.id + 0" : "c.id") + std::string(page.newest ? " desc" : "");
   return session_.all_once(kSelect + where.text() + " order by " + order + " limit " + limit + "::int",
                            where.parameters(), read_certificate);
 }

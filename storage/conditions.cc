@@ -13,6 +13,14 @@ std::string Conditions::replaced(std::string_view condition, const std::string& 
   return text;
 }
 
+void add_page(Conditions& where, const std::string& id, const Page& page) {
+  if (!page.newest) {
+    where.add(id + " > ?::bigint", page.after);
+  } else if (page.after != 0) {
+    where.add(id + " < ?::bigint", page.after);
+  }
+}
+
 std::string like_pattern(const Pattern& pattern) {
   std::string like;
   for (const char c : pattern.text()) {

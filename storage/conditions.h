@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "capf/domain/page.h"
 #include "storage/parameters.h"
 
 namespace capf::storage {
@@ -37,6 +38,9 @@ class Conditions {
   std::string text_;
   Parameters parameters_;
 };
+
+/// The rows behind the page before, from either end. @param id "o.id"
+void add_page(Conditions& where, const std::string& id, const Page& page);
 
 /// A pattern in the language of LIKE.
 std::string like_pattern(const Pattern& pattern);

@@ -183,7 +183,7 @@ Result<std::optional<Operation>> Operations::find_last(std::int64_t phone_id) {
 
 Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, const Page& page) {
   Conditions where;
-  where.add("o.id > ?::bigint", page.after);
+  add_page(where, "o.id", page);
   if (filter.state) {
     where.add("o.state = ?::text", to_string(*filter.state));
     if (is_open(*filter.state)) where.add("o.finished_at is null");
@@ -197,7 +197,7 @@ Result<std::vector<Operation>> Operations::list(const OperationFilter& filter, c
   if (filter.created_before) where.add("o.created_at < ?::timestamptz", *filter.created_before);
   const std::string limit = where.parameter(page.limit);
   // One device's are sorted: a plan that counts on more of them walks through all devices' in the order of their ids.
-  const std::string order = filter.device ? "o.id + 0" : "o.id";
+  const std::string order = (filter.device ? "o.id + 0" : "o.id") + std::string(page.newest ? " desc" : "");
   return session_.all_once(kSelect + where.text() + " order by " + order + " limit " + limit + "::int",
                            where.parameters(), read_operation);
 }

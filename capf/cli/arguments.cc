@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <deque>
-#include <filesystem>
 #include <map>
+#include <memory>
+#include <optional>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
@@ -12,8 +13,11 @@
 #include "capf/cli/devices.h"
 #include "capf/cli/verdict.h"
 #include "capf/client/argument.h"
+#include "capf/client/manual.h"
 #include "capf/client/site.h"
+#include "capf/client/suggestion.h"
 #include "capf/client/text.h"
+#include "capf/client/zone.h"
 #include "capf/domain/administrator.h"
 #include "capf/domain/device.h"
 
@@ -23,9 +27,17 @@ namespace {
 constexpr int kWrongUsage = 2;
 constexpr int kPluginUnknown = 3;
 
+Option state_option() {
+  Option state{
+      "--state", Option::Kind::kFolder,
+      "the site's state directory (default: $CAPF_STATE, or var); --site where a list has a --state of its own"};
+  state.also = "--site";
+  return state;
+}
+
 const std::vector<Option>& global_options() {
   static const std::vector<Option> options{
-      {"--state", Option::Kind::kFolder, "the site's state directory (default: $CAPF_STATE, or var)"},
+      state_option(),
       {"--server", Option::Kind::kServers,
        "HOST:PORT of the administrators' port, several with commas (default: the site's own)"},
       {"--trust", Option::Kind::kFile, "PEM of the site CA (default: the site's own)"},
@@ -75,6 +87,51 @@ std::string check_servers(const std::string& text) {
   return addresses ? "" : addresses.error().message;
 }
 
+std::string check_zone(const std::string& text) {
+  const Status known = client::check_zone(text);
+  return known ? "" : known.error().message;
+}
+
+std::string check_columns(const std::string& text) {
+  const std::vector<std::string> names = words_between_commas(text);
+  const bool empty = names.empty() || std::find(names.begin(), names.end(), "") != names.end();
+  return empty ? "columns are named with commas: device,state" : "";
+}
+
+/// The things that the server has names of, for an option or an argument that takes one.
+std::string names_for(const Option& option) {
+  static const std::map<std::string, std::string> names{{"DEVICE", "devices"},
+                                                        {"--device", "devices"},
+                                                        {"SERIAL|DEVICE", "devices"},
+                                                        {"PROFILE", "profiles"},
+                                                        {"--profile", "profiles"},
+                                                        {"ID", "issuers"},
+                                                        {"--issuer", "issuers"},
+                                                        {"CAMPAIGN", "campaigns"},
+                                                        {"--campaign", "campaigns"},
+                                                        {"ADMINISTRATOR", "administrators"},
+                                                        {"--administrator", "administrators"}};
+  if (option.kind == Option::Kind::kAdministrator) return "administrators";
+  const auto at = names.find(option.name);
+  return at == names.end() ? std::string() : at->second;
+}
+
+/// Help with the options of the program below that of every command.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_footer(const CLI::App* app) const override {
+    const std::string own = CLI::Formatter::make_footer(app);
+    if (app->get_parent() == nullptr) return own;
+    const CLI::App* program = app;
+    while (program->get_parent() != nullptr) program = program->get_parent();
+    const auto options = program->get_options([program](const CLI::Option* option) {
+      return option != program->get_help_ptr() && option != program->get_version_ptr() &&
+             option->get_group() != client::kManualGroup;
+    });
+    return own + make_group("Options of every command", false, options);
+  }
+};
+
 std::string joined(const std::vector<std::string>& words, const char* between) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
@@ -88,7 +145,10 @@ class Grammar {
       : app_("The command line of a CAPF's administrator", "capfctl") {
     app_.set_version_flag("--version", "capfctl " + std::string(version()));
     app_.require_subcommand(1);
-    app_.get_formatter()->column_width(34);
+    const auto formatter = std::make_shared<HelpFormatter>();
+    formatter->column_width(34);
+    app_.formatter(formatter);
+    client::add_manual(app_, manual());
     for (const Option& option : global_options()) add_option(app_, option);
     app_.get_option("--state")->envname("CAPF_STATE");
     for (const Command& command : commands) add_command(command);
@@ -99,9 +159,6 @@ class Grammar {
     const auto encoding = client::check_encoding(words);
     try {
       app_.parse(std::vector<std::string>(words.rbegin(), words.rend()));
-      for (const Slot& slot : slots_) {
-        if (slot.app == innermost() && hides_place(*slot.app, *slot.spec)) check_shared(slot);
-      }
       if (!encoding) throw CLI::ValidationError(encoding.error().message);
     } catch (const CLI::ParseError& stop) {
       std::ostringstream out;
@@ -110,26 +167,19 @@ class Grammar {
         parsed.out = out.str();
         return parsed;
       }
-      const CLI::App* at = innermost();
+      if (const auto asked = asks_help()) return help(*innermost(), *asked);
       // Octets that are not UTF-8 are not shown, whatever else is wrong with them.
-      const std::string wrong = encoding ? unknown_word(*at).value_or(stop.what()) : encoding.error().message;
-      const bool plugin = at != &app_ && path_of(at).rfind("capfctl check", 0) == 0;
-      // Monitoring shows the first line of standard output, whatever happens.
-      if (plugin) parsed.out = judge_error("CHECK", fail(Reason::kInvalidRequest, wrong).value()).line() + '\n';
-      parsed.error = std::string("capfctl: INVALID_REQUEST: ") + client::printable(wrong) + " ('" + path_of(at) +
-                     " --help' says more)\n";
-      parsed.exit_code = plugin ? kPluginUnknown : kWrongUsage;
-      return parsed;
+      const CLI::App& at = *innermost();
+      return refuse(at,
+                    encoding ? unknown_word(at).value_or(stop.what() + meant_option(at)) : encoding.error().message);
     }
     parsed.command = commands_.at(innermost());
     for (const Slot& slot : slots_) {
-      if (slot.option->count() == 0 || hides_place(*slot.app, *slot.spec)) continue;
+      if (slot.option->count() == 0) continue;
       if (slot.app == &app_) parsed.place.set(slot.spec->name, slot.values);
       if (slot.app == innermost()) parsed.arguments.set(slot.spec->name, slot.values);
     }
-    for (const Slot& slot : slots_) {
-      if (slot.app == innermost() && hides_place(*slot.app, *slot.spec)) share_out(slot, parsed);
-    }
+    if (parsed.command->path == "help") return help(app_, parsed.arguments.list("COMMAND"));
     return parsed;
   }
 
@@ -164,17 +214,14 @@ class Grammar {
 
   void add_option(CLI::App& app, const Option& spec) {
     Slot& slot = slots_.emplace_back(Slot{&app, &spec, nullptr});
-    const std::string names = spec.letter.empty() ? spec.name : spec.letter + "," + spec.name;
+    const std::string names =
+        (spec.letter.empty() ? "" : spec.letter + ",") + spec.name + (spec.also.empty() ? "" : "," + spec.also);
     if (spec.kind == Option::Kind::kFlag) {
       slot.option = app.add_flag(names, spec.help)->disable_flag_override();  // --all=false would be --all
       return;
     }
     slot.option = app.add_option(names, slot.values, spec.help);
     slot.option->required(spec.required);
-    if (hides_place(app, spec)) {
-      slot.option->type_name(joined(spec.choices, "|"))->expected(-1)->allow_extra_args(false);
-      return;
-    }
     if (spec.value_optional) {
       slot.option->expected(0, -1)->allow_extra_args();
     } else {
@@ -190,15 +237,18 @@ class Grammar {
       case Option::Kind::kFile: slot.option->type_name("FILE"); break;
       case Option::Kind::kFolder: slot.option->type_name("DIR"); break;
       case Option::Kind::kText: slot.option->type_name("TEXT"); break;
+      case Option::Kind::kZone: slot.option->check(check_zone)->type_name("ZONE"); break;
+      case Option::Kind::kColumns: slot.option->check(check_columns)->type_name("A,B"); break;
       case Option::Kind::kDevice: slot.option->check(check_device)->type_name("NAME"); break;
       case Option::Kind::kCertificate: slot.option->check(check_certificate)->type_name("TEXT"); break;
       case Option::Kind::kAdministrator: slot.option->check(check_administrator)->type_name("NAME"); break;
       case Option::Kind::kChoice: {
-        const auto& choices = spec.choices;
-        slot.option->type_name(joined(choices, "|"));
-        slot.option->check([&choices](const std::string& text) {
-          const bool known = std::find(choices.begin(), choices.end(), text) != choices.end();
-          return known ? std::string() : "choose one of " + joined(choices, ", ");
+        slot.option->type_name(joined(spec.choices, "|"));
+        slot.option->check([&spec, hides = hides_place(app, spec)](const std::string& text) {
+          const auto& choices = spec.choices;
+          if (std::find(choices.begin(), choices.end(), text) != choices.end()) return std::string();
+          return "choose one of " + joined(choices, ", ") + client::did_you_mean(text, choices) +
+                 (hides ? "; the site's state directory is --site DIR here" : "");
         });
         break;
       }
@@ -206,37 +256,41 @@ class Grammar {
     }
   }
 
-  /// Whether a command's own option hides the program's of the same name (--state): then values that are states are the
-  /// command's, and a folder is the site's.
+  /// Whether a command's own option hides the program's of the same name: --state.
   bool hides_place(const CLI::App& app, const Option& spec) const {
-    if (&app == &app_ || spec.kind != Option::Kind::kChoice) return false;
     const auto& globals = global_options();
-    return std::any_of(globals.begin(), globals.end(), [&](const Option& each) { return each.name == spec.name; });
+    return &app != &app_ &&
+           std::any_of(globals.begin(), globals.end(), [&](const Option& each) { return each.name == spec.name; });
   }
 
-  static bool is_choice(const Option& spec, const std::string& text) {
-    return std::find(spec.choices.begin(), spec.choices.end(), text) != spec.choices.end();
+  Parsed refuse(const CLI::App& at, const std::string& words) const {
+    Parsed parsed;
+    const bool plugin = &at != &app_ && path_of(&at).rfind("capfctl check", 0) == 0;
+    // Monitoring shows the first line of standard output, whatever happens.
+    if (plugin) parsed.out = judge_error("CHECK", fail(Reason::kInvalidRequest, words).value()).line() + '\n';
+    parsed.error = std::string("capfctl: INVALID_REQUEST: ") + client::printable(words) + " ('" + path_of(&at) +
+                   " --help' says more)\n";
+    parsed.exit_code = plugin ? kPluginUnknown : kWrongUsage;
+    return parsed;
   }
 
-  static void check_shared(const Slot& slot) {
-    std::size_t states = 0;
-    std::size_t folders = 0;
-    for (const std::string& value : slot.values) {
-      std::error_code error;
-      const bool state = is_choice(*slot.spec, value);
-      if (!state && !std::filesystem::is_directory(value, error)) {
-        throw CLI::ValidationError(slot.spec->name, "choose one of " + joined(slot.spec->choices, ", ") +
-                                                        ", or name a site's state directory");
-      }
-      ++(state ? states : folders);
+  /// The unknown words behind "help" in "phone help list"; nothing where that is not the first unknown one.
+  std::optional<std::vector<std::string>> asks_help() const {
+    const std::vector<std::string> left = app_.remaining(true);
+    if (left.empty() || left.front() != "help") return std::nullopt;
+    return std::vector<std::string>(left.begin() + 1, left.end());
+  }
+
+  Parsed help(const CLI::App& from, const std::vector<std::string>& words) const {
+    const CLI::App* at = &from;
+    for (const std::string& word : words) {
+      const auto known = at->get_subcommands([&](const CLI::App* app) { return app->get_name() == word; });
+      if (known.empty()) return refuse(*at, no_such(*at, word));
+      at = known.front();
     }
-    if (states > 1 || folders > 1) throw CLI::ValidationError(slot.spec->name, "one state, and one state directory");
-  }
-
-  static void share_out(const Slot& slot, Parsed& parsed) {
-    for (const std::string& value : slot.values) {
-      (is_choice(*slot.spec, value) ? parsed.arguments : parsed.place).set(slot.spec->name, {value});
-    }
+    Parsed parsed;
+    parsed.out = at->get_formatter()->make_help(at, path_of(at), CLI::AppFormatMode::Normal);
+    return parsed;
   }
 
   /// The last subcommand that was recognised.
@@ -251,31 +305,55 @@ class Grammar {
     if (commands_.count(&at) != 0) return std::nullopt;
     const std::vector<std::string> left = app_.remaining(true);
     if (left.empty() || left.front().rfind('-', 0) == 0) return std::nullopt;
+    return no_such(at, left.front());
+  }
+
+  std::string no_such(const CLI::App& at, const std::string& word) const {
     std::vector<std::string> known;
     for (const CLI::App* child : at.get_subcommands([](const CLI::App*) { return true; })) {
       known.push_back(child->get_name());
     }
-    return "there is no '" + path_of(&at) + " " + left.front() + "'; there are " + joined(known, ", ");
+    if (known.empty()) return "'" + path_of(&at) + "' has no commands below it";
+    return "there is no '" + path_of(&at) + " " + word + "'; there are " + joined(known, ", ") +
+           client::did_you_mean(word, known);
+  }
+
+  /// The option that the first unknown one was perhaps meant to be. Its value, which may be secret, is not looked at.
+  std::string meant_option(const CLI::App& at) const {
+    std::vector<std::string> known{"--help"};
+    for (const Slot& slot : slots_) {
+      if (slot.app != &at && slot.app != &app_) continue;
+      for (const std::string& name : slot.option->get_lnames()) known.push_back("--" + name);
+    }
+    for (const std::string& word : app_.remaining(true)) {
+      if (word.starts_with("--")) return client::did_you_mean(word.substr(0, word.find('=')), known);
+    }
+    return {};
   }
 
   std::string path_of(const CLI::App* app) const {
     return app->get_parent() == nullptr ? app->get_name() : path_of(app->get_parent()) + " " + app->get_name();
   }
 
+  static Values values_of(const Option& spec) {
+    Values values{spec.choices};
+    values.files = spec.kind == Option::Kind::kFile || spec.kind == Option::Kind::kFolder;
+    if (const std::string names = names_for(spec); !names.empty()) values.names = {names};
+    return values;
+  }
+
   Node node(const CLI::App& app) const {
     Node node;
     node.name = app.get_name();
     for (const CLI::Option* option : app.get_options()) {
-      const Option* spec = nullptr;
-      for (const Slot& slot : slots_) {
-        if (slot.option == option) spec = slot.spec;
-      }
-      const bool takes_file =
-          spec != nullptr && (spec->kind == Option::Kind::kFile || spec->kind == Option::Kind::kFolder);
-      const std::string values = spec == nullptr ? "" : takes_file ? "FILE" : joined(spec->choices, " ");
+      const auto slot =
+          std::find_if(slots_.begin(), slots_.end(), [&](const Slot& each) { return each.option == option; });
+      Values values = slot == slots_.end() ? Values() : values_of(*slot->spec);
       if (option->get_positional()) {
-        node.arguments += (node.arguments.empty() || values.empty() ? "" : " ") + (takes_file ? std::string() : values);
-        node.files = node.files || takes_file;
+        Values& all = node.arguments;
+        all.choices.insert(all.choices.end(), values.choices.begin(), values.choices.end());
+        all.names.insert(all.names.end(), values.names.begin(), values.names.end());
+        all.files = all.files || values.files;
         continue;
       }
       const bool flag = option->get_expected_max() == 0;
@@ -285,13 +363,28 @@ class Grammar {
         else
           node.options.emplace_back("--" + name, values);
       }
+      for (const std::string& letter : option->get_snames()) {
+        if (!flag) node.options.emplace_back("-" + letter, values);
+      }
     }
-    const auto children = app.get_subcommands([](const CLI::App*) { return true; });
-    for (const CLI::App* child : children) {
-      node.words.push_back(child->get_name());
+    for (const CLI::App* child : app.get_subcommands([](const CLI::App*) { return true; })) {
       node.children.push_back(this->node(*child));
     }
     return node;
+  }
+
+  static client::Manual manual() {
+    return {
+        1,
+        "The command line of a CAPF's administrator. Every command asks a server, as the administrator whose "
+        "certificate and key it has.",
+        {{"EXIT STATUS",
+          "0 done, 1 refused or failed, 2 wrong usage, or refused for its form, 3 server not reached. \"check\" has "
+          "the exit codes of monitoring plugins."},
+         {"ENVIRONMENT",
+          "CAPF_STATE is the state directory without --state. PAGER shows what is longer than a terminal, as git "
+          "has it; NO_COLOR leaves states without colour."},
+         {"SEE ALSO", "capfd(8), capf-phone(1), capfd.toml(5)"}}};
   }
 
   CLI::App app_;

@@ -1,22 +1,26 @@
 #pragma once
 
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capf/cli/command.h"
 
 namespace capf::cli {
 
+/// The values that a place of the command line may have.
+struct Values {
+  std::vector<std::string> choices = {};
+  bool files = false;
+  std::vector<std::string> names = {};  ///< of things that the server knows: "devices", "profiles"
+};
+
 /// A command with everything that may follow it, as the parser knows it.
 struct Node {
   std::string name;
-  std::vector<std::string> words;  ///< of its subcommands
-  std::vector<std::pair<std::string, std::string>>
-      options;                     ///< "--auth", and after it: "string null", a kind of file, or ""
-  std::vector<std::string> flags;  ///< options without a value
-  std::string arguments;           ///< choices by position: "mic lsc"
-  bool files = false;              ///< takes files by position
+  std::vector<std::pair<std::string, Values>> options;  ///< "--auth", and what may be its value
+  std::vector<std::string> flags;                       ///< options without a value
+  Values arguments;                                     ///< by position
   std::vector<Node> children;
 };
 

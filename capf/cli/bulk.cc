@@ -115,7 +115,7 @@ void report_prospects(const BulkFound& found, v1::AuthMode auth) {
 }
 
 int list_found(const Arguments& arguments, const BulkFound& found, const std::string& what) {
-  const bool all = arguments.format() == Format::kJson;
+  const bool all = arguments.format().for_programs();
   const std::vector<std::string> devices = found.to_do();
   List list(std::cout, arguments.format(), {{"DEVICE", "device"}, {"DESCRIPTION", "description"}, {"TAGS", "tags"}});
   for (std::size_t i = 0; i < devices.size() && (all || i < kShown); ++i) {

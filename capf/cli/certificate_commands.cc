@@ -70,7 +70,7 @@ constexpr int kSample = 20;
 /// Lists what a revocation of them would revoke: a sample for people, all of it for programs.
 Result<int> list_selected(const Arguments& arguments, Connection& server,
                           const std::vector<v1::CertificateSelection>& slices) {
-  const bool all = arguments.format() == Format::kJson;
+  const bool all = arguments.format().for_programs();
   List list(std::cout, arguments.format(), kColumns);
   std::int64_t count = 0;
   std::int64_t devices = 0;
@@ -240,6 +240,7 @@ Result<int> verify(const Arguments& arguments, Connection& server) {
   v1::VerifyCertificatesRequest request;
   const TimePoint since = arguments.time("--since").value_or(SystemClock().now() - std::chrono::hours{24});
   set_time(*request.mutable_since(), since);
+  if (const auto end = end_of(arguments)) set_time(*request.mutable_until(), *end);
   List list(std::cout, arguments.format(),
             {{"SERIAL", "serial"}, {"DEVICE", "device"}, {"WHAT", "what"}, {"MESSAGE", "message"}});
   std::int64_t checked = 0;
@@ -277,6 +278,7 @@ std::vector<Command> certificate_commands() {
          {"issued", "confirmed", "superseded", "revoked", "expired"}},
         {"--issuer", Option::Kind::kNumber, "only those of this issuer, by its id"},
         {"--expires-before", Option::Kind::kTime, "a time, or from now on: +30d"},
+        newest_option(),
         limit_option(),
         output_option()},
        list},
@@ -337,7 +339,9 @@ std::vector<Command> certificate_commands() {
       {"certificate verify",
        "Re-reads what was issued, and what stands on record of it, with code of its own",
        "capfctl certificate verify --since 2030-01-01",
-       {{"--since", Option::Kind::kTime, "issued from then on (default: in the last 24 hours)"}, output_option()},
+       {{"--since", Option::Kind::kTime, "issued from then on (default: in the last 24 hours)"},
+        until_option("issued until then"),
+        output_option()},
        verify},
   };
 }

@@ -11,6 +11,7 @@
 
 #include "capf/base/file.h"
 #include "capf/cli/connection.h"
+#include "capf/cli/screen.h"
 #include "capf/client/text.h"
 
 namespace capf::cli {
@@ -23,6 +24,16 @@ std::string Arguments::text(const std::string& name) const {
 std::vector<std::string> Arguments::list(const std::string& name) const {
   const auto at = values_.find(name);
   return at == values_.end() ? std::vector<std::string>() : at->second;
+}
+
+std::vector<std::string> words_between_commas(const std::string& text) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0; !text.empty() && at <= text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
 }
 
 Arguments Arguments::without(const std::string& name) const {
@@ -65,6 +76,20 @@ std::optional<std::chrono::seconds> Arguments::age(const std::string& name) cons
   const TimePoint now = SystemClock().now();
   const auto parsed = parse_time("-" + text(name), now, Day::kBegins);
   return parsed ? std::optional(std::chrono::round<std::chrono::seconds>(now - *parsed)) : std::nullopt;
+}
+
+Style Arguments::format() const {
+  static const std::map<std::string, Format> formats{
+      {"wide", Format::kWide}, {"json", Format::kJson}, {"jsonl", Format::kJsonl}, {"csv", Format::kCsv}};
+  const auto at = formats.find(text("--output"));
+  Style style(at == formats.end() ? Format::kTable : at->second);
+  style.columns = words_between_commas(text("--columns"));
+  style.headers = !has("--no-headers");
+  if (style.for_programs()) return style;
+  style.local_times = has("--time-zone");
+  style.colors = shows_colors();
+  if (const auto size = terminal()) style.width = size->columns;
+  return style;
 }
 
 namespace {
@@ -147,10 +172,33 @@ Result<int> run_capfd(const std::string& command, const std::vector<std::string>
 }
 
 Option output_option() {
-  return {"--output", Option::Kind::kChoice, "how to print (default: table)", false, false, {"table", "json"}};
+  return {"--output",
+          Option::Kind::kChoice,
+          "how to print (default: table)",
+          false,
+          false,
+          {"table", "wide", "json", "jsonl", "csv"},
+          "-o"};
 }
 
 Option limit_option() { return {"--limit", Option::Kind::kNumber, "stop after so many (default: all)"}; }
+
+Option until_option(const std::string& help) {
+  return {"--until", Option::Kind::kDeadline, help + ": a date with its whole day"};
+}
+
+std::optional<TimePoint> end_of(const Arguments& arguments) {
+  const auto last = arguments.deadline("--until");
+  return last ? std::optional(*last + std::chrono::seconds{1}) : std::nullopt;
+}
+
+Option newest_option() { return {"--newest", Option::Kind::kFlag, "the newest first"}; }
+
+Option pattern_option(const std::string& help, bool many) {
+  Option pattern{"--device", Option::Kind::kText, help, false, many};
+  pattern.also = "--devices";
+  return pattern;
+}
 
 Option yes_option() { return {"--yes", Option::Kind::kFlag, "do not ask"}; }
 
@@ -159,22 +207,65 @@ Option allow_mixed_option() {
           "encrypted devices beside others on a line, from now on; it is on record"};
 }
 
+namespace {
+
+std::string last_word(const std::string& path) { return path.substr(path.rfind(' ') + 1); }
+
+/// Adds what every command that prints has, so that none is forgotten.
+void add_output_options(Command& command) {
+  const auto is_output = [](const Option& option) { return option.name == "--output"; };
+  if (std::none_of(command.options.begin(), command.options.end(), is_output)) return;
+  command.options.push_back({"--time-zone", Option::Kind::kZone,
+                             "of the times in tables, as in Europe/Berlin (default: UTC); those for programs are UTC"});
+  if (!is_list(command)) return;
+  command.options.push_back(
+      {"--columns", Option::Kind::kColumns, "these alone, in this order, by their titles or their names in JSON"});
+  command.options.push_back({"--no-headers", Option::Kind::kFlag, "no line of titles in a table or CSV"});
+}
+
+std::vector<Command> general_commands() {
+  const Option words{"COMMAND", Option::Kind::kText, "its words; none: all commands", false, true};
+  std::vector<Command> commands;
+  commands.push_back(
+      {"help", "Shows what a command does, with its options", "capfctl help phone list", {words}, nullptr});
+  for (const auto& [shell, file] : {std::pair{"bash", "/usr/share/bash-completion/completions/capfctl"},
+                                    std::pair{"zsh", "/usr/share/zsh/vendor-completions/_capfctl"},
+                                    std::pair{"fish", "/usr/share/fish/vendor_completions.d/capfctl.fish"}}) {
+    commands.push_back({std::string("completion ") + shell,
+                        std::string("Prints the completion script for ") + shell,
+                        std::string("capfctl completion ") + shell + " > " + file,
+                        {},
+                        nullptr});
+  }
+  return commands;
+}
+
+}  // namespace
+
+bool is_list(const Command& command) {
+  const std::string word = last_word(command.path);
+  return word == "list" || word == "candidates" || word == "blocked";
+}
+
+bool is_view(const Command& command) {
+  const std::string word = last_word(command.path);
+  return is_list(command) || word == "show" || word == "summary";
+}
+
 std::vector<Command> all_commands() {
   std::vector<Command> all;
-  for (auto group : {phone_commands,         profile_commands,       line_commands,          digest_commands,
-                     digest_export_commands, configuration_commands, address_commands,       operation_commands,
-                     campaign_commands,      certificate_commands,   issuer_commands,        wire_commands,
-                     phone_key_commands,     trust_commands,         trust_list_commands,    lists_commands,
-                     file_commands,          file_export_commands,   call_commands,          administrator_commands,
-                     context_commands,       site_commands,          moving_commands,        monitor_commands,
-                     check_commands}) {
-    for (Command& command : group()) all.push_back(std::move(command));
+  for (auto group :
+       {phone_commands,         profile_commands, line_commands,        digest_commands,   digest_export_commands,
+        configuration_commands, address_commands, operation_commands,   campaign_commands, certificate_commands,
+        issuer_commands,        wire_commands,    phone_key_commands,   trust_commands,    trust_list_commands,
+        lists_commands,         file_commands,    file_export_commands, call_commands,     administrator_commands,
+        context_commands,       site_commands,    moving_commands,      monitor_commands,  check_commands,
+        general_commands}) {
+    for (Command& command : group()) {
+      add_output_options(command);
+      all.push_back(std::move(command));
+    }
   }
-  all.push_back({"completion bash",
-                 "Prints the completion script for bash",
-                 "capfctl completion bash > /usr/share/bash-completion/completions/capfctl",
-                 {},
-                 nullptr});
   return all;
 }
 

@@ -31,6 +31,8 @@ struct Option {
     kServers,
     kFile,
     kFolder,
+    kZone,     ///< a time zone's name
+    kColumns,  ///< names with commas
     kChoice
   };
   std::string name;
@@ -41,6 +43,7 @@ struct Option {
   std::vector<std::string> choices = {};
   std::string letter = {};      ///< "-w", beside the name; may be empty
   bool value_optional = false;  ///< none, which is an empty text, or several behind the name
+  std::string also = {};        ///< another name: "--site"
 };
 
 /// The values of the command line, checked by the options' kinds.
@@ -61,11 +64,15 @@ class Arguments {
   Arguments without(const std::string& name) const;
   /// All of them on one line, in the order of their names: "--auth=string KIND=install". @param leave names left out
   std::string line(const std::set<std::string>& leave) const;
-  Format format() const { return text("--output") == "json" ? Format::kJson : Format::kTable; }
+  /// The form of the output: of --output, --columns, --no-headers and --time-zone, and of the terminal.
+  Style format() const;
 
  private:
   std::map<std::string, std::vector<std::string>> values_;
 };
+
+/// "a,b" as two words; none of the empty text.
+std::vector<std::string> words_between_commas(const std::string& text);
 
 /// Whether a date without a time of day means its begin or its end.
 enum class Day : std::uint8_t { kBegins, kEnds };
@@ -83,6 +90,11 @@ struct Command {
   bool plugin = false;  ///< ends with the monitoring plugins' own exit codes
 };
 
+/// Whether it lists, and whether it only shows something: its path says so. A list has --columns, and a long output of
+/// either goes to the pager.
+bool is_list(const Command& command);
+bool is_view(const Command& command);
+
 /// Asks on the terminal; with --yes it does not ask. @param why it is asked. @return nothing to continue, or the exit
 /// code: 1 for a no, 2 without a terminal.
 std::optional<int> confirm(const Arguments& arguments, const std::string& question,
@@ -96,7 +108,15 @@ Result<int> run_capfd(const std::string& command, const std::vector<std::string>
 
 Option output_option();
 Option limit_option();
+/// The end of what a list with --since shows, and that second of it. @param help "only until then"
+Option until_option(const std::string& help);
+/// The moment before which what --until asks for lies.
+std::optional<TimePoint> end_of(const Arguments& arguments);
+/// Of lists that the server can give from their end.
+Option newest_option();
 Option yes_option();
+/// --device PATTERN, by one name everywhere; --devices as before.
+Option pattern_option(const std::string& help, bool many = false);
 Option allow_mixed_option();
 
 std::vector<Command> phone_commands();

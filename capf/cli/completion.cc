@@ -1,76 +1,152 @@
 #include "capf/cli/completion.h"
 
 #include <algorithm>
+#include <map>
 
 namespace capf::cli {
 namespace {
 
-constexpr const char* kHead = R"(# bash completion for capfctl, made by `capfctl completion bash`
+constexpr const char* kBash = R"(# bash completion for capfctl, made by `capfctl completion bash`
 _capfctl() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= word i
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    word=${COMP_WORDS[i]}
-    case "$path $word" in
-)";
-constexpr const char* kMiddle = R"(    esac
-  done
-  case "$path $previous" in
-)";
-constexpr const char* kTail = R"(  esac
+  local current=${COMP_WORDS[COMP_CWORD]} IFS=$'\n'
+  [[ $current == '=' ]] && current=
+  COMPREPLY=($("$1" completion words "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  if [[ ${COMPREPLY[0]} == :files ]]; then
+    COMPREPLY=("${COMPREPLY[@]:1}" $(compgen -f -- "$current"))
+  fi
 }
 complete -F _capfctl capfctl
 )";
 
-struct Script {
-  std::string paths;   ///< which words go down the tree
-  std::string values;  ///< the values possible after an option
-  std::string words;   ///< the words possible at a position
+constexpr const char* kZsh = R"(#compdef capfctl
+# zsh completion for capfctl, made by `capfctl completion zsh`
+_capfctl() {
+  local -a found
+  found=("${(@f)$("${words[1]}" completion words "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  if [[ ${found[1]} == :files ]]; then
+    shift found
+    _files
+  fi
+  [[ -n ${found[1]} ]] && compadd -- "${found[@]}"
+}
+compdef _capfctl capfctl
+if [[ ${funcstack[1]} == _capfctl ]]; then
+  _capfctl "$@"
+fi
+)";
+
+constexpr const char* kFish = R"(# fish completion for capfctl, made by `capfctl completion fish`
+function __capfctl_words
+  set -l words (commandline -opc)
+  set -l program $words[1]
+  set -e words[1]
+  set -l current (commandline -ct)
+  set -l found ($program completion words $words "$current" 2>/dev/null)
+  if test "$found[1]" = :files
+    set -e found[1]
+    __fish_complete_path "$current"
+  end
+  if set -q found[1]
+    printf '%s\n' $found
+  end
+end
+complete -c capfctl -f -a '(__capfctl_words)'
+)";
+
+const Values* values_of(const Node& node, const std::string& option) {
+  const auto at =
+      std::find_if(node.options.begin(), node.options.end(), [&](const auto& each) { return each.first == option; });
+  return at == node.options.end() ? nullptr : &at->second;
+}
+
+/// A walk down the tree along the words that are complete.
+struct Walk {
+  const Node& root;
+  const Node* node = &root;
+  std::string option = {};         ///< whose value is next
+  const Values* values = nullptr;  ///< of it
+  Arguments place = {};
+
+  void find(const std::string& name) {
+    const Values* own = values_of(*node, name);
+    values = own == nullptr ? values_of(root, name) : own;
+    option = values == nullptr ? std::string() : name;
+  }
+  /// Keeps the program's options; --site is --state.
+  void take_value(const std::string& value) {
+    const bool own = node != &root && values_of(*node, option) != nullptr;
+    if (!own) place.set(option == "--site" ? "--state" : option, {value});
+    values = nullptr;
+  }
+  void take(const std::string& word) {
+    if (values != nullptr) {
+      if (word != "=") take_value(word);  // bash makes three words of --auth=string
+      return;
+    }
+    if (word.starts_with('-')) {
+      const std::size_t equals = word.find('=');
+      find(word.substr(0, equals));
+      if (values != nullptr && equals != std::string::npos) take_value(word.substr(equals + 1));
+      return;
+    }
+    const auto child =
+        std::find_if(node->children.begin(), node->children.end(), [&](const Node& each) { return each.name == word; });
+    if (child != node->children.end()) node = &*child;
+  }
 };
 
-std::string reply(const std::string& words) { return "COMPREPLY=($(compgen -W '" + words + "' -- \"$current\"))"; }
-std::string reply_files() { return "COMPREPLY=($(compgen -f -- \"$current\"))"; }
+void add_values(const Values& values, const std::string& before, Completion& found) {
+  for (const std::string& choice : values.choices) found.words.push_back(before + choice);
+  found.files = found.files || values.files;
+  found.names.insert(found.names.end(), values.names.begin(), values.names.end());
+}
 
-void add_node(Script& script, const Node& node, const std::string& path, const Node& root) {
-  std::string words = node.arguments;
-  for (const std::string& word : node.words) words += " " + word;
-  const auto add_options = [&](const Node& owner) {
-    for (const std::string& flag : owner.flags) words += " " + flag;
-    for (const auto& [option, values] : owner.options) {
-      words += " " + option;
-      script.values += "    '" + path + " " + option + "')\n      " +
-                       (values == "FILE" ? reply_files()
-                        : values.empty() ? "COMPREPLY=()"
-                                         : reply(values)) +
-                       "; return ;;\n";
-    }
+void add_options(const Node& node, std::vector<std::string>& words) {
+  const auto add = [&words](const std::string& name) {
+    if (std::find(words.begin(), words.end(), name) == words.end()) words.push_back(name);
   };
-  add_options(node);
-  if (&node != &root) {
-    // The options of the program itself are allowed anywhere.
-    Node global = root;
-    for (const auto& [option, values] : node.options) {
-      global.options.erase(std::remove_if(global.options.begin(), global.options.end(),
-                                          [&name = option](const auto& other) { return other.first == name; }),
-                           global.options.end());
-    }
-    global.flags.clear();
-    add_options(global);
-  }
-  const std::string files = node.files ? "; COMPREPLY+=($(compgen -f -- \"$current\"))" : "";
-  script.words += "    '" + path + "') " + reply(words) + files + " ;;\n";
-  for (const Node& child : node.children) {
-    const std::string below = path + " " + child.name;
-    script.paths += "      '" + below + "') path='" + below + "' ;;\n";
-    add_node(script, child, below, root);
+  for (const std::string& flag : node.flags) add(flag);
+  for (const auto& [option, values] : node.options) {
+    if (option.starts_with("--")) add(option);
   }
 }
 
 }  // namespace
 
-std::string bash_completion(const Node& root) {
-  Script script;
-  add_node(script, root, "", root);
-  return kHead + script.paths + kMiddle + script.values + "  esac\n  case \"$path\" in\n" + script.words + kTail;
+Completion complete(const Node& root, const std::vector<std::string>& words) {
+  Walk walk{root};
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) walk.take(words[i]);
+  Completion found;
+  std::string typed = words.empty() ? "" : words.back();
+  std::string& before = found.before;
+  if (walk.values != nullptr && typed == "=") typed.clear();
+  if (walk.values == nullptr && typed.starts_with("--") && typed.find('=') != std::string::npos) {
+    before = typed.substr(0, typed.find('=') + 1);
+    walk.find(before.substr(0, before.size() - 1));
+  }
+  found.place = walk.place;
+  found.begin = typed.substr(before.size());
+  if (walk.values != nullptr) {
+    add_values(*walk.values, before, found);
+  } else if (typed.starts_with('-')) {
+    add_options(*walk.node, found.words);
+    add_options(root, found.words);
+  } else {
+    for (const Node& child : walk.node->children) found.words.push_back(child.name);
+    if (walk.node->children.empty()) add_values(walk.node->arguments, "", found);
+    const bool nothing = found.words.empty() && found.names.empty() && !found.files;
+    if (nothing) {
+      add_options(*walk.node, found.words);
+      add_options(root, found.words);
+    }
+  }
+  std::erase_if(found.words, [&](const std::string& word) { return !word.starts_with(typed); });
+  return found;
+}
+
+std::string completion_script(const std::string& shell) {
+  static const std::map<std::string, const char*> scripts{{"bash", kBash}, {"zsh", kZsh}, {"fish", kFish}};
+  return scripts.at(shell);
 }
 
 }  // namespace capf::cli

@@ -187,16 +187,16 @@ Result<int> show_configuration(const Arguments& arguments, Connection& server) {
   const bool diff = arguments.has("--diff");
   const std::vector<std::string> differences =
       diff ? configuration_diff(response.before(), response.after()) : std::vector<std::string>();
-  if (arguments.format() == Format::kJson) {
+  if (arguments.format().for_programs()) {
     if (diff) {
       object.emplace_back("diff", Json::Array(differences.begin(), differences.end()));
     } else {
       object.emplace_back("text", response.after());
     }
-    show(std::cout, Format::kJson, object);
+    show(std::cout, arguments.format(), object);
     return 0;
   }
-  show(std::cout, Format::kTable, object);
+  show(std::cout, arguments.format(), object);
   std::cout << '\n';
   if (!diff) std::cout << response.after();
   for (const std::string& line : differences) std::cout << line << '\n';

@@ -96,6 +96,16 @@ capf::Status Connection::connect() {
   return {};
 }
 
+/// The server's error, by which report() tells a request that is malformed from a file that is.
+Error Connection::refusal(const grpc::Status& status) {
+  refusal_ = client::to_error(status);
+  return *refusal_;
+}
+
+bool Connection::has_refused(const Error& error) const {
+  return refusal_ && refusal_->reason == error.reason && refusal_->message == error.message;
+}
+
 /// For changes while a database is behind.
 void Connection::add_words(grpc::ClientContext& context) const {
   for (const Secret& word : words_) context.AddMetadata(kRecoveryWordField, std::string(word.text()));
@@ -109,7 +119,7 @@ void Connection::add_words(grpc::ClientContext& context) const {
     add_words(context);                                                                \
     v1::method##Response response;                                                     \
     const grpc::Status status = stubs_->service->method(&context, request, &response); \
-    if (!status.ok()) return fail(client::to_error(status));                           \
+    if (!status.ok()) return fail(refusal(status));                                    \
     return response;                                                                   \
   }
 CAPF_CLI_CALLS(CAPF_CLI_DEFINE)
@@ -140,7 +150,7 @@ capf::Status Connection::watch(std::string cursor, const std::function<bool(cons
     const bool goes_on =
         status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::CANCELLED;
     if (!goes_on || cursor.empty() || ++tries > kMostTries) {
-      return fail(client::to_error(status));
+      return fail(refusal(status));
     }
     std::this_thread::sleep_for(kBetweenTries);
     stubs_.reset();
@@ -163,7 +173,7 @@ capf::Status Connection::export_digest_users(const std::function<capf::Status(v1
     return taken;
   }
   const grpc::Status status = stream->Finish();
-  if (!status.ok()) return fail(client::to_error(status));
+  if (!status.ok()) return fail(refusal(status));
   return {};
 }
 
@@ -183,7 +193,7 @@ capf::Status Connection::export_files(const v1::ExportFilesRequest& request,
     return taken;
   }
   const grpc::Status status = stream->Finish();
-  if (!status.ok()) return fail(client::to_error(status));
+  if (!status.ok()) return fail(refusal(status));
   return {};
 }
 

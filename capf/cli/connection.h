@@ -58,7 +58,8 @@
 
 namespace grpc {
 class ClientContext;
-}
+class Status;
+}  // namespace grpc
 
 namespace capf::cli {
 
@@ -108,9 +109,12 @@ class Connection {
   void set_patience(std::chrono::milliseconds patience) { give_up_at_ = std::chrono::system_clock::now() + patience; }
 
   const Place& place() const { return place_; }
+  /// Whether the error is the last one that the server answered with.
+  bool has_refused(const Error& error) const;
 
  private:
   struct Stubs;
+  Error refusal(const grpc::Status& status);
   capf::Status connect();
   void add_words(grpc::ClientContext& context) const;
   /// @param open takes a context and a cursor, returns the stream
@@ -122,6 +126,7 @@ class Connection {
   Place place_;
   std::optional<std::chrono::system_clock::time_point> give_up_at_;
   std::unique_ptr<Stubs> stubs_;
+  std::optional<Error> refusal_;
   std::vector<Secret> words_;  ///< of the state directory, for changes while a database is behind
 };
 

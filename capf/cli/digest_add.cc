@@ -164,7 +164,10 @@ Result<int> add(const Arguments& arguments, Connection& server) {
   if (arguments.has("--file") && arguments.has("--password")) {
     return report_usage("--password is for users who are named; a --file has a column of passwords");
   }
-  CAPF_LET(auto users, wanted_users(arguments));
+  auto wanted = wanted_users(arguments);
+  const bool of_line = !wanted && wanted.error().reason == Reason::kInvalidRequest && !arguments.has("--file");
+  if (of_line) return report_usage(wanted.error().message);
+  CAPF_LET(auto users, std::move(wanted));
   if (const auto why = misused(arguments, users)) return report_usage(*why);
   const std::string passwords = arguments.text("--passwords");
   std::error_code error;

@@ -5,6 +5,7 @@
 #include "capf/base/tree.h"
 #include "capf/cli/command.h"
 #include "capf/cli/connection.h"
+#include "capf/cli/devices.h"
 #include "capf/client/site.h"
 #include "capf/domain/device.h"
 #include "capf/files/name.h"
@@ -34,8 +35,8 @@ bool is_of(const std::string& name, const std::optional<Pattern>& devices) {
 Result<int> export_files(const Arguments& arguments, Connection& server) {
   std::optional<Pattern> devices;
   v1::ExportFilesRequest request;
-  if (arguments.has("--devices")) {
-    CAPF_LET(devices, Pattern::parse(arguments.text("--devices")));
+  if (arguments.has("--device")) {
+    CAPF_LET(devices, Pattern::parse(named_device(arguments, "--device")));
     request.set_devices(devices->text());
   }
   const std::string folder = arguments.text("DIRECTORY");
@@ -88,7 +89,8 @@ std::vector<Command> file_export_commands() {
        "more; this is on record",
        "capfctl files export /srv/tftp",
        {{"DIRECTORY", Option::Kind::kFolder, "a folder that is there", true},
-        {"--devices", Option::Kind::kText, "the files of these devices alone: 'SEP0011*'"},
+        pattern_option("the files of these devices alone: 'SEP0011*'"),
+        as_written_option(),
         output_option()},
        export_files},
       {"files sign",

@@ -19,7 +19,7 @@ Installs::Installs(const Arguments& arguments)
     : arguments_(arguments), wanted_(arguments.has("--install")), strings_(Botan::system_rng()) {}
 
 std::string Installs::command() const {
-  return "profile apply " + arguments_.line({"--strings", "--dry-run", "--quiet", "--yes", "--output"});
+  return "profile apply " + arguments_.line({"--strings", "--dry-run", "--quiet", "--yes", "--output", "--time-zone"});
 }
 
 std::optional<std::string> Installs::misuse() const {

@@ -47,8 +47,8 @@ std::string share(const v1::ListReach& reach) {
 }
 
 /// A line for each record.
-void print_records(const v1::GetTrustListsResponse& response) {
-  List list(std::cout, Format::kTable,
+void print_records(const Style& style, const v1::GetTrustListsResponse& response) {
+  List list(std::cout, style,
             {{"LIST", "list"},
              {"ROLE", "role"},
              {"NAME", "name"},
@@ -75,10 +75,10 @@ void print_records(const v1::GetTrustListsResponse& response) {
 
 Result<int> show_lists(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::GetTrustListsRequest()));
-  if (arguments.format() == Format::kJson) {
+  if (arguments.format().is_json()) {
     Json::Array lists;
     for (const v1::PresentList& present : response.lists()) lists.push_back(present_json(present));
-    show(std::cout, Format::kJson,
+    show(std::cout, arguments.format(),
          Json::Object{{"lists", std::move(lists)},
                       {"signer", text_or_null(response.signer())},
                       {"next_signer", text_or_null(response.next_signer())},
@@ -88,13 +88,17 @@ Result<int> show_lists(const Arguments& arguments, Connection& server) {
     return 0;
   }
   if (response.lists().empty()) warn("there is no trust list");
+  if (arguments.format() == Format::kCsv) {
+    print_records(arguments.format(), response);
+    return 0;
+  }
   for (const v1::PresentList& present : response.lists()) {
     std::cout << present.list().kind() << ' ' << present.list().generation() << ": fetched by "
               << share(present.reach()) << " phones, SHA-1 " << present.list().sha1() << ", MD5 "
               << present.list().md5() << "; signed under SHA-1: " << present.list().sha1_of_sha1() << ", "
               << present.list().md5_of_sha1() << '\n';
   }
-  print_records(response);
+  print_records(arguments.format(), response);
   for (const std::string& words : response.next()) std::cout << "next: " << client::printable(words) << '\n';
   for (const std::string& words : response.stale()) warn(words);
   return 0;
@@ -221,7 +225,7 @@ Result<int> activate(const Arguments& arguments, Connection& server) {
   }
   if (response.reach().empty()) warn("the certificate is in no list");
   Json::Object object{{"sha256", response.sha256()}};
-  if (arguments.format() == Format::kJson) object.emplace_back("lists", std::move(lists));
+  if (arguments.format().is_json()) object.emplace_back("lists", std::move(lists));
   show(std::cout, arguments.format(), object);
   return 0;
 }

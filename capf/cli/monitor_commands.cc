@@ -28,6 +28,7 @@ Result<int> list_audit(const Arguments& arguments, Connection& server) {
   request.set_action(arguments.text("--action"));
   request.set_refusals(arguments.has("--refusals"));
   if (const auto time = arguments.time("--since")) set_time(*request.mutable_since(), *time);
+  if (const auto end = end_of(arguments)) set_time(*request.mutable_until(), *end);
   if (request.refusals()) {
     return print_pages(
         arguments, server, request,
@@ -129,14 +130,14 @@ Result<int> verify_audit(const Arguments& arguments, Connection& server) {
 /// "security watch": one line, or one JSON object, for each change.
 Result<int> watch_security(const Arguments& arguments, Connection& server) {
   std::int64_t left = arguments.number("--limit").value_or(-1);
-  const bool json = arguments.format() == Format::kJson;
+  const Style style = arguments.format();
   const auto each = [&](const v1::SecurityChange& change) {
     const Json row = to_json(change);
-    if (json) {
+    if (style.is_json()) {
       std::cout << row.dump() << std::endl;
     } else {
-      std::cout << line_of({row["at"], row["kind"], row["device"], row["profile"], row["mode"], row["effective_mode"],
-                            row["reason"], row["serial"], row["digest_user"]})
+      std::cout << line_of(style, {row["at"], row["kind"], row["device"], row["profile"], row["mode"],
+                                   row["effective_mode"], row["reason"], row["serial"], row["digest_user"]})
                 << std::endl;
     }
     return left < 0 || --left > 0;
@@ -178,7 +179,9 @@ std::vector<Command> monitor_commands() {
         {"--actor", Option::Kind::kText, "who did it"},
         {"--action", Option::Kind::kText, "what happened, or its first part: operation"},
         {"--since", Option::Kind::kTime, "only from then on"},
+        until_option("only until then"),
         {"--refusals", Option::Kind::kFlag, "the counted refusals of strangers instead"},
+        newest_option(),
         limit_option(),
         output_option()},
        list_audit},

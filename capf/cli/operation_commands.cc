@@ -54,7 +54,7 @@ Result<int> show_operation(const Arguments& arguments, Connection& server) {
   v1::GetOperationRequest request;
   request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
-  const bool json = arguments.format() == Format::kJson;
+  const bool json = arguments.format().is_json();
   show(std::cout, arguments.format(),
        json ? to_json(response.operation()) : with_settings_in_words(response.operation()));
   return 0;
@@ -63,15 +63,15 @@ Result<int> show_operation(const Arguments& arguments, Connection& server) {
 /// One line, or one JSON object, for each change: a stream has no end, so it is no array.
 Result<int> watch(const Arguments& arguments, Connection& server) {
   std::int64_t left = arguments.number("--limit").value_or(-1);
-  const bool json = arguments.format() == Format::kJson;
+  const Style style = arguments.format();
   CAPF_TRY(server.watch(arguments.text("--cursor"), [&](const v1::OperationChange& change) {
     const Json row = to_json(change);
-    if (json) {
+    if (style.is_json()) {
       std::cout << row.dump() << std::endl;
     } else {
       const Json& operation = row["operation"];
-      std::cout << line_of({row["at"], operation["device"], operation["kind"], row["action"], row["outcome"],
-                            operation["state"], row["reason"]})
+      std::cout << line_of(style, {row["at"], operation["device"], operation["kind"], row["action"], row["outcome"],
+                                   operation["state"], row["reason"]})
                 << std::endl;
     }
     return left < 0 || --left > 0;
@@ -121,6 +121,7 @@ std::vector<Command> operation_commands() {
         {"--device", Option::Kind::kDevice, "only those of this device"},
         as_written_option(),
         {"--older-than", Option::Kind::kAge, "only open ones that were scheduled so long ago: 90m, 12h, 10d"},
+        newest_option(),
         limit_option(),
         output_option()},
        list},

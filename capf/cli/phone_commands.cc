@@ -88,7 +88,7 @@ Result<int> list(const Arguments& arguments, Connection& server) {
   if (!chosen) return report_usage(chosen.error().message);
   v1::ListPhonesRequest request;
   // A server of an earlier version knows these two, and nothing of selections.
-  request.set_devices(named_device(arguments, "--devices"));
+  if (arguments.list("--device").size() == 1) request.set_devices(named_device(arguments, "--device"));
   request.set_blocked(arguments.has("--blocked"));
   std::vector<v1::ListPhonesRequest> requests;
   for (const v1::PhoneSelection& slice : chosen->slices) {
@@ -210,7 +210,7 @@ Result<int> show_phone(const Arguments& arguments, Connection& server) {
   v1::GetPhoneRequest request;
   request.set_device(named_device(arguments));
   CAPF_LET(const auto response, server.call(request));
-  const Json phone = arguments.format() == Format::kJson ? to_json(response) : with_settings_in_words(response);
+  const Json phone = arguments.format().is_json() ? to_json(response) : with_settings_in_words(response);
   show(std::cout, arguments.format(), phone);
   return 0;
 }
@@ -327,8 +327,7 @@ std::vector<Command> phone_commands() {
        add},
       phone_import_command(),
       {"phone list", "Lists phones", "capfctl phone list --device 'SEP0011*' --lsc none --lsc expired",
-       with_selection({{"--devices", Option::Kind::kText, "the same as --device"}, limit_option(), output_option()}),
-       list},
+       with_selection({limit_option(), output_option()}), list},
       {"phone show",
        "Shows a phone, its mode and why, its settings and whose they are, its operation, certificates, last attempt",
        "capfctl phone show SEP001122334455",

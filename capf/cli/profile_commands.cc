@@ -196,7 +196,7 @@ Json::Object sum_of(const v1::ApplyProfileResponse& sum) {
 void show_applied(const Arguments& arguments, const v1::ApplyProfileResponse& applied, const Installs& installs) {
   Json::Object sum = sum_of(applied);
   if (installs.wanted()) sum.emplace_back("scheduled", installs.scheduled());
-  if (arguments.format() == Format::kJson) {
+  if (arguments.format().is_json()) {
     if (installs.wanted())
       sum.emplace_back("operations", Json::Array(installs.shown().begin(), installs.shown().end()));
   } else if (!installs.shown().empty()) {

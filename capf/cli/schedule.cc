@@ -120,7 +120,7 @@ std::vector<Column> scheduled_columns() {
 
 std::string command_of(const Arguments& arguments) {
   return "operation schedule " + arguments.line({"--strings", "--sheet", "--problems", "--skip", "--replace",
-                                                 "--dry-run", "--quiet", "--yes", "--output"});
+                                                 "--dry-run", "--quiet", "--yes", "--output", "--time-zone"});
 }
 
 namespace {

@@ -89,7 +89,7 @@ std::vector<Option> selection_options() {
   return {
       devices_file_option(),
       as_written_option(),
-      {"--device", Kind::kText, "phones whose names match this pattern: 'SEP0011*'", false, true},
+      pattern_option("phones whose names match this pattern: 'SEP0011*'", true),
       {"--tag", Kind::kText, "phones with this tag", false, true},
       {"--model", Kind::kText, "phones of models that match this pattern", false, true},
       {"--lsc", Kind::kChoice, "phones with such an LSC", false, true, {"none", "valid", "expired", "revoked", "held"}},
@@ -131,7 +131,7 @@ std::vector<Option> selection_options() {
 std::vector<Option> certificate_options() {
   using Kind = Option::Kind;
   return {
-      {"--device", Kind::kText, "certificates of devices that match this pattern: 'SEP0011*'"},
+      pattern_option("certificates of devices that match this pattern: 'SEP0011*'"),
       {"--model", Kind::kText, "certificates of models that match this pattern"},
       {"--issuer", Kind::kNumber, "certificates of this issuer, by its id"},
       {"--issued-after", Kind::kTime, "certificates issued then or later"},
@@ -265,21 +265,21 @@ Result<Chosen> phones_to_change(const Arguments& arguments) {
 
 std::vector<Column> phone_columns() {
   return {{"DEVICE", "device"},
-          {"MODEL", "model"},
-          {"DESCRIPTION", "description"},
-          {"TAGS", "tags"},
-          {"PROFILE", "profile"},
-          {"MODE", "mode"},
-          {"IN EFFECT", "effective_mode"},
+          {"MODEL", "model", 4},
+          {"DESCRIPTION", "description", 2},
+          {"TAGS", "tags", 4},
+          {"PROFILE", "profile", 3},
+          {"MODE", "mode", 2},
+          {"IN EFFECT", "effective_mode", 1},
           {"LSC", "lsc_status"},
-          {"LSC NOT AFTER", "lsc_not_after"},
-          {"LAST SEEN", "last_seen"},
-          {"BLOCKED", "blocked"},
-          {"STRING LOCKED UNTIL", "string_locked_until"}};
+          {"LSC NOT AFTER", "lsc_not_after", 1},
+          {"LAST SEEN", "last_seen", 3},
+          {"BLOCKED", "blocked", 1},
+          {"STRING LOCKED UNTIL", "string_locked_until", 5}};
 }
 
 Result<int> list_chosen(const Arguments& arguments, Connection& server, const Chosen& chosen, const std::string& what) {
-  const bool all = arguments.format() == Format::kJson;
+  const bool all = arguments.format().for_programs();
   List list(std::cout, arguments.format(), phone_columns());
   std::int64_t count = 0;
   int shown = 0;

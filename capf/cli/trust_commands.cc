@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
 #include "capf/client/key.h"
 #include "capf/client/site.h"
@@ -11,15 +12,15 @@ namespace {
 Result<int> add(const Arguments& arguments, Connection& server) {
   v1::AddAnchorsRequest request;
   request.set_store(arguments.text("STORE"));
-  if (request.store() == "lsc" && (!arguments.has("--devices") || !arguments.has("--ends"))) {
-    return report_usage("another site's LSC issuer needs --devices and --ends");
+  if (request.store() == "lsc" && (!arguments.has("--device") || !arguments.has("--ends"))) {
+    return report_usage("another site's LSC issuer needs --device and --ends");
   }
   for (const std::string& path : arguments.list("FILE")) {
     auto data = client::read_file(path, kLargestCertificateFile);
     if (!data) return report_usage(data.error().message);
     request.add_certificates(*std::move(data));
   }
-  request.set_devices(arguments.text("--devices"));
+  request.set_devices(named_device(arguments, "--device"));
   request.set_models(arguments.text("--models"));
   request.set_allow_sha1(arguments.has("--allow-sha1"));
   request.set_min_rsa_bits(static_cast<std::int32_t>(arguments.number("--min-rsa-bits").value_or(0)));
@@ -66,17 +67,17 @@ Result<int> list(const Arguments& arguments, Connection& server) {
 
 Result<int> candidates(const Arguments& arguments, Connection& server) {
   CAPF_LET(const auto response, server.call(v1::ListTrustCandidatesRequest()));
-  const int code = print_rows(arguments,
-                              {{"ISSUER", "issuer"},
-                               {"KEY IDENTIFIER", "key_identifier"},
-                               {"COUNT", "count"},
-                               {"LAST AT", "last_at"},
-                               {"DEVICES", "devices"},
-                               {"ADDRESSES", "addresses"},
-                               {"SHOWN", "subject"},
-                               {"SHA-256 OF IT", "certificate_sha256"}},
-                              response.candidates());
-  if (arguments.format() == Format::kTable && !response.candidates().empty()) {
+  const Result<int> code = print_rows(arguments,
+                                      {{"ISSUER", "issuer"},
+                                       {"KEY IDENTIFIER", "key_identifier"},
+                                       {"COUNT", "count"},
+                                       {"LAST AT", "last_at"},
+                                       {"DEVICES", "devices"},
+                                       {"ADDRESSES", "addresses"},
+                                       {"SHOWN", "subject"},
+                                       {"SHA-256 OF IT", "certificate_sha256"}},
+                                      response.candidates());
+  if (code && !arguments.format().for_programs() && !response.candidates().empty()) {
     warn(
         "phones, or strangers in their names, said so: get the CA's certificate from its manufacturer, see that "
         "'openssl x509 -noout -subject -ext subjectKeyIdentifier' says the same of it, and then run 'capfctl trust add "
@@ -101,10 +102,11 @@ std::vector<Command> trust_commands() {
   return {
       {"trust add",
        "Adds issuers of MICs, or of other sites' LSCs",
-       "capfctl trust add mic cmca.pem crca2048.pem --devices 'SEP*' --allow-sha1",
+       "capfctl trust add mic cmca.pem crca2048.pem --device 'SEP*' --allow-sha1",
        {{"STORE", Option::Kind::kChoice, "whose certificates they issue", true, false, {"mic", "lsc"}},
         {"FILE", Option::Kind::kFile, "PEM, DER or PKCS #7, each may hold several", true, true},
-        {"--devices", Option::Kind::kText, "pattern of the devices they may speak for (default: all)"},
+        pattern_option("pattern of the devices they may speak for (default: all)"),
+        as_written_option(),
         {"--models", Option::Kind::kText, "pattern of the models they may speak for (default: all)"},
         {"--allow-sha1", Option::Kind::kFlag, "take SHA-1 signatures below them"},
         {"--min-rsa-bits",

@@ -1,10 +1,33 @@
 #include "capf/client/text.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
+#include <utility>
 
 #include "capf/base/utf8.h"
 
 namespace capf::client {
+namespace {
+
+using Range = std::pair<char32_t, char32_t>;
+
+constexpr std::array kWide{Range{0x1100, 0x115F},   Range{0x2E80, 0x303E},   Range{0x3041, 0xA4CF},
+                           Range{0xAC00, 0xD7A3},   Range{0xF900, 0xFAFF},   Range{0xFE30, 0xFE6F},
+                           Range{0xFF00, 0xFF60},   Range{0xFFE0, 0xFFE6},   Range{0x1F300, 0x1F64F},
+                           Range{0x1F680, 0x1F6FF}, Range{0x1F900, 0x1F9FF}, Range{0x20000, 0x3FFFD}};
+constexpr std::array kCombining{Range{0x0300, 0x036F}, Range{0x1AB0, 0x1AFF}, Range{0x20D0, 0x20FF},
+                                Range{0x200B, 0x200D}, Range{0xFE00, 0xFE0F}, Range{0xFE20, 0xFE2F}};
+
+template <class Ranges>
+bool is_in(char32_t c, const Ranges& ranges) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [c](const Range& each) { return c >= each.first && c <= each.second; });
+}
+
+std::size_t width_of(char32_t c) { return is_in(c, kCombining) ? 0 : is_in(c, kWide) ? 2 : 1; }
+
+}  // namespace
 
 bool is_control(char32_t c) {
   return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
@@ -29,9 +52,23 @@ std::string printable(std::string_view text, Backslash backslash) {
 }
 
 std::size_t width(std::string_view text) {
-  std::size_t count = 0;
-  for (; !text.empty(); ++count) take_code_point(text);
-  return count;
+  std::size_t columns = 0;
+  while (!text.empty()) columns += width_of(take_code_point(text));
+  return columns;
+}
+
+std::string cut(std::string_view text, std::size_t columns) {
+  if (width(text) <= columns) return std::string(text);
+  if (columns == 0) return {};
+  std::string out;
+  std::size_t left = columns - 1;
+  while (true) {
+    const char32_t c = take_code_point(text);
+    if (width_of(c) > left) break;
+    left -= width_of(c);
+    append_utf8(out, c);
+  }
+  return out + "…";
 }
 
 }  // namespace capf::client

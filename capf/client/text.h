@@ -14,7 +14,9 @@ enum class Backslash : std::uint8_t { kDoubled, kKept };
 
 /// For a terminal: control characters as \x1b or \u{202e}.
 std::string printable(std::string_view text, Backslash backslash = Backslash::kDoubled);
-/// How many code points; near enough to columns for what is shown here.
+/// How many columns of a terminal it takes: two for characters of East Asia and pictures, none for combining marks.
 std::size_t width(std::string_view text);
+/// The text where it takes so many columns or fewer, or else its beginning with "…" behind it.
+std::string cut(std::string_view text, std::size_t columns);
 
 }  // namespace capf::client

@@ -16,6 +16,8 @@
 #include "capf/ca/memory.h"
 #include "capf/ca/token.h"
 #include "capf/client/argument.h"
+#include "capf/client/manual.h"
+#include "capf/client/suggestion.h"
 #include "capf/daemon/administrator.h"
 #include "capf/daemon/archive.h"
 #include "capf/daemon/configuration.h"
@@ -45,7 +47,7 @@ struct Place {
   std::string file;
 
   void add_options(CLI::App& command) {
-    command.add_option("--state", state, "the state directory of the site; its capfd.toml is read")
+    command.add_option("--state,--site", state, "the state directory of the site; its capfd.toml is read")
         ->envname("CAPF_STATE");
     command.add_option("--config", file, "the configuration file, in place of that one");
   }
@@ -84,7 +86,7 @@ int report(const Status& status) {
 
 void add_init(CLI::App& app, InitOptions& options, std::string& key) {
   auto* command = app.add_subcommand("init", "makes a site: its keys, certificates, records and first administrator");
-  command->add_option("--state", options.state, "where it is to be")->envname("CAPF_STATE")->required();
+  command->add_option("--state,--site", options.state, "where it is to be")->envname("CAPF_STATE")->required();
   command
       ->add_option("--base-port", options.base_port, "the port from which those of the listeners follow; 0: free ones")
       ->capture_default_str();
@@ -336,6 +338,38 @@ Status change_secrets_key(const Configuration& configuration, const std::optiona
   return {};
 }
 
+/// The command or option that the first unknown word was perhaps meant to be.
+std::string meant_word(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  std::vector<std::string> commands;
+  std::vector<std::string> options;
+  for (const CLI::App* child : at->get_subcommands([](const CLI::App*) { return true; })) {
+    commands.push_back(child->get_name());
+  }
+  for (const CLI::Option* option : at->get_options()) {
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  }
+  for (const std::string& word : app.remaining(true)) {
+    const std::string meant =
+        client::did_you_mean(word.substr(0, word.find('=')), word.rfind('-', 0) == 0 ? options : commands);
+    if (!meant.empty()) return meant;
+  }
+  return {};
+}
+
+client::Manual manual() {
+  return {
+      8,
+      "The server. \"capfd init\" makes a site, \"capfd run\" serves it; the other commands change what is on "
+      "this machine. Administrators use capfctl(1), on any machine.",
+      {{"EXIT STATUS",
+        "0 done, 1 refused or failed, 2 wrong usage. \"run\" ends with 77 where the token's PIN is wrong, so that a "
+        "service manager does not try it again."},
+       {"ENVIRONMENT", "CAPF_STATE is the state directory without --state."},
+       {"SEE ALSO", "capfctl(1), capfd.toml(5), capf-phone(1)"}}};
+}
+
 int dispatch(int argc, char** argv) {
   std::set_terminate(end_by_exception);
   Signals signals;
@@ -343,6 +377,8 @@ int dispatch(int argc, char** argv) {
 
   CLI::App app{"The server of a certificate authority proxy function for IP phones", "capfd"};
   app.set_version_flag("--version", std::string(version()));
+  app.footer("'capfd help COMMAND' shows the options of a command.");
+  client::add_manual(app, manual());
   app.require_subcommand(1);
   InitOptions options;
   std::string key;
@@ -418,19 +454,28 @@ int dispatch(int argc, char** argv) {
   bool print = false;
   checking->add_flag("--print", print, "prints every setting with its value");
   std::string form;
-  checking->add_option("--describe", form, "prints what settings there are, with their defaults: toml or markdown")
-      ->check(CLI::IsMember({"toml", "markdown"}));
+  checking->add_option("--describe", form, "prints what settings there are, with their defaults: toml, markdown or man")
+      ->check(CLI::IsMember({"toml", "markdown", "man"}));
 
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "help") {  // "help init" is "init --help"
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
   try {
-    app.parse(argc, argv);
-    const auto encoding = client::check_encoding(std::vector<std::string>(argv + 1, argv + argc));
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    const auto encoding = client::check_encoding(words);
     if (!encoding) throw CLI::ValidationError(encoding.error().message);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
+    const bool readable = client::check_encoding(words).has_value();
+    const std::string meant = readable ? meant_word(app) : std::string();
+    if (app.exit(error) == 0) return EXIT_SUCCESS;
+    if (!meant.empty()) say_error("capfd: " + meant.substr(2));
+    return 2;
   }
 
   if (!form.empty()) {
-    std::cout << (form == "toml" ? example_file() : settings_page());
+    std::cout << (form == "toml" ? example_file() : form == "man" ? settings_manual() : settings_page());
     return EXIT_SUCCESS;
   }
   if (checking->parsed()) return report(check_config(places.at(checking), print));

@@ -7,6 +7,7 @@
 
 #include "capf/base/address.h"
 #include "capf/base/endpoint.h"
+#include "capf/client/manual.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/section.h"
 #include "capf/domain/digest.h"
@@ -686,6 +687,28 @@ std::string settings_page() {
     }
   }
   return page;
+}
+
+std::string settings_manual() {
+  const Configuration configuration = defaults();
+  client::ManualPage page("capfd.toml", 5, "the configuration of capfd");
+  page.add_section("DESCRIPTION");
+  page.add_paragraph(
+      "DIR/capfd.toml in the state directory, in TOML. \"capfd init\" writes a short one, and \"capfd check-config\" "
+      "says what is wrong with one. A key that it lacks has its default; one that is not known is an "
+      "error.");
+  for (const Group& group : groups()) {
+    page.add_section(group.path.empty() ? "THE SITE" : "[" + group.path + "]");
+    if (!group.words.empty()) page.add_paragraph(group.words);
+    for (const Setting& setting : group.settings) {
+      const std::string value = setting.kind.write(configuration);
+      page.add_item(setting.key, setting.words + (setting.kind.range.empty() ? "" : " (" + setting.kind.range + ")") +
+                                     ". Default: " + (value.empty() ? "none" : value) + ".");
+    }
+  }
+  page.add_section("SEE ALSO");
+  page.add_paragraph("capfd(8), capfctl(1)");
+  return page.text();
 }
 
 }  // namespace capf::daemon

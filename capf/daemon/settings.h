@@ -41,5 +41,7 @@ const std::vector<Group>& groups();
 std::string example_file();
 /// deploy/settings.md: the same as a page.
 std::string settings_page();
+/// capfd.toml(5): the same in roff.
+std::string settings_manual();
 
 }  // namespace capf::daemon

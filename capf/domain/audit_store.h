@@ -19,7 +19,8 @@ struct AuditFilter {
   std::optional<std::string> actor;
   std::optional<std::string> action;  ///< or its first part: "operation"
   bool of_phones = false;             ///< with a device as its subject, which something else may be called too
-  std::optional<TimePoint> since;
+  std::optional<TimePoint> since = {};
+  std::optional<TimePoint> until = {};  ///< before then
 };
 
 struct OperationChange {
@@ -44,14 +45,16 @@ class AuditStore {
   virtual Result<bool> add_repeated(const AuditEvent& event) = 0;
   /// Adds the events for the minutes that are over.
   virtual Status report_repeated() = 0;
+  /// In the order of their ids, or of their times where the filter has a time.
   virtual Result<std::vector<AuditEvent>> list(const AuditFilter& filter, const Page& page) = 0;
   /// The position at which the record ends now.
   virtual Result<ChangeCursor> end() = 0;
   /// Events about operations after `cursor` that no running transaction can still precede, in order.
   virtual Result<std::vector<OperationChange>> changes(const ChangeCursor& cursor, int limit) = 0;
-  /// The oldest first. @param device empty: of all. @param page behind its first `after` rows
-  virtual Result<std::vector<RefusalCount>> refusals(TimePoint since, const std::optional<std::string>& device,
-                                                     const Page& page) = 0;
+  /// Of the minutes from `since` on and before `until`. @param device empty: of all. @param page behind its first
+  /// `after` rows, from either end
+  virtual Result<std::vector<RefusalCount>> refusals(TimePoint since, const std::optional<TimePoint>& until,
+                                                     const std::optional<std::string>& device, const Page& page) = 0;
   /// Drops counted refusals of before `until`, some thousands at a time.
   virtual Status prune_refusals(TimePoint until) = 0;
 };

@@ -19,6 +19,7 @@ inline constexpr std::size_t kLargestCertificateFile = std::size_t{1024} * 1024;
 struct Page {
   std::int64_t after = 0;  ///< rows with a greater id
   int limit = 100;         ///< 1 to kLargestPage
+  bool newest = false;     ///< from the greatest id down: rows with a smaller id than `after`; 0: from the end
 };
 
 /// A slice of the phones, which are listed by their names.

@@ -6,6 +6,8 @@
 
 #include "capf/base/version.h"
 #include "capf/client/argument.h"
+#include "capf/client/manual.h"
+#include "capf/client/suggestion.h"
 #include "capf/phone/line.h"
 
 namespace capf::phone {
@@ -23,7 +25,9 @@ Exit codes: 0 an operation was done, 1 refused or nothing pending, 2 wrong usage
 
 void define(CLI::App& app, Options& options) {
   app.add_option("DEVICE", options.device, "the device name");
-  app.add_option("--state", options.state, "the site's state directory")->envname("CAPF_STATE")->type_name("DIR");
+  app.add_option("--state,--site", options.state, "the site's state directory")
+      ->envname("CAPF_STATE")
+      ->type_name("DIR");
   app.add_option("--server", options.server,
                  "HOST:PORT of the phones' port, gRPC or the wire's, several with commas (default: the site's own)");
   app.add_option("--trust", options.trust,
@@ -131,6 +135,28 @@ std::string contradiction(const Options& options) {
   return {};
 }
 
+/// The option that the first unknown one was perhaps meant to be.
+std::string meant_option(const CLI::App& app) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  for (const std::string& word : app.remaining()) {
+    if (word.rfind("--", 0) == 0) return client::did_you_mean(word.substr(0, word.find('=')), known);
+  }
+  return {};
+}
+
+client::Manual manual() {
+  return {
+      1,
+      "A phone in software: it does what is pending for DEVICE at its site's server, over gRPC or the protocol of "
+      "desk phones, and keeps its certificate and key in a folder. With --count it is many phones.",
+      {{"EXIT STATUS", "0 an operation was done, 1 refused or nothing pending, 2 wrong usage, 3 server not reached."},
+       {"ENVIRONMENT", "CAPF_STATE is the state directory without --state."},
+       {"SEE ALSO", "capfctl(1), capfd(8)"}}};
+}
+
 }  // namespace
 
 ParsedOptions parse_options(const std::vector<std::string>& words) {
@@ -140,6 +166,7 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
   app.footer(kExamples);
   app.set_version_flag("--version", "capf-phone " + std::string(version()));
   app.get_formatter()->column_width(34);
+  client::add_manual(app, manual());
   define(app, options);
   std::string why;
   try {
@@ -153,7 +180,8 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
       parsed.out = out.str();
       return parsed;
     }
-    why = stop.what();
+    // Octets that are not UTF-8 are not shown.
+    why = client::check_encoding(words) ? stop.what() + meant_option(app) : stop.what();
   }
   if (!why.empty()) {
     parsed.exit_code = kWrongUsage;

@@ -241,7 +241,7 @@ grpc::Status AdminService::ScheduleOperations(grpc::ServerContext* context,
 grpc::Status AdminService::ListOperations(grpc::ServerContext* context, const v1::ListOperationsRequest* request,
                                           v1::ListOperationsResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const Page page, page_from_either_end(request->page()));
     CAPF_LET(const OperationFilter filter, filter_from(*request));
     CAPF_LET(const std::vector<Operation> operations, use_cases_.operations.list(filter, page));
     const TimePoint now = use_cases_.clock.now();
@@ -308,7 +308,7 @@ grpc::Status AdminService::CancelSelection(grpc::ServerContext* context, const v
 grpc::Status AdminService::ListCertificates(grpc::ServerContext* context, const v1::ListCertificatesRequest* request,
                                             v1::ListCertificatesResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const Page page, page_from_either_end(request->page()));
     CAPF_LET(const CertificateFilter filter, filter_from(*request));
     CAPF_LET(const std::vector<Certificate> certificates, use_cases_.certificates.list(filter, page));
     const TimePoint now = use_cases_.clock.now();
@@ -600,7 +600,7 @@ grpc::Status AdminService::RecoverSite(grpc::ServerContext* context, const v1::R
 grpc::Status AdminService::ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
                                      v1::ListAuditResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const Page page, page_from_either_end(request->page()));
     CAPF_LET(const AuditFilter filter, filter_from(*request));
     if (request->refusals()) {
       CAPF_LET(const auto refusals, use_cases_.records.refusals(filter, page));

@@ -59,6 +59,8 @@ Result<service::CheckCursor> cursor_from(const v1::VerifyCertificatesRequest& re
 Result<Duration> from_proto(const google::protobuf::Duration& duration);
 /// Size 0 is 100. Errors: INVALID_REQUEST for a size out of range, INVALID_PAGE.
 Result<Page> from_proto(const v1::PageRequest& page);
+/// The same of a list that can begin with the newest.
+Result<Page> page_from_either_end(const v1::PageRequest& page);
 /// Of a list by name: the token is the last name.
 Result<PhonePage> phone_page_from(const v1::PageRequest& page);
 /// Errors: INVALID_KEY_POLICY, INVALID_REQUEST.

@@ -74,8 +74,14 @@ Result<Duration> from_proto(const google::protobuf::Duration& duration) {
 }
 
 Result<Page> from_proto(const v1::PageRequest& page) {
+  if (page.newest()) return fail(Reason::kInvalidPage, "this list has no other end to begin at");
+  return page_from_either_end(page);
+}
+
+Result<Page> page_from_either_end(const v1::PageRequest& page) {
   CAPF_TRY(check_size(page));
   Page result;
+  result.newest = page.newest();
   if (page.size() > 0) result.limit = page.size();
   if (!page.token().empty()) {
     const auto after = number_from<std::int64_t>(page.token());
@@ -87,6 +93,7 @@ Result<Page> from_proto(const v1::PageRequest& page) {
 
 Result<PhonePage> phone_page_from(const v1::PageRequest& page) {
   CAPF_TRY(check_size(page));
+  if (page.newest()) return fail(Reason::kInvalidPage, "phones are listed by their names");
   PhonePage result;
   if (page.size() > 0) result.limit = page.size();
   if (!page.token().empty()) {
@@ -449,6 +456,7 @@ Result<AuditFilter> filter_from(const v1::ListAuditRequest& request) {
   CAPF_LET(filter.actor, optional_text(request.actor(), "an actor"));
   CAPF_LET(filter.action, optional_text(request.action(), "an action"));
   CAPF_LET(filter.since, optional_time(request.has_since(), request.since()));
+  CAPF_LET(filter.until, optional_time(request.has_until(), request.until()));
   return filter;
 }
 
@@ -500,6 +508,7 @@ Result<service::CheckCursor> cursor_from(const v1::VerifyCertificatesRequest& re
   if (request.has_since()) {
     CAPF_LET(cursor.issued_at, from_proto(request.since()));
   }
+  CAPF_LET(cursor.until, optional_time(request.has_until(), request.until()));
   return cursor;
 }
 

@@ -21,7 +21,7 @@ grpc::Status MonitorService::ListPending(grpc::ServerContext* context, const v1:
                                          v1::ListPendingResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     const TimePoint now = use_cases_.clock.now();
-    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const Page page, page_from_either_end(request->page()));
     CAPF_LET(const OperationFilter filter, filter_from(*request, now));
     CAPF_LET(const std::vector<Operation> operations, use_cases_.monitor.pending(filter, page));
     for (const Operation& operation : operations) to_proto(operation, now, *response->add_operations());

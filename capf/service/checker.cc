@@ -99,6 +99,7 @@ Result<CheckPage> Checker::check(const CheckCursor& from) {
   CheckPage page;
   for (const IssuedRecord& record : records) {
     const Certificate& lsc = record.certificate;
+    if (from.until && lsc.issued_at >= *from.until) return page;
     auto faults = inside(record);
     for (ca::Fault& fault : beside(record, oldest_event, now)) faults.push_back(std::move(fault));
     for (ca::Fault& fault : faults) {
@@ -107,7 +108,7 @@ Result<CheckPage> Checker::check(const CheckCursor& from) {
     ++page.checked;
   }
   if (page.checked == kAtOnce)
-    page.next = CheckCursor{records.back().certificate.issued_at, records.back().certificate.id};
+    page.next = CheckCursor{records.back().certificate.issued_at, records.back().certificate.id, from.until};
   return page;
 }
 

@@ -14,6 +14,7 @@ namespace capf::service {
 struct CheckCursor {
   TimePoint issued_at;
   std::int64_t id = 0;
+  std::optional<TimePoint> until = std::nullopt;  ///< only those that were issued before
 };
 
 struct CheckPage {

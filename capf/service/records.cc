@@ -20,7 +20,8 @@ Result<std::vector<RefusalCount>> Records::refusals(const AuditFilter& filter, c
                 "refusals of strangers are counted by address, device and reason: they have no actor and no action");
   }
   return in_read(database_, [&](Transaction& tx) {
-    return tx.audit().refusals(filter.since.value_or(tx.now() - std::chrono::hours{24}), filter.subject, page);
+    const TimePoint since = filter.since.value_or(tx.now() - std::chrono::hours{24});
+    return tx.audit().refusals(since, filter.until, filter.subject, page);
   });
 }
 

@@ -43,7 +43,7 @@ class PhoneCommandsTest(EndToEnd):
 
     def test_a_model_may_have_blanks_and_a_bad_one_is_called_a_model(self):
         device = self.device()
-        self.assertSays(self.site.capfctl("phone", "add", device, "--model", "CP/8861", code=1), "INVALID_REQUEST",
+        self.assertSays(self.site.capfctl("phone", "add", device, "--model", "CP/8861", code=2), "INVALID_REQUEST",
                         "is no model")
         self.site.capfctl("phone", "add", device, "--model", "CP 8861")
         self.assertEqual(self.site.json("phone", "show", device)["model"], "CP 8861")
@@ -201,11 +201,11 @@ class OperationCommandsTest(EndToEnd):
 
     def test_each_wrong_wish_is_refused_with_its_reason(self):
         device = self.site.add_phone(self.device())
-        cases = [(("--auth", "string", "--string", "123"), 1, "INVALID_AUTH_STRING"),
-                 (("--auth", "string", "--string", "12345678901"), 1, "INVALID_AUTH_STRING"),
-                 (("--auth", "string", "--string", "12a4"), 1, "INVALID_AUTH_STRING"),
+        cases = [(("--auth", "string", "--string", "123"), 2, "INVALID_AUTH_STRING"),
+                 (("--auth", "string", "--string", "12345678901"), 2, "INVALID_AUTH_STRING"),
+                 (("--auth", "string", "--string", "12a4"), 2, "INVALID_AUTH_STRING"),
                  (("--auth", "null", "--rsa-size", "1000"), 2, "--rsa-size"),
-                 (("--auth", "null", "--completes-by", "2001-01-01T00:00:00Z"), 1, "INVALID_DEADLINE"),
+                 (("--auth", "null", "--completes-by", "2001-01-01T00:00:00Z"), 2, "INVALID_DEADLINE"),
                  (("--auth", "null", "--completes-by", "tomorrow"), 2, "--completes-by"),
                  (("--auth", "hope"), 2, "--auth")]
         for options, code, words in cases:
@@ -523,7 +523,7 @@ class RecordTest(EndToEnd):
         self.assertEqual({each["device"] for each in found}, {device})
         self.assertEqual(self.site.json("audit", "list", "--refusals", "--subject", self.device()), [])
         for option in "--actor", "--action":
-            self.assertSays(self.site.capfctl("audit", "list", "--refusals", option, "x", code=1), "INVALID_REQUEST")
+            self.assertSays(self.site.capfctl("audit", "list", "--refusals", option, "x", code=2), "INVALID_REQUEST")
 
     def test_a_day_as_a_lower_bound_begins_with_the_day(self):
         device = self.device()
@@ -609,14 +609,17 @@ class CheckTest(EndToEnd):
         self.assertSays(self.site.capfctl("trust", "add", "mic", short, code=1), "2047 bits", "2048")
         self.site.capfctl("trust", "add", "mic", short, "--min-rsa-bits", "1024")
 
-    def test_a_lists_own_state_leaves_the_programs_alone(self):
+    def test_a_lists_own_state_leaves_the_site_to_another_name(self):
         device = self.site.add_phone(self.device())
         self.site.schedule(device, "install", "string")
         state = self.site.server.state
-        for arguments in (("--state", state), ("--state", state, "--state", "pending")):
+        for arguments in (("--site", state), ("--site", state, "--state", "pending")):
             done = run(PROGRAMS / "capfctl", "operation", "list", *arguments)
             self.assertIn(device, done.stdout)
-        run(PROGRAMS / "capfctl", "certificate", "list", "--state", "issued", "--state", state)
+        run(PROGRAMS / "capfctl", "certificate", "list", "--state", "issued", "--site", state)
+        done = run(PROGRAMS / "capfctl", "operation", "list", "--state", state, code=2)
+        self.assertSays(done, "--site DIR")
+        run(PROGRAMS / "capfd", "check-config", "--site", state)
 
     def test_a_server_without_a_port_is_wrong_usage(self):
         self.site.capfctl("--server", "localhost", "phone", "list", code=2)

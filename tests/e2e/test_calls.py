@@ -145,9 +145,9 @@ class AnswerTest(CallTest):
         for words, options in {"none of transport=": (f"{device},transprot=tls",),
                                "begins with a party of the call": ("SEP1,transport=tls",)}.items():
             self.assertSays(self.site.capfctl("call-status", device, "--observed", *options, code=2), words)
-        self.assertSays(self.site.capfctl("call-status", device, "--observed", f"{device},transport=sctp", code=1),
+        self.assertSays(self.site.capfctl("call-status", device, "--observed", f"{device},transport=sctp", code=2),
                         "INVALID_REQUEST", "udp, tcp or tls")
-        self.assertSays(self.site.capfctl("call-status", "gateway:x", code=1), "INVALID_DEVICE_NAME")
+        self.assertSays(self.site.capfctl("call-status", "gateway:x", code=2), "INVALID_DEVICE_NAME")
         with rpc.monitor_client(self.site) as monitor:
             for count in (0, 101, 1000):
                 parties = [monitor_pb2.CallParty(party=device)] * count

@@ -72,12 +72,12 @@ class UserTest(Digest):
         for password in ("x" * 31, "x" * 7, "tab\tinside", "bell\a12345", "nul\0inside", ""):
             with self.subTest(password=password):
                 refused = self.site.capfctl("digest-user", "add", self.user(), "--password", "-", input=password + "\n",
-                                            code=1)
+                                            code=2)
                 self.assertSays(refused, "INVALID_PASSWORD")
                 self.assertNotIn(password or "nothing", refused.stderr.replace("INVALID_PASSWORD", ""))
         for name in ("a:b", "a\nb", "x" * 300, " a"):
             with self.subTest(name=name):
-                self.assertSays(self.site.capfctl("digest-user", "add", name, code=1), "INVALID_DIGEST_USER")
+                self.assertSays(self.site.capfctl("digest-user", "add", name, code=2), "INVALID_DIGEST_USER")
         user, _ = self.add()
         self.assertSays(self.site.capfctl("digest-user", "add", self.user(), user, code=1), "DIGEST_USER_EXISTS")
         self.assertEqual(len(self.site.json("digest-user", "list")), len(before) + 1)
@@ -410,7 +410,7 @@ class CanaryTest(EndToEnd):
         site.capfctl("digest-user", "add", "given", "--password", "-", input=canaries["replaced"] + "\n")
         site.capfctl("digest-user", "set", "given", "--password", "-", input=canaries["given"] + "\n")
         site.capfctl("digest-user", "add", "hashed", "--hash-only", "--password", "-", input=canaries["hashed"] + "\n")
-        site.capfctl("digest-user", "add", "refused", "--password", "-", input=canaries["refused"] + "\n", code=1)
+        site.capfctl("digest-user", "add", "refused", "--password", "-", input=canaries["refused"] + "\n", code=2)
         canaries["generated"] = site.json("digest-user", "add", "generated")["passwords"][0]["password"]
         site.capfctl("phone", "digest", device, "given")
         site.capfctl("phone", "login", device, "hashed")

@@ -244,7 +244,7 @@ class FoldersTest(FilesTest):
         for name in "ITLFile.tlv", f"{PHONE}.cnf.xml", "a b.xml":
             path = self.site.folder / name
             path.write_text("x")
-            self.assertSays(self.site.capfctl("files", "sign", path, "--out", folder, code=1), "INVALID_REQUEST")
+            self.assertSays(self.site.capfctl("files", "sign", path, "--out", folder, code=2), "INVALID_REQUEST")
             self.assertFalse((folder / f"{name}.sgn").exists())
         digest = hashlib.sha256(plan.read_bytes()).hexdigest()
         events = self.site.json("audit", "list", "--action", "file.sign")

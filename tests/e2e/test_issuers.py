@@ -143,9 +143,9 @@ class IssuersTest(EndToEnd):
                 (("activate", "999"), 1, "UNKNOWN_ISSUER"),
                 (("retire", "999", "--yes"), 1, "UNKNOWN_ISSUER"),
                 (("retire", "1"), 2, "--yes"),
-                (("add", "--days", "36501"), 1, "INVALID_REQUEST"),
-                (("add", "--shards", "2000"), 1, "INVALID_REQUEST"),
-                (("add", "--subject", "CN=a,CN=b"), 1, "INVALID"),
+                (("add", "--days", "36501"), 2, "INVALID_REQUEST"),
+                (("add", "--shards", "2000"), 2, "INVALID_REQUEST"),
+                (("add", "--subject", "CN=a,CN=b"), 2, "INVALID"),
                 (("add", "--key", "rsa-512"), 2, "--key"),
                 (("add", "--import-key", "x"), 2, "go together")):
             with self.subTest(arguments):

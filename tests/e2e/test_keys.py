@@ -220,7 +220,7 @@ class TokenTest(EndToEnd):
     def test_the_next_issuer_is_made_in_the_token_and_every_server_names_it(self):
         refused = self.site.capfctl("issuer", "add", "--key-uri", "pkcs11:token=capf;object=absent", code=1)
         self.assertIn("ISSUER_KEY_ABSENT", refused.stderr)
-        library = self.site.capfctl("issuer", "add", "--key-uri", "pkcs11:token=capf;object=x?module-path=/tmp/x.so", code=1)
+        library = self.site.capfctl("issuer", "add", "--key-uri", "pkcs11:token=capf;object=x?module-path=/tmp/x.so", code=2)
         self.assertIn("INVALID_REQUEST", library.stderr)
         second = self.site.add_server()
         eventually(lambda: len(self.site.json("issuer", "show", "1")["servers"]) == 2, "the second server is seen")
@@ -242,7 +242,7 @@ class TokenTest(EndToEnd):
         self.assertNotIn(PIN, (self.site.state / "capfd.toml").read_text())
         self.assertNotIn(PIN, (self.site.state / "keys/issuer-1.uri").read_text())
         self.assertNotIn(PIN.encode(), pathlib.Path(f"/proc/{self.site.server.process.pid}/cmdline").read_bytes())
-        in_uri = self.site.capfctl("issuer", "add", "--key-uri", f"pkcs11:object=a?pin-value={PIN}", code=1)
+        in_uri = self.site.capfctl("issuer", "add", "--key-uri", f"pkcs11:object=a?pin-value={PIN}", code=2)
         self.assertIn("INVALID_CONFIGURATION", in_uri.stderr)
         self.assertNotIn(PIN, in_uri.stderr + self.site.server.log_text())
         self.assertEqual(self.site.sql(f"select count(*) from audit_events where detail like '%{PIN}%'"), ["0"])
@@ -409,7 +409,7 @@ class CeremonyTest(EndToEnd):
         self.next_generation(site)
 
     def next_generation(self, site):
-        self.assertIn("INVALID_REQUEST", site.capfctl("issuer", "add", "--certificate", self.answer, code=1).stderr)
+        self.assertIn("INVALID_REQUEST", site.capfctl("issuer", "add", "--certificate", self.answer, code=2).stderr)
         request = self.folder / "next.csr"
         request.write_text(site.capfctl("issuer", "add", "--csr-only", "--key", "p-256", "--subject", "CN=CAPF-2").stdout)
         self.assertIn("SITE_EXISTS", site.capfctl("issuer", "add", "--csr-only", code=1).stderr)

@@ -83,9 +83,9 @@ class MemberTest(LineTest):
         for arguments, code, words in ((("add", line, second, second), 2, ["stands twice", second]),
                                        (("add", line), 2, ["DEVICE"]),
                                        (("add", line, second, "SEP-nobody"), 1, ["UNKNOWN_DEVICE", "SEP-nobody"]),
-                                       (("add", "<script>", second), 1, ["INVALID_NAME"]),
-                                       (("add", "2 1", second), 1, ["INVALID_NAME"]),
-                                       (("add", "1" * 65, second), 1, ["INVALID_NAME"]),
+                                       (("add", "<script>", second), 2, ["INVALID_NAME"]),
+                                       (("add", "2 1", second), 2, ["INVALID_NAME"]),
+                                       (("add", "1" * 65, second), 2, ["INVALID_NAME"]),
                                        (("remove", line, second), 1, ["UNKNOWN_DEVICE", second, line]),
                                        (("remove", "no-line"), 1, ["UNKNOWN_LINE", "no-line"])):
             with self.subTest(arguments):
@@ -98,7 +98,7 @@ class MemberTest(LineTest):
         line = str(next(NUMBERS))
         rows = "\n".join(devices[:500]) + "\n"
         self.assertEqual(self.site.json("line", "add", line, "--file", "-", input=rows)["added"], 500)
-        self.assertSays(self.site.capfctl("line", "add", line, devices[500], code=1), "INVALID_REQUEST", "501", line)
+        self.assertSays(self.site.capfctl("line", "add", line, devices[500], code=2), "INVALID_REQUEST", "501", line)
         self.assertEqual(self.devices(line), devices[:500])
         self.assertSays(self.apply("secure", devices[0], code=1), "SHARED_LINE_MIXED", line, devices[0])
         self.apply("secure", devices[0], "--lines")

@@ -503,7 +503,7 @@ class WrongStringTest(Refusals):
         self.assertLastAttempt(device, "ADDRESS_LIMITED")
         limited = [each for each in self.site.json("address", "list") if each["device"] is None]
         self.assertEqual([(each["address"], each["strings"], each["limit"]) for each in limited], [("127.0.0.1", 50, 50)])
-        self.assertSays(self.site.capfctl("address", "unlock", "nowhere", code=1), "INVALID_REQUEST")
+        self.assertSays(self.site.capfctl("address", "unlock", "nowhere", code=2), "INVALID_REQUEST")
         self.site.capfctl("address", "unlock", "127.0.0.1")
         self.assertEqual([each for each in self.site.json("address", "list") if each["device"] is None], [])
         self.assertEqual(self.site.json("audit", "list", "--subject", "127.0.0.1")[-1]["action"], "address.unlock")

@@ -95,8 +95,8 @@ class NamedTest(RevocationTest):
             ((serial, "--reason", "boredom"), 2, "--reason"),
             ((serial, "--reason", "removeFromCRL"), 2, "--reason"),
             ((serial,), 2, "--reason"),
-            (("--reason", "superseded"), 1, "INVALID_SELECTION"),
-            (("--device", "SEP!", "--reason", "superseded"), 1, "INVALID_PATTERN"),
+            (("--reason", "superseded"), 2, "INVALID_SELECTION"),
+            (("--device", "SEP!", "--reason", "superseded"), 2, "INVALID_PATTERN"),
             (("--issuer", "99", "--reason", "superseded"), 1, "UNKNOWN_ISSUER"),
             (("--state", "revoked", "--reason", "superseded"), 2, "--state"),
             (("--issued-after", "yesterday", "--reason", "superseded"), 2, "--issued-after"),
@@ -110,10 +110,10 @@ class NamedTest(RevocationTest):
         for arguments, code, words in cases:
             with self.subTest(arguments):
                 self.assertSays(self.revoke(*arguments, code=code), words)
-        for text, words in (("5f" * 16 + "\n", "UNKNOWN_CERTIFICATE"), ("\n# nothing\n", "INVALID_SELECTION"),
-                            ("SEP001122334455\n", "INVALID_SERIAL")):
+        for text, code, words in (("5f" * 16 + "\n", 1, "UNKNOWN_CERTIFICATE"), ("\n# nothing\n", 2, "INVALID_SELECTION"),
+                                  ("SEP001122334455\n", 2, "INVALID_SERIAL")):
             with self.subTest(text):
-                self.assertSays(self.revoke("--serials", "-", "--device", "*", "--reason", "superseded", code=1,
+                self.assertSays(self.revoke("--serials", "-", "--device", "*", "--reason", "superseded", code=code,
                                             input=text), words)
         self.assertEqual(self.state(serial), ("confirmed", None))
         self.revoke(serial, "--reason", "superseded")

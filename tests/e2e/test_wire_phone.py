@@ -369,7 +369,7 @@ class TraceTest(DeskPhone):
     def test_it_is_bounded_in_time_and_for_administrators_and_operators(self):
         device = self.site.add_phone(self.device())
         for until in ("+25h", "2020-01-01T00:00:00Z"):
-            self.assertSays(self.site.capfctl("phone", "trace", device, "--until", until, code=1), "24 hours")
+            self.assertSays(self.site.capfctl("phone", "trace", device, "--until", until, code=2), "24 hours")
         self.site.capfctl("phone", "trace", device, "--until", "+1h", "--off", code=2)
         self.assertSays(self.site.capfctl("phone", "trace", self.device(), code=1), "UNKNOWN_DEVICE")
         for role, code in (("operator", 0), ("auditor", 1), ("monitor", 1)):

@@ -51,7 +51,14 @@ TEST_CASE("an audit event keeps everything, and is found by subject, actor, acti
     CHECK(listed({.action = "operation.cancel"}).empty());
     CHECK(listed({.since = tx.now()}) == "SEP1 SEP2 ");
     CHECK(listed({.since = tx.now() + hours(1)}).empty());
+    CHECK(listed({.until = tx.now()}).empty());
+    CHECK(listed({.since = tx.now() - hours(1), .until = tx.now() + hours(1)}) == "SEP1 SEP2 ");
+    CHECK(listed({}, {.newest = true}) == "SEP2 SEP1 ");
+    CHECK(listed({.until = tx.now() + hours(1)}, {.limit = 1, .newest = true}) == "SEP2 ");
     const AuditEvent found = good(tx.audit().list({}, {0, 1})).front();
+    CHECK(listed({.since = tx.now()}, {.after = found.id}) == "SEP2 ");
+    CHECK(listed({.since = tx.now()}, {.after = found.id + 1, .newest = true}) == "SEP1 ");
+    CHECK(listed({.since = tx.now()}, {.after = found.id + 1000}) == "SEP1 SEP2 ");  // archived meanwhile
     CHECK(listed({}, {found.id, 1}) == "SEP2 ");
     CHECK(found.at == tx.now());
     CHECK(found.actor.kind == ActorKind::kAdministrator);
@@ -181,7 +188,7 @@ TEST_CASE("refusals are one row a minute for address block, reason and device") 
   const RefusalRecord changed = sample_refusal("192.0.2.1", Reason::kMicChanged, "SEP1");
   good(database->rounds().record(std::array{unknown, changed, unknown, unknown}));
   in(*database, [&](Transaction& tx) {
-    const auto refusals = good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {0, 10}));
+    const auto refusals = good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, std::nullopt, {0, 10}));
     REQUIRE(refusals.size() == 2);
     CHECK(refusals[0].device == "SEP1");
     CHECK(refusals[1].count == 3);
@@ -189,10 +196,14 @@ TEST_CASE("refusals are one row a minute for address block, reason and device") 
     CHECK(refusals[1].reason == Reason::kUnknownDevice);
     CHECK(refusals[1].device.empty());
     CHECK(refusals[1].minute <= tx.now());
-    CHECK(good(tx.audit().refusals(tx.now() - hours(1), "SEP1", {0, 10})).size() == 1);
-    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {1, 10})).size() == 1);
-    CHECK(good(tx.audit().refusals(tx.now() + hours(1), std::nullopt, {0, 10})).empty());
-    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, {0, 1})).size() == 1);
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, "SEP1", {0, 10})).size() == 1);
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, std::nullopt, {1, 10})).size() == 1);
+    CHECK(good(tx.audit().refusals(tx.now() + hours(1), std::nullopt, std::nullopt, {0, 10})).empty());
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), tx.now() - hours(1), std::nullopt, {0, 10})).empty());
+    const auto newest = good(tx.audit().refusals(tx.now() - hours(1), tx.now(), std::nullopt, {0, 10, true}));
+    REQUIRE(newest.size() == 2);
+    CHECK(newest[1].device == "SEP1");
+    CHECK(good(tx.audit().refusals(tx.now() - hours(1), std::nullopt, std::nullopt, {0, 1})).size() == 1);
   });
 }
 

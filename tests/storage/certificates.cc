@@ -176,6 +176,11 @@ TEST_CASE("LSCs are listed by their states, and those that are revoked are no lo
             (state == CertificateState::kIssued ? "" : std::string(to_string(state)) + " "));
     }
     CHECK(listed({.device = device()}) == "superseded confirmed revoked expired ");
+    const auto newest = good(tx.certificates().list({.device = device()}, {.limit = 2, .newest = true}));
+    REQUIRE(newest.size() == 2);
+    CHECK(newest[0].id > newest[1].id);
+    const auto older = good(tx.certificates().list({}, {.after = newest[1].id, .limit = 1, .newest = true}));
+    CHECK(older.front().id == second.id);
     CHECK(listed({.device = device("SEP0")}).empty());
     CHECK(listed({.expires_before = tx.now()}) == "expired ");
     CHECK(listed({.kind = CertificateKind::kHandedOver}).empty());

@@ -177,6 +177,9 @@ TEST_CASE("operations are listed by state, kind, device and age, in pages") {
     };
     CHECK(listed({}) == "SEP1 SEP2 SEP3 SEP4 ");
     CHECK(listed({.open = true}) == "SEP1 SEP2 SEP3 ");
+    CHECK(listed({}, {.limit = 3, .newest = true}) == "SEP4 SEP3 SEP2 ");
+    CHECK(listed({}, {.after = operations[1].id, .newest = true}) == "SEP1 ");
+    CHECK(listed({.open = true, .device = device("SEP2")}, {.newest = true}) == "SEP2 ");
     CHECK(listed({.overdue = true}) == "SEP2 ");
     CHECK(listed({.state = OperationState::kPending}) == "SEP1 SEP2 ");
     CHECK(listed({.state = OperationState::kFailed}) == "SEP4 ");

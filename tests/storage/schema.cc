@@ -309,6 +309,8 @@ void look_at_events(Transaction& tx) {
   CHECK(good(tx.audit().list({.actor = "SEP9999"}, kPage)).size() == 1);
   CHECK(good(tx.audit().list({.action = "phone"}, kPage)).empty());
   CHECK(good(tx.audit().list({.since = tx.now() + std::chrono::hours(24)}, kPage)).empty());
+  CHECK(good(tx.audit().list({.until = tx.now() - std::chrono::hours(24 * 365)}, {.newest = true})).empty());
+  CHECK_FALSE(good(tx.audit().list({}, {.newest = true})).empty());
   CHECK(good(tx.audit().changes(good(tx.audit().end()), 10)).empty());
   CHECK(good(tx.security_changes().list(good(tx.audit().end()), 10)).empty());
   CHECK(good(tx.summary().count_modes({}, 10)).groups.empty());

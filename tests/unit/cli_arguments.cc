@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <sstream>
 
 #include <catch2/catch.hpp>
@@ -116,25 +117,143 @@ TEST_CASE("the state of operations is not the state directory") {
   CHECK(result.arguments.text("--state") == "pending");
 }
 
-TEST_CASE("a list's own --state leaves the program's to those who name a folder by it") {
+TEST_CASE("a list's own --state is its filter, and the site is named before the command or by --site") {
   const auto commands = all_commands();
-  for (const char* line : {"operation list --state / --state pending", "operation list --state pending --state /",
-                           "--state / operation list --state pending", "certificate list --state / --state issued"}) {
+  for (const char* line : {"operation list --site / --state pending", "--site / operation list --state pending",
+                           "--state / operation list --state pending", "certificate list --site / --state issued",
+                           "certificate revoke --site / --state issued --reason superseded"}) {
     CAPTURE(line);
     const Parsed result = parsed(commands, line);
     REQUIRE(result.command != nullptr);
     CHECK(result.place.text("--state") == "/");
     CHECK((result.arguments.text("--state") == "pending" || result.arguments.text("--state") == "issued"));
   }
-  const Parsed folder = parsed(commands, "operation list --state /");
-  REQUIRE(folder.command != nullptr);
-  CHECK(folder.place.text("--state") == "/");
-  CHECK_FALSE(folder.arguments.has("--state"));
-  for (const char* line : {"operation list --state pending --state failed", "operation list --state / --state /tmp",
-                           "operation list --state none", "operation list --state"}) {
+  for (const char* line : {"phone list --site /", "phone list --state /"}) {
+    CHECK(parsed(commands, line).place.text("--state") == "/");
+  }
+  for (const char* line : {"operation list --state /", "operation list --state none", "operation list --state",
+                           "operation list --state pending --state failed"}) {
     CAPTURE(line);
     CHECK(parsed(commands, line).exit_code == 2);
   }
+  CHECK_THAT(parsed(commands, "operation list --state /").error, Catch::Contains("--site DIR"));
+}
+
+TEST_CASE("a pattern of devices is --device everywhere, and --devices still") {
+  const auto commands = all_commands();
+  for (const char* line :
+       {"phone list --device SEP*", "phone list --devices SEP*", "trust add mic a.pem --devices SEP*",
+        "trust add mic a.pem --device SEP*", "files export /tmp --devices SEP*"}) {
+    CAPTURE(line);
+    const Parsed result = parsed(commands, line);
+    REQUIRE(result.command != nullptr);
+    CHECK(result.arguments.list("--device") == std::vector<std::string>{"SEP*"});
+  }
+  CHECK(parsed(commands, "phone list --device A* --devices B*").arguments.list("--device").size() == 2);
+}
+
+TEST_CASE("a word that is nearly one is asked for: of commands, options and choices") {
+  const auto commands = all_commands();
+  const std::vector<std::pair<const char*, const char*>> lines{
+      {"phon list", "did you mean 'phone'?"},
+      {"phone lst", "did you mean 'list'?"},
+      {"oper list", "did you mean 'operation'?"},
+      {"phone list --outptu json", "did you mean '--output'?"},
+      {"phone list --serve=a:1", "did you mean '--server'?"},
+      {"phone list --output jsno", "did you mean 'json'?"},
+      {"operation schedule instal SEP1 --auth null", "did you mean 'install'?"},
+      {"operation list --state pendign", "did you mean 'pending'?"}};
+  for (const auto& [line, words] : lines) {
+    const Parsed result = parsed(commands, line);
+    CAPTURE(line, result.error);
+    CHECK(result.exit_code == 2);
+    CHECK_THAT(result.error, Catch::Contains(words));
+  }
+  for (const char* line : {"xyz list", "phone list --frobnicate", "phone list --output xml2000"}) {
+    CHECK_THAT(parsed(commands, line).error, !Catch::Contains("did you mean"));
+  }
+}
+
+TEST_CASE("help is that of --help, wherever it stands") {
+  const auto commands = all_commands();
+  const auto out = [&](const char* line) {
+    const Parsed result = parsed(commands, line);
+    CAPTURE(line, result.error);
+    CHECK(result.command == nullptr);
+    CHECK(result.exit_code == 0);
+    return result.out;
+  };
+  CHECK_THAT(out("help"), Catch::Contains("operation") && Catch::Contains("--site"));
+  CHECK_THAT(out("help phone"), Catch::Contains("import"));
+  CHECK_THAT(out("phone help"), Catch::Contains("import"));
+  for (const char* line : {"help phone list", "phone help list", "--state / help phone list", "phone list --help"}) {
+    CHECK_THAT(out(line), Catch::Contains("Example:\n  capfctl phone list"));
+  }
+  CHECK(parsed(commands, "help phone lst").exit_code == 2);
+  CHECK_THAT(parsed(commands, "help phone lst").error, Catch::Contains("did you mean 'list'?"));
+  CHECK(parsed(commands, "help phone list all").exit_code == 2);
+}
+
+TEST_CASE("every help has the program's options") {
+  const auto commands = all_commands();
+  std::vector<std::string> paths{"phone", "operation"};
+  for (const Command& command : commands) paths.push_back(command.path);
+  for (const std::string& path : paths) {
+    CAPTURE(path);
+    const std::string help = parsed(commands, path + " --help").out;
+    for (const char* option : {"--state,--site", "--server", "--trust", "--certificate", "--key", "--administrator"}) {
+      CHECK(help.find(option, help.find("Options of every command:")) != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("every command that prints takes -o, and every list its columns") {
+  const auto commands = all_commands();
+  std::size_t lists = 0;
+  for (const Command& command : commands) {
+    CAPTURE(command.path);
+    const auto has = [&](const std::string& name) {
+      return std::any_of(command.options.begin(), command.options.end(),
+                         [&](const Option& option) { return option.name == name; });
+    };
+    CHECK(has("--output") == has("--time-zone"));
+    if (!is_list(command) || !has("--output")) continue;  // a list of the server's keys is capfd's
+    ++lists;
+    CHECK(has("--columns"));
+    CHECK(has("--no-headers"));
+  }
+  CHECK(lists >= 15);
+  const Parsed result = parsed(commands, "phone list -o csv --columns device,lsc --no-headers --time-zone UTC");
+  REQUIRE(result.command != nullptr);
+  const Style style = result.arguments.format();
+  CHECK(style == Format::kCsv);
+  CHECK(style.columns == std::vector<std::string>{"device", "lsc"});
+  CHECK_FALSE(style.headers);
+  CHECK_FALSE(style.local_times);
+  for (const char* format : {"table", "wide", "json", "jsonl", "csv"}) {
+    CHECK(parsed(commands, std::string("phone show SEP1 -o ") + format).command != nullptr);
+  }
+  for (const char* line :
+       {"phone list --columns ,", "phone list --columns a,,b", "phone list --time-zone Europe/Atlantis",
+        "phone list --time-zone ../../etc/passwd", "phone list --time-zone /etc/localtime",
+        "phone show SEP1 --columns device", "phone list --newest"}) {
+    CAPTURE(line);
+    CHECK(parsed(commands, line).exit_code == 2);
+  }
+  for (const char* line : {"audit list --newest --until 2030-01-31 --since 2030-01-01", "operation list --newest",
+                           "certificate list --newest", "certificate verify --until -1d"}) {
+    CAPTURE(line);
+    CHECK(parsed(commands, line).command != nullptr);
+  }
+}
+
+TEST_CASE("what ends with a day contains it") {
+  Arguments arguments;
+  CHECK_FALSE(end_of(arguments));
+  arguments.set("--until", {"2030-01-31"});
+  CHECK(to_rfc3339(*end_of(arguments)) == "2030-02-01T00:00:00Z");
+  arguments.set("--until", {"2030-01-31T12:00:00Z"});
+  CHECK(to_rfc3339(*end_of(arguments)) == "2030-01-31T12:00:01Z");
 }
 
 TEST_CASE("a plugin takes the short options and the ranges of its kind, and a wrong one is told in its line") {
@@ -224,14 +343,71 @@ TEST_CASE("a device may be called like a command") {
   CHECK(result.arguments.text("DEVICE") == "audit");
 }
 
-TEST_CASE("the completion script knows every command and option") {
+TEST_CASE("a shell completes every command, option and choice") {
   const auto commands = all_commands();
-  const std::string script = bash_completion(command_tree(commands));
-  for (const Command& command : commands) CHECK(script.find("' " + command.path + "') path=") != std::string::npos);
-  CHECK(script.find("' operation schedule --auth')\n      COMPREPLY=($(compgen -W 'string null lsc mic'") !=
-        std::string::npos);
-  CHECK(script.find("complete -F _capfctl capfctl") != std::string::npos);
-  CHECK(script.find('\0') == std::string::npos);
+  const Node tree = command_tree(commands);
+  const auto words_at = [&](const std::string& line) {
+    std::vector<std::string> words;
+    std::istringstream in(line);
+    for (std::string word; in >> word;) words.push_back(word);
+    if (line.empty() || line.back() == ' ') words.emplace_back();
+    return complete(tree, words);
+  };
+  const auto has = [](const Completion& found, const std::string& word) {
+    return std::find(found.words.begin(), found.words.end(), word) != found.words.end();
+  };
+  for (const Command& command : commands) {
+    CAPTURE(command.path);
+    CHECK(has(words_at(command.path), command.path.substr(command.path.rfind(' ') + 1)));
+    const Completion options = words_at(command.path + " --");
+    for (const Option& option : command.options) {
+      if (option.name.starts_with("--")) CHECK(has(options, option.name));
+    }
+    CHECK(has(options, "--server"));
+  }
+  using Words = std::vector<std::string>;
+  CHECK(words_at("op").words == Words{"operation"});
+  CHECK(words_at("operation schedule --auth ").words == Words{"string", "null", "lsc", "mic"});
+  CHECK(words_at("operation schedule --auth s").words == Words{"string"});
+  CHECK(words_at("operation schedule --auth=s").words == Words{"--auth=string"});
+  CHECK(words_at("operation schedule --auth = s").words == Words{"string"});
+  CHECK(words_at("phone list -o ").words == Words{"table", "wide", "json", "jsonl", "csv"});
+  CHECK(words_at("operation list --state p").words == Words{"pending"});
+  CHECK(words_at("phone list --file ").files);
+  CHECK_FALSE(has(words_at("phone list "), "phone"));
+  CHECK(words_at("nothing such ").names.empty());
+  CHECK(words_at("").words.size() > 10);
+}
+
+TEST_CASE("names are the server's to complete, and its place is that of the line") {
+  const auto commands = all_commands();
+  const Node tree = command_tree(commands);
+  const auto names_at = [&](const std::vector<std::string>& words) { return complete(tree, words).names; };
+  using Words = std::vector<std::string>;
+  CHECK(names_at({"phone", "show", "SEP"}) == Words{"devices"});
+  CHECK(names_at({"operation", "list", "--device", ""}) == Words{"devices"});
+  CHECK(names_at({"profile", "show", ""}) == Words{"profiles"});
+  CHECK(names_at({"phone", "list", "--profile", ""}) == Words{"profiles"});
+  CHECK(names_at({"phone", "list", "--issuer", ""}) == Words{"issuers"});
+  CHECK(names_at({"issuer", "show", ""}) == Words{"issuers"});
+  CHECK(names_at({"administrator", "disable", ""}) == Words{"administrators"});
+  CHECK(names_at({"phone", "show", "--"}).empty());
+  const Completion joined = complete(tree, {"phone", "list", "--profile=se"});
+  CHECK(joined.names == Words{"profiles"});
+  CHECK(joined.before == "--profile=");
+  CHECK(joined.begin == "se");
+  const Completion found = complete(tree, {"--site", "/a", "phone", "show", "--server=b:1", "--key", "k", "SEP0"});
+  CHECK(found.place.text("--state") == "/a");
+  CHECK(found.place.text("--server") == "b:1");
+  CHECK(found.place.text("--key") == "k");
+  CHECK(found.begin == "SEP0");
+  CHECK_FALSE(complete(tree, {"operation", "list", "--state", "pending", ""}).place.has("--state"));
+}
+
+TEST_CASE("each shell has a script that asks the program") {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    CHECK_THAT(completion_script(shell), Catch::Contains("completion words") && Catch::Contains(":files"));
+  }
 }
 
 TEST_CASE("times are absolute, or from now on") {

@@ -222,6 +222,11 @@ TEST_CASE("the example file and the page of settings are those of the table") {
   CHECK(contents(CAPF_EXAMPLE) == example_file());
   INFO("capfd check-config --describe markdown >deploy/settings.md");
   CHECK(contents(CAPF_SETTINGS) == settings_page());
+  for (const Group& group : groups()) {
+    for (const Setting& setting : group.settings) {
+      CHECK_THAT(settings_manual(), Catch::Contains("\\fB" + setting.key + "\\fR\n"));
+    }
+  }
 }
 
 TEST_CASE("every setting has words that a row of a page can have") {

@@ -283,4 +283,9 @@ TEST_CASE("options that contradict each other are wrong usage") {
   REQUIRE(parsed.options);
   CHECK(parsed.options->device == "SEP1");
   CHECK(parsed.options->auth_string == "-");
+  CHECK(parse_options({"SEP1", "--site", "/site"}).options->state == "/site");
+  CHECK_THAT(parse_options({"SEP1", "--strng=1234"}).error, Catch::Contains("did you mean '--string'?"));
+  const auto manual = parse_options({"--describe", "man"});
+  CHECK(manual.exit_code == 0);
+  CHECK_THAT(manual.out, Catch::StartsWith(".TH \"CAPF\\-PHONE\" 1 ") && Catch::Contains("\\-\\-wire\\-version"));
 }

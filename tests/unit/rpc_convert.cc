@@ -69,6 +69,13 @@ TEST_CASE("a page has 1 to 1000 rows and begins after a row of ours") {
     CHECK(reason_of(from_proto(page(0, token))) == Reason::kInvalidPage);
   }
   CHECK(reason_of(from_proto(page(0, std::string("1\0", 2)))) == Reason::kInvalidPage);
+  v1::PageRequest newest = page(10, "17");
+  newest.set_newest(true);
+  CHECK(reason_of(from_proto(newest)) == Reason::kInvalidPage);
+  CHECK(reason_of(phone_page_from(newest)) == Reason::kInvalidPage);
+  CHECK(page_from_either_end(newest)->newest);
+  CHECK(page_from_either_end(newest)->after == 17);
+  CHECK_FALSE(page_from_either_end(page(0, ""))->newest);
 }
 
 TEST_CASE("a page of phones begins behind a name") {
