@@ -7,12 +7,11 @@
 #include <string>
 #include <string_view>
 
-#include <pqxx/row>
-
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
 #include "capf/domain/device.h"
 #include "capf/domain/serial.h"
+#include "storage/pqxx.h"
 
 namespace capf::storage {
 

@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include <pqxx/except>
+#include "storage/pqxx.h"
 
 namespace capf::storage {
 namespace {

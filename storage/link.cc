@@ -5,9 +5,6 @@
 #include <new>
 #include <string_view>
 
-#include <pqxx/except>
-#include <pqxx/nontransaction>
-
 #include "capf/base/log.h"
 
 namespace capf::storage {
@@ -26,58 +23,41 @@ std::string_view state_of(const PGresult* result) {
   return state == nullptr ? "" : state;
 }
 
-}  // namespace
-
-Link::Link(const LinkSettings& settings) : connection_base(policy_), policy_(settings) { init(); }
-
-Link::~Link() { close(); }
-
-Link::Once::handle Link::Once::do_startconnect(handle present) {
-  if (present != nullptr) return present;
-  if (used_) throw pqxx::broken_connection("the connection was lost");
-  used_ = true;
-  link_ = ::PQconnectdb(options().c_str());
-  if (link_ == nullptr) throw std::bad_alloc();
-  if (::PQstatus(link_) != CONNECTION_OK) {
-    const std::string words = ::PQerrorMessage(link_);
-    ::PQfinish(link_);
-    link_ = nullptr;
-    throw pqxx::broken_connection(words);
-  }
-  ::PQsetNoticeProcessor(link_, drop_notice, nullptr);
-  try {
-    adapt();
-  } catch (...) {
-    ::PQfinish(link_);
-    link_ = nullptr;
-    throw;
-  }
-  ::PQsetNoticeProcessor(link_, log_notice, nullptr);
-  return link_;
-}
-
-void Link::Once::adapt() {
+/// Sets the session's settings. @return PostgreSQL's process behind it.
+int adapt(PGconn* connection, const std::string& statements) {
   for (int attempt = 1;; ++attempt) {
-    const std::unique_ptr<PGresult, void (*)(PGresult*)> result(::PQexec(link_, statements_.c_str()), ::PQclear);
+    const std::unique_ptr<PGresult, void (*)(PGresult*)> result(::PQexec(connection, statements.c_str()), ::PQclear);
     if (::PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
       // The role's own limit, for instance of a millisecond, counts until the first statement has set another.
       if (state_of(result.get()) == kCancelled && attempt < kAttempts) continue;
-      throw pqxx::broken_connection(::PQerrorMessage(link_));
+      throw pqxx::broken_connection(::PQerrorMessage(connection));
     }
     const int columns = ::PQnfields(result.get());
     if (std::string_view(::PQgetvalue(result.get(), 0, columns - 2)) != "t") {
       throw pqxx::broken_connection(
           "session_replication_role is set for the role or the database: triggers do not run");
     }
-    backend_ = std::atoi(::PQgetvalue(result.get(), 0, columns - 1));
-    return;
+    return std::atoi(::PQgetvalue(result.get(), 0, columns - 1));
   }
 }
 
-Link::Once::handle Link::Once::do_disconnect(handle present) noexcept {
-  link_ = nullptr;
-  return connectionpolicy::do_disconnect(present);
+Raw connect(const LinkSettings& settings) {
+  std::unique_ptr<PGconn, void (*)(PGconn*)> connection(::PQconnectdb(settings.conninfo.c_str()), ::PQfinish);
+  if (connection == nullptr) throw std::bad_alloc();
+  if (::PQstatus(connection.get()) != CONNECTION_OK) {
+    throw pqxx::broken_connection(::PQerrorMessage(connection.get()));
+  }
+  ::PQsetNoticeProcessor(connection.get(), drop_notice, nullptr);
+  const int backend = adapt(connection.get(), settings.statements);
+  ::PQsetNoticeProcessor(connection.get(), log_notice, nullptr);
+  return {connection.release(), backend};
 }
+
+}  // namespace
+
+Link::Link(const LinkSettings& settings) : Link(connect(settings)) {}
+
+Link::Link(const Raw& raw) : Adopted(raw.connection, log_notice), backend_(raw.backend) {}
 
 Status check_pooler(Link& link, const LinkSettings& settings) {
   if (!link.is_pooled()) return {};

@@ -2,52 +2,35 @@
 
 #include <string>
 
-#include <libpq-fe.h>
-#include <pqxx/connection_base>
-#include <pqxx/connectionpolicy>
-
 #include "capf/base/error.h"
 #include "storage/conninfo.h"
+#include "storage/pqxx.h"
 
 namespace capf::storage {
 
-/// A connection of libpqxx over one of libpq whose state can be read. It connects once: libpqxx 6 connects again by
-/// itself, and would run the rest of a transaction outside of one. (For libpqxx 7 it is a pqxx::connection that was
-/// made by seize_raw_connection(), and the pointer.) Threads: one at a time.
-class Link final : public pqxx::connection_base {
+/// PostgreSQL's session as libpq made it.
+struct Raw {
+  PGconn* connection = nullptr;  ///< owned
+  int backend = 0;
+};
+
+/// A connection of libpqxx over one of libpq whose state can be read. It connects once. Threads: one at a time.
+class Link final : public Adopted {
  public:
   /// Throws pqxx::broken_connection.
   explicit Link(const LinkSettings& settings);
-  ~Link();
 
   /// Whether, by PostgreSQL's last answer, no transaction is open, neither a good nor an aborted one.
-  bool is_idle() const { return policy_.state() == PQTRANS_IDLE; }
+  bool is_idle() const { return state() == PQTRANS_IDLE; }
   /// PostgreSQL's process behind the session, as it said when the session began.
-  int backend() const { return policy_.backend(); }
+  int backend() const { return backend_; }
   /// Whether there is a pooler between here and PostgreSQL: it makes up a process number of its own.
   bool is_pooled() const { return backendpid() != backend(); }
 
  private:
-  class Once final : public pqxx::connectionpolicy {
-   public:
-    explicit Once(const LinkSettings& settings)
-        : connectionpolicy(settings.conninfo), statements_(settings.statements) {}
-    PGTransactionStatusType state() const { return ::PQtransactionStatus(link_); }
-    int backend() const { return backend_; }
+  explicit Link(const Raw& raw);
 
-    handle do_startconnect(handle present) override;
-    handle do_disconnect(handle present) noexcept override;
-
-   private:
-    void adapt();
-
-    const std::string statements_;
-    PGconn* link_ = nullptr;
-    int backend_ = 0;
-    bool used_ = false;
-  };
-
-  Once policy_;
+  const int backend_;
 };
 
 /// INVALID_CONFIGURATION where a pooler gives each transaction, or each statement, any session of PostgreSQL that is

@@ -4,9 +4,6 @@
 #include <thread>
 #include <vector>
 
-#include <pqxx/nontransaction>
-#include <pqxx/transaction>
-
 #include "capf/base/log.h"
 #include "storage/conninfo.h"
 #include "storage/session.h"
@@ -45,7 +42,7 @@ Status over_connection(const std::string& conninfo, Action action) {
 std::vector<Applied> read_applied(Link& link) {
   pqxx::nontransaction query(link);
   std::vector<Applied> applied;
-  if (query.exec1("select to_regclass('schema_migrations') is null")[0].as<bool>()) return applied;
+  if (query.exec("select to_regclass('schema_migrations') is null").front()[0].as<bool>()) return applied;
   // By way of JSON, because a database that no newer migrator has seen lacks the column.
   for (const pqxx::row& row : query.exec("select version, sha256, coalesce((to_jsonb(m) ->> 'beside_from')::int, 0) "
                                          "from schema_migrations m order by version")) {
@@ -81,10 +78,10 @@ constexpr char kMakeTables[] =
     "primary key (version, step))";
 
 void record(pqxx::transaction_base& transaction, const Migration& migration) {
-  transaction.exec_params(
-      "insert into schema_migrations (version, name, sha256, beside_from) values ($1, $2, $3, nullif($4::int, 0))",
-      migration.version, std::string(migration.name), std::string(migration.sha256),
-      beside_from(migration).value_or(0));
+  run_with(transaction,
+           "insert into schema_migrations (version, name, sha256, beside_from) values ($1, $2, $3, nullif($4::int, 0))",
+           migration.version, std::string(migration.name), std::string(migration.sha256),
+           beside_from(migration).value_or(0));
 }
 
 Status apply_at_once(Link& link, const Migration& migration) {
@@ -132,7 +129,7 @@ class Steps {
       CAPF_TRY(apply(step, steps[static_cast<std::size_t>(step - 1)]));
     }
     return within_patience(0, [&](pqxx::work& transaction) {
-      transaction.exec_params("delete from schema_steps where version = $1", migration_.version);
+      run_with(transaction, "delete from schema_steps where version = $1", migration_.version);
       record(transaction, migration_);
     });
   }
@@ -141,9 +138,12 @@ class Steps {
   /// How many steps are done, by a program with the same text.
   Result<int> done_before() {
     pqxx::nontransaction query(link_);
-    const pqxx::row row = query.exec_params1(
-        "select coalesce(max(step), 0), coalesce(bool_and(sha256 = $2), true) from schema_steps where version = $1",
-        migration_.version, std::string(migration_.sha256));
+    const pqxx::row row =
+        run_with(
+            query,
+            "select coalesce(max(step), 0), coalesce(bool_and(sha256 = $2), true) from schema_steps where version = $1",
+            migration_.version, std::string(migration_.sha256))
+            .front();
     if (row[1].as<bool>()) return row[0].as<int>();
     return fail(Reason::kSchemaMismatch, "migration " + std::to_string(migration_.version) +
                                              " was begun with another text: go on with the program that began it");
@@ -154,8 +154,8 @@ class Steps {
     if (index) build(*index, text);
     return within_patience(step, [&](pqxx::work& transaction) {
       if (!index) transaction.exec(text);
-      transaction.exec_params("insert into schema_steps (version, step, sha256) values ($1, $2, $3)",
-                              migration_.version, step, std::string(migration_.sha256));
+      run_with(transaction, "insert into schema_steps (version, step, sha256) values ($1, $2, $3)", migration_.version,
+               step, std::string(migration_.sha256));
     });
   }
 
@@ -163,7 +163,7 @@ class Steps {
   void build(const std::string& index, const std::string& text) {
     pqxx::nontransaction session(link_);
     const pqxx::result found =
-        session.exec_params("select indisvalid from pg_index where indexrelid = to_regclass($1)", index);
+        run_with(session, "select indisvalid from pg_index where indexrelid = to_regclass($1)", index);
     if (!found.empty() && found.front()[0].as<bool>()) return;
     if (!found.empty()) session.exec("drop index concurrently " + session.quote_name(index));
     session.exec(text);
@@ -216,7 +216,8 @@ Status take_turn(Link& link) {
   const auto end = std::chrono::steady_clock::now() + kLongestTurn;
   for (;;) {
     const bool mine = pqxx::nontransaction(link)
-                          .exec1("select pg_try_advisory_lock(hashtext('capf'), hashtext('migrate'))")[0]
+                          .exec("select pg_try_advisory_lock(hashtext('capf'), hashtext('migrate'))")
+                          .front()[0]
                           .as<bool>();
     if (mine) return {};
     if (std::chrono::steady_clock::now() >= end) {

@@ -1,7 +1,5 @@
 #include "storage/session.h"
 
-#include <pqxx/except>
-
 namespace capf::storage {
 namespace {
 
@@ -63,19 +61,15 @@ Status Session::commit() {
 Result<pqxx::result> Session::run(const Statement& statement, const Parameters& parameters) {
   CAPF_TRY(guarded(Phase::kWork, [&] {
     if (connection_.prepared.insert(statement.name).second) {
-      connection_.link.prepare(statement.name, statement.text);
-      connection_.link.prepare_now(statement.name);  // else its first use would: a loss of that would be in doubt
+      connection_.link.prepare_at_once(statement.name, statement.text);
     }
     return true;
   }));
-  return guarded(work_, [&] {
-    return statements_->exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(parameters.pointers()));
-  });
+  return guarded(work_, [&] { return run_prepared(*statements_, statement.name, parameters.pointers()); });
 }
 
 Result<pqxx::result> Session::run_once(const std::string& text, const Parameters& parameters) {
-  return guarded(
-      work_, [&] { return statements_->exec_params(text, pqxx::prepare::make_dynamic_params(parameters.pointers())); });
+  return guarded(work_, [&] { return run_text(*statements_, text, parameters.pointers()); });
 }
 
 Status Session::execute(const Statement& statement, const Parameters& parameters) {

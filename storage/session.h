@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include <pqxx/nontransaction>
-#include <pqxx/result>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include "storage/fault.h"
 #include "storage/link.h"
 #include "storage/parameters.h"
+#include "storage/pqxx.h"
 
 namespace capf::storage {
 

@@ -105,6 +105,19 @@ std::optional<TimePoint> read_time(const DerElement& element) {
 }
 
 // Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }
+Bytes der_header(std::uint8_t tag, std::uint64_t size) {
+  Bytes octets{tag};
+  if (size < 0x80) {
+    octets.push_back(static_cast<std::uint8_t>(size));
+    return octets;
+  }
+  int count = 0;
+  for (std::uint64_t rest = size; rest != 0; rest >>= 8) ++count;
+  octets.push_back(static_cast<std::uint8_t>(0x80 | count));
+  for (int i = count - 1; i >= 0; --i) octets.push_back(static_cast<std::uint8_t>(size >> (8 * i)));
+  return octets;
+}
+
 // TBSCertificate ::= SEQUENCE { version [0], serialNumber, signature, issuer, validity, subject,
 //                               subjectPublicKeyInfo, issuerUniqueID [1], subjectUniqueID [2], extensions [3] }
 std::optional<CertificateOutline> read_outline(BytesView der) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,7 +11,7 @@
 #include "capf/base/time.h"
 
 // A reader of DER (X.690) that copies nothing and trusts nothing: to look at a stranger's input before a library parses
-// it, and at names octet for octet.
+// it, and at names octet for octet. And a writer of elements.
 
 namespace capf::ca {
 
@@ -68,6 +69,18 @@ int count_bits(BytesView number);
 
 /// RFC 5280 4.1.2.5: UTCTime or GeneralizedTime with seconds, in Z, without a fraction.
 std::optional<TimePoint> read_time(const DerElement& element);
+
+/// Identifier and shortest definite length, X.690 8.1.3.
+Bytes der_header(std::uint8_t tag, std::uint64_t size);
+/// One element whose content is the parts one after the other.
+template <class... Parts>
+Bytes der_element(std::uint8_t tag, const Parts&... parts) {
+  Bytes content;
+  (content.insert(content.end(), std::begin(parts), std::end(parts)), ...);
+  Bytes whole = der_header(tag, content.size());
+  whole.insert(whole.end(), content.begin(), content.end());
+  return whole;
+}
 
 /// The fields of RFC 5280 4.1 that this program looks at.
 struct CertificateOutline {

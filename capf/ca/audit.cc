@@ -21,7 +21,7 @@ bool is_sealed(BytesView spki, BytesView text, BytesView signature) {
   try {
     const Bytes encoded(spki.begin(), spki.end());
     const std::unique_ptr<Botan::Public_Key> key(Botan::X509::load_key(encoded));
-    Botan::PK_Verifier verifier(*key, "EMSA1(SHA-256)", Botan::DER_SEQUENCE);
+    Botan::PK_Verifier verifier(*key, "EMSA1(SHA-256)", kDerSignature);
     return verifier.verify_message(text.data(), text.size(), signature.data(), signature.size());
   } catch (const std::exception&) {
     return false;

@@ -3,14 +3,10 @@
 #include <algorithm>
 
 #include <arpa/inet.h>
-#include <botan/ber_dec.h>
 #include <botan/bigint.h>
-#include <botan/der_enc.h>
-#include <botan/oids.h>
-#include <botan/x509_ca.h>
-#include <botan/x509_ext.h>
 
 #include "capf/ca/asn1.h"
+#include "capf/ca/botan.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/name.h"
 #include "capf/ca/spki.h"
@@ -21,10 +17,9 @@ namespace {
 namespace ext = Botan::Cert_Extension;
 
 // RFC 5280 4.2.1.6 GeneralName
-constexpr auto kDnsName = Botan::ASN1_Tag(2);
-constexpr auto kUri = Botan::ASN1_Tag(6);
-constexpr auto kIpAddress = Botan::ASN1_Tag(7);
-constexpr auto kContext = Botan::CONTEXT_SPECIFIC;
+constexpr std::uint8_t kDnsName = 0x82;
+constexpr std::uint8_t kUri = 0x86;
+constexpr std::uint8_t kIpAddress = 0x87;
 const char* const kSubjectAlternativeName = "2.5.29.17";
 const char* const kCrlDistributionPoints = "2.5.29.31";
 const char* const kAuthorityInformation = "1.3.6.1.5.5.7.1.1";
@@ -32,52 +27,20 @@ const char* const kOcsp = "1.3.6.1.5.5.7.48.1";
 const char* const kOcspNoCheck = "1.3.6.1.5.5.7.48.1.5";
 const char* const kCaIssuers = "1.3.6.1.5.5.7.48.2";
 
-/// An extension given by its identifier and octets, for those that Botan 2.19 reads but cannot write.
-class RawExtension final : public Botan::Certificate_Extension {
- public:
-  RawExtension(const char* oid, Bytes der) : oid_(oid), der_(std::move(der)) {}
-
-  Botan::OID oid_of() const override { return oid_; }
-  RawExtension* copy() const override { return new RawExtension(*this); }
-  void contents_to(Botan::Data_Store&, Botan::Data_Store&) const override {}
-
- private:
-  std::string oid_name() const override { return {}; }
-  std::vector<std::uint8_t> encode_inner() const override { return der_; }
-  void decode_inner(const std::vector<std::uint8_t>& der) override { der_ = der; }
-
-  Botan::OID oid_;
-  Bytes der_;
-};
-
 // RFC 5280 4.2.1.13
 //    CRLDistributionPoints ::= SEQUENCE OF SEQUENCE { distributionPoint [0] { fullName [0] GeneralNames } }
 Bytes crl_distribution_points(const std::string& url) {
-  Bytes der;
-  Botan::DER_Encoder encoder(der);
-  encoder.start_cons(Botan::SEQUENCE)
-      .start_cons(Botan::SEQUENCE)
-      .start_cons(Botan::ASN1_Tag(0), kContext)
-      .start_cons(Botan::ASN1_Tag(0), kContext)
-      .add_object(kUri, kContext, url)
-      .end_cons()
-      .end_cons()
-      .end_cons()
-      .end_cons();
-  return der;
+  return der_element(kSequence,
+                     der_element(kSequence, der_element(kContext0, der_element(kContext0, der_element(kUri, url)))));
 }
 
 // RFC 5280 4.2.2.1
 //    AuthorityInfoAccessSyntax ::= SEQUENCE OF SEQUENCE { accessMethod OBJECT IDENTIFIER, accessLocation GeneralName }
 Bytes authority_information(const std::string& ocsp, const std::string& issuer) {
-  Bytes der;
-  Botan::DER_Encoder encoder(der);
-  encoder.start_cons(Botan::SEQUENCE);
-  for (const auto& [method, url] : {std::pair(kOcsp, &ocsp), std::pair(kCaIssuers, &issuer)}) {
-    encoder.start_cons(Botan::SEQUENCE).encode(Botan::OID(method)).add_object(kUri, kContext, *url).end_cons();
-  }
-  encoder.end_cons();
-  return der;
+  const auto description = [](const char* method, const std::string& url) {
+    return der_element(kSequence, Botan::OID(method).BER_encode(), der_element(kUri, url));
+  };
+  return der_element(kSequence, description(kOcsp, ocsp), description(kCaIssuers, issuer));
 }
 
 /// The octets of an address in network order; empty where the text is no address.
@@ -98,19 +61,13 @@ bool is_host_name(const std::string& host) {
 }
 
 Bytes alternative_names(const std::vector<std::string>& hosts) {
-  Bytes der;
-  Botan::DER_Encoder encoder(der);
-  encoder.start_cons(Botan::SEQUENCE);
+  Bytes names;
   for (const std::string& host : hosts) {
     const Bytes octets = address_octets(host);
-    if (octets.empty()) {
-      encoder.add_object(kDnsName, kContext, host);
-    } else {
-      encoder.add_object(kIpAddress, kContext, octets);
-    }
+    const Bytes name = octets.empty() ? der_element(kDnsName, host) : der_element(kIpAddress, octets);
+    names.insert(names.end(), name.begin(), name.end());
   }
-  encoder.end_cons();
-  return der;
+  return der_element(kSequence, names);
 }
 
 struct PlannedExtension {
@@ -170,7 +127,7 @@ Urls crl_urls(const Botan::Extensions& extensions) {
   Urls urls;
   if (const auto* points = extensions.get_extension_object_as<ext::CRL_Distribution_Points>()) {
     for (const auto& point : points->distribution_points()) {
-      for (const auto& [kind, name] : point.point().contents()) urls.push_back(kind == "URI" ? name : kind);
+      for (const auto& [kind, name] : names_of(point)) urls.push_back(kind == "URI" ? name : kind);
     }
   }
   return urls;
@@ -188,7 +145,7 @@ const char* differing_extension(const Botan::X509_Certificate& certificate, cons
   const auto* constraints = present.get_extension_object_as<ext::Basic_Constraints>();
   if (constraints == nullptr || constraints->get_is_ca() != plan.ca) return "basicConstraints";
   if (plan.ca && certificate.path_limit() != 0) return "path length";
-  if (static_cast<unsigned>(certificate.constraints()) != plan.key_usage) return "keyUsage";
+  if (bits_of(certificate.constraints()) != plan.key_usage) return "keyUsage";
   if (certificate.extended_key_usage() != plan.extended_key_usage) return "extendedKeyUsage";
   if (certificate.subject_key_id() != key_identifier(plan.public_key)) return "subject key identifier";
   if (certificate.authority_key_id() != plan.authority_key_id) return "authority key identifier";
@@ -205,9 +162,13 @@ const char* differing_extension(const Botan::X509_Certificate& certificate, cons
   return nullptr;
 }
 
-std::string expected_algorithm(const Botan::Public_Key& issuer_key) {
-  const std::string padding = issuer_key.algo_name() == "RSA" ? "RSA/EMSA3(" : "ECDSA/EMSA1(";
-  return padding + signature_hash(issuer_key) + ")";
+/// The signature algorithm of that key, by signature_hash(): RFC 4055 5, RFC 5758 3.2.
+Botan::OID expected_algorithm(const Botan::Public_Key& issuer_key) {
+  if (issuer_key.algo_name() == "RSA") return Botan::OID("1.2.840.113549.1.1.11");
+  const std::string hash = signature_hash(issuer_key);
+  return Botan::OID(hash == "SHA-256"   ? "1.2.840.10045.4.3.2"
+                    : hash == "SHA-384" ? "1.2.840.10045.4.3.3"
+                                        : "1.2.840.10045.4.3.4");
 }
 
 tl::unexpected<Error> check_failed(std::string cause) {
@@ -218,8 +179,8 @@ tl::unexpected<Error> check_failed(std::string cause) {
 
 Result<unsigned> end_entity_usage(BytesView public_key) {
   CAPF_LET(const PublicKeyOutline key, read_spki(public_key));
-  const unsigned second = key.type == KeyType::kRsa ? Botan::KEY_ENCIPHERMENT : Botan::KEY_AGREEMENT;
-  return Botan::DIGITAL_SIGNATURE | second;
+  const unsigned second = key.type == KeyType::kRsa ? kKeyEncipherment : kKeyAgreement;
+  return kDigitalSignature | second;
 }
 
 // RFC 5280 4.1.2.2
@@ -241,9 +202,11 @@ Result<Bytes> build_certificate(const CertificatePlan& plan, CertificateSigner& 
   }
   try {
     Botan::Extensions extensions;
-    for (PlannedExtension& planned : extensions_of(plan)) extensions.add(planned.extension.release(), planned.critical);
-    const Botan::X509_Certificate certificate = Botan::X509_CA::make_cert(
-        signer.signer.get(), random, Botan::BigInt(plan.serial), signer.algorithm, plan.public_key,
+    for (PlannedExtension& planned : extensions_of(plan)) {
+      add_extension(extensions, std::move(planned.extension), planned.critical);
+    }
+    const Botan::X509_Certificate certificate = make_signed_certificate(
+        *signer.signer, random, Botan::BigInt(plan.serial), signer.algorithm, plan.public_key,
         to_botan(plan.not_before), to_botan(plan.not_after), plan.issuer, plan.subject, extensions);
     return certificate.BER_encode();
   } catch (const std::exception& error) {
@@ -259,7 +222,7 @@ Status check_certificate(BytesView der, const CertificatePlan& plan, const Botan
   try {
     const Botan::X509_Certificate certificate(der.data(), der.size());
     if (const char* field = differing_extension(certificate, plan)) return check_failed(field);
-    if (Botan::OIDS::oid2str_or_empty(certificate.signature_algorithm().get_oid()) != expected_algorithm(issuer_key)) {
+    if (!same(der_element(kOid, outline->algorithm), expected_algorithm(issuer_key).BER_encode())) {
       return check_failed("signature algorithm");
     }
     if (!certificate.check_signature(issuer_key)) return check_failed("signature");

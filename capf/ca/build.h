@@ -3,12 +3,13 @@
 #include <string>
 #include <vector>
 
+#include <botan/pkix_types.h>
 #include <botan/rng.h>
-#include <botan/x509_dn.h>
 #include <botan/x509cert.h>
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
+#include "capf/ca/botan.h"
 #include "capf/ca/signature.h"
 
 namespace capf::ca {
@@ -22,7 +23,7 @@ struct CertificatePlan {
   TimePoint not_before;  ///< whole seconds
   TimePoint not_after;
   bool ca = false;                             ///< then with a path length of 0
-  unsigned key_usage = 0;                      ///< of Botan::Key_Constraints
+  unsigned key_usage = 0;                      ///< of KeyUsageBit
   std::vector<Botan::OID> extended_key_usage;  ///< absent from the certificate where empty, like the fields below
   Bytes authority_key_id;
   std::string crl_url;

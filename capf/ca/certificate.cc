@@ -126,6 +126,24 @@ Botan::X509_Certificate parse_botan(BytesView der) {
   return {der.data(), der.size()};
 }
 
+std::string signature_hash_of(BytesView der) {
+  const ErrorQueue errors;
+  const X509Ptr certificate = parse_x509(der);
+  int hash = NID_undef;
+  if (!certificate || X509_get_signature_info(certificate.get(), &hash, nullptr, nullptr, nullptr) != 1) {
+    return "unknown";
+  }
+  switch (hash) {
+    case NID_undef: return "unknown";
+    case NID_sha1: return "SHA-1";
+    case NID_sha224: return "SHA-224";
+    case NID_sha256: return "SHA-256";
+    case NID_sha384: return "SHA-384";
+    case NID_sha512: return "SHA-512";
+    default: return OBJ_nid2sn(hash);
+  }
+}
+
 bool is_signed_by(BytesView subject, BytesView issuer) {
   const ErrorQueue errors;
   const X509Ptr below = parse_x509(subject);

@@ -53,6 +53,8 @@ CertificateWords describe_certificate(BytesView der);
 /// judges the original. Nothing where Botan can read the certificate itself. Errors: CERTIFICATE_MALFORMED,
 /// CERTIFICATE_DATES.
 Result<std::optional<Bytes>> within_botan(BytesView der);
+/// The hash under a certificate's signature: "SHA-1", "SHA-256", or as OpenSSL calls others; "unknown" without one.
+std::string signature_hash_of(BytesView der);
 /// The certificate, or its copy of within_botan(). Throws where it cannot be parsed.
 Botan::X509_Certificate parse_botan(BytesView der);
 /// Whether the issuer's name is the other one's subject, and its key has signed it: RFC 5280 6.1.3 (a)(1), (4).

@@ -35,36 +35,13 @@ void append(Bytes& to, const Octets& octets) {
   to.insert(to.end(), std::begin(octets), std::end(octets));
 }
 
-/// Identifier and shortest definite length, X.690 8.1.3.
-Bytes header(std::uint8_t tag, std::uint64_t size) {
-  Bytes octets{tag};
-  if (size < 0x80) {
-    octets.push_back(static_cast<std::uint8_t>(size));
-    return octets;
-  }
-  int count = 0;
-  for (std::uint64_t rest = size; rest != 0; rest >>= 8) ++count;
-  octets.push_back(static_cast<std::uint8_t>(0x80 | count));
-  for (int i = count - 1; i >= 0; --i) octets.push_back(static_cast<std::uint8_t>(size >> (8 * i)));
-  return octets;
-}
-
-template <class... Parts>
-Bytes element(std::uint8_t tag, const Parts&... parts) {
-  Bytes content;
-  (append(content, parts), ...);
-  Bytes whole = header(tag, content.size());
-  append(whole, content);
-  return whole;
-}
-
 /// A non-negative INTEGER from its octets.
 Bytes integer(BytesView magnitude) {
   while (magnitude.size() > 1 && magnitude[0] == 0) magnitude = magnitude.subspan(1);
   Bytes content;
   if ((magnitude[0] & 0x80) != 0) content.push_back(0);
   append(content, magnitude);
-  return element(kInteger, content);
+  return der_element(kInteger, content);
 }
 
 Bytes integer(std::int64_t value) {
@@ -113,15 +90,16 @@ Bytes time(TimePoint at) {
 //    IssuingDistributionPoint ::= SEQUENCE { distributionPoint [0] { fullName [0] { URI [6] }},
 //                                            onlyContainsUserCerts [1] TRUE }, critical
 Bytes extensions(const CrlTerms& terms, BytesView authority_key_id) {
-  const Bytes key = element(kSequence, element(0x80, authority_key_id));
-  const Bytes key_extension = element(kSequence, kAuthorityKeyId, element(kOctetString, key));
-  const Bytes number = element(kSequence, kCrlNumber, element(kOctetString, integer(terms.number)));
-  if (terms.url.empty()) return element(kExplicit0, element(kSequence, key_extension, number));
-  const Bytes point = element(kSequence, element(kPointer0, element(kPointer0, element(kUriTag, as_bytes(terms.url)))),
-                              Bytes{kContext1Primitive, 0x01, 0xFF});
-  return element(kExplicit0,
-                 element(kSequence, key_extension, number,
-                         element(kSequence, kIssuingDistributionPoint, kTrue, element(kOctetString, point))));
+  const Bytes key = der_element(kSequence, der_element(0x80, authority_key_id));
+  const Bytes key_extension = der_element(kSequence, kAuthorityKeyId, der_element(kOctetString, key));
+  const Bytes number = der_element(kSequence, kCrlNumber, der_element(kOctetString, integer(terms.number)));
+  if (terms.url.empty()) return der_element(kExplicit0, der_element(kSequence, key_extension, number));
+  const Bytes point =
+      der_element(kSequence, der_element(kPointer0, der_element(kPointer0, der_element(kUriTag, as_bytes(terms.url)))),
+                  Bytes{kContext1Primitive, 0x01, 0xFF});
+  return der_element(kExplicit0, der_element(kSequence, key_extension, number,
+                                             der_element(kSequence, kIssuingDistributionPoint, kTrue,
+                                                         der_element(kOctetString, point))));
 }
 
 /// The parts of its issuer's certificate that a CRL needs.
@@ -169,12 +147,12 @@ struct Signing {
 
 std::optional<Signing> signing_of(const EVP_PKEY* key) {
   const auto ecdsa = [](std::uint8_t last) {  // ecdsa-with-SHA256 and so on, RFC 5758 3.2
-    return element(kSequence, Bytes{kOid, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, last});
+    return der_element(kSequence, Bytes{kOid, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, last});
   };
   if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {  // sha256WithRSAEncryption, RFC 4055 5
     return Signing{EVP_sha256(),
-                   element(kSequence, Bytes{kOid, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B},
-                           Bytes{kNull, 0x00})};
+                   der_element(kSequence, Bytes{kOid, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B},
+                               Bytes{kNull, 0x00})};
   }
   if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) return std::nullopt;
   const int bits = EVP_PKEY_get_bits(key);
@@ -280,9 +258,9 @@ Status CrlBuilder::finish(const CrlTerms& terms, const IssuerRecord& issuer, con
     append(before, time(terms.next_update));
     // RFC 5280 5.1.2.6
     //    When there are no revoked certificates, the revoked certificates list MUST be absent.
-    if (entries_size_ > 0) append(before, header(kSequence, entries_size_));
+    if (entries_size_ > 0) append(before, der_header(kSequence, entries_size_));
     const Bytes after = extensions(terms, facts.key_id);
-    Bytes begin = header(kSequence, before.size() + entries_size_ + after.size());
+    Bytes begin = der_header(kSequence, before.size() + entries_size_ + after.size());
     append(begin, before);
 
     signer.signer->update(begin);
@@ -293,10 +271,10 @@ Status CrlBuilder::finish(const CrlTerms& terms, const IssuerRecord& issuer, con
     signer.signer->update(after);
     Bytes end = after;
     append(end, algorithm);
-    append(end, element(kBitString, Bytes{0}, signer.signer->signature(random)));
+    append(end, der_element(kBitString, Bytes{0}, signer.signer->signature(random)));
 
     CAPF_LET(File file, File::create(path_));
-    CAPF_TRY(file.write(header(kSequence, begin.size() + entries_size_ + end.size())));
+    CAPF_TRY(file.write(der_header(kSequence, begin.size() + entries_size_ + end.size())));
     CAPF_TRY(file.write(begin));
     CAPF_TRY(for_pieces(entries_, 0, entries_size_, [&](BytesView piece) { return file.write(piece); }));
     CAPF_TRY(file.write(end));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "capf/ca/asn1.h"
+#include "capf/ca/botan.h"
 #include "capf/ca/name.h"
 
 namespace capf::ca {
@@ -34,8 +35,8 @@ Status check_signer(const PublicKeyOutline& key, const TrustRoles& roles) {
 /// Whether its keyUsage allows nothing but to sign certificates and CRLs.
 Result<bool> is_ca_only(BytesView der) {
   try {
-    const auto usage = static_cast<unsigned>(parse_botan(der).constraints());
-    constexpr unsigned kOthers = Botan::DIGITAL_SIGNATURE | Botan::KEY_ENCIPHERMENT | Botan::KEY_AGREEMENT;
+    const auto usage = bits_of(parse_botan(der).constraints());
+    constexpr unsigned kOthers = kDigitalSignature | kKeyEncipherment | kKeyAgreement;
     return usage != 0 && (usage & kOthers) == 0;
   } catch (const std::exception& error) {
     return fail(Reason::kInvalidCertificate, "it cannot be read", error.what());

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <botan/x509_dn.h>
+#include <botan/pkix_types.h>
 
 #include "capf/base/bytes.h"
 

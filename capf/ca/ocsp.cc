@@ -151,7 +151,7 @@ Result<std::shared_ptr<const OcspSigner>> OcspSigner::make(const IssuerRecord& i
     plan.authority_key_id = certificate.subject_key_id();
     plan.subject = subject_below(plan.issuer, "OCSP responder");
     plan.extended_key_usage = {Botan::OID(kOcspSigning)};
-    plan.key_usage = Botan::DIGITAL_SIGNATURE;
+    plan.key_usage = kDigitalSignature;
     plan.ocsp_nocheck = true;
     plan.serial = make_serial(random);
     plan.public_key = signer->public_key_;

@@ -110,10 +110,9 @@ Status check_lsc(BytesView der, const CertificatePlan& plan, const LscProfile& p
                  const Botan::Public_Key& issuer_key) {
   if (der.size() > kLargestLsc) return fail(Reason::kCertificateTooLarge);
   CAPF_TRY(check_certificate(der, plan, issuer_key));
-  const bool sound = !plan.ca && (plan.key_usage & (Botan::KEY_CERT_SIGN | Botan::CRL_SIGN)) == 0 &&
-                     plan.serial.size() == 16 && plan.not_before >= profile.not_before &&
-                     plan.not_after <= profile.not_after && plan.not_before < plan.not_after &&
-                     plan.issuer == profile.issuer.subject_dn();
+  const bool sound = !plan.ca && (plan.key_usage & (kKeyCertSign | kCrlSign)) == 0 && plan.serial.size() == 16 &&
+                     plan.not_before >= profile.not_before && plan.not_after <= profile.not_after &&
+                     plan.not_before < plan.not_after && plan.issuer == profile.issuer.subject_dn();
   if (!sound) {
     return fail(Reason::kCertificateCheckFailed, std::string(words(Reason::kCertificateCheckFailed)),
                 "the plan is not an LSC's");

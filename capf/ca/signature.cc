@@ -3,7 +3,6 @@
 #include <stdexcept>
 
 #include <botan/ecdsa.h>
-#include <botan/pk_ops.h>
 #include <botan/rsa.h>
 #include <botan/x509_key.h>
 #include <openssl/ec.h>
@@ -19,13 +18,12 @@ using EcdsaSignature = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
   throw std::runtime_error(std::string(what) + ": " + errors.text());
 }
 
-const EVP_MD* digest_of(const std::string& parameters) {
-  const std::string hash = hash_of(parameters);
+const EVP_MD* digest_of(const std::string& hash) {
   if (hash == "SHA-1") return EVP_sha1();  // for files of phones that verify nothing else
   if (hash == "SHA-256") return EVP_sha256();
   if (hash == "SHA-384") return EVP_sha384();
   if (hash == "SHA-512") return EVP_sha512();
-  throw std::invalid_argument("no such signature: " + parameters);
+  throw std::invalid_argument("no signature with " + hash);
 }
 
 /// The size of a signature in Botan's form: for EC, r and s as long as the order of the group.
@@ -34,12 +32,13 @@ std::size_t signature_size(const EVP_PKEY* key) {
   return 2 * ((static_cast<std::size_t>(EVP_PKEY_get_bits(key)) + 7) / 8);
 }
 
-class OpensslSignature final : public Botan::PK_Ops::Signature {
+class OpensslSignature final : public SignatureOperation {
  public:
   OpensslSignature(std::shared_ptr<EVP_PKEY> key, const std::string& parameters)
-      : key_(std::move(key)),
+      : SignatureOperation(hash_of(parameters), EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_RSA),
+        key_(std::move(key)),
         size_(signature_size(key_.get())),
-        digest_(digest_of(parameters)),
+        digest_(digest_of(hash())),
         context_(EVP_MD_CTX_new()) {
     if (!context_) throw std::bad_alloc();
   }
@@ -47,19 +46,19 @@ class OpensslSignature final : public Botan::PK_Ops::Signature {
   std::size_t signature_length() const override { return size_; }
 
   // Hashes each piece as it comes, because a CRL has many megabytes.
-  void update(const std::uint8_t data[], std::size_t size) override {
+  void take(BytesView data) override {
     if (!begun_) begin();
-    if (EVP_DigestSignUpdate(context_.get(), data, size) != 1) throw_openssl("EVP_DigestSignUpdate");
+    if (EVP_DigestSignUpdate(context_.get(), data.data(), data.size()) != 1) throw_openssl("EVP_DigestSignUpdate");
   }
 
-  Botan::secure_vector<std::uint8_t> sign(Botan::RandomNumberGenerator&) override {
+  Bytes make() override {
     if (!begun_) begin();
     begun_ = false;
     std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key_.get()));
-    Botan::secure_vector<std::uint8_t> signature(size);
+    Bytes signature(size);
     if (EVP_DigestSignFinal(context_.get(), signature.data(), &size) != 1) throw_openssl("EVP_DigestSignFinal");
     signature.resize(size);
-    return EVP_PKEY_get_base_id(key_.get()) == EVP_PKEY_EC ? plain_pair(signature) : signature;
+    return rsa() ? signature : plain_pair(signature);
   }
 
  private:
@@ -72,11 +71,11 @@ class OpensslSignature final : public Botan::PK_Ops::Signature {
   }
 
   /// Botan wants r and s one after the other, and makes the DER itself.
-  Botan::secure_vector<std::uint8_t> plain_pair(const Botan::secure_vector<std::uint8_t>& der) const {
+  Bytes plain_pair(const Bytes& der) const {
     const unsigned char* at = der.data();
     const EcdsaSignature signature(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())));
     if (!signature) throw_openssl("d2i_ECDSA_SIG");
-    Botan::secure_vector<std::uint8_t> pair(size_);
+    Bytes pair(size_);
     const int half = static_cast<int>(size_ / 2);
     if (BN_bn2binpad(ECDSA_SIG_get0_r(signature.get()), pair.data(), half) != half ||
         BN_bn2binpad(ECDSA_SIG_get0_s(signature.get()), pair.data() + half, half) != half) {
@@ -92,24 +91,17 @@ class OpensslSignature final : public Botan::PK_Ops::Signature {
   bool begun_ = false;
 };
 
-/// @tparam Public Botan's class for the public half.
 template <class Public>
-class DelegatedKey : public Botan::Private_Key, public Public {
+class DelegatedKey : public ForeignKey<Public> {
  public:
   DelegatedKey(MakeSignature make_signature, const Public& half)
-      : Public(half), make_signature_(std::move(make_signature)) {}
+      : ForeignKey<Public>(half), make_signature_(std::move(make_signature)) {}
 
-  Botan::secure_vector<std::uint8_t> private_key_bits() const override {
-    throw Botan::Not_Implemented("the private half is somewhere else");
-  }
-
-  std::unique_ptr<Botan::PK_Ops::Signature> create_signature_op(Botan::RandomNumberGenerator&,
-                                                                const std::string& parameters,
-                                                                const std::string&) const override {
+ private:
+  std::unique_ptr<Botan::PK_Ops::Signature> operation(const std::string& parameters) const override {
     return make_signature_(parameters);
   }
 
- private:
   MakeSignature make_signature_;
 };
 
@@ -162,7 +154,6 @@ std::string signature_hash(const Botan::Public_Key& key) {
 }
 
 CertificateSigner::CertificateSigner(const Botan::Private_Key& key, Botan::RandomNumberGenerator& random)
-    : signer(Botan::X509_Object::choose_sig_format(algorithm, key, random, signature_hash(key),
-                                                   key.algo_name() == "RSA" ? "EMSA3" : "EMSA1")) {}
+    : signer(x509_signer(algorithm, key, random, signature_hash(key))) {}
 
 }  // namespace capf::ca

@@ -7,11 +7,10 @@
 #include <utility>
 
 #include <botan/pk_keys.h>
-#include <botan/pk_ops_fwd.h>
 #include <botan/pubkey.h>
-#include <botan/x509_obj.h>
 
 #include "capf/base/error.h"
+#include "capf/ca/botan.h"
 #include "capf/ca/openssl.h"
 
 namespace capf::ca {

@@ -4,10 +4,10 @@
 #include <memory>
 
 #include <botan/pkcs10.h>
-#include <botan/x509_ext.h>
 #include <openssl/x509v3.h>
 
 #include "capf/ca/asn1.h"
+#include "capf/ca/botan.h"
 #include "capf/ca/build.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/issuer.h"
@@ -64,8 +64,7 @@ Result<Bytes> sign_request(const SigningKey& key, const Botan::X509_DN& name, co
                            Botan::RandomNumberGenerator& random) {
   try {
     const Botan::Private_Key& botan = key.botan();
-    Bytes der = Botan::PKCS10_Request::create(botan, name, wanted, signature_hash(botan), random,
-                                              botan.algo_name() == "RSA" ? "EMSA3" : "EMSA1")
+    Bytes der = Botan::PKCS10_Request::create(botan, name, wanted, signature_hash(botan), random, x509_padding(botan))
                     .BER_encode();
     CAPF_LET(const OfferedKey read_back, read_request(der));
     if (read_back.public_key != key.public_key()) return fail_internal("a request has another key");
@@ -128,7 +127,7 @@ Status check_authority(const Botan::X509_Certificate& certificate, BytesView der
     return Error{Reason::kInvalidCertificate, error.message, error.cause};
   }));
   if (certificate.x509_version() != 3 || !certificate.is_CA_cert()) return unfit(name + " is not marked as a CA");
-  if (!certificate.has_constraints(Botan::KEY_CERT_SIGN)) return unfit(name + " has no keyCertSign");
+  if (!certificate.has_constraints(Botan::Key_Constraints(kKeyCertSign))) return unfit(name + " has no keyCertSign");
   if (certificate.path_limit() < below) return unfit(name + " does not allow as many CAs below it");
   if (now < facts.not_before) return unfit(name + " is not valid yet");
   if (now >= facts.not_after) return unfit(name + " has expired");
@@ -199,7 +198,7 @@ Result<Bytes> make_capf_certificate(const SigningKey& key, const AuthorityReques
                                     Botan::RandomNumberGenerator& random) {
   CAPF_LET(CertificatePlan plan, plan_self_signed(key, request, "CN=CAPF-" + random_hex(random) + ",O=CAPF", random));
   plan.ca = true;
-  plan.key_usage = Botan::DIGITAL_SIGNATURE | Botan::KEY_CERT_SIGN | Botan::CRL_SIGN;
+  plan.key_usage = kDigitalSignature | kKeyCertSign | kCrlSign;
   return sign_and_check(plan, key, random);
 }
 
@@ -207,25 +206,25 @@ Result<Bytes> make_capf_request(const SigningKey& key, const std::string& subjec
                                 Botan::RandomNumberGenerator& random) {
   CAPF_LET(const Botan::X509_DN name,
            parse_subject(subject.empty() ? "CN=CAPF-" + random_hex(random) + ",O=CAPF" : subject));
-  constexpr auto kUsage = Botan::Key_Constraints(Botan::DIGITAL_SIGNATURE | Botan::KEY_CERT_SIGN | Botan::CRL_SIGN);
+  const auto usage = Botan::Key_Constraints(kDigitalSignature | kKeyCertSign | kCrlSign);
   Botan::Extensions wanted;
-  wanted.add(std::make_unique<ext::Basic_Constraints>(true, 0).release(), true);
-  wanted.add(std::make_unique<ext::Key_Usage>(kUsage).release(), true);
+  add_extension(wanted, std::make_unique<ext::Basic_Constraints>(true, 0), true);
+  add_extension(wanted, std::make_unique<ext::Key_Usage>(usage), true);
   return sign_request(key, name, wanted, random);
 }
 
 Result<Bytes> make_request(const SigningKey& key, const std::string& subject, bool server,
                            Botan::RandomNumberGenerator& random) {
   CAPF_LET(const Botan::X509_DN name, parse_subject(subject));
-  unsigned usage = Botan::DIGITAL_SIGNATURE;
+  unsigned usage = kDigitalSignature;
   if (server) {
     CAPF_LET(usage, end_entity_usage(key.public_key()));
   }
   Botan::Extensions wanted;
-  wanted.add(std::make_unique<ext::Basic_Constraints>(false).release(), true);
-  wanted.add(std::make_unique<ext::Key_Usage>(Botan::Key_Constraints(usage)).release(), true);
+  add_extension(wanted, std::make_unique<ext::Basic_Constraints>(false), true);
+  add_extension(wanted, std::make_unique<ext::Key_Usage>(Botan::Key_Constraints(usage)), true);
   if (server) {
-    wanted.add(std::make_unique<ext::Extended_Key_Usage>(std::vector{Botan::OID(kServerAuth)}).release());
+    add_extension(wanted, std::make_unique<ext::Extended_Key_Usage>(std::vector{Botan::OID(kServerAuth)}), false);
   }
   return sign_request(key, name, wanted, random);
 }
@@ -252,12 +251,13 @@ Status check_capf_certificate(const ImportedAuthority& authority, SubjectForm fo
         return unfit("its chain does not end at a self-signed certificate");
       }
       if (!is_signed_by(ders[i], last ? ders[i] : ders[i + 1])) return unfit("a signature in its chain is wrong");
-      const std::string hash = path[i].hash_used_for_signature();
+      const std::string hash = signature_hash_of(ders[i]);
       if (!last && !hash.starts_with("SHA-2") && hash != "SHA-384" && hash != "SHA-512") {
-        return unfit("a certificate of its chain is signed with " + (hash == "SHA-160" ? "SHA-1" : hash));
+        return unfit("a certificate of its chain is signed with " + hash);
       }
     }
-    if (!path[0].has_constraints(Botan::CRL_SIGN)) return unfit("it has no cRLSign, and could not revoke");
+    if (!path[0].has_constraints(Botan::Key_Constraints(kCrlSign)))
+      return unfit("it has no cRLSign, and could not revoke");
     if (path[0].subject_key_id().empty()) return unfit("it has no subject key identifier");
     if (path[0].subject_public_key_info() != authority.key->public_key()) return unfit("the key is not its own");
   } catch (const std::exception& error) {
@@ -271,7 +271,7 @@ Result<Bytes> make_site_ca(const SigningKey& key, const AuthorityRequest& reques
   CAPF_LET(CertificatePlan plan,
            plan_self_signed(key, request, "CN=Site CA " + random_hex(random) + ",O=CAPF", random));
   plan.ca = true;
-  plan.key_usage = Botan::KEY_CERT_SIGN | Botan::CRL_SIGN;
+  plan.key_usage = kKeyCertSign | kCrlSign;
   return sign_and_check(plan, key, random);
 }
 
@@ -288,7 +288,7 @@ Result<Bytes> make_wire_certificate(const SigningKey& key, const AuthorityReques
 Result<Bytes> make_signer_certificate(const SigningKey& key, const AuthorityRequest& request,
                                       Botan::RandomNumberGenerator& random) {
   CAPF_LET(CertificatePlan plan, plan_self_signed(key, request, request.subject, random));
-  plan.key_usage = Botan::DIGITAL_SIGNATURE;
+  plan.key_usage = kDigitalSignature;
   return sign_and_check(plan, key, random);
 }
 
@@ -324,7 +324,7 @@ Result<Bytes> make_administrator_certificate(const SiteAuthority& authority, Byt
                                              Botan::RandomNumberGenerator& random) {
   CAPF_TRY(check_administrator_name(name));
   CAPF_LET(CertificatePlan plan, plan_under(authority, public_key, now, validity, random));
-  plan.key_usage = Botan::DIGITAL_SIGNATURE;
+  plan.key_usage = kDigitalSignature;
   plan.extended_key_usage = {Botan::OID(kClientAuth)};
   try {
     plan.subject.add_attribute("X520.OrganizationalUnit", "Administrators");

@@ -1,19 +1,17 @@
 #include "capf/ca/token.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string_view>
 
 #include <botan/auto_rng.h>
-#include <botan/ber_dec.h>
 #include <botan/bigint.h>
-#include <botan/der_enc.h>
-#include <botan/ec_group.h>
 #include <botan/hash.h>
-#include <botan/hash_id.h>
-#include <botan/pk_ops.h>
 #include <botan/pubkey.h>
 #include <botan/rsa.h>
 #include <botan/x509_key.h>
 
+#include "capf/ca/asn1.h"
 #include "capf/ca/pkcs11.h"
 #include "capf/ca/signature.h"
 #include "capf/ca/spki.h"
@@ -95,21 +93,36 @@ Result<Bytes> read_public(const Module& module, const Session& session, const Ke
     }
     if (group && point && !point->empty()) {
       // PKCS #11 2.40 2.3.3: CKA_EC_POINT is the DER encoding of the point, an OCTET STRING.
-      Bytes raw;
-      Botan::BER_Decoder(*point).decode(raw, Botan::OCTET_STRING);
-      Bytes spki;
-      Botan::DER_Encoder(spki)
-          .start_cons(Botan::SEQUENCE)
-          .encode(Botan::AlgorithmIdentifier(Botan::OID("1.2.840.10045.2.1"), *group))
-          .encode(raw, Botan::BIT_STRING)
-          .end_cons();
-      return spki;
+      const auto raw = DerReader(*point).take(kOctetString);
+      if (!raw) return fail(Reason::kInvalidConfiguration, "the token's public key cannot be read", "CKA_EC_POINT");
+      return der_element(kSequence, der_element(kSequence, Botan::OID("1.2.840.10045.2.1").BER_encode(), *group),
+                         der_element(kBitString, Bytes{0}, raw->content));
     }
   } catch (const std::exception& error) {
     return fail(Reason::kInvalidConfiguration, "the token's public key cannot be read", error.what());
   }
   return fail(Reason::kInvalidConfiguration,
               "the token has no public key beside the private one that the URI '" + uri.text + "' names");
+}
+
+/// The octets of a DigestInfo before the digest, RFC 8017 9.2 note 1. Throws for another hash.
+Bytes digest_info(const std::string& hash) {
+  struct Row {
+    std::string_view hash;
+    const char* oid;
+    std::uint8_t size;
+  };
+  constexpr Row kRows[]{{"SHA-1", "1.3.14.3.2.26", 20},
+                        {"SHA-256", "2.16.840.1.101.3.4.2.1", 32},
+                        {"SHA-384", "2.16.840.1.101.3.4.2.2", 48},
+                        {"SHA-512", "2.16.840.1.101.3.4.2.3", 64}};
+  for (const Row& row : kRows) {
+    if (row.hash != hash) continue;
+    const Bytes algorithm = der_element(kSequence, Botan::OID(row.oid).BER_encode(), Bytes{kNull, 0});
+    const Bytes whole = der_element(kSequence, algorithm, der_element(kOctetString, Bytes(row.size)));
+    return {whole.begin(), whole.end() - row.size};
+  }
+  throw std::invalid_argument("no signature with " + hash);
 }
 
 Status check_kind(BytesView public_key) {
@@ -135,6 +148,7 @@ class TokenSigner : public std::enable_shared_from_this<TokenSigner> {
 
   const std::string& uri() const { return uri_.text; }
   std::size_t size() const { return size_; }
+  bool rsa() const { return rsa_; }
 
   /// @param digest made with `hash`
   Result<Bytes> sign(const std::string& hash, BytesView digest) {
@@ -175,7 +189,7 @@ class TokenSigner : public std::enable_shared_from_this<TokenSigner> {
                   BytesView digest) {
     Bytes input;
     // RFC 8017 9.2: the digest is wrapped in a DigestInfo; the token pads it.
-    if (rsa_) input = Botan::pkcs_hash_id(hash);
+    if (rsa_) input = digest_info(hash);
     input.insert(input.end(), digest.begin(), digest.end());
     CK_MECHANISM mechanism{rsa_ ? CKM_RSA_PKCS : CKM_ECDSA, nullptr, 0};
     must("C_SignInit", module->C_SignInit(session.handle, &mechanism, key));
@@ -219,18 +233,20 @@ class TokenSigner : public std::enable_shared_from_this<TokenSigner> {
 
 namespace {
 
-class TokenSignature final : public Botan::PK_Ops::Signature {
+class TokenSignature final : public SignatureOperation {
  public:
   TokenSignature(std::shared_ptr<TokenSigner> signer, const std::string& parameters)
-      : signer_(std::move(signer)), name_(hash_of(parameters)), hash_(Botan::HashFunction::create_or_throw(name_)) {}
+      : SignatureOperation(hash_of(parameters), signer->rsa()),
+        signer_(std::move(signer)),
+        hash_(Botan::HashFunction::create_or_throw(hash())) {}
 
   std::size_t signature_length() const override { return signer_->size(); }
-  void update(const std::uint8_t data[], std::size_t size) override { hash_->update(data, size); }
+  void take(BytesView data) override { hash_->update(data.data(), data.size()); }
 
-  Botan::secure_vector<std::uint8_t> sign(Botan::RandomNumberGenerator&) override {
+  Bytes make() override {
     const auto digest = hash_->final();
-    const auto signature = signer_->sign(name_, {digest.data(), digest.size()});
-    if (signature) return {signature->begin(), signature->end()};
+    auto signature = signer_->sign(hash(), {digest.data(), digest.size()});
+    if (signature) return *std::move(signature);
     // The caller can only retry, whatever the cause: report TOKEN_UNAVAILABLE.
     Error error = signature.error();
     if (error.reason != Reason::kTokenUnavailable) {
@@ -241,7 +257,6 @@ class TokenSignature final : public Botan::PK_Ops::Signature {
 
  private:
   const std::shared_ptr<TokenSigner> signer_;
-  const std::string name_;
   const std::unique_ptr<Botan::HashFunction> hash_;
 };
 
@@ -295,8 +310,8 @@ void generate_pair(const Module& module, CK_SESSION_HANDLE session, const KeyUri
   Bytes exponent{0x01, 0x00, 0x01};
   Bytes group;
   if (!rsa) {
-    group = Botan::EC_Group(algorithm == KeyAlgorithm::kP256 ? "secp256r1" : "secp384r1")
-                .DER_encode(Botan::EC_DOMPAR_ENC_OID);
+    // RFC 5480 2.1.1.1: secp256r1, secp384r1
+    group = Botan::OID(algorithm == KeyAlgorithm::kP256 ? "1.2.840.10045.3.1.7" : "1.3.132.0.34").BER_encode();
   }
   Bytes id(8);
   Botan::AutoSeeded_RNG().randomize(id.data(), id.size());

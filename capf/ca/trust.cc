@@ -6,12 +6,11 @@
 
 #include <botan/certstor.h>
 #include <botan/pk_keys.h>
-#include <botan/x509_ext.h>
 #include <botan/x509cert.h>
-#include <botan/x509path.h>
 #include <openssl/x509v3.h>
 
 #include "capf/ca/asn1.h"
+#include "capf/ca/botan.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/name.h"
 #include "capf/ca/openssl.h"
@@ -25,8 +24,9 @@ using Botan::X509_Certificate;
 
 // The weakest keys that any store may allow; the anchors in the path narrow it.
 constexpr std::size_t kLeastStrength = 80;  // RSA-1024, by Botan's estimate
-const std::set<std::string> kHashes{"SHA-160", "SHA-224", "SHA-256", "SHA-384", "SHA-512"};
-const std::string kSha1 = "SHA-160";
+// Botan 2 calls SHA-1 by its other name.
+const std::set<std::string> kHashes{"SHA-1", "SHA-160", "SHA-224", "SHA-256", "SHA-384", "SHA-512"};
+const std::string kSha1 = "SHA-1";
 constexpr std::size_t kLongestKeyIdentifier = 32;  // of unknown issuers; RFC 5280 4.2.1.2 makes 20 octets
 
 /// A certificate, and the form in which Botan reads it, which may be a copy (within_botan()).
@@ -184,7 +184,7 @@ Findings judge_originals(const std::vector<Link>& shown, const Store& store, Tim
       Botan::x509_path_validate(certificates, restrictions, store.roots, "", Botan::Usage_Type::UNSPECIFIED,
                                 std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
   Findings found{{}, result.all_statuses(), result.result()};
-  for (const auto& certificate : result.cert_path()) found.path.push_back({certificate, certificate->BER_encode()});
+  for (const auto& certificate : path_of(result)) found.path.push_back({certificate, certificate->BER_encode()});
   return found;
 }
 
@@ -252,7 +252,7 @@ Findings judge_copies(const std::vector<Link>& shown, const Store& store, TimePo
     std::set<Certificate_Status_Code>& statuses = found.statuses.emplace_back();
     if (const auto date = noted.by_depth.find(i); date != noted.by_depth.end()) statuses.insert(date->second);
     const bool root = i + 1 == sk_X509_num(chain);
-    if (!root && !kHashes.contains(certificate.hash_used_for_signature())) {
+    if (!root && !kHashes.contains(signature_hash_of(found.path.back().der))) {
       statuses.insert(Certificate_Status_Code::UNTRUSTED_HASH);
     }
     // OpenSSL accepts as a CA a certificate that has keyCertSign alone.
@@ -290,7 +290,7 @@ Status check_limits(const std::vector<Link>& path, const std::vector<const Trust
     // A root's own signature is not verified: it is trusted by its digest.
     const bool root = i + 1 == path.size();
     const X509_Certificate& certificate = *path[i].certificate;
-    if (!root && !sha1 && certificate.hash_used_for_signature() == kSha1) {
+    if (!root && !sha1 && signature_hash_of(path[i].der) == kSha1) {
       return fail(Reason::kCertificateWeak, "a certificate of the chain is signed with SHA-1");
     }
     const auto key = read_spki(certificate.subject_public_key_info());
@@ -519,7 +519,7 @@ Result<TrustAnchor> read_anchor(BytesView der) {
   try {
     const X509_Certificate certificate = parse_botan(der);
     if (const Status read = check_encoding(der, certificate); !read) return unfit(read.error().message);
-    const std::string hash = certificate.hash_used_for_signature();
+    const std::string hash = signature_hash_of(der);
     if (!kHashes.contains(hash)) return unfit("it is signed with " + hash);
     const auto key = read_spki(certificate.subject_public_key_info());
     if (!key) return unfit(key.error().message);

@@ -7,6 +7,8 @@
 #include <botan/aead.h>
 #include <botan/kdf.h>
 
+#include "capf/ca/botan.h"
+
 namespace capf::ca {
 namespace {
 
@@ -94,7 +96,7 @@ Result<Bytes> Vault::encrypt(int generation, const Cell& cell, const Secret& sec
   CAPF_LET(const auto its_key, key(generation));
   const auto octet = static_cast<std::uint8_t>(generation);
   try {
-    const auto encryption = cipher(Botan::ENCRYPTION, *its_key, additional_data(cell, octet));
+    const auto encryption = cipher(kEncryption, *its_key, additional_data(cell, octet));
     Bytes encrypted(1 + kNonceSize);
     encrypted[0] = octet;
     random.randomize(&encrypted[1], kNonceSize);
@@ -116,7 +118,7 @@ Result<Secret> Vault::decrypt(const Cell& cell, BytesView encrypted) const {
   if (encrypted.size() < kOverhead || encrypted[0] == 0) return broken();
   CAPF_LET(const auto its_key, key(encrypted[0]));
   try {
-    const auto decryption = cipher(Botan::DECRYPTION, *its_key, additional_data(cell, encrypted[0]));
+    const auto decryption = cipher(kDecryption, *its_key, additional_data(cell, encrypted[0]));
     decryption->start(&encrypted[1], kNonceSize);
     Botan::secure_vector<std::uint8_t> text(encrypted.begin() + 1 + kNonceSize, encrypted.end());
     decryption->finish(text);

@@ -31,6 +31,8 @@
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/run.h"
 #include "capf/daemon/settings.h"
+#include "capf/daemon/setup.h"
+#include "capf/daemon/this_machine.h"
 #include "capf/daemon/trust_recovery.h"
 
 namespace {
@@ -144,6 +146,28 @@ void add_init(CLI::App& app, InitOptions& options, std::string& key) {
   certificate->needs(import_key);
   import_key->needs(certificate);
   pkcs12->excludes(certificate);
+}
+
+void add_setup(CLI::App& app, SetupOptions& options) {
+  auto* command = app.add_subcommand(
+      "setup", "makes what is missing for a site on this machine, as root: passphrase, roles, database, site, unit");
+  command->add_option("--state", options.state, "where the site is, or is to be")->capture_default_str();
+  command->add_option("--base-port", options.base_port, "of a new site; default: 3804")->check(CLI::Range(1, 65526));
+  command->add_option("--public-host", options.public_host, "of a new site; default: this machine's name");
+  auto* database = command->add_option("--database", options.database,
+                                       "connection string of the role that runs; default: this machine's PostgreSQL");
+  auto* owner = command->add_option("--database-owner", options.database_owner, "and of the role that owns the schema");
+  database->needs(owner);
+  owner->needs(database);
+  command->add_flag_callback(
+      "--no-start", [&options] { options.start = false; }, "leaves the units as they are");
+}
+
+Status make_setup(const SetupOptions& options) {
+  ThisMachine machine;
+  CAPF_LET(const std::string words, set_up(options, machine, Botan::system_rng()));
+  std::cout << words;
+  return {};
 }
 
 void add_administrator_options(CLI::App& command, AdministratorOptions& options, std::string& role) {
@@ -383,6 +407,8 @@ int dispatch(int argc, char** argv) {
   InitOptions options;
   std::string key;
   add_init(app, options, key);
+  SetupOptions setup;
+  add_setup(app, setup);
 
   // CLI11 reads the environment also for subcommands that were not named, so each has a place of its own.
   std::map<const CLI::App*, Place> places;
@@ -479,6 +505,7 @@ int dispatch(int argc, char** argv) {
     return EXIT_SUCCESS;
   }
   if (checking->parsed()) return report(check_config(places.at(checking), print));
+  if (app.got_subcommand("setup")) return report(make_setup(setup));
   if (!ca::protect_key_memory()) {
     log_warning("keys.not_locked", {{"words", "private keys may be swapped out: raise RLIMIT_MEMLOCK to 8 MiB"}});
   }

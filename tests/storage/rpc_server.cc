@@ -253,7 +253,7 @@ TEST_CASE("a connection above the limits is closed at once, strangers are, in th
   CHECK(room);
   CHECK(ends_within(first, std::chrono::seconds{8}));  // the handshake would have 10
   CHECK(list_phones(*known).ok());
-  CHECK_THAT(servers.metrics.text(), Catch::Matchers::Contains("OVERLOADED"));
+  CHECK_THAT(servers.metrics.text(), Catch::Contains("OVERLOADED"));
 }
 
 TEST_CASE("null string needs the role admin") {

@@ -36,7 +36,7 @@ inline Bytes sign_with(ca::CertificateSigner& signer, BytesView message, Botan::
 inline bool verify_in_botan(const ca::SigningKey& key, const std::string& padding, BytesView message,
                             BytesView signature) {
   const std::unique_ptr<Botan::Public_Key> half(Botan::X509::load_key(key.public_key()));
-  const auto format = half->message_parts() > 1 ? Botan::DER_SEQUENCE : Botan::IEEE_1363;
+  const auto format = half->algo_name() == "ECDSA" ? ca::kDerSignature : ca::kPlainSignature;
   Botan::PK_Verifier verifier(*half, padding, format);
   return verifier.verify_message(message.data(), message.size(), signature.data(), signature.size());
 }

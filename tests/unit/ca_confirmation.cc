@@ -9,6 +9,7 @@
 #include <botan/x509self.h>
 #include <catch2/catch.hpp>
 
+#include "capf/ca/botan.h"
 #include "capf/ca/confirmation.h"
 
 using namespace capf;
@@ -39,10 +40,9 @@ struct Storing {
   }
 
   static Storing rsa(const std::string& padding = "EMSA4(SHA-256,MGF1,32)") {
-    return {std::make_unique<Botan::RSA_PrivateKey>(Botan::system_rng(), 2048), padding, Botan::IEEE_1363};
+    return {std::make_unique<Botan::RSA_PrivateKey>(Botan::system_rng(), 2048), padding, ca::kPlainSignature};
   }
-  static Storing ec(const std::string& curve, const std::string& hash,
-                    Botan::Signature_Format as = Botan::DER_SEQUENCE) {
+  static Storing ec(const std::string& curve, const std::string& hash, Botan::Signature_Format as = ca::kDerSignature) {
     return {std::make_unique<Botan::ECDSA_PrivateKey>(Botan::system_rng(), Botan::EC_Group(curve)),
             "EMSA1(" + hash + ")", as};
   }
@@ -76,7 +76,7 @@ TEST_CASE("a signature of the new key in another form is no confirmation") {
   for (const Storing& phone :
        {Storing::rsa("EMSA3(SHA-256)"), Storing::rsa("EMSA4(SHA-256,MGF1,20)"), Storing::rsa("EMSA4(SHA-512,MGF1,64)"),
         Storing::ec("secp256r1", "SHA-384"), Storing::ec("secp384r1", "SHA-256"), Storing::ec("secp521r1", "SHA-384"),
-        Storing::ec("secp256r1", "SHA-256", Botan::IEEE_1363)}) {
+        Storing::ec("secp256r1", "SHA-256", ca::kPlainSignature)}) {
     CAPTURE(phone.padding);
     const Status verified = phone.verify(phone.sign(phone.octets()));
     REQUIRE_FALSE(verified);

@@ -103,10 +103,10 @@ TEST_CASE("openssl reads an LSC as the profile has it") {
         "TLS Web Server Authentication, TLS Web Client Authentication, IPSec End System");
   const std::string shard = std::to_string(lsc.shard);
   CHECK_THAT(extension_text(lsc.der, NID_crl_distribution_points),
-             Catch::Matchers::Contains("URI:http://capf.example.com:3807/crl/3/" + shard + ".crl"));
+             Catch::Contains("URI:http://capf.example.com:3807/crl/3/" + shard + ".crl"));
   CHECK_THAT(extension_text(lsc.der, NID_info_access),
-             Catch::Matchers::Contains("OCSP - URI:http://capf.example.com:3807/ocsp") &&
-                 Catch::Matchers::Contains("CA Issuers - URI:http://capf.example.com:3807/ca/3.cer"));
+             Catch::Contains("OCSP - URI:http://capf.example.com:3807/ocsp") &&
+                 Catch::Contains("CA Issuers - URI:http://capf.example.com:3807/ca/3.cer"));
   const ca::X509Ptr parsed = ca::parse_x509(lsc.der);
   const ca::X509Ptr above = ca::parse_x509(read_der("authority/self.pem"));
   CHECK(X509_check_issued(above.get(), parsed.get()) == X509_V_OK);

@@ -125,7 +125,7 @@ TEST_CASE("a PKCS #12 file without a MAC is taken, with its passphrase alone") {
   for (const std::string other : {"wrong", ""}) {
     const auto refused = ca::import_pkcs12(read_data("containers/without_mac.p12"), Secret(other));
     REQUIRE(reason_of(refused) == Reason::kWrongPassphrase);
-    CHECK_THAT(refused.error().message, Catch::Matchers::Contains("no MAC"));
+    CHECK_THAT(refused.error().message, Catch::Contains("no MAC"));
   }
   CHECK(ca::import_pkcs12(read_data("containers/without_mac_plain.p12"), Secret()).value().certificate ==
         read_der("authority/self.pem"));
@@ -142,7 +142,7 @@ TEST_CASE("a file that holds no private key in PEM is called by its name") {
     REQUIRE_FALSE(key);
     return key.error().message;
   };
-  using Catch::Matchers::Contains;
+  using Catch::Contains;
   CHECK_THAT(words_for("containers/key_utf_16.key"), Contains("UTF-16"));
   CHECK_THAT(words_for("containers/key_openssh.key"), Contains("ssh-keygen"));
   CHECK_THAT(words_for("containers/with_mac.p12"), Contains("PKCS #12"));

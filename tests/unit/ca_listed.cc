@@ -7,7 +7,7 @@ namespace {
 
 using namespace capf;
 using capf::test::read_der;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 using enum TrustRole;
 
 const TimePoint kNow = parse_rfc3339("2027-01-01T00:00:00Z").value();

@@ -64,8 +64,8 @@ TEST_CASE("a certificate with one thing changed does not pass") {
       {"start", [](auto& plan) { plan.not_before -= std::chrono::seconds{1}; }},
       {"end", [](auto& plan) { plan.not_after += std::chrono::seconds{1}; }},
       {"CA", [](auto& plan) { plan.ca = true; }},
-      {"key usage", [](auto& plan) { plan.key_usage |= Botan::KEY_CERT_SIGN; }},
-      {"less key usage", [](auto& plan) { plan.key_usage = Botan::DIGITAL_SIGNATURE; }},
+      {"key usage", [](auto& plan) { plan.key_usage |= ca::kKeyCertSign; }},
+      {"less key usage", [](auto& plan) { plan.key_usage = ca::kDigitalSignature; }},
       {"a purpose more", [](auto& plan) { plan.extended_key_usage.emplace_back("1.3.6.1.5.5.7.3.9"); }},
       {"a purpose less", [](auto& plan) { plan.extended_key_usage.pop_back(); }},
       {"no purpose", [](auto& plan) { plan.extended_key_usage.clear(); }},
@@ -113,9 +113,9 @@ TEST_CASE("a plan that is no LSC's does not pass, even where it was signed as pl
   Bench bench;
   SECTION("a CA") {
     bench.plan.ca = true;
-    bench.plan.key_usage |= Botan::KEY_CERT_SIGN;
+    bench.plan.key_usage |= ca::kKeyCertSign;
   }
-  SECTION("the right to sign certificates") { bench.plan.key_usage |= Botan::KEY_CERT_SIGN; }
+  SECTION("the right to sign certificates") { bench.plan.key_usage |= ca::kKeyCertSign; }
   SECTION("an end after the issuer's") { bench.plan.not_after = bench.profile.not_after + std::chrono::seconds{1}; }
   SECTION("a start before the issuer's") { bench.plan.not_before = bench.profile.not_before - std::chrono::seconds{1}; }
   SECTION("a short serial number") { bench.plan.serial.resize(8); }

@@ -1,9 +1,11 @@
+#include <botan/asn1_obj.h>
 #include <botan/auto_rng.h>
 #include <botan/bigint.h>
 #include <botan/der_enc.h>
 #include <botan/numthry.h>
 #include <catch2/catch.hpp>
 
+#include "capf/ca/asn1.h"
 #include "capf/ca/request.h"
 #include "capf/ca/spki.h"
 #include "tests/support/data.h"
@@ -16,15 +18,13 @@ namespace {
 
 /// A SubjectPublicKeyInfo with any numbers, as a faulty generator would make it.
 Bytes rsa_spki(const BigInt& modulus, const BigInt& exponent) {
-  Bytes key;
-  Botan::DER_Encoder(key).start_cons(Botan::SEQUENCE).encode(modulus).encode(exponent).end_cons();
-  Bytes spki;
-  Botan::DER_Encoder(spki)
-      .start_cons(Botan::SEQUENCE)
-      .encode(Botan::AlgorithmIdentifier("RSA", Botan::AlgorithmIdentifier::USE_NULL_PARAM))
-      .encode(key, Botan::BIT_STRING)
-      .end_cons();
-  return spki;
+  using ca::der_element;
+  Bytes numbers;
+  Botan::DER_Encoder(numbers).encode(modulus).encode(exponent);
+  const Bytes algorithm =
+      der_element(ca::kSequence, Botan::OID("1.2.840.113549.1.1.1").BER_encode(), Bytes{ca::kNull, 0});
+  const Bytes key = der_element(ca::kSequence, numbers);
+  return der_element(ca::kSequence, algorithm, der_element(ca::kBitString, Bytes{0}, key));
 }
 
 Status judge(const BigInt& modulus, const BigInt& exponent = 65537, bool allow_1024 = false) {
@@ -201,7 +201,7 @@ TEST_CASE("the size of an RSA key is bounded, and 1024 bits are the site's choic
   CHECK(reason_of(judge(prime(256) * prime(256), 65537, true)) == Reason::kKeySizeRefused);
   const auto shorter = judge(good_modulus() >> 1);
   REQUIRE(reason_of(shorter) == Reason::kKeySizeRefused);
-  CHECK_THAT(shorter.error().message, Catch::Matchers::Contains("has 2047"));
+  CHECK_THAT(shorter.error().message, Catch::Contains("has 2047"));
   CHECK(reason_of(ca::read_public_key(rsa_spki(BigInt(1) << 4096, 65537))) == Reason::kKeySizeRefused);
 }
 
@@ -258,9 +258,7 @@ TEST_CASE("an operation gets the key that it asks for") {
   const auto words = [](const ca::OfferedKey& key, const KeyPolicy& wanted) {
     return ca::check_wanted(key, wanted).error().message;
   };
-  CHECK_THAT(words(rsa, {KeyOrder::kRsa, 3072, 384}),
-             Catch::Matchers::Contains("2048 bits; the operation asks for 3072"));
-  CHECK_THAT(words(ec, {KeyOrder::kEcRsa, 2048, 256}),
-             Catch::Matchers::Contains("384 bits; the operation asks for 256"));
-  CHECK_THAT(words(ec, {KeyOrder::kRsa, 2048, 384}), Catch::Matchers::Contains("an EC key"));
+  CHECK_THAT(words(rsa, {KeyOrder::kRsa, 3072, 384}), Catch::Contains("2048 bits; the operation asks for 3072"));
+  CHECK_THAT(words(ec, {KeyOrder::kEcRsa, 2048, 256}), Catch::Contains("384 bits; the operation asks for 256"));
+  CHECK_THAT(words(ec, {KeyOrder::kRsa, 2048, 384}), Catch::Contains("an EC key"));
 }

@@ -336,7 +336,7 @@ TEST_CASE("a date that cannot be read is named in the refusal") {
   subject.leaf = "cisco/eccroot.pem";
   const auto judged = subject.judge();
   REQUIRE(reason_of(judged) == Reason::kCertificateDates);
-  CHECK_THAT(judged.error().message, Catch::Matchers::Contains("dates"));
+  CHECK_THAT(judged.error().message, Catch::Contains("dates"));
 }
 
 TEST_CASE("a path of five certificates is too long, wherever they come from") {
@@ -537,7 +537,7 @@ TEST_CASE("what is no CA certificate is no anchor, and the words say why") {
     REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
     return read.error().message;
   };
-  using Catch::Matchers::Contains;
+  using Catch::Contains;
   CHECK_THAT(message("mic/good.pem"), Contains("CA:FALSE"));
   CHECK_THAT(message("mic/bare.pem"), Contains("basicConstraints"));
   CHECK_THAT(message("mic/sub_unconstrained.pem"), Contains("basicConstraints"));
@@ -555,7 +555,7 @@ TEST_CASE("what other software could not read is no anchor") {
   at[2] = 0x80;  // X.690 8.19.2: no number begins with it
   const auto read = ca::read_anchor(der);
   REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
-  CHECK_THAT(read.error().message, Catch::Matchers::Contains("other software"));
+  CHECK_THAT(read.error().message, Catch::Contains("other software"));
 }
 
 TEST_CASE("a certificate whose two names of its signature's algorithm differ is none") {
@@ -574,7 +574,7 @@ TEST_CASE("a certificate whose two names of its signature's algorithm differ is 
   };
   const auto read = ca::read_anchor(without_null("mic/sub.pem"));
   REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
-  CHECK_THAT(read.error().message, Catch::Matchers::Contains("two algorithms"));
+  CHECK_THAT(read.error().message, Catch::Contains("two algorithms"));
   const auto trust = ca::TrustStore::make({anchor("mic/root.pem"), anchor("mic/sub.pem")});
   REQUIRE(trust->judge_mic(read_der("mic/good.pem"), {}, device(), test_now()));
   CHECK(reason_of(trust->judge_mic(without_null("mic/good.pem"), {}, device(), test_now())) ==
@@ -600,7 +600,7 @@ TEST_CASE("the manufacturer's other certificates are refused, and the words say 
   CAPTURE(expected.name);
   const auto read = ca::read_anchor(read_der("cisco/" + expected.name + ".pem"));
   REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
-  CHECK_THAT(read.error().message, Catch::Matchers::Contains(expected.words));
+  CHECK_THAT(read.error().message, Catch::Contains(expected.words));
 }
 
 TEST_CASE("a real device certificate is judged by its real chain") {

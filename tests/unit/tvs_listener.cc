@@ -37,7 +37,7 @@ using capf::TrustRole;
 using capf::net::TlsContext;
 using capf::net::TlsIdentity;
 using capf::net::TlsSettings;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 
 TlsIdentity identity_of(const Botan::Private_Key& key) {
   const Botan::X509_Cert_Options options("tvs.example.org/XX/Site");

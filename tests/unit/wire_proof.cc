@@ -11,6 +11,7 @@
 #include <botan/x509self.h>
 #include <catch2/catch.hpp>
 
+#include "capf/ca/botan.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/proof.h"
 #include "capf/wire/message.h"
@@ -68,7 +69,7 @@ struct Signer {
   }
 
   Bytes sign(BytesView message, const std::string& padding) const {
-    const auto format = key->algo_name() == "RSA" ? Botan::IEEE_1363 : Botan::DER_SEQUENCE;
+    const auto format = key->algo_name() == "RSA" ? capf::ca::kPlainSignature : capf::ca::kDerSignature;
     Botan::PK_Signer signer(*key, Botan::system_rng(), padding, format);
     return signer.sign_message(message.data(), message.size(), Botan::system_rng());
   }
