@@ -107,7 +107,8 @@ struct Servers {
   service::Calls calls{site.database(), site.high_water, metrics};
   service::TrustedCertificates trusted_certificates{site.database()};
   FileSignerAlone phone_keys;
-  service::TrustLists trust_lists{site.database(), phone_keys, site.policy, Botan::system_rng(), clock};
+  service::TrustLists trust_lists{site.database(), phone_keys,          site.policy,
+                                  site.high_water, Botan::system_rng(), clock};
   service::StaticFiles statics{
       {}, [] { return std::shared_ptr<const service::PhoneKey>(); }, Botan::system_rng(), clock};
   service::FileExports file_exports{site.database(), statics, statics};
