@@ -98,7 +98,7 @@ std::string check_columns(const std::string& text) {
   return empty ? "columns are named with commas: device,state" : "";
 }
 
-/// The things that the server has names of, for an option or an argument that takes one.
+/// The things that have names, for an option or an argument that takes one.
 std::string names_for(const Option& option) {
   static const std::map<std::string, std::string> names{{"DEVICE", "devices"},
                                                         {"--device", "devices"},
@@ -108,12 +108,12 @@ std::string names_for(const Option& option) {
                                                         {"ID", "issuers"},
                                                         {"--issuer", "issuers"},
                                                         {"CAMPAIGN", "campaigns"},
-                                                        {"--campaign", "campaigns"},
+                                                        {"CONTEXT", "contexts"},
                                                         {"ADMINISTRATOR", "administrators"},
                                                         {"--administrator", "administrators"}};
-  if (option.kind == Option::Kind::kAdministrator) return "administrators";
   const auto at = names.find(option.name);
-  return at == names.end() ? std::string() : at->second;
+  if (at != names.end()) return at->second;
+  return option.kind == Option::Kind::kAdministrator ? "administrators" : "";
 }
 
 /// Help with the options of the program below that of every command.

@@ -12,7 +12,7 @@ namespace capf::cli {
 struct Values {
   std::vector<std::string> choices = {};
   bool files = false;
-  std::vector<std::string> names = {};  ///< of things that the server knows: "devices", "profiles"
+  std::vector<std::string> names = {};  ///< of things that the server or a file knows: "devices", "contexts"
 };
 
 /// A command with everything that may follow it, as the parser knows it.

@@ -98,30 +98,31 @@ Result<int> list(const Arguments& arguments, Connection& server) {
 template <class Request>
 Result<int> call_for(const Arguments& arguments, Connection& server) {
   Request request;
-  request.set_name(arguments.text("NAME"));
+  request.set_name(arguments.text("CAMPAIGN"));
   CAPF_LET(const auto response, server.call(request));
   show(std::cout, arguments.format(), to_json(response.campaign()));
   return 0;
 }
 
 Result<int> cancel(const Arguments& arguments, Connection& server) {
-  if (const auto code = confirm(arguments, "Cancel the campaign " + arguments.text("NAME") + "?")) return *code;
+  if (const auto code = confirm(arguments, "Cancel the campaign " + arguments.text("CAMPAIGN") + "?")) return *code;
   return call_for<v1::CancelCampaignRequest>(arguments, server);
 }
 
 /// One line, or one JSON object, for each phone. Ends with the campaign.
 Result<int> watch(const Arguments& arguments, Connection& server) {
   std::int64_t left = arguments.number("--limit").value_or(-1);
-  const bool json = arguments.format() == Format::kJson;
-  CAPF_TRY(server.watch(arguments.text("NAME"), arguments.text("--cursor"), [&](const v1::CampaignRelease& release) {
+  const Style style = arguments.format();
+  const auto each = [&](const v1::CampaignRelease& release) {
     const Json row = to_json(release);
-    if (json) {
+    if (style.is_json()) {
       std::cout << row.dump() << std::endl;
     } else {
-      std::cout << line_of({row["device"], row["cursor"], row["released_at"], row["late"]}) << std::endl;
+      std::cout << line_of(style, {row["device"], row["cursor"], row["released_at"], row["late"]}) << std::endl;
     }
     return left < 0 || --left > 0;
-  }));
+  };
+  CAPF_TRY(server.watch(arguments.text("CAMPAIGN"), arguments.text("--cursor"), each));
   return 0;
 }
 
@@ -134,7 +135,8 @@ std::vector<Option> create_options() {
       {"--rate", Kind::kText, "how many phones are released: 10/min, 500/h, 2000/d (default: all at once)"},
       {"--spread", Kind::kAge, "the time over which they are released, by the hash of their names: 90m, 6h, 10d"},
       {"--window", Kind::kText, "when they are released: 20:00-05:00, 'Mon-Fri 20:00-05:00', 'Sat,Sun 00:00-24:00'"},
-      {"--time-zone", Kind::kText, "whose wall clock the window means: Europe/Berlin (default: UTC)"},
+      {"--time-zone", Kind::kZone,
+       "whose wall clock the window means, and the times shown: Europe/Berlin (default: UTC)"},
       {"--stop-at", Kind::kText, "stop when more than this share fails, once 20 phones have ended: 10%"},
       {"--patience", Kind::kAge, "a phone that has not come by then counts as failed: 30m (default: its deadline)"},
       {"--skip", Kind::kChoice, "leave out phones that other campaigns have", false, false, {"taken"}},
@@ -148,7 +150,7 @@ std::vector<Option> create_options() {
 }  // namespace
 
 std::vector<Command> campaign_commands() {
-  const Option name{"NAME", Option::Kind::kText, "the campaign; renewal is always there", true};
+  const Option name{"CAMPAIGN", Option::Kind::kText, "its name; renewal is always there", true};
   return {
       {"campaign create", "Schedules installs for many phones, some at a time, and stops where too many fail",
        "capfctl campaign create next-issuer --issuer 1 --auth lsc --rate 10/min --window 'Mon-Fri 20:00-05:00' "

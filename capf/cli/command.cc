@@ -215,8 +215,13 @@ std::string last_word(const std::string& path) { return path.substr(path.rfind('
 void add_output_options(Command& command) {
   const auto is_output = [](const Option& option) { return option.name == "--output"; };
   if (std::none_of(command.options.begin(), command.options.end(), is_output)) return;
-  command.options.push_back({"--time-zone", Option::Kind::kZone,
-                             "of the times in tables, as in Europe/Berlin (default: UTC); those for programs are UTC"});
+  // The zone of a campaign's window is that of its times too.
+  const auto is_zone = [](const Option& option) { return option.name == "--time-zone"; };
+  if (std::none_of(command.options.begin(), command.options.end(), is_zone)) {
+    command.options.push_back(
+        {"--time-zone", Option::Kind::kZone,
+         "of the times in tables, as in Europe/Berlin (default: UTC); those for programs are UTC"});
+  }
   if (!is_list(command)) return;
   command.options.push_back(
       {"--columns", Option::Kind::kColumns, "these alone, in this order, by their titles or their names in JSON"});
@@ -244,7 +249,8 @@ std::vector<Command> general_commands() {
 
 bool is_list(const Command& command) {
   const std::string word = last_word(command.path);
-  return word == "list" || word == "candidates" || word == "blocked";
+  return !command.plugin &&
+         (word == "list" || word == "candidates" || word == "blocked" || word == "pending" || word == "history");
 }
 
 bool is_view(const Command& command) {

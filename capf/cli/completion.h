@@ -11,7 +11,7 @@ namespace capf::cli {
 struct Completion {
   std::vector<std::string> words;  ///< that begin like the one that is typed
   bool files = false;              ///< files too, which the shell knows
-  std::vector<std::string> names;  ///< of these things too, which the server knows: "devices"
+  std::vector<std::string> names;  ///< of these things too, which the server or a file knows: "devices"
   std::string before;              ///< stands before each name: "--device="
   std::string begin;               ///< of the name that is typed
   Arguments place;                 ///< the program's options on the line, to find the server

@@ -9,18 +9,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
+Json row_of(const std::string& name, bool current, const Context& context) {
+  return Json::Object{{"name", name},
+                      {"current", current},
+                      {"server", context.server},
+                      {"trust", context.trust},
+                      {"certificate", context.certificate},
+                      {"key", context.key}};
+}
+
 Result<int> list(const Arguments& arguments, Connection&) {
   CAPF_LET(const Contexts contexts, read_contexts(contexts_file()));
-  List list(std::cout, arguments.format(),
-            {{"NAME", "name"}, {"CURRENT", "current"}, {"SERVER", "server"}, {"CERTIFICATE", "certificate"}});
-  for (const auto& [name, context] : contexts.sites) {
-    list.add(Json::Object{{"name", name},
-                          {"current", name == contexts.current},
-                          {"server", context.server},
-                          {"trust", context.trust},
-                          {"certificate", context.certificate},
-                          {"key", context.key}});
-  }
+  const Style style = arguments.format();
+  auto columns = chosen_columns(
+      style, {{"NAME", "name"}, {"CURRENT", "current"}, {"SERVER", "server"}, {"CERTIFICATE", "certificate"}},
+      row_of({}, false, {}));
+  if (!columns) return report_usage(columns.error().message);
+  List list(std::cout, style, *std::move(columns));
+  for (const auto& [name, context] : contexts.sites) list.add(row_of(name, name == contexts.current, context));
   list.finish();
   return 0;
 }
@@ -36,7 +42,7 @@ capf::Status check_known(const Contexts& contexts, const std::string& name) {
 
 Result<int> use(const Arguments& arguments, Connection&) {
   CAPF_LET(Contexts contexts, read_contexts(contexts_file()));
-  contexts.current = arguments.text("NAME");
+  contexts.current = arguments.text("CONTEXT");
   CAPF_TRY(check_known(contexts, contexts.current));
   CAPF_TRY(write_contexts(contexts_file(), contexts));
   show(std::cout, arguments.format(), Json::Object{{"current", contexts.current}});
@@ -59,7 +65,7 @@ Context context_of(const Place& place, const client::Endpoint& endpoint) {
 }
 
 Result<int> add(const Arguments& arguments, Connection& server) {
-  const std::string name = arguments.text("NAME");
+  const std::string name = arguments.text("CONTEXT");
   CAPF_LET(Contexts contexts, read_contexts(contexts_file()));
   if (contexts.sites.contains(name) && !arguments.has("--replace")) {
     return fail(Reason::kInvalidRequest,
@@ -75,7 +81,7 @@ Result<int> add(const Arguments& arguments, Connection& server) {
 }
 
 Result<int> remove(const Arguments& arguments, Connection&) {
-  const std::string name = arguments.text("NAME");
+  const std::string name = arguments.text("CONTEXT");
   CAPF_LET(Contexts contexts, read_contexts(contexts_file()));
   CAPF_TRY(check_known(contexts, name));
   contexts.sites.erase(name);
@@ -88,7 +94,7 @@ Result<int> remove(const Arguments& arguments, Connection&) {
 }  // namespace
 
 std::vector<Command> context_commands() {
-  const Option name{"NAME", Option::Kind::kAdministrator, "letters, digits, '.', '_', '-' or '@'", true};
+  const Option name{"CONTEXT", Option::Kind::kAdministrator, "letters, digits, '.', '_', '-' or '@'", true};
   return {
       {"context list",
        "Lists the sites that have a name here, in ~/.config/capf/contexts.toml",

@@ -48,6 +48,7 @@ Result<int> phone_history(const Arguments& arguments, Connection& server) {
   v1::ListPhoneHistoryRequest request;
   request.set_device(named_device(arguments));
   if (const auto time = arguments.time("--since")) set_time(*request.mutable_since(), *time);
+  if (const auto end = end_of(arguments)) set_time(*request.mutable_until(), *end);
   std::vector<Column> columns = event_columns();
   columns.erase(columns.begin() + 4);  // the subject is the device
   return print_pages(
@@ -169,6 +170,8 @@ std::vector<Command> monitor_commands() {
        {{"DEVICE", Option::Kind::kDevice, "the device name", true},
         as_written_option(),
         {"--since", Option::Kind::kTime, "only from then on"},
+        until_option("only until then"),
+        newest_option(),
         limit_option(),
         output_option()},
        phone_history},

@@ -5,6 +5,7 @@
 
 #include "capf/cli/connection.h"
 #include "capf/cli/convert.h"
+#include "capf/cli/devices.h"
 #include "capf/cli/moving.h"
 #include "capf/cli/phone_import.h"
 #include "capf/cli/progress.h"
@@ -95,7 +96,8 @@ Json strings_of(const std::vector<DeviceString>& shown) {
 }
 
 std::string command_line(const Arguments& arguments) {
-  return "site import-capfd " + arguments.line({"--strings", "--skip", "--dry-run", "--quiet", "--output"});
+  return "site import-capfd " +
+         arguments.line({"--strings", "--skip", "--dry-run", "--quiet", "--output", "--time-zone"});
 }
 
 /// The error that stops the move after its first pass; absent where it goes on.
@@ -145,9 +147,9 @@ Result<int> move_all(const Arguments& arguments, Mover& mover, const MovingResul
 }
 
 Result<int> import_capfd(const Arguments& arguments, Connection& server) {
-  const std::string devices = arguments.has("--devices") ? arguments.text("--devices") : "SEP*";
+  const std::string devices = arguments.has("--device") ? named_device(arguments, "--device") : "SEP*";
   const auto pattern = Pattern::parse(devices);
-  if (!pattern) return report_usage("--devices: " + pattern.error().message);
+  if (!pattern) return report_usage("--device: " + pattern.error().message);
   const TimePoint ends = arguments.deadline("--ends").value();
   CAPF_LET(const std::vector<std::string> issuers, read_issuers(arguments.text("--issuer")));
   CAPF_LET(OtherServer other, OtherServer::open(arguments.text("FILE")));
@@ -188,7 +190,8 @@ std::vector<Command> moving_commands() {
        {{"FILE", Kind::kFile, "its SQLite database, which is only read", true},
         {"--issuer", Kind::kFile, "PEM of the certificate that signed its LSCs", true},
         {"--ends", Kind::kDeadline, "until then a phone can upgrade over its former LSC", true},
-        {"--devices", Kind::kText, "pattern of the names for which those LSCs count (default: SEP*)"},
+        pattern_option("pattern of the names for which those LSCs count (default: SEP*)"),
+        as_written_option(),
         {"--completes-by", Kind::kDeadline, "of the operations (default: +30d)"},
         {"--strings", Kind::kFile, "the new file for the phones' new strings; one that was interrupted is continued"},
         {"--skip", Kind::kFlag, "leave out rows with problems"},

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "capf/cli/contexts.h"
 #include "capf/domain/device.h"
 #include "capf/domain/page.h"
 
@@ -36,6 +37,17 @@ Names profiles(Connection& server, const std::string& /*begin*/) {
   return names;
 }
 
+/// The first page likewise.
+Names campaigns(Connection& server, const std::string& /*begin*/) {
+  v1::ListCampaignsRequest request;
+  request.mutable_page()->set_size(kLargestPage);
+  const auto response = server.call(request);
+  Names names;
+  if (!response) return names;
+  for (const v1::Campaign& campaign : response->campaigns()) names.push_back(campaign.name());
+  return names;
+}
+
 Names administrators(Connection& server, const std::string& /*begin*/) {
   const auto response = server.call(v1::ListAdministratorsRequest());
   Names names;
@@ -52,12 +64,21 @@ Names issuers(Connection& server, const std::string& /*begin*/) {
   return names;
 }
 
+Names contexts(Connection& /*server*/, const std::string& /*begin*/) {
+  const auto contexts = read_contexts(contexts_file());
+  Names names;
+  if (!contexts) return names;
+  for (const auto& [name, context] : contexts->sites) names.push_back(name);
+  return names;
+}
+
 }  // namespace
 
 Names names_of(Connection& server, const std::vector<std::string>& things, const std::string& begin) {
   using Ask = Names (*)(Connection&, const std::string&);
-  static const std::map<std::string, Ask> asks{
-      {"devices", devices}, {"profiles", profiles}, {"administrators", administrators}, {"issuers", issuers}};
+  static const std::map<std::string, Ask> asks{{"devices", devices},     {"profiles", profiles},
+                                               {"campaigns", campaigns}, {"administrators", administrators},
+                                               {"issuers", issuers},     {"contexts", contexts}};
   std::set<std::string> found;
   for (const std::string& thing : things) {
     const auto ask = asks.find(thing);

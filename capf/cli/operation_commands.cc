@@ -131,6 +131,7 @@ std::vector<Command> operation_commands() {
        {{"--older-than", Option::Kind::kAge, "only those that were scheduled so long ago: 90m, 12h, 10d"},
         {"--overdue", Option::Kind::kFlag, "only those past their deadline"},
         {"--kind", Option::Kind::kChoice, "only these", false, false, kKinds},
+        newest_option(),
         limit_option(),
         output_option()},
        list_pending},

@@ -72,10 +72,11 @@ std::string_view color_of(std::string_view member, const Json& value) {
   constexpr std::string_view kWaits = "\x1b[33m";
   constexpr std::string_view kBad = "\x1b[31m";
   static const std::map<std::string_view, std::string_view> colors{
-      {"succeeded", kGood}, {"confirmed", kGood}, {"valid", kGood},        {"active", kGood},  {"done", kGood},
-      {"ok", kGood},        {"pending", kWaits},  {"in_progress", kWaits}, {"issued", kWaits}, {"overdue", kWaits},
-      {"held", kWaits},     {"paused", kWaits},   {"waiting", kWaits},     {"late", kWaits},   {"next", kWaits},
-      {"failed", kBad},     {"expired", kBad},    {"revoked", kBad},       {"refused", kBad},  {"stopped", kBad}};
+      {"succeeded", kGood}, {"finished", kGood}, {"confirmed", kGood}, {"valid", kGood},        {"active", kGood},
+      {"done", kGood},      {"ok", kGood},       {"pending", kWaits},  {"in_progress", kWaits}, {"issued", kWaits},
+      {"overdue", kWaits},  {"held", kWaits},    {"paused", kWaits},   {"waiting", kWaits},     {"late", kWaits},
+      {"next", kWaits},     {"failed", kBad},    {"expired", kBad},    {"revoked", kBad},       {"refused", kBad},
+      {"stopped", kBad}};
   const bool state = member == "state" || member == "outcome" || member == "lsc_status";
   if (!state || value.text() == nullptr) return {};
   const auto at = colors.find(*value.text());
@@ -141,7 +142,7 @@ bool is_wrong_form(Reason reason, bool of_server) {
                             Reason::kInvalidKeyPolicy,  Reason::kInvalidPattern,    Reason::kInvalidName,
                             Reason::kInvalidDigestUser, Reason::kInvalidPassword,   Reason::kInvalidSerial,
                             Reason::kInvalidTime,       Reason::kInvalidPage,       Reason::kInvalidSelection,
-                            Reason::kInvalidSetting};
+                            Reason::kInvalidSetting,    Reason::kInvalidWindow};
   const bool request = reason == Reason::kInvalidRequest || reason == Reason::kInvalidConfiguration;
   return (of_server && request) || std::find(std::begin(kForms), std::end(kForms), reason) != std::end(kForms);
 }

@@ -151,7 +151,7 @@ void add_init(CLI::App& app, InitOptions& options, std::string& key) {
 void add_setup(CLI::App& app, SetupOptions& options) {
   auto* command = app.add_subcommand(
       "setup", "makes what is missing for a site on this machine, as root: passphrase, roles, database, site, unit");
-  command->add_option("--state", options.state, "where the site is, or is to be")->capture_default_str();
+  command->add_option("--state,--site", options.state, "where the site is, or is to be")->capture_default_str();
   command->add_option("--base-port", options.base_port, "of a new site; default: 3804")->check(CLI::Range(1, 65526));
   command->add_option("--public-host", options.public_host, "of a new site; default: this machine's name");
   auto* database = command->add_option("--database", options.database,

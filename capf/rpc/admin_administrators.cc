@@ -52,7 +52,7 @@ grpc::Status AdminService::ChangeAdministrator(grpc::ServerContext* context,
 grpc::Status AdminService::ListPhoneHistory(grpc::ServerContext* context, const v1::ListPhoneHistoryRequest* request,
                                             v1::ListPhoneHistoryResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
-    CAPF_LET(const Page page, from_proto(request->page()));
+    CAPF_LET(const Page page, page_from_either_end(request->page()));
     CAPF_LET(const AuditFilter filter, filter_from(*request));
     CAPF_LET(const std::vector<AuditEvent> events, use_cases_.records.list(filter, page));
     for (const AuditEvent& event : events) to_proto(event, *response->add_events());

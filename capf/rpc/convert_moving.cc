@@ -31,6 +31,7 @@ Result<AuditFilter> filter_from(const v1::ListPhoneHistoryRequest& request) {
   filter.subject = device.text();
   filter.of_phones = true;
   CAPF_LET(filter.since, optional_time(request.has_since(), request.since()));
+  CAPF_LET(filter.until, optional_time(request.has_until(), request.until()));
   return filter;
 }
 

@@ -10,8 +10,8 @@ import grpc
 
 from e2e.site import SOURCE, run
 
-FILES = ("capf/v1/access", "capf/v1/types", "capf/v1/campaigns", "capf/v1/phone", "capf/v1/digest", "capf/v1/lists", "capf/v1/files",
-         "capf/v1/configuration", "capf/v1/administrators", "capf/v1/moving", "capf/v1/admin", "capf/v1/monitor",
+FILES = ("capf/v1/access", "capf/v1/types", "capf/v1/administrators", "capf/v1/campaigns", "capf/v1/phone", "capf/v1/digest",
+         "capf/v1/lists", "capf/v1/files", "capf/v1/configuration", "capf/v1/moving", "capf/v1/admin", "capf/v1/monitor",
          "google/rpc/status", "google/rpc/error_details", "grpc/health/v1/health")
 
 

@@ -127,7 +127,7 @@ class CertificateTest(ColleagueTest):
     def test_a_container_for_a_browser_opens_with_its_passphrase(self):
         container = self.home / "web.p12"
         self.assertSays(self.site.capfctl("administrator", "add", "web", "--role", "auditor", "--out", self.home, "--pkcs12",
-                                          container, input="short\n", code=1), "INVALID_PASSWORD")
+                                          container, input="short\n", code=2), "INVALID_PASSWORD")
         self.assertEqual(self.rows("web"), [])
         self.site.capfctl("administrator", "add", "web", "--role", "auditor", "--out", self.home, "--pkcs12", container,
                           input=PASSPHRASE + "\n")

@@ -147,17 +147,17 @@ class CommandTest(Campaigns):
         device = self.site.add_phone(self.device())
         for options, code, words in (
                 (("--auth", "string"), 2, "--auth"),
-                (("--auth", "lsc", "--rate", "10/s"), 1, "10/min"),
-                (("--auth", "lsc", "--rate", "10/min", "--spread", "6h"), 1, "either a rate"),
+                (("--auth", "lsc", "--rate", "10/s"), 2, "10/min"),
+                (("--auth", "lsc", "--rate", "10/min", "--spread", "6h"), 2, "either a rate"),
                 (("--auth", "lsc", "--stop-at", "0%"), 2, "1% to 100%"),
-                (("--auth", "lsc", "--window", "20:00-20:00"), 1, "never opens"),
-                (("--auth", "lsc", "--window", "20:00"), 1, "INVALID_WINDOW"),
-                (("--auth", "lsc", "--window", "20:00-05:00", "--time-zone", "Europe/Atlantis"), 1, "no time zone"),
-                (("--auth", "lsc", "--window", "20:00-05:00", "--time-zone", "/etc/passwd"), 1, "INVALID_WINDOW"),
-                (("--auth", "lsc", "--time-zone", "Europe/Berlin"), 1, "belongs to a window")):
+                (("--auth", "lsc", "--window", "20:00-20:00"), 2, "never opens"),
+                (("--auth", "lsc", "--window", "20:00"), 2, "INVALID_WINDOW"),
+                (("--auth", "lsc", "--window", "20:00-05:00", "--time-zone", "Europe/Atlantis"), 2, "no such time zone"),
+                (("--auth", "lsc", "--window", "20:00-05:00", "--time-zone", "/etc/passwd"), 2, "no such time zone"),
+                (("--auth", "lsc", "--time-zone", "Europe/Berlin"), 2, "belongs to a window")):
             with self.subTest(options):
                 self.assertSays(self.site.capfctl("campaign", "create", "refused", device, *options, code=code), words)
-        self.assertSays(self.site.capfctl("campaign", "create", "renewal", device, "--auth", "lsc", code=1), "always there")
+        self.assertSays(self.site.capfctl("campaign", "create", "renewal", device, "--auth", "lsc", code=2), "always there")
         self.site.capfctl("campaign", "create", "refused", "SEPFFFFFFFFFFFF", "--auth", "lsc", code=1)
         self.assertSays(self.site.capfctl("campaign", "create", "refused", "--auth", "lsc", code=2), "name phones")
         self.assertSays(self.site.capfctl("campaign", "cancel", "renewal", "--yes", code=1), "always there")
