@@ -68,13 +68,13 @@ std::string plain(std::string_view word) {
 }
 
 /// A value of a foreign file in a message: short, and without controls.
-std::string quoted(std::string_view text) { return '"' + client::printable(std::string(text.substr(0, 40))) + '"'; }
+std::string in_quotes(std::string_view text) { return '"' + client::printable(std::string(text.substr(0, 40))) + '"'; }
 
 template <class Value>
 Result<Value> find_word(const std::map<std::string, Value>& words, const std::string& text, const char* what) {
   const auto found = words.find(plain(text));
   if (found != words.end()) return found->second;
-  return fail(Reason::kInvalidRequest, std::string("its ") + what + ' ' + quoted(text) + " is not known here");
+  return fail(Reason::kInvalidRequest, std::string("its ") + what + ' ' + in_quotes(text) + " is not known here");
 }
 
 Result<v1::OperationKind> kind_from(const std::string& text) {
@@ -248,7 +248,7 @@ Status OtherServer::read(const std::function<Status(OtherPhone)>& each) {
 Result<v1::MovedPhone> moved_phone(const OtherPhone& phone) {
   v1::MovedPhone moved;
   const auto device = DeviceName::parse(phone.device);
-  if (!device) return fail(device.error().reason, quoted(phone.device) + ": " + device.error().message);
+  if (!device) return fail(device.error().reason, in_quotes(phone.device) + ": " + device.error().message);
   moved.set_device(device->text());
   CAPF_LET(*moved.mutable_certificate(), der_of(phone.certificate));
   CAPF_LET(const v1::OperationKind kind, kind_from(phone.operation));

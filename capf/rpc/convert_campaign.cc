@@ -2,6 +2,7 @@
 
 #include "capf/rpc/convert.h"
 #include "capf/rpc/convert_field.h"
+#include "capf/rpc/status.h"
 
 namespace capf::rpc {
 namespace {
