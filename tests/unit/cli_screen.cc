@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "capf/cli/screen.h"
-#include "support/folder.h"
+#include "tests/support/folder.h"
 
 using namespace capf;
 using namespace capf::cli;
