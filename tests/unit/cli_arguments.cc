@@ -241,7 +241,10 @@ TEST_CASE("every command that prints takes -o, and every list its columns") {
     CHECK(parsed(commands, line).exit_code == 2);
   }
   for (const char* line : {"audit list --newest --until 2030-01-31 --since 2030-01-01", "operation list --newest",
-                           "certificate list --newest", "certificate verify --until -1d"}) {
+                           "certificate list --newest", "certificate verify --until -1d",
+                           "operation pending --newest --columns device,kind",
+                           "phone history SEP1 --newest --until -1d --columns at,action",
+                           "campaign create c SEP1 --auth lsc --window 20:00-05:00 --time-zone Europe/Berlin"}) {
     CAPTURE(line);
     CHECK(parsed(commands, line).command != nullptr);
   }
@@ -391,6 +394,9 @@ TEST_CASE("names are the server's to complete, and its place is that of the line
   CHECK(names_at({"phone", "list", "--issuer", ""}) == Words{"issuers"});
   CHECK(names_at({"issuer", "show", ""}) == Words{"issuers"});
   CHECK(names_at({"administrator", "disable", ""}) == Words{"administrators"});
+  CHECK(names_at({"campaign", "show", ""}) == Words{"campaigns"});
+  CHECK(names_at({"campaign", "create", ""}).size() == 1);  // of its phones
+  CHECK(names_at({"context", "use", ""}) == Words{"contexts"});
   CHECK(names_at({"phone", "show", "--"}).empty());
   const Completion joined = complete(tree, {"phone", "list", "--profile=se"});
   CHECK(joined.names == Words{"profiles"});
