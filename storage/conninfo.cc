@@ -7,6 +7,8 @@
 
 #include <libpq-fe.h>
 
+#include "capf/base/utf8.h"
+
 namespace capf::storage {
 namespace {
 
@@ -119,10 +121,7 @@ Status check(const Options& options) {
 
 /// Whether an administrator's `options` set it: "-c statement_timeout=5s", "--statement-timeout=5s".
 bool sets(std::string options, const std::string& name) {
-  for (char& c : options) {
-    if (c == '-') c = '_';
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  for (char& c : options) c = c == '-' ? '_' : lower_case(c);
   return options.find(name + "=") != std::string::npos;
 }
 

@@ -3,11 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "capf/base/bytes.h"
 
-// The elements of the phones' protocols, CAPF and TVS, and their numbers, which are big-endian; read without copies,
-// allocations or exceptions.
+// The elements of the phones' protocols, CAPF and TVS, and of phones' files; and their numbers, which are big-endian.
+// They are read without copies, allocations or exceptions.
 
 namespace capf {
 
@@ -16,6 +17,16 @@ std::size_t read_16(BytesView data, std::size_t at);
 std::uint32_t read_32(BytesView data, std::size_t at);
 /// Appends the two lowest octets.
 void append_16(Bytes& out, std::size_t value);
+
+/// A message of which not enough octets are there yet.
+struct More {
+  std::size_t size = 0;  ///< octets needed in all before the next try
+};
+
+/// Octets that can never become a message.
+struct Malformed {
+  std::string_view why;  ///< words of our own, for people
+};
 
 struct Element {
   std::uint8_t tag = 0;

@@ -1,5 +1,6 @@
 #include "capf/base/utf8.h"
 
+#include <algorithm>
 #include <array>
 
 namespace capf {
@@ -74,6 +75,16 @@ std::string_view cut_characters(std::string_view text, std::size_t characters) {
   std::string_view rest = text;
   for (; characters > 0 && !rest.empty(); --characters) take_code_point(rest);
   return text.substr(0, text.size() - rest.size());
+}
+
+std::string lower_case(std::string text) {
+  for (char& c : text) c = lower_case(c);
+  return text;
+}
+
+bool equal_without_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char left, char right) { return lower_case(left) == lower_case(right); });
 }
 
 }  // namespace capf

@@ -21,4 +21,10 @@ std::string_view cut(std::string_view text, std::size_t octets);
 /// The beginning of `text` that has at most `characters` characters; an octet that is not UTF-8 counts as one.
 std::string_view cut_characters(std::string_view text, std::size_t characters);
 
+/// A to Z in lower case; every other octet as it is.
+constexpr char lower_case(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+std::string lower_case(std::string text);
+/// Whether two texts are the same but for the case of A to Z.
+bool equal_without_case(std::string_view a, std::string_view b);
+
 }  // namespace capf

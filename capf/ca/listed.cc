@@ -1,6 +1,5 @@
 #include "capf/ca/listed.h"
 
-#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -19,14 +18,13 @@ constexpr int kLeastBits = 1024;
 
 tl::unexpected<Error> refuse(std::string words) { return fail(Reason::kInvalidCertificate, std::move(words)); }
 
-bool has(const TrustRoles& roles, TrustRole role) { return std::find(roles.begin(), roles.end(), role) != roles.end(); }
-
 Status check_signer(const PublicKeyOutline& key, const TrustRoles& roles) {
   if (key.type == KeyType::kEc) {
-    if (!has(roles, TrustRole::kSast)) return {};  // a server of files over HTTPS has an EC key
+    if (!has_role(roles, TrustRole::kSast)) return {};  // a server of files over HTTPS has an EC key
     return refuse("phones know signatures of lists by RSA keys alone, and it has an EC key: it cannot be sast");
   }
-  const bool signs = has(roles, TrustRole::kSast) || has(roles, TrustRole::kTftp) || has(roles, TrustRole::kCcmTftp);
+  const bool signs =
+      has_role(roles, TrustRole::kSast) || has_role(roles, TrustRole::kTftp) || has_role(roles, TrustRole::kCcmTftp);
   if (!signs || can_sign_files(key.type, key.bits)) return {};
   return refuse("it has an RSA key of " + std::to_string(key.bits) +
                 " bits, and what signs lists or files has 1024, 2048 or 4096: the files have no code for others");

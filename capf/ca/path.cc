@@ -1,8 +1,11 @@
 #include "capf/ca/path.h"
 
+#include <utility>
+
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include "capf/base/utf8.h"
 #include "capf/ca/openssl.h"
 
 namespace capf::ca {
@@ -56,11 +59,8 @@ std::string_view text_of(const ASN1_STRING* string) {
 //    Any DNS name that can be constructed by simply adding zero or more labels to the left-hand side of the name
 //    satisfies the name constraint.
 bool is_within(std::string host, std::string base) {
-  const auto lower = [](std::string& text) {
-    for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  lower(host);
-  lower(base);
+  host = lower_case(std::move(host));
+  base = lower_case(std::move(base));
   if (base.starts_with('.')) base.erase(0, 1);
   return base.empty() || host == base || host.ends_with('.' + base);
 }

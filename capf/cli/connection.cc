@@ -8,6 +8,7 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/support/sync_stream.h>
 
 #include "capf/client/channel.h"
 #include "capf/client/key.h"
@@ -35,6 +36,24 @@ bool answers(grpc::Channel& channel, std::chrono::system_clock::time_point deadl
     state = channel.GetState(true);
   }
   return state == GRPC_CHANNEL_READY;
+}
+
+/// Calls `each` for everything that a stream brings, until it fails. @param refusal makes the error of a server's
+/// status
+template <class Row, class Each, class Refusal>
+capf::Status read_all(grpc::ClientContext& context, grpc::ClientReader<Row>& stream, const Each& each,
+                      const Refusal& refusal) {
+  Row row;
+  while (stream.Read(&row)) {
+    const capf::Status taken = each(row);
+    if (taken) continue;
+    context.TryCancel();
+    stream.Finish();
+    return taken;
+  }
+  const grpc::Status status = stream.Finish();
+  if (!status.ok()) return fail(refusal(status));
+  return {};
 }
 
 }  // namespace
@@ -164,17 +183,7 @@ capf::Status Connection::export_digest_users(const std::function<capf::Status(v1
   context.set_deadline(until(kStreamDeadline));
   add_words(context);
   const auto stream = stubs_->admin->ExportDigestUsers(&context, {});
-  v1::DigestExportRow row;
-  while (stream->Read(&row)) {
-    const capf::Status taken = each(row);
-    if (taken) continue;
-    context.TryCancel();
-    stream->Finish();
-    return taken;
-  }
-  const grpc::Status status = stream->Finish();
-  if (!status.ok()) return fail(refusal(status));
-  return {};
+  return read_all(context, *stream, each, [this](const grpc::Status& status) { return refusal(status); });
 }
 
 capf::Status Connection::export_files(const v1::ExportFilesRequest& request,
@@ -184,17 +193,7 @@ capf::Status Connection::export_files(const v1::ExportFilesRequest& request,
   context.set_deadline(until(kStreamDeadline));
   add_words(context);
   const auto stream = stubs_->admin->ExportFiles(&context, request);
-  v1::ExportedFile part;
-  while (stream->Read(&part)) {
-    const capf::Status taken = each(part);
-    if (taken) continue;
-    context.TryCancel();
-    stream->Finish();
-    return taken;
-  }
-  const grpc::Status status = stream->Finish();
-  if (!status.ok()) return fail(refusal(status));
-  return {};
+  return read_all(context, *stream, each, [this](const grpc::Status& status) { return refusal(status); });
 }
 
 capf::Status Connection::watch(std::string cursor, const std::function<bool(const v1::OperationChange&)>& each) {

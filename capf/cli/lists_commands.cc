@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "capf/base/file.h"
+#include "capf/cli/devices.h"
 #include "capf/cli/pages.h"
 #include "capf/client/site.h"
 #include "capf/client/text.h"
@@ -182,7 +183,7 @@ Result<int> export_list(const Arguments& arguments, Connection& server) {
 
 Result<int> serve(const Arguments& arguments, Connection& server) {
   v1::ServeTrustListRequest request;
-  request.set_device(arguments.text("DEVICE"));
+  request.set_device(named_device(arguments));
   request.set_kind(arguments.has("--kind") ? arguments.text("--kind") : "itl");
   request.set_generation(arguments.number("--generation").value_or(0));
   CAPF_LET(const auto response, server.call(request));
@@ -291,6 +292,7 @@ std::vector<Command> lists_commands() {
        {{"DEVICE", Option::Kind::kDevice, "the phone", true},
         {"--generation", Option::Kind::kNumber, "the number of the list; the newest one ends it", true},
         kind_option(),
+        as_written_option(),
         output_option()},
        serve},
       {"trust-list release",

@@ -233,7 +233,7 @@ std::string folded_title(std::string_view title) {
   std::string folded;
   for (const char c : title) {
     if (c == ' ' || c == '_' || c == '-') continue;
-    folded += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    folded += lower_case(c);
   }
   return folded;
 }

@@ -4,6 +4,7 @@
 #include "capf/client/key.h"
 #include "capf/client/site.h"
 #include "capf/domain/page.h"
+#include "capf/domain/trust_role.h"
 
 namespace capf::cli {
 namespace {
@@ -47,6 +48,12 @@ Result<int> remove(const Arguments& arguments, Connection& server) {
   return 0;
 }
 
+std::vector<std::string> role_names() {
+  std::vector<std::string> names;
+  for (const TrustRole role : kTrustRoles) names.emplace_back(to_string(role));
+  return names;
+}
+
 }  // namespace
 
 std::vector<Command> trust_list_commands() {
@@ -55,12 +62,7 @@ std::vector<Command> trust_list_commands() {
        "Adds a certificate of others that phones are to trust",
        "capfctl trust-list certificate add sip.pem --role ccm --dns sip.example.org",
        {{"FILE", Option::Kind::kFile, "PEM, DER or PKCS #7 with one certificate", true},
-        {"--role",
-         Option::Kind::kChoice,
-         "for what they are to trust it",
-         true,
-         true,
-         {"sast", "ccm", "ccm+tftp", "tftp", "capf", "app-server", "tvs"}},
+        {"--role", Option::Kind::kChoice, "for what they are to trust it", true, true, role_names()},
         {"--dns", Option::Kind::kText, "the server's name, for the list"},
         {"--address", Option::Kind::kText, "the server's IPv4 address, for the list"},
         {"--vouch-only", Option::Kind::kFlag, "in no list: the Trust Verification Service vouches for it"},

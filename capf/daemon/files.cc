@@ -143,14 +143,7 @@ Result<std::shared_ptr<const net::TlsContext>> FilesTlsPort::open_tls() const {
   return net::TlsContext::make(settings);
 }
 
-Watcher::Paths FilesTlsPort::shown_files() const {
-  Watcher::Paths paths{files_.shown(file_server_purpose().first)};
-  if (const auto name = shown_on(file_server_purpose(), files_)) {
-    paths.push_back(files_.key(*name));
-    paths.push_back(files_.certificate(*name));
-  }
-  return paths;
-}
+Watcher::Paths FilesTlsPort::shown_files() const { return shown_paths(file_server_purpose(), files_); }
 
 void FilesTlsPort::tick() {
   if (!watcher_.changed()) return;

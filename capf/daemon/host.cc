@@ -1,6 +1,5 @@
 #include "capf/daemon/host.h"
 
-#include <algorithm>
 #include <memory>
 
 #include <netdb.h>
@@ -8,6 +7,7 @@
 
 #include "capf/base/address.h"
 #include "capf/base/endpoint.h"
+#include "capf/base/utf8.h"
 #include "capf/daemon/endpoints.h"
 
 namespace capf::daemon {
@@ -17,9 +17,8 @@ constexpr int kStatusPortOffset = 3;
 constexpr int kUsualTvsPort = 2445;
 
 /// RFC 6761 6.3; and as distributions write it.
-bool is_localhost(std::string host) {
-  std::transform(host.begin(), host.end(), host.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; });
+bool is_localhost(const std::string& name) {
+  const std::string host = lower_case(name);
   return host == "localhost" || host == "localhost.localdomain" || host.ends_with(".localhost");
 }
 

@@ -208,6 +208,15 @@ Result<std::string> shown_on(const KeyPurpose& purpose, const SiteFiles& files) 
 
 Result<std::string> shown_wire(const SiteFiles& files) { return shown_on(wire_purpose(), files); }
 
+std::vector<std::filesystem::path> shown_paths(const KeyPurpose& purpose, const SiteFiles& files) {
+  std::vector<std::filesystem::path> paths{files.shown(purpose.first)};
+  if (const auto name = shown_on(purpose, files)) {
+    paths.push_back(files.key(*name));
+    paths.push_back(files.certificate(*name));
+  }
+  return paths;
+}
+
 std::vector<rpc::WireCertificate> trusted_wire(const SiteFiles& files) {
   const std::string shown = shown_wire(files).value_or("");
   std::vector<std::string> names{shown, kWireEc};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,9 +12,9 @@
 #include "capf/domain/trust_role.h"
 #include "capf/rpc/server.h"
 
-// The purposes of the keys whose certificates phones know by their trust lists. Each has files of its own: "wire" of the
-// CAPF protocol, "tvs", "list-signer", "file-signer", "file-server", "recovery-signer". Phones pin certificates, so the
-// next one ("wire-2", "wire-3") is kept beside the one in use until every phone trusts both.
+// The purposes of the keys whose certificates phones know by their trust lists. Each has files of its own: "wire" of
+// the CAPF protocol, "tvs", "list-signer", "file-signer", "file-server", "recovery-signer". Phones pin certificates, so
+// the next one ("wire-2", "wire-3") is kept beside the one in use until every phone trusts both.
 
 namespace capf::daemon {
 
@@ -52,6 +53,8 @@ std::vector<std::string> names_of(const KeyPurpose& purpose, const SiteFiles& fi
 /// The name of the one that this server uses. Errors: INVALID_CONFIGURATION.
 Result<std::string> shown_on(const KeyPurpose& purpose, const SiteFiles& files);
 Result<std::string> shown_wire(const SiteFiles& files);
+/// The files that say what this server uses: the one with its name, its key and its certificate.
+std::vector<std::filesystem::path> shown_paths(const KeyPurpose& purpose, const SiteFiles& files);
 /// The certificates of the phones' port that phones are to trust, "wire-ec" among them: those that are shown first, RSA
 /// before EC. One that cannot be read is left out.
 std::vector<rpc::WireCertificate> trusted_wire(const SiteFiles& files);

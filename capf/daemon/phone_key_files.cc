@@ -110,7 +110,7 @@ Status PhoneKeyFiles::claim(const Contents& contents) const {
       CAPF_LET(const KeyRecord claimed, tx.keys().claim(facts.key, KeyOwner::kSite, 0));
       if (claimed.owner == KeyOwner::kSite) continue;
       // The wire's keys may have served something else before there were rules for them.
-      if (std::find(own.roles.begin(), own.roles.end(), TrustRole::kCapf) != own.roles.end()) continue;
+      if (has_role(own.roles, TrustRole::kCapf)) continue;
       return fail(Reason::kKeyReserved, "the key of " + own.name + " is not the site's alone, by the record");
     }
     return {};

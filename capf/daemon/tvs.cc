@@ -130,14 +130,7 @@ Status TvsPort::claim(const Bytes& key) {
   });
 }
 
-Watcher::Paths TvsPort::shown_files() const {
-  Watcher::Paths paths{files_.shown(tvs_purpose().first)};
-  if (const auto name = shown_on(tvs_purpose(), files_)) {
-    paths.push_back(files_.key(*name));
-    paths.push_back(files_.certificate(*name));
-  }
-  return paths;
-}
+Watcher::Paths TvsPort::shown_files() const { return shown_paths(tvs_purpose(), files_); }
 
 void TvsPort::tick() {
   if (!watcher_.changed()) return;

@@ -10,7 +10,7 @@
 #include "capf/domain/operation.h"
 #include "capf/domain/setting.h"
 
-// The terms of an operation: what the command says, and else what is in effect of the phone.
+// An operation has its terms from the command that schedules it, and else from the settings in effect of its phone.
 
 namespace capf {
 
@@ -19,12 +19,12 @@ struct SaidKey {
   std::optional<int> rsa_bits{};
   std::optional<int> ec_bits{};
 
-  /// With the table's values for what is not said. Errors: INVALID_KEY_POLICY.
+  /// The table's values count where it says nothing. Errors: INVALID_KEY_POLICY.
   Status check() const;
   bool operator==(const SaidKey&) const = default;
 };
 
-/// What a command says; the rest is what is in effect of the phone.
+/// A command says these terms; the settings in effect of the phone give the others.
 struct SaidTerms {
   std::optional<AuthMode> auth{};
   SaidKey key{};
@@ -44,7 +44,7 @@ struct Terms {
   bool operator==(const Terms&) const = default;
 };
 
-/// The terms of an operation that is scheduled now. One by null string ends within kNullStringLifetime.
+/// The terms of an operation that is scheduled now. An operation by null string ends within kNullStringLifetime.
 Terms terms_of(const SaidTerms& said, const EffectiveSettings& settings, TimePoint now);
 /// The terms of a renewal that a phone begins by itself: its LSC proves it, and its key is as before unless its profile
 /// or its own values say otherwise. @param key of the operation that issued the LSC, where that is on record

@@ -29,4 +29,8 @@ std::optional<TrustRole> trust_role_of(int code) {
   return found == kTrustRoles.end() ? std::nullopt : std::optional(*found);
 }
 
+bool has_role(const TrustRoles& roles, TrustRole role) {
+  return std::find(roles.begin(), roles.end(), role) != roles.end();
+}
+
 }  // namespace capf

@@ -32,5 +32,6 @@ std::string_view to_string(TrustRole role);
 std::optional<TrustRole> parse_trust_role(std::string_view text);
 /// The role of a code of the database or of a list; nothing for a code that is not known.
 std::optional<TrustRole> trust_role_of(int code);
+bool has_role(const TrustRoles& roles, TrustRole role);
 
 }  // namespace capf

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "capf/base/utf8.h"
 #include "capf/exports/formats.h"
 
 namespace capf::exports {
@@ -53,12 +54,6 @@ void write_password_digests(const Ha1& ha1, Text& out) {
   out << "auth_type = digest\npassword_digest = MD5:" << ha1.md5.text()
       << "\npassword_digest = SHA-256:" << ha1.sha256.text()
       << "\npassword_digest = SHA-512-256:" << ha1.sha512_256.text() << '\n';
-}
-
-bool equal_without_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char left, char right) { return lower(left) == lower(right); });
 }
 
 /// A peer serves all phones of its user: it takes every transport that one of them needs, and asks for SRTP where all

@@ -6,6 +6,7 @@
 
 #include <pugixml.hpp>
 
+#include "capf/base/utf8.h"
 #include "capf/files/xml.h"
 
 namespace capf::files {
@@ -215,11 +216,6 @@ std::string_view without_mark(BytesView xml) {
   return text;
 }
 
-bool same_word(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 /// Takes the declaration out; text() writes one that is right. An encoding that is ASCII's own below 128 may be
 /// declared where there is nothing else: a file that says UTF-7 would mean other characters.
 Status take_declaration(pugi::xml_document& document, std::string_view text) {
@@ -227,8 +223,8 @@ Status take_declaration(pugi::xml_document& document, std::string_view text) {
   if (declaration.type() != pugi::node_declaration) return {};
   const std::string_view encoding = declaration.attribute("encoding").as_string("UTF-8");
   const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; });
-  const bool fits =
-      same_word(encoding, "UTF-8") || (ascii && (same_word(encoding, "US-ASCII") || same_word(encoding, "ISO-8859-1")));
+  const bool fits = equal_without_case(encoding, "UTF-8") ||
+                    (ascii && (equal_without_case(encoding, "US-ASCII") || equal_without_case(encoding, "ISO-8859-1")));
   if (!fits) return bad("it is not UTF-8 but declares another encoding");
   document.remove_child(declaration);
   return {};

@@ -21,7 +21,7 @@ std::optional<std::uint8_t> ElementReader::peek() const {
 Result<Element> ElementReader::next() {
   const BytesView left = rest();
   if (left.size() < kHead) return malformed("the file ends in the middle of an element");
-  const std::size_t length = static_cast<std::size_t>(left[1]) << 8 | left[2];
+  const std::size_t length = read_16(left, 1);
   if (length > left.size() - kHead) return malformed(element_words(left[0]) + " runs past its end");
   taken_ += kHead + length;
   return Element{left[0], left.subspan(kHead, length)};
@@ -74,8 +74,7 @@ Result<std::string> read_text(BytesView value) {
 void put(Bytes& out, std::uint8_t tag, BytesView value) {
   CAPF_INVARIANT(value.size() <= 0xFFFF);
   out.push_back(tag);
-  out.push_back(static_cast<std::uint8_t>(value.size() >> 8));
-  out.push_back(static_cast<std::uint8_t>(value.size()));
+  append_16(out, value.size());
   out.insert(out.end(), value.begin(), value.end());
 }
 

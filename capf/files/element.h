@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "capf/base/bytes.h"
+#include "capf/base/element.h"
 
 // The elements of trust lists, signed and encrypted files. Source: specs/phone-files.md 2.
 //
@@ -18,11 +19,6 @@
 // them.
 
 namespace capf::files {
-
-struct Element {
-  std::uint8_t tag = 0;
-  BytesView value;
-};
 
 /// Takes elements off the front of some octets, which must outlive them. Errors: FILE_MALFORMED.
 class ElementReader {

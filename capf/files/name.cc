@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "capf/base/utf8.h"
+
 namespace capf::files {
 namespace {
 
@@ -62,9 +64,7 @@ std::optional<FileRequest> parse_configuration(std::string_view name) {
 /// Whether a name is one of those that this server makes itself, in any case of its letters. No file of the
 /// administrator's is served under such a name.
 bool is_reserved(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const std::string lower = lower_case(std::string(name));
   std::string_view rest = lower;
   take_suffix(rest, ".sgn");
   return rest.ends_with(".tlv") || rest.ends_with(".cnf.xml") || rest.ends_with(".enc") || rest.ends_with(".sgn");

@@ -83,7 +83,7 @@ Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request);
 /// Takes the passwords out of the message and wipes them there.
 std::vector<service::DigestPassword> take_digest_users(const v1::AddDigestUsersRequest& request);
 service::DigestPassword take_digest_password(const v1::SetDigestPasswordRequest& request);
-/// 1 to 100,000 names. Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
+/// 1 to 500 names. Errors: INVALID_DEVICE_NAME, INVALID_REQUEST.
 Result<std::vector<DeviceName>> devices_from(const google::protobuf::RepeatedPtrField<std::string>& names);
 /// Each device with its model, or with the one for all. Errors: also INVALID_REQUEST for models that are not as many.
 Result<std::vector<service::NewPhone>> phones_from(const v1::AddPhonesRequest& request);

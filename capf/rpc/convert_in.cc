@@ -174,16 +174,6 @@ Result<std::optional<Secret>> take_auth_string(const std::string& field) {
   return secret;
 }
 
-std::vector<service::DigestPassword> take_digest_users(const v1::AddDigestUsersRequest& request) {
-  std::vector<service::DigestPassword> users;
-  for (const v1::DigestPassword& user : request.users()) users.push_back({user.name(), take_secret(user.password())});
-  return users;
-}
-
-service::DigestPassword take_digest_password(const v1::SetDigestPasswordRequest& request) {
-  return {request.name(), take_secret(request.password())};
-}
-
 Result<service::IssuerRequest> take_issuer(const v1::AddIssuerRequest& request) {
   service::IssuerRequest wanted;
   const Secret certificates = take_secret(request.certificates());  // a PKCS #12 file holds a key

@@ -571,40 +571,4 @@ void to_proto(const service::BulkCancelled& answer, TimePoint now, v1::CancelSel
   if (answer.next) out.set_cursor(to_text(*answer.next));
 }
 
-void to_proto(const DigestUser& user, v1::DigestUser& out) {
-  out.set_name(user.name);
-  out.set_hash_only(user.hash_only());
-  out.set_realm(user.realm);
-  to_proto(user.created_at, *out.mutable_created_at());
-  to_proto(user.password_set_at, *out.mutable_password_set_at());
-}
-
-void to_proto(const PhoneDigest& digest, v1::GetPhoneResponse& out) {
-  out.set_digest_user(digest.user);
-  out.set_logged_in_user(digest.login);
-  if (digest.login_at) to_proto(*digest.login_at, *out.mutable_logged_in_at());
-}
-
-void to_proto(const service::DigestPassword& user, v1::DigestPassword& out) {
-  out.set_name(user.name);
-  out.set_password(std::string(user.password.text()));
-}
-
-void to_proto(const service::DigestUserView& view, v1::GetDigestUserResponse& out) {
-  to_proto(view.user, *out.mutable_user());
-  out.set_phones(view.phones);
-  for (const std::string& device : view.devices) out.add_devices(device);
-}
-
-void to_proto(const service::DigestExportRow& row, v1::DigestExportRow& out) {
-  out.set_user(row.user);
-  out.set_realm(row.realm);
-  out.set_ha1_md5(std::string(row.ha1.md5.text()));
-  out.set_ha1_sha256(std::string(row.ha1.sha256.text()));
-  out.set_ha1_sha512_256(std::string(row.ha1.sha512_256.text()));
-  out.set_device(row.device);
-  out.set_mode(std::string(to_string(row.mode)));
-  if (row.lsc) out.set_lsc_sha256(to_hex(*row.lsc));
-}
-
 }  // namespace capf::rpc

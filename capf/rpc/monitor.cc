@@ -2,8 +2,8 @@
 
 #include "capf/rpc/admission/cutoff.h"
 #include "capf/rpc/convert.h"
-#include "capf/rpc/status.h"
 #include "capf/rpc/readiness.h"
+#include "capf/rpc/status.h"
 #include "capf/service/calls.h"
 #include "capf/service/monitor.h"
 #include "capf/service/shared_lines.h"

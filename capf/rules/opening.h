@@ -8,7 +8,7 @@
 #include "capf/rules/endings.h"
 #include "capf/rules/identify.h"
 
-// The first steps and the last one of the decisions about a caller who has proven the device.
+// Decisions about a caller who has proven the device share these first steps and this last one.
 
 namespace capf::rules {
 
@@ -24,22 +24,22 @@ struct Opening {
   void hold_until(TimePoint end) { basis.holds_until = std::min(basis.holds_until, end); }
 };
 
-/// Begins with what authenticating alone does: the LSC that proves the phone is confirmed, and its operation has
-/// succeeded by that; the first MIC is remembered; whoever knows the string is not locked out for the wrong ones
-/// before.
+/// The change begins with the effects of authenticating alone: the LSC that proves the phone is confirmed, and its
+/// operation has succeeded by that; the first MIC is remembered; a caller who knows the string is not locked out for
+/// the wrong ones before.
 Opening open_change(const Facts& facts, const Identity& identity);
 
-/// A phone may do what is pending for it, in time. A dialogue has been asked that when it began.
+/// The phone may do the operation that is pending for it, in time. A dialogue was checked for that when it began.
 /// Errors: NO_PENDING_OPERATION, OPERATION_KIND, DEADLINE_PASSED.
 Status check_pending(Opening& opening, OperationKind kind);
 /// A dialogue's operation must be open. Errors: OPERATION_ENDED.
 Status check_goes_on(const Opening& opening);
 /// The phone begins: the operation's record says how it authenticated, and a session before this one is over.
 void start(Opening& opening);
-/// check_goes_on() and check_pending(); outside a dialogue start() too.
+/// Calls check_goes_on() and check_pending(), and outside a dialogue start() too.
 Status begin_or_go_on(Opening& opening, OperationKind kind);
 
-/// What is in effect of the phone.
+/// The settings in effect of the phone.
 EffectiveSettings settings_of(const Opening& opening);
 /// Whether the phone may begin an operation by itself: where `renewal` says so, and from that share of its LSC's life.
 bool renewable(const Opening& opening);

@@ -28,7 +28,7 @@ Result<std::vector<AddressView>> Addresses::limited() {
 }
 
 Result<bool> Addresses::unlock(const Actor& actor, const Address& address) {
-  return in_write(database_, [&](Transaction& tx) -> Result<bool> {
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<bool> {
     CAPF_LET(const bool limited, tx.strings().unlock_address(address.block()));
     CAPF_TRY(tx.audit().add(done(actor, "address.unlock", address.block())));
     return limited;

@@ -10,7 +10,7 @@
 
 namespace capf::service {
 
-/// What is in effect of phones, one by one; each profile is looked up once. Lives as long as its transaction.
+/// The settings in effect of phones, one by one: each profile is looked up once. It lives as long as its transaction.
 class SettingsInEffect {
  public:
   struct Of {

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "capf/base/utf8.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/domain/operation_store.h"
@@ -72,6 +73,15 @@ Status check_takes_back(KeyOwner owner) {
                   "the key is an administrator's: 'capfctl administrator disable' refuses its certificate");
   }
   CAPF_INVARIANT(false);
+}
+
+Result<std::string> beginning_of_sha256(std::string text, std::string_view what) {
+  text = lower_case(std::move(text));
+  if (text.size() < 8 || text.size() > 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return fail(Reason::kInvalidRequest,
+                std::string(what) + " is named by the first 8 or more hexadecimal digits of its SHA-256");
+  }
+  return text;
 }
 
 Result<std::string> name_in_other_case(Transaction& tx, const DeviceName& device) {

@@ -3,6 +3,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/database.h"
@@ -39,6 +40,10 @@ Result<std::string> name_in_other_case(Transaction& tx, const DeviceName& device
 /// UNKNOWN_DEVICE for an administrator, in words, with the name in another case where there is one.
 /// @param before what was not done: "nothing was scheduled: "
 tl::unexpected<Error> unknown_device(Transaction& tx, const DeviceName& device, const std::string& before = {});
+
+/// At least the first 8 hexadecimal digits of a SHA-256, in lower case. @param what they name: "an anchor".
+/// Errors: INVALID_REQUEST.
+Result<std::string> beginning_of_sha256(std::string text, std::string_view what);
 
 /// Errors: KEY_RESERVED, with what to do instead, where the key is not to be taken back: an issuer's, a trust anchor's,
 /// a server's or an administrator's.

@@ -17,17 +17,6 @@ namespace {
 
 constexpr std::size_t kMostFiles = 1000;
 
-/// At least the first 8 hexadecimal digits of a SHA-256, in lower case. Errors: INVALID_REQUEST.
-Result<std::string> beginning_of(std::string text, std::string_view what) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (text.size() < 8 || text.size() > 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    return fail(Reason::kInvalidRequest,
-                std::string(what) + " is named by the first 8 or more hexadecimal digits of its SHA-256");
-  }
-  return text;
-}
-
 /// Whether the key of a foreign certificate may be refused everywhere.
 Status check_blockable(const KeyRecord& key) {
   if (key.owner == KeyOwner::kPhone && !key.compromised) {
@@ -172,7 +161,7 @@ Result<std::vector<TrustAnchor>> Trust::list() {
 }
 
 Result<TrustAnchor> Trust::remove(const Actor& actor, const std::string& sha256) {
-  CAPF_LET(const std::string beginning, beginning_of(sha256, "an anchor"));
+  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256, "an anchor"));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<TrustAnchor> {
     CAPF_TRY(tx.blocks().lock());  // the exclusive lock: two transactions with a shared one would deadlock
     CAPF_LET(const auto anchors, tx.anchors().list());
@@ -228,7 +217,7 @@ Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const s
 }
 
 Result<BlockedCertificate> Trust::unblock(const Actor& actor, const std::string& sha256) {
-  CAPF_LET(const std::string beginning, beginning_of(sha256, "a blocked certificate"));
+  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256, "a blocked certificate"));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<BlockedCertificate> {
     CAPF_TRY(tx.blocks().lock());
     CAPF_LET(const auto found, tx.blocks().find_beginning(beginning));

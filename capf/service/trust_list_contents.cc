@@ -98,10 +98,6 @@ const OwnCertificate* find_own(const std::vector<OwnCertificate>& own, const Sha
   return nullptr;
 }
 
-bool has_role(const TrustRoles& roles, TrustRole role) {
-  return std::find(roles.begin(), roles.end(), role) != roles.end();
-}
-
 Result<ListContents> contents_of(TrustListKind kind, const ListInputs& inputs, TimePoint now) {
   Writer writer(kind, inputs);
   if (const OwnCertificate* signer = find_own(inputs.own, inputs.signer)) writer.add_signer(signer->der);

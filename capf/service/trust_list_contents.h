@@ -47,7 +47,6 @@ bool says(const files::TrustList& list, const ListContents& contents);
 
 /// The own certificate with this SHA-256; null where there is none.
 const OwnCertificate* find_own(const std::vector<OwnCertificate>& own, const Sha256& certificate);
-bool has_role(const TrustRoles& roles, TrustRole role);
 /// The name of the certificate of the recovery signer, whose key is not on this machine.
 inline constexpr std::string_view kRecoverySigner = "recovery-signer";
 

@@ -428,18 +428,14 @@ Result<BuildAnswer> TrustLists::replace_signer(const Actor& actor, SignerStep st
 }
 
 Result<Activation> TrustLists::activate(const Actor& actor, const std::string& sha256, bool force) {
-  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256));
+  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256, "a certificate"));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<Activation> {
-    CAPF_LET(const auto found, tx.trusted_certificates().find_beginning(beginning));
-    if (found.empty()) return fail(Reason::kUnknownCertificate);
-    if (found.size() > 1) {
-      return fail(Reason::kInvalidRequest, beginning + " is the beginning of several certificates");
-    }
-    CAPF_LET(Activation activation, check_activation(tx, policy_, found.front().sha256, force));
-    CAPF_TRY(tx.trusted_certificates().activate(found.front().id));
-    std::string words = found.front().subject;
+    CAPF_LET(const TrustedCertificate certificate, find_by_beginning(tx, beginning));
+    CAPF_LET(Activation activation, check_activation(tx, policy_, certificate.sha256, force));
+    CAPF_TRY(tx.trusted_certificates().activate(certificate.id));
+    std::string words = certificate.subject;
     for (const ListReach& reach : activation.reach) words += ": " + words_of(reach);
-    CAPF_TRY(tx.audit().add(done(actor, "trusted_certificate.activate", to_hex(found.front().sha256), words)));
+    CAPF_TRY(tx.audit().add(done(actor, "trusted_certificate.activate", to_hex(certificate.sha256), words)));
     return activation;
   });
 }

@@ -47,14 +47,13 @@ std::string words_of(const TrustedCertificate& certificate) {
 
 }  // namespace
 
-Result<std::string> beginning_of_sha256(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (text.size() >= 8 && text.size() <= 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos) {
-    return text;
+Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string& beginning) {
+  CAPF_LET(auto found, tx.trusted_certificates().find_beginning(beginning));
+  if (found.empty()) return fail(Reason::kUnknownCertificate);
+  if (found.size() > 1) {
+    return fail(Reason::kInvalidRequest, beginning + " is the beginning of several certificates");
   }
-  return fail(Reason::kInvalidRequest,
-              "a certificate is named by the first 8 or more hexadecimal digits of its SHA-256");
+  return std::move(found.front());
 }
 
 Result<TrustedCertificateAdded> TrustedCertificates::add(const Actor& actor, const TrustedCertificateRequest& request) {
@@ -94,18 +93,14 @@ Result<std::vector<TrustedCertificate>> TrustedCertificates::list(const Page& pa
 }
 
 Result<TrustedCertificate> TrustedCertificates::remove(const Actor& actor, const std::string& sha256) {
-  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256));
-  return in_write(database_, [&](Transaction& tx) -> Result<TrustedCertificate> {
-    CAPF_LET(const auto found, tx.trusted_certificates().find_beginning(beginning));
-    if (found.empty()) return fail(Reason::kUnknownCertificate);
-    if (found.size() > 1) {
-      return fail(Reason::kInvalidRequest, beginning + " is the beginning of several certificates");
-    }
-    CAPF_LET(const bool removed, tx.trusted_certificates().remove(found.front().id));
+  CAPF_LET(const std::string beginning, beginning_of_sha256(sha256, "a certificate"));
+  return in_write(database_, actor, [&](Transaction& tx) -> Result<TrustedCertificate> {
+    CAPF_LET(const TrustedCertificate certificate, find_by_beginning(tx, beginning));
+    CAPF_LET(const bool removed, tx.trusted_certificates().remove(certificate.id));
     if (!removed) return fail(Reason::kUnknownCertificate);
-    CAPF_TRY(tx.audit().add(
-        done(actor, "trusted_certificate.remove", to_hex(found.front().sha256), words_of(found.front()))));
-    return found.front();
+    CAPF_TRY(
+        tx.audit().add(done(actor, "trusted_certificate.remove", to_hex(certificate.sha256), words_of(certificate))));
+    return certificate;
   });
 }
 

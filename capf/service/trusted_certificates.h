@@ -23,8 +23,8 @@ struct TrustedCertificateAdded {
   std::vector<std::string> warnings;  ///< see ca::ListedCertificate
 };
 
-/// At least the first 8 hexadecimal digits of a SHA-256, in lower case. Errors: INVALID_REQUEST.
-Result<std::string> beginning_of_sha256(std::string text);
+/// The one certificate whose SHA-256 begins so. Errors: UNKNOWN_CERTIFICATE; INVALID_REQUEST where several do.
+Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string& beginning);
 
 /// The administrator's use cases of the certificates of others that phones are to trust. Threads: any.
 class TrustedCertificates {

@@ -54,21 +54,6 @@ Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext
       pool(static_cast<std::size_t>(std::max(1, wanted.workers))),
       tls(std::move(context)) {}
 
-void Hall::join(Connection& connection) {
-  const std::lock_guard lock(mutex_);
-  present_.insert(&connection);
-}
-
-void Hall::part(Connection& connection) {
-  const std::lock_guard lock(mutex_);
-  present_.erase(&connection);
-}
-
-void Hall::dismiss(bool all) {
-  const std::lock_guard lock(mutex_);
-  for (Connection* connection : present_) connection->dismiss(all);
-}
-
 ListenerCounts Hall::counts() const {
   const net::ConnectionCounts now = connections.counts();
   return {static_cast<std::int64_t>(now.all),
@@ -110,7 +95,7 @@ void Connection::start() {
 }
 
 void Connection::dismiss(bool now) {
-  // The caller holds the hall's lock, which part() takes too: so this connection still exists.
+  // The caller holds the lock that the end of a presence takes too: so this connection still exists.
   net::asio::post(worker_.threads.context(), [weak = weak_from_this(), now] {
     const auto self = weak.lock();
     if (self && (now || !self->asking_)) self->stream_.cancel();
@@ -118,12 +103,7 @@ void Connection::dismiss(bool now) {
 }
 
 net::asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
-  struct Presence {
-    Connection& connection;
-    explicit Presence(Connection& who) : connection(who) { connection.hall_.join(connection); }
-    ~Presence() { connection.hall_.part(connection); }
-  };
-  const Presence presence(*self);
+  const net::Present<Connection>::Presence presence(self->hall_.present, *self);
   if (self->hall_.draining) co_return;
   if (!co_await self->shake_hands()) {
     ++self->hall_.handshake_failures;

@@ -2,13 +2,12 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
-#include <set>
 
 #include "capf/base/log.h"
 #include "capf/net/connections.h"
 #include "capf/net/crew.h"
 #include "capf/net/handshake.h"
+#include "capf/net/present.h"
 #include "capf/net/stream.h"
 #include "capf/tvs/dialogue.h"
 #include "capf/tvs/listener.h"
@@ -25,10 +24,6 @@ class Hall {
   Hall(const ListenerSettings& settings, std::shared_ptr<const net::TlsContext> tls, CertificateSource& source,
        const Clock& clock, Metrics* metrics);
 
-  void join(Connection& connection);
-  void part(Connection& connection);
-  /// Asks every connection to end: those without a question, the others too where `all` is set.
-  void dismiss(bool all);
   ListenerCounts counts() const;
   void count(std::string_view question, std::string_view outcome) const;
 
@@ -46,10 +41,7 @@ class Hall {
   std::atomic<std::int64_t> handshake_failures{0};
   std::atomic<std::int64_t> questions{0};
   std::atomic<std::int64_t> legacy_questions{0};
-
- private:
-  mutable std::mutex mutex_;
-  std::set<Connection*> present_;
+  net::Present<Connection> present;  ///< dismiss() ends those without a question, the others too where `all` is set
 };
 
 /// One connection from its first octet to its end. It keeps itself alive while it runs.

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <variant>
 
 #include "capf/base/element.h"
@@ -29,16 +28,8 @@ struct Frame {
   std::size_t size() const { return kHeaderSize + elements.size(); }
 };
 
-/// Not enough octets yet.
-struct More {
-  std::size_t size = 0;  ///< octets needed in all before the next try
-};
-
-/// It can never become a message.
-struct Malformed {
-  std::string_view why;  ///< words of our own, for people
-};
-
+using capf::Malformed;
+using capf::More;
 using Taken = std::variant<More, Frame, Malformed>;
 
 /// The message at the front of `data`; octets behind it are ignored.

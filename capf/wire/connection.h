@@ -2,14 +2,13 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
-#include <set>
 #include <string>
 
 #include "capf/base/log.h"
 #include "capf/net/connections.h"
 #include "capf/net/crew.h"
 #include "capf/net/handshake.h"
+#include "capf/net/present.h"
 #include "capf/net/stream.h"
 #include "capf/wire/listener.h"
 
@@ -25,10 +24,6 @@ class Hall {
   Hall(const ListenerSettings& settings, std::shared_ptr<const net::TlsContext> tls, OpenDesk open_desk,
        Metrics* metrics);
 
-  void join(Connection& connection);
-  void part(Connection& connection);
-  /// Asks every connection to end: strangers at once, the others too where `all` is set.
-  void dismiss(bool all);
   ListenerCounts counts() const;
 
   const ListenerSettings settings;
@@ -45,10 +40,7 @@ class Hall {
   std::atomic<std::int64_t> handshake_failures{0};
   std::atomic<std::int64_t> sessions{0};
   std::atomic<std::int64_t> legacy_sessions{0};
-
- private:
-  mutable std::mutex mutex_;
-  std::set<Connection*> present_;
+  net::Present<Connection> present;  ///< dismiss() ends strangers at once, the others too where `all` is set
 };
 
 /// One connection from its first octet to its end. It keeps itself alive while it runs.

@@ -45,9 +45,9 @@ class RunningListener final : public Listener {
     if (std::exchange(stopped_, true)) return;
     hall_.draining = true;
     crew_.close();
-    hall_.dismiss(false);
+    hall_.present.dismiss(false);
     if (!hall_.connections.wait_until_empty(patience)) {
-      hall_.dismiss(true);
+      hall_.present.dismiss(true);
       hall_.connections.wait_until_empty(kLastCalls);
     }
     for (auto* const pool : {&hall_.stranger_pool, &hall_.pool, &hall_.record_pool}) pool->stop();

@@ -100,12 +100,17 @@ class Postgres:
             settings |= {"ssl": "on", "ssl_cert_file": self.tls / f"{self.name}.pem",
                          "ssl_key_file": self.tls / f"{self.name}.key", "ssl_ca_file": self.tls / "ca.pem"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(
-                self.wrap(*unprivileged(PROGRAMS / "postgres", "-D", self.data, *options)),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        eventually(lambda: run("psql", "-X", "-Atqc", "select 1", f"{self.local} user=postgres dbname=postgres",
-                               code=None).returncode == 0, f"PostgreSQL answers: {self.folder}/log")
+        program = self.wrap(*unprivileged(PROGRAMS / "postgres", "-D", self.data, *options))
+        self.process = None
+
+        def answers():
+            # It ends at once where the children of one that was killed are still ending.
+            if self.process is None or self.process.poll() is not None:
+                with open(self.folder / "log", "ab") as log:
+                    self.process = subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return run("psql", "-X", "-Atqc", "select 1", f"{self.local} user=postgres dbname=postgres",
+                       code=None).returncode == 0
+        eventually(answers, lambda: f"PostgreSQL answers: {(self.folder / 'log').read_text()[-2000:]}")
         return self
 
     def processes(self):

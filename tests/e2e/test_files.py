@@ -50,6 +50,7 @@ class FilesTest(EndToEnd):
         (cls.static / "German/words.xml").write_text("<words/>")
         (cls.static / ".hidden").write_text("hidden")
         (state / "outside").write_text("outside")
+        (state / "outside").chmod(0o600)  # the server reads nothing else in its folder
         (cls.static / "link").symlink_to(state / "outside")
         (cls.static / "folder-link").symlink_to(state)
         cls.published = cls.site.folder / "published"
@@ -182,7 +183,7 @@ class FoldersTest(FilesTest):
     def test_an_export_has_what_phones_fetch_and_removes_what_is_no_more_of_its_own(self):
         folder = self.folder("export")
         (folder / "somebody's").write_text("x")
-        device = self.site.add_phone(self.device("SEP00E"))
+        device = self.site.add_phone(self.device())
         first = self.export(folder)
         self.assertEqual(first["removed"], 0)
         for name in "ring.raw", "German/words.xml", f"{PHONE}.cnf.xml", f"{device}.cnf.xml":
@@ -257,7 +258,7 @@ class FoldersTest(FilesTest):
     def test_a_folder_is_kept_up_to_date_by_the_server(self):
         published = self.published
         eventually(lambda: (published / "ring.raw").exists(), "the first round is done")
-        device = self.site.add_phone(self.device("SEP00F"))
+        device = self.site.add_phone(self.device())
         (self.static / "new.xml").write_text("new")
         self.addCleanup((self.static / "new.xml").unlink, missing_ok=True)
         self.site.server.restart()  # a round begins with the server

@@ -39,8 +39,8 @@ void check_file(BytesView file, const std::string& name) {
 
 }  // namespace
 
-// Anything that a server may send to a phone that provisions itself: a trust list, a file, a configuration, an answer of
-// TVS.
+// Anything that a server may send to a phone that provisions itself: a trust list, a file, a configuration, an answer
+// of TVS.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const BytesView input(data, size);
   for (const char* name : {"CTLFile.tlv", "ITLFile.tlv"}) check_list(input, name);

@@ -243,7 +243,7 @@ TEST_CASE("the recovery signer's key brings a site back whose list signer is los
   site.keys.own.erase(site.keys.own.begin());
   site.keys.signers.clear();
   site.keys.add("list-signer", "sast_4096", TrustRole::kSast);
-  const auto wrong = PhoneKeysInMemory::key_of("x", "sast_1024")->key;
+  const auto wrong = PhoneKeysInMemory::key_of("x", "sast_4096")->key;
   CHECK(refused(site.lists.recover(site.administrator, wrong)) == Reason::kInvalidRequest);
   const auto key = PhoneKeysInMemory::key_of("recovery-signer", "sast_b")->key;
   must(site.lists.recover(site.administrator, key));

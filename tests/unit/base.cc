@@ -154,6 +154,13 @@ TEST_CASE("text is cut between characters") {
   CHECK(cut_characters("\xC3\xC3\xBC", 1) == "\xC3");
 }
 
+TEST_CASE("the letters A to Z alone have another case") {
+  CHECK(lower_case("aZ09-_@[\xC3\x84") == "az09-_@[\xC3\x84");
+  CHECK(equal_without_case("US-ascii", "us-ASCII"));
+  CHECK_FALSE(equal_without_case("utf-8", "utf-88"));
+  CHECK_FALSE(equal_without_case("[", "{"));
+}
+
 TEST_CASE("addresses are compared by what they are, not by how they are written") {
   CHECK(*Address::parse("::ffff:192.0.2.1") == *Address::parse("192.0.2.1"));
   CHECK(Address::parse("192.0.2.1")->to_string() == "192.0.2.1");

@@ -43,8 +43,8 @@ TEST_CASE("options of the program may stand before and after the command") {
 TEST_CASE("wrong usage is exit code 2, and unknown (3) for a monitoring plugin") {
   const auto commands = all_commands();
   for (const char* line : {"", "phone", "phone fly", "phone show", "phone show A B", "phone list --limit x",
-                           "operation schedule install", "operation schedule fly SEP1 --auth null",
-                           "operation list --state none", "certificate revoke SEP1 --reason keycompromise",
+                           "operation schedule fly SEP1 --auth null", "operation list --state none",
+                           "certificate revoke SEP1 --reason keycompromise",
                            "operation schedule install SEP1 --auth null --completes-by tomorrow", "audit seal"}) {
     const Parsed result = parsed(commands, line);
     CAPTURE(line);

@@ -41,7 +41,7 @@ ino_t inode_of(const std::filesystem::path& path) {
 const TimePoint kDeadline = parse_rfc3339("2030-12-31T23:59:59Z").value();
 const std::string kCommand = "operation schedule install --auth string --file phones.csv";
 
-struct Place {
+struct StringsPlace {
   Folder folder;
   Botan::AutoSeeded_RNG random;
   std::string path = (folder.path() / "strings.csv").string();
@@ -92,7 +92,7 @@ class FullDisk {
 }  // namespace
 
 TEST_CASE("a strings file is new, for its owner alone, and names its run first") {
-  Place place;
+  StringsPlace place;
   auto file = place.open();
   REQUIRE(file);
   CHECK_FALSE(file->continued());
@@ -111,7 +111,7 @@ TEST_CASE("a strings file is new, for its owner alone, and names its run first")
 }
 
 TEST_CASE("the same command goes on with the run and the strings of an unfinished file") {
-  Place place;
+  StringsPlace place;
   std::string run;
   {
     auto file = place.open();
@@ -156,7 +156,7 @@ TEST_CASE("every other file is refused and stays as it is") {
   };
   for (const auto& each : cases) {
     CAPTURE(each.name);
-    Place place;
+    StringsPlace place;
     place.write(each.text);
     REQUIRE(::chmod(place.path.c_str(), 0600) == 0);
     CHECK(words_of(place.open()) ==
@@ -166,31 +166,31 @@ TEST_CASE("every other file is refused and stays as it is") {
 }
 
 TEST_CASE("a file that others may read, a link, a folder and a file in use are refused") {
-  Place place;
+  StringsPlace place;
   place.write("x\n");
   REQUIRE(::chmod(place.path.c_str(), 0640) == 0);
   const auto open_to_others = place.open();
   REQUIRE_FALSE(open_to_others);
   CHECK(open_to_others.error().reason == Reason::kSecretExposed);
 
-  Place linked;
+  StringsPlace linked;
   std::filesystem::create_symlink(place.path, linked.path);
   CHECK_FALSE(linked.open());
-  Place folder;
+  StringsPlace folder;
   std::filesystem::create_directory(folder.path);
   CHECK_FALSE(folder.open());
-  Place absent;
+  StringsPlace absent;
   absent.path = (absent.folder.path() / "none" / "strings.csv").string();
   CHECK(words_of(absent.open()) == absent.path + ": No such file or directory");
 
-  Place used;
+  StringsPlace used;
   const auto one = used.open();
   REQUIRE(one);
   CHECK_THAT(words_of(used.open()), Catch::Contains("another capfctl is writing it"));
 }
 
 TEST_CASE("a full disk leaves the file as it was, and a later batch finds room") {
-  Place place;
+  StringsPlace place;
   auto file = place.open();
   REQUIRE(file);
   REQUIRE(file->add(batch("SEP1")));
@@ -212,7 +212,7 @@ TEST_CASE("a full disk leaves the file as it was, and a later batch finds room")
 }
 
 TEST_CASE("a file that cannot be begun is not there") {
-  Place place;
+  StringsPlace place;
   {
     const FullDisk full(10);
     CHECK_FALSE(place.open());
@@ -222,7 +222,7 @@ TEST_CASE("a file that cannot be begun is not there") {
 }
 
 TEST_CASE("a strings file has no other name than its own") {
-  Place place;
+  StringsPlace place;
   REQUIRE(place.open());
   const auto entries = std::filesystem::directory_iterator(place.folder.path());
   CHECK(std::distance(begin(entries), end(entries)) == 1);
@@ -230,7 +230,7 @@ TEST_CASE("a strings file has no other name than its own") {
 }
 
 TEST_CASE("strings of a run that is continued are on disk, and their file's name, before a batch can be sent") {
-  Place place;
+  StringsPlace place;
   {
     auto file = place.open();
     REQUIRE(file);
@@ -242,7 +242,7 @@ TEST_CASE("strings of a run that is continued are on disk, and their file's name
 }
 
 TEST_CASE("a command with a line end is one line, and is the same one when it is given again") {
-  Place place;
+  StringsPlace place;
   REQUIRE(place.open("schedule --file a\nb"));
   CHECK(place.open("schedule --file a\nb"));
   CHECK_THAT(place.text(), Catch::Contains("command=schedule --file a\\x0ab\ndevice,"));

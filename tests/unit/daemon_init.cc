@@ -68,7 +68,8 @@ TEST_CASE("a new site's secrets are the owner's alone, and its keys are encrypte
   CHECK(std::filesystem::file_size(files.string_key()) == 32);
   CHECK_THAT(text_of(files.secrets_key(1)), Catch::StartsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
   CHECK(mode_of(files.secrets_key(1)) == 0600);
-  for (const char* name : {"issuer-1", "site-ca", "server", "wire", "tvs", "list-signer", "file-signer", "file-server"}) {
+  for (const char* name :
+       {"issuer-1", "site-ca", "server", "wire", "tvs", "list-signer", "file-signer", "file-server"}) {
     CAPTURE(name);
     CHECK(mode_of(files.key(name)) == 0600);
     CHECK_THAT(text_of(files.key(name)), Catch::StartsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----"));

@@ -9,9 +9,7 @@
 #include <arpa/inet.h>
 #include <botan/ec_group.h>
 #include <botan/ecdsa.h>
-#include <botan/pkcs8.h>
 #include <botan/system_rng.h>
-#include <botan/x509self.h>
 #include <catch2/catch.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,6 +19,7 @@
 #include "capf/base/descriptor.h"
 #include "capf/net/stream.h"
 #include "capf/net/threads.h"
+#include "tests/support/tls_client.h"
 
 // A server's stream over real sockets on loopback; the client is OpenSSL, and blocks.
 
@@ -36,11 +35,8 @@ using Clock = asio::steady_timer::clock_type;
 const std::shared_ptr<const TlsContext>& tls() {
   static const auto context = [] {
     const Botan::ECDSA_PrivateKey key(Botan::system_rng(), Botan::EC_Group("secp256r1"));
-    const auto certificate = Botan::X509::create_self_signed_cert(Botan::X509_Cert_Options("server/XX/Site"), key,
-                                                                  "SHA-256", Botan::system_rng());
-    const std::string pem = certificate.PEM_encode();
     TlsSettings settings;
-    settings.identities.push_back({Bytes(pem.begin(), pem.end()), capf::Secret(Botan::PKCS8::PEM_encode(key))});
+    settings.identities.push_back(capf::test::identity_of("server/XX/Site", key));
     return TlsContext::make(settings).value();
   }();
   return context;

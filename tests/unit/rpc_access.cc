@@ -281,7 +281,8 @@ TEST_CASE("what changes something is told from what reads, and each has a name t
     const auto name = row.method.substr(row.method.find('/') + 1);
     const bool reads = name.starts_with("List") || name.starts_with("Get") || name.starts_with("Watch") ||
                        name.starts_with("Check") || name.starts_with("Verify") || name.starts_with("Classify") ||
-                       name.starts_with("Select") || name.starts_with("ServerReflection");
+                       name.starts_with("Select") || name.starts_with("ServerReflection") ||
+                       name == "ExportTrustList" || name == "ExportConfiguration";  // they hold nothing secret
     CHECK((row.effect == Effect::kReads) == reads);
     CHECK(std::regex_match(row.action, std::regex("[a-z_]+\\.[a-z_]+")));
     CHECK(actions.insert(row.action).second);

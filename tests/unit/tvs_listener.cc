@@ -5,22 +5,17 @@
 #include <sstream>
 #include <thread>
 
-#include <arpa/inet.h>
 #include <botan/ec_group.h>
 #include <botan/ecdsa.h>
-#include <botan/pkcs8.h>
 #include <botan/rsa.h>
 #include <botan/system_rng.h>
-#include <botan/x509self.h>
 #include <catch2/catch.hpp>
-#include <netinet/in.h>
-#include <openssl/pem.h>
 #include <sys/socket.h>
 
 #include "capf/base/descriptor.h"
-#include "capf/base/handle.h"
 #include "capf/tvs/dialogue.h"
 #include "capf/tvs/listener.h"
+#include "tests/support/tls_client.h"
 
 // The listener over real sockets on loopback, with certificates that the test lists.
 
@@ -37,21 +32,22 @@ using capf::TrustRole;
 using capf::net::TlsContext;
 using capf::net::TlsIdentity;
 using capf::net::TlsSettings;
+using capf::test::ClientOptions;
+using capf::test::connect_to;
+using capf::test::identity_of;
+using capf::test::is_closed;
+using capf::test::TlsClient;
 using Catch::Contains;
 
-TlsIdentity identity_of(const Botan::Private_Key& key) {
-  const Botan::X509_Cert_Options options("tvs.example.org/XX/Site");
-  const auto certificate = Botan::X509::create_self_signed_cert(options, key, "SHA-256", Botan::system_rng());
-  const std::string pem = certificate.PEM_encode();
-  return {Bytes(pem.begin(), pem.end()), capf::Secret(Botan::PKCS8::PEM_encode(key))};
-}
+const std::string kName = "tvs.example.org/XX/Site";
+
 const TlsIdentity& rsa_identity() {
-  static const TlsIdentity identity = identity_of(Botan::RSA_PrivateKey(Botan::system_rng(), 2048));
+  static const TlsIdentity identity = identity_of(kName, Botan::RSA_PrivateKey(Botan::system_rng(), 2048));
   return identity;
 }
 const TlsIdentity& ec_identity() {
   static const TlsIdentity identity =
-      identity_of(Botan::ECDSA_PrivateKey(Botan::system_rng(), Botan::EC_Group("secp256r1")));
+      identity_of(kName, Botan::ECDSA_PrivateKey(Botan::system_rng(), Botan::EC_Group("secp256r1")));
   return identity;
 }
 std::shared_ptr<const TlsContext> tls(bool legacy = false) {
@@ -97,82 +93,23 @@ std::unique_ptr<Listener> start(Site& site, const ListenerSettings& how = settin
   return *std::move(listener);
 }
 
-/// @param from the last octet of a loopback address that the connection comes from.
-Descriptor connect_to(int port, std::uint32_t from = 1) {
-  Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval patience{10, 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(0x7F000000 + from);
-  REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  return fd;
-}
-
-/// Whether the other side closes without sending anything.
-bool is_closed(const Descriptor& fd) {
-  char octet = 0;
-  return ::recv(fd.get(), &octet, 1, 0) <= 0 && errno != EAGAIN;
-}
-
-struct ClientOptions {
-  int version = 0;  ///< 0: the best
-  const char* ciphers = nullptr;
-  std::uint32_t from = 1;
-  const TlsIdentity* shows = nullptr;
-};
-
 /// A phone that blocks.
-class Phone {
+class Phone : public TlsClient {
  public:
-  explicit Phone(int port, ClientOptions options = {})
-      : fd_(connect_to(port, options.from)), context_(SSL_CTX_new(TLS_client_method())) {
-    SSL_CTX_set_security_level(context_.get(), 0);
-    SSL_CTX_set_min_proto_version(context_.get(), options.version == 0 ? TLS1_VERSION : options.version);
-    SSL_CTX_set_max_proto_version(context_.get(), options.version);
-    if (options.ciphers) SSL_CTX_set_cipher_list(context_.get(), options.ciphers);
-    if (options.shows) show(*options.shows);
-    ssl_.reset(SSL_new(context_.get()));
-    SSL_set_fd(ssl_.get(), fd_.get());
-    shaken_ = SSL_connect(ssl_.get()) == 1;
-  }
+  using TlsClient::TlsClient;
 
-  bool shaken() const { return shaken_; }
-  SSL* ssl() { return ssl_.get(); }
-  void say(BytesView octets) { REQUIRE(SSL_write(ssl_.get(), octets.data(), static_cast<int>(octets.size())) > 0); }
   /// All that comes until the server closes, in hexadecimal.
   std::string hear() {
     Bytes all;
-    Bytes octets(16384);
-    for (int got; (got = SSL_read(ssl_.get(), octets.data(), static_cast<int>(octets.size()))) > 0;) {
-      all.insert(all.end(), octets.begin(), octets.begin() + got);
+    for (Bytes octets = hear_octets(); !octets.empty(); octets = hear_octets()) {
+      all.insert(all.end(), octets.begin(), octets.end());
     }
     return capf::to_hex(all);
   }
   std::string ask(const std::string& hex) {
-    say(capf::parse_hex(hex).value());
+    say_octets(capf::parse_hex(hex).value());
     return hear();
   }
-
- private:
-  void show(const TlsIdentity& identity) {
-    using BioPtr = std::unique_ptr<BIO, capf::Freed<BIO_free>>;
-    const auto bio = [](BytesView data) { return BioPtr(BIO_new_mem_buf(data.data(), static_cast<int>(data.size()))); };
-    const std::unique_ptr<X509, capf::Freed<X509_free>> certificate(
-        PEM_read_bio_X509(bio(identity.certificates_pem).get(), nullptr, nullptr, nullptr));
-    const std::unique_ptr<EVP_PKEY, capf::Freed<EVP_PKEY_free>> key(
-        PEM_read_bio_PrivateKey(bio(identity.key_pem.view()).get(), nullptr, nullptr, nullptr));
-    REQUIRE(SSL_CTX_use_certificate(context_.get(), certificate.get()) == 1);
-    REQUIRE(SSL_CTX_use_PrivateKey(context_.get(), key.get()) == 1);
-  }
-
-  Descriptor fd_;
-  capf::net::SslContextPtr context_;
-  capf::net::SslPtr ssl_;
-  bool shaken_ = false;
 };
 
 // Device "SEPA"; the certificate that the site lists, and another one.
@@ -240,7 +177,7 @@ TEST_CASE("a question may come octet by octet, and only the first one is answere
   const auto listener = start(site);
   Phone slow(listener->port());
   const Bytes octets = capf::parse_hex(kVerify).value();
-  for (const std::uint8_t octet : octets) slow.say({&octet, 1});
+  for (const std::uint8_t octet : octets) slow.say_octets({&octet, 1});
   CHECK(slow.hear() == kValid);
   CHECK(Phone(listener->port()).ask(kVerify + kOther) == kValid);
   CHECK(site.asked == 2);
@@ -263,7 +200,7 @@ TEST_CASE("what is no question is closed without an answer, and the next phone i
     if (verdict != "close" && verdict != "wait") continue;
     INFO(name);
     Phone phone(listener->port());
-    if (!hex.empty()) phone.say(capf::parse_hex(hex).value());
+    if (!hex.empty()) phone.say_octets(capf::parse_hex(hex).value());
     CHECK(phone.hear().empty());
     ++refused;
   }
@@ -354,7 +291,7 @@ TEST_CASE("stopping lets a question be answered, and closes those who have not a
   const auto listener = start(site);
   Phone quiet(listener->port());
   Phone asks(listener->port());
-  asks.say(capf::parse_hex(kVerify).value());
+  asks.say_octets(capf::parse_hex(kVerify).value());
   while (site.asked == 0) std::this_thread::yield();
   auto stopped = std::async(std::launch::async, [&] { listener->stop(10s); });
   CHECK(quiet.hear().empty());

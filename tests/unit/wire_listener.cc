@@ -4,15 +4,11 @@
 #include <mutex>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <botan/ec_group.h>
 #include <botan/ecdsa.h>
-#include <botan/pkcs8.h>
 #include <botan/rsa.h>
 #include <botan/system_rng.h>
-#include <botan/x509self.h>
 #include <catch2/catch.hpp>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +16,7 @@
 #include "capf/net/hello.h"
 #include "capf/net/tls.h"
 #include "capf/wire/listener.h"
+#include "tests/support/tls_client.h"
 #include "tests/support/wire.h"
 
 // The listener over real sockets on loopback, with a service that the test plays.
@@ -35,20 +32,21 @@ using capf::Reason;
 using capf::Result;
 using capf::net::TlsContext;
 using capf::net::TlsIdentity;
+using capf::test::ClientOptions;
+using capf::test::connect_to;
+using capf::test::identity_of;
+using capf::test::is_closed;
+using capf::test::TlsClient;
 using Catch::Matchers::UnorderedEquals;
 
-TlsIdentity identity_of(const Botan::Private_Key& key) {
-  const Botan::X509_Cert_Options options("CAPF-00000000/XX/Site");
-  const auto certificate = Botan::X509::create_self_signed_cert(options, key, "SHA-256", Botan::system_rng());
-  const std::string pem = certificate.PEM_encode();
-  return {Bytes(pem.begin(), pem.end()), capf::Secret(Botan::PKCS8::PEM_encode(key))};
-}
+const std::string kName = "CAPF-00000000/XX/Site";
+
 const TlsIdentity& rsa_identity() {
-  static const TlsIdentity identity = identity_of(Botan::RSA_PrivateKey(Botan::system_rng(), 2048));
+  static const TlsIdentity identity = identity_of(kName, Botan::RSA_PrivateKey(Botan::system_rng(), 2048));
   return identity;
 }
 TlsIdentity ec_identity() {
-  return identity_of(Botan::ECDSA_PrivateKey(Botan::system_rng(), Botan::EC_Group("secp256r1")));
+  return identity_of(kName, Botan::ECDSA_PrivateKey(Botan::system_rng(), Botan::EC_Group("secp256r1")));
 }
 std::shared_ptr<const TlsContext> tls(bool legacy = false) {
   return TlsContext::make({{rsa_identity(), ec_identity()}, legacy}).value();
@@ -104,56 +102,15 @@ ListenerSettings settings() {
   return settings;
 }
 
-/// @param from the last octet of a loopback address that the connection comes from.
-Descriptor connect_to(int port, std::uint32_t from = 1) {
-  Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval patience{10, 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(0x7F000000 + from);
-  REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  return fd;
-}
-
-/// Whether the other side closes without sending anything.
-bool is_closed(const Descriptor& fd) {
-  char octet = 0;
-  return ::recv(fd.get(), &octet, 1, 0) <= 0 && errno != EAGAIN;
-}
-
-struct ClientOptions {
-  int version = 0;  ///< 0: the best
-  const char* ciphers = nullptr;
-  std::uint32_t from = 1;
-};
-
 /// A phone that blocks.
-class Phone {
+class Phone : public TlsClient {
  public:
-  explicit Phone(int port, ClientOptions options = {})
-      : fd_(connect_to(port, options.from)), context_(SSL_CTX_new(TLS_client_method())) {
-    SSL_CTX_set_security_level(context_.get(), 0);
-    SSL_CTX_set_min_proto_version(context_.get(), options.version == 0 ? TLS1_VERSION : options.version);
-    SSL_CTX_set_max_proto_version(context_.get(), options.version);
-    if (options.ciphers) SSL_CTX_set_cipher_list(context_.get(), options.ciphers);
-    ssl_.reset(SSL_new(context_.get()));
-    SSL_set_fd(ssl_.get(), fd_.get());
-    shaken_ = SSL_connect(ssl_.get()) == 1;
-  }
-
-  bool shaken() const { return shaken_; }
-  SSL* ssl() { return ssl_.get(); }
+  using TlsClient::TlsClient;
 
   /// One record, which must be one message; nothing where the server has closed.
   std::optional<Message> hear() {
-    octets_.resize(16384);
-    const int got = SSL_read(ssl_.get(), octets_.data(), static_cast<int>(octets_.size()));
-    if (got <= 0) return std::nullopt;
-    octets_.resize(static_cast<std::size_t>(got));
+    octets_ = hear_octets();
+    if (octets_.empty()) return std::nullopt;
     const Taken taken = take_frame(octets_);
     REQUIRE(std::holds_alternative<Frame>(taken));
     REQUIRE(std::get<Frame>(taken).size() == octets_.size());
@@ -168,9 +125,6 @@ class Phone {
   void say(Message message) {
     message.session_id = session_;
     say_octets(encode(message).value());
-  }
-  void say_octets(const Bytes& octets) {
-    REQUIRE(SSL_write(ssl_.get(), octets.data(), static_cast<int>(octets.size())) > 0);
   }
   void say_name() {
     Message auth{Command::kAuthResponse};
@@ -188,10 +142,6 @@ class Phone {
   }
 
  private:
-  Descriptor fd_;
-  capf::net::SslContextPtr context_;
-  capf::net::SslPtr ssl_;
-  bool shaken_ = false;
   std::uint32_t session_ = 0;
   Bytes octets_;
 };
