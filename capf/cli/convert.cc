@@ -299,7 +299,9 @@ Json to_json(const v1::GetLineResponse& response) {
   const Json line = to_json(response.line());
   Json::Object members = *line.object();
   for (auto& [name, value] : members) {
-    if (name == "devices") value = std::move(devices);
+    if (name != "devices") continue;
+    value = std::move(devices);
+    break;
   }
   return members;
 }

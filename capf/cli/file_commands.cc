@@ -10,7 +10,7 @@
 namespace capf::cli {
 namespace {
 
-constexpr std::size_t kLargestFile = 256 * 1024 * 1024;
+constexpr std::size_t kLargestFile = 1 << 28;
 
 Json to_json(const files::Record& record) {
   Json::Object object{{"role", to_string(record.role)}};

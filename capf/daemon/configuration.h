@@ -94,7 +94,7 @@ struct DatabaseSettings {
   int pool_size = 16;
 };
 
-/// The issuer's key in a PKCS #11 token.
+/// The PKCS #11 token that may hold keys of issuers, the list signer and the file signer.
 struct TokenSettings {
   std::string module;  ///< path of the token's library; empty: each URI has a module-path of its own
   std::string pin;     ///< its source, for read_secret(); files relative to the state directory

@@ -6,7 +6,7 @@
 
 namespace capf::files {
 
-inline constexpr std::size_t kLargestXml = 1024 * 1024;
+inline constexpr std::size_t kLargestXml = 1 << 20;
 inline constexpr int kDeepestXml = 64;
 inline constexpr int kMostElements = 20'000;
 

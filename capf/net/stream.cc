@@ -301,7 +301,7 @@ asio::awaitable<void> TlsStream::close(Moment until) {
   if (ciphertext_.has_unsent()) co_await send_unsent(kWriter, until);
   socket_.shutdown(tcp::socket::shutdown_send, error);
   // Discards the octets that still arrive, because closing with octets unread would reset the connection.
-  std::size_t left = 256 * 1024;
+  std::size_t left = 1 << 18;
   while (!error && left > 0) {
     std::array<std::uint8_t, 2048> octets;
     const auto got = ::recv(socket_.native_handle(), octets.data(), octets.size(), MSG_DONTWAIT);

@@ -9,7 +9,7 @@
 namespace capf::phone {
 
 /// The largest configuration that a phone takes.
-inline constexpr std::size_t kLargestConfiguration = 1024 * 1024;
+inline constexpr std::size_t kLargestConfiguration = 1 << 20;
 
 /// The part of a configuration file that a phone in software goes by. Source: specs/phone-files.md 7.
 struct Configuration {

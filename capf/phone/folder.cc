@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kLargestFile = 131072;
-constexpr std::size_t kLargestGiven = 1024 * 1024;
+constexpr std::size_t kLargestGiven = 1 << 20;
 constexpr std::string_view kOperation = "operation ";
 
 tl::unexpected<Error> failed(const fs::path& path) { return fail_errno(Reason::kPhoneRefused, path); }

@@ -190,7 +190,8 @@ Status Configurations::find_former(Transaction& tx, std::vector<Parsed>& parsed)
   }
   CAPF_LET(std::vector<EncryptedConfiguration> on_record, tx.configurations().of_phones(ids_of_phones(places)));
   for (EncryptedConfiguration& former : on_record) {
-    CAPF_TRY(take(parsed[places.at(former.phone_id)], std::move(former)));
+    Parsed& file = parsed[places.at(former.phone_id)];
+    CAPF_TRY(take(file, std::move(former)));
   }
   return {};
 }
