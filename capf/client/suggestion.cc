@@ -45,7 +45,7 @@ std::optional<std::string> closest(std::string_view word, const std::vector<std:
       best = each;
     }
   }
-  return best || begins != 1 ? best : begun;
+  return begins == 1 ? begun : best;
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {

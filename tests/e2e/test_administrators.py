@@ -99,7 +99,7 @@ class CertificateTest(ColleagueTest):
         octets[-1] ^= 1
         der.write_bytes(octets)
         self.assertSays(self.site.capfctl("administrator", "add", "forged", "--role", "admin", "--csr", der, "--out",
-                                          self.home / "out", code=1), "INVALID_CERTIFICATION_REQUEST")
+                                          self.home / "out", code=1), "REQUEST_SIGNATURE")
         self.assertEqual(self.rows("forged"), [])
 
     def test_another_role_holds_at_once(self):
