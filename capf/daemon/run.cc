@@ -54,6 +54,11 @@ Status with_patience(Signals& signals, const std::function<Status()>& work) {
   }
 }
 
+std::string absence(const std::string& address, const std::string& waited) {
+  return "cannot listen on " + address + ": this machine does not have it, after " + waited +
+         " (listen.patience_seconds)";
+}
+
 /// Waits for the addresses to listen on, because a machine may get them later than its server starts.
 Status wait_for_addresses(const Configuration& configuration, Signals& signals) {
   const auto end = std::chrono::steady_clock::now() + configuration.listen_patience;
@@ -68,9 +73,7 @@ Status wait_for_addresses(const Configuration& configuration, Signals& signals) 
       while (!is_of_this_machine(address)) {
         const std::string seconds = std::to_string(configuration.listen_patience.count()) + " s";
         if (std::chrono::steady_clock::now() >= end) {
-          return fail(Reason::kInvalidConfiguration, "cannot listen on " + text +
-                                                         ": this machine does not have it, after " + seconds +
-                                                         " (listen.patience_seconds)");
+          return fail(Reason::kInvalidConfiguration, absence(text, seconds));
         }
         if (!logged)
           log_warning("listen.waiting", {{"address", text}, {"words", "not this machine's yet: up to " + seconds}});

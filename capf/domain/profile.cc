@@ -60,7 +60,8 @@ std::vector<std::string> different_settings(const Settings& one, const Settings&
 
 std::string words_of(const Settings& settings) {
   std::string words;
-  for (const auto& [name, value] : settings) words += (words.empty() ? "" : " ") + name + "=" + value;
+  for (const auto& [name, value] : settings)
+    words.append(words.empty() ? "" : " ").append(name).append("=").append(value);
   return words;
 }
 

@@ -17,7 +17,8 @@ asio::awaitable<TlsStream::End> shake_hands(TlsStream& stream, Places& places, s
                                             std::atomic<std::int64_t>& running) {
   TlsStream::End end = co_await stream.wait_for_hello(after(patience));
   if (end != TlsStream::End::kDone) co_return end;
-  if (!co_await places.take(std::move(block), after(kInLine))) co_return TlsStream::End::kTimeout;
+  if (!co_await places.take(stream.socket().get_executor(), std::move(block), after(kInLine)))
+    co_return TlsStream::End::kTimeout;
   {
     struct Place {
       Places& places;

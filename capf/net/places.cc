@@ -25,13 +25,13 @@ struct Places::Waiter {
   bool has_place = false;
 };
 
-asio::awaitable<bool> Places::take(std::string block, Moment until) {
+asio::awaitable<bool> Places::take(asio::any_io_executor executor, std::string block, Moment until) {
   if (closed_) co_return false;
   if (free_ > 0) {
     --free_;
     co_return true;
   }
-  Waiter waiter(*this, std::move(block), co_await asio::this_coro::executor, until);
+  Waiter waiter(*this, std::move(block), executor, until);
   error_code error;
   co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
   co_return waiter.has_place;

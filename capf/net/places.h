@@ -14,9 +14,10 @@ class Places {
  public:
   explicit Places(int count) : free_(count) {}
 
+  /// @param executor the caller's
   /// @param block the neighbours among whom the caller waits: Address::block()
   /// @return whether the caller got a place; if so, it must give it back.
-  asio::awaitable<bool> take(std::string block, Moment until);
+  asio::awaitable<bool> take(asio::any_io_executor executor, std::string block, Moment until);
   void give();
   /// No caller gets a place any more.
   void close();

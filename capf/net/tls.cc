@@ -61,7 +61,7 @@ int key_kind(const TlsIdentity& identity) {
 }
 
 /// The most octets of a client's chain: far more than any phone's.
-constexpr long kLongestChain = 64 * 1024;
+constexpr long kLongestChain = 1 << 16;
 constexpr int kMostCertificates = 10;
 
 bool is_long(X509_STORE_CTX* shown) {
@@ -186,7 +186,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   if (!settings.alpn.empty()) {
     auto name = std::make_unique<std::string>(settings.alpn);
     if (SSL_CTX_set_ex_data(context.get(), name_index(), name.get()) != 1) return refuse("TLS cannot be set up");
-    name.release();
+    static_cast<void>(name.release());  // the context has it now
     SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol, nullptr);
   }
 

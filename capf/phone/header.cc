@@ -153,7 +153,7 @@ Result<Values> read_ordered(BytesView file, BytesView rest, Header& header) {
 
 Status read_values(const Values& values, std::string_view name, Header& header) {
   if (const auto version = values.find(kSignerVersion); version != values.end()) {
-    const auto number = read_number(version->second, 2);
+    const std::uint64_t number = read_number(version->second, 2).value_or(0);
     if (number != 0x0100U && number != 0x0101U) return bad("no phone knows the version of its signer");
     header.https = number == 0x0101U;
   }

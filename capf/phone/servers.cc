@@ -49,7 +49,10 @@ class Call {
       if (const auto still = weak.lock(); still && !stopped) still->close(ignored);
     });
   }
-  ~Call() { timer_.cancel(); }
+  ~Call() {
+    net::error_code ignored;
+    timer_.cancel(ignored);
+  }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 

@@ -22,7 +22,7 @@ struct DialogueNumber {
   std::int64_t operation_id = 0;
   std::int64_t session = 0;
 
-  auto operator<=>(const DialogueNumber&) const = default;
+  auto operator<=>(const DialogueNumber&) const = default;  // NOLINT(modernize-use-nullptr): it has none
 };
 
 /// One call of Enrol, as it is watched over. Threads: any.

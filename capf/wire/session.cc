@@ -229,14 +229,15 @@ Session::Input Session::classify_auth(const Message& message) {
     return refuse_as(Reason::kPhoneRefused,
                      "the phone answers the auth request with reason " + std::to_string(*message.reason));
   }
-  if (message.version != kVersion2 && message.version != kVersion3) {
+  const std::uint8_t version = message.version.value_or(0);
+  if (version != kVersion2 && version != kVersion3) {
     return refuse_as(Reason::kMessageMalformed, "the phone speaks neither version 2 nor version 3");
   }
   if (!message.device) return refuse_as(Reason::kMessageMalformed, "auth_response without a device name");
   auto device = DeviceName::parse(*message.device);
   if (!device) return refuse_as(device.error().reason, device.error().message);
   device_ = *std::move(device);
-  version_ = *message.version;
+  version_ = version;
   return Input::kAuthResponse;
 }
 

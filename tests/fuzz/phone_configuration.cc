@@ -1,4 +1,5 @@
 #include "capf/files/configuration.h"
+#include "capf/files/xml.h"
 
 using namespace capf;
 
@@ -31,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CAPF_INVARIANT(configuration->apply(values(secrets)).has_value());
     const Secret text = configuration->text();
     CAPF_INVARIANT(secrets || text.text().find(kCanary) == std::string_view::npos);
-    if (text.view().size() > 1024 * 1024) return 0;  // it was near the limit, and the values are more
+    if (text.view().size() > files::kLargestXml) return 0;  // it was near the limit, and the values are more
     auto again = files::Configuration::parse(text.view());
     if (!again) return 0;  // likewise of its elements and their depth
     CAPF_INVARIANT(again->lines() == lines);

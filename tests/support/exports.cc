@@ -166,7 +166,12 @@ class XmlReader {
 std::string value_of(const Pairs& pairs, const std::string& name) {
   std::string found = "(none)";
   for (const auto& [key, value] : pairs) {
-    if (key == name) found = found == "(none)" ? value : found + '|' + value;
+    if (key != name) continue;
+    if (found == "(none)") {
+      found = value;
+    } else {
+      found.append("|").append(value);
+    }
   }
   return found;
 }

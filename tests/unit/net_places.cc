@@ -23,7 +23,7 @@ struct Room {
 
  private:
   asio::awaitable<void> take(std::string block, std::string name, std::chrono::milliseconds patience) {
-    if (!co_await places.take(block, asio::steady_timer::clock_type::now() + patience)) {
+    if (!co_await places.take(context.get_executor(), block, asio::steady_timer::clock_type::now() + patience)) {
       order.push_back("no " + name);
       co_return;
     }
