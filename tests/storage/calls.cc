@@ -40,10 +40,11 @@ struct CallSite : Site {
   void add_line(const std::string& name, const std::vector<std::string>& devices) {
     sql("insert into lines (name, added_by) values ('" + name + "', 'tester')");
     for (const std::string& device : devices) {
-      sql("insert into line_members (line_id, phone_id, profile_id) select l.id, p.id, p.profile_id from lines l, "
-          "phones "
-          "p where l.name = '" +
-          name + "' and p.device = '" + device + "' and p.removed_at is null");
+      std::string statement =
+          "insert into line_members (line_id, phone_id, profile_id) "
+          "select l.id, p.id, p.profile_id from lines l, phones p where l.name = '";
+      statement.append(name).append("' and p.device = '").append(device).append("' and p.removed_at is null");
+      sql(statement);
     }
   }
 

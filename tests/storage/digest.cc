@@ -50,7 +50,8 @@ std::map<std::pair<std::string, std::string>, service::DigestExportRow> exported
     auto page = must(site.digest_users.export_page(*at));
     for (service::DigestExportRow& row : page.rows) {
       const auto key = std::pair(row.user, row.device);
-      REQUIRE(rows.emplace(key, std::move(row)).second);
+      const bool added = rows.emplace(key, std::move(row)).second;
+      REQUIRE(added);
     }
     at = page.next;
   }

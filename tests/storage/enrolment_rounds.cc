@@ -323,8 +323,8 @@ TEST_CASE("trust anchors that are kept from another server are read again, thoug
   bench.site.sql("update trust_revision set revision = revision - 1");
   CHECK_FALSE(bench.enrolment.pending(by_mic));
   bench.database.looks.clear();
-  bench.database.after_look = [&](Dossier& dossier) {
-    if (bench.database.looks.size() == 1) dossier.postmaster_start -= Duration{1};
+  bench.database.after_look = [&looks = bench.database.looks](Dossier& dossier) {
+    if (looks.size() == 1) dossier.postmaster_start -= Duration{1};
   };
   CHECK(bench.enrolment.pending(by_mic));
   CHECK(bench.database.looks.size() == 2);

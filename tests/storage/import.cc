@@ -12,7 +12,6 @@
 using namespace capf;
 using namespace capf::test;
 using service::ImportCount;
-using service::PhoneImport;
 
 namespace {
 

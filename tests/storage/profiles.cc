@@ -84,7 +84,7 @@ TEST_CASE("the database finds the mode in effect by the rule that the program ha
     in(*database, [&](Transaction& tx) {
       good(tx.profiles().set_site_mode(site));
       const std::vector<std::string> all = selected(tx, {});
-      REQUIRE(all.size() == 3 * 2 * 2 * 5 * 5);
+      REQUIRE(all.size() == std::size_t{3} * 2 * 2 * 5 * 5);
       std::map<std::string, DeviceMode> exported;
       for (const DigestAssignment& row : good(tx.digest().assignments({}, 1000))) exported[row.device] = row.mode;
       for (const std::string& name : all) {
@@ -136,7 +136,7 @@ TEST_CASE("phones that are alike are counted with the facts of each") {
       CHECK_FALSE(some.facts.good_mic);
       phones += some.phones;
     }
-    CHECK(phones == 2 * 5 * 5);
+    CHECK(phones == std::int64_t{2} * 5 * 5);
     CHECK(good(tx.profiles().count(one)) == phones);
   });
 }

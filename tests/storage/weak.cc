@@ -134,7 +134,8 @@ TEST_CASE("a key on the site's list is refused wherever one is brought") {
     };
     auto listed = imported();
     site.list(listed.imported->key->public_key());
-    CHECK(refused(site.issuers.add(site.administrator, std::move(listed))) == Reason::kKeyListed);
+    const auto refusal = refused(site.issuers.add(site.administrator, std::move(listed)));
+    CHECK(refusal == Reason::kKeyListed);
     must(site.issuers.add(site.administrator, imported()));
   }
 }

@@ -24,7 +24,7 @@ TEST_CASE("the private numbers of a key lie in the protected memory, and are gon
   use("rsa-2048");  // so that OpenSSL has made its own objects of a first use
   const std::size_t before = CRYPTO_secure_used();
   // RFC 8017 A.1.2: d is as long as the modulus, and p, q, dP, dQ and qInv are half of it each.
-  CHECK(use("rsa-2048") - before >= 256 + 5 * 128);
+  CHECK(use("rsa-2048") - before >= 256 + std::size_t{5} * 128);
   CHECK(CRYPTO_secure_used() == before);
   CHECK(use("p-256") - before >= 32);
   CHECK(CRYPTO_secure_used() == before);

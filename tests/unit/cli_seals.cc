@@ -230,7 +230,7 @@ TEST_CASE("an event that is written down late and dated back shows, though it wa
   Chain chain;
   v1::SealedBatch& batch = chain.batches[4];
   v1::AuditEvent& event = *batch.mutable_events(0);
-  event.mutable_at()->set_seconds(event.at().seconds() - 2 * 3600);
+  event.mutable_at()->set_seconds(event.at().seconds() - 7200);
   const auto findings = chain.verified().findings();
   REQUIRE(findings.size() == 2);
   CHECK(findings[1] == "seal 5: covers an event that was dated back");

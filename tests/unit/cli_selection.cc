@@ -101,8 +101,8 @@ TEST_CASE("every property of a selection has its option") {
   all.GetReflection()->ListFields(all, &set);
   // But `devices` and `excepts`, which come from files, and `leaves_unknown`, which is no property.
   CHECK(static_cast<int>(set.size()) == v1::PhoneSelection::descriptor()->field_count() - 3);
-  CHECK(all.issuer_expires_before().seconds() - all.expires_before().seconds() == 24 * 3600);
-  CHECK(all.not_seen_since().seconds() - all.expires_before().seconds() == 2 * 24 * 3600);
+  CHECK(all.issuer_expires_before().seconds() - all.expires_before().seconds() == 86'400);
+  CHECK(all.not_seen_since().seconds() - all.expires_before().seconds() == 172'800);
   CHECK(all.blocked());
   CHECK(all.locked());
 }

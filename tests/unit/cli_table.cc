@@ -132,8 +132,8 @@ TEST_CASE("each fault of a table is one sentence with its line") {
       {"65 columns", "a,b\n" + repeated(64, "1,") + "1\n", "line 2" + columns},
       {"10,000 columns", repeated(10'000, "a,") + "a\n", "line 1" + columns},
       {"64 KiB and one octet", "a,b\n1,2\n" + std::string(kMostCellOctets + 1, 'x') + ",2\n", "line 3" + cell},
-      {"10 MB in one cell", "a,b\n\"" + std::string(10'000'000, 'x') + "\",2\n", "line 2" + cell},
-      {"10 MB in one title", std::string(10'000'000, 'x'), "line 1" + cell},
+      {"10 MB in one cell", "a,b\n\"" + repeated(10'000'000, "x") + "\",2\n", "line 2" + cell},
+      {"10 MB in one title", repeated(10'000'000, "x"), "line 1" + cell},
       {"a line too many", "a,b\n" + repeated(kMostLines - 1, "\r\n") + "2\n",
        "line 5000001 is one too many: a file has up to 5000000 lines; part it"},
   };

@@ -24,7 +24,7 @@ TEST_CASE("JSON keeps UTF-8 and replaces what is not UTF-8") {
   CHECK(Json("\xC0\xAF").dump() == "\"\xEF\xBF\xBD\xEF\xBF\xBD\"");
   CHECK(Json("\xED\xA0\x80").dump() == "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
   CHECK(Json("\xE2\x82").dump() == "\"\xEF\xBF\xBD\xEF\xBF\xBD\"");
-  CHECK(Json("\xF5\x80\x80\x80").dump().size() == 2 + 4 * 3);
+  CHECK(Json("\xF5\x80\x80\x80").dump().size() == 2 + std::size_t{4} * 3);
 }
 
 TEST_CASE("JSON writes nulls, numbers, booleans, arrays and objects in order") {

@@ -29,7 +29,7 @@ TEST_CASE("a value with a newline, a quote or a control character forges no line
 TEST_CASE("a value on a line is bounded") {
   CHECK(log_value(std::string(200, 'a')) == std::string(200, 'a'));
   CHECK(log_value(std::string(100000, 'a')) == '"' + std::string(200, 'a') + "...\"");
-  CHECK(log_value(std::string(100000, '\n')).size() == 200 * 4 + 5);
+  CHECK(log_value(std::string(100000, '\n')).size() == std::size_t{200} * 4 + 5);
 }
 
 TEST_CASE("a flood writes so many lines in a second, and the next line says how many were left out") {

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "capf/files/configuration.h"
+#include "capf/files/xml.h"
 #include "tests/support/phone_files.h"
 
 using namespace capf;
@@ -109,8 +110,8 @@ TEST_CASE("a configuration has its limits") {
   };
   CHECK(parsed(many(20'000)).empty());
   CHECK_THAT(parsed(many(20'001)), Catch::Contains("20000 elements"));
-  CHECK(parsed("<device>" + std::string(1024 * 1024 - 17, ' ') + "</device>").empty());
-  CHECK_THAT(parsed("<device>" + std::string(1024 * 1024 - 16, ' ') + "</device>"), Catch::Contains("1 MiB"));
+  CHECK(parsed("<device>" + std::string(files::kLargestXml - 17, ' ') + "</device>").empty());
+  CHECK_THAT(parsed("<device>" + std::string(files::kLargestXml - 16, ' ') + "</device>"), Catch::Contains("1 MiB"));
 }
 
 TEST_CASE("what no value decides stays as it was") {

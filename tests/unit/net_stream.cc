@@ -258,7 +258,7 @@ TEST_CASE("keys are updated while a write waits for the peer to read") {
     const auto read = [](std::shared_ptr<TlsStream> from, Said<End>& ended) -> asio::awaitable<void> {
       End end = End::kDone;
       Bytes octets;
-      for (std::size_t left = kPieces * 1000; left > 0 && end == End::kDone; left -= octets.size()) {
+      for (std::size_t left = std::size_t{kPieces} * 1000; left > 0 && end == End::kDone; left -= octets.size()) {
         octets.clear();
         end = co_await from->read(octets, Clock::now() + 10s);
       }

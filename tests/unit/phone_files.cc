@@ -206,10 +206,11 @@ TEST_CASE("a phone opens encrypted files of open tools with its own key alone") 
   for (const auto& [folder, phone] : files) {
     CAPTURE(folder);
     const std::string name = phone.first + ".cnf.xml.enc.sgn";
-    const Bytes file = octets("enc/" + folder + "/" + name);
+    const std::string path = "enc/" + folder + "/";
+    const Bytes file = octets(path + name);
     const auto plain = open(file, name, certificate("tftp"), key(phone.second));
     REQUIRE(plain);
-    CHECK(*plain == octets("enc/" + folder + "/plaintext.xml"));
+    CHECK(*plain == octets(path + "plaintext.xml"));
     CHECK(reason_of(open(file, name, certificate("tftp"), key("tvs"))) == "FILE_MALFORMED");
     CHECK(reason_of(open(file, name, certificate("tftp"), key("phone_ec"))) == "FILE_MALFORMED");
     const Bytes stub = octets("enc/" + folder + "/" + phone.first + ".cnf.xml.sgn");

@@ -238,7 +238,7 @@ TEST_CASE("who is silent, or says half of something, is closed in time and on re
   REQUIRE(::send(plain.get(), "GET / HTTP/1.1\r\n\r\n", 18, 0) == 18);
   while (!is_closed(plain)) {
   }
-  listener.get()->stop(5s);
+  listener->stop(5s);
   CHECK(office.refusals() == std::vector{Reason::kPhoneCommunication});
   CHECK(listener->counts().handshake_failures == 3);
   CHECK(listener->counts().connections == 0);
