@@ -25,7 +25,7 @@ class Octets {
   bool empty() const { return rest_.empty(); }
   std::uint8_t front() const { return rest_.front(); }
   BytesView rest() const { return rest_; }
-  /// Nothing where there are not so many.
+  /// @return none where there are not so many
   std::optional<BytesView> take(std::size_t count);
 
   struct Element {

@@ -272,7 +272,7 @@ class Provision {
                                                : "the server has no configuration for this phone");
   }
 
-  /// A configuration that is not encrypted, whole or a stub. Nothing where the server has none.
+  /// A configuration that is not encrypted, whole or a stub. @return none where the server has none
   Result<std::optional<Readable>> fetch_readable(const std::string& base) {
     CAPF_LET(auto secure, fetch_by_https(base));
     if (secure) return read(*std::move(secure));
@@ -291,7 +291,7 @@ class Provision {
     return read(*std::move(file));
   }
 
-  /// Nothing where HTTP is next: there is no HTTPS, or its server is not believed or has no such file.
+  /// @return none where HTTP is next: there is no HTTPS, or its server is not believed or has no such file
   Result<std::optional<Bytes>> fetch_by_https(const std::string& base) {
     if (!wanted_.https || !lists_.https() || !servers_.has_https()) return std::nullopt;
     const std::string name = base + (lists_.wants_signatures() ? kSigned : kPlain);
@@ -314,8 +314,8 @@ class Provision {
     return Readable{std::move(xml), std::move(says)};
   }
 
-  /// Nothing where the server has none, or where it does not open, which does_not_open_ says. An encrypted file needs
-  /// no channel.
+  /// An encrypted file needs no channel. @return none where the server has none, or where it does not open, which
+  /// does_not_open_ says
   Result<std::optional<Readable>> fetch_encrypted(const std::optional<Own>& mine) {
     const std::string name = wanted_.device + kEncrypted;
     CAPF_LET(const auto file, servers_.fetch(name, kLargestConfiguration));

@@ -19,7 +19,7 @@ struct PhoneServers {
   std::optional<std::vector<CapfHost>> tvs{};  ///< none: those of the site's own files stay
 };
 
-/// Who may let passwords stand in a file that is not encrypted.
+/// Whether passwords may stand in a file that is not encrypted, and by whose word.
 enum class SecretsInClear : std::uint8_t {
   kAsProfile,
   kNever,  ///< in files that leave this server by another way than a phone's own fetch
@@ -31,7 +31,7 @@ struct ConfigurationPlan {
 
   EffectiveMode mode{};
   files::ConfigurationValues values{};  ///< without credentials
-  /// That the phone opens its file with; none: the file is not encrypted.
+  /// The file is encrypted for it; none: the file is not encrypted.
   std::optional<files::Certificate> certificate{};
   Key key = Key::kNone;       ///< whose it is
   bool has_password = false;  ///< the digest user's goes into the file

@@ -4,16 +4,15 @@
 
 #include "capf/domain/audit_store.h"
 #include "capf/domain/phone_store.h"
-#include "capf/domain/profile_store.h"
 #include "capf/domain/trusted_certificate_store.h"
 #include "capf/files/signed_file.h"
 #include "capf/service/steps.h"
+#include "capf/service/trust_list_sight.h"
 #include "capf/service/trusted_certificates.h"
 
 namespace capf::service {
 namespace {
 
-constexpr std::chrono::hours kStaleBefore{24 * 30};
 constexpr std::size_t kMostKept = 16;  // lists in memory
 constexpr int kPage = 500;
 
@@ -21,43 +20,9 @@ const char* const kByHand =
     "phones would not follow this list: each of them has to forget its trust list by hand (Settings > Administrator "
     "settings > Reset settings > Security settings) and to start again";
 
-Result<std::vector<TrustedCertificate>> all_listed(Transaction& tx) {
-  std::vector<TrustedCertificate> all;
-  for (Page page{.after = 0, .limit = kPage};;) {
-    CAPF_LET(auto some, tx.trusted_certificates().listed(page));
-    std::move(some.begin(), some.end(), std::back_inserter(all));
-    if (some.size() < static_cast<std::size_t>(page.limit)) return all;
-    page.after = all.back().id;
-  }
-}
-
-Result<std::optional<PublishedList>> present_list(Transaction& tx, TrustListKind kind) {
-  CAPF_LET(const std::int64_t newest, tx.trust_lists().newest(kind));
-  if (newest == 0) return std::nullopt;
-  return tx.trust_lists().find(kind, newest, ListDigest::kSha512);
-}
-
-Result<files::TrustList> parsed(const PublishedList& list) {
-  return files::read_trust_list(list.octets, list_kind(list.kind));
-}
-
-std::string address_of(const std::optional<files::Ipv4>& address) {
-  if (!address) return {};
-  return Address::from_octets(*address).to_string();
-}
-
 std::string words_of(const PublishedList& list) {
   return std::string(to_string(list.kind)) + " " + std::to_string(list.generation) + ", signed by " +
          to_hex(list.signer);
-}
-
-ListReach reach_of(TrustListKind kind, std::int64_t generation, const std::vector<ListFetches>& fetches) {
-  ListReach reach{.kind = kind, .generation = generation};
-  for (const ListFetches& each : fetches) {
-    reach.phones += each.phones;
-    if (each.generation >= generation) reach.fetched += each.phones;
-  }
-  return reach;
 }
 
 /// Whether a list has a certificate in one of these roles; of RSA, where it is to sign files.
@@ -117,49 +82,6 @@ tl::unexpected<Error> no_signer() {
 
 }  // namespace
 
-std::string words_of(const ListReach& reach) {
-  return std::to_string(reach.fetched) + " of " + std::to_string(reach.phones) + " phones (" +
-         std::to_string(reach.percent()) + " %) have fetched " + std::string(to_string(reach.kind)) + " " +
-         std::to_string(reach.generation) + " or a later one";
-}
-
-Result<Activation> check_activation(Transaction& tx, const SitePolicy& policy, const Sha256& certificate, bool force) {
-  Activation activation{.certificate = certificate, .reach = {}};
-  std::int64_t phones = 0;  // that have any list
-  for (const TrustListKind kind : kTrustListKinds) {
-    CAPF_LET(const auto listed, tx.trust_lists().listed(kind));
-    const auto found =
-        std::find_if(listed.begin(), listed.end(), [&](const ListedSince& each) { return each.sha256 == certificate; });
-    CAPF_LET(const auto fetches, tx.trust_lists().fetches(kind));
-    const ListReach reach = reach_of(kind, found == listed.end() ? 0 : found->generation, fetches);
-    if (found != listed.end()) activation.reach.push_back(reach);
-    phones += reach.phones;
-  }
-  if (phones > 0 && activation.reach.empty() && !force) {
-    return fail(Reason::kTrustListUnfit, "the certificate is in no trust list yet: see 'capfctl trust-list show'");
-  }
-  for (const ListReach& reach : activation.reach) {
-    if (force || reach.percent() >= policy.trust_list_share) continue;
-    return fail(Reason::kTrustListNotFetched, words_of(reach) + ", and " + std::to_string(policy.trust_list_share) +
-                                                  " % are to: the others could not follow. --force passes over it");
-  }
-  return activation;
-}
-
-/// All that is on record of lists.
-struct TrustLists::Sight {
-  TimePoint now{};
-  TrustListState state;
-  SiteMode site = SiteMode::kNonsecure;
-  std::vector<TrustedCertificate> trusted;
-  std::map<TrustListKind, PublishedList> present;  ///< under SHA-512
-};
-
-struct TrustLists::Signer {
-  Bytes certificate;
-  std::shared_ptr<const ca::SigningKey> key;
-};
-
 struct TrustLists::Plan {
   TrustListState state;  ///< as it is to be
   Signer signer;
@@ -174,23 +96,6 @@ struct TrustLists::Draft {
   std::vector<std::string> warnings;
   bool followed = true;
 };
-
-Result<TrustLists::Sight> TrustLists::look(Transaction& tx) {
-  Sight sight;
-  sight.now = tx.now();
-  CAPF_LET(sight.state, tx.trust_lists().state());
-  CAPF_LET(sight.site, tx.profiles().site_mode());
-  CAPF_LET(sight.trusted, all_listed(tx));
-  for (const TrustListKind kind : kTrustListKinds) {
-    CAPF_LET(auto list, present_list(tx, kind));
-    if (list) sight.present.emplace(kind, *std::move(list));
-  }
-  return sight;
-}
-
-Result<TrustLists::Sight> TrustLists::look() {
-  return in_read(database_, [](Transaction& tx) { return look(tx); });
-}
 
 std::optional<TrustLists::Signer> TrustLists::signer_in_use() const {
   const auto key = keys_.list_signer();
@@ -278,7 +183,7 @@ Result<std::optional<TrustLists::Draft>> TrustLists::draft(const Sight& sight, c
   next.signer = sha256(plan.signer.certificate);
   next.made_at = std::chrono::floor<std::chrono::seconds>(sight.now);
   if (present != sight.present.end()) {
-    CAPF_LET(const files::TrustList list, parsed(present->second));
+    CAPF_LET(const files::TrustList list, read_list(present->second));
     if (says(list, draft.contents)) return std::nullopt;
     if (!plan.force && !plan.state.released) CAPF_TRY(check_services(list, draft.contents));
     next.generation = present->second.generation + 1;
@@ -440,22 +345,6 @@ Result<Activation> TrustLists::activate(const Actor& actor, const std::string& s
   });
 }
 
-Result<std::vector<ListGeneration>> TrustLists::list(TrustListKind kind, const Page& page) {
-  return in_read(database_, [&](Transaction& tx) { return tx.trust_lists().list(kind, page); });
-}
-
-Result<PublishedList> TrustLists::find(TrustListKind kind, std::optional<std::int64_t> generation, ListDigest digest) {
-  return in_read(database_, [&](Transaction& tx) -> Result<PublishedList> {
-    std::int64_t wanted = generation.value_or(0);
-    if (!generation) {
-      CAPF_LET(wanted, tx.trust_lists().newest(kind));
-    }
-    CAPF_LET(auto list, tx.trust_lists().find(kind, wanted, digest));
-    if (!list) return fail(Reason::kUnknownTrustList);
-    return *std::move(list);
-  });
-}
-
 Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& device, TrustListKind kind,
                                      std::int64_t generation) {
   return in_write(database_, actor, [&](Transaction& tx) -> Result<ServedList> {
@@ -465,7 +354,7 @@ Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& devic
     if (!list) return fail(Reason::kUnknownTrustList);
     ServedList served{.generation = generation};
     CAPF_LET(served.newest, tx.trust_lists().newest(kind));
-    CAPF_LET(const files::TrustList its, parsed(*list));
+    CAPF_LET(const files::TrustList its, read_list(*list));
     if (kind == TrustListKind::kItl && generation != served.newest && lets_go(its)) {
       return fail(Reason::kInvalidRequest,
                   "with this list the phone would take files of anybody: 'capfctl trust-list release' lets phones go");
@@ -527,7 +416,7 @@ Status TrustLists::check_mixed(const Sight& sight) const {
   if (present == sight.present.end()) {
     return fail(Reason::kTrustListUnfit, "phones have no trust list: 'capfctl trust-list build' makes one");
   }
-  CAPF_LET(const files::TrustList list, parsed(present->second));
+  CAPF_LET(const files::TrustList list, read_list(present->second));
   if (!lists(list, {TrustRole::kCcm, TrustRole::kCcmTftp})) {
     return fail(Reason::kTrustListUnfit,
                 "the trust list has no certificate of a SIP server: 'capfctl trust-list certificate add FILE --role "
@@ -545,144 +434,6 @@ Status TrustLists::check_mixed(const Sight& sight) const {
 Status TrustLists::check_mixed() {
   CAPF_LET(const Sight sight, look());
   return sight.site == SiteMode::kMixed ? Status() : check_mixed(sight);
-}
-
-/// A certificate of both lists is named once.
-std::vector<std::string> TrustLists::stale(const Sight& sight) const {
-  std::vector<std::string> words;
-  const auto add = [&](std::string sentence) {
-    if (std::find(words.begin(), words.end(), sentence) == words.end()) words.push_back(std::move(sentence));
-  };
-  for (const auto& [kind, present] : sight.present) {
-    const auto list = parsed(present);
-    if (!list) continue;
-    for (const files::Record& record : list->records) {
-      if (!record.certificate || record.certificate->not_after() > sight.now + kStaleBefore) continue;
-      add("a certificate of the trust list ends at " + to_rfc3339(record.certificate->not_after()) + ": " +
-          record.certificate->subject());
-    }
-  }
-  if (sight.state.signer && !signer_of(*sight.state.signer)) {
-    add("this server does not have the key that signs trust lists, " + to_hex(*sight.state.signer));
-  }
-  if (sight.state.next_signer && !signer_of(*sight.state.next_signer)) {
-    add("this server does not have the key that is to sign trust lists next, " + to_hex(*sight.state.next_signer));
-  }
-  return words;
-}
-
-Result<std::vector<std::string>> TrustLists::warnings() {
-  CAPF_LET(const Sight sight, look());
-  std::vector<std::string> words = stale(sight);
-  if (sight.site == SiteMode::kMixed) {
-    if (const Status fit = check_mixed(sight); !fit) words.push_back("the site is mixed, and " + fit.error().message);
-  }
-  const std::lock_guard lock(mutex_);
-  if (fault_) words.push_back("the next trust list is not published: " + fault_->message);
-  return words;
-}
-
-Result<ListView> TrustLists::view_of(Transaction& tx, const Sight& sight, const PublishedList& present) const {
-  ListView view{.sha512 = present, .sha1 = {}, .records = {}, .reach = {}};
-  CAPF_LET(auto sha1, tx.trust_lists().find(present.kind, present.generation, ListDigest::kSha1));
-  if (sha1) view.sha1 = *std::move(sha1);
-  CAPF_LET(const auto fetches, tx.trust_lists().fetches(present.kind));
-  CAPF_LET(const auto listed, tx.trust_lists().listed(present.kind));
-  view.reach = reach_of(present.kind, present.generation, fetches);
-  const auto own = keys_.own_certificates();
-  CAPF_LET(const files::TrustList list, parsed(present));
-  for (const files::Record& record : list.records) {
-    ListRecord& shown = view.records.emplace_back();
-    shown.role = record.role;
-    shown.dns = record.dns;
-    shown.address = address_of(record.address);
-    shown.reach = view.reach;
-    if (!record.certificate) continue;
-    shown.sha256 = sha256(record.certificate->der());
-    shown.subject = record.certificate->subject();
-    shown.not_after = record.certificate->not_after();
-    for (const ListedSince& each : listed) {
-      if (each.sha256 == *shown.sha256) shown.reach = reach_of(present.kind, each.generation, fetches);
-    }
-    if (const OwnCertificate* its = find_own(own, *shown.sha256)) {
-      shown.name = its->name;
-      shown.in_use = shown.role == TrustRole::kSast ? shown.sha256 == sight.state.signer : its->in_use;
-    }
-    for (const TrustedCertificate& other : sight.trusted) {
-      if (other.sha256 == *shown.sha256) shown.in_use = shown.in_use || other.activated_at.has_value();
-    }
-  }
-  return view;
-}
-
-std::vector<std::string> TrustLists::next_steps(const Sight& sight, const ListsView& view) const {
-  std::vector<std::string> steps;
-  if (sight.state.released) steps.emplace_back("phones are let go: 'capfctl trust-list build' ends that");
-  const auto own = keys_.own_certificates();
-  if (sight.state.next_signer) {
-    steps.push_back(
-        "step 2 of 2 of the list signer: once phones have fetched the list with both, 'capfctl trust-list "
-        "signer replace --step' signs with " +
-        to_hex(*sight.state.next_signer) + " alone");
-  }
-  for (const OwnCertificate& each : own) {
-    const bool other = sight.state.signer && each.name != kRecoverySigner && sha256(each.der) != sight.state.signer;
-    if (sight.state.next_signer || !other || !has_role(each.roles, TrustRole::kSast)) continue;
-    steps.push_back(each.in_use
-                        ? each.name +
-                              " is the list signer of this server, and another one is on record: "
-                              "'capfd list-signer activate' takes that one"
-                        : "step 1 of 2 of the list signer: 'capfctl trust-list signer replace' adds " + each.name +
-                              "; one that was replaced can be removed with 'capfd list-signer "
-                              "remove'");
-  }
-  std::vector<Sha256> told;
-  for (const ListView& list : view.lists) {
-    for (const ListRecord& record : list.records) {
-      const bool own_signer = !record.name.empty() && record.role == TrustRole::kSast;
-      if (!record.sha256 || record.in_use || own_signer) continue;
-      if (std::find(told.begin(), told.end(), *record.sha256) != told.end()) continue;
-      told.push_back(*record.sha256);
-      steps.push_back((record.name.empty() ? to_hex(*record.sha256) : record.name) +
-                      " is not in use: " + words_of(record.reach) + "; activate it, or remove it");
-    }
-  }
-  return steps;
-}
-
-Result<ListsView> TrustLists::show() {
-  return in_read(database_, [&](Transaction& tx) -> Result<ListsView> {
-    CAPF_LET(const Sight sight, look(tx));
-    ListsView view;
-    view.state = sight.state;
-    for (const auto& [kind, present] : sight.present) {
-      CAPF_LET(auto list, view_of(tx, sight, present));
-      view.lists.push_back(std::move(list));
-    }
-    view.stale = stale(sight);
-    view.next = next_steps(sight, view);
-    return view;
-  });
-}
-
-Status sum_up_lists(Transaction& tx, Summary& summary) {
-  std::map<Sha256, Expiry> ends;
-  for (const TrustListKind kind : kTrustListKinds) {
-    CAPF_LET(const auto present, present_list(tx, kind));
-    if (!present) continue;
-    summary.trust_lists.emplace(kind, present->generation);
-    const auto list = parsed(*present);
-    if (!list) continue;
-    for (const files::Record& record : list->records) {
-      if (!record.certificate) continue;
-      ends.emplace(sha256(record.certificate->der()), Expiry{.kind = ExpiryKind::kTrustList,
-                                                             .name = record.certificate->subject(),
-                                                             .role = {},
-                                                             .not_after = record.certificate->not_after()});
-    }
-  }
-  for (auto& [sha, expiry] : ends) summary.expiries.push_back(std::move(expiry));
-  return {};
 }
 
 }  // namespace capf::service

@@ -19,7 +19,7 @@ create table trust_list_certificates (
   since bigint not null check (since > 0),
   primary key (kind, sha256)
 );
--- Who signs lists, by the SHA-256 of the certificate, who is to do so next, and whether phones were let go.
+-- The signer of lists and the next one, by the SHA-256 of their certificates, and whether phones were let go.
 create table trust_list_state (
   only_one boolean primary key default true check (only_one),
   signer bytea check (length(signer) = 32),

@@ -480,6 +480,21 @@ class TenYearsTest(EndToEnd):
         self.assertEqual(shows.serial_number, serial_in(path))
         return shows.not_valid_after.timestamp()
 
+    def replace_keys_of_files(self):
+        """Each by the commands of its page. No phone has a list of this site."""
+        def done(*arguments):
+            return eventually(lambda: self.capfctl(*arguments, code=None).returncode == 0, " ".join(arguments))
+        for purpose in ("file-signer", "file-server", "tvs-certificate", "list-signer"):
+            first = purpose.removesuffix("-certificate")
+            self.capfctl(purpose, "add")
+            if purpose == "list-signer":
+                done("trust-list", "signer", "replace")
+                done("trust-list", "signer", "replace", "--step")
+            done(purpose, "activate", f"{first}-2")
+            done(purpose, "remove", first)
+        (self.certificates / "recovery-signer.pem").unlink()
+        self.capfd("init", "--phone-files", "--recovery-key", self.site.folder / "next-recovery.key")
+
     def test_phones_and_administrators_go_on(self):
         self.who = ()
         grpc, wire = "SEP001122330001", "SEP001122330002"
@@ -525,6 +540,8 @@ class TenYearsTest(EndToEnd):
             self.install(wire, trust_list, "--wire")
         self.install(grpc, site_ca)
         self.capfctl("wire-certificate", "remove", "wire")
+        with self.subTest("the keys of phones' files"):
+            self.replace_keys_of_files()
 
         self.at(self.YEAR_11)
         for path, port in (("server", "phone"), ("server", "admin"), ("wire-2", "wire")):
@@ -542,14 +559,8 @@ class TenYearsTest(EndToEnd):
                 f"{anna}.pem", "--key", f"{anna}.key", "phone", "list", env=faked(self.clock))
             self.capfctl("certificate", "verify")
             self.capfctl("issuer", "retire", "1", "--yes")
-            # The keys of phones' files, which have tests of their own, were left to end here.
-            days = r" (issuer|last_admin|ocsp|server|site_ca|wire)_days=(-?\d+)"
-
-            def renewed_days():
-                return dict(re.findall(days, self.capfctl("check", "expiry", code=None).stdout))
-            eventually(passing(lambda: self.assertGreater(int(renewed_days()["issuer"]), 300)), "issuer 1 is not counted")
-            self.assertEqual({name for name, left in renewed_days().items() if int(left) <= 7}, set())
-            self.assertEqual(len(renewed_days()), 6)
+            eventually(passing(lambda: self.assertIn("EXPIRY OK", self.capfctl("check", "expiry", code=None).stdout)),
+                       lambda: self.capfctl("check", "expiry", code=None).stdout)
             eventually(lambda: self.site.sql("select count(*) from audit_events where (xid, id) > (select last_xid, last_id "
                                              "from audit_seals order by number desc limit 1)") == ["0"], "all is sealed")
             self.capfctl("audit", "verify")

@@ -364,15 +364,6 @@ void enrol(Database& database, const std::string& name) {
          RecordAttempt{attempt}});
 }
 
-/// The result of `count` when no session is left whose reads it may lack.
-std::string counted(const FreshDatabase& fresh, const std::string& count) {
-  const std::string sessions = "select count(*) from pg_stat_activity where datname = current_database()";
-  int looks = 0;
-  while (fresh.sql(sessions, "postgres") != "1" && ++looks < 10'000) {
-  }
-  return fresh.sql(count);
-}
-
 // Entries that were read of indexes, because one can be read from end to end as a table can.
 void look_at_digest(Transaction& tx) {
   CHECK(good(tx.digest().list({5000, 100})).size() == 100);
@@ -433,12 +424,12 @@ constexpr int kFewEntries = 5'000;  ///< half of a table
 
 /// A pair is two properties, each of which is counted up to kFewPhones: to the end, of those that this site has.
 void look_at_pairs_of(const FreshDatabase& fresh) {
-  const std::string before = counted(fresh, kEntries);
+  const std::string before = fresh.statistics(kEntries);
   good(fresh.open(1)->read([](Transaction& tx) -> Status {
     look_at_pairs(tx);
     return {};
   }));
-  CHECK(std::stoll(counted(fresh, kEntries)) - std::stoll(before) < 100'000);
+  CHECK(std::stoll(fresh.statistics(kEntries)) - std::stoll(before) < 100'000);
 }
 
 TEST_CASE("no list, no summary and no enrolment reads a table that grows from one end to the other") {
@@ -449,8 +440,8 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       "select coalesce(sum(seq_scan), 0) from pg_stat_user_tables "
       "where relname = 'audit_events' or relname in " +
       kGrowing;
-  const std::string before = counted(fresh, scans);
-  const std::string entries_before = counted(fresh, kEntries);
+  const std::string before = fresh.statistics(scans);
+  const std::string entries_before = fresh.statistics(kEntries);
   {
     const auto database = fresh.open(1);
     good(database->read([](Transaction& tx) -> Status {
@@ -473,10 +464,10 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
     in(*database, change_campaigns);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
-  const std::string entries = counted(fresh, kEntries);
+  const std::string entries = fresh.statistics(kEntries);
   CHECK(std::stoll(entries) - std::stoll(entries_before) < kFewEntries);
   look_at_pairs_of(fresh);
-  CHECK(counted(fresh, scans) == before);
+  CHECK(fresh.statistics(scans) == before);
 }
 
 TEST_CASE("nor does one with the statistics of a site that was empty") {
@@ -492,7 +483,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
     look_at_selections(tx);
     return {};
   }));
-  const std::string before = counted(fresh, kEntries);
+  const std::string before = fresh.statistics(kEntries);
   {
     const auto database = fresh.open(1);
     good(database->read([](Transaction& tx) -> Status {
@@ -511,7 +502,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
     in(*database, change_profiles);
     for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
   }
-  CHECK(std::stoll(counted(fresh, kEntries)) - std::stoll(before) < kFewEntries);
+  CHECK(std::stoll(fresh.statistics(kEntries)) - std::stoll(before) < kFewEntries);
   look_at_pairs_of(fresh);
 }
 

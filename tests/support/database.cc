@@ -120,4 +120,11 @@ std::string FreshDatabase::sql(const std::string& text, const std::string& role)
   return Link(conninfo(role)).run(text);
 }
 
+std::string FreshDatabase::statistics(const std::string& text) const {
+  const std::string sessions = "select count(*) from pg_stat_activity where datname = current_database()";
+  for (int looks = 0; sql(sessions, "postgres") != "1" && looks < 10'000; ++looks) {
+  }
+  return sql(text);
+}
+
 }  // namespace capf::test

@@ -26,6 +26,8 @@ class FreshDatabase {
   /// Runs SQL as a role; throws std::runtime_error with the server's words where that fails.
   /// @return the first column of the first row as text, or nothing.
   std::string sql(const std::string& text, const std::string& role = "capf_owner") const;
+  /// sql() when no session is left whose reads PostgreSQL's statistics may lack.
+  std::string statistics(const std::string& text) const;
 
  private:
   std::string name_;
