@@ -118,6 +118,9 @@ struct Metrics::Series {
   Family<Gauge>& crl_failing =
       gauges(registry, "capf_crl_failing", "1 while the next CRL of a shard is not published, by the reason of that.");
   Gauge& lease = gauge(registry, "capf_maintenance_lease_held", "1 on the server that does the site's maintenance.");
+  Gauge& campaign_round =
+      gauge(registry, "capf_campaign_round_seconds",
+            "How long this server's last round of campaigns and renewal took; one begins each minute.");
   Gauge& seal_number = gauge(registry, "capf_audit_seal_number", "Number of the record's last seal.");
   Gauge& sealed_at =
       gauge(registry, "capf_audit_sealed_seconds", "When the record was last sealed, in seconds since 1970.");
@@ -257,6 +260,7 @@ void Metrics::set_crl_failing(std::int64_t issuer, int shard, std::optional<Reas
   last = reason;
 }
 void Metrics::set_lease_held(bool held) { series_->lease.Set(held ? 1 : 0); }
+void Metrics::set_campaign_round(std::chrono::duration<double> took) { series_->campaign_round.Set(took.count()); }
 void Metrics::set_seal(std::int64_t number, TimePoint sealed_at) {
   series_->seal_number.Set(static_cast<double>(number));
   series_->sealed_at.Set(seconds_of(sealed_at));

@@ -113,6 +113,8 @@ class Metrics {
   void set_crl_failing(std::int64_t issuer, int shard, std::optional<Reason> reason);
   /// Whether this server does the site's maintenance.
   void set_lease_held(bool held);
+  /// The time that the last round of campaigns took.
+  void set_campaign_round(std::chrono::duration<double> took);
   /// The last seal of the record.
   void set_seal(std::int64_t number, TimePoint sealed_at);
   /// Whether the database is behind the high-water marks: then this server issues nothing.

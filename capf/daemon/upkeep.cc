@@ -37,7 +37,9 @@ void Upkeep::maintain() {
 }
 
 void Upkeep::run_campaigns() {
+  const auto begun = steady_clock::now();
   const auto round = uses_.campaigns.run();
+  uses_.metrics.set_campaign_round(steady_clock::now() - begun);
   campaigns_complaint_.report(round);
   if (!round || round->released + round->late == 0) return;
   log_info("campaigns.done", {{"released", round->released}, {"late", round->late}});

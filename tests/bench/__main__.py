@@ -10,7 +10,7 @@ import re
 import sys
 import time
 
-from bench import calls, files, fleet, modes, revoking, rpc, status, token, wire
+from bench import calls, campaigns, files, fleet, modes, revoking, rpc, status, token, wire
 from bench.load import DurableSite
 from bench.table import exit_code, table
 from e2e.site import SOURCE, run
@@ -45,19 +45,23 @@ class Size:
     bulk_phones: int = 100_000
     starting: int = 10_000
     silent_vouching: int = 5000
+    released: int = 10_000  # phones of a campaign's round, and of a site that moves in
+    campaign_phones: int = 15_000  # enrolments of more than a minute
+    campaign_rounds: int = 2
 
 
 QUICK = Size(rounds=2, signing_seconds=1, warm_up=100, phones=300, grpc_phones=150, kept_phones=300, idle_phones=30,
              token_phones=200, peer_seconds=2, on_record=100_000, waiting=1000, waiting_rate=200, key_seconds=10,
              rebooting=500, rebooting_rate=500, revoked=10_000, ocsp_seconds=2, entries=100_000, crl_interval=6,
              crl_phones=1500, crl_rounds=1, fleet_phones=20_000, fleet_calls=20, bulk_phones=2000, starting=1000,
-             silent_vouching=500)
+             silent_vouching=500, released=1000, campaign_phones=1500, campaign_rounds=1)
 
 BENCHMARKS = {"enrolments": wire.enrolments, "servers": rpc.two_servers, "grpc": rpc.grpc_enrolments,
               "p256": rpc.p256_enrolments, "idle": rpc.idle_latency, "arrivals": rpc.arrivals, "many": rpc.many_phones,
               "waiting": wire.waiting_phones, "reboot": wire.rebooting_fleet,
               "token": token.slow_token, "revoking": revoking.revoking, "ocsp": status.ocsp, "crls": status.crls,
-              "fleet": fleet.fleet, "calls": calls.calls, "modes": modes.modes, "files": files.files}
+              "fleet": fleet.fleet, "calls": calls.calls, "modes": modes.modes, "files": files.files,
+              "campaigns": campaigns.campaigns}
 
 
 def machine():

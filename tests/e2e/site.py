@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 from e2e import issued
 
@@ -116,6 +117,12 @@ class Server:
 
     def log_text(self):
         return self.log.read_text(errors="replace")
+
+    def metrics(self):
+        """What monitoring reads, by name and labels as they are written there."""
+        with urllib.request.urlopen(f"http://{self.endpoints['metrics']}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        return {name: float(value) for name, value in re.findall(r"(?m)^(capf_.+) (\S+)$", text)}
 
     def stop(self):
         """As an administrator stops it. @return its exit status; what it said last is shown where that is not 0"""

@@ -10,7 +10,6 @@ from e2e import faults, rpc
 from e2e.faults import faked, set_clock
 from e2e.rpc import phone_pb2
 from e2e.site import PROGRAMS, EndToEnd, eventually
-from e2e.test_expiry import metrics
 
 DAY = 86400
 EC = ("--key-order", "ec", "--ec-size", "256")
@@ -230,7 +229,7 @@ class RenewalTest(Campaigns):
         eventually(lambda: self.phones_of("renewal") == {"succeeded": 17, "late": 3}, lambda: self.phones_of("renewal"))
         late = [phone["device"] for phone in self.site.json("phone", "list", "--renewal", "late")]
         self.assertEqual(late, sorted(silent))
-        eventually(lambda: metrics(self.site).get("capf_renewals_late") == 3, lambda: metrics(self.site))
+        eventually(lambda: self.site.server.metrics().get("capf_renewals_late") == 3, lambda: self.site.server.metrics())
         self.assertEqual(self.site.json("summary")["renewals_late"], 3)
         # They were spread, and not all scheduled at once.
         days = self.site.sql("select count(distinct date_trunc('day', created_at)) from operations where created_by = "

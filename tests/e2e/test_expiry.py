@@ -9,7 +9,6 @@ import shutil
 import ssl
 import time
 import unittest
-import urllib.request
 from unittest import mock
 
 from e2e import faults, pki
@@ -18,12 +17,6 @@ from e2e.site import PROGRAMS, EndToEnd, Site, eventually, passing, run
 
 DAY = 86400
 FIVE_YEARS = 1825  # days of the administrator that `capfd init` makes
-
-
-def metrics(site):
-    with urllib.request.urlopen(f"http://{site.server.endpoints['metrics']}/metrics", timeout=30) as answer:
-        text = answer.read().decode()
-    return {name: float(value) for name, value in re.findall(r"(?m)^(capf_\S+) (\S+)$", text)}
 
 
 def ends(site, role, which):
@@ -68,7 +61,7 @@ class FiveYearsTest(EndToEnd):
             eventually(lambda: ends(self.site, "admin", "last"), "the first reading")
             now = time.time() + (FIVE_YEARS - 26) * DAY
             self.assertLess(ends(self.site, "admin", "last") - now, 30 * DAY)
-            self.assertEqual(metrics(self.site)['capf_administrators{role="admin"}'], 1)
+            self.assertEqual(self.site.server.metrics()['capf_administrators{role="admin"}'], 1)
             self.assertRegex(self.site.server.log_text(),
                              r"warning certificate\.ends certificate=administrator name=admin role=admin .*days=2[56]")
 
@@ -81,7 +74,7 @@ class FiveYearsTest(EndToEnd):
             self.at(FIVE_YEARS + 5)
             self.assertSays(self.capfctl("phone", "list", code=1), "CERTIFICATE_EXPIRED")
             self.assertIn("CERTIFICATE_EXPIRED", self.capfctl("check", "expiry", code=3).stdout)
-            eventually(lambda: metrics(self.site).get('capf_administrators{role="admin"}') == 0, "nobody is left")
+            eventually(lambda: self.site.server.metrics().get('capf_administrators{role="admin"}') == 0, "nobody is left")
 
             env = faked(self.clock)
             self.assertSays(administrator_add(self.site, "admin", "--role", "admin", code=1, env=env), "ADMINISTRATOR_EXISTS")
@@ -92,7 +85,7 @@ class FiveYearsTest(EndToEnd):
                              r"WARNING - administrator admin \(admin\) has expired; the issuer")
             self.capfctl("--administrator", "back", "administrator", "disable", "admin", "--yes")
             self.assertIn("EXPIRY OK", self.capfctl("--administrator", "back", "check", "expiry").stdout)
-            eventually(lambda: metrics(self.site)['capf_administrators{role="admin"}'] == 1, "the metrics")
+            eventually(lambda: self.site.server.metrics()['capf_administrators{role="admin"}'] == 1, "the metrics")
             self.assertEqual(ends(self.site, "admin", "first"), ends(self.site, "admin", "last"))
 
             changes = self.capfctl("--administrator", "back", "site", "verify", export).stdout
@@ -514,7 +507,7 @@ class TenYearsTest(EndToEnd):
             self.assertEqual(self.site.sql(renewed), ["capfd|server"])
             self.assertIn(" server.certificate_replaced", self.site.server.log_text())
             name = 'capf_certificate_not_after_seconds{certificate="server"}'
-            eventually(lambda: metrics(self.site).get(name, 0) > born + 6900 * DAY, "the metrics have it")
+            eventually(lambda: self.site.server.metrics().get(name, 0) > born + 6900 * DAY, "the metrics have it")
         administrator_add(self.site, "anna", "--role", "admin", env=faked(self.clock))
         self.who = ("--administrator", "anna")
         self.capfctl("administrator", "disable", "admin", "--yes")
@@ -586,7 +579,7 @@ class ListTest(EndToEnd):
             self.assertEqual(there, loaded.not_valid_after.strftime("%Y-%m-%dT%H:%M:%SZ"))
         def told():
             return {f'capf_certificate_not_after_seconds{{certificate="{kind}"}}'
-                    for kind in ("issuer", "site_ca", "server", "wire", "ocsp")} <= metrics(self.site).keys()
+                    for kind in ("issuer", "site_ca", "server", "wire", "ocsp")} <= self.site.server.metrics().keys()
         eventually(told, "the metrics have them")
 
     def test_an_administrator_of_any_role_is_named_when_the_end_is_near(self):

@@ -4,7 +4,6 @@ LSC leaves, and where they are shown. Needs profiles: `capfctl profile add | app
 import itertools
 import subprocess
 import unittest
-import urllib.request
 
 from e2e import rpc
 from e2e.site import PROGRAMS, EndToEnd, Site, eventually
@@ -188,7 +187,7 @@ class MixtureTest(LineTest):
         self.assertEqual((device["mode"], device["effective_mode"], device["mode_reason"]),
                          ("encrypted", "nonsecure", "CERTIFICATE_REVOKED"))
         self.assertWarns("1 shared line has encrypted devices and others in effect")
-        eventually(lambda: 'capf_lines_mixed{by="effect"} 1' in self.metrics(), self.metrics)
+        eventually(lambda: self.site.server.metrics().get('capf_lines_mixed{by="effect"}') == 1, self.site.server.metrics)
         self.site.capfctl("phone", "block", second)
         self.assertNotIn(line, self.mixed())
         self.site.capfctl("phone", "remove", first, "--yes")
@@ -200,7 +199,7 @@ class MixtureTest(LineTest):
         line = str(next(NUMBERS))
         self.site.capfctl("line", "add", line, secure, plain, "--allow-mixed")
         self.assertWarns("1 shared line has encrypted devices and others by their profiles")
-        eventually(lambda: 'capf_lines_mixed{by="profile"} 1' in self.metrics(), self.metrics)
+        eventually(lambda: self.site.server.metrics().get('capf_lines_mixed{by="profile"}') == 1, self.site.server.metrics)
         self.site.capfctl("line", "remove", line, plain)
         self.assertNotIn(line, self.mixed())
         eventually(lambda: "shared line" not in self.health().stdout, lambda: self.health().stdout)
@@ -236,10 +235,6 @@ class MixtureTest(LineTest):
         done = eventually(lambda: (lambda done: words in done.stdout and done)(self.health()), lambda: self.health().stdout)
         self.assertEqual(done.returncode, 1)
         self.assertTrue(done.stdout.startswith("CAPF HEALTH WARNING - "), done.stdout)
-
-    def metrics(self):
-        with urllib.request.urlopen(f"http://{self.site.server.endpoints['metrics']}/metrics", timeout=30) as answer:
-            return answer.read().decode()
 
 
 if __name__ == "__main__":

@@ -5,14 +5,11 @@ import csv
 import json
 import sqlite3
 import subprocess
-import time
 import unittest
 
 from e2e import pki
+from e2e.open_server import COLUMNS, write_database
 from e2e.site import PROGRAMS, EndToEnd, eventually
-
-COLUMNS = ("device_name text primary key, operation text, authentication text, password text, key_size integer, "
-           "curve_name text, certificate text, serial_number text, not_valid_before text, not_valid_after text")
 
 
 class MovingTest(EndToEnd):
@@ -28,14 +25,8 @@ class MovingTest(EndToEnd):
 
     def database(self, *rows, columns=COLUMNS):
         """Rows are (device, operation, authentication, key_size, curve, identity or text)."""
-        with sqlite3.connect(self.path) as database:
-            database.execute(f"create table devices ({columns})")
-            for device, operation, authentication, key_size, curve, identity in rows:
-                certificate = identity.certificate_pem.decode() if isinstance(identity, pki.Identity) else identity
-                database.execute("insert into devices (device_name, operation, authentication, password, key_size, curve_name, "
-                                 "certificate) values (?, ?, ?, '90125', ?, ?, ?)",
-                                 (device, operation, authentication, key_size, curve, certificate))
-        database.close()
+        write_database(self.path, [(*row[:5], row[5].certificate_pem.decode() if isinstance(row[5], pki.Identity) else row[5])
+                                   for row in rows], columns)
         return self.path
 
     def lsc(self, device, **options):
@@ -152,16 +143,6 @@ class GoodMoveTest(MovingTest):
         waiting = self.site.sql("select count(*) from operations o join phones p on p.id = o.phone_id where o.finished_at is null "
                                 f"and p.device between '{devices[0]}' and '{devices[-1]}'")
         self.assertEqual(waiting, ["700"])
-
-    def test_ten_thousand_phones_move_in_within_half_a_minute(self):
-        devices = [self.device() for _ in range(10_000)]
-        key = pki.make_key()  # one key for all: what is kept here claims none
-        self.database(*((device, "none", "none", 0, "", self.lsc(device, key=key)) for device in devices))
-        began = time.monotonic()
-        done = self.result("--quiet")
-        took = time.monotonic() - began
-        self.assertEqual((done["added"], done["certificates"]), (10_000, 10_000))
-        self.assertLess(took, 30)
 
 
 class BadFileTest(MovingTest):
