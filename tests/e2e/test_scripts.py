@@ -22,9 +22,9 @@ class Run:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.output = ""
 
-    def ready(self, servers=1):
+    def ready(self, servers=1, patience=PATIENCE):
         """Waits for the line, or one for each server. @return the first one"""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             lines = [line for line in self.output.splitlines(keepends=True)
                      if line.startswith("capfd ready") and line.endswith("\n")]
@@ -197,9 +197,33 @@ class RunTest(unittest.TestCase):
         again.ready(servers=2)
         self.assertEqual(len(json.loads(self.capfctl(state, "certificate", "list", "--output", "json").stdout)), 2)
 
+    def test_a_fleet_has_phones_in_every_state(self):
+        state = self.folder / "site"
+        site = self.start("--state", state, "--base-port", "0", "--demo-fleet", "60")
+        site.ready(patience=5 * PATIENCE)
+
+        def count(*selection):
+            return len(json.loads(self.capfctl(state, "phone", "list", *selection, "--output", "json").stdout))
+        self.assertEqual(count(), 60)
+        for option, values in (("--lsc", ("none", "valid", "expired", "revoked", "held")),
+                               ("--operation", ("none", "pending", "in_progress", "issued", "succeeded", "failed", "expired",
+                                                "cancelled")),
+                               ("--renewal", ("late", "succeeded")), ("--effective-mode", ("nonsecure", "encrypted")),
+                               ("--tried", ("AUTH_STRING_MISMATCH",)), ("--reason", ("AUTH_STRING_EXHAUSTED",))):
+            for value in values:
+                with self.subTest(option, value=value):
+                    self.assertGreater(count(option, value), 0)
+        self.assertGreater(count("--blocked"), 0)
+        self.assertGreater(count("--expires-before", "+30d"), 0)
+        campaign = json.loads(self.capfctl(state, "campaign", "show", "floor-2", "--output", "json").stdout)
+        self.assertEqual(campaign["state"], "running")
+        self.assertEqual(site.stop()[0], 0, site.output)
+        done = run(SOURCE / "scripts/run", "--programs", PROGRAMS, "--state", state, "--demo-fleet", "60", code=1)
+        self.assertIn("is for a new one", done.stderr)
+
     def test_wrong_usage_is_2(self):
         for arguments in (("--colour",), ("--base-port", "many"), ("--base-port", "70000"), ("--state",),
-                          ("--servers", "0"), ("--servers", "33")):
+                          ("--servers", "0"), ("--servers", "33"), ("--demo-fleet", "49"), ("--demo-fleet", "many")):
             with self.subTest(arguments):
                 site = self.start(*arguments)
                 site.process.communicate(timeout=PATIENCE)
