@@ -3,6 +3,8 @@
 
 #include "capf/ca/certificate.h"
 #include "capf/cli/command.h"
+#include "capf/cli/secret_file.h"
+#include "capf/client/key.h"
 #include "capf/client/site.h"
 #include "capf/files/signed_file.h"
 #include "capf/files/trust_list.h"
@@ -79,6 +81,20 @@ Result<files::Certificate> read_signer(const Arguments& arguments) {
   return files::Certificate::read(certificates.front());
 }
 
+/// Opens an encrypted file with its phone's key, for whoever has both.
+Status open_file(const Arguments& arguments, BytesView file, const std::string& name, const files::Certificate& signer,
+                 Json::Object& object) {
+  CAPF_LET(const Secret pem, read_secret_file(arguments.text("--key")));
+  CAPF_LET(const auto key, client::PrivateKey::parse(pem.text()));
+  CAPF_LET(const Secret content,
+           files::open_encrypted(file, name, signer, [&](BytesView wrapped) { return key.decrypt(wrapped); }));
+  object.emplace_back("content_octets", static_cast<std::int64_t>(content.view().size()));
+  if (!arguments.has("--content")) return {};
+  CAPF_LET(SecretFile out, SecretFile::begin(arguments.text("--content"), false));
+  CAPF_TRY(out.write(content.text()));
+  return out.finish();
+}
+
 Result<int> verify_file(const Arguments& arguments, Connection&) {
   const std::filesystem::path path = arguments.text("FILE");
   CAPF_LET(const std::string text, client::read_file(path, kLargestFile));
@@ -90,8 +106,12 @@ Result<int> verify_file(const Arguments& arguments, Connection&) {
   CAPF_LET(const files::Certificate signer, read_signer(arguments));
   const std::string name = arguments.has("--name") ? arguments.text("--name") : path.filename().string();
   Json::Object object = to_json(parts.header);
-  if (parts.header.kind == files::FileKind::kEncrypted) {
+  const bool encrypted = parts.header.kind == files::FileKind::kEncrypted;
+  if (arguments.has("--key") && !encrypted) return report_usage("--key opens encrypted files; this one is not");
+  if (arguments.has("--content") && !arguments.has("--key")) return report_usage("--content needs --key");
+  if (encrypted) {
     CAPF_TRY(files::verify_encrypted(file, name, signer));
+    if (arguments.has("--key")) CAPF_TRY(open_file(arguments, file, name, signer, object));
     object.emplace_back("encrypted_for_bits", static_cast<int>(8 * parts.header.encryption->wrapped_key.size()));
   } else {
     CAPF_TRY(files::verify_signed(file, name, signer));
@@ -118,6 +138,8 @@ std::vector<Command> file_commands() {
        {file,
         {"--signer", Option::Kind::kFile, "the certificate, PEM or DER, of the one who must have signed it"},
         {"--name", Option::Kind::kText, "the name under which it was signed, where the file is called otherwise"},
+        {"--key", Option::Kind::kFile, "the phone's private key, PEM: whether it opens the encrypted file"},
+        {"--content", Option::Kind::kText, "the new file for what is inside: mode 0600, because it may hold passwords"},
         output_option()},
        verify_file},
   };

@@ -1,5 +1,7 @@
 #include "capf/files/signed_file.h"
 
+#include <algorithm>
+
 #include <openssl/rsa.h>
 
 #include "capf/ca/openssl.h"
@@ -44,6 +46,35 @@ Result<Bytes> encrypt(const Secret& key, BytesView iv, const Secret& padded) {
   }
   return ciphertext;
 }
+
+/// With its padding; nothing where it cannot be.
+std::optional<Secret> decrypt(const Secret& key, BytesView iv, BytesView ciphertext) {
+  const ca::ErrorQueue errors;
+  const CipherContext context(EVP_CIPHER_CTX_new());
+  Botan::secure_vector<std::uint8_t> padded(ciphertext.size());
+  int size = 0;
+  if (key.view().size() != kBlock || !context ||
+      EVP_DecryptInit_ex2(context.get(), EVP_aes_128_cbc(), key.view().data(), iv.data(), nullptr) != 1 ||
+      EVP_CIPHER_CTX_set_padding(context.get(), 0) != 1 ||
+      EVP_DecryptUpdate(context.get(), padded.data(), &size, ciphertext.data(), static_cast<int>(ciphertext.size())) !=
+          1 ||
+      static_cast<std::size_t>(size) != padded.size()) {
+    return std::nullopt;
+  }
+  return Secret(std::move(padded));
+}
+
+/// Without the padding; nothing where that is no padding.
+std::optional<BytesView> unpad(BytesView padded, std::size_t count) {
+  if (padded.size() < count) return std::nullopt;
+  const BytesView padding = padded.last(count);
+  if (!std::all_of(padding.begin(), padding.end(), [](std::uint8_t octet) { return octet == kPadOctet; })) {
+    return std::nullopt;
+  }
+  return padded.first(padded.size() - count);
+}
+
+const EVP_MD* kind_of(Digest digest) { return digest == Digest::kSha1 ? EVP_sha1() : EVP_sha512(); }
 
 // RFC 8017 7.2.1: phones unwrap by PKCS #1 v1.5.
 Result<Bytes> wrap(const Secret& key, const Certificate& phone) {
@@ -104,8 +135,7 @@ Result<Bytes> make_encrypted(const FileTerms& terms, const Secret& content, cons
   signer.random.randomize(encryption.iv.data(), encryption.iv.size());
   encryption.pad_count = static_cast<std::uint16_t>(padded.view().size() - content.view().size());
   CAPF_LET(encryption.wrapped_key, wrap(key, phone));
-  CAPF_LET(encryption.plain_digest,
-           digest_of(content.view(), terms.digest == Digest::kSha1 ? EVP_sha1() : EVP_sha512()));
+  CAPF_LET(encryption.plain_digest, digest_of(content.view(), kind_of(terms.digest)));
   CAPF_LET(const Bytes ciphertext, encrypt(key, encryption.iv, padded));
   Header header = header_of(FileKind::kEncrypted, terms);
   header.encryption = std::move(encryption);
@@ -115,6 +145,20 @@ Result<Bytes> make_encrypted(const FileTerms& terms, const Secret& content, cons
 Status verify_encrypted(BytesView file, std::string_view name, const Certificate& signer) {
   CAPF_TRY(verify(file, FileKind::kEncrypted, name, signer));
   return {};
+}
+
+Result<Secret> open_encrypted(BytesView file, std::string_view name, const Certificate& signer,
+                              const std::function<Result<Secret>(BytesView)>& unwrap) {
+  CAPF_LET(const Parts parts, verify(file, FileKind::kEncrypted, name, signer));
+  const Encryption& encryption = *parts.header.encryption;
+  const auto key = unwrap(encryption.wrapped_key);
+  const auto padded = key ? decrypt(*key, encryption.iv, parts.body) : std::nullopt;
+  const auto content = padded ? unpad(padded->view(), encryption.pad_count) : std::nullopt;
+  if (!content) return malformed("the file does not open with this key");
+  CAPF_LET(const Bytes digest, digest_of(*content, kind_of(encryption.digest)));
+  if (!equal_in_constant_time(digest, encryption.plain_digest))
+    return malformed("the file does not open with this key");
+  return Secret(*content);
 }
 
 Checksums checksums(BytesView file) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "capf/base/secret.h"
 #include "capf/files/header.h"
 
@@ -26,6 +28,11 @@ Result<Bytes> make_encrypted(const FileTerms& terms, const Secret& content, cons
                              const FileSigner& signer);
 /// Checks name and signature of an encrypted file, which the phone alone can open. Errors: those of verify_signed().
 Status verify_encrypted(BytesView file, std::string_view name, const Certificate& signer);
+/// The same, and what is inside. Errors: also FILE_MALFORMED, the same for whatever is wrong: another key, padding,
+/// digest.
+/// @param unwrap decrypts the content key with the phone's key
+Result<Secret> open_encrypted(BytesView file, std::string_view name, const Certificate& signer,
+                              const std::function<Result<Secret>(BytesView)>& unwrap);
 
 /// Of a whole file, in lower case: phones show one of them for a trust list in their menu.
 struct Checksums {

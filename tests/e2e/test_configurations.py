@@ -9,7 +9,7 @@ import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-from e2e import phone_files
+from e2e import phone_files, pki
 from e2e.site import EndToEnd, Site, eventually, run
 
 SSH = "canary-Ssh-5512"
@@ -240,6 +240,15 @@ class EncryptedTest(Configurations):
         self.assertEqual(self.element(opened, "sipProfile/sipLines/line/authPassword"), "canary-Digest-88")
         self.assertEqual(self.element(opened, "sshPassword"), SSH)
         self.assertEqual(self.element(opened, "fullConfig"), "true")
+        path, content = self.site.folder / name, self.site.folder / f"{device}.xml"
+        path.write_bytes(octets)
+        by_key = ("files", "verify", path, "--signer", self.site.state / "certificates/file-signer.pem", "--key")
+        self.site.capfctl(*by_key, self.site.phones / f"{device}.key", "--content", content)
+        self.assertEqual((content.read_bytes(), content.stat().st_mode & 0o777), (opened, 0o600))
+        stranger = self.site.folder / "stranger.key"
+        stranger.write_bytes(pki.pem_of_key(pki.make_key("rsa-2048")))
+        stranger.chmod(0o600)
+        self.assertSays(self.site.capfctl(*by_key, stranger, code=1), "FILE_MALFORMED", "does not open")
         again = self.exported(device, "encrypted")
         self.assertNotEqual(again, octets)
         for form in ("plain", "signed"):

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "capf/client/key.h"
 #include "tests/support/phone_files.h"
 
 using namespace capf;
@@ -93,6 +94,32 @@ TEST_CASE("signed files of open tools are read") {
     CHECK(files::verify_encrypted(kData.octets("enc/" + folder + "/" + kEncrypted), kEncrypted,
                                   file_signer().certificate()));
   }
+}
+
+TEST_CASE("an encrypted file opens with its phone's key alone") {
+  const auto opened = [](BytesView file, const std::string& phone) {
+    const auto key = client::PrivateKey::parse(as_text(kData.octets("certs/" + phone + ".key"))).value();
+    return files::open_encrypted(file, kEncrypted, file_signer().certificate(),
+                                 [&](BytesView wrapped) { return key.decrypt(wrapped); });
+  };
+  for (const std::string folder : {"rsa2048-sha1", "rsa2048-sha512", "pad1", "pad15", "pad16"}) {
+    CAPTURE(folder);
+    const Bytes file = kData.octets("enc/" + folder + "/" + kEncrypted);
+    const auto content = opened(file, "phone_rsa2048");
+    REQUIRE(content);
+    CHECK(Bytes(content->view().begin(), content->view().end()) == kData.octets("enc/" + folder + "/plaintext.xml"));
+    CHECK(reason_of(opened(file, "phone_rsa1024")) == "FILE_MALFORMED");
+  }
+  for (const auto& [file, outcome] : expected()) {
+    if (!file.ends_with(".enc.sgn")) continue;
+    CAPTURE(file);
+    CHECK(opened(kData.octets("malformed/" + file), "phone_rsa2048").has_value() == (outcome == "accept"));
+  }
+  const Secret content(std::string(1'000, '\r'));  // ends as padding does
+  const Bytes made = files::make_encrypted({kEncrypted, Digest::kSha512, test::files_now()}, content,
+                                           kData.certificate("phone_rsa2048"), file_signer().signer())
+                         .value();
+  CHECK(opened(made, "phone_rsa2048").value().text() == content.text());
 }
 
 TEST_CASE("what was signed is what is read") {
