@@ -102,6 +102,7 @@ const Statement kPut{
     "from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[]) n (id, phone_id, site, source) order by n.id "
     "on conflict (id) do update set source = excluded.source, revision = c.revision + 1, imported_at = now(), "
     "imported_by = excluded.imported_by"};
+const Statement kRemove{"configurations_remove", "delete from configurations where id = any ($1::bigint[])"};
 const Statement kLockOlder{"configurations_lock_older",
                            kEncrypted +
                                "where c.generation < $1::smallint order by c.generation, c.id limit $2::int "
@@ -147,6 +148,8 @@ Status Configurations::put(std::span<const NewConfiguration> configurations, con
   }
   return session_.execute(kPut, Parameters(ids, phones, sites, sources, imported_by));
 }
+
+Status Configurations::remove(std::span<const std::int64_t> ids) { return session_.execute(kRemove, Parameters(ids)); }
 
 Result<std::vector<EncryptedConfiguration>> Configurations::lock_older(int generation, int limit) {
   return session_.all(kLockOlder, Parameters(generation, limit), read_encrypted);

@@ -16,6 +16,7 @@ class Configurations final : public ConfigurationStore {
   Result<std::vector<EncryptedConfiguration>> of_phones(std::span<const std::int64_t> phone_ids) override;
   Result<std::vector<std::int64_t>> next_ids(std::size_t count) override;
   Status put(std::span<const NewConfiguration> configurations, const std::string& imported_by) override;
+  Status remove(std::span<const std::int64_t> ids) override;
   Result<std::vector<EncryptedConfiguration>> lock_older(int generation, int limit) override;
   Status replace_sources(std::span<const EncryptedConfiguration> configurations) override;
 

@@ -179,6 +179,40 @@ Result<int> import_files(const Arguments& arguments, Connection& server) {
   return 0;
 }
 
+/// The files that are named, as the server knows them.
+Result<std::vector<std::string>> wanted_names(const Arguments& arguments) {
+  std::vector<std::string> names;
+  if (!arguments.list("DEVICE").empty() || arguments.has("--file")) {
+    CAPF_LET(const auto devices, named_devices(arguments));
+    for (const DeviceLine& line : devices) names.push_back(line.device + std::string(kEnding));
+  }
+  if (arguments.has("--template")) names.emplace_back("template");
+  if (arguments.has("--default")) names.emplace_back("XMLDefault.cnf.xml");
+  if (names.empty()) return fail(Reason::kInvalidRequest, "name devices, --template or --default");
+  return names;
+}
+
+Result<int> remove_configurations(const Arguments& arguments, Connection& server) {
+  const auto names = wanted_names(arguments);
+  if (!names) return report_usage(names.error().message);
+  const std::string count = std::to_string(names->size());
+  const std::string question = "Remove the site's own " + (names->size() == 1 ? "file" : count + " files") + "?";
+  if (const auto code = confirm(arguments, question)) return *code;
+  std::int64_t removed = 0;
+  std::int64_t absent = 0;
+  v1::RemoveConfigurationsRequest request;
+  for (std::size_t i = 0; i < names->size(); ++i) {
+    request.add_names((*names)[i]);
+    if (i + 1 < names->size() && request.names_size() < static_cast<int>(kConfigurationsAtOnce)) continue;
+    CAPF_LET(const auto response, server.call(request));
+    removed += response.removed();
+    absent += response.absent();
+    request.Clear();
+  }
+  show(std::cout, arguments.format(), Json::Object{{"removed", removed}, {"absent", absent}});
+  return 0;
+}
+
 Result<int> show_configuration(const Arguments& arguments, Connection& server) {
   v1::GetConfigurationRequest request;
   request.set_device(named_device(arguments));
@@ -259,6 +293,17 @@ std::vector<Command> configuration_commands() {
         {"--quiet", Kind::kFlag, "do not say how far it is"},
         output_option()},
        import_files},
+      {"configuration remove",
+       "Removes the site's own files of devices, which get the template's from then on, and leave the lines of theirs",
+       "capfctl configuration remove SEP001122334455",
+       {{"DEVICE", Kind::kText, "device names", false, true},
+        devices_file_option(),
+        {"--template", Kind::kFlag, "the file of phones that have none of their own"},
+        {"--default", Kind::kFlag, "XMLDefault.cnf.xml, which phones get that are not known"},
+        {"--yes", Kind::kFlag, "do not ask"},
+        as_written_option(),
+        output_option()},
+       remove_configurations},
       {"configuration show",
        "Shows the configuration file of a device, with *** in place of passwords",
        "capfctl configuration show SEP001122334455 --diff",

@@ -31,7 +31,7 @@
   X(admin, RevealDigestPassword) X(admin, RemoveDigestUser) X(admin, SetPhoneDigestUser)                   \
   X(admin, LoginPhone) X(admin, LogoutPhone) X(admin, CheckDigestUsers) X(admin, SignFile)                 \
   X(admin, ImportConfigurations) X(admin, GetConfiguration) X(admin, CheckConfigurations)                  \
-  X(admin, ExportConfiguration)                                                                            \
+  X(admin, ExportConfiguration) X(admin, RemoveConfigurations)                                             \
   X(admin, ScheduleOperations) X(admin, ListOperations) X(admin, GetOperation) X(admin, CancelOperation)   \
   X(admin, ScheduleSelection) X(admin, CancelSelection)                                                    \
   X(admin, ListCertificates) X(admin, GetCertificate) X(admin, RevokeCertificates)                         \

@@ -44,6 +44,8 @@ class ConfigurationStore {
   virtual Result<std::vector<std::int64_t>> next_ids(std::size_t count) = 0;
   /// Adds them, or puts them in the place of rows with their ids, whose revisions then grow. Phones are locked.
   virtual Status put(std::span<const NewConfiguration> configurations, const std::string& imported_by) = 0;
+  /// Phones are locked, and so are the site's.
+  virtual Status remove(std::span<const std::int64_t> ids) = 0;
 
   /// Locks those of a generation below this one; at most `limit`.
   virtual Result<std::vector<EncryptedConfiguration>> lock_older(int generation, int limit) = 0;

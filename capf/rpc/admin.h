@@ -201,6 +201,8 @@ class AdminService final : public v1::AdminService::Service {
                         v1::SignFileResponse* response) override;
   grpc::Status ImportConfigurations(grpc::ServerContext* context, const v1::ImportConfigurationsRequest* request,
                                     v1::ImportConfigurationsResponse* response) override;
+  grpc::Status RemoveConfigurations(grpc::ServerContext* context, const v1::RemoveConfigurationsRequest* request,
+                                    v1::RemoveConfigurationsResponse* response) override;
   grpc::Status GetConfiguration(grpc::ServerContext* context, const v1::GetConfigurationRequest* request,
                                 v1::GetConfigurationResponse* response) override;
   grpc::Status CheckConfigurations(grpc::ServerContext* context, const v1::CheckConfigurationsRequest* request,

@@ -17,6 +17,18 @@ grpc::Status AdminService::ImportConfigurations(grpc::ServerContext* context,
   });
 }
 
+grpc::Status AdminService::RemoveConfigurations(grpc::ServerContext* context,
+                                                const v1::RemoveConfigurationsRequest* request,
+                                                v1::RemoveConfigurationsResponse* response) {
+  return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
+    const std::vector<std::string> names(request->names().begin(), request->names().end());
+    CAPF_LET(const auto outcome, use_cases_.configurations.remove(call.actor, names));
+    response->set_removed(outcome.removed);
+    response->set_absent(outcome.absent);
+    return {};
+  });
+}
+
 grpc::Status AdminService::GetConfiguration(grpc::ServerContext* context, const v1::GetConfigurationRequest* request,
                                             v1::GetConfigurationResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {

@@ -14,14 +14,14 @@
 
 namespace capf::service {
 
-/// A file of an import that is good as far as it has been looked at.
+/// A file of an import that is good as far as it has been looked at, or of a removal.
 struct Configurations::Parsed {
   std::size_t place = 0;  ///< among the files
   ConfigurationKind kind = ConfigurationKind::kPhone;
   std::optional<DeviceName> device{};  ///< of a phone's
-  const Secret* xml = nullptr;
-  std::set<std::string> lines{};   ///< that it names
-  std::set<std::string> former{};  ///< that the one on record names
+  const Secret* xml = nullptr;         ///< of an import
+  std::set<std::string> lines{};       ///< that it names
+  std::set<std::string> former{};      ///< that the one on record names
   std::int64_t phone_id = 0;
   std::int64_t id = 0;  ///< of the one on record; 0: there is none
   bool unchanged = false;
@@ -211,7 +211,7 @@ Status Configurations::take(Parsed& file, EncryptedConfiguration former) const {
   // One that does not decrypt, or is not what this version reads, is replaced.
   if (!text && text.error().reason != Reason::kSecretBroken) return fail(text.error());
   if (!text) return {};
-  file.unchanged = std::ranges::equal(text->view(), file.xml->view());
+  file.unchanged = file.xml != nullptr && std::ranges::equal(text->view(), file.xml->view());
   const auto configuration = files::Configuration::parse(text->view());
   if (configuration && file.device) read_lines(*configuration, file.former);
   return {};
@@ -238,6 +238,47 @@ Status Configurations::put(Transaction& tx, const Actor& actor, std::vector<Pars
   }
   CAPF_TRY(tx.configurations().put(rows, actor.name));
   return record(tx, actor, "configuration.import", subjects);
+}
+
+Result<ConfigurationRemoval> Configurations::remove(const Actor& actor, std::span<const std::string> names) {
+  if (names.empty() || names.size() > kConfigurationsAtOnce) {
+    return fail(Reason::kInvalidRequest,
+                "1 to " + std::to_string(kConfigurationsAtOnce) + " files are removed at once");
+  }
+  std::vector<Parsed> named;
+  std::set<std::string> known;
+  for (std::size_t place = 0; place < names.size(); ++place) {
+    CAPF_LET(Place at, place_of(names[place]));
+    if (!known.insert(names[place]).second) return fail(Reason::kInvalidRequest, names[place] + " is named twice");
+    named.push_back({.place = place, .kind = at.kind, .device = std::move(at.device)});
+  }
+  return in_write(database_, actor, [&](Transaction& tx) { return remove_in(tx, actor, named); });
+}
+
+Result<ConfigurationRemoval> Configurations::remove_in(Transaction& tx, const Actor& actor,
+                                                       std::vector<Parsed> named) const {
+  ConfigurationImport found;
+  CAPF_TRY(find_phones(tx, named, found));
+  if (!found.problems.empty()) return fail(found.problems.front().error);
+  CAPF_TRY(find_former(tx, named));
+  std::vector<LinesOfFile> lines;
+  for (const Parsed& file : named) {
+    if (file.device && file.id != 0) lines.push_back({file.phone_id, *file.device, {}, file.former});
+  }
+  CAPF_TRY(SharedLines::follow_files(tx, actor, lines));  // whoever leaves a line mixes none
+  CAPF_TRY(find_former_of_site(tx, named));
+  const auto absent = std::erase_if(named, [](const Parsed& file) { return file.id == 0; });
+  std::vector<std::int64_t> ids;
+  std::vector<std::string> subjects;
+  for (const Parsed& file : named) {
+    ids.push_back(file.id);
+    subjects.push_back(file.subject());
+  }
+  if (!ids.empty()) {
+    CAPF_TRY(tx.configurations().remove(ids));
+    CAPF_TRY(record(tx, actor, "configuration.remove", subjects));
+  }
+  return ConfigurationRemoval{static_cast<int>(ids.size()), static_cast<int>(absent)};
 }
 
 }  // namespace capf::service

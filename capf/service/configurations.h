@@ -48,6 +48,11 @@ struct ConfigurationImport {
   std::vector<std::string> warnings;  ///< of names that no line can have
 };
 
+struct ConfigurationRemoval {
+  int removed = 0;
+  int absent = 0;  ///< there was none of the name
+};
+
 /// A phone's configuration, for people to look at.
 struct ConfigurationView {
   ConfigurationPlan plan;
@@ -90,6 +95,11 @@ class Configurations final : public PhoneFileSource {
   /// comes twice, SHARED_LINE_MIXED. Errors: INVALID_REQUEST for too much at once.
   Result<ConfigurationImport> import(const Actor& actor, std::span<const ImportedConfiguration> files, bool dry_run);
 
+  /// Removes all of these files, which are called as imported ones are, or none: up to kConfigurationsAtOnce. A phone
+  /// gets the template's from then on, and leaves the lines that its file named. Errors: UNKNOWN_DEVICE;
+  /// INVALID_REQUEST for another name, one that comes twice, or too many.
+  Result<ConfigurationRemoval> remove(const Actor& actor, std::span<const std::string> names);
+
   /// Errors: UNKNOWN_DEVICE, PHONE_CONFIGURATION_MALFORMED.
   Result<ConfigurationView> show(const DeviceName& device);
   /// The same without the texts, but with the fault of a file that cannot be made. Errors: UNKNOWN_DEVICE.
@@ -119,6 +129,7 @@ class Configurations final : public PhoneFileSource {
   Status find_former_of_site(Transaction& tx, std::vector<Parsed>& parsed) const;
   Status take(Parsed& file, EncryptedConfiguration former) const;
   Status put(Transaction& tx, const Actor& actor, std::vector<Parsed>& parsed) const;
+  Result<ConfigurationRemoval> remove_in(Transaction& tx, const Actor& actor, std::vector<Parsed> named) const;
 
   Database& database_;
   const ca::Vault& vault_;

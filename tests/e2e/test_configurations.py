@@ -118,6 +118,22 @@ class ImportTest(Configurations):
         site.capfctl("configuration", "import", path)
         self.assertEqual([each["device"] for each in site.json("line", "show", "2001")["devices"]], [plain])
 
+    def test_a_file_is_removed_and_its_phone_gets_the_template(self):
+        site = Site()
+        self.addCleanup(site.close)
+        device, other = site.add_phone(self.device()), site.add_phone(self.device())
+        site.capfctl("configuration", "import", self.file(f"{device}.cnf.xml", configuration("2001")), "--template",
+                     self.file("any.xml", configuration("", rest="<mark/>")))
+        self.assertEqual(site.json("configuration", "remove", device, other, "--yes"), {"removed": 1, "absent": 1})
+        shown = site.json("configuration", "show", device)
+        self.assertEqual(shown["source"], "template")
+        self.assertIn("<mark", shown["text"])
+        self.assertEqual(site.json("line", "show", "2001").get("devices", []), [])
+        self.assertEqual(site.json("configuration", "remove", "--template", "--yes"), {"removed": 1, "absent": 0})
+        self.assertEqual(site.json("configuration", "show", device)["source"], "built-in")
+        self.assertSays(site.capfctl("configuration", "remove", self.device(), "--yes", code=1), "UNKNOWN_DEVICE")
+        self.assertSays(site.capfctl("configuration", "remove", "--yes", code=2), "name devices")
+
     def test_operators_import_and_auditors_only_look(self):
         device = self.site.add_phone(self.device())
         path = self.file(f"{device}.cnf.xml", configuration("1"))

@@ -154,6 +154,36 @@ TEST_CASE("all problems of an import are told, and nothing of it is done") {
   CHECK(refused(site.configurations.import(site.administrator, {}, false)) == Reason::kInvalidRequest);
 }
 
+TEST_CASE("a file that is removed leaves its phone the template, and its lines") {
+  ConfiguredSite site;
+  const DeviceName phone = site.add_phone("SEP001122334455");
+  site.add_phone("SEP001122334456");
+  CHECK(site.import({file("SEP001122334455.cnf.xml", xml_with(line("2001"), "<own/>")),
+                     file("template", xml_with("", "<shared/>")), file("XMLDefault.cnf.xml", "<Default/>")})
+            .added == 3);
+  const auto before = must(site.configurations.generation(request("SEP001122334455.cnf.xml")));
+  const auto remove = [&](const std::vector<std::string>& names) {
+    const auto outcome = must(site.configurations.remove(site.administrator, names));
+    return std::pair(outcome.removed, outcome.absent);
+  };
+  CHECK(remove({"SEP001122334455.cnf.xml", "SEP001122334456.cnf.xml"}) == std::pair(1, 1));
+  CHECK_THAT(site.text("SEP001122334455.cnf.xml"), Catch::Contains("<shared"));
+  CHECK(must(site.configurations.generation(request("SEP001122334455.cnf.xml"))) != before);
+  CHECK(site.value("select count(*) from line_members") == "0");
+  CHECK(remove({"SEP001122334455.cnf.xml"}) == std::pair(0, 1));
+  CHECK(remove({"template", "XMLDefault.cnf.xml"}) == std::pair(2, 0));
+  CHECK_THAT(site.text("SEP001122334455.cnf.xml"), !Catch::Contains("<shared"));
+  CHECK_FALSE(site.open("XMLDefault.cnf.xml"));
+  CHECK(site.value("select string_agg(subject, ' ' order by id) from audit_events where action = "
+                   "'configuration.remove'") == "SEP001122334455 template XMLDefault");
+  for (const auto& names :
+       {std::vector<std::string>{}, {"SEP001122334455.cnf.xml.sgn"}, {"../template"}, {"template", "template"}}) {
+    CHECK(refused(site.configurations.remove(site.administrator, names)) == Reason::kInvalidRequest);
+  }
+  CHECK(refused(site.configurations.remove(site.administrator, std::vector<std::string>{"SEP001122334457.cnf.xml"})) ==
+        Reason::kUnknownDevice);
+}
+
 TEST_CASE("phones come to the lines that their files name and leave those of the file before") {
   ConfiguredSite site;
   const DeviceName phone = site.add_phone("SEP001122334455");

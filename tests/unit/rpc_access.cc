@@ -116,6 +116,7 @@ const std::map<std::string, std::string> kExpected{
     {"capf.v1.AdminService/ListTrustCandidates", "aou"},
     {"capf.v1.AdminService/RemoveAnchor", "a"},
     {"capf.v1.AdminService/ImportConfigurations", "ao"},
+    {"capf.v1.AdminService/RemoveConfigurations", "ao"},
     {"capf.v1.AdminService/GetConfiguration", "aou"},
     {"capf.v1.AdminService/CheckConfigurations", "aou"},
     {"capf.v1.AdminService/ExportConfiguration", "ao"},
