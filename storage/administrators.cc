@@ -35,6 +35,8 @@ const Statement kEndCertificate{
     "update administrators set ends_at = least($2::timestamptz, certificate_not_after) where name = $1::text and "
     "disabled_at is null and ends_at is null"};
 const Statement kChangeRole{"administrators_change_role", "select change_administrator_role($1::text, $2::text)"};
+const Statement kLock{"administrators_lock",
+                      "select pg_advisory_xact_lock(hashtext('capf'), hashtext('administrators'))"};
 const Statement kLockAdmins{"administrators_lock_admins",
                             "select name from administrators where role = 'admin' and disabled_at is null and "
                             "ends_at is null and certificate_not_after > now() order by name for update"};
@@ -67,7 +69,8 @@ Result<bool> Administrators::change_role(const std::string& name, Role role) {
   return session_.value(kChangeRole, Parameters(name, to_string(role)), read_boolean);
 }
 
-Result<int> Administrators::lock_admins() {
+Result<int> Administrators::lock() {
+  CAPF_TRY(session_.execute(kLock, Parameters()));  // the next statement sees what the one before has written
   CAPF_LET(const auto names, session_.all(kLockAdmins, Parameters(), read_text));
   return static_cast<int>(names.size());
 }

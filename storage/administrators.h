@@ -16,7 +16,7 @@ class Administrators final : public AdministratorStore {
   Result<bool> disable(const std::string& name) override;
   Result<bool> end_certificate(const std::string& name, TimePoint ends_at) override;
   Result<bool> change_role(const std::string& name, Role role) override;
-  Result<int> lock_admins() override;
+  Result<int> lock() override;
 
  private:
   Session& session_;

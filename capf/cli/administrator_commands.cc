@@ -85,12 +85,20 @@ void tell(const Arguments& arguments, const v1::Administrator& administrator, co
   show(std::cout, arguments.format(), members);
 }
 
+/// Both sides see the same of a request, whatever became of it on its way.
+Result<std::string> key_in(BytesView request) {
+  CAPF_LET(const Bytes key, client::public_key_of_request(request));
+  return to_hex(sha256(key));
+}
+
 /// The server certifies a request from where the key is.
 template <class Response, class Request>
 Result<int> certify(const Arguments& arguments, Connection& server, Request request, const std::string& csr) {
   CAPF_LET(const std::string text, client::read_file(csr, kLargestFile));
   const auto der = client::parse_request(text);
   request.set_certification_request(der ? std::string(as_text(*der)) : text);  // where it is not PEM, it may be DER
+  CAPF_LET(const std::string digest, key_in(as_bytes(request.certification_request())));
+  warn("the request's key has the SHA-256 " + digest + ": its owner was shown the same");
   Response response;
   CAPF_LET(const auto path, client::write_administrator(folder_of(arguments, server), request.name(),
                                                         [&]() -> Result<std::vector<Bytes>> {
@@ -132,8 +140,14 @@ Result<int> request_one(const Arguments& arguments, Connection&) {
   const std::string name = arguments.text("NAME");
   const fs::path folder = arguments.has("--out") ? fs::path(arguments.text("--out")) : fs::current_path();
   CAPF_LET(const auto files, client::request_administrator(folder, name));
+  CAPF_LET(const std::string text, client::read_file(files.certificate, kLargestFile));
+  CAPF_LET(const Bytes request, client::parse_request(text));
+  CAPF_LET(const std::string digest, key_in(request));
   show(std::cout, arguments.format(),
-       Json::Object{{"name", name}, {"request", files.certificate.string()}, {"key", files.key.string()}});
+       Json::Object{{"name", name},
+                    {"request", files.certificate.string()},
+                    {"key", files.key.string()},
+                    {"key_sha256", digest}});
   warn("send the request to an admin, who gives 'capfctl administrator add " + name + " --role ROLE --csr " +
        files.certificate.filename().string() + "'; the key stays here");
   return 0;

@@ -103,7 +103,9 @@ fs::path contexts_file() {
 
 Result<Contexts> read_contexts(const fs::path& file) {
   std::error_code error;
-  if (file.empty() || !fs::exists(file, error)) return Contexts();
+  const bool there = !file.empty() && fs::exists(file, error);
+  if (error) return wrong(file.string() + ": " + error.message());
+  if (!there) return Contexts();
   const auto text = client::read_trusted(file, kLargestFile);
   if (!text) return wrong(text.error().message);
   auto contexts = Contexts::parse(*text);

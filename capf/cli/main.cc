@@ -54,7 +54,8 @@ int run(const Parsed& parsed) {
   if (parsed.arguments.has("--time-zone")) capf::client::use_zone(parsed.arguments.text("--time-zone"));
   // The options alone say the site of a context.
   const bool about_contexts = parsed.command->path.starts_with("context ");
-  const auto contexts = about_contexts ? Contexts() : read_contexts(contexts_file());
+  const bool needed = !about_contexts && parsed.place.text("--state").empty();
+  const auto contexts = needed ? read_contexts(contexts_file()) : Contexts();
   if (!contexts) return report(contexts.error());
   Connection server(place_of(parsed.place, *contexts));
   const capf::Result<int> code = parsed.command->run(parsed.arguments, server);

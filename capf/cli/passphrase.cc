@@ -45,6 +45,9 @@ Result<Secret> ask(const std::string& question) {
 Result<Secret> read_new_passphrase(const std::string& what) {
   const bool terminal = ::isatty(STDIN_FILENO) != 0;
   CAPF_LET(Secret passphrase, terminal ? ask("Passphrase for " + what + ": ") : client::read_password());
+  if (passphrase.text().find('\0') != std::string_view::npos) {
+    return fail(Reason::kInvalidPassword, "the passphrase has a zero octet, as UTF-16 has: give it in UTF-8");
+  }
   if (passphrase.view().size() < kShortestPassphrase) {
     return fail(Reason::kInvalidPassword, "the passphrase needs " + std::to_string(kShortestPassphrase) +
                                               " characters or more: whoever has the file can try all shorter ones");

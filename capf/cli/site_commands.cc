@@ -89,8 +89,10 @@ std::vector<std::string> changes(const v1::Site& before, const v1::Site& now) {
     if (!has(now.anchors(), anchor.sha256())) words.push_back("trust anchor that is gone: " + anchor.subject());
   }
   std::map<std::string, bool> enabled;
+  std::map<std::string, std::string> roles;
   for (const v1::Administrator& one : before.administrators()) {
     enabled[one.certificate_sha256()] = !one.has_disabled_at();
+    roles[one.certificate_sha256()] = one.role();
   }
   for (const v1::Administrator& one : now.administrators()) {
     const auto found = enabled.find(one.certificate_sha256());
@@ -100,6 +102,10 @@ std::vector<std::string> changes(const v1::Site& before, const v1::Site& now) {
     } else if (found->second == one.has_disabled_at()) {
       words.push_back("administrator " + one.name() + " is " + (one.has_disabled_at() ? "disabled" : "enabled") +
                       " now");
+    }
+    if (found != enabled.end() && roles[found->first] != one.role()) {
+      words.push_back("administrator " + one.name() + " has the role " + one.role() + " now, which was " +
+                      roles[found->first]);
     }
   }
   return words;

@@ -1,5 +1,6 @@
 #include "capf/client/administrator.h"
 
+#include "capf/base/file.h"
 #include "capf/base/secret.h"
 #include "capf/client/key.h"
 
@@ -87,9 +88,12 @@ Status renew_administrator(const AdministratorFiles& files, const std::string& n
     return fail(Reason::kInvalidRequest, files.key.string() + " holds the certificate too; --out DIR makes new files");
   }
   const AdministratorFiles next{files.certificate.string() + ".new", files.key.string() + ".new"};
-  // Of a renewal that was cut off: the former certificate still counts, and renews again.
-  fs::remove(next.certificate, error);
-  fs::remove(next.key, error);
+  if (fs::exists(next.certificate, error)) {
+    return fail(Reason::kInvalidRequest, next.certificate.string() +
+                                             " is of a renewal that was cut off, and may be the one that counts: put "
+                                             "it and its key in place, or remove it");
+  }
+  fs::remove(next.key, error);  // of one that was cut off before: the former certificate still counts
   CAPF_LET(const auto key, PrivateKey::generate({KeyKind::Type::kEc, 256}));
   CAPF_LET(const Bytes request, key.certification_request(name));
   if (const auto written = write_new_secret_file(next.key, key.pem().view()); !written) {
@@ -118,6 +122,7 @@ Status renew_administrator(const AdministratorFiles& files, const std::string& n
 Result<fs::path> write_administrator(const fs::path& folder, const std::string& name,
                                      const std::function<Result<std::vector<Bytes>>()>& certify) {
   CAPF_LET(fs::path path, free_place(folder, name));
+  CAPF_TRY(check_room(folder));
   CAPF_LET(const std::vector<Bytes> certificates, certify());
   CAPF_TRY(write_chain(path, certificates));
   return path;

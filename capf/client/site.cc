@@ -58,8 +58,9 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
 
 Result<std::string> read_trusted(const std::filesystem::path& path, std::size_t limit) {
   std::error_code error;
-  if (std::filesystem::exists(path, error)) CAPF_TRY(check_trusted(path));
-  return read_file(path, limit);
+  if (!std::filesystem::exists(path, error)) return read_file(path, limit);  // which says why
+  CAPF_LET(const Bytes data, read_trusted_file(path, limit));
+  return std::string(as_text(data));
 }
 
 Result<std::vector<std::string>> parse_addresses(std::string_view list) {

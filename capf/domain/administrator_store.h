@@ -28,8 +28,8 @@ class AdministratorStore {
   /// @return false where the administrator is disabled.
   virtual Result<bool> change_role(const std::string& name, Role role) = 0;
   /// How many enabled administrators with a certificate that is valid now have the role admin. No other transaction
-  /// disables one before this one ends.
-  virtual Result<int> lock_admins() = 0;
+  /// adds, renews, changes or disables one before this one ends.
+  virtual Result<int> lock() = 0;
 };
 
 }  // namespace capf

@@ -49,12 +49,12 @@ class PhoneFetchStore;
 class ConfigurationStore;
 class Rounds;
 
-/// One transaction. Not shared between threads. The order of locks: the issuers' lock; profiles and the site's mode;
-/// campaigns; phones, several of them at once by lock_all(), in ascending order of id; lines, in ascending order of id;
-/// the modes of profiles (LineStore); the trust anchors' lock; keys; operations and certificates of these phones; the
-/// active key for secrets; digest users; the state of trust lists; configuration files, in ascending order of id (those
-/// of the site before that key); counts of authentication strings, which are locked for one statement where nothing
-/// else is held.
+/// One transaction. Not shared between threads. The order of locks: the issuers' lock; the administrators'; profiles
+/// and the site's mode; campaigns; phones, several of them at once by lock_all(), in ascending order of id; lines, in
+/// ascending order of id; the modes of profiles (LineStore); the trust anchors' lock; keys; operations and certificates
+/// of these phones; the active key for secrets; digest users; the state of trust lists; configuration files, in
+/// ascending order of id (those of the site before that key); counts of authentication strings, which are locked for
+/// one statement where nothing else is held.
 class Transaction {
  public:
   virtual ~Transaction() = default;

@@ -34,7 +34,10 @@ Result<NewAdministrator> Administrators::appoint(Transaction& tx, const Actor& a
   CAPF_TRY(check_clock(tx, clock_));
   CAPF_LET(const auto known, tx.keys().find(key.digests));
   if (known) return fail(Reason::kKeyReserved, "this key is on record already: make a new one");
-  CAPF_TRY(tx.keys().claim(key.digests, KeyOwner::kAdministrator, 0));
+  CAPF_LET(const KeyRecord claimed, tx.keys().claim(key.digests, KeyOwner::kAdministrator, 0));
+  if (claimed.owner != KeyOwner::kAdministrator || claimed.compromised || claimed.blocked) {
+    return fail(Reason::kKeyReserved, "this key is on record already: make a new one");
+  }
   const Bytes site_certificate = [this] {
     const std::lock_guard lock(mutex_);
     return site_certificate_;
@@ -67,6 +70,7 @@ Result<NewAdministrator> Administrators::add(const Actor& actor, const std::stri
   CAPF_TRY(check_administrator_name(name));
   CAPF_LET(const ca::OfferedKey key, read_key(request));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<NewAdministrator> {
+    CAPF_TRY(tx.administrators().lock());
     CAPF_LET(NewAdministrator answer, appoint(tx, actor, name, role, key));
     std::string words = "role " + std::string(to_string(role));
     if (!detail.empty()) words += ", " + detail;
@@ -85,8 +89,12 @@ Result<NewAdministrator> Administrators::renew(const Actor& actor, const Adminis
   CAPF_TRY(check_administrator_name(whose));
   CAPF_LET(const ca::OfferedKey key, read_key(request));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<NewAdministrator> {
+    CAPF_TRY(tx.administrators().lock());
     if (own) CAPF_TRY(check_renewable(caller, tx.now()));
     CAPF_LET(const Administrator former, find_enabled(tx, whose));
+    if (own && former.certificate_sha256 != caller.certificate_sha256 && former.created_by != whose) {
+      return fail(Reason::kRenewalTooEarly, "an admin has renewed this certificate: its successor counts");
+    }
     CAPF_LET(const bool ended, tx.administrators().end_certificate(whose, tx.now() + kFormerCertificateCounts));
     if (!ended) return fail(Reason::kChangedMeanwhile);
     CAPF_LET(NewAdministrator answer, appoint(tx, actor, whose, former.role, key));
@@ -100,6 +108,7 @@ Result<NewAdministrator> Administrators::enable(const Actor& actor, const std::s
   CAPF_TRY(check_administrator_name(name));
   CAPF_LET(const ca::OfferedKey key, read_key(request));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<NewAdministrator> {
+    CAPF_TRY(tx.administrators().lock());
     CAPF_LET(const std::optional<Administrator> former, tx.administrators().find(name));
     if (!former) return fail(Reason::kUnknownAdministrator, "there was no administrator " + name);
     if (!former->disabled_at) {
@@ -116,7 +125,7 @@ Result<NewAdministrator> Administrators::enable(const Actor& actor, const std::s
 Result<Administrator> Administrators::change_role(const Actor& actor, const std::string& name, Role role) {
   CAPF_TRY(check_administrator_name(name));
   return in_write(database_, actor, [&](Transaction& tx) -> Result<Administrator> {
-    CAPF_LET(const int admins, tx.administrators().lock_admins());
+    CAPF_LET(const int admins, tx.administrators().lock());
     CAPF_LET(Administrator administrator, find_enabled(tx, name));
     if (administrator.role == role) return administrator;
     const bool counted = administrator.role == Role::kAdmin && administrator.certificate_not_after > tx.now();
@@ -137,7 +146,7 @@ Result<std::vector<Administrator>> Administrators::list() {
 
 Status Administrators::disable(const Actor& actor, const std::string& name) {
   return in_write(database_, actor, [&](Transaction& tx) -> Status {
-    CAPF_LET(const int admins, tx.administrators().lock_admins());
+    CAPF_LET(const int admins, tx.administrators().lock());
     CAPF_LET(const auto administrator, tx.administrators().find(name));
     if (!administrator) return fail(Reason::kUnknownAdministrator, "there is no administrator " + name);
     if (administrator->disabled_at) return {};

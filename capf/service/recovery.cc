@@ -223,6 +223,7 @@ Status Recovery::withdraw_again(const Actor& actor, Recovered& done) {
     return {};
   };
   const auto disable = [&](Transaction& tx, Batch batch, std::int64_t& count) -> Status {
+    CAPF_TRY(tx.administrators().lock());
     for (const Withdrawal& one : batch) {
       CAPF_LET(const auto administrator, tx.administrators().find_certificate(one.sha256));
       if (!administrator || administrator->disabled_at) continue;

@@ -5,12 +5,16 @@ alter table administrators add column ends_at timestamptz;
 
 grant update (ends_at) on administrators to capf_server;
 
--- The server's role may not write roles otherwise: of one name at a time, and of nobody who is disabled.
+-- The server's role may not write roles otherwise: of one name at a time, of nobody who is disabled, and never without an
+-- event.
 create function change_administrator_role(who text, becomes text) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   update administrators set role = becomes where name = who and disabled_at is null;
-  return found;
+  if not found then return false; end if;
+  insert into audit_events (actor_kind, actor, address, action, subject, outcome, detail)
+    values ('system', 'database', '', 'administrator.role', who, 'done', 'role ' || becomes);
+  return true;
 end $$;
 revoke all on function change_administrator_role(text, text) from public;
 grant execute on function change_administrator_role(text, text) to capf_server;

@@ -1,6 +1,8 @@
 #include "capf/service/administrators.h"
 
 #include <chrono>
+#include <functional>
+#include <future>
 #include <string>
 
 #include <catch2/catch.hpp>
@@ -93,8 +95,39 @@ TEST_CASE("an admin renews the certificates of others at any time, and nobody el
   CHECK(must(office.recognise(renewed)).administrator.role == Role::kOperator);
   // The former certificate is no way around the last third.
   CHECK(refused(office.renew(olga)) == Reason::kRenewalTooEarly);
+  // Nor is one that an admin has replaced, whoever has its key, in its last third.
+  const auto old = office.appoint("old", Role::kOperator, kOld);
+  must(office.renew(admin, "old"));
+  CHECK(refused(office.renew(old)) == Reason::kRenewalTooEarly);
   must(office.administrators.disable(office.site.administrator, "olga"));
   CHECK(refused(office.renew(admin, "olga")) == Reason::kUnknownAdministrator);
+}
+
+TEST_CASE("whoever is disabled or gets another role meanwhile is not renewed as they were") {
+  Office office;
+  const auto olga = office.appoint("olga", Role::kAdmin, kOld);
+  office.appoint("anna", Role::kAdmin);
+  const auto renewed_after = [&](const std::function<Status(AdministratorStore&)>& change) {
+    std::future<Result<service::NewAdministrator>> renewal;
+    must(office.site.database().write([&](Transaction& tx) -> Status {
+      CAPF_TRY(tx.administrators().lock());
+      renewal = std::async(std::launch::async, [&] { return office.renew(olga); });
+      await_waiting(office.site, 1);
+      return change(tx.administrators());
+    }));
+    return renewal.get();
+  };
+  const auto demoted = renewed_after([](AdministratorStore& store) -> Status {
+    CAPF_TRY(store.change_role("olga", Role::kMonitor));
+    return {};
+  });
+  CHECK(must(office.recognise(must(demoted))).administrator.role == Role::kMonitor);
+  const auto disabled = renewed_after([](AdministratorStore& store) -> Status {
+    CAPF_TRY(store.disable("olga"));
+    return {};
+  });
+  CHECK(refused(disabled) == Reason::kUnknownAdministrator);
+  CHECK(office.site.value("select count(*) from administrators where name = 'olga' and disabled_at is null") == "0");
 }
 
 TEST_CASE("the last admin renews, and stays the last one") {

@@ -106,10 +106,10 @@ TEST_CASE("administrators are told apart by name and by certificate, and are dis
     CHECK_FALSE(found.disabled_at);
     CHECK(good(tx.administrators().find_certificate(digest("bob")))->name == "bob");
     CHECK_FALSE(good(tx.administrators().find(std::string("alice\0", 6))));
-    CHECK(good(tx.administrators().lock_admins()) == 2);
+    CHECK(good(tx.administrators().lock()) == 2);
     CHECK(good(tx.administrators().disable("bob")));
     CHECK_FALSE(good(tx.administrators().disable("bob")));
-    CHECK(good(tx.administrators().lock_admins()) == 1);
+    CHECK(good(tx.administrators().lock()) == 1);
     CHECK(good(tx.administrators().list()).size() == 2);
     CHECK(good(tx.administrators().find("bob"))->disabled_at == tx.now());
   });
@@ -127,14 +127,14 @@ TEST_CASE("a renewed certificate stays on record beside its successor, and one o
     CHECK_FALSE(good(store.end_certificate("nobody", tx.now() + hours(1))));
     CHECK(good(store.end_certificate("olga", tx.now() + hours(1))));
     CHECK_FALSE(good(store.end_certificate("olga", tx.now() + hours(2))));  // no certificate of theirs is current
-    CHECK(good(store.lock_admins()) == 0);
+    CHECK(good(store.lock()) == 0);
     Administrator second = first;
     second.certificate_sha256 = digest("second");
     CHECK(good(store.add(second)));
     CHECK(good(store.find("olga"))->certificate_sha256 == digest("second"));
     CHECK_FALSE(good(store.find("olga"))->ends_at);
     CHECK(good(store.find_certificate(digest("first")))->ends_at == tx.now() + hours(1));
-    CHECK(good(store.lock_admins()) == 1);
+    CHECK(good(store.lock()) == 1);
     CHECK_FALSE(good(store.add(first)));
     // Never later than the certificate itself ends.
     CHECK(good(store.end_certificate("olga", tx.now() + hours(24))));
@@ -145,7 +145,7 @@ TEST_CASE("a renewed certificate stays on record beside its successor, and one o
     // Their role, and that they are disabled, hold for every certificate.
     CHECK(good(store.change_role("olga", Role::kAuditor)));
     CHECK(good(store.find_certificate(digest("first")))->role == Role::kAuditor);
-    CHECK(good(store.lock_admins()) == 0);
+    CHECK(good(store.lock()) == 0);
     CHECK(good(store.disable("olga")));
     for (const char* each : {"first", "second", "third"})
       CHECK(good(store.find_certificate(digest(each)))->disabled_at);
