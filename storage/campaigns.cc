@@ -216,6 +216,12 @@ const Statement kPlan{
     "n (id, device, due, late, anew) "
     "order by id on conflict (campaign_id, phone_id) do update set state = 'waiting', due_at = excluded.due_at, "
     "patience_until = excluded.patience_until, anew = excluded.anew, operation_id = null, reason = null"};
+const Statement kWithLsc{"campaigns_with_lsc",
+                         "select phone_id from phone_lscs where phone_id > $1::bigint and lsc = 'valid' order by "
+                         "phone_id limit $2::int"};
+const Statement kLookAnew{"campaigns_look_anew",
+                          "update phone_lscs set renewal_look_at = renewal_look_of(phone_id) where phone_id = any "
+                          "($1::bigint[]) and lsc = 'valid' and not_after > now()"};
 const Statement kSetLooks{"campaigns_set_looks",
                           "update phone_lscs l set renewal_look_at = n.at from unnest($1::bigint[], "
                           "$2::timestamptz[]) n (id, at) where l.phone_id = n.id"};
@@ -362,6 +368,14 @@ Status Campaigns::plan(std::span<const RenewalPhone> phones, std::span<const Ren
     anew.add(times[i].anew);
   }
   return session_.execute(kPlan, Parameters(ids, devices, due, late, anew));
+}
+
+Result<std::vector<std::int64_t>> Campaigns::with_lsc(std::int64_t after, int limit) {
+  return session_.all(kWithLsc, Parameters(after, limit), read_number);
+}
+
+Status Campaigns::look_anew(std::span<const std::int64_t> phones) {
+  return session_.execute(kLookAnew, Parameters(phones));
 }
 
 Status Campaigns::set_looks(std::span<const std::pair<std::int64_t, std::optional<TimePoint>>> looks) {

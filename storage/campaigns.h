@@ -34,6 +34,8 @@ class Campaigns final : public CampaignStore {
   Result<std::vector<std::int64_t>> looks(int limit) override;
   Result<std::vector<RenewalPhone>> renewals(std::span<const std::int64_t> phones) override;
   Status plan(std::span<const RenewalPhone> phones, std::span<const RenewalTimes> times) override;
+  Result<std::vector<std::int64_t>> with_lsc(std::int64_t after, int limit) override;
+  Status look_anew(std::span<const std::int64_t> phones) override;
   Status set_looks(std::span<const std::pair<std::int64_t, std::optional<TimePoint>>> looks) override;
 
  private:

@@ -214,6 +214,7 @@ capf::Status Connection::watch(std::string cursor, const std::function<bool(cons
 
 capf::Status Connection::watch(const std::string& campaign, std::string cursor,
                                const std::function<bool(const v1::CampaignRelease&)>& each) {
+  if (cursor.empty()) cursor = "0";  // the same, and a server that restarts before the first release is waited for
   return watch(std::move(cursor), each, [&](grpc::ClientContext& context, const std::string& after) {
     v1::WatchCampaignRequest request;
     request.set_name(campaign);

@@ -209,27 +209,31 @@ RenewalTimes spread_again(const DeviceName& device, const RenewalTimes& times, T
 RenewalStep next_step(const RenewalView& phone, TimePoint now) {
   using Kind = RenewalStep::Kind;
   using State = CampaignPhoneState;
-  const TimePoint again = now + kRenewalLookAgain;
   if (phone.not_after <= now) return {.kind = Kind::kExpired};
+  const TimePoint again =
+      now + std::clamp<Duration>((phone.not_after - now) / 10, kRenewalLookSoonest, kRenewalLookAgain);
   if (!phone.scheduled) return {.kind = Kind::kLeave, .look_at = again};
   const TimePoint begin = renewal_begin(phone.not_before, phone.not_after, phone.percent);
   if (now < begin) return {.kind = Kind::kLeave, .look_at = begin};
   if (phone.state == State::kReleased) return {.look_at = again};
-  // Times of an earlier LSC lie before the begin.
-  const bool of_this = phone.times && phone.times->late > begin;
+  // Times of an earlier LSC lie before the begin, or it was renewed long before they came.
+  const bool of_this = phone.times && phone.state != State::kSucceeded && phone.times->late > begin &&
+                       phone.times->late < phone.not_after;
   if (!of_this) {
     const RenewalTimes times = renewal_times(phone.device, now, phone.not_after);
     return {.kind = Kind::kPlan, .times = times, .look_at = times.due};
   }
-  const bool waits = phone.state == State::kWaiting;
+  // What came due while renewal was off is spread as what came due while no server ran.
+  const bool waits = phone.state == State::kWaiting || phone.state == State::kCancelled;
   const RenewalTimes times =
       waits ? spread_again(phone.device, *phone.times, now, phone.not_after) : RenewalTimes{now, phone.times->late};
   if (now < times.due) {
-    return {.kind = times == *phone.times ? Kind::kWait : Kind::kPlan, .times = times, .look_at = times.due};
+    const bool planned = phone.state == State::kWaiting && times == *phone.times;
+    return {.kind = planned ? Kind::kWait : Kind::kPlan, .times = times, .look_at = times.due};
   }
   if (!phone.busy) return {.kind = Kind::kRelease, .times = times, .look_at = again};
   if (phone.blocked) return {.kind = Kind::kLeave, .look_at = again};
-  return {.kind = now < times.late ? Kind::kWait : Kind::kLate, .look_at = again};
+  return {.kind = now < times.late ? Kind::kWait : Kind::kLate, .times = times, .look_at = again};
 }
 
 }  // namespace capf

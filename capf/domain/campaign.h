@@ -193,6 +193,8 @@ struct RenewalStep {
 };
 /// An LSC that cannot be renewed now is looked at again then: a profile may have changed, an operation have ended.
 inline constexpr std::chrono::hours kRenewalLookAgain{24};
+/// Of an LSC that ends soon: after a tenth of what is left, and no sooner than this.
+inline constexpr std::chrono::minutes kRenewalLookSoonest{10};
 RenewalStep next_step(const RenewalView& phone, TimePoint now);
 
 }  // namespace capf

@@ -98,6 +98,10 @@ class CampaignStore {
   virtual Result<std::vector<RenewalPhone>> renewals(std::span<const std::int64_t> phones) = 0;
   /// From now on these phones wait for their renewal.
   virtual Status plan(std::span<const RenewalPhone> phones, std::span<const RenewalTimes> times) = 0;
+  /// Phones with an LSC, behind this id and in ascending order.
+  virtual Result<std::vector<std::int64_t>> with_lsc(std::int64_t after, int limit) = 0;
+  /// The looks at these phones as if their LSCs were new: after a clock that was ahead. Phones are locked.
+  virtual Status look_anew(std::span<const std::int64_t> phones) = 0;
   virtual Status set_looks(std::span<const std::pair<std::int64_t, std::optional<TimePoint>>> looks) = 0;
 };
 

@@ -92,16 +92,18 @@ grpc::Status AdminService::CancelCampaign(grpc::ServerContext* context, const v1
 grpc::Status AdminService::WatchCampaign(grpc::ServerContext* context, const v1::WatchCampaignRequest* request,
                                          grpc::ServerWriter<v1::CampaignRelease>* writer) {
   return guard_.admin_stream(*context, {kService, __func__}, campaign_streams_, [&](Stream& stream) -> Status {
-    CAPF_LET(std::int64_t after, release_cursor_from(request->cursor()));
+    CAPF_LET(const service::CampaignView begin, use_cases_.campaigns.show(request->name()));
+    CAPF_LET(std::int64_t after, release_cursor_from(request->cursor(), begin.campaign.id));
     while (true) {
       // Looked at first: phones that are released before its end are read below.
       CAPF_LET(const service::CampaignView view, use_cases_.campaigns.show(request->name()));
       CAPF_LET(const auto releases, use_cases_.campaigns.released(view.campaign.id, after, kReleasesAtOnce));
       for (const PhoneRelease& release : releases) {
         v1::CampaignRelease out;
-        to_proto(release, out);
+        to_proto(release, view.campaign.id, out);
         if (!write_soon(*context, *writer, out)) return fail(Reason::kCallerGone);
         after = release.number;
+        CAPF_TRY(stream.pause(std::chrono::milliseconds{0}));  // a caller who reads slowly is judged meanwhile
       }
       const bool all = static_cast<int>(releases.size()) < kReleasesAtOnce;
       if (all && is_over(view.campaign.state)) return {};

@@ -29,10 +29,13 @@ Result<CampaignTerms> terms_from(const v1::CreateCampaignRequest& request) {
   return terms;
 }
 
-Result<std::int64_t> release_cursor_from(const std::string& text) {
-  if (text.empty()) return 0;
-  const auto number = number_from<std::int64_t>(text);
-  if (!number) return fail(Reason::kInvalidPage);
+Result<std::int64_t> release_cursor_from(const std::string& text, std::int64_t campaign) {
+  if (text.empty() || text == "0") return 0;
+  const std::size_t dash = text.find('-');
+  const auto its = number_from<std::int64_t>(text.substr(0, dash));
+  const auto number = dash == std::string::npos ? std::nullopt : number_from<std::int64_t>(text.substr(dash + 1));
+  if (!its || !number) return fail(Reason::kInvalidPage);
+  if (*its != campaign) return fail(Reason::kInvalidPage, "this cursor is of another campaign: begin without one");
   return *number;
 }
 
@@ -77,11 +80,11 @@ void to_proto(const service::WrittenDown& answer, v1::AddCampaignPhonesResponse&
   if (answer.next) out.set_cursor(to_text(*answer.next));
 }
 
-void to_proto(const PhoneRelease& release, v1::CampaignRelease& out) {
+void to_proto(const PhoneRelease& release, std::int64_t campaign, v1::CampaignRelease& out) {
   out.set_device(release.device.text());
   to_proto(release.released_at, *out.mutable_released_at());
   out.set_late(release.late);
-  out.set_cursor(std::to_string(release.number));
+  out.set_cursor(std::to_string(campaign) + '-' + std::to_string(release.number));
 }
 
 }  // namespace capf::rpc

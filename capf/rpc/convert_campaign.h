@@ -13,12 +13,12 @@ namespace capf::rpc {
 
 /// Errors: INVALID_REQUEST.
 Result<CampaignTerms> terms_from(const v1::CreateCampaignRequest& request);
-/// The number of a release; 0 for an empty text. Errors: INVALID_PAGE.
-Result<std::int64_t> release_cursor_from(const std::string& text);
+/// The number of a release; 0 for an empty text. Errors: INVALID_PAGE, also for the cursor of another campaign.
+Result<std::int64_t> release_cursor_from(const std::string& text, std::int64_t campaign);
 
 void to_proto(const Campaign& campaign, v1::Campaign& out);
 void to_proto(const service::CampaignView& view, v1::Campaign& out);
 void to_proto(const service::WrittenDown& answer, v1::AddCampaignPhonesResponse& out);
-void to_proto(const PhoneRelease& release, v1::CampaignRelease& out);
+void to_proto(const PhoneRelease& release, std::int64_t campaign, v1::CampaignRelease& out);
 
 }  // namespace capf::rpc

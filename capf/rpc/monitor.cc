@@ -114,6 +114,7 @@ Status MonitorService::watch(grpc::ServerContext& context, const std::string& be
       to_proto(change, use_cases_.clock.now(), out);
       if (!write_soon(context, writer, out)) return fail(Reason::kCallerGone);
       cursor = change.cursor;
+      CAPF_TRY(stream.pause(std::chrono::milliseconds{0}));  // a caller who reads slowly is judged meanwhile
     }
     wait = static_cast<int>(changes.size()) < kChangesAtOnce ? kBetweenLooks : std::chrono::milliseconds{0};
   }

@@ -19,7 +19,7 @@ namespace capf::service {
 namespace {
 
 constexpr int kEndsAtOnce = 5'000;
-constexpr int kReleasedPerRound = 20'000;  ///< of one campaign; the others wait for the next minute
+constexpr int kReleasedPerRound = 20'000;  ///< the others wait for the next minute
 constexpr int kLooksAtOnce = 500;
 constexpr int kLooksPerRound = 5'000;
 constexpr int kCleanedPerRound = 20;  ///< transactions
@@ -74,12 +74,15 @@ Result<CampaignRounds::Round> CampaignRounds::run() {
   Round round;
   CAPF_TRY(take_ends());
   CAPF_LET(round.late, mark_late());
-  CAPF_LET(const auto campaigns,
+  CAPF_LET(auto campaigns,
            in_read(database_, [](Transaction& tx) { return tx.campaigns().under_way(kMostCampaigns + 1); }));
+  std::ranges::stable_sort(campaigns, {}, &Campaign::round_at);  // none was before every other
   Status outcome;
   for (const Campaign& campaign : campaigns) {
     if (campaign.id == kRenewalCampaign) renewal_run_ = campaign.run;
     if (campaign.state != CampaignState::kRunning) continue;
+    // A round ends in time; whoever was left out comes first in the next one.
+    if (round.released >= kReleasedPerRound && campaign.id != kRenewalCampaign) continue;
     const auto released = campaign.id == kRenewalCampaign ? renew() : run_one(campaign);
     if (released) {
       round.released += *released;
@@ -142,8 +145,12 @@ Result<bool> CampaignRounds::begin_round(std::int64_t id) {
       open = window.contains(tx.now());
     }
     open = open && event.empty();
-    if (open) campaign->ran += time_between(campaign->round_at, tx.now());
-    campaign->round_at = open ? std::optional(tx.now()) : std::nullopt;
+    const auto ran = time_between(campaign->round_at, tx.now());
+    // What a second has more is the next round's.
+    const bool whole = campaign->round_at && ran.count() > 0 && ran < kLongestRound;
+    if (open) campaign->ran += ran;
+    const TimePoint counted = whole ? *campaign->round_at + ran : tx.now();
+    campaign->round_at = open ? std::optional(counted) : std::nullopt;
     CAPF_TRY(tx.campaigns().set(*campaign));
     if (event.empty()) return open;
     CAPF_TRY(tx.audit().add(done(actor_of(*campaign), event, campaign->name, campaign->why)));

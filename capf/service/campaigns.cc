@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "capf/domain/audit_store.h"
+#include "capf/service/renewals.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
@@ -25,6 +26,7 @@ std::string words_of(const CampaignTerms& terms) {
   if (terms.rate) words += ", " + terms.rate->text();
   if (terms.spread) words += ", spread over " + std::to_string(terms.spread->count()) + " s";
   if (terms.window) words += ", " + terms.window->text + " " + terms.window->zone;
+  if (terms.patience) words += ", patience " + std::to_string(terms.patience->count()) + " s";
   if (terms.stop_at_percent > 0) words += ", stops at " + std::to_string(terms.stop_at_percent) + " %";
   return words;
 }
@@ -77,7 +79,10 @@ Result<bool> clean_up(Transaction& tx, const Campaign& campaign) {
   }
   CAPF_LET(const int dropped, tx.campaigns().drop(campaign.id, kCleanedAtOnce));
   if (dropped == kCleanedAtOnce) return false;
-  if (campaign.state == CampaignState::kNew) CAPF_TRY(tx.campaigns().remove(campaign.id));
+  if (campaign.state == CampaignState::kNew) {
+    CAPF_TRY(tx.campaigns().remove(campaign.id));
+    CAPF_TRY(tx.audit().add(event_of(actor_of(campaign), "campaign.remove", campaign, "it was never started")));
+  }
   return true;
 }
 
@@ -205,8 +210,10 @@ Result<CampaignView> Campaigns::cancel(const Actor& actor, const std::string& na
                return withdrawn < kCleanedAtOnce;
              }));
   }
-  if (campaign.state == CampaignState::kNew) return view;
-  return show(name);
+  if (campaign.state != CampaignState::kNew) return show(name);
+  CAPF_LET(const auto left, in_read(database_, [&](Transaction& tx) { return tx.campaigns().find(name); }));
+  if (left && left->id == campaign.id) return wrong_state(*left, "it was started meanwhile: cancel it again");
+  return view;
 }
 
 Result<std::vector<PhoneRelease>> Campaigns::released(std::int64_t campaign, std::int64_t after, int limit) {

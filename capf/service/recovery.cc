@@ -9,6 +9,7 @@
 #include "capf/domain/audit_store.h"
 #include "capf/domain/block_store.h"
 #include "capf/domain/call_store.h"
+#include "capf/domain/campaign_store.h"
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/key_store.h"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr std::size_t kEntriesAtOnce = 1000;
 constexpr int kOperationsAtOnce = 500;
+constexpr int kPhonesAtOnce = 2'000;
 
 std::string crl_name(const PublishedCrl& crl) {
   return "CRL " + std::to_string(crl.terms.number) + " of issuer " + std::to_string(crl.shard.issuer_id);
@@ -63,11 +65,30 @@ Result<SiteState> Recovery::look() {
   return state;
 }
 
+/// By the clock that was ahead, LSCs may have ended that have not, and others be renewed far too late.
+Status Recovery::look_anew() {
+  std::vector<std::int64_t> phones;
+  std::int64_t after = 0;
+  do {
+    const Status written = database_.write([&](Transaction& tx) -> Status {
+      CAPF_LET(phones, tx.campaigns().with_lsc(after, kPhonesAtOnce));
+      CAPF_TRY(tx.phones().lock_all(phones));
+      return tx.campaigns().look_anew(phones);
+    });
+    CAPF_TRY(written);
+    if (!phones.empty()) after = phones.back();
+  } while (!phones.empty());
+  return {};
+}
+
 Result<Recovered> Recovery::run(const Actor& actor, const Confirmed& confirmed) {
   const bool behind = !high_water_.check();
   if (behind) CAPF_TRY(check_confirmed(confirmed));
   Recovered done;
-  if (confirmed.clock_is_right) clock_.confirm();
+  if (confirmed.clock_is_right) {
+    clock_.confirm();
+    CAPF_TRY(look_anew());
+  }
   if (confirmed.seals_are_made_up) {
     CAPF_LET(done.made_up, sealer_.disown());
   }

@@ -79,6 +79,7 @@ class Recovery {
   Status put_back(const PublishedCrl& crl, const CrlRecord& record);
   Status withdraw_again(const Actor& actor, Recovered& done);
   Status cancel_operations(const Actor& actor, Recovered& done);
+  Status look_anew();
 
   Database& database_;
   const PublishedCrls& published_;

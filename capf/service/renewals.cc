@@ -45,7 +45,13 @@ void add_to(Plan& plan, const RenewalPhone& phone, const RenewalStep& step) {
       plan.waiting.push_back(phone);
       plan.times.push_back(step.times);
       return;
-    case Kind::kLate: plan.late.push_back(phone.id); return;
+    case Kind::kLate:
+      if (!waits) {  // nothing can be scheduled for it, so it is late among those that wait
+        plan.waiting.push_back(phone);
+        plan.times.push_back(step.times);
+      }
+      plan.late.push_back(phone.id);
+      return;
     case Kind::kLeave:
       if (waits) plan.left.push_back(phone.id);
       return;
@@ -77,8 +83,9 @@ Result<Plan> plan_for(Transaction& tx, const SitePolicy& policy, std::span<const
       if (can) {
         plan.terms.emplace(phone.id, terms);
       } else {
-        plan.refused[can.error().reason].push_back(phone.id);
-        step.kind = RenewalStep::Kind::kPlan;
+        const bool late = tx.now() >= step.times.late;
+        if (!late) plan.refused[can.error().reason].push_back(phone.id);
+        step.kind = late ? RenewalStep::Kind::kLate : RenewalStep::Kind::kPlan;
       }
     }
     add_to(plan, phone, step);

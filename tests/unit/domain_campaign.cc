@@ -207,6 +207,51 @@ TEST_CASE("a phone whose operation ended without a renewal is scheduled again, a
   CHECK(next_step(view, day(900)).kind == Step::kRelease);
 }
 
+TEST_CASE("a phone that nothing can be scheduled for has its times where it is late") {
+  RenewalView view = good_view();
+  view.state = State::kFailed;
+  view.times = RenewalTimes{day(700), day(835)};
+  view.busy = true;
+  const RenewalStep late = next_step(view, day(836));
+  CHECK(late.kind == Step::kLate);
+  CHECK(late.times.late == day(835));
+}
+
+TEST_CASE("an LSC that ends soon is looked at again before it ends") {
+  RenewalView view = good_view();
+  view.not_before = day(0);
+  view.not_after = day(3);
+  view.state = State::kWaiting;
+  view.times = RenewalTimes{day(2), day(2) + hours(12)};
+  view.busy = true;
+  CHECK(next_step(view, day(2)).look_at == day(2) + hours(24) / 10);
+  CHECK(next_step(view, day(3) - minutes(1)).look_at == day(3) + minutes(9));
+}
+
+TEST_CASE("what came due while renewal was off is spread when it is on again") {
+  RenewalView view = good_view();
+  view.state = State::kCancelled;
+  view.times = RenewalTimes{day(700), day(835)};
+  std::set<TimePoint> spread;
+  for (int i = 0; i < 100; ++i) {
+    view.device = device("SEP" + std::to_string(i));
+    const RenewalStep again = next_step(view, day(800));
+    CHECK((again.kind == Step::kPlan || again.kind == Step::kRelease));
+    spread.insert(again.times.due);
+  }
+  CHECK(spread.size() > 95);
+}
+
+TEST_CASE("times of an earlier LSC that was replaced before they came do not count") {
+  RenewalView view = good_view();
+  view.not_after = day(690);  // begins at day 462
+  view.times = RenewalTimes{day(600), day(800)};
+  view.state = State::kSucceeded;
+  CHECK(next_step(view, day(610)).times.late < day(690));
+  view.state = State::kCancelled;
+  CHECK(next_step(view, day(610)).times.late < day(690));
+}
+
 TEST_CASE("times of an earlier LSC do not count") {
   RenewalView view = good_view();
   view.state = State::kSucceeded;
