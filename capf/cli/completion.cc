@@ -8,12 +8,16 @@ namespace {
 
 constexpr const char* kBash = R"(# bash completion for capfctl, made by `capfctl completion bash`
 _capfctl() {
-  local current=${COMP_WORDS[COMP_CWORD]} IFS=$'\n'
+  local current=${COMP_WORDS[COMP_CWORD]} each found
   [[ $current == '=' ]] && current=
-  COMPREPLY=($("$1" completion words "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-  if [[ ${COMPREPLY[0]} == :files ]]; then
-    COMPREPLY=("${COMPREPLY[@]:1}" $(compgen -f -- "$current"))
+  mapfile -t found < <("$1" completion words "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  if [[ ${found[0]-} == :files ]]; then
+    mapfile -t found < <(printf '%s\n' "${found[@]:1}"; compgen -f -- "$current")
   fi
+  COMPREPLY=()
+  for each in "${found[@]}"; do # a name may have blanks, and what a shell would run
+    [[ -z $each ]] || COMPREPLY+=("$(printf %q "$each")")
+  done
 }
 complete -F _capfctl capfctl
 )";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "capf/base/utf8.h"
 #include "capf/cli/convert.h"
 #include "capf/domain/authstring.h"
 #include "capf/domain/page.h"
@@ -38,8 +39,8 @@ capf::Status Mover::each_batch(bool checks, const Send& send) {
   CAPF_TRY(other_.read([&](OtherPhone phone) -> capf::Status {
     if (!checks && left_out_.contains(phone.row)) return {};
     auto moved = moved_phone(phone);
-    if (moved && !devices_.insert(moved->device()).second) {
-      moved = fail(Reason::kInvalidRequest, moved->device() + " is there twice");
+    if (moved && !devices_.insert(lower_case(moved->device())).second) {
+      moved = fail(Reason::kInvalidRequest, moved->device() + " is there twice; another case is no other phone");
     }
     if (!moved) {
       note(phone.row, "", std::string(to_string(moved.error().reason)) + ": " + moved.error().message);

@@ -55,7 +55,8 @@ Result<int> trust(Connection& server, const std::vector<std::string>& issuers, c
   for (const auto& outcome : response.outcomes()) {
     if (outcome.added()) ++added;
     if (!outcome.added() && outcome.reason() != to_string(Reason::kAnchorExists)) {
-      warn(outcome.subject() + " is not trusted: " + outcome.message());
+      return fail(parse_reason(outcome.reason()),
+                  "no phone was moved: " + outcome.subject() + ": " + outcome.message());
     }
   }
   return added;

@@ -181,6 +181,7 @@ Status OtherServer::prepare() {
   sqlite3_limit(database, SQLITE_LIMIT_COLUMN, 100);
   sqlite3_limit(database, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(database, SQLITE_LIMIT_TRIGGER_DEPTH, 1);
+  sqlite3_drop_modules(database, nullptr);  // a forged schema could name one
   sqlite3_busy_timeout(database, 5000);
   sqlite3_progress_handler(database, kStepsAtOnce, count_steps, steps_.get());
   CAPF_TRY(execute("pragma query_only = on"));

@@ -6,11 +6,14 @@
 
 #include <botan/base64.h>
 
+#include "storage/conninfo.h"
+
 namespace capf::daemon {
 namespace {
 
 const std::string kUser = "capf";
 const std::filesystem::path kSettings = "/etc/capf";
+const std::filesystem::path kUnitState = "/var/lib/capf";
 const std::filesystem::path kSocket = "/run/postgresql";
 constexpr std::string_view kPassphrase = "passphrase";
 constexpr std::size_t kPassphraseOctets = 33;
@@ -49,6 +52,15 @@ Status check(const SetupOptions& options, const Surroundings& surroundings) {
   if (!surroundings.is_root()) return refuse("'capfd setup' is for root, who may make roles, folders and units");
   if (options.database.empty() != options.database_owner.empty()) {
     return refuse("--database and --database-owner are said together; without both, this machine's PostgreSQL is used");
+  }
+  for (const std::string& each : {options.database, options.database_owner}) {
+    if (storage::has_password(each)) {
+      return refuse(
+          "everybody on this machine can read a password in an argument: name a passfile in the connection string");
+    }
+  }
+  if (options.start && options.state != kUnitState && surroundings.has_systemd()) {
+    return refuse("the unit serves " + kUnitState.string() + ": another --state needs --no-start");
   }
   if (!surroundings.has_user(kUser)) {
     return refuse("there is no user capf: the package makes it, or 'systemd-sysusers' from an installed source");
@@ -108,27 +120,27 @@ class Setup {
   Status make_database() {
     CAPF_LET(const std::string port, as_postgres("show port"));
     CAPF_TRY(as_postgres(kRoles));
-    CAPF_LET(const bool access, change_file("hba_file", with_access));
-    CAPF_LET(const bool identities, change_file("ident_file", with_identities));
-    if (access || identities) CAPF_TRY(as_postgres("select pg_reload_conf()"));
+    CAPF_TRY(change_file("hba_file", with_access));
+    CAPF_TRY(change_file("ident_file", with_identities));
+    CAPF_TRY(as_postgres("select pg_reload_conf()"));  // also where a run that was interrupted has changed them
     port_ = words_of(port).empty() ? "5432" : words_of(port).front();
     return {};
   }
 
-  /// @return whether PostgreSQL's file has changed.
-  Result<bool> change_file(const std::string& setting, std::string (*change)(const std::string&)) {
+  /// Reads and writes PostgreSQL's file as its owner, who says which one it is.
+  Status change_file(const std::string& setting, std::string (*change)(const std::string&)) {
     CAPF_LET(const std::string shown, as_postgres("show " + setting));
     const std::filesystem::path path = shown.substr(0, shown.find('\n'));
-    CAPF_LET(const std::string text, surroundings_.read(path));
+    CAPF_LET(const std::string text,
+             surroundings_.run({{"runuser", "-u", "postgres", "--", "cat", "--", path.string()}}));
     const std::string changed = change(text);
-    if (changed == text) return false;
-    // As its owner, so that the new file is like the old one.
+    if (changed == text) return {};
     CAPF_TRY(surroundings_.run(
         {{"runuser", "-u", "postgres", "--", "sh", "-c",
           R"(cp -p -- "$1" "$1.capf" && cat >"$1.capf" && mv -f -- "$1.capf" "$1")", "sh", path.string()},
          changed}));
     said_ += path.string() + " lets the user capf in as capf_owner and capf_server.\n";
-    return true;
+    return {};
   }
 
   std::string local(const std::string& role) const {

@@ -45,12 +45,10 @@ class Surroundings {
   virtual bool has_systemd() const = 0;
   /// The path of this program.
   virtual std::string own_program() const = 0;
-  /// Errors: INVALID_CONFIGURATION.
-  virtual Result<std::string> read(const std::filesystem::path& path) const = 0;
   virtual Result<Secret> read_secret(const std::filesystem::path& path) const = 0;
   /// A folder with mode 0700; one that is there stays as it is.
   virtual Status make_folder(const std::filesystem::path& path, const std::string& owner) = 0;
-  /// A file of root with mode 0600. Errors: SITE_EXISTS where there is one.
+  /// A file of root with mode 0600, whole or not at all.
   virtual Status write_secret(const std::filesystem::path& path, const Secret& secret) = 0;
   /// A folder in memory that `owner` alone can read, with one file; it lives as long as the action.
   virtual Status with_credential(const std::string& owner, const std::string& name, const Secret& secret,

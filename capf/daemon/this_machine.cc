@@ -13,12 +13,12 @@
 
 #include "capf/base/descriptor.h"
 #include "capf/base/file.h"
+#include "capf/base/secret.h"
 
 namespace capf::daemon {
 namespace {
 
-constexpr std::size_t kLongestOutput = 65536;
-constexpr std::size_t kLargestFile = std::size_t{1} << 20;
+constexpr std::size_t kLongestOutput = std::size_t{1} << 20;
 
 tl::unexpected<Error> failed(const std::string& what) { return fail_errno(Reason::kInvalidConfiguration, what); }
 
@@ -48,6 +48,9 @@ Result<std::string> output_of(const Descriptor& file) {
   std::string text(kLongestOutput, '\0');
   const ssize_t count = ::pread(file.get(), text.data(), text.size(), 0);
   if (count < 0) return failed("the output of a program");
+  if (static_cast<std::size_t>(count) == kLongestOutput) {
+    return fail(Reason::kInvalidConfiguration, "the output of a program is longer than 1 MiB");
+  }
   text.resize(static_cast<std::size_t>(count));
   return text;
 }
@@ -79,16 +82,6 @@ std::string ThisMachine::own_program() const {
   return std::filesystem::read_symlink("/proc/self/exe", error).string();
 }
 
-Result<std::string> ThisMachine::read(const std::filesystem::path& path) const {
-  CAPF_LET(const File file, File::open(path).map_error([](Error error) {
-    return Error{Reason::kInvalidConfiguration, error.cause, ""};
-  }));
-  std::vector<std::uint8_t> octets(kLargestFile + 1);
-  CAPF_LET(const std::size_t size, file.read(0, octets));
-  if (size > kLargestFile) return fail(Reason::kInvalidConfiguration, path.string() + " is larger than 1 MiB");
-  return std::string(octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(size));
-}
-
 Result<Secret> ThisMachine::read_secret(const std::filesystem::path& path) const {
   return capf::read_secret("file:" + path.string());
 }
@@ -102,7 +95,7 @@ Status ThisMachine::make_folder(const std::filesystem::path& path, const std::st
 }
 
 Status ThisMachine::write_secret(const std::filesystem::path& path, const Secret& secret) {
-  return write_new_secret_file(path, secret.view());
+  return rewrite_secret_file(path, secret.view());
 }
 
 Status ThisMachine::with_credential(const std::string& owner, const std::string& name, const Secret& secret,

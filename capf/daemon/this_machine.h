@@ -12,7 +12,6 @@ class ThisMachine final : public Surroundings {
   bool exists(const std::filesystem::path& path) const override;
   bool has_systemd() const override;
   std::string own_program() const override;
-  Result<std::string> read(const std::filesystem::path& path) const override;
   Result<Secret> read_secret(const std::filesystem::path& path) const override;
   Status make_folder(const std::filesystem::path& path, const std::string& owner) override;
   Status write_secret(const std::filesystem::path& path, const Secret& secret) override;

@@ -33,7 +33,6 @@ class FakeMachine final : public Surroundings {
   bool exists(const std::filesystem::path& path) const override { return files.contains(path.string()); }
   bool has_systemd() const override { return systemd; }
   std::string own_program() const override { return "/usr/bin/capfd"; }
-  Result<std::string> read(const std::filesystem::path& path) const override { return files.at(path.string()); }
   Result<Secret> read_secret(const std::filesystem::path& path) const override {
     return Secret(std::string_view(files.at(path.string())));
   }
@@ -63,6 +62,7 @@ class FakeMachine final : public Surroundings {
     if (program.input == "show port") return port + "\n";
     if (program.input == "show hba_file") return kHba + "\n";
     if (program.input == "show ident_file") return kIdent + "\n";
+    if (is("cat")) return files.at(program.words.back());
     if (is("sh")) files[program.words.back()] = program.input;
     if (is("init")) files["/var/lib/capf/capfd.toml"] = "";
     return std::string(is("init") ? "A site is made.\n" : "");
@@ -139,7 +139,11 @@ TEST_CASE("setup that failed goes on with what is missing") {
   CHECK_THAT(failed.error().message, Catch::Contains("it is broken"));
   const std::string passphrase = machine.files.at("/etc/capf/passphrase");
   machine.failing.clear();
+  const bool has_site = machine.files.contains("/var/lib/capf/capfd.toml");
+  machine.runs.clear();
   REQUIRE(set_up(machine));
+  const auto reloads = [](const Program& program) { return program.input == "select pg_reload_conf()"; };
+  CHECK(std::any_of(machine.runs.begin(), machine.runs.end(), reloads) != has_site);
   CHECK(machine.files.at("/etc/capf/passphrase") == passphrase);
   const std::string& hba = machine.files.at(kHba);
   CHECK(hba.find("map=capf") == hba.rfind("map=capf"));
@@ -188,7 +192,17 @@ TEST_CASE("setup that cannot begin changes nothing and says what is missing") {
     machine.users.erase("capf");
     wanted = "no user capf";
   }
-  const auto refused = set_up(machine);
+  SetupOptions options;
+  SECTION("for a site that the unit does not serve") {
+    options.state = "/srv/capf";
+    wanted = "--no-start";
+  }
+  SECTION("with a password that everybody can read") {
+    options.database = "host=db user=capf_server password=x";
+    options.database_owner = "host=db user=capf_owner";
+    wanted = "passfile";
+  }
+  const auto refused = set_up(machine, options);
   REQUIRE_FALSE(refused);
   CHECK_THAT(refused.error().message, Catch::Contains(wanted));
   CHECK(machine.runs.empty());
