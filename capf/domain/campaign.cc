@@ -223,7 +223,7 @@ RenewalStep next_step(const RenewalView& phone, TimePoint now) {
     const RenewalTimes times = renewal_times(phone.device, now, phone.not_after);
     return {.kind = Kind::kPlan, .times = times, .look_at = times.due};
   }
-  // What came due while renewal was off is spread as what came due while no server ran.
+  // Phones that came due while renewal was off are spread, as after a time without a server.
   const bool waits = phone.state == State::kWaiting || phone.state == State::kCancelled;
   const RenewalTimes times =
       waits ? spread_again(phone.device, *phone.times, now, phone.not_after) : RenewalTimes{now, phone.times->late};

@@ -146,7 +146,7 @@ Result<bool> CampaignRounds::begin_round(std::int64_t id) {
     }
     open = open && event.empty();
     const auto ran = time_between(campaign->round_at, tx.now());
-    // What a second has more is the next round's.
+    // The rest of a second counts in the next round.
     const bool whole = campaign->round_at && ran.count() > 0 && ran < kLongestRound;
     if (open) campaign->ran += ran;
     const TimePoint counted = whole ? *campaign->round_at + ran : tx.now();
