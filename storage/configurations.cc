@@ -1,6 +1,7 @@
 #include "storage/configurations.h"
 
 #include "storage/mode_facts.h"
+#include "storage/modes.h"
 #include "storage/settings.h"
 
 namespace capf::storage {
@@ -77,8 +78,9 @@ const Statement kFacts{
         "from phones p join profiles f on f.id = p.profile_id left join phone_settings w on w.phone_id = p.id "
         "left join lateral (select der from certificates where phone_id = p.id and kind = 'lsc' and "
         "confirmed_at is not null order by phone_id desc, id desc limit 1) c1 on true "
-        "left join phone_mics m on m.phone_id = p.id and m.sha256 = p.mic_sha256 and not exists "
-        "(select from blocked_certificates b where b.sha256 = m.sha256) "
+        "left join phone_mics m on m.phone_id = p.id and m.sha256 = p.mic_sha256 and not " +
+        mic_is_blocked() +
+        " "
         "left join lateral (select case when finished_at is null and completes_by > now() then auth end as auth from "
         "operations where phone_id = p.id order by (finished_at is null) desc, id desc limit 1) o on true "
         "left join phone_digest d on d.phone_id = p.id "

@@ -23,8 +23,15 @@ std::string lsc_status(const std::string& lsc) {
 
 std::string mic_is_good(const std::string& phone) {
   return "exists (select from phone_mics m where m.phone_id = " + phone + ".id and m.sha256 = " + phone +
-         ".mic_sha256 and m.not_before <= now() and m.not_after > now() and not exists "
-         "(select from blocked_certificates b where b.sha256 = m.sha256))";
+         ".mic_sha256 and m.not_before <= now() and m.not_after > now() and not " + mic_is_blocked() + ")";
+}
+
+// A phone has few MICs in its life, so their keys are not told apart here.
+std::string mic_is_blocked() {
+  return "(exists (select from blocked_certificates b where b.sha256 = m.sha256) or exists (select from public_keys k "
+         "where k.owner = 'mic' and k.phone_id = m.phone_id and (k.compromised or exists (select from "
+         "blocked_certificates b where b.key_sha256 = k.sha256) or exists (select from blocked_certificates b where "
+         "b.modulus_sha256 = k.sha256))))";
 }
 
 std::string allows_mic(const std::string& profile) {

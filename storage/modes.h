@@ -18,6 +18,8 @@ std::string lsc_status(const std::string& lsc);
 /// Whether the MIC that the phone is remembered by is in time, which its last moment is not, and not blocked.
 /// @param phone a row of phones with id and mic_sha256
 std::string mic_is_good(const std::string& phone);
+/// Whether the MIC in the row `m` of phone_mics, or its key, is blocked or compromised.
+std::string mic_is_blocked();
 /// Whether the profile, a row of profiles, allows a MIC in place of an LSC.
 std::string allows_mic(const std::string& profile);
 

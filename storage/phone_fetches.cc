@@ -14,6 +14,7 @@ PhoneFetch read(Columns& columns) {
 }
 
 // In the order of the phones, so that two servers cannot deadlock.
+// Anybody may fetch, so the same fetch again is written once in five minutes.
 const Statement kRecord{
     "phone_fetches_record",
     "insert into phone_fetches as f (phone_id, itl_generation, ctl_generation, configuration, fetched_at, address) "
@@ -23,7 +24,11 @@ const Statement kRecord{
     "on conflict (phone_id) do update set itl_generation = coalesce(excluded.itl_generation, f.itl_generation), "
     "ctl_generation = coalesce(excluded.ctl_generation, f.ctl_generation), "
     "configuration = coalesce(excluded.configuration, f.configuration), "
-    "fetched_at = greatest(excluded.fetched_at, f.fetched_at), address = excluded.address"};
+    "fetched_at = greatest(excluded.fetched_at, f.fetched_at), address = excluded.address "
+    "where (coalesce(excluded.itl_generation, f.itl_generation), coalesce(excluded.ctl_generation, f.ctl_generation), "
+    "coalesce(excluded.configuration, f.configuration)) is distinct from "
+    "(f.itl_generation, f.ctl_generation, f.configuration) or excluded.fetched_at > f.fetched_at + interval "
+    "'5 minutes'"};
 const Statement kOfPhone{"phone_fetches_of_phone",
                          "select itl_generation, ctl_generation, configuration, microseconds(fetched_at), "
                          "host(address) from phone_fetches where phone_id = $1::bigint"};

@@ -117,6 +117,12 @@ const Statement kCountOfKind{"profiles_count_of_kind",
                                  kind_of("s.settings") + " = (select " + kind_of("o.settings") +
                                  " from phone_settings o where o.phone_id = $2::bigint) limit $3::bigint) k"};
 
+const Statement kStringOpen{
+    "profiles_string_open",
+    "select p.device from operations o join phones p on p.id = o.phone_id left join phone_settings w on w.phone_id = "
+    "p.id "
+    "where o.finished_at is null and o.auth = 'string' and p.profile_id = $1::bigint and p.removed_at is null and "
+    "w.settings ->> 'settings_access' is null limit 1"};
 const Statement kSiteMode{"profiles_site_mode", "select mode from site_security where only_one"};
 const Statement kLockSiteMode{"profiles_lock_site_mode", kSiteMode.text + " for update"};
 const Statement kSetSiteMode{"profiles_set_site_mode",
@@ -238,6 +244,10 @@ Result<std::vector<OwnKind>> Profiles::own_kinds(std::int64_t profile_id) {
 
 Result<std::int64_t> Profiles::count_of_kind(std::int64_t profile_id, std::int64_t phone_id, std::int64_t most) {
   return session_.value(kCountOfKind, Parameters(profile_id, phone_id, most), read_number);
+}
+
+Result<std::optional<std::string>> Profiles::string_open(std::int64_t profile_id) {
+  return session_.first(kStringOpen, Parameters(profile_id), read_text);
 }
 
 Result<SiteMode> Profiles::site_mode() { return session_.value(kSiteMode, Parameters(), read_site_mode); }

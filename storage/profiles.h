@@ -27,6 +27,7 @@ class Profiles final : public ProfileStore {
   Result<std::int64_t> count_with_own(std::int64_t profile_id, std::span<const std::string> settings) override;
   Result<std::vector<OwnKind>> own_kinds(std::int64_t profile_id) override;
   Result<std::int64_t> count_of_kind(std::int64_t profile_id, std::int64_t phone_id, std::int64_t most) override;
+  Result<std::optional<std::string>> string_open(std::int64_t profile_id) override;
   Result<SiteMode> site_mode() override;
   Result<SiteMode> lock_site_mode() override;
   Status set_site_mode(SiteMode mode) override;

@@ -32,7 +32,12 @@ Result<bool> SecretsKeys::add(const SecretsKeyRecord& key) {
 
 Result<std::vector<SecretsKeyRecord>> SecretsKeys::list() { return session_.all(kList, Parameters(), read); }
 
-Result<int> SecretsKeys::hold_active() { return session_.value(kHoldActive, Parameters(), read_integer); }
+Result<int> SecretsKeys::hold_active() {
+  CAPF_LET(const auto held, session_.first(kHoldActive, Parameters(), read_integer));
+  if (held) return *held;
+  // This waited for an activation, whose row its own statement does not see.
+  return session_.value(kHoldActive, Parameters(), read_integer);
+}
 
 Status SecretsKeys::activate(int generation) {
   CAPF_TRY(session_.execute(kDeactivate, Parameters(generation)));

@@ -38,9 +38,11 @@ const Statement kList{
         kModeFacts +
         " from phones p join profiles f on f.id = p.profile_id where p.id = c.phone_id limit 1) n on true "
         "order by c.xid, c.id"};
+// A cursor of the future is of a database that was restored since.
 const Statement kExpired{
     "security_changes_expired",
-    "select (xid, id) > ($1::text::xid8, $2::bigint) from security_changes_deleted where only_one"};
+    "select (xid, id) > ($1::text::xid8, $2::bigint) or $1::text::xid8 > "
+    "record_transaction(pg_snapshot_xmax(pg_current_snapshot())) from security_changes_deleted where only_one"};
 const Statement kTellEnds{"security_changes_tell_ends",
                           "select greatest(tell_ended_lscs($1::int), tell_ended_mics($1::int))"};
 const Statement kForget{"security_changes_forget",

@@ -127,6 +127,7 @@ Status Listeners::open_calls(const web::LaterRoute& route,
   settings.loopback_only = !calls_have_tls_;
   if (calls_have_tls_) {
     CAPF_LET(settings.tls, calls_tls());
+    settings.connections_per_address = kCallConnections - kCallConnections / 8;  // an address may be anybody's
     settings.refused = std::move(refused);
   }
   CAPF_LET(calls_, web::Server::start_later(settings, route));

@@ -117,12 +117,12 @@ class Composition final : public Server {
         phone_keys_(around.files, around.passphrase, around.tokens, around.reserved, own_certificates_),
         trust_lists_(around.reserved, phone_keys_, around.configuration.policy, high_water_, random_, clock_),
         fetched_lists_(around.database, phone_keys_, around.configuration.policy, high_water_, random_, clock_),
-        configurations_(around.database, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
-                        phone_servers(around.configuration)),
-        admin_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_, clock_,
-                              phone_servers(around.configuration)),
-        exported_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, random_,
-                                 clock_, phone_servers(around.configuration), {.files = 1},
+        configurations_(around.database, around.vault, phone_keys_, around.configuration.policy, high_water_, random_,
+                        clock_, phone_servers(around.configuration)),
+        admin_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, high_water_,
+                              random_, clock_, phone_servers(around.configuration)),
+        exported_configurations_(around.reserved, around.vault, phone_keys_, around.configuration.policy, high_water_,
+                                 random_, clock_, phone_servers(around.configuration), {.files = 1},
                                  service::SecretsInClear::kNever),
         source_folder_(around.configuration.files.source, around.reserved, admin_configurations_, holder_),
         issuer_service_(around.reserved, clock_, issuers_, issuer_files_, holder_, status_url(around.configuration),
@@ -221,8 +221,8 @@ class Composition final : public Server {
       if (outline) others.emplace_back(outline->public_key.begin(), outline->public_key.end());
     }
     CAPF_LET(auto port, TvsPort::start(around_.configuration, around_.files, around_.passphrase, std::move(others),
-                                       around_.database, {vouched_, phone_keys_, high_water_}, clock_, around_.metrics,
-                                       own_certificates_));
+                                       around_.database, {vouched_, phone_keys_, high_water_, clock_}, clock_,
+                                       around_.metrics, own_certificates_));
     listeners_.add_tvs(std::move(port));
     return {};
   }

@@ -10,6 +10,7 @@
 #include "capf/daemon/endpoints.h"
 #include "capf/daemon/key_purposes.h"
 #include "capf/domain/key_store.h"
+#include "capf/service/steps.h"
 
 namespace capf::daemon {
 namespace {
@@ -49,8 +50,15 @@ bool has_serial(BytesView der, BytesView serial) {
 
 }  // namespace
 
-Result<std::optional<tvs::Vouched>> VouchedCertificates::find_by_digest(const Sha256& digest) {
+/// By a clock that is before what the site has signed, an expired certificate would be good.
+Status VouchedCertificates::check() const {
   CAPF_TRY(high_water_.check());
+  if (auto later = service::signed_of_later(clock_.now(), clock_)) return fail(Reason::kClockSkew, *std::move(later));
+  return {};
+}
+
+Result<std::optional<tvs::Vouched>> VouchedCertificates::find_by_digest(const Sha256& digest) {
+  CAPF_TRY(check());
   for (const service::OwnCertificate& own : keys_.own_certificates()) {
     if (sha256(own.der) != digest) continue;
     CAPF_LET(auto its, vouched(own));
@@ -61,7 +69,7 @@ Result<std::optional<tvs::Vouched>> VouchedCertificates::find_by_digest(const Sh
 }
 
 Result<std::vector<tvs::Vouched>> VouchedCertificates::find_by_serial(BytesView serial) {
-  CAPF_TRY(high_water_.check());
+  CAPF_TRY(check());
   std::vector<tvs::Vouched> all;
   for (const service::OwnCertificate& own : keys_.own_certificates()) {
     if (!has_serial(own.der, serial)) continue;

@@ -23,8 +23,8 @@ namespace capf::daemon {
 class VouchedCertificates final : public tvs::CertificateSource {
  public:
   VouchedCertificates(service::TrustedCertificates& certificates, const service::PhoneKeys& keys,
-                      const service::HighWater& high_water)
-      : certificates_(certificates), keys_(keys), high_water_(high_water) {}
+                      const service::HighWater& high_water, const Clock& clock)
+      : certificates_(certificates), keys_(keys), high_water_(high_water), clock_(clock) {}
   Result<std::optional<tvs::Vouched>> find_by_digest(const Sha256& digest) override;
   Result<std::vector<tvs::Vouched>> find_by_serial(BytesView serial) override;
 
@@ -32,6 +32,9 @@ class VouchedCertificates final : public tvs::CertificateSource {
   service::TrustedCertificates& certificates_;
   const service::PhoneKeys& keys_;
   const service::HighWater& high_water_;
+  const Clock& clock_;
+
+  Status check() const;
 };
 
 /// The port of the Trust Verification Service, with the certificate that it shows.

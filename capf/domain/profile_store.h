@@ -87,6 +87,8 @@ class ProfileStore {
   /// The phones of a kind, counted up to `most`.
   virtual Result<std::int64_t> count_of_kind(std::int64_t profile_id, std::int64_t phone_id, std::int64_t most) = 0;
 
+  /// A phone of the profile, without a value of its own for settings_access, whose open operation is by string.
+  virtual Result<std::optional<std::string>> string_open(std::int64_t profile_id) = 0;
   virtual Result<SiteMode> site_mode() = 0;
   /// The same, and until this transaction ends it stays so.
   virtual Result<SiteMode> lock_site_mode() = 0;

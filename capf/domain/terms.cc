@@ -27,14 +27,14 @@ Terms in_effect(const EffectiveSettings& settings, TimePoint now) {
   return terms;
 }
 
-/// Whether an admin has decided that the phone needs to prove nothing. A phone's own value in a secure profile is an
-/// admin's, as admins_decisions() has it.
+/// Whether an admin has decided that the phone needs to prove nothing. A phone's own value may be an operator's, who
+/// set it before the phone's profile was secure.
 bool admin_decided(TermOwner owner, DeviceMode mode) {
   const bool secure = mode != DeviceMode::kNonsecure;
   switch (owner) {
     case TermOwner::kProfile: return true;
     case TermOwner::kSite: return !secure;
-    case TermOwner::kPhone: return secure;
+    case TermOwner::kPhone:
     case TermOwner::kCommand:
     case TermOwner::kFormer: return false;
   }

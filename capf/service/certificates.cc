@@ -11,6 +11,7 @@
 #include "capf/domain/phone_store.h"
 #include "capf/service/bulk.h"
 #include "capf/service/steps.h"
+#include "capf/service/trusted_certificates.h"
 
 namespace capf::service {
 namespace {
@@ -254,6 +255,7 @@ Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const KeyDi
       std::vector<RevocableLsc> lscs;
       for (const Certificate& certificate : live) lscs.push_back(revocable(certificate));
       CAPF_TRY(revoke_compromised(tx, actor, lscs, key.all(), phones));
+      CAPF_TRY(drop_with_key(tx, actor, key));
       if (!record.compromised) CAPF_TRY(tx.audit().add(done(actor, "key.block", to_hex(key.sha256), why)));
       RevokeKeyAnswer revoked;
       for (const Certificate& certificate : live) {

@@ -44,7 +44,9 @@ class Fingerprint {
 };
 
 void add_source(const ConfigurationSource& source, const PhoneKey* signer, Fingerprint& print) {
+  // A database that was restored beside running servers counts the same numbers again.
   print.add(std::int64_t{kMaker}).add(source.id).add(source.revision);
+  print.add(std::int64_t{source.imported_at.time_since_epoch().count()});
   print.add(signer == nullptr ? BytesView() : BytesView(signer->certificate));
 }
 

@@ -101,7 +101,10 @@ ConfigurationPlan Configurations::plan_of(const ConfigurationFacts& facts, const
 
 Result<std::optional<ConfigurationFacts>> Configurations::look(const DeviceName& device,
                                                                std::pair<std::int64_t, std::int64_t> known) {
-  return in_look(database_, [&](Transaction& tx) { return tx.configurations().facts(device, known); });
+  CAPF_TRY(high_water_.check());
+  CAPF_LET(auto facts, in_look(database_, [&](Transaction& tx) { return tx.configurations().facts(device, known); }));
+  if (facts && high_water_.withdrawn().has_phone(facts->phone_id, device)) facts->mode.blocked = true;
+  return facts;
 }
 
 Result<ConfigurationFacts> Configurations::facts_of(const DeviceName& device) {

@@ -15,6 +15,7 @@
 #include "capf/domain/database.h"
 #include "capf/domain/policy.h"
 #include "capf/service/configuration_plan.h"
+#include "capf/service/highwater.h"
 #include "capf/service/made_files.h"
 #include "capf/service/phone_file.h"
 #include "capf/service/phone_keys.h"
@@ -70,12 +71,14 @@ class Configurations final : public PhoneFileSource {
   /// @param random for any thread
   /// @param clear kNever for files that are exported
   Configurations(Database& database, const ca::Vault& vault, const PhoneKeys& keys, const SitePolicy& policy,
-                 Botan::RandomNumberGenerator& random, const Clock& clock, PhoneServers servers,
-                 const MadeFiles::Limits& limits = {}, SecretsInClear clear = SecretsInClear::kAsProfile)
+                 const HighWater& high_water, Botan::RandomNumberGenerator& random, const Clock& clock,
+                 PhoneServers servers, const MadeFiles::Limits& limits = {},
+                 SecretsInClear clear = SecretsInClear::kAsProfile)
       : database_(database),
         vault_(vault),
         keys_(keys),
         policy_(policy),
+        high_water_(high_water),
         random_(random),
         clock_(clock),
         servers_(std::move(servers)),
@@ -135,6 +138,7 @@ class Configurations final : public PhoneFileSource {
   const ca::Vault& vault_;
   const PhoneKeys& keys_;
   const SitePolicy& policy_;
+  const HighWater& high_water_;
   Botan::RandomNumberGenerator& random_;
   const Clock& clock_;
   const PhoneServers servers_;

@@ -408,6 +408,16 @@ Result<std::map<std::string, LeftOver>> find_left_over(Transaction& tx, const Si
 /// Refuses a change of a profile that some of its phones cannot follow, because they have values of their own.
 Status check_left_over(Transaction& tx, const SitePolicy& policy, const Profile& before, const Profile& after) {
   if (after.mode == before.mode && after.settings == before.settings) return {};
+  const auto typed = [&](const Profile& profile) {
+    return settings_of(policy, profile).value("settings_access") != "off";
+  };
+  if (typed(before) && !typed(after)) {
+    CAPF_LET(const auto device, tx.profiles().string_open(before.id));
+    if (device) {
+      return fail(Reason::kStringCannotBeTyped,
+                  *device + " waits for an authentication string, which cannot be typed with settings_access off");
+    }
+  }
   CAPF_LET(const auto faults, find_left_over(tx, policy, before, after));
   if (faults.empty()) return {};
   std::string words;

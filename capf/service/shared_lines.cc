@@ -263,8 +263,9 @@ Status LineVerdict::check() const {
 }
 
 Result<LineVerdict> SharedLines::judge(Transaction& tx, std::span<const std::int64_t> phones, DeviceMode next) {
-  CAPF_LET(const std::vector<Line> lines, tx.lines().lock_of_phones(phones));
+  CAPF_LET(std::vector<Line> lines, tx.lines().lock_of_phones(phones));
   CAPF_TRY(tx.lines().hold_modes());
+  std::erase_if(lines, [](const Line& line) { return line.allow_mixed; });  // a pass before has settled them
   return judge_lines(tx, lines, {.phones = {phones.begin(), phones.end()}, .next = next});
 }
 

@@ -11,6 +11,7 @@
 #include "capf/domain/issuer_store.h"
 #include "capf/domain/key_store.h"
 #include "capf/service/steps.h"
+#include "capf/service/trusted_certificates.h"
 
 namespace capf::service {
 namespace {
@@ -210,6 +211,7 @@ Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const s
       CAPF_INVARIANT(record.has_value());
       blocked.push_back(*record);
       if (!added) continue;
+      CAPF_TRY(drop_with_key(tx, actor, certificate.key));
       CAPF_TRY(tx.audit().add(done(actor, "certificate.block", to_hex(certificate.sha256), certificate.subject)));
     }
     return blocked;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "capf/domain/audit_store.h"
+#include "capf/domain/block_store.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/trusted_certificate_store.h"
 #include "capf/files/signed_file.h"
@@ -78,6 +79,24 @@ tl::unexpected<Error> no_signer() {
   return fail(Reason::kListSignerAbsent,
               "this server does not have the key that signs trust lists: restore it, sign with the recovery signer "
               "('capfd trust-list recover'), or begin with another one ('trust-list build --force-new-trust')");
+}
+
+/// The certificates of a list that the one before has in the same roles. Any other begins with this list: the phones
+/// that have fetched the former know it in other roles, or not at all.
+std::vector<Sha256> kept_from(const PublishedList& former, const std::vector<files::Listed>& listed) {
+  const auto was = read_list(former);
+  std::vector<Sha256> kept;
+  for (const files::Listed& each : listed) {
+    const auto had = [&](TrustRole role) {
+      return std::any_of(was->records.begin(), was->records.end(), [&](const files::Record& record) {
+        return record.role == role && record.certificate && record.certificate->der() == each.certificate;
+      });
+    };
+    if (was && !each.certificate.empty() && std::all_of(each.roles.begin(), each.roles.end(), had)) {
+      kept.push_back(sha256(each.certificate));
+    }
+  }
+  return kept;
 }
 
 }  // namespace
@@ -214,6 +233,10 @@ Status TrustLists::write(Transaction& tx, const Actor& actor, const Sight& sight
       each.made_by = actor.name.empty() ? "capfd" : actor.name;
       CAPF_TRY(tx.trust_lists().add(each));
     }
+    const auto present = sight.present.find(list.kind);
+    if (present != sight.present.end()) {
+      CAPF_TRY(tx.trust_lists().note(list.kind, list.generation, kept_from(present->second, draft.contents.listed)));
+    }
     CAPF_TRY(tx.trust_lists().note(list.kind, list.generation, certificates));
     words += (words.empty() ? "" : "; ") + words_of(list) + (draft.followed ? "" : ", which phones do not follow");
   }
@@ -267,6 +290,13 @@ Result<BuildAnswer> TrustLists::build(const Actor& actor, bool dry_run, bool for
   plan->force = force;
   plan->action = "trust_list.build";
   auto built = publish(actor, sight, *plan, dry_run);
+  if (built && sight.state.released) {
+    for (BuiltList& each : built->lists) {
+      each.warnings.emplace_back(
+          "whoever kept the released ITL can give it to phones until the list signer is replaced "
+          "and the former one removed");
+    }
+  }
   if (built || built.error().reason != Reason::kTrustListNotFollowed) return built;
   return fail(Reason::kTrustListNotFollowed, std::string(kByHand) + ": --force-new-trust publishes it all the same");
 }
@@ -359,6 +389,11 @@ Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& devic
       return fail(Reason::kInvalidRequest,
                   "with this list the phone would take files of anybody: 'capfctl trust-list release' lets phones go");
     }
+    for (const files::Record& record : its.records) {
+      if (!record.certificate) continue;
+      CAPF_LET(const auto blocked, tx.blocks().find(sha256(record.certificate->der())));
+      if (blocked) return fail(Reason::kInvalidRequest, "with this list the phone would trust a blocked certificate");
+    }
     const std::vector<Sha256> signers = signers_in(its);
     for (Page page{.after = generation, .limit = kPage};;) {
       CAPF_LET(const auto later, tx.trust_lists().list(kind, page));
@@ -378,6 +413,7 @@ Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& devic
 
 Result<std::optional<PhoneFile>> TrustLists::open(const files::FileRequest& request) {
   if (request.wanted != files::Wanted::kTrustList) return std::nullopt;
+  CAPF_TRY(high_water_.check());
   const TrustListKind kind = request.list == files::ListKind::kItl ? TrustListKind::kItl : TrustListKind::kCtl;
   std::int64_t generation = 0;
   ListDigest digest = digest_of(policy_.files_digest, {});
@@ -392,7 +428,7 @@ Result<std::optional<PhoneFile>> TrustLists::open(const files::FileRequest& requ
   }
   if (generation == 0) return std::nullopt;
   PhoneFile file{nullptr, (digest == ListDigest::kSha1 ? "0" : "") + std::to_string(generation)};
-  const Key key{kind, generation, digest};
+  const Key key{high_water_.epoch(), kind, generation, digest};
   {
     const std::lock_guard lock(mutex_);
     const auto kept = kept_.find(key);

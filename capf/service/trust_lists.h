@@ -167,7 +167,7 @@ class TrustLists final : public PhoneFileSource {
   std::vector<std::string> next_steps(const Sight& sight, const ListsView& view) const;
   Status check_mixed(const Sight& sight) const;
 
-  using Key = std::tuple<TrustListKind, std::int64_t, ListDigest>;
+  using Key = std::tuple<std::uint64_t, TrustListKind, std::int64_t, ListDigest>;  ///< first HighWater::epoch()
 
   Database& database_;
   const PhoneKeys& keys_;

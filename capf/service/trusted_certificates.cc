@@ -5,11 +5,14 @@
 #include "capf/base/endpoint.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/block_store.h"
+#include "capf/domain/key_store.h"
 #include "capf/domain/trusted_certificate_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
+
+constexpr int kPage = 100;
 
 Status check(const TrustedCertificateRequest& request) {
   if (request.roles.empty()) return fail(Reason::kInvalidRequest, "a certificate has one role at least");
@@ -56,6 +59,22 @@ Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string&
   return std::move(found.front());
 }
 
+Status drop_with_key(Transaction& tx, const Actor& actor, const KeyDigests& key) {
+  for (Page page{.limit = kPage};;) {
+    CAPF_LET(const auto some, tx.trusted_certificates().list(page));
+    for (const TrustedCertificate& each : some) {
+      CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(each.der));
+      const bool same = facts.key.sha256 == key.sha256 || (key.modulus && facts.key.modulus == key.modulus);
+      if (!same) continue;
+      CAPF_TRY(tx.trusted_certificates().remove(each.id));
+      CAPF_TRY(tx.audit().add(
+          done(actor, "trusted_certificate.remove", to_hex(each.sha256), words_of(each) + ", whose key is blocked")));
+    }
+    if (some.size() < static_cast<std::size_t>(page.limit)) return {};
+    page.after = some.back().id;
+  }
+}
+
 Result<TrustedCertificateAdded> TrustedCertificates::add(const Actor& actor, const TrustedCertificateRequest& request) {
   CAPF_TRY(check(request));
   CAPF_LET(const Bytes der, one_certificate(request.file));
@@ -64,8 +83,11 @@ Result<TrustedCertificateAdded> TrustedCertificates::add(const Actor& actor, con
     CAPF_LET(auto judged, ca::judge_listed(der, roles, tx.now()));
     const ca::CertificateFacts& facts = judged.facts;
     CAPF_LET(const auto blocked, tx.blocks().find(facts.sha256));
-    if (blocked)
-      return fail(Reason::kInvalidCertificate, "it is blocked: 'capfctl certificate unblock' takes that back");
+    CAPF_LET(const auto key, tx.keys().find(facts.key));
+    if (blocked || (key && key->blocked)) {
+      return fail(Reason::kInvalidCertificate,
+                  "it, or its key, is blocked: 'capfctl certificate unblock' takes a certificate's back");
+    }
     TrustedCertificate certificate{.sha256 = facts.sha256,
                                    .der = der,
                                    .subject = facts.subject,

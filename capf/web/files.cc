@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include <sys/resource.h>
+
 // capf/net/coroutine.h must come first: see there.
 // clang-format off
 #include "capf/net/coroutine.h"
@@ -18,6 +20,7 @@
 namespace capf::web {
 namespace {
 
+constexpr int kPatientNice = 5;
 constexpr std::size_t kInOnePiece = 65536;  // a larger file is sent in pieces, and not copied
 constexpr std::size_t kTagged = 1024;       // the head of a file; in that of a signed one is its signature
 
@@ -111,6 +114,9 @@ struct FileDesk::State {
     if (stopped || line.present >= line.most) return false;
     ++line.present;
     net::asio::post(line.pool, [this, &line, request, wanted = std::move(wanted), reply] {
+      // Strangers ask, and a file may cost a signature: enrolments go first. Linux: of this thread.
+      thread_local const int patient = ::setpriority(PRIO_PROCESS, 0, kPatientNice);
+      static_cast<void>(patient);
       Response response = answer(request, wanted);
       --line.present;
       reply(std::move(response));

@@ -153,7 +153,8 @@ class TlsConnection : public std::enable_shared_from_this<TlsConnection> {
     if (!head && !response.source) message.body() = std::move(response.body);
     std::ostringstream text;
     text << message;
-    const std::string octets = text.str();
+    message.body() = {};  // a slow client's answer is held once
+    const std::string octets = std::move(text).str();
     if (!co_await send(as_bytes(octets))) co_return false;
     if (!response.source || head) co_return true;
     const Sending sending(std::chrono::steady_clock::now());

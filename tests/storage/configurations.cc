@@ -93,7 +93,7 @@ struct ConfiguredSite : Site {
   FileSignerAlone keys{data, "tftp"};
   SystemClock clock;
   service::Configurations configurations{
-      database(), vault(), keys, policy, Botan::system_rng(), clock, {.capf = {"capf.example", 3804}}};
+      database(), vault(), keys, policy, high_water, Botan::system_rng(), clock, {.capf = {"capf.example", 3804}}};
 };
 
 }  // namespace
@@ -295,15 +295,11 @@ TEST_CASE("passwords are in the clear only where a profile allows it, and never 
   // An administrator who exports it is not the phone.
   CHECK_THAT(std::string(as_text(must(site.configurations.make_export(phone, Form::kPlain)))), !Catch::Contains(kSsh));
   // Neither is a folder on another server.
-  service::Configurations exported{site.database(),
-                                   site.vault(),
-                                   site.keys,
-                                   site.policy,
-                                   Botan::system_rng(),
-                                   site.clock,
-                                   {.capf = {"capf.example", 3804}},
-                                   {.files = 1},
-                                   service::SecretsInClear::kNever};
+  service::Configurations exported{site.database(), site.vault(),
+                                   site.keys,       site.policy,
+                                   site.high_water, Botan::system_rng(),
+                                   site.clock,      {.capf = {"capf.example", 3804}},
+                                   {.files = 1},    service::SecretsInClear::kNever};
   const auto file_of_export = must(exported.open(request("SEP001122334455.cnf.xml")));
   REQUIRE(file_of_export);
   CHECK_THAT(std::string(as_text(*file_of_export->octets)), !Catch::Contains(kSsh));
@@ -393,8 +389,8 @@ TEST_CASE("without a key that signs there are unsigned files alone") {
   site.set(phone, R"({"encrypted_config": "on"})");
   site.give_mic(phone, "phone_rsa2048");
   const FileSignerAlone none;
-  service::Configurations unsigned_files(site.database(), site.vault(), none, site.policy, Botan::system_rng(),
-                                         site.clock, {.capf = {"capf.example"}});
+  service::Configurations unsigned_files(site.database(), site.vault(), none, site.policy, site.high_water,
+                                         Botan::system_rng(), site.clock, {.capf = {"capf.example"}});
   const auto plain = must(unsigned_files.open(request("SEP001122334455.cnf.xml")));
   REQUIRE(plain);
   CHECK_THAT(std::string(as_text(*plain->octets)), Catch::Contains("<encrConfig>false</encrConfig>"));

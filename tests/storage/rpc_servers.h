@@ -112,8 +112,8 @@ struct Servers {
   service::StaticFiles statics{
       {}, [] { return std::shared_ptr<const service::PhoneKey>(); }, Botan::system_rng(), clock};
   service::FileExports file_exports{site.database(), statics, statics};
-  service::Configurations configurations{
-      site.database(), site.vault(), phone_keys, site.policy, Botan::system_rng(), clock, {.capf = {"capf.example"}}};
+  service::Configurations configurations{site.database(), site.vault(),        phone_keys, site.policy,
+                                         site.high_water, Botan::system_rng(), clock,      {.capf = {"capf.example"}}};
   service::OwnCertificates own;
   service::RecordState record;
   service::CrlState crls;

@@ -17,7 +17,8 @@ struct Sources {
   NoDatabase database;
   service::TrustedCertificates others{database};
   service::HighWater high_water;
-  daemon::VouchedCertificates source{others, keys, high_water};
+  SystemClock clock;
+  daemon::VouchedCertificates source{others, keys, high_water, clock};
 };
 
 }  // namespace

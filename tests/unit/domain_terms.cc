@@ -147,7 +147,7 @@ TEST_CASE("an operator schedules by null string only where an admin has decided 
   for (const auto& [owner, mode, operator_may] :
        {Row{TermOwner::kSite, kPlain, true}, Row{TermOwner::kSite, kSecure, false},
         Row{TermOwner::kProfile, kPlain, true}, Row{TermOwner::kProfile, kSecure, true},
-        Row{TermOwner::kPhone, kPlain, false}, Row{TermOwner::kPhone, kSecure, true},
+        Row{TermOwner::kPhone, kPlain, false}, Row{TermOwner::kPhone, kSecure, false},
         Row{TermOwner::kCommand, kPlain, false}, Row{TermOwner::kCommand, kSecure, false}}) {
     Terms terms;
     terms.auth = AuthMode::kNull;
