@@ -65,7 +65,7 @@ Status drop_with_key(Transaction& tx, const Actor& actor, const KeyDigests& key)
     for (const TrustedCertificate& each : some) {
       CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(each.der));
       const bool same = facts.key.sha256 == key.sha256 || (key.modulus && facts.key.modulus == key.modulus);
-      if (!same) continue;
+      if (!same || each.blocked) continue;  // one that is blocked itself counts for nothing, and may be unblocked
       CAPF_TRY(tx.trusted_certificates().remove(each.id));
       CAPF_TRY(tx.audit().add(
           done(actor, "trusted_certificate.remove", to_hex(each.sha256), words_of(each) + ", whose key is blocked")));

@@ -27,7 +27,8 @@ struct TrustedCertificateAdded {
 /// The one certificate whose SHA-256 begins so. Errors: UNKNOWN_CERTIFICATE; INVALID_REQUEST where several do.
 Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string& beginning);
 
-/// Removes every certificate of others that has this key, which nobody is to trust any more. Keys are claimed.
+/// Removes the certificates of others that have this key, which nobody is to trust any more, and are not blocked
+/// themselves. Keys are claimed.
 Status drop_with_key(Transaction& tx, const Actor& actor, const KeyDigests& key);
 
 /// The administrator's use cases of the certificates of others that phones are to trust. Threads: any.

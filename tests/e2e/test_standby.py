@@ -121,6 +121,9 @@ class StandbyTest(EndToEnd, rpc.RefusalTests):
                           ("trust", "add", "mic", self.maker(), "--devices", "SEP*")):
                 self.assertSays(site.capfctl(*words, code=1, server=reader), REASON)
 
+        with self.subTest("how secure a call is, is the primary's to say"):
+            self.assertSays(site.capfctl("call-status", served, code=1, server=reader), REASON)
+
         with self.subTest("phones are told to come again"):
             with rpc.phone_client(site, server=reader) as phone:
                 refusal = self.refusal(phone.IssueCertificate, credential=rpc.credential(pending, digits),

@@ -284,6 +284,23 @@ TEST_CASE("nothing is encrypted for a MIC that is blocked, because somebody else
   CHECK_THAT(std::string(as_text(*after->octets)), !Catch::Contains(kSsh));
 }
 
+TEST_CASE("nothing is encrypted for a MIC whose key is compromised, or by a database that was set back") {
+  ConfiguredSite site;
+  const DeviceName phone = site.add_phone("SEP001122334455");
+  site.add(phone, xml_with(line("2001")));
+  site.set(phone, R"({"encrypted_config": "on"})");
+  site.give_mic(phone, "phone_rsa2048");
+  REQUIRE(site.open("SEP001122334455.cnf.xml.enc.sgn"));
+  site.high_water.report(site.high_water.epoch(), "crl", "it lacks a CRL");
+  CHECK(refused(site.configurations.open(request("SEP001122334455.cnf.xml.enc.sgn"))) == Reason::kDatabaseBehind);
+  site.high_water.begin_anew();
+  REQUIRE(site.open("SEP001122334455.cnf.xml.enc.sgn"));
+  site.sql(
+      "insert into public_keys (sha256, owner, phone_id, compromised) select sha256('its key'), 'mic', id, true "
+      "from phones where device = 'SEP001122334455'");
+  CHECK_FALSE(site.open("SEP001122334455.cnf.xml.enc.sgn"));
+}
+
 TEST_CASE("passwords are in the clear only where a profile allows it, and never for a blocked phone") {
   ConfiguredSite site;
   const DeviceName phone = site.add_phone("SEP001122334455");

@@ -337,6 +337,13 @@ TEST_CASE("a certificate of others is activated when enough phones have fetched 
   must(site.phones.remove(site.administrator, devices[1]));
   site.policy.trust_list_share = 95;
   CHECK(must(site.lists.activate(site.administrator, name, false)).reach.at(0).phones == 1);
+  // In other roles it is new to the phones, whatever they have fetched.
+  must(site.trusted.remove(site.administrator, name));
+  site.add("ccm", {TrustRole::kAppServer});
+  site.keep();
+  CHECK(refused(site.lists.activate(site.administrator, name, false)) == Reason::kTrustListNotFetched);
+  site.fetched(devices[0], 3);
+  must(site.lists.activate(site.administrator, name, false));
 }
 
 TEST_CASE("phones are let go with a list whose TFTP and TVS entries are empty, until lists are built again") {

@@ -100,3 +100,15 @@ TEST_CASE(
   CHECK(why(site.request("ccm", {TrustRole::kCcm})) == Reason::kInvalidCertificate);
   CHECK(must(site.trusted.add(site.administrator, site.request("capf", {TrustRole::kCapf}))).warnings.size() == 1);
 }
+
+TEST_CASE("a certificate of others whose key is revoked goes, and none with that key comes") {
+  ListSite site;
+  const TrustedCertificate ccm = site.add("ccm", {TrustRole::kCcm});
+  const TrustedCertificate other = site.add("capf", {TrustRole::kCapf});
+  const KeyDigests key = must(ca::read_certificate(ccm.der)).key;
+  must(site.certificates.revoke_key(site.administrator, key, "it leaked"));
+  CHECK_FALSE(must(site.trusted.find(ccm.sha256)));
+  CHECK(must(site.trusted.find(other.sha256)));
+  CHECK(refused(site.trusted.add(site.administrator, site.request("ccm", {TrustRole::kCcm}))) ==
+        Reason::kInvalidCertificate);
+}
