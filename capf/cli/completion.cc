@@ -6,7 +6,7 @@
 namespace capf::cli {
 namespace {
 
-constexpr const char* kBash = R"(# bash completion for capfctl, made by `capfctl completion bash`
+constexpr const char* kBash = R"bash(# bash completion for capfctl, made by `capfctl completion bash`
 _capfctl() {
   local current=${COMP_WORDS[COMP_CWORD]} each found
   [[ $current == '=' ]] && current=
@@ -20,7 +20,7 @@ _capfctl() {
   done
 }
 complete -F _capfctl capfctl
-)";
+)bash";
 
 constexpr const char* kZsh = R"(#compdef capfctl
 # zsh completion for capfctl, made by `capfctl completion zsh`

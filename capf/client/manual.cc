@@ -25,6 +25,7 @@ std::string escaped(std::string_view text, bool filled = true) {
       out += "\\(aq";
     } else {
       out += c;
+      if (filled && c == '|') out += "\\:";  // a line may end there
     }
   }
   return out;
@@ -87,7 +88,7 @@ ManualPage::ManualPage(const std::string& name, int section, std::string_view su
   std::string title;
   for (const char c : name) title += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   text_ = ".TH \"" + escaped(title) + "\" " + std::to_string(section) + " \"\" \"CAPF " + std::string(version()) +
-          "\"\n.SH NAME\n" + escaped(name) + " \\- " + escaped(summary) + "\n";
+          "\"\n.ad l\n.SH NAME\n" + escaped(name) + " \\- " + escaped(summary) + "\n";
 }
 
 void ManualPage::add_section(std::string_view title) { text_ += ".SH \"" + escaped(title) + "\"\n"; }

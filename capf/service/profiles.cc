@@ -409,7 +409,9 @@ Result<std::map<std::string, LeftOver>> find_left_over(Transaction& tx, const Si
 Status check_left_over(Transaction& tx, const SitePolicy& policy, const Profile& before, const Profile& after) {
   if (after.mode == before.mode && after.settings == before.settings) return {};
   const auto typed = [&](const Profile& profile) {
-    return settings_of(policy, profile).value("settings_access") != "off";
+    const EffectiveSettings settings = settings_of(policy, profile);
+    const Effective* const access = settings.find("settings_access");
+    return access == nullptr || access->value != "off";
   };
   if (typed(before) && !typed(after)) {
     CAPF_LET(const auto device, tx.profiles().string_open(before.id));

@@ -189,7 +189,8 @@ TEST_CASE("another role holds from the next call on, and is on record once") {
   CHECK(refused(office.administrators.change_role(office.site.administrator, "anna", Role::kOperator)) ==
         Reason::kLastAdministrator);
   CHECK(office.events("olga") ==
-        "administrator.add by tester, administrator.change by tester, administrator.change by tester");
+        "administrator.add by tester, administrator.role by database, administrator.change by tester, "
+        "administrator.role by database, administrator.change by tester");
   must(office.administrators.disable(office.site.administrator, "olga"));
   CHECK(refused(change(Role::kOperator)) == Reason::kUnknownAdministrator);
 }

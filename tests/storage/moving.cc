@@ -26,6 +26,7 @@ struct Neighbour {
   static MovedOperation by_string(const char* digits = "24681357") {
     MovedOperation operation;
     operation.said.auth = AuthMode::kString;
+    operation.said.key = {.order = KeyOrder::kEc, .ec_bits = 256};
     operation.auth_string = Secret(std::string_view(digits));
     return operation;
   }
@@ -33,6 +34,7 @@ struct Neighbour {
     MovedOperation operation;
     operation.kind = kind;
     operation.said.auth = auth;
+    operation.said.key = {.order = KeyOrder::kEc, .ec_bits = 256};
     return operation;
   }
   Move move_of(std::vector<MovedPhone> phones) const { return {std::move(phones), {issuer.root()}, Role::kAdmin}; }

@@ -34,6 +34,7 @@ TEST_CASE("the manual page has every command and option of the parser") {
   CHECK(page.ends_with("\n"));
   const auto in_roff = [](std::string text) {
     for (std::size_t at = 0; (at = text.find('-', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+    for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 3) text.insert(at + 1, "\\:");
     return text;
   };
   for (const cli::Command& command : commands) {

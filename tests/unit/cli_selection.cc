@@ -96,7 +96,8 @@ TEST_CASE("every property of a selection has its option") {
   const auto all = selection(
       "--all --device SEP* --tag a --model CP-8861 --lsc valid --expires-before 2030-01-02 --issuer 1 "
       "--issuer-expires-before 2030-01-03 --auth mic --operation failed --reason MIC_CHANGED --tried MIC_CHANGED "
-      "--not-seen-since 2030-01-04 --blocked --locked --profile desks --mode encrypted --effective-mode nonsecure");
+      "--not-seen-since 2030-01-04 --blocked --locked --profile desks --mode encrypted --effective-mode nonsecure "
+      "--renewal late");
   std::vector<const google::protobuf::FieldDescriptor*> set;
   all.GetReflection()->ListFields(all, &set);
   // But `devices` and `excepts`, which come from files, and `leaves_unknown`, which is no property.

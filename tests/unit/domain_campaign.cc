@@ -191,6 +191,7 @@ TEST_CASE("blocked, open and stopped phones are not renewed, and late when half 
   const RenewalStep busy = next_step(view, day(700));
   CHECK(busy.kind == Step::kWait);
   CHECK(busy.look_at == day(701));
+  view.times = next_step(view, day(702)).times;  // missed, and spread over what is left of the first half
   CHECK(next_step(view, day(836)).kind == Step::kLate);
   view.blocked = true;
   CHECK(next_step(view, day(836)).kind == Step::kLeave);
@@ -222,9 +223,9 @@ TEST_CASE("an LSC that ends soon is looked at again before it ends") {
   view.not_before = day(0);
   view.not_after = day(3);
   view.state = State::kWaiting;
-  view.times = RenewalTimes{day(2), day(2) + hours(12)};
+  view.times = RenewalTimes{day(2), day(2) + hours(12), true};
   view.busy = true;
-  CHECK(next_step(view, day(2)).look_at == day(2) + hours(24) / 10);
+  CHECK(next_step(view, day(2) + hours(2)).look_at == day(2) + hours(2) + minutes(132));
   CHECK(next_step(view, day(3) - minutes(1)).look_at == day(3) + minutes(9));
 }
 

@@ -235,6 +235,7 @@ TEST_CASE("every field of a selection of phones is taken") {
   fields.add_profiles("desks");
   fields.add_modes("encrypted");
   fields.add_effective_modes("nonsecure");
+  fields.add_renewals("late");
   fields.add_excepts("SEP2");
   fields.set_leaves_unknown(true);
   // A field that this test does not set would be one that the conversion may forget.
@@ -263,6 +264,7 @@ TEST_CASE("every field of a selection of phones is taken") {
   CHECK(selected.profiles == std::vector<std::string>{"desks"});
   CHECK(selected.modes == std::vector<DeviceMode>{DeviceMode::kEncrypted});
   CHECK(selected.effective_modes == std::vector<DeviceMode>{DeviceMode::kNonsecure});
+  CHECK(selected.renewals == std::vector<CampaignPhoneState>{CampaignPhoneState::kLate});
   CHECK(selected.excepts.front().text() == "SEP2");
   CHECK(selected.leaves_unknown);
 }
