@@ -20,7 +20,7 @@ FIVE_YEARS = 1825  # days of the administrator that `capfd init` makes
 
 
 def ends(site, role, which):
-    return metrics(site).get(f'capf_administrator_not_after_seconds{{role="{role}",which="{which}"}}')
+    return site.server.metrics().get(f'capf_administrator_not_after_seconds{{role="{role}",which="{which}"}}')
 
 
 def administrator_add(site, *arguments, code=0, env=None, user=None):
