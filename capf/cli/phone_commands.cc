@@ -87,12 +87,12 @@ Result<int> list(const Arguments& arguments, Connection& server) {
   const auto chosen = chosen_phones(arguments);
   if (!chosen) return report_usage(chosen.error().message);
   v1::ListPhonesRequest request;
-  // A server of an earlier version knows these two, and nothing of selections.
-  if (arguments.list("--device").size() == 1) request.set_devices(named_device(arguments, "--device"));
   request.set_blocked(arguments.has("--blocked"));
   std::vector<v1::ListPhonesRequest> requests;
   for (const v1::PhoneSelection& slice : chosen->slices) {
     *request.mutable_selection() = slice;
+    // A server of an earlier version knows this and --blocked, and nothing of selections.
+    if (slice.patterns_size() == 1) request.set_devices(slice.patterns(0));
     requests.push_back(request);
   }
   return print_pages(

@@ -40,7 +40,9 @@ std::optional<std::string> closest(std::string_view word, const std::vector<std:
     if (each == word) return std::nullopt;
     if (each.size() > kLongest) continue;
     if (word.size() >= kShortestBegin && each.starts_with(word) && ++begins == 1) begun = each;
-    if (const std::size_t changes = distance(word, each); changes < least) {
+    const std::size_t changes = distance(word, each);
+    const bool begins_so = each.starts_with(word) && best && !best->starts_with(word);
+    if (changes < least || (changes == least && begins_so)) {
       least = changes;
       best = each;
     }

@@ -162,9 +162,12 @@ Result<PhoneSelection> selection_from(const v1::PhoneSelection& selection) {
 Result<PhoneSelection> selection_from(const v1::ListPhonesRequest& request) {
   CAPF_LET(PhoneSelection selected, selection_from(request.selection()));
   if (!request.devices().empty()) {
-    if (!selected.patterns.empty()) return malformed("either a pattern of devices, or those of a selection");
     CAPF_LET(Pattern pattern, Pattern::parse(request.devices()));
-    selected.patterns.push_back(std::move(pattern));
+    if (selected.patterns.empty()) {
+      selected.patterns.push_back(std::move(pattern));
+    } else if (selected.patterns.size() > 1 || selected.patterns.front().text() != pattern.text()) {
+      return malformed("either a pattern of devices, or those of a selection");
+    }
   }
   if (request.blocked()) {
     if (selected.blocked == false) return malformed("either blocked phones, or a selection of those that are not");

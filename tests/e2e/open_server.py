@@ -11,5 +11,6 @@ def write_database(path, rows, columns=COLUMNS):
     """@param rows (device, operation, authentication, key size, curve, certificate as PEM) each"""
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute(f"create table devices ({columns})")
-        database.executemany("insert into devices (device_name, operation, authentication, password, key_size, curve_name, "
-                             "certificate) values (?, ?, ?, '90125', ?, ?, ?)", rows)
+        for row in rows:
+            database.execute("insert into devices (device_name, operation, authentication, password, key_size, curve_name, "
+                             "certificate) values (?, ?, ?, '90125', ?, ?, ?)", row)

@@ -256,7 +256,7 @@ class ChangeTest(SelectionTest):
             (("--tag", "a b", "--description", "x"), 2, "among the tags"),
             (("--lsc", "old", "--description", "x"), 2, "--lsc"),
             (("--except", "/nowhere", "--all", "--description", "x"), 2, "/nowhere"),
-            ((device, "--add-tags", " ".join(f"t{n}" for n in range(16))), 1, f"{device} would have more than 16 tags"),
+            ((device, "--add-tags", " ".join(f"t{n}" for n in range(16))), 2, f"{device} would have more than 16 tags"),
             ((device, "--add-tags", " ".join(f"t{n}" for n in range(17))), 2, "at most 16 tags"),
         ]
         for arguments, code, *words in cases:

@@ -197,7 +197,7 @@ class SignerTest(TrustListTest):
         devices = self.phones(4)
         first = self.generation()
         had = self.read()
-        self.assertSays(self.site.capfctl("trust-list", "signer", "replace", code=1), "list-signer add")
+        self.assertSays(self.site.capfctl("trust-list", "signer", "replace", code=2), "list-signer add")
         self.capfd("list-signer", "add")
         self.site.server.restart()
         self.assertIn("step 1 of 2", " ".join(self.site.json("trust-list", "show")["next"]))
