@@ -22,7 +22,7 @@ EC = ("--key-order", "ec", "--ec-size", "256")
 
 # As years of enrolments leave a fleet behind: two operations, five certificates and ten events for each phone. The session
 # plays a replica's, because triggers and foreign keys would take most of the time: it writes the rows that they keep. LSCs that
-# have successors have ended, or maintenance would revoke them all while others are measured.
+# have successors were revoked, and have ended since, so that no CRL has them any more.
 _FLEET = """
 set session_replication_role = replica;
 with added as (
@@ -47,11 +47,12 @@ insert into phone_operations (phone_id, device, outcome, operation_id, auth, rea
          o.completes_by
   from phones p, lateral (select * from operations where phone_id = p.id order by id desc limit 1) o where p.id > {before};
 insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, key_sha256, der, not_before, not_after, possession,
-                          shard, confirmed_at, superseded_at)
+                          shard, confirmed_at, superseded_at, revoked_at, revocation_reason)
   select 'lsc', digest, set_byte(substr(digest, 1, 16), 0, get_byte(digest, 0) & 63 | 64), i.id, i.subject, p.id,
          sha256(digest), decode(repeat('30', 100), 'hex'), now() - interval '2 years',
          now() + case when turn < 5 then -1 - p.id % 300 else p.id % 1000 - 5 end * interval '1 day', 'none', 0, now(),
-         case when turn < 5 then now() - interval '1 year' end
+         case when turn < 5 then now() - interval '1 year' end, case when turn < 5 then now() - interval '1 year' end,
+         case when turn < 5 then 4 end
   from phones p, generate_series(1, 5) turn, issuers i,
        lateral sha256(convert_to('fleet ' || p.id || ' ' || turn, 'UTF8')) digest
   where p.id > {before} and i.active order by turn, p.id;
