@@ -41,7 +41,8 @@ Result<Context> context_from(const std::string& name, const toml::table& table) 
     context.*(member->second) = *text;
   }
   for (const auto& [key, member] : known) {
-    if ((context.*member).empty()) return wrong("the context " + name + " has no " + key);
+    if ((context.*member).empty())
+      return wrong(std::string("the context ").append(name).append(" has no ").append(key));
   }
   return context;
 }
