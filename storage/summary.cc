@@ -86,10 +86,10 @@ const Statement kFigures{
     "o.finished_at is not null), "
     "(select microseconds(not_after) from issuers where active), "
     "(select coalesce(sum(phones), 0)::bigint from campaign_figures where campaign_id = 1 and state = 'late')"};
-const Statement kExpiring{"summary_expiring",
-                          "select days, (select count(*) from certificates where kind = 'lsc' and revoked_at is null "
-                          "and superseded_at is null and not_after >= now() and not_after < now() + "
-                          "make_interval(days => days)) from unnest($1::int[]) as asked (days)"};
+const Statement kExpiring{
+    "summary_expiring",
+    "select days, (select count(*) from phone_lscs where lsc = 'valid' and not_after >= now() "
+    "and not_after < now() + make_interval(days => days)) from unnest($1::int[]) as asked (days)"};
 // Leaves out issuers that are not active and have ended, because none of their certificates is still valid.
 const Statement kExpiries{
     "summary_expiries",

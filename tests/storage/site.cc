@@ -228,9 +228,9 @@ TEST_CASE("the summary counts what is open, what ended lately, what expires and 
     ended(OperationState::kFailed, Reason::kPhoneRefused);
     ended(OperationState::kFailed, Reason::kKeyGenerationFailed);
     const Operation unconfirmed = ended(OperationState::kExpired, Reason::kDeadlinePassed);
-    const Operation succeeded = ended(OperationState::kSucceeded, std::nullopt);
     added_certificate(tx, sample_lsc(tx, unconfirmed, issuer, "unconfirmed"));
     for (const int days : {0, 3, 20, 40, -3}) {
+      const Operation succeeded = ended(OperationState::kSucceeded, std::nullopt);
       Certificate lsc = sample_lsc(tx, succeeded, issuer, std::to_string(days));
       lsc.not_after = tx.now() + hours(24 * days + 1);
       written(tx, lsc.phone_id, {ConfirmCertificate{added_certificate(tx, lsc)}});
@@ -244,13 +244,14 @@ TEST_CASE("the summary counts what is open, what ended lately, what expires and 
   CHECK(summary.operations.at(OperationState::kInProgress) == 0);
   CHECK(summary.operations.at(OperationState::kFailed) == 3);
   CHECK(summary.operations.at(OperationState::kExpired) == 1);
-  CHECK(summary.operations.at(OperationState::kSucceeded) == 1);
+  CHECK(summary.operations.at(OperationState::kSucceeded) == 5);
   CHECK(summary.reasons == std::map<std::string, std::int64_t>{{"PHONE_REFUSED", 2}, {"KEY_GENERATION_FAILED", 1}});
   CHECK(summary.refusals == std::map<std::string, std::int64_t>{{"MIC_CHANGED", 3}});
   CHECK(summary.overdue == 1);
   CHECK(summary.oldest_pending);
-  CHECK(summary.phones == 7);
+  CHECK(summary.phones == 11);
   CHECK(summary.lscs_expiring == std::map<int, std::int64_t>{{1, 1}, {2, 1}, {7, 2}, {30, 3}, {60, 4}});
+  CHECK(summary.lscs_expired == 1);
   CHECK(summary.lscs_unconfirmed == 1);
   CHECK(summary.issuer_not_after == sample_issuer().not_after);
 }
