@@ -119,8 +119,8 @@ const Statement kCountOfKind{"profiles_count_of_kind",
 
 const Statement kStringOpen{
     "profiles_string_open",
-    "select p.device from operations o join phones p on p.id = o.phone_id left join phone_settings w on w.phone_id = "
-    "p.id "
+    "select p.device from operations o join phones p on p.id = o.phone_id "
+    "left join phone_settings w on w.phone_id = p.id "
     "where o.finished_at is null and o.auth = 'string' and p.profile_id = $1::bigint and p.removed_at is null and "
     "w.settings ->> 'settings_access' is null limit 1"};
 const Statement kSiteMode{"profiles_site_mode", "select mode from site_security where only_one"};

@@ -88,24 +88,24 @@ std::vector<std::string> changes(const v1::Site& before, const v1::Site& now) {
   for (const v1::Anchor& anchor : before.anchors()) {
     if (!has(now.anchors(), anchor.sha256())) words.push_back("trust anchor that is gone: " + anchor.subject());
   }
-  std::map<std::string, bool> enabled;
-  std::map<std::string, std::string> roles;
+  std::map<std::string, const v1::Administrator*> known;
   for (const v1::Administrator& one : before.administrators()) {
-    enabled[one.certificate_sha256()] = !one.has_disabled_at();
-    roles[one.certificate_sha256()] = one.role();
+    known[one.certificate_sha256()] = &one;
   }
   for (const v1::Administrator& one : now.administrators()) {
-    const auto found = enabled.find(one.certificate_sha256());
-    if (found == enabled.end()) {
+    const auto found = known.find(one.certificate_sha256());
+    if (found == known.end()) {
       words.push_back("administrator who was not there: " + one.name() + " (" + one.role() + "), added by " +
                       one.created_by());
-    } else if (found->second == one.has_disabled_at()) {
+      continue;
+    }
+    const v1::Administrator& was = *found->second;
+    if (was.has_disabled_at() != one.has_disabled_at()) {
       words.push_back("administrator " + one.name() + " is " + (one.has_disabled_at() ? "disabled" : "enabled") +
                       " now");
     }
-    if (found != enabled.end() && roles[found->first] != one.role()) {
-      words.push_back("administrator " + one.name() + " has the role " + one.role() + " now, which was " +
-                      roles[found->first]);
+    if (was.role() != one.role()) {
+      words.push_back("administrator " + one.name() + " has the role " + one.role() + " now, which was " + was.role());
     }
   }
   return words;

@@ -29,12 +29,12 @@ class VouchedCertificates final : public tvs::CertificateSource {
   Result<std::vector<tvs::Vouched>> find_by_serial(BytesView serial) override;
 
  private:
+  Status check() const;
+
   service::TrustedCertificates& certificates_;
   const service::PhoneKeys& keys_;
   const service::HighWater& high_water_;
   const Clock& clock_;
-
-  Status check() const;
 };
 
 /// The port of the Trust Verification Service, with the certificate that it shows.

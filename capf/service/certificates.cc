@@ -255,7 +255,7 @@ Result<RevokeKeyAnswer> Certificates::revoke_key(const Actor& actor, const KeyDi
       std::vector<RevocableLsc> lscs;
       for (const Certificate& certificate : live) lscs.push_back(revocable(certificate));
       CAPF_TRY(revoke_compromised(tx, actor, lscs, key.all(), phones));
-      CAPF_TRY(drop_with_key(tx, actor, key));
+      CAPF_TRY(drop_with_keys(tx, actor, {&key, 1}));
       if (!record.compromised) CAPF_TRY(tx.audit().add(done(actor, "key.block", to_hex(key.sha256), why)));
       RevokeKeyAnswer revoked;
       for (const Certificate& certificate : live) {

@@ -197,6 +197,7 @@ Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const s
   return in_write(database_, actor, [&](Transaction& tx) -> Result<std::vector<BlockedCertificate>> {
     CAPF_TRY(tx.blocks().lock());
     std::vector<BlockedCertificate> blocked;
+    std::vector<KeyDigests> keys;
     for (const BlockedCertificate& certificate : wanted) {
       CAPF_LET(const auto lsc, tx.certificates().find_lsc(certificate.sha256));
       if (lsc) {
@@ -211,9 +212,10 @@ Result<std::vector<BlockedCertificate>> Trust::block(const Actor& actor, const s
       CAPF_INVARIANT(record.has_value());
       blocked.push_back(*record);
       if (!added) continue;
-      CAPF_TRY(drop_with_key(tx, actor, certificate.key));
+      keys.push_back(certificate.key);
       CAPF_TRY(tx.audit().add(done(actor, "certificate.block", to_hex(certificate.sha256), certificate.subject)));
     }
+    CAPF_TRY(drop_with_keys(tx, actor, keys));
     return blocked;
   });
 }

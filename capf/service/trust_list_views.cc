@@ -8,7 +8,7 @@
 #include "capf/service/trust_list_sight.h"
 #include "capf/service/trusted_certificates.h"
 
-// What administrators and monitoring are shown of lists.
+// Views of lists, for administrators and monitoring.
 
 namespace capf::service {
 namespace {

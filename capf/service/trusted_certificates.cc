@@ -59,12 +59,15 @@ Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string&
   return std::move(found.front());
 }
 
-Status drop_with_key(Transaction& tx, const Actor& actor, const KeyDigests& key) {
+Status drop_with_keys(Transaction& tx, const Actor& actor, std::span<const KeyDigests> keys) {
+  if (keys.empty()) return {};
   for (Page page{.limit = kPage};;) {
     CAPF_LET(const auto some, tx.trusted_certificates().list(page));
     for (const TrustedCertificate& each : some) {
       CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(each.der));
-      const bool same = facts.key.sha256 == key.sha256 || (key.modulus && facts.key.modulus == key.modulus);
+      const bool same = std::any_of(keys.begin(), keys.end(), [&](const KeyDigests& key) {
+        return facts.key.sha256 == key.sha256 || (key.modulus && facts.key.modulus == key.modulus);
+      });
       if (!same || each.blocked) continue;  // one that is blocked itself counts for nothing, and may be unblocked
       CAPF_TRY(tx.trusted_certificates().remove(each.id));
       CAPF_TRY(tx.audit().add(

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,9 @@ struct TrustedCertificateAdded {
 /// The one certificate whose SHA-256 begins so. Errors: UNKNOWN_CERTIFICATE; INVALID_REQUEST where several do.
 Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string& beginning);
 
-/// Removes the certificates of others that have this key, which nobody is to trust any more, and are not blocked
-/// themselves. Keys are claimed.
-Status drop_with_key(Transaction& tx, const Actor& actor, const KeyDigests& key);
+/// Removes the certificates of others that have one of these keys, which nobody is to trust any more, and are not
+/// blocked themselves. Keys are claimed.
+Status drop_with_keys(Transaction& tx, const Actor& actor, std::span<const KeyDigests> keys);
 
 /// The administrator's use cases of the certificates of others that phones are to trust. Threads: any.
 class TrustedCertificates {

@@ -67,6 +67,14 @@ struct ConfiguredSite : Site {
     sql("insert into phone_settings (phone_id, settings) select id, '" + settings + "' from phones where device = '" +
         device.text() + "' on conflict (phone_id) do update set settings = excluded.settings");
   }
+  /// A phone with a file of its own that is encrypted for its MIC.
+  DeviceName add_encrypted_by_mic(const std::string& name) {
+    const DeviceName phone = add_phone(name);
+    add(phone, xml_with(line("2001")));
+    set(phone, R"({"encrypted_config": "on"})");
+    give_mic(phone, "phone_rsa2048");
+    return phone;
+  }
   /// The phone confirms an LSC, or comes with a MIC, that is this certificate of tests/data/phone-files.
   void give_mic(const DeviceName& device, const std::string& name) {
     const Bytes der = data.der(name);
@@ -270,10 +278,7 @@ TEST_CASE("a phone with encrypted_config gets a stub in the clear, and its passw
 
 TEST_CASE("nothing is encrypted for a MIC that is blocked, because somebody else may have its key") {
   ConfiguredSite site;
-  const DeviceName phone = site.add_phone("SEP001122334455");
-  site.add(phone, xml_with(line("2001")));
-  site.set(phone, R"({"encrypted_config": "on"})");
-  site.give_mic(phone, "phone_rsa2048");
+  site.add_encrypted_by_mic("SEP001122334455");
   const auto before = site.open("SEP001122334455.cnf.xml.enc.sgn");
   REQUIRE(before);
   must(site.trust.block(site.administrator, {read_data("phone-files/certs/phone_rsa2048.crt")}));
@@ -286,10 +291,7 @@ TEST_CASE("nothing is encrypted for a MIC that is blocked, because somebody else
 
 TEST_CASE("nothing is encrypted for a MIC whose key is compromised, or by a database that was set back") {
   ConfiguredSite site;
-  const DeviceName phone = site.add_phone("SEP001122334455");
-  site.add(phone, xml_with(line("2001")));
-  site.set(phone, R"({"encrypted_config": "on"})");
-  site.give_mic(phone, "phone_rsa2048");
+  site.add_encrypted_by_mic("SEP001122334455");
   REQUIRE(site.open("SEP001122334455.cnf.xml.enc.sgn"));
   site.high_water.report(site.high_water.epoch(), "crl", "it lacks a CRL");
   CHECK(refused(site.configurations.open(request("SEP001122334455.cnf.xml.enc.sgn"))) == Reason::kDatabaseBehind);
