@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import random
 import re
 import select
@@ -87,12 +88,22 @@ def faked(clock, ours=True):
     """The environment of a program, ours or another's, that takes its time from the file `clock`; time that only passes
     is not faked. The file is never cached, or a backend of PostgreSQL would keep the old time for seconds when others
     have the new."""
+    forget_the_ended()
     first = []
     if ours and SANITIZED:  # the sanitizer's library must come first
         libraries = map(str.split, run("ldd", PROGRAMS / "capfd").stdout.splitlines())
         first = [words[2] for words in libraries if "san.so" in words[0]]
     return dict(os.environ, LD_PRELOAD=" ".join([*first, FAKETIME]), FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1",
                 FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
+
+
+def forget_the_ended():
+    """Removes what libfaketime shares under the number of a process that has ended. One that was killed leaves it, and
+    another user's process that gets the same number would not start."""
+    for path in pathlib.Path("/dev/shm").glob("*faketime_s[eh]m_*"):
+        if not pathlib.Path("/proc", path.name.rpartition("_")[2]).exists():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def set_clock(clock, seconds):
