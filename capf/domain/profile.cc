@@ -65,4 +65,10 @@ std::string words_of(const Settings& settings) {
   return words;
 }
 
+std::string words_of(const Settings& set, const std::vector<std::string>& unset) {
+  std::string words = words_of(set);
+  for (const std::string& name : unset) words += (words.empty() ? "without " : ", without ") + name;
+  return words;
+}
+
 }  // namespace capf

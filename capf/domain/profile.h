@@ -58,5 +58,7 @@ std::vector<std::string> different_settings(const Settings& one, const Settings&
 
 /// "encrypted_config=on key_order=rsa" for the record; values of secrets are no settings.
 std::string words_of(const Settings& settings);
+/// The same of a change: "encrypted_config=on, without key_order".
+std::string words_of(const Settings& set, const std::vector<std::string>& unset);
 
 }  // namespace capf

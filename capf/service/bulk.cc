@@ -27,7 +27,7 @@ Status check_known(Transaction& tx, const PhoneSelection& selection) {
   }
   for (const std::string& name : selection.profiles) {
     CAPF_LET(const auto profile, tx.profiles().find(name));
-    if (!profile) return fail(Reason::kUnknownProfile, "there is no profile \"" + name + "\"");
+    if (!profile) return unknown_profile(name);
   }
   if (selection.devices.empty() || selection.leaves_unknown) return {};
   CAPF_LET(const auto missing, tx.phones().missing(selection.devices));

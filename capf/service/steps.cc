@@ -95,6 +95,16 @@ tl::unexpected<Error> unknown_device(Transaction& tx, const DeviceName& device, 
   return fail(Reason::kUnknownDevice, before + "there is no device " + device.text() + *other);
 }
 
+tl::unexpected<Error> unknown_profile(const std::string& name) {
+  return fail(Reason::kUnknownProfile, "there is no profile \"" + name + "\"");
+}
+
+Result<Profile> held_profile(Transaction& tx, const std::string& name) {
+  CAPF_LET(auto profile, tx.profiles().hold(name));
+  if (!profile) return unknown_profile(name);
+  return *std::move(profile);
+}
+
 std::vector<std::int64_t> ids_of(std::span<const SelectedPhone> phones) {
   std::vector<std::int64_t> ids;
   for (const SelectedPhone& phone : phones) ids.push_back(phone.id);

@@ -8,6 +8,7 @@
 #include "capf/domain/certificate_store.h"
 #include "capf/domain/database.h"
 #include "capf/domain/phone_store.h"
+#include "capf/domain/profile_store.h"
 #include "capf/rules/endings.h"
 
 // Steps that several use cases take inside their transactions.
@@ -40,6 +41,11 @@ Result<std::string> name_in_other_case(Transaction& tx, const DeviceName& device
 /// UNKNOWN_DEVICE for an administrator, in words, with the name in another case where there is one.
 /// @param before what was not done: "nothing was scheduled: "
 tl::unexpected<Error> unknown_device(Transaction& tx, const DeviceName& device, const std::string& before = {});
+
+/// UNKNOWN_PROFILE for an administrator, in words.
+tl::unexpected<Error> unknown_profile(const std::string& name);
+/// The profile of that name, which stays as it is until this transaction ends. Errors: UNKNOWN_PROFILE.
+Result<Profile> held_profile(Transaction& tx, const std::string& name);
 
 /// At least the first 8 hexadecimal digits of a SHA-256, in lower case. @param what they name: "an anchor".
 /// Errors: INVALID_REQUEST.
