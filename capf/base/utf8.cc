@@ -77,6 +77,12 @@ std::string_view cut_characters(std::string_view text, std::size_t characters) {
   return text.substr(0, text.size() - rest.size());
 }
 
+std::size_t characters_of(std::string_view text) {
+  std::size_t count = 0;
+  for (; !text.empty(); ++count) take_code_point(text);
+  return count;
+}
+
 std::string lower_case(std::string text) {
   for (char& c : text) c = lower_case(c);
   return text;

@@ -20,6 +20,8 @@ void append_utf8(std::string& out, char32_t code_point);
 std::string_view cut(std::string_view text, std::size_t octets);
 /// The beginning of `text` that has at most `characters` characters; an octet that is not UTF-8 counts as one.
 std::string_view cut_characters(std::string_view text, std::size_t characters);
+/// How many characters `text` has, counted likewise.
+std::size_t characters_of(std::string_view text);
 
 /// A to Z in lower case; every other octet as it is.
 constexpr char lower_case(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }

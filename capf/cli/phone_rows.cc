@@ -62,12 +62,6 @@ bool has_control(std::string_view text) {
   return false;
 }
 
-std::size_t characters_of(std::string_view text) {
-  std::size_t count = 0;
-  for (; !text.empty(); ++count) take_code_point(text);
-  return count;
-}
-
 void check_description(std::string_view text, std::vector<std::string>& problems) {
   if (const std::size_t characters = characters_of(text); characters > kLongestDescription) {
     problems.push_back("the description has " + std::to_string(characters) + " characters, of " +

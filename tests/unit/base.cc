@@ -154,6 +154,20 @@ TEST_CASE("text is cut between characters") {
   CHECK(cut_characters("\xC3\xC3\xBC", 1) == "\xC3");
 }
 
+TEST_CASE("characters are counted, and so is an octet that is none") {
+  CHECK(characters_of("") == 0);
+  CHECK(characters_of("abc") == 3);
+  CHECK(characters_of("a\xC3\xBC\xE2\x82\xACz") == 4);
+  CHECK(characters_of("\xF0\x9F\x93\x9E") == 1);
+  CHECK(characters_of("\xC3\xC3\xBC") == 2);
+  CHECK(characters_of("\xE2\x82") == 2);
+  for (const std::string_view text : {"a\xC3\xBCz", "\x80\x80", "\xEF\xBF\xBD"}) {
+    CAPTURE(text);
+    CHECK(cut_characters(text, characters_of(text)) == text);
+    CHECK(cut_characters(text, characters_of(text) - 1) != text);
+  }
+}
+
 TEST_CASE("the letters A to Z alone have another case") {
   CHECK(lower_case("aZ09-_@[\xC3\x84") == "az09-_@[\xC3\x84");
   CHECK(equal_without_case("US-ascii", "us-ASCII"));
