@@ -86,15 +86,8 @@ Result<int> add(const Arguments& arguments, Connection& server) {
 Result<int> list(const Arguments& arguments, Connection& server) {
   const auto chosen = chosen_phones(arguments);
   if (!chosen) return report_usage(chosen.error().message);
-  v1::ListPhonesRequest request;
-  request.set_blocked(arguments.has("--blocked"));
   std::vector<v1::ListPhonesRequest> requests;
-  for (const v1::PhoneSelection& slice : chosen->slices) {
-    *request.mutable_selection() = slice;
-    // A server of an earlier version knows this and --blocked, and nothing of selections.
-    if (slice.patterns_size() == 1) request.set_devices(slice.patterns(0));
-    requests.push_back(request);
-  }
+  for (const v1::PhoneSelection& slice : chosen->slices) *requests.emplace_back().mutable_selection() = slice;
   return print_pages(
       arguments, server, std::move(requests), phone_columns(),
       [](const auto& response) -> auto& { return response.phones(); });

@@ -18,7 +18,7 @@ grpc::Status AdminService::ListPhones(grpc::ServerContext* context, const v1::Li
                                       v1::ListPhonesResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall&) -> Status {
     CAPF_LET(const PhonePage page, phone_page_from(request->page()));
-    CAPF_LET(const PhoneSelection selection, selection_from(*request));
+    CAPF_LET(const PhoneSelection selection, selection_from(request->selection()));
     CAPF_LET(const service::PhonesPage phones, use_cases_.phones.list(selection, page));
     to_proto(phones, *response);
     return {};

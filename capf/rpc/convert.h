@@ -105,8 +105,6 @@ Result<ChangeCursor> cursor_from(const std::string& text);
 
 /// Errors: INVALID_REQUEST, with the property and the value; INVALID_DEVICE_NAME, INVALID_PATTERN, INVALID_TIME.
 Result<PhoneSelection> selection_from(const v1::PhoneSelection& selection);
-/// The same. Errors: also INVALID_REQUEST for patterns in both places.
-Result<PhoneSelection> selection_from(const v1::ListPhonesRequest& request);
 /// The part of a bulk's request that every bulk has. Errors: those of the selection; INVALID_PAGE for a cursor that no
 /// answer has given.
 Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_t count, const std::string& cursor);

@@ -159,23 +159,6 @@ Result<PhoneSelection> selection_from(const v1::PhoneSelection& selection) {
   return selected;
 }
 
-Result<PhoneSelection> selection_from(const v1::ListPhonesRequest& request) {
-  CAPF_LET(PhoneSelection selected, selection_from(request.selection()));
-  if (!request.devices().empty()) {
-    CAPF_LET(Pattern pattern, Pattern::parse(request.devices()));
-    if (selected.patterns.empty()) {
-      selected.patterns.push_back(std::move(pattern));
-    } else if (selected.patterns.size() > 1 || selected.patterns.front().text() != pattern.text()) {
-      return malformed("either a pattern of devices, or those of a selection");
-    }
-  }
-  if (request.blocked()) {
-    if (selected.blocked == false) return malformed("either blocked phones, or a selection of those that are not");
-    selected.blocked = true;
-  }
-  return selected;
-}
-
 Result<service::Bulk> bulk_from(const v1::PhoneSelection& selection, std::int64_t count, const std::string& cursor) {
   service::Bulk bulk;
   CAPF_LET(bulk.selection, selection_from(selection));

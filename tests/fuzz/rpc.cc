@@ -97,7 +97,7 @@ void check_anchors(BytesView octets) {
 
 void check_filters(BytesView octets, TimePoint now) {
   if (const auto request = read<v1::ListPhonesRequest>(octets)) {
-    const auto selection = rpc::selection_from(*request);
+    const auto selection = rpc::selection_from(request->selection());
     CAPF_INVARIANT(!selection || selection->check());
     const auto page = rpc::from_proto(request->page());
     CAPF_INVARIANT(!page || (page->limit >= 1 && page->limit <= 1000));

@@ -190,28 +190,6 @@ TEST_CASE("a request to schedule is taken as a whole or not at all") {
   CHECK(reason_of(schedule_from(request)) == Reason::kInvalidRequest);
 }
 
-TEST_CASE("a list of phones takes a pattern and blocked beside a selection, and neither twice") {
-  v1::ListPhonesRequest phones;
-  CHECK_FALSE(selection_from(phones)->names_any());
-  phones.set_devices("SEP00*");
-  phones.set_blocked(true);
-  phones.mutable_selection()->add_tags("lobby");
-  const PhoneSelection selected = selection_from(phones).value();
-  CHECK(selected.patterns.front().text() == "SEP00*");
-  CHECK(selected.blocked == true);
-  CHECK(selected.tags == std::vector<std::string>{"lobby"});
-  phones.mutable_selection()->set_blocked(true);
-  CHECK(selection_from(phones)->blocked == true);
-  phones.mutable_selection()->set_blocked(false);
-  CHECK(reason_of(selection_from(phones)) == Reason::kInvalidRequest);
-  phones.mutable_selection()->clear_blocked();
-  phones.mutable_selection()->add_patterns("ATA*");
-  CHECK(reason_of(selection_from(phones)) == Reason::kInvalidRequest);
-  phones.mutable_selection()->clear_patterns();
-  phones.set_devices("SEP%");
-  CHECK(reason_of(selection_from(phones)) == Reason::kInvalidPattern);
-}
-
 TEST_CASE("every field of a selection of phones is taken") {
   v1::PhoneSelection fields;
   CHECK_FALSE(selection_from(fields)->names_any());
