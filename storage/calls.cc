@@ -25,14 +25,12 @@ TrustedParty read_trusted(Columns& columns) {
 /// A row of the look: a party, with devices of it that are in one state, where it has any.
 struct Looked {
   std::int64_t place = 0;  ///< from 1 on
-  bool standby = false;    ///< the database that answered may be behind the primary
   PartyFacts facts;
 };
 
 Looked read_looked(Columns& columns) {
   Looked looked;
   looked.place = columns.number();
-  looked.standby = columns.boolean();
   looked.facts.known = columns.boolean();
   looked.facts.removed = columns.boolean();
   if (const auto level = columns.optional_word(parse_device_mode)) looked.facts.trusted_level = *level;
@@ -56,7 +54,7 @@ const Statement kLook{
     "calls_look",
     "with given as materialized (select $1::text[] as kinds, $2::text[] as names, $3::text[] as answered_by, "
     "$4::bytea[] as certificates) "
-    "select a.place, pg_is_in_recovery(), d.id is not null or i.id is not null or t.id is not null, "
+    "select a.place, d.id is not null or i.id is not null or t.id is not null, "
     "a.kind = 'device' and d.id is null and exists (select from phones where device = a.name), "
     "t.level, c.state, " +
         site_mode() +
@@ -135,7 +133,6 @@ Result<std::vector<PartyFacts>> Calls::look(std::span<const CallParty> parties) 
     certificates.add(party.observed.certificate);
   }
   CAPF_LET(auto rows, session_.all(kLook, Parameters(kinds, names, answered_by, certificates), read_looked));
-  if (!rows.empty() && rows.front().standby) return fail(Reason::kDatabaseReadOnly);
   std::vector<PartyFacts> seen;
   std::int64_t place = 0;
   for (Looked& row : rows) {

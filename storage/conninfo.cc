@@ -42,7 +42,8 @@ constexpr const char* kLasting =
     "case when pg_catalog.current_setting('synchronous_commit') = 'off' then "
     "pg_catalog.set_config('synchronous_commit', 'on', false) end";
 constexpr const char* kSessionFacts =
-    "pg_catalog.current_setting('session_replication_role') = 'origin', pg_catalog.pg_backend_pid()";
+    "pg_catalog.current_setting('session_replication_role') = 'origin', pg_catalog.pg_is_in_recovery(), "
+    "pg_catalog.pg_backend_pid()";
 
 using Options = std::map<std::string, std::string>;
 

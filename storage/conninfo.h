@@ -28,7 +28,8 @@ struct SessionLimits {
 struct LinkSettings {
   std::string conninfo;
   /// SQL that makes the settings of the session once connected; not by `options` when connecting, because poolers
-  /// refuse that. One row, whose last two columns are whether triggers run and the session's backend.
+  /// refuse that. One row, whose last three columns are whether triggers run, whether this is a standby, and the
+  /// session's backend.
   std::string statements;
 };
 

@@ -23,8 +23,8 @@ std::string_view state_of(const PGresult* result) {
   return state == nullptr ? "" : state;
 }
 
-/// Sets the session's settings. @return PostgreSQL's process behind it.
-int adapt(PGconn* connection, const std::string& statements) {
+/// Sets the session's settings. @return the session with what it says of itself
+Raw adapt(PGconn* connection, const std::string& statements) {
   for (int attempt = 1;; ++attempt) {
     const std::unique_ptr<PGresult, void (*)(PGresult*)> result(::PQexec(connection, statements.c_str()), ::PQclear);
     if (::PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
@@ -33,11 +33,12 @@ int adapt(PGconn* connection, const std::string& statements) {
       throw pqxx::broken_connection(::PQerrorMessage(connection));
     }
     const int columns = ::PQnfields(result.get());
-    if (std::string_view(::PQgetvalue(result.get(), 0, columns - 2)) != "t") {
+    const auto is_true = [&](int column) { return std::string_view(::PQgetvalue(result.get(), 0, column)) == "t"; };
+    if (!is_true(columns - 3)) {
       throw pqxx::broken_connection(
           "session_replication_role is set for the role or the database: triggers do not run");
     }
-    return std::atoi(::PQgetvalue(result.get(), 0, columns - 1));
+    return {connection, std::atoi(::PQgetvalue(result.get(), 0, columns - 1)), is_true(columns - 2)};
   }
 }
 
@@ -48,16 +49,17 @@ Raw connect(const LinkSettings& settings) {
     throw pqxx::broken_connection(::PQerrorMessage(connection.get()));
   }
   ::PQsetNoticeProcessor(connection.get(), drop_notice, nullptr);
-  const int backend = adapt(connection.get(), settings.statements);
+  Raw raw = adapt(connection.get(), settings.statements);
   ::PQsetNoticeProcessor(connection.get(), log_notice, nullptr);
-  return {connection.release(), backend};
+  raw.connection = connection.release();
+  return raw;
 }
 
 }  // namespace
 
 Link::Link(const LinkSettings& settings) : Link(connect(settings)) {}
 
-Link::Link(const Raw& raw) : Adopted(raw.connection, log_notice), backend_(raw.backend) {}
+Link::Link(const Raw& raw) : Adopted(raw.connection, log_notice), backend_(raw.backend), standby_(raw.standby) {}
 
 Status check_pooler(Link& link, const LinkSettings& settings) {
   if (!link.is_pooled()) return {};

@@ -12,6 +12,7 @@ namespace capf::storage {
 struct Raw {
   PGconn* connection = nullptr;  ///< owned
   int backend = 0;
+  bool standby = false;
 };
 
 /// A connection of libpqxx over one of libpq whose state can be read. It connects once. Threads: one at a time.
@@ -24,6 +25,9 @@ class Link final : public Adopted {
   bool is_idle() const { return state() == PQTRANS_IDLE; }
   /// PostgreSQL's process behind the session, as it said when the session began.
   int backend() const { return backend_; }
+  /// Whether that was a standby when the session began. It may become the primary; a primary is a standby only after a
+  /// start, which ends its sessions.
+  bool began_on_standby() const { return standby_; }
   /// Whether there is a pooler between here and PostgreSQL: it makes up a process number of its own.
   bool is_pooled() const { return backendpid() != backend(); }
 
@@ -31,6 +35,7 @@ class Link final : public Adopted {
   explicit Link(const Raw& raw);
 
   const int backend_;
+  const bool standby_;
 };
 
 /// INVALID_CONFIGURATION where a pooler gives each transaction, or each statement, any session of PostgreSQL that is

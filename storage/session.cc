@@ -32,7 +32,7 @@ Status Session::begin(Access access) {
     Columns columns(time.front());
     now_ = columns.time();
     postmaster_start_ = columns.time();
-    standby_ = columns.boolean();
+    standby_ = connection_.standby = columns.boolean();
     if (columns.integer() != connection_.link.backend()) {
       throw pqxx::broken_connection("a pooler between this server and PostgreSQL has changed the session");
     }
@@ -45,6 +45,11 @@ Status Session::single(Access access) {
   if (access == Access::kWrite) work_ = Phase::kCommit;
   CAPF_TRY(guarded(Phase::kBegin, [&] {
     statements_.emplace(connection_.link);
+    if (connection_.standby) {
+      const pqxx::result answer = statements_->exec("select pg_is_in_recovery()");
+      connection_.standby = Columns(answer.front()).boolean();
+    }
+    standby_ = connection_.standby;
     return true;
   }));
   return {};

@@ -38,6 +38,7 @@ struct Connection {
   void cut() const { ::shutdown(socket, SHUT_RDWR); }
 
   Link link;
+  bool standby = link.began_on_standby();                                                    ///< when it was last asked
   std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max();  ///< its end in a pool
   std::set<std::string> prepared;
   /// When the running question to the database began, by the steady clock; its epoch while there is none.
@@ -78,7 +79,8 @@ class Session {
   Status begin(Access access);
   Status commit();
   /// In place of begin(): each statement is a transaction of its own, in one round trip, so that one that writes is in
-  /// doubt where its answer is lost. now(), postmaster_start() and standby() are not known.
+  /// doubt where its answer is lost. now() and postmaster_start() are not known. On a standby one more round trip asks
+  /// whether it is one still.
   Status single(Access access);
 
   const std::optional<Fault>& fault() const { return fault_; }

@@ -109,8 +109,8 @@ class Database {
   virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
   /// The same without the right to write; on a standby where there is no primary and the site's settings allow it.
   virtual Status read(const std::function<Status(Transaction&)>& work) = 0;
-  /// read() for the work of one statement, in one round trip: the transaction's now(), postmaster_start() and standby()
-  /// are not known.
+  /// read() for the work of one statement, in one round trip, or two on a standby: the transaction's now() and
+  /// postmaster_start() are not known.
   virtual Status look(const std::function<Status(Transaction&)>& work) { return read(work); }
   /// Looks and writes of phones, many together.
   virtual Rounds& rounds() = 0;

@@ -32,7 +32,10 @@ Result<rules::CallAnswer> Calls::classify(const Actor& actor, const CallEnquiry&
   CAPF_TRY(high_water_.check());
   std::vector<CallParty> parties = enquiry.parties;
   if (enquiry.barge) parties.push_back(*enquiry.barge);
-  CAPF_LET(const auto facts, in_look(database_, [&](Transaction& tx) { return tx.calls().look(parties); }));
+  CAPF_LET(const auto facts, in_look(database_, [&](Transaction& tx) -> Result<std::vector<PartyFacts>> {
+             CAPF_TRY(check_primary(tx));
+             return tx.calls().look(parties);
+           }));
   for (std::size_t i = 0; i < facts.size(); ++i) {
     if (facts[i].certificate) report(actor, parties[i], *facts[i].certificate);
   }

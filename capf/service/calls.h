@@ -23,7 +23,8 @@ class Calls {
 
   /// By the record of this moment. Certificates that were observed and are not the device's own and good are counted,
   /// and events of the record: of many, the first few of a second, and of a minute.
-  /// Errors: INVALID_REQUEST; DATABASE_BEHIND, because such a database may have forgotten a revocation.
+  /// Errors: INVALID_REQUEST; DATABASE_BEHIND, because such a database may have forgotten a revocation; those of
+  /// check_primary().
   Result<rules::CallAnswer> classify(const Actor& actor, const CallEnquiry& enquiry);
 
   /// Trusts the party, or gives it another level. @return false where it has that level already.

@@ -84,7 +84,7 @@ Status Monitor::healthy() {
   CAPF_TRY(high_water_.check());
   CAPF_LET(const auto active, in_read(database_, [&](Transaction& tx) -> Result<std::optional<std::int64_t>> {
              CAPF_TRY(check_clock(tx, clock_));
-             if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
+             CAPF_TRY(check_primary(tx));
              return tx.issuers().active_id();
            }));
   const auto issuer = active ? issuers_.find(*active) : nullptr;

@@ -83,7 +83,7 @@ Responder::Responder(Database& database, const PublishedCrls& published, const H
 Status Responder::keep(const std::vector<PublishingIssuer>& issuers) {
   CAPF_LET(const TimePoint now, in_read(database_, [&](Transaction& tx) -> Result<TimePoint> {
              CAPF_TRY(check_clock(tx, clock_));
-             if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
+             CAPF_TRY(check_primary(tx));
              return tx.now();
            }));
   std::shared_ptr<const Signers> present;
@@ -233,7 +233,7 @@ void Responder::answer_all(std::vector<Question>& questions) {
   const Status seen = pending.empty() ? Status() : database_.read([&](Transaction& tx) -> Status {
     now = tx.now();
     CAPF_TRY(check_clock(tx, clock_));
-    if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
+    CAPF_TRY(check_primary(tx));
     CAPF_TRY(published_.check(tx));
     for (const auto& signer : *signers) {
       std::vector<SerialNumber> serials;

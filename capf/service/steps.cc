@@ -55,6 +55,11 @@ std::optional<std::string> signed_of_later(TimePoint now, const Clock& clock) {
          to_rfc3339(bound.at);
 }
 
+Status check_primary(const Transaction& tx) {
+  if (tx.standby()) return fail(Reason::kDatabaseReadOnly);
+  return {};
+}
+
 Status check_takes_back(KeyOwner owner) {
   switch (owner) {
     case KeyOwner::kPhone:

@@ -24,6 +24,9 @@ Status check_clock(TimePoint now, const Clock& clock);
 inline Status check_clock(const Transaction& tx, const Clock& clock) { return check_clock(tx.now(), clock); }
 /// The part of it that two clocks which agree cannot tell: what the site has signed of later than `now`, in words.
 std::optional<std::string> signed_of_later(TimePoint now, const Clock& clock);
+/// DATABASE_READ_ONLY on a standby, which may not know yet who was blocked and what was revoked. All that goes by such
+/// rights asks, in a look too.
+Status check_primary(const Transaction& tx);
 
 /// in_write() for an administrator's act: strings that nobody hears, or a key whose certificate nobody gets, are worse
 /// than nothing done. Errors: CALLER_GONE besides.

@@ -156,6 +156,7 @@ class StandbyTest(EndToEnd, rpc.RefusalTests):
             eventually(lambda: self.fetch(reader, "/readyz", port="metrics")[0] == 200, "ready")
             site.phone(pending, "--string", digits)
             site.phone(served)
+            site.capfctl("call-status", served)
             eventually(lambda: f"{path}: good" in ocsp(reader), "OCSP")
             number = re.search(r"crl number:\s+(\d+)", crl_of(reader))[1]
             site.capfctl("certificate", "revoke", pending, "--reason", "cessationOfOperation", "--yes")

@@ -312,6 +312,17 @@ TEST_CASE("a session that another one has taken the place of is not used") {
   CHECK(begun.error().cause.find("pooler") != std::string::npos);
 }
 
+TEST_CASE("a look over a session that began on a standby asks whether it is one still") {
+  const FreshDatabase fresh;
+  storage::Connection connection(good(storage::link_settings(fresh.conninfo(), {})));
+  CHECK_FALSE(connection.standby);
+  connection.standby = true;  // as before the standby was promoted
+  storage::Session session(connection);
+  good(session.single(storage::Access::kRead));
+  CHECK_FALSE(session.standby());
+  CHECK_FALSE(connection.standby);
+}
+
 TEST_CASE("nothing runs where the record's triggers would not") {
   const FreshDatabase fresh;
   fresh.sql("alter role capf_server in database " + fresh.sql("select current_database()") +
