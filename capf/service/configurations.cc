@@ -102,7 +102,11 @@ ConfigurationPlan Configurations::plan_of(const ConfigurationFacts& facts, const
 Result<std::optional<ConfigurationFacts>> Configurations::look(const DeviceName& device,
                                                                std::pair<std::int64_t, std::int64_t> known) {
   CAPF_TRY(high_water_.check());
-  CAPF_LET(auto facts, in_look(database_, [&](Transaction& tx) { return tx.configurations().facts(device, known); }));
+  CAPF_LET(auto facts, in_look(database_, [&](Transaction& tx) -> Result<std::optional<ConfigurationFacts>> {
+             // A blocked phone's file has no passwords, and none is encrypted for a revoked LSC.
+             CAPF_TRY(check_primary(tx));
+             return tx.configurations().facts(device, known);
+           }));
   if (facts && high_water_.withdrawn().has_phone(facts->phone_id, device)) facts->mode.blocked = true;
   return facts;
 }

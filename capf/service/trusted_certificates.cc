@@ -130,11 +130,17 @@ Result<TrustedCertificate> TrustedCertificates::remove(const Actor& actor, const
 }
 
 Result<std::optional<TrustedCertificate>> TrustedCertificates::find(const Sha256& sha256) {
-  return in_look(database_, [&](Transaction& tx) { return tx.trusted_certificates().find(sha256); });
+  return in_look(database_, [&](Transaction& tx) -> Result<std::optional<TrustedCertificate>> {
+    CAPF_TRY(check_primary(tx));
+    return tx.trusted_certificates().find(sha256);
+  });
 }
 
 Result<std::vector<TrustedCertificate>> TrustedCertificates::find_by_serial(BytesView serial, int limit) {
-  return in_look(database_, [&](Transaction& tx) { return tx.trusted_certificates().find_by_serial(serial, limit); });
+  return in_look(database_, [&](Transaction& tx) -> Result<std::vector<TrustedCertificate>> {
+    CAPF_TRY(check_primary(tx));
+    return tx.trusted_certificates().find_by_serial(serial, limit);
+  });
 }
 
 }  // namespace capf::service

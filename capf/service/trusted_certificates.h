@@ -45,7 +45,7 @@ class TrustedCertificates {
   /// the beginning of several.
   Result<TrustedCertificate> remove(const Actor& actor, const std::string& sha256);
 
-  // For the Trust Verification Service; each is one look at the database.
+  // For the Trust Verification Service; each is one look at the database. Errors: those of check_primary().
   Result<std::optional<TrustedCertificate>> find(const Sha256& sha256);
   Result<std::vector<TrustedCertificate>> find_by_serial(BytesView serial, int limit);
 

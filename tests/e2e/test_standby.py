@@ -3,16 +3,19 @@ the server serves everything."""
 
 import json
 import re
+import ssl
 import urllib.error
 import urllib.request
 
 import grpc
 
-from e2e import cluster, pki, rpc
-from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, passing, run
+from e2e import cluster, pki, rpc, tvs
+from e2e.secure_site import LISTENERS
+from e2e.site import PROGRAMS, SOURCE, EndToEnd, Server, Site, eventually, passing, run
 
 EC = ("--key-order", "ec", "--ec-size", "256")
 REASON = "DATABASE_READ_ONLY"
+CCM = SOURCE / "tests/data/tvs/certs/ccm.pem"
 
 
 class ReplicatedSite(Site):
@@ -38,7 +41,7 @@ class ReplicatedSite(Site):
 class StandbyTest(EndToEnd, rpc.RefusalTests):
     @classmethod
     def setUpClass(cls):
-        cls.site = ReplicatedSite(settings=lambda text: text + "\n[status]\ncrl_interval_seconds = 1\n")
+        cls.site = ReplicatedSite(settings=lambda text: text + "\n[status]\ncrl_interval_seconds = 1\n" + LISTENERS)
         cls.addClassCleanup(cls.site.close)
 
     def fetch(self, server, path, data=None, port="status"):
@@ -62,6 +65,12 @@ class StandbyTest(EndToEnd, rpc.RefusalTests):
         revoked = site.json("certificate", "show", waiting)["serial"]
         issuer = site.folder / "issuer.pem"
         issuer.write_text(site.capfctl("issuer", "export").stdout)
+        site.capfctl("trust-list", "certificate", "add", CCM, "--role", "ccm", "--vouch-only")
+        vouched = ssl.PEM_cert_to_DER_cert(CCM.read_text())
+        configuration = f"/{served}.cnf.xml.sgn"
+        self.assertEqual(self.fetch(primary, configuration, port="files")[0], 200)
+        eventually(lambda: self.fetch(primary, "/ITLFile.tlv", port="files")[0] == 200, "the first list")
+        self.assertTrue(tvs.ask(primary.endpoints["tvs"], tvs.verification(vouched)).valid)
 
         standby = site.start_standby()
         state = site.copy_state("reader")
@@ -124,6 +133,15 @@ class StandbyTest(EndToEnd, rpc.RefusalTests):
         with self.subTest("how secure a call is, is the primary's to say"):
             self.assertSays(site.capfctl("call-status", served, code=1, server=reader), REASON)
 
+        with self.subTest("a list is signed and everybody's; a phone's own file goes by who is blocked and what is revoked"):
+            self.assertEqual(self.fetch(reader, "/ITLFile.tlv", port="files")[0], 200)
+            self.assertEqual(self.fetch(reader, configuration, port="files")[0], 503)
+
+        with self.subTest("TVS vouches for the server's own certificates, and not for others, which may be blocked by now"):
+            own = ssl.PEM_cert_to_DER_cert((state / "certificates/tvs.pem").read_text())
+            self.assertTrue(tvs.ask(reader.endpoints["tvs"], tvs.verification(own)).valid)
+            self.assertIsNone(tvs.ask(reader.endpoints["tvs"], tvs.verification(vouched)))
+
         with self.subTest("phones are told to come again"):
             with rpc.phone_client(site, server=reader) as phone:
                 refusal = self.refusal(phone.IssueCertificate, credential=rpc.credential(pending, digits),
@@ -157,6 +175,8 @@ class StandbyTest(EndToEnd, rpc.RefusalTests):
             site.phone(pending, "--string", digits)
             site.phone(served)
             site.capfctl("call-status", served)
+            self.assertEqual(self.fetch(reader, configuration, port="files")[0], 200)
+            self.assertTrue(tvs.ask(reader.endpoints["tvs"], tvs.verification(vouched)).valid)
             eventually(lambda: f"{path}: good" in ocsp(reader), "OCSP")
             number = re.search(r"crl number:\s+(\d+)", crl_of(reader))[1]
             site.capfctl("certificate", "revoke", pending, "--reason", "cessationOfOperation", "--yes")
