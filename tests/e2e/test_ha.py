@@ -20,7 +20,7 @@ import urllib.request
 
 import grpc
 
-from e2e import cluster, pki, rpc
+from e2e import cluster, pki, rpc, tvs
 from e2e.site import LONG, PATIENCE, PROGRAMS, SOURCE, EndToEnd, Server, Site, eventually, run
 
 CONFIGURATION = SOURCE / "deploy/ha"
@@ -49,10 +49,11 @@ class Substitution:
         net = f"127.{random.randrange(64, 128)}.{random.randrange(256)}"
         self.addresses = {"db1": f"{net}.11", "db2": f"{net}.12", "db3": f"{net}.13", "capf1": f"{net}.21",
                           "capf2": f"{net}.22", "haproxy": f"{net}.31"}
-        first = free_ports(10)
+        first = free_ports(17)
         self.ports = {2379: first, 2380: first + 1, 5432: first + 2, 8008: first + 3}
         self.base = first + 4
         self.ports |= {3804 + number: self.base + number for number in range(6)}
+        self.ports |= {6970: self.base + 10, 6971: self.base + 11, 2445: self.base + 12}
         self.net, self.folder = net, folder
 
     def text(self, name, machine="db1", **more):
@@ -218,6 +219,9 @@ class AvailableSite(Site):
         else:
             text += "".join(f'\n[listen.{listener}]\naddresses = ["{self.place.addresses[name]}"]\n'
                             for listener in ("wire", "phone", "admin", "status", "metrics"))
+            text += "".join(f'\n[listen.{listener}]\nenabled = true\nport = {self.place.ports[port]}\n'
+                            f'addresses = ["{self.place.addresses[name]}"]\n'
+                            for listener, port in (("files", 6970), ("files_tls", 6971), ("tvs", 2445)))
         path.write_text(text)
         server = Server(state)
         self.servers.append(server)
@@ -439,6 +443,10 @@ class HighAvailabilityTest(EndToEnd):
             run(PROGRAMS / "capf-phone", device, "--wire", "--server", site.through(3804), "--trust", wire,
                 "--dir", site.phones)
             self.assertEqual(site.operation(device)["state"], "succeeded")
+            eventually(lambda: self.status(f"http://{site.through(6970)}/ITL{device}.tlv") == 200, "a trust list")
+            run("curl", "-sSkf", "-o", "/dev/null", f"https://{site.through(6971)}/{device}.cnf.xml")
+            own = ssl.PEM_cert_to_DER_cert((site.state / "certificates/tvs.pem").read_text())
+            self.assertTrue(tvs.ask(site.through(2445), tvs.verification(own), pinned=own).valid)
 
 
 del EndToEnd

@@ -11,10 +11,11 @@ from e2e import network
 
 network.enter()
 
+from e2e import tvs  # noqa: E402: in that network
 from e2e.site import PROGRAMS, EndToEnd, Site, eventually, free_base_port, run  # noqa: E402: in that network
 
 PROXY = "127.0.0.9"  # from where HAProxy comes to the server
-PORTS = ("wire", "phone", "admin")
+PORTS = ("wire", "phone", "admin", "tvs")
 EC = ("--key-order", "ec", "--ec-size", "256")
 
 
@@ -30,7 +31,8 @@ class ProxiesTest(EndToEnd):
         cls.cable = network.Cable()
         cls.addClassCleanup(cls.cable.close)
         cls.site = Site("--public-host", network.HERE,
-                        settings=lambda text: text + f'\n[listen]\ntrusted_proxies = ["{PROXY}"]\n')
+                        settings=lambda text: text + f'\n[listen]\ntrusted_proxies = ["{PROXY}"]\n'
+                        "\n[listen.tvs]\nenabled = true\n")
         cls.addClassCleanup(cls.site.close)
         cls.authority = cls.site.state / "certificates/site-ca.pem"
         cls.start_haproxy()
@@ -94,6 +96,10 @@ class ProxiesTest(EndToEnd):
             "--certificate", f"{admin}.pem", "--key", f"{admin}.key", "phone", "add", device)
         event = self.site.json("audit", "list", "--subject", device)[-1]
         self.assertEqual((event["action"], event["address"]), ("phone.add", "127.0.0.1"))
+
+    def test_the_address_of_who_asks_tvs_is_in_the_log(self):
+        self.assertFalse(tvs.ask(f"127.0.0.1:{self.ports['tvs']}", tvs.verification(b"of nobody")).valid)
+        eventually(lambda: re.search(r"(?m) tvs\.answered peer=127\.0\.0\.1 ", self.site.server.log_text()), "it is in the log")
 
     def test_the_proxy_without_a_header_and_others_with_one_are_closed(self):
         hello = bytes.fromhex("1603010200010001fc0303") + bytes(501)
