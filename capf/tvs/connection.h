@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 
@@ -25,6 +26,7 @@ class Hall {
        const Clock& clock, Metrics* metrics);
 
   ListenerCounts counts() const;
+  std::array<net::asio::thread_pool*, 1> pools() { return {&pool}; }
   void count(std::string_view question, std::string_view outcome) const;
 
   const ListenerSettings settings;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ class Hall {
        Metrics* metrics);
 
   ListenerCounts counts() const;
+  std::array<net::asio::thread_pool*, 3> pools() { return {&stranger_pool, &pool, &record_pool}; }
 
   const ListenerSettings settings;
   const OpenDesk open_desk;
