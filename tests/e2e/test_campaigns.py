@@ -1,15 +1,18 @@
 """Campaigns: phones released some at a time, a stop where too many fail, and LSCs that the server renews by itself."""
 
 import json
+import os
+import re
+import signal
 import subprocess
 import threading
 import time
 from unittest import mock
 
-from e2e import faults, rpc
+from e2e import faults, pki, rpc
 from e2e.faults import faked, set_clock
 from e2e.rpc import phone_pb2
-from e2e.site import PROGRAMS, EndToEnd, eventually
+from e2e.site import LONG, PROGRAMS, SOURCE, EndToEnd, Site, eventually
 
 DAY = 86400
 EC = ("--key-order", "ec", "--ec-size", "256")
@@ -177,6 +180,63 @@ class CommandTest(Campaigns):
         self.assertEqual(self.site.sql("select count(*) from campaign_phones p join campaigns c on c.id = p.campaign_id "
                                        "join operations o on o.id = p.operation_id and o.phone_id = p.phone_id and "
                                        "o.run = c.run where c.name = 'killed'"), ["2000"])
+
+
+class NextIssuerTest(Campaigns):
+    COUNT = 500 if LONG else 60
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site()
+        cls.addClassCleanup(cls.site.close)
+
+    def restarts(self):
+        """Starts the script of the guide; a phone in software stands for a call manager and its phone."""
+        programs = self.site.folder / "programs"
+        programs.mkdir(exist_ok=True)
+        for name, command in (("capfctl", f"'{PROGRAMS}/capfctl' --state '{self.site.state}' \"$@\""),
+                              ("restart-phone", f"'{PROGRAMS}/capf-phone' --state '{self.site.state}' --dir "
+                                                f"'{self.site.phones}' \"$1\" </dev/null >/dev/null")):
+            (programs / name).write_text(f"#!/bin/sh\nexec {command}\n")
+            (programs / name).chmod(0o755)
+        script, = re.findall(r"(?s)```sh\n(capfctl campaign watch.*?)```", (SOURCE / "deploy/campaigns.md").read_text())
+        return subprocess.Popen(["sh", "-c", script, "sh", "issuer-2"], cwd=self.site.folder, start_new_session=True,
+                                stdin=subprocess.DEVNULL, env=dict(os.environ, PATH=f"{programs}:{os.environ['PATH']}"))
+
+    def stop(self, script):
+        if script.poll() is None:
+            os.killpg(script.pid, signal.SIGKILL)
+        script.wait()
+
+    def test_the_fleet_moves_over_as_the_guide_has_it(self):
+        devices = self.enrolled(self.COUNT, "fleet")
+        self.site.capfctl("issuer", "add", "--key", "p-256", "--subject", "CN=CAPF-2027,O=Example,C=DE")
+        issuers = self.site.folder / "issuers.pem"
+        issuers.write_text(self.site.capfctl("issuer", "export").stdout)
+        self.site.capfctl("issuer", "activate", "2")
+        self.site.capfctl("campaign", "create", "issuer-2", "--issuer", "1", "--auth", "lsc", "--rate", f"{self.COUNT}/min",
+                          "--stop-at", "10%", "--patience", "30m", "--yes")
+        for _ in range(2):
+            self.minute()
+        script = self.restarts()
+        try:
+            eventually(lambda: self.phones_of("issuer-2").get("succeeded", 0) >= self.COUNT // 3, "a third has moved", 300)
+            self.assertSays(self.site.capfctl("issuer", "retire", "1", "--yes", code=1), "ISSUER_IN_USE")
+            self.stop(script)  # and it goes on behind the last one that it restarted
+            script = self.restarts()
+            eventually(lambda: self.phones_of("issuer-2") == {"succeeded": self.COUNT}, lambda: self.phones_of("issuer-2"), 600)
+            eventually(lambda: script.poll() == 0, "the campaign is over, and so is the script", 300)
+        finally:
+            self.stop(script)
+        self.assertEqual(self.show("issuer-2")["state"], "finished")
+        self.assertEqual(self.site.sql("select count(*), count(distinct phone_id) from operations where created_by = "
+                                       "'campaign issuer-2'"), [f"{self.COUNT}|{self.COUNT}"])
+        self.assertEqual(self.site.json("issuer", "show", "1")["valid"], 0)
+        self.assertEqual(self.site.json("issuer", "retire", "1", "--yes")["state"], "retired")
+        for device in devices:
+            certificate = self.site.phones / f"{device}.pem"
+            self.assertIn("CAPF-2027", pki.read_certificate(certificate).issuer.rfc4514_string())
+        pki.verify_both(certificate, issuers)
 
 
 class RenewalTest(Campaigns):
