@@ -4,6 +4,7 @@ capfctl killed between two of them, updates, and everything that may be wrong wi
 import subprocess
 import unittest
 
+from e2e.faults import FaultySite
 from e2e.site import PROGRAMS, SOURCE, EndToEnd, eventually
 
 PRESET = SOURCE / "deploy/import/cucm.map"
@@ -106,6 +107,46 @@ class GoodFileTest(ImportTest):
         self.assertEqual(self.imported(path), {"added": 0, "changed": 0, "unchanged": 1200, "skipped": 0})
         self.assertEqual(self.site.sql("select count(*) from audit_events where action = 'phone.add' and "
                                        "detail like '%+batch'"), ["1200"])
+
+
+class CrashTest(ImportTest):
+    """The server and its PostgreSQL are killed in the middle of an import."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = FaultySite()
+        cls.addClassCleanup(cls.site.close)
+
+    def imported_after(self, tag, crash):
+        """Imports 3000 phones, calls `crash` when the first batch is there, and gives the same command again until it is done."""
+        path = self.file("device,tags\n" + "".join(f"{self.device()},{tag}\n" for _ in range(3000)))
+        there = lambda: int(self.site.sql(f"select count(*) from phone_tags where tag = '{tag}'")[0])
+        command = [PROGRAMS / "capfctl", "--state", self.site.state, "phone", "import", path, "--quiet"]
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            eventually(lambda: there() >= 500, "the first batch is there")
+            crash()
+        finally:
+            code = running.wait(timeout=120)
+        self.assertEqual(there() % 500, 0, "a batch is there as a whole or not at all")
+        if code != 0:
+            eventually(lambda: self.site.capfctl(*command[3:], code=None).returncode == 0, "the rest is done")
+        self.assertEqual(there(), 3000)
+        self.assertEqual(self.imported(path)["unchanged"], 3000)
+        self.assertEqual(self.site.sql("select count(*), count(distinct subject) from audit_events where action = "
+                                       f"'phone.add' and detail like '%+{tag}'"), ["3000|3000"])
+
+    def test_the_server_is_killed(self):
+        def crash():
+            self.site.server.kill()
+            self.site.server.start()
+        self.imported_after("server-killed", crash)
+
+    def test_postgresql_is_killed(self):
+        def crash():
+            self.site.kill_postgres()
+            self.site.start_postgres()
+        self.imported_after("database-killed", crash)
 
 
 class BadFileTest(ImportTest):
