@@ -81,7 +81,7 @@ const Statement kDropOwn{"profiles_drop_own",
 
 std::string alike_text(const std::string& phones) {
   return "select r.mode, " + allows_mic("r") + ", p.blocked_at is not null, " + lsc_status("l") + ", " +
-         mic_is_good("p") +
+         lsc_status("l") + " <> 'valid' and " + mic_is_good("p") +
          ", count(*) from phones p join profiles r on r.id = p.profile_id "
          "left join phone_lscs l on l.phone_id = p.id where " +
          phones + " group by 1, 2, 3, 4, 5";

@@ -33,8 +33,8 @@ struct ProfiledPhone {
 
 /// Phones of which the mode in effect depends on the same facts.
 struct PhonesAlike {
-  ModeFacts facts;  ///< without the site's mode
-  bool mic_in_time = false;
+  ModeFacts facts;           ///< without the site's mode
+  bool mic_in_time = false;  ///< not asked, and false, beside a valid LSC, which counts first
   std::int64_t phones = 0;
 };
 
