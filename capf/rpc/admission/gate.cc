@@ -68,7 +68,14 @@ struct Flow {
   Gate::Fields trailers;
 
   std::size_t size() const { return octets.size() - taken; }
-  void add(BytesView more) { octets.insert(octets.end(), more.begin(), more.end()); }
+  /// Drops what was taken once it is half of them: a flow that is never empty would keep all that ever came.
+  void add(BytesView more) {
+    if (taken >= size()) {
+      octets.erase(octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(taken));
+      taken = 0;
+    }
+    octets.insert(octets.end(), more.begin(), more.end());
+  }
   std::size_t take(std::uint8_t* into, std::size_t most) {
     const std::size_t count = std::min(most, size());
     std::copy_n(octets.begin() + static_cast<std::ptrdiff_t>(taken), count, into);
