@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include <grpcpp/alarm.h>
 #include <grpcpp/server_context.h>
@@ -17,13 +18,17 @@ class Cutoff {
   Cutoff(const Cutoff&) = delete;
   Cutoff& operator=(const Cutoff&) = delete;
 
-  /// Cancels it now.
+  /// Cancels it at once, but on a thread of gRPC's, because gRPC may end a call while it cancels it: so the caller may
+  /// hold locks that the end of the call takes. To be called once.
   void cut();
 
  private:
   struct Target;
+  void cancel_at(grpc::Alarm& alarm, std::chrono::system_clock::time_point time);
+
   std::shared_ptr<Target> target_;
   grpc::Alarm alarm_;
+  std::optional<grpc::Alarm> at_once_;
 };
 
 /// A caller that takes no message of a stream for so long loses the stream.
