@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -52,17 +51,16 @@ class RunningListener final : public Interface {
     hall_.present.dismiss(false);
     if (!hall_.connections.wait_until_empty(patience)) {
       hall_.present.dismiss(true);
-      hall_.connections.wait_until_empty(kLastCalls);
+      hall_.connections.wait_until_empty(hall_.settings.last_calls);
     }
-    for (auto* const pool : hall_.pools()) pool->stop();
-    for (auto* const pool : hall_.pools()) pool->join();
+    for (auto* const pool : hall_.pools()) (*pool)->stop();
+    for (auto* const pool : hall_.pools()) (*pool)->join();
     crew_.stop();
+    // Calls that never began hold coroutines, whose ends are posted to the contexts of the crew: they go before it.
+    for (auto* const pool : hall_.pools()) pool->reset();
   }
 
  private:
-  /// The time for calls that still run when the patience is over; the database has limits of its own.
-  static constexpr std::chrono::seconds kLastCalls{5};
-
   Hall hall_;  ///< declared before the crew, whose contexts own the connections
   Crew crew_;
   bool stopped_ = false;

@@ -51,7 +51,7 @@ Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext
       clock(time),
       metrics(counted),
       connections(limits_of(wanted)),
-      pool(static_cast<std::size_t>(std::max(1, wanted.workers))),
+      pool(std::in_place, static_cast<std::size_t>(std::max(1, wanted.workers))),
       tls(std::move(context)) {}
 
 ListenerCounts Hall::counts() const {
@@ -170,7 +170,7 @@ net::asio::awaitable<Result<Answer>> Connection::look_up(const Question& questio
       slot->emplace(judge(*asked, hall->source, hall->clock.now(), hall->settings.lifetime));
     }
   };
-  co_await net::run_on(hall_.pool, work);
+  co_await net::run_on(*hall_.pool, work);
   co_return *std::move(answer);
 }
 

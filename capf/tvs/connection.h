@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "capf/base/log.h"
 #include "capf/net/connections.h"
@@ -26,7 +27,7 @@ class Hall {
        const Clock& clock, Metrics* metrics);
 
   ListenerCounts counts() const;
-  std::array<net::asio::thread_pool*, 1> pools() { return {&pool}; }
+  std::array<std::optional<net::asio::thread_pool>*, 1> pools() { return {&pool}; }
   void count(std::string_view question, std::string_view outcome) const;
 
   const ListenerSettings settings;
@@ -34,7 +35,7 @@ class Hall {
   const Clock& clock;
   Metrics* const metrics;  ///< may be absent
   net::Connections connections;
-  net::asio::thread_pool pool;
+  std::optional<net::asio::thread_pool> pool;  ///< none once the listener has stopped
   net::CurrentTls tls;
   LogLimit failures{1};   ///< of connections that end by an exception; a second
   LogLimit refusals{10};  ///< of questions that were not answered with *valid*; a second

@@ -20,7 +20,9 @@ struct ListenerSettings {
   std::chrono::seconds lifetime = std::chrono::hours(1);  ///< for which a phone may keep *valid*
   Duration handshake = std::chrono::seconds(15);          ///< for the ClientHello, and again for the rest
   Duration question = std::chrono::seconds(10);  ///< for the whole question to come, and for the answer to leave
-  int connections = 10000;                       ///< in all; as with all limits, further ones are closed at once
+  /// For look-ups that still run when the patience of a stop is over; the database has limits of its own.
+  Duration last_calls = std::chrono::seconds(5);
+  int connections = 10000;             ///< in all; as with all limits, further ones are closed at once
   int connections_per_address = 5000;  ///< an IPv4 address or an IPv6 /64: many phones may share one. Where there is no
                                        ///< room, the oldest connection gives way after some seconds.
   int handshakes = 64;                 ///< at once; further ones wait, but not for silent phones

@@ -79,9 +79,9 @@ Hall::Hall(const ListenerSettings& wanted, std::shared_ptr<const net::TlsContext
       open_desk(std::move(open)),
       metrics(counted),
       connections(limits_of(wanted)),
-      stranger_pool(static_cast<std::size_t>(std::max(1, wanted.stranger_workers))),
-      pool(static_cast<std::size_t>(std::max(1, wanted.workers))),
-      record_pool(static_cast<std::size_t>(std::max(1, wanted.recorders))),
+      stranger_pool(std::in_place, static_cast<std::size_t>(std::max(1, wanted.stranger_workers))),
+      pool(std::in_place, static_cast<std::size_t>(std::max(1, wanted.workers))),
+      record_pool(std::in_place, static_cast<std::size_t>(std::max(1, wanted.recorders))),
       tls(std::move(context)) {}
 
 ListenerCounts Hall::counts() const {
@@ -208,7 +208,7 @@ net::asio::awaitable<void> Connection::converse() {
           const Error* const why = &*step.refused;
           trace("end", std::string(to_string(why->reason)) + ": " + why->message);
           const auto work = [clerk, why] { clerk->refused(*why); };
-          co_await net::run_on(authenticated_ ? hall_.record_pool : hall_.stranger_pool, work);
+          co_await net::run_on(*(authenticated_ ? hall_.record_pool : hall_.stranger_pool), work);
         }
         if (said) co_await stream_.close(after(hall_.draining ? kGoodbyeInHaste : kGoodbye));
         co_return;
@@ -267,7 +267,7 @@ net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& questio
     }
   };
   asking_ = true;
-  co_await net::run_on(authenticated_ ? hall_.pool : hall_.stranger_pool, work);
+  co_await net::run_on(*(authenticated_ ? hall_.pool : hall_.stranger_pool), work);
   asking_ = false;
   if (hall_.metrics != nullptr) {
     const auto* error = std::get_if<Error>(&*answer);

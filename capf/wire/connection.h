@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "capf/base/log.h"
@@ -26,15 +27,16 @@ class Hall {
        Metrics* metrics);
 
   ListenerCounts counts() const;
-  std::array<net::asio::thread_pool*, 3> pools() { return {&stranger_pool, &pool, &record_pool}; }
+  std::array<std::optional<net::asio::thread_pool>*, 3> pools() { return {&stranger_pool, &pool, &record_pool}; }
 
   const ListenerSettings settings;
   const OpenDesk open_desk;
   Metrics* const metrics;  ///< may be absent
   net::Connections connections;
-  net::asio::thread_pool stranger_pool;
-  net::asio::thread_pool pool;
-  net::asio::thread_pool record_pool;
+  // None once the listener has stopped:
+  std::optional<net::asio::thread_pool> stranger_pool;
+  std::optional<net::asio::thread_pool> pool;
+  std::optional<net::asio::thread_pool> record_pool;
   net::CurrentTls tls;
   LogLimit failures{1};  ///< of connections that end by an exception; a second
   std::atomic<bool> draining{false};

@@ -21,9 +21,11 @@ struct ListenerSettings {
   Duration handshake = std::chrono::seconds(15);      ///< for the ClientHello, and again for the rest
   Duration whole_session = std::chrono::minutes(45);  ///< from the handshake's end, in any case
   Duration keep_alive = std::chrono::minutes(15);     ///< TCP: so that firewalls keep the connection; 1 s to 1 h
-  int connections = 20000;                            ///< in all; as with all limits, further ones are closed at once
-  int connections_per_address = 20000;                ///< an IPv4 address or an IPv6 /64: many phones may share one
-  int strangers = 10000;                              ///< of all, those that have not authenticated yet
+  /// For calls that still run when the patience of a stop is over; the database has limits of its own.
+  Duration last_calls = std::chrono::seconds(5);
+  int connections = 20000;              ///< in all; as with all limits, further ones are closed at once
+  int connections_per_address = 20000;  ///< an IPv4 address or an IPv6 /64: many phones may share one
+  int strangers = 10000;                ///< of all, those that have not authenticated yet
   /// Of strangers, those from one such address. Where there is no room, the oldest stranger gives way after some
   /// seconds.
   int strangers_per_address = 5000;

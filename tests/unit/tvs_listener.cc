@@ -301,4 +301,32 @@ TEST_CASE("stopping lets a question be answered, and closes those who have not a
   stopped.get();
 }
 
+// Without a fault it only ends; the address sanitizer sees one.
+TEST_CASE("questions that still wait for a look-up when the listener ends go with it") {
+  Site site;
+  std::promise<void> opens;
+  site.opens = opens.get_future().share();
+  ListenerSettings narrow = settings();
+  narrow.workers = 1;
+  narrow.last_calls = 0ms;
+  auto listener = start(site, narrow);
+  Phone quiet(listener->port());
+  Phone asks(listener->port());
+  asks.say_octets(capf::parse_hex(kVerify).value());
+  while (site.asked == 0) std::this_thread::yield();
+  std::vector<std::unique_ptr<Phone>> waiting;
+  for (int i = 0; i < 8; ++i) {
+    waiting.push_back(std::make_unique<Phone>(listener->port()));
+    waiting.back()->say_octets(capf::parse_hex(kVerify).value());
+  }
+  auto ended = std::async(std::launch::async, [&] { listener.reset(); });
+  CHECK(quiet.hear().empty());
+  opens.set_value();
+  ended.get();
+  for (auto& phone : waiting) {
+    const std::string heard = phone->hear();
+    CHECK((heard.empty() || heard == kValid));
+  }
+}
+
 }  // namespace
