@@ -62,6 +62,8 @@ Response refused(int status, std::string_view words) {
   return response;
 }
 
+Response come_again() { return refused(503, "come again in a moment"); }
+
 Response response_of(const service::PhoneFile& file, const Request& request) {
   Response response;
   const std::string tag = tag_of(file);
@@ -104,7 +106,7 @@ struct FileDesk::State {
         wanted->form == files::Form::kSigned) {
       wanted->form = files::Form::kPlain;
     }
-    if (!post(request, *std::move(wanted), reply)) reply(refused(503, "come again in a moment"));
+    if (!post(request, *std::move(wanted), reply)) reply(come_again());
   }
 
   /// @return false where the request is not answered
@@ -117,7 +119,7 @@ struct FileDesk::State {
       // Strangers ask, and a file may cost a signature: enrolments go first. Linux: of this thread.
       thread_local const int patient = ::setpriority(PRIO_PROCESS, 0, kPatientNice);
       static_cast<void>(patient);
-      Response response = answer(request, wanted);
+      Response response = has_stopped() ? come_again() : answer(request, wanted);
       --line.present;
       reply(std::move(response));
     });
@@ -125,6 +127,7 @@ struct FileDesk::State {
   }
 
   /// No request is posted from then on: one that stayed in the pool would hold a connection of a server that is gone.
+  /// Those that wait are not answered: thousands of them would take the time that the end of a program has.
   void stop() {
     {
       const std::lock_guard lock(mutex);
@@ -132,6 +135,11 @@ struct FileDesk::State {
     }
     made.pool.join();
     statics.pool.join();
+  }
+
+  bool has_stopped() {
+    const std::lock_guard lock(mutex);
+    return stopped;
   }
 
   Response answer(const Request& request, const files::FileRequest& wanted) {
@@ -145,7 +153,7 @@ struct FileDesk::State {
     if (!file) {
       if (failures.admit(std::chrono::steady_clock::now())) log_error("files.failed", file.error());
       metrics.count_file_fetch(kind, "failed");
-      return refused(503, "come again in a moment");
+      return come_again();
     }
     if (!*file) return not_found(kind);
     Response response = response_of(**file, request);
@@ -161,7 +169,7 @@ struct FileDesk::State {
 
   service::PhoneFiles& sources;
   Metrics& metrics;
-  std::mutex mutex;  ///< for the next one, and that a request is posted before it is set
+  std::mutex mutex;  ///< for the next one, and that no request is posted once it is set
   bool stopped = false;
   LogLimit failures{1};  ///< a second
   Line made;

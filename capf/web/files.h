@@ -32,7 +32,8 @@ class FileDesk {
   };
   /// The desk outlives it.
   LaterRoute route(Channel channel);
-  /// Answers what waits, and nothing more. Call it while the servers are there.
+  /// Finishes the answers that are being made, and tells whoever waits to come again. Call it while the servers are
+  /// there.
   void stop();
 
  private:

@@ -255,6 +255,31 @@ TEST_CASE("a static file that takes long keeps no list waiting") {
   for (auto& ring : rings) CHECK(ring.get_future().get().status == 404);
 }
 
+TEST_CASE("who still waits when the desk stops is to come again: it does not wait for their files") {
+  SlowStatics slow;
+  NoDatabase database;
+  service::FetchNotes notes{database};
+  FixedClock clock;
+  service::PhoneFiles files{{&slow}, notes, clock};
+  Metrics metrics;
+  FileDesk desk{files, metrics, {.threads = 1}};
+  const auto route = desk.route(Channel::kPlain);
+  std::vector<std::promise<Response>> rings(3);
+  for (auto& ring : rings) {
+    route({.method = "GET", .path = "/ring.raw"}, [&](Response response) { ring.set_value(std::move(response)); });
+  }
+  auto stopped = std::async(std::launch::async, [&] { desk.stop(); });
+  for (bool stopping = false; !stopping;) {
+    std::promise<Response> list;
+    route({.method = "GET", .path = "/ITLFile.tlv"}, [&](Response response) { list.set_value(std::move(response)); });
+    stopping = list.get_future().get().status == 503;
+  }
+  slow.go.set_value();
+  stopped.get();
+  CHECK(rings[1].get_future().get().status == 503);
+  CHECK(rings[2].get_future().get().status == 503);
+}
+
 TEST_CASE("a HEAD has the length of the file and not its octets, on a real port") {
   Desk desk;
   const auto server = Server::start_later({.addresses = {"127.0.0.1:0"}}, desk.desk.route(Channel::kPlain)).value();
