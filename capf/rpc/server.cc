@@ -153,6 +153,8 @@ class RunningServer final : public Server {
         connections_(within_descriptors(connections)) {}
   ~RunningServer() override {
     stop(std::chrono::milliseconds{0});
+    // A peer that is given to the judges later would stay with them, and they outlive the connections.
+    if (acceptor_) acceptor_->stop();
     judges_.join();
   }
 

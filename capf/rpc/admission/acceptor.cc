@@ -69,9 +69,7 @@ class RunningAcceptor final : public Acceptor {
     const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
     for (unsigned i = 0; i < cores; ++i) workers_.push_back(std::make_unique<Worker>());
   }
-  ~RunningAcceptor() override {
-    for (const auto& worker : workers_) worker->stop();
-  }
+  ~RunningAcceptor() override { end_threads(); }
 
   Status listen(const std::vector<std::string>& addresses, const std::vector<Network>& proxies) {
     net::Acceptor::Settings settings;
@@ -98,10 +96,16 @@ class RunningAcceptor final : public Acceptor {
 
   void wait(std::chrono::milliseconds patience) override { connections_.wait_until_empty(patience); }
 
+  void stop() override { end_threads(); }
+
   int port() const override { return acceptor_->port(); }
   const std::vector<std::string>& addresses() const override { return acceptor_->addresses(); }
 
  private:
+  void end_threads() {
+    for (const auto& worker : workers_) worker->stop();
+  }
+
   void take(net::tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
     const auto executor = socket.get_executor();
     const auto connection = std::make_shared<Connection>(std::move(socket), std::move(place), peer, doorway_);

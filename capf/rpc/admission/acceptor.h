@@ -30,6 +30,8 @@ class Acceptor {
   virtual void close() = 0;
   /// Waits until the connections have ended; those of gRPC end after that.
   virtual void wait(std::chrono::milliseconds patience) = 0;
+  /// Ends the threads: from then on no connection does anything, nor gives the judges a peer.
+  virtual void stop() = 0;
 
   virtual int port() const = 0;
   virtual const std::vector<std::string>& addresses() const = 0;
