@@ -75,7 +75,9 @@ grpc::Status AdminService::ExportDigestUsers(grpc::ServerContext* context, const
       for (const service::DigestExportRow& row : page.rows) {
         v1::DigestExportRow out;
         to_proto(row, out);
-        if (!write_soon(*context, *writer, out)) return fail(Reason::kCallerGone);
+        const bool written = write_soon(*context, *writer, out);
+        wipe(out);
+        if (!written) return fail(Reason::kCallerGone);
       }
       at = page.next;
     }

@@ -257,6 +257,8 @@ void to_proto(const service::DigestPassword& user, v1::DigestPassword& out);
 void to_proto(const service::DigestProblem& problem, v1::DigestUserProblem& out);
 void to_proto(const service::DigestUserView& view, v1::GetDigestUserResponse& out);
 void to_proto(const service::DigestExportRow& row, v1::DigestExportRow& out);
+/// Wipes the HA1s of a row that has been sent.
+void wipe(v1::DigestExportRow& row);
 void to_proto(const AuditEvent& event, v1::AuditEvent& out);
 void to_proto(const service::CheckPage& page, v1::VerifyCertificatesResponse& out);
 void to_proto(const service::SealedBatch& batch, v1::SealedBatch& out);

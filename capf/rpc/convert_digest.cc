@@ -1,5 +1,7 @@
 #include <string>
 
+#include <botan/mem_ops.h>
+
 #include "capf/rpc/convert.h"
 #include "capf/rpc/convert_field.h"
 
@@ -49,6 +51,12 @@ void to_proto(const service::DigestExportRow& row, v1::DigestExportRow& out) {
   out.set_device(row.device);
   out.set_mode(std::string(to_string(row.mode)));
   if (row.lsc) out.set_lsc_sha256(to_hex(*row.lsc));
+}
+
+void wipe(v1::DigestExportRow& row) {
+  for (std::string* ha1 : {row.mutable_ha1_md5(), row.mutable_ha1_sha256(), row.mutable_ha1_sha512_256()}) {
+    Botan::secure_scrub_memory(ha1->data(), ha1->size());
+  }
 }
 
 void to_proto(const service::DigestProblem& problem, v1::DigestUserProblem& out) {

@@ -647,3 +647,19 @@ TEST_CASE("a phone's history is asked for by the name of a device, and has no ot
   CHECK(filter->of_phones);
   CHECK_FALSE(filter->since);
 }
+
+TEST_CASE("the HA1s of an exported row are wiped once it is sent") {
+  const std::string md5(32, 'a');
+  const std::string sha256(64, 'b');
+  service::DigestExportRow row;
+  row.user = "4711";
+  row.ha1 = Ha1{Secret(as_bytes(md5)), Secret(as_bytes(sha256)), Secret(as_bytes(sha256))};
+  v1::DigestExportRow out;
+  to_proto(row, out);
+  CHECK(out.ha1_md5() == md5);
+  wipe(out);
+  CHECK(out.user() == "4711");
+  CHECK(out.ha1_md5() == std::string(32, '\0'));
+  CHECK(out.ha1_sha256() == std::string(64, '\0'));
+  CHECK(out.ha1_sha512_256() == std::string(64, '\0'));
+}
