@@ -14,8 +14,9 @@ struct Candidate {
   std::optional<files::Ipv4> address{};
 };
 
+/// Nothing of an IPv6 address, which no list can say: the programs record none, but somebody may write to the database.
 std::optional<files::Ipv4> ipv4(const std::optional<Address>& address) {
-  if (!address) return std::nullopt;
+  if (!address || !address->is_ipv4()) return std::nullopt;
   files::Ipv4 octets{};
   const std::string text = address->to_string();
   std::size_t begin = 0;

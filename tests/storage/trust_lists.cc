@@ -399,6 +399,19 @@ TEST_CASE("a recovery signer that has ended is in no list, and keeps none back")
                     [](const std::string& words) { return words.find("it has expired") != std::string::npos; }));
 }
 
+TEST_CASE("an IPv6 address that somebody wrote beside a certificate on record keeps no list back") {
+  TrustedCertificate other;
+  other.der = certificate("ccm");
+  other.not_after = files::Certificate::read(other.der).value().not_after();
+  other.roles = {TrustRole::kCcm};
+  other.address = Address::parse("2001:db8::1").value();
+  const service::ListInputs inputs{.own = {}, .trusted = {other}, .signer = {}};
+  const auto contents = must(service::contents_of(kItl, inputs, other.not_after - std::chrono::hours{1}));
+  REQUIRE(contents.listed.size() == 1);
+  CHECK(contents.listed[0].certificate == other.der);
+  CHECK_FALSE(contents.listed[0].address);
+}
+
 TEST_CASE("a site becomes mixed with a SIP server's certificate, a file signer and a list that is not old") {
   ListSite site;
   const auto why = [&] {
