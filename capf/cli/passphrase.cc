@@ -1,5 +1,7 @@
 #include "capf/cli/passphrase.h"
 
+#include <array>
+#include <csignal>
 #include <iostream>
 
 #include <botan/mem_ops.h>
@@ -12,24 +14,44 @@
 namespace capf::cli {
 namespace {
 
-/// While it lives, the terminal does not show what is typed.
+constexpr std::array kEnding{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+termios shown{};  ///< the terminal as it was, also for signals
+
+/// The signal ends the program when this returns: SA_RESETHAND.
+void show_and_end(int signal) {
+  ::tcsetattr(STDIN_FILENO, TCSANOW, &shown);
+  ::raise(signal);
+}
+
+/// While it lives, the terminal does not show what is typed, but it does again where a signal ends the program. One at
+/// a time.
 class Unshown {
  public:
-  Unshown() : changed_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
+  Unshown() : changed_(::tcgetattr(STDIN_FILENO, &shown) == 0) {
     if (!changed_) return;
-    termios quiet = before_;
+    struct sigaction ending {};
+    ending.sa_handler = show_and_end;
+    ending.sa_flags = static_cast<int>(SA_RESETHAND);
+    for (std::size_t i = 0; i < kEnding.size(); ++i) {
+      ::sigaction(kEnding[i], nullptr, &before_[i]);
+      if (before_[i].sa_handler == SIG_DFL) ::sigaction(kEnding[i], &ending, nullptr);
+    }
+    termios quiet = shown;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    changed_ = ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == 0;
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
   }
   Unshown(const Unshown&) = delete;
   Unshown& operator=(const Unshown&) = delete;
   ~Unshown() {
-    if (changed_) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+    if (!changed_) return;
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    for (std::size_t i = 0; i < kEnding.size(); ++i) ::sigaction(kEnding[i], &before_[i], nullptr);
   }
 
  private:
-  termios before_{};
   bool changed_;
+  std::array<struct sigaction, kEnding.size()> before_{};
 };
 
 Result<Secret> ask(const std::string& question) {

@@ -6,12 +6,13 @@ import json
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import termios
 import unittest
 
-from .site import EndToEnd, PROGRAMS, run
+from .site import EndToEnd, PROGRAMS, eventually, run
 
 
 def on_terminal(*command, rows=24, columns=80, env=None, keys=b""):
@@ -157,6 +158,26 @@ class HelpTest(CommandLineTest):
                                (("capfd", "check-config", "--describe", "man"), '.TH "CAPFD.TOML" 5')):
             with self.subTest(command):
                 self.assertTrue(run(PROGRAMS / command[0], *command[1:]).stdout.startswith(title))
+
+
+class PassphraseTest(CommandLineTest):
+    def test_an_interrupt_at_the_question_leaves_a_terminal_that_shows_what_is_typed(self):
+        master, terminal = pty.openpty()
+        self.addCleanup(os.close, master)
+        self.addCleanup(os.close, terminal)
+
+        def shows():
+            return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+        container = self.site.folder / "interrupted" / "admin.p12"
+        container.parent.mkdir()
+        asks = subprocess.Popen([PROGRAMS / "capfctl", "--state", self.site.state, "administrator", "export", "--pkcs12",
+                                 container], stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
+        self.addCleanup(asks.kill)
+        eventually(lambda: not shows(), "the passphrase is asked for")
+        asks.send_signal(signal.SIGINT)
+        self.assertEqual(asks.wait(60), -signal.SIGINT)
+        self.assertTrue(shows())
 
 
 class CompletionTest(CommandLineTest):
