@@ -56,21 +56,27 @@ class Visit {
   Result<Done> enrol(SiteLink& server) {
     const auto done = server.enrol(credential(), [this](const v1::EnrolResponse& heard) -> Result<v1::EnrolRequest> {
       if (heard.has_pending()) return begin(heard.pending());
-      if (heard.has_issued()) return store(heard.issued());
-      return fail(Reason::kMessageUnexpected, "this phone does not know the server's message");
+      if (heard.has_issued() && kind_ == v1::OPERATION_KIND_INSTALL && request_) return store(heard.issued());
+      return fail(Reason::kMessageUnexpected, "this phone does not know the server's message, or it is out of turn");
     });
     if (failure_) return tl::unexpected<Error>(*failure_);
     if (!done && !lost_end(done.error())) return give_back(done.error());
     switch (kind_) {
       case v1::OPERATION_KIND_INSTALL:
+        if (!facts_) return ended_early();
         CAPF_TRY(done ? folder_.forget_pending(phone_.device) : confirm(stored_));
         return installed_words(phone_.device, *facts_, folder_);
       case v1::OPERATION_KIND_DELETE:
         if (!done) return give_up(server);
         CAPF_TRY(folder_.remove(phone_.device));
         return deleted(done->revoked());
-      default: return handed_over();
+      case v1::OPERATION_KIND_TROUBLESHOOT: return handed_over();
+      default: return ended_early();
     }
+  }
+
+  static tl::unexpected<Error> ended_early() {
+    return fail(Reason::kMessageUnexpected, "the server said that the dialogue is done before it was");
   }
 
   /// Whether the server may have done what the phone asked for last, and its answer did not arrive.

@@ -1,7 +1,10 @@
 """Enrol: the whole dialogue of a phone in one call, by capf-phone and by a client from the .proto files alone."""
 
+import concurrent.futures
 import hashlib
+import pathlib
 import queue
+import tempfile
 import time
 import unittest
 
@@ -12,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from e2e import pki, rpc
 from e2e.rpc import phone_pb2, phone_pb2_grpc, types_pb2
-from e2e.site import EndToEnd
+from e2e.site import PROGRAMS, EndToEnd, run
 
 EC = ("--key-order", "ec", "--ec-size", "256")
 SOON = 20  # seconds: a silent phone is asked about every 10
@@ -315,6 +318,59 @@ class EndTest(EnrolTest):
         self.assertSays(self.site.phone(device, "--string", digits, code=1), "KEY_OF_ANOTHER_DEVICE")
         self.site.phone(device, "--string", digits)
         self.assertEqual(self.site.operation(device)["state"], "succeeded")
+
+
+class FalseServer(phone_pb2_grpc.PhoneServiceServicer):
+    """Says on Enrol one message after the other, each behind one that it hears, and then that all is well."""
+
+    def __init__(self, messages):
+        self._messages = messages
+
+    def Enrol(self, requests, context):
+        for message, heard in zip(self._messages, requests):
+            yield message(heard) if callable(message) else message
+
+
+class FalseServerTest(unittest.TestCase):
+    """A phone and a server that it trusts, and that does not keep to the dialogue."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.authority = pki.Manufacturer.root("Another site CA")
+        self.trust, _ = self.authority.write(self.folder, "site-ca")
+
+    def enrol(self, *messages):
+        """The phone's refusal."""
+        key = pki.make_key()
+        own = pki.Identity(pki.build(pki.name("localhost"), key.public_key(), self.authority.certificate,
+                                     self.authority.key), key)
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+        phone_pb2_grpc.add_PhoneServiceServicer_to_server(FalseServer(messages), server)
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(own.key_pem, own.certificate_pem)]))
+        server.start()
+        try:
+            return run(PROGRAMS / "capf-phone", "SEP001122334455", "--server", f"localhost:{port}", "--trust",
+                       self.trust, "--string", "12345678", "--enrol", "--tries", "1", "--dir", self.folder / "phones",
+                       code=1).stderr
+        finally:
+            server.stop(None)
+
+    @staticmethod
+    def pending():
+        return phone_pb2.EnrolResponse(pending=phone_pb2.PendingOperation(
+            id=1, kind=types_pb2.OPERATION_KIND_INSTALL, state=types_pb2.OPERATION_STATE_PENDING,
+            key=types_pb2.KeyPolicy(order=types_pb2.KEY_ORDER_EC, ec_bits=256)))
+
+    def test_a_message_out_of_turn_ends_the_dialogue(self):
+        done = phone_pb2.EnrolResponse(done=phone_pb2.EnrolDone())
+        early = phone_pb2.EnrolResponse(issued=phone_pb2.EnrolIssued(nonce=bytes(32)))
+        for name, messages in {"a certificate before anything is pending": [early], "the end at once": [done],
+                               "the end without a certificate": [self.pending(), done]}.items():
+            with self.subTest(name):
+                self.assertIn("MESSAGE_UNEXPECTED", self.enrol(*messages))
+                self.assertFalse((self.folder / "phones/SEP001122334455.pem").exists())
 
 
 if __name__ == "__main__":
