@@ -165,6 +165,8 @@ asio::awaitable<Result<std::optional<Bytes>>> receive(Call& call, std::size_t li
       co_return fail(Reason::kFileMalformed, "the file is larger than " + std::to_string(limit) + " octets");
     }
     if (error && error != http::error::need_more) co_return call.away("its answer is no HTTP: " + error.message());
+    // The parser limits the header, but not the line before a chunk and the trailer.
+    if (!parser.is_done() && buffer.size() > kLargestHeader) co_return call.away("a line of its answer does not end");
   }
   co_return outcome(parser, call);
 }

@@ -89,6 +89,17 @@ TEST_CASE("a server that means harm costs a phone no more than the limit") {
   CHECK(reason_of(fetch("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")) == "SERVER_NOT_REACHED");
 }
 
+TEST_CASE("a phone does not keep a line that has no end") {
+  const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string long_text(100'000, 'x');
+  for (const std::string& line : {"5;" + long_text, "3\r\nabc\r\n5;" + long_text, "0\r\nX: " + long_text}) {
+    const auto file = fetch(chunked + line);
+    REQUIRE_FALSE(file);
+    CHECK(file.error().reason == Reason::kServerNotReached);
+    CHECK_THAT(file.error().message, Catch::Contains("does not end"));
+  }
+}
+
 TEST_CASE("a phone tries the next server where one is away") {
   const Once server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   CHECK(body_of(NetworkServers({{"127.0.0.1:1", server.address()}, {}}).fetch("x", 5)) == "ok");
