@@ -164,9 +164,11 @@ Status Folder::remove(const std::string& device) const {
 Status Folder::write(const fs::path& path, BytesView data) const {
   if (!kept_) return {};
   const fs::path temporary = path.string() + ".new";
+  // One that is there is of a try that was cut off, or somebody else's, who would read the key: never written into.
+  CAPF_TRY(unlink(temporary));
   {
     const Descriptor file(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
     if (file.get() < 0) return failed(temporary);
     std::size_t written = 0;
     while (written < data.size()) {

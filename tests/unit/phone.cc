@@ -94,6 +94,20 @@ TEST_CASE("what a phone keeps is for its owner alone, and gone when it is remove
   CHECK_FALSE(*folder->pending("SEP1"));
 }
 
+TEST_CASE("a phone's key is never written into a file that is there already") {
+  const Scratch scratch;
+  const auto folder = Folder::open(scratch.path, false);
+  REQUIRE(folder);
+  const fs::path temporary = scratch.path / "SEP1.pending.new";
+  std::ofstream(temporary) << "of somebody else";
+  fs::permissions(temporary, fs::perms::owner_all | fs::perms::group_all | fs::perms::others_all);
+  fs::create_hard_link(temporary, scratch.path / "other name");
+  REQUIRE(folder->keep("SEP1", request_for(1)));
+  CHECK(contents(scratch.path / "other name") == "of somebody else");
+  CHECK(fs::status(scratch.path / "SEP1.pending").permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  CHECK_FALSE(fs::exists(temporary));
+}
+
 TEST_CASE("a power cut between certificate and key is mended from the pending request") {
   const Scratch scratch;
   const auto folder = Folder::open(scratch.path, false);
