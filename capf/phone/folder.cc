@@ -138,6 +138,9 @@ Status Folder::keep(const std::string& device, const PendingRequest& pending) co
 // The certificate first: a key without its certificate would look like a damaged pair, while the key of this
 // certificate is still in the pending request.
 Status Folder::install(const std::string& device, const std::string& certificate_pem, const Secret& key_pem) const {
+  if (certificate_pem.size() > kLargestFile) {
+    return fail(Reason::kInvalidCertificate, "the certificate and those above it are larger than 128 KiB");
+  }
   CAPF_TRY(write(path_of(device, ".pem"), as_bytes(certificate_pem)));
   return write(path_of(device, ".key"), key_pem.view());
 }

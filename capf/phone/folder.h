@@ -53,6 +53,7 @@ class Folder {
   Result<std::optional<PendingRequest>> pending(const std::string& device) const;
 
   Status keep(const std::string& device, const PendingRequest& pending) const;
+  /// Errors: INVALID_CERTIFICATE where they are more than installed() reads.
   Status install(const std::string& device, const std::string& certificate_pem, const Secret& key_pem) const;
   Status forget_pending(const std::string& device) const;
 

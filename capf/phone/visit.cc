@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kDefaultRsaBits = 2048;
 constexpr int kDefaultEcBits = 384;
+constexpr int kMostAbove = 8;  ///< certificates above an LSC
 
 class Visit {
  public:
@@ -231,18 +232,26 @@ class Visit {
     return pending;
   }
 
-  /// Checks that the certificate is for our key, and by the issuer that came with it.
+  /// Checks that the certificate is for our key, and by the issuer that came with it; and that the phone can read again
+  /// what it keeps of the others.
   static Result<client::CertificateFacts> read_answer(const v1::IssueCertificateResponse& answer,
                                                       const PendingRequest& wanted, Installed& lsc) {
     const BytesView certificate = as_bytes(answer.certificate());
     if (answer.chain().empty()) return fail(Reason::kInvalidCertificate, "the server sent no issuer");
+    if (answer.chain_size() > kMostAbove) {
+      return fail(Reason::kInvalidCertificate,
+                  "the server sent more than " + std::to_string(kMostAbove) + " certificates above the phone's");
+    }
     CAPF_LET(client::CertificateFacts facts, client::read_issued(certificate, as_bytes(answer.chain(0))));
     if (facts.public_key != wanted.public_key) {
       return fail(Reason::kInvalidCertificate, "the server issued a certificate for another key");
     }
     lsc.certificates.emplace_back(certificate.begin(), certificate.end());
     lsc.certificate_pem = client::certificate_pem(certificate);
-    for (const std::string& above : answer.chain()) lsc.certificate_pem += client::certificate_pem(as_bytes(above));
+    for (const std::string& above : answer.chain()) {
+      if (&above != &answer.chain(0)) CAPF_TRY(client::read_certificate(as_bytes(above)));
+      lsc.certificate_pem += client::certificate_pem(as_bytes(above));
+    }
     return facts;
   }
 

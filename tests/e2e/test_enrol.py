@@ -363,6 +363,16 @@ class FalseServerTest(unittest.TestCase):
             id=1, kind=types_pb2.OPERATION_KIND_INSTALL, state=types_pb2.OPERATION_STATE_PENDING,
             key=types_pb2.KeyPolicy(order=types_pb2.KEY_ORDER_EC, ec_bits=256)))
 
+    def issued(self, *above):
+        """Signs what the phone asks for, with these certificates above."""
+        def sign(heard):
+            request = x509.load_der_x509_csr(heard.certification_request)
+            certificate = pki.build(request.subject, request.public_key(), self.authority.certificate,
+                                    self.authority.key)
+            return phone_pb2.EnrolResponse(issued=phone_pb2.EnrolIssued(
+                certificate=pki.der(certificate), chain=[pki.der(self.authority.certificate), *above], nonce=bytes(32)))
+        return sign
+
     def test_a_message_out_of_turn_ends_the_dialogue(self):
         done = phone_pb2.EnrolResponse(done=phone_pb2.EnrolDone())
         early = phone_pb2.EnrolResponse(issued=phone_pb2.EnrolIssued(nonce=bytes(32)))
@@ -370,6 +380,13 @@ class FalseServerTest(unittest.TestCase):
                                "the end without a certificate": [self.pending(), done]}.items():
             with self.subTest(name):
                 self.assertIn("MESSAGE_UNEXPECTED", self.enrol(*messages))
+                self.assertFalse((self.folder / "phones/SEP001122334455.pem").exists())
+
+    def test_what_the_phone_could_not_read_again_is_not_kept(self):
+        own = pki.der(self.authority.certificate)
+        for name, above in {"no certificate": [b"none"], "too many": 8 * [own]}.items():
+            with self.subTest(name):
+                self.assertIn("INVALID_CERTIFICATE", self.enrol(self.pending(), self.issued(*above)))
                 self.assertFalse((self.folder / "phones/SEP001122334455.pem").exists())
 
 

@@ -108,6 +108,19 @@ TEST_CASE("a phone's key is never written into a file that is there already") {
   CHECK_FALSE(fs::exists(temporary));
 }
 
+TEST_CASE("a phone keeps no certificates that it could not read again") {
+  const Scratch scratch;
+  const auto folder = Folder::open(scratch.path, false);
+  REQUIRE(folder);
+  REQUIRE(folder->install("SEP1", data("lsc.pem"), Secret(std::string_view(data("lsc.key")))));
+  std::string many;
+  while (many.size() <= 131072) many += data("lsc.pem");
+  const Status installed = folder->install("SEP1", many, Secret(std::string_view(data("lsc.key"))));
+  REQUIRE_FALSE(installed);
+  CHECK(installed.error().reason == Reason::kInvalidCertificate);
+  CHECK(*folder->installed("SEP1"));
+}
+
 TEST_CASE("a power cut between certificate and key is mended from the pending request") {
   const Scratch scratch;
   const auto folder = Folder::open(scratch.path, false);
