@@ -275,28 +275,27 @@ Result<RecoveryKeyPlace> hand_over(const SiteFiles& files, const InitOptions& op
   const auto wanted = std::filesystem::absolute(options.recovery.file).lexically_normal();
   if (wanted == here.file) return here;
   const RecoveryKeyPlace there{wanted, options.recovery.passphrase};
-  std::vector<std::pair<std::filesystem::path, std::filesystem::path>> moves{{here.file, there.file}};
-  if (there.passphrase.empty()) moves.emplace_back(here.generated_passphrase(), there.generated_passphrase());
-  for (const auto& [from, to] : moves) {
-    CAPF_LET(const Secret contents, read_secret_file(from));
-    const Status written = write_new_secret_file(to, contents.view());
-    if (!written) {
-      return fail(written.error().reason, "the site is made, and the recovery signer's key stays in " +
-                                              here.file.string() + ": " + written.error().message);
-    }
-    std::error_code error;
-    std::filesystem::remove(from, error);
-    CAPF_TRY(as_status(error, from));
+  if (const Status moved = move_recovery_key(here, there); !moved) {
+    return fail(
+        moved.error().reason,
+        "the site is made, and the recovery signer's key stays in " + here.file.string() + ": " + moved.error().message,
+        moved.error().cause);
   }
   return there;
 }
 
 /// Before anything is made: no file is overwritten.
 Status check_recovery(const InitOptions& options) {
-  std::error_code error;
-  const auto& file = options.recovery.file;
-  if (file.empty() || !std::filesystem::exists(file, error)) return {};
-  return fail(Reason::kSiteExists, file.string() + " exists: the recovery signer's key overwrites nothing");
+  const RecoveryKeyPlace& place = options.recovery;
+  if (place.file.empty()) return {};
+  std::vector<std::filesystem::path> files{place.file};
+  if (place.passphrase.empty()) files.push_back(place.generated_passphrase());
+  for (const auto& file : files) {
+    std::error_code error;
+    if (!std::filesystem::exists(file, error)) continue;
+    return fail(Reason::kSiteExists, file.string() + " exists: the recovery signer's key overwrites nothing");
+  }
+  return {};
 }
 
 }  // namespace

@@ -1,6 +1,11 @@
 #include "capf/daemon/recovery_key.h"
 
+#include <system_error>
+#include <utility>
+#include <vector>
+
 #include "capf/base/secret.h"
+#include "capf/daemon/site.h"
 
 namespace capf::daemon {
 namespace {
@@ -25,6 +30,31 @@ Status write_recovery_key(const ca::SigningKey& key, const RecoveryKeyPlace& pla
   CAPF_LET(const Secret passphrase, passphrase_of(place, random));
   CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase));
   return write_new_secret_file(place.file, encrypted);
+}
+
+Status move_recovery_key(const RecoveryKeyPlace& from, const RecoveryKeyPlace& to) {
+  std::vector<std::pair<std::filesystem::path, std::filesystem::path>> moves{{from.file, to.file}};
+  if (to.passphrase.empty()) moves.emplace_back(from.generated_passphrase(), to.generated_passphrase());
+  std::vector<std::filesystem::path> made;
+  const auto copy = [&]() -> Status {
+    for (const auto& [here, there] : moves) {
+      CAPF_LET(const Secret contents, read_secret_file(here));
+      const Status written = write_new_secret_file(there, contents.view());
+      if (written || written.error().reason != Reason::kSiteExists) made.push_back(there);
+      CAPF_TRY(written);
+    }
+    return sync_folder(to.file.parent_path());
+  };
+  std::error_code error;
+  if (const Status copied = copy(); !copied) {
+    for (const auto& path : made) std::filesystem::remove(path, error);
+    return copied;
+  }
+  for (const auto& [here, there] : moves) {
+    std::filesystem::remove(here, error);
+    if (error) return fail(Reason::kInvalidConfiguration, here.string() + ": " + error.message());
+  }
+  return {};
 }
 
 std::string words_of(const RecoveryKeyPlace& place) {

@@ -21,6 +21,10 @@ struct RecoveryKeyPlace {
 /// read_secret() and of encrypting.
 Status write_recovery_key(const ca::SigningKey& key, const RecoveryKeyPlace& place,
                           Botan::RandomNumberGenerator& random);
+/// Moves the key, and its passphrase where that was generated, to new files, which may be on another file system: both
+/// or none, and they are gone here only once they are on disk there. @param to an absolute path. Errors: SITE_EXISTS
+/// where there is a file already, those of reading and writing.
+Status move_recovery_key(const RecoveryKeyPlace& from, const RecoveryKeyPlace& to);
 /// Words for people who are to take it away.
 std::string words_of(const RecoveryKeyPlace& place);
 

@@ -249,6 +249,32 @@ TEST_CASE("the recovery signer's key is written once, under a passphrase of its 
   CHECK(read_secret_file(place.file).value().text() == pem.text());
 }
 
+TEST_CASE("the recovery signer's key is moved with its passphrase, or not at all") {
+  const test::Folder folder;
+  const auto key = ca::generate_key(ca::KeyAlgorithm::kP256).value();
+  const RecoveryKeyPlace here{folder.path() / "recovery.key", {}};
+  const RecoveryKeyPlace there{folder.path() / "away.key", {}};
+  REQUIRE(write_recovery_key(*key, here, Botan::system_rng()));
+  const std::string pem(read_secret_file(here.file).value().text());
+  SECTION("to where there is nothing") {
+    REQUIRE(move_recovery_key(here, there));
+    CHECK(read_secret_file(there.file).value().text() == pem);
+    CHECK(std::filesystem::exists(there.generated_passphrase()));
+    CHECK_FALSE(std::filesystem::exists(here.file));
+    CHECK_FALSE(std::filesystem::exists(here.generated_passphrase()));
+  }
+  SECTION("to where the passphrase of another one is") {
+    REQUIRE(write_new_secret_file(there.generated_passphrase(), as_bytes("another one's")));
+    const Status moved = move_recovery_key(here, there);
+    REQUIRE_FALSE(moved);
+    CHECK(moved.error().reason == Reason::kSiteExists);
+    CHECK(read_secret_file(here.file).value().text() == pem);
+    CHECK(std::filesystem::exists(here.generated_passphrase()));
+    CHECK_FALSE(std::filesystem::exists(there.file));
+    CHECK(read_secret_file(there.generated_passphrase()).value().text() == "another one's");
+  }
+}
+
 TEST_CASE("a new site has a key for each purpose, and of the recovery signer only the certificate in its folders") {
   const test::Folder folder;
   InitOptions options;
