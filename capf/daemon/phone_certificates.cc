@@ -333,9 +333,17 @@ Result<std::string> make_phone_keys(const Configuration& configuration, const st
     CAPF_LET(const auto facts, ca::read_certificate(identity.certificate));
     const bool recovers = purpose == &recovery_signer_purpose();
     if (recovers) CAPF_TRY(write_recovery_key(*identity.key, recovery, random));
-    CAPF_TRY((Change{*purpose, "add", purpose->first, detail_of(facts), facts.key}.record(machine, "init")));
-    CAPF_TRY(recovers ? write_new_file(files.certificate(purpose->first), chain_pem({identity.certificate}))
-                      : keep(machine, purpose->first, identity));
+    const Change change{*purpose, "add", purpose->first, detail_of(facts), facts.key};
+    Status kept = change.record(machine, "init");
+    if (kept) {
+      kept = recovers ? write_new_file(files.certificate(purpose->first), chain_pem({identity.certificate}))
+                      : keep(machine, purpose->first, identity);
+    }
+    if (!kept) {
+      // Without its certificate the key is nobody's, and the next try would not make another one beside it.
+      if (recovers && names_of(*purpose, files).empty()) remove_recovery_key(recovery);
+      return fail(kept.error());
+    }
     made +=
         "  " + purpose->first + ", until " + to_rfc3339(facts.not_after) + ", SHA-256 " + to_hex(facts.sha256) + "\n";
     if (recovers) made += words_of(recovery);

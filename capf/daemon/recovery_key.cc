@@ -25,11 +25,25 @@ Status write_recovery_key(const ca::SigningKey& key, const RecoveryKeyPlace& pla
                           Botan::RandomNumberGenerator& random) {
   std::error_code error;
   if (std::filesystem::exists(place.file, error)) {
-    return fail(Reason::kSiteExists, place.file.string() + " exists: the recovery signer's key overwrites nothing");
+    return fail(Reason::kSiteExists,
+                place.file.string() +
+                    " exists: the recovery signer's key overwrites nothing. If it is of a try that "
+                    "was cut off, remove it and its passphrase");
   }
   CAPF_LET(const Secret passphrase, passphrase_of(place, random));
-  CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase));
-  return write_new_secret_file(place.file, encrypted);
+  const auto write = [&]() -> Status {
+    CAPF_LET(const Bytes encrypted, ca::encrypt_key(key, passphrase));
+    return write_new_secret_file(place.file, encrypted);
+  };
+  const Status written = write();
+  if (!written && place.passphrase.empty()) std::filesystem::remove(place.generated_passphrase(), error);
+  return written;
+}
+
+void remove_recovery_key(const RecoveryKeyPlace& place) {
+  std::error_code error;
+  std::filesystem::remove(place.file, error);
+  if (place.passphrase.empty()) std::filesystem::remove(place.generated_passphrase(), error);
 }
 
 Status move_recovery_key(const RecoveryKeyPlace& from, const RecoveryKeyPlace& to) {

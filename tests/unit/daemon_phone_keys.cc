@@ -249,6 +249,20 @@ TEST_CASE("the recovery signer's key is written once, under a passphrase of its 
   CHECK(read_secret_file(place.file).value().text() == pem.text());
 }
 
+TEST_CASE("a recovery signer's key that cannot be written leaves no passphrase in the way of the next try") {
+  const test::Folder folder;
+  const auto key = ca::generate_key(ca::KeyAlgorithm::kP256).value();
+  const RecoveryKeyPlace place{folder.path() / "recovery.key", {}};
+  std::filesystem::create_symlink(folder.path() / "nowhere", place.file);
+  CHECK_FALSE(write_recovery_key(*key, place, Botan::system_rng()));
+  CHECK_FALSE(std::filesystem::exists(place.generated_passphrase()));
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "nowhere"));
+  std::filesystem::remove(place.file);
+  REQUIRE(write_recovery_key(*key, place, Botan::system_rng()));
+  remove_recovery_key(place);
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
 TEST_CASE("the recovery signer's key is moved with its passphrase, or not at all") {
   const test::Folder folder;
   const auto key = ca::generate_key(ca::KeyAlgorithm::kP256).value();
