@@ -65,8 +65,9 @@ Status Session::commit() {
 
 Result<pqxx::result> Session::run(const Statement& statement, const Parameters& parameters) {
   CAPF_TRY(guarded(Phase::kWork, [&] {
-    if (connection_.prepared.insert(statement.name).second) {
+    if (!connection_.prepared.contains(statement.name)) {
       connection_.link.prepare_at_once(statement.name, statement.text);
+      connection_.prepared.insert(statement.name);
     }
     return true;
   }));

@@ -157,6 +157,28 @@ TEST_CASE("a prepared statement whose columns have changed is prepared again in 
   list();
 }
 
+TEST_CASE("a statement that could not be prepared because of a lock is prepared by its next use") {
+  const FreshDatabase fresh;
+  storage::SessionLimits limits;
+  limits.lock = milliseconds(50);
+  storage::Connection connection(good(storage::link_settings(fresh.conninfo(), limits)));
+  storage::Connection holder(good(storage::link_settings(fresh.conninfo("capf_owner"), {})));
+  const storage::Statement statement{"test_count_leases", "select count(*) from leases"};
+  const auto count = [&]() -> Status {
+    storage::Session session(connection);
+    CAPF_TRY(session.begin(storage::Access::kRead));
+    CAPF_TRY(session.execute(statement, storage::Parameters()));
+    return session.commit();
+  };
+  pqxx::nontransaction held(holder.link);
+  held.exec("begin; lock table leases in access exclusive mode");
+  const Status locked = count();
+  REQUIRE_FALSE(locked);
+  CHECK(locked.error().reason == Reason::kOverloaded);
+  held.exec("rollback");
+  good(count());
+}
+
 TEST_CASE("tables and functions that were dropped and made again are found") {
   const FreshDatabase fresh;
   const auto database = fresh.open(1);
