@@ -22,10 +22,11 @@ constexpr std::size_t kLongestOutput = std::size_t{1} << 20;
 
 tl::unexpected<Error> failed(const std::string& what) { return fail_errno(Reason::kInvalidConfiguration, what); }
 
+/// A link is not followed: the owner of the folder in which `path` was made may have put one in its place.
 Status give(const std::filesystem::path& path, const std::string& owner) {
   const passwd* user = ::getpwnam(owner.c_str());
   if (user == nullptr) return fail(Reason::kInvalidConfiguration, "there is no user " + owner);
-  if (::chown(path.c_str(), user->pw_uid, user->pw_gid) != 0) return failed(path.string());
+  if (::lchown(path.c_str(), user->pw_uid, user->pw_gid) != 0) return failed(path.string());
   return {};
 }
 
