@@ -137,7 +137,8 @@ class Setup {
     if (changed == text) return {};
     CAPF_TRY(surroundings_.run(
         {{"runuser", "-u", "postgres", "--", "sh", "-c",
-          R"(cp -p -- "$1" "$1.capf" && cat >"$1.capf" && mv -f -- "$1.capf" "$1")", "sh", path.string()},
+          R"(cp -p -- "$1" "$1.capf" && cat >"$1.capf" && sync -- "$1.capf" && mv -f -- "$1.capf" "$1")", "sh",
+          path.string()},
          changed}));
     said_ += path.string() + " lets the user capf in as capf_owner and capf_server.\n";
     return {};
