@@ -112,7 +112,7 @@ Status MonitorService::watch(grpc::ServerContext& context, const std::string& be
     for (const auto& change : changes) {
       Message out;
       to_proto(change, use_cases_.clock.now(), out);
-      if (!write_soon(context, writer, out)) return fail(Reason::kCallerGone);
+      if (!write_soon(context, writer, out, &change != &changes.back())) return fail(Reason::kCallerGone);
       cursor = change.cursor;
       CAPF_TRY(stream.pause(std::chrono::milliseconds{0}));  // a caller who reads slowly is judged meanwhile
     }

@@ -35,11 +35,15 @@ class Cutoff {
 inline constexpr std::chrono::seconds kLongestUnread{5};
 
 /// Writes the next message of a stream. gRPC waits until the caller's side has room for it.
+/// @param more further messages follow at once, so gRPC may keep this one and send them together
 /// @return false where the call has ended; a wait longer than kLongestUnread ends it too.
 template <class Message>
-bool write_soon(grpc::ServerContextBase& context, grpc::ServerWriter<Message>& writer, const Message& message) {
+bool write_soon(grpc::ServerContextBase& context, grpc::ServerWriter<Message>& writer, const Message& message,
+                bool more = false) {
   const Cutoff cutoff(context, kLongestUnread);
-  return writer.Write(message);
+  grpc::WriteOptions options;
+  if (more) options.set_buffer_hint();
+  return writer.Write(message, options);
 }
 
 }  // namespace capf::rpc
