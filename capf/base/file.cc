@@ -138,13 +138,18 @@ Status check_room(const std::filesystem::path& folder) {
   return fail(Reason::kStateNotWritable, folder.string() + ": " + errno_words(error));
 }
 
+std::filesystem::path folder_of(const std::filesystem::path& file) {
+  return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+}
+
 Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return failed_at(from);
-  const int fd = ::open(to.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return failed_at(to.parent_path());
+  const std::filesystem::path folder = folder_of(to);
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return failed_at(folder);
   const bool synced = ::fsync(fd) == 0 || errno == EINVAL;  // some file systems cannot
   ::close(fd);
-  if (!synced) return failed_at(to.parent_path());
+  if (!synced) return failed_at(folder);
   return {};
 }
 

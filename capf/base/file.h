@@ -57,6 +57,9 @@ tl::unexpected<Error> fail_errno(Reason reason, const std::string& what);
 /// Errors: STATE_NOT_WRITABLE, with the folder and the system's words.
 Status check_room(const std::filesystem::path& folder);
 
+/// The folder in which a file is: "." for a name alone.
+std::filesystem::path folder_of(const std::filesystem::path& file);
+
 /// Renames a synced file over another one, and syncs the folder.
 Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to);
 

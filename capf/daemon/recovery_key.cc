@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "capf/base/file.h"
 #include "capf/base/secret.h"
 #include "capf/daemon/site.h"
 
@@ -57,7 +58,7 @@ Status move_recovery_key(const RecoveryKeyPlace& from, const RecoveryKeyPlace& t
       if (written || written.error().reason != Reason::kSiteExists) made.push_back(there);
       CAPF_TRY(written);
     }
-    return sync_folder(to.file.parent_path());
+    return sync_folder(folder_of(to.file));
   };
   std::error_code error;
   if (const Status copied = copy(); !copied) {

@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include "capf/base/file.h"
+
 namespace capf::daemon {
 namespace {
 
@@ -37,8 +39,6 @@ Status remove_path(const fs::path& path) {
   fs::remove_all(path, error);
   return as_status(error, path);
 }
-
-fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
 /// The names of the keys in a folder, in order: what else is there grows with the site, and is not encrypted.
 Result<std::vector<std::string>> names_in(const fs::path& folder) {

@@ -306,3 +306,15 @@ TEST_CASE("a folder that can be written has room, nothing is left in it, and one
   CHECK(away.error().reason == Reason::kStateNotWritable);
   CHECK(away.error().message == inside.string() + ": No such file or directory");
 }
+
+TEST_CASE("a file is replaced where its name is all of its path") {
+  const test::Folder folder;
+  std::ofstream(folder.path() / "sheet.new") << "next";
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  const Status replaced = replace_file("sheet.new", "sheet");
+  std::filesystem::current_path(before);
+  CHECK(replaced.has_value());
+  CHECK(std::filesystem::exists(folder.path() / "sheet"));
+  CHECK(folder_of("keys/site.key") == "keys");
+}
