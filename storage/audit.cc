@@ -67,14 +67,13 @@ const Statement kAddAll{
     "detail, place) order by place"};
 // All events of earlier transactions are readable; running transactions have this number or a later one.
 const Statement kEnd{"audit_end", "select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))"};
-// Operation and phone are looked up by their ids, for the changes of the page alone, whatever the statistics say.
-const Statement kChanges{
-    "audit_changes",
-    "select a.xid, " + kColumns + ", " + kOperationColumns +
-        " from (select * from audit_events where operation_id is not null and (xid, id) > ($1::text::xid8, $2::bigint) "
-        "and xid < (select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))) order by xid, id limit $3::int) "
-        "a cross join lateral (select * from operations where id = a.operation_id limit 1) o "
-        "cross join lateral (select * from phones where id = o.phone_id limit 1) p order by a.xid, a.id"};
+const Statement kChanges{"audit_changes",
+                         "select a.xid, " + kColumns + ", " + kOperationColumns +
+                             " from audit_events a join operations o on o.id = a.operation_id "
+                             "join phones p on p.id = o.phone_id where a.operation_id is not null "
+                             "and (a.xid, a.id) > ($1::text::xid8, $2::bigint) "
+                             "and a.xid < (select record_transaction(pg_snapshot_xmin(pg_current_snapshot()))) order "
+                             "by a.xid, a.id limit $3::int"};
 const Statement kPruneRefusals{"audit_prune_refusals",
                                "delete from refusals where (minute, address_block, reason, device) in (select minute, "
                                "address_block, reason, device "

@@ -124,7 +124,8 @@ TEST_CASE("the server's role cannot alter the schema, delete records or become t
 }
 
 // Ten thousand phones, each with an ended operation and its LSC; fifty have an open and overdue operation instead.
-void fill(const FreshDatabase& fresh) {
+/// @param open the phones whose operation is open
+void fill(const FreshDatabase& fresh, int open = 50) {
   fresh.sql("insert into phones (device, model) select 'SEP' || n, 'CP-7821' from generate_series(1, 10000) n");
   fresh.sql("insert into phone_tags select id, tag from phones, unnest(array['desk', 'hall']) tag");
   fresh.sql("insert into profiles (name, mode) values ('desks', 'encrypted')");
@@ -136,8 +137,9 @@ void fill(const FreshDatabase& fresh) {
       "alter table operations disable trigger operations_check; "
       "insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, created_by, "
       "completes_by, authenticated_by, state, finished_at) select n, n, 'install', 'mic', 'rsa', 2048, 384, false, "
-      "'a', now() - interval '1 day', 'mic', case when n > 50 then 'succeeded' else 'pending' end, "
-      "case when n > 50 then now() - interval '9 days' end from generate_series(1, 10000) n; "
+      "'a', now() - interval '1 day', 'mic', case when n > " +
+      std::to_string(open) + " then 'succeeded' else 'pending' end, case when n > " + std::to_string(open) +
+      " then now() - interval '9 days' end from generate_series(1, 10000) n; "
       "alter table operations enable trigger operations_check");
   fresh.sql(
       "insert into certificates (kind, sha256, serial, issuer_id, issuer, phone_id, operation_id, key_sha256, der, "
@@ -504,6 +506,30 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
   }
   CHECK(std::stoll(fresh.statistics(kEntries)) - std::stoll(before) < kFewEntries);
   look_at_pairs_of(fresh);
+}
+
+TEST_CASE("nor where all phones were scheduled for since, as on the first day of a site") {
+  const FreshDatabase fresh;
+  for (const char* table : {"phones", "operations", "certificates", "phone_operations", "phone_lscs"}) {
+    fresh.sql("alter table " + std::string(table) + " set (autovacuum_enabled = off)");
+    fresh.sql("analyze " + std::string(table));
+  }
+  fill(fresh, 10000);
+  const std::string before = fresh.statistics(kEntries);
+  {
+    const auto database = fresh.open(1);
+    in(*database, [](Transaction& tx) {
+      const std::vector<std::int64_t> some{7, 8, 9};
+      CHECK(good(tx.profiles().phones(some, true)).size() == 3);
+      CHECK(good(tx.operations().find_open(7)));
+      CHECK(good(tx.operations().standings(some, Bytes(16, 1))).size() == 3);
+      look_at_configurations(tx);
+      look_at_calls(tx);
+    });
+    in(*database, change_profiles);
+    for (const char* name : {"SEP1", "SEP2", "SEP3"}) enrol(*database, name);
+  }
+  CHECK(std::stoll(fresh.statistics(kEntries)) - std::stoll(before) < kFewEntries);
 }
 
 TEST_CASE("a database over TCP needs sslmode=verify-full, a socket does not") {
