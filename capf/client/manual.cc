@@ -133,7 +133,7 @@ void add_manual(CLI::App& app, Manual manual) {
            throw CLI::CallForVersion(page, 0);
          },
          "prints the manual page of the program")
-      ->check(CLI::IsMember({"man"}))
+      ->check(CLI::IsMember({"man"}).description(""))
       ->type_name("man")
       ->group(kManualGroup);
 }

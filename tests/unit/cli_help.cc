@@ -45,6 +45,7 @@ TEST_CASE("the manual page has every command and option of the parser") {
     for (const cli::Option& option : command.options) CHECK(part.find(in_roff(option.name)) != std::string::npos);
   }
   CHECK(cli::parse({"--describe", "html"}, commands).exit_code == 2);
+  CHECK(cli::parse({"--help"}, commands).out.find("--describe man  ") != std::string::npos);
 }
 
 TEST_CASE("a manual page has no line that roff takes for a command of its own") {
