@@ -7,6 +7,7 @@ import re
 import shutil
 import unittest
 
+from e2e.secure_site import PROFILE, SecureSite
 from e2e.site import PROGRAMS, SOURCE, EndToEnd, Site, eventually, passing, run, text_of
 
 INTERVAL = 1
@@ -335,6 +336,52 @@ class Recovery(EndToEnd):
         self.assertLessEqual(answer["seal"], last)
         self.assertEqual(self.ocsp(stolen), "revoked")
         self.works_again(later)
+
+
+class SecureDumpTest(EndToEnd):
+    """What makes phones secure is in the dump, and nothing of it is lost by taking it back."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = SecureSite()
+        cls.addClassCleanup(cls.site.close)
+
+    def psql(self, statement):
+        return run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement, f"{self.site.database} user=postgres dbname=postgres")
+
+    def everything(self, devices):
+        lists = self.site.json("trust-list", "show")["lists"]
+        return {"phones": self.site.json("phone", "list"), "profiles": self.site.json("profile", "list"),
+                "lines": self.site.json("line", "list"), "users": self.site.json("digest-user", "list"),
+                "password": self.site.json("digest-user", "show", "4711", "--reveal")["password"],
+                "parties": self.site.json("trusted-party", "list"), "campaigns": self.site.json("campaign", "list"),
+                "lists": [(each["list"]["kind"], each["list"]["generation"]) for each in lists],
+                "call": self.site.json("call-status", *devices),
+                "settings": [self.site.json("phone", "show", device)["settings"] for device in devices]}
+
+    def test_modes_profiles_lines_and_digest_users_are_as_they_were(self):
+        devices = [self.device() for _ in range(2)]
+        for device in devices:
+            self.site.enrol(device)
+        self.site.capfctl("profile", "apply", PROFILE, *devices)
+        self.site.capfctl("phone", "set", devices[0], "--web-access", "on")
+        self.site.capfctl("digest-user", "add", "4711")
+        self.site.capfctl("phone", "digest", devices[0], "4711")
+        self.site.capfctl("line", "add", "1001", *devices)
+        self.site.capfctl("trusted-party", "add", "trunk:provider", "--level", "encrypted")
+        self.site.capfctl("campaign", "create", "later", devices[1], "--auth", "lsc", "--window", "Mon 03:00-03:30", "--time-zone",
+                          "Europe/Berlin")
+        before = self.everything(devices)
+        self.assertEqual((before["call"]["level"], len(before["lines"])), ("encrypted", 1))
+        self.site.server.stop()
+        dump = self.site.folder / "capf.dump"
+        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+        self.psql("drop database capf with (force)")
+        self.psql("create database capf owner capf_owner")
+        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        self.site.server.start()
+        self.assertEqual(self.everything(devices), before)
+        self.assertSays(self.site.capfctl("site", "recover", "--yes", code=1), "NOTHING_TO_RECOVER")
 
 
 if __name__ == "__main__":
