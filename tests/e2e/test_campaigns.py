@@ -220,9 +220,11 @@ class NextIssuerTest(Campaigns):
             self.minute()
         script = self.restarts()
         try:
-            eventually(lambda: self.phones_of("issuer-2").get("succeeded", 0) >= self.COUNT // 3, "a third has moved", 300)
-            self.assertSays(self.site.capfctl("issuer", "retire", "1", "--yes", code=1), "ISSUER_IN_USE")
+            moved = "select count(*) from operations where created_by = 'campaign issuer-2' and state = 'succeeded'"
+            eventually(lambda: int(self.site.sql(moved)[0]) >= self.COUNT // 3, "a third has moved", 300)
             self.stop(script)  # and it goes on behind the last one that it restarted
+            self.assertLess(int(self.site.sql(moved)[0]), self.COUNT)
+            self.assertSays(self.site.capfctl("issuer", "retire", "1", "--yes", code=1), "ISSUER_IN_USE")
             script = self.restarts()
             eventually(lambda: self.phones_of("issuer-2") == {"succeeded": self.COUNT}, lambda: self.phones_of("issuer-2"), 600)
             eventually(lambda: script.poll() == 0, "the campaign is over, and so is the script", 300)
