@@ -161,7 +161,7 @@ class HelpTest(CommandLineTest):
 
 
 class PassphraseTest(CommandLineTest):
-    def test_an_interrupt_at_the_question_leaves_a_terminal_that_shows_what_is_typed(self):
+    def test_a_signal_at_the_question_leaves_a_terminal_that_shows_what_is_typed(self):
         master, terminal = pty.openpty()
         self.addCleanup(os.close, master)
         self.addCleanup(os.close, terminal)
@@ -175,8 +175,8 @@ class PassphraseTest(CommandLineTest):
                                  container], stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
         self.addCleanup(asks.kill)
         eventually(lambda: not shows(), "the passphrase is asked for")
-        asks.send_signal(signal.SIGINT)
-        self.assertEqual(asks.wait(60), -signal.SIGINT)
+        asks.terminate()
+        self.assertEqual(asks.wait(60), -signal.SIGTERM)
         self.assertTrue(shows())
 
 
