@@ -201,10 +201,15 @@ class Grammar {
       const auto known = at->get_subcommands([&](CLI::App* app) { return app->get_name() == word; });
       at = known.empty() ? at->add_subcommand(word)->fallthrough() : known.front();
     }
+    const CLI::App* child = at;
     for (CLI::App* above = at->get_parent(); above != &app_; above = above->get_parent()) {
       above->require_subcommand(1);
       const std::string before = above->get_description();
-      above->description(before.empty() ? at->get_name() : before + ", " + at->get_name());
+      const std::string& name = child->get_name();
+      if ((", " + before + ",").find(", " + name + ",") == std::string::npos) {
+        above->description(before.empty() ? name : before + ", " + name);
+      }
+      child = above;
     }
     at->description(command.summary);
     at->footer("Example:\n  " + command.example);

@@ -62,7 +62,12 @@ Result<int> create(const Arguments& arguments, Connection& server) {
   if (!wanted) return report_usage(wanted.error().message);
   const auto chosen = phones_to_change(arguments.without("--auth"));
   if (!chosen) return report_usage(chosen.error().message);
-  if (arguments.has("--dry-run")) return list_chosen(arguments, server, *chosen, "in the campaign");
+  if (arguments.has("--dry-run")) {
+    v1::CreateCampaignRequest check = *wanted;
+    check.set_check_only(true);
+    CAPF_TRY(server.call(check));
+    return list_chosen(arguments, server, *chosen, "in the campaign");
+  }
   CAPF_LET(const ChosenCount count, count_chosen(server, *chosen));
   if (count.phones == 0) return fail(Reason::kInvalidSelection, "a campaign needs a phone");
   if (const auto code = confirm_bulk(arguments, *chosen, count.phones, "Begin a campaign over")) return *code;

@@ -14,6 +14,7 @@
 #include "capf/cli/names.h"
 #include "capf/cli/screen.h"
 #include "capf/client/argument.h"
+#include "capf/client/text.h"
 #include "capf/client/zone.h"
 
 namespace {
@@ -42,7 +43,9 @@ using namespace capf::cli;
 
 int run(const Parsed& parsed) {
   if (parsed.command == nullptr) {
-    std::cout << parsed.out;
+    const auto size = terminal();
+    const bool is_manual = parsed.out.starts_with(".TH");
+    std::cout << (size && !is_manual ? capf::client::wrapped(parsed.out, size->columns) : parsed.out);
     std::cerr << parsed.error;
     return parsed.exit_code;
   }

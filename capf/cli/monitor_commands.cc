@@ -17,8 +17,8 @@ Result<int> summary(const Arguments& arguments, Connection& server) {
 }
 
 std::vector<Column> event_columns() {
-  return {{"AT", "at"},           {"ACTOR", "actor"},     {"ADDRESS", "address"}, {"ACTION", "action"},
-          {"SUBJECT", "subject"}, {"OUTCOME", "outcome"}, {"REASON", "reason"},   {"DETAIL", "detail"}};
+  return {{"AT", "at"},           {"ACTOR", "actor"},        {"ADDRESS", "address", 3}, {"ACTION", "action"},
+          {"SUBJECT", "subject"}, {"OUTCOME", "outcome", 1}, {"REASON", "reason", 2},   {"DETAIL", "detail", 2}};
 }
 
 Result<int> list_audit(const Arguments& arguments, Connection& server) {

@@ -13,11 +13,11 @@ std::vector<Column> operation_columns() {
   return {{"DEVICE", "device"},
           {"KIND", "kind"},
           {"STATE", "state"},
-          {"AUTH", "auth"},
-          {"OVERDUE", "overdue"},
-          {"CREATED AT", "created_at"},
-          {"COMPLETES BY", "completes_by"},
-          {"FINISHED AT", "finished_at"},
+          {"AUTH", "auth", 3},
+          {"OVERDUE", "overdue", 2},
+          {"CREATED AT", "created_at", 3},
+          {"COMPLETES BY", "completes_by", 1},
+          {"FINISHED AT", "finished_at", 2},
           {"STATUS", "status"}};
 }
 

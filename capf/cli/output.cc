@@ -239,9 +239,11 @@ void List::begin_table(const std::vector<std::vector<std::string>>& rows) {
     widths_.push_back(style_.headers ? client::width(columns_[i].title) : 0);
     for (const auto& cells : rows) widths_[i] = std::max(widths_[i], client::width(cells[i]));
   }
-  if (style_.width > 0 && style_ == Format::kTable) leave_out_columns();
+  if (fits()) leave_out_columns();
   if (style_.headers) print_line(titles, nullptr);
 }
+
+bool List::fits() const { return style_.width > 0 && style_ == Format::kTable && style_.columns.empty(); }
 
 /// Leaves out columns until the others fit. The first one stays, cut off where it alone is too wide.
 void List::leave_out_columns() {
@@ -262,10 +264,9 @@ void List::leave_out_columns() {
 }
 
 void List::print_line(const std::vector<std::string>& cells, const Json* row) {
-  const bool fits = style_.width > 0 && style_ == Format::kTable;
   std::string line;
   for (const std::size_t at : shown_) {
-    const std::string text = fits ? client::cut(cells[at], widths_[at]) : cells[at];
+    const std::string text = fits() ? client::cut(cells[at], widths_[at]) : cells[at];
     const std::string& member = columns_[at].name;
     line += painted(style_, text, row == nullptr ? std::string_view() : color_of(member, (*row)[member]));
     if (at != shown_.back()) line += padding(text, widths_[at]) + std::string(kBetweenColumns, ' ');

@@ -39,8 +39,8 @@ struct Column {
 Result<std::vector<Column>> chosen_columns(const Style& style, std::vector<Column> columns, const Json& row);
 
 /// Writes a list row by row: JSON, CSV, or a table whose widths follow from its first thousand rows. On a terminal a
-/// table is no wider than that: columns are left out, and the last line says which. Control characters of the server's
-/// text never reach a terminal.
+/// table is no wider than that: columns are left out, unless they were asked for, and the last line says which. Control
+/// characters of the server's text never reach a terminal.
 class List {
  public:
   List(std::ostream& out, Style style, std::vector<Column> columns);
@@ -53,6 +53,8 @@ class List {
   void add_csv(const Json& row);
   void print_rows();
   void begin_table(const std::vector<std::vector<std::string>>& rows);
+  /// Whether lines are made to fit the terminal; columns that somebody has asked for are all shown, and whole.
+  bool fits() const;
   void leave_out_columns();
   void print_line(const std::vector<std::string>& cells, const Json* row);
   std::string words_of_left_out() const;

@@ -200,14 +200,14 @@ Verdict judge_expiry(const v1::GetSummaryResponse& summary, TimePoint now, Thres
   if (findings.size() > shown) {
     verdict.words += std::to_string(findings.size() - shown) + " more, see 'capfctl summary'; ";
   }
-  verdict.words += issuer + "; ";
-  if (!lscs(warning) || !lscs(critical))
-    verdict.words += "the server is older than this program and does not tell of all; ";
   if (summary.lscs_expired() > 0) {
     const bool one = summary.lscs_expired() == 1;
     verdict.words +=
         std::to_string(summary.lscs_expired()) + (one ? " LSC has" : " LSCs have") + " expired without a successor; ";
   }
+  verdict.words += issuer + "; ";
+  if (!lscs(warning) || !lscs(critical))
+    verdict.words += "the server is older than this program and does not tell of all; ";
   std::string days_words;
   std::string count_words;
   std::string figures;

@@ -71,4 +71,43 @@ std::string cut(std::string_view text, std::size_t columns) {
   return out + "…";
 }
 
+namespace {
+
+/// Where the lines begin that a long one goes on in.
+std::size_t indent_of(std::string_view line, std::size_t columns) {
+  const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
+  const std::size_t gap = line.find("  ", begin);
+  const std::size_t text = gap == std::string_view::npos ? gap : line.find_first_not_of(' ', gap);
+  return text == std::string_view::npos || text > columns / 2 ? std::min(begin, columns / 2) : text;
+}
+
+std::string wrapped_line(std::string_view line, std::size_t columns) {
+  const std::size_t indent = indent_of(line, columns);
+  std::string lines;
+  std::string rest(line);
+  while (rest.size() > columns) {
+    std::size_t at = rest.rfind(' ', columns);
+    if (at == std::string::npos || at <= indent) at = rest.find(' ', columns);
+    if (at == std::string::npos) break;
+    lines += rest.substr(0, at) + '\n';
+    rest = std::string(indent, ' ') + rest.substr(at + 1);
+  }
+  return lines + rest;
+}
+
+}  // namespace
+
+std::string wrapped(std::string_view help, std::size_t columns) {
+  std::string lines;
+  while (!help.empty()) {
+    const std::size_t end = std::min(help.find('\n'), help.size());
+    const std::string_view line = help.substr(0, end);
+    const bool is_command = line.starts_with("  capf");
+    lines += is_command ? std::string(line) : wrapped_line(line, columns);
+    if (end < help.size()) lines += '\n';
+    help.remove_prefix(std::min(end + 1, help.size()));
+  }
+  return lines;
+}
+
 }  // namespace capf::client

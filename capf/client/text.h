@@ -18,5 +18,8 @@ std::string printable(std::string_view text, Backslash backslash = Backslash::kD
 std::size_t width(std::string_view text);
 /// The text where it takes so many columns or fewer, or else its beginning with "…" behind it.
 std::string cut(std::string_view text, std::size_t columns);
+/// The lines of a help in so many columns: what is too long goes on below where the text of its option began, or the
+/// line itself. Examples, whose lines are commands, stay as they are.
+std::string wrapped(std::string_view help, std::size_t columns);
 
 }  // namespace capf::client

@@ -16,6 +16,7 @@ grpc::Status AdminService::CreateCampaign(grpc::ServerContext* context, const v1
                                           v1::CreateCampaignResponse* response) {
   return guard_.admin(*context, {kService, __func__}, *request, [&](const AdminCall& call) -> Status {
     CAPF_LET(CampaignTerms terms, terms_from(*request));
+    if (request->check_only()) return use_cases_.campaigns.check(request->name(), std::move(terms));
     CAPF_LET(const Campaign campaign, use_cases_.campaigns.create(call.actor, request->name(), std::move(terms)));
     to_proto(campaign, *response->mutable_campaign());
     return {};

@@ -59,6 +59,12 @@ tl::unexpected<Error> taken_words(const std::vector<TakenPhone>& taken) {
                                             ": 'campaign cancel' frees phones, --skip taken leaves them out");
 }
 
+Status check_room(Transaction& tx) {
+  CAPF_LET(const auto under_way, tx.campaigns().under_way(kMostCampaigns));
+  if (under_way.size() < static_cast<std::size_t>(kMostCampaigns)) return {};
+  return fail(Reason::kCampaignState, "there are 100 campaigns that are not over: cancel one of them first");
+}
+
 }  // namespace
 
 std::int64_t count_in(std::span<const CampaignFigure> figures, std::initializer_list<CampaignPhoneState> states) {
@@ -86,6 +92,17 @@ Result<bool> clean_up(Transaction& tx, const Campaign& campaign) {
   return true;
 }
 
+Status Campaigns::check(const std::string& name, CampaignTerms terms) {
+  CAPF_TRY(check_campaign_name(name));
+  CAPF_TRY(terms.check());
+  return in_read(database_, [&](Transaction& tx) -> Status {
+    CAPF_TRY(check_room(tx));
+    CAPF_LET(const auto known, tx.campaigns().find(name));
+    if (known) return fail(Reason::kCampaignExists, "there is a campaign " + name + " already");
+    return {};
+  });
+}
+
 Result<Campaign> Campaigns::create(const Actor& actor, const std::string& name, CampaignTerms terms) {
   CAPF_TRY(check_campaign_name(name));
   CAPF_TRY(terms.check());
@@ -94,10 +111,7 @@ Result<Campaign> Campaigns::create(const Actor& actor, const std::string& name, 
   random_.randomize(campaign.run.data(), campaign.run.size());
   campaign.created_by = actor.name;
   return in_write(database_, actor, [&](Transaction& tx) -> Result<Campaign> {
-    CAPF_LET(const auto under_way, tx.campaigns().under_way(kMostCampaigns));
-    if (under_way.size() >= static_cast<std::size_t>(kMostCampaigns)) {
-      return fail(Reason::kCampaignState, "there are 100 campaigns that are not over: cancel one of them first");
-    }
+    CAPF_TRY(check_room(tx));
     CAPF_LET(const auto id, tx.campaigns().add(campaign));
     if (!id) return fail(Reason::kCampaignExists, "there is a campaign " + name + " already");
     campaign.id = *id;

@@ -44,6 +44,8 @@ class Campaigns {
   /// removed after a while. Errors: CAMPAIGN_EXISTS; CAMPAIGN_STATE where there are kMostCampaigns; those of
   /// check_campaign_name() and CampaignTerms::check().
   Result<Campaign> create(const Actor& actor, const std::string& name, CampaignTerms terms);
+  /// Whether create() would make it. Errors: as there.
+  Status check(const std::string& name, CampaignTerms terms);
   /// Writes down the next phones of a selection, kPhonesWrittenDown at most. A call may be repeated. Errors:
   /// UNKNOWN_CAMPAIGN, CAMPAIGN_STATE; PHONE_IN_CAMPAIGN unless `leaves_taken`; those of a bulk.
   Result<WrittenDown> add_phones(const Actor& actor, const std::string& name, Bulk phones, bool leaves_taken);

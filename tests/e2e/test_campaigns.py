@@ -157,8 +157,13 @@ class CommandTest(Campaigns):
                 (("--auth", "lsc", "--window", "20:00-05:00", "--time-zone", "Europe/Atlantis"), 2, "no such time zone"),
                 (("--auth", "lsc", "--window", "20:00-05:00", "--time-zone", "/etc/passwd"), 2, "no such time zone"),
                 (("--auth", "lsc", "--time-zone", "Europe/Berlin"), 2, "belongs to a window")):
-            with self.subTest(options):
-                self.assertSays(self.site.capfctl("campaign", "create", "refused", device, *options, code=code), words)
+            for dry in (), ("--dry-run",):
+                with self.subTest((*options, *dry)):
+                    self.assertSays(self.site.capfctl("campaign", "create", "refused", device, *options, *dry, code=code), words)
+        self.site.capfctl("campaign", "create", "there", device, "--auth", "lsc", "--window", "Mon 03:00-03:30")
+        self.assertSays(self.site.capfctl("campaign", "create", "there", device, "--auth", "lsc", "--dry-run", code=1),
+                        "CAMPAIGN_EXISTS")
+        self.site.capfctl("campaign", "create", "other", device, "--auth", "lsc", "--dry-run")
         self.assertSays(self.site.capfctl("campaign", "create", "renewal", device, "--auth", "lsc", code=2), "always there")
         self.site.capfctl("campaign", "create", "refused", "SEPFFFFFFFFFFFF", "--auth", "lsc", code=1)
         self.assertSays(self.site.capfctl("campaign", "create", "refused", "--auth", "lsc", code=2), "name phones")

@@ -60,6 +60,9 @@ TEST_CASE("a table fits its terminal: columns are left out by rank, and the last
         "DEVICE           STATE\n"
         "SEP001122334455  pending\n"
         "+2 columns: -o wide\n");
+  style.columns = {"DEVICE", "STATE", "DESCRIPTION"};  // what is asked for is shown
+  CHECK(listed(style, rows).find("not shown") == std::string::npos);
+  CHECK(listed(style, rows).find("DESCRIPTION") != std::string::npos);
 }
 
 TEST_CASE("no line is wider than the terminal, however narrow") {

@@ -36,6 +36,22 @@ TEST_CASE("JSON writes nulls, numbers, booleans, arrays and objects in order") {
   CHECK(text_or_null("").is_null());
 }
 
+TEST_CASE("a help fits its terminal, and its examples stay commands") {
+  const std::string help =
+      "Usage: capfctl phone list [OPTIONS]\n"
+      "  --device TEXT    names, or patterns with one * at the end, of the phones\n"
+      "\nExample:\n  capfctl phone list --device 'SEP00*' --operation failed\n";
+  CHECK(client::wrapped(help, 80) == help);
+  CHECK(client::wrapped(help, 40) ==
+        "Usage: capfctl phone list [OPTIONS]\n"
+        "  --device TEXT    names, or patterns\n"
+        "                   with one * at the\n"
+        "                   end, of the phones\n"
+        "\nExample:\n  capfctl phone list --device 'SEP00*' --operation failed\n");
+  CHECK(client::wrapped("word", 2) == "word");
+  CHECK(client::wrapped("", 20).empty());
+}
+
 TEST_CASE("a terminal never gets a control character from a table") {
   CHECK(client::printable("\x1b]0;title\x07") == R"(\x1b]0;title\x07)");
   CHECK(client::printable("a\nb") == R"(a\x0ab)");
