@@ -74,7 +74,9 @@ TEST_CASE("a MAC address gets the prefix, and a name keeps its own") {
   CHECK(import("mac\n001122334455\n", options).rows.at(0).device == "LAB-001122334455");
   CHECK(check_prefix("SEP"));
   CHECK(check_prefix(""));
-  for (const std::string bad : {"-", "S P", "\xC3\xA9", std::string(39, 'A').c_str()}) CHECK_FALSE(check_prefix(bad));
+  for (const std::string& bad : {std::string("-"), std::string("S P"), std::string("\xC3\xA9"), std::string(39, 'A')}) {
+    CHECK_FALSE(check_prefix(bad));
+  }
 }
 
 TEST_CASE("what is wrong with the titles is one sentence") {
