@@ -65,9 +65,8 @@ const Statement kPhones{
         ", coalesce(c.der, '') from phones p left join phone_lscs l on l.phone_id = p.id "
         "left join phone_settings w on w.phone_id = p.id "
         "left join lateral (select kind, auth, key_order from (select kind, auth, key_order, finished_at from "
-        "operations "
-        "where phone_id = p.id order by (finished_at is null) desc, id desc limit 1) latest where finished_at is null) "
-        "o "
+        "operations where phone_id = p.id order by (finished_at is null) desc, id desc limit 1) latest "
+        "where finished_at is null) o "
         "on true left join lateral (select der from certificates where $2::boolean and phone_id = p.id and "
         "kind = 'lsc' and confirmed_at is not null order by phone_id desc, id desc limit 1) c on true "
         "where p.id = any ($1::bigint[]) and p.removed_at is null order by p.device || ''"};

@@ -73,7 +73,7 @@ std::string cut(std::string_view text, std::size_t columns) {
 
 namespace {
 
-/// Where the lines begin that a long one goes on in.
+/// The column in which a long line goes on.
 std::size_t indent_of(std::string_view line, std::size_t columns) {
   const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
   const std::size_t gap = line.find("  ", begin);

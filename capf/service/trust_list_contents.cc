@@ -14,7 +14,8 @@ struct Candidate {
   std::optional<files::Ipv4> address{};
 };
 
-/// Nothing of an IPv6 address, which no list can say: the programs record none, but somebody may write to the database.
+/// An IPv6 address gives nothing, because no list can say one. The programs record none, but somebody may write to the
+/// database.
 std::optional<files::Ipv4> ipv4(const std::optional<Address>& address) {
   if (!address || !address->is_ipv4()) return std::nullopt;
   files::Ipv4 octets{};

@@ -13,7 +13,24 @@ from e2e.site import PROGRAMS, SOURCE, EndToEnd, Site, eventually, passing, run,
 INTERVAL = 1
 
 
-class Recovery(EndToEnd):
+class Dumps(EndToEnd):
+    def psql(self, statement, database="postgres"):
+        return run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement,
+                   f"{self.site.database} user=postgres dbname={database}").stdout.strip()
+
+    def dump(self):
+        path = self.site.folder / "capf.dump"
+        run("pg_dump", "-Fc", "-f", path, f"{self.site.database} user=postgres dbname=capf")
+        return path
+
+    def take_back(self, dump):
+        """The dump in place of the database, which no server uses."""
+        self.psql("drop database capf with (force)")
+        self.psql("create database capf owner capf_owner")
+        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+
+
+class Recovery(Dumps):
     """Each test has a site of its own: it restores its database."""
 
     @classmethod
@@ -25,10 +42,6 @@ class Recovery(EndToEnd):
         self.addCleanup(self.site.close)
         self.issuer = self.site.folder / "issuer.pem"
         self.issuer.write_text(self.site.capfctl("issuer", "export").stdout)
-
-    def psql(self, statement, database="postgres"):
-        return run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement,
-                   f"{self.site.database} user=postgres dbname={database}").stdout.strip()
 
     def crl(self, server=None):
         """@return the number of the CRL that is served, and its serial numbers"""
@@ -95,8 +108,7 @@ class Recovery(EndToEnd):
         self.site.add_phone(later)
         self.site.schedule(later, "install", "null")
         self.all_sealed()
-        dump = self.site.folder / "capf.dump"
-        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+        dump = self.dump()
 
         # Changes that the dump lacks.
         unknown = self.device()
@@ -111,9 +123,7 @@ class Recovery(EndToEnd):
         number, _ = self.crl()
         self.site.server.stop()
 
-        self.psql("drop database capf with (force)")
-        self.psql("create database capf owner capf_owner")
-        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        self.take_back(dump)
         self.start_behind(later)
         self.assertEqual(self.crl(), (number, serials), "the last CRL is served, and no older one")
         findings = "\n".join(self.site.json("site", "verify", export, code=1)["findings"])
@@ -152,8 +162,7 @@ class Recovery(EndToEnd):
         self.site.capfctl("trusted-party", "add", "trunk:provider", "--level", "encrypted")
         self.site.capfctl("trusted-party", "add", "bridge:rooms", "--level", "encrypted")
         self.all_sealed()
-        dump = self.site.folder / "capf.dump"
-        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+        dump = self.dump()
         other = self.site.add_server()  # with a copy of the state directory, as in the guide
         self.site.capfctl("administrator", "disable", "former", "--yes")
         self.site.capfctl("phone", "remove", removed, "--yes")
@@ -173,9 +182,7 @@ class Recovery(EndToEnd):
             self.assertEqual(journal.stat().st_mode & 0o777, 0o600)
             self.assertEqual((server.state / "recovery-word").stat().st_mode & 0o777, 0o600)
             server.stop()
-        self.psql("drop database capf with (force)")
-        self.psql("create database capf owner capf_owner")
-        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        self.take_back(dump)
         other.start()
         self.start_behind(device)
         for server in (self.site.server, other):
@@ -214,14 +221,11 @@ class Recovery(EndToEnd):
         device = self.site.add_phone(self.device())
         self.site.schedule(device, "install", "null")
         self.all_sealed()
-        dump = self.site.folder / "capf.dump"
-        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+        dump = self.dump()
         self.site.add_phone(self.device())
         self.all_sealed()
         self.site.server.stop()
-        self.psql("drop database capf with (force)")
-        self.psql("create database capf owner capf_owner")
-        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        self.take_back(dump)
         command = [PROGRAMS / "capfd", "administrator", "add", "--state", self.site.state, "--role", "admin"]
         run(*command, "before")
         self.start_behind(device)
@@ -235,8 +239,7 @@ class Recovery(EndToEnd):
         self.site.enrol(first)
         self.site.enrol(second)
         self.all_sealed()
-        dump = self.site.folder / "capf.dump"
-        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
+        dump = self.dump()
         other = self.site.add_server()
         serial = self.revoke(first)
         eventually(lambda: serial in self.crl(other)[1], "the other server has the CRL")
@@ -245,9 +248,7 @@ class Recovery(EndToEnd):
         self.site.capfctl("certificate", "revoke", second, "--reason", "keyCompromise", "--yes", server=other)
         eventually(lambda: len(self.crl(other)[1]) == 2, "the other server publishes", seconds=90)
         other.stop()
-        self.psql("drop database capf with (force)")
-        self.psql("create database capf owner capf_owner")
-        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        self.take_back(dump)
         self.site.server.start()
         other.start()
         self.assertEqual(self.recover()["revocations"], 1)
@@ -338,16 +339,13 @@ class Recovery(EndToEnd):
         self.works_again(later)
 
 
-class SecureDumpTest(EndToEnd):
+class SecureDumpTest(Dumps):
     """What makes phones secure is in the dump, and nothing of it is lost by taking it back."""
 
     @classmethod
     def setUpClass(cls):
         cls.site = SecureSite()
         cls.addClassCleanup(cls.site.close)
-
-    def psql(self, statement):
-        return run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-Atqc", statement, f"{self.site.database} user=postgres dbname=postgres")
 
     def everything(self, devices):
         lists = self.site.json("trust-list", "show")["lists"]
@@ -374,11 +372,8 @@ class SecureDumpTest(EndToEnd):
         before = self.everything(devices)
         self.assertEqual((before["call"]["level"], len(before["lines"])), ("encrypted", 1))
         self.site.server.stop()
-        dump = self.site.folder / "capf.dump"
-        run("pg_dump", "-Fc", "-f", dump, f"{self.site.database} user=postgres dbname=capf")
-        self.psql("drop database capf with (force)")
-        self.psql("create database capf owner capf_owner")
-        run("pg_restore", "-d", f"{self.site.database} user=postgres dbname=capf", dump)
+        dump = self.dump()
+        self.take_back(dump)
         self.site.server.start()
         self.assertEqual(self.everything(devices), before)
         self.assertSays(self.site.capfctl("site", "recover", "--yes", code=1), "NOTHING_TO_RECOVER")
