@@ -2,6 +2,7 @@
 
 #include "storage/mode_facts.h"
 #include "storage/modes.h"
+#include "storage/operations.h"
 #include "storage/settings.h"
 
 namespace capf::storage {
@@ -81,8 +82,9 @@ const Statement kFacts{
         "left join phone_mics m on m.phone_id = p.id and m.sha256 = p.mic_sha256 and not " +
         mic_is_blocked() +
         " "
-        "left join lateral (select case when finished_at is null and completes_by > now() then auth end as auth from "
-        "operations where phone_id = p.id order by (finished_at is null) desc, id desc limit 1) o on true "
+        "left join lateral (" +
+        latest_operation("case when finished_at is null and completes_by > now() then auth end as auth", "p.id") +
+        ") o on true "
         "left join phone_digest d on d.phone_id = p.id "
         "left join digest_users u on u.id = coalesce(d.login_id, d.user_id) "
         "left join lateral (select id, site, revision, imported_at, imported_by, source from configurations where id = "

@@ -23,9 +23,9 @@ enum Kind : int { kDevice, kOpen, kNewest, kLive, kShown, kConfirmed, kClaim, kR
 // made for empty tables from reading whole indexes. The columns that end in _ part the groups.
 const std::string kOwn =
     "select i, 0, 0::bigint, phone_id, null::bigint, null::bigint, null::bytea from named "
-    "union all select n.i, 1, 0, null, o.id, null, null from named n cross join lateral (select id from ("
-    "select id, finished_at from operations where phone_id = n.phone_id order by (finished_at is null) desc, id desc "
-    "limit 1) as l where finished_at is null) as o "
+    "union all select n.i, 1, 0, null, o.id, null, null from named n cross join lateral (select id from (" +
+    latest_operation("id, finished_at", "n.phone_id") +
+    ") as l where finished_at is null) as o "
     "union all select n.i, 2, -o.id, null, o.id, null, null from named n cross join lateral ("
     "select id from operations where phone_id = n.phone_id order by id desc limit 2) as o "
     "union all select n.i, 3, c.id, null, null, c.id, null from named n cross join lateral (select id from "

@@ -41,6 +41,11 @@ Operation read_operation(Columns& columns) {
   return operation;
 }
 
+std::string latest_operation(std::string_view columns, std::string_view phone) {
+  return "select " + std::string(columns) + " from operations where phone_id = " + std::string(phone) +
+         " order by (finished_at is null) desc, id desc limit 1";
+}
+
 std::optional<std::int64_t> validity_days(const std::optional<LscTerms>& terms) {
   if (!terms) return std::nullopt;
   return std::chrono::duration_cast<std::chrono::days>(terms->validity).count();
@@ -88,10 +93,10 @@ const Statement kStandings{
     "operations_standings",
     "select p.id, p.device, p.blocked_at is not null, coalesce(o.id, 0), coalesce(o.open, false), "
     "coalesce(o.certificates, 0), coalesce(o.run = nullif($2::bytea, ''), false), "
-    "coalesce(o.cancel_run = nullif($2::bytea, ''), false) from phones p left join lateral "
-    "(select id, finished_at is null as open, certificates, run, cancel_run from operations where phone_id = p.id "
-    "order by (finished_at is null) desc, id desc limit 1) o on true "
-    "where p.id = any ($1::bigint[]) and p.removed_at is null order by p.device || ''"};
+    "coalesce(o.cancel_run = nullif($2::bytea, ''), false) from phones p left join lateral (" +
+        latest_operation("id, finished_at is null as open, certificates, run, cancel_run", "p.id") +
+        ") o on true "
+        "where p.id = any ($1::bigint[]) and p.removed_at is null order by p.device || ''"};
 const Statement kCancelAll{
     "operations_cancel_all",
     "with ended as (update operations o set state = 'cancelled', reason = null, message = $2::text, "

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "capf/domain/operation_store.h"
 #include "storage/columns.h"
 #include "storage/session.h"
@@ -13,6 +16,9 @@ inline constexpr char kOperationColumns[] =
     "o.message, coalesce(o.string_mac, ''), o.string_digits, o.certificates, o.failures, o.authenticated_by, "
     "o.authenticated_certificate, o.expired_mic, o.session, o.lsc_validity_days, o.lsc_subject, o.owners";
 Operation read_operation(Columns& columns);
+/// A query of the operation of a phone that is open, else of its last one. It reads the phone's own operations: an
+/// index of the open ones would be read whole with statistics of a site that had none.
+std::string latest_operation(std::string_view columns, std::string_view phone);
 // The columns lsc_validity_days, lsc_subject and owners, as they are written; NULL where they are absent.
 std::optional<std::int64_t> validity_days(const std::optional<LscTerms>& terms);
 std::optional<std::string> subject_word(const std::optional<LscTerms>& terms);

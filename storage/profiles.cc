@@ -1,6 +1,7 @@
 #include "storage/profiles.h"
 
 #include "storage/modes.h"
+#include "storage/operations.h"
 #include "storage/settings.h"
 
 namespace capf::storage {
@@ -52,8 +53,6 @@ const Statement kSet{"profiles_set",
                      "$5::text::jsonb, revision = revision + 1, changed_at = now() where id = $1::bigint"};
 const Statement kRemove{"profiles_remove", "delete from profiles where id = $1::bigint"};
 
-// The open operation is the first of the phone's: with the statistics of a site that had no operation, an index of open
-// ones would be read for each phone.
 const Statement kPhones{
     "profiles_phones",
     "select p.id, p.device, p.model, p.profile_id, p.blocked_at is not null, " + lsc_status("l") + ", " +
@@ -64,10 +63,10 @@ const Statement kPhones{
         settings_lines("w.settings") +
         ", coalesce(c.der, '') from phones p left join phone_lscs l on l.phone_id = p.id "
         "left join phone_settings w on w.phone_id = p.id "
-        "left join lateral (select kind, auth, key_order from (select kind, auth, key_order, finished_at from "
-        "operations where phone_id = p.id order by (finished_at is null) desc, id desc limit 1) latest "
-        "where finished_at is null) o "
-        "on true left join lateral (select der from certificates where $2::boolean and phone_id = p.id and "
+        "left join lateral (select kind, auth, key_order from (" +
+        latest_operation("kind, auth, key_order, finished_at", "p.id") +
+        ") latest where finished_at is null) o on true left join lateral (select der from certificates where "
+        "$2::boolean and phone_id = p.id and "
         "kind = 'lsc' and confirmed_at is not null order by phone_id desc, id desc limit 1) c on true "
         "where p.id = any ($1::bigint[]) and p.removed_at is null order by p.device || ''"};
 const Statement kApply{

@@ -9,6 +9,8 @@ namespace {
 
 /// At most this many phones of a property that many have are looked up elsewhere for a page.
 constexpr int kFewLookedUp = 4'000;
+/// The same where the mode in effect of each is made of its LSC, its MIC, its profile and the site.
+constexpr int kFewModes = 1'500;
 
 /// The characters before the first star that all patterns have in common.
 std::string common_prefix(const std::vector<Pattern>& patterns) {
@@ -143,7 +145,8 @@ Near next_phones(Conditions& where, Selection selection, const PhonePage& page) 
   const Texts walks = first == found.end() ? Texts{"true"} : (*first)->walks(where, selection);
   // Rows of phones are found by their names and then looked up as others are.
   const bool looks_up = &table == &kPhones || !others(selection, Look::kEach, &table).empty();
-  const int rows = looks_up ? kFewLookedUp : kFewPhones;
+  const int few = selection.effective_modes.empty() ? kFewLookedUp : kFewModes;
+  const int rows = looks_up ? few : kFewPhones;
   return {&table, window(table, walks, name_bounds(where, selection, page.after), rows), rows};
 }
 

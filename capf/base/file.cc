@@ -142,15 +142,17 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
   return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
 }
 
+Status sync_folder(const std::filesystem::path& folder, Reason reason) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int error = fd < 0 || ::fsync(fd) != 0 ? errno : 0;
+  if (fd >= 0) ::close(fd);
+  if (fd >= 0 && (error == 0 || error == EINVAL)) return {};  // some file systems cannot
+  return fail(reason, folder.string() + ": " + errno_words(error));
+}
+
 Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return failed_at(from);
-  const std::filesystem::path folder = folder_of(to);
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return failed_at(folder);
-  const bool synced = ::fsync(fd) == 0 || errno == EINVAL;  // some file systems cannot
-  ::close(fd);
-  if (!synced) return failed_at(folder);
-  return {};
+  return sync_folder(folder_of(to), Reason::kInternal);
 }
 
 }  // namespace capf

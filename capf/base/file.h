@@ -60,7 +60,11 @@ Status check_room(const std::filesystem::path& folder);
 /// The folder in which a file is: "." for a name alone.
 std::filesystem::path folder_of(const std::filesystem::path& file);
 
-/// Renames a synced file over another one, and syncs the folder.
+/// Makes what was renamed, made or removed in the folder outlive a power cut. Errors: `reason`, with the folder and the
+/// system's words.
+Status sync_folder(const std::filesystem::path& folder, Reason reason);
+
+/// Renames a synced file over another one, and syncs the folder. Errors: INTERNAL.
 Status replace_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace capf

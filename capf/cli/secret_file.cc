@@ -27,12 +27,7 @@ Status check_place(const std::string& path, bool replace) {
 
 }  // namespace
 
-Status sync_folder(const std::string& path) {
-  const auto folder = std::filesystem::absolute(path).parent_path();
-  const Descriptor entry(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (entry.get() >= 0 && (::fsync(entry.get()) == 0 || errno == EINVAL)) return {};
-  return fail_errno(Reason::kInvalidRequest, folder.string());
-}
+Status sync_folder(const std::string& path) { return capf::sync_folder(folder_of(path), Reason::kInvalidRequest); }
 
 Result<SecretFile> SecretFile::begin(const std::string& path, bool replace) {
   CAPF_TRY(check_place(path, replace));

@@ -146,12 +146,7 @@ FolderLock::~FolderLock() {
 }
 
 Status sync_folder(const std::filesystem::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail_errno(Reason::kInvalidConfiguration, folder);
-  const bool synced = ::fsync(fd) == 0 || errno == EINVAL;  // some file systems cannot
-  ::close(fd);
-  if (!synced) return fail_errno(Reason::kInvalidConfiguration, folder);
-  return {};
+  return capf::sync_folder(folder, Reason::kInvalidConfiguration);
 }
 
 }  // namespace capf::daemon
