@@ -64,7 +64,7 @@ constexpr bool is_servers_fault(Code code) {
 }
 
 // Every reason of the product, once: enumerator, stable spelling, code, default words for people.
-// The spelling never changes: scripts, alerts and the audit rely on it.
+// The spelling never changes: scripts, alerts and the audit rely on it. INTERNAL stays last.
 #define CAPF_REASONS(X)                                                                                                \
   /* what was asked is malformed */                                                                                    \
   X(kInvalidRequest, "INVALID_REQUEST", kInvalidArgument, "the request is malformed")                                  \

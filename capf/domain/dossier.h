@@ -38,8 +38,8 @@ struct Dossier {
   TimePoint postmaster_start;  ///< of the PostgreSQL server that answered: it tells one server from another
   bool standby = false;        ///< its records may be old, and nothing can be written
 
-  std::optional<Phone> phone;
-  Settings profile;  ///< of its profile, and of its own: what effective_settings() takes
+  std::optional<Phone> phone;  ///< with its last attempt, without what administrators alone see
+  Settings profile;            ///< of its profile, and of its own: what effective_settings() takes
   Settings own;
   std::int64_t revision = 0;        ///< of the phone with its operations and certificates: counted up at each change
   std::optional<Operation> open;    ///< the phone's open operation

@@ -16,6 +16,7 @@
 //   4.1 it can be read              4.4 it is blocked, or its key is weak
 //   4.2 the second one              4.5 the MIC is the one that the device showed first
 //   4.3 its path, or its record     4.6 the proof is as fresh as it must be
+//       (another's, not yet valid, superseded, revoked, expired: fault_of)
 
 namespace capf::rules {
 namespace {

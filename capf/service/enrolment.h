@@ -58,7 +58,8 @@ class Enrolment {
   /// The phone gives up its LSCs. @return how many were revoked.
   /// Errors: NO_PENDING_OPERATION, OPERATION_KIND, DEADLINE_PASSED.
   Result<int> give_up(const Caller& caller);
-  /// Troubleshoot. @param certificates DER, 1 to 4. Errors: as of give_up(), and INVALID_REQUEST, CERTIFICATE_….
+  /// Troubleshoot. @param certificates DER, 1 to 4. Errors: NO_PENDING_OPERATION, OPERATION_KIND,
+  /// DEADLINE_PASSED, INVALID_REQUEST, CERTIFICATE_….
   Status hand_over(const Caller& caller, const std::vector<Bytes>& certificates);
   /// @param detail further facts, in this server's words; may be empty. Errors: NO_PENDING_OPERATION.
   Status report_failure(const Caller& caller, rules::PhoneFailure failure, const std::string& detail = {});
