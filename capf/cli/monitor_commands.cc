@@ -152,7 +152,8 @@ Result<int> watch_security(const Arguments& arguments, Connection& server) {
 std::vector<Command> monitor_commands() {
   return {
       {"summary",
-       "Counts: operations, failures, refusals, what expires",
+       "Counts: open operations, those that ended and why in the last 24 hours, refusals of the last hour, what "
+       "expires",
        "capfctl summary --output json",
        {output_option()},
        summary},
