@@ -256,7 +256,8 @@ Option pkcs12_option(bool required = false) {
           required};
 }
 
-constexpr const char* kOutHelp = "folder for the files (default: admin in the state directory)";
+constexpr const char* kOutHelp =
+    "folder for the files (default: admin in the state directory; of a context the current one)";
 
 }  // namespace
 

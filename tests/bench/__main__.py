@@ -73,7 +73,7 @@ def machine():
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench")
-    parser.add_argument("--quick", action="store_true", help="about a minute: an impression, not the record")
+    parser.add_argument("--quick", action="store_true", help="about three minutes: an impression, not the record")
     parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="the results for programs")
     parser.add_argument("only", metavar="BENCHMARK", nargs="*", help=", ".join(BENCHMARKS) + " (default: all)")
     options = parser.parse_args()
