@@ -15,6 +15,7 @@
 #include "capf/daemon/renewal.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/key_store.h"
+#include "capf/domain/trust_list_store.h"
 #include "capf/service/steps.h"
 #include "capf/service/trust_lists.h"
 
@@ -292,6 +293,12 @@ Result<std::string> PhoneCertificates::remove(const std::string& name) const {
     return fail(Reason::kInvalidRequest, "this server uses " + name + ": activate another one first");
   }
   CAPF_LET(const auto facts, facts_of(files, name));
+  CAPF_LET(const TrustListState lists,
+           in_read(*machine.database, [](Transaction& tx) { return tx.trust_lists().state(); }));
+  if (!lists.released && (lists.signer == facts.sha256 || lists.next_signer == facts.sha256)) {
+    return fail(Reason::kInvalidRequest, "the site's trust lists are signed with " + name +
+                                             ", or are to be: 'capfctl trust-list signer replace' comes first");
+  }
   CAPF_TRY((Change{purpose_, "remove", name, detail_of(facts)}.record(machine, purpose_.command)));
   // The certificate last: without it, the name is not there to be removed again.
   CAPF_TRY(remove_files({files.key(name), files.uri(name), files.certificate(name)}));

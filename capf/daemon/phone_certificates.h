@@ -53,6 +53,7 @@ class PhoneCertificates {
   Result<std::string> add(const NewCertificate& wanted, Botan::RandomNumberGenerator& random) const;
   /// Errors: TRUST_LIST_UNFIT and TRUST_LIST_NOT_FETCHED too, where too few phones know it; `force` passes over them.
   Result<std::string> activate(const std::string& name, bool force = false) const;
+  /// Errors: INVALID_REQUEST for the signer of the site's trust lists too, and for the next one.
   Result<std::string> remove(const std::string& name) const;
   /// Without the passphrase and the database.
   Result<std::string> list() const;

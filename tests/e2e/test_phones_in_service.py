@@ -210,6 +210,7 @@ class ForceTest(ServiceTest):
         self.capfctl("list-signer", "add")
         eventually(lambda: "step 1 of 2" in self.next_steps(), "the server has the next signer")
         self.capfctl("trust-list", "signer", "replace")
+        self.assertSays(self.capfctl("list-signer", "remove", "list-signer-2", code=1), "trust-list signer replace")
         self.assertSays(self.capfctl("trust-list", "signer", "replace", "--step", code=1), "0 of 3 phones (0 %)")
         self.capfctl("trust-list", "signer", "replace", "--step", "--force")
         self.capfctl("list-signer", "activate", "list-signer-2", "--force")
