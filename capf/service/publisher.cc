@@ -253,10 +253,16 @@ Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShar
   CAPF_TRY(next.check_issuer(issuer.record));
   const auto own = published_.find(shard);
   std::optional<ca::CrlReader> last;
+  TimePoint ended_by;
   if (own) {
     CAPF_LET(ca::CrlReader opened, ca::CrlReader::open(published_.path(shard)));
     last.emplace(std::move(opened));
     if (terms.number <= own->terms.number) return fail(Reason::kChangedMeanwhile);
+    ended_by = own->terms.this_update;
+    // This server was away: a CRL that it has missed carried the entry beyond the certificate's end, see build().
+    if (terms.number > own->terms.number + 1) {
+      ended_by = std::max(ended_by, std::min<TimePoint>(terms.this_update, clock_.now()));
+    }
   }
 
   // Both are sorted. An entry of the last one that is missing from this one must have been dropped for a good reason.
@@ -273,7 +279,7 @@ Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShar
     while (old && (serial == nullptr || old->serial < *serial)) {
       dropped.push_back(*old);
       if (dropped.size() == kStatusesAtOnce) {
-        CAPF_TRY(check_dropped(shard, own->terms.this_update, dropped));
+        CAPF_TRY(check_dropped(shard, ended_by, dropped));
         dropped.clear();
       }
       CAPF_TRY(next_old());
@@ -293,7 +299,7 @@ Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShar
       CAPF_TRY(next_old());
     }
   }
-  if (!dropped.empty()) CAPF_TRY(check_dropped(shard, own->terms.this_update, dropped));
+  if (!dropped.empty()) CAPF_TRY(check_dropped(shard, ended_by, dropped));
 
   record.shard = shard;
   record.number = terms.number;
@@ -305,7 +311,7 @@ Result<CrlRecord> Publisher::check(const PublishingIssuer& issuer, const CrlShar
 }
 
 /// An entry may be dropped if it was on a CRL issued beyond the certificate's end, or was on hold and is released.
-Status Publisher::check_dropped(const CrlShard& shard, TimePoint this_update, const std::vector<Revocation>& dropped) {
+Status Publisher::check_dropped(const CrlShard& shard, TimePoint ended_by, const std::vector<Revocation>& dropped) {
   std::vector<SerialNumber> serials;
   for (const Revocation& entry : dropped) serials.push_back(entry.serial);
   CAPF_LET(const auto statuses,
@@ -313,7 +319,7 @@ Status Publisher::check_dropped(const CrlShard& shard, TimePoint this_update, co
   for (const Revocation& entry : dropped) {
     const auto found = std::find_if(statuses.begin(), statuses.end(),
                                     [&](const SerialStatus& status) { return status.serial == entry.serial; });
-    const bool ended = found != statuses.end() && found->not_after <= this_update;
+    const bool ended = found != statuses.end() && found->not_after <= ended_by;
     // A database that was set back to before the hold has no release after it.
     const bool released = found != statuses.end() && !found->revoked_at &&
                           entry.reason == RevocationReason::kCertificateHold && found->released_at &&

@@ -70,7 +70,8 @@ class Publisher {
   Result<Draft> build(const PublishingIssuer& issuer, const CrlShard& shard);
   /// Checks the file aside against the database, and against the CRL that it is to replace.
   Result<CrlRecord> check(const PublishingIssuer& issuer, const CrlShard& shard, const ca::CrlTerms& terms);
-  Status check_dropped(const CrlShard& shard, TimePoint this_update, const std::vector<Revocation>& dropped);
+  /// @param ended_by the moment by which a certificate must have ended for its entry to be dropped
+  Status check_dropped(const CrlShard& shard, TimePoint ended_by, const std::vector<Revocation>& dropped);
   Status publish(const CrlRecord& record, const std::vector<std::int64_t>& changes);
   bool due(const Sight& sight) const;
 

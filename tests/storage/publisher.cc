@@ -235,6 +235,44 @@ TEST_CASE("an entry stays until it has stood on a CRL that was made after the ce
   CHECK(node.run_well().newest->entries == 0);
 }
 
+TEST_CASE("a server that was away takes the CRL that has dropped an entry since, and loses no other one") {
+  Site site;
+  Node one(site, "one");
+  Node two(site, "two");
+  site.enrol(site.add_phone("SEP000000000001"), PhoneKey());
+  revoke(site, "SEP000000000001", RevocationReason::kSuperseded);
+  one.run_well();
+  // The last CRL that the second server has is three hours old, and the certificate has ended since.
+  const auto ago = std::chrono::floor<std::chrono::seconds>(SystemClock().now()) - std::chrono::hours{3};
+  const auto issuer = site.issuer_keys().find(1);
+  auto builder = must(ca::CrlBuilder::begin(two.published->path_aside({1, 0})));
+  for (Revocation entry : one.entries()) {
+    entry.revoked_at = ago;
+    must(builder.add(entry));
+  }
+  const ca::CrlTerms terms{1, ago, ago + std::chrono::hours{168}, ""};
+  must(builder.finish(terms, issuer->record(), issuer->key(), Botan::system_rng()));
+  must(two.published->take({1, 0}));
+  const auto end = [&](const std::string& when) {
+    site.sql("update revocations set expires_at = " + when);
+    site.sql("update certificates set not_before = " + when + " - interval '1 hour', not_after = " + when);
+  };
+  end("now() - interval '2 hours'");
+  CHECK(one.run_well().newest->entries == 0);
+  site.sql("insert into crl_changes (issuer_id, shard) values (1, 0)");
+  CHECK(one.run_well().newest->number == 3);
+  SECTION("whose certificate has ended") {
+    CHECK(two.run_well().newest->number == 3);
+    CHECK(two.entries().empty());
+    CHECK(two.published->find({1, 0})->sha256 == one.published->find({1, 0})->sha256);
+  }
+  SECTION("but none whose certificate has not ended") {
+    site.sql("update certificates set not_after = now() + interval '1 hour'");
+    CHECK(reason_of(two.run()) == "CRL_WOULD_LOSE_ENTRIES");
+    CHECK(two.published->find({1, 0})->terms.number == 1);
+  }
+}
+
 TEST_CASE("a CRL that would lose an entry is not published, and the old one stays") {
   Site site;
   Node node(site, "one");
