@@ -188,16 +188,19 @@ Result<ConfigurationView> Configurations::check(const DeviceName& device) {
 }
 
 Result<Bytes> Configurations::make_export(const DeviceName& device, Form form) {
-  CAPF_LET(const ConfigurationFacts facts, facts_of(device));
+  CAPF_LET(const auto facts, look(device, {}));
+  if (!facts) {
+    return in_read(database_, [&](Transaction& tx) -> Result<Bytes> { return unknown_device(tx, device); });
+  }
   const auto signer = keys_.file_signer();
   if (form != Form::kPlain && !signer) return fail(Reason::kNoFileSigner);
-  const ConfigurationPlan plan = plan_configuration(facts, policy_, servers_, signer.get(), SecretsInClear::kNever);
+  const ConfigurationPlan plan = plan_configuration(*facts, policy_, servers_, signer.get(), SecretsInClear::kNever);
   if (form == Form::kEncrypted && !plan.certificate) {
     return fail(Reason::kNoCertificate, "the file of " + device.text() +
                                             " is not encrypted: encrypted_config is off, or no RSA certificate of the "
                                             "phone is known");
   }
-  return make(facts, plan, form, signer.get());
+  return make(*facts, plan, form, signer.get());
 }
 
 }  // namespace capf::service

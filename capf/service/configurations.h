@@ -108,7 +108,8 @@ class Configurations final : public PhoneFileSource {
   /// The same without the texts, but with the fault of a file that cannot be made. Errors: UNKNOWN_DEVICE.
   Result<ConfigurationView> check(const DeviceName& device);
   /// The file as a phone fetches it, but with passwords only where it is encrypted. Errors: UNKNOWN_DEVICE,
-  /// NO_FILE_SIGNER; NO_CERTIFICATE where it is not encrypted.
+  /// NO_FILE_SIGNER; NO_CERTIFICATE where it is not encrypted; those of open(), on a standby and by a database that is
+  /// behind too.
   Result<Bytes> make_export(const DeviceName& device, files::Form form);
 
  private:

@@ -291,10 +291,11 @@ TEST_CASE("nothing is encrypted for a MIC that is blocked, because somebody else
 
 TEST_CASE("nothing is encrypted for a MIC whose key is compromised, or by a database that was set back") {
   ConfiguredSite site;
-  site.add_encrypted_by_mic("SEP001122334455");
+  const DeviceName phone = site.add_encrypted_by_mic("SEP001122334455");
   REQUIRE(site.open("SEP001122334455.cnf.xml.enc.sgn"));
   site.high_water.report(site.high_water.epoch(), "crl", "it lacks a CRL");
   CHECK(refused(site.configurations.open(request("SEP001122334455.cnf.xml.enc.sgn"))) == Reason::kDatabaseBehind);
+  CHECK(refused(site.configurations.make_export(phone, Form::kEncrypted)) == Reason::kDatabaseBehind);
   site.high_water.begin_anew();
   REQUIRE(site.open("SEP001122334455.cnf.xml.enc.sgn"));
   site.sql(
