@@ -2,6 +2,7 @@
 
 #include <map>
 #include <set>
+#include <thread>
 
 #include <botan/system_rng.h>
 #include <catch2/catch.hpp>
@@ -289,6 +290,26 @@ TEST_CASE("the realm is the site's: another server's, and one that HA1s depend o
   CHECK(page.rows.at(0).realm == "example.org");
   CHECK(page.rows.at(0).ha1.md5.text() ==
         ca::make_ha1("4712", "example.org", Secret(std::string_view("s3cret-9Qx!"))).md5.text());
+}
+
+TEST_CASE("of servers that start together for the first time each takes the realm of the other, where it is the same") {
+  Site site;
+  SitePolicy other = site.policy;
+  const bool same = GENERATE(true, false);
+  if (!same) other.digest_realm = "example.org";
+  service::DigestUsers second(site.database(), site.vault(), other, Botan::system_rng());
+  std::thread starting;
+  Status adopted;
+  must(site.database().write([&](Transaction& tx) -> Status {  // as the first one does
+    CAPF_LET(const bool set, tx.digest().set_realm(std::nullopt, site.policy.digest_realm));
+    if (!set) return fail(Reason::kInternal);
+    starting = std::thread([&] { adopted = second.adopt_realm(); });
+    await_waiting(site, 1);
+    return {};
+  }));
+  starting.join();
+  CHECK(adopted.has_value() == same);
+  CHECK(site.value("select realm from digest_site") == site.policy.digest_realm);
 }
 
 TEST_CASE("secrets move to another key in batches that can be continued, while others are added and read") {
