@@ -83,6 +83,7 @@ Result<TrustedCertificateAdded> TrustedCertificates::add(const Actor& actor, con
   CAPF_LET(const Bytes der, one_certificate(request.file));
   const TrustRoles roles = in_order(request.roles);
   return in_write(database_, actor, [&](Transaction& tx) -> Result<TrustedCertificateAdded> {
+    CAPF_TRY(tx.blocks().lock());  // whoever blocks it or its key comes before this, or finds it
     CAPF_LET(auto judged, ca::judge_listed(der, roles, tx.now()));
     const ca::CertificateFacts& facts = judged.facts;
     CAPF_LET(const auto blocked, tx.blocks().find(facts.sha256));

@@ -1,7 +1,11 @@
 #include "capf/service/trusted_certificates.h"
 
+#include <thread>
+
 #include <catch2/catch.hpp>
 
+#include "capf/domain/block_store.h"
+#include "capf/domain/key_store.h"
 #include "capf/service/trust.h"
 #include "tests/support/data.h"
 #include "tests/support/expect.h"
@@ -111,4 +115,21 @@ TEST_CASE("a certificate of others whose key is revoked goes, and none with that
   CHECK(must(site.trusted.find(other.sha256)));
   CHECK(refused(site.trusted.add(site.administrator, site.request("ccm", {TrustRole::kCcm}))) ==
         Reason::kInvalidCertificate);
+}
+
+TEST_CASE("a certificate that is added while its key is revoked waits for that, and is refused") {
+  ListSite site;
+  const auto wanted = site.request("ccm", {TrustRole::kCcm});
+  const std::vector<Sha256> key = must(ca::read_certificate(read_der("tvs/certs/ccm.pem"))).key.all();
+  std::thread adding;
+  Result<service::TrustedCertificateAdded> added = fail(Reason::kInternal);
+  must(site.database().write([&](Transaction& tx) -> Status {  // as 'certificate revoke --key' does
+    CAPF_TRY(tx.blocks().lock());
+    adding = std::thread([&] { added = site.trusted.add(site.administrator, wanted); });
+    await_waiting(site, 1);
+    return tx.keys().mark_compromised(key);
+  }));
+  adding.join();
+  CHECK(refused(added) == Reason::kInvalidCertificate);
+  CHECK(must(site.trusted.list({})).empty());
 }
