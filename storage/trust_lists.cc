@@ -47,6 +47,12 @@ const Statement kServe{"trust_lists_serve",
                        "$3::bigint) on conflict (phone_id, kind) do update set generation = excluded.generation"};
 const Statement kServeNewest{"trust_lists_serve_newest",
                              "delete from phone_trust_lists where phone_id = $1::bigint and kind = $2::text"};
+const Statement kOlder{"trust_lists_older",
+                       "select distinct kind, generation from phone_trust_lists order by kind, generation"};
+const Statement kServeAllNewest{
+    "trust_lists_serve_all_newest",
+    "with gone as (delete from phone_trust_lists where kind = $1::text and generation = $2::bigint returning phone_id) "
+    "select p.device from gone g join phones p on p.id = g.phone_id order by p.device || ''"};
 
 std::string fetches_text(const std::string& column) {
   return "select " + column + ", count(*) from phone_fetches where " + column + " is not null group by 1 order by 1";
@@ -105,6 +111,13 @@ PhoneList read_phone(Columns& columns) {
   return phone;
 }
 
+OlderList read_older(Columns& columns) {
+  OlderList older;
+  older.kind = columns.word(parse_trust_list_kind);
+  older.generation = columns.number();
+  return older;
+}
+
 ListFetches read_fetches(Columns& columns) {
   ListFetches fetches;
   fetches.generation = columns.number();
@@ -158,6 +171,12 @@ Result<std::optional<PhoneList>> TrustLists::of_phone(const DeviceName& device, 
 Status TrustLists::serve(std::int64_t phone_id, TrustListKind kind, std::optional<std::int64_t> generation) {
   if (!generation) return session_.execute(kServeNewest, Parameters(phone_id, to_string(kind)));
   return session_.execute(kServe, Parameters(phone_id, to_string(kind), *generation));
+}
+
+Result<std::vector<OlderList>> TrustLists::older() { return session_.all(kOlder, Parameters(), read_older); }
+
+Result<std::vector<std::string>> TrustLists::serve_newest(const OlderList& in_place_of) {
+  return session_.all(kServeAllNewest, Parameters(to_string(in_place_of.kind), in_place_of.generation), read_text);
 }
 
 Result<std::vector<ListFetches>> TrustLists::fetches(TrustListKind kind) {

@@ -20,6 +20,8 @@ class TrustLists final : public TrustListStore {
   Result<std::vector<ListedSince>> listed(TrustListKind kind) override;
   Result<std::optional<PhoneList>> of_phone(const DeviceName& device, TrustListKind kind) override;
   Status serve(std::int64_t phone_id, TrustListKind kind, std::optional<std::int64_t> generation) override;
+  Result<std::vector<OlderList>> older() override;
+  Result<std::vector<std::string>> serve_newest(const OlderList& in_place_of) override;
   Result<std::vector<ListFetches>> fetches(TrustListKind kind) override;
 
  private:

@@ -75,6 +75,12 @@ struct PhoneList {
   std::int64_t generation = 0;  ///< 0: there is no list
 };
 
+/// A list that some phones get though there are newer ones.
+struct OlderList {
+  TrustListKind kind = TrustListKind::kItl;
+  std::int64_t generation = 0;
+};
+
 /// Phones that fetched a list of this generation last.
 struct ListFetches {
   std::int64_t generation = 0;

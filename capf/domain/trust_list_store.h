@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "capf/base/error.h"
@@ -36,6 +37,10 @@ class TrustListStore {
   virtual Result<std::optional<PhoneList>> of_phone(const DeviceName& device, TrustListKind kind) = 0;
   /// Gives a phone a list of its own, or, without a generation, the newest one again.
   virtual Status serve(std::int64_t phone_id, TrustListKind kind, std::optional<std::int64_t> generation) = 0;
+  /// The lists that phones get in place of the newest, each once.
+  virtual Result<std::vector<OlderList>> older() = 0;
+  /// Gives the newest list again to the phones that get this one. @return their names
+  virtual Result<std::vector<std::string>> serve_newest(const OlderList& in_place_of) = 0;
   /// Phones on record by the list that they fetched last. Reads the notes of all of them.
   virtual Result<std::vector<ListFetches>> fetches(TrustListKind kind) = 0;
 };

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "capf/ca/certificate.h"
 #include "capf/domain/audit_store.h"
 #include "capf/domain/block_store.h"
+#include "capf/domain/key_store.h"
 #include "capf/domain/phone_store.h"
 #include "capf/domain/trusted_certificate_store.h"
 #include "capf/files/signed_file.h"
@@ -64,6 +66,20 @@ bool lets_go(const files::TrustList& list) {
     const bool serves = record.role == TrustRole::kTftp || record.role == TrustRole::kCcmTftp;
     return serves && !record.certificate;
   });
+}
+
+/// Refuses a list by which a phone would trust a certificate that is blocked, or that has a blocked key.
+Status check_unblocked(Transaction& tx, const files::TrustList& list) {
+  for (const files::Record& record : list.records) {
+    if (!record.certificate) continue;
+    CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(record.certificate->der()));
+    CAPF_LET(const auto blocked, tx.blocks().find(facts.sha256));
+    CAPF_LET(const auto key, tx.keys().find(facts.key));
+    if (blocked || (key && key->blocked)) {
+      return fail(Reason::kInvalidRequest, "with this list the phone would trust a blocked certificate");
+    }
+  }
+  return {};
 }
 
 /// The certificates that may sign the list after this one.
@@ -389,11 +405,8 @@ Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& devic
       return fail(Reason::kInvalidRequest,
                   "with this list the phone would take files of anybody: 'capfctl trust-list release' lets phones go");
     }
-    for (const files::Record& record : its.records) {
-      if (!record.certificate) continue;
-      CAPF_LET(const auto blocked, tx.blocks().find(sha256(record.certificate->der())));
-      if (blocked) return fail(Reason::kInvalidRequest, "with this list the phone would trust a blocked certificate");
-    }
+    CAPF_TRY(tx.blocks().lock());  // whoever blocks a certificate or a key comes before this, or finds this phone
+    CAPF_TRY(check_unblocked(tx, its));
     const std::vector<Sha256> signers = signers_in(its);
     for (Page page{.after = generation, .limit = kPage};;) {
       CAPF_LET(const auto later, tx.trust_lists().list(kind, page));

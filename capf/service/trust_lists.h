@@ -124,8 +124,9 @@ class TrustLists final : public PhoneFileSource {
   Result<std::vector<ListGeneration>> list(TrustListKind kind, const Page& page);
   /// @param generation absent: the newest. Errors: UNKNOWN_TRUST_LIST.
   Result<PublishedList> find(TrustListKind kind, std::optional<std::int64_t> generation, ListDigest digest);
-  /// Gives a phone this list from its next fetch on, until it is given the newest. Errors: UNKNOWN_DEVICE,
-  /// UNKNOWN_TRUST_LIST; INVALID_REQUEST for a list of an earlier release, which takes another role to be published.
+  /// Gives a phone this list from its next fetch on, until it is given the newest, or a certificate of this list or its
+  /// key is blocked. Errors: UNKNOWN_DEVICE, UNKNOWN_TRUST_LIST; INVALID_REQUEST for a list of an earlier release,
+  /// which takes another role to be published, and for one with a certificate that is blocked or has a blocked key.
   Result<ServedList> serve(const Actor& actor, const DeviceName& device, TrustListKind kind, std::int64_t generation);
   /// Publishes an ITL with which phones take any file and any next list.
   Result<BuildAnswer> release(const Actor& actor);

@@ -6,8 +6,10 @@
 #include "capf/domain/audit_store.h"
 #include "capf/domain/block_store.h"
 #include "capf/domain/key_store.h"
+#include "capf/domain/trust_list_store.h"
 #include "capf/domain/trusted_certificate_store.h"
 #include "capf/service/steps.h"
+#include "capf/service/trust_list_sight.h"
 
 namespace capf::service {
 namespace {
@@ -48,6 +50,37 @@ std::string words_of(const TrustedCertificate& certificate) {
   return words;
 }
 
+bool is_one_of(std::span<const KeyDigests> keys, const KeyDigests& key) {
+  return std::any_of(keys.begin(), keys.end(), [&](const KeyDigests& each) {
+    return key.sha256 == each.sha256 || (each.modulus && key.modulus == each.modulus);
+  });
+}
+
+/// Whether a phone would trust one of these keys by this list. One that cannot be read is good for no phone.
+bool lists_one_of(std::span<const KeyDigests> keys, const PublishedList& list) {
+  const auto its = read_list(list);
+  if (!its) return true;
+  return std::any_of(its->records.begin(), its->records.end(), [&](const files::Record& record) {
+    if (!record.certificate) return false;
+    const auto facts = ca::read_certificate(record.certificate->der());
+    return facts && is_one_of(keys, facts->key);
+  });
+}
+
+/// Ends that phones get older lists with one of these keys.
+Status drop_older_lists(Transaction& tx, const Actor& actor, std::span<const KeyDigests> keys) {
+  CAPF_LET(const auto all, tx.trust_lists().older());
+  for (const OlderList& older : all) {
+    CAPF_LET(const auto list, tx.trust_lists().find(older.kind, older.generation, ListDigest::kSha512));
+    if (list && !lists_one_of(keys, *list)) continue;
+    CAPF_LET(const auto devices, tx.trust_lists().serve_newest(older));
+    CAPF_TRY(record(tx, actor, "trust_list.serve", devices,
+                    "the newest " + std::string(to_string(older.kind)) + ", because a key of " +
+                        std::to_string(older.generation) + " is blocked"));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string& beginning) {
@@ -61,14 +94,13 @@ Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string&
 
 Status drop_with_keys(Transaction& tx, const Actor& actor, std::span<const KeyDigests> keys) {
   if (keys.empty()) return {};
+  CAPF_TRY(drop_older_lists(tx, actor, keys));
   for (Page page{.limit = kPage};;) {
     CAPF_LET(const auto some, tx.trusted_certificates().list(page));
     for (const TrustedCertificate& each : some) {
       CAPF_LET(const ca::CertificateFacts facts, ca::read_certificate(each.der));
-      const bool same = std::any_of(keys.begin(), keys.end(), [&](const KeyDigests& key) {
-        return facts.key.sha256 == key.sha256 || (key.modulus && facts.key.modulus == key.modulus);
-      });
-      if (!same || each.blocked) continue;  // one that is blocked itself counts for nothing, and may be unblocked
+      // One that is blocked itself counts for nothing, and may be unblocked.
+      if (each.blocked || !is_one_of(keys, facts.key)) continue;
       CAPF_TRY(tx.trusted_certificates().remove(each.id));
       CAPF_TRY(tx.audit().add(
           done(actor, "trusted_certificate.remove", to_hex(each.sha256), words_of(each) + ", whose key is blocked")));

@@ -29,7 +29,7 @@ struct TrustedCertificateAdded {
 Result<TrustedCertificate> find_by_beginning(Transaction& tx, const std::string& beginning);
 
 /// Removes the certificates of others that have one of these keys, which nobody is to trust any more, and are not
-/// blocked themselves. Keys are claimed.
+/// blocked themselves. Phones that get an older list with such a key get the newest again. Keys are claimed.
 Status drop_with_keys(Transaction& tx, const Actor& actor, std::span<const KeyDigests> keys);
 
 /// The administrator's use cases of the certificates of others that phones are to trust. Threads: any.

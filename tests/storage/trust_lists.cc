@@ -364,6 +364,27 @@ TEST_CASE("phones are let go with a list whose TFTP and TVS entries are empty, u
   CHECK(must(site.lists.serve(site.administrator, phone, kItl, 1)).next == 3);
 }
 
+TEST_CASE("no phone gets an older list with a certificate that is blocked, or whose key is") {
+  ListSite site;
+  const auto devices = site.add_phones(2);
+  site.keep();
+  const Sha256 ccm = site.add("ccm", {TrustRole::kCcm});
+  site.keep();
+  must(site.trusted.remove(site.administrator, to_hex(ccm)));
+  site.keep();
+  must(site.lists.serve(site.administrator, devices[0], kItl, 1));
+  must(site.lists.serve(site.administrator, devices[1], kItl, 2));
+  const KeyDigests key = must(ca::read_certificate(certificate("ccm"))).key;
+  SECTION("the certificate") { must(site.trust.block(site.administrator, {read_data("phone-files/certs/ccm.crt")})); }
+  SECTION("the key") { must(site.certificates.revoke_key(site.administrator, key, "it leaked")); }
+  CHECK(site.generation_for(devices[0]) == "1");
+  CHECK(site.generation_for(devices[1]) == "3");
+  CHECK(site.value("select string_agg(subject, ' ' order by id) from audit_events where action = 'trust_list.serve' "
+                   "and detail like 'the newest itl, %'") == devices[1].text());
+  CHECK(refused(site.lists.serve(site.administrator, devices[1], kItl, 2)) == Reason::kInvalidRequest);
+  must(site.lists.serve(site.administrator, devices[1], kItl, 1));
+}
+
 TEST_CASE("a server that lacks the file signer or TVS takes them out of no list, unless it is told to") {
   for (const char* name : {"file-signer", "tvs"}) {
     CAPTURE(name);
