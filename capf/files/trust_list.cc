@@ -170,12 +170,32 @@ void refuse(Findings& findings, Reason reason, std::string message) {
   findings.refusals.push_back({reason, std::move(message)});
 }
 
+/// Whether phones have this certificate in this role.
+bool has_record(const Result<TrustList>& present, const Record& record) {
+  if (!present) return false;
+  return std::any_of(present->records.begin(), present->records.end(), [&](const Record& its) {
+    return its.role == record.role && its.certificate && same(its.certificate->der(), record.certificate->der());
+  });
+}
+
+/// Judges a certificate that has expired as of its last moment where phones have it in this role: refused, it would
+/// keep back the certificate that is to come after it, and whatever is to be taken from phones.
+Findings check_record(const Record& record, const Result<TrustList>& present, TimePoint now) {
+  const Certificate& certificate = *record.certificate;
+  if (certificate.not_after() > now || !has_record(present, record)) return check_role(certificate, record.role, now);
+  Findings findings = check_role(certificate, record.role, certificate.not_after() - std::chrono::seconds(1));
+  findings.warnings.push_back(certificate.subject() + " as " + std::string(to_string(record.role)) +
+                              ": it expired at " + to_rfc3339(certificate.not_after()));
+  return findings;
+}
+
 void check_records(const Publication& publication, const TrustList& list, Findings& findings) {
+  const auto present = read_trust_list(publication.present, publication.kind);
   bool capf = false;
   for (const Record& record : list.records) {
     if (!record.certificate) continue;
     capf = capf || (record.role == TrustRole::kCapf && same(record.certificate->der(), publication.capf));
-    Findings of_record = check_role(*record.certificate, record.role, publication.now);
+    Findings of_record = check_record(record, present, publication.now);
     std::move(of_record.refusals.begin(), of_record.refusals.end(), std::back_inserter(findings.refusals));
     std::move(of_record.warnings.begin(), of_record.warnings.end(), std::back_inserter(findings.warnings));
   }

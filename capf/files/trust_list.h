@@ -77,8 +77,9 @@ struct Publication {
   BytesView capf;     ///< the certificate of CAPF in use, DER
   TimePoint now{};
 };
-/// Judges a list before it takes the place of the present one. Reasons: TRUST_LIST_UNFIT, CERTIFICATE_ROLE and those of
-/// read_trust_list(); TRUST_LIST_NOT_FOLLOWED, which alone an administrator may pass over.
+/// Judges a list before it takes the place of the present one. A certificate that has expired is refused unless phones
+/// have it in its role. Reasons: TRUST_LIST_UNFIT, CERTIFICATE_ROLE and those of read_trust_list();
+/// TRUST_LIST_NOT_FOLLOWED, which alone an administrator may pass over.
 Findings check_publication(const Publication& publication);
 
 }  // namespace capf::files

@@ -181,8 +181,15 @@ TEST_CASE("a list is judged before it is published") {
     CHECK(refusals(build({kData.listed("sast_a", {TrustRole::kSast}), kData.listed("capf", {TrustRole::kTvs})})) ==
           Reasons{"TRUST_LIST_UNFIT"});
   }
-  SECTION("no certificate has expired") {
-    CHECK(refusals(good, {}, parse_rfc3339("2036-11-25T00:00:00Z").value()) == Reasons(2, "CERTIFICATE_ROLE"));
+  SECTION("no certificate has expired but those that phones have in the same role") {
+    const TimePoint later = parse_rfc3339("2036-11-25T00:00:00Z").value();
+    CHECK(refusals(good, {}, later) == Reasons(2, "CERTIFICATE_ROLE"));
+    CHECK(refusals(good, good, later).empty());
+    const Listed signer = kData.listed("sast_a", {TrustRole::kSast});
+    const Listed capf = kData.listed("capf", {TrustRole::kCapf});
+    CHECK(refusals(good, build({signer, capf}), later) == Reasons{"CERTIFICATE_ROLE"});
+    const Listed other_role = kData.listed("tftp", {TrustRole::kAppServer});
+    CHECK(refusals(good, build({signer, other_role, capf}), later) == Reasons{"CERTIFICATE_ROLE"});
   }
   SECTION("it is not larger than phones take") {
     std::vector<Listed> parts = good_parts();
