@@ -24,7 +24,8 @@ namespace {
 constexpr const char* kLease = kMaintenanceLease;
 constexpr std::chrono::hours kRefusalsKept{24 * 90};
 constexpr std::chrono::hours kSecurityChangesKept{24 * 30};
-constexpr int kOperationsPerRound = 500;
+constexpr int kOperationsAtOnce = 500;
+constexpr int kOperationsPerRound = 50'000;
 constexpr int kEndsAtOnce = 1000;
 constexpr int kForgottenAtOnce = 10'000;
 constexpr int kPhonesCountedAtOnce = 5'000;
@@ -73,38 +74,53 @@ Result<std::optional<Maintenance::Round>> Maintenance::run() {
              CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
              if (!mine) return std::nullopt;
              CAPF_TRY(check_clock(tx, clock_));
-             CAPF_LET(const auto overdue, tx.operations().lock_overdue(tx.now() - kOverdueGrace, kOperationsPerRound));
-             std::vector<rules::Draft> drafts;
-             for (const Operation& operation : overdue) {
-               rules::Draft& draft =
-                   drafts.emplace_back(rules::Draft{.actor = {},
-                                                    .phone = {.id = operation.phone_id, .device = operation.device},
-                                                    .now = tx.now(),
-                                                    .open = operation});
-               if (operation.certificates > 0) {
-                 CAPF_LET(draft.live, tx.certificates().live(operation.phone_id));
-               }
-               rules::end_operation(draft, OperationState::kExpired, Reason::kDeadlinePassed,
-                                    "the phone did not come in time");
-             }
-             CAPF_TRY(write(tx, drafts));
              CAPF_TRY(tx.strings().prune());
              CAPF_TRY(tx.anchors().prune_candidates());
              CAPF_TRY(tx.audit().report_repeated());
              CAPF_TRY(tx.audit().prune_refusals(tx.now() - kRefusalsKept));
-             return Round{static_cast<int>(overdue.size()), 0};
+             return Round{};
            }));
   if (!round) {
     counted_.clear();
     counted_to_ = {};
     return round;
   }
+  CAPF_LET(round->expired, end_overdue());
   CAPF_TRY(tell_ends());
   CAPF_TRY(forget_security_changes());
   CAPF_LET(round->revoked, revoke_superseded());
   CAPF_TRY(count_modes());
   CAPF_TRY(learn_moduli());
   return round;
+}
+
+// The phones of a campaign have one deadline, which takes many transactions.
+Result<int> Maintenance::end_overdue() {
+  int expired = 0;
+  for (int some = kOperationsAtOnce; some == kOperationsAtOnce && expired < kOperationsPerRound; expired += some) {
+    CAPF_LET(some, in_write(database_, [&](Transaction& tx) -> Result<int> {
+               CAPF_LET(const bool mine, tx.leases().take(kLease, holder_, kLeaseSeconds));
+               if (!mine) return 0;
+               CAPF_TRY(check_clock(tx, clock_));
+               CAPF_LET(const auto overdue, tx.operations().lock_overdue(tx.now() - kOverdueGrace, kOperationsAtOnce));
+               std::vector<rules::Draft> drafts;
+               for (const Operation& operation : overdue) {
+                 rules::Draft& draft =
+                     drafts.emplace_back(rules::Draft{.actor = {},
+                                                      .phone = {.id = operation.phone_id, .device = operation.device},
+                                                      .now = tx.now(),
+                                                      .open = operation});
+                 if (operation.certificates > 0) {
+                   CAPF_LET(draft.live, tx.certificates().live(operation.phone_id));
+                 }
+                 rules::end_operation(draft, OperationState::kExpired, Reason::kDeadlinePassed,
+                                      "the phone did not come in time");
+               }
+               CAPF_TRY(write(tx, drafts));
+               return static_cast<int>(overdue.size());
+             }));
+  }
+  return expired;
 }
 
 Status Maintenance::tell_ends() {

@@ -32,6 +32,7 @@ class Maintenance {
   Result<std::optional<Round>> run();
 
  private:
+  Result<int> end_overdue();
   Status tell_ends();
   Status forget_security_changes();
   Result<int> revoke_superseded();

@@ -345,6 +345,20 @@ TEST_CASE("after the deadline the phone is refused, and after the grace the oper
   CHECK(site.last_operation(device).state == OperationState::kExpired);
 }
 
+TEST_CASE("operations that have one deadline expire in one round, however many they are") {
+  Site site;
+  site.sql("insert into phones (device) select 'SEP' || 100000 + n from generate_series(1, 1200) n");
+  site.sql(
+      "insert into operations (id, phone_id, kind, auth, key_order, rsa_bits, ec_bits, self_service, created_by, "
+      "completes_by) select nextval('operation_ids'), id, 'install', 'mic', 'rsa', 2048, 384, false, 'admin', "
+      "now() - interval '8 days' from phones");
+  const SystemClock clock;
+  service::Maintenance maintenance(site.database(), site.policy, clock, "here");
+  CHECK(must(maintenance.run())->expired == 1200);
+  CHECK(site.value("select count(*) from operations where state = 'expired'") == "1200");
+  CHECK(must(maintenance.run())->expired == 0);
+}
+
 TEST_CASE("a phone that got its certificate in time may confirm it after the deadline") {
   Site site;
   const DeviceName device = site.add_phone("SEP1");
