@@ -68,8 +68,9 @@ TlsSettings settings() {
 struct Offer {
   int version = TLS1_3_VERSION;
   const Party* party = nullptr;
-  std::string alpn;  ///< as it is sent, with lengths
-  int copies = 0;    ///< of the issuer's certificate, beyond the one
+  std::string alpn;              ///< as it is sent, with lengths
+  int copies = 0;                ///< of the issuer's certificate, beyond the one
+  const char* groups = nullptr;  ///< for the exchange of keys; null: those of the library
 };
 
 struct Shaken {
@@ -108,6 +109,7 @@ Shaken shake(const TlsSettings& wanted, const Offer& offer) {
   context->reset();  // a connection may outlive it
   const SslContextPtr own(SSL_CTX_new(TLS_client_method()));
   SSL_CTX_set_max_proto_version(own.get(), offer.version);
+  if (offer.groups != nullptr) REQUIRE(SSL_CTX_set1_groups_list(own.get(), offer.groups) == 1);
   if (offer.party != nullptr) use(own.get(), offer);
   const SslPtr client(SSL_new(own.get()));
   if (!offer.alpn.empty()) {
@@ -203,6 +205,28 @@ TEST_CASE("a chain of more certificates than any phone has is turned away, whoev
       CHECK(shake(wanted, {version, &phone, {}, 8}).certificates.size() == 10);
       CHECK_FALSE(shake(wanted, {version, &phone, {}, 9}).server);
       CHECK_FALSE(shake(wanted, {version, &phone, {}, 200}).server);  // above 64 KiB
+    }
+  }
+}
+
+TEST_CASE("keys are exchanged on curves, which cost little, and over no finite field") {
+  for (const char* curve : {"X25519", "P-256", "P-384", "P-521"}) {
+    CHECK(shake(settings(), {.version = TLS1_3_VERSION, .groups = curve}).server);
+  }
+  for (const char* field : {"ffdhe2048", "ffdhe8192"}) {
+    CHECK_FALSE(shake(settings(), {.version = TLS1_3_VERSION, .groups = field}).server);
+  }
+}
+
+TEST_CASE("a client may have a key on any curve of LSCs") {
+  TlsSettings asked = settings();
+  asked.client = Client::kAsked;
+  const Party authority("Manufacturer");
+  for (const char* curve : {"secp256r1", "secp384r1", "secp521r1"}) {
+    const Party phone("phone", authority, std::make_shared<Botan::ECDSA_PrivateKey>(rng(), Botan::EC_Group(curve)));
+    for (const int version : kVersions) {
+      const Shaken shaken = shake(asked, {.version = version, .party = &phone});
+      CHECK(shaken.certificates == std::vector{phone.der(), authority.der()});
     }
   }
 }
