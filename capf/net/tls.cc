@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -65,23 +67,51 @@ int key_kind(const TlsIdentity& identity) {
 }
 
 /// The most octets of a client's chain: far more than any phone's.
-constexpr long kLongestChain = 1 << 16;
+constexpr long kLongestChain = 1 << 15;
 constexpr int kMostCertificates = 10;
+/// Extensions, and parts of names, of all certificates together. OpenSSL keeps some 170 octets for each as long as the
+/// connection lasts, and each may have as few as 7 in the chain.
+constexpr int kMostParts = 256;
+/// A client's key: the moduli and exponents that ca::read_spki() takes.
+constexpr int kMostRsaBits = 4096;
+constexpr int kMostExponentBits = 32;
 
-bool is_long(X509_STORE_CTX* shown) {
-  if (sk_X509_num(X509_STORE_CTX_get0_untrusted(shown)) <= kMostCertificates) return false;
-  X509_STORE_CTX_set_error(shown, X509_V_ERR_CERT_CHAIN_TOO_LONG);
-  return true;
+int parts_of(const X509* certificate) {
+  return X509_get_ext_count(certificate) + X509_NAME_entry_count(X509_get_subject_name(certificate)) +
+         X509_NAME_entry_count(X509_get_issuer_name(certificate));
 }
 
-/// Accepts any chain: the handshake proves only that the client has the key.
+/// Whether the server can check a signature of the key in about the time that it takes for its own. It does so before
+/// anybody knows the client, who may choose the numbers: an exponent of 3,072 bits takes a hundred times as long.
+bool is_costly(const EVP_PKEY* key) {
+  const int kind = EVP_PKEY_get_base_id(key);
+  if (kind == EVP_PKEY_EC || kind == EVP_PKEY_ED25519 || kind == EVP_PKEY_ED448) return false;
+  if ((kind != EVP_PKEY_RSA && kind != EVP_PKEY_RSA_PSS) || EVP_PKEY_get_bits(key) > kMostRsaBits) return true;
+  BIGNUM* read = nullptr;
+  const bool known = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &read) == 1;
+  const std::unique_ptr<BIGNUM, Freed<BN_free>> exponent(read);
+  return !known || BN_num_bits(exponent.get()) > kMostExponentBits;
+}
+
+/// The error of a chain that would cost more memory or time than a stranger may; X509_V_OK for any other.
+int cost_fault(X509_STORE_CTX* shown) {
+  const STACK_OF(X509)* const chain = X509_STORE_CTX_get0_untrusted(shown);
+  if (sk_X509_num(chain) > kMostCertificates) return X509_V_ERR_CERT_CHAIN_TOO_LONG;
+  int parts = 0;
+  for (int i = 0; i < sk_X509_num(chain); ++i) parts += parts_of(sk_X509_value(chain, i));
+  const EVP_PKEY* const key = X509_get0_pubkey(X509_STORE_CTX_get0_cert(shown));
+  const bool costs = parts > kMostParts || (key != nullptr && is_costly(key));
+  return costs ? X509_V_ERR_CERT_REJECTED : X509_V_OK;
+}
+
+/// Accepts any chain that costs no more than a phone's: the handshake proves only that the client has the key.
 int take_any(X509_STORE_CTX* shown, void*) {
-  if (is_long(shown)) return 0;
-  X509_STORE_CTX_set_error(shown, X509_V_OK);
-  return 1;
+  const int fault = cost_fault(shown);
+  X509_STORE_CTX_set_error(shown, fault);
+  return fault == X509_V_OK ? 1 : 0;
 }
 
-int take_known(X509_STORE_CTX* shown, void*) { return is_long(shown) ? 0 : X509_verify_cert(shown); }
+int take_known(X509_STORE_CTX* shown, void*) { return take_any(shown, nullptr) == 1 ? X509_verify_cert(shown) : 0; }
 
 Status use_authorities(SSL_CTX* context, BytesView pem) {
   X509_STORE* const store = SSL_CTX_get_cert_store(context);

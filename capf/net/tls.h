@@ -28,7 +28,7 @@ struct TlsSettings {
   /// The certificate of a client. Its key is proven in the handshake in any case.
   enum class Client : std::uint8_t {
     kNone,      ///< is not asked for one
-    kAsked,     ///< may show one, which is not checked here
+    kAsked,     ///< may show one, which is not checked here: only one that costs more than any phone's is refused
     kRequired,  ///< must show one under client_authorities, of any date: the owner reports a wrong date in words
   };
   Client client = Client::kNone;
@@ -83,7 +83,7 @@ class CurrentTls {
   std::shared_ptr<const TlsContext> tls_;
 };
 
-/// The certificates that the client has shown, DER: its own certificate, then its chain as it was sent; ten at most, 64
+/// The certificates that the client has shown, DER: its own certificate, then its chain as it was sent; ten at most, 32
 /// KiB in all. Nothing where it has shown none.
 std::vector<Bytes> client_certificates(const SSL* ssl);
 

@@ -141,6 +141,16 @@ Shaken shake(const TlsSettings& wanted, const Offer& offer) {
 
 constexpr int kVersions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
+/// A client that signs its own certificate, whose subject and issuer have so many parts more.
+Party with_parts(int count) {
+  Botan::X509_Cert_Options options("phone/XX/Site");
+  options.CA_key();
+  for (int i = 0; i < count; ++i) options.more_org_units.push_back(std::to_string(i));
+  Party party("phone");
+  party.certificate.front() = Botan::X509::create_self_signed_cert(options, *party.key, "SHA-256", rng());
+  return party;
+}
+
 }  // namespace
 
 TEST_CASE("a client that is asked shows what it has, old keys and hashes too, and nobody judges it") {
@@ -204,8 +214,26 @@ TEST_CASE("a chain of more certificates than any phone has is turned away, whoev
     for (const int version : kVersions) {
       CHECK(shake(wanted, {version, &phone, {}, 8}).certificates.size() == 10);
       CHECK_FALSE(shake(wanted, {version, &phone, {}, 9}).server);
-      CHECK_FALSE(shake(wanted, {version, &phone, {}, 200}).server);  // above 64 KiB
+      CHECK_FALSE(shake(wanted, {version, &phone, {}, 200}).server);  // above 32 KiB
     }
+  }
+}
+
+TEST_CASE("a certificate that costs more than any phone's is turned away, and one that costs as much is not") {
+  TlsSettings asked = settings();
+  asked.client = Client::kAsked;
+  const Party authority("Manufacturer");
+  const auto with_exponent = [&](std::size_t exponent) {
+    return Party("phone", authority, std::make_shared<Botan::RSA_PrivateKey>(rng(), 2048, exponent));
+  };
+  // the primes next to 2^32
+  const Party large = with_exponent(4294967291);
+  const Party larger = with_exponent(4294967311);
+  const Party many = with_parts(100);
+  const Party more = with_parts(150);
+  for (const int version : kVersions) {
+    for (const Party* party : {&large, &many}) CHECK(shake(asked, {.version = version, .party = party}).server);
+    for (const Party* party : {&larger, &more}) CHECK_FALSE(shake(asked, {.version = version, .party = party}).server);
   }
 }
 

@@ -215,8 +215,10 @@ asio::awaitable<bool> Connection::shake_hands() {
                                  {"cause", end == End::kTimeout ? "too late"
                                            : end == End::kDone  ? "not HTTP/2"
                                                                 : stream_.fault()}});
-  // On the phones' port, which takes any certificate and none, no handshake fails for it.
-  if (const auto reason = refusal_of(stream_.fault_reason())) doorway_.note_breach(endpoint_, Error::of(*reason));
+  if (const auto reason = refusal_of(stream_.fault_reason())) {
+    // The phones' port takes any certificate and none: a handshake fails there only for one that costs too much.
+    doorway_.note_breach(endpoint_, Error::of(doorway_.judge ? *reason : Reason::kCertificateMalformed));
+  }
   co_return false;
 }
 
