@@ -6,9 +6,11 @@
 
 namespace capf::net {
 
-Crew::Crew(int threads, int handshakes) {
+Crew::Crew(int threads, int handshakes, int questions) {
   if (threads <= 0) threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(std::max(1, handshakes / threads)));
+  for (int i = 0; i < threads; ++i) {
+    workers_.push_back(std::make_unique<Worker>(std::max(1, handshakes / threads), std::max(1, questions)));
+  }
 }
 
 Status Crew::listen(const Acceptor::Settings& settings, Connections& connections, Take take) {
@@ -24,7 +26,10 @@ Status Crew::listen(const Acceptor::Settings& settings, Connections& connections
 void Crew::close() {
   if (acceptor_) acceptor_->close();
   for (const auto& worker : workers_) {
-    asio::post(worker->threads.context(), [&places = worker->places] { places.close(); });
+    asio::post(worker->threads.context(), [&places = worker->places, &questions = worker->questions] {
+      places.close();
+      questions.close();
+    });
   }
 }
 

@@ -11,7 +11,8 @@
 
 namespace capf::net {
 
-/// How long a client may wait in line for its handshake: a phone that is not served begins again after 30 s.
+/// How long a client may wait in line for its handshake, or for its question to be heard: a phone that is not served
+/// begins again after 30 s.
 inline constexpr std::chrono::seconds kInLine{30};
 
 /// Accepts a stranger's handshake. It has a place while the server works on it.

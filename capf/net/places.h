@@ -14,6 +14,18 @@ class Places {
  public:
   explicit Places(int count) : free_(count) {}
 
+  /// A place that its owner got by take(): given back at the end of its life.
+  class Held {
+   public:
+    explicit Held(Places& from) : from_(from) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() { from_.give(); }
+
+   private:
+    Places& from_;
+  };
+
   /// @param executor the caller's
   /// @param block the neighbours among whom the caller waits: Address::block()
   /// @return whether the caller got a place; if so, it must give it back.

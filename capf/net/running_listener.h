@@ -13,7 +13,8 @@ namespace capf::net {
 
 /// A listener that runs: its hall, which is the state that all of its connections share, and its crew.
 /// @tparam Interface a module's own listener: port(), addresses(), replace(), counts() and stop()
-/// @tparam Hall has settings, connections, present, tls, draining, counts() and pools(), on which blocking work runs
+/// @tparam Hall has settings, connections, present, tls, draining, counts(), pools(), on which blocking work runs, and
+/// questions_at_once(), the threads of the one that answers strangers
 /// @tparam Connection is made from its socket, its place, the peer, the hall and its worker, and started
 template <class Interface, class Hall, class Connection>
 class RunningListener final : public Interface {
@@ -21,7 +22,8 @@ class RunningListener final : public Interface {
   /// @param rest what the hall is made from beside its settings
   template <class Settings, class... Rest>
   explicit RunningListener(const Settings& settings, Rest&&... rest)
-      : hall_(settings, std::forward<Rest>(rest)...), crew_(hall_.settings.io_threads, hall_.settings.handshakes) {}
+      : hall_(settings, std::forward<Rest>(rest)...),
+        crew_(hall_.settings.io_threads, hall_.settings.handshakes, hall_.questions_at_once()) {}
   ~RunningListener() override { stop(Duration::zero()); }
   RunningListener(const RunningListener&) = delete;
   RunningListener& operator=(const RunningListener&) = delete;

@@ -23,7 +23,7 @@ net::ConnectionLimits limits_of(const ListenerSettings& settings) {
   const auto all = static_cast<std::size_t>(settings.connections);
   const auto of_one = static_cast<std::size_t>(settings.connections_per_address);
   // Every wait has an end of its own; this is their sum.
-  const Duration longest = 2 * settings.handshake + net::kInLine + 2 * settings.question + kGoodbye;
+  const Duration longest = 2 * settings.handshake + 2 * net::kInLine + 2 * settings.question + kGoodbye;
   return {.all = all,
           .of_one = of_one,
           .strangers = all,
@@ -158,6 +158,11 @@ net::asio::awaitable<std::optional<Question>> Connection::listen() {
 }
 
 net::asio::awaitable<Result<Answer>> Connection::look_up(const Question& question) {
+  // Its turn comes by addresses: behind one another, thousands of questions of one address would hold up all others.
+  const bool heard =
+      co_await worker_.questions.take(stream_.socket().get_executor(), peer_.block(), after(net::kInLine));
+  if (!heard) co_return fail(Reason::kOverloaded);
+  const net::Places::Held place(worker_.questions);
   std::optional<Result<Answer>> answer;
   std::optional<Result<Answer>>* const slot = &answer;
   const Question* const asked = &question;

@@ -28,6 +28,7 @@ class Hall {
 
   ListenerCounts counts() const;
   std::array<std::optional<net::asio::thread_pool>*, 1> pools() { return {&pool}; }
+  int questions_at_once() const { return settings.workers; }
   void count(std::string_view question, std::string_view outcome) const;
 
   const ListenerSettings settings;

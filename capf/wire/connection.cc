@@ -31,7 +31,7 @@ net::ConnectionLimits limits_of(const ListenerSettings& settings) {
   const auto count = [](int number) { return static_cast<std::size_t>(number); };
   // Every wait of a stranger has an end of its own; this is their sum.
   const Duration longest =
-      2 * settings.handshake + net::kInLine + settings.session.first_answer + settings.session.answer;
+      2 * settings.handshake + 2 * net::kInLine + settings.session.first_answer + settings.session.answer;
   return {.all = count(settings.connections),
           .of_one = count(settings.connections_per_address),
           .strangers = count(settings.strangers),
@@ -266,9 +266,20 @@ net::asio::awaitable<Answer> Connection::ask(Desk& desk, const Question& questio
       slot->emplace(clerk->answer(*asked));
     }
   };
-  asking_ = true;
-  co_await net::run_on(*(authenticated_ ? hall_.pool : hall_.stranger_pool), work);
-  asking_ = false;
+  std::optional<net::Places::Held> place;
+  if (begins) {
+    // Its turn comes by addresses: behind one another, thousands of strangers at one address would hold up all others.
+    const bool heard =
+        co_await worker_.questions.take(stream_.socket().get_executor(), peer_.block(), after(net::kInLine));
+    if (heard) place.emplace(worker_.questions);
+  }
+  if (begins && !place) {
+    answer.emplace(Error::of(Reason::kOverloaded));
+  } else {
+    asking_ = true;
+    co_await net::run_on(*(authenticated_ ? hall_.pool : hall_.stranger_pool), work);
+    asking_ = false;
+  }
   if (hall_.metrics != nullptr) {
     const auto* error = std::get_if<Error>(&*answer);
     hall_.metrics->count_request(std::visit(QuestionName{}, question),

@@ -28,6 +28,7 @@ class Hall {
 
   ListenerCounts counts() const;
   std::array<std::optional<net::asio::thread_pool>*, 3> pools() { return {&stranger_pool, &pool, &record_pool}; }
+  int questions_at_once() const { return settings.stranger_workers; }
 
   const ListenerSettings settings;
   const OpenDesk open_desk;

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <fstream>
 #include <future>
+#include <list>
 #include <mutex>
 #include <sstream>
 #include <thread>
@@ -60,12 +61,19 @@ struct Site final : CertificateSource {
   std::atomic<int> asked{0};
   std::shared_future<void> opens;  ///< where it is valid, a look-up waits for it
   Bytes der{7, 1, 2, 3};
+  std::mutex mutex;
+  std::vector<bool> were_valid;  ///< the digests that were looked up, in their order
 
   Result<std::optional<Vouched>> find_by_digest(const capf::Sha256& sha256) override {
     ++asked;
     if (opens.valid()) opens.wait();
     if (silent) return capf::fail(Reason::kDatabaseUnavailable);
-    if (sha256 != capf::sha256(der)) return std::nullopt;
+    const bool is_valid = sha256 == capf::sha256(der);
+    {
+      const std::lock_guard lock(mutex);
+      were_valid.push_back(is_valid);
+    }
+    if (!is_valid) return std::nullopt;
     return vouched();
   }
   Result<std::vector<Vouched>> find_by_serial(BytesView serial) override {
@@ -273,6 +281,26 @@ TEST_CASE("one address has a share of the places, and others are answered") {
   CHECK(Phone(listener->port(), {.from = 2}).ask(kVerify) == kValid);
   CHECK(quiet.ask(kVerify) == kValid);
   CHECK(listener->counts().over_limit == 1);
+}
+
+TEST_CASE("questions of one address wait behind one another, and none of another address behind them") {
+  Site site;
+  std::promise<void> opens;
+  site.opens = opens.get_future().share();
+  ListenerSettings narrow = settings();
+  narrow.io_threads = 1;
+  narrow.workers = 1;
+  const auto listener = start(site, narrow);
+  std::list<Phone> crowd;
+  for (int i = 0; i < 4; ++i) crowd.emplace_back(listener->port()).say_octets(capf::parse_hex(kOther).value());
+  Phone other(listener->port(), {.from = 2});
+  other.say_octets(capf::parse_hex(kVerify).value());
+  // The listener's one thread has taken the questions before it has shaken hands with this one.
+  const Phone last(listener->port(), {.from = 3});
+  opens.set_value();
+  CHECK(other.hear() == kValid);
+  for (Phone& phone : crowd) CHECK(phone.hear() == kInvalid);
+  CHECK(site.were_valid == std::vector{false, false, true, false, false});
 }
 
 TEST_CASE("a certificate of TVS is replaced without a restart") {

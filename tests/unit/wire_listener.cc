@@ -1,6 +1,7 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <list>
 #include <mutex>
 #include <vector>
 
@@ -59,6 +60,7 @@ struct Office {
   std::vector<Reason> refused;
   capf::OperationKind kind = capf::OperationKind::kInstall;
   std::optional<Reason> says_no;
+  std::function<void()> before_answer = [] {};
   std::function<void()> before_record = [] {};
 
   OpenDesk open() {
@@ -75,6 +77,7 @@ struct Office {
    public:
     explicit Clerk(Office& office) : office_(office) {}
     Answer answer(const Question& question) override {
+      office_.before_answer();
       const std::lock_guard lock(office_.mutex);
       if (office_.says_no) return capf::fail(*office_.says_no).value();
       if (const auto* begin = std::get_if<Begin>(&question)) {
@@ -126,12 +129,12 @@ class Phone : public TlsClient {
     message.session_id = session_;
     say_octets(encode(message).value());
   }
-  void say_name() {
+  void say_name(std::string_view device = "SEP001122334455") {
     Message auth{Command::kAuthResponse};
     auth.reason = 1;
     auth.version = 3;
     auth.password = "1234";
-    auth.device = "SEP001122334455";
+    auth.device = device;
     say(auth);
   }
   void say_key() {
@@ -350,6 +353,34 @@ TEST_CASE("strangers of one address have a share, and those of others are served
   Phone other(listener->port(), {.from = 2});
   install(other);
   CHECK(listener->counts().over_limit == 1);
+}
+
+TEST_CASE("strangers of one address who ask at once wait behind one another, and nobody else behind them") {
+  Office office;
+  std::promise<void> opens;
+  office.before_answer = [until = opens.get_future().share()] { until.wait(); };
+  ListenerSettings narrow = settings();
+  narrow.io_threads = 1;
+  narrow.stranger_workers = 1;
+  const auto listener = start(office, narrow);
+  std::list<Phone> crowd;
+  for (const char* device : {"SEP000000000001", "SEP000000000002", "SEP000000000003", "SEP000000000004"}) {
+    Phone& phone = crowd.emplace_back(listener->port());
+    REQUIRE(phone.hears(Command::kAuthRequest));
+    phone.say_name(device);
+  }
+  Phone other(listener->port(), {.from = 2});
+  REQUIRE(other.hears(Command::kAuthRequest));
+  other.say_name();
+  // The listener's one thread has taken what the others said before it has shaken hands with this one.
+  Phone last(listener->port(), {.from = 3});
+  REQUIRE(last.hears(Command::kAuthRequest));
+  opens.set_value();
+  CHECK(other.hears(Command::kKeyGenerateRequest));
+  for (Phone& phone : crowd) CHECK(phone.hears(Command::kKeyGenerateRequest));
+  const std::lock_guard lock(office.mutex);
+  REQUIRE(office.asked.size() == 5);
+  CHECK(office.asked[2] == "SEP001122334455");
 }
 
 TEST_CASE("who floods a session is let go, and holds up nobody meanwhile") {
