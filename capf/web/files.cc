@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
+#include <list>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string_view>
@@ -83,11 +86,46 @@ Response response_of(const service::PhoneFile& file, const Request& request) {
 }  // namespace
 
 struct FileDesk::State {
-  /// Threads, and the requests that wait for them or are being answered.
+  struct Job {
+    Request request;
+    files::FileRequest wanted;
+    Reply reply;
+  };
+  /// Threads, and the requests that wait for them: by address block in turn, because anybody may ask for thousands of
+  /// files at once.
   struct Line {
     Line(int threads, int waiting) : most(threads + waiting), pool(static_cast<std::size_t>(threads)) {}
+
+    // The callers of both hold the mutex.
+    void put(Job job) {
+      const std::string block = job.request.peer.block();
+      std::deque<Job>& own = jobs[block];
+      if (own.empty()) turns.push_back(block);
+      own.push_back(std::move(job));
+    }
+    std::optional<Job> take() {
+      while (!turns.empty()) {
+        const auto own = jobs.find(turns.front());
+        if (own == jobs.end() || own->second.empty()) {  // put() found no memory
+          turns.pop_front();
+          continue;
+        }
+        Job job = std::move(own->second.front());
+        own->second.pop_front();
+        turns.splice(turns.end(), turns, turns.begin());
+        if (own->second.empty()) {
+          jobs.erase(own);
+          turns.pop_back();
+        }
+        return job;
+      }
+      return std::nullopt;
+    }
+
     const int most;
-    std::atomic<int> present{0};
+    std::atomic<int> present{0};  ///< requests that wait or are being answered
+    std::map<std::string, std::deque<Job>> jobs;
+    std::list<std::string> turns;  ///< the blocks that have jobs
     net::asio::thread_pool pool;
   };
 
@@ -114,16 +152,28 @@ struct FileDesk::State {
     Line& line = wanted.wanted == files::Wanted::kStatic ? statics : made;
     const std::lock_guard lock(mutex);
     if (stopped || line.present >= line.most) return false;
+    net::asio::post(line.pool, [this, &line] { serve_next(line); });
+    line.put({request, std::move(wanted), reply});
     ++line.present;
-    net::asio::post(line.pool, [this, &line, request, wanted = std::move(wanted), reply] {
-      // Strangers ask, and a file may cost a signature: enrolments go first. Linux: of this thread.
-      thread_local const int patient = ::setpriority(PRIO_PROCESS, 0, kPatientNice);
-      static_cast<void>(patient);
-      Response response = has_stopped() ? come_again() : answer(request, wanted);
-      --line.present;
-      reply(std::move(response));
-    });
     return true;
+  }
+
+  /// Called once for each request of the line, on one of its threads.
+  void serve_next(Line& line) {
+    // Strangers ask, and a file may cost a signature: enrolments go first. Linux: of this thread.
+    thread_local const int patient = ::setpriority(PRIO_PROCESS, 0, kPatientNice);
+    static_cast<void>(patient);
+    std::optional<Job> job;
+    bool over = false;
+    {
+      const std::lock_guard lock(mutex);
+      job = line.take();
+      over = stopped;
+    }
+    if (!job) return;
+    Response response = over ? come_again() : answer(job->request, job->wanted);
+    --line.present;
+    job->reply(std::move(response));
   }
 
   /// No request is posted from then on: one that stayed in the pool would hold a connection of a server that is gone.
@@ -135,11 +185,6 @@ struct FileDesk::State {
     }
     made.pool.join();
     statics.pool.join();
-  }
-
-  bool has_stopped() {
-    const std::lock_guard lock(mutex);
-    return stopped;
   }
 
   Response answer(const Request& request, const files::FileRequest& wanted) {
@@ -169,7 +214,7 @@ struct FileDesk::State {
 
   service::PhoneFiles& sources;
   Metrics& metrics;
-  std::mutex mutex;  ///< for the next one, and that no request is posted once it is set
+  std::mutex mutex;  ///< for the jobs of the lines and the next one, and that no request is posted once it is set
   bool stopped = false;
   LogLimit failures{1};  ///< a second
   Line made;

@@ -60,10 +60,14 @@ class OnePhone final : public service::PhoneFileSource {
 class SlowStatics final : public service::PhoneFileSource {
  public:
   Result<std::optional<service::PhoneFile>> open(const files::FileRequest& request) override {
-    if (request.wanted == files::Wanted::kStatic) read.wait();
+    if (request.wanted == files::Wanted::kStatic) {
+      read.wait();
+      opened.push_back(request.path);
+    }
     return std::nullopt;
   }
 
+  std::vector<std::string> opened;  ///< by the one thread that static files have
   std::promise<void> go;
   std::shared_future<void> read{go.get_future()};
 };
@@ -253,6 +257,35 @@ TEST_CASE("a static file that takes long keeps no list waiting") {
   REQUIRE(came);
   CHECK(answer.get().body == "a list");
   for (auto& ring : rings) CHECK(ring.get_future().get().status == 404);
+}
+
+TEST_CASE("whoever asks for many files waits behind whoever asks for one") {
+  SlowStatics slow;
+  NoDatabase database;
+  service::FetchNotes notes{database};
+  FixedClock clock;
+  service::PhoneFiles files{{&slow}, notes, clock};
+  Metrics metrics;
+  FileDesk desk{files, metrics, {}};
+  const auto route = desk.route(Channel::kPlain);
+  const Address many = Address::parse("2001:db8::1").value();
+  const Address neighbour = Address::parse("2001:db8::2").value();  // of the same /64
+  const Address one = Address::parse("192.0.2.1").value();
+  std::vector<std::promise<Response>> answers(6);
+  std::size_t asked = 0;
+  const auto ask = [&](const Address& peer, const std::string& path) {
+    std::promise<Response>& answer = answers[asked++];
+    route({.method = "GET", .path = path, .peer = peer},
+          [&answer](Response response) { answer.set_value(std::move(response)); });
+  };
+  for (const char* path : {"/a1", "/a2", "/a3"}) ask(many, path);
+  for (const char* path : {"/a4", "/a5"}) ask(neighbour, path);
+  ask(one, "/b1");
+  slow.go.set_value();
+  for (auto& answer : answers) CHECK(answer.get_future().get().status == 404);
+  // The first one may have been taken before the others came.
+  const auto place = std::find(slow.opened.begin(), slow.opened.end(), "b1") - slow.opened.begin();
+  CHECK(place <= 2);
 }
 
 TEST_CASE("who still waits when the desk stops is to come again: it does not wait for their files") {
