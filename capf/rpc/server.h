@@ -109,8 +109,9 @@ inline constexpr CallLimits kPhoneCallLimits{.known = {32, 128, 8}, .strangers =
 inline constexpr CallLimits kAdminCallLimits{
     {16, 48, 48}, {2, 4, 4}, {4, 12, 12}, {std::chrono::milliseconds{60'000}, 32}};
 
-/// Every connection has 10 s for the handshake. A phone that has only its string stays a stranger, on a connection with
-/// a limit of its own; an administrator authenticates with the first call.
+/// Every connection has 10 s for its ClientHello, and again for the rest of the handshake. A phone that has only its
+/// string stays a stranger, on a connection with a limit of its own; an administrator authenticates with the first
+/// call.
 inline constexpr net::ConnectionLimits kPhoneConnectionLimits{
     16384, 16384, 8192, 4096, std::chrono::seconds{10}, std::chrono::seconds{330}};
 inline constexpr net::ConnectionLimits kAdminConnectionLimits{

@@ -202,6 +202,21 @@ class FloodsTest(EndToEnd):
         alone, taken = self.beside([whole_hellos], 20 if LONG else 6)
         self.assertLess(most(taken), alone + 0.25)
 
+    def test_hellos_of_one_address_delay_no_other_over_grpc(self):
+        """There as well."""
+        host, port = self.site.server.endpoints["phone"].rsplit(":", 1)
+        self.address = host, int(port)
+        context = _context()
+        context.set_alpn_protocols(["h2"])
+
+        def handshake():
+            begun = time.monotonic()
+            with context.wrap_socket(socket.create_connection(self.address, timeout=30)):
+                return time.monotonic() - begun
+        self.handshake = handshake
+        alone, taken = self.beside([whole_hellos], 20 if LONG else 6)
+        self.assertLess(most(taken), alone + 0.25)
+
     def test_idle_connections_of_this_machine_leave_room_for_its_probes(self):
         host, port = self.site.server.endpoints["metrics"].rsplit(":", 1)
         for _ in range(200):

@@ -7,6 +7,7 @@
 #include <malloc.h>
 
 #include "capf/net/acceptor.h"
+#include "capf/net/places.h"
 #include "capf/net/threads.h"
 
 namespace capf::rpc {
@@ -15,12 +16,17 @@ namespace {
 namespace asio = net::asio;
 
 constexpr std::chrono::seconds kBetweenTicks{1};
+/// Handshakes that are worked on at once, of all threads; others wait for their addresses' turn.
+constexpr unsigned kHandshakes = 64;
 /// After so many ended connections there is enough free memory to be worth giving back to the system.
 constexpr std::size_t kEndedForTrim = 64;
 
 /// A thread, and the connections that live on it.
 class Worker {
  public:
+  explicit Worker(unsigned handshakes) : handshakes_(static_cast<int>(handshakes)) {}
+
+  net::Places& handshakes() { return handshakes_; }
   asio::io_context& context() { return threads_.context(); }
 
   void start() { asio::co_spawn(context(), tick(), asio::detached); }
@@ -28,9 +34,12 @@ class Worker {
   /// To be called on the thread.
   void add(std::weak_ptr<Connection> connection) { connections_.push_back(std::move(connection)); }
 
-  template <class Action>
-  void post_each(Action action) {
-    asio::post(context(), [this, action] { each(action); });
+  /// Lets every connection end, and none begin.
+  void shut_down() {
+    asio::post(context(), [this] {
+      handshakes_.close();
+      each([](Connection& connection) { connection.shut_down(); });
+    });
   }
 
  private:
@@ -58,7 +67,8 @@ class Worker {
   }
 
   std::vector<std::weak_ptr<Connection>> connections_;
-  std::size_t ended_ = 0;  ///< connections ended since memory was given back
+  std::size_t ended_ = 0;   ///< connections ended since memory was given back
+  net::Places handshakes_;  ///< outlives the connections, which end with the threads' context at the latest
   net::IoThreads threads_{1};
 };
 
@@ -67,7 +77,8 @@ class RunningAcceptor final : public Acceptor {
   RunningAcceptor(const net::ConnectionLimits& limits, Doorway& doorway, Metrics& metrics)
       : doorway_(doorway), metrics_(metrics), connections_(limits) {
     const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-    for (unsigned i = 0; i < cores; ++i) workers_.push_back(std::make_unique<Worker>());
+    for (unsigned i = 0; i < cores; ++i)
+      workers_.push_back(std::make_unique<Worker>(std::max(1U, kHandshakes / cores)));
   }
   ~RunningAcceptor() override { end_threads(); }
 
@@ -91,7 +102,7 @@ class RunningAcceptor final : public Acceptor {
 
   void close() override {
     acceptor_->close();
-    for (const auto& worker : workers_) worker->post_each([](Connection& connection) { connection.shut_down(); });
+    for (const auto& worker : workers_) worker->shut_down();
   }
 
   void wait(std::chrono::milliseconds patience) override { connections_.wait_until_empty(patience); }
@@ -108,10 +119,11 @@ class RunningAcceptor final : public Acceptor {
 
   void take(net::tcp::socket socket, net::Connections::Place place, const Endpoint& peer) {
     const auto executor = socket.get_executor();
-    const auto connection = std::make_shared<Connection>(std::move(socket), std::move(place), peer, doorway_);
     Worker& worker = **std::find_if(workers_.begin(), workers_.end(), [&](const auto& candidate) {
       return candidate->context().get_executor() == executor;
     });
+    const auto connection =
+        std::make_shared<Connection>(std::move(socket), std::move(place), peer, doorway_, worker.handshakes());
     worker.add(connection);
     connection->start();
   }

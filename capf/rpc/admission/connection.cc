@@ -16,6 +16,7 @@
 
 #include "capf/base/descriptor.h"
 #include "capf/base/log.h"
+#include "capf/net/handshake.h"
 #include "capf/rpc/status.h"
 
 namespace capf::rpc {
@@ -25,6 +26,7 @@ namespace asio = net::asio;
 using End = net::TlsStream::End;
 using net::Moment;
 
+/// The time for a ClientHello, and again for the rest of a handshake.
 constexpr std::chrono::seconds kHandshake{10};
 constexpr std::chrono::seconds kWrite{30};  ///< the time for 16 KiB to leave
 /// The time for the client to close after the last message.
@@ -129,9 +131,10 @@ class Connection::Remote final : public Peer {
 };
 
 Connection::Connection(net::tcp::socket socket, net::Connections::Place place, const Endpoint& endpoint,
-                       Doorway& doorway)
+                       Doorway& doorway, net::Places& handshakes)
     : endpoint_(endpoint),
       doorway_(doorway),
+      handshakes_(handshakes),
       stream_(std::move(socket), doorway.tls.get()->get()),
       server_(stream_.socket().get_executor()),
       place_(std::move(place)) {
@@ -207,9 +210,8 @@ void Connection::end() {
 }
 
 asio::awaitable<bool> Connection::shake_hands() {
-  const Moment until = now() + kHandshake;
-  End end = co_await stream_.wait_for_hello(until);
-  if (end == End::kDone) end = co_await stream_.accept(until);
+  const End end =
+      co_await net::shake_hands(stream_, handshakes_, endpoint_.address.block(), kHandshake, doorway_.handshakes);
   if (end == End::kDone && stream_.protocol() == "h2") co_return true;
   log_debug("handshake.failed", {{"peer", endpoint_.to_string()},
                                  {"cause", end == End::kTimeout ? "too late"

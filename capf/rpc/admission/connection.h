@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +15,7 @@
 #include "capf/base/error.h"
 #include "capf/base/log.h"
 #include "capf/net/connections.h"
+#include "capf/net/places.h"
 #include "capf/net/stream.h"
 #include "capf/rpc/admission/gate.h"
 #include "capf/rpc/admission/peer.h"
@@ -31,7 +34,8 @@ struct Doorway {
   std::function<Status(Peer&)> judge{};
   /// Counts and records a stranger's breach of the protocol, or the refusal of its certificate. Does not block.
   std::function<void(const Endpoint&, const Error&)> note_breach{};
-  LogLimit failures{1};  ///< of connections that end by an exception; a second
+  LogLimit failures{1};                     ///< of connections that end by an exception; a second
+  std::atomic<std::int64_t> handshakes{0};  ///< that are worked on now
   /// gRPC's own acceptor, once the server has started.
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server{};
 };
@@ -41,8 +45,9 @@ struct Doorway {
 /// unless noted otherwise.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  /// @param place is given back when the connection has ended.
-  Connection(net::tcp::socket socket, net::Connections::Place place, const Endpoint& endpoint, Doorway& doorway);
+  /// @param place is given back when the connection has ended. @param handshakes of its thread, outlives it
+  Connection(net::tcp::socket socket, net::Connections::Place place, const Endpoint& endpoint, Doorway& doorway,
+             net::Places& handshakes);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -78,6 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const Endpoint endpoint_;
   Doorway& doorway_;
+  net::Places& handshakes_;
   net::TlsStream stream_;
   Local::socket server_;
   std::unique_ptr<Gate> gate_;
