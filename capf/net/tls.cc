@@ -186,9 +186,28 @@ bool offers_tls_1_2(SSL* ssl) {
   return false;
 }
 
+/// Whether the client offers an old version because a newer one has failed: the suite TLS_FALLBACK_SCSV of RFC 7507.
+bool falls_back(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  const std::size_t size = SSL_client_hello_get0_ciphers(ssl, &data);
+  for (std::size_t at = 0; at + 1 < size; at += 2) {
+    if (data[at] == 0x56 && data[at + 1] == 0x00) return true;
+  }
+  return false;
+}
+
 /// Admits RSA key exchange and SHA-1 in TLS 1.0 alone, and TLS 1.0 only for clients without a newer version.
 int admit_legacy(SSL* ssl, int* alert, void*) {
   if (offers_tls_1_2(ssl)) return SSL_CLIENT_HELLO_SUCCESS;
+  // RFC 7507 3
+  //    If TLS_FALLBACK_SCSV appears in ClientHello.cipher_suites and the highest protocol version supported by the
+  //    server is higher than the version indicated in ClientHello.client_version, the server MUST respond with a fatal
+  //    inappropriate_fallback alert
+  // OpenSSL would not, because TLS 1.0 is the highest version of this connection from here on.
+  if (falls_back(ssl)) {
+    *alert = SSL_AD_INAPPROPRIATE_FALLBACK;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
   SSL_set_security_level(ssl, 0);
   if (SSL_set_min_proto_version(ssl, TLS1_VERSION) == 1 && SSL_set_max_proto_version(ssl, TLS1_VERSION) == 1 &&
       SSL_set_cipher_list(ssl, kLegacyCiphers) == 1) {

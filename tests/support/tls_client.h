@@ -60,6 +60,7 @@ struct ClientOptions {
   const char* ciphers = nullptr;
   std::uint32_t from = 1;
   const net::TlsIdentity* shows = nullptr;
+  bool falls_back = false;  ///< says that a newer version has failed
 };
 
 /// A connection whose handshake is over, well or not.
@@ -72,6 +73,7 @@ class TlsClient {
     SSL_CTX_set_max_proto_version(context_.get(), options.version);
     if (options.ciphers) SSL_CTX_set_cipher_list(context_.get(), options.ciphers);
     if (options.shows) show(*options.shows);
+    if (options.falls_back) SSL_CTX_set_mode(context_.get(), SSL_MODE_SEND_FALLBACK_SCSV);
     ssl_.reset(SSL_new(context_.get()));
     SSL_set_fd(ssl_.get(), fd_.get());
     shaken_ = SSL_connect(ssl_.get()) == 1;

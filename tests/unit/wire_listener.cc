@@ -192,6 +192,7 @@ TEST_CASE("old TLS is spoken only with legacy_phones, and RSA key exchange in TL
 
   const auto legacy = start(office, settings(), true);
   CHECK(Phone(legacy->port(), {TLS1_VERSION, "AES128-SHA"}).shaken());
+  CHECK_FALSE(Phone(legacy->port(), {.version = TLS1_VERSION, .ciphers = "AES128-SHA", .falls_back = true}).shaken());
   CHECK_FALSE(Phone(legacy->port(), {TLS1_VERSION, "ECDHE-RSA-AES128-SHA"}).shaken());
   CHECK_FALSE(Phone(legacy->port(), {TLS1_VERSION, "AES256-SHA"}).shaken());
   CHECK_FALSE(Phone(legacy->port(), {TLS1_2_VERSION, "AES128-SHA"}).shaken());
