@@ -1,3 +1,5 @@
+#include <vector>
+
 #include <catch2/catch.hpp>
 
 #include "capf/base/endpoint.h"
@@ -93,6 +95,18 @@ TEST_CASE("so many run, so many wait, and the next is turned away") {
     CHECK(shared.enter(now, "192.0.2.8"));
   }
   CHECK(shared.enter(now, "192.0.2.7"));
+
+  Limiter crowded({.running = 128, .waiting = 0, .each = 112});
+  std::vector<Limiter::Place> places;
+  const auto fill = [&](const std::string& caller) {
+    const std::size_t before = places.size();
+    while (auto place = crowded.enter(now, caller)) places.push_back(std::move(*place));
+    return places.size() - before;
+  };
+  CHECK(fill("192.0.2.7") == 112);
+  CHECK(fill("192.0.2.8") == 14);
+  CHECK(fill("192.0.2.9") == 2);
+
   Limiter patient({.running = 1, .waiting = 1});
   const auto place = patient.try_enter();
   CHECK_FALSE(patient.enter(now));  // waits, but the deadline has passed

@@ -1,13 +1,28 @@
 #include "capf/rpc/admission/limiter.h"
 
 namespace capf::rpc {
+namespace {
+
+/// A caller has at most so many times as many places as are left: of those that come later each gets some.
+constexpr int kTimesTheRest = 7;
+
+}  // namespace
+
+bool Limiter::has_share(int own) const {
+  const int all = capacity_.running + capacity_.waiting;
+  if (capacity_.each >= all) return true;
+  return own < capacity_.each && own < kTimesTheRest * (all - running_ - waiting_);
+}
 
 std::optional<Limiter::Place> Limiter::enter(std::chrono::system_clock::time_point deadline,
                                              const std::string& caller) {
   std::unique_lock lock(mutex_);
   if (running_ >= capacity_.running && waiting_ >= capacity_.waiting) return std::nullopt;
   const auto own = by_caller_.try_emplace(caller, 0).first;
-  if (own->second >= capacity_.each) return std::nullopt;
+  if (!has_share(own->second)) {
+    if (own->second == 0) by_caller_.erase(own);
+    return std::nullopt;
+  }
   ++own->second;
   if (running_ >= capacity_.running) {
     ++waiting_;

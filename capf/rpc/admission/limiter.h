@@ -13,7 +13,8 @@ namespace capf::rpc {
 struct Capacity {
   int running = 1;
   int waiting = 0;
-  int each = running + waiting;  ///< the most of both that one caller may have
+  /// The most of both that one caller may have; less where others have so many that few are left.
+  int each = running + waiting;
 };
 
 /// Lets so many run at once and so many wait for their turn. Threads: any.
@@ -47,6 +48,8 @@ class Limiter {
   int running() const;
 
  private:
+  /// Whether a caller with so many places may have another one, if there is one; the caller holds the lock.
+  bool has_share(int own) const;
   void leave(const std::string& caller);
   void forget(const std::string& caller);  ///< frees one place; the caller holds the lock
 
