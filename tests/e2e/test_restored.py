@@ -67,7 +67,8 @@ class RestoredTest(EndToEnd):
             device = self.site.add_phone(self.device())
             self.site.schedule(device, "install", "null")
             self.site.phone(device, *options)
-        self.assertRegex(self.fetch("/metrics")[1], r"(?m)^capf_database_up 1$")
+        # The figures are read at intervals.
+        eventually(lambda: "\ncapf_database_up 1\n" in self.fetch("/metrics")[1], "the database is up in the metrics", SOON)
         self.site.capfctl("check", "health")
         self.assertEqual(self.as_postgres(
             "select count(*) from pg_stat_activity where usename = 'capf_server' and state ~ 'aborted' "
