@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kPage = 500;
 
+}  // namespace
+
 Result<std::vector<TrustedCertificate>> all_listed(Transaction& tx) {
   std::vector<TrustedCertificate> all;
   for (Page page{.after = 0, .limit = kPage};;) {
@@ -22,8 +24,6 @@ Result<std::vector<TrustedCertificate>> all_listed(Transaction& tx) {
     page.after = all.back().id;
   }
 }
-
-}  // namespace
 
 Result<std::optional<PublishedList>> present_list(Transaction& tx, TrustListKind kind) {
   CAPF_LET(const std::int64_t newest, tx.trust_lists().newest(kind));

@@ -26,6 +26,8 @@ struct TrustLists::Signer {
   std::shared_ptr<const ca::SigningKey> key;
 };
 
+/// The certificates of others that are in lists.
+Result<std::vector<TrustedCertificate>> all_listed(Transaction& tx);
 /// The newest list of a kind under SHA-512; none before the first one.
 Result<std::optional<PublishedList>> present_list(Transaction& tx, TrustListKind kind);
 Result<files::TrustList> read_list(const PublishedList& list);

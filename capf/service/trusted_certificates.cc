@@ -67,6 +67,31 @@ bool lists_one_of(std::span<const KeyDigests> keys, const PublishedList& list) {
   });
 }
 
+/// Refuses one more than phones' lists have room for. A list that is too large is not published, and with it nothing
+/// that is to be taken from phones.
+Status check_room(Transaction& tx) {
+  CAPF_LET(const auto others, all_listed(tx));
+  std::size_t records = 0;
+  for (const TrustedCertificate& each : others) {
+    if (each.blocked || each.not_after <= tx.now()) continue;
+    records += each.roles.size() - (has_role(each.roles, TrustRole::kSast) ? 1 : 0);
+  }
+  CAPF_LET(const auto present, present_list(tx, TrustListKind::kItl));
+  if (present) {
+    CAPF_LET(const files::TrustList its, read_list(*present));
+    records += static_cast<std::size_t>(
+        std::count_if(its.records.begin(), its.records.end(), [&](const files::Record& record) {
+          return record.certificate && std::none_of(others.begin(), others.end(), [&](const TrustedCertificate& other) {
+                   return other.der == record.certificate->der();
+                 });
+        }));
+  }
+  if (records <= files::kMostListed) return {};
+  return fail(Reason::kTrustListUnfit, "the list would have " + std::to_string(records) +
+                                           " certificates, and phones take " + std::to_string(files::kMostListed) +
+                                           ": remove others first, or add it with --vouch-only");
+}
+
 /// Ends that phones get older lists with one of these keys.
 Status drop_older_lists(Transaction& tx, const Actor& actor, std::span<const KeyDigests> keys) {
   CAPF_LET(const auto all, tx.trust_lists().older());
@@ -141,6 +166,7 @@ Result<TrustedCertificateAdded> TrustedCertificates::add(const Actor& actor, con
     if (!added) {
       return fail(Reason::kAnchorExists, "the certificate is there already: remove it first to add it in other roles");
     }
+    if (!certificate.vouch_only) CAPF_TRY(check_room(tx));
     CAPF_TRY(tx.audit().add(done(actor, "trusted_certificate.add", to_hex(certificate.sha256), words_of(certificate))));
     return TrustedCertificateAdded{std::move(certificate), std::move(judged.warnings)};
   });

@@ -38,7 +38,7 @@ class TrustedCertificates {
   explicit TrustedCertificates(Database& database) : database_(database) {}
 
   /// Errors: INVALID_REQUEST; INVALID_CERTIFICATE where it cannot have these roles or is blocked; ANCHOR_EXISTS where
-  /// it is there already.
+  /// it is there already; TRUST_LIST_UNFIT where phones' lists have no room for it.
   Result<TrustedCertificateAdded> add(const Actor& actor, const TrustedCertificateRequest& request);
   Result<std::vector<TrustedCertificate>> list(const Page& page);
   /// @param sha256 hexadecimal, at least its first 8 digits. Errors: UNKNOWN_CERTIFICATE, INVALID_REQUEST where it is

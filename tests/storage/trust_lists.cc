@@ -346,6 +346,28 @@ TEST_CASE("a certificate of others is activated when enough phones have fetched 
   must(site.lists.activate(site.administrator, name, false));
 }
 
+TEST_CASE(
+    "a certificate of others that phones' lists have no room for is refused, because they would stay as they are") {
+  ListSite site;
+  site.keep();
+  const std::size_t own = site.read(kItl).records.size();
+  site.add("ccm", {TrustRole::kCcm});
+  site.sql(
+      "insert into trusted_certificates (sha256, der, subject, issuer, serial, not_before, not_after, roles, added_by) "
+      "select sha256(n::text::bytea), n::text::bytea, subject, issuer, serial, not_before, not_after, roles, added_by "
+      "from trusted_certificates, generate_series(1, " +
+      std::to_string(files::kMostListed - own - 1) + ") n");
+  const auto add = [&](TrustRoles roles, bool vouch_only) {
+    return site.trusted.add(
+        site.administrator,
+        {.file = read_data("phone-files/certs/app_ec.crt"), .roles = std::move(roles), .vouch_only = vouch_only});
+  };
+  CHECK(refused(add({TrustRole::kAppServer}, false)) == Reason::kTrustListUnfit);
+  CHECK(add({TrustRole::kAppServer}, true));
+  site.sql("delete from trusted_certificates where vouch_only or der = '1'");
+  CHECK(add({TrustRole::kAppServer}, false));
+}
+
 TEST_CASE("phones are let go with a list whose TFTP and TVS entries are empty, until lists are built again") {
   ListSite site;
   site.keep();
