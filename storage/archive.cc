@@ -21,6 +21,9 @@ const Statement kOld{"archive_seals",
                      "where sealed_at < now() - $1::int * interval '1 day' "
                      "and number < (select max(number) from audit_seals s where not exists (select from seal_remarks r "
                      "where r.number = s.number and r.kind = 'made_up')) order by number limit $2::int"};
+const Statement kContinues{"archive_continues",
+                           "select not exists (select from audit_seals where number <= $1::bigint) or "
+                           "exists (select from audit_seals where number = $1::bigint and signature = $2::bytea)"};
 const Statement kRemoveEvents{"archive_remove_events",
                               "delete from audit_events where (xid, id) <= ($1::text::xid8, $2::bigint)"};
 const Statement kRemoveRemarks{"archive_remove_remarks", "delete from seal_remarks where number <= $1::bigint"};
@@ -153,6 +156,12 @@ Result<std::vector<Archive::Sealed>> Archive::seals(std::chrono::days age,
     batch.push_back(std::move(sealed));
   }
   return batch;
+}
+
+Result<bool> Archive::continues(std::int64_t number, BytesView signature) {
+  Session session(connection_);
+  CAPF_TRY(session.begin(Access::kRead));
+  return session.value(kContinues, Parameters(number, signature), read_boolean);
 }
 
 Status Archive::remove_seals(const Sealed& last) {

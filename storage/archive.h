@@ -30,6 +30,8 @@ class Archive {
   };
   /// @param is_good whether the audit key has signed it.
   Result<std::vector<Sealed>> seals(std::chrono::days age, const std::function<bool(const AuditSeal&)>& is_good);
+  /// Whether the seals on record follow this one, or it is one of them. After a restore other ones have its number.
+  Result<bool> continues(std::int64_t number, BytesView signature);
   /// The seals up to and with this one, and their events.
   Status remove_seals(const Sealed& last);
   /// SubjectPublicKeyInfo of the audit key.

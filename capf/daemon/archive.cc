@@ -55,12 +55,22 @@ Result<std::int64_t> move_rows(MonthFiles& files, const std::string& kind, Read 
   }
 }
 
+/// The number of the last seal in the files; 0 where there is none. Errors: RECORD_BROKEN where the record is not the
+/// one that the files are of.
+Result<std::int64_t> last_archived(MonthFiles& files, storage::Archive& database) {
+  CAPF_LET(const std::string line, files.last_line("audit"));
+  if (line.empty()) return 0;
+  CAPF_LET(const rpc::ArchivedSeal last, rpc::archived_seal(line));
+  CAPF_LET(const bool continues, database.continues(last.number, last.signature));
+  if (continues) return last.number;
+  return fail(Reason::kRecordBroken,
+              "the archive ends with seal " + std::to_string(last.number) +
+                  ", which is not the one on record: the database was restored since, or it is another site's. Move "
+                  "the files audit-*.jsonl to another folder; the next run begins new ones");
+}
+
 Result<std::int64_t> move_events(MonthFiles& files, storage::Archive& database, std::chrono::days age) {
-  std::int64_t written = 0;
-  CAPF_LET(const std::string last, files.last_line("audit"));
-  if (!last.empty()) {
-    CAPF_LET(written, rpc::archived_seal(last));
-  }
+  CAPF_LET(std::int64_t written, last_archived(files, database));
   CAPF_LET(const auto key, database.audit_key());
   const auto is_good = [&](const AuditSeal& seal) { return !key || ca::is_good(*key, seal); };
   std::int64_t moved = 0;

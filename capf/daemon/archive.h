@@ -38,7 +38,8 @@ class MonthFiles {
 /// Moves old rows out of the database, as its owner: events with their seals, certificates, operations, in this order,
 /// because the earlier ones refer to the later ones. In batches: written and synced first, then deleted, so that a
 /// crash loses no row; one whose deletion was cut off is twice in its file.
-/// Errors: INVALID_CONFIGURATION, RECORD_BROKEN where a seal does not match its events, and those of the database.
+/// Errors: INVALID_CONFIGURATION, RECORD_BROKEN where a seal does not match its events, or the files end with a seal
+/// that another one has replaced on record, and those of the database.
 Status archive(const Configuration& configuration);
 
 }  // namespace capf::daemon

@@ -16,12 +16,13 @@ Result<std::string> archive_line(const service::SealedBatch& batch) {
   return line;
 }
 
-Result<std::int64_t> archived_seal(std::string_view line) {
+Result<ArchivedSeal> archived_seal(std::string_view line) {
   v1::SealedBatch message;
   if (!google::protobuf::util::JsonStringToMessage(std::string(line), &message).ok()) {
     return fail(Reason::kInvalidRequest, "this is no line of an archived record");
   }
-  return message.seal().number();
+  const std::string& signature = message.seal().signature();
+  return ArchivedSeal{message.seal().number(), Bytes(signature.begin(), signature.end())};
 }
 
 }  // namespace capf::rpc

@@ -1,6 +1,7 @@
 """Issued certificates are read again, and each wrong record is found; old records move into the archive, and can be
 verified there."""
 
+import base64
 import datetime
 import hashlib
 import json
@@ -275,6 +276,13 @@ class ArchiveTest(EndToEnd):
                           f"insert into {table} {into} select {columns} from {table}_before b "
                           f"where not exists (select from {table} a where a.{key} = b.{key}); "
                           f"alter table {table} enable trigger user")
+        # After a restore another seal has the number of the last one: nothing is moved behind it, and nothing is deleted.
+        lines = whole.splitlines()
+        other = json.loads(lines[-1])
+        other["seal"]["signature"] = base64.b64encode(bytes(70)).decode()
+        months[-1].write_text("\n".join(lines[:-1] + [json.dumps(other)]) + "\n")
+        self.assertSays(self.archive(code=1), "RECORD_BROKEN", "not the one on record")
+        months[-1].write_text(whole)
         with months[-1].open("a") as file:
             file.write('{"seal":{"number"')
         # Their operation is gone: the events are not those that were sealed, so no more rows are deleted.

@@ -1,3 +1,4 @@
+#include <optional>
 #include <thread>
 
 #include <botan/system_rng.h>
@@ -9,6 +10,7 @@
 #include "capf/service/records.h"
 #include "capf/service/sealer.h"
 #include "capf/service/siteclock.h"
+#include "storage/archive.h"
 #include "tests/storage/samples.h"
 #include "tests/support/marks.h"
 
@@ -375,6 +377,26 @@ TEST_CASE("who archives may delete, the server may not, and nobody may change") 
   CHECK_THROWS_WITH(record.fresh.sql(say + "truncate audit_events"), Catch::Contains("never changed"));
   record.fresh.sql(say + "delete from audit_events");
   CHECK(record.value("select count(*) from audit_events") == "0");
+}
+
+TEST_CASE("an archive goes on with the record that its last seal is of, and with no other one") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  record.add("1");
+  record.seal(server, 1);
+  record.add("2");
+  const std::int64_t last = record.seal(server, good(server.sealer.check())->number + 1);
+  std::optional<AuditSeal> first;
+  in(*record.database, [&](Transaction& tx) { first = good(tx.seals().find(1)); });
+  REQUIRE(first);
+  const Bytes other(first->signature.size(), 1);
+
+  const auto archive = good(storage::Archive::open(record.fresh.conninfo("capf_owner")));
+  CHECK(good(archive->continues(1, first->signature)));
+  CHECK_FALSE(good(archive->continues(1, other)));         // the numbers were given again after a restore
+  CHECK_FALSE(good(archive->continues(last + 1, other)));  // they will be
+  record.fresh.sql("set capf.archiving = 'on'; delete from audit_seals where number = 1");
+  CHECK(good(archive->continues(1, first->signature)));
 }
 
 }  // namespace
