@@ -84,23 +84,28 @@ Result<Secret> trimmed(const Secret& secret, const std::string& source) {
   return Secret(data);
 }
 
+/// Writes all of it to disk. @return whether that worked; else errno says why
+bool fill(int fd, BytesView data, mode_t mode) {
+  while (!data.empty()) {
+    const ssize_t count = ::write(fd, data.data(), data.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    data = data.subspan(static_cast<std::size_t>(count));
+  }
+  return ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
+}
+
+/// A part of a file would be taken for the whole one, so it does not stay.
 Status write_new(const std::filesystem::path& path, BytesView data, mode_t mode) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (file.get() < 0) {
     if (errno == EEXIST) return fail(Reason::kSiteExists, path.string() + " exists already; nothing is overwritten");
     return fail_errno(Reason::kInvalidConfiguration, path);
   }
-  std::size_t written = 0;
-  while (written < data.size()) {
-    const ssize_t count = ::write(file.get(), data.data() + written, data.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(Reason::kInvalidConfiguration, path);
-    written += static_cast<std::size_t>(count);
-  }
-  if (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0) {
-    return fail_errno(Reason::kInvalidConfiguration, path);
-  }
-  return {};
+  if (fill(file.get(), data, mode)) return {};
+  tl::unexpected<Error> why = fail_errno(Reason::kInvalidConfiguration, path);
+  ::unlink(path.c_str());
+  return why;
 }
 
 Status rewrite(const std::filesystem::path& path, BytesView data, mode_t mode) {

@@ -56,9 +56,9 @@ Result<Bytes> read_trusted_file(const std::filesystem::path& path, std::size_t l
 /// folder; SECRET_EXPOSED.
 Status check_own_folder(const std::filesystem::path& folder);
 
-/// Makes a new file with mode 0600 that holds `data`, synced to disk. Errors: SITE_EXISTS where there is one.
+/// Makes a new file with mode 0600 that holds `data`, synced to disk, or none. Errors: SITE_EXISTS where there is one.
 Status write_new_secret_file(const std::filesystem::path& path, BytesView data);
-/// Makes a new file with mode 0644, synced to disk. Errors: SITE_EXISTS where there is one.
+/// Makes a new file with mode 0644, synced to disk, or none. Errors: SITE_EXISTS where there is one.
 Status write_new_file(const std::filesystem::path& path, BytesView data);
 
 /// Writes a file in the place of the one that may be there, by one rename, on disk when it returns: old or new,

@@ -19,6 +19,7 @@
 #include "capf/base/time.h"
 #include "capf/base/utf8.h"
 #include "tests/support/folder.h"
+#include "tests/support/full_disk.h"
 
 using namespace capf;
 
@@ -214,6 +215,20 @@ TEST_CASE("a secret is read from a file that is private, without its last newlin
   CHECK(write_new_secret_file(path, as_bytes("another")).error().reason == Reason::kSiteExists);
   REQUIRE(::chmod(path.c_str(), 0640) == 0);
   CHECK(read_secret("file:" + path.string()).error().reason == Reason::kSecretExposed);
+}
+
+TEST_CASE("a part of a file does not stay where the disk is full") {
+  const test::Folder folder;
+  const auto path = folder.path() / "passphrase";
+  Status written;
+  {
+    const test::FullDisk full(4);
+    written = write_new_secret_file(path, as_bytes("correct horse"));
+  }
+  REQUIRE_FALSE(written);
+  CHECK(written.error().reason == Reason::kInvalidConfiguration);
+  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK(write_new_secret_file(path, as_bytes("correct horse")));
 }
 
 TEST_CASE("a secret is read from a descriptor, which is closed, and from the environment, which forgets it") {

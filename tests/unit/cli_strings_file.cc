@@ -1,17 +1,16 @@
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include <botan/auto_rng.h>
 #include <catch2/catch.hpp>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "capf/cli/strings_file.h"
 #include "tests/support/folder.h"
+#include "tests/support/full_disk.h"
 
 using namespace capf;
 using namespace capf::cli;
@@ -68,26 +67,6 @@ std::vector<DeviceString> batch(const std::string& device, const std::string& de
 }
 
 std::string words_of(const Result<StringsFile>& file) { return file ? "" : file.error().message; }
-
-/// A process that can write files of so many octets only, as on a disk that is full.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t octets) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
-    const rlimit limit{octets, before_.rlim_max};
-    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
-  }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-  ~FullDisk() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  void (*handler_)(int);
-  rlimit before_{};
-};
 
 }  // namespace
 
