@@ -28,6 +28,7 @@ Result<Sha256> make_secrets_key(const SiteFiles& files, const Secret& passphrase
   const Secret key = ca::generate_secrets_key(random);
   CAPF_LET(const Bytes encrypted, ca::encrypt_symmetric_key(key, passphrase));
   CAPF_TRY(write_new_secret_file(files.secrets_key(generation), encrypted));
+  CAPF_TRY(sync_folder(files.keys()));
   return ca::check_value_of(key);
 }
 
