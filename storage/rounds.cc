@@ -33,6 +33,7 @@ std::size_t octets_of(const Change& change) {
   for (const Write& write : change.writes) {
     octets += sizeof(Write);
     if (const auto* added = std::get_if<AddCertificate>(&write)) octets += 2 * added->certificate.der.size();
+    if (const auto* mic = std::get_if<SetMic>(&write)) octets += 2 * mic->der.size();
     if (const auto* event = std::get_if<AddEvent>(&write)) octets += event->event.detail.size();
   }
   return octets;
