@@ -170,6 +170,7 @@ class Composition final : public Server {
     CAPF_LET(recovery_word_, make_recovery_word(around_.files.recovery_word(), random_));
     // Whether the database is behind is known before any caller comes.
     CAPF_TRY(journal_.open());
+    CAPF_TRY(sealer_.open());
     sealing_.check();
     CAPF_TRY(open_ports());
     start_jobs();

@@ -40,6 +40,14 @@ Result<SealMark> parse_mark(const std::string& text) {
   return mark;
 }
 
+/// Nothing where there is no mark yet.
+Result<std::optional<SealMark>> read_mark(Marks& marks) {
+  CAPF_LET(const auto text, marks.find(kMark));
+  if (!text) return std::nullopt;
+  CAPF_LET(SealMark mark, parse_mark(*text));
+  return mark;
+}
+
 /// Says what the database lacks compared with the mark; nothing where it lacks nothing.
 std::optional<std::string> missing(const SealMark& mark, const std::optional<AuditSeal>& last,
                                    const std::optional<AuditSeal>& marked) {
@@ -89,13 +97,14 @@ Result<std::optional<AuditSeal>> Sealer::end_of_chain(Transaction& tx) const {
   return std::nullopt;
 }
 
+Status Sealer::open() const {
+  CAPF_TRY(read_mark(marks_));
+  return {};
+}
+
 Result<std::optional<AuditSeal>> Sealer::check() {
   const std::uint64_t epoch = high_water_.epoch();
-  std::optional<SealMark> mark;
-  CAPF_LET(const auto text, marks_.find(kMark));
-  if (text) {
-    CAPF_LET(mark, parse_mark(*text));
-  }
+  CAPF_LET(std::optional<SealMark> mark, read_mark(marks_));
   std::optional<AuditSeal> end;
   std::optional<AuditSeal> last;
   std::optional<AuditSeal> marked;

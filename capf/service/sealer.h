@@ -31,6 +31,9 @@ class Sealer {
         holder_(std::move(holder)),
         random_(random) {}
 
+  /// Checks that the mark can be read, at the start: this server could not know otherwise whether the database is
+  /// behind. Errors: INVALID_CONFIGURATION.
+  Status open() const;
   /// Checks the database against the mark, and brings the mark and the log up to the database.
   /// @return the end of the chain. Errors: DATABASE_BEHIND, RECORD_BROKEN where a seal is not signed by the audit key.
   Result<std::optional<AuditSeal>> check();

@@ -193,6 +193,21 @@ TEST_CASE("a database that was set back behind the mark issues nothing and seals
   good(server.high_water.check());
 }
 
+TEST_CASE("a server whose mark cannot be read does not begin") {
+  Sealed record;
+  Server server(*record.database, *record.key, "one");
+  good(server.sealer.open());
+  for (const char* mark : {"0 -", "12 ab"}) {
+    server.marks.marks["seal"] = mark;
+    good(server.sealer.open());
+  }
+  for (const char* mark : {"", "12", "-1 ab", "twelve ab"}) {
+    CAPTURE(mark);
+    server.marks.marks["seal"] = mark;
+    CHECK(server.sealer.open().error().reason == Reason::kInvalidConfiguration);
+  }
+}
+
 TEST_CASE("a seal that somebody else signed is not taken over into the mark") {
   Sealed record;
   Server server(*record.database, *record.key, "one");
