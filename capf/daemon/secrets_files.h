@@ -14,9 +14,8 @@ namespace capf::daemon {
 /// The first generation of keys for secrets, which a new site has.
 inline constexpr int kFirstSecrets = 1;
 
-/// Makes the key of a generation and writes it, encrypted, to its file, where it outlives a power cut: what the
-/// database has under it could never be read without it. @return its check value Errors: SITE_EXISTS,
-/// INVALID_CONFIGURATION.
+/// Makes the key of a generation and writes it, encrypted, to its file, which outlives a power cut from then on.
+/// @return its check value. Errors: SITE_EXISTS, INVALID_CONFIGURATION.
 Result<Sha256> make_secrets_key(const SiteFiles& files, const Secret& passphrase, int generation,
                                 Botan::RandomNumberGenerator& random);
 
