@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::chrono::minutes kAlone{10};
 constexpr std::size_t kMostAlone = 1000;
-constexpr std::size_t kMostRecorded = 256;  ///< refusals in one transaction
-constexpr int kLoneAttempts = 6;            ///< of a lone write that collided, or whose session may be at fault
+constexpr std::chrono::seconds kHalving{1};  ///< as long as five locks may be waited for
+constexpr std::size_t kMostRecorded = 256;   ///< refusals in one transaction
+constexpr int kLoneAttempts = 6;             ///< of a lone write that collided, or whose session may be at fault
 
 /// The place of a question, by what it costs about.
 GatheringPlace place_of(Share share, std::int64_t key, std::size_t octets, const std::function<bool()>& gone) {
@@ -47,20 +48,24 @@ bool may_be_one_members(const Error& error) {
          (error.reason == Reason::kOverloaded && !error.cause.empty());
 }
 
-/// Carries out the round; where that fails as a whole, each half, down to one member, whose error is its answer.
+/// Carries out the round; where that fails as a whole, each half, down to one member, whose error is its answer. Halves
+/// that all wait for one lock would hold up the next round many times as long: after `until`, the error is that of all.
 template <class Answer, class Question, class Once>
-std::vector<Answer> in_halves(std::span<const Question* const> questions, const Once& once) {
+std::vector<Answer> in_halves(std::span<const Question* const> questions, const Once& once,
+                              std::chrono::steady_clock::time_point until = std::chrono::steady_clock::now() +
+                                                                            kHalving) {
   auto answers = once(questions);
   if (answers) {
     return {std::make_move_iterator(answers->begin()), std::make_move_iterator(answers->end())};
   }
-  if (questions.size() == 1 || !may_be_one_members(answers.error())) {
+  const bool is_late = std::chrono::steady_clock::now() >= until;
+  if (questions.size() == 1 || is_late || !may_be_one_members(answers.error())) {
     return std::vector<Answer>(questions.size(), Answer(fail(answers.error())));
   }
   log_info("database.round_halved", {{"members", questions.size()}, {"cause", answers.error().cause}});
   const std::size_t half = questions.size() / 2;
-  std::vector<Answer> all = in_halves<Answer>(questions.first(half), once);
-  std::vector<Answer> rest = in_halves<Answer>(questions.subspan(half), once);
+  std::vector<Answer> all = in_halves<Answer>(questions.first(half), once, until);
+  std::vector<Answer> rest = in_halves<Answer>(questions.subspan(half), once, until);
   all.insert(all.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
   return all;
 }

@@ -9,14 +9,16 @@
 namespace capf::test {
 namespace {
 
-/// Another transaction that holds a phone's row, until the end.
+/// Another transaction that holds what its statement locks, until the end.
 class Holder {
  public:
   Holder(const FreshDatabase& fresh, const Phone& phone)
+      : Holder(fresh, {"hold", "select from phones where id = $1::bigint for update"}, storage::Parameters(phone.id)) {}
+  Holder(const FreshDatabase& fresh, const storage::Statement& locks,
+         const storage::Parameters& parameters = storage::Parameters())
       : connection_(good(storage::link_settings(fresh.conninfo("capf_owner"), {}))), session_(connection_) {
     good(session_.begin(storage::Access::kWrite));
-    good(session_.execute({"hold", "select from phones where id = $1::bigint for update"},
-                          storage::Parameters(phone.id)));
+    good(session_.execute(locks, parameters));
   }
 
  private:
@@ -143,6 +145,21 @@ TEST_CASE("a phone that another transaction has locked goes alone, and waits for
   holder.reset();
   CHECK(locked.get());
   CHECK(fleet.events() == "8 8");
+}
+
+TEST_CASE("halves that all wait for one lock end soon, because the next round waits for them") {
+  const Fleet fleet(32, std::chrono::milliseconds(300));
+  const std::vector<Change> changes = events_of_all(fleet);
+  fleet.fresh.sql(
+      "create function wait() returns trigger language plpgsql security definer as $$ begin "
+      "perform pg_advisory_xact_lock(20); return new; end $$; "
+      "create trigger waits before insert on audit_events for each row execute function wait()",
+      "postgres");
+  const Holder holder(fleet.fresh, {"hold", "select pg_advisory_xact_lock(20)"});
+  const auto begun = std::chrono::steady_clock::now();
+  for (const auto& written : written_at_once(fleet, changes)) CHECK(reason_of(written) == Reason::kOverloaded);
+  // 63 halves of 200 ms each would take longer than that before anyone wrote alone.
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(9));
 }
 
 TEST_CASE("a lone write that waits for a lock ends with its patience, and at once with its caller") {
