@@ -112,11 +112,13 @@ class FromNothingTest(ServiceTest):
         self.assertNoSecret(device)
         phone = self.site.json("phone", "show", device)
         self.assertEqual((phone["effective_mode"], phone["mode_reason"]), ("encrypted", None))
-        shown = lambda: self.site.json("phone", "show", device)["fetched"]
-        fetched = eventually(lambda: (shown() or {}).get("ctl_generation") and shown(), "what it fetched is on record")
-        self.assertEqual([fetched[f"{kind}_generation"] for kind in LISTS], [self.site.generation(kind) for kind in LISTS])
-        generation = self.site.json("configuration", "show", device)["generation"]
-        self.assertEqual(fetched["configuration_generation"], generation)
+        wanted = {f"{kind}_generation": self.site.generation(kind) for kind in LISTS}
+        wanted["configuration_generation"] = self.site.json("configuration", "show", device)["generation"]
+
+        def fetched():
+            shown = self.site.json("phone", "show", device)["fetched"] or {}
+            return {name: shown.get(name) for name in wanted}
+        eventually(lambda: fetched() == wanted, fetched)
 
 
 class ReplacingTest(ServiceTest):
