@@ -18,6 +18,8 @@ from e2e.faults import SANITIZED
 from e2e.site import PROGRAMS, EndToEnd, Site, eventually, passing, run, text_of
 from e2e.soft_token import PIN, SHIM, SOFTHSM, SoftToken
 
+EC = ("--key-order", "ec", "--ec-size", "256")
+
 
 class TokenTest(EndToEnd):
     @classmethod
@@ -99,7 +101,7 @@ class TokenTest(EndToEnd):
     def test_a_token_that_hangs_holds_no_phone_for_long_and_is_used_again_when_it_answers(self):
         devices = [self.device() for _ in range(12)]
         self.site.capfctl("phone", "add", *devices)
-        strings = {device: self.site.schedule(device, "install", "string") for device in devices}
+        strings = {device: self.site.schedule(device, "install", "string", *EC) for device in devices}
         process = self.site.server.process.pid
         hangs_before = self.site.server.log_text().count(" token.hangs ")
         self.token.say("hang-C_Sign")
