@@ -168,7 +168,7 @@ class QuestionTest(TvsTest):
 
 
 class PortTest(TvsTest):
-    settings = SETTINGS + '[tvs]\nlegacy_phones = true\nlifetime_seconds = 60\nquestion_seconds = 1\n'
+    settings = SETTINGS + '[tvs]\nlegacy_phones = true\nlifetime_seconds = 60\nquestion_seconds = 60\n'
 
     def test_old_phones_are_answered_and_an_answer_is_kept_as_long_as_the_setting_says(self):
         der = self.add("ccm", "--role", "ccm")
