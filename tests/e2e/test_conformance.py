@@ -4,26 +4,19 @@ by CRL and by OCSP which certificates are revoked, and the lint finds no fault."
 import collections
 import re
 import shutil
-import socket
 import unittest
 
 from e2e import issued, pki
-from e2e.site import EndToEnd, Site, eventually, passing, run
+from e2e.site import EndToEnd, Site, eventually, free_base_port, passing, run
 from lint import certificate as roles
 
 PHONE_KEYS = {"RSA": ("--key-order", "rsa", "--rsa-size", "2048"), "P-256": ("--key-order", "ec", "--ec-size", "256"),
               "P-384": ("--key-order", "ec", "--ec-size", "384"), "P-521": ("--key-order", "ec", "--ec-size", "521")}
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def settings(text):
     """NSS takes the responder's address from the certificate and no other, so that is where it must be."""
-    port = free_port()
+    port = free_base_port()
     return (f'status_url = "http://127.0.0.1:{port}"\n{text}\n[status]\ncrl_interval_seconds = 1\n'
             f'[listen.status]\naddresses = ["127.0.0.1"]\nport = {port}\n')
 
