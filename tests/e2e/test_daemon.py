@@ -257,6 +257,9 @@ class RunTest(DaemonTest):
             done = self.site.capfctl("check", "health", code=None, server=server)
             return done.stdout if done.returncode == code else None
 
+        def said():
+            return server.log_text().count("server.not_ready reason=STATE_NOT_WRITABLE")
+
         for name in ("keys", "crls"):
             folder = server.state / name
             for what, words, spoil, mend in (
@@ -268,13 +271,14 @@ class RunTest(DaemonTest):
                                         "nobody writes at this moment"),
                      lambda: inside("mount", "-o", "remount,rw", folder))):
                 with self.subTest(f"{name} {what}"):
+                    before = said()
                     spoil()
                     line = eventually(lambda: health(2), "check health is critical")
                     self.assertIn(f"NOT_SERVING, STATE_NOT_WRITABLE: {folder}: {words} | ", line)
                     self.assertEqual(self.status("/readyz", server), (503, "STATE_NOT_WRITABLE\n"))
                     gauge = 'capf_not_ready{reason="STATE_NOT_WRITABLE"} '
                     eventually(lambda: gauge + "1\n" in self.status("/metrics", server)[1], "metrics have it")
-                    self.assertIn("server.not_ready reason=STATE_NOT_WRITABLE", server.log_text())
+                    eventually(lambda: said() > before, "the log has it")
                     mend()
                     eventually(lambda: health(0), "it serves again")
                     sealed = re.findall(r"audit\.sealed number=(\d+)", server.log_text())
