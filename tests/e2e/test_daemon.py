@@ -11,6 +11,7 @@ import unittest
 import urllib.error
 import urllib.request
 
+from e2e import rpc
 from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, private, run
 
 CAPFD = PROGRAMS / "capfd"
@@ -298,8 +299,9 @@ class RunTest(DaemonTest):
         self.assertEqual((process.returncode, out), (0, ""))
 
     def test_no_line_of_the_log_is_forged_by_a_caller(self):
-        run(PROGRAMS / "capf-phone", "SEP1\nforged", "--state", self.site.state, "--dir", self.site.folder / "forged",
-            code=None)
+        with rpc.admin_client(self.site) as admin, self.assertRaises(rpc.Refusal):
+            admin.GetPhone(device="SEP1\nforged")
+        eventually(lambda: "forged" in self.site.server.log_text(), "the call is in the log")
         for line in self.site.server.log_text().splitlines():
             self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warning|error) [a-z_.0-9]+( |$)")
 
