@@ -226,7 +226,8 @@ class FileTest(Configurations):
         site.add_phone(later)
         (folder / f"{later}.cnf.xml").unlink()
         (folder / f"{later}.cnf.xml").write_text("<device>")
-        eventually(lambda: "configuration.refused" in site.server.log_text(), "a broken file is in the log")
+        eventually(lambda: any(" configuration.refused " in line and later in line
+                               for line in site.server.log_text().splitlines()), "a broken file is in the log")
         self.assertEqual(source(later), "built-in")
 
 
