@@ -33,6 +33,7 @@ class Attack(Wire):
         # By existing certificate, so that a wrong proof is refused.
         self.victim = self.site.add_phone(self.device())
         self.site.schedule(self.victim, "install", "mic")
+        self.before = self.refusals()
 
     def tearDown(self):
         self.assertEqual(self.site.operation(self.victim)["state"], "pending")
@@ -45,11 +46,14 @@ class Attack(Wire):
         self.assertEqual(phone.ended(), 7)
         self.assertRaises(Closed, phone.hear)
 
+    def refusals(self):
+        """How many refusals of strangers are on record, by reason."""
+        rows = self.site.sql("select reason, sum(count) from refusals group by reason")
+        return collections.Counter({reason: int(count) for reason, count in (row.split("|") for row in rows)})
+
     def assertOnRecord(self, reason):
-        """Refusals of strangers, by reason."""
-        def found():
-            return self.site.sql(f"select 1 from refusals where reason = '{reason}' limit 1")
-        eventually(found, f"{reason} on record")
+        """That strangers were refused for this reason since the test began."""
+        eventually(lambda: self.refusals()[reason] > self.before[reason], f"{reason} on record")
 
     def refused_proof(self, proof, reason):
         with self.phone(self.victim) as phone:
