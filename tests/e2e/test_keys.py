@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import tempfile
 import time
 import unittest
@@ -314,7 +315,11 @@ class PassphraseTest(EndToEnd):
     @unittest.skipIf(SANITIZED, "a program that checks itself maps terabytes")
     def test_the_passphrase_lies_nowhere_in_memory_but_where_it_is_locked(self):
         passphrase = (self.site.state / "passphrase").read_bytes().strip()
-        process = pathlib.Path(f"/proc/{self.site.server.process.pid}")
+        server = self.site.server.process
+        server.send_signal(signal.SIGSTOP)  # no mapping goes while they are read
+        self.addCleanup(server.send_signal, signal.SIGCONT)
+        os.waitpid(server.pid, os.WUNTRACED)
+        process = pathlib.Path(f"/proc/{server.pid}")
         found = []
         for mapping in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", (process / "smaps").read_text()):
             first = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", mapping)
