@@ -2,6 +2,8 @@
 
 #include <iostream>
 
+#include <botan/mem_ops.h>
+
 #include "capf/cli/command.h"
 #include "capf/cli/connection.h"
 
