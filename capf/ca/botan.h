@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -7,10 +8,12 @@
 
 #include <botan/cipher_mode.h>
 #include <botan/hash.h>
+#include <botan/kdf.h>
 #include <botan/pk_keys.h>
 #include <botan/pk_ops.h>
 #include <botan/pkix_types.h>
 #include <botan/pubkey.h>
+#include <botan/rng.h>
 #include <botan/version.h>
 #include <botan/x509_ca.h>
 #include <botan/x509_ext.h>
@@ -66,6 +69,24 @@ inline void add_extension(Botan::Extensions& to, std::unique_ptr<Botan::Certific
 #endif
 }
 
+/// A key of so many octets from the secret, without a salt.
+inline Botan::secure_vector<std::uint8_t> derive_key(const Botan::KDF& kdf, std::size_t size, BytesView secret,
+                                                     BytesView label) {
+#if CAPF_BOTAN_3
+  return kdf.derive_key(size, secret, BytesView{}, label);
+#else
+  return kdf.derive_key(size, secret.data(), secret.size(), nullptr, 0, label.data(), label.size());
+#endif
+}
+
+inline std::unique_ptr<Botan::Public_Key> public_key_of(const Botan::X509_Certificate& certificate) {
+#if CAPF_BOTAN_3
+  return certificate.subject_public_key();
+#else
+  return certificate.load_subject_public_key();
+#endif
+}
+
 /// An extension given by its identifier and octets, for those that Botan reads but cannot write.
 class RawExtension final : public Botan::Certificate_Extension {
  public:
@@ -89,9 +110,14 @@ class RawExtension final : public Botan::Certificate_Extension {
 };
 
 /// Kind and name of each name of a distribution point, as in "URI".
-inline auto names_of(const Botan::Cert_Extension::CRL_Distribution_Points::Distribution_Point& point) {
+inline std::multimap<std::string, std::string> names_of(
+    const Botan::Cert_Extension::CRL_Distribution_Points::Distribution_Point& point) {
 #if CAPF_BOTAN_3
-  return point.point().get_attributes();
+  const Botan::AlternativeName& name = point.point();
+  std::multimap<std::string, std::string> names;
+  for (const std::string& uri : name.uris()) names.emplace("URI", uri);
+  if (name.count() > name.uris().size()) names.emplace("another kind", "");
+  return names;
 #else
   return point.point().contents();
 #endif

@@ -6,6 +6,7 @@
 #include <botan/auto_rng.h>
 
 #include "capf/ca/asn1.h"
+#include "capf/ca/botan.h"
 #include "capf/ca/certificate.h"
 #include "capf/ca/profile.h"
 
@@ -133,7 +134,7 @@ Result<std::unique_ptr<Issuer>> Issuer::make(IssuerRecord record, std::unique_pt
       return unusable("the key is not its certificate's: the keys or the database are another site's");
     if (!profile.issuer.is_CA_cert() || profile.issuer.x509_version() != 3) return unusable("it is no CA certificate");
     if (profile.issuer.subject_key_id().empty()) return unusable("its certificate has no subject key identifier");
-    auto public_key = profile.issuer.load_subject_public_key();
+    auto public_key = public_key_of(profile.issuer);
     return std::make_unique<KeyedIssuer>(std::move(record), std::move(chain), std::move(key), std::move(profile),
                                          std::move(public_key));
   } catch (const std::exception& error) {

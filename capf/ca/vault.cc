@@ -20,8 +20,7 @@ static_assert(Vault::kOverhead == 1 + kNonceSize + kTagSize);
 /// RFC 5869, so that encrypting and knowing a key again use different ones.
 Botan::secure_vector<std::uint8_t> derive(const Secret& key, std::string_view purpose) {
   const auto kdf = Botan::KDF::create_or_throw("HKDF(SHA-256)");
-  return kdf->derive_key(kKeySize, key.view().data(), key.view().size(), nullptr, 0, as_bytes(purpose).data(),
-                         purpose.size());
+  return derive_key(*kdf, kKeySize, key.view(), as_bytes(purpose));
 }
 
 Status check_size(const Secret& key) {
