@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,6 +69,23 @@ inline void add_extension(Botan::Extensions& to, std::unique_ptr<Botan::Certific
   to.add(extension.release(), critical);
 #endif
 }
+
+/// A generator of random numbers that takes in no entropy.
+class RandomSource : public Botan::RandomNumberGenerator {
+ public:
+  virtual void fill(std::span<std::uint8_t> out) = 0;
+
+  bool accepts_input() const final { return false; }
+  void clear() final {}
+  bool is_seeded() const final { return true; }
+#if CAPF_BOTAN_3
+ private:
+  void fill_bytes_with_input(std::span<std::uint8_t> out, std::span<const std::uint8_t>) final { fill(out); }
+#else
+  void randomize(std::uint8_t out[], std::size_t size) final { fill({out, size}); }
+  void add_entropy(const std::uint8_t[], std::size_t) final {}
+#endif
+};
 
 /// A key of so many octets from the secret, without a salt.
 inline Botan::secure_vector<std::uint8_t> derive_key(const Botan::KDF& kdf, std::size_t size, BytesView secret,

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "capf/ca/authstring.h"
+#include "capf/ca/botan.h"
 #include "capf/domain/authstring.h"
 #include "tests/support/data.h"
 
@@ -11,17 +12,13 @@ using namespace capf::test;
 namespace {
 
 /// Gives the octets that it was made with.
-class ScriptedRandom final : public Botan::RandomNumberGenerator {
+class ScriptedRandom final : public ca::RandomSource {
  public:
   explicit ScriptedRandom(Bytes octets) : octets_(std::move(octets)) {}
-  void randomize(std::uint8_t out[], std::size_t size) override {
-    for (std::size_t i = 0; i < size; ++i) out[i] = octets_.at(at_++);
+  void fill(std::span<std::uint8_t> out) override {
+    for (std::uint8_t& octet : out) octet = octets_.at(at_++);
   }
-  bool accepts_input() const override { return false; }
-  void add_entropy(const std::uint8_t[], std::size_t) override {}
   std::string name() const override { return "script"; }
-  void clear() override {}
-  bool is_seeded() const override { return true; }
 
  private:
   Bytes octets_;
