@@ -23,7 +23,11 @@ def now():
 def make_key(kind="p-256"):
     """kind: p-256, p-384, p-521, p-224 or rsa-BITS."""
     if kind.startswith("rsa-"):
-        return rsa.generate_private_key(65537, int(kind[4:]))
+        bits = int(kind[4:])
+        if bits < 1024:  # python3-cryptography of Debian 13 makes none of these
+            made = openssl("genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}")
+            return serialization.load_pem_private_key(made.stdout.encode(), None)
+        return rsa.generate_private_key(65537, bits)
     curve = {"p-224": ec.SECP224R1, "p-256": ec.SECP256R1, "p-384": ec.SECP384R1, "p-521": ec.SECP521R1}[kind]
     return ec.generate_private_key(curve())
 
