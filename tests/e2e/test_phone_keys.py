@@ -246,8 +246,8 @@ class ReplacingTest(PhoneKeyTest):
         self.assertSays(self.capfd("file-signer", "add", "--certificate", "/nonexistent", code=1), "no request waits")
         self.assertIn("file-signer-next.csr", self.capfd("file-signer", "add", "--csr-only").stdout)
         request = self.site.state / "certificates/file-signer-next.csr"
-        said = pki.openssl("req", "-in", request, "-noout", "-verify", "-text").stdout
-        for words in ("OU = File signer", "CA:FALSE", "Digital Signature"):
+        said = pki.openssl("req", "-in", request, "-noout", "-verify", "-text", "-nameopt", "RFC2253").stdout
+        for words in ("OU=File signer", "CA:FALSE", "Digital Signature"):
             self.assertIn(words, said)
         self.assertSays(self.capfd("file-signer", "add", "--csr-only", code=1), "SITE_EXISTS", str(request))
         self.assertIn("A request waits", self.capfd("file-signer", "list").stdout)
