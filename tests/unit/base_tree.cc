@@ -95,6 +95,31 @@ TEST_CASE("a round that covers a part leaves the others, and knows them the next
   CHECK(Round(folder.path()).finish() == 2);
 }
 
+TEST_CASE("a manifest of many lines is read and written in parts") {
+  const test::Folder folder;
+  constexpr int kNames = 4000;  // of 40 octets: more than two blocks
+  const auto name = [](int number) { return "SEP" + std::to_string(100000 + number) + std::string(31, 'x'); };
+  {
+    Round round(folder.path());
+    for (int number = 0; number < kNames; ++number) round.put(name(number), "x", std::to_string(number));
+    CHECK(round.finish() == 0);
+  }
+  {
+    Round round(folder.path());
+    for (int number = 0; number < kNames; ++number) {
+      if (!round.tree.has(name(number), std::to_string(number))) FAIL(number);
+      if (number % 2 == 0) round.tree.keep(name(number));
+    }
+    round.put(name(1), "new", "new");
+    CHECK(round.finish() == kNames / 2 - 1);
+  }
+  Round round(folder.path());
+  CHECK(round.tree.has(name(1), "new"));
+  CHECK_FALSE(round.tree.has(name(3), "3"));
+  CHECK(round.tree.has(name(kNames - 2), std::to_string(kNames - 2)));
+  CHECK(round.finish() == kNames / 2 + 1);
+}
+
 TEST_CASE("the files of a round that was interrupted are known as ours") {
   const test::Folder folder;
   {
@@ -113,7 +138,7 @@ TEST_CASE("the files of a round that was interrupted are known as ours") {
 TEST_CASE("a line of the manifest that was cut off spoils no other one") {
   const test::Folder folder;
   for (const char* name : {"a", "b", "c"}) std::ofstream(folder.path() / name) << "x";
-  std::ofstream(folder.path() / ".capf-files") << "1 a\n- b- c\n-\n2 c\n";
+  std::ofstream(folder.path() / ".capf-files") << "1 a\n- b- c\n-\n2 c\n- b";
   Round round(folder.path());
   CHECK(round.tree.has("a", "1"));
   CHECK(round.tree.has("c", "2"));
