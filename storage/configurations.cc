@@ -51,7 +51,9 @@ void read_digest_user(Columns& columns, ConfigurationFacts& facts) {
   if (const auto set_at = columns.optional_time()) facts.digest_set_at = *set_at;
 }
 
-ConfigurationFacts read_facts(Columns& columns) {
+/// @return the place of the question besides, from 1
+std::pair<std::int64_t, ConfigurationFacts> read_facts(Columns& columns) {
+  const std::int64_t place = columns.number();
   const std::int64_t id = columns.number();
   ConfigurationFacts facts{.phone_id = id, .device = columns.device()};
   facts.model = columns.text();
@@ -63,34 +65,41 @@ ConfigurationFacts read_facts(Columns& columns) {
   facts.pending = columns.optional_word(parse_auth_mode);
   read_digest_user(columns, facts);
   if (!columns.next_is_null()) facts.source = read_source(columns);
-  return facts;
+  return {place, std::move(facts)};
 }
 
-// Each part by an index of its own, whatever the statistics say, hence the limits. The source of a known revision stays
-// where it is.
+// Each part by an index of its own, whatever the statistics say, hence the limits. As many rows as the planner thinks
+// of when it does not see the arrays, hence their selects: else it would plan anew each time. The source of a known
+// revision stays where it is.
 const Statement kFacts{
     "configurations_facts",
-    "select p.id, p.device, p.model, " + settings_lines("f.settings") + ", " + settings_lines("w.settings") + ", " +
-        kModeFacts +
+    "select a.place, p.id, p.device, p.model, " + settings_lines("f.settings") + ", " + settings_lines("w.settings") +
+        ", " + kModeFacts +
         ", coalesce(c1.der, ''), coalesce(m.der, ''), o.auth, u.id, coalesce(u.name, ''), u.password, "
         "microseconds(u.password_set_at), c.id, coalesce(c.site, ''), c.revision, microseconds(c.imported_at), "
-        "c.imported_by, case when $2::bigint >= 0 and (c.id <> $2::bigint or c.revision <> $3::bigint) then c.source "
-        "end "
-        "from phones p join profiles f on f.id = p.profile_id left join phone_settings w on w.phone_id = p.id "
+        "c.imported_by, case when sum(c.octets) over (order by a.place) - c.octets < $4::bigint then c.source end "
+        "from unnest((select $1::text[]), (select $2::bigint[]), (select $3::bigint[])) with ordinality "
+        "as a (device, known_id, known_revision, place) "
+        "cross join lateral (select id, device, model, profile_id, mic_sha256, removed_at, blocked_at from phones "
+        "where device = a.device and removed_at is null limit 1) p "
+        "cross join lateral (select mode, settings from profiles where id = p.profile_id limit 1) f "
+        "left join lateral (select settings from phone_settings where phone_id = p.id limit 1) w on true "
         "left join lateral (select der from certificates where phone_id = p.id and kind = 'lsc' and "
         "confirmed_at is not null order by phone_id desc, id desc limit 1) c1 on true "
-        "left join phone_mics m on m.phone_id = p.id and m.sha256 = p.mic_sha256 and not " +
+        "left join lateral (select der from phone_mics m where phone_id = p.id and sha256 = p.mic_sha256 and not " +
         mic_is_blocked() +
-        " "
+        " limit 1) m on true "
         "left join lateral (" +
         latest_operation("case when finished_at is null and completes_by > now() then auth end as auth", "p.id") +
         ") o on true "
-        "left join phone_digest d on d.phone_id = p.id "
-        "left join digest_users u on u.id = coalesce(d.login_id, d.user_id) "
-        "left join lateral (select id, site, revision, imported_at, imported_by, source from configurations where id = "
-        "coalesce((select id from configurations "
-        "where phone_id = p.id), (select id from configurations where site = 'template')) limit 1) c on true "
-        "where p.device = $1::text and p.removed_at is null"};
+        "left join lateral (select coalesce(login_id, user_id) as user_id from phone_digest where phone_id = p.id "
+        "limit 1) d on true "
+        "left join lateral (select id, name, password, password_set_at from digest_users where id = d.user_id limit 1) "
+        "u on true "
+        "left join lateral (select id, site, revision, imported_at, imported_by, source, case when a.known_id >= 0 and "
+        "(id <> a.known_id or revision <> a.known_revision) then octet_length(source) end as octets "
+        "from configurations where id = coalesce((select id from configurations where phone_id = p.id), "
+        "(select id from configurations where site = 'template')) limit 1) c on true order by a.place"};
 const Statement kOfSite{"configurations_of_site",
                         "select " + kSource + " from configurations c where c.site = $1::text"};
 const Statement kLockSite{"configurations_lock_site",
@@ -117,9 +126,20 @@ const Statement kReplace{"configurations_replace",
 
 }  // namespace
 
-Result<std::optional<ConfigurationFacts>> Configurations::facts(const DeviceName& device,
-                                                                std::pair<std::int64_t, std::int64_t> known) {
-  return session_.first(kFacts, Parameters(device, known.first, known.second), read_facts);
+Result<std::vector<std::optional<ConfigurationFacts>>> Configurations::facts(
+    std::span<const ConfigurationQuestion> asked) {
+  Array devices;
+  Array ids;
+  Array revisions;
+  for (const ConfigurationQuestion& question : asked) {
+    devices.add(question.device);
+    ids.add(question.known.first);
+    revisions.add(question.known.second);
+  }
+  CAPF_LET(auto rows, session_.all(kFacts, Parameters(devices, ids, revisions, kSourceOctets), read_facts));
+  std::vector<std::optional<ConfigurationFacts>> facts(asked.size());
+  for (auto& [place, row] : rows) facts.at(static_cast<std::size_t>(place) - 1) = std::move(row);
+  return facts;
 }
 
 Result<std::optional<ConfigurationSource>> Configurations::of_site(ConfigurationKind kind) {

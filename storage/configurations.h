@@ -9,8 +9,7 @@ namespace capf::storage {
 class Configurations final : public ConfigurationStore {
  public:
   explicit Configurations(Session& session) : session_(session) {}
-  Result<std::optional<ConfigurationFacts>> facts(const DeviceName& device,
-                                                  std::pair<std::int64_t, std::int64_t> known) override;
+  Result<std::vector<std::optional<ConfigurationFacts>>> facts(std::span<const ConfigurationQuestion> asked) override;
   Result<std::optional<ConfigurationSource>> of_site(ConfigurationKind kind) override;
   Result<std::optional<ConfigurationSource>> lock_of_site(ConfigurationKind kind) override;
   Result<std::vector<EncryptedConfiguration>> of_phones(std::span<const std::int64_t> phone_ids) override;

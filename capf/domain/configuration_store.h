@@ -26,15 +26,24 @@ struct EncryptedConfiguration {
   Bytes source;
 };
 
-class ConfigurationStore {
- public:
+/// A device whose facts are asked for.
+struct ConfigurationQuestion {
   static constexpr std::pair<std::int64_t, std::int64_t> kNoSource{-1, 0};
 
+  DeviceName device;
+  /// Of a source that need not be read again: its id and revision; kNoSource where none need be read.
+  std::pair<std::int64_t, std::int64_t> known{};
+};
+
+class ConfigurationStore {
+ public:
+  static constexpr std::size_t kSourceOctets = std::size_t{4} * 1024 * 1024;  ///< of one answer, and one source more
+
   virtual ~ConfigurationStore() = default;
-  /// Of a phone that is present. @param known of a source that need not be read again: its id and revision; kNoSource
-  /// where none need be read
-  virtual Result<std::optional<ConfigurationFacts>> facts(const DeviceName& device,
-                                                          std::pair<std::int64_t, std::int64_t> known) = 0;
+  /// @return an answer for each question, in their order: nothing for a device that is not present. Behind
+  /// kSourceOctets sources are left out.
+  virtual Result<std::vector<std::optional<ConfigurationFacts>>> facts(
+      std::span<const ConfigurationQuestion> asked) = 0;
   /// The site's own, with its source; nothing where there is none.
   virtual Result<std::optional<ConfigurationSource>> of_site(ConfigurationKind kind) = 0;
   /// The same, and nobody else imports one of the site's before this transaction ends.

@@ -1,6 +1,8 @@
 #include "capf/service/configurations.h"
 
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "capf/domain/phone_store.h"
 #include "capf/files/signed_file.h"
@@ -41,9 +43,37 @@ std::string configuration_name(const DeviceName& device, Form form) {
 }
 
 Result<std::optional<PhoneFile>> Configurations::open(const files::FileRequest& request) {
-  if (request.wanted == files::Wanted::kDefault) return open_default();
-  if (request.wanted != files::Wanted::kConfiguration || !request.device) return std::nullopt;
-  return open_of(*request.device, request.form);
+  Result<std::optional<PhoneFile>> opened = std::nullopt;
+  const files::FileRequest* const one = &request;
+  open_each({&one, 1}, [&](std::size_t, Result<std::optional<PhoneFile>> file) { opened = std::move(file); });
+  return opened;
+}
+
+void Configurations::open_each(std::span<const files::FileRequest* const> requests, const Done& done) {
+  std::vector<std::size_t> places;
+  std::vector<std::optional<MadeFile>> known;
+  std::vector<ConfigurationQuestion> asked;
+  for (std::size_t place = 0; place < requests.size(); ++place) {
+    const files::FileRequest& request = *requests[place];
+    if (request.wanted == files::Wanted::kDefault) {
+      done(place, open_default());
+    } else if (request.wanted != files::Wanted::kConfiguration || !request.device) {
+      done(place, std::nullopt);
+    } else {
+      places.push_back(place);
+      known.push_back(made_.find(configuration_name(*request.device, request.form)));
+      asked.push_back({*request.device, known.back() ? known.back()->source : std::pair<std::int64_t, std::int64_t>()});
+    }
+  }
+  if (asked.empty()) return;
+  Looked looked = look_each(asked);
+  for (std::size_t one = 0; one < asked.size(); ++one) {
+    if (!looked[one]) {
+      done(places[one], fail(looked[one].error()));
+    } else {
+      done(places[one], open_of(asked[one].device, requests[places[one]]->form, known[one], *std::move(looked[one])));
+    }
+  }
 }
 
 Result<std::optional<std::string>> Configurations::generation(const files::FileRequest& request) {
@@ -52,7 +82,7 @@ Result<std::optional<std::string>> Configurations::generation(const files::FileR
     return file ? std::optional(file->generation) : std::nullopt;
   }
   if (request.wanted != files::Wanted::kConfiguration || !request.device) return std::nullopt;
-  CAPF_LET(const auto facts, look(*request.device, ConfigurationStore::kNoSource));
+  CAPF_LET(const auto facts, look(*request.device, ConfigurationQuestion::kNoSource));
   if (!facts) return std::nullopt;
   const auto signer = keys_.file_signer();
   ConfigurationPlan plan = plan_of(*facts, signer.get());
@@ -75,10 +105,9 @@ Result<std::optional<PhoneFile>> Configurations::open_default() {
   return file;
 }
 
-Result<std::optional<PhoneFile>> Configurations::open_of(const DeviceName& device, Form form) {
-  const std::string name = configuration_name(device, form);
-  const auto known = made_.find(name);
-  CAPF_LET(auto facts, look(device, known ? known->source : std::pair<std::int64_t, std::int64_t>()));
+Result<std::optional<PhoneFile>> Configurations::open_of(const DeviceName& device, Form form,
+                                                         const std::optional<MadeFile>& known,
+                                                         std::optional<ConfigurationFacts> facts) {
   if (!facts) return std::nullopt;
   const auto signer = keys_.file_signer();
   ConfigurationPlan plan = plan_of(*facts, signer.get());
@@ -91,7 +120,7 @@ Result<std::optional<PhoneFile>> Configurations::open_of(const DeviceName& devic
   if (!exists(plan, form, signer.get())) return std::nullopt;
   CAPF_LET(Bytes octets, make(*facts, plan, form, signer.get()));
   PhoneFile file = file_of(std::move(octets), plan.generation);
-  made_.put(name, {file, {facts->source.id, facts->source.revision}});
+  made_.put(configuration_name(device, form), {file, {facts->source.id, facts->source.revision}});
   return file;
 }
 
@@ -99,23 +128,48 @@ ConfigurationPlan Configurations::plan_of(const ConfigurationFacts& facts, const
   return plan_configuration(facts, policy_, servers_, signer, clear_);
 }
 
-Result<std::optional<ConfigurationFacts>> Configurations::look(const DeviceName& device,
-                                                               std::pair<std::int64_t, std::int64_t> known) {
+Result<std::vector<std::optional<ConfigurationFacts>>> Configurations::look(
+    std::span<const ConfigurationQuestion> asked) {
   CAPF_TRY(high_water_.check());
-  CAPF_LET(auto facts, in_look(database_, [&](Transaction& tx) -> Result<std::optional<ConfigurationFacts>> {
+  CAPF_LET(auto all, in_look(database_, [&](Transaction& tx) -> Result<std::vector<std::optional<ConfigurationFacts>>> {
              // A blocked phone's file has no passwords, and none is encrypted for a revoked LSC.
              CAPF_TRY(check_primary(tx));
-             return tx.configurations().facts(device, known);
+             return tx.configurations().facts(asked);
            }));
-  if (facts && high_water_.withdrawn().has_phone(facts->phone_id, device)) facts->mode.blocked = true;
-  return facts;
+  for (auto& facts : all) {
+    if (facts && high_water_.withdrawn().has_phone(facts->phone_id, facts->device)) facts->mode.blocked = true;
+  }
+  return all;
+}
+
+/// A fault of one phone's records is the answer of that phone alone.
+Configurations::Looked Configurations::look_each(std::span<const ConfigurationQuestion> asked) {
+  auto all = look(asked);
+  if (all) return {std::make_move_iterator(all->begin()), std::make_move_iterator(all->end())};
+  Looked looked;
+  for (const ConfigurationQuestion& question : asked) {
+    if (asked.size() > 1 && all.error().reason == Reason::kInternal) {
+      looked.push_back(look(question.device, question.known));
+    } else {
+      looked.push_back(fail(all.error()));
+    }
+  }
+  return looked;
+}
+
+Result<std::optional<ConfigurationFacts>> Configurations::look(const DeviceName& device,
+                                                               std::pair<std::int64_t, std::int64_t> known) {
+  const ConfigurationQuestion question{device, known};
+  CAPF_LET(auto facts, look({&question, 1}));
+  return std::move(facts.front());
 }
 
 Result<ConfigurationFacts> Configurations::facts_of(const DeviceName& device) {
   return in_read(database_, [&](Transaction& tx) -> Result<ConfigurationFacts> {
-    CAPF_LET(auto facts, tx.configurations().facts(device, {}));
-    if (!facts) return unknown_device(tx, device);
-    return *std::move(facts);
+    const ConfigurationQuestion question{device};
+    CAPF_LET(auto facts, tx.configurations().facts({&question, 1}));
+    if (!facts.front()) return unknown_device(tx, device);
+    return *std::move(facts.front());
   });
 }
 

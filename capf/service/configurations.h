@@ -85,9 +85,12 @@ class Configurations final : public PhoneFileSource {
         clear_(clear),
         made_(limits) {}
 
-  /// One look at the database, or two where the file is not the one in memory any more. Errors: those of the database,
+  /// One look at the database, or two where the file is not the one in memory any more and does not come with many
+  /// large ones. Errors: those of the database,
   /// of the key that signs, of the vault; PHONE_CONFIGURATION_MALFORMED for a source that is not usable any more.
   Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override;
+  /// The first look is one for all.
+  void open_each(std::span<const files::FileRequest* const> requests, const Done& done) override;
   /// The generation that open() would answer with, without making the file.
   Result<std::optional<std::string>> generation(const files::FileRequest& request) override;
 
@@ -115,7 +118,12 @@ class Configurations final : public PhoneFileSource {
  private:
   struct Parsed;
   Result<std::optional<PhoneFile>> open_default();
-  Result<std::optional<PhoneFile>> open_of(const DeviceName& device, files::Form form);
+  Result<std::optional<PhoneFile>> open_of(const DeviceName& device, files::Form form,
+                                           const std::optional<MadeFile>& known,
+                                           std::optional<ConfigurationFacts> facts);
+  using Looked = std::vector<Result<std::optional<ConfigurationFacts>>>;
+  Looked look_each(std::span<const ConfigurationQuestion> asked);
+  Result<std::vector<std::optional<ConfigurationFacts>>> look(std::span<const ConfigurationQuestion> asked);
   Result<std::optional<ConfigurationFacts>> look(const DeviceName& device, std::pair<std::int64_t, std::int64_t> known);
   Result<ConfigurationFacts> facts_of(const DeviceName& device);
   ConfigurationPlan plan_of(const ConfigurationFacts& facts, const PhoneKey* signer) const;

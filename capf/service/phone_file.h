@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "capf/base/bytes.h"
@@ -23,6 +26,12 @@ class PhoneFileSource {
   /// @return nothing where there is no such file, or the device is not known: both answer the same.
   /// Errors: those of the database and of the key that signs.
   virtual Result<std::optional<PhoneFile>> open(const files::FileRequest& request) = 0;
+  using Done = std::function<void(std::size_t place, Result<std::optional<PhoneFile>> file)>;
+  /// Opens many, and calls `done` for each as soon as its file is there. A source that asks the database once for all
+  /// of them says so itself.
+  virtual void open_each(std::span<const files::FileRequest* const> requests, const Done& done) {
+    for (std::size_t place = 0; place < requests.size(); ++place) done(place, open(*requests[place]));
+  }
   /// The generation that open() would answer with, for those who have that file perhaps. A source that knows it without
   /// making the file says so itself.
   virtual Result<std::optional<std::string>> generation(const files::FileRequest& request) {

@@ -20,6 +20,7 @@ class PhoneFiles final : public PhoneFileSource {
   Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override {
     return ask(&PhoneFileSource::open, request);
   }
+  void open_each(std::span<const files::FileRequest* const> requests, const Done& done) override;
   Result<std::optional<std::string>> generation(const files::FileRequest& request) override {
     return ask(&PhoneFileSource::generation, request);
   }

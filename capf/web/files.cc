@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <sys/resource.h>
 
@@ -24,6 +25,7 @@ namespace capf::web {
 namespace {
 
 constexpr int kPatientNice = 5;
+constexpr std::size_t kTogether = 32;  // requests that a thread takes at a time, for which the database is asked once
 constexpr std::size_t kInOnePiece = 65536;  // a larger file is sent in pieces, and not copied
 constexpr std::size_t kTagged = 1024;       // the head of a file; in that of a signed one is its signature
 
@@ -94,14 +96,30 @@ struct FileDesk::State {
   /// Threads, and the requests that wait for them: by address block in turn, because anybody may ask for thousands of
   /// files at once.
   struct Line {
-    Line(int threads, int waiting) : most(threads + waiting), pool(static_cast<std::size_t>(threads)) {}
+    /// @param room requests that may wait
+    Line(std::size_t its_threads, std::size_t at_once, int room)
+        : threads(its_threads), together(at_once), most(static_cast<int>(its_threads) + room), pool(its_threads) {}
 
-    // The callers of both hold the mutex.
+    // Their callers hold the mutex.
     void put(Job job) {
       const std::string block = job.request.peer.block();
       std::deque<Job>& own = jobs[block];
       if (own.empty()) turns.push_back(block);
       own.push_back(std::move(job));
+      ++waiting;
+    }
+    /// A thread's share of those that wait.
+    std::vector<Job> take_some() {
+      std::vector<Job> some;
+      const std::size_t share = std::min((waiting + threads - 1) / threads, together);
+      some.reserve(share);
+      while (some.size() < share) {
+        auto job = take();
+        if (!job) break;
+        some.push_back(*std::move(job));
+        --waiting;
+      }
+      return some;
     }
     std::optional<Job> take() {
       while (!turns.empty()) {
@@ -122,7 +140,11 @@ struct FileDesk::State {
       return std::nullopt;
     }
 
-    const int most;
+    const std::size_t threads;
+    const std::size_t together;   ///< requests that a thread takes at a time
+    const int most;               ///< requests
+    std::size_t working = 0;      ///< threads
+    std::size_t waiting = 0;      ///< requests that no thread has taken
     std::atomic<int> present{0};  ///< requests that wait or are being answered
     std::map<std::string, std::deque<Job>> jobs;
     std::list<std::string> turns;  ///< the blocks that have jobs
@@ -130,7 +152,10 @@ struct FileDesk::State {
   };
 
   State(service::PhoneFiles& given, Metrics& counted, const Limits& limits)
-      : sources(given), metrics(counted), made(limits.threads, limits.waiting), statics(1, limits.waiting) {}
+      : sources(given),
+        metrics(counted),
+        made(static_cast<std::size_t>(limits.threads), kTogether, limits.waiting),
+        statics(1, 1, limits.waiting) {}
 
   void take(const Request& request, Channel channel, const Reply& reply) {
     if (request.method != "GET" && request.method != "HEAD") {
@@ -152,28 +177,66 @@ struct FileDesk::State {
     Line& line = wanted.wanted == files::Wanted::kStatic ? statics : made;
     const std::lock_guard lock(mutex);
     if (stopped || line.present >= line.most) return false;
-    net::asio::post(line.pool, [this, &line] { serve_next(line); });
+    if (line.working < line.threads) {
+      net::asio::post(line.pool, [this, &line] { serve(line); });
+      ++line.working;
+    }
     line.put({request, std::move(wanted), reply});
     ++line.present;
     return true;
   }
 
-  /// Called once for each request of the line, on one of its threads.
-  void serve_next(Line& line) {
+  /// On one of the line's threads, until nobody waits.
+  void serve(Line& line) {
     // Strangers ask, and a file may cost a signature: enrolments go first. Linux: of this thread.
     thread_local const int patient = ::setpriority(PRIO_PROCESS, 0, kPatientNice);
     static_cast<void>(patient);
-    std::optional<Job> job;
-    bool over = false;
-    {
-      const std::lock_guard lock(mutex);
-      job = line.take();
-      over = stopped;
+    while (true) {
+      std::vector<Job> jobs;
+      bool over = false;
+      {
+        const std::lock_guard lock(mutex);
+        jobs = line.take_some();
+        over = stopped;
+        if (jobs.empty()) --line.working;
+      }
+      if (jobs.empty()) return;
+      answer(line, jobs, over);
     }
-    if (!job) return;
-    Response response = over ? come_again() : answer(job->request, job->wanted);
-    --line.present;
-    job->reply(std::move(response));
+  }
+
+  /// @param over whether all are to come again
+  void answer(Line& line, std::vector<Job>& jobs, bool over) {
+    std::vector<bool> answered(jobs.size());
+    const auto reply = [&](std::size_t place, Response response) {
+      answered[place] = true;
+      --line.present;
+      jobs[place].reply(std::move(response));
+    };
+    if (!over && jobs.size() > 1) {
+      std::vector<const files::FileRequest*> wanted;
+      for (const Job& job : jobs) wanted.push_back(&job.wanted);
+      try {
+        sources.open_each(wanted, [&](std::size_t place, const Result<std::optional<service::PhoneFile>>& file) {
+          reply(place, response_to(jobs[place], file));
+        });
+      } catch (const std::exception& failed) {
+        log_info("files.one_by_one", {{"requests", jobs.size()}, {"cause", failed.what()}});
+      }
+    }
+    for (std::size_t place = 0; place < jobs.size(); ++place) {
+      if (!answered[place]) reply(place, over ? come_again() : open(jobs[place]));
+    }
+  }
+
+  Response open(const Job& job) {
+    Result<std::optional<service::PhoneFile>> file = fail(Reason::kInternal);
+    try {
+      file = sources.open(job.wanted);
+    } catch (const std::exception& failed) {
+      file = fail_internal(failed.what());
+    }
+    return response_to(job, file);
   }
 
   /// No request is posted from then on: one that stayed in the pool would hold a connection of a server that is gone.
@@ -187,22 +250,16 @@ struct FileDesk::State {
     statics.pool.join();
   }
 
-  Response answer(const Request& request, const files::FileRequest& wanted) {
-    Result<std::optional<service::PhoneFile>> file = fail(Reason::kInternal);
-    try {
-      file = sources.open(wanted);
-    } catch (const std::exception& failed) {
-      file = fail_internal(failed.what());
-    }
-    const std::string_view kind = kind_of(wanted.wanted);
+  Response response_to(const Job& job, const Result<std::optional<service::PhoneFile>>& file) {
+    const std::string_view kind = kind_of(job.wanted.wanted);
     if (!file) {
       if (failures.admit(std::chrono::steady_clock::now())) log_error("files.failed", file.error());
       metrics.count_file_fetch(kind, "failed");
       return come_again();
     }
     if (!*file) return not_found(kind);
-    Response response = response_of(**file, request);
-    if (request.method == "GET") sources.note(wanted, **file, request.peer);
+    Response response = response_of(**file, job.request);
+    if (job.request.method == "GET") sources.note(job.wanted, **file, job.request.peer);
     metrics.count_file_fetch(kind, response.status == 304 ? "unchanged" : "sent");
     return response;
   }

@@ -13,7 +13,8 @@ namespace capf::web {
 /// with ETag and If-None-Match. Any other name, a device that is not known and a file that there is not answer the
 /// same. Answers are made on threads of its own, because a file may have to be read from the database and signed;
 /// static files on another one, because reading and signing a large one takes as long as many lists, and anybody can
-/// ask for it. Addresses that wait have the next answer in turn.
+/// ask for it. Addresses that wait have the next answer in turn; a thread takes some at a time, so that the database is
+/// asked once for all of them.
 class FileDesk {
  public:
   struct Limits {

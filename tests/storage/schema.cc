@@ -378,10 +378,15 @@ void look_at_digest(Transaction& tx) {
 }
 
 void look_at_configurations(Transaction& tx) {
-  const auto facts = good(tx.configurations().facts(device("SEP7700"), {}));
+  const std::vector<ConfigurationQuestion> asked{{device("SEP-nobody")}, {device("SEP7700")}, {device("SEP7701")}};
+  const auto all = good(tx.configurations().facts(asked));
+  REQUIRE(all.size() == asked.size());
+  CHECK_FALSE(all[0]);
+  const auto& facts = all[1];
   REQUIRE(facts);
+  CHECK(facts->device.text() == "SEP7700");
+  CHECK(all[2]);
   CHECK(facts->source.source->size() == 50);
-  CHECK_FALSE(good(tx.configurations().facts(device("SEP-nobody"), {})));
   CHECK(good(tx.configurations().of_phones(std::vector{facts->phone_id})).size() == 1);
   CHECK_FALSE(good(tx.configurations().of_site(ConfigurationKind::kDefault)));
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <fstream>
 #include <future>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,24 @@ class SlowStatics final : public service::PhoneFileSource {
   std::vector<std::string> opened;  ///< by the one thread that static files have
   std::promise<void> go;
   std::shared_future<void> read{go.get_future()};
+};
+
+/// Configurations that are opened only when the test says so, and of which one throws.
+class Together final : public service::PhoneFileSource {
+ public:
+  Result<std::optional<service::PhoneFile>> open(const files::FileRequest& request) override {
+    opened.wait();
+    if (request.device->text() == kPhone) throw std::runtime_error("no such luck");
+    return service::PhoneFile{std::make_shared<const Bytes>(3), "c-1"};
+  }
+  void open_each(std::span<const files::FileRequest* const> requests, const Done& done) override {
+    together.push_back(requests.size());
+    PhoneFileSource::open_each(requests, done);
+  }
+
+  std::vector<std::size_t> together;  ///< by the one thread of the desk
+  std::promise<void> go;
+  std::shared_future<void> opened{go.get_future()};
 };
 
 /// A folder of static files, and the key that signs them.
@@ -286,6 +305,30 @@ TEST_CASE("whoever asks for many files waits behind whoever asks for one") {
   // The first one may have been taken before the others came.
   const auto place = std::find(slow.opened.begin(), slow.opened.end(), "b1") - slow.opened.begin();
   CHECK(place <= 2);
+}
+
+TEST_CASE("configurations that wait are opened together, and one that cannot be spoils none of the others") {
+  Together source;
+  NoDatabase database;
+  service::FetchNotes notes{database};
+  FixedClock clock;
+  service::PhoneFiles files{{&source}, notes, clock};
+  Metrics metrics;
+  FileDesk desk{files, metrics, {.threads = 1}};
+  const auto route = desk.route(Channel::kPlain);
+  std::vector<std::promise<Response>> answers(50);
+  for (std::size_t number = 0; number < answers.size(); ++number) {
+    const std::string device = number == 20 ? kPhone : "SEP0000000000" + std::to_string(10 + number);
+    route({.method = "GET", .path = '/' + device + ".cnf.xml"},
+          [&answer = answers[number]](Response response) { answer.set_value(std::move(response)); });
+  }
+  source.go.set_value();
+  for (std::size_t number = 0; number < answers.size(); ++number) {
+    CAPTURE(number);
+    CHECK(answers[number].get_future().get().status == (number == 20 ? 503 : 200));
+  }
+  // The first ones may have been taken before the others came.
+  CHECK(*std::max_element(source.together.begin(), source.together.end()) >= 10);
 }
 
 TEST_CASE("who still waits when the desk stops is to come again: it does not wait for their files") {
