@@ -1,10 +1,13 @@
 #include "capf/service/configurations.h"
 
+#include <algorithm>
 #include <set>
+#include <utility>
 
 #include <catch2/catch.hpp>
 
 #include "capf/domain/certificate_store.h"
+#include "capf/domain/configuration_store.h"
 #include "capf/files/signed_file.h"
 #include "capf/service/secrets.h"
 #include "tests/storage/samples.h"
@@ -367,6 +370,46 @@ TEST_CASE("a generation is another one after each change that the file follows f
   CHECK(is_new());
   CHECK_THAT(site.text("SEP001122334455.cnf.xml"),
              Catch::Contains("<capfAuthMode>1</capfAuthMode>") && Catch::Contains("<processNodeName>capf.example"));
+}
+
+TEST_CASE("files that are asked for together each go to their phone, however large their sources are") {
+  ConfiguredSite site;
+  constexpr std::size_t kPhones = 6;
+  const std::string padding =
+      "<padding>" + std::string(1'000'000, 'x') + "</padding>";  // five are more than one answer has
+  std::vector<ConfigurationQuestion> asked;
+  std::vector<files::FileRequest> requests;
+  for (std::size_t number = 0; number < kPhones; ++number) {
+    const std::string digit = std::to_string(number);
+    const DeviceName phone = site.add_phone("SEP00000000000" + digit);
+    site.add(phone, xml_with(line("200" + digit), padding));
+    asked.push_back({phone});
+    requests.push_back(request(phone.text() + ".cnf.xml"));
+  }
+  requests.push_back(request("SEPFFFFFFFFFFFF.cnf.xml"));
+  requests.push_back(request("ITLFile.tlv"));
+  const auto facts = must(in_read(site.database(), [&](Transaction& tx) { return tx.configurations().facts(asked); }));
+  CHECK(std::count_if(facts.begin(), facts.end(), [](const auto& each) { return each->source.source.has_value(); }) ==
+        kPhones - 1);
+
+  std::vector<const files::FileRequest*> wanted;
+  for (const files::FileRequest& each : requests) wanted.push_back(&each);
+  std::vector<std::optional<service::PhoneFile>> opened(wanted.size());
+  for (int time = 0; time < 2; ++time) {  // made, and from memory
+    std::size_t answers = 0;
+    site.configurations.open_each(wanted, [&](std::size_t place, Result<std::optional<service::PhoneFile>> file) {
+      const auto before = std::exchange(opened.at(place), must(std::move(file)));
+      if (time > 0 && before) CHECK(before->octets == opened[place]->octets);
+      ++answers;
+    });
+    REQUIRE(answers == wanted.size());
+    for (std::size_t number = 0; number < kPhones; ++number) {
+      REQUIRE(opened[number]);
+      CHECK_THAT(std::string(as_text(*opened[number]->octets)), Catch::Contains("<name>200" + std::to_string(number)));
+    }
+    CHECK_FALSE(opened[kPhones]);
+    CHECK_FALSE(opened[kPhones + 1]);
+  }
 }
 
 TEST_CASE("a key and an IV are made for every making of an encrypted file") {
