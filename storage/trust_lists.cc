@@ -5,8 +5,9 @@
 namespace capf::storage {
 namespace {
 
-const std::string kNewestOf =
-    "coalesce((select generation from trust_lists where kind = $1::text order by generation desc limit 1), 0)";
+std::string newest_of(const std::string& kind) {
+  return "coalesce((select generation from trust_lists where kind = " + kind + " order by generation desc limit 1), 0)";
+}
 
 const Statement kState{"trust_lists_state",
                        "select signer, next_signer, released from trust_list_state where only_one"};
@@ -14,7 +15,7 @@ const Statement kLock{"trust_lists_lock", kState.text + " for update"};
 const Statement kSetState{
     "trust_lists_set_state",
     "update trust_list_state set signer = $1::bytea, next_signer = $2::bytea, released = $3::boolean where only_one"};
-const Statement kNewest{"trust_lists_newest", "select " + kNewestOf};
+const Statement kNewest{"trust_lists_newest", "select " + newest_of("$1::text")};
 const Statement kFind{"trust_lists_find",
                       "select kind, generation, digest, octets, sha1, md5, signer, microseconds(made_at), made_by "
                       "from trust_lists where kind = $1::text and generation = $2::bigint and digest = $3::text"};
@@ -35,13 +36,18 @@ const Statement kNote{"trust_lists_note",
                       "from unnest($3::bytea[]) c on conflict do nothing"};
 const Statement kListed{"trust_lists_listed",
                         "select sha256, since from trust_list_certificates where kind = $1::text order by sha256"};
-const Statement kOfPhone{"trust_lists_of_phone",
-                         "select p.model, coalesce(s.generation, " + kNewestOf + "), " + settings_lines("f.settings") +
-                             ", " + settings_lines("w.settings") +
-                             " from phones p join profiles f on f.id = p.profile_id "
-                             "left join phone_settings w on w.phone_id = p.id "
-                             "left join phone_trust_lists s on s.phone_id = p.id and s.kind = $1::text "
-                             "where p.device = $2::text and p.removed_at is null"};
+// As kFacts in storage/configurations.cc, which says why.
+const Statement kOfPhones{
+    "trust_lists_of_phones",
+    "select a.place, p.model, coalesce(s.generation, " + newest_of("a.kind") + "), " + settings_lines("f.settings") +
+        ", " + settings_lines("w.settings") +
+        " from unnest((select $1::text[]), (select $2::text[])) with ordinality as a (device, kind, place) "
+        "cross join lateral (select id, model, profile_id from phones where device = a.device and removed_at is null "
+        "limit 1) p "
+        "cross join lateral (select settings from profiles where id = p.profile_id limit 1) f "
+        "left join lateral (select settings from phone_settings where phone_id = p.id limit 1) w on true "
+        "left join lateral (select generation from phone_trust_lists where phone_id = p.id and kind = a.kind limit 1) "
+        "s on true"};
 const Statement kServe{"trust_lists_serve",
                        "insert into phone_trust_lists (phone_id, kind, generation) values ($1::bigint, $2::text, "
                        "$3::bigint) on conflict (phone_id, kind) do update set generation = excluded.generation"};
@@ -102,13 +108,15 @@ ListedSince read_listed(Columns& columns) {
   return listed;
 }
 
-PhoneList read_phone(Columns& columns) {
+/// @return the place of the question besides, from 1
+std::pair<std::int64_t, PhoneList> read_phone(Columns& columns) {
+  const std::int64_t place = columns.number();
   PhoneList phone;
   phone.model = columns.text();
   phone.generation = columns.number();
   phone.profile = read_settings(columns);
   phone.own = read_settings(columns);
-  return phone;
+  return {place, std::move(phone)};
 }
 
 OlderList read_older(Columns& columns) {
@@ -164,8 +172,17 @@ Result<std::vector<ListedSince>> TrustLists::listed(TrustListKind kind) {
   return session_.all(kListed, Parameters(to_string(kind)), read_listed);
 }
 
-Result<std::optional<PhoneList>> TrustLists::of_phone(const DeviceName& device, TrustListKind kind) {
-  return session_.first(kOfPhone, Parameters(to_string(kind), device), read_phone);
+Result<std::vector<std::optional<PhoneList>>> TrustLists::of_phones(std::span<const PhoneListQuestion> asked) {
+  Array devices;
+  Array kinds;
+  for (const PhoneListQuestion& question : asked) {
+    devices.add(question.device);
+    kinds.add(to_string(question.kind));
+  }
+  CAPF_LET(auto rows, session_.all(kOfPhones, Parameters(devices, kinds), read_phone));
+  std::vector<std::optional<PhoneList>> lists(asked.size());
+  for (auto& [place, list] : rows) lists.at(static_cast<std::size_t>(place) - 1) = std::move(list);
+  return lists;
 }
 
 Status TrustLists::serve(std::int64_t phone_id, TrustListKind kind, std::optional<std::int64_t> generation) {

@@ -18,7 +18,7 @@ class TrustLists final : public TrustListStore {
   Status add(const PublishedList& list) override;
   Status note(TrustListKind kind, std::int64_t generation, std::span<const Sha256> certificates) override;
   Result<std::vector<ListedSince>> listed(TrustListKind kind) override;
-  Result<std::optional<PhoneList>> of_phone(const DeviceName& device, TrustListKind kind) override;
+  Result<std::vector<std::optional<PhoneList>>> of_phones(std::span<const PhoneListQuestion> asked) override;
   Status serve(std::int64_t phone_id, TrustListKind kind, std::optional<std::int64_t> generation) override;
   Result<std::vector<OlderList>> older() override;
   Result<std::vector<std::string>> serve_newest(const OlderList& in_place_of) override;

@@ -8,6 +8,7 @@
 
 #include "capf/base/bytes.h"
 #include "capf/base/time.h"
+#include "capf/domain/device.h"
 #include "capf/domain/setting.h"
 
 namespace capf {
@@ -73,6 +74,12 @@ struct PhoneList {
   Settings profile;  ///< its values
   Settings own;
   std::int64_t generation = 0;  ///< 0: there is no list
+};
+
+/// A device whose list is asked for.
+struct PhoneListQuestion {
+  DeviceName device;
+  TrustListKind kind = TrustListKind::kItl;
 };
 
 /// A list that some phones get though there are newer ones.

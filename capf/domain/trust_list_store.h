@@ -33,8 +33,8 @@ class TrustListStore {
   virtual Status note(TrustListKind kind, std::int64_t generation, std::span<const Sha256> certificates) = 0;
   virtual Result<std::vector<ListedSince>> listed(TrustListKind kind) = 0;
 
-  /// Of a phone on record; nothing for any other name.
-  virtual Result<std::optional<PhoneList>> of_phone(const DeviceName& device, TrustListKind kind) = 0;
+  /// @return an answer for each question, in their order: nothing for a device that is not present
+  virtual Result<std::vector<std::optional<PhoneList>>> of_phones(std::span<const PhoneListQuestion> asked) = 0;
   /// Gives a phone a list of its own, or, without a generation, the newest one again.
   virtual Status serve(std::int64_t phone_id, TrustListKind kind, std::optional<std::int64_t> generation) = 0;
   /// The lists that phones get in place of the newest, each once.

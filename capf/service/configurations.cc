@@ -1,12 +1,12 @@
 #include "capf/service/configurations.h"
 
-#include <iterator>
 #include <utility>
 #include <vector>
 
 #include "capf/domain/phone_store.h"
 #include "capf/files/signed_file.h"
 #include "capf/service/steps.h"
+#include "capf/service/together.h"
 
 namespace capf::service {
 namespace {
@@ -66,7 +66,9 @@ void Configurations::open_each(std::span<const files::FileRequest* const> reques
     }
   }
   if (asked.empty()) return;
-  Looked looked = look_each(asked);
+  auto looked =
+      look_together<ConfigurationFacts>(std::span<const ConfigurationQuestion>(asked),
+                                        [&](std::span<const ConfigurationQuestion> some) { return look(some); });
   for (std::size_t one = 0; one < asked.size(); ++one) {
     if (!looked[one]) {
       done(places[one], fail(looked[one].error()));
@@ -140,21 +142,6 @@ Result<std::vector<std::optional<ConfigurationFacts>>> Configurations::look(
     if (facts && high_water_.withdrawn().has_phone(facts->phone_id, facts->device)) facts->mode.blocked = true;
   }
   return all;
-}
-
-/// A fault of one phone's records is the answer of that phone alone.
-Configurations::Looked Configurations::look_each(std::span<const ConfigurationQuestion> asked) {
-  auto all = look(asked);
-  if (all) return {std::make_move_iterator(all->begin()), std::make_move_iterator(all->end())};
-  Looked looked;
-  for (const ConfigurationQuestion& question : asked) {
-    if (asked.size() > 1 && all.error().reason == Reason::kInternal) {
-      looked.push_back(look(question.device, question.known));
-    } else {
-      looked.push_back(fail(all.error()));
-    }
-  }
-  return looked;
 }
 
 Result<std::optional<ConfigurationFacts>> Configurations::look(const DeviceName& device,

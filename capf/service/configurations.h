@@ -121,8 +121,6 @@ class Configurations final : public PhoneFileSource {
   Result<std::optional<PhoneFile>> open_of(const DeviceName& device, files::Form form,
                                            const std::optional<MadeFile>& known,
                                            std::optional<ConfigurationFacts> facts);
-  using Looked = std::vector<Result<std::optional<ConfigurationFacts>>>;
-  Looked look_each(std::span<const ConfigurationQuestion> asked);
   Result<std::vector<std::optional<ConfigurationFacts>>> look(std::span<const ConfigurationQuestion> asked);
   Result<std::optional<ConfigurationFacts>> look(const DeviceName& device, std::pair<std::int64_t, std::int64_t> known);
   Result<ConfigurationFacts> facts_of(const DeviceName& device);

@@ -10,6 +10,7 @@
 #include "capf/domain/trusted_certificate_store.h"
 #include "capf/files/signed_file.h"
 #include "capf/service/steps.h"
+#include "capf/service/together.h"
 #include "capf/service/trust_list_sight.h"
 #include "capf/service/trusted_certificates.h"
 
@@ -113,6 +114,10 @@ std::vector<Sha256> kept_from(const PublishedList& former, const std::vector<fil
     }
   }
   return kept;
+}
+
+TrustListKind kind_of(const files::FileRequest& request) {
+  return request.list == files::ListKind::kItl ? TrustListKind::kItl : TrustListKind::kCtl;
 }
 
 }  // namespace
@@ -425,20 +430,55 @@ Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& devic
 }
 
 Result<std::optional<PhoneFile>> TrustLists::open(const files::FileRequest& request) {
-  if (request.wanted != files::Wanted::kTrustList) return std::nullopt;
-  CAPF_TRY(high_water_.check());
-  const TrustListKind kind = request.list == files::ListKind::kItl ? TrustListKind::kItl : TrustListKind::kCtl;
-  std::int64_t generation = 0;
-  ListDigest digest = digest_of(policy_.files_digest, {});
-  if (request.device) {
-    CAPF_LET(const auto phone,
-             in_look(database_, [&](Transaction& tx) { return tx.trust_lists().of_phone(*request.device, kind); }));
-    if (!phone) return std::nullopt;
-    generation = phone->generation;
-    digest = digest_of(effective_settings(policy_, phone->profile, phone->own).file_digest(), phone->model);
-  } else {
-    CAPF_LET(generation, in_look(database_, [&](Transaction& tx) { return tx.trust_lists().newest(kind); }));
+  Result<std::optional<PhoneFile>> opened = std::nullopt;
+  const files::FileRequest* const one = &request;
+  open_each({&one, 1}, [&](std::size_t, Result<std::optional<PhoneFile>> file) { opened = std::move(file); });
+  return opened;
+}
+
+void TrustLists::open_each(std::span<const files::FileRequest* const> requests, const Done& done) {
+  std::vector<std::size_t> places;
+  std::vector<PhoneListQuestion> asked;
+  for (std::size_t place = 0; place < requests.size(); ++place) {
+    const files::FileRequest& request = *requests[place];
+    if (request.wanted != files::Wanted::kTrustList) {
+      done(place, std::nullopt);
+    } else if (!request.device) {
+      done(place, open_newest(kind_of(request)));
+    } else {
+      places.push_back(place);
+      asked.push_back({*request.device, kind_of(request)});
+    }
   }
+  if (asked.empty()) return;
+  auto looked =
+      look_together<PhoneList>(std::span<const PhoneListQuestion>(asked), [&](auto some) { return lists_of(some); });
+  for (std::size_t one = 0; one < asked.size(); ++one) {
+    if (!looked[one]) {
+      done(places[one], fail(looked[one].error()));
+    } else if (!*looked[one]) {
+      done(places[one], std::nullopt);
+    } else {
+      const PhoneList& list = **looked[one];
+      const auto digest = effective_settings(policy_, list.profile, list.own).file_digest();
+      done(places[one], open_list(asked[one].kind, list.generation, digest_of(digest, list.model)));
+    }
+  }
+}
+
+Result<std::vector<std::optional<PhoneList>>> TrustLists::lists_of(std::span<const PhoneListQuestion> asked) {
+  CAPF_TRY(high_water_.check());
+  return in_look(database_, [&](Transaction& tx) { return tx.trust_lists().of_phones(asked); });
+}
+
+Result<std::optional<PhoneFile>> TrustLists::open_newest(TrustListKind kind) {
+  CAPF_TRY(high_water_.check());
+  CAPF_LET(const std::int64_t generation,
+           in_look(database_, [&](Transaction& tx) { return tx.trust_lists().newest(kind); }));
+  return open_list(kind, generation, digest_of(policy_.files_digest, {}));
+}
+
+Result<std::optional<PhoneFile>> TrustLists::open_list(TrustListKind kind, std::int64_t generation, ListDigest digest) {
   if (generation == 0) return std::nullopt;
   PhoneFile file{nullptr, (digest == ListDigest::kSha1 ? "0" : "") + std::to_string(generation)};
   const Key key{high_water_.epoch(), kind, generation, digest};

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -108,6 +109,7 @@ class TrustLists final : public PhoneFileSource {
   /// Answers trust lists alone. The generation of the file is the list's number, "5", and "05" of the same list under
   /// SHA-1, so that a phone whose digest becomes another one fetches it again.
   Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override;
+  void open_each(std::span<const files::FileRequest* const> requests, const Done& done) override;
 
   /// Publishes lists where they are not any more what is on record. For the server that has the lease of maintenance.
   /// @return nothing where this site has no list signer. Errors: LIST_SIGNER_ABSENT, those of
@@ -153,6 +155,9 @@ class TrustLists final : public PhoneFileSource {
 
   Result<Sight> look();
   static Result<Sight> look(Transaction& tx);
+  Result<std::vector<std::optional<PhoneList>>> lists_of(std::span<const PhoneListQuestion> asked);
+  Result<std::optional<PhoneFile>> open_newest(TrustListKind kind);
+  Result<std::optional<PhoneFile>> open_list(TrustListKind kind, std::int64_t generation, ListDigest digest);
   std::optional<Signer> signer_of(const Sha256& certificate) const;
   std::optional<Signer> signer_in_use() const;
   Result<Plan> plan_of(const Sight& sight) const;

@@ -13,6 +13,7 @@
 #include "capf/domain/rounds.h"
 #include "capf/domain/security_change_store.h"
 #include "capf/domain/summary_store.h"
+#include "capf/domain/trust_list_store.h"
 #include "storage/conninfo.h"
 #include "storage/migrate.h"
 #include "tests/storage/samples.h"
@@ -377,7 +378,7 @@ void look_at_digest(Transaction& tx) {
   CHECK(good(tx.digest().count_of_other_realms("ccmsipline")) == 0);
 }
 
-void look_at_configurations(Transaction& tx) {
+void look_at_files(Transaction& tx) {
   const std::vector<ConfigurationQuestion> asked{{device("SEP-nobody")}, {device("SEP7700")}, {device("SEP7701")}};
   const auto all = good(tx.configurations().facts(asked));
   REQUIRE(all.size() == asked.size());
@@ -389,6 +390,12 @@ void look_at_configurations(Transaction& tx) {
   CHECK(facts->source.source->size() == 50);
   CHECK(good(tx.configurations().of_phones(std::vector{facts->phone_id})).size() == 1);
   CHECK_FALSE(good(tx.configurations().of_site(ConfigurationKind::kDefault)));
+  const std::vector<PhoneListQuestion> lists{{device("SEP-nobody"), TrustListKind::kCtl},
+                                             {device("SEP7700"), TrustListKind::kItl}};
+  const auto listed = good(tx.trust_lists().of_phones(lists));
+  REQUIRE(listed.size() == lists.size());
+  CHECK_FALSE(listed[0]);
+  CHECK(listed[1]);
 }
 
 void look_at_campaigns(Transaction& tx) {
@@ -458,7 +465,7 @@ TEST_CASE("no list, no summary and no enrolment reads a table that grows from on
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_digest(tx);
-      look_at_configurations(tx);
+      look_at_files(tx);
       look_at_calls(tx);
       look_at_events(tx);
       look_at_campaigns(tx);
@@ -500,7 +507,7 @@ TEST_CASE("nor does one with the statistics of a site that was empty") {
       look_at_operations(tx);
       look_at_certificates(tx);
       look_at_digest(tx);
-      look_at_configurations(tx);
+      look_at_files(tx);
       look_at_calls(tx);
       CHECK(good(tx.summary().summary({})).phones == 10000);
       return {};
@@ -528,7 +535,7 @@ TEST_CASE("nor where all phones were scheduled for since, as on the first day of
       CHECK(good(tx.profiles().phones(some, true)).size() == 3);
       CHECK(good(tx.operations().find_open(7)));
       CHECK(good(tx.operations().standings(some, Bytes(16, 1))).size() == 3);
-      look_at_configurations(tx);
+      look_at_files(tx);
       look_at_calls(tx);
     });
     in(*database, change_profiles);
