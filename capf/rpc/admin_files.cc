@@ -38,12 +38,10 @@ grpc::Status AdminService::ExportFiles(grpc::ServerContext* context, const v1::E
     }
     service::FileExports& exports = use_cases_.file_exports;
     CAPF_TRY(exports.begin(stream.actor(), devices));
-    return exports.walk(devices, [&](const std::string& name, const files::FileRequest& wanted) -> Status {
+    return exports.open_all(devices, [&](const std::string& name, const Result<service::PhoneFile>& file) -> Status {
       CAPF_TRY(stream.pause(std::chrono::milliseconds{0}));
-      const auto file = exports.open(wanted);
       if (!file) return fail(file.error().reason, name + ": " + file.error().message, file.error().cause);
-      if (*file && !send(*context, *writer, name, **file)) return fail(Reason::kCallerGone);
-      return {};
+      return send(*context, *writer, name, *file) ? Status() : fail(Reason::kCallerGone);
     });
   });
 }

@@ -1,11 +1,16 @@
 #include "capf/service/file_exports.h"
 
+#include <utility>
+#include <vector>
+
 #include "capf/domain/audit_store.h"
 #include "capf/domain/phone_store.h"
 #include "capf/service/steps.h"
 
 namespace capf::service {
 namespace {
+
+constexpr std::size_t kTogether = 50;  // names that are opened at a time: of ten phones
 
 Status call(const FileExports::Each& each, const std::string& name) {
   const auto request = files::parse_file_name(name);
@@ -59,13 +64,50 @@ Status FileExports::walk(const std::optional<Pattern>& devices, const Each& each
 }
 
 Result<std::optional<PhoneFile>> FileExports::open(const files::FileRequest& request) {
-  CAPF_LET(auto file, files_.open(request));
-  if (!file || !request.device || request.wanted != files::Wanted::kTrustList) return file;
-  files::FileRequest everybodys = request;
-  everybodys.device.reset();
-  CAPF_LET(const auto common, files_.open(everybodys));
-  if (common && *common->octets == *file->octets) return std::nullopt;
+  Common common;
+  return unless_common(request, files_.open(request), common);
+}
+
+Result<std::optional<PhoneFile>> FileExports::unless_common(const files::FileRequest& request,
+                                                            Result<std::optional<PhoneFile>> file, Common& common) {
+  if (!file || !*file || !request.device || request.wanted != files::Wanted::kTrustList) return file;
+  auto known = common.find(request.list);
+  if (known == common.end()) {
+    files::FileRequest everybodys = request;
+    everybodys.device.reset();
+    CAPF_LET(auto list, files_.open(everybodys));
+    known = common.emplace(request.list, std::move(list)).first;
+  }
+  const auto& list = known->second;
+  if (list && *list->octets == *(*file)->octets) return std::nullopt;
   return file;
+}
+
+Status FileExports::open_all(const std::optional<Pattern>& devices, const EachFile& each) {
+  std::vector<std::pair<std::string, files::FileRequest>> group;
+  const auto open_group = [&]() -> Status {
+    std::vector<const files::FileRequest*> wanted;
+    for (const auto& [name, request] : group) wanted.push_back(&request);
+    Common common;
+    Status status;
+    files_.open_each(wanted, [&](std::size_t place, Result<std::optional<PhoneFile>> opened) {
+      if (!status) return;
+      const auto& [name, request] = group[place];
+      auto file = unless_common(request, std::move(opened), common);
+      if (!file) {
+        status = each(name, fail(file.error()));
+      } else if (*file) {
+        status = each(name, *std::move(*file));
+      }
+    });
+    group.clear();
+    return status;
+  };
+  CAPF_TRY(walk(devices, [&](const std::string& name, const files::FileRequest& request) -> Status {
+    group.emplace_back(name, request);
+    return group.size() < kTogether ? Status() : open_group();
+  }));
+  return open_group();
 }
 
 Result<Bytes> FileExports::sign(const Actor& actor, const std::string& name, BytesView content) {

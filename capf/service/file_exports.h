@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -31,6 +32,9 @@ class FileExports {
   /// The file to be exported; nothing where there is none, and where a phone's own list is the same as everybody's,
   /// because a hundred thousand copies of one list would fill a disk.
   Result<std::optional<PhoneFile>> open(const files::FileRequest& request);
+  /// The same for all names of walk(), many at a time and in no order; names of which there is no file are left out.
+  using EachFile = std::function<Status(const std::string& name, const Result<PhoneFile>& file)>;
+  Status open_all(const std::optional<Pattern>& devices, const EachFile& each);
   Result<std::optional<std::string>> generation(const files::FileRequest& request) {
     return files_.generation(request);
   }
@@ -40,6 +44,12 @@ class FileExports {
   Result<Bytes> sign(const Actor& actor, const std::string& name, BytesView content);
 
  private:
+  /// The lists that belong to no device, by kind, as they were when one was first asked for.
+  using Common = std::map<files::ListKind, std::optional<PhoneFile>>;
+  /// @return nothing in place of a phone's own list that is the same as everybody's
+  Result<std::optional<PhoneFile>> unless_common(const files::FileRequest& request,
+                                                 Result<std::optional<PhoneFile>> file, Common& common);
+
   Database& database_;
   PhoneFileSource& files_;
   StaticFiles& statics_;

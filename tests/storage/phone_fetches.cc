@@ -136,6 +136,13 @@ TEST_CASE("an export has every file that a phone may ask for, and a phone's own 
       if (opened) found.insert(name);
       return {};
     }));
+    std::set<std::string> together;
+    must(exports.open_all(devices, [&](const std::string& name, const Result<service::PhoneFile>& file) -> Status {
+      CHECK(file);
+      CHECK(together.insert(name).second);
+      return {};
+    }));
+    CHECK(together == found);
     return found;
   };
   const std::set<std::string> second{"CTLSEP000000000002.tlv", "ITLSEP000000000002.tlv", "SEP000000000002.cnf.xml",
@@ -147,6 +154,15 @@ TEST_CASE("an export has every file that a phone may ask for, and a phone's own 
   }
   CHECK(names({}) == expected);
   CHECK(names(must(Pattern::parse("*2"))) == second);
+  for (int number = 100; number < 130; ++number) site.add_phone("SEP000000000" + std::to_string(number));
+  CHECK(names({}).size() == expected.size() + 2 * 30);  // of more than one group
+  int opened = 0;
+  const Status ended = exports.open_all({}, [&](const std::string&, const Result<service::PhoneFile>&) -> Status {
+    ++opened;
+    return fail(Reason::kCallerGone);
+  });
+  CHECK(refused(ended) == Reason::kCallerGone);
+  CHECK(opened == 1);
   must(exports.begin(site.administrator, must(Pattern::parse("*2"))));
   must(exports.begin(site.administrator, {}));
   CHECK(site.value("select string_agg(subject, ' ' order by id) from audit_events where action = 'file.export'") ==
