@@ -51,9 +51,7 @@ void read_digest_user(Columns& columns, ConfigurationFacts& facts) {
   if (const auto set_at = columns.optional_time()) facts.digest_set_at = *set_at;
 }
 
-/// @return the place of the question besides, from 1
-std::pair<std::int64_t, ConfigurationFacts> read_facts(Columns& columns) {
-  const std::int64_t place = columns.number();
+ConfigurationFacts read_facts(Columns& columns) {
   const std::int64_t id = columns.number();
   ConfigurationFacts facts{.phone_id = id, .device = columns.device()};
   facts.model = columns.text();
@@ -65,7 +63,7 @@ std::pair<std::int64_t, ConfigurationFacts> read_facts(Columns& columns) {
   facts.pending = columns.optional_word(parse_auth_mode);
   read_digest_user(columns, facts);
   if (!columns.next_is_null()) facts.source = read_source(columns);
-  return {place, std::move(facts)};
+  return facts;
 }
 
 // Each part by an index of its own, whatever the statistics say, hence the limits. As many rows as the planner thinks
@@ -136,10 +134,7 @@ Result<std::vector<std::optional<ConfigurationFacts>>> Configurations::facts(
     ids.add(question.known.first);
     revisions.add(question.known.second);
   }
-  CAPF_LET(auto rows, session_.all(kFacts, Parameters(devices, ids, revisions, kSourceOctets), read_facts));
-  std::vector<std::optional<ConfigurationFacts>> facts(asked.size());
-  for (auto& [place, row] : rows) facts.at(static_cast<std::size_t>(place) - 1) = std::move(row);
-  return facts;
+  return session_.placed(kFacts, Parameters(devices, ids, revisions, kSourceOctets), asked.size(), read_facts);
 }
 
 Result<std::optional<ConfigurationSource>> Configurations::of_site(ConfigurationKind kind) {

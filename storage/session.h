@@ -115,6 +115,22 @@ class Session {
     if (!row) return fail_internal(std::string("no row from ") + statement.name);
     return *std::move(row);
   }
+  /// The rows of a statement that answers `count` questions, and whose first column is the place of a row's question,
+  /// from 1. @return an answer for each question, in their order: nothing where there is no row
+  template <class T>
+  Result<std::vector<std::optional<T>>> placed(const Statement& statement, const Parameters& parameters,
+                                               std::size_t count, T (*map)(Columns&)) {
+    CAPF_LET(const auto rows, run(statement, parameters));
+    return guarded(Phase::kWork, [&] {
+      std::vector<std::optional<T>> answers(count);
+      for (const pqxx::row& row : rows) {
+        Columns columns(row);
+        auto& answer = answers.at(static_cast<std::size_t>(columns.number()) - 1);
+        answer = map(columns);
+      }
+      return answers;
+    });
+  }
   Status execute(const Statement& statement, const Parameters& parameters);
   /// @return whether a row was changed.
   Result<bool> changes(const Statement& statement, const Parameters& parameters);

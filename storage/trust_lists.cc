@@ -108,15 +108,13 @@ ListedSince read_listed(Columns& columns) {
   return listed;
 }
 
-/// @return the place of the question besides, from 1
-std::pair<std::int64_t, PhoneList> read_phone(Columns& columns) {
-  const std::int64_t place = columns.number();
+PhoneList read_phone(Columns& columns) {
   PhoneList phone;
   phone.model = columns.text();
   phone.generation = columns.number();
   phone.profile = read_settings(columns);
   phone.own = read_settings(columns);
-  return {place, std::move(phone)};
+  return phone;
 }
 
 OlderList read_older(Columns& columns) {
@@ -179,10 +177,7 @@ Result<std::vector<std::optional<PhoneList>>> TrustLists::of_phones(std::span<co
     devices.add(question.device);
     kinds.add(to_string(question.kind));
   }
-  CAPF_LET(auto rows, session_.all(kOfPhones, Parameters(devices, kinds), read_phone));
-  std::vector<std::optional<PhoneList>> lists(asked.size());
-  for (auto& [place, list] : rows) lists.at(static_cast<std::size_t>(place) - 1) = std::move(list);
-  return lists;
+  return session_.placed(kOfPhones, Parameters(devices, kinds), asked.size(), read_phone);
 }
 
 Status TrustLists::serve(std::int64_t phone_id, TrustListKind kind, std::optional<std::int64_t> generation) {

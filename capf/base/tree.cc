@@ -1,7 +1,6 @@
 #include "capf/base/tree.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>

@@ -15,8 +15,8 @@
 
 namespace capf {
 
-/// What is known of a tree's files, of which there are millions: digests stand for names and generations, so that each
-/// costs 20 octets, whatever its name.
+/// Facts of a tree's files, of which there may be millions: digests stand for names and generations, so that each file
+/// costs some 20 octets, whatever its name.
 class TreeEntries {
  public:
   struct Entry {

@@ -42,13 +42,6 @@ std::string configuration_name(const DeviceName& device, Form form) {
   CAPF_INVARIANT(false);
 }
 
-Result<std::optional<PhoneFile>> Configurations::open(const files::FileRequest& request) {
-  Result<std::optional<PhoneFile>> opened = std::nullopt;
-  const files::FileRequest* const one = &request;
-  open_each({&one, 1}, [&](std::size_t, Result<std::optional<PhoneFile>> file) { opened = std::move(file); });
-  return opened;
-}
-
 void Configurations::open_each(std::span<const files::FileRequest* const> requests, const Done& done) {
   std::vector<std::size_t> places;
   std::vector<std::optional<MadeFile>> known;

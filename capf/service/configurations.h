@@ -88,7 +88,7 @@ class Configurations final : public PhoneFileSource {
   /// One look at the database, or two where the file is not the one in memory any more and does not come with many
   /// large ones. Errors: those of the database,
   /// of the key that signs, of the vault; PHONE_CONFIGURATION_MALFORMED for a source that is not usable any more.
-  Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override;
+  Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override { return open_one(request); }
   /// The first look is one for all.
   void open_each(std::span<const files::FileRequest* const> requests, const Done& done) override;
   /// The generation that open() would answer with, without making the file.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "capf/base/bytes.h"
 #include "capf/base/error.h"
@@ -38,6 +39,15 @@ class PhoneFileSource {
     CAPF_LET(auto file, open(request));
     if (!file) return std::nullopt;
     return std::move(file->generation);
+  }
+
+ protected:
+  /// open() of a source that has an open_each() of its own.
+  Result<std::optional<PhoneFile>> open_one(const files::FileRequest& request) {
+    Result<std::optional<PhoneFile>> opened = std::nullopt;
+    const files::FileRequest* const one = &request;
+    open_each({&one, 1}, [&](std::size_t, Result<std::optional<PhoneFile>> file) { opened = std::move(file); });
+    return opened;
   }
 };
 

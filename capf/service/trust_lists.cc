@@ -429,13 +429,6 @@ Result<ServedList> TrustLists::serve(const Actor& actor, const DeviceName& devic
   });
 }
 
-Result<std::optional<PhoneFile>> TrustLists::open(const files::FileRequest& request) {
-  Result<std::optional<PhoneFile>> opened = std::nullopt;
-  const files::FileRequest* const one = &request;
-  open_each({&one, 1}, [&](std::size_t, Result<std::optional<PhoneFile>> file) { opened = std::move(file); });
-  return opened;
-}
-
 void TrustLists::open_each(std::span<const files::FileRequest* const> requests, const Done& done) {
   std::vector<std::size_t> places;
   std::vector<PhoneListQuestion> asked;

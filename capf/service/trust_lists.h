@@ -108,7 +108,7 @@ class TrustLists final : public PhoneFileSource {
 
   /// Answers trust lists alone. The generation of the file is the list's number, "5", and "05" of the same list under
   /// SHA-1, so that a phone whose digest becomes another one fetches it again.
-  Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override;
+  Result<std::optional<PhoneFile>> open(const files::FileRequest& request) override { return open_one(request); }
   void open_each(std::span<const files::FileRequest* const> requests, const Done& done) override;
 
   /// Publishes lists where they are not any more what is on record. For the server that has the lease of maintenance.

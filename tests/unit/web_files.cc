@@ -119,6 +119,19 @@ std::optional<service::PhoneFile> opened(service::StaticFiles& files, const std:
 
 std::string text_of(const service::PhoneFile& file) { return std::string(as_text(*file.octets)); }
 
+/// A desk over these sources.
+struct DeskOf {
+  DeskOf(std::vector<service::PhoneFileSource*> sources, const FileDesk::Limits& limits)
+      : files(std::move(sources), notes, clock), desk(files, metrics, limits) {}
+
+  NoDatabase database;
+  service::FetchNotes notes{database};
+  FixedClock clock;
+  service::PhoneFiles files;
+  Metrics metrics;
+  FileDesk desk;
+};
+
 /// Both ports over one desk.
 struct Desk {
   explicit Desk(const FileDesk::Limits& limits = {}) : desk(files, metrics, limits) {}
@@ -257,13 +270,8 @@ TEST_CASE("a file that cannot be made is no missing file, and says nothing of wh
 TEST_CASE("a static file that takes long keeps no list waiting") {
   OnePhone phone;
   SlowStatics slow;
-  NoDatabase database;
-  service::FetchNotes notes{database};
-  FixedClock clock;
-  service::PhoneFiles files{{&phone, &slow}, notes, clock};
-  Metrics metrics;
-  FileDesk desk{files, metrics, {.threads = 1}};
-  const auto route = desk.route(Channel::kPlain);
+  DeskOf of({&phone, &slow}, {.threads = 1});
+  const auto route = of.desk.route(Channel::kPlain);
   std::vector<std::promise<Response>> rings(4);
   for (auto& ring : rings) {
     route({.method = "GET", .path = "/ring.raw"}, [&](Response response) { ring.set_value(std::move(response)); });
@@ -280,13 +288,8 @@ TEST_CASE("a static file that takes long keeps no list waiting") {
 
 TEST_CASE("whoever asks for many files waits behind whoever asks for one") {
   SlowStatics slow;
-  NoDatabase database;
-  service::FetchNotes notes{database};
-  FixedClock clock;
-  service::PhoneFiles files{{&slow}, notes, clock};
-  Metrics metrics;
-  FileDesk desk{files, metrics, {}};
-  const auto route = desk.route(Channel::kPlain);
+  DeskOf of({&slow}, {});
+  const auto route = of.desk.route(Channel::kPlain);
   const Address many = Address::parse("2001:db8::1").value();
   const Address neighbour = Address::parse("2001:db8::2").value();  // of the same /64
   const Address one = Address::parse("192.0.2.1").value();
@@ -309,13 +312,8 @@ TEST_CASE("whoever asks for many files waits behind whoever asks for one") {
 
 TEST_CASE("configurations that wait are opened together, and one that cannot be spoils none of the others") {
   Together source;
-  NoDatabase database;
-  service::FetchNotes notes{database};
-  FixedClock clock;
-  service::PhoneFiles files{{&source}, notes, clock};
-  Metrics metrics;
-  FileDesk desk{files, metrics, {.threads = 1}};
-  const auto route = desk.route(Channel::kPlain);
+  DeskOf of({&source}, {.threads = 1});
+  const auto route = of.desk.route(Channel::kPlain);
   std::vector<std::promise<Response>> answers(50);
   for (std::size_t number = 0; number < answers.size(); ++number) {
     const std::string device = number == 20 ? kPhone : "SEP0000000000" + std::to_string(10 + number);
@@ -333,18 +331,13 @@ TEST_CASE("configurations that wait are opened together, and one that cannot be 
 
 TEST_CASE("who still waits when the desk stops is to come again: it does not wait for their files") {
   SlowStatics slow;
-  NoDatabase database;
-  service::FetchNotes notes{database};
-  FixedClock clock;
-  service::PhoneFiles files{{&slow}, notes, clock};
-  Metrics metrics;
-  FileDesk desk{files, metrics, {.threads = 1}};
-  const auto route = desk.route(Channel::kPlain);
+  DeskOf of({&slow}, {.threads = 1});
+  const auto route = of.desk.route(Channel::kPlain);
   std::vector<std::promise<Response>> rings(3);
   for (auto& ring : rings) {
     route({.method = "GET", .path = "/ring.raw"}, [&](Response response) { ring.set_value(std::move(response)); });
   }
-  auto stopped = std::async(std::launch::async, [&] { desk.stop(); });
+  auto stopped = std::async(std::launch::async, [&] { of.desk.stop(); });
   for (bool stopping = false; !stopping;) {
     std::promise<Response> list;
     route({.method = "GET", .path = "/ITLFile.tlv"}, [&](Response response) { list.set_value(std::move(response)); });
