@@ -8,6 +8,10 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "capf/rpc/admission/allowance.h"
+#include "capf/rpc/admission/flow.h"
+#include "capf/rpc/admission/nghttp2.h"
+
 namespace capf::rpc {
 namespace {
 
@@ -15,8 +19,6 @@ using std::chrono::milliseconds;
 
 /// RFC 9113 6.5.2: the size of a field beside its octets.
 constexpr std::size_t kFieldOverhead = 32;
-constexpr std::size_t kMostSettings = 16;  ///< in one frame
-constexpr std::size_t kMostUnsentAcks = 64;
 constexpr int kResetsASecond = 2;
 constexpr int kControlFramesASecond = 50;
 constexpr int kControlFramesForAnAnswer = 4;
@@ -24,70 +26,6 @@ constexpr int kControlFramesForAnAnswer = 4;
 constexpr milliseconds kUntilStart{1000};
 /// A client may have sent a request just before it learned of the end.
 constexpr milliseconds kLastRequests{1000};
-
-struct FreeSession {
-  void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
-};
-struct FreeOption {
-  void operator()(nghttp2_option* option) const { nghttp2_option_del(option); }
-};
-struct FreeCallbacks {
-  void operator()(nghttp2_session_callbacks* callbacks) const { nghttp2_session_callbacks_del(callbacks); }
-};
-using SessionPtr = std::unique_ptr<nghttp2_session, FreeSession>;
-using OptionPtr = std::unique_ptr<nghttp2_option, FreeOption>;
-using CallbacksPtr = std::unique_ptr<nghttp2_session_callbacks, FreeCallbacks>;
-
-/// A ration: so many at once, and some more each second.
-class Allowance {
- public:
-  Allowance(int most, int a_second, Gate::Moment now) : most_(most), a_second_(a_second), left_(most), since_(now) {}
-
-  bool take(Gate::Moment now) {
-    const std::chrono::duration<double> passed = now - since_;
-    since_ = now;
-    left_ = std::min(most_, left_ + passed.count() * a_second_);
-    if (left_ < 1) return false;
-    left_ -= 1;
-    return true;
-  }
-  void add(int more) { left_ = std::min(most_, left_ + more); }
-
- private:
-  const double most_;
-  const double a_second_;
-  double left_;
-  Gate::Moment since_;
-};
-
-/// One direction of a stream, after its header block.
-struct Flow {
-  Bytes octets;
-  std::size_t taken = 0;  ///< of them
-  bool ended = false;     ///< no more octets come after these (and the trailers)
-  Gate::Fields trailers;
-
-  std::size_t size() const { return octets.size() - taken; }
-  /// Drops what was taken once it is half of them: a flow that is never empty would keep all that ever came.
-  void add(BytesView more) {
-    if (taken >= size()) {
-      octets.erase(octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(taken));
-      taken = 0;
-    }
-    octets.insert(octets.end(), more.begin(), more.end());
-  }
-  std::size_t take(std::uint8_t* into, std::size_t most) {
-    const std::size_t count = std::min(most, size());
-    std::copy_n(octets.begin() + static_cast<std::ptrdiff_t>(taken), count, into);
-    taken += count;
-    if (size() == 0) clear();
-    return count;
-  }
-  void clear() {
-    octets = {};
-    taken = 0;
-  }
-};
 
 struct Stream {
   Stream(Gate::CallId id, std::int32_t client_id) : call(id), at_client(client_id) {}
@@ -104,24 +42,6 @@ struct Stream {
   Flow down;                ///< to the client
   Gate::Moment taken_at{};  ///< when the client last took octets, or first could have
 };
-
-std::vector<nghttp2_nv> name_values(const Gate::Fields& fields) {
-  const auto octets = [](const std::string& text) {
-    return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));  // nghttp2 copies them
-  };
-  std::vector<nghttp2_nv> pairs;
-  pairs.reserve(fields.size());
-  for (const auto& [name, value] : fields) {
-    pairs.push_back({octets(name), octets(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
-  }
-  return pairs;
-}
-
-std::string_view text_of(const std::uint8_t* octets, std::size_t size) {
-  return {reinterpret_cast<const char*>(octets), size};
-}
-
-bool ends_stream(const nghttp2_frame& frame) { return (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0; }
 
 class NghttpGate final : public Gate {
  public:
@@ -230,23 +150,6 @@ class NghttpGate final : public Gate {
   Allowance resets_;
   Allowance control_frames_;
 };
-
-OptionPtr make_option() {
-  nghttp2_option* made = nullptr;
-  CAPF_INVARIANT(nghttp2_option_new(&made) == 0);
-  OptionPtr option(made);
-  nghttp2_option_set_no_auto_window_update(made, 1);
-  nghttp2_option_set_no_closed_streams(made, 1);
-  nghttp2_option_set_max_settings(made, kMostSettings);
-  nghttp2_option_set_max_outbound_ack(made, kMostUnsentAcks);
-  return option;
-}
-
-CallbacksPtr make_callbacks() {
-  nghttp2_session_callbacks* made = nullptr;
-  CAPF_INVARIANT(nghttp2_session_callbacks_new(&made) == 0);
-  return CallbacksPtr(made);
-}
 
 NghttpGate::NghttpGate(const GateLimits& limits, Moment now)
     : limits_(limits),
