@@ -30,7 +30,7 @@
 #include "capf/daemon/rekey_secrets.h"
 #include "capf/daemon/renewal.h"
 #include "capf/daemon/run.h"
-#include "capf/daemon/settings.h"
+#include "capf/daemon/settings_pages.h"
 #include "capf/daemon/setup.h"
 #include "capf/daemon/this_machine.h"
 #include "capf/daemon/trust_recovery.h"

@@ -37,11 +37,4 @@ struct Group {
 /// deploy/settings.md come from it.
 const std::vector<Group>& groups();
 
-/// deploy/capfd.toml: every key with its words and its default.
-std::string example_file();
-/// deploy/settings.md: the same as a page.
-std::string settings_page();
-/// capfd.toml(5): the same in roff.
-std::string settings_manual();
-
 }  // namespace capf::daemon

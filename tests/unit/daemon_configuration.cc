@@ -8,6 +8,7 @@
 #include "capf/daemon/configuration.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/settings.h"
+#include "capf/daemon/settings_pages.h"
 #include "capf/domain/setting.h"
 #include "tests/support/folder.h"
 
