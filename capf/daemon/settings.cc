@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <set>
-#include <utility>
 
 #include "capf/base/address.h"
 #include "capf/base/endpoint.h"
 #include "capf/daemon/host.h"
 #include "capf/daemon/section.h"
+#include "capf/daemon/setting_kinds.h"
 #include "capf/domain/digest.h"
 #include "capf/domain/setting.h"
 
@@ -25,127 +25,7 @@ constexpr int kMost = 1'000'000;
 #define AT(member) \
   [](auto& configuration) -> auto& { return configuration.member; }
 
-template <class At>
-using ValueAt = std::remove_cvref_t<std::invoke_result_t<At, Configuration&>>;
-
-std::string range_of(int least, int most) { return std::to_string(least) + " to " + std::to_string(most); }
-
-std::string text_of(const std::string& text) { return text; }
-std::string text_of(const std::filesystem::path& path) { return path.string(); }
-std::string text_of(const Network& network) { return network.to_string(); }
-std::string text_of(const Pattern& pattern) { return pattern.text(); }
-std::string text_of(const CapfHost& host) { return to_string(host); }
-
-template <class T>
-std::vector<std::string> texts_of(const std::vector<T>& values) {
-  std::vector<std::string> texts;
-  for (const T& value : values) texts.push_back(text_of(value));
-  return texts;
-}
-
-std::string toml_list(const std::vector<std::string>& texts) {
-  std::string list;
-  for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + toml_text(text);
-  return "[" + list + "]";
-}
-
-// The kinds of plain settings.
-
-template <class At>
-Kind flag(At at) {
-  return {[at](Section& section, const std::string& key, Configuration& c) { section.flag(key, at(c)); },
-          [at](const Configuration& c) { return std::string(at(c) ? "true" : "false"); }, ""};
-}
-
-template <class At>
-Kind number(int least, int most, At at) {
-  return {[=](Section& section, const std::string& key, Configuration& c) { section.number(key, least, most, at(c)); },
-          [at](const Configuration& c) { return std::to_string(at(c)); }, range_of(least, most)};
-}
-
-/// A time in whole units of its own, which the key names.
-template <class Unit, class At>
-Kind time(int least, int most, At at) {
-  const auto count = [at](const Configuration& c) { return std::chrono::duration_cast<Unit>(at(c)).count(); };
-  return {[=](Section& section, const std::string& key, Configuration& c) {
-            int units = static_cast<int>(count(c));
-            section.number(key, least, most, units);
-            at(c) = Unit{units};
-          },
-          [count](const Configuration& c) { return std::to_string(count(c)); }, range_of(least, most)};
-}
-
-/// @param valid, words: a text that is not valid is a fault with these words.
-template <class At>
-Kind text(
-    At at, bool (*valid)(const std::string&) = [](const std::string&) { return true; }, const char* words = "") {
-  return {[=](Section& section, const std::string& key, Configuration& c) {
-            std::string value = text_of(at(c));
-            section.text(key, value);
-            if (!valid(value)) section.fault(key, words);
-            at(c) = value;
-          },
-          [at](const Configuration& c) { return toml_text(text_of(at(c))); }, ""};
-}
-
-/// "\"a\", \"b\" or \"c\""
-std::string quoted_alternatives(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    text += (text.empty() ? "\"" : &word == &words.back() ? " or \"" : ", \"") + word + "\"";
-  }
-  return text;
-}
-
-template <class At>
-Kind choice(std::vector<std::pair<std::string, ValueAt<At>>> values, At at) {
-  std::vector<std::string> words;
-  for (const auto& [word, value] : values) words.push_back(word);
-  const std::string range = quoted_alternatives(words);
-  const auto word_of = [=](const Configuration& c) {
-    const auto same = [&](const auto& each) { return each.second == at(c); };
-    return std::find_if(values.begin(), values.end(), same)->first;
-  };
-  return {[=](Section& section, const std::string& key, Configuration& c) {
-            std::string word = word_of(c);
-            section.text(key, word);
-            const auto same = [&](const auto& each) { return each.first == word; };
-            const auto found = std::find_if(values.begin(), values.end(), same);
-            if (found == values.end()) return section.fault(key, "is " + range);
-            at(c) = found->second;
-          },
-          [=](const Configuration& c) { return toml_text(word_of(c)); }, range};
-}
-
-/// A list of texts, each of which is parsed.
-template <class At, class Parse>
-Kind list(At at, Parse parse) {
-  return {[=](Section& section, const std::string& key, Configuration& c) {
-            std::vector<std::string> texts = texts_of(at(c));
-            section.texts(key, texts);
-            at(c).clear();
-            for (const std::string& text : texts) {
-              auto value = parse(text, c);
-              if (!value) {
-                section.fault(key, "has " + value.error().message);
-                continue;
-              }
-              at(c).push_back(*std::move(value));
-            }
-          },
-          [at](const Configuration& c) { return toml_list(texts_of(at(c))); }, ""};
-}
-
 // Settings with rules of their own.
-
-/// The kind with a check after it was read.
-Kind checked(Kind kind, const std::function<void(Section&, const std::string& key, Configuration&)>& check) {
-  kind.read = [read = kind.read, check](Section& section, const std::string& key, Configuration& c) {
-    read(section, key, c);
-    check(section, key, c);
-  };
-  return kind;
-}
 
 bool is_given(const std::string& text) { return !text.empty(); }
 bool is_realm(const std::string& text) { return check_realm(text).has_value(); }
