@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <exception>
 #include <future>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 
 #include <sys/socket.h>
 
+#include "capf/base/contained.h"
 #include "capf/base/descriptor.h"
 #include "capf/base/log.h"
 #include "capf/net/coroutine.h"
@@ -146,7 +148,7 @@ class RunningAcceptor final : public Acceptor {
     next_ = std::move(next);
     take_ = std::move(take);
     refused_ = std::move(refused);
-    for (tcp::acceptor& acceptor : acceptors_) asio::co_spawn(strand_, accept(acceptor), asio::detached);
+    for (tcp::acceptor& acceptor : acceptors_) keep_accepting(acceptor);
     asio::co_spawn(strand_, look_around(), asio::detached);
   }
 
@@ -178,6 +180,14 @@ class RunningAcceptor final : public Acceptor {
     return {};
   }
 
+  void keep_accepting(tcp::acceptor& acceptor) {
+    asio::co_spawn(strand_, accept(acceptor), [this, &acceptor](const std::exception_ptr& failure) {
+      if (!failure) return;
+      report(failure);
+      keep_accepting(acceptor);
+    });
+  }
+
   asio::awaitable<void> accept(tcp::acceptor& acceptor) {
     asio::steady_timer pause(strand_);
     while (acceptor.is_open()) {
@@ -203,8 +213,8 @@ class RunningAcceptor final : public Acceptor {
     there.resize(size);
     try {
       admit(std::move(socket), there);
-    } catch (const std::exception& failure) {  // for example no memory left
-      report(failure);
+    } catch (...) {  // for example no memory left
+      report(std::current_exception());
     }
     return {};
   }
@@ -229,8 +239,8 @@ class RunningAcceptor final : public Acceptor {
                   introduce(std::move(introduced), std::move(of_proxy), peer, header);
                 },
                 [this] { return closed_.load(); }, [this, peer](const Error& error) { complain(peer, error); });
-      } catch (const std::exception& failure) {
-        report(failure);
+      } catch (...) {
+        report(std::current_exception());
       }
     });
   }
@@ -256,9 +266,9 @@ class RunningAcceptor final : public Acceptor {
     }
   }
 
-  void report(const std::exception& failure) {
+  void report(const std::exception_ptr& failure) {
     if (const auto left_out = failures_.admit(SteadyClock::now())) {
-      log_error("connection.failed", {{"cause", failure.what()}, {"left_out", *left_out}});
+      log_error("connection.failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
     }
   }
 
@@ -268,7 +278,7 @@ class RunningAcceptor final : public Acceptor {
       look_.expires_after(kBetweenLooks);
       co_await look_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
       if (cancelled) co_return;
-      connections_.cut_overdue(SteadyClock::now());
+      run_contained("handler.failed", [this] { connections_.cut_overdue(SteadyClock::now()); });
     }
   }
 

@@ -8,9 +8,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 // clang-format on
+
+#include <exception>
+
+#include "capf/net/pool.h"
 
 // The frames of Asio's coroutines have an operator new and an operator delete of their own, which belong together. g++
 // 12 inlines the first down to the global one, leaves the other a call, and takes the pair for a mismatch: its bug
@@ -25,17 +28,24 @@ namespace capf::net {
 
 using Moment = asio::steady_timer::time_point;
 
-/// Runs blocking work on the pool and comes back to the coroutine's own executor. `work` must not throw.
+/// Runs blocking work on the pool and comes back to the coroutine's own executor. The coroutine gets what the work
+/// throws.
 template <class Work>
-asio::awaitable<void> run_on(asio::thread_pool& pool, Work work) {
+asio::awaitable<void> run_on(Pool& pool, Work work) {
   const auto initiate = [&pool](auto handler, Work job) {
     auto executor = asio::get_associated_executor(handler);
-    asio::post(pool, [executor, job = std::move(job), handler = std::move(handler)]() mutable {
-      job();
-      asio::post(executor, std::move(handler));
+    pool.post([executor, job = std::move(job), handler = std::move(handler)]() mutable {
+      std::exception_ptr thrown;
+      try {
+        job();
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+      asio::post(executor, [handler = std::move(handler), thrown]() mutable { handler(thrown); });
     });
   };
-  return asio::async_initiate<const asio::use_awaitable_t<>&, void()>(initiate, asio::use_awaitable, std::move(work));
+  return asio::async_initiate<const asio::use_awaitable_t<>&, void(std::exception_ptr)>(initiate, asio::use_awaitable,
+                                                                                        std::move(work));
 }
 
 }  // namespace capf::net

@@ -1,20 +1,12 @@
 #include "capf/net/threads.h"
 
-#include <exception>
-
-#include "capf/base/log.h"
+#include "capf/base/contained.h"
 
 namespace capf::net {
 namespace {
 
 void run(asio::io_context& context) {
-  for (;;) {
-    try {
-      context.run();
-      return;
-    } catch (const std::exception& error) {
-      log_error("handler.failed", {{"cause", error.what()}});
-    }
+  while (!run_contained("handler.failed", [&] { context.run(); })) {
   }
 }
 

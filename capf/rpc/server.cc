@@ -231,7 +231,7 @@ class RunningServer final : public Server {
   Guard guard_;
   const net::ConnectionLimits connections_;
   bool for_administrators_ = false;
-  net::asio::thread_pool judges_{kJudges};
+  net::Pool judges_{kJudges};
   Doorway doorway_{.peers = guard_.peers(), .judges = judges_};
   std::optional<Enrolments> enrolments_;
   std::optional<Workers> enrol_threads_;

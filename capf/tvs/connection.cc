@@ -1,7 +1,10 @@
 #include "capf/tvs/connection.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
+
+#include "capf/base/contained.h"
 
 namespace capf::tvs {
 namespace {
@@ -83,15 +86,13 @@ void Connection::start() {
       if (const auto self = weak.lock()) self->stream_.cancel();
     });
   });
-  net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()), [&hall = hall_](std::exception_ptr failure) {
-    if (!failure) return;
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& error) {
-      const auto left_out = hall.failures.admit(std::chrono::steady_clock::now());
-      if (left_out) log_error("tvs.connection_failed", {{"cause", error.what()}, {"left_out", *left_out}});
-    }
-  });
+  net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()),
+                      [&hall = hall_](const std::exception_ptr& failure) {
+                        if (!failure) return;
+                        const auto left_out = hall.failures.admit(std::chrono::steady_clock::now());
+                        if (left_out)
+                          log_error("tvs.connection_failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
+                      });
 }
 
 void Connection::dismiss(bool now) {

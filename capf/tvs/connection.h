@@ -27,7 +27,7 @@ class Hall {
        const Clock& clock, Metrics* metrics);
 
   ListenerCounts counts() const;
-  std::array<std::optional<net::asio::thread_pool>*, 1> pools() { return {&pool}; }
+  std::array<std::optional<net::Pool>*, 1> pools() { return {&pool}; }
   int questions_at_once() const { return settings.workers; }
   void count(std::string_view question, std::string_view outcome) const;
 
@@ -36,7 +36,7 @@ class Hall {
   const Clock& clock;
   Metrics* const metrics;  ///< may be absent
   net::Connections connections;
-  std::optional<net::asio::thread_pool> pool;  ///< none once the listener has stopped
+  std::optional<net::Pool> pool;  ///< none once the listener has stopped
   net::CurrentTls tls;
   LogLimit failures{1};   ///< of connections that end by an exception; a second
   LogLimit refusals{10};  ///< of questions that were not answered with *valid*; a second

@@ -1,7 +1,10 @@
 #include "capf/web/calls.h"
 
 #include <atomic>
+#include <exception>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 
 // capf/net/coroutine.h must come first: see there.
@@ -10,6 +13,7 @@
 // clang-format on
 
 #include "capf/base/bytes.h"
+#include "capf/base/contained.h"
 #include "capf/base/endpoint.h"
 #include "capf/base/log.h"
 #include "capf/base/utf8.h"
@@ -147,12 +151,13 @@ struct CallDesk::State {
     const std::lock_guard lock(mutex);
     if (stopped) return Reason::kShuttingDown;
     if (waiting >= most) return Reason::kOverloaded;
-    ++waiting;
-    net::asio::post(pool, [this, item = std::make_shared<Waiting>(std::move(item))] {
-      Response response = answer(*item);
+    pool.post([this, item = std::make_shared<Waiting>(std::move(item))] {
+      std::optional<Response> response;
+      run_contained("request.failed", [&] { response = answer(*item); });
       --waiting;
-      item->reply(std::move(response));
+      item->reply(response ? *std::move(response) : refusal(Error::of(Reason::kInternal)));
     });
+    ++waiting;
     return std::nullopt;
   }
 
@@ -170,9 +175,10 @@ struct CallDesk::State {
     Result<std::string> json = fail(Reason::kInternal);
     try {
       json = classify(item);
-    } catch (const std::exception& failed) {
+    } catch (...) {
       if (const auto left_out = failures.admit(started)) {
-        log_error("request.failed", {{"path", kPath}, {"cause", failed.what()}, {"left_out", *left_out}});
+        const std::string cause = cause_of(std::current_exception());
+        log_error("request.failed", {{"path", kPath}, {"cause", cause}, {"left_out", *left_out}});
       }
     }
     std::optional<Reason> refused;
@@ -198,7 +204,7 @@ struct CallDesk::State {
   std::mutex mutex;             ///< for the next one, and that a question is posted before it is set
   bool stopped = false;
   LogLimit failures{1};  ///< a second
-  net::asio::thread_pool pool;
+  net::Pool pool;
 };
 
 CallDesk::CallDesk(CallStatus status, const Limits& limits)

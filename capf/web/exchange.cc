@@ -1,6 +1,10 @@
 #include "capf/web/exchange.h"
 
 #include <chrono>
+#include <exception>
+#include <string>
+
+#include "capf/base/contained.h"
 
 namespace capf::web {
 namespace {
@@ -45,9 +49,10 @@ Shared::Shared(const ServerSettings& wanted, LaterRoute answers)
 void Shared::answer(const Request& request, const Reply& reply) {
   try {
     route(request, reply);
-  } catch (const std::exception& failed) {
+  } catch (...) {
     if (const auto left_out = failures.admit(std::chrono::steady_clock::now())) {
-      log_error("request.failed", {{"path", request.path}, {"cause", failed.what()}, {"left_out", *left_out}});
+      const std::string cause = cause_of(std::current_exception());
+      log_error("request.failed", {{"path", request.path}, {"cause", cause}, {"left_out", *left_out}});
     }
     reply(text_response(500, "internal error"));
   }

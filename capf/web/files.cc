@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <exception>
 #include <list>
 #include <map>
 #include <mutex>
@@ -18,6 +19,7 @@
 #include "capf/net/coroutine.h"
 // clang-format on
 
+#include "capf/base/contained.h"
 #include "capf/base/log.h"
 #include "capf/files/name.h"
 
@@ -92,6 +94,7 @@ struct FileDesk::State {
     Request request;
     files::FileRequest wanted;
     Reply reply;
+    bool answered = false;
   };
   /// Threads, and the requests that wait for them: by address block in turn, because anybody may ask for thousands of
   /// files at once.
@@ -148,7 +151,7 @@ struct FileDesk::State {
     std::atomic<int> present{0};  ///< requests that wait or are being answered
     std::map<std::string, std::deque<Job>> jobs;
     std::list<std::string> turns;  ///< the blocks that have jobs
-    net::asio::thread_pool pool;
+    net::Pool pool;
   };
 
   State(service::PhoneFiles& given, Metrics& counted, const Limits& limits)
@@ -178,7 +181,7 @@ struct FileDesk::State {
     const std::lock_guard lock(mutex);
     if (stopped || line.present >= line.most) return false;
     if (line.working < line.threads) {
-      net::asio::post(line.pool, [this, &line] { serve(line); });
+      line.pool.post([this, &line] { serve(line); });
       ++line.working;
     }
     line.put({request, std::move(wanted), reply});
@@ -191,25 +194,31 @@ struct FileDesk::State {
     // Strangers ask, and a file may cost a signature: enrolments go first. Linux: of this thread.
     thread_local const int patient = ::setpriority(PRIO_PROCESS, 0, kPatientNice);
     static_cast<void>(patient);
-    while (true) {
-      std::vector<Job> jobs;
-      bool over = false;
-      {
-        const std::lock_guard lock(mutex);
-        jobs = line.take_some();
-        over = stopped;
-        if (jobs.empty()) --line.working;
-      }
-      if (jobs.empty()) return;
-      answer(line, jobs, over);
+    for (bool more = true; more;) run_contained("files.failed", [&] { more = serve_some(line); });
+  }
+
+  /// @return false where nobody waits
+  bool serve_some(Line& line) {
+    std::vector<Job> jobs;
+    bool over = false;
+    {
+      const std::lock_guard lock(mutex);
+      jobs = line.take_some();
+      over = stopped;
+      if (jobs.empty()) --line.working;
     }
+    if (jobs.empty()) return false;
+    run_contained("files.failed", [&] { answer(line, jobs, over); });
+    for (const Job& job : jobs) {
+      if (!job.answered) --line.present;  // its connection ends with it
+    }
+    return true;
   }
 
   /// @param over whether all are to come again
   void answer(Line& line, std::vector<Job>& jobs, bool over) {
-    std::vector<bool> answered(jobs.size());
     const auto reply = [&](std::size_t place, Response response) {
-      answered[place] = true;
+      jobs[place].answered = true;
       --line.present;
       jobs[place].reply(std::move(response));
     };
@@ -220,12 +229,14 @@ struct FileDesk::State {
         sources.open_each(wanted, [&](std::size_t place, const Result<std::optional<service::PhoneFile>>& file) {
           reply(place, response_to(jobs[place], file));
         });
-      } catch (const std::exception& failed) {
-        log_info("files.one_by_one", {{"requests", jobs.size()}, {"cause", failed.what()}});
+      } catch (...) {
+        const std::string cause = cause_of(std::current_exception());
+        log_info("files.one_by_one", {{"requests", jobs.size()}, {"cause", cause}});
       }
     }
     for (std::size_t place = 0; place < jobs.size(); ++place) {
-      if (!answered[place]) reply(place, over ? come_again() : open(jobs[place]));
+      if (jobs[place].answered) continue;
+      run_contained("files.failed", [&] { reply(place, over ? come_again() : open(jobs[place])); });
     }
   }
 
@@ -233,8 +244,8 @@ struct FileDesk::State {
     Result<std::optional<service::PhoneFile>> file = fail(Reason::kInternal);
     try {
       file = sources.open(job.wanted);
-    } catch (const std::exception& failed) {
-      file = fail_internal(failed.what());
+    } catch (...) {
+      file = fail_internal(cause_of(std::current_exception()));
     }
     return response_to(job, file);
   }

@@ -53,19 +53,16 @@ class TlsConnection : public std::enable_shared_from_this<TlsConnection> {
         if (const auto self = weak.lock()) self->stream_.cancel();
       });
     });
-    asio::co_spawn(executor, run(shared_from_this()), [&shared = shared_](std::exception_ptr failure) {
+    asio::co_spawn(executor, run(shared_from_this()), [&shared = shared_](const std::exception_ptr& failure) {
       if (failure) log_failure(shared, failure);
     });
   }
 
  private:
   static void log_failure(Shared& shared, const std::exception_ptr& failure) {
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& error) {  // for example no memory left
-      const auto left_out = shared.failures.admit(std::chrono::steady_clock::now());
-      if (left_out) log_error("connection.failed", {{"cause", error.what()}, {"left_out", *left_out}});
-    }
+    // For example no memory left.
+    const auto left_out = shared.failures.admit(std::chrono::steady_clock::now());
+    if (left_out) log_error("connection.failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
   }
 
   Moment until() const { return std::chrono::steady_clock::now() + shared_.settings.timeout; }

@@ -1,11 +1,13 @@
 #include "capf/wire/connection.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include <botan/system_rng.h>
 #include <netinet/tcp.h>
 
+#include "capf/base/contained.h"
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
 
@@ -117,15 +119,13 @@ void Connection::start() {
       self->stream_.socket().shutdown(net::tcp::socket::shutdown_both, ignored);
     });
   });
-  net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()), [&hall = hall_](std::exception_ptr failure) {
-    if (!failure) return;
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& error) {
-      const auto left_out = hall.failures.admit(std::chrono::steady_clock::now());
-      if (left_out) log_error("connection.failed", {{"cause", error.what()}, {"left_out", *left_out}});
-    }
-  });
+  net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()),
+                      [&hall = hall_](const std::exception_ptr& failure) {
+                        if (!failure) return;
+                        const auto left_out = hall.failures.admit(std::chrono::steady_clock::now());
+                        if (left_out)
+                          log_error("connection.failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
+                      });
 }
 
 void Connection::dismiss(bool now) {

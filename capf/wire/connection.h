@@ -27,7 +27,7 @@ class Hall {
        Metrics* metrics);
 
   ListenerCounts counts() const;
-  std::array<std::optional<net::asio::thread_pool>*, 3> pools() { return {&stranger_pool, &pool, &record_pool}; }
+  std::array<std::optional<net::Pool>*, 3> pools() { return {&stranger_pool, &pool, &record_pool}; }
   int questions_at_once() const { return settings.stranger_workers; }
 
   const ListenerSettings settings;
@@ -35,9 +35,9 @@ class Hall {
   Metrics* const metrics;  ///< may be absent
   net::Connections connections;
   // None once the listener has stopped:
-  std::optional<net::asio::thread_pool> stranger_pool;
-  std::optional<net::asio::thread_pool> pool;
-  std::optional<net::asio::thread_pool> record_pool;
+  std::optional<net::Pool> stranger_pool;
+  std::optional<net::Pool> pool;
+  std::optional<net::Pool> record_pool;
   net::CurrentTls tls;
   LogLimit failures{1};  ///< of connections that end by an exception; a second
   std::atomic<bool> draining{false};

@@ -6,6 +6,7 @@
 
 #include <malloc.h>
 
+#include "capf/base/contained.h"
 #include "capf/net/acceptor.h"
 #include "capf/net/places.h"
 #include "capf/net/threads.h"
@@ -47,7 +48,8 @@ class Worker {
   void each(Action action) {
     std::erase_if(connections_, [](const auto& connection) { return connection.expired(); });
     for (const auto& weak : connections_) {
-      if (const auto connection = weak.lock()) action(*connection);
+      const auto connection = weak.lock();
+      if (connection) run_contained("handler.failed", [&] { action(*connection); });
     }
   }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <exception>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "capf/base/contained.h"
 #include "capf/base/descriptor.h"
 #include "capf/base/log.h"
 #include "capf/net/handshake.h"
@@ -50,14 +52,11 @@ std::optional<Reason> refusal_of(int fault_reason) {
 struct LogFailure {
   LogLimit& limit;
 
-  void operator()(std::exception_ptr failure) const {
+  void operator()(const std::exception_ptr& failure) const {
     if (!failure) return;
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& error) {  // for example no memory left
-      const auto left_out = limit.admit(now());
-      if (left_out) log_error("connection.failed", {{"cause", error.what()}, {"left_out", *left_out}});
-    }
+    // For example no memory left.
+    const auto left_out = limit.admit(now());
+    if (left_out) log_error("connection.failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
   }
 };
 
@@ -254,7 +253,11 @@ asio::awaitable<void> Connection::judge(std::shared_ptr<Connection> self) {
   Status verdict = fail(Reason::kOverloaded);
   Peer* const peer = self->peer_.get();
   const auto work = [peer, &verdict, &doorway = self->doorway_] { verdict = doorway.judge(*peer); };
-  co_await net::run_on(self->doorway_.judges, work);
+  try {
+    co_await net::run_on(self->doorway_.judges, work);
+  } catch (...) {  // the verdict is still that there is no room
+    LogFailure{self->doorway_.failures}(std::current_exception());
+  }
   if (verdict) self->prove();
   self->admit(verdict);
 }

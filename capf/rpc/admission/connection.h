@@ -28,7 +28,7 @@ struct Doorway {
   GateLimits limits{};              ///< of a stranger
   std::uint32_t known_streams = 1;  ///< of an authenticated administrator
   Peers& peers;
-  net::asio::thread_pool& judges;
+  net::Pool& judges;
   /// Whether a peer may come in: called on one of `judges` before the peer's first request goes to gRPC. It may block.
   /// Its error is answered to the peer. Empty: every peer may come in, as a stranger.
   std::function<Status(Peer&)> judge{};

@@ -1,0 +1,25 @@
+#include "capf/base/contained.h"
+
+#include "capf/base/log.h"
+
+namespace capf {
+
+std::string cause_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "something that is no exception was thrown";
+  }
+}
+
+void log_caught(std::string_view event) noexcept {
+  try {
+    log_error(event, {{"cause", cause_of(std::current_exception())}});
+  } catch (...) {
+    // There is no memory for a line either.
+  }
+}
+
+}  // namespace capf

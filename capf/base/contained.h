@@ -1,0 +1,30 @@
+#pragma once
+
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace capf {
+
+/// The words of an exception for the log, also of one that is no std::exception. It must not be null.
+std::string cause_of(const std::exception_ptr& thrown);
+
+/// Logs the exception that is being handled, at error level: for a catch block. Without memory for the line, there is
+/// none.
+void log_caught(std::string_view event) noexcept;
+
+/// Does work of a thread, from which an exception would end the program: logs what it throws. Destroying the work
+/// releases what belongs to it. @return whether it has thrown nothing
+template <class Work>
+bool run_contained(std::string_view event, Work&& work) noexcept {
+  try {
+    std::forward<Work>(work)();
+    return true;
+  } catch (...) {
+    log_caught(event);
+    return false;
+  }
+}
+
+}  // namespace capf
