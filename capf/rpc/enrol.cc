@@ -3,8 +3,11 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <type_traits>
 #include <utility>
 
+#include "capf/base/contained.h"
 #include "capf/base/log.h"
 #include "capf/ca/confirmation.h"
 #include "capf/rpc/convert.h"
@@ -165,50 +168,71 @@ class EnrolCall final : public EnrolReactor, public OpenEnrolment, public std::e
       const std::lock_guard lock(mutex_);
       StartRead(&request_);
     }
-    parts_.enrolments.add(self_);
+    contain([this] { parts_.enrolments.add(self_); });
   }
 
   void OnReadDone(bool arrived) override {
-    const std::lock_guard lock(mutex_);
-    if (working_) {
-      arrived_ = arrived;  // a check is soon done
-    } else if (!finished_) {
-      take_read(arrived);
-    }
+    contain([this, arrived] {
+      const std::lock_guard lock(mutex_);
+      if (working_) {
+        arrived_ = arrived;  // a check is soon done
+      } else if (!finished_) {
+        take_read(arrived);
+      }
+    });
   }
 
   void OnWriteDone(bool written) override {
-    const std::lock_guard lock(mutex_);
-    writing_ = false;
-    if (finished_) return;
-    if (ending_) return finish(*ending_);
-    if (cut_) return take(session_.cut(*cut_));
-    if (!written) return take(session_.closed());
-    StartRead(&request_);
+    contain([this, written] {
+      const std::lock_guard lock(mutex_);
+      writing_ = false;
+      if (finished_) return;
+      if (ending_) return finish(*ending_);
+      if (cut_) return take(session_.cut(*cut_));
+      if (!written) return take(session_.closed());
+      StartRead(&request_);
+    });
   }
 
   /// The last part of the call that gRPC tells of.
   void OnDone() override {
     parts_.enrolments.leave(*this);
+    // The string of a credential that nobody has read is wiped too.
+    run_contained("enrolment.failed",
+                  [this] { static_cast<void>(take_auth_string(request_.credential().auth_string())); });
     stream_.reset();
     self_.reset();
   }
 
   void tick(Moment now) override {
-    const std::lock_guard lock(mutex_);
-    if (working_ || writing_ || finished_) return;
-    if (now >= clerk_.deadline().value_or(begun_ + enrol::kCredentialWait)) return take(session_.timeout());
-    if (session_.authenticated() && !check_waits_ && now - checked_ >= kCheckPeriod) ask_for_check(now);
+    contain([this, now] {
+      const std::lock_guard lock(mutex_);
+      if (working_ || writing_ || finished_) return;
+      if (now >= clerk_.deadline().value_or(begun_ + enrol::kCredentialWait)) return take(session_.timeout());
+      if (session_.authenticated() && !check_waits_ && now - checked_ >= kCheckPeriod) ask_for_check(now);
+    });
   }
 
   void end(const Error& why) override {
-    const std::lock_guard lock(mutex_);
-    if (finished_) return;
-    cut_ = why;
-    if (!working_ && !writing_) take(session_.cut(why));
+    contain([this, &why] {
+      const std::lock_guard lock(mutex_);
+      if (finished_) return;
+      cut_ = why;
+      if (!working_ && !writing_) take(session_.cut(why));
+    });
   }
 
  private:
+  /// Does a part of the call on a thread of somebody else. An exception is logged, and ends the call.
+  template <class Part>
+  void contain(Part part) {
+    if (run_contained("enrolment.failed", part)) return;
+    run_contained("enrolment.failed", [this] {
+      const std::lock_guard lock(mutex_);
+      break_off();
+    });
+  }
+
   /// On one of the threads for checks. Until there was one, neither the phone nor the end of the call waited for it.
   void check() {
     std::unique_lock lock(mutex_);
@@ -216,7 +240,8 @@ class EnrolCall final : public EnrolReactor, public OpenEnrolment, public std::e
     if (working_ || writing_ || finished_) return;
     working_ = true;
     lock.unlock();
-    Status may = clerk_.check();
+    Status may;
+    run_contained("enrolment.unchecked", [&] { may = clerk_.check(); });
     lock.lock();
     working_ = false;
     if (!may) return take(session_.cut(std::move(may).error()));
@@ -245,7 +270,7 @@ class EnrolCall final : public EnrolReactor, public OpenEnrolment, public std::e
 
   /// Without room for one more, the next tick tries again.
   void ask_for_check(Moment now) {
-    check_waits_ = parts_.checks.give([self = shared_from_this()] { self->check(); });
+    check_waits_ = parts_.checks.give([self = shared_from_this()] { self->contain([&self] { self->check(); }); });
     if (check_waits_) checked_ = now;
   }
 
@@ -284,28 +309,40 @@ class EnrolCall final : public EnrolReactor, public OpenEnrolment, public std::e
   }
 
   void write(v1::EnrolResponse response) {
-    writing_ = true;
     response_ = std::move(response);
     StartWrite(&response_);
+    writing_ = true;
   }
 
   void finish(const Status& outcome) {
     finished_ = true;
-    stream_->end(outcome);
-    Finish(outcome ? grpc::Status::OK : to_grpc(outcome.error()));
+    grpc::Status answer(grpc::StatusCode::INTERNAL, std::string());
+    run_contained("enrolment.failed", [&] {
+      answer = outcome ? grpc::Status::OK : to_grpc(outcome.error());
+      stream_->end(outcome);
+    });
+    Finish(answer);
+  }
+
+  /// Ends the call after an exception. What is under way ends it otherwise.
+  void break_off() {
+    if (!working_ && !writing_ && !finished_) finish(fail(Reason::kInternal));
   }
 
   /// Does it on a thread of these, and then `take_result` with the mutex. @return false where all are busy
   template <class Work, class Take>
   bool work(Workers& workers, Work work, Take take_result) {
-    working_ = true;
     const bool given = workers.give([self = shared_from_this(), work, take_result] {
-      auto result = work();
-      const std::lock_guard lock(self->mutex_);
-      self->working_ = false;
-      take_result(std::move(result));
+      std::optional<std::invoke_result_t<const Work&>> result;
+      run_contained("enrolment.failed", [&] { result.emplace(work()); });
+      self->contain([&] {
+        const std::lock_guard lock(self->mutex_);
+        self->working_ = false;
+        if (!result) return self->break_off();
+        take_result(*std::move(result));
+      });
     });
-    if (!given) working_ = false;
+    working_ = given;
     return given;
   }
 

@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "capf/base/contained.h"
+
 namespace capf::rpc {
 namespace {
 
@@ -71,7 +73,7 @@ void Enrolments::close() {
     for (const auto& [key, entry] : calls_) open.push_back(entry.call.lock());
   }
   for (const auto& call : open) {
-    if (call) call->end(Error::of(Reason::kShuttingDown));
+    if (call) run_contained("work.failed", [&] { call->end(Error::of(Reason::kShuttingDown)); });
   }
 }
 
@@ -83,18 +85,26 @@ bool Enrolments::closed_for(std::chrono::milliseconds time) const {
 void Enrolments::watch() {
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, kTick, [this] { return stopping_; })) {
-    std::vector<std::shared_ptr<OpenEnrolment>> open;
-    for (const auto& [key, entry] : calls_) open.push_back(entry.call.lock());
-    const bool drain = readiness_.draining() && !closed_;
     lock.unlock();
-    const auto now = steady_clock::now();
-    for (const auto& call : open) {
-      if (call) call->tick(now);
-    }
-    open.clear();
-    if (drain) close();
+    run_contained("work.failed", [this] { look_around(); });
     lock.lock();
   }
+}
+
+void Enrolments::look_around() {
+  std::vector<std::shared_ptr<OpenEnrolment>> open;
+  bool drain = false;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, entry] : calls_) open.push_back(entry.call.lock());
+    drain = readiness_.draining() && !closed_;
+  }
+  const auto now = steady_clock::now();
+  for (const auto& call : open) {
+    if (call) run_contained("work.failed", [&] { call->tick(now); });
+  }
+  open.clear();
+  if (drain) close();
 }
 
 }  // namespace capf::rpc

@@ -68,6 +68,7 @@ class Enrolments {
     DialogueNumber number;
   };
   void watch();
+  void look_around();
 
   const Readiness& readiness_;
   const std::size_t most_;

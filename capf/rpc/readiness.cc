@@ -1,5 +1,10 @@
 #include "capf/rpc/readiness.h"
 
+#include <optional>
+#include <utility>
+
+#include "capf/base/contained.h"
+
 namespace capf::rpc {
 namespace {
 
@@ -53,9 +58,12 @@ void Readiness::ask() {
     changed_.wait(lock, [this] { return stopping_ || asking_; });
     if (stopping_) return;
     lock.unlock();
-    Status answer = monitor_.healthy();
+    std::optional<Status> answer;
+    if (!run_contained("work.failed", [&] { answer = monitor_.healthy(); })) {
+      run_contained("work.failed", [&] { answer = no_answer(); });
+    }
     lock.lock();
-    last_ = std::move(answer);
+    if (answer) last_ = *std::move(answer);
     answered_ = steady_clock::now();
     asking_.reset();
     changed_.notify_all();

@@ -1,9 +1,11 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <new>
 #include <semaphore>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -113,4 +115,18 @@ TEST_CASE("without any thread a work is refused, and is not done later either") 
     CHECK(workers.give([&] { done.push_back(2); }));
   }
   CHECK(done == std::vector<int>{2});
+}
+
+TEST_CASE("a work that throws is released, and its thread does the next one") {
+  Workers workers(1, 3);
+  Lasting lasting(workers);
+  auto belongings = std::make_shared<int>(1);
+  const std::weak_ptr<int> left = belongings;
+  std::promise<void> last;
+  CHECK(workers.give([kept = std::move(belongings)] { throw std::bad_alloc(); }));
+  CHECK(workers.give([] { throw 1; }));
+  CHECK(workers.give([&] { last.set_value(); }));
+  lasting.end();
+  last.get_future().wait();
+  CHECK(left.expired());
 }

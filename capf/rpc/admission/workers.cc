@@ -4,6 +4,8 @@
 #include <system_error>
 #include <utility>
 
+#include "capf/base/contained.h"
+
 namespace capf::rpc {
 
 Workers::Workers(std::size_t most, std::size_t waiting, MakeThread make_thread)
@@ -53,7 +55,7 @@ void Workers::run() {
       const std::function<void()> work = std::exchange(works_.front(), {});
       works_.pop_front();
       lock.unlock();
-      work();
+      run_contained("work.failed", work);
     }
     lock.lock();
     ++idle_;
