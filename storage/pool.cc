@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "capf/base/contained.h"
 #include "storage/session.h"
 
 namespace capf::storage {
@@ -150,15 +151,17 @@ void Pool::watch() {
   std::vector<std::unique_ptr<Connection>> closing;
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, kBetweenLooks, [this] { return stopping_; })) {
-    const Moment now = Moment::clock::now();
-    for (const Connection* connection : taken_) {
-      const Moment asked = connection->asked;
-      if (asked != Moment{} && now - asked > limits_.answer) connection->cut();
-    }
-    const auto old = std::partition(idle_.begin(), idle_.end(), [&](const auto& idle) { return now < idle->end; });
-    closing.assign(std::move_iterator(old), std::move_iterator(idle_.end()));
-    idle_.erase(old, idle_.end());
-    open_ -= static_cast<int>(closing.size());
+    run_contained("work.failed", [&] {
+      const Moment now = Moment::clock::now();
+      for (const Connection* connection : taken_) {
+        const Moment asked = connection->asked;
+        if (asked != Moment{} && now - asked > limits_.answer) connection->cut();
+      }
+      const auto old = std::partition(idle_.begin(), idle_.end(), [&](const auto& idle) { return now < idle->end; });
+      closing.assign(std::move_iterator(old), std::move_iterator(idle_.end()));
+      idle_.erase(old, idle_.end());
+      open_ -= static_cast<int>(closing.size());
+    });
     lock.unlock();
     closing.clear();
     lock.lock();

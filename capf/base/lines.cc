@@ -81,8 +81,15 @@ struct LineQueue::State {
       }
       writing = true;
       lock.unlock();
-      if (lost != 0) line = log_line(SystemClock().now(), LogLevel::kWarning, "log.dropped", {{"count", lost}}) + '\n';
-      const bool written = write_whole(descriptor.get(), line);
+      bool written = false;
+      try {
+        if (lost != 0) {
+          line = log_line(SystemClock().now(), LogLevel::kWarning, "log.dropped", {{"count", lost}}) + '\n';
+        }
+        written = write_whole(descriptor.get(), line);
+      } catch (...) {
+        // There is no memory for the line: the next one reports those that are lost.
+      }
       lock.lock();
       writing = false;
       if (lost == 0) waiting -= cost(line);

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <thread>
 
+#include "capf/base/contained.h"
 #include "capf/base/log.h"
 
 namespace capf::ca {
@@ -50,7 +51,7 @@ struct Calls::State {
       queue.pop_front();
       lock.unlock();
       ++at_work;
-      job();
+      run_contained("work.failed", job);
       job = nullptr;  // destroy what it owns on this thread too
       --at_work;
       lock.lock();

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "capf/base/contained.h"
 #include "capf/base/endpoint.h"
 #include "capf/base/log.h"
 #include "capf/ca/ocsp.h"
@@ -175,7 +176,7 @@ void Listeners::stop_calls(milliseconds patience) {
   };
   std::thread beside;  // the others: one deadline for all
   try {
-    beside = std::thread([&] { stop(wire_.get()); });
+    beside = std::thread([&] { run_contained("work.failed", [&] { stop(wire_.get()); }); });
   } catch (const std::system_error& error) {
     log_warning("thread.refused", {{"cause", error.what()}, {"words", "the ports are closed one after another"}});
     stop(wire_.get());

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "capf/base/contained.h"
 #include "capf/base/log.h"
 
 namespace capf::daemon {
@@ -54,7 +55,9 @@ void Signals::end_within(std::chrono::seconds time) {
   try {
     std::thread([time] {
       std::this_thread::sleep_for(time);
-      log_warning("server.stopped_short", {{"words", "something did not answer in time"}});
+      run_contained("work.failed", [] {
+        log_warning("server.stopped_short", {{"words", "something did not answer in time"}});
+      });
       flush_log(std::chrono::seconds{1});
       std::_Exit(0);
     }).detach();

@@ -5,8 +5,13 @@
 #include <botan/system_rng.h>
 #include <pthread.h>
 
+#include "capf/base/contained.h"
+
 namespace capf::daemon {
 namespace {
+
+/// Until the next call after one that has thrown.
+constexpr std::chrono::milliseconds kAfterFailure{1000};
 
 std::chrono::milliseconds jittered(std::chrono::milliseconds period) {
   // -20 % to +20 %
@@ -35,7 +40,8 @@ void Ticker::loop() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    const std::chrono::milliseconds period = work_();
+    std::chrono::milliseconds period = kAfterFailure;
+    run_contained("work.failed", [&] { period = work_(); });
     lock.lock();
     stopped_.wait_for(lock, jittered(period), [this] { return stopping_; });
   }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "capf/base/contained.h"
 #include "capf/base/log.h"
 
 namespace capf::service {
@@ -70,8 +71,10 @@ void Attempts::work() {
     writing_ = true;
     const bool last = stopping_;
     lock.unlock();
-    if (dropped > 0) log_warning("attempts.dropped", {{"count", dropped}});
-    write(std::move(round));
+    run_contained("record.failed", [&] {
+      if (dropped > 0) log_warning("attempts.dropped", {{"count", dropped}});
+      write(std::move(round));
+    });
     lock.lock();
     writing_ = false;
     changed_.notify_all();

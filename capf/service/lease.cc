@@ -3,6 +3,7 @@
 #include <system_error>
 #include <utility>
 
+#include "capf/base/contained.h"
 #include "capf/base/log.h"
 #include "capf/domain/lease_store.h"
 
@@ -30,10 +31,12 @@ void LeaseKeeper::loop() {
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, kLeaseRenewal, [this] { return stopping_; })) {
     lock.unlock();
-    const auto held =
-        in_write(database_, [this](Transaction& tx) { return tx.leases().hold(name_, holder_, kLeaseSeconds); });
-    if (!held) log_warning("lease.not_kept", held.error(), {{"name", name_}});
-    if (held && !*held) log_warning("lease.lost", {{"name", name_}});
+    run_contained("work.failed", [this] {
+      const auto held =
+          in_write(database_, [this](Transaction& tx) { return tx.leases().hold(name_, holder_, kLeaseSeconds); });
+      if (!held) log_warning("lease.not_kept", held.error(), {{"name", name_}});
+      if (held && !*held) log_warning("lease.lost", {{"name", name_}});
+    });
     lock.lock();
   }
 }

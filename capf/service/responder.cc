@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "capf/base/contained.h"
 #include "capf/base/log.h"
 #include "capf/ca/certificate.h"
 #include "capf/domain/audit_store.h"
@@ -186,21 +187,30 @@ void Responder::stop() {
 }
 
 void Responder::work() {
-  for (;;) {
-    std::vector<Question> questions;
-    {
-      std::unique_lock lock(mutex_);
-      asked_.wait(lock, [&] { return stopping_ || !questions_.empty(); });
-      if (stopping_) return;
-      // Takes a share of the waiting questions, so that the other threads sign as well.
-      const std::size_t share = questions_.size() / static_cast<std::size_t>(settings_.threads) + 1;
-      while (!questions_.empty() && questions.size() < std::min(share, kQuestionsAtOnce)) {
-        questions.push_back(std::move(questions_.front()));
-        questions_.pop_front();
-      }
+  for (bool more = true; more;) run_contained("ocsp.failed", [&] { more = serve_some(); });
+}
+
+bool Responder::serve_some() {
+  std::vector<Question> questions;
+  {
+    std::unique_lock lock(mutex_);
+    asked_.wait(lock, [&] { return stopping_ || !questions_.empty(); });
+    if (stopping_) return false;
+    // Takes a share of the waiting questions, so that the other threads sign as well.
+    const std::size_t share = questions_.size() / static_cast<std::size_t>(settings_.threads) + 1;
+    const std::size_t most = std::min(share, kQuestionsAtOnce);
+    questions.reserve(most);
+    while (!questions_.empty() && questions.size() < most) {
+      questions.push_back(std::move(questions_.front()));
+      questions_.pop_front();
     }
-    answer_all(questions);
   }
+  run_contained("ocsp.failed", [&] { answer_all(questions); });
+  for (Question& question : questions) {
+    if (!question.reply) continue;
+    run_contained("ocsp.failed", [&] { question.give(error_answer(ca::OcspError::kInternalError)); });
+  }
+  return true;
 }
 
 /// Answers all of them by one query of the database.
@@ -215,7 +225,7 @@ void Responder::answer_all(std::vector<Question>& questions) {
   for (std::size_t i = 0; i < questions.size(); ++i) {
     auto request = ca::OcspRequest::parse(questions[i].request);
     if (!request) {
-      questions[i].reply(error_answer(ca::OcspError::kMalformedRequest));
+      questions[i].give(error_answer(ca::OcspError::kMalformedRequest));
       continue;
     }
     const auto signer = std::find_if(signers->begin(), signers->end(), [&](const auto& one) {
@@ -223,7 +233,7 @@ void Responder::answer_all(std::vector<Question>& questions) {
                          [&](const auto& id) { return one->answers_for(id); });
     });
     if (signer == signers->end()) {
-      questions[i].reply(error_answer(signers->empty() ? ca::OcspError::kTryLater : ca::OcspError::kUnauthorized));
+      questions[i].give(error_answer(signers->empty() ? ca::OcspError::kTryLater : ca::OcspError::kUnauthorized));
     } else {
       pending.push_back({i, *std::move(request), *signer, {}});
     }
@@ -258,22 +268,22 @@ void Responder::answer_all(std::vector<Question>& questions) {
   if (!seen) log_debug("ocsp.unanswered", {{"reason", seen.error().reason}, {"cause", seen.error().cause}});
   const TimePoint produced = std::chrono::floor<std::chrono::seconds>(now);
   for (const Pending& one : pending) {
-    const Question& question = questions[one.question];
+    Question& question = questions[one.question];
     if (!seen) {
-      question.reply(error_answer(ca::OcspError::kTryLater));
+      question.give(error_answer(ca::OcspError::kTryLater));
       continue;
     }
     auto der = one.signer->sign(one.request, one.statuses, produced, produced + settings_.validity);
     if (!der) {
       const auto left_out = unsigned_.admit(std::chrono::steady_clock::now());
       if (left_out) log_error("ocsp.unsigned", der.error(), {{"left_out", *left_out}});
-      question.reply(error_answer(ca::OcspError::kInternalError));
+      question.give(error_answer(ca::OcspError::kInternalError));
       continue;
     }
     const bool keep = !one.request.has_nonce();
     const auto answer = std::make_shared<const OcspAnswer>(OcspAnswer{*std::move(der), word_of(one.statuses), keep});
     if (keep) remember(question.request, answer, asked);
-    question.reply(answer);
+    question.give(answer);
   }
 }
 

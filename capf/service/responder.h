@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <botan/rng.h>
@@ -68,7 +69,9 @@ class Responder {
   using Moment = std::chrono::steady_clock::time_point;
   struct Question {
     Bytes request;
-    Reply reply;
+    Reply reply;  ///< empty once it was called
+
+    void give(std::shared_ptr<const OcspAnswer> answer) { std::exchange(reply, nullptr)(std::move(answer)); }
   };
   struct Kept {
     std::shared_ptr<const OcspAnswer> answer;
@@ -76,6 +79,8 @@ class Responder {
   };
 
   void work();
+  /// @return false where the threads are to end
+  bool serve_some();
   void answer_all(std::vector<Question>& questions);
   void remember(const Bytes& request, const std::shared_ptr<const OcspAnswer>& answer, Moment asked);
   Result<std::shared_ptr<const ca::OcspSigner>> renew(const PublishingIssuer& issuer, TimePoint now);
