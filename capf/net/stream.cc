@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <utility>
 
+#include <botan/mem_ops.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 
@@ -50,6 +52,18 @@ Look look_at_hello(int socket) {
   return {false, seen.size(), hello_needs(seen)};
 }
 
+/// Wipes octets at the end, also where there is no memory to copy them to.
+class Scrubbing {
+ public:
+  explicit Scrubbing(std::span<std::uint8_t> octets) : octets_(octets) {}
+  ~Scrubbing() { Botan::secure_scrub_memory(octets_.data(), octets_.size()); }
+  Scrubbing(const Scrubbing&) = delete;
+  Scrubbing& operator=(const Scrubbing&) = delete;
+
+ private:
+  const std::span<std::uint8_t> octets_;
+};
+
 }  // namespace
 
 /// The state that a timer may use when it fires; outlives the stream.
@@ -76,6 +90,7 @@ TlsStream::TlsStream(tcp::socket socket, SSL_CTX* context)
   socket_.set_option(tcp::no_delay(true), ignored);
   BIO* const bio = ciphertext_.make_bio();
   SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_options(ssl_.get(), SSL_OP_CLEANSE_PLAINTEXT);  // passwords arrive
   SSL_set_msg_callback(ssl_.get(), on_message);
   SSL_set_msg_callback_arg(ssl_.get(), this);
   watch_->socket = &socket_;
@@ -254,7 +269,8 @@ asio::awaitable<TlsStream::End> TlsStream::connect(Moment until) {
   co_return end;
 }
 
-asio::awaitable<TlsStream::End> TlsStream::read(Bytes& into, Moment until) {
+template <class Octets>
+asio::awaitable<TlsStream::End> TlsStream::read_into(Octets& into, Moment until) {
   const Moment now = SteadyClock::now();
   if (now >= until) co_return End::kTimeout;
   if (must_rest(now)) {
@@ -262,12 +278,13 @@ asio::awaitable<TlsStream::End> TlsStream::read(Bytes& into, Moment until) {
     if (end != End::kDone) co_return end;
   }
   SSL* const ssl = ssl_.get();
-  Bytes* const all = &into;
+  Octets* const all = &into;
   // The buffer is on the stack of the call, not in the coroutine, because ten thousand coroutines may wait.
   const auto read = [ssl, all] {
     std::array<std::uint8_t, 16384> octets;
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl, octets.data(), octets.size(), &got);
+    const Scrubbing scrubbing(std::span(octets).first(got));
     if (result > 0) all->insert(all->end(), octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(got));
     return result;
   };
@@ -276,6 +293,10 @@ asio::awaitable<TlsStream::End> TlsStream::read(Bytes& into, Moment until) {
   ciphertext_.send_unsent();  // the answer to a key update, where no writer sends it; it may fail again
   co_return end;
 }
+
+asio::awaitable<TlsStream::End> TlsStream::read(Bytes& into, Moment until) { return read_into(into, until); }
+
+asio::awaitable<TlsStream::End> TlsStream::read(WipedBytes& into, Moment until) { return read_into(into, until); }
 
 asio::awaitable<TlsStream::End> TlsStream::write(BytesView data, Moment until) {
   while (!data.empty()) {

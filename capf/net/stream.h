@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "capf/base/bytes.h"
+#include "capf/base/wiped.h"
 #include "capf/net/ciphertext.h"
 #include "capf/net/coroutine.h"
 #include "capf/net/pace.h"
@@ -40,8 +41,10 @@ class TlsStream {
   /// A server's handshake, or a client's. A server's may be called again after kTimeout, and continues.
   asio::awaitable<End> accept(Moment until);
   asio::awaitable<End> connect(Moment until);
-  /// Appends 1 to 16,384 octets that have arrived. After kTimeout the stream is still in order.
+  /// Appends 1 to 16,384 octets that have arrived. After kTimeout the stream is still in order. It keeps no copy of
+  /// them.
   asio::awaitable<End> read(Bytes& into, Moment until);
+  asio::awaitable<End> read(WipedBytes& into, Moment until);
   /// Writes all of `data`, up to 16,384 octets in one record. After any end but kDone, do not write any more.
   asio::awaitable<End> write(BytesView data, Moment until);
   /// Sends close_notify, and waits until the other side has closed too, so that it can read the last message. No other
@@ -72,6 +75,8 @@ class TlsStream {
   static void on_message(int sent, int version, int type, const void* data, std::size_t size, SSL* ssl, void* self);
   void count_message(int type);
 
+  template <class Octets>
+  asio::awaitable<End> read_into(Octets& into, Moment until);
   template <class Operation>
   asio::awaitable<End> drive(Who who, Operation operation, Moment until);
   asio::awaitable<End> wait(Who who, tcp::socket::wait_type what, Moment until);

@@ -96,6 +96,7 @@ class Clerk final : public Desk {
     caller.on_found = [this](const Phone& phone) { traced_ = phone.traced_until && tally_->may_trace(); };
     caller_.emplace(std::move(caller));
     auto answer = enrolment_.begin(*caller_);
+    if (caller_->auth_string) caller_->auth_string.emplace();  // the session needs to know only that there was one
     if (!answer) return begin_error(answer.error());
     caller_->begun = std::move(answer->begun);
     caller_->on_found = {};

@@ -189,7 +189,7 @@ net::asio::awaitable<void> Connection::converse() {
           trace_message(kFromPhone, arrived_);
         }
         trace_answer(*step.ask, answer);
-        arrived_.erase(arrived_.begin(), arrived_.begin() + static_cast<std::ptrdiff_t>(step.used));
+        remove_front(arrived_, step.used);
         step = session.answer(answer);
         if (session.authenticated() && !authenticated_) {
           authenticated_ = true;
@@ -201,6 +201,7 @@ net::asio::awaitable<void> Connection::converse() {
       case Step::Then::kClose: {
         // The phone has received the last message; recording may take longer.
         const bool said = !step.send.empty();
+        arrived_ = WipedBytes();  // it is wiped before the end, for which the phone may take its time
         net::error_code ignored;
         if (!said) stream_.socket().close(ignored);
         if (step.refused) {
@@ -218,7 +219,7 @@ net::asio::awaitable<void> Connection::converse() {
 }
 
 net::asio::awaitable<Step> Connection::listen(Session& session, std::size_t used, Moment until) {
-  arrived_.erase(arrived_.begin(), arrived_.begin() + static_cast<std::ptrdiff_t>(used));
+  remove_front(arrived_, used);
   if (arrived_.empty()) {
     arrived_.shrink_to_fit();
   } else if (used > 0) {

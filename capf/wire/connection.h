@@ -7,6 +7,7 @@
 #include <string>
 
 #include "capf/base/log.h"
+#include "capf/base/wiped.h"
 #include "capf/net/connections.h"
 #include "capf/net/crew.h"
 #include "capf/net/handshake.h"
@@ -82,7 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Hall& hall_;
   net::Worker& worker_;
   net::TlsStream stream_;
-  Bytes arrived_;
+  WipedBytes arrived_;  ///< from the phone, and not used up yet
   std::string traced_;  ///< the device, where its dialogue is logged
   std::string traced_session_;
   int traced_lines_ = 0;

@@ -189,7 +189,7 @@ asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
   // the answer too.
   asio::post(self->stream_.socket().get_executor(), [self] { self->go_on(); });
   for (;;) {
-    Bytes arrived;
+    WipedBytes arrived;
     if (co_await self->stream_.read(arrived, Moment::max()) != End::kDone) break;
     const auto before = net::thread_work();
     self->gate_->take_from_client(arrived, now());
