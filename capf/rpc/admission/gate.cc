@@ -1,7 +1,6 @@
 #include "capf/rpc/admission/gate.h"
 
 #include <algorithm>
-#include <exception>
 #include <map>
 #include <set>
 #include <string_view>
@@ -96,7 +95,7 @@ class NghttpGate final : public Gate {
     try {
       (static_cast<NghttpGate*>(self)->*kMethod)(arguments...);
       return 0;
-    } catch (const std::exception&) {  // no memory left: nghttp2 is C, so no exception may pass through it
+    } catch (...) {  // no memory left: nghttp2 is C, so no exception may pass through it
       return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
   }

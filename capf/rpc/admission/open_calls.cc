@@ -3,7 +3,7 @@
 #include <optional>
 #include <utility>
 
-#include "capf/base/error.h"
+#include "capf/base/contained.h"
 #include "capf/rpc/admission/cutoff.h"
 
 namespace capf::rpc {
@@ -27,8 +27,10 @@ class OpenCalls::Call final : public grpc::experimental::Interceptor {
   Call& operator=(const Call&) = delete;
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) begin_answer();
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_CLOSE)) end();
+    run_contained("call.failed", [&] {
+      if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) begin_answer();
+      if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_CLOSE)) end();
+    });
     methods->Proceed();
   }
 
@@ -80,7 +82,9 @@ class OpenCalls::Watch final : public grpc::experimental::ServerInterceptorFacto
  public:
   explicit Watch(OpenCalls& calls) : calls_(calls) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override {
-    return new Call(calls_, *info->server_context());  // gRPC owns it
+    Call* made = nullptr;  // gRPC owns it, and takes none for a call without one
+    run_contained("call.failed", [&] { made = new Call(calls_, *info->server_context()); });
+    return made;
   }
 
  private:
@@ -92,7 +96,7 @@ void OpenCalls::keep(const grpc::ServerContextBase& context, Limiter::Place plac
   {
     const std::lock_guard lock(mutex_);
     const auto found = calls_.find(&context);
-    CAPF_INVARIANT(found != calls_.end());
+    if (found == calls_.end()) return;  // there was no memory for its interceptor
     call = found->second;
   }
   call->keep(std::move(place));
