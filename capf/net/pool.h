@@ -14,7 +14,7 @@
 
 namespace capf::net {
 
-/// Threads for work that blocks. What work throws is logged, and its thread continues: Asio's pool would end the
+/// Threads for work that blocks. An exception of work is logged, and its thread continues: Asio's pool would end the
 /// program. Threads: any.
 class Pool {
  public:

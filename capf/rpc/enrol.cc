@@ -324,7 +324,7 @@ class EnrolCall final : public EnrolReactor, public OpenEnrolment, public std::e
     Finish(answer);
   }
 
-  /// Ends the call after an exception. What is under way ends it otherwise.
+  /// Ends the call after an exception, unless a work or a write is under way, which ends in its own time.
   void break_off() {
     if (!working_ && !writing_ && !finished_) finish(fail(Reason::kInternal));
   }

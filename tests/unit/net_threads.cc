@@ -43,7 +43,7 @@ std::size_t count(const std::string& lines, const std::string& words) {
   return found;
 }
 
-/// What comes back to a coroutine whose work on the pool throws.
+/// The exception that a coroutine gets where its work on the pool throws this.
 template <class Thrown>
 std::string thrown_by_work(Pool& pool, Thrown thrown) {
   asio::io_context context{1};
