@@ -106,7 +106,13 @@ FreshDatabase::~FreshDatabase() {
 std::string FreshDatabase::conninfo(const std::string& role) const { return conninfo_of(name_, role); }
 
 std::unique_ptr<storage::PostgresDatabase> FreshDatabase::open(int connections) const {
-  return open(storage::DatabaseSettings{.conninfo = conninfo(), .connections = connections});
+  // A machine may stand still for some seconds. Nobody's patience ends meanwhile, unless the test is about that. The
+  // one for locks is shorter than the minute after which a test lets PostgreSQL look for deadlocks.
+  storage::DatabaseSettings patient{.connections = connections, .wait = std::chrono::seconds(30)};
+  patient.limits.lock = std::chrono::seconds(30);
+  patient.limits.statement = std::chrono::seconds(45);
+  patient.limits.idle_in_transaction = std::chrono::seconds(60);
+  return open(std::move(patient));
 }
 
 std::unique_ptr<storage::PostgresDatabase> FreshDatabase::open(storage::DatabaseSettings settings) const {
