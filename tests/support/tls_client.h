@@ -37,7 +37,7 @@ inline net::TlsIdentity identity_of(const std::string& name, const Botan::Privat
 /// @param from the last octet of a loopback address that the connection comes from.
 inline Descriptor connect_to(int port, std::uint32_t from = 1) {
   Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval patience{10, 0};
+  const timeval patience{60, 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -52,7 +52,8 @@ inline Descriptor connect_to(int port, std::uint32_t from = 1) {
 /// Whether the other side closes without sending anything.
 inline bool is_closed(const Descriptor& fd) {
   char octet = 0;
-  return ::recv(fd.get(), &octet, 1, 0) <= 0 && errno != EAGAIN;
+  const ssize_t got = ::recv(fd.get(), &octet, 1, 0);
+  return got == 0 || (got < 0 && errno != EAGAIN);
 }
 
 struct ClientOptions {
