@@ -225,26 +225,33 @@ TEST_CASE("a certificate is replaced without a restart") {
 TEST_CASE("who is silent, or says half of something, is closed in time and on record") {
   Office office;
   ListenerSettings short_lived = settings();
-  short_lived.handshake = 1s;  // one phone below does shake hands
-  short_lived.session.first_answer = 200ms;
-  const auto listener = start(office, short_lived);
-
-  const Descriptor silent = connect_to(listener->port());
-  const Descriptor half = connect_to(listener->port());
+  short_lived.handshake = 200ms;
+  const auto strict = start(office, short_lived);
+  const Descriptor silent = connect_to(strict->port());
+  const Descriptor half = connect_to(strict->port());
   const Bytes beginning{22, 3, 1, 2, 0, 1, 0, 1};
   REQUIRE(::send(half.get(), beginning.data(), beginning.size(), 0) == 8);
-  Phone quiet(listener->port());
-  REQUIRE(quiet.hears(Command::kAuthRequest));
   CHECK(is_closed(silent));
   CHECK(is_closed(half));
-  CHECK_FALSE(quiet.hear());
-  const Descriptor plain = connect_to(listener->port());
+  const Descriptor plain = connect_to(strict->port());
   REQUIRE(::send(plain.get(), "GET / HTTP/1.1\r\n\r\n", 18, 0) == 18);
   while (!is_closed(plain)) {
   }
-  listener->stop(5s);
+  strict->stop(1min);
+  CHECK(office.refusals().empty());
+  CHECK(strict->counts().handshake_failures == 3);
+  CHECK(strict->counts().connections == 0);
+
+  // This phone shakes hands first, however long the machine takes.
+  short_lived = settings();
+  short_lived.session.first_answer = 200ms;
+  const auto listener = start(office, short_lived);
+  Phone quiet(listener->port());
+  REQUIRE(quiet.hears(Command::kAuthRequest));
+  CHECK_FALSE(quiet.hear());
+  listener->stop(1min);
   CHECK(office.refusals() == std::vector{Reason::kPhoneCommunication});
-  CHECK(listener->counts().handshake_failures == 3);
+  CHECK(listener->counts().handshake_failures == 0);
   CHECK(listener->counts().connections == 0);
 }
 
@@ -370,10 +377,11 @@ TEST_CASE("strangers of one address who ask at once wait behind one another, and
     REQUIRE(phone.hears(Command::kAuthRequest));
     phone.say_name(device);
   }
-  // A connection whose handshake took 3 ms is read from after 60: a twentieth of a processor is its share.
+  // A connection whose handshake took 3 ms is read from after 60: a twentieth of a processor is its share. Where the
+  // machine stood still meanwhile, the listener's one thread has come to all that waited before it hears twenty others.
   const auto wait_until_all_are_read = [&] {
     const auto read = std::chrono::steady_clock::now() + 1s;
-    while (std::chrono::steady_clock::now() < read) {
+    for (int others = 0; others < 20 || std::chrono::steady_clock::now() < read; ++others) {
       REQUIRE(Phone(listener->port(), {.from = 3}).hears(Command::kAuthRequest));
     }
   };
@@ -416,7 +424,7 @@ TEST_CASE("who floods a session is let go, and holds up nobody meanwhile") {
   REQUIRE(known.hears(Command::kKeyGenerateRequest));
   for (int i = 0; i < 11; ++i) known.say(Message{Command::kRequestInProgress});
   CHECK(known.hears(Command::kEndSession, 7));
-  listener->stop(5s);
+  listener->stop(1min);
   CHECK_THAT(office.refusals(), UnorderedEquals(std::vector{Reason::kMessageUnexpected, Reason::kPhoneCommunication,
                                                             Reason::kMessageUnexpected}));
 }
@@ -446,7 +454,7 @@ TEST_CASE("a breach ends the session with reason 7 and is on record") {
     phone.say_octets(huge);
     CHECK(phone.hears(Command::kEndSession, 7));
   }
-  listener->stop(5s);
+  listener->stop(1min);
   CHECK_THAT(office.refusals(), UnorderedEquals(std::vector{Reason::kMessageMalformed, Reason::kMessageUnexpected,
                                                             Reason::kMessageMalformed}));
   CHECK(office.asked.empty());
@@ -495,7 +503,7 @@ TEST_CASE("a drain closes strangers, lets the others finish, and takes nobody ne
   known.say_name();
   REQUIRE(known.hears(Command::kKeyGenerateRequest));
 
-  auto stopped = std::async(std::launch::async, [&] { listener->stop(10s); });
+  auto stopped = std::async(std::launch::async, [&] { listener->stop(1min); });
   CHECK_FALSE(stranger.hear());
   known.say_key();
   CHECK(known.hears(Command::kStoreRequest));
