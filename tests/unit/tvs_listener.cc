@@ -163,7 +163,7 @@ TEST_CASE("a phone is answered over every version of TLS that is allowed, with a
         "02000407010203"
         "08000101"
         "09000400000e10");
-  listener->stop(5s);
+  listener->stop(1min);
   CHECK(listener->counts().questions == 7);
   CHECK(listener->counts().legacy_questions == 1);
 }
@@ -194,9 +194,10 @@ TEST_CASE("a question may come octet by octet, and only the first one is answere
 TEST_CASE("what is no question is closed without an answer, and the next phone is served") {
   Site site;
   ListenerSettings short_lived = settings();
-  short_lived.question = 1s;  // the others say theirs meanwhile
+  short_lived.question = 200ms;
   capf::Metrics metrics;
-  const auto listener = start(site, short_lived, false, &metrics);
+  const auto strict = start(site, short_lived, false, &metrics);  // for those who do not say all
+  const auto listener = start(site, settings(), false, &metrics);
   std::ifstream input(std::string(CAPF_TEST_DATA) + "/tvs/malformed.txt");
   int refused = 0;
   for (std::string line; std::getline(input, line);) {
@@ -207,7 +208,7 @@ TEST_CASE("what is no question is closed without an answer, and the next phone i
     std::getline(words, hex, '\t');
     if (verdict != "close" && verdict != "wait") continue;
     INFO(name);
-    Phone phone(listener->port());
+    Phone phone((verdict == "wait" ? strict : listener)->port());
     if (!hex.empty()) phone.say_octets(capf::parse_hex(hex).value());
     CHECK(phone.hear().empty());
     ++refused;
@@ -246,7 +247,7 @@ TEST_CASE("who is silent, speaks no TLS or half of a ClientHello, is closed in t
   CHECK(is_closed(half));
   while (!is_closed(plain)) {
   }
-  listener->stop(5s);
+  listener->stop(1min);
   CHECK(listener->counts().handshake_failures == 3);
   CHECK(listener->counts().connections == 0);
 }
@@ -293,10 +294,13 @@ TEST_CASE("questions of one address wait behind one another, and none of another
   const auto listener = start(site, narrow);
   std::list<Phone> crowd;
   for (int i = 0; i < 4; ++i) crowd.emplace_back(listener->port()).say_octets(capf::parse_hex(kOther).value());
-  // A connection whose handshake took 3 ms is read from after 60: a twentieth of a processor is its share.
+  // A connection whose handshake took 3 ms is read from after 60: a twentieth of a processor is its share. Where the
+  // machine stood still meanwhile, the listener's one thread has come to all that waited before it shakes twenty hands.
   const auto wait_until_all_are_read = [&] {
     const auto read = std::chrono::steady_clock::now() + 1s;
-    while (std::chrono::steady_clock::now() < read) CHECK(Phone(listener->port(), {.from = 3}).shaken());
+    for (int others = 0; others < 20 || std::chrono::steady_clock::now() < read; ++others) {
+      CHECK(Phone(listener->port(), {.from = 3}).shaken());
+    }
   };
   wait_until_all_are_read();
   Phone other(listener->port(), {.from = 2});
@@ -326,7 +330,7 @@ TEST_CASE("stopping lets a question be answered, and closes those who have not a
   Phone asks(listener->port());
   asks.say_octets(capf::parse_hex(kVerify).value());
   while (site.asked == 0) std::this_thread::yield();
-  auto stopped = std::async(std::launch::async, [&] { listener->stop(10s); });
+  auto stopped = std::async(std::launch::async, [&] { listener->stop(1min); });
   CHECK(quiet.hear().empty());
   opens.set_value();
   CHECK(asks.hear() == kValid);
