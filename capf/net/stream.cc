@@ -284,7 +284,7 @@ asio::awaitable<TlsStream::End> TlsStream::read_into(Octets& into, Moment until)
     std::array<std::uint8_t, 16384> octets;
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl, octets.data(), octets.size(), &got);
-    const Scrubbing scrubbing(std::span(octets).first(got));
+    const Scrubbing scrubbing{std::span(octets).first(got)};
     if (result > 0) all->insert(all->end(), octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(got));
     return result;
   };
