@@ -50,6 +50,15 @@ def eventually(condition, what, seconds=PATIENCE):
         time.sleep(0.02)
 
 
+def at_best(measure, limit, tries=3):
+    """The least of a few measurements, of which the first below the limit is the last. Other work on the machine makes some
+    of them longer and none shorter: what is too slow by itself is so each time."""
+    taken = []
+    while len(taken) < tries and (not taken or min(taken) >= limit):
+        taken.append(measure())
+    return min(taken)
+
+
 def text_of(path):
     """For eventually(): what is in the file, nothing before somebody has made it."""
     try:
@@ -69,14 +78,22 @@ def passing(check):
     return condition
 
 
-def free_base_port():
-    """A port below those that the kernel gives out by itself, with the next nine free too."""
+_claims = []
+
+
+def free_base_port(address="127.0.0.1"):
+    """A port below those that the kernel gives out by itself, with the next nineteen free too. No other test on this machine
+    is given them while this one lives, also while a server that has them is not running."""
     while True:
-        base = random.randrange(20000, 32000)
+        base = random.randrange(20000, 32000, 20)
+        claim = socket.socket(socket.AF_UNIX)
         with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
-            for port in range(base, base + 10):
-                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            claim.bind(f"\0capf-e2e-ports-{base}")
+            for port in range(base, base + 20):
+                probes.enter_context(socket.socket()).bind((address, port))
+            _claims.append(claim)
             return base
+        claim.close()
 
 
 def private(path, flags):
