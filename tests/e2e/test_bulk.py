@@ -37,9 +37,9 @@ class BulkTest(EndToEnd, rpc.RefusalTests):
         return self.site.folder / f"{self._testMethodName}-{name}"
 
     def strings(self, path):
-        """The strings of a file of --strings, by device."""
+        """The strings of a file of --strings, by device. The last line is none yet where it was cut off."""
         with open(path, newline="", encoding="utf-8") as file:
-            lines = [line for line in file if not line.startswith("#")]
+            lines = [line for line in file if not line.startswith("#") and line.endswith("\n")]
         return {row["device"]: row["string"] for row in csv.DictReader(lines)}
 
 

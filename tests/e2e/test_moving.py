@@ -128,7 +128,8 @@ class GoodMoveTest(MovingTest):
         try:
             eventually(lambda: self.site.sql(f"select count(*) from phones where device = '{devices[499]}'") == ["1"],
                        "the first batch is there")
-            eventually(lambda: self.strings.read_text().count("\nSEP") == 700, "the second batch's strings are on disk")
+            eventually(lambda: (text := self.strings.read_text()).count("\nSEP") == 700 and text.endswith("\n"),
+                       "the second batch's strings are on disk")
         finally:
             running.kill()
             running.wait()
