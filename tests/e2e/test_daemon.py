@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 from e2e import rpc
-from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, private, run
+from e2e.site import PATIENCE, PROGRAMS, EndToEnd, Server, Site, eventually, private, run
 
 CAPFD = PROGRAMS / "capfd"
 
@@ -201,23 +201,25 @@ class StartTest(DaemonTest):
 class RunTest(DaemonTest):
     def status(self, path, server=None):
         try:
-            with urllib.request.urlopen(f"http://{(server or self.site.server).endpoints['metrics']}{path}") as answer:
+            url = f"http://{(server or self.site.server).endpoints['metrics']}{path}"
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
     def test_the_endpoints_are_those_of_the_ready_line_and_go_with_the_server(self):
         state = self.copy("endpoints")
-        process = subprocess.Popen([CAPFD, "run", "--state", state], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                   text=True)
-        line = process.stdout.readline()
+        server = Server(state)
+        server.process = process = subprocess.Popen([CAPFD, "run", "--state", state], stdout=subprocess.PIPE,
+                                                    stderr=subprocess.DEVNULL)
+        line = server._first_line()
         endpoints = json.loads((state / "endpoints.json").read_text())
         self.assertEqual(endpoints["pid"], process.pid)
         self.assertEqual(line, "capfd ready" + "".join(f" {name}={endpoints[name]}" for name in endpoints
                                                        if name != "pid") + "\n")
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(10), 0)
-        self.assertEqual(process.stdout.read(), "")
+        self.assertEqual(process.wait(PATIENCE), 0)
+        self.assertEqual(process.stdout.read(), b"")
         process.stdout.close()
         self.assertFalse((state / "endpoints.json").exists())
 
@@ -290,12 +292,13 @@ class RunTest(DaemonTest):
     def test_a_server_waits_for_its_database_and_can_be_stopped_meanwhile(self):
         state = self.copy("patient")
         self.settings(state, lambda text: text.replace(self.site.database, f"host={state}"))
-        process = subprocess.Popen([CAPFD, "run", "--state", state], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True)
-        while "database.waiting" not in process.stderr.readline():
-            pass
+        log = state / "capfd.log"
+        with open(log, "wb", opener=private) as stderr:
+            process = subprocess.Popen([CAPFD, "run", "--state", state], stdout=subprocess.PIPE, stderr=stderr, text=True)
+        self.addCleanup(process.kill)
+        eventually(lambda: "database.waiting" in log.read_text(), log.read_text)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, out), (0, ""))
 
     def test_no_line_of_the_log_is_forged_by_a_caller(self):
