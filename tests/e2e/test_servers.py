@@ -1,7 +1,9 @@
 """Several servers over one database, and phones that know all of them."""
 
+import contextlib
 import select
 import subprocess
+import threading
 import unittest
 
 from e2e import rpc
@@ -81,8 +83,12 @@ class BalanceTest(Servers):
         with subprocess.Popen([PROGRAMS / "capfctl", "--state", self.site.state, "--server", self.addresses("admin"),
                                "operation", "watch"], stdout=subprocess.PIPE, text=True) as watch:
             self.addCleanup(watch.kill)
+            patience = threading.Timer(2 * PATIENCE, watch.kill)  # then the line that is waited for does not come
+            patience.start()
+            self.addCleanup(patience.cancel)
             # The watch begins only once it is connected: repeat the change until it is seen.
             while not select.select([watch.stdout], [], [], 0.5)[0]:
+                self.assertIsNone(watch.poll())
                 self.scheduled(1)
             self.site.server.stop()
             try:
@@ -122,7 +128,7 @@ class RollingRestartTest(Servers):
                 self.assertAllServed(devices, fleet)
 
     def serves(self, server):
-        with rpc.phone_client(self.site, server=server) as phone:
+        with rpc.phone_client(self.site, server=server) as phone, contextlib.suppress(rpc.Refusal):
             return not phone.GetPendingOperation(credential=rpc.credential("SEPFFFFFFFFFFFF")).authenticated
 
 
