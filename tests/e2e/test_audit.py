@@ -111,7 +111,7 @@ class Audit(EndToEnd):
         self.site.server.restart()
         self.assertSays(self.site.phone(device, code=1), "DATABASE_BEHIND")
         self.assertIn("NOT_SERVING, DATABASE_BEHIND: ", self.site.capfctl("check", "health", code=2).stdout)
-        self.assertIn("DATABASE_BEHIND", self.site.server.log_text())
+        eventually(lambda: "DATABASE_BEHIND" in self.site.server.log_text(), "the log says so")
         self.assertEqual(self.site.sql("select count(*) from certificates"), ["0"])
 
     def test_servers_that_are_killed_in_the_middle_leave_one_chain(self):

@@ -117,7 +117,8 @@ class ProxiesTest(EndToEnd):
                     except ConnectionError:
                         answer = b""
                     self.assertTrue(answer == b"" or answer[0] == 21, answer)  # nothing, or an alert of TLS
-        self.assertRegex(self.site.server.log_text(), rf"(?m) warning proxy.refused peer={re.escape(PROXY)}:\d+ cause=")
+        told = rf"(?m) warning proxy.refused peer={re.escape(PROXY)}:\d+ cause="
+        eventually(lambda: re.search(told, self.site.server.log_text()), "it is in the log")
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class CheckerTest(EndToEnd):
         events = eventually(lambda: self.site.json("audit", "list", "--action", "certificate.finding",
                                                    "--subject", device), "a finding in the record")
         self.assertIn(f"serial {serial}, SHARD", events[0]["detail"])
-        self.assertIn("certificate.finding what=SHARD", self.site.server.log_text())
+        eventually(lambda: "certificate.finding what=SHARD" in self.site.server.log_text(), "the log says so")
         self.assertSays(self.site.capfctl("certificate", "verify", code=1), "findings")
 
 

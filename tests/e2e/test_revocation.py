@@ -30,6 +30,9 @@ class RevocationTest(EndToEnd, rpc.RefusalTests):
         cls.maker = pki.Manufacturer.root(f"Manufacturing CA of {cls.__name__}")
         path, _ = cls.maker.write(cls.site.folder / cls.__name__, "maker")
         cls.site.trust("mic", path)
+        answers = ("openssl", "ocsp", "-issuer", cls.issuer, "-CAfile", cls.issuer, "-serial", "1", "-url",
+                   f"http://{cls.site.server.endpoints['status']}/ocsp")
+        eventually(lambda: "Response verify OK" in run(*answers, code=None).stderr, "the responder has its certificate")
 
     def enrolled(self, *options):
         """@return a device with an LSC, the path of that and its serial number"""

@@ -88,7 +88,8 @@ class StandbyTest(EndToEnd, rpc.RefusalTests):
             eventually(lambda: self.fetch(reader, "/readyz") == (503, b"not ready"), "not ready, without the reason")
             eventually(lambda: re.search(rb"(?m)^capf_database_read_only 1$",
                                          self.fetch(reader, "/metrics", port="metrics")[1]), "the metrics")
-            self.assertRegex(self.fetch(reader, "/metrics", port="metrics")[1], rb"(?m)^capf_database_up 1$")
+            eventually(lambda: re.search(rb"(?m)^capf_database_up 1$", self.fetch(reader, "/metrics", port="metrics")[1]),
+                       "the database is up in the metrics")
             done = site.capfctl("check", "health", code=2, server=reader)
             self.assertIn("CRITICAL", done.stdout)
 
