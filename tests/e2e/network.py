@@ -27,7 +27,8 @@ class Cable:
     def __init__(self):
         self._machine = subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo; read line"],
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._machine.stdout.readline()
+        if self._machine.stdout.readline() != b"\n":
+            raise AssertionError("there is no network namespace to be had")
         _ip("link", "set", "lo", "up")
         _ip("link", "add", "here", "address", "02:00:00:00:00:01", "type", "veth", "peer", "name", "there",
             "address", "02:00:00:00:00:02")
@@ -56,5 +57,5 @@ class Cable:
 
     def close(self):
         self._machine.stdin.close()
-        self._machine.wait()
+        self._machine.wait(60)
         self._machine.stdout.close()

@@ -1,5 +1,6 @@
 """How secure calls are, for SIP servers: over gRPC, by capfctl, and over HTTP with JSON, on the machine and beyond it."""
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -305,7 +306,7 @@ class TlsTest(CallTest):
         host, port = self.site.server.endpoints["calls"].rsplit(":", 1)
         with socket.create_connection((host, int(port)), timeout=60) as link:
             link.sendall(b"GET /call-status?device=SEP1 HTTP/1.1\r\nHost: x\r\n\r\n")
-            with self.subTest("without TLS"):
+            with self.subTest("without TLS"), contextlib.suppress(ConnectionError):
                 self.assertNotIn(b"HTTP", link.recv(4096))
 
     def strangers_context(self):

@@ -168,7 +168,7 @@ class HttpTest(FilesTest):
         fetched = eventually(lambda: self.site.json("phone", "show", device)["fetched"], "the fetch is on record")
         self.assertTrue(fetched["configuration_generation"])
         self.assertRegex(fetched["address"], r"^(127\.0\.0\.1|::1)$")
-        with urllib.request.urlopen(f"http://{self.site.server.endpoints['metrics']}/metrics") as page:
+        with urllib.request.urlopen(f"http://{self.site.server.endpoints['metrics']}/metrics", timeout=30) as page:
             text = page.read().decode()
         self.assertRegex(text, r'capf_file_fetches_total\{kind="configuration",outcome="sent"\} \d+')
         self.assertNotIn(device, text)
@@ -292,7 +292,7 @@ class TftpTest(FilesTest):
 
     @classmethod
     def by_curl(cls, name):
-        done = run("curl", "-sS", "--path-as-is", "--max-time", 10, f"tftp://127.0.0.1:{cls.port}/{name}", code=None,
+        done = run("curl", "-sS", "--path-as-is", "--max-time", 30, f"tftp://127.0.0.1:{cls.port}/{name}", code=None,
                    text=False)
         return None if done.returncode else done.stdout
 

@@ -188,7 +188,7 @@ class ReplacingTest(ServiceTest):
         """The phone knows the port by its list alone."""
         host, port = self.site.server.endpoints["wire"].rsplit(":", 1)
         following = (self.site.state / "certificates/wire-2.pem").read_text()
-        shown = lambda: ssl.get_server_certificate((host.strip("[]"), int(port)))
+        shown = lambda: ssl.get_server_certificate((host.strip("[]"), int(port)), timeout=60)
         eventually(lambda: shown().split() == following.split(), "the port shows the next one")
         before = self.site.json("certificate", "show", device)["serial"]
         self.site.schedule(device, "install", "lsc", "--key-order", "rsa", "--rsa-size", "2048")
