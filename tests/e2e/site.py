@@ -59,6 +59,11 @@ def at_best(measure, limit, tries=3):
     return min(taken)
 
 
+def closed_window():
+    """A window of campaigns that is not open today, and was not yesterday."""
+    return time.strftime("%a 03:00-03:30", time.gmtime(time.time() + 3 * 86400))
+
+
 def text_of(path):
     """For eventually(): what is in the file, nothing before somebody has made it."""
     try:

@@ -12,7 +12,7 @@ from unittest import mock
 from e2e import faults, pki, rpc
 from e2e.faults import faked, set_clock
 from e2e.rpc import phone_pb2
-from e2e.site import LONG, PROGRAMS, SOURCE, EndToEnd, Site, eventually
+from e2e.site import LONG, PROGRAMS, SOURCE, EndToEnd, Site, closed_window, eventually
 
 DAY = 86400
 EC = ("--key-order", "ec", "--ec-size", "256")
@@ -141,7 +141,7 @@ class CommandTest(Campaigns):
 
     def test_two_campaigns_over_the_same_phones_and_a_bulk_beside_one(self):
         first, second = (self.site.add_phone(self.device()) for _ in range(2))
-        self.site.capfctl("campaign", "create", "one", first, "--auth", "mic", "--window", "Mon 03:00-03:30", "--time-zone",
+        self.site.capfctl("campaign", "create", "one", first, "--auth", "mic", "--window", closed_window(), "--time-zone",
                           "Europe/Berlin")
         done = self.site.capfctl("campaign", "create", "two", first, second, "--auth", "mic", code=1)
         self.assertSays(done, "PHONE_IN_CAMPAIGN", f"{first} is in the campaign one")
@@ -170,7 +170,7 @@ class CommandTest(Campaigns):
             for dry in (), ("--dry-run",):
                 with self.subTest((*options, *dry)):
                     self.assertSays(self.site.capfctl("campaign", "create", "refused", device, *options, *dry, code=code), words)
-        self.site.capfctl("campaign", "create", "there", device, "--auth", "lsc", "--window", "Mon 03:00-03:30")
+        self.site.capfctl("campaign", "create", "there", device, "--auth", "lsc", "--window", closed_window())
         self.assertSays(self.site.capfctl("campaign", "create", "there", device, "--auth", "lsc", "--dry-run", code=1),
                         "CAMPAIGN_EXISTS")
         self.site.capfctl("campaign", "create", "other", device, "--auth", "lsc", "--dry-run")

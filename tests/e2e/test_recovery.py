@@ -8,7 +8,7 @@ import shutil
 import unittest
 
 from e2e.secure_site import PROFILE, SecureSite
-from e2e.site import PROGRAMS, SOURCE, EndToEnd, Site, eventually, passing, run, text_of
+from e2e.site import PROGRAMS, SOURCE, EndToEnd, Site, closed_window, eventually, passing, run, text_of
 
 INTERVAL = 1
 
@@ -367,7 +367,7 @@ class SecureDumpTest(Dumps):
         self.site.capfctl("phone", "digest", devices[0], "4711")
         self.site.capfctl("line", "add", "1001", *devices)
         self.site.capfctl("trusted-party", "add", "trunk:provider", "--level", "encrypted")
-        self.site.capfctl("campaign", "create", "later", devices[1], "--auth", "lsc", "--window", "Mon 03:00-03:30", "--time-zone",
+        self.site.capfctl("campaign", "create", "later", devices[1], "--auth", "lsc", "--window", closed_window(), "--time-zone",
                           "Europe/Berlin")
         before = self.everything(devices)
         self.assertEqual((before["call"]["level"], len(before["lines"])), ("encrypted", 1))
