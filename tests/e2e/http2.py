@@ -103,7 +103,7 @@ class Connection:
                 return
             self.arrived += more
 
-    def goodbye(self, seconds=60):
+    def goodbye(self, seconds=10):
         """The code of the GOAWAY with which the server closes; None where it just closes, or does not."""
         code = None
         for kind, _, _, payload in self.frames(seconds):

@@ -50,15 +50,6 @@ def eventually(condition, what, seconds=PATIENCE):
         time.sleep(0.02)
 
 
-def at_best(measure, limit, tries=3):
-    """The least of a few measurements, of which the first below the limit is the last. Other work on the machine makes some
-    of them longer and none shorter: what is too slow by itself is so each time."""
-    taken = []
-    while len(taken) < tries and (not taken or min(taken) >= limit):
-        taken.append(measure())
-    return min(taken)
-
-
 def closed_window():
     """A window of campaigns that is not open today, and was not yesterday."""
     return time.strftime("%a 03:00-03:30", time.gmtime(time.time() + 3 * 86400))
@@ -119,14 +110,14 @@ class Server:
         with open(self.log, "ab", opener=private) as log:
             self.process = subprocess.Popen([PROGRAMS / "capfd", "run", "--state", self.state], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=log if stderr is None else stderr)
-        line = self._first_line()
+        line = self.first_line()
         if not line.startswith("capfd ready"):
             self.kill()
             raise AssertionError(f"capfd did not start: {line!r}\n{self.log_text()[-4000:]}")
         self.endpoints = json.loads((self.state / "endpoints.json").read_text())
         return self
 
-    def _first_line(self):
+    def first_line(self):
         deadline = time.monotonic() + PATIENCE
         data = b""
         while b"\n" not in data and time.monotonic() < deadline:

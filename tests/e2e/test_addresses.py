@@ -50,7 +50,7 @@ class AddressTest(EndToEnd):
         self.assertIsNone(server.process.poll())
         ip("address", "add", f"{ADDRESS}/32", "dev", "lo")
         try:
-            self.assertTrue(server._first_line().startswith("capfd ready"), server.log_text())
+            self.assertTrue(server.first_line().startswith("capfd ready"), server.log_text())
             self.assertEqual(server.log_text().count("listen.waiting"), 1)
             port = json.loads((server.state / "endpoints.json").read_text())["phone"].rsplit(":", 1)[1]
             socket.create_connection((ADDRESS, int(port)), timeout=30).close()

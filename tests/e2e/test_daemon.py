@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 from e2e import rpc
-from e2e.site import PATIENCE, PROGRAMS, EndToEnd, Server, Site, eventually, private, run
+from e2e.site import PROGRAMS, EndToEnd, Server, Site, eventually, private, run
 
 CAPFD = PROGRAMS / "capfd"
 
@@ -212,13 +212,13 @@ class RunTest(DaemonTest):
         server = Server(state)
         server.process = process = subprocess.Popen([CAPFD, "run", "--state", state], stdout=subprocess.PIPE,
                                                     stderr=subprocess.DEVNULL)
-        line = server._first_line()
+        line = server.first_line()
         endpoints = json.loads((state / "endpoints.json").read_text())
         self.assertEqual(endpoints["pid"], process.pid)
         self.assertEqual(line, "capfd ready" + "".join(f" {name}={endpoints[name]}" for name in endpoints
                                                        if name != "pid") + "\n")
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(PATIENCE), 0)
+        self.assertEqual(process.wait(10), 0)
         self.assertEqual(process.stdout.read(), b"")
         process.stdout.close()
         self.assertFalse((state / "endpoints.json").exists())
@@ -250,7 +250,7 @@ class RunTest(DaemonTest):
         with open(server.log, "wb", opener=private) as log:
             server.process = subprocess.Popen(["unshare", "-m", "--", "sh", "-c", script, "sh", server.state, CAPFD],
                                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        self.assertTrue(server._first_line().startswith("capfd ready"), server.log_text())
+        self.assertTrue(server.first_line().startswith("capfd ready"), server.log_text())
         server.endpoints = json.loads((server.state / "endpoints.json").read_text())
 
         def inside(*command, code=0):
@@ -298,7 +298,7 @@ class RunTest(DaemonTest):
         self.addCleanup(process.kill)
         eventually(lambda: "database.waiting" in log.read_text(), log.read_text)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=PATIENCE)
+        out, _ = process.communicate(timeout=10)
         self.assertEqual((process.returncode, out), (0, ""))
 
     def test_no_line_of_the_log_is_forged_by_a_caller(self):

@@ -1,7 +1,6 @@
 """Strangers that misuse HTTP/2 at the two gRPC ports: their cost is bounded, whether or not they acknowledge the
 limits, and honest callers do not notice. Each attack by its name."""
 
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -13,7 +12,7 @@ import unittest
 
 from e2e import faults, http2
 from e2e.http2 import Connection, frame, headers, indexed, request
-from e2e.site import LONG, EndToEnd, Site, at_best, eventually, run
+from e2e.site import LONG, EndToEnd, Site, eventually, run
 
 EACH = 256 * 1024  # octets of memory that one connection may cost
 SLACK = 8 * 1024 * 1024  # of the process, in any case
@@ -264,10 +263,7 @@ class Http2Test(EndToEnd):
                     time.sleep(0.1)
                     most = max(most, self.memory())
                     open_at_once = max(open_at_once, self.descriptors() - idle)
-                for _ in range(3):  # a slow machine needs some of the time until all of them are there
-                    self.under_attack([attack] * processes, seconds, watch, each)
-                    if open_at_once >= processes * each:
-                        break
+                self.under_attack([attack] * processes, seconds, watch, each)
                 self.assertGreaterEqual(open_at_once, processes * each)
                 cost = most - before
                 print(f"{attack.__name__}: {cost / processes / each / 1024:.0f} KiB each", flush=True)
@@ -279,14 +275,12 @@ class Http2Test(EndToEnd):
     def test_an_honest_phone_beside_ten_attackers(self):
         def median(calls):
             return statistics.median(calls)
+        alone = median([self.call() for _ in range(30)])
+        beside = []
         attacks = [ATTACKS[i % len(ATTACKS)] for i in range(10)]
-
-        def excess():
-            alone, beside = median([self.call() for _ in range(30)]), []
-            self.under_attack(attacks, 60 if LONG else 10, lambda: beside.append(self.call()))
-            print(f"alone {1000 * alone:.1f} ms, beside ten attackers {1000 * median(beside):.1f} ms", flush=True)
-            return median(beside) - 2 * alone
-        self.assertLess(at_best(excess, 0.02), 0.02)  # the attackers' own processes take their share too
+        self.under_attack(attacks, 60 if LONG else 10, lambda: beside.append(self.call()))
+        print(f"alone {1000 * alone:.1f} ms, beside ten attackers {1000 * median(beside):.1f} ms", flush=True)
+        self.assertLess(median(beside), 2 * alone + 0.02)  # the attackers' own processes take their share too
 
     def test_connections_that_hold_all_they_can(self):
         count = 1000 if LONG else 200
@@ -349,15 +343,12 @@ class Http2Test(EndToEnd):
             for link in links:
                 self.addCleanup(link.close)
                 link.send(headers(1, request(PENDING, http2.field(b"x", b"y" * 9000))))
-
-            def six_more():
-                begun = time.monotonic()
-                for _ in range(6):
-                    Connection(self.address("phone")).close()
-                return time.monotonic() - begun
-            self.assertLess(at_best(six_more, 3), 3)
+            begun = time.monotonic()
+            for _ in range(6):
+                Connection(self.address("phone")).close()
+            self.assertLess(time.monotonic() - begun, 3)
             for link in links:
-                self.assertEqual(link.goodbye(10), http2.ENHANCE_YOUR_CALM)
+                self.assertEqual(link.goodbye(), http2.ENHANCE_YOUR_CALM)
         finally:
             self.signal_postgres(signal.SIGCONT)
         eventually(lambda: "HTTP2_LIMIT" in self.site.capfctl("audit", "list", "--refusals").stdout, "it is on record")
@@ -416,7 +407,7 @@ class Http2Test(EndToEnd):
         reasons = "CLIENT_CERTIFICATE_REQUIRED", "ADMINISTRATOR_UNKNOWN"
         before = [counted(reason)[1] for reason in reasons]
         self.call()
-        with socket.create_connection(self.address("admin"), timeout=60) as link, contextlib.suppress(ConnectionError):
+        with socket.create_connection(self.address("admin"), timeout=60) as link:
             link.sendall(b"GET / HTTP/1.0\r\n\r\n")
             while link.recv(4096):
                 pass

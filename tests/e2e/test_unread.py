@@ -15,7 +15,7 @@ import unittest
 import urllib.request
 
 from e2e import rpc
-from e2e.site import PATIENCE, PROGRAMS, EndToEnd, Site, at_best, eventually
+from e2e.site import PATIENCE, PROGRAMS, EndToEnd, Site, eventually
 
 CALLERS = 4
 
@@ -39,20 +39,15 @@ class LogTest(EndToEnd):
         cls.site = _site
 
     def setUp(self):
+        """The server's standard error is a pipe whose other end this test holds."""
         self.server = self.site.server
         self.server.stop()
-        self.addCleanup(self.end)
-        self.reader = os.open("/dev/null", os.O_RDONLY)
-        self.start()
-
-    def start(self):
-        """The server's standard error is a pipe whose other end this test holds."""
-        os.close(self.reader)
         self.reader, writer = narrow_pipe()
         try:
             self.server.start(stderr=writer)
         finally:
             os.close(writer)
+        self.addCleanup(self.end)
 
     def end(self):
         """The site's server as it was."""
@@ -96,39 +91,26 @@ class LogTest(EndToEnd):
             text += piece.decode()
         return text, match
 
-    def assertStopsSoon(self, work):
-        """After this, at the best of a few times: the machine may do other things too."""
-        def stops():
-            if not self.server.process:
-                self.start()
-            work()
-            begun = time.monotonic()
-            self.assertEqual(self.server.stop(), 0)
-            return time.monotonic() - begun
-        self.assertLess(at_best(stops, 10), 10)
+    def assertStops(self):
+        begun = time.monotonic()
+        self.assertEqual(self.server.stop(), 0)
+        self.assertLess(time.monotonic() - begun, 10)
 
     def test_calls_are_answered_and_the_server_stops(self):
-        def calls():
-            self.call(2000)
-            self.site.capfctl("check", "health")
-            self.fetch("/readyz")
-            device = self.site.add_phone(self.device())
-            self.site.schedule(device, "install", "null")
-            self.site.phone(device, "--wire")
-        self.assertStopsSoon(calls)
+        self.call(2000)
+        self.site.capfctl("check", "health")
+        self.fetch("/readyz")
+        device = self.site.add_phone(self.device())
+        self.site.schedule(device, "install", "null")
+        self.site.phone(device, "--wire")
+        self.assertStops()
 
     def test_a_server_whose_log_is_long_full_stops_too(self):
-        def calls():
-            self.call(8000)
-            self.assertGreater(self.dropped(), 0)
-        self.assertStopsSoon(calls)
+        self.call(8000)
+        self.assertGreater(self.dropped(), 0)
+        self.assertStops()
 
     def test_when_somebody_reads_again_the_count_of_missing_lines_is_told(self):
-        self.assertStopsSoon(self.read_again)
-        # The last lines are not lost.
-        self.read_until("server.stopped")
-
-    def read_again(self):
         self.call(8000)
         text, told = self.read_until(r"(?m)^\S+ warning log\.dropped count=(\d+)$")
         self.assertGreater(int(told[1]), 0)
@@ -137,14 +119,16 @@ class LogTest(EndToEnd):
         self.call(4)
         self.read_until(r"(?s)(INVALID_DEVICE_NAME.*){4}")
         self.assertEqual(int(told[1]), self.dropped())
+        # The last lines are not lost.
+        self.assertStops()
+        self.read_until("server.stopped")
 
     def test_a_reader_who_is_gone_ends_nothing(self):
-        def calls():
-            gone, self.reader = self.reader, os.open("/dev/null", os.O_RDONLY)
-            os.close(gone)
-            self.call(40)
-            self.site.capfctl("check", "health")
-        self.assertStopsSoon(calls)
+        gone, self.reader = self.reader, os.open("/dev/null", os.O_RDONLY)
+        os.close(gone)
+        self.call(40)
+        self.site.capfctl("check", "health")
+        self.assertStops()
 
 
 class StartTest(EndToEnd):

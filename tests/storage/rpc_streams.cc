@@ -1,5 +1,4 @@
 // The streams of changes to those who monitor a site.
-#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -41,7 +40,6 @@ TEST_CASE("a stream whose caller reads nothing gives its place back") {
     std::unique_ptr<grpc::ClientReader<v1::OperationChange>> stream;
   };
   std::vector<std::unique_ptr<Watch>> unread;
-  const auto first = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < kStreams; ++i) {
     unread.push_back(std::make_unique<Watch>(*idle, request));
     unread.back()->stream->WaitForInitialMetadata();
@@ -55,11 +53,9 @@ TEST_CASE("a stream whose caller reads nothing gives its place back") {
     readers.push_back(std::move(watch));
     return std::string();
   };
-  // A stream that nobody reads has five seconds: on a machine that stood still the first place may be free again.
-  const std::string beyond = next_reader();
-  if (std::chrono::steady_clock::now() - first < std::chrono::seconds{5}) CHECK(beyond == "OVERLOADED");
+  CHECK(next_reader() == "OVERLOADED");
   const auto begun = std::chrono::steady_clock::now();
-  while (readers.size() < kStreams && std::chrono::steady_clock::now() - begun < std::chrono::seconds{100}) {
+  while (readers.size() < kStreams && std::chrono::steady_clock::now() - begun < std::chrono::seconds{30}) {
     const std::string reason = next_reader();
     if (!reason.empty()) CHECK(reason == "OVERLOADED");
   }
@@ -109,10 +105,7 @@ TEST_CASE(
   CHECK(reason_of(stream->Finish()) == "CURSOR_EXPIRED");
 }
 
-namespace {
-
-/// How long a stream of changes goes on once its caller is disabled.
-std::chrono::steady_clock::duration time_to_end() {
+TEST_CASE("changes are streamed as they are committed, and the stream ends with the caller's authority") {
   Servers servers;
   servers.site.add_phone("SEP001122334455");
   grpc::ClientContext context;
@@ -133,15 +126,5 @@ std::chrono::steady_clock::duration time_to_end() {
   while (stream->Read(&change)) {
   }
   CHECK(reason_of(stream->Finish()) == "ADMINISTRATOR_DISABLED");
-  return std::chrono::steady_clock::now() - disabled;
-}
-
-}  // namespace
-
-TEST_CASE("changes are streamed as they are committed, and the stream ends with the caller's authority") {
-  auto shortest = time_to_end();
-  for (int again = 0; again < 4 && shortest >= std::chrono::seconds{10}; ++again) {  // the machine may do much else
-    shortest = std::min(shortest, time_to_end());
-  }
-  CHECK(shortest < std::chrono::seconds{10});
+  CHECK(std::chrono::steady_clock::now() - disabled < std::chrono::seconds{10});
 }

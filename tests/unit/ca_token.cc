@@ -240,14 +240,9 @@ TEST_CASE("a function of the library that hangs holds nobody longer than the lim
   const auto key = tokens.open(SoftToken::uri("a"), half);
   REQUIRE(key);
   CHECK(reason_of((*key)->ready()) == Reason::kTokenUnavailable);
-  // It is refused without another try, which would take that long each time. The machine may do much else.
-  auto quickest = steady_clock::duration::max();
-  for (int attempt = 0; attempt < 10 && quickest >= kLimit; ++attempt) {
-    const auto asked = steady_clock::now();
-    CHECK(reason_of(sign_once(**key)) == Reason::kTokenUnavailable);
-    quickest = std::min(quickest, steady_clock::now() - asked);
-  }
-  CHECK(quickest < kLimit);
+  const auto asked = steady_clock::now();
+  CHECK(reason_of(sign_once(**key)) == Reason::kTokenUnavailable);
+  CHECK(steady_clock::now() - asked < kLimit);  // it is refused without another try
   CHECK(token.hung() <= static_cast<std::size_t>(access.sessions));
   token.take_back("hang-" + function);
   CHECK(comes([&] { return sign_once(**key).has_value() && (*key)->ready().has_value(); }));

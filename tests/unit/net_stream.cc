@@ -305,8 +305,7 @@ TEST_CASE("cancel() ends the one who reads and the one who writes") {
 
 TEST_CASE("who sends without end holds up no other and no deadline") {
   auto shortest = std::chrono::milliseconds::max();
-  bool ticked = false;
-  for (int attempt = 0; attempt < 10 && (shortest >= 500ms || !ticked); ++attempt) {  // the machine may do much else
+  for (int attempt = 0; attempt < 10 && shortest >= 500ms; ++attempt) {  // the machine may do much else
     Said<std::pair<End, std::chrono::milliseconds>> said;
     std::atomic<bool> reading = false;
     std::atomic<bool> over = false;
@@ -343,64 +342,45 @@ TEST_CASE("who sends without end holds up no other and no deadline") {
     }
     const auto [end, time] = said.hear();
     CHECK(end == End::kTimeout);
-    ticked = ticked || ticks > 0;
+    CHECK(ticks > 0);
     shortest = std::min(shortest, time);
   }
-  CHECK(ticked);
   CHECK(shortest < 500ms);
 }
 
-namespace {
-
-/// When so many reads were over, each of which costs 10 ms of work, from the beginning of the first one.
-std::vector<std::chrono::milliseconds> time_reads(bool trusted, std::size_t count) {
-  using Times = std::vector<std::chrono::milliseconds>;
-  Said<Times> said;
-  Server server([&](std::shared_ptr<TlsStream> stream) -> asio::awaitable<void> {
-    co_await shake(*stream);
-    if (trusted) stream->trust();
-    const Moment begin = Clock::now();
-    Times times;
-    Bytes octets;
-    while (times.size() < count) {
-      const End end = co_await stream->read(octets, begin + 10s);
-      if (end != End::kDone) break;
-      times.push_back(std::chrono::floor<std::chrono::milliseconds>(Clock::now() - begin));
-      octets.clear();
-      stream->charge(10ms);
-    }
-    said.say(std::move(times));
-    stream->cancel();
-  });
-  Client client(server.port());
-  REQUIRE(client.shake());
-  std::atomic<bool> over = false;
-  std::thread sender([&] {
-    while (!over && client.write(Bytes{1})) {
-    }
-  });
-  Times times = said.hear();
-  over = true;
-  ::shutdown(client.socket(), SHUT_RDWR);
-  sender.join();
-  return times;
-}
-
-}  // namespace
-
 TEST_CASE("a stranger has a small share of the processor, and the trusted none") {
-  // The machine may do much else: the quickest of ten attempts counts.
-  auto fifth = std::chrono::milliseconds::max();
-  for (int attempt = 0; attempt < 10 && fifth > 1500ms; ++attempt) {
-    const auto times = time_reads(false, 9);
-    if (times.size() >= 5) fifth = std::min(fifth, times[4]);
-    if (times.size() >= 9) CHECK(times[8] >= 1200ms);  // a burst of 20 ms, then 10 ms in each 200 ms
+  for (const bool trusted : {false, true}) {
+    Said<std::size_t> said;
+    Server server([&](std::shared_ptr<TlsStream> stream) -> asio::awaitable<void> {
+      co_await shake(*stream);
+      if (trusted) stream->trust();
+      const Moment until = Clock::now() + 1500ms;
+      Bytes octets;
+      std::size_t reads = 0;
+      while (co_await stream->read(octets, until) == End::kDone) {
+        ++reads;
+        octets.clear();
+        stream->charge(10ms);
+      }
+      said.say(reads);
+      stream->cancel();
+    });
+    Client client(server.port());
+    REQUIRE(client.shake());
+    std::atomic<bool> over = false;
+    std::thread sender([&] {
+      while (!over && client.write(Bytes{1})) {
+      }
+    });
+    const std::size_t reads = said.hear();
+    over = true;
+    ::shutdown(client.socket(), SHUT_RDWR);
+    sender.join();
+    if (trusted) {
+      CHECK(reads > 100);
+    } else {
+      CHECK(reads >= 5);  // a burst of 20 ms, then 10 ms in each 200 ms; less for the time of the reading itself
+      CHECK(reads <= 15);
+    }
   }
-  CHECK(fifth <= 1500ms);
-  auto last = std::chrono::milliseconds::max();
-  for (int attempt = 0; attempt < 10 && last > 1500ms; ++attempt) {
-    const auto times = time_reads(true, 101);
-    if (times.size() == 101) last = std::min(last, times.back());
-  }
-  CHECK(last <= 1500ms);
 }

@@ -61,7 +61,7 @@ std::string thrown_by_work(Pool& pool, Thrown thrown) {
 
 }  // namespace
 
-TEST_CASE("works and handlers that throw", "[.]") {
+TEST_CASE("works and handlers that throw") {
   auto belongings = std::make_shared<int>(1);
   const std::weak_ptr<int> left = belongings;
   std::promise<void> after;
