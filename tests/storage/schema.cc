@@ -544,6 +544,13 @@ TEST_CASE("nor where all phones were scheduled for since, as on the first day of
   CHECK(std::stoll(fresh.statistics(kEntries)) - std::stoll(before) < kFewEntries);
 }
 
+TEST_CASE("tables that a campaign changes are vacuumed and analyzed when a fiftieth of their rows has changed") {
+  const FreshDatabase fresh;
+  CHECK(fresh.sql("select string_agg(relname, ' ' order by relname) from pg_class where reloptions @> array["
+                  "'autovacuum_vacuum_scale_factor=0.02', 'autovacuum_analyze_scale_factor=0.02']") ==
+        "campaign_phones certificates operations phone_lscs");
+}
+
 TEST_CASE("a database over TCP needs sslmode=verify-full, a socket does not") {
   const char* host = std::getenv("PGHOST");
   REQUIRE(host == nullptr);
