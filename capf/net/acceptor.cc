@@ -183,7 +183,7 @@ class RunningAcceptor final : public Acceptor {
   void keep_accepting(tcp::acceptor& acceptor) {
     asio::co_spawn(strand_, accept(acceptor), [this, &acceptor](const std::exception_ptr& failure) {
       if (!failure) return;
-      report(failure);
+      log_failure("connection.failed", failure, failures_);
       keep_accepting(acceptor);
     });
   }
@@ -214,7 +214,7 @@ class RunningAcceptor final : public Acceptor {
     try {
       admit(std::move(socket), there);
     } catch (...) {  // for example no memory left
-      report(std::current_exception());
+      log_failure("connection.failed", std::current_exception(), failures_);
     }
     return {};
   }
@@ -240,7 +240,7 @@ class RunningAcceptor final : public Acceptor {
                 },
                 [this] { return closed_.load(); }, [this, peer](const Error& error) { complain(peer, error); });
       } catch (...) {
-        report(std::current_exception());
+        log_failure("connection.failed", std::current_exception(), failures_);
       }
     });
   }
@@ -263,12 +263,6 @@ class RunningAcceptor final : public Acceptor {
   void complain(const Endpoint& proxy, const Error& error) {
     if (const auto left_out = complaints_.admit(SteadyClock::now())) {
       log_warning("proxy.refused", {{"peer", proxy.to_string()}, {"cause", error.message}, {"left_out", *left_out}});
-    }
-  }
-
-  void report(const std::exception_ptr& failure) {
-    if (const auto left_out = failures_.admit(SteadyClock::now())) {
-      log_error("connection.failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
     }
   }
 

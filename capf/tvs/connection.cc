@@ -88,10 +88,7 @@ void Connection::start() {
   });
   net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()),
                       [&hall = hall_](const std::exception_ptr& failure) {
-                        if (!failure) return;
-                        const auto left_out = hall.failures.admit(std::chrono::steady_clock::now());
-                        if (left_out)
-                          log_error("tvs.connection_failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
+                        log_failure("tvs.connection_failed", failure, hall.failures);
                       });
 }
 

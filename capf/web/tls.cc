@@ -9,6 +9,7 @@
 // capf/net/coroutine.h must come first: see there.
 // clang-format off
 #include "capf/net/coroutine.h"
+#include "capf/base/contained.h"
 #include "capf/net/stream.h"
 #include "capf/web/exchange.h"
 // clang-format on
@@ -54,17 +55,11 @@ class TlsConnection : public std::enable_shared_from_this<TlsConnection> {
       });
     });
     asio::co_spawn(executor, run(shared_from_this()), [&shared = shared_](const std::exception_ptr& failure) {
-      if (failure) log_failure(shared, failure);
+      log_failure("connection.failed", failure, shared.failures);
     });
   }
 
  private:
-  static void log_failure(Shared& shared, const std::exception_ptr& failure) {
-    // For example no memory left.
-    const auto left_out = shared.failures.admit(std::chrono::steady_clock::now());
-    if (left_out) log_error("connection.failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
-  }
-
   Moment until() const { return std::chrono::steady_clock::now() + shared_.settings.timeout; }
 
   /// @param self keeps this alive

@@ -119,13 +119,9 @@ void Connection::start() {
       self->stream_.socket().shutdown(net::tcp::socket::shutdown_both, ignored);
     });
   });
-  net::asio::co_spawn(worker_.threads.context(), run(shared_from_this()),
-                      [&hall = hall_](const std::exception_ptr& failure) {
-                        if (!failure) return;
-                        const auto left_out = hall.failures.admit(std::chrono::steady_clock::now());
-                        if (left_out)
-                          log_error("connection.failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
-                      });
+  net::asio::co_spawn(
+      worker_.threads.context(), run(shared_from_this()),
+      [&hall = hall_](const std::exception_ptr& failure) { log_failure("connection.failed", failure, hall.failures); });
 }
 
 void Connection::dismiss(bool now) {

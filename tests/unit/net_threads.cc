@@ -90,6 +90,22 @@ TEST_CASE("work and handlers that throw are logged as errors, and their threads 
   CHECK(count(lines, " error handler.failed cause=\"something that is no exception was thrown\"\n") == 1);
 }
 
+TEST_CASE("coroutines that end by exceptions") {
+  LogLimit limit(100);
+  log_failure("coroutine.failed", std::make_exception_ptr(std::bad_alloc()), limit);
+  log_failure("coroutine.failed", std::make_exception_ptr(Stone()), limit);
+  log_failure("coroutine.failed", nullptr, limit);
+  CHECK(flush_log(std::chrono::seconds{10}));
+}
+
+TEST_CASE("the exception that ends a coroutine is logged as an error, and none is not") {
+  const std::string lines = lines_of("coroutines that end by exceptions");
+  INFO(lines);
+  CHECK(count(lines, " error coroutine.failed ") == 2);
+  CHECK(count(lines, " error coroutine.failed cause=std::bad_alloc left_out=0\n") == 1);
+  CHECK(count(lines, " error coroutine.failed cause=\"something that is no exception was thrown\" left_out=0\n") == 1);
+}
+
 TEST_CASE("a coroutine gets what its work on a pool throws") {
   Pool pool(1);
   CHECK(thrown_by_work(pool, std::bad_alloc()) == "std::bad_alloc");

@@ -52,12 +52,7 @@ std::optional<Reason> refusal_of(int fault_reason) {
 struct LogFailure {
   LogLimit& limit;
 
-  void operator()(const std::exception_ptr& failure) const {
-    if (!failure) return;
-    // For example no memory left.
-    const auto left_out = limit.admit(now());
-    if (left_out) log_error("connection.failed", {{"cause", cause_of(failure)}, {"left_out", *left_out}});
-  }
+  void operator()(const std::exception_ptr& failure) const { log_failure("connection.failed", failure, limit); }
 };
 
 }  // namespace
