@@ -111,7 +111,8 @@ class Setup {
         .map_error([](Error error) {
           error.message =
               "this machine's PostgreSQL does not answer its user postgres: 'apt install postgresql' makes "
-              "one; --database and --database-owner name another (" +
+              "one, 'pg_createcluster VERSION main --start' where it is installed without; --database and "
+              "--database-owner name another (" +
               error.message + ")";
           return error;
         });
@@ -174,6 +175,9 @@ class Setup {
                " run --state " + options_.state.string() + " --passphrase fd:0 <" + passphrase().string() + "\n";
       return {};
     }
+    // Starts that failed count against the limit of the unit, and would make systemd refuse this one. It fails where
+    // there were none.
+    static_cast<void>(surroundings_.run({{"systemctl", "reset-failed", "capfd.service"}}));
     CAPF_TRY(surroundings_.run({{"systemctl", "enable", "--now", "capfd.service", "capfd-archive.timer"}}));
     said_ += "capfd is enabled and has started: 'systemctl status capfd'.\n";
     return {};
