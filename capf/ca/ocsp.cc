@@ -60,6 +60,23 @@ bool may_stand(const X509_EXTENSION* extension) {
   return OBJ_obj2nid(X509_EXTENSION_get_object(const_cast<X509_EXTENSION*>(extension))) == NID_id_pkix_OCSP_Nonce;
 }
 
+// RFC 3370 2.1, RFC 5754 2
+//    Implementations MUST accept SHA-1 AlgorithmIdentifiers with absent parameters. Implementations MUST accept SHA-1
+//    AlgorithmIdentifiers with NULL parameters.
+/// @return whether the hash algorithm has no other parameters. An answer repeats them, and some clients refuse others.
+bool has_plain_hash(OCSP_CERTID* id) {
+  const Bytes der = encode_der(i2d_OCSP_CERTID, id);
+  const auto whole = DerReader(der).take(kSequence);
+  if (!whole) return false;
+  const auto algorithm = DerReader(whole->content).take(kSequence);
+  if (!algorithm) return false;
+  DerReader parts(algorithm->content);
+  if (!parts.take(kOid)) return false;
+  if (parts.at_end()) return true;
+  const auto null = parts.take(kNull);
+  return null && null->content.empty() && parts.at_end();
+}
+
 /// Copies the nonce of the request, always as not critical, because clients need not understand it.
 bool copy_nonce(OCSP_BASICRESP* answer, OCSP_REQUEST* request) {
   if (OCSP_copy_nonce(answer, request) != 1) return false;
@@ -113,7 +130,7 @@ std::optional<OcspRequest> OcspRequest::parse(BytesView der) {
     ASN1_OBJECT* hash = nullptr;
     ASN1_OCTET_STRING* key = nullptr;
     ASN1_INTEGER* serial = nullptr;
-    if (OCSP_id_get0_info(&name, &hash, &key, &serial, id) != 1) return std::nullopt;
+    if (OCSP_id_get0_info(&name, &hash, &key, &serial, id) != 1 || !has_plain_hash(id)) return std::nullopt;
     parsed.ids_.push_back({OBJ_obj2nid(hash), octets_of(name), octets_of(key), serial_of(serial)});
   }
   for (int i = 0; i < OCSP_REQUEST_get_ext_count(request); ++i) {

@@ -167,6 +167,9 @@ class Recovery(Dumps):
         self.site.capfctl("administrator", "disable", "former", "--yes")
         self.site.capfctl("phone", "remove", removed, "--yes")
         self.site.capfctl("phone", "block", blocked)
+        of_blocked = self.serial(blocked)
+        for server in (self.site.server, other):
+            eventually(lambda: of_blocked in self.crl(server)[1], "the blocked phone's LSC is on the CRL")
         stranger = self.site.folder / "stranger.pem"
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=SEP001122334455",
             "-out", stranger)

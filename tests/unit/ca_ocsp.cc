@@ -195,6 +195,17 @@ TEST_CASE("what is no request, or too much of one, is malformed") {
   }
 }
 
+TEST_CASE("a hash algorithm whose parameters are something else than NULL is malformed") {
+  Bytes asked = request(1);
+  const Bytes sha1{0x2B, 0x0E, 0x03, 0x02, 0x1A, 0x05, 0x00};  // 1.3.14.3.2.26 NULL
+  const auto at = std::search(asked.begin(), asked.end(), sha1.begin(), sha1.end());
+  REQUIRE(at != asked.end());
+  for (const std::uint8_t tag : {0xFA, 0x04, 0x30}) {
+    at[5] = tag;
+    CHECK_FALSE(ca::OcspRequest::parse(asked));
+  }
+}
+
 TEST_CASE("an error is an answer of five octets") {
   CHECK(to_hex(ca::encode_ocsp_error(ca::OcspError::kUnauthorized)) == "30030a0106");
 }
