@@ -555,7 +555,9 @@ TEST_CASE("what other software could not read is no anchor") {
   at[2] = 0x80;  // X.690 8.19.2: no number begins with it
   const auto read = ca::read_anchor(der);
   REQUIRE(reason_of(read) == Reason::kInvalidCertificate);
-  CHECK_THAT(read.error().message, Catch::Contains("other software"));
+  // Botan 3 is one of these.
+  CHECK_THAT(read.error().message,
+             Catch::Contains("other software") || Catch::Contains("the certificate cannot be read"));
 }
 
 TEST_CASE("a certificate whose two names of its signature's algorithm differ is none") {
