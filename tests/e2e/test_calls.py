@@ -11,6 +11,7 @@ import unittest
 import grpc
 
 from e2e import pki, rpc
+from e2e.issued import certificates_in
 from e2e.rpc import monitor_pb2
 from e2e.site import PROGRAMS, EndToEnd, Site, eventually, run
 
@@ -20,8 +21,8 @@ BEYOND = '\n[listen.calls]\nenabled = true\naddresses = ["0.0.0.0"]\n'
 
 
 def sha256(path):
-    """Of a certificate in a PEM file."""
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(path.read_text())).hexdigest()
+    """Of the first certificate in a PEM file."""
+    return hashlib.sha256(certificates_in(path)[0]).hexdigest()
 
 
 def seen(device, certificate, **others):
